@@ -1,0 +1,58 @@
+"""What names a resource and what is kept of one of its versions."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import NamedTuple
+
+import msgspec
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+class ResourceKey(NamedTuple):
+    """A resource (version 0) or one version of it (https://hl7.org/fhir/R4/references.html#literal)."""
+
+    type: str
+    id: str
+    version: int = 0
+
+    @property
+    def reference(self) -> str:
+        """Type/id, or Type/id/_history/version."""
+        base = f"{self.type}/{self.id}"
+        return f"{base}/_history/{self.version}" if self.version else base
+
+
+class StoredVersion(msgspec.Struct, frozen=True, gc=False):
+    """One stored version.
+
+    seq: its position in the change feed; updated: microseconds since 1970 UTC; method: POST, PUT, PATCH or DELETE;
+    body: canonical JSON bytes with id and meta set, b"" where the version is a deletion.
+    """
+
+    type: str
+    id: str
+    version: int
+    seq: int
+    updated: int
+    method: str
+    body: bytes
+
+    @property
+    def deleted(self) -> bool:
+        """Whether this version is a deletion."""
+        return not self.body
+
+    @property
+    def key(self) -> ResourceKey:
+        """Its key, with the version."""
+        return ResourceKey(self.type, self.id, self.version)
+
+
+def instant(microseconds: int) -> str:
+    """Microseconds since 1970 UTC as a FHIR instant with milliseconds."""
+    moment = _EPOCH + datetime.timedelta(microseconds=microseconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

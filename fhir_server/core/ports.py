@@ -1,0 +1,179 @@
+"""The seams of the house: what interactions need of a store, an index, a terminology and the world.
+
+Every port has an embedded adapter (SQLite) and a distributed one; one contract suite in tests/contract runs over both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.query import Clause, Query, Page
+from fhir_server.core.values import SearchValue
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Gives microseconds since 1970 UTC."""
+
+    def __call__(self) -> int: ...
+
+
+class IdSource(Protocol):
+    """Gives a new logical id, [A-Za-z0-9-.]{1,64}, that no other worker gives."""
+
+    def __call__(self) -> str: ...
+
+
+class Write(NamedTuple):
+    """One version to store: body b"" for a deletion; values: what to index, () for a deletion."""
+
+    type: str
+    id: str
+    version: int
+    updated: int
+    method: str
+    body: bytes
+    values: Sequence[SearchValue]
+
+
+class Transaction(Protocol):
+    """What work inside ResourceStore.commit may do; all of it takes effect, or nothing.
+
+    Reads see the transaction's own writes and no other writer comes between: criteria matched here stay matched.
+    """
+
+    async def read(self, type: str, id: str) -> StoredVersion | None:
+        """The newest version, a deletion too; None where the resource never was."""
+
+    async def matches(self, type: str, where: Clause, limit: int = 2) -> list[StoredVersion]:
+        """Up to limit current resources for which the clause holds: the criteria of a conditional interaction."""
+
+    async def put(self, write: Write) -> StoredVersion:
+        """Stores the version and its index values; write.version must be the newest version plus one, else conflict."""
+
+    async def erase(self, type: str, id: str) -> int:
+        """Removes every version and index value; the feed keeps a change of method ERASE. Returns how many versions."""
+
+    async def referring(self, type: str, id: str, limit: int = 1) -> list[tuple[str, str]]:
+        """Current resources (type, id) that refer to this one, for referential integrity."""
+
+
+class HistoryPage(NamedTuple):
+    """Versions newest first, the cursor of the next page ("" where none) and how many there are in all."""
+
+    versions: list[StoredVersion]
+    next: str
+    total: int
+
+
+class ResourceStore(Protocol):
+    """Keeps every version of every resource."""
+
+    async def read(self, type: str, id: str) -> StoredVersion | None:
+        """The newest version, a deletion too; None where the resource never was."""
+
+    async def read_many(self, keys: Iterable[tuple[str, str]]) -> list[StoredVersion | None]:
+        """The newest version of each (type, id), in the order asked."""
+
+    async def read_version(self, type: str, id: str, version: int) -> StoredVersion | None:
+        """That very version."""
+
+    async def history(
+        self,
+        type: str = "",
+        id: str = "",
+        *,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
+        cursor: str = "",
+        count: int = 20,
+    ) -> HistoryPage:
+        """Versions of one resource, of a type (id ""), or of all (type ""), newest first.
+
+        since: only versions stored at or after it; at: only versions that were current in this span; microseconds.
+        """
+
+    async def commit(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Runs work in one transaction and returns what it returned once that is durable.
+
+        Work may be run again from its start where the store asks for it, so it must not act outside the transaction.
+        An exception of work undoes it all and is raised here.
+        """
+
+
+class SearchIndex(Protocol):
+    """Answers queries."""
+
+    async def search(self, query: Query) -> Page:
+        """One page of a query with what it includes."""
+
+    async def count(self, types: Sequence[str], where: Clause) -> int:
+        """How many current resources of these types the clause holds for, exactly."""
+
+    async def counts(self) -> dict[str, int]:
+        """How many current resources there are of each type that has some."""
+
+
+class Change(NamedTuple):
+    """One entry of the change feed; method POST, PUT, PATCH, DELETE or ERASE; updated in microseconds."""
+
+    seq: int
+    type: str
+    id: str
+    version: int
+    method: str
+    updated: int
+
+
+class ChangeFeed(Protocol):
+    """Every commit, in order, durable. Positions only grow; consumers keep their own by name."""
+
+    async def changes(self, after: int, limit: int = 1000) -> list[Change]:
+        """Changes past a position, oldest first."""
+
+    async def head(self) -> int:
+        """The position of the newest change, 0 for none."""
+
+    async def position(self, consumer: str) -> int:
+        """Where this consumer has got to, 0 at first."""
+
+    async def advance(self, consumer: str, position: int) -> None:
+        """Keeps a consumer's position; never moves it back unless position is 0 (a rebuild)."""
+
+
+class UnitConverter(Protocol):
+    """Converts between units of one dimension (UCUM)."""
+
+    def convert(self, value: float, from_system: str, from_code: str, to_system: str, to_code: str) -> float | None:
+        """The value in the other unit; None where they don't convert."""
+
+
+class TerminologyService(Protocol):
+    """What search and validation ask of code systems and value sets; None means: not known here."""
+
+    async def expand(self, value_set: str) -> Sequence[tuple[str, str]] | None:
+        """All (system, code) of a value set by canonical URL."""
+
+    async def below(self, system: str, code: str) -> Sequence[str] | None:
+        """The code and all that it subsumes."""
+
+    async def above(self, system: str, code: str) -> Sequence[str] | None:
+        """The code and all that subsume it."""
+
+    async def validate_code(self, value_set: str, system: str, code: str) -> bool | None:
+        """Whether the value set has this code."""
+
+
+class Caller(NamedTuple):
+    """Who asks, and what may be seen: restriction(type) gives a Clause or None for no restriction (open mode)."""
+
+    name: str = "anonymous"
+    restriction: Callable[[str], Clause | None] | None = None
+
+
+OPEN = Caller()
+
+Resource = dict[str, Any]

@@ -1,0 +1,1 @@
+"""The embedded backend: resources, index and change feed in one SQLite file."""

@@ -1,0 +1,70 @@
+"""The tables of the embedded store.
+
+Every index row names its resource by `rid`, a small integer, so that each table is narrow and every join is one integer
+comparison. Repeated strings (types, fields, code systems, codes, units) live once, in dictionaries that only grow. A
+resource that is only referred to has a row in `resource` with version 0, so that a reference is an integer too; an
+address outside this server is a term. Index tables are clustered by value (to find) and have one index by resource (to
+sort, to test, to replace); only the values of live resources are in them.
+
+    resource   type, id -> rid; seq and version of its newest version; live: it exists and is not deleted
+    version    every version of every resource, keyed by seq: this table, in order of seq, is the change feed
+    string_value  STRING and (as field "<field>:text") TEXT: text is folded, exact is "" where it equals text
+    token      TOKEN, and URI and CANONICAL as terms: a URI is the term (code=uri, system=0), a canonical's version is
+               the term's system
+    composite  the parts one after the other in a..e: a token, reference target or URI takes one column, a string one
+               (folded), a number or date two (low, high), a quantity three (unit, low, high); unused columns are 0
+"""
+
+VERSION = 1
+
+METHODS = ("", "POST", "PUT", "PATCH", "DELETE", "ERASE")  # version.method is the position in this tuple
+
+TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE type (type INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, live INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE field (field INTEGER PRIMARY KEY, type INTEGER NOT NULL, name TEXT NOT NULL, UNIQUE (type, name));
+CREATE TABLE system (system INTEGER PRIMARY KEY, uri TEXT NOT NULL UNIQUE);
+CREATE TABLE term (term INTEGER PRIMARY KEY, code TEXT NOT NULL, system INTEGER NOT NULL, UNIQUE (code, system));
+CREATE TABLE unit (unit INTEGER PRIMARY KEY, system TEXT NOT NULL, code TEXT NOT NULL, name TEXT NOT NULL,
+    UNIQUE (system, code, name));
+
+CREATE TABLE resource (rid INTEGER PRIMARY KEY, type INTEGER NOT NULL, id TEXT NOT NULL,
+    seq INTEGER NOT NULL DEFAULT 0, version INTEGER NOT NULL DEFAULT 0, live INTEGER NOT NULL DEFAULT 0);
+CREATE UNIQUE INDEX resource_key ON resource (type, id);
+CREATE INDEX resource_live ON resource (type, rid) WHERE live = 1;
+
+CREATE TABLE version (seq INTEGER PRIMARY KEY, rid INTEGER NOT NULL, version INTEGER NOT NULL, type INTEGER NOT NULL,
+    updated INTEGER NOT NULL, method INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE UNIQUE INDEX version_key ON version (rid, version);
+CREATE INDEX version_type ON version (type, seq);
+
+CREATE TABLE string_value (field INTEGER, text TEXT, exact TEXT, rid INTEGER,
+    PRIMARY KEY (field, text, exact, rid)) WITHOUT ROWID;
+CREATE INDEX string_rid ON string_value (rid, field);
+CREATE TABLE token (field INTEGER, term INTEGER, rid INTEGER, PRIMARY KEY (field, term, rid)) WITHOUT ROWID;
+CREATE INDEX token_rid ON token (rid, field);
+CREATE TABLE reference (field INTEGER, target INTEGER, version TEXT, rid INTEGER,
+    PRIMARY KEY (field, target, rid, version)) WITHOUT ROWID;
+CREATE INDEX reference_rid ON reference (rid, field);
+CREATE INDEX reference_target ON reference (target);
+CREATE TABLE date (field INTEGER, low INTEGER, high INTEGER, rid INTEGER,
+    PRIMARY KEY (field, low, high, rid)) WITHOUT ROWID;
+CREATE INDEX date_rid ON date (rid, field);
+CREATE TABLE number (field INTEGER, low REAL, high REAL, rid INTEGER,
+    PRIMARY KEY (field, low, high, rid)) WITHOUT ROWID;
+CREATE INDEX number_rid ON number (rid, field);
+CREATE TABLE quantity (field INTEGER, unit INTEGER, low REAL, high REAL, rid INTEGER,
+    PRIMARY KEY (field, unit, low, high, rid)) WITHOUT ROWID;
+CREATE INDEX quantity_rid ON quantity (rid, field);
+CREATE TABLE position (field INTEGER, latitude REAL, longitude REAL, rid INTEGER,
+    PRIMARY KEY (field, latitude, longitude, rid)) WITHOUT ROWID;
+CREATE INDEX position_rid ON position (rid, field);
+CREATE TABLE composite (field INTEGER, a, b, c, d, e, rid INTEGER,
+    PRIMARY KEY (field, a, b, c, d, e, rid)) WITHOUT ROWID;
+CREATE INDEX composite_rid ON composite (rid, field);
+CREATE VIRTUAL TABLE narrative USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
+
+CREATE TABLE consumer (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+INDEX_TABLES = ("string_value", "token", "reference", "date", "number", "quantity", "position", "composite")
