@@ -46,7 +46,6 @@ CREATE INDEX token_rid ON token (rid, field);
 CREATE TABLE reference (field INTEGER, target INTEGER, version TEXT, rid INTEGER,
     PRIMARY KEY (field, target, rid, version)) WITHOUT ROWID;
 CREATE INDEX reference_rid ON reference (rid, field);
-CREATE INDEX reference_target ON reference (target);
 CREATE TABLE date (field INTEGER, low INTEGER, high INTEGER, rid INTEGER,
     PRIMARY KEY (field, low, high, rid)) WITHOUT ROWID;
 CREATE INDEX date_rid ON date (rid, field);
