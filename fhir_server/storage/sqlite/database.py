@@ -1,0 +1,73 @@
+"""Opening the SQLite file: connections with the right pragmas, and the schema at its version."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from fhir_server.core.errors import error
+from fhir_server.storage.sqlite import schema
+
+FILE_NAME = "fhir.sqlite"
+
+
+def connect(
+    path: Path, *, cache_mb: int = 32, read_only: bool = False, synchronous: str = "FULL"
+) -> sqlite3.Connection:
+    """A connection in autocommit mode; usable from any thread, one thread at a time.
+
+    synchronous FULL makes a commit survive power loss. The log is checkpointed by the writer, not by whoever commits.
+    """
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=0)
+    connection.execute(f"PRAGMA cache_size = -{cache_mb * 1024}")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if read_only:
+        connection.execute("PRAGMA busy_timeout = 5000")
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def prepare(path: Path) -> None:
+    """Makes the file and its tables where they are missing; safe when several workers start together.
+
+    FhirError "unavailable" where the folder can't be written or the file has a schema that this program does not know.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+    except (OSError, sqlite3.Error) as problem:
+        raise error(
+            "unavailable", f"The data folder {path.parent} can't be written: {problem}. Name another."
+        ) from problem
+    try:
+        connection.execute("PRAGMA page_size = 4096")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in schema.TABLES.split(";\n"):
+                if statement.strip():
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+        elif version != schema.VERSION:
+            raise error(
+                "unavailable",
+                f"{path} has the layout of version {version}; this program knows version {schema.VERSION}. "
+                "Start the program that made it and export, or choose another data folder.",
+            )
+        connection.execute("COMMIT")
+    except sqlite3.DatabaseError as problem:
+        raise error("unavailable", f"{path} can't be used as a store: {problem}.") from problem
+    finally:
+        connection.close()
+
+
+def log_size(path: Path) -> int:
+    """Bytes of the write-ahead log."""
+    try:
+        return os.stat(f"{path}-wal").st_size
+    except OSError:
+        return 0

@@ -1,0 +1,176 @@
+"""The small integers that stand for repeated strings, with caches of those that exist.
+
+Dictionaries only grow, so a cached integer stays right; only an erasure renames entries, and then moves the `epoch`, at
+which every worker empties its caches. What is not there is never cached.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+CACHE_LIMIT = 100_000
+
+
+class Dictionaries:
+    """Look-ups over one connection. `find_*` never write and give None or []; `keep_*` add what is missing."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.execute
+        self._types: dict[str, int] = {}
+        self._fields: dict[tuple[str, str], int] = {}
+        self._systems: dict[str, int] = {"": 0}
+        self._terms: dict[tuple[str, str], int] = {}
+        self._units: dict[tuple[str, str, str], int] = {}
+        self._rids: dict[tuple[str, str], int] = {}
+        self._added: list[tuple[dict, object]] = []
+        self._epoch = 0
+
+    # ------------------------------------------------------------------ reading
+    def find_type(self, name: str) -> int | None:
+        """The integer of a resource type that the store has seen."""
+        return self._find(self._types, name, "SELECT type FROM type WHERE name = ?", (name,))
+
+    def find_field(self, type: str, name: str) -> int | None:
+        """The integer of an index field of a resource type."""
+        found = self._fields.get((type, name))
+        if found is not None:
+            return found
+        type_id = self.find_type(type)
+        if type_id is None:
+            return None
+        return self._find(
+            self._fields, (type, name), "SELECT field FROM field WHERE type = ? AND name = ?", (type_id, name)
+        )
+
+    def find_system(self, uri: str) -> int | None:
+        """The integer of a code system; 0 for ""."""
+        return self._find(self._systems, uri, "SELECT system FROM system WHERE uri = ?", (uri,))
+
+    def find_term(self, system: str, code: str) -> int | None:
+        """The integer of a code in a system ("" for none)."""
+        found = self._terms.get((system, code))
+        if found is not None:
+            return found
+        system_id = self.find_system(system)
+        if system_id is None:
+            return None
+        return self._find(
+            self._terms, (system, code), "SELECT term FROM term WHERE code = ? AND system = ?", (code, system_id)
+        )
+
+    def find_terms(self, code: str) -> list[int]:
+        """The integers of a code in whatever system."""
+        return [row[0] for row in self._execute("SELECT term FROM term WHERE code = ?", (code,))]
+
+    def find_rid(self, type: str, id: str) -> int | None:
+        """The integer of a resource, be it stored, deleted or only referred to."""
+        found = self._rids.get((type, id))
+        if found is not None:
+            return found
+        type_id = self.find_type(type)
+        if type_id is None:
+            return None
+        return self._find(self._rids, (type, id), "SELECT rid FROM resource WHERE type = ? AND id = ?", (type_id, id))
+
+    def _find(self, cache: dict, key: object, sql: str, parameters: tuple) -> int | None:
+        found = cache.get(key)
+        if found is None:
+            row = self._execute(sql, parameters).fetchone()
+            if row is None:
+                return None
+            found = row[0]
+            if len(cache) >= CACHE_LIMIT:
+                cache.clear()
+                self._systems.setdefault("", 0)
+            cache[key] = found
+        return found
+
+    # ------------------------------------------------------------------ adding, inside a write transaction
+    def keep_type(self, name: str) -> int:
+        """The integer of a resource type, made where it is new."""
+        found = self._types.get(name) or self.find_type(name)
+        return found or self._add(self._types, name, "INSERT INTO type (name) VALUES (?)", (name,))
+
+    def keep_field(self, type: str, name: str) -> int:
+        """The integer of an index field, made where it is new."""
+        found = self._fields.get((type, name)) or self.find_field(type, name)
+        return found or self._add(
+            self._fields,
+            (type, name),
+            "INSERT INTO field (type, name) VALUES (?, ?)",
+            (self.keep_type(type), name),
+        )
+
+    def keep_term(self, system: str, code: str) -> int:
+        """The integer of a code in a system, made where it is new."""
+        found = self._terms.get((system, code)) or self.find_term(system, code)
+        if found:
+            return found
+        system_id = self.find_system(system)
+        if system_id is None:
+            system_id = self._add(self._systems, system, "INSERT INTO system (uri) VALUES (?)", (system,))
+        return self._add(
+            self._terms, (system, code), "INSERT INTO term (code, system) VALUES (?, ?)", (code, system_id)
+        )
+
+    def keep_unit(self, system: str, code: str, name: str) -> int:
+        """The integer of a unit, made where it is new."""
+        key = (system, code, name)
+        found = self._units.get(key) or self._find(
+            self._units, key, "SELECT unit FROM unit WHERE system = ? AND code = ? AND name = ?", key
+        )
+        return found or self._add(self._units, key, "INSERT INTO unit (system, code, name) VALUES (?, ?, ?)", key)
+
+    def keep_rid(self, type: str, id: str) -> int:
+        """The integer of a resource; where it isn't stored yet, of a place kept for it."""
+        found = self._rids.get((type, id)) or self.find_rid(type, id)
+        return found or self._add(
+            self._rids, (type, id), "INSERT INTO resource (type, id) VALUES (?, ?)", (self.keep_type(type), id)
+        )
+
+    def know_rid(self, type: str, id: str, rid: int) -> None:
+        """Remembers the integer of a resource that was just made."""
+        if len(self._rids) >= CACHE_LIMIT:
+            self._rids.clear()
+        self._rids[(type, id)] = rid
+        self._added.append((self._rids, (type, id)))
+
+    def _add(self, cache: dict, key: object, sql: str, parameters: tuple) -> int:
+        added = self._execute(sql, parameters).lastrowid
+        assert added is not None
+        if len(cache) >= CACHE_LIMIT:
+            cache.clear()
+            self._systems.setdefault("", 0)
+        cache[key] = added
+        self._added.append((cache, key))
+        return added
+
+    # ------------------------------------------------------------------ transactions
+    def mark(self) -> int:
+        """A point to go back to."""
+        return len(self._added)
+
+    def back_to(self, mark: int) -> None:
+        """Forgets what was added since the mark: it has been rolled back."""
+        for cache, key in self._added[mark:]:
+            cache.pop(key, None)
+        del self._added[mark:]
+
+    def settle(self) -> None:
+        """What was added is committed."""
+        self._added.clear()
+
+    def follow_epoch(self) -> None:
+        """Empties the caches if an erasure has renamed entries since the last look."""
+        row = self._execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+        epoch = row[0] if row else 0
+        if epoch != self._epoch:
+            self.clear()
+            self._epoch = epoch
+
+    def clear(self) -> None:
+        """Empties the caches."""
+        for cache in (self._types, self._fields, self._systems, self._terms, self._units, self._rids):
+            cache.clear()
+        self._systems[""] = 0
+        self._added.clear()

@@ -1,0 +1,110 @@
+"""Search values as rows of the index tables (schema.py says which column holds what)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from fhir_server.core.values import (
+    CANONICAL,
+    COMPOSITE,
+    DATE,
+    NARRATIVE,
+    NUMBER,
+    POSITION,
+    QUANTITY,
+    REFERENCE,
+    STRING,
+    TEXT,
+    TOKEN,
+    URI,
+    SearchValue,
+)
+from fhir_server.storage.sqlite.dictionaries import Dictionaries
+
+Rows = dict[str, list[tuple]]
+
+COMPOSITE_COLUMNS = 5
+STRING_KEY_LIMIT = 1000  # a longer folded text is indexed by its beginning; exact keeps the whole
+
+COLUMNS = {
+    "string_value": ("field", "text", "exact", "rid"),
+    "token": ("field", "term", "rid"),
+    "reference": ("field", "target", "version", "rid"),
+    "date": ("field", "low", "high", "rid"),
+    "number": ("field", "low", "high", "rid"),
+    "quantity": ("field", "unit", "low", "high", "rid"),
+    "position": ("field", "latitude", "longitude", "rid"),
+    "composite": ("field", "a", "b", "c", "d", "e", "rid"),
+}
+INSERT = {
+    table: f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+    for table, columns in COLUMNS.items()
+}
+DELETE = {
+    table: f"DELETE FROM {table} WHERE {' AND '.join(f'{column} = ?' for column in columns)}"
+    for table, columns in COLUMNS.items()
+}
+SELECT = {table: f"SELECT {', '.join(columns)} FROM {table} WHERE rid = ?" for table, columns in COLUMNS.items()}
+
+
+def encode(type: str, rid: int, values: Sequence[SearchValue], known: Dictionaries) -> tuple[Rows, str]:
+    """Rows by table, and the narrative's text ("" for none); adds to the dictionaries what is new."""
+    rows: Rows = defaultdict(list)
+    narrative = ""
+    keep_field = known.keep_field
+    for value in values:
+        kind = value[0]
+        if kind == NARRATIVE:
+            narrative = value[2]
+            continue
+        field = keep_field(type, value[1] + ":text" if kind == TEXT else value[1])
+        if kind == TOKEN:
+            rows["token"].append((field, known.keep_term(value[2], value[3]), rid))
+        elif kind == REFERENCE:
+            rows["reference"].append((field, known.keep_rid(value[2], value[3]), value[4], rid))
+        elif kind == STRING:
+            text, exact = value[2], value[3]
+            rows["string_value"].append((field, text[:STRING_KEY_LIMIT], "" if exact == text else exact, rid))
+        elif kind == DATE:
+            rows["date"].append((field, value[2], value[3], rid))
+        elif kind == QUANTITY:
+            rows["quantity"].append((field, known.keep_unit(value[4], value[5], value[6]), value[2], value[3], rid))
+        elif kind == TEXT:
+            rows["string_value"].append((field, value[2][:STRING_KEY_LIMIT], "", rid))
+        elif kind == URI:
+            rows["token"].append((field, known.keep_term("", value[2]), rid))
+        elif kind == CANONICAL:
+            rows["token"].append((field, known.keep_term(value[3], value[2]), rid))
+        elif kind == NUMBER:
+            rows["number"].append((field, value[2], value[3], rid))
+        elif kind == POSITION:
+            rows["position"].append((field, value[2], value[3], rid))
+        elif kind == COMPOSITE:
+            columns = composite_columns(value[2], known)
+            if columns is not None:
+                rows["composite"].append((field, *columns, rid))
+    return rows, narrative
+
+
+def composite_columns(parts: Sequence[SearchValue], known: Dictionaries) -> tuple | None:
+    """The parts of one composite value in columns a..e; None where they don't fit (no parameter of R4 does that)."""
+    columns: list = []
+    for part in parts:
+        kind = part[0]
+        if kind == TOKEN:
+            columns.append(known.keep_term(part[2], part[3]))
+        elif kind == QUANTITY:
+            columns += (known.keep_unit(part[4], part[5], part[6]), part[2], part[3])
+        elif kind in (NUMBER, DATE):
+            columns += part[2:4]
+        elif kind == STRING:
+            columns.append(part[2])
+        elif kind == REFERENCE:
+            columns.append(known.keep_rid(part[2], part[3]))
+        elif kind == URI:
+            columns.append(known.keep_term("", part[2]))
+        elif kind == CANONICAL:
+            columns.append(known.keep_term(part[3], part[2]))
+    columns += [0] * (COMPOSITE_COLUMNS - len(columns))
+    return tuple(columns) if len(columns) == COMPOSITE_COLUMNS else None

@@ -1,0 +1,211 @@
+"""What a work may do inside the writer's transaction."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable
+
+from fhir_server.core.errors import error
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.ports import Clock, Write
+from fhir_server.core.query import Clause
+from fhir_server.storage.sqlite import encode
+from fhir_server.storage.sqlite.dictionaries import Dictionaries
+from fhir_server.storage.sqlite.schema import INDEX_TABLES, METHODS
+
+METHOD_NUMBER = {name: number for number, name in enumerate(METHODS)}
+ERASE = METHOD_NUMBER["ERASE"]
+
+HEAD = """SELECT r.rid, r.version, r.live, r.seq, v.updated, v.method, v.body
+FROM resource r LEFT JOIN version v ON v.seq = r.seq WHERE r.type = ? AND r.id = ?"""
+INSERT_RESOURCE = "INSERT INTO resource (type, id, seq, version, live) VALUES (?, ?, ?, ?, ?)"
+UPDATE_RESOURCE = "UPDATE resource SET seq = ?, version = ?, live = ? WHERE rid = ?"
+INSERT_VERSION = "INSERT INTO version (seq, rid, version, type, updated, method, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
+class SqliteTransaction:
+    """The `Transaction` port on the writer's connection; one object serves all works, one at a time.
+
+    Index rows are gathered and written together when the work ends or asks a question of the index.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, known: Dictionaries, match: Callable, clock: Clock) -> None:
+        self._connection = connection
+        self._execute = connection.execute
+        self._known = known
+        self._match = match
+        self._clock = clock
+        self._seq = 0
+        self._updated = 0
+        self._live: dict[int, int] = defaultdict(int)
+        self._pending: encode.Rows = defaultdict(list)
+        self._heads: dict[tuple[str, str], tuple[int, int, int]] = {}
+        self._before: tuple = ()
+
+    # ------------------------------------------------------------------ for the writer
+    def open_group(self) -> None:
+        """After BEGIN: where the feed stands."""
+        row = self._execute("SELECT seq, updated FROM version ORDER BY seq DESC LIMIT 1").fetchone()
+        self._seq, self._updated = row if row else (0, 0)
+        self._live.clear()
+        self._known.follow_epoch()
+
+    def start(self) -> None:
+        """Before a work."""
+        self._execute("SAVEPOINT work")
+        self._before = (self._seq, self._updated, dict(self._live), self._known.mark())
+        self._heads.clear()
+
+    def finish(self) -> None:
+        """After a work that went well."""
+        self._flush()
+        self._execute("RELEASE work")
+
+    def undo(self) -> None:
+        """After a work that failed: as if it had not been."""
+        self._execute("ROLLBACK TO work")
+        self._execute("RELEASE work")
+        self._seq, self._updated, live, mark = self._before
+        self._live = defaultdict(int, live)
+        self._known.back_to(mark)
+        self._pending.clear()
+
+    def close_group(self) -> None:
+        """Before COMMIT."""
+        for type_id, change in self._live.items():
+            if change:
+                self._execute("UPDATE type SET live = live + ? WHERE type = ?", (change, type_id))
+
+    # ------------------------------------------------------------------ the port
+    def now(self) -> int:
+        """The moment of the next version: now in milliseconds, and never before the feed's newest."""
+        return max(self._clock() // 1000 * 1000, self._updated)
+
+    async def read(self, type: str, id: str) -> StoredVersion | None:
+        """The newest version, a deletion too."""
+        type_id = self._known.find_type(type)
+        row = self._execute(HEAD, (type_id, id)).fetchone() if type_id else None
+        if row is None:
+            return None
+        rid, version, live, seq, updated, method, body = row
+        self._heads[(type, id)] = (rid, version, live)
+        return StoredVersion(type, id, version, seq, updated, METHODS[method], body) if version else None
+
+    async def matches(self, type: str, where: Clause, limit: int = 2) -> list[StoredVersion]:
+        """Current resources for which the clause holds."""
+        self._flush()
+        return self._match(self._connection, self._known, type, where, limit)
+
+    async def put(self, write: Write) -> StoredVersion:
+        """Stores a version and replaces the index values."""
+        type, id, version, updated, method, body, values = write
+        live = 1 if body else 0
+        type_id = self._known.keep_type(type)
+        head = self._heads.get((type, id))
+        if head is None and version > 1:
+            await self.read(type, id)
+            head = self._heads.get((type, id))
+        seq = self._seq + 1
+        rid = self._new_row(type, id, type_id, seq, live) if head is None and version == 1 else None
+        was_live = 0
+        if rid is None:
+            if head is None:
+                await self.read(type, id)
+                head = self._heads[(type, id)]
+            rid, newest, was_live = head
+            if version != newest + 1:
+                raise error("conflict", f"{type}/{id} is at version {newest}; version {version} can't follow it.")
+            self._execute(UPDATE_RESOURCE, (seq, version, live, rid))
+        self._execute(INSERT_VERSION, (seq, rid, version, type_id, updated, METHOD_NUMBER[method], body))
+        self._heads[(type, id)] = (rid, version, live)
+        self._seq, self._updated = seq, updated
+        self._live[type_id] += live - was_live
+        self._index(type, rid, values, was_live)
+        return StoredVersion(type, id, version, seq, updated, method, body)
+
+    async def erase(self, type: str, id: str) -> int:
+        """Removes all versions and index values; terms and texts that only this resource used go too."""
+        stored = await self.read(type, id)
+        head = self._heads.get((type, id))
+        if head is None or stored is None:
+            return 0
+        self._flush()
+        rid, _, live = head
+        type_id = self._known.keep_type(type)
+        terms = [row[0] for row in self._execute("SELECT DISTINCT term FROM token WHERE rid = ?", (rid,))]
+        self._index(type, rid, (), 1)
+        self._flush()
+        erased = self._execute("DELETE FROM version WHERE rid = ?", (rid,)).rowcount
+        self._execute("UPDATE resource SET seq = 0, version = 0, live = 0 WHERE rid = ?", (rid,))
+        self._live[type_id] -= live
+        self._seq += 1
+        self._updated = self.now()
+        self._execute(INSERT_VERSION, (self._seq, rid, -self._seq, type_id, self._updated, ERASE, b""))
+        self._forget_terms(terms)
+        self._heads.clear()
+        return erased
+
+    async def referring(self, type: str, id: str, limit: int = 1) -> list[tuple[str, str]]:
+        """Current resources that refer to this one."""
+        self._flush()
+        rid = self._known.find_rid(type, id)
+        found = self._execute(
+            "SELECT t.name, r.id FROM field f CROSS JOIN reference x ON x.field = f.field AND x.target = ? "
+            "CROSS JOIN resource r ON r.rid = x.rid AND r.rid <> x.target JOIN type t ON t.type = r.type LIMIT ?",
+            (rid, limit),
+        )
+        return found.fetchall()
+
+    def advance(self, consumer: str, position: int) -> None:
+        """Keeps a consumer's position; only a rebuild (0) moves it back."""
+        self._execute(
+            "INSERT INTO consumer VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET position = "
+            "CASE WHEN excluded.position = 0 THEN 0 ELSE max(position, excluded.position) END",
+            (consumer, position),
+        )
+
+    # ------------------------------------------------------------------ inside
+    def _new_row(self, type: str, id: str, type_id: int, seq: int, live: int) -> int | None:
+        """A row for a resource that never was; None where there is one already, be it only referred to."""
+        try:
+            rid = self._execute(INSERT_RESOURCE, (type_id, id, seq, 1, live)).lastrowid
+        except sqlite3.IntegrityError:
+            return None
+        assert rid is not None
+        self._known.know_rid(type, id, rid)
+        return rid
+
+    def _index(self, type: str, rid: int, values, was_live: int) -> None:
+        rows, narrative = encode.encode(type, rid, values, self._known)
+        if was_live:
+            self._flush()
+            for table in INDEX_TABLES:
+                old = set(self._execute(encode.SELECT[table], (rid,)))
+                new = set(rows.get(table, ()))
+                if old != new:
+                    self._connection.executemany(encode.DELETE[table], old - new)
+                    self._connection.executemany(encode.INSERT[table], new - old)
+            self._execute("DELETE FROM narrative WHERE rowid = ?", (rid,))
+        else:
+            for table, found in rows.items():
+                self._pending[table] += found
+        if narrative:
+            self._execute("INSERT INTO narrative (rowid, text) VALUES (?, ?)", (rid, narrative))
+
+    def _flush(self) -> None:
+        if self._pending:
+            for table, rows in self._pending.items():
+                self._connection.executemany(encode.INSERT[table], rows)
+            self._pending.clear()
+
+    def _forget_terms(self, terms: list[int]) -> None:
+        """Renames the terms that nothing uses any more, so that an erased identifier is nowhere in the file."""
+        for term in terms:
+            used = self._execute(
+                "SELECT 1 FROM field f CROSS JOIN token t ON t.field = f.field AND t.term = ? LIMIT 1", (term,)
+            ).fetchone()
+            if used is None:
+                self._execute("UPDATE term SET code = ? WHERE term = ?", (f"erased:{secrets.token_hex(8)}", term))
+        self._execute("INSERT INTO meta VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1")

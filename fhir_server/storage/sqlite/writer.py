@@ -1,0 +1,185 @@
+"""One writer with group commit: works that wait together share one transaction, and so one flush to disk.
+
+Every statement runs on the event loop's thread (a hop to another costs more than SQLite does); only BEGIN, where
+another process holds the lock, and COMMIT, which waits for the disk, leave it. While a group is being committed the
+next one gathers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fhir_server.core.errors import FhirError, error
+from fhir_server.core.ports import Clock
+from fhir_server.storage.sqlite.database import log_size
+from fhir_server.storage.sqlite.dictionaries import Dictionaries
+from fhir_server.storage.sqlite.transaction import SqliteTransaction
+
+T = TypeVar("T")
+Work = Callable[[SqliteTransaction], Awaitable[Any]]
+
+GROUP_LIMIT = 128  # works in one commit
+LOCK_PATIENCE = 30.0  # seconds to wait for another process's transaction
+LOG_LIMIT = 32 * 2**20  # bytes of write-ahead log after which it is copied into the file
+
+
+def storage_error(problem: sqlite3.Error) -> FhirError:
+    """What went wrong below, as an answer that says what to do."""
+    name = getattr(problem, "sqlite_errorname", "")
+    if name.startswith("SQLITE_FULL"):
+        return error("no-store", "The server's disk is full; nothing was stored. Try again when there is room.")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return error("locked", "The store is locked by another process; try again.", headers={"Retry-After": "5"})
+    if name.startswith(("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return error(
+            "unavailable", "The store can't be written now; nothing was stored.", headers={"Retry-After": "30"}
+        )
+    raise problem
+
+
+class Writer:
+    """Runs works one after the other in shared transactions."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, match: Callable, clock: Clock) -> None:
+        self._path = path
+        self._connection = connection
+        self._known = Dictionaries(connection)
+        self._transaction = SqliteTransaction(connection, self._known, match, clock)
+        self._waiting: deque[tuple[Work, asyncio.Future]] = deque()
+        self._running: asyncio.Task | None = None
+        self._disk = ThreadPoolExecutor(1, "disk")
+        self._checkpointing: asyncio.Future | None = None
+
+    async def run(self, work: Callable[[SqliteTransaction], Awaitable[T]]) -> T:
+        """Runs work in a transaction; returns its result once that is on disk. Its exception undoes it alone."""
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        self._waiting.append((work, done))
+        if self._running is None:
+            self._running = loop.create_task(self._drain())
+        return await done
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                await self._group()
+        finally:
+            self._running = None
+
+    async def _group(self) -> None:
+        try:
+            await self._begin()
+        except sqlite3.Error as problem:
+            self._fail_waiting(problem)
+            return
+        finished: list[tuple[asyncio.Future, Any]] = []
+        transaction = self._transaction
+        try:
+            while self._waiting and len(finished) < GROUP_LIMIT:
+                work, done = self._waiting.popleft()
+                if done.cancelled():
+                    continue
+                transaction.start()
+                try:
+                    result = await work(transaction)
+                    transaction.finish()
+                    finished.append((done, result))
+                except BaseException as problem:
+                    if isinstance(problem, sqlite3.Error) and not self._connection.in_transaction:
+                        finished.append((done, problem))
+                        raise
+                    transaction.undo()
+                    if not done.cancelled():
+                        done.set_exception(self._outward(problem))
+                    if isinstance(problem, asyncio.CancelledError):
+                        raise
+            transaction.close_group()
+            await asyncio.get_running_loop().run_in_executor(self._disk, self._connection.execute, "COMMIT")
+        except sqlite3.Error as problem:
+            self._give_up()
+            for done, _ in finished:
+                if not done.done():
+                    done.set_exception(self._outward(problem))
+            return
+        self._known.settle()
+        for done, result in finished:
+            if not done.done():
+                done.set_result(result)
+        await self._keep_log_short()
+
+    async def _begin(self) -> None:
+        deadline = asyncio.get_running_loop().time() + LOCK_PATIENCE
+        pause = 0.0005
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as problem:
+                if problem.sqlite_errorname != "SQLITE_BUSY" or asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 0.01)
+        self._transaction.open_group()
+
+    def _give_up(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        self._known.clear()
+
+    def _fail_waiting(self, problem: sqlite3.Error) -> None:
+        while self._waiting:
+            _, done = self._waiting.popleft()
+            if not done.done():
+                done.set_exception(self._outward(problem))
+
+    @staticmethod
+    def _outward(problem: BaseException) -> BaseException:
+        if not isinstance(problem, sqlite3.Error):
+            return problem
+        try:
+            return storage_error(problem)
+        except sqlite3.Error as unknown:
+            return unknown
+
+    async def _keep_log_short(self) -> None:
+        """Copies the log into the file: most of it beside the writing, the rest while nobody writes."""
+        if self._checkpointing is not None:
+            if self._checkpointing.done():
+                self._checkpointing = None
+                await asyncio.get_running_loop().run_in_executor(self._disk, checkpoint, self._connection)
+            return
+        if log_size(self._path) > LOG_LIMIT:
+            self._checkpointing = asyncio.get_running_loop().run_in_executor(None, checkpoint_beside, self._path)
+
+    async def close(self) -> None:
+        """Finishes what waits, copies the log into the file and closes."""
+        if self._running is not None:
+            await self._running
+        if self._checkpointing is not None:
+            await self._checkpointing
+        self._disk.shutdown()
+        checkpoint(self._connection)
+        self._connection.close()
+
+
+def checkpoint(connection: sqlite3.Connection) -> None:
+    """Copies the log into the file as far as readers allow."""
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def checkpoint_beside(path: Path) -> None:
+    """Does that on a connection of its own, while others write."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        checkpoint(connection)
+    except sqlite3.OperationalError:
+        pass  # another worker does it at this moment
+    finally:
+        connection.close()
