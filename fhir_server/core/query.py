@@ -10,11 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Union
 
+from fhir_server.core.errors import Issue
+
 # How a range of the resource relates to the range that was asked for; the prefixes of R4 in terms of two ranges.
 #   eq  asked contains it          ne  not eq             ap  they overlap (asked is widened by the parser)
 #   gt  it ends after asked        lt  it starts before   ge  gt or eq        le  lt or eq
 #   sa  it starts after asked      eb  it ends before asked
-Comparator = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
+#   co  it contains asked (only _filter asks this)
+Comparator = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap", "co"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,13 @@ class UpdatedIs:
 
 @dataclass(frozen=True, slots=True)
 class StringIs:
-    """A STRING value starts with, contains or equals the text; folded but for "exact"."""
+    """A STRING value starts with, contains or equals the text; folded but for "exact".
+
+    equals, ends and the orders (by code point of the folded text) come from _filter only.
+    """
 
     fields: tuple[str, ...]
-    mode: Literal["starts", "contains", "exact"]
+    mode: Literal["starts", "contains", "exact", "equals", "ends", "gt", "lt", "ge", "le"]
     text: str
 
 
@@ -85,6 +91,24 @@ class TokenIn:
 
     fields: tuple[str, ...]
     codings: tuple[tuple[str | None, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InValueSet:
+    """A TOKEN value is in the value set (:in). No index sees it: search.rewrite expands it to TokenIn."""
+
+    fields: tuple[str, ...]
+    value_set: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subsumes:
+    """A TOKEN value is the code or below or above it. No index sees it: search.rewrite expands it to TokenIn."""
+
+    fields: tuple[str, ...]
+    direction: Literal["below", "above"]
+    system: str
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +141,20 @@ class RefersTo:
     targets: tuple[tuple[str, str], ...]
     target_types: tuple[str, ...] = ()
     version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefersWithin:
+    """A REFERENCE value names type/id or what lies below (above) it in the hierarchy of its type (Location.partOf).
+
+    parents: the fields of `type` that name a resource's parent.
+    """
+
+    fields: tuple[str, ...]
+    direction: Literal["below", "above"]
+    type: str
+    id: str
+    parents: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +260,8 @@ class InList:
 
 
 Clause = Union[
-    All, Any, Not, IdIn, TypeIn, UpdatedIs, StringIs, TokenIs, TokenIn, TextIs, UriIs, RefersTo, DateIs, NumberIs,
-    QuantityIs, CompositeIs, Near, Missing, Chain, Has, NarrativeHas, InList,
+    All, Any, Not, IdIn, TypeIn, UpdatedIs, StringIs, TokenIs, TokenIn, InValueSet, Subsumes, TextIs, UriIs, RefersTo,
+    RefersWithin, DateIs, NumberIs, QuantityIs, CompositeIs, Near, Missing, Chain, Has, NarrativeHas, InList,
 ]  # fmt: skip
 
 EVERYTHING = All(())
@@ -261,7 +299,11 @@ Total = Literal["none", "estimate", "accurate"]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A whole search. types: those searched, more than one for a search across types; where: evaluated in each."""
+    """A whole search. types: those searched, more than one for a search across types; where: evaluated in each.
+
+    summary: "" | true | text | data | false; elements: asked names, () for all: how to show what is found.
+    used: the parameters as understood, for the self link; warnings: what lenient handling passed over.
+    """
 
     types: tuple[str, ...]
     where: Clause = EVERYTHING
@@ -271,9 +313,10 @@ class Query:
     cursor: str = ""
     total: Total = "none"
     only_count: bool = False
-    used: tuple[tuple[str, str], ...] = field(
-        default=(), compare=False
-    )  # the parameters as understood, for the self link
+    summary: str = ""
+    elements: tuple[str, ...] = ()
+    used: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    warnings: tuple[Issue, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
