@@ -1,0 +1,223 @@
+"""References inside resources: find them, read them, rewrite them (https://hl7.org/fhir/R4/references.html).
+
+A transaction calls these for each of its resources, so the walk follows a plan made once per type from the definitions:
+it looks only at elements that hold a link, and at those that have such elements inside.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from fhir_server.definitions import Definitions, load
+
+# The types whose values a transaction rewrites; canonical is left out by R4: http.html#trules
+_LINK_TYPES = frozenset({"uri", "url", "oid", "uuid"})
+
+_LITERAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?(?:#.*)?\Z")
+_CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?(.+)\Z", re.DOTALL)
+_NARRATIVE_LINK = re.compile(r"""(\s(?:href|src)\s*=\s*)(?:"([^"]*)"|'([^']*)')""")
+
+
+class LocalReference(NamedTuple):
+    """A literal reference to a resource of this server; version "" where it names none."""
+
+    type: str
+    id: str
+    version: str = ""
+
+
+class ConditionalReference(NamedTuple):
+    """A reference by search criteria, as transactions may have: Type?query."""
+
+    type: str
+    query: str
+
+
+def parse_reference(text: str, base_url: str = "") -> LocalReference | None:
+    """A reference Type/id or Type/id/_history/version, relative or below base_url; None for any other."""
+    found = _LITERAL.match(_relative(text, base_url))
+    return LocalReference(found[1], found[2], found[3] or "") if found else None
+
+
+def parse_conditional(text: str, base_url: str = "") -> ConditionalReference | None:
+    """A reference Type?query, relative or below base_url; None for any other."""
+    found = _CONDITIONAL.match(_relative(text, base_url))
+    return ConditionalReference(found[1], found[2]) if found else None
+
+
+def _relative(text: str, base_url: str) -> str:
+    if base_url and text.startswith(base_url):
+        rest = text[len(base_url) :]
+        if rest[:1] == "/" or base_url[-1] == "/":
+            return rest.removeprefix("/")
+    return text
+
+
+def rewrite(resource: dict[str, Any], mapping: dict[str, str], definitions: Definitions | None = None) -> None:
+    """Replaces, in place, each link that is a key of mapping, with or without a #fragment after it, which stays.
+
+    Links are Reference.reference, elements of type uri, url, oid and uuid, and href and src of narratives
+    (https://hl7.org/fhir/R4/http.html#trules); contained resources and those in Bundle entries are walked too.
+    """
+    if mapping:
+        _rewrite(resource, _plans(definitions or load()).resource(resource), mapping)
+
+
+def references(resource: dict[str, Any], definitions: Definitions | None = None) -> list[tuple[str, str]]:
+    """(FHIRPath of the Reference, its literal text) for every Reference.reference, those of contained ones included."""
+    plans = _plans(definitions or load())
+    found: list[tuple[str, str]] = []
+    _collect(resource, plans.resource(resource), found)
+    return [(str(resource.get("resourceType")) + path, text) for path, text in found]
+
+
+class _Plan(dict[str, Any]):
+    """What to do with each property of a type: _LINK, _REFERENCE, _NARRATIVE, a plan, or how to choose a plan.
+
+    choices: the element name of properties that spell out a choice (valueReference: value).
+    """
+
+    __slots__ = ("choices",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.choices: dict[str, str] = {}
+
+
+_LINK, _REFERENCE, _NARRATIVE = "link", "reference", "narrative"
+_NOTHING = _Plan()
+
+
+class _Plans:
+    """The plans of all types, each made when it is first needed."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+        self._plans: dict[str, _Plan] = {}
+
+    def resource(self, resource: dict[str, Any]) -> _Plan:
+        """The plan of a resource; one that has nothing to do where its type is unknown."""
+        name = resource.get("resourceType")
+        plan = self._plans.get(name) if type(name) is str else _NOTHING
+        if plan is None:
+            plan = self.of(name) if self._definitions.is_resource(name) else _NOTHING
+        return plan
+
+    def of(self, type_name: str) -> _Plan:
+        plan = self._plans.get(type_name)
+        if plan is None:
+            plan = self._plans[type_name] = _Plan()
+            for name, (element, reference, primitive) in self._definitions.properties(type_name).items():
+                step = self._step(type_name, element.name, reference.code, primitive)
+                if step is not None:
+                    plan[name] = step
+                if primitive:
+                    plan["_" + name] = self.of("Element")
+                if element.choice:
+                    plan.choices[name] = plan.choices["_" + name] = element.name
+        return plan
+
+    def _step(self, type_name: str, element: str, code: str, primitive: bool) -> Any:
+        if code in _LINK_TYPES:
+            return _LINK
+        if (type_name, element) == ("Reference", "reference"):
+            return _REFERENCE
+        if code == "xhtml":
+            return _NARRATIVE
+        if primitive:
+            return None
+        return self.resource if code == "Resource" else self.of(code)
+
+
+@functools.lru_cache(maxsize=8)
+def _plans(definitions: Definitions) -> _Plans:
+    return _Plans(definitions)
+
+
+def _rewrite(node: dict[str, Any], plan: _Plan, mapping: dict[str, str]) -> None:
+    for name, value in node.items():
+        step = plan.get(name)
+        if step is None:
+            continue
+        kind = type(value)
+        if kind is str:
+            if step is _NARRATIVE:
+                node[name] = _rewrite_narrative(value, mapping)
+            elif type(step) is str and (new := mapping.get(value) or _before_fragment(value, mapping)):
+                node[name] = new
+        elif kind is dict:
+            if type(step) is _Plan:
+                _rewrite(value, step, mapping)
+            elif type(step) is not str:
+                _rewrite(value, step(value), mapping)
+        elif kind is list:
+            if type(step) is _Plan:
+                for child in value:
+                    if type(child) is dict:
+                        _rewrite(child, step, mapping)
+            elif type(step) is not str:
+                for child in value:
+                    if type(child) is dict:
+                        _rewrite(child, step(child), mapping)
+            else:
+                node[name] = [
+                    (mapping.get(text) or _before_fragment(text, mapping) or text) if type(text) is str else text
+                    for text in value
+                ]
+
+
+def _before_fragment(text: str, mapping: dict[str, str]) -> str | None:
+    if "#" not in text:
+        return None
+    link, _, fragment = text.partition("#")
+    new = mapping.get(link)
+    return f"{new}#{fragment}" if new else None
+
+
+def _rewrite_narrative(div: str, mapping: dict[str, str]) -> str:
+    if "href" not in div and "src" not in div:
+        return div
+
+    def replaced(found: re.Match[str]) -> str:
+        text = html.unescape(found[2] if found[2] is not None else found[3])
+        new = mapping.get(text) or _before_fragment(text, mapping)
+        return f'{found[1]}"{html.escape(new)}"' if new else found[0]
+
+    return _NARRATIVE_LINK.sub(replaced, div)
+
+
+def _collect(node: dict[str, Any], plan: _Plan, found: list[tuple[str, str]]) -> None:
+    """Appends (path below node, text) of each reference; paths are put together only where there is one."""
+    for name, value in node.items():
+        step = plan.get(name)
+        if step is None or step is _LINK or step is _NARRATIVE:
+            continue
+        kind = type(value)
+        if step is _REFERENCE:
+            if kind is str:
+                found.append(("", value))
+        elif kind is dict:
+            _collect_child(value, step, found, plan, name, "")
+        elif kind is list:
+            for index, child in enumerate(value):
+                if type(child) is dict:
+                    _collect_child(child, step, found, plan, name, f"[{index}]")
+
+
+def _collect_child(
+    child: dict[str, Any],
+    step: _Plan | Callable[[dict[str, Any]], _Plan],
+    found: list[tuple[str, str]],
+    parent: _Plan,
+    name: str,
+    index: str,
+) -> None:
+    before = len(found)
+    _collect(child, step if type(step) is _Plan else step(child), found)
+    if len(found) > before:
+        here = f".{parent.choices.get(name, name).removeprefix('_')}{index}"
+        found[before:] = [(here + path, text) for path, text in found[before:]]
