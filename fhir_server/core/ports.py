@@ -43,7 +43,15 @@ class Transaction(Protocol):
     """What work inside ResourceStore.commit may do; all of it takes effect, or nothing.
 
     Reads see the transaction's own writes and no other writer comes between: criteria matched here stay matched.
+    reads and index answer whole interactions inside the transaction.
     """
+
+    reads: ResourceReads
+    index: SearchIndex
+
+    def now(self) -> int:
+        """The moment of the next version in microseconds, whole milliseconds, never before the feed's newest."""
+        ...
 
     async def read(self, type: str, id: str) -> StoredVersion | None:
         """The newest version, a deletion too; None where the resource never was."""
@@ -69,8 +77,8 @@ class HistoryPage(NamedTuple):
     total: int
 
 
-class ResourceStore(Protocol):
-    """Keeps every version of every resource."""
+class ResourceReads(Protocol):
+    """Reads versions."""
 
     async def read(self, type: str, id: str) -> StoredVersion | None:
         """The newest version, a deletion too; None where the resource never was."""
@@ -95,6 +103,11 @@ class ResourceStore(Protocol):
 
         since: only versions stored at or after it; at: only versions that were current in this span; microseconds.
         """
+        ...
+
+
+class ResourceStore(ResourceReads, Protocol):
+    """Keeps every version of every resource."""
 
     async def commit(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Runs work in one transaction and returns what it returned once that is durable.

@@ -1,0 +1,55 @@
+"""batch and transaction (https://hl7.org/fhir/R4/http.html#transaction).
+
+A batch's entries stand alone: each is performed like a request of its own. A transaction is in transaction.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fhir_server.codec import bundles
+from fhir_server.codec.bundles import EntryResponse
+from fhir_server.codec.json import serialize
+from fhir_server.core.errors import FhirError, error, operation_outcome
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.entries import STATUS_TEXT, entry_request, entry_response
+from fhir_server.interactions.request import Request, Response
+from fhir_server.interactions.transaction import transaction
+
+TOGETHER = 64  # entries of a batch that are under way at once, so that their commits share a flush
+
+async def batch(environment: Environment, request: Request) -> Response:
+    """Performs a Bundle that was posted to the base URL."""
+    bundle = request.resource
+    if bundle is None or bundle.get("resourceType") != "Bundle":
+        raise error("invalid", "POST to the base URL takes a Bundle of type batch or transaction.")
+    type = bundle.get("type")
+    if type not in ("batch", "transaction"):
+        raise error(
+            "invalid", f"A Bundle of type '{type}' can't be performed; it must be batch or transaction.", expression="Bundle.type"
+        )
+    listed = bundle.get("entry", [])
+    if not isinstance(listed, list):
+        raise error("invalid", "Bundle.entry must be an array.", expression="Bundle.entry")
+    if type == "transaction":
+        requests = [entry_request(raw, number, request) for number, raw in enumerate(listed)]
+        return await transaction(environment, request, listed, requests)
+    answers: list[EntryResponse] = []
+    for start in range(0, len(listed), TOGETHER):
+        part = enumerate(listed[start : start + TOGETHER], start)
+        answers += await asyncio.gather(*(_one(environment, request, raw, number) for number, raw in part))
+    return Response(200, body=bundles.responses("batch-response", answers))
+
+
+async def _one(environment: Environment, request: Request, raw: Any, number: int) -> EntryResponse:
+    assert environment.perform is not None
+    try:
+        mine = entry_request(raw, number, request)
+        if not mine.path and mine.method == "POST":
+            raise error("invalid", "A batch can't hold another Bundle to perform.", expression=f"Bundle.entry[{number}]")
+        return entry_response(request, mine, await environment.perform(environment, mine))
+    except FhirError as problem:
+        return EntryResponse(
+            STATUS_TEXT[problem.status], outcome=serialize(operation_outcome(problem.issues))
+        )

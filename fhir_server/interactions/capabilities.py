@@ -1,0 +1,129 @@
+"""The CapabilityStatement, generated from what is registered (https://hl7.org/fhir/R4/capabilitystatement.html)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_server.codec.json import serialize
+from fhir_server.core.errors import error
+from fhir_server.core.keys import instant
+from fhir_server.definitions import Definitions
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.operation import OperationHandler
+from fhir_server.interactions.request import Request, Response
+
+INTERACTIONS = (
+    "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
+)  # fmt: skip
+SYSTEM_INTERACTIONS = ("transaction", "batch", "search-system", "history-system")
+MODES = ("full", "normative", "terminology")
+FORMATS = ["application/fhir+json", "application/fhir+xml", "json", "xml"]
+PATCH_FORMATS = ["application/json-patch+json", "application/xml-patch+xml", "application/fhir+json", "application/fhir+xml"]
+VERSION = "0.1.0"
+
+
+async def capabilities(environment: Environment, request: Request) -> Response:
+    """GET /metadata; made once for each state of the search parameters and base URL, then kept as bytes."""
+    mode = next((value for name, value in request.query if name == "mode"), "full")
+    if mode not in MODES:
+        raise error("value", f"mode must be one of {', '.join(MODES)}, not '{mode[:40]}'.", location="mode")
+    if mode == "terminology":
+        handler = environment.operations.get("terminology-capabilities")
+        if handler is None:
+            raise error("not-supported", "This server has no terminology service.")
+        return await handler(environment, request)
+    definitions = environment.searching.definitions
+    key = (id(definitions), request.base)
+    body = environment.kept.get(key)
+    if body is None:
+        body = environment.kept[key] = serialize(statement(environment, definitions, request.base))
+    return Response(200, body=body)
+
+
+def statement(environment: Environment, definitions: Definitions, base: str) -> dict[str, Any]:
+    """The whole statement as FHIR JSON."""
+    settings = environment.settings
+    operations = [
+        h for handlers in environment.operations.values() if isinstance(handlers, list) for h in handlers
+    ]
+    revincludes = _revincludes(definitions)
+    rest: dict[str, Any] = {
+        "mode": "server",
+        "resource": [
+            _resource(environment, definitions, type, operations, revincludes.get(type, []))
+            for type in definitions.resource_types
+        ],
+        "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
+        "searchParam": [_search_parameter(p) for p in definitions.search_parameters("Resource").values()],
+        "operation": [_operation(h) for h in operations if h.system],
+        "compartment": [
+            f"http://hl7.org/fhir/CompartmentDefinition/{code[0].lower()}{code[1:]}"
+            for code in sorted(definitions.compartments)
+        ],
+    }
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": instant(environment.started),
+        "publisher": "Ultimate HMS",
+        "kind": "instance",
+        "software": {"name": "Ultimate HMS", "version": VERSION},
+        "implementation": {"description": settings.server_name, "url": base},
+        "fhirVersion": definitions.version,
+        "format": FORMATS,
+        "patchFormat": PATCH_FORMATS,
+        "rest": [rest],
+    }
+
+
+def _resource(
+    environment: Environment,
+    definitions: Definitions,
+    type: str,
+    operations: list[OperationHandler],
+    revincludes: list[str],
+) -> dict[str, Any]:
+    settings = environment.settings
+    parameters = definitions.search_parameters(type)
+    found: dict[str, Any] = {
+        "type": type,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{type}",
+        "interaction": [{"code": code} for code in INTERACTIONS],
+        "versioning": "versioned-update",
+        "readHistory": True,
+        "updateCreate": settings.update_as_create,
+        "conditionalCreate": True,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": True,
+        "conditionalDelete": settings.conditional_delete,
+        "referencePolicy": ["literal", "logical", *(["enforced"] if settings.referential_integrity else [])],
+        "searchInclude": ["*", *(f"{type}:{p.code}" for p in parameters.values() if p.type == "reference")],
+        "searchRevInclude": revincludes,
+        "searchParam": [_search_parameter(p) for p in parameters.values()],
+    }
+    mine = [h for h in operations if (h.type or h.instance) and (not h.types or type in h.types)]
+    if mine:
+        found["operation"] = [_operation(h) for h in mine]
+    return {name: value for name, value in found.items() if value != []}
+
+
+def _search_parameter(parameter: Any) -> dict[str, Any]:
+    found = {"name": parameter.code, "definition": parameter.url, "type": parameter.type}
+    if parameter.description:
+        found["documentation"] = parameter.description[:300]
+    return found
+
+
+def _operation(handler: OperationHandler) -> dict[str, Any]:
+    url = handler.definition.url if handler.definition else f"urn:hms:operation:{handler.code}"
+    return {"name": handler.code, "definition": url}
+
+
+def _revincludes(definitions: Definitions) -> dict[str, list[str]]:
+    """Type -> the "Source:parameter" that may refer to it."""
+    found: dict[str, list[str]] = {}
+    for source in definitions.resource_types:
+        for parameter in definitions.search_parameters(source).values():
+            for target in parameter.targets if parameter.type == "reference" else ():
+                found.setdefault(target, []).append(f"{source}:{parameter.code}")
+    return found

@@ -1,0 +1,87 @@
+"""The conditions that headers put on an interaction (https://hl7.org/fhir/R4/http.html#concurrency)."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+
+from fhir_server.core.errors import error
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.ports import Transaction
+from fhir_server.core.query import Clause
+from fhir_server.interactions.request import Request
+
+_ETAG = re.compile(r'(?:W/)?"?([A-Za-z0-9\-.]{1,64})"?\Z')
+
+
+def etag_versions(header: str, name: str) -> list[str]:
+    """The version ids in an If-Match or If-None-Match header; ["*"] for any."""
+    versions = []
+    for part in header.split(","):
+        text = part.strip()
+        match = _ETAG.match(text)
+        if text == "*":
+            versions.append("*")
+        elif match:
+            versions.append(match[1])
+        else:
+            raise error("value", f'{name} must be like W/"3", not {text[:80]!r}.', location=f"header:{name}")
+    return versions
+
+
+def require_match(request: Request, type: str, id: str, head: StoredVersion | None) -> None:
+    """If-Match: the newest version must be the one that the caller has seen."""
+    if not request.if_match:
+        return
+    newest = str(head.version) if head is not None and not head.deleted else ""
+    wanted = etag_versions(request.if_match, "If-Match")
+    if not newest:
+        raise error("precondition", f"If-Match: {request.if_match}, but {type}/{id} does not exist.")
+    if newest not in wanted and "*" not in wanted:
+        raise error(
+            "precondition",
+            f"If-Match: {request.if_match}, but {type}/{id} is at version {newest}; read it and try again.",
+            location="header:If-Match",
+        )
+
+
+def require_none(request: Request, type: str, id: str, head: StoredVersion | None) -> None:
+    """If-None-Match on a write: `*` means that the resource must not exist, a version that it must be another."""
+    if not request.if_none_match or head is None or head.deleted:
+        return
+    versions = etag_versions(request.if_none_match, "If-None-Match")
+    if "*" in versions or str(head.version) in versions:
+        raise error(
+            "precondition",
+            f"If-None-Match: {request.if_none_match}, but {type}/{id} exists at version {head.version}.",
+            location="header:If-None-Match",
+        )
+
+
+def not_modified(request: Request, version: StoredVersion) -> bool:
+    """Whether a conditional read is answered by 304."""
+    if request.if_none_match:
+        versions = etag_versions(request.if_none_match, "If-None-Match")
+        return "*" in versions or str(version.version) in versions
+    if request.if_modified_since:
+        try:
+            since = email.utils.parsedate_to_datetime(request.if_modified_since).timestamp()
+        except (ValueError, TypeError) as problem:
+            raise error(
+                "value",
+                "If-Modified-Since must be an HTTP date such as 'Tue, 24 Nov 2026 08:00:00 GMT'.",
+                location="header:If-Modified-Since",
+            ) from problem
+        return version.updated // 1_000_000 <= since
+    return False
+
+
+async def only_match(transaction: Transaction, type: str, where: Clause, criteria: str) -> StoredVersion | None:
+    """The one current resource that the criteria name, None for none; FhirError "multiple-matches" for more."""
+    found = await transaction.matches(type, where, 2)
+    if len(found) > 1:
+        raise error(
+            "multiple-matches",
+            f"The criteria {type}?{criteria} match more than one resource; make them more selective.",
+        )
+    return found[0] if found else None

@@ -1,0 +1,143 @@
+"""The grammar of R4's URLs: which interaction a method and a path ask for (https://hl7.org/fhir/R4/http.html#summary).
+
+One table for HTTP and for the entries of a batch or transaction.
+"""
+
+from __future__ import annotations
+
+import difflib
+from urllib.parse import urlencode
+
+from fhir_server.core.errors import FhirError, error
+from fhir_server.interactions import capabilities, operation
+from fhir_server.interactions.batch import batch
+from fhir_server.interactions.create import create
+from fhir_server.interactions.delete import conditional_delete, delete
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.history import history
+from fhir_server.interactions.patch import conditional_patch, patch
+from fhir_server.interactions.read import read, vread
+from fhir_server.interactions.request import Request, Response
+from fhir_server.interactions.search import search, search_compartment
+from fhir_server.interactions.update import conditional_update, update
+
+
+async def perform(environment: Environment, request: Request) -> Response:
+    """Runs the interaction that the request asks for; FhirError for every answer that is no success."""
+    path = request.path
+    if not path:
+        return await _system(environment, request)
+    first = path[0]
+    if first.startswith("$"):
+        _require_length(request, 1)
+        return await operation.invoke(environment, request, first[1:])
+    if first == "metadata":
+        _require_length(request, 1)
+        _require_method(request, "GET")
+        return await capabilities.capabilities(environment, request)
+    if first == "_history":
+        _require_length(request, 1)
+        _require_method(request, "GET")
+        return await history(environment, request)
+    if first == "_search":
+        _require_length(request, 1)
+        _require_method(request, "POST")
+        return await search(environment, request)
+    if not environment.definitions.is_resource(first):
+        raise unknown_type(environment, first)
+    if len(path) == 1:
+        return await _type(environment, request, first)
+    second = path[1]
+    if second.startswith("$"):
+        _require_length(request, 2)
+        return await operation.invoke(environment, request, second[1:], first)
+    if second == "_search":
+        _require_length(request, 2)
+        _require_method(request, "POST")
+        return await search(environment, request, first)
+    if second == "_history":
+        _require_length(request, 2)
+        _require_method(request, "GET")
+        return await history(environment, request, first)
+    if len(path) == 2:
+        return await _instance(environment, request, first, second)
+    return await _below_instance(environment, request, first, second)
+
+
+async def _system(environment: Environment, request: Request) -> Response:
+    _require_method(request, "GET", "POST")
+    if request.method == "GET":
+        return await search(environment, request)
+    return await batch(environment, request)
+
+
+async def _type(environment: Environment, request: Request, type: str) -> Response:
+    criteria = urlencode(request.query) if request.query else ""
+    match request.method:
+        case "GET":
+            return await search(environment, request, type)
+        case "POST":
+            return await create(environment, request, type)
+        case "PUT":
+            return await conditional_update(environment, request, type, criteria)
+        case "PATCH":
+            return await conditional_patch(environment, request, type, criteria)
+        case "DELETE":
+            return await conditional_delete(environment, request, type, criteria)
+    raise _wrong_method(request, "GET, POST, PUT, PATCH, DELETE")
+
+
+async def _instance(environment: Environment, request: Request, type: str, id: str) -> Response:
+    match request.method:
+        case "GET":
+            return await read(environment, request, type, id)
+        case "PUT":
+            return await update(environment, request, type, id)
+        case "PATCH":
+            return await patch(environment, request, type, id)
+        case "DELETE":
+            return await delete(environment, request, type, id)
+    raise _wrong_method(request, "GET, PUT, PATCH, DELETE")
+
+
+async def _below_instance(environment: Environment, request: Request, type: str, id: str) -> Response:
+    third = request.path[2]
+    if third == "_history":
+        _require_method(request, "GET")
+        if len(request.path) == 3:
+            return await history(environment, request, type, id)
+        _require_length(request, 4)
+        return await vread(environment, request, type, id, request.path[3])
+    if third.startswith("$"):
+        _require_length(request, 3)
+        return await operation.invoke(environment, request, third[1:], type, id)
+    posted = request.path[3:] == ("_search",)
+    if third != "*" and not environment.definitions.is_resource(third):
+        raise unknown_type(environment, third)
+    _require_length(request, 4 if posted else 3)
+    _require_method(request, "POST" if posted else "GET")
+    return await search_compartment(environment, request, type, id, third)
+
+
+def unknown_type(environment: Environment, name: str) -> FhirError:
+    """The error for a name that is no resource type, with the nearest one that is."""
+    near = difflib.get_close_matches(name, environment.definitions.resource_types, 1, 0.5)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return error("unknown-type", f"'{name[:80]}' is no R4 resource type.{hint}")
+
+
+def _require_length(request: Request, length: int) -> None:
+    if len(request.path) != length:
+        raise error("not-found", f"There is nothing at {'/'.join(request.path)[:200]}; see /metadata for what there is.")
+
+
+def _require_method(request: Request, *allowed: str) -> None:
+    if request.method not in allowed:
+        raise _wrong_method(request, ", ".join(allowed))
+
+
+def _wrong_method(request: Request, allowed: str) -> FhirError:
+    where = "/".join(request.path) or "the base URL"
+    return error(
+        "not-supported", f"{request.method} is not possible at {where}; possible: {allowed}.", headers={"Allow": allowed}
+    )

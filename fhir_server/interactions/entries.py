@@ -1,0 +1,98 @@
+"""The entries of a batch or transaction as requests, and the answers as entries of the response Bundle."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from fhir_server.codec.bundles import EntryResponse
+from fhir_server.codec.json import serialize
+from fhir_server.core.errors import error, operation_outcome
+from fhir_server.interactions.request import Request, Response
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+STATUS_TEXT = {
+    200: "200 OK", 201: "201 Created", 202: "202 Accepted", 204: "204 No Content", 304: "304 Not Modified",
+    400: "400 Bad Request", 401: "401 Unauthorized", 403: "403 Forbidden", 404: "404 Not Found",
+    405: "405 Method Not Allowed", 406: "406 Not Acceptable", 409: "409 Conflict", 410: "410 Gone",
+    412: "412 Precondition Failed", 413: "413 Content Too Large", 415: "415 Unsupported Media Type",
+    422: "422 Unprocessable Entity", 429: "429 Too Many Requests", 500: "500 Internal Server Error",
+    501: "501 Not Implemented", 503: "503 Service Unavailable", 507: "507 Insufficient Storage",
+}  # fmt: skip
+
+
+def entry_request(raw: Any, number: int, outer: Request) -> Request:
+    """Bundle.entry as a Request."""
+    where = f"Bundle.entry[{number}]"
+    asked = raw.get("request") if isinstance(raw, dict) else None
+    if not isinstance(asked, dict) or not isinstance(asked.get("method"), str) or not isinstance(asked.get("url"), str):
+        raise error("required", f"{where} needs a request with method and url.", expression=f"{where}.request")
+    method = asked["method"]
+    if method not in METHODS:
+        raise error("value", f"{where} asks for the method '{method[:20]}'; it must be one of {', '.join(METHODS)}.",
+                    expression=f"{where}.request.method")  # fmt: skip
+    path, query = split_url(asked["url"], outer.base)
+    made = Request(
+        method=method,
+        path=path,
+        query=query,
+        if_match=_text(asked, "ifMatch"),
+        if_none_match=_text(asked, "ifNoneMatch"),
+        if_none_exist=_text(asked, "ifNoneExist"),
+        if_modified_since=_text(asked, "ifModifiedSince"),
+        prefer=outer.prefer,
+        lenient=outer.lenient,
+        base=outer.base,
+        caller=outer.caller,
+    )
+    resource = raw.get("resource")
+    if resource is not None and not isinstance(resource, dict):
+        raise error("invalid", f"{where}.resource must be a resource.", expression=f"{where}.resource")
+    if method == "PATCH" and resource is not None and resource.get("resourceType") == "Binary":
+        made.body, made.content_type = _patch_of(resource, where)
+    else:
+        made.resource = resource
+        made.content_type = "application/fhir+json" if resource is not None else ""
+    return made
+
+
+def _text(asked: dict[str, Any], name: str) -> str:
+    value = asked.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def _patch_of(binary: dict[str, Any], where: str) -> tuple[bytes, str]:
+    try:
+        return base64.b64decode(binary["data"], validate=True), str(binary["contentType"])
+    except (KeyError, ValueError, TypeError) as problem:
+        raise error(
+            "invalid", f"{where}.resource must be a Binary with contentType and base64 data.", expression=f"{where}.resource"
+        ) from problem
+
+
+def split_url(url: str, base: str) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+    """Path segments and query of an entry's URL, relative to the base or absolute under it."""
+    if base and url.startswith(base):
+        url = url[len(base) :]
+    path, _, query = url.partition("?")
+    segments = tuple(unquote(segment) for segment in path.split("/") if segment)
+    return segments, parse_qsl(query, keep_blank_values=True)
+
+
+def entry_response(outer: Request, asked: Request, answer: Response) -> EntryResponse:
+    """A Response as an entry of the response Bundle."""
+    version = answer.version
+    written = asked.method in ("POST", "PUT", "PATCH", "DELETE") and version is not None
+    keep_body = not written or outer.prefer == "representation"
+    outcome = answer.issues or (written and outer.prefer == "OperationOutcome")
+    return EntryResponse(
+        STATUS_TEXT[answer.status],
+        answer.location,
+        str(version.version) if version else "",
+        version.updated if version else 0,
+        f"{outer.base}/{version.type}/{version.id}" if version and keep_body and not version.deleted else "",
+        answer.body if keep_body and asked.method != "HEAD" else b"",
+        serialize(operation_outcome(answer.issues)) if outcome else b"",
+    )

@@ -1,0 +1,89 @@
+"""What interactions and operations work with; made once a process by bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from fhir_server.core.errors import FhirError, Issue
+from fhir_server.core.ports import (
+    ChangeFeed,
+    Clock,
+    IdSource,
+    ResourceStore,
+    SearchIndex,
+    TerminologyService,
+)
+from fhir_server.core.query import Clause, Query
+from fhir_server.core.settings import Settings
+from fhir_server.core.values import SearchValue
+from fhir_server.definitions import Definitions
+from fhir_server.interactions.request import Request, Response
+
+
+class Checker(Protocol):
+    """The validator, as the write path sees it."""
+
+    def check(self, resource: dict[str, Any]) -> list[Issue]:
+        """The issues of a resource against base R4, [] for none."""
+        ...
+
+    def validate(self, resource: dict[str, Any], profiles: tuple[str, ...] = ()) -> list[Issue]:
+        """The issues against base R4, the profiles that it declares and these."""
+        ...
+
+
+class Search(NamedTuple):
+    """A parsed search: the query, the parameters as understood (for links), warnings, and what shapes the answer."""
+
+    query: Query
+    used: tuple[tuple[str, str], ...]
+    warnings: list[Issue]
+    summary: str = ""
+    elements: tuple[str, ...] = ()
+
+
+class Searching(Protocol):
+    """The store-free half of search: extraction and parsing with the parameters in force now."""
+
+    definitions: Definitions  # with the custom search parameters that are in force
+
+    def extract(self, resource: dict[str, Any]) -> list[SearchValue]:
+        """What to index."""
+        ...
+
+    async def query(self, type: str | None, request: Request, compartment: tuple[str, str] | None = None) -> Search:
+        """The search that a request asks for, ready for the index; compartment: (code, id)."""
+        ...
+
+    async def criteria(self, type: str, text: str, request: Request) -> Clause:
+        """The clause of a conditional interaction's criteria, `identifier=a|b&…` as in a URL; always strict."""
+        ...
+
+
+@dataclass
+class Environment:
+    """The parts, by the names of their ports."""
+
+    settings: Settings
+    definitions: Definitions
+    store: ResourceStore
+    index: SearchIndex
+    feed: ChangeFeed
+    checker: Checker
+    searching: Searching
+    clock: Clock
+    new_id: IdSource
+    terminology: TerminologyService | None = None
+    operations: dict[str, Any] = field(default_factory=dict)
+    kept: dict[Any, bytes] = field(default_factory=dict)  # made once, such as the CapabilityStatement
+    started: int = 0
+    perform: Callable[[Environment, Request], Awaitable[Response]] | None = None
+
+    def checked(self, resource: dict[str, Any]) -> list[Issue]:
+        """Refuses a resource that breaks R4; returns its warnings."""
+        issues = self.checker.check(resource)
+        if issues and any(issue.severity in ("error", "fatal") for issue in issues):
+            raise FhirError("unprocessable", issues)
+        return issues

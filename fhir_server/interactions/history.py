@@ -1,0 +1,72 @@
+"""history of an instance, a type or the system (https://hl7.org/fhir/R4/http.html#history)."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from fhir_server.codec import bundles
+from fhir_server.core.dates import span
+from fhir_server.core.errors import error
+from fhir_server.interactions.access import require_visible
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.preparing import id_of
+from fhir_server.interactions.request import Request, Response
+
+PARAMETERS = ("_count", "_since", "_at", "_cursor", "_format", "_pretty", "_summary", "_elements")
+
+
+async def history(environment: Environment, request: Request, type: str = "", id: str = "") -> Response:
+    """Versions newest first, paged."""
+    asked: dict[str, str] = {}
+    for name, value in request.query:
+        if name not in PARAMETERS:
+            if request.lenient:
+                continue
+            raise error(
+                "unsupported-parameter",
+                f"history has no parameter '{name}'; it has {', '.join(PARAMETERS[:4])}.",
+                location=name,
+            )
+        asked[name] = value
+    if request.caller.restriction and not id:
+        raise error("forbidden", "A restricted caller may read the history of one resource at a time.")
+    if id:
+        id_of(id)
+        newest = await environment.store.read(type, id)
+        if newest is None:
+            raise error("not-found", f"There is no {type}/{id} here.")
+        await require_visible(environment, request.caller, newest)
+    page = await environment.store.history(
+        type,
+        id,
+        since=_moment(asked, "_since")[0] if "_since" in asked else None,
+        at=_moment(asked, "_at") if "_at" in asked else None,
+        cursor=asked.get("_cursor", ""),
+        count=_count(asked.get("_count", ""), environment),
+    )
+    url = "/".join(part for part in (request.base, type, id, "_history") if part)
+    links = [bundles.Link("self", _with(url, asked))]
+    if page.next:
+        links.append(bundles.Link("next", _with(url, {**asked, "_cursor": page.next})))
+    return Response(200, body=bundles.history(request.base, page.versions, total=page.total, links=links))
+
+
+def _with(url: str, asked: dict[str, str]) -> str:
+    return f"{url}?{urlencode(asked)}" if asked else url
+
+
+def _count(text: str, environment: Environment) -> int:
+    if not text:
+        return environment.settings.default_page_size
+    if not (text.isascii() and text.isdigit()):
+        raise error("value", f"_count must be a whole number, not '{text[:40]}'.", location="_count")
+    return min(int(text), environment.settings.max_page_size)
+
+
+def _moment(asked: dict[str, str], name: str) -> tuple[int, int]:
+    try:
+        return span(asked[name])
+    except ValueError as problem:
+        raise error(
+            "value", f"{name} must be a date or time such as 2026-11-24T08:00:00Z, not '{asked[name][:40]}'.", location=name
+        ) from problem

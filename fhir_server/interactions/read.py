@@ -1,0 +1,50 @@
+"""read and vread (https://hl7.org/fhir/R4/http.html#read)."""
+
+from __future__ import annotations
+
+from fhir_server.core.errors import error
+from fhir_server.core.keys import StoredVersion
+from fhir_server.interactions.access import require_visible
+from fhir_server.interactions.conditions import not_modified
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.preparing import id_of
+from fhir_server.interactions.request import Request, Response
+
+
+async def read(environment: Environment, request: Request, type: str, id: str) -> Response:
+    """The current version of a resource; 410 where it is deleted, 304 where the caller has it already."""
+    version = await environment.store.read(type, id_of(id))
+    if version is None:
+        raise error("not-found", f"There is no {type}/{id} here.")
+    await require_visible(environment, request.caller, version)
+    if version.deleted:
+        raise error(
+            "deleted",
+            f"{type}/{id} was deleted as version {version.version}; its history is at {type}/{id}/_history.",
+            headers={"ETag": f'W/"{version.version}"'},
+        )
+    if not_modified(request, version):
+        return Response(304, version)
+    return Response(200, version, version.body)
+
+
+async def vread(environment: Environment, request: Request, type: str, id: str, version_id: str) -> Response:
+    """One version of a resource, be it the newest or not."""
+    # a version id of another form can't be one of ours
+    number = int(version_id) if version_id.isascii() and version_id.isdigit() and len(version_id) < 16 else 0
+    version = await environment.store.read_version(type, id_of(id), number) if number else None
+    if version is None:
+        raise error("not-found", f"There is no version {version_id[:64]} of {type}/{id} here.")
+    await require_visible(environment, request.caller, version)
+    if version.deleted:
+        raise error("deleted", f"Version {number} of {type}/{id} is its deletion.")
+    if not_modified(request, version):
+        return Response(304, version)
+    return Response(200, version, version.body)
+
+
+async def current(environment: Environment, request: Request, type: str, id: str) -> StoredVersion:
+    """The current version for an operation on an instance, with the errors of a read."""
+    version = (await read(environment, Request("GET", (type, id), caller=request.caller), type, id)).version
+    assert version is not None
+    return version

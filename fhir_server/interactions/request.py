@@ -1,0 +1,52 @@
+"""What an interaction is asked and what it answers, free of HTTP's bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fhir_server.core.errors import Issue
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.ports import OPEN, Caller
+
+
+class Request(msgspec.Struct):
+    """One interaction that is asked for.
+
+    path: segments below the base URL, decoded; query: decoded name and value pairs in order; resource: the body parsed,
+    None where there is none or where it isn't FHIR (then body and content_type have it); if_match, if_none_match,
+    if_none_exist, if_modified_since: the headers' values, "" for none; prefer: "", minimal, representation or
+    OperationOutcome; lenient: Prefer handling=lenient; base: this server's own base URL, without a slash at its end.
+    """
+
+    method: str
+    path: tuple[str, ...]
+    query: list[tuple[str, str]] = []
+    resource: dict[str, Any] | None = None
+    body: bytes = b""
+    content_type: str = ""
+    if_match: str = ""
+    if_none_match: str = ""
+    if_none_exist: str = ""
+    if_modified_since: str = ""
+    prefer: str = ""
+    lenient: bool = False
+    base: str = ""
+    caller: Caller = OPEN
+
+
+class Response(msgspec.Struct):
+    """The answer.
+
+    version: the stored version that it is about, which gives ETag and Last-Modified; body: the resource to send as
+    canonical JSON bytes, b"" for none; location: of what was created or updated, relative to the base; issues: said
+    beside it (warnings); headers: others.
+    """
+
+    status: int
+    version: StoredVersion | None = None
+    body: bytes = b""
+    location: str = ""
+    issues: list[Issue] = []
+    headers: dict[str, str] = {}

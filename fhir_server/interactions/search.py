@@ -1,0 +1,90 @@
+"""search in a type, a compartment or the system (https://hl7.org/fhir/R4/http.html#search)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import urlencode
+
+from fhir_server.codec import bundles
+from fhir_server.codec.json import parse, serialize
+from fhir_server.codec.summary import elements, summarize
+from fhir_server.core.errors import error, operation_outcome
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.query import Page
+from fhir_server.interactions.environment import Environment, Search
+from fhir_server.interactions.request import Request, Response
+
+
+async def search(environment: Environment, request: Request, type: str | None = None) -> Response:
+    """A searchset of one type, or with type None of all types."""
+    asked = await environment.searching.query(type, request)
+    return await answer(environment, request, asked, type or "")
+
+
+async def search_compartment(
+    environment: Environment, request: Request, compartment: str, id: str, type: str
+) -> Response:
+    """A searchset of what a compartment has of a type; type "*" for all its types."""
+    if compartment not in environment.definitions.compartments:
+        known = ", ".join(sorted(environment.definitions.compartments))
+        raise error("not-supported", f"{compartment} has no compartment; these have: {known}.")
+    asked = await environment.searching.query(None if type == "*" else type, request, (compartment, id))
+    return await answer(environment, request, asked, f"{compartment}/{id}/{type}")
+
+
+async def answer(environment: Environment, request: Request, asked: Search, path: str) -> Response:
+    """Runs the query and makes the Bundle."""
+    page = await environment.index.search(asked.query)
+    if asked.summary or asked.elements:
+        page = _shaped(environment, asked, page)
+    url = f"{request.base}/{path}" if path else request.base
+    body = bundles.searchset(
+        request.base,
+        page.matches,
+        page.included,
+        total=page.total,
+        links=_links(url, asked, page),
+        outcome=serialize(operation_outcome(asked.warnings)) if asked.warnings else b"",
+    )
+    return Response(200, body=body)
+
+
+def _links(url: str, asked: Search, page: Page) -> list[bundles.Link]:
+    without_cursor = [(name, value) for name, value in asked.used if name != "_cursor"]
+
+    def link(relation: str, cursor: str | None) -> bundles.Link:
+        pairs = without_cursor if cursor is None else [*without_cursor, ("_cursor", cursor)]
+        return bundles.Link(relation, f"{url}?{urlencode(pairs, safe=':/|,$')}" if pairs else url)
+
+    links = [link("self", asked.query.cursor or None)]
+    if page.previous or asked.query.cursor:
+        links.append(link("first", None))
+    if page.previous:
+        links.append(link("previous", page.previous))
+    if page.next:
+        links.append(link("next", page.next))
+    if page.last:
+        links.append(link("last", page.last))
+    return links
+
+
+def _shaped(environment: Environment, asked: Search, page: Page) -> Page:
+    """The page with _summary or _elements applied; _elements speaks of the matches only."""
+
+    def shape(version: StoredVersion, match: bool) -> StoredVersion:
+        resource = parse(version.body)
+        if asked.elements and match:
+            resource = elements(resource, asked.elements, environment.definitions)
+        elif asked.summary:
+            resource = summarize(resource, asked.summary, environment.definitions)
+        else:
+            return version
+        return StoredVersion(
+            version.type, version.id, version.version, version.seq, version.updated, version.method, serialize(resource)
+        )
+
+    return replace(
+        page,
+        matches=[shape(version, True) for version in page.matches],
+        included=[shape(version, False) for version in page.included],
+    )

@@ -1,0 +1,326 @@
+"""transaction: a Bundle whose entries all take effect, or none (https://hl7.org/fhir/R4/http.html#trules).
+
+First every entry is planned: which resource it will write, new ids included, so that references can be put right before
+anything is stored. Then one commit writes: deletes, creates, updates and patches, in this order; reads come last and see
+what was written. Where an entry or a reference has criteria, matching and preparing happen inside the commit, so that no other
+writer comes between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlencode
+
+from fhir_server.codec import bundles
+from fhir_server.codec.bundles import EntryResponse
+from fhir_server.codec.references import references, rewrite
+from fhir_server.core.errors import CATEGORIES, FhirError, Issue, error
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.ports import Transaction
+from fhir_server.core.query import Clause
+from fhir_server.interactions.entries import entry_response
+from fhir_server.interactions.delete import remove, require_unreferenced
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.patch import change
+from fhir_server.interactions.patching import PatchDocument, document_of
+from fhir_server.interactions.preparing import Prepared, body_of, id_of, prepare, store
+from fhir_server.interactions.request import Request, Response
+from fhir_server.interactions.update import put_matched
+
+PAUSE_EVERY = 25  # entries after which other requests get their turn
+REST_URL = re.compile(r"https?://.*/([A-Za-z]+)/([A-Za-z0-9\-.]{1,64})\Z")
+CONDITIONAL_REFERENCE = re.compile(r"([A-Z][A-Za-z]+)\?(.+)\Z", re.DOTALL)
+ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 3}
+
+Matches = Callable[[str, Clause, int], Awaitable[list[StoredVersion]]]
+
+
+@dataclass
+class Entry:
+    """One entry while it is planned: id "" where it is not known yet; found: what its criteria match."""
+
+    number: int
+    request: Request
+    full_url: str
+    type: str
+    id: str = ""
+    criteria: str = ""
+    where: Clause | None = None
+    found: StoredVersion | None = None
+    new_id: str = ""
+    prepared: Prepared | None = None
+    document: PatchDocument | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes what is stored."""
+        return self.request.method in ORDER and not any(s.startswith(("$", "_")) for s in self.request.path)
+
+
+@dataclass
+class Plan:
+    """All entries and the conditional references in them: text -> (type, clause) and what each matches."""
+
+    entries: list[Entry]
+    conditional: dict[str, tuple[str, Clause]] = field(default_factory=dict)
+    matched: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything in it depends on what is stored."""
+        return bool(self.conditional) or any(entry.where is not None for entry in self.entries)
+
+
+async def transaction(
+    environment: Environment, request: Request, listed: list[Any], requests: list[Request]
+) -> Response:
+    """Performs a transaction Bundle; requests: its entries, in order."""
+    plan = await _plan(environment, request, listed, requests)
+    pristine = [entry.request.resource for entry in plan.entries]
+    if not plan.asks:
+        await _prepare(environment, plan, request)
+
+    async def work(inside: Transaction) -> list[EntryResponse]:
+        if plan.asks:
+            for entry, resource in zip(plan.entries, pristine, strict=True):
+                entry.request.resource = copy.deepcopy(resource)
+            await _match(plan, inside.matches)
+            await _prepare(environment, plan, request)
+        return await _write(environment, inside, plan, request)
+
+    return Response(200, body=bundles.responses("transaction-response", await environment.store.commit(work)))
+
+
+# ---------------------------------------------------------------------- planning
+async def _plan(environment: Environment, outer: Request, listed: list[Any], requests: list[Request]) -> Plan:
+    plan = Plan([])
+    problems: list[Issue] = []
+    for number, request in enumerate(requests):
+        try:
+            plan.entries.append(await _plan_entry(environment, number, request, listed[number].get("fullUrl", "")))
+        except FhirError as problem:
+            problems += _placed(problem, number, request)
+    if problems:
+        raise FhirError("invalid", problems)
+    for entry in plan.entries:
+        if entry.request.resource is not None and entry.writes:
+            for path, text in references(entry.request.resource):
+                match = CONDITIONAL_REFERENCE.match(text)
+                if match and text not in plan.conditional:
+                    try:
+                        where = await environment.searching.criteria(match[1], match[2], outer)
+                    except FhirError as problem:
+                        raise FhirError(problem.category, _placed(problem, entry.number, entry.request, path)) from None
+                    plan.conditional[text] = (match[1], where)
+    _require_distinct(plan)
+    return plan
+
+
+async def _plan_entry(environment: Environment, number: int, request: Request, full_url: Any) -> Entry:
+    path = request.path
+    entry = Entry(number, request, full_url if isinstance(full_url, str) else "", path[0] if path else "")
+    if not entry.writes:
+        return entry
+    if not path or not environment.definitions.is_resource(path[0]) or len(path) > 2:
+        raise error("invalid", f"{request.method} {'/'.join(path)[:100]} can't be part of a transaction.")
+    method = request.method
+    if method in ("POST", "PUT"):
+        body_of(entry.type, request.resource)
+    elif method == "PATCH":
+        entry.document = document_of(request.content_type, request.body, request.resource, environment.definitions)
+    if len(path) == 2:
+        if method == "POST":
+            raise error("invalid", f"POST {'/'.join(path)} is not possible; create with POST {entry.type}.")
+        entry.id = id_of(path[1])
+        if method == "PUT" and (request.resource or {}).get("id") != entry.id:
+            raise error("invalid", f"The URL says {entry.type}/{entry.id}, the resource has another id or none.")
+        return entry
+    entry.criteria = request.if_none_exist if method == "POST" else urlencode(request.query)
+    entry.criteria = entry.criteria.removeprefix(f"{entry.type}?").removeprefix("?")
+    if entry.criteria:
+        entry.where = await environment.searching.criteria(entry.type, entry.criteria, request)
+    elif method != "POST":
+        raise error("required", f"{method} {entry.type} needs an id or criteria.")
+    entry.new_id = environment.new_id()
+    if method == "POST" and entry.where is None:
+        entry.id = entry.new_id
+    return entry
+
+
+def _require_distinct(plan: Plan) -> None:
+    """No resource may be written by two entries, no fullUrl may stand for two."""
+    seen: dict[str, int] = {}
+    for entry in plan.entries:
+        if not entry.writes:
+            continue
+        names = {f"{entry.type}/{entry.id}" if entry.id else ""}
+        if entry.full_url.startswith("urn:"):
+            names.add(entry.full_url)
+        for name in names - {""}:
+            if name in seen:
+                raise error(
+                    "invalid",
+                    f"Entries {seen[name]} and {entry.number} are both about {name}; a transaction may write it once.",
+                    expression=f"Bundle.entry[{entry.number}]",
+                )
+            seen[name] = entry.number
+
+
+async def _match(plan: Plan, matches: Matches) -> None:
+    """Finds what the criteria of entries and the conditional references stand for."""
+    for entry in plan.entries:
+        if entry.where is None:
+            continue
+        found = await matches(entry.type, entry.where, 2)
+        if len(found) > 1:
+            raise FhirError(
+                "multiple-matches",
+                _placed(
+                    error("multiple-matches", f"{entry.type}?{entry.criteria} matches more than one resource."),
+                    entry.number,
+                    entry.request,
+                ),
+            )
+        entry.found = found[0] if found else None
+        stated = (entry.request.resource or {}).get("id") if entry.request.method == "PUT" else None
+        entry.id = entry.found.id if entry.found else stated or entry.new_id
+    _require_distinct(plan)
+    for text, (type, where) in plan.conditional.items():
+        found = await matches(type, where, 2)
+        if len(found) != 1:
+            how = "no resource" if not found else "more than one resource"
+            raise error("precondition", f"The conditional reference {text} matches {how}; it must match exactly one.")
+        plan.matched[text] = f"{type}/{found[0].id}"
+
+
+# ---------------------------------------------------------------------- preparing
+async def _prepare(environment: Environment, plan: Plan, outer: Request) -> None:
+    """Puts the references right, then checks and encodes what will be written; reports every bad entry."""
+    mapping = {**plan.matched, **_identities(plan, outer.base)}
+    problems: list[Issue] = []
+    category = "unprocessable"
+    for count, entry in enumerate(plan.entries):
+        resource = entry.request.resource
+        if not entry.writes or resource is None or entry.request.method not in ("POST", "PUT"):
+            continue
+        if count % PAUSE_EVERY == PAUSE_EVERY - 1:
+            await asyncio.sleep(0)
+        if mapping:
+            rewrite(resource, mapping)
+        if entry.request.method == "POST" and entry.found is not None:
+            continue
+        try:
+            _require_resolved(resource)
+            entry.prepared = prepare(environment, resource)
+        except FhirError as problem:
+            problems += _placed(problem, entry.number, entry.request)
+            category = problem.category
+    if problems:
+        raise FhirError(category, problems)
+
+
+def _identities(plan: Plan, base: str) -> dict[str, str]:
+    """What each fullUrl stands for."""
+    mapping = {}
+    for entry in plan.entries:
+        if not entry.full_url or not entry.writes or not entry.id or entry.request.method == "DELETE":
+            continue
+        identity = f"{entry.type}/{entry.id}"
+        mapping[entry.full_url] = identity
+        match = REST_URL.match(entry.full_url)
+        if match and f"{match[1]}/{match[2]}" != identity:
+            mapping[f"{match[1]}/{match[2]}"] = identity
+    return {url: identity for url, identity in mapping.items() if url != identity}
+
+
+def _require_resolved(resource: dict[str, Any]) -> None:
+    for path, text in references(resource):
+        if text.startswith(("urn:uuid:", "urn:oid:")):
+            raise error(
+                "unprocessable",
+                f"{path} refers to {text[:100]}, which is the fullUrl of no entry of this transaction.",
+                expression=path,
+            )
+
+
+# ---------------------------------------------------------------------- writing
+async def _write(environment: Environment, inside: Transaction, plan: Plan, outer: Request) -> list[EntryResponse]:
+    answers: dict[int, EntryResponse] = {}
+    writing = sorted((e for e in plan.entries if e.writes), key=lambda e: ORDER[e.request.method])
+    for count, entry in enumerate(writing):
+        if count % PAUSE_EVERY == PAUSE_EVERY - 1:
+            await asyncio.sleep(0)
+        try:
+            answer = await _write_one(environment, inside, entry)
+        except FhirError as problem:
+            raise FhirError(problem.category, _placed(problem, entry.number, entry.request)) from None
+        answers[entry.number] = entry_response(outer, entry.request, answer)
+    if environment.settings.referential_integrity:
+        for entry in writing:
+            if entry.request.method == "DELETE" and entry.id:
+                await require_unreferenced(inside, entry.type, entry.id)
+    reading = [entry for entry in plan.entries if not entry.writes]
+    if reading:
+        assert environment.perform is not None
+        view = replace(environment, store=inside.reads, index=inside.index)
+        for entry in reading:
+            try:
+                answer = await environment.perform(view, entry.request)
+            except FhirError as problem:
+                raise FhirError(problem.category, _placed(problem, entry.number, entry.request)) from None
+            answers[entry.number] = entry_response(outer, entry.request, answer)
+    return [answers[number] for number in range(len(plan.entries))]
+
+
+async def _write_one(environment: Environment, inside: Transaction, entry: Entry) -> Response:
+    request, type = entry.request, entry.type
+    match request.method:
+        case "DELETE":
+            removed = await remove(environment, inside, request, type, entry.id) if entry.found or not entry.where else None
+            return Response(204, removed)
+        case "PATCH":
+            if entry.where is not None and entry.found is None:
+                raise error("not-found", f"No {type} matches {entry.criteria}.")
+            assert entry.document is not None
+            version = await change(environment, inside, request, entry.document, type, entry.id)
+        case "POST" if entry.found is not None:
+            return Response(200, entry.found, entry.found.body, entry.found.key.reference)
+        case "POST":
+            assert entry.prepared is not None
+            version = await store(inside, entry.prepared, type, entry.id, 1, "POST")
+        case _:
+            assert entry.prepared is not None and request.resource is not None
+            found = entry.found
+            if entry.where is None:
+                found = await inside.read(type, entry.id)
+            version = await put_matched(
+                environment, inside, request, entry.prepared, type, found, request.resource.get("id")
+            )
+    assert version is not None
+    return Response(201 if version.version == 1 else 200, version, version.body, version.key.reference)
+
+
+def _placed(problem: FhirError, number: int, request: Request, path: str = "") -> list[Issue]:
+    """The issues with the entry that they are about."""
+    placed = []
+    for issue in problem.issues:
+        below = (issue.expression or path).partition(".")[2]
+        where = f"Bundle.entry[{number}]" + (f".resource.{below}" if below else "")
+        what = f"{request.method} {'/'.join(request.path)}"
+        placed.append(
+            Issue(
+                issue.severity,
+                issue.code or CATEGORIES[problem.category].code,
+                f"Entry {number} ({what}): {issue.diagnostics}",
+                where,
+                issue.location,
+                issue.rule,
+                issue.profile,
+            )
+        )
+    return placed

@@ -1,0 +1,174 @@
+"""From an ASGI scope and body to a Request (https://hl7.org/fhir/R4/http.html)."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from fhir_server.codec import json, xml
+from fhir_server.codec.formats import Kind, content_kind
+from fhir_server.core.errors import error
+from fhir_server.core.ports import OPEN, Caller
+from fhir_server.core.settings import Settings
+from fhir_server.definitions import Definitions
+from fhir_server.interactions.request import Request
+
+PATCH_TYPES = ("application/json-patch+json", "application/xml-patch+xml")
+
+
+def headers_of(scope: dict[str, Any]) -> dict[str, str]:
+    """The headers by lower-case name; the last one wins where one is repeated."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+async def read_body(receive: Any, headers: dict[str, str], settings: Settings) -> bytes:
+    """The whole body, unpacked; FhirError "too-large" as soon as it passes the limit."""
+    limit = settings.max_body_bytes
+    announced = headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise _too_large(limit)
+    message = await receive()
+    body = message.get("body", b"")
+    if message.get("more_body"):
+        parts, size = [body], len(body)
+        while message.get("more_body"):
+            message = await receive()
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > limit:
+                raise _too_large(limit)
+        body = b"".join(parts)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return _unpacked(body, headers.get("content-encoding", ""), limit)
+
+
+def _too_large(limit: int) -> Exception:
+    return error("too-large", f"The body is larger than {limit // 2**20} MiB; send it in parts.")
+
+
+def _unpacked(body: bytes, encoding: str, limit: int) -> bytes:
+    if not encoding or encoding == "identity":
+        return body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise error("unsupported-media", f"Content-Encoding {encoding[:40]} is not understood; send gzip or none.")
+    try:
+        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        unpacked = unpacker.decompress(body, limit + 1)
+    except zlib.error as problem:
+        raise error("malformed", "The body is not what Content-Encoding says.") from problem
+    if len(unpacked) > limit:
+        raise _too_large(limit)
+    return unpacked
+
+
+def path_of(scope: dict[str, Any], prefix: str) -> tuple[str, ...]:
+    """The decoded segments below the FHIR base; an encoded slash stays within its segment."""
+    raw = scope.get("raw_path")
+    path = raw.decode("latin-1") if raw else scope["path"]
+    return tuple(
+        unquote(segment) if "%" in segment else segment for segment in path[len(prefix) :].split("/") if segment
+    )
+
+
+def query_of(scope: dict[str, Any]) -> list[tuple[str, str]]:
+    """The query's names and values in order; FhirError "value" where it isn't UTF-8 or has too many."""
+    text = scope["query_string"]
+    if not text:
+        return []
+    return pairs(text.decode("latin-1"), "query")
+
+
+def pairs(text: str, where: str) -> list[tuple[str, str]]:
+    """application/x-www-form-urlencoded text as pairs."""
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=1000)
+    except ValueError as problem:
+        raise error("value", f"The {where} can't be read: it must be UTF-8, at most 1000 parameters.") from problem
+
+
+def preferences(header: str) -> tuple[str, bool]:
+    """Prefer as (return, lenient): ("minimal", False) of `return=minimal`."""
+    wanted, lenient = "", False
+    for part in header.replace(";", ",").split(","):
+        name, _, value = part.strip().partition("=")
+        if name == "return" and value in ("minimal", "representation", "OperationOutcome"):
+            wanted = value
+        elif name == "handling":
+            lenient = value == "lenient"
+    return wanted, lenient
+
+
+async def request_of(
+    scope: dict[str, Any],
+    receive: Any,
+    headers: dict[str, str],
+    path: tuple[str, ...],
+    base: str,
+    settings: Settings,
+    definitions: Definitions,
+    caller: Caller = OPEN,
+) -> Request:
+    """The interaction that an HTTP request asks for."""
+    method = scope["method"]
+    prefer, lenient = preferences(headers["prefer"]) if "prefer" in headers else ("", settings.lenient)
+    request = Request(
+        method="GET" if method == "HEAD" else method,
+        path=path,
+        query=query_of(scope),
+        if_match=headers.get("if-match", ""),
+        if_none_match=headers.get("if-none-match", ""),
+        if_none_exist=headers.get("if-none-exist", ""),
+        if_modified_since=headers.get("if-modified-since", ""),
+        prefer=prefer,
+        lenient=lenient,
+        base=base,
+        caller=caller,
+    )
+    if method in ("POST", "PUT", "PATCH"):
+        body = await read_body(receive, headers, settings)
+        _take_body(request, body, headers, definitions)
+    return request
+
+
+def _take_body(request: Request, body: bytes, headers: dict[str, str], definitions: Definitions) -> None:
+    stated = headers.get("content-type", "")
+    media = stated.partition(";")[0].strip().lower()
+    request.content_type = media
+    if request.path[-1:] == ("_search",):
+        if media and media != "application/x-www-form-urlencoded":
+            raise error("unsupported-media", "POST _search takes application/x-www-form-urlencoded.")
+        request.query = request.query + pairs(body.decode("latin-1"), "body")
+        return
+    if not body:
+        return
+    if request.method == "PATCH" and media in PATCH_TYPES:
+        request.body = body
+        return
+    kind = content_kind(stated, body)
+    if kind is None and request.path[:1] == ("Binary",) and len(request.path) <= 2:
+        request.resource = _binary(request, body, stated or "application/octet-stream", headers)
+    elif kind is Kind.XML:
+        request.resource = xml.parse(body, definitions)
+    elif kind is Kind.JSON:
+        request.resource = json.parse(body)
+    else:
+        raise error(
+            "unsupported-media",
+            f"Content-Type {media[:60] or '(none)'} is not understood; send application/fhir+json or application/fhir+xml.",
+            location="header:Content-Type",
+        )
+
+
+def _binary(request: Request, body: bytes, content_type: str, headers: dict[str, str]) -> dict[str, Any]:
+    """A Binary resource of content that came as it is (https://hl7.org/fhir/R4/binary.html#rest)."""
+    resource: dict[str, Any] = {"resourceType": "Binary"}
+    if len(request.path) == 2:
+        resource["id"] = request.path[1]
+    resource["contentType"] = content_type
+    if "x-security-context" in headers:
+        resource["securityContext"] = {"reference": headers["x-security-context"]}
+    resource["data"] = base64.b64encode(body).decode()
+    return resource
