@@ -1,0 +1,85 @@
+"""Parameters that are not index values of the type: _id, _lastUpdated, _type, _text, _content, _list, _query.
+
+Specification: https://hl7.org/fhir/R4/search.html#all
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Literal
+
+from fhir_server.core.errors import error
+from fhir_server.core.keys import ID_PATTERN
+from fhir_server.core.query import Clause, IdIn, InList, NarrativeHas, TypeIn
+from fhir_server.core.values import fold
+from fhir_server.search.parse.context import SearchContext
+from fhir_server.search.parse.date import updated_is
+from fhir_server.search.parse.escaping import unescape
+from fhir_server.search.parse.suggestions import nearest, shorten
+
+_WORD = re.compile(r"\w+")
+
+
+def resource_type(name: str, context: SearchContext) -> str:
+    """The name, if it is a concrete resource type."""
+    if not context.definitions.is_resource(name):
+        raise error("value", f"{shorten(name)} is no resource type.{nearest(name, context.definitions.resource_types)}")
+    return name
+
+
+def _logical_id(text: str, what: str) -> str:
+    if not ID_PATTERN.match(text):
+        raise error("value", f"{shorten(text)} is no {what}: 1 to 64 letters, digits, '-' and '.'.")
+    return text
+
+
+def id_in(text: str, context: SearchContext) -> Clause:
+    """`_id=23`."""
+    return IdIn((_logical_id(text, "logical id"),))
+
+
+def type_in(text: str, context: SearchContext) -> Clause:
+    """`_type=Patient`, inside a chain or a filter."""
+    return TypeIn((resource_type(text, context),))
+
+
+def in_list(text: str, context: SearchContext) -> Clause:
+    """`_list=42`: what the List with this id names."""
+    if text.startswith("$"):
+        raise error("value", f"{shorten(text)} is a functional list; there is none here, give the id of a List.")
+    return InList(_logical_id(text.removeprefix("List/"), "id of a List"))
+
+
+def _words(text: str, scope: Literal["text", "content"]) -> Clause:
+    words = tuple(_WORD.findall(fold(unescape(text))))
+    if not words:
+        raise error("value", f"{shorten(text)} has no words to search for.")
+    return NarrativeHas(words, scope)
+
+
+def text_has(text: str, context: SearchContext) -> Clause:
+    """`_text=cancer metastases`: the narrative has all the words."""
+    return _words(text, "text")
+
+
+def content_has(text: str, context: SearchContext) -> Clause:
+    """`_content=cancer`: the resource has all the words."""
+    return _words(text, "content")
+
+
+def named_query(text: str, context: SearchContext) -> Clause:
+    """`_query=name`: there are no named queries."""
+    raise error("unsupported-parameter", f"There is no named query {shorten(text)}.")
+
+
+BUILT_IN: dict[str, Callable[[str, SearchContext], Clause]] = {
+    "_id": id_in,
+    "_lastUpdated": updated_is,
+    "_type": type_in,
+    "_list": in_list,
+    "_text": text_has,
+    "_content": content_has,
+    "_query": named_query,
+}
+BUILT_IN_MODIFIERS = {"_id": frozenset({"not"}), "_type": frozenset({"not"})}
