@@ -18,6 +18,8 @@ sort, to test, to replace); only the values of live resources are in them.
 VERSION = 1
 
 METHODS = ("", "POST", "PUT", "PATCH", "DELETE", "ERASE")  # version.method is the position in this tuple
+METHOD_NUMBER = {name: number for number, name in enumerate(METHODS)}
+ERASE = METHOD_NUMBER["ERASE"]
 
 TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;

@@ -13,10 +13,7 @@ from fhir_server.core.ports import Clock, Write
 from fhir_server.core.query import Clause
 from fhir_server.storage.sqlite import encode
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
-from fhir_server.storage.sqlite.schema import INDEX_TABLES, METHODS
-
-METHOD_NUMBER = {name: number for number, name in enumerate(METHODS)}
-ERASE = METHOD_NUMBER["ERASE"]
+from fhir_server.storage.sqlite.schema import ERASE, INDEX_TABLES, METHOD_NUMBER, METHODS
 
 HEAD = """SELECT r.rid, r.version, r.live, r.seq, v.updated, v.method, v.body
 FROM resource r LEFT JOIN version v ON v.seq = r.seq WHERE r.type = ? AND r.id = ?"""

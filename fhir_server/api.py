@@ -1,0 +1,64 @@
+"""The facade that everything outside uses: REST, interfaces, subsystems, the command line.
+
+    server = await bootstrap.start(settings)
+    version = await server.read("Patient", "1")
+    response = await server.perform(Request("GET", ("Patient",), [("name", "smith")]))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.ports import OPEN, Caller, Change
+from fhir_server.core.settings import Settings
+from fhir_server.definitions import Definitions
+from fhir_server.interactions.dispatch import perform
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.read import current
+from fhir_server.interactions.request import Request, Response
+
+__all__ = ["FhirServer", "Request", "Response"]
+
+
+class FhirServer:
+    """One server in this process: an Environment and what has to be stopped with it."""
+
+    def __init__(self, environment: Environment, closing: list[Callable[[], Awaitable[None]]]) -> None:
+        environment.perform = perform
+        self.environment = environment
+        self._closing = closing
+        self._store_read = environment.store.read
+
+    @property
+    def settings(self) -> Settings:
+        """What it was started with."""
+        return self.environment.settings
+
+    @property
+    def definitions(self) -> Definitions:
+        """R4, with the custom search parameters in force."""
+        return self.environment.searching.definitions
+
+    async def perform(self, request: Request) -> Response:
+        """Any interaction or operation; FhirError for every answer that is no success."""
+        return await perform(self.environment, request)
+
+    async def read(self, type: str, id: str, caller: Caller = OPEN) -> StoredVersion:
+        """The current version of a resource; FhirError "not-found", "deleted", "unknown-type"."""
+        version = await self._store_read(type, id)
+        if version is not None and version.body and caller.restriction is None:
+            return version
+        if not self.environment.definitions.is_resource(type):
+            await self.perform(Request("GET", (type, id), caller=caller))
+        return await current(self.environment, Request("GET", (type, id), caller=caller), type, id)
+
+    async def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
+        """The change feed past a position, oldest first."""
+        return await self.environment.feed.changes(after, limit)
+
+    async def close(self) -> None:
+        """Finishes what is under way and closes the stores."""
+        for close in self._closing:
+            await close()
+

@@ -1,0 +1,84 @@
+"""$everything of a Patient or an Encounter (https://hl7.org/fhir/R4/patient-operation-everything.html)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fhir_server.core.dates import span
+from fhir_server.core.errors import error
+from fhir_server.core.query import All, Any, Clause, DateIs, Missing, TypeIn, UpdatedIs
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.operation import Call, OperationHandler
+from fhir_server.interactions.read import current
+from fhir_server.interactions.request import Request, Response
+from fhir_server.interactions.search import answer
+
+TYPES = ("Patient", "Encounter")
+DEFAULT_COUNT = 100
+CARE_DATE = "date"  # the parameter that R4 gives most clinical types for when care took place
+
+
+async def everything(environment: Environment, call: Call) -> Response:
+    """The resource, all of its compartment, and what these refer to; paged."""
+    await current(environment, call.request, call.type, call.id)
+    cursor = call.parameters.one("_cursor", "")
+    count = call.parameters.whole("_count", DEFAULT_COUNT)
+    query = [("_include", "*"), ("_count", str(count))]
+    if cursor:
+        query.append(("_cursor", cursor))
+    inner = Request("GET", call.request.path, query, base=call.request.base, caller=call.request.caller)
+    asked = await environment.searching.query(None, inner, (call.type, call.id))
+    types = tuple(call.parameters.texts("_type"))
+    for type in types:
+        if not environment.definitions.is_resource(type):
+            raise error("value", f"_type names '{type[:80]}', which is no resource type.", location="_type")
+    limits = [clause for clause in (_since(call), _care_dates(environment, call, asked.query.types)) if clause]
+    if types:
+        limits.append(TypeIn(types))
+    if limits:
+        asked = asked._replace(query=replace(asked.query, where=All((asked.query.where, *limits))))
+    shown = [(name, value) for name, value in _given(call) if name != "_cursor"]
+    asked = asked._replace(used=tuple(shown))
+    return await answer(environment, call.request, asked, f"{call.type}/{call.id}/$everything")
+
+
+def _given(call: Call) -> list[tuple[str, str]]:
+    return [(name, str(value)) for name, value, _ in call.parameters.entries]
+
+
+def _since(call: Call) -> Clause | None:
+    text = call.parameters.one("_since")
+    return UpdatedIs("ge", *_span("_since", text)) if text else None
+
+
+def _span(name: str, text: str) -> tuple[int, int]:
+    try:
+        return span(text)
+    except ValueError as problem:
+        raise error("value", f"{name} must be a date or time, not '{str(text)[:40]}'.", location=name) from problem
+
+
+def _care_dates(environment: Environment, call: Call, types: tuple[str, ...]) -> Clause | None:
+    """start and end: types without a care date, and resources that don't state theirs, are kept."""
+    start, end = call.parameters.one("start"), call.parameters.one("end")
+    if not start and not end:
+        return None
+    dated = tuple(t for t in types if CARE_DATE in environment.definitions.search_parameters(t))
+    inside: list[Clause] = []
+    if start:
+        inside.append(DateIs((CARE_DATE,), "ge", *_span("start", start)))
+    if end:
+        inside.append(DateIs((CARE_DATE,), "le", *_span("end", end)))
+    others = tuple(t for t in types if t not in dated)
+    return Any(
+        (
+            *([TypeIn(others)] if others else []),
+            All((TypeIn(dated), Any((All(tuple(inside)), Missing((CARE_DATE,), True))))),
+        )
+    )
+
+
+HANDLERS = tuple(
+    OperationHandler("everything", everything, instance=True, types=(type,), parameters=("_cursor", "_since", "_type", "_count"))
+    for type in TYPES
+)

@@ -1,0 +1,104 @@
+"""$graph: a resource with what a GraphDefinition says belongs to it.
+
+https://hl7.org/fhir/R4/resource-operation-graph.html and https://hl7.org/fhir/R4/graphdefinition.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fhir_server.codec import bundles
+from fhir_server.codec.json import parse
+from fhir_server.codec.references import parse_reference
+from fhir_server.core.errors import error
+from fhir_server.core.keys import StoredVersion
+from fhir_server.fhirpath import compile_path
+from fhir_server.interactions.access import require_visible
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.operation import Call, OperationHandler
+from fhir_server.interactions.read import current
+from fhir_server.interactions.request import Request, Response
+
+LIMIT = 5000  # resources in one graph
+
+
+async def graph(environment: Environment, call: Call) -> Response:
+    """A searchset-like collection: the start first, then everything that the links reach."""
+    definition = await _definition(environment, call)
+    start = await current(environment, call.request, call.type, call.id)
+    if definition.get("start") not in (call.type, "Resource", None):
+        raise error("invalid", f"The graph starts at {definition['start']}, not at {call.type}.", location="graph")
+    found = {(start.type, start.id): start}
+    await _follow(environment, call, definition.get("link", []), start, found)
+    return Response(200, body=bundles.collection("collection", call.request.base, found.values()))
+
+
+async def _definition(environment: Environment, call: Call) -> dict[str, Any]:
+    url = call.parameters.one("graph")
+    if not url:
+        raise error("required", "$graph needs the parameter 'graph': the URL of a GraphDefinition.", location="graph")
+    local = parse_reference(url, call.request.base)
+    if local is not None and local.type == "GraphDefinition":
+        return parse((await current(environment, call.request, local.type, local.id)).body)
+    asked = Request("GET", ("GraphDefinition",), [("url", url)], base=call.request.base, caller=call.request.caller)
+    page = await environment.index.search((await environment.searching.query("GraphDefinition", asked)).query)
+    if not page.matches:
+        raise error("not-found", f"No GraphDefinition with the URL {url[:200]} is stored here.", location="graph")
+    return parse(page.matches[0].body)
+
+
+async def _follow(
+    environment: Environment,
+    call: Call,
+    links: list[dict[str, Any]],
+    source: StoredVersion,
+    found: dict[tuple[str, str], StoredVersion],
+) -> None:
+    for link in links:
+        for target in link.get("target", ()):
+            if "path" in link:
+                reached = await _by_path(environment, call, link["path"], source, target["type"])
+            else:
+                reached = await _by_search(environment, call, target, source)
+            for version in reached:
+                if len(found) >= LIMIT:
+                    raise error("too-costly", f"The graph would have more than {LIMIT} resources.")
+                known = (version.type, version.id) in found
+                found.setdefault((version.type, version.id), version)
+                if not known:
+                    await _follow(environment, call, target.get("link", []), version, found)
+
+
+async def _by_path(
+    environment: Environment, call: Call, path: str, source: StoredVersion, type: str
+) -> list[StoredVersion]:
+    reached = []
+    for name, value in compile_path(path, environment.definitions, source.type).values(parse(source.body)):
+        text = value.get("reference") if name == "Reference" else value if name in ("uri", "canonical") else None
+        local = parse_reference(text, call.request.base) if text else None
+        if local is None or type not in (local.type, "Resource"):
+            continue
+        version = await environment.store.read(local.type, local.id)
+        if version is not None and not version.deleted:
+            await require_visible(environment, call.request.caller, version)
+            reached.append(version)
+    return reached
+
+
+async def _by_search(
+    environment: Environment, call: Call, target: dict[str, Any], source: StoredVersion
+) -> list[StoredVersion]:
+    """target.params, a search in which {ref} stands for the source."""
+    text = target.get("params", "").replace("{ref}", f"{source.type}/{source.id}")
+    if not text:
+        raise error("invalid", "A link of the graph has neither a path nor params.", location="graph")
+    query = [*parse_qsl(text, keep_blank_values=True), ("_count", str(environment.settings.max_page_size))]
+    asked = Request("GET", (target["type"],), query, base=call.request.base, caller=call.request.caller)
+    page = await environment.index.search((await environment.searching.query(target["type"], asked)).query)
+    if page.next:
+        raise error("too-costly", f"A link of the graph reaches more than {len(page.matches)} {target['type']}.")
+    return page.matches
+
+
+HANDLERS = (OperationHandler("graph", graph, instance=True),)

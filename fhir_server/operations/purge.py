@@ -1,0 +1,96 @@
+"""$purge: erasure of a patient with everything of the compartment, in every version, and a receipt.
+
+R4 has no operation for it; the name and the receipt are ours (docs/decisions). The feed keeps a change of method ERASE
+for each resource, so that every consumer forgets it too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import Any
+
+from fhir_server.codec.json import serialize
+from fhir_server.core.errors import error
+from fhir_server.core.keys import instant
+from fhir_server.core.ports import Transaction
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.operation import Call, OperationHandler
+from fhir_server.interactions.preparing import prepare, store
+from fhir_server.interactions.request import Request, Response
+
+PAGE = 500
+
+
+async def purge(environment: Environment, call: Call) -> Response:
+    """Erases the patient and the compartment in one commit; answers with the receipt, which is stored as AuditEvent."""
+    newest = await environment.store.read(call.type, call.id)
+    if newest is None:
+        raise error("not-found", f"There is no {call.type}/{call.id} here.")
+    members = await _compartment(environment, call)
+    reference = f"{call.type}/{call.id}"
+    mentioned = [key for key in await environment.store.mentions(reference) if key not in members]
+
+    async def work(transaction: Transaction) -> tuple[Counter[str], list[str], str]:
+        erased: Counter[str] = Counter()
+        left = []
+        for type, id in mentioned:
+            head = await transaction.read(type, id)
+            if head is not None and head.deleted:
+                members.append((type, id))
+            else:
+                left.append(f"{type}/{id}")
+        for type, id in members:
+            if await transaction.erase(type, id):
+                erased[type] += 1
+        receipt = _receipt(environment, reference, erased)
+        stored = await store(transaction, prepare(environment, receipt), "AuditEvent", environment.new_id(), 1, "POST")
+        return erased, left, stored.key.reference
+
+    erased, left, receipt = await environment.store.commit(work)
+    parameters: list[dict[str, Any]] = [
+        {"name": "receipt", "valueReference": {"reference": receipt}},
+        {"name": "erased", "valueInteger": sum(erased.values())},
+        *({"name": "type", "part": [{"name": "code", "valueCode": type}, {"name": "erased", "valueInteger": number}]}
+          for type, number in sorted(erased.items())),
+        *({"name": "stillMentionedBy", "valueReference": {"reference": other}} for other in left),
+    ]  # fmt: skip
+    return Response(200, body=serialize({"resourceType": "Parameters", "parameter": parameters}))
+
+
+async def _compartment(environment: Environment, call: Call) -> list[tuple[str, str]]:
+    members = [(call.type, call.id)]
+    cursor = ""
+    while True:
+        query = [("_count", str(PAGE)), *([("_cursor", cursor)] if cursor else [])]
+        inner = Request("GET", call.request.path, query, base=call.request.base)
+        asked = await environment.searching.query(None, inner, (call.type, call.id))
+        page = await environment.index.search(asked.query)
+        members += [(v.type, v.id) for v in page.matches if (v.type, v.id) != (call.type, call.id)]
+        cursor = page.next
+        if not cursor:
+            return members
+
+
+def _receipt(environment: Environment, reference: str, erased: Counter[str]) -> dict[str, Any]:
+    """What stays: when, how many of which type, and a digest of the reference; nothing of the patient."""
+    counts = ", ".join(f"{number} {type}" for type, number in sorted(erased.items()))
+    system = "http://terminology.hl7.org/CodeSystem/"
+    return {
+        "resourceType": "AuditEvent",
+        "type": {"system": f"{system}iso-21089-lifecycle", "code": "destroy", "display": "Destroy/Delete Record Lifecycle Event"},
+        "action": "D",
+        "recorded": instant(environment.clock()),
+        "outcome": "0",
+        "agent": [{"requestor": True, "name": "erasure by $purge"}],
+        "source": {"observer": {"display": environment.settings.server_name}},
+        "entity": [
+            {
+                "name": f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}",
+                "description": f"Erased in every version: {counts}.",
+            }
+        ],
+    }
+
+
+HANDLERS = (OperationHandler("purge", purge, instance=True, types=("Patient",), affects_state=True),)

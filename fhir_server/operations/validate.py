@@ -1,0 +1,77 @@
+"""$validate (https://hl7.org/fhir/R4/resource-operation-validate.html)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_server.codec.json import parse, serialize
+from fhir_server.core.errors import FhirError, Issue, error, operation_outcome
+from fhir_server.core.ports import Transaction
+from fhir_server.interactions.delete import remove, require_unreferenced
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.operation import Call, OperationHandler
+from fhir_server.interactions.read import current
+from fhir_server.interactions.request import Response
+
+MODES = ("create", "update", "delete", "profile")
+
+
+async def validate(environment: Environment, call: Call) -> Response:
+    """Says what is wrong with a resource, and whether the server would take it; always 200."""
+    mode = call.parameters.one("mode", "")
+    if mode and mode not in MODES:
+        raise error("value", f"mode must be one of {', '.join(MODES)}, not '{str(mode)[:40]}'.", location="mode")
+    profiles = tuple(call.parameters.all("profile"))
+    resource = call.parameters.one("resource")
+    if mode == "delete":
+        return _outcome(await _delete_issues(environment, call))
+    if resource is None and call.id:
+        stored = await current(environment, call.request, call.type, call.id)
+        resource = parse(stored.body)
+    if not isinstance(resource, dict):
+        raise error("required", "$validate needs the parameter 'resource', or the URL of a stored one.")
+    return _outcome(_type_issues(call, resource, mode) or environment.checker.validate(resource, profiles))
+
+
+def _type_issues(call: Call, resource: dict[str, Any], mode: str) -> list[Issue]:
+    found = resource.get("resourceType")
+    if call.type and found != call.type:
+        return [Issue("error", "invalid", f"The URL is of {call.type}, the resource of {found}.", "resourceType")]
+    if mode == "update" and call.id and resource.get("id") != call.id:
+        return [Issue("error", "invalid", f"The URL has the id {call.id}, the resource another or none.", f"{found}.id")]
+    if mode == "create" and call.id:
+        return [Issue("error", "business-rule", f"{call.type}/{call.id} can't be created; it has an id.")]
+    return []
+
+
+class _Rollback(Exception):
+    """Undoes a deletion that was only tried."""
+
+
+async def _delete_issues(environment: Environment, call: Call) -> list[Issue]:
+    if not call.id:
+        raise error("required", "mode=delete needs the URL of a stored resource: [type]/[id]/$validate?mode=delete.")
+    await current(environment, call.request, call.type, call.id)
+
+    async def work(transaction: Transaction) -> None:
+        await remove(environment, transaction, call.request, call.type, call.id)
+        await require_unreferenced(transaction, call.type, call.id)
+        raise _Rollback
+
+    try:
+        await environment.store.commit(work)
+    except _Rollback:
+        return []
+    except FhirError as problem:
+        severity = "error" if environment.settings.referential_integrity else "warning"
+        return [Issue(severity, issue.code, issue.diagnostics, issue.expression) for issue in problem.issues]
+    return []
+
+
+def _outcome(issues: list[Issue]) -> Response:
+    return Response(200, body=serialize(operation_outcome(issues)))
+
+
+HANDLERS = (
+    OperationHandler("validate", validate, system=True, type=True, instance=True, parameters=("resource", "mode", "profile")),
+)

@@ -1,0 +1,161 @@
+"""The ASGI application: FHIR under /fhir by itself, everything else by the pages and administration beside it.
+
+The hot interactions do not pass a framework (docs/decisions). Errors of every kind end here as an OperationOutcome.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from fhir_server.api import FhirServer
+from fhir_server.codec.formats import Kind, negotiate
+from fhir_server.core.errors import FhirError, error
+from fhir_server.core.keys import ID_PATTERN
+from fhir_server.rest.cors import Cors
+from fhir_server.rest.decode import headers_of, path_of, request_of
+from fhir_server.rest.encode import Answer, answer_of, compressed, error_answer, version_headers
+
+PREFIX = "/fhir"
+JSON_TYPE = (b"content-type", Kind.JSON.content_type.encode())
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+log = structlog.get_logger("fhir")
+
+
+class Application:
+    """Routes a connection: lifespan, FHIR, or the rest."""
+
+    def __init__(self, start: Callable[[], Awaitable[FhirServer]], beside: Callable[[FhirServer], Asgi], observe: Any) -> None:
+        self._start = start
+        self._make_beside = beside
+        self._observe = observe
+        self._server: FhirServer | None = None
+        self._beside: Asgi | None = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """ASGI."""
+        kind = scope["type"]
+        if kind == "http":
+            path: str = scope["path"]
+            if path.startswith(PREFIX) and (len(path) == 5 or path[5] == "/"):
+                await self._fhir(scope, receive, send)
+            else:
+                assert self._server is not None
+                if self._beside is None:
+                    self._beside = self._make_beside(self._server)
+                await self._beside(scope, receive, send)
+        elif kind == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    self._server = await self._start()
+                    self._cors = Cors(self._server.settings)
+                    self._bases: dict[str, str] = {}
+                except Exception as problem:
+                    log.error("start failed", problem=str(problem))
+                    await send({"type": "lifespan.startup.failed", "message": str(problem)})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                if self._server is not None:
+                    await self._server.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _fhir(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        started = time.perf_counter()
+        server = self._server
+        assert server is not None
+        headers = headers_of(scope)
+        method = scope["method"]
+        kind = Kind.JSON
+        path: tuple[str, ...] = ()
+        try:
+            if method not in METHODS:
+                raise error("not-supported", f"{method[:20]} is no method of FHIR.", headers={"Allow": ", ".join(METHODS)})
+            path = path_of(scope, PREFIX)
+            query = scope["query_string"]
+            kind = negotiate(headers.get("accept", ""), _asked_format(query) if query else "")
+            if method == "OPTIONS":
+                answer = self._options(headers, path)
+            elif method == "GET" and len(path) == 2 and not query and kind is Kind.JSON and self._plain(path, headers):
+                answer = await self._read(server, path)
+            else:
+                base = self._base(scope, headers)
+                request = await request_of(scope, receive, headers, path, base, server.settings, server.definitions)
+                if kind is Kind.HTML and method == "GET" and not request.query:
+                    answer = Answer(303, [(b"location", b"/#/" + "/".join(path).encode())], b"")
+                else:
+                    response = await server.perform(request)
+                    answer = answer_of(request, response, kind, headers.get("accept", ""), server.definitions)
+        except FhirError as problem:
+            answer = error_answer(problem, kind, server.definitions)
+        except Exception:
+            log.exception("request failed", method=method, route=_route(path))
+            problem = error("exception", "The server failed to answer; the failure is in its log. Nothing was stored.")
+            answer = error_answer(problem, kind, server.definitions)
+        answer = compressed(answer, headers.get("accept-encoding", ""))
+        if "origin" in headers:
+            answer.headers += self._cors.headers(headers["origin"])
+        answer.headers.append((b"content-length", b"%d" % len(answer.body)))
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
+        self._observe(method, path, answer.status, time.perf_counter() - started)
+
+    @staticmethod
+    def _plain(path: tuple[str, ...], headers: dict[str, str]) -> bool:
+        """Whether it is a read that nothing but the id shapes."""
+        return (
+            path[0] != "Binary"
+            and "if-none-match" not in headers
+            and "if-modified-since" not in headers
+            and path[1][0] not in "$_"
+            and ID_PATTERN.match(path[1]) is not None
+        )
+
+    async def _read(self, server: FhirServer, path: tuple[str, ...]) -> Answer:
+        version = await server.read(path[0], path[1])
+        return Answer(200, [*version_headers(version), JSON_TYPE], version.body)
+
+    def _options(self, headers: dict[str, str], path: tuple[str, ...]) -> Answer:
+        allowed = {0: b"GET, POST, OPTIONS", 1: b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}.get(
+            len(path), b"GET, HEAD, PUT, PATCH, DELETE, OPTIONS"
+        )
+        if "access-control-request-method" in headers:
+            return Answer(204, self._cors.preflight(headers), b"")
+        return Answer(204, [(b"allow", allowed)], b"")
+
+    def _base(self, scope: dict[str, Any], headers: dict[str, str]) -> str:
+        """This server's base URL as the caller sees it, unless one is set."""
+        assert self._server is not None
+        settings = self._server.settings
+        if settings.base_url:
+            return settings.base_url
+        host = headers.get("host", "")
+        scheme = scope.get("scheme", "http")
+        if settings.trust_proxy:
+            host = headers.get("x-forwarded-host", host)
+            scheme = headers.get("x-forwarded-proto", scheme)
+        return f"{scheme}://{host}{PREFIX}"
+
+
+def _asked_format(query: bytes) -> str:
+    if b"_format" not in query:
+        return ""
+    from urllib.parse import parse_qsl
+
+    return next((value for name, value in parse_qsl(query.decode("latin-1")) if name == "_format"), "")
+
+
+def _route(path: tuple[str, ...]) -> str:
+    """The path without ids, for logs."""
+    return "/".join(part if number != 1 or part[:1] in "_$" else "[id]" for number, part in enumerate(path))

@@ -1,0 +1,142 @@
+"""From a Response or an error to an ASGI answer."""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import functools
+import zlib
+from typing import Any
+
+from fhir_server.codec import json, xml
+from fhir_server.codec.formats import Kind
+from fhir_server.codec.summary import elements, summarize
+from fhir_server.core.errors import FhirError, error, operation_outcome
+from fhir_server.core.keys import StoredVersion
+from fhir_server.definitions import Definitions
+from fhir_server.interactions.request import Request, Response
+
+COMPRESS_FROM = 24 * 1024  # bytes; below, packing costs more time than it saves on a hospital's network
+SUMMARIES = ("true", "text", "data", "count", "false")
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@functools.lru_cache(maxsize=4096)
+def http_date(seconds: int) -> bytes:
+    """Seconds since 1970 as an HTTP date."""
+    return email.utils.formatdate(seconds, usegmt=True).encode()
+
+
+def version_headers(version: StoredVersion) -> Headers:
+    """ETag and Last-Modified."""
+    return [
+        (b"etag", b'W/"%d"' % version.version),
+        (b"last-modified", http_date(version.updated // 1_000_000)),
+    ]
+
+
+class Answer:
+    """What is sent: status, headers without the length, and the body."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+def answer_of(
+    request: Request, response: Response, kind: Kind, accept: str, definitions: Definitions
+) -> Answer:
+    """The Response in the format and shape that were asked for."""
+    headers: Headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
+    version = response.version
+    if version is not None:
+        headers += version_headers(version)
+    if response.location:
+        headers.append((b"location", f"{request.base}/{response.location}".encode()))
+    written = request.method in ("POST", "PUT", "PATCH") and version is not None
+    body = response.body
+    if written and request.prefer == "minimal":
+        return Answer(response.status, headers, b"")
+    if written and request.prefer == "OperationOutcome":
+        body = json.serialize(operation_outcome(response.issues))
+    if not body:
+        return Answer(response.status, headers, b"")
+    if version is not None and version.type == "Binary" and not written and not _wants_fhir(accept, request):
+        return _binary(response, version, headers)
+    shaping = _shaping(request) if request.query else None
+    if shaping is not None:
+        body = _shaped(body, shaping, definitions)
+    body = in_format(body, kind, definitions, request)
+    headers.append((b"content-type", kind.content_type.encode()))
+    return Answer(response.status, headers, body)
+
+
+def in_format(body: bytes, kind: Kind, definitions: Definitions, request: Request | None = None) -> bytes:
+    """Canonical JSON bytes in the format that was asked for, spread over lines with _pretty."""
+    pretty = request is not None and any(name == "_pretty" and value != "false" for name, value in request.query)
+    if kind is Kind.XML:
+        return xml.serialize(json.parse(body), definitions, pretty=pretty)
+    return json.pretty(body) if pretty or kind is Kind.HTML else body
+
+
+def error_answer(problem: FhirError, kind: Kind, definitions: Definitions) -> Answer:
+    """An OperationOutcome."""
+    headers: Headers = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in problem.headers.items()]
+    body = in_format(json.serialize(operation_outcome(problem.issues)), kind, definitions)
+    headers.append((b"content-type", kind.content_type.encode()))
+    return Answer(problem.status, headers, body)
+
+
+def compressed(answer: Answer, accept_encoding: str) -> Answer:
+    """The answer packed with gzip where the caller takes that and it pays."""
+    if len(answer.body) >= COMPRESS_FROM and "gzip" in accept_encoding:
+        packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+        answer.body = packer.compress(answer.body) + packer.flush()
+        answer.headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept, accept-encoding")]
+    return answer
+
+
+def _shaping(request: Request) -> tuple[str, tuple[str, ...]] | None:
+    """(_summary, _elements) of a read; a search has applied its own."""
+    if len(request.path) < 2 or request.method != "GET" or request.path[1].startswith(("_", "$")):
+        return None
+    summary, names = "", ()
+    for name, value in request.query:
+        if name == "_summary":
+            if value not in SUMMARIES:
+                raise error("value", f"_summary must be one of {', '.join(SUMMARIES)}.", location="_summary")
+            summary = "" if value == "false" else value
+        elif name == "_elements":
+            names = tuple(part.strip() for part in value.split(",") if part.strip())
+    return (summary, names) if summary or names else None
+
+
+def _shaped(body: bytes, shaping: tuple[str, tuple[str, ...]], definitions: Definitions) -> bytes:
+    summary, names = shaping
+    resource: dict[str, Any] = json.parse(body)
+    if resource.get("resourceType") in ("Bundle", "OperationOutcome"):
+        return body
+    if names:
+        return json.serialize(elements(resource, names, definitions))
+    return json.serialize(summarize(resource, summary, definitions))
+
+
+def _wants_fhir(accept: str, request: Request) -> bool:
+    return "fhir" in accept or "json" in accept or "xml" in accept.replace("xhtml+xml", "") or any(n == "_format" for n, _ in request.query)
+
+
+def _binary(response: Response, version: StoredVersion, headers: Headers) -> Answer:
+    """The content itself (https://hl7.org/fhir/R4/binary.html#rest)."""
+    resource = json.parse(version.body)
+    content = base64.b64decode(resource.get("data", ""))
+    headers.append((b"content-type", str(resource.get("contentType", "application/octet-stream")).encode("latin-1", "replace")))
+    headers.append((b"x-content-type-options", b"nosniff"))
+    headers.append((b"content-security-policy", b"sandbox; default-src 'none'"))
+    security = resource.get("securityContext", {}).get("reference")
+    if security:
+        headers.append((b"x-security-context", security.encode("latin-1", "replace")))
+    return Answer(response.status, headers, content)

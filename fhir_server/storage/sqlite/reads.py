@@ -1,0 +1,84 @@
+"""Reading versions over one connection: the event loop's own, or the writer's inside a transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from fhir_server.core.errors import error
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.ports import HistoryPage
+from fhir_server.storage.sqlite.dictionaries import Dictionaries
+from fhir_server.storage.sqlite.schema import ERASE, METHODS
+
+READ = """SELECT v.version, v.seq, v.updated, v.method, v.body
+FROM resource r JOIN version v ON v.seq = r.seq WHERE r.type = ? AND r.id = ?"""
+READ_VERSION = """SELECT v.version, v.seq, v.updated, v.method, v.body
+FROM resource r JOIN version v ON v.rid = r.rid AND v.version = ? WHERE r.type = ? AND r.id = ?"""
+HISTORY = """SELECT t.name, r.id, v.version, v.seq, v.updated, v.method, v.body
+FROM version v CROSS JOIN resource r ON r.rid = v.rid CROSS JOIN type t ON t.type = v.type
+WHERE {where} ORDER BY v.seq DESC LIMIT ?"""
+
+
+class SqliteReads:
+    """The `ResourceReads` port."""
+
+    def __init__(self, connection: sqlite3.Connection, known: Dictionaries) -> None:
+        self.known = known
+        self._execute = connection.execute
+
+    async def read(self, type: str, id: str) -> StoredVersion | None:
+        """The newest version, a deletion too."""
+        row = self._execute(READ, (self.known.find_type(type), id)).fetchone()
+        return StoredVersion(type, id, row[0], row[1], row[2], METHODS[row[3]], row[4]) if row else None
+
+    async def read_many(self, keys: Iterable[tuple[str, str]]) -> list[StoredVersion | None]:
+        """The newest version of each."""
+        return [await self.read(type, id) for type, id in keys]
+
+    async def read_version(self, type: str, id: str, version: int) -> StoredVersion | None:
+        """That very version."""
+        row = self._execute(READ_VERSION, (version, self.known.find_type(type), id)).fetchone()
+        return StoredVersion(type, id, row[0], row[1], row[2], METHODS[row[3]], row[4]) if row else None
+
+    async def history(
+        self,
+        type: str = "",
+        id: str = "",
+        *,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
+        cursor: str = "",
+        count: int = 20,
+    ) -> HistoryPage:
+        """Versions newest first; the cursor is the position of the last one given."""
+        where, bound = ["v.method <> ?"], [ERASE]
+        if type:
+            type_id = self.known.find_type(type)
+            if id:
+                rid = self.known.find_rid(type, id)
+                where.append("v.rid = ?")
+                bound.append(rid if rid is not None else -1)
+            else:
+                where.append("v.type = ?")
+                bound.append(type_id if type_id is not None else -1)
+        if since is not None:
+            where.append("v.updated >= ?")
+            bound.append(since)
+        if at is not None:
+            # current at some time in the span: stored before its end and not replaced before its start
+            where.append(
+                "v.updated <= ? AND NOT EXISTS (SELECT 1 FROM version n WHERE n.rid = v.rid "
+                "AND n.version = v.version + 1 AND n.updated <= ?)"
+            )
+            bound += [at[1], at[0]]
+        condition = " AND ".join(where)
+        total = self._execute(f"SELECT count(*) FROM version v WHERE {condition}", bound).fetchone()[0]
+        if cursor:
+            if not cursor.isdigit():
+                raise error("value", "This _cursor was not given by this server; start again without it.")
+            condition += " AND v.seq < ?"
+            bound.append(int(cursor))
+        rows = self._execute(HISTORY.format(where=condition), (*bound, count + 1)).fetchall() if count else []
+        versions = [StoredVersion(*row[:5], METHODS[row[5]], row[6]) for row in rows[:count]]
+        return HistoryPage(versions, str(versions[-1].seq) if len(rows) > count else "", total)
