@@ -1,0 +1,100 @@
+"""Text to tokens (https://hl7.org/fhirpath/grammar.html, the lexical rules)."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from fhir_server.fhirpath.errors import FhirPathError
+from fhir_server.fhirpath.temporal import parse_literal
+
+MAX_LENGTH = 50_000
+
+_TOKEN = re.compile(
+    r"""
+    (?P<space>\s+|//[^\n\r]*|/\*.*?\*/)
+  | (?P<open_comment>/\*)
+  | (?P<date>@T?\d[0-9\-T:.]*(?:Z|[+\-]\d\d:\d\d)?)
+  | (?P<number>\d+(?:\.\d+)?)
+  | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
+  | (?P<delimited>`(?:[^`\\]|\\.)*`)
+  | (?P<string>'(?:[^'\\]|\\.)*')
+  | (?P<dollar>\$[A-Za-z]+)
+  | (?P<external>%(?:[A-Za-z_][A-Za-z0-9_\-]*|`(?:[^`\\]|\\.)*`|'(?:[^'\\]|\\.)*'))
+  | (?P<symbol><=|>=|!=|!~|[=~<>|+\-*/&.,()\[\]{}])
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+# dates and times end where their grammar ends, so that the dot of `@2015.is(Date)` starts an invocation
+_DATE = re.compile(
+    r"@(?:\d{4}(?:-\d\d(?:-\d\d)?)?(?:T(?:\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?(?:Z|[+\-]\d\d:\d\d)?)?)?"
+    r"|T\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?)"
+)
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_ESCAPES = {"f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_KEPT = frozenset("\\/'\"`")
+
+
+class Token(NamedTuple):
+    """kind: word | delimited | literal | number | dollar | external | symbol | end; value: its text or its value."""
+
+    kind: str
+    value: Any
+    position: int
+
+
+def unescape(text: str, position: int) -> str:
+    r"""The characters that a quoted text stands for: \uXXXX, \n, \r, \t, \f and escaped quotes and slashes."""
+    if "\\" not in text:
+        return text
+
+    def replace(match: re.Match[str]) -> str:
+        code, char = match.groups()
+        if code:
+            return chr(int(code, 16))
+        if char in _ESCAPES:
+            return _ESCAPES[char]
+        if char in _KEPT:
+            return char
+        raise FhirPathError("syntax", f"`\\{char}` is no escape; write `\\\\{char}` for a backslash", position)
+
+    return _ESCAPE.sub(replace, text)
+
+
+def tokenize(expression: str) -> list[Token]:
+    """The tokens of an expression, the last of kind end. Raises FhirPathError of kind syntax."""
+    if len(expression) > MAX_LENGTH:
+        raise FhirPathError("limit", f"The expression has {len(expression)} characters; {MAX_LENGTH} are allowed")
+    tokens: list[Token] = []
+    position = 0
+    while position < len(expression):
+        match = _TOKEN.match(expression, position)
+        if match is None:
+            raise FhirPathError("syntax", f"`{expression[position]}` does not belong here", position)
+        kind, text, start = match.lastgroup, match[0], position
+        position = match.end()
+        if kind == "space":
+            continue
+        if kind == "open_comment":
+            raise FhirPathError("syntax", "The comment is not closed with `*/`", start)
+        if kind == "date":
+            date = _DATE.match(expression, start)
+            if date is None:
+                raise FhirPathError("syntax", f"`{text}` is no date or time literal", start)
+            position = date.end()
+            tokens.append(Token("literal", parse_literal(date[0], start), start))
+        elif kind == "number":
+            tokens.append(Token("number", Decimal(text) if "." in text else int(text), start))
+        elif kind == "string":
+            tokens.append(Token("literal", unescape(text[1:-1], start), start))
+        elif kind == "delimited":
+            tokens.append(Token("delimited", unescape(text[1:-1], start), start))
+        elif kind == "external":
+            name = text[1:]
+            tokens.append(Token("external", unescape(name[1:-1], start) if name[0] in "`'" else name, start))
+        else:
+            assert kind is not None
+            tokens.append(Token(kind, text, start))
+    tokens.append(Token("end", "", len(expression)))
+    return tokens
