@@ -1,0 +1,206 @@
+"""Every setting of a server: what it means, its default and its limits, read from a file, the environment and calls.
+
+A value comes from the first of: the call (the command line), HMS_NAME in the environment, the TOML file that --config
+or HMS_CONFIG names, the default. msgspec checks them: it is loaded anyway and costs the start nothing
+(docs/decisions/settings.md). docs/reference/settings.md is made from this file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+from msgspec import Meta
+
+from fhir_server.core.errors import FhirError, error
+
+PREFIX = "HMS_"
+FILE_VARIABLE = "HMS_CONFIG"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a server is started with; the descriptions are the documentation."""
+
+    host: Annotated[str, Meta(description="Address to listen on; 127.0.0.1 answers this machine only.")] = "127.0.0.1"
+    port: Annotated[int, Meta(description="Port to listen on; 0 takes a free one.", ge=0, le=65535)] = 8080
+    data: Annotated[Path, Meta(description="Folder of the store; made where it is missing.")] = Path("data")
+    workers: Annotated[int, Meta(description="Processes that answer requests on the one store.", ge=1, le=64)] = 1
+    base_url: Annotated[
+        str,
+        Meta(
+            description="The FHIR base URL that clients see, such as https://fhir.example.org/fhir, no slash at "
+            "its end. Empty: made of each request's Host.",
+            pattern=r"^(https?://[^\s?#]+[^\s?#/])?$",
+        ),
+    ] = ""
+    trust_proxy: Annotated[
+        bool,
+        Meta(description="Take scheme and host from X-Forwarded-Proto and X-Forwarded-Host; only behind your proxy."),
+    ] = False
+    server_name: Annotated[str, Meta(description="What the CapabilityStatement and the page call this server.")] = (
+        "Ultimate HMS"
+    )
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Meta(description="Origins whose pages may call the server from a browser; * is all of them, empty is none."),
+    ] = ("*",)
+    max_body_bytes: Annotated[
+        int, Meta(description="Largest request body, unpacked; a larger one is answered 413.", ge=1024, le=2**31)
+    ] = 64 * 2**20
+    stop_seconds: Annotated[
+        int, Meta(description="How long a stop waits for the requests under way.", ge=0, le=3600)
+    ] = 30
+
+    update_as_create: Annotated[
+        bool, Meta(description="Whether PUT to an id that does not exist creates the resource; otherwise 405.")
+    ] = True
+    referential_integrity: Annotated[
+        bool,
+        Meta(
+            description="Whether a reference to a resource of this server must be to one that exists, and what is "
+            "referred to can't be deleted."
+        ),
+    ] = False
+    validation: Annotated[
+        Literal["none", "base"],
+        Meta(
+            description="What a write is checked against: base (the R4 definitions), none (what can be stored at all)."
+        ),
+    ] = "base"
+    lenient: Annotated[
+        bool,
+        Meta(
+            description="Whether a search passes over parameters that it does not know, where the request has no "
+            "Prefer: handling=… of its own; otherwise 400."
+        ),
+    ] = False
+    default_page_size: Annotated[
+        int, Meta(description="Entries of a page of search or history without _count.", ge=1, le=10_000)
+    ] = 20
+    max_page_size: Annotated[int, Meta(description="Most entries of a page; a larger _count gets this.", ge=1)] = 1000
+    conditional_delete: Annotated[
+        Literal["single", "multiple"],
+        Meta(
+            description="Whether DELETE by criteria may delete several resources; with single, several matches are 412."
+        ),
+    ] = "single"
+    conditional_delete_limit: Annotated[
+        int, Meta(description="Most resources that one conditional delete may delete; more matches are 412.", ge=1)
+    ] = 1000
+
+    cache_mb: Annotated[int, Meta(description="SQLite's page cache in MiB, for each worker.", ge=2, le=65_536)] = 32
+    synchronous: Annotated[
+        Literal["FULL", "NORMAL", "OFF"],
+        Meta(
+            description="When SQLite flushes to the disk. FULL: an answered write survives power loss. NORMAL: the "
+            "last ones may be lost, the store stays whole. OFF: for tests and throw-away loads."
+        ),
+    ] = "FULL"
+
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least severe log lines that are written.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "json", "console"],
+        Meta(description="How log lines look; auto is console on a terminal and json elsewhere."),
+    ] = "auto"
+    access_log: Annotated[bool, Meta(description="Whether each request is logged, without ids or criteria.")] = False
+
+
+def load(
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    config: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """The settings in force; overrides that are None count as not given.
+
+    FhirError "value" that names the setting, where it came from and what it may be.
+    """
+    environ = os.environ if environ is None else environ
+    if config is None and environ.get(FILE_VARIABLE):
+        config = Path(environ[FILE_VARIABLE])
+    given: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    sources = [
+        (f"in {config}", _from_file(config) if config else {}),
+        ("in the environment", _from_environment(environ)),
+        ("on the command line", {name: value for name, value in (overrides or {}).items() if value is not None}),
+    ]
+    for where, values in sources:
+        for name, value in values.items():
+            if name not in Settings.__struct_fields__:
+                raise _unknown(name, where)
+            given[name] = value
+            origin[name] = where
+    return msgspec.structs.replace(Settings(), **{name: _value(name, given[name], origin[name]) for name in given})
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as problem:
+        raise error("value", f"The settings file {path} can't be read: {problem.strerror}.") from problem
+    except ValueError as problem:
+        raise error("value", f"The settings file {path} is not TOML: {problem}.") from problem
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and name != FILE_VARIABLE
+    }
+
+
+_FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
+
+
+def _value(name: str, value: Any, where: str) -> Any:
+    wanted = _FIELDS[name].type
+    if isinstance(value, str) and isinstance(_FIELDS[name].default, tuple):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    try:
+        return msgspec.convert(value, wanted, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as problem:
+        raise error(
+            "value", f"{name} can't be {value!r:.100} ({where}); it must be {limits(name)}. {description(name)}"
+        ) from problem
+
+
+def description(name: str) -> str:
+    """What a setting means."""
+    return _schema(name)["description"]
+
+
+def limits(name: str) -> str:
+    """What a setting may be: "a whole number from 0 to 65535", "FULL, NORMAL or OFF"."""
+    schema = _schema(name)
+    if "enum" in schema:
+        *first, last = get_args(get_args(_FIELDS[name].type)[0])
+        return f"{', '.join(first)} or {last}"
+    if schema.get("type") == "integer":
+        upper = f" to {schema['maximum']}" if "maximum" in schema else ""
+        return f"a whole number from {schema['minimum']}{upper}"
+    return {"boolean": "true or false", "array": "texts with commas between", "string": "text"}[schema["type"]]
+
+
+def _schema(name: str) -> dict[str, Any]:
+    return msgspec.json.schema(_FIELDS[name].type, schema_hook=lambda wanted: {"type": "string"})
+
+
+def _path(wanted: type, value: Any) -> Any:
+    if wanted is Path and isinstance(value, (str, Path)):
+        return Path(value)
+    raise msgspec.ValidationError("Expected a path")
+
+
+def _unknown(name: str, where: str) -> FhirError:
+    near = difflib.get_close_matches(name, Settings.__struct_fields__, 1, 0.5)
+    hint = f" Did you mean {near[0]}?" if near else " docs/reference/settings.md lists them."
+    return error("value", f"There is no setting {name} ({where}).{hint}")

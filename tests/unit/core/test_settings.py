@@ -1,0 +1,81 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from fhir_server.core.errors import FhirError
+from fhir_server.core.settings import Settings, description, limits, load
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_defaults_hold_where_nothing_is_given():
+    assert load(environ={}) == Settings()
+
+
+def test_the_call_wins_over_the_environment_and_that_over_the_file(tmp_path):
+    file = tmp_path / "hms.toml"
+    file.write_text('port = 1\nworkers = 2\nserver_name = "Clinic"\n')
+    settings = load({"port": 3, "workers": None}, config=file, environ={"HMS_PORT": "2", "HMS_WORKERS": "4"})
+    assert (settings.port, settings.workers, settings.server_name) == (3, 4, "Clinic")
+
+
+def test_the_environment_names_the_file(tmp_path):
+    file = tmp_path / "hms.toml"
+    file.write_text("update_as_create = false\n")
+    assert load(environ={"HMS_CONFIG": str(file)}).update_as_create is False
+
+
+def test_texts_of_the_environment_become_values():
+    settings = load(environ={"HMS_CORS_ORIGINS": "https://a.example, https://b.example", "HMS_TRUST_PROXY": "true"})
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert settings.trust_proxy is True
+
+
+def test_an_empty_list_of_origins_is_none():
+    assert load(environ={"HMS_CORS_ORIGINS": ""}).cors_origins == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("port", "70000", "a whole number from 0 to 65535"),
+        ("port", "http", "a whole number from 0 to 65535"),
+        ("synchronous", "full", "FULL, NORMAL or OFF"),
+        ("trust_proxy", "maybe", "true or false"),
+        ("base_url", "https://fhir.example.org/fhir/", "no slash at its end"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_what_it_may_be(name, value, said):
+    with pytest.raises(FhirError) as refused:
+        load(environ={f"HMS_{name.upper()}": value})
+    assert name in str(refused.value) and said in str(refused.value) and "environment" in str(refused.value)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(FhirError, match="Did you mean workers"):
+        load(environ={"HMS_WORKER": "2"})
+
+
+@pytest.mark.parametrize(("text", "said"), [("port = ", "not TOML"), ("prot = 1", "Did you mean port")])
+def test_a_broken_file_is_refused(tmp_path, text, said):
+    file = tmp_path / "hms.toml"
+    file.write_text(text)
+    with pytest.raises(FhirError, match=said):
+        load(config=file, environ={})
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(FhirError, match="can't be read"):
+        load(config=tmp_path / "none.toml", environ={})
+
+
+def test_every_setting_says_what_it_means_and_may_be():
+    for name in Settings.__struct_fields__:
+        assert description(name).endswith(".") and limits(name)
+
+
+def test_every_setting_takes_effect_somewhere():
+    sources = [path for path in (ROOT / "fhir_server").rglob("*.py") if path.name != "settings.py"]
+    read = set(re.findall(r"settings\.(\w+)", "\n".join(path.read_text("utf-8") for path in sources)))
+    assert set(Settings.__struct_fields__) <= read
