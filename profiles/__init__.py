@@ -1,0 +1,1 @@
+"""Whether resources are right: structure, invariants, FHIR packages and their profiles."""

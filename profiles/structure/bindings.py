@@ -1,0 +1,30 @@
+"""Required bindings whose codes the definitions can list (https://hl7.org/fhir/R4/terminologies.html#required)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from profiles.structure.problems import Problems, listed, nearest, problem, shown
+
+Codes = dict[str, frozenset[str]]  # system -> codes
+
+
+def wrong_code(value: Any, codes: Iterable[str], value_set: str) -> Problems:
+    """The problem of a code outside of its value set."""
+    known = list(codes)
+    hint = nearest(value, known)
+    choice = f": one of {listed(known)}" if len(known) <= 12 else ""
+    return problem("binding-required", "code-invalid", f"{shown(value)} is not a code of {value_set}{choice}{hint}")
+
+
+def check_coded(value: dict[str, Any], codes: Codes, value_set: str) -> Problems | None:
+    """The problem of a CodeableConcept or Coding of which no coding is in the value set."""
+    codings = value.get("coding", ()) if "system" not in value and "code" not in value else (value,)
+    for coding in codings:
+        if coding.get("code") in codes.get(coding.get("system", ""), ()):
+            return None
+    found = ", ".join(f"{c.get('system', '(no system)')}|{c.get('code', '(no code)')}" for c in codings[:3])
+    systems = "; ".join(f"{system}|{listed(found_codes, 8)}" for system, found_codes in list(codes.items())[:3])
+    was = f"has {found}" if found else "has no coding"
+    return problem("binding-required", "code-invalid", f"{was}, but needs a coding of {value_set}: {systems}")

@@ -1,0 +1,50 @@
+"""The text of a Reference and the types it may point to (https://hl7.org/fhir/R4/references.html)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from fhir_server.definitions import Definitions
+from profiles.structure.problems import Problems, listed, nearest, problem, shown
+
+_LITERAL = re.compile(
+    r"(?P<base>https?://[^?#]*/)?(?P<type>[A-Z][A-Za-z]+)(?:/(?P<id>[^/?#]*)(?:/_history/[^/?#]+)?|\?.*)(?:#.*)?"
+).fullmatch
+
+
+def reference_type(text: str) -> tuple[str, bool]:
+    """(type that a reference text names or "", whether it is relative to this server)."""
+    match = _LITERAL(text)
+    return (match["type"], not match["base"]) if match else ("", False)
+
+
+def target_check(definitions: Definitions) -> Callable[[dict[str, Any], frozenset[str]], Problems | None]:
+    """A function (Reference, allowed types) -> problems; it is asked where a look at the text did not settle it."""
+
+    def check(reference: dict[str, Any], allowed: frozenset[str]) -> Problems | None:
+        text = reference.get("reference")
+        named, local = reference_type(text) if text else ("", False)
+        stated = reference.get("type")
+        if named and local and not definitions.is_resource(named):
+            hint = nearest(named, definitions.resource_types)
+            return problem(
+                "reference-type", "value", f"'{named}' in {shown(text)} is no resource type{hint}", ".reference"
+            )
+        if named and definitions.is_resource(named) and named not in allowed:
+            return _refuse(named, ".reference", allowed)
+        if stated and named and stated != named and definitions.is_resource(stated):
+            said = f"type is {stated}, but the reference {shown(text)} names a {named}"
+            return problem("reference-type", "value", said, ".type")
+        if stated and definitions.is_resource(stated) and stated not in allowed:
+            return _refuse(stated, ".type", allowed)
+        return None
+
+    return check
+
+
+def _refuse(named: str, path: str, allowed: frozenset[str]) -> Problems:
+    return problem(
+        "reference-target", "value", f"a reference to {named} is not allowed here: only to {listed(allowed)}", path
+    )
