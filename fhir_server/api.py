@@ -1,8 +1,8 @@
 """The facade that everything outside uses: REST, interfaces, subsystems, the command line.
 
-    server = await bootstrap.start(settings)
-    version = await server.read("Patient", "1")
-    response = await server.perform(Request("GET", ("Patient",), [("name", "smith")]))
+server = await bootstrap.start(settings)
+version = await server.read("Patient", "1")
+response = await server.perform(Request("GET", ("Patient",), [("name", "smith")]))
 """
 
 from __future__ import annotations
@@ -61,4 +61,3 @@ class FhirServer:
         """Finishes what is under way and closes the stores."""
         for close in self._closing:
             await close()
-

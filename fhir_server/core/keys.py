@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 class ResourceKey(NamedTuple):

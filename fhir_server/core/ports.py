@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from fhir_server.core.keys import StoredVersion
-from fhir_server.core.query import Clause, Query, Page
+from fhir_server.core.query import Clause, Page, Query
 from fhir_server.core.values import SearchValue
 
 T = TypeVar("T")
@@ -62,6 +62,10 @@ class Transaction(Protocol):
     async def put(self, write: Write) -> StoredVersion:
         """Stores the version and its index values; write.version must be the newest version plus one, else conflict."""
 
+    async def reindex(self, type: str, id: str, values: Sequence[SearchValue]) -> None:
+        """Replaces the index values of a current resource; its version stays."""
+        ...
+
     async def erase(self, type: str, id: str) -> int:
         """Removes every version and index value; the feed keeps a change of method ERASE. Returns how many versions."""
 
@@ -88,6 +92,10 @@ class ResourceReads(Protocol):
 
     async def read_version(self, type: str, id: str, version: int) -> StoredVersion | None:
         """That very version."""
+
+    async def mentions(self, reference: str) -> list[tuple[str, str]]:
+        """(type, id) of every resource some version of which, an old or a deleted one too, has this reference."""
+        ...
 
     async def history(
         self,
@@ -152,6 +160,10 @@ class ChangeFeed(Protocol):
 
     async def position(self, consumer: str) -> int:
         """Where this consumer has got to, 0 at first."""
+
+    async def lease(self, consumer: str, owner: str, seconds: float) -> bool:
+        """Whether owner has this consumer's work to itself for so long; renewed by asking again."""
+        ...
 
     async def advance(self, consumer: str, position: int) -> None:
         """Keeps a consumer's position; never moves it back unless position is 0 (a rebuild)."""

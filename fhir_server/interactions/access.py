@@ -6,17 +6,24 @@ that is read by its id must be a current resource for which it holds.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Caller
-from fhir_server.core.query import All, Clause, IdIn
+from fhir_server.core.query import All, Any, IdIn, Query, TypeIn
 from fhir_server.interactions.environment import Environment
 
 
-def restricted(caller: Caller, type: str, where: Clause) -> Clause:
-    """The clause with what the caller may see of the type."""
-    limit = caller.restriction(type) if caller.restriction else None
-    return where if limit is None else All((where, limit))
+def restrict(caller: Caller, query: Query) -> Query:
+    """The query with what its caller may see of each type."""
+    if caller.restriction is None:
+        return query
+    limits = []
+    for type in query.types:
+        limit = caller.restriction(type)
+        limits.append(TypeIn((type,)) if limit is None else All((TypeIn((type,)), limit)))
+    return replace(query, where=All((query.where, Any(tuple(limits)))))
 
 
 async def require_visible(environment: Environment, caller: Caller, version: StoredVersion) -> None:

@@ -12,12 +12,13 @@ from fhir_server.codec import bundles
 from fhir_server.codec.bundles import EntryResponse
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import FhirError, error, operation_outcome
-from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.entries import STATUS_TEXT, entry_request, entry_response
+from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.transaction import transaction
 
 TOGETHER = 64  # entries of a batch that are under way at once, so that their commits share a flush
+
 
 async def batch(environment: Environment, request: Request) -> Response:
     """Performs a Bundle that was posted to the base URL."""
@@ -27,7 +28,9 @@ async def batch(environment: Environment, request: Request) -> Response:
     type = bundle.get("type")
     if type not in ("batch", "transaction"):
         raise error(
-            "invalid", f"A Bundle of type '{type}' can't be performed; it must be batch or transaction.", expression="Bundle.type"
+            "invalid",
+            f"A Bundle of type '{type}' can't be performed; it must be batch or transaction.",
+            expression="Bundle.type",
         )
     listed = bundle.get("entry", [])
     if not isinstance(listed, list):
@@ -47,9 +50,9 @@ async def _one(environment: Environment, request: Request, raw: Any, number: int
     try:
         mine = entry_request(raw, number, request)
         if not mine.path and mine.method == "POST":
-            raise error("invalid", "A batch can't hold another Bundle to perform.", expression=f"Bundle.entry[{number}]")
+            raise error(
+                "invalid", "A batch can't hold another Bundle to perform.", expression=f"Bundle.entry[{number}]"
+            )
         return entry_response(request, mine, await environment.perform(environment, mine))
     except FhirError as problem:
-        return EntryResponse(
-            STATUS_TEXT[problem.status], outcome=serialize(operation_outcome(problem.issues))
-        )
+        return EntryResponse(STATUS_TEXT[problem.status], outcome=serialize(operation_outcome(problem.issues)))

@@ -18,7 +18,12 @@ INTERACTIONS = (
 SYSTEM_INTERACTIONS = ("transaction", "batch", "search-system", "history-system")
 MODES = ("full", "normative", "terminology")
 FORMATS = ["application/fhir+json", "application/fhir+xml", "json", "xml"]
-PATCH_FORMATS = ["application/json-patch+json", "application/xml-patch+xml", "application/fhir+json", "application/fhir+xml"]
+PATCH_FORMATS = [
+    "application/json-patch+json",
+    "application/xml-patch+xml",
+    "application/fhir+json",
+    "application/fhir+xml",
+]
 VERSION = "0.1.0"
 
 
@@ -43,9 +48,7 @@ async def capabilities(environment: Environment, request: Request) -> Response:
 def statement(environment: Environment, definitions: Definitions, base: str) -> dict[str, Any]:
     """The whole statement as FHIR JSON."""
     settings = environment.settings
-    operations = [
-        h for handlers in environment.operations.values() if isinstance(handlers, list) for h in handlers
-    ]
+    operations = [h for handlers in environment.operations.values() if isinstance(handlers, list) for h in handlers]
     revincludes = _revincludes(definitions)
     rest: dict[str, Any] = {
         "mode": "server",

@@ -39,15 +39,15 @@ async def require_unreferenced(transaction: Transaction, type: str, id: str) -> 
     """Refuses to delete what others refer to."""
     others = await transaction.referring(type, id)
     if others:
-        raise error(
-            "integrity", f"{others[0][0]}/{others[0][1]} refers to {type}/{id}; change or delete that first."
-        )
+        raise error("integrity", f"{others[0][0]}/{others[0][1]} refers to {type}/{id}; change or delete that first.")
 
 
 async def conditional_delete(environment: Environment, request: Request, type: str, criteria: str) -> Response:
     """Deletes the resource that the criteria match, or all of them where the server is set to do so."""
     if not criteria:
-        raise error("required", f"DELETE {type} needs criteria in the URL, or an id; without them it would empty {type}.")
+        raise error(
+            "required", f"DELETE {type} needs criteria in the URL, or an id; without them it would empty {type}."
+        )
     where = await environment.searching.criteria(type, criteria, request)
     limit = environment.settings.conditional_delete_limit
     unconditional = Request("DELETE", (type,), caller=request.caller)

@@ -24,6 +24,17 @@ from fhir_server.interactions.update import conditional_update, update
 
 async def perform(environment: Environment, request: Request) -> Response:
     """Runs the interaction that the request asks for; FhirError for every answer that is no success."""
+    response = await _route(environment, request)
+    if request.method != "GET" and environment.refresh_parameters and _may_change_parameters(request, response):
+        await environment.refresh_parameters()
+    return response
+
+
+def _may_change_parameters(request: Request, response: Response) -> bool:
+    return request.path[:1] == ("SearchParameter",) or (not request.path and b'"SearchParameter/' in response.body)
+
+
+async def _route(environment: Environment, request: Request) -> Response:
     path = request.path
     if not path:
         return await _system(environment, request)
@@ -128,7 +139,9 @@ def unknown_type(environment: Environment, name: str) -> FhirError:
 
 def _require_length(request: Request, length: int) -> None:
     if len(request.path) != length:
-        raise error("not-found", f"There is nothing at {'/'.join(request.path)[:200]}; see /metadata for what there is.")
+        raise error(
+            "not-found", f"There is nothing at {'/'.join(request.path)[:200]}; see /metadata for what there is."
+        )
 
 
 def _require_method(request: Request, *allowed: str) -> None:
@@ -139,5 +152,7 @@ def _require_method(request: Request, *allowed: str) -> None:
 def _wrong_method(request: Request, allowed: str) -> FhirError:
     where = "/".join(request.path) or "the base URL"
     return error(
-        "not-supported", f"{request.method} is not possible at {where}; possible: {allowed}.", headers={"Allow": allowed}
+        "not-supported",
+        f"{request.method} is not possible at {where}; possible: {allowed}.",
+        headers={"Allow": allowed},
     )

@@ -68,7 +68,9 @@ def _patch_of(binary: dict[str, Any], where: str) -> tuple[bytes, str]:
         return base64.b64decode(binary["data"], validate=True), str(binary["contentType"])
     except (KeyError, ValueError, TypeError) as problem:
         raise error(
-            "invalid", f"{where}.resource must be a Binary with contentType and base64 data.", expression=f"{where}.resource"
+            "invalid",
+            f"{where}.resource must be a Binary with contentType and base64 data.",
+            expression=f"{where}.resource",
         ) from problem
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from fhir_server.core.errors import FhirError, Issue
 from fhir_server.core.ports import (
@@ -34,26 +34,20 @@ class Checker(Protocol):
         ...
 
 
-class Search(NamedTuple):
-    """A parsed search: the query, the parameters as understood (for links), warnings, and what shapes the answer."""
-
-    query: Query
-    used: tuple[tuple[str, str], ...]
-    warnings: list[Issue]
-    summary: str = ""
-    elements: tuple[str, ...] = ()
-
-
 class Searching(Protocol):
     """The store-free half of search: extraction and parsing with the parameters in force now."""
 
     definitions: Definitions  # with the custom search parameters that are in force
 
+    def with_definitions(self, definitions: Definitions, building: frozenset[str]) -> Searching:
+        """The same with other search parameters."""
+        ...
+
     def extract(self, resource: dict[str, Any]) -> list[SearchValue]:
         """What to index."""
         ...
 
-    async def query(self, type: str | None, request: Request, compartment: tuple[str, str] | None = None) -> Search:
+    async def query(self, type: str | None, request: Request, compartment: tuple[str, str] | None = None) -> Query:
         """The search that a request asks for, ready for the index; compartment: (code, id)."""
         ...
 
@@ -79,6 +73,7 @@ class Environment:
     operations: dict[str, Any] = field(default_factory=dict)
     kept: dict[Any, bytes] = field(default_factory=dict)  # made once, such as the CapabilityStatement
     started: int = 0
+    refresh_parameters: Callable[[], Awaitable[None]] | None = None
     perform: Callable[[Environment, Request], Awaitable[Response]] | None = None
 
     def checked(self, resource: dict[str, Any]) -> list[Issue]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from fhir_server.codec import bundles
-from fhir_server.core.dates import span
 from fhir_server.core.errors import error
 from fhir_server.interactions.access import require_visible
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import id_of
 from fhir_server.interactions.request import Request, Response
+from fhir_server.search.dates import date_range
 
 PARAMETERS = ("_count", "_since", "_at", "_cursor", "_format", "_pretty", "_summary", "_elements")
 
@@ -64,9 +64,11 @@ def _count(text: str, environment: Environment) -> int:
 
 
 def _moment(asked: dict[str, str], name: str) -> tuple[int, int]:
-    try:
-        return span(asked[name])
-    except ValueError as problem:
+    found = date_range(asked[name])
+    if found is None:
         raise error(
-            "value", f"{name} must be a date or time such as 2026-11-24T08:00:00Z, not '{asked[name][:40]}'.", location=name
-        ) from problem
+            "value",
+            f"{name} must be a date or time such as 2026-11-24T08:00:00Z, not '{asked[name][:40]}'.",
+            location=name,
+        )
+    return found

@@ -10,6 +10,7 @@ from fhir_server.core.errors import FhirError, Issue, error
 from fhir_server.core.keys import ID_PATTERN, StoredVersion
 from fhir_server.core.ports import Transaction, Write
 from fhir_server.core.values import SearchValue
+from fhir_server.interactions.custom_parameters import issues_of
 from fhir_server.interactions.environment import Environment
 
 
@@ -46,6 +47,8 @@ def id_of(id: str) -> str:
 def prepare(environment: Environment, resource: dict[str, Any]) -> Prepared:
     """Checks and encodes; FhirError "unprocessable" with every issue where R4's rules are broken."""
     warnings = environment.checked(resource)
+    if resource["resourceType"] == "SearchParameter":
+        refuse_invalid(issues_of(resource, environment.definitions))
     targets = _targets(resource) if environment.settings.referential_integrity else []
     return Prepared(draft(resource), environment.searching.extract(resource), warnings, targets)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import urlencode
 
 from fhir_server.codec import bundles
 from fhir_server.codec.json import parse, serialize
 from fhir_server.codec.summary import elements, summarize
 from fhir_server.core.errors import error, operation_outcome
 from fhir_server.core.keys import StoredVersion
-from fhir_server.core.query import Page
-from fhir_server.interactions.environment import Environment, Search
+from fhir_server.core.query import Page, Query
+from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request, Response
+from fhir_server.search.selflink import self_link
 
 
 async def search(environment: Environment, request: Request, type: str | None = None) -> Response:
@@ -32,9 +32,9 @@ async def search_compartment(
     return await answer(environment, request, asked, f"{compartment}/{id}/{type}")
 
 
-async def answer(environment: Environment, request: Request, asked: Search, path: str) -> Response:
+async def answer(environment: Environment, request: Request, asked: Query, path: str) -> Response:
     """Runs the query and makes the Bundle."""
-    page = await environment.index.search(asked.query)
+    page = await environment.index.search(asked)
     if asked.summary or asked.elements:
         page = _shaped(environment, asked, page)
     url = f"{request.base}/{path}" if path else request.base
@@ -44,31 +44,22 @@ async def answer(environment: Environment, request: Request, asked: Search, path
         page.included,
         total=page.total,
         links=_links(url, asked, page),
-        outcome=serialize(operation_outcome(asked.warnings)) if asked.warnings else b"",
+        outcome=serialize(operation_outcome(list(asked.warnings))) if asked.warnings else b"",
     )
     return Response(200, body=body)
 
 
-def _links(url: str, asked: Search, page: Page) -> list[bundles.Link]:
-    without_cursor = [(name, value) for name, value in asked.used if name != "_cursor"]
-
-    def link(relation: str, cursor: str | None) -> bundles.Link:
-        pairs = without_cursor if cursor is None else [*without_cursor, ("_cursor", cursor)]
-        return bundles.Link(relation, f"{url}?{urlencode(pairs, safe=':/|,$')}" if pairs else url)
-
-    links = [link("self", asked.query.cursor or None)]
-    if page.previous or asked.query.cursor:
-        links.append(link("first", None))
-    if page.previous:
-        links.append(link("previous", page.previous))
-    if page.next:
-        links.append(link("next", page.next))
-    if page.last:
-        links.append(link("last", page.last))
+def _links(url: str, asked: Query, page: Page) -> list[bundles.Link]:
+    links = [bundles.Link("self", self_link(url, asked))]
+    if asked.cursor:
+        links.append(bundles.Link("first", self_link(url, asked, "")))
+    for relation, cursor in (("previous", page.previous), ("next", page.next), ("last", page.last)):
+        if cursor:
+            links.append(bundles.Link(relation, self_link(url, asked, cursor)))
     return links
 
 
-def _shaped(environment: Environment, asked: Search, page: Page) -> Page:
+def _shaped(environment: Environment, asked: Query, page: Page) -> Page:
     """The page with _summary or _elements applied; _elements speaks of the matches only."""
 
     def shape(version: StoredVersion, match: bool) -> StoredVersion:

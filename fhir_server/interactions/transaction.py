@@ -23,8 +23,8 @@ from fhir_server.core.errors import CATEGORIES, FhirError, Issue, error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction
 from fhir_server.core.query import Clause
-from fhir_server.interactions.entries import entry_response
 from fhir_server.interactions.delete import remove, require_unreferenced
+from fhir_server.interactions.entries import entry_response
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.patch import change
 from fhir_server.interactions.patching import PatchDocument, document_of
@@ -281,7 +281,9 @@ async def _write_one(environment: Environment, inside: Transaction, entry: Entry
     request, type = entry.request, entry.type
     match request.method:
         case "DELETE":
-            removed = await remove(environment, inside, request, type, entry.id) if entry.found or not entry.where else None
+            removed = (
+                await remove(environment, inside, request, type, entry.id) if entry.found or not entry.where else None
+            )
             return Response(204, removed)
         case "PATCH":
             if entry.where is not None and entry.found is None:

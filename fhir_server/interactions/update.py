@@ -17,7 +17,9 @@ async def update(environment: Environment, request: Request, type: str, id: str)
     id_of(id)
     if resource.get("id") != id:
         stated = f"the id '{resource['id']}'" if "id" in resource else "no id"
-        raise error("invalid", f"The URL says {type}/{id}, the body has {stated}; make them the same.", expression=f"{type}.id")
+        raise error(
+            "invalid", f"The URL says {type}/{id}, the body has {stated}; make them the same.", expression=f"{type}.id"
+        )
     prepared = prepare(environment, resource)
 
     async def work(transaction: Transaction) -> StoredVersion:

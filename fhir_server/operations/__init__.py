@@ -29,7 +29,12 @@ def registered(
                 o
                 for o in definitions.operations
                 if o.code == handler.code
-                and (not handler.types or not o.resources or set(handler.types) & set(o.resources) or "Resource" in o.resources)
+                and (
+                    not handler.types
+                    or not o.resources
+                    or set(handler.types) & set(o.resources)
+                    or "Resource" in o.resources
+                )
             ),
             None,
         )

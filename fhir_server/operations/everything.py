@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fhir_server.core.dates import span
 from fhir_server.core.errors import error
 from fhir_server.core.query import All, Any, Clause, DateIs, Missing, TypeIn, UpdatedIs
 from fhir_server.interactions.environment import Environment
@@ -12,6 +11,7 @@ from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.search import answer
+from fhir_server.search.dates import date_range
 
 TYPES = ("Patient", "Encounter")
 DEFAULT_COUNT = 100
@@ -32,13 +32,13 @@ async def everything(environment: Environment, call: Call) -> Response:
     for type in types:
         if not environment.definitions.is_resource(type):
             raise error("value", f"_type names '{type[:80]}', which is no resource type.", location="_type")
-    limits = [clause for clause in (_since(call), _care_dates(environment, call, asked.query.types)) if clause]
+    limits = [clause for clause in (_since(call), _care_dates(environment, call, asked.types)) if clause]
     if types:
         limits.append(TypeIn(types))
     if limits:
-        asked = asked._replace(query=replace(asked.query, where=All((asked.query.where, *limits))))
+        asked = replace(asked, where=All((asked.where, *limits)))
     shown = [(name, value) for name, value in _given(call) if name != "_cursor"]
-    asked = asked._replace(used=tuple(shown))
+    asked = replace(asked, used=tuple(shown))
     return await answer(environment, call.request, asked, f"{call.type}/{call.id}/$everything")
 
 
@@ -52,10 +52,10 @@ def _since(call: Call) -> Clause | None:
 
 
 def _span(name: str, text: str) -> tuple[int, int]:
-    try:
-        return span(text)
-    except ValueError as problem:
-        raise error("value", f"{name} must be a date or time, not '{str(text)[:40]}'.", location=name) from problem
+    found = date_range(str(text))
+    if found is None:
+        raise error("value", f"{name} must be a date or time, not '{str(text)[:40]}'.", location=name)
+    return found
 
 
 def _care_dates(environment: Environment, call: Call, types: tuple[str, ...]) -> Clause | None:
@@ -79,6 +79,8 @@ def _care_dates(environment: Environment, call: Call, types: tuple[str, ...]) ->
 
 
 HANDLERS = tuple(
-    OperationHandler("everything", everything, instance=True, types=(type,), parameters=("_cursor", "_since", "_type", "_count"))
+    OperationHandler(
+        "everything", everything, instance=True, types=(type,), parameters=("_cursor", "_since", "_type", "_count")
+    )
     for type in TYPES
 )

@@ -42,7 +42,7 @@ async def _definition(environment: Environment, call: Call) -> dict[str, Any]:
     if local is not None and local.type == "GraphDefinition":
         return parse((await current(environment, call.request, local.type, local.id)).body)
     asked = Request("GET", ("GraphDefinition",), [("url", url)], base=call.request.base, caller=call.request.caller)
-    page = await environment.index.search((await environment.searching.query("GraphDefinition", asked)).query)
+    page = await environment.index.search(await environment.searching.query("GraphDefinition", asked))
     if not page.matches:
         raise error("not-found", f"No GraphDefinition with the URL {url[:200]} is stored here.", location="graph")
     return parse(page.matches[0].body)
@@ -95,7 +95,7 @@ async def _by_search(
         raise error("invalid", "A link of the graph has neither a path nor params.", location="graph")
     query = [*parse_qsl(text, keep_blank_values=True), ("_count", str(environment.settings.max_page_size))]
     asked = Request("GET", (target["type"],), query, base=call.request.base, caller=call.request.caller)
-    page = await environment.index.search((await environment.searching.query(target["type"], asked)).query)
+    page = await environment.index.search(await environment.searching.query(target["type"], asked))
     if page.next:
         raise error("too-costly", f"A link of the graph reaches more than {len(page.matches)} {target['type']}.")
     return page.matches

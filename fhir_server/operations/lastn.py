@@ -22,14 +22,16 @@ async def lastn(environment: Environment, call: Call) -> Response:
     wanted = call.parameters.whole("max", 1)
     if wanted < 1:
         raise error("value", "max must be 1 or more.", location="max")
-    search = [(name, str(value)) for name, value, _ in call.parameters.entries if name not in ("max", "_format", "_pretty")]
+    search = [
+        (name, str(value)) for name, value, _ in call.parameters.entries if name not in ("max", "_format", "_pretty")
+    ]
     if not any(name.partition(":")[0] in SUBJECTS for name, _ in search):
         raise error("required", "$lastn needs a subject: patient=… or subject=….", location="patient")
     inner = Request(
         "GET", ("Observation",), [*search, ("_sort", "-date"), ("_count", str(PAGE))],
         lenient=call.request.lenient, base=call.request.base, caller=call.request.caller,
     )  # fmt: skip
-    query = (await environment.searching.query("Observation", inner)).query
+    query = await environment.searching.query("Observation", inner)
     groups: dict[Any, int] = {}
     kept: list[StoredVersion] = []
     while True:

@@ -65,9 +65,7 @@ async def _change(environment: Environment, call: Call, apply: Any) -> Response:
         apply(changed, given)
         if serialize(changed) == before:
             return head, changed
-        version = await store(
-            transaction, prepare(environment, resource), call.type, call.id, head.version + 1, "PUT"
-        )
+        version = await store(transaction, prepare(environment, resource), call.type, call.id, head.version + 1, "PUT")
         return version, parse(version.body)["meta"]
 
     _, changed = await environment.store.commit(work)

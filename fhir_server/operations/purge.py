@@ -65,7 +65,7 @@ async def _compartment(environment: Environment, call: Call) -> list[tuple[str, 
         query = [("_count", str(PAGE)), *([("_cursor", cursor)] if cursor else [])]
         inner = Request("GET", call.request.path, query, base=call.request.base)
         asked = await environment.searching.query(None, inner, (call.type, call.id))
-        page = await environment.index.search(asked.query)
+        page = await environment.index.search(asked)
         members += [(v.type, v.id) for v in page.matches if (v.type, v.id) != (call.type, call.id)]
         cursor = page.next
         if not cursor:
@@ -78,7 +78,11 @@ def _receipt(environment: Environment, reference: str, erased: Counter[str]) -> 
     system = "http://terminology.hl7.org/CodeSystem/"
     return {
         "resourceType": "AuditEvent",
-        "type": {"system": f"{system}iso-21089-lifecycle", "code": "destroy", "display": "Destroy/Delete Record Lifecycle Event"},
+        "type": {
+            "system": f"{system}iso-21089-lifecycle",
+            "code": "destroy",
+            "display": "Destroy/Delete Record Lifecycle Event",
+        },
         "action": "D",
         "recorded": instant(environment.clock()),
         "outcome": "0",

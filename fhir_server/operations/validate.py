@@ -38,7 +38,9 @@ def _type_issues(call: Call, resource: dict[str, Any], mode: str) -> list[Issue]
     if call.type and found != call.type:
         return [Issue("error", "invalid", f"The URL is of {call.type}, the resource of {found}.", "resourceType")]
     if mode == "update" and call.id and resource.get("id") != call.id:
-        return [Issue("error", "invalid", f"The URL has the id {call.id}, the resource another or none.", f"{found}.id")]
+        return [
+            Issue("error", "invalid", f"The URL has the id {call.id}, the resource another or none.", f"{found}.id")
+        ]
     if mode == "create" and call.id:
         return [Issue("error", "business-rule", f"{call.type}/{call.id} can't be created; it has an id.")]
     return []
@@ -73,5 +75,7 @@ def _outcome(issues: list[Issue]) -> Response:
 
 
 HANDLERS = (
-    OperationHandler("validate", validate, system=True, type=True, instance=True, parameters=("resource", "mode", "profile")),
+    OperationHandler(
+        "validate", validate, system=True, type=True, instance=True, parameters=("resource", "mode", "profile")
+    ),
 )

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from fhir_server.api import FhirServer
-from fhir_server.codec.formats import Kind, negotiate
+from fhir_server.codec.formats import HTML, JSON, negotiate
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import ID_PATTERN
 from fhir_server.rest.cors import Cors
@@ -20,7 +20,7 @@ from fhir_server.rest.decode import headers_of, path_of, request_of
 from fhir_server.rest.encode import Answer, answer_of, compressed, error_answer, version_headers
 
 PREFIX = "/fhir"
-JSON_TYPE = (b"content-type", Kind.JSON.content_type.encode())
+JSON_TYPE = (b"content-type", JSON.content_type.encode())
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -30,7 +30,9 @@ log = structlog.get_logger("fhir")
 class Application:
     """Routes a connection: lifespan, FHIR, or the rest."""
 
-    def __init__(self, start: Callable[[], Awaitable[FhirServer]], beside: Callable[[FhirServer], Asgi], observe: Any) -> None:
+    def __init__(
+        self, start: Callable[[], Awaitable[FhirServer]], beside: Callable[[FhirServer], Asgi], observe: Any
+    ) -> None:
         self._start = start
         self._make_beside = beside
         self._observe = observe
@@ -77,32 +79,34 @@ class Application:
         assert server is not None
         headers = headers_of(scope)
         method = scope["method"]
-        kind = Kind.JSON
+        format = JSON
         path: tuple[str, ...] = ()
         try:
             if method not in METHODS:
-                raise error("not-supported", f"{method[:20]} is no method of FHIR.", headers={"Allow": ", ".join(METHODS)})
+                raise error(
+                    "not-supported", f"{method[:20]} is no method of FHIR.", headers={"Allow": ", ".join(METHODS)}
+                )
             path = path_of(scope, PREFIX)
             query = scope["query_string"]
-            kind = negotiate(headers.get("accept", ""), _asked_format(query) if query else "")
+            format = negotiate(headers.get("accept", ""), _asked_format(query) if query else "")
             if method == "OPTIONS":
                 answer = self._options(headers, path)
-            elif method == "GET" and len(path) == 2 and not query and kind is Kind.JSON and self._plain(path, headers):
+            elif method == "GET" and len(path) == 2 and not query and format is JSON and self._plain(path, headers):
                 answer = await self._read(server, path)
             else:
                 base = self._base(scope, headers)
                 request = await request_of(scope, receive, headers, path, base, server.settings, server.definitions)
-                if kind is Kind.HTML and method == "GET" and not request.query:
+                if format.name == HTML.name and method == "GET" and not request.query:
                     answer = Answer(303, [(b"location", b"/#/" + "/".join(path).encode())], b"")
                 else:
                     response = await server.perform(request)
-                    answer = answer_of(request, response, kind, headers.get("accept", ""), server.definitions)
+                    answer = answer_of(request, response, format, headers.get("accept", ""), server.definitions)
         except FhirError as problem:
-            answer = error_answer(problem, kind, server.definitions)
+            answer = error_answer(problem, format, server.definitions)
         except Exception:
             log.exception("request failed", method=method, route=_route(path))
             problem = error("exception", "The server failed to answer; the failure is in its log. Nothing was stored.")
-            answer = error_answer(problem, kind, server.definitions)
+            answer = error_answer(problem, format, server.definitions)
         answer = compressed(answer, headers.get("accept-encoding", ""))
         if "origin" in headers:
             answer.headers += self._cors.headers(headers["origin"])

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from fhir_server.codec import json, xml
-from fhir_server.codec.formats import Kind, content_kind
+from fhir_server.codec.formats import body_format, request_format
 from fhir_server.core.errors import error
 from fhir_server.core.ports import OPEN, Caller
 from fhir_server.core.settings import Settings
@@ -147,19 +147,12 @@ def _take_body(request: Request, body: bytes, headers: dict[str, str], definitio
     if request.method == "PATCH" and media in PATCH_TYPES:
         request.body = body
         return
-    kind = content_kind(stated, body)
-    if kind is None and request.path[:1] == ("Binary",) and len(request.path) <= 2:
+    if request.path[:1] == ("Binary",) and len(request.path) <= 2 and body_format(stated) is None:
         request.resource = _binary(request, body, stated or "application/octet-stream", headers)
-    elif kind is Kind.XML:
+    elif request_format(stated).name == "xml":
         request.resource = xml.parse(body, definitions)
-    elif kind is Kind.JSON:
-        request.resource = json.parse(body)
     else:
-        raise error(
-            "unsupported-media",
-            f"Content-Type {media[:60] or '(none)'} is not understood; send application/fhir+json or application/fhir+xml.",
-            location="header:Content-Type",
-        )
+        request.resource = json.parse(body)
 
 
 def _binary(request: Request, body: bytes, content_type: str, headers: dict[str, str]) -> dict[str, Any]:

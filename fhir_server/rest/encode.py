@@ -9,7 +9,7 @@ import zlib
 from typing import Any
 
 from fhir_server.codec import json, xml
-from fhir_server.codec.formats import Kind
+from fhir_server.codec.formats import Format, wants_pretty
 from fhir_server.codec.summary import elements, summarize
 from fhir_server.core.errors import FhirError, error, operation_outcome
 from fhir_server.core.keys import StoredVersion
@@ -47,9 +47,7 @@ class Answer:
         self.body = body
 
 
-def answer_of(
-    request: Request, response: Response, kind: Kind, accept: str, definitions: Definitions
-) -> Answer:
+def answer_of(request: Request, response: Response, format: Format, accept: str, definitions: Definitions) -> Answer:
     """The Response in the format and shape that were asked for."""
     headers: Headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
     version = response.version
@@ -70,24 +68,26 @@ def answer_of(
     shaping = _shaping(request) if request.query else None
     if shaping is not None:
         body = _shaped(body, shaping, definitions)
-    body = in_format(body, kind, definitions, request)
-    headers.append((b"content-type", kind.content_type.encode()))
+    body = in_format(body, format, definitions, request)
+    headers.append((b"content-type", format.content_type.encode()))
     return Answer(response.status, headers, body)
 
 
-def in_format(body: bytes, kind: Kind, definitions: Definitions, request: Request | None = None) -> bytes:
+def in_format(body: bytes, format: Format, definitions: Definitions, request: Request | None = None) -> bytes:
     """Canonical JSON bytes in the format that was asked for, spread over lines with _pretty."""
-    pretty = request is not None and any(name == "_pretty" and value != "false" for name, value in request.query)
-    if kind is Kind.XML:
+    pretty = request is not None and any(wants_pretty(value) for name, value in request.query if name == "_pretty")
+    if format.name == "xml":
         return xml.serialize(json.parse(body), definitions, pretty=pretty)
-    return json.pretty(body) if pretty or kind is Kind.HTML else body
+    return json.pretty(body) if pretty or format.name == "html" else body
 
 
-def error_answer(problem: FhirError, kind: Kind, definitions: Definitions) -> Answer:
+def error_answer(problem: FhirError, format: Format, definitions: Definitions) -> Answer:
     """An OperationOutcome."""
-    headers: Headers = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in problem.headers.items()]
-    body = in_format(json.serialize(operation_outcome(problem.issues)), kind, definitions)
-    headers.append((b"content-type", kind.content_type.encode()))
+    headers: Headers = [
+        (name.lower().encode(), value.encode("latin-1", "replace")) for name, value in problem.headers.items()
+    ]
+    body = in_format(json.serialize(operation_outcome(problem.issues)), format, definitions)
+    headers.append((b"content-type", format.content_type.encode()))
     return Answer(problem.status, headers, body)
 
 
@@ -126,14 +126,21 @@ def _shaped(body: bytes, shaping: tuple[str, tuple[str, ...]], definitions: Defi
 
 
 def _wants_fhir(accept: str, request: Request) -> bool:
-    return "fhir" in accept or "json" in accept or "xml" in accept.replace("xhtml+xml", "") or any(n == "_format" for n, _ in request.query)
+    return (
+        "fhir" in accept
+        or "json" in accept
+        or "xml" in accept.replace("xhtml+xml", "")
+        or any(n == "_format" for n, _ in request.query)
+    )
 
 
 def _binary(response: Response, version: StoredVersion, headers: Headers) -> Answer:
     """The content itself (https://hl7.org/fhir/R4/binary.html#rest)."""
     resource = json.parse(version.body)
     content = base64.b64decode(resource.get("data", ""))
-    headers.append((b"content-type", str(resource.get("contentType", "application/octet-stream")).encode("latin-1", "replace")))
+    headers.append(
+        (b"content-type", str(resource.get("contentType", "application/octet-stream")).encode("latin-1", "replace"))
+    )
     headers.append((b"x-content-type-options", b"nosniff"))
     headers.append((b"content-security-policy", b"sandbox; default-src 'none'"))
     security = resource.get("securityContext", {}).get("reference")

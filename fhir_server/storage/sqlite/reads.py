@@ -41,6 +41,16 @@ class SqliteReads:
         row = self._execute(READ_VERSION, (version, self.known.find_type(type), id)).fetchone()
         return StoredVersion(type, id, row[0], row[1], row[2], METHODS[row[3]], row[4]) if row else None
 
+    async def mentions(self, reference: str) -> list[tuple[str, str]]:
+        """Resources some version of which has this text as a JSON string; looks through everything."""
+        quoted = f'"{reference}"'.encode()
+        rows = self._execute(
+            "SELECT DISTINCT t.name, r.id FROM version v JOIN resource r ON r.rid = v.rid JOIN type t ON t.type = r.type "
+            "WHERE instr(v.body, ?) > 0",
+            (quoted,),
+        )
+        return rows.fetchall()
+
     async def history(
         self,
         type: str = "",

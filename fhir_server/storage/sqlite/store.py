@@ -12,7 +12,7 @@ from fhir_server.storage.sqlite.dictionaries import Dictionaries
 from fhir_server.storage.sqlite.reads import SqliteReads
 from fhir_server.storage.sqlite.schema import METHODS
 from fhir_server.storage.sqlite.transaction import SqliteTransaction
-from fhir_server.storage.sqlite.writer import Writer
+from fhir_server.storage.sqlite.writer import IndexOf, Writer
 
 T = TypeVar("T")
 
@@ -21,13 +21,15 @@ class SqliteStore(SqliteReads):
     """Resources and feed in one file; reads run on the event loop's own connection."""
 
     def __init__(
-        self, path: Path, clock: Clock, match: Callable, *, cache_mb: int = 32, synchronous: str = "FULL"
+        self, path: Path, clock: Clock, index_of: IndexOf, *, cache_mb: int = 32, synchronous: str = "FULL"
     ) -> None:
         prepare(path)
         self.path = path
         self.reader = connect(path, cache_mb=cache_mb, read_only=True)
         super().__init__(self.reader, Dictionaries(self.reader))
-        self._writer = Writer(path, connect(path, cache_mb=cache_mb, synchronous=synchronous), match, clock)
+        self._clock = clock
+        self.index = index_of(self.reader, self.known)
+        self._writer = Writer(path, connect(path, cache_mb=cache_mb, synchronous=synchronous), index_of, clock)
 
     async def commit(self, work: Callable[[SqliteTransaction], Awaitable[T]]) -> T:
         """Runs work in one transaction; see the port."""
@@ -65,3 +67,11 @@ class SqliteStore(SqliteReads):
             transaction.advance(consumer, position)
 
         await self.commit(work)
+
+    async def lease(self, consumer: str, owner: str, seconds: float) -> bool:
+        """Whether owner has this consumer's work to itself for so long."""
+
+        async def work(transaction: SqliteTransaction) -> bool:
+            return transaction.lease(consumer, owner, self._clock() + int(seconds * 1_000_000))
+
+        return await self.commit(work)

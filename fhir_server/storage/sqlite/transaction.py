@@ -5,14 +5,16 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
-from fhir_server.core.ports import Clock, Write
-from fhir_server.core.query import Clause
+from fhir_server.core.ports import Clock, SearchIndex, Write
+from fhir_server.core.query import Clause, Page, Query
+from fhir_server.core.values import SearchValue
 from fhir_server.storage.sqlite import encode
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
+from fhir_server.storage.sqlite.reads import SqliteReads
 from fhir_server.storage.sqlite.schema import ERASE, INDEX_TABLES, METHOD_NUMBER, METHODS
 
 HEAD = """SELECT r.rid, r.version, r.live, r.seq, v.updated, v.method, v.body
@@ -22,17 +24,40 @@ UPDATE_RESOURCE = "UPDATE resource SET seq = ?, version = ?, live = ? WHERE rid 
 INSERT_VERSION = "INSERT INTO version (seq, rid, version, type, updated, method, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
+class FlushedIndex:
+    """The index as a work sees it: with the values that the work has put but that are still gathered."""
+
+    def __init__(self, index: SearchIndex, flush: Callable[[], None]) -> None:
+        self._index = index
+        self._flush = flush
+
+    async def search(self, query: Query) -> Page:
+        """One page of a query."""
+        self._flush()
+        return await self._index.search(query)
+
+    async def count(self, types: Sequence[str], where: Clause) -> int:
+        """How many resources the clause holds for."""
+        self._flush()
+        return await self._index.count(types, where)
+
+    async def counts(self) -> dict[str, int]:
+        """How many resources there are of each type."""
+        return await self._index.counts()
+
+
 class SqliteTransaction:
     """The `Transaction` port on the writer's connection; one object serves all works, one at a time.
 
     Index rows are gathered and written together when the work ends or asks a question of the index.
     """
 
-    def __init__(self, connection: sqlite3.Connection, known: Dictionaries, match: Callable, clock: Clock) -> None:
+    def __init__(self, connection: sqlite3.Connection, known: Dictionaries, index: SearchIndex, clock: Clock) -> None:
+        self.reads = SqliteReads(connection, known)
+        self.index = FlushedIndex(index, self._flush)
         self._connection = connection
         self._execute = connection.execute
         self._known = known
-        self._match = match
         self._clock = clock
         self._seq = 0
         self._updated = 0
@@ -92,8 +117,7 @@ class SqliteTransaction:
 
     async def matches(self, type: str, where: Clause, limit: int = 2) -> list[StoredVersion]:
         """Current resources for which the clause holds."""
-        self._flush()
-        return self._match(self._connection, self._known, type, where, limit)
+        return (await self.index.search(Query((type,), where, count=limit))).matches
 
     async def put(self, write: Write) -> StoredVersion:
         """Stores a version and replaces the index values."""
@@ -121,6 +145,12 @@ class SqliteTransaction:
         self._live[type_id] += live - was_live
         self._index(type, rid, values, was_live)
         return StoredVersion(type, id, version, seq, updated, method, body)
+
+    async def reindex(self, type: str, id: str, values: Sequence[SearchValue]) -> None:
+        """Replaces the index values of a current resource."""
+        rid = self._known.find_rid(type, id)
+        if rid is not None:
+            self._index(type, rid, values, 1)
 
     async def erase(self, type: str, id: str) -> int:
         """Removes all versions and index values; terms and texts that only this resource used go too."""
@@ -162,6 +192,17 @@ class SqliteTransaction:
             "CASE WHEN excluded.position = 0 THEN 0 ELSE max(position, excluded.position) END",
             (consumer, position),
         )
+
+    def lease(self, consumer: str, owner: str, until: int) -> bool:
+        """Takes or renews a consumer's lease unless another's has not run out; microseconds since 1970 UTC."""
+        name = f"lease:{consumer}"
+        row = self._execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        if row is not None:
+            holder, _, ends = row[0].rpartition(" ")
+            if holder != owner and int(ends) > self._clock():
+                return False
+        self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, f"{owner} {until}"))
+        return True
 
     # ------------------------------------------------------------------ inside
     def _new_row(self, type: str, id: str, type_id: int, seq: int, live: int) -> int | None:

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fhir_server.core.errors import FhirError, error
-from fhir_server.core.ports import Clock
+from fhir_server.core.ports import Clock, SearchIndex
 from fhir_server.storage.sqlite.database import log_size
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
 from fhir_server.storage.sqlite.transaction import SqliteTransaction
 
 T = TypeVar("T")
+IndexOf = Callable[[sqlite3.Connection, Dictionaries], SearchIndex]
 Work = Callable[[SqliteTransaction], Awaitable[Any]]
 
 GROUP_LIMIT = 128  # works in one commit
@@ -46,11 +47,11 @@ def storage_error(problem: sqlite3.Error) -> FhirError:
 class Writer:
     """Runs works one after the other in shared transactions."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, match: Callable, clock: Clock) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, index_of: IndexOf, clock: Clock) -> None:
         self._path = path
         self._connection = connection
         self._known = Dictionaries(connection)
-        self._transaction = SqliteTransaction(connection, self._known, match, clock)
+        self._transaction = SqliteTransaction(connection, self._known, index_of(connection, self._known), clock)
         self._waiting: deque[tuple[Work, asyncio.Future]] = deque()
         self._running: asyncio.Task | None = None
         self._disk = ThreadPoolExecutor(1, "disk")

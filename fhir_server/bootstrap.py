@@ -1,0 +1,57 @@
+"""The only place that knows the concrete classes: settings in, a running server out."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from fhir_server import definitions as r4
+from fhir_server.api import FhirServer
+from fhir_server.core.identity import TimeOrderedIds
+from fhir_server.core.settings import Settings
+from fhir_server.definitions.ucum import UcumConverter
+from fhir_server.interactions.custom_parameters import CustomParameters
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.searching import Searching
+from fhir_server.operations import registered
+from fhir_server.storage.sqlite.database import FILE_NAME
+from fhir_server.storage.sqlite.index import SqliteSearchIndex
+from fhir_server.storage.sqlite.store import SqliteStore
+from profiles.checking import checker_for
+
+
+def now() -> int:
+    """Microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+async def start(settings: Settings) -> FhirServer:
+    """Opens the embedded store in settings.data and puts a server on it."""
+    sys.setswitchinterval(0.0005)  # a finished flush must not wait 5 ms for the event loop's thread
+    clock = now
+    definitions = r4.load()
+    converter = UcumConverter()
+    store = SqliteStore(
+        settings.data / FILE_NAME,
+        clock,
+        lambda connection, known: SqliteSearchIndex(connection, known, converter),
+        cache_mb=settings.cache_mb,
+        synchronous=settings.synchronous,
+    )
+    environment = Environment(
+        settings=settings,
+        definitions=definitions,
+        store=store,
+        index=store.index,
+        feed=store,
+        checker=checker_for(settings.validation, definitions),
+        searching=Searching(definitions, settings, clock, None),
+        clock=clock,
+        new_id=TimeOrderedIds(clock),
+        operations=registered(definitions),
+        started=clock(),
+    )
+    parameters = CustomParameters(environment)
+    environment.refresh_parameters = parameters.refresh
+    await parameters.start()
+    return FhirServer(environment, [parameters.stop, store.close])

@@ -1,0 +1,78 @@
+"""The store-free half of search, with the search parameters that are in force now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+from fhir_server.core.errors import error
+from fhir_server.core.ports import Clock, TerminologyService
+from fhir_server.core.query import Clause, Query
+from fhir_server.core.settings import Settings
+from fhir_server.definitions import Definitions
+from fhir_server.interactions.access import restrict
+from fhir_server.interactions.request import Request
+from fhir_server.search.extract import Extractor
+from fhir_server.search.fields import Fields
+from fhir_server.search.parse import SearchContext, parse_query
+from fhir_server.search.rewrite import rewrite
+
+
+class Searching:
+    """Extracts, parses and rewrites; replaced as a whole when a custom SearchParameter comes or goes."""
+
+    def __init__(
+        self,
+        definitions: Definitions,
+        settings: Settings,
+        clock: Clock,
+        terminology: TerminologyService | None,
+        building: frozenset[str] = frozenset(),
+    ) -> None:
+        self.definitions = definitions
+        self.fields = Fields(definitions)
+        self.building = building
+        self._settings = settings
+        self._clock = clock
+        self._terminology = terminology
+        self._extractor = Extractor(definitions, self.fields, settings.base_url)
+        self.extract = self._extractor.extract
+        self._contexts: dict[str, SearchContext] = {}
+
+    def with_definitions(self, definitions: Definitions, building: frozenset[str]) -> Searching:
+        """The same with other search parameters; building: URLs of those that are not indexed everywhere yet."""
+        return Searching(definitions, self._settings, self._clock, self._terminology, building)
+
+    def _context(self, base: str) -> SearchContext:
+        context = self._contexts.get(base)
+        if context is None:
+            if len(self._contexts) > 100:
+                self._contexts.clear()
+            context = self._contexts[base] = SearchContext(
+                self.definitions,
+                self.fields,
+                self._clock,
+                base,
+                self._settings.default_page_size,
+                self._settings.max_page_size,
+                self.building,
+            )
+        return context
+
+    async def query(self, type: str | None, request: Request, compartment: tuple[str, str] | None = None) -> Query:
+        """The search that a request asks for, with what its caller may see."""
+        query = parse_query(
+            type, request.query, self._context(request.base), lenient=request.lenient, compartment=compartment
+        )
+        where = await rewrite(query.where, self.fields, self._terminology)
+        return restrict(request.caller, replace(query, where=where))
+
+    async def criteria(self, type: str, text: str, request: Request) -> Clause:
+        """The clause of conditional criteria; they are always strict and must say something."""
+        pairs = parse_qsl(text, keep_blank_values=True)
+        query = await self.query(type, Request("GET", (type,), pairs, base=request.base, caller=request.caller))
+        if not pairs or not query.used:
+            raise error(
+                "value", f"The criteria '{text[:100]}' of {type} say nothing; use for example identifier=system|value."
+            )
+        return query.where
