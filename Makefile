@@ -1,0 +1,90 @@
+# `make` lists the tasks. `make serve` and `make test` work on a fresh machine with Python 3.11 or newer.
+PORT ?= 8080
+DATA ?= data
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+NO_NETWORK := echo "make: the packages could not be installed; the lines above say why. Without access to PyPI, name a mirror: PIP_INDEX_URL=… make" >&2
+SOURCES := fhir_server terminology profiles mappings interfaces conformance tests
+UV := uv==0.13.9
+
+.DEFAULT_GOAL := help
+.PHONY: help serve demo load test lint format bench lock definitions docs clean
+
+help: ## List the tasks
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+serve: $(VENV)/.runtime ## Start the server: PORT=8080 DATA=./data
+	@exec $(PY) -m fhir_server.cli serve --port $(PORT) --data $(DATA)
+
+demo: $(VENV)/.runtime ## Start a server with 28 synthetic patients in it: PORT=8080 DATA=./data/demo
+	@exec $(PY) -m fhir_server.cli serve --port $(PORT) --data $(DATA)/demo --samples
+
+load: $(VENV)/.runtime ## Load the sample patients into the server at PORT=8080
+	@$(PY) -m fhir_server.cli load --samples --server http://127.0.0.1:$(PORT)/fhir
+
+test: $(VENV)/.dev ## Run all tests: ARGS="-k name" for some
+	@$(PY) -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## Check style, types and the layers of imports
+	$(PY) -m ruff check $(SOURCES)
+	$(PY) -m ruff format --check $(SOURCES)
+	$(VENV)/bin/lint-imports
+	$(PY) -m pyright
+
+format: $(VENV)/.dev ## Put the code in the project's style
+	$(PY) -m ruff check --fix-only $(SOURCES)
+	$(PY) -m ruff format $(SOURCES)
+
+bench: $(VENV)/.dev ## Measure the server: ARGS="--help" for what and how
+	@$(PY) -m tests.bench $(ARGS)
+
+lock: $(VENV)/.dev ## Renew the lock files from pyproject.toml
+	$(INSTALL) $(UV)
+	$(VENV)/bin/uv pip compile $(LOCKING) --extra build --output-file requirements.lock pyproject.toml
+	$(VENV)/bin/uv pip compile $(LOCKING) --extra build --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+
+LOCKING := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
+
+definitions: $(VENV)/.runtime ## Compile the R4 definitions to the tables that the server reads
+	$(PY) -m fhir_server.definitions.compile
+
+docs: $(VENV)/.runtime ## Renew the pages of docs/reference that are made from the code
+	$(PY) -m fhir_server.commands.reference docs/reference
+
+clean: ## Remove the environment and what tools left; the data stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment. A stamp tells what is installed, so that a second start is immediate.
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/.made
+	@echo "Installing the server's packages …"
+	@$(INSTALL) --require-hashes -r requirements.lock || { $(NO_NETWORK); exit 1; }
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo "Installing what tests and checks need …"
+	@$(INSTALL) --require-hashes -r requirements-dev.lock || { $(NO_NETWORK); exit 1; }
+	@touch $@
+
+# PYTHON=… names one; else the first of these that is new enough. A candidate is run, as a shim may stand for nothing.
+PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
+$(VENV)/.made:
+	@for python in $(PYTHONS); do \
+	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && found=$$python && break; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "make: this needs Python 3.11 or newer; $$(python3 --version 2>&1 || true)." >&2; \
+	  echo "  Debian, Ubuntu: sudo apt install python3 python3-venv    Fedora: sudo dnf install python3.12    macOS: brew install python@3.12" >&2; \
+	  echo "  or https://www.python.org/downloads; then run make again, PYTHON=/path/to/python3.12 where it is not on the PATH." >&2; \
+	  exit 1; \
+	fi; \
+	if ! $$found -c 'import venv, ensurepip' >/dev/null 2>&1; then \
+	  version=$$($$found -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  echo "make: $$found can't make environments: its venv module is not installed." >&2; \
+	  echo "  Debian, Ubuntu: sudo apt install python$$version-venv; then run make again." >&2; \
+	  exit 1; \
+	fi; \
+	echo "Making the environment $(VENV) with $$($$found --version) …"; \
+	$$found -m venv --clear $(VENV) && touch $@
