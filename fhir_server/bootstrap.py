@@ -8,6 +8,7 @@ import time
 from fhir_server import definitions as r4
 from fhir_server.api import FhirServer
 from fhir_server.core.identity import TimeOrderedIds
+from fhir_server.core.ports import Clock
 from fhir_server.core.settings import Settings
 from fhir_server.definitions.ucum import UcumConverter
 from fhir_server.interactions.custom_parameters import CustomParameters
@@ -17,6 +18,8 @@ from fhir_server.operations import registered
 from fhir_server.storage.sqlite.database import FILE_NAME
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
 from fhir_server.storage.sqlite.store import SqliteStore
+from fhir_server.rest.app import Application
+from fhir_server.rest.beside import beside
 from profiles.checking import checker_for
 
 
@@ -25,10 +28,9 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
-async def start(settings: Settings) -> FhirServer:
+async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     """Opens the embedded store in settings.data and puts a server on it."""
     sys.setswitchinterval(0.0005)  # a finished flush must not wait 5 ms for the event loop's thread
-    clock = now
     definitions = r4.load()
     converter = UcumConverter()
     store = SqliteStore(
@@ -55,3 +57,8 @@ async def start(settings: Settings) -> FhirServer:
     environment.refresh_parameters = parameters.refresh
     await parameters.start()
     return FhirServer(environment, [parameters.stop, store.close])
+
+
+def application(settings: Settings, clock: Clock = now) -> Application:
+    """The ASGI application of one worker; the server starts with its lifespan."""
+    return Application(lambda: start(settings, clock), beside, lambda *_: None)

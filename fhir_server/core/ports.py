@@ -18,13 +18,17 @@ T = TypeVar("T")
 class Clock(Protocol):
     """Gives microseconds since 1970 UTC."""
 
-    def __call__(self) -> int: ...
+    def __call__(self) -> int:
+        """Now."""
+        ...
 
 
 class IdSource(Protocol):
     """Gives a new logical id, [A-Za-z0-9-.]{1,64}, that no other worker gives."""
 
-    def __call__(self) -> str: ...
+    def __call__(self) -> str:
+        """A new id."""
+        ...
 
 
 class Write(NamedTuple):
@@ -55,12 +59,15 @@ class Transaction(Protocol):
 
     async def read(self, type: str, id: str) -> StoredVersion | None:
         """The newest version, a deletion too; None where the resource never was."""
+        ...
 
     async def matches(self, type: str, where: Clause, limit: int = 2) -> list[StoredVersion]:
         """Up to limit current resources for which the clause holds: the criteria of a conditional interaction."""
+        ...
 
     async def put(self, write: Write) -> StoredVersion:
         """Stores the version and its index values; write.version must be the newest version plus one, else conflict."""
+        ...
 
     async def reindex(self, type: str, id: str, values: Sequence[SearchValue]) -> None:
         """Replaces the index values of a current resource; its version stays."""
@@ -68,9 +75,11 @@ class Transaction(Protocol):
 
     async def erase(self, type: str, id: str) -> int:
         """Removes every version and index value; the feed keeps a change of method ERASE. Returns how many versions."""
+        ...
 
     async def referring(self, type: str, id: str, limit: int = 1) -> list[tuple[str, str]]:
         """Current resources (type, id) that refer to this one, for referential integrity."""
+        ...
 
 
 class HistoryPage(NamedTuple):
@@ -86,12 +95,15 @@ class ResourceReads(Protocol):
 
     async def read(self, type: str, id: str) -> StoredVersion | None:
         """The newest version, a deletion too; None where the resource never was."""
+        ...
 
     async def read_many(self, keys: Iterable[tuple[str, str]]) -> list[StoredVersion | None]:
         """The newest version of each (type, id), in the order asked."""
+        ...
 
     async def read_version(self, type: str, id: str, version: int) -> StoredVersion | None:
         """That very version."""
+        ...
 
     async def mentions(self, reference: str) -> list[tuple[str, str]]:
         """(type, id) of every resource some version of which, an old or a deleted one too, has this reference."""
@@ -123,6 +135,7 @@ class ResourceStore(ResourceReads, Protocol):
         Work may be run again from its start where the store asks for it, so it must not act outside the transaction.
         An exception of work undoes it all and is raised here.
         """
+        ...
 
 
 class SearchIndex(Protocol):
@@ -130,12 +143,15 @@ class SearchIndex(Protocol):
 
     async def search(self, query: Query) -> Page:
         """One page of a query with what it includes."""
+        ...
 
     async def count(self, types: Sequence[str], where: Clause) -> int:
         """How many current resources of these types the clause holds for, exactly."""
+        ...
 
     async def counts(self) -> dict[str, int]:
         """How many current resources there are of each type that has some."""
+        ...
 
 
 class Change(NamedTuple):
@@ -154,12 +170,15 @@ class ChangeFeed(Protocol):
 
     async def changes(self, after: int, limit: int = 1000) -> list[Change]:
         """Changes past a position, oldest first."""
+        ...
 
     async def head(self) -> int:
         """The position of the newest change, 0 for none."""
+        ...
 
     async def position(self, consumer: str) -> int:
         """Where this consumer has got to, 0 at first."""
+        ...
 
     async def lease(self, consumer: str, owner: str, seconds: float) -> bool:
         """Whether owner has this consumer's work to itself for so long; renewed by asking again."""
@@ -167,6 +186,7 @@ class ChangeFeed(Protocol):
 
     async def advance(self, consumer: str, position: int) -> None:
         """Keeps a consumer's position; never moves it back unless position is 0 (a rebuild)."""
+        ...
 
 
 class UnitConverter(Protocol):
@@ -174,6 +194,7 @@ class UnitConverter(Protocol):
 
     def convert(self, value: float, from_system: str, from_code: str, to_system: str, to_code: str) -> float | None:
         """The value in the other unit; None where they don't convert."""
+        ...
 
 
 class TerminologyService(Protocol):
@@ -181,15 +202,19 @@ class TerminologyService(Protocol):
 
     async def expand(self, value_set: str) -> Sequence[tuple[str, str]] | None:
         """All (system, code) of a value set by canonical URL."""
+        ...
 
     async def below(self, system: str, code: str) -> Sequence[str] | None:
         """The code and all that it subsumes."""
+        ...
 
     async def above(self, system: str, code: str) -> Sequence[str] | None:
         """The code and all that subsume it."""
+        ...
 
     async def validate_code(self, value_set: str, system: str, code: str) -> bool | None:
         """Whether the value set has this code."""
+        ...
 
 
 class Caller(NamedTuple):

@@ -113,7 +113,7 @@ class Subsumes:
 
 @dataclass(frozen=True, slots=True)
 class TextIs:
-    """The text of a coded element (:text): a TEXT value that starts with, or has a word that starts with, folded text."""
+    """The text of a coded element (:text): a TEXT value that starts with it, or has a word that does; folded."""
 
     fields: tuple[str, ...]
     text: str
@@ -259,7 +259,7 @@ class InList:
     id: str
 
 
-Clause = Union[
+Clause = Union[  # noqa: UP007  the names are strings here, which | does not join
     All, Any, Not, IdIn, TypeIn, UpdatedIs, StringIs, TokenIs, TokenIn, InValueSet, Subsumes, TextIs, UriIs, RefersTo,
     RefersWithin, DateIs, NumberIs, QuantityIs, CompositeIs, Near, Missing, Chain, Has, NarrativeHas, InList,
 ]  # fmt: skip

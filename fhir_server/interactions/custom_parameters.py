@@ -1,8 +1,8 @@
 """SearchParameter resources that take effect (https://hl7.org/fhir/R4/searchparameter.html).
 
 An active SearchParameter with an expression is in force as soon as it is stored, in every worker within a second. What
-was stored before is indexed in the background along the change feed; the position is durable, so a restart goes on where
-it was. Until then a search by it says that it is still being indexed.
+was stored before is indexed in the background along the change feed; the position is durable, so a restart goes on
+where it was. Until then a search by it says that it is still being indexed.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class CustomParameters:
         self._official = environment.definitions
         self._newest = -1
         self._building: dict[str, Progress] = {}
+        self._found: tuple[SearchParameter, ...] = ()
         self._types: dict[str, tuple[str, ...]] = {}
         self._task: asyncio.Task | None = None
         self._owner = f"{os.getpid()}-{environment.clock()}"
@@ -86,7 +87,8 @@ class CustomParameters:
                 building[name] = Progress(parameter.url, position, version.seq)
                 self._types[name] = parameter.base
         self._building = building
-        self._put_in_force(tuple(found))
+        self._found = tuple(found)
+        self._put_in_force(self._found)
 
     def _put_in_force(self, found: tuple[SearchParameter, ...]) -> None:
         environment = self._environment
@@ -121,13 +123,7 @@ class CustomParameters:
             await feed.advance(name, position)
         if position >= progress.target:
             del self._building[name]
-            self._put_in_force(
-                tuple(
-                    p
-                    for p in self._environment.searching.definitions.search_parameter_list
-                    if p not in self._official.search_parameter_list
-                )
-            )
+            self._put_in_force(self._found)
             log.info("search parameter indexed", url=progress.url)
         else:
             self._building[name] = progress._replace(position=position)

@@ -74,7 +74,7 @@ Handler = Callable[[Environment, Call], Awaitable[Response]]
 class OperationHandler(NamedTuple):
     """A registered operation: where it may be called, and the function that answers.
 
-    types: the resource types it is for, () for any. parameters: the names it understands beside those of the definition.
+    types: the resource types it is for, () for any. parameters: the names it takes beside those of the definition.
     """
 
     code: str

@@ -1,9 +1,9 @@
 """transaction: a Bundle whose entries all take effect, or none (https://hl7.org/fhir/R4/http.html#trules).
 
-First every entry is planned: which resource it will write, new ids included, so that references can be put right before
-anything is stored. Then one commit writes: deletes, creates, updates and patches, in this order; reads come last and see
-what was written. Where an entry or a reference has criteria, matching and preparing happen inside the commit, so that no other
-writer comes between.
+First every entry is planned: which resource it will write, new ids included, so that references can be put right
+before anything is stored. Then one commit writes: deletes, creates, updates and patches, in this order; reads come last
+and see what was written. Where an entry or a reference has criteria, matching and preparing happen inside the commit,
+so that no other writer comes between.
 """
 
 from __future__ import annotations

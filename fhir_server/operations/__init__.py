@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_server.definitions import Definitions
+from fhir_server.definitions import Definitions, Operation
 from fhir_server.interactions.operation import OperationHandler
 from fhir_server.operations import convert, document, everything, graph, lastn, meta, purge, validate
 
@@ -24,19 +24,11 @@ def registered(
     """code -> handlers, each with its official definition where there is one."""
     found: dict[str, list[OperationHandler]] = {}
     for handler in handlers:
-        definition = next(
-            (
-                o
-                for o in definitions.operations
-                if o.code == handler.code
-                and (
-                    not handler.types
-                    or not o.resources
-                    or set(handler.types) & set(o.resources)
-                    or "Resource" in o.resources
-                )
-            ),
-            None,
-        )
+        definition = next((o for o in definitions.operations if _defines(o, handler)), None)
         found.setdefault(handler.code, []).append(handler._replace(definition=definition))
     return found
+
+
+def _defines(operation: Operation, handler: OperationHandler) -> bool:
+    for_any = not handler.types or not operation.resources or "Resource" in operation.resources
+    return operation.code == handler.code and (for_any or not set(handler.types).isdisjoint(operation.resources))

@@ -1,4 +1,7 @@
-"""$convert (https://hl7.org/fhir/R4/resource-operation-convert.html): the format is chosen by Content-Type and Accept."""
+"""$convert: Content-Type and Accept say from what to what.
+
+https://hl7.org/fhir/R4/resource-operation-convert.html
+"""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from fhir_server.search.dates import date_range
 
 TYPES = ("Patient", "Encounter")
 DEFAULT_COUNT = 100
+PARAMETERS = ("_cursor", "_since", "_type", "_count")
 CARE_DATE = "date"  # the parameter that R4 gives most clinical types for when care took place
 
 

@@ -14,6 +14,7 @@ from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.request import Request, Response
 
 PAGE = 500
+NOT_SEARCHED = ("max", "_format", "_pretty")
 SUBJECTS = ("patient", "subject", "patient.identifier", "subject.identifier")
 
 

@@ -13,6 +13,7 @@ from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Response
 
+PARAMETERS = ("resource", "mode", "profile")
 MODES = ("create", "update", "delete", "profile")
 
 

@@ -5,8 +5,9 @@ The hot interactions do not pass a framework (docs/decisions). Errors of every k
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -24,6 +25,9 @@ JSON_TYPE = (b"content-type", JSON.content_type.encode())
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+Start = Callable[[], Awaitable[FhirServer]]
+Observe = Callable[[str, tuple[str, ...], int, float], None]  # method, path, status, seconds
+
 log = structlog.get_logger("fhir")
 
 
@@ -54,24 +58,30 @@ class Application:
         elif kind == "lifespan":
             await self._lifespan(receive, send)
 
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[FhirServer]:
+        """Starts the server and closes it again."""
+        self._server = await self._start()
+        self._cors = Cors(self._server.settings)
+        try:
+            yield self._server
+        finally:
+            await self._server.close()
+
     async def _lifespan(self, receive: Any, send: Any) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                try:
-                    self._server = await self._start()
-                    self._cors = Cors(self._server.settings)
-                    self._bases: dict[str, str] = {}
-                except Exception as problem:
-                    log.error("start failed", problem=str(problem))
-                    await send({"type": "lifespan.startup.failed", "message": str(problem)})
-                    return
+        await receive()
+        started = False
+        try:
+            async with self.running():
+                started = True
                 await send({"type": "lifespan.startup.complete"})
-            else:
-                if self._server is not None:
-                    await self._server.close()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
+                await receive()
+        except Exception as problem:
+            log.error("start or stop failed", problem=str(problem))
+            phase = "shutdown" if started else "startup"
+            await send({"type": f"lifespan.{phase}.failed", "message": str(problem)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def _fhir(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         started = time.perf_counter()

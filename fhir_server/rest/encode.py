@@ -134,6 +134,10 @@ def _wants_fhir(accept: str, request: Request) -> bool:
     )
 
 
+def _latin(text: str) -> bytes:
+    return text.encode("latin-1", "replace")
+
+
 def _binary(response: Response, version: StoredVersion, headers: Headers) -> Answer:
     """The content itself (https://hl7.org/fhir/R4/binary.html#rest)."""
     resource = json.parse(version.body)
@@ -145,5 +149,5 @@ def _binary(response: Response, version: StoredVersion, headers: Headers) -> Ans
     headers.append((b"content-security-policy", b"sandbox; default-src 'none'"))
     security = resource.get("securityContext", {}).get("reference")
     if security:
-        headers.append((b"x-security-context", security.encode("latin-1", "replace")))
+        headers.append((b"x-security-context", _latin(security)))
     return Answer(response.status, headers, content)

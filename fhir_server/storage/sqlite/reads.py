@@ -45,8 +45,8 @@ class SqliteReads:
         """Resources some version of which has this text as a JSON string; looks through everything."""
         quoted = f'"{reference}"'.encode()
         rows = self._execute(
-            "SELECT DISTINCT t.name, r.id FROM version v JOIN resource r ON r.rid = v.rid JOIN type t ON t.type = r.type "
-            "WHERE instr(v.body, ?) > 0",
+            "SELECT DISTINCT t.name, r.id FROM version v CROSS JOIN resource r ON r.rid = v.rid "
+            "CROSS JOIN type t ON t.type = r.type WHERE instr(v.body, ?) > 0",
             (quoted,),
         )
         return rows.fetchall()

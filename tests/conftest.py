@@ -1,0 +1,106 @@
+"""A real server on a fresh embedded store, reached by HTTP without a socket, under a clock that the test holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fhir_server import bootstrap
+from fhir_server.api import FhirServer
+from fhir_server.core.settings import Settings
+
+START = 1_790_000_000_000_000  # microseconds since 1970: a day in September 2026
+BASE = "http://fhir.test/fhir"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass
+class HeldClock:
+    """Stands still but for a millisecond a look, so that later versions have later times."""
+
+    now: int = START
+
+    def __call__(self) -> int:
+        self.now += 1000
+        return self.now
+
+
+class Fhir:
+    """Calls by method and path below the FHIR base; keeps what every test needs of an answer."""
+
+    def __init__(self, http: httpx.AsyncClient, server: FhirServer) -> None:
+        self.http = http
+        self.server = server
+
+    async def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        if content is not None:
+            sent.setdefault("content-type", "application/fhir+json")
+        return await self.http.request(method, f"{BASE}/{path}".rstrip("/"), content=content, headers=sent)
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        return await self("GET", path, **headers)
+
+    async def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        return await self("POST", path, body, **headers)
+
+    async def put(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        return await self("PUT", path, body, **headers)
+
+    async def create(self, resource: dict[str, Any]) -> str:
+        """Stores a resource; with an id under that id. Gives Type/id."""
+        type = resource["resourceType"]
+        if "id" in resource:
+            answer = await self.put(f"{type}/{resource['id']}", resource)
+        else:
+            answer = await self.post(type, resource)
+        assert answer.status_code in (200, 201), answer.text
+        stored = answer.json()
+        return f"{type}/{stored['id']}"
+
+    async def ids(self, search: str) -> list[str]:
+        """The ids of a search's matches, over all pages."""
+        found: list[str] = []
+        answer = await self.get(search)
+        while True:
+            assert answer.status_code == 200, answer.text
+            bundle = answer.json()
+            found += [e["resource"]["id"] for e in bundle.get("entry", ()) if e["search"]["mode"] == "match"]
+            following = next((link["url"] for link in bundle["link"] if link["relation"] == "next"), None)
+            if following is None:
+                return found
+            answer = await self.http.get(following)
+
+
+def issue_of(answer: httpx.Response) -> dict[str, Any]:
+    """The only issue of an OperationOutcome."""
+    outcome = answer.json()
+    assert outcome["resourceType"] == "OperationOutcome", outcome
+    assert len(outcome["issue"]) == 1, outcome
+    return outcome["issue"][0]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data=tmp_path / "data", synchronous="OFF")
+
+
+@pytest.fixture
+async def fhir(settings: Settings) -> AsyncIterator[Fhir]:
+    """A server with default settings; a test module that needs others overrides the fixture `settings`."""
+    application = bootstrap.application(settings, HeldClock())
+    async with application.running() as server:
+        transport = httpx.ASGITransport(app=application)
+        async with httpx.AsyncClient(transport=transport) as http:
+            yield Fhir(http, server)
