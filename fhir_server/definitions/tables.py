@@ -184,6 +184,7 @@ class Definitions:
         self._properties: dict[str, dict[str, Property]] = {}
         self._parameters: dict[str, dict[str, SearchParameter]] = {}
         self._by_url = {p.url: p for p in tables.search_parameters}
+        self.added: tuple[str, ...] = ()  # URLs of the search parameters that with_search_parameters put in, in order
 
     def is_resource(self, name: str) -> bool:
         """Whether this names a concrete resource type."""
@@ -244,9 +245,11 @@ class Definitions:
         """The same definitions with these search parameters added, or put in place of those with the same URL."""
         urls = {p.url for p in custom}
         kept = tuple(p for p in self.search_parameter_list if p.url not in urls)
-        return Definitions(
+        changed = Definitions(
             Tables(self.version, self.types, kept + custom, self.compartments, self.operations, self._codes)
         )
+        changed.added = (*(url for url in self.added if url not in urls), *(p.url for p in custom))
+        return changed
 
 
 @functools.cache

@@ -19,10 +19,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from fhir_server.definitions import Definitions, SearchParameter
+from fhir_server.definitions import Component, Definitions, SearchParameter
 from fhir_server.definitions.expressions import normal_form, split_union
+from fhir_server.search.elements import types_at
 
 BUILT_IN = frozenset({"_id", "_lastUpdated"})  # answered from the resource's own row, not from index values
+REFERENCES = frozenset({"Reference", "canonical"})
 _AS_TYPE = re.compile(r"\bas\((\w+)\)")
 
 
@@ -78,6 +80,9 @@ class _Branch(NamedTuple):
     components: tuple[FieldComponent, ...]
 
 
+Branches = dict[_Branch, str]  # what a parameter reads -> the type it must name there, "" for any
+
+
 class Fields:
     """The fields of every resource type, each worked out on first use and kept."""
 
@@ -95,30 +100,34 @@ class Fields:
         return found
 
     def _derive(self, type_name: str) -> TypeFields:
-        branches: dict[str, dict[_Branch, str]] = {}  # parameter code -> branch -> the type it must name, "" for any
         parameters = self._definitions.search_parameters(type_name)
+        branches: dict[str, Branches] = {}
         for code, parameter in parameters.items():
-            if code not in BUILT_IN:
-                found = dict(self._branches(type_name, parameter))
-                if found:
-                    branches[code] = found
-        fields = _name_fields(_group(branches), branches)
-        field_of = {_Branch(path, f.kind, f.components): f.name for f in fields for path in f.paths}
+            found = {} if code in BUILT_IN else dict(self._branches(type_name, parameter))
+            if found:
+                branches[code] = found
+        assigned = _Assignment()
+        added = set(self._definitions.added)
+        assigned.add({code: found for code, found in branches.items() if parameters[code].url not in added})
+        # one after the other, so that no parameter that comes later changes what a field means
+        for url in self._definitions.added:
+            for code, found in branches.items():
+                if parameters[code].url == url:
+                    assigned.add({code: found})
         named: dict[str, set[str]] = {}  # field -> every type that some parameter lets it name
         for code, found in branches.items():
-            targets = self._targets(parameters[code], found)
-            for branch in found:
-                named.setdefault(field_of[branch], set()).update(targets)
+            for field in assigned.fields_of(found):
+                named.setdefault(field, set()).update(self._targets(parameters[code], found))
         return TypeFields(
-            {field.name: field for field in fields},
+            assigned.fields,
             {
-                code: self._parameter_fields(parameters[code], found, field_of, named)
+                code: self._parameter_fields(parameters[code], found, assigned.fields_of(found), named)
                 for code, found in branches.items()
             },
         )
 
     def _branches(self, type_name: str, parameter: SearchParameter) -> Iterator[tuple[_Branch, str]]:
-        components = self._components(parameter)
+        components = self._components(type_name, parameter)
         paths = [
             normal_form(branch)
             for ancestor in self._definitions.ancestors(type_name)
@@ -130,13 +139,26 @@ class Fields:
                 path, target = f"{path}.where(resolve() is {target})", ""
             yield _Branch(self._with_type_names(path), parameter.type, components), target
 
-    def _components(self, parameter: SearchParameter) -> tuple[FieldComponent, ...]:
+    def _components(self, type_name: str, parameter: SearchParameter) -> tuple[FieldComponent, ...]:
         components = []
         for component in parameter.components:
-            definition = self._definitions.search_parameter(component.definition)
-            paths = [self._with_type_names(normal_form(path)[0]) for path in split_union(component.expression)]
-            components.append(FieldComponent(definition.type if definition else "string", tuple(paths)))
+            paths = tuple(self._with_type_names(normal_form(path)[0]) for path in split_union(component.expression))
+            types = {
+                found.code
+                for base in parameter.branches.get(type_name, ())
+                for path in paths
+                for found in types_at(self._definitions, type_name, f"{base}.{path}".partition(".")[2])
+            }
+            components.append(FieldComponent(self._component_kind(component, types), paths))
         return tuple(components)
+
+    def _component_kind(self, component: Component, types: set[str]) -> str:
+        """The search type of a component; that of its elements where the definition is another's (R4 mixes two up)."""
+        definition = self._definitions.search_parameter(component.definition)
+        kind = definition.type if definition else "string"
+        if types and types <= REFERENCES and kind != "reference":
+            return "reference"
+        return "token" if kind == "reference" and types and not types & REFERENCES else kind
 
     def _with_type_names(self, path: str) -> str:
         """The path with types spelled as they are defined: R4 has as(DateTime) for as(dateTime)."""
@@ -148,7 +170,7 @@ class Fields:
 
         return _AS_TYPE.sub(spell, path)
 
-    def _targets(self, parameter: SearchParameter, branches: dict[_Branch, str]) -> tuple[str, ...]:
+    def _targets(self, parameter: SearchParameter, branches: Branches) -> tuple[str, ...]:
         if parameter.type != "reference":
             return ()
         restriction = {target for target in branches.values() if target}
@@ -158,56 +180,69 @@ class Fields:
         known = tuple(target for target in parameter.targets if self._definitions.is_resource(target))
         return known or self._definitions.resource_types
 
+    def _component_targets(self, component: Component) -> tuple[str, ...]:
+        definition = self._definitions.search_parameter(component.definition)
+        fits = definition is not None and definition.type == "reference"
+        return self._declared_targets(definition) if definition and fits else self._definitions.resource_types
+
     def _parameter_fields(
         self,
         parameter: SearchParameter,
-        branches: dict[_Branch, str],
-        field_of: dict[_Branch, str],
+        branches: Branches,
+        fields: tuple[str, ...],
         named: dict[str, set[str]],
     ) -> ParameterFields:
-        fields = tuple(dict.fromkeys(field_of[branch] for branch in branches))
         targets = self._targets(parameter, branches)
         everything = set[str]().union(*(named[field] for field in fields))
         restricted = any(branches.values()) or not everything <= set(targets)
-        components = []
-        for component in parameter.components:
-            definition = self._definitions.search_parameter(component.definition)
-            reference = definition is not None and definition.type == "reference"
-            components.append(
-                ComponentParameter(
-                    definition.type if definition else "string",
-                    self._declared_targets(definition) if definition and reference else (),
-                )
-            )
+        components = [
+            ComponentParameter(part.kind, self._component_targets(component) if part.kind == "reference" else ())
+            for component, part in zip(parameter.components, next(iter(branches)).components, strict=True)
+        ]
         return ParameterFields(parameter, fields, targets if restricted else (), targets, tuple(components))
 
 
-def _group(branches: dict[str, dict[_Branch, str]]) -> list[list[_Branch]]:
-    """The branches, those together that the very same parameters read."""
-    readers: dict[_Branch, list[str]] = {}
-    for code, found in branches.items():
-        for branch in found:
-            readers.setdefault(branch, []).append(code)
-    groups: dict[tuple, list[_Branch]] = {}
-    for branch, codes in readers.items():
-        groups.setdefault((branch.kind, branch.components, *codes), []).append(branch)
-    return list(groups.values())
+class _Assignment:
+    """Branches to fields."""
 
+    def __init__(self) -> None:
+        self.fields: dict[str, IndexField] = {}
+        self._holds: dict[str, set[_Branch]] = {}
 
-def _name_fields(groups: list[list[_Branch]], branches: dict[str, dict[_Branch, str]]) -> list[IndexField]:
-    """A field for each group, named after the parameter that reads just this group, without restriction if there is."""
-    fields: list[IndexField] = []
-    taken: set[str] = set(branches)
-    for group in groups:
+    def fields_of(self, branches: Branches) -> tuple[str, ...]:
+        """The fields that together hold these branches and nothing else."""
+        left, names = set(branches), []
+        for name, held in self._holds.items():
+            if held & left and held <= branches.keys():
+                names.append(name)
+                left -= held
+        return tuple(names)
+
+    def add(self, branches: dict[str, Branches]) -> None:
+        """Gives fields to what these parameters read and no field has yet: to what the very same ones read, one."""
+        readers: dict[_Branch, list[str]] = {}
+        for code, found in branches.items():
+            held = set[_Branch]().union(*(self._holds[name] for name in self.fields_of(found)))
+            for branch in (branch for branch in found if branch not in held):
+                readers.setdefault(branch, []).append(code)
+        groups: dict[tuple, list[_Branch]] = {}
+        for branch, codes in readers.items():
+            groups.setdefault((branch.kind, branch.components, *codes), []).append(branch)
+        for group in groups.values():
+            name = self._name(group, branches)
+            self._holds[name] = set(group)
+            self.fields[name] = IndexField(name, group[0].kind, tuple(b.path for b in group), group[0].components)
+
+    def _name(self, group: list[_Branch], branches: dict[str, Branches]) -> str:
+        """After the parameter of the element's own name, or one that reads this alone, if it can be unrestricted."""
+        element = group[0].path.rpartition(".")[2]
         readers = [code for code, found in branches.items() if group[0] in found]
-        exact = [code for code in readers if set(branches[code]) == set(group)]
+        exact = [code for code in readers if branches[code].keys() == set(group)]
         free = [code for code in exact if not any(branches[code].values())]
-        name = (free or exact or [""])[0]
-        if not name:
-            number = 1
-            while not name or name in taken:
-                name = f"{readers[0]}.{number}"
-                number += 1
-            taken.add(name)
-        fields.append(IndexField(name, group[0].kind, tuple(b.path for b in group), group[0].components))
-    return fields
+        for name in [code for code in readers if code == element] + free + exact:
+            if name not in self.fields:
+                return name
+        number = 1
+        while (name := f"{readers[0]}.{number}") in self.fields:
+            number += 1
+        return name

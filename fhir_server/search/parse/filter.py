@@ -27,10 +27,9 @@ class _Translator:
 
     def node(self, type_name: str, node: Node) -> Clause:
         match node:
-            case Logic("and", left, right):
-                return All((self.node(type_name, left), self.node(type_name, right)))
-            case Logic(_, left, right):
-                return Any((self.node(type_name, left), self.node(type_name, right)))
+            case Logic(operator, operands):
+                clauses = tuple([self.node(type_name, operand) for operand in operands])
+                return All(clauses) if operator == "and" else Any(clauses)
             case Negation(inner):
                 return Not(self.node(type_name, inner))
             case Test():

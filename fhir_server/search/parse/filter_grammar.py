@@ -51,11 +51,10 @@ class Negation:
 
 @dataclass(frozen=True, slots=True)
 class Logic:
-    """left and|or right."""
+    """Operands with and or or between them."""
 
     operator: str
-    left: Node
-    right: Node
+    operands: tuple[Node, ...]
 
 
 Node = Test | Negation | Logic
@@ -77,14 +76,17 @@ class _Reader:
         self._space()
 
     def filter(self, depth: int) -> Node:
-        if depth > MAX_DEPTH:
-            raise error("value", f"The filter is nested more than {MAX_DEPTH} deep.")
-        left = self._operand(depth)
+        operands, operator = [self._operand(depth)], ""
         while word := self._keyword("and", "or"):
-            left = Logic(word, left, self._operand(depth))
-        return left
+            if operator and word != operator:
+                operands, depth = [Logic(operator, tuple(operands))], depth + 1
+            operator = word
+            operands.append(self._operand(depth))
+        return Logic(operator, tuple(operands)) if operator else operands[0]
 
     def _operand(self, depth: int) -> Node:
+        if depth > MAX_DEPTH:
+            raise error("value", f"The filter is nested more than {MAX_DEPTH} deep.")
         if self._symbol("("):
             inner = self.filter(depth + 1)
             self._close(")")

@@ -11,7 +11,8 @@ from fhir_server.core.errors import FhirError, error
 def nearest(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'x' or 'y'?`, "" where nothing is near."""
     by_lower = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(name[:100].lower(), by_lower, n=2, cutoff=0.6)
+    asked = name[:100].lower()
+    found = [asked] if asked in by_lower else difflib.get_close_matches(asked, by_lower, n=2, cutoff=0.7)
     return f" Did you mean {' or '.join(repr(by_lower[match]) for match in found)}?" if found else ""
 
 
