@@ -8,6 +8,7 @@ from typing import Any
 from fhir_server.core.errors import Issue
 from fhir_server.definitions import Definitions
 from profiles.structure import StructureCompiler
+from profiles.structure.problems import ENOUGH
 
 TOO_DEEP = Issue("error", "too-costly", "The resource is nested too deeply to be checked: flatten it.", rule="depth")
 
@@ -30,7 +31,11 @@ class Validator:
             return []
         root = resource.get("resourceType") if isinstance(resource, dict) else None
         known = isinstance(root, str) and self.definitions.is_resource(root)
-        return [each.issue(str(root) if known else "Resource") for each in found]
+        issues = [each.issue(str(root) if known else "Resource") for each in found[:ENOUGH]]
+        if len(found) > ENOUGH:
+            text = "There are more issues than these: put these right first."
+            issues.append(Issue("information", "informational", text, rule="more"))
+        return issues
 
     def validate(self, resource: dict[str, Any], profiles: Sequence[str] = ()) -> list[Issue]:
         """All the issues of a resource; [] when fine. profiles: canonical URLs that it is checked against as well."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from profiles.structure.primitives import explain
 from profiles.structure.problems import Problems, listed, nearest, problem, shown
 
 Codes = dict[str, frozenset[str]]  # system -> codes
@@ -12,6 +13,8 @@ Codes = dict[str, frozenset[str]]  # system -> codes
 
 def wrong_code(value: Any, codes: Iterable[str], value_set: str) -> Problems:
     """The problem of a code outside of its value set."""
+    if type(value) is not str or not value:
+        return explain("code", value)
     known = list(codes)
     hint = nearest(value, known)
     choice = f": one of {listed(known)}" if len(known) <= 12 else ""

@@ -6,8 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 from fhir_server.definitions import Definitions, TypeDefinition
-from profiles.structure.primitives import explain
-from profiles.structure.problems import Check, Problem, Problems, kind_of, listed, nearest, problem, shown, under
+from profiles.structure.primitives import explain, is_text
+from profiles.structure.problems import (
+    ENOUGH,
+    Check,
+    Problem,
+    Problems,
+    kind_of,
+    listed,
+    nearest,
+    problem,
+    shown,
+    under,
+)
+
+MAX_SEGMENT = 64  # characters of an unknown property's name that a path repeats
 
 
 class Shape:
@@ -58,6 +71,8 @@ def array_problems(values: Any, check: Check) -> Problems | None:
         problems = check(value)
         if problems is not None:
             found = under(found, f"[{position}]", problems)
+            if len(found) > ENOUGH:
+                break
     return found
 
 
@@ -100,12 +115,14 @@ def other_checks(check_element: Check) -> Callable[..., Problems | None]:
     """The function for properties that are no element by name: ids of elements, `_name` twins, and unknown ones."""
 
     def other(found: Problems | None, value: dict[str, Any], key: str, item: Any, shape: Shape) -> Problems | None:
+        if found is not None and len(found) > ENOUGH:
+            return found
         if key == "id" and not shape.resource:
             problems = _element_id(item, value, shape)
             return found if problems is None else under(found, "", problems)
         name = shape.twin(key)
         if not name:
-            return under(found, "." + key, _unknown(key, shape))
+            return under(found, "." + key[:MAX_SEGMENT], _unknown(key, shape))
         problems = twin(value.get(name), item, shape.properties[name].element.repeats)
         return found if problems is None else under(found, "." + name, problems)
 
@@ -131,6 +148,8 @@ def other_checks(check_element: Check) -> Callable[..., Problems | None]:
             problems = None if each is None else _twin_of_one(primitive, each)
             if problems is not None:
                 found = under(found, f"[{position}]", problems)
+                if len(found) > ENOUGH:
+                    break
         return found
 
     def _twin_of_one(value: Any, item: Any) -> Problems | None:
@@ -143,8 +162,11 @@ def other_checks(check_element: Check) -> Callable[..., Problems | None]:
 
 
 def _element_id(item: Any, value: dict[str, Any], shape: Shape) -> Problems | None:
-    if type(item) is not str or not item or not item.isprintable():
+    if type(item) is not str or not item or not is_text(item):
         return under(None, ".id", explain("string", item))
+    if " " in item:
+        text = f"the id {shown(item)} of an element must not have spaces"
+        return problem("format", "value", text, ".id")
     if len(value) == 1 and shape.name != "Element":
         return _childless()
     return None

@@ -12,6 +12,7 @@ from typing import Any
 
 from fhir_server.core.errors import Issue
 
+ENOUGH = 100  # problems after which a resource is not looked at any further
 SHOWN = 60  # characters of a wrong value that a message repeats
 
 Problems = list["Problem"]
