@@ -75,8 +75,9 @@ $(VENV)/.made:
 	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && found=$$python && break; \
 	done; \
 	if [ -z "$$found" ]; then \
-	  echo "make: this needs Python 3.11 or newer; $$(python3 --version 2>&1 || true)." >&2; \
-	  echo "  Debian, Ubuntu: sudo apt install python3 python3-venv    Fedora: sudo dnf install python3.12    macOS: brew install python@3.12" >&2; \
+	  echo "make: this needs Python 3.11 or newer; none of these is: $(PYTHONS)." >&2; \
+	  echo "  Debian, Ubuntu: sudo apt install python3.12 python3.12-venv (or 3.11)" >&2; \
+	  echo "  Fedora: sudo dnf install python3.12    macOS: brew install python@3.12" >&2; \
 	  echo "  or https://www.python.org/downloads; then run make again, PYTHON=/path/to/python3.12 where it is not on the PATH." >&2; \
 	  exit 1; \
 	fi; \
