@@ -102,7 +102,9 @@ class _Plans:
     def resource(self, resource: dict[str, Any]) -> _Plan:
         """The plan of a resource; one that has nothing to do where its type is unknown."""
         name = resource.get("resourceType")
-        plan = self._plans.get(name) if type(name) is str else _NOTHING
+        if not isinstance(name, str):
+            return _NOTHING
+        plan = self._plans.get(name)
         if plan is None:
             plan = self.of(name) if self._definitions.is_resource(name) else _NOTHING
         return plan
@@ -217,7 +219,7 @@ def _collect_child(
     index: str,
 ) -> None:
     before = len(found)
-    _collect(child, step if type(step) is _Plan else step(child), found)
+    _collect(child, step if isinstance(step, _Plan) else step(child), found)
     if len(found) > before:
         here = f".{parent.choices.get(name, name).removeprefix('_')}{index}"
         found[before:] = [(here + path, text) for path, text in found[before:]]
