@@ -1,0 +1,93 @@
+"""What is known of a concept, and what may be asked of a code system."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+Json = dict[str, Any]
+
+ABSTRACT, INACTIVE = 1, 2
+
+
+class Concept(NamedTuple):
+    """A concept of a code system; id: its number in its store; flags: ABSTRACT, INACTIVE or both; definition "": none."""
+
+    id: int
+    code: str
+    display: str
+    definition: str = ""
+    flags: int = 0
+
+    @property
+    def abstract(self) -> bool:
+        """Whether it only groups others and is not to be selected."""
+        return bool(self.flags & ABSTRACT)
+
+    @property
+    def inactive(self) -> bool:
+        """Whether it is no longer to be used."""
+        return bool(self.flags & INACTIVE)
+
+
+class Designation(NamedTuple):
+    """Another text for a concept: language "" where it isn't said; use: a Coding, {} for none."""
+
+    value: str
+    language: str = ""
+    use: Json = {}
+
+
+class Property(NamedTuple):
+    """One property of a concept; type: code | Coding | string | integer | boolean | dateTime | decimal.
+
+    value: as FHIR JSON has it, for a number its digits as text.
+    """
+
+    code: str
+    type: str
+    value: Any
+
+
+class Details(NamedTuple):
+    """All that is known of a concept besides its texts."""
+
+    designations: tuple[Designation, ...] = ()
+    properties: tuple[Property, ...] = ()
+    parents: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
+
+
+class Filter(NamedTuple):
+    """A filter of a value set's compose (https://hl7.org/fhir/R4/valueset-filter-operator.html)."""
+
+    property: str
+    op: str
+    value: str
+
+
+class Record(NamedTuple):
+    """A concept on its way into a store; parents: their codes."""
+
+    code: str
+    display: str = ""
+    definition: str = ""
+    flags: int = 0
+    designations: tuple[Designation, ...] = ()
+    properties: tuple[Property, ...] = ()
+    parents: tuple[str, ...] = ()
+
+
+class SystemInfo(NamedTuple):
+    """What is known of a code system as a whole.
+
+    content: not-present | example | fragment | complete | supplement; resource: the CodeSystem without its concepts;
+    supplements: the canonical of what a supplement supplements.
+    """
+
+    url: str
+    version: str = ""
+    name: str = ""
+    content: str = "complete"
+    case_sensitive: bool = True
+    supplements: str = ""
+    resource: Json = {}
