@@ -143,12 +143,13 @@ class Fields:
         components = []
         for component in parameter.components:
             paths = tuple(self._with_type_names(normal_form(path)[0]) for path in split_union(component.expression))
-            types = {
-                found.code
-                for base in parameter.branches.get(type_name, ())
-                for path in paths
-                for found in types_at(self._definitions, type_name, f"{base}.{path}".partition(".")[2])
-            }
+            types = set[str]().union(
+                *(
+                    types_at(self._definitions, type_name, f"{base}.{path}".partition(".")[2])
+                    for base in parameter.branches.get(type_name, ())
+                    for path in paths
+                )
+            )
             components.append(FieldComponent(self._component_kind(component, types), paths))
         return tuple(components)
 

@@ -1,0 +1,66 @@
+"""What reference and uri parameters search (https://hl7.org/fhir/R4/search.html#reference and #uri)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fhir_server.core.values import CANONICAL, REFERENCE, TEXT, TOKEN, URI
+from fhir_server.search.extract.adding import Add, Convert
+from fhir_server.search.extract.strings import folded
+
+
+def reference_converter(is_resource: Callable[[str], bool], base: str) -> Convert:
+    """For References: `Type/id`, relative or under the server's own base, is local; any other address is not.
+
+    A logical reference is its identifier, as a token. A contained resource's `#id` can't be asked for, and a display
+    alone only as text; they are kept so that :missing knows of them.
+    """
+    prefix = base + "/" if base else ""
+
+    def add_reference(add: Add, field: str, value: dict[str, Any]) -> None:
+        address = value.get("reference")
+        if address:
+            parts = address.split("/")
+            if len(parts) == 2 and is_resource(parts[0]):
+                add((REFERENCE, field, parts[0], parts[1], ""))
+            elif prefix and address.startswith(prefix):
+                add_reference(add, field, {"reference": address[len(prefix) :]})
+            elif len(parts) == 4 and parts[2] == "_history" and is_resource(parts[0]):
+                add((REFERENCE, field, parts[0], parts[1], parts[3]))
+            else:
+                add((CANONICAL, field, address, ""))
+        if "identifier" in value:
+            identifier = value["identifier"]
+            text = identifier.get("value")
+            if text.__class__ is str:
+                add((TOKEN, field, identifier.get("system", ""), text))
+        elif not address and "display" in value:
+            add((TEXT, field, folded(value["display"])))
+
+    return add_reference
+
+
+def add_resource(add: Add, field: str, value: dict[str, Any]) -> None:
+    """A resource inside another that a reference parameter leads to: the first entry of a Bundle."""
+    if "id" in value:
+        add((REFERENCE, field, value["resourceType"], value["id"], ""))
+
+
+def add_canonical(add: Add, field: str, value: str) -> None:
+    """A canonical URL, with its version apart."""
+    url, _, version = value.partition("|")
+    if url:
+        add((CANONICAL, field, url, version))
+
+
+def add_address(add: Add, field: str, value: str) -> None:
+    """A uri that a reference parameter searches."""
+    if value:
+        add((CANONICAL, field, value, ""))
+
+
+def add_uri(add: Add, field: str, value: str) -> None:
+    """A uri or url."""
+    if value.__class__ is str and value:
+        add((URI, field, value))
