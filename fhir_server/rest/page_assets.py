@@ -104,7 +104,7 @@ def folder_assets(folder: str, prefix: str) -> dict[str, Asset]:
     prefix: what goes before a file's name, with its slash ("/page/").
     """
     found = {}
-    for file in sorted(resources.files(__package__).joinpath(folder).iterdir(), key=lambda entry: entry.name):
+    for file in sorted(resources.files("fhir_server.rest").joinpath(folder).iterdir(), key=lambda entry: entry.name):
         if file.is_file() and PurePosixPath(file.name).suffix in CONTENT_TYPES:
             found[prefix + file.name] = asset(file.name, file.read_bytes())
     return found

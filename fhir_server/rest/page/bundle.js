@@ -16,7 +16,9 @@ const PAGES = [
 /** The results of a Bundle. base: the FHIR base. */
 export function bundleView(bundle, base) {
   const entries = (bundle.entry ?? []).filter((entry) => entry.resource);
-  const outcomes = entries.filter((entry) => entry.search?.mode === "outcome" || entry.resource.resourceType === "OperationOutcome");
+  const outcomes = entries.filter(
+    (entry) => entry.search?.mode === "outcome" || entry.resource.resourceType === "OperationOutcome",
+  );
   const rest = entries.filter((entry) => !outcomes.includes(entry));
   const included = rest.filter((entry) => entry.search?.mode === "include");
   const matches = rest.filter((entry) => !included.includes(entry));
@@ -55,7 +57,9 @@ function groups(entries, prefix, base) {
 
 /** Links to the other pages of a Bundle; "" where there are none. */
 export function pager(bundle, base) {
-  const links = new Map((bundle.link ?? []).map((link) => [link.relation === "prev" ? "previous" : link.relation, link.url]));
+  const links = new Map(
+    (bundle.link ?? []).map((link) => [link.relation === "prev" ? "previous" : link.relation, link.url]),
+  );
   if (!links.has("next") && !links.has("previous")) return "";
   return h(
     "nav",

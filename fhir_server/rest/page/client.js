@@ -68,7 +68,13 @@ class Session {
     const start = performance.now();
     let text;
     try {
-      const response = await fetch(url, { method, headers, body, signal: this.controller.signal, credentials: "same-origin" });
+      const response = await fetch(url, {
+        method,
+        headers,
+        body,
+        signal: this.controller.signal,
+        credentials: "same-origin",
+      });
       text = await response.text();
       exchange.status = response.status;
       exchange.statusText = response.statusText;

@@ -8,20 +8,50 @@ import { title } from "./title.js";
 
 const MOST_COLUMNS = 5;
 const LONGEST_TEXT = 60;
-const LEFT_OUT = new Set(["resourceType", "id", "meta", "text", "implicitRules", "language", "contained", "extension", "modifierExtension"]);
+const LEFT_OUT = new Set([
+  "resourceType",
+  "id",
+  "meta",
+  "text",
+  "implicitRules",
+  "language",
+  "contained",
+  "extension",
+  "modifierExtension",
+]);
 
 // How telling an element is, by the pattern that FHIR's resources share (https://hl7.org/fhir/R4/fivews.html), and where
 // its column stands: what was found, who it is about, when it was, its state, what kind, who did it.
 const PATTERNS = [
   { names: /^(value|result|conclusion|total|payment)/, weight: 9, place: 1 },
   { names: /^(subject|patient|beneficiary|individual)$/, weight: 8, place: 2 },
-  { names: /^(effective|performed|occurrence|onset|started|period|billablePeriod|date|authored|recorded|issued|created|birthDate|validityPeriod)/, weight: 7, place: 3 },
+  {
+    names:
+      /^(effective|performed|occurrence|onset|started|period|billablePeriod|date|authored|recorded|issued|created|birthDate|validityPeriod)/,
+    weight: 7,
+    place: 3,
+  },
   { names: /^status$|^(clinical|lifecycle)Status$|^active$/, weight: 6, place: 4 },
   { names: /^(gender|category|class|type|intent|priority|address|telecom)$/, weight: 4, place: 5 },
   { names: /^identifier$/, weight: 3, place: 6 },
   { names: /./, weight: 1, place: 7 },
 ];
-const KINDS = { Reference: 1, CodeableConcept: 1, Coding: 1, Quantity: 2, Money: 2, Period: 1, date: 1, HumanName: 1, Address: 0.5, ContactPoint: 0.2, Identifier: 0, number: 0.5, boolean: 0.2, string: 0.2 };
+const KINDS = {
+  Reference: 1,
+  CodeableConcept: 1,
+  Coding: 1,
+  Quantity: 2,
+  Money: 2,
+  Period: 1,
+  date: 1,
+  HumanName: 1,
+  Address: 0.5,
+  ContactPoint: 0.2,
+  Identifier: 0,
+  number: 0.5,
+  boolean: 0.2,
+  string: 0.2,
+};
 
 /** The columns for resources of one type: a list of {element, label}, at most five, in the order to show. */
 export function columns(resources) {
@@ -45,7 +75,12 @@ function rated(element, resources) {
   const { weight, place } = PATTERNS.find((pattern) => pattern.names.test(element));
   const readable = kind in KINDS && values.some((value) => isShort(text(value)));
   const spread = kind === "string" && weight === 1 && values.every((value) => !isDate(String(value))) ? 0.5 : 1;
-  return { element, kind, place, score: readable ? ((weight + KINDS[kind]) * spread * values.length) / resources.length : 0 };
+  return {
+    element,
+    kind,
+    place,
+    score: readable ? ((weight + KINDS[kind]) * spread * values.length) / resources.length : 0,
+  };
 }
 
 // Two columns of when, or three of who, tell less than something else would.
@@ -59,6 +94,7 @@ function oncePerKind() {
   };
 }
 
+// A random id tells a reader nothing.
 function isShort(shown) {
-  return shown !== "" && shown.length <= LONGEST_TEXT;
+  return shown !== "" && shown.length <= LONGEST_TEXT && !/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/.test(shown);
 }

@@ -36,7 +36,9 @@ export function combobox({ label, suggest, onInput = () => {}, onPick = () => {}
   const open = () => {
     state.options = suggest(input.value).slice(0, MOST_SHOWN);
     if (!state.options.length || (state.options.length === 1 && state.options[0].text === input.value)) return close();
-    list.replaceChildren(...state.options.map((option, index) => optionElement(option, `${id}-${index}`, () => pick(index))));
+    list.replaceChildren(
+      ...state.options.map((option, index) => optionElement(option, `${id}-${index}`, () => pick(index))),
+    );
     list.hidden = false;
     list.scrollTop = 0;
     state.active = -1;

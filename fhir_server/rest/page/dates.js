@@ -10,24 +10,28 @@ export function isDate(text) {
   return text.length >= 7 && DATE_TIME.test(text);
 }
 
-/** "1974-12-25" -> "25 Dec 1974", "2015-02-07T13:28:17+01:00" -> "7 Feb 2015, 13:28 +01:00"; other text as it is. */
-export function date(text) {
+/**
+ * "1974-12-25" -> "25 Dec 1974", "2015-02-07T13:28:17+01:00" -> "7 Feb 2015, 13:28 +01:00"; other text as it is.
+ * withZone: whether a time says its zone.
+ */
+export function date(text, withZone = true) {
   const match = DATE_TIME.exec(text);
   if (!match) return text;
   const [, year, month, day, minutes, , zone] = match;
   if (!month) return year;
   const shown = `${day ? `${Number(day)} ` : ""}${MONTHS[month - 1]} ${year}`;
   if (!minutes) return shown;
-  return `${shown}, ${minutes}${zone ? ` ${zone === "Z" ? "UTC" : zone}` : ""}`;
+  return `${shown}, ${minutes}${withZone && zone ? ` ${zoneWords(zone)}` : ""}`;
 }
 
-/** A Period for people: "1 Jan 2020 – 3 Feb 2020", "since …", "until …"; an end on the start's day by its time only. */
-export function period({ start, end }) {
-  if (start && end) {
-    const [from, to] = [date(start), date(end)];
-    const sameDay = start.length > 10 && start.slice(0, 10) === end.slice(0, 10);
-    return from === to ? from : `${from} – ${sameDay ? to.slice(to.indexOf(", ") + 2) : to}`;
-  }
-  if (start) return `since ${date(start)}`;
-  return end ? `until ${date(end)}` : "";
+/** A Period: "1 Jan 2020 – 3 Feb 2020", "since …", "until …"; the zone, and an end on the start's day, said once. */
+export function period({ start, end }, withZone = true) {
+  if (!start || !end) return start ? `since ${date(start, withZone)}` : end ? `until ${date(end, withZone)}` : "";
+  const [from, to] = [date(start, withZone && zoneOf(start) !== zoneOf(end)), date(end, withZone)];
+  if (date(start) === date(end)) return to;
+  const sameDay = start.length > 10 && end.length > 10 && start.slice(0, 10) === end.slice(0, 10);
+  return `${from} – ${sameDay ? to.slice(to.indexOf(", ") + 2) : to}`;
 }
+
+const zoneOf = (text) => DATE_TIME.exec(text)?.[6] ?? "";
+const zoneWords = (zone) => (zone === "Z" || zone === "+00:00" ? "UTC" : zone);

@@ -35,8 +35,10 @@ export function diffView(before, after, path, from, to) {
     "section",
     { class: "card diff" },
     h("h2", {}, `Version ${from} to ${to}`, h("span", { class: "qualifier" }, plural(changes.length, "change"))),
-    h("p", { class: "qualifier" }, stateWords(before, from), stateWords(after, to), h("a", { href: turned }, "Turn round")),
-    changes.length ? h("ul", { class: "changes" }, changes.map(changeView)) : h("p", { class: "empty" }, "The content is the same."),
+    h("p", { class: "qualifier" }, stateWords(before, from), stateWords(after, to), h("a", { href: turned }, "Swap")),
+    changes.length
+      ? h("ul", { class: "changes" }, changes.map(changeView))
+      : h("p", { class: "empty" }, "The content is the same."),
   );
 }
 
@@ -48,7 +50,13 @@ function changeView({ path, op, before, after }) {
   return h(
     "li",
     { class: `change ${op}` },
-    h("p", { class: "change-path" }, h("strong", {}, pathWords(path)), h("code", {}, path), h("span", { class: "chip" }, op)),
+    h(
+      "p",
+      { class: "change-path" },
+      h("strong", {}, pathWords(path)),
+      h("code", {}, path),
+      h("span", { class: "chip" }, op),
+    ),
     h("div", { class: "change-content" }, content(path, before, after)),
   );
 }
@@ -71,5 +79,8 @@ function shown(path, value) {
 }
 
 function pathWords(path) {
-  return path.split(".").map((part) => label(part.replace(/\[\d+\]$/, "").replace(/^_/, ""))).join(" › ");
+  return path
+    .split(".")
+    .map((part) => label(part.replace(/\[\d+\]$/, "").replace(/^_/, "")))
+    .join(" › ");
 }

@@ -12,7 +12,14 @@ import { valueNodes } from "./value.js";
 export function fhirpathView(text, session, base) {
   const resource = JSON.parse(text);
   const results = h("div", { class: "fhirpath-results", role: "status" });
-  const input = h("input", { type: "text", class: "mono", "aria-label": "FHIRPath expression", value: `${resource.resourceType}.meta.lastUpdated`, spellcheck: "false", autocapitalize: "off" });
+  const input = h("input", {
+    type: "text",
+    class: "mono",
+    "aria-label": "FHIRPath expression",
+    value: `${resource.resourceType}.meta.lastUpdated`,
+    spellcheck: "false",
+    autocapitalize: "off",
+  });
   const evaluate = async (event) => {
     event?.preventDefault();
     try {
@@ -20,7 +27,9 @@ export function fhirpathView(text, session, base) {
         { name: "expression", valueString: input.value },
         { name: "resource", resource },
       ];
-      results.replaceChildren(resultView(await session().post("$fhirpath", { resourceType: "Parameters", parameter }), base));
+      results.replaceChildren(
+        resultView(await session().post("$fhirpath", { resourceType: "Parameters", parameter }), base),
+      );
     } catch (problem) {
       if (!(problem instanceof Failure)) throw problem;
       results.replaceChildren(outcomeView(problem.outcome));
@@ -30,7 +39,12 @@ export function fhirpathView(text, session, base) {
     "section",
     { class: "card fhirpath" },
     h("h2", {}, "FHIRPath"),
-    h("form", { class: "fhirpath-form", onsubmit: evaluate }, input, h("button", { type: "submit", class: "primary" }, "Evaluate")),
+    h(
+      "form",
+      { class: "fhirpath-form", onsubmit: evaluate },
+      input,
+      h("button", { type: "submit", class: "primary" }, "Evaluate"),
+    ),
     results,
   );
 }
@@ -42,7 +56,11 @@ function resultView(answer, base) {
     "div",
     {},
     h("p", { class: "total" }, plural(parts.length, "result")),
-    h("ol", {}, parts.map((part) => h("li", {}, partView(part, base)))),
+    h(
+      "ol",
+      {},
+      parts.map((part) => h("li", {}, partView(part, base))),
+    ),
   );
 }
 

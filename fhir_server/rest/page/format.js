@@ -13,19 +13,20 @@ const FORMATS = {
   Coding: coding,
   Quantity: quantity,
   Money: (v) => joined([v.value, v.currency]),
-  Period: period,
+  Period: (v) => period(v),
   Range: (v) => joined([v.low ? quantity(v.low) : "", v.high ? `– ${quantity(v.high)}` : ""]),
   Ratio: (v) => joined([v.numerator ? quantity(v.numerator) : "", v.denominator ? quantity(v.denominator) : ""], " / "),
   Reference: (v) => v.display || v.reference || identifier(v.identifier ?? {}),
   Identifier: identifier,
   ContactPoint: (v) => joined([v.value ?? v.system, v.use && `(${v.use})`]),
-  Attachment: (v) => joined([v.title || v.url || v.contentType || "Attachment", v.size && `(${bytes(Number(v.size))})`]),
+  Attachment: (v) =>
+    joined([v.title || v.url || v.contentType || "Attachment", v.size && `(${bytes(Number(v.size))})`]),
   Annotation: (v) => joined([v.text, v.time && `(${date(v.time)})`]),
   Timing: timing,
   SampledData: (v) => `${String(v.data ?? "").split(" ").length} samples, every ${v.period ?? "?"} ms`,
   resource: (v) => joined([v.resourceType, v.id], "/"),
   boolean: (v) => (v === true ? "Yes" : v === false ? "No" : ""),
-  date,
+  date: (v) => date(v),
   string: (v) => v,
   number: (v) => v.text,
 };
@@ -63,7 +64,7 @@ function timing(value) {
   const { frequency, frequencyMax, period: length, periodUnit, boundsPeriod, when } = value.repeat ?? {};
   const units = { s: "second", min: "minute", h: "hour", d: "day", wk: "week", mo: "month", a: "year" };
   const unit = units[periodUnit] ?? periodUnit;
-  const every = length && (String(length) === "1" ? `every ${unit}` : `every ${length} ${unit}s`);
+  const every = length && (Number(length) === 1 ? `every ${unit}` : `every ${length} ${unit}s`);
   const times = frequency && `${joined([frequency, frequencyMax], "–")}×`;
   return joined([concept, concept ? "" : joined([times, every, when]), text(boundsPeriod), text(value.event)], ", ");
 }

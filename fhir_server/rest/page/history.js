@@ -44,7 +44,10 @@ export function instanceHistory(bundle, path, base, go) {
     h(
       "tr",
       {},
-      list.length > 1 && [h("td", { class: "pick", "data-label": "From" }, pick("from", entry.version)), h("td", { class: "pick", "data-label": "To" }, pick("to", entry.version))],
+      list.length > 1 && [
+        h("td", { class: "pick", "data-label": "From" }, pick("from", entry.version)),
+        h("td", { class: "pick", "data-label": "To" }, pick("to", entry.version)),
+      ],
       h("th", { scope: "row" }, versionLink(entry)),
       h("td", { "data-label": "What" }, WORDS[entry.method] ?? entry.method),
       h("td", { "data-label": "When" }, h("time", { datetime: entry.when, title: entry.when }, date(entry.when))),
@@ -56,8 +59,23 @@ export function instanceHistory(bundle, path, base, go) {
     h(
       "section",
       { class: "card" },
-      h("div", { class: "table-frame" }, h("table", { class: "history" }, h("caption", { class: "offscreen" }, "Versions"), head(headings), h("tbody", {}, rows))),
-      list.length > 1 && h("div", { class: "actions" }, h("button", { type: "button", class: "primary", onclick: compare }, "Compare the two")),
+      h(
+        "div",
+        { class: "table-frame" },
+        h(
+          "table",
+          { class: "history" },
+          h("caption", { class: "offscreen" }, "Versions"),
+          head(headings),
+          h("tbody", {}, rows),
+        ),
+      ),
+      list.length > 1 &&
+        h(
+          "div",
+          { class: "actions" },
+          h("button", { type: "button", class: "primary", onclick: compare }, "Compare the two"),
+        ),
     ),
     pager(bundle, base),
   ];
@@ -89,7 +107,15 @@ export function wideHistory(bundle, base) {
     return h(
       "tr",
       {},
-      h("th", { scope: "row" }, h("a", { href: placeHash({ path: `${entry.path}/_history` }) }, entry.resource ? title(entry.resource).text : id)),
+      h(
+        "th",
+        { scope: "row" },
+        h(
+          "a",
+          { href: placeHash({ path: `${entry.path}/_history` }) },
+          entry.resource ? title(entry.resource).text : id,
+        ),
+      ),
       h("td", { "data-label": "Type" }, typeLabel(type)),
       h("td", { "data-label": "Version" }, versionLink(entry)),
       h("td", { "data-label": "What" }, WORDS[entry.method] ?? entry.method),
@@ -99,11 +125,33 @@ export function wideHistory(bundle, base) {
   const total = bundle.total === undefined ? "" : h("p", { class: "total" }, `${count(bundle.total)} changes`);
   return [
     total,
-    h("section", { class: "card" }, h("div", { class: "table-frame" }, h("table", {}, h("caption", { class: "offscreen" }, "Changes"), head(["Name", "Type", "Version", "What", "When"]), h("tbody", {}, rows)))),
+    h(
+      "section",
+      { class: "card" },
+      h(
+        "div",
+        { class: "table-frame" },
+        h(
+          "table",
+          {},
+          h("caption", { class: "offscreen" }, "Changes"),
+          head(["Name", "Type", "Version", "What", "When"]),
+          h("tbody", {}, rows),
+        ),
+      ),
+    ),
     pager(bundle, base),
   ];
 }
 
 function head(words) {
-  return h("thead", {}, h("tr", {}, words.map((each) => h("th", { scope: "col" }, each))));
+  return h(
+    "thead",
+    {},
+    h(
+      "tr",
+      {},
+      words.map((each) => h("th", { scope: "col" }, each)),
+    ),
+  );
 }

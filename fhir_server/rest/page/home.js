@@ -34,7 +34,14 @@ export function homeView({ stored, capability, go }) {
           : "",
       ),
       some.length ? h("ul", { class: "types card" }, some.map(typeItem)) : emptyHint(),
-      none.length ? h("details", { class: "none" }, h("summary", {}, `${count(none.length)} types with nothing stored`), h("ul", { class: "types" }, none.map(typeItem))) : "",
+      none.length
+        ? h(
+            "details",
+            { class: "none" },
+            h("summary", {}, `${count(none.length)} types with nothing stored`),
+            h("ul", { class: "types" }, none.map(typeItem)),
+          )
+        : "",
     ),
   ];
 }
@@ -43,10 +50,21 @@ function typeItem({ type, total }) {
   return h(
     "li",
     {},
-    h("a", { href: placeHash({ path: type }) }, h("span", {}, typeLabel(type)), total ? h("span", { class: "figure" }, count(total)) : ""),
+    h(
+      "a",
+      { href: placeHash({ path: type }) },
+      h("span", {}, typeLabel(type)),
+      total ? h("span", { class: "figure" }, count(total)) : "",
+    ),
   );
 }
 
 function emptyHint() {
-  return h("p", { class: "card empty" }, "Load resources, Bundles or NDJSON with ", h("code", {}, "hms load PATH"), ", or send them to the FHIR base.");
+  return h(
+    "p",
+    { class: "card empty" },
+    "Load resources, Bundles or NDJSON with ",
+    h("code", {}, "hms load PATH"),
+    ", or send them to the FHIR base.",
+  );
 }

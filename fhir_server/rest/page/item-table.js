@@ -16,16 +16,40 @@ export function itemTable(items, base) {
   if (items.length < FEWEST_ITEMS || items.length > MOST_ITEMS) return null;
   if (items.some((item) => item === null || typeof item !== "object" || shapeOf(item) !== "backbone")) return null;
   const names = [...new Set(items.flatMap((item) => Object.keys(item)))].filter((name) => name !== "id");
-  if (names.length < 2 || names.length > MOST_COLUMNS || !items.every((item) => Object.values(item).every(isSmall))) return null;
-  const cell = (item, name) => h("td", { "data-label": label(name) }, [item[name] ?? []].flat().map((value) => h("div", {}, valueNodes(value, base))));
+  if (names.length < 2 || names.length > MOST_COLUMNS || !items.every((item) => Object.values(item).every(isSmall)))
+    return null;
+  const cell = (item, name) =>
+    h(
+      "td",
+      { "data-label": label(name) },
+      [item[name] ?? []].flat().map((value) => h("div", {}, valueNodes(value, base))),
+    );
   return h(
     "div",
     { class: "table-frame" },
     h(
       "table",
       {},
-      h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, label(name))))),
-      h("tbody", {}, items.map((item) => h("tr", {}, names.map((name) => cell(item, name))))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          names.map((name) => h("th", { scope: "col" }, label(name))),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        items.map((item) =>
+          h(
+            "tr",
+            {},
+            names.map((name) => cell(item, name)),
+          ),
+        ),
+      ),
     ),
   );
 }

@@ -22,7 +22,7 @@ export function parse(text) {
 
 function withNumbersMarked(text) {
   const parts = [];
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const open = text.indexOf('"', at);
     const outside = open < 0 ? text.slice(at) : text.slice(at, open);
     const close = open < 0 ? text.length : endOfString(text, open);

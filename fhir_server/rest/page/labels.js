@@ -2,7 +2,8 @@
 
 // The types of a choice element that its name ends with (https://hl7.org/fhir/R4/formats.html#choice), those only that
 // never end another element's name.
-const CHOICE = /(?<=[a-z])(CodeableConcept|DateTime|Quantity|Boolean|String|Integer|Reference|SampledData|Instant|Timing|Attachment|Coding|Money|Uri)$/;
+const CHOICE =
+  /(?<=[a-z])(CodeableConcept|DateTime|Quantity|Boolean|String|Integer|Reference|SampledData|Instant|Timing|Attachment|Coding|Money|Uri)$/;
 
 /** An element's name as a label: "birthDate" -> "Birth date", "valueQuantity" -> "Value". */
 export function label(name) {
@@ -45,7 +46,12 @@ const SYSTEMS = {
 /** A short name of a code system or identifier system; the last part of its URI where it is not a well-known one. */
 export function systemLabel(system) {
   if (SYSTEMS[system]) return SYSTEMS[system];
-  return system.replace(/[/#]+$/, "").split(/[/#]/).at(-1) || system;
+  return (
+    system
+      .replace(/[/#]+$/, "")
+      .split(/[/#]/)
+      .at(-1) || system
+  );
 }
 
 /** A number of bytes for people: 812 B, 12.4 kB, 3.1 MB. */

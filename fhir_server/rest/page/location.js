@@ -27,7 +27,8 @@ export function relativeUrl({ path, query }) {
 /** A URL of this server relative to its FHIR base; null for one of elsewhere. base: with no slash at its end. */
 export function withinBase(url, base) {
   if (url === base) return "";
-  for (const start of [`${base}/`, `${base}?`]) if (url.startsWith(start)) return url.slice(base.length).replace(/^\//, "");
+  for (const start of [`${base}/`, `${base}?`])
+    if (url.startsWith(start)) return url.slice(base.length).replace(/^\//, "");
   return null;
 }
 
@@ -38,7 +39,9 @@ export function withinBase(url, base) {
 export function pagingLink(url, base) {
   const [own, other] = [new URL(base), new URL(url, `${base}/`)];
   const mark = `/${own.pathname.split("/").at(-1)}`;
-  const start = other.pathname.startsWith(own.pathname) ? own.pathname : other.pathname.slice(0, other.pathname.lastIndexOf(mark)) + mark;
+  const start = other.pathname.startsWith(own.pathname)
+    ? own.pathname
+    : other.pathname.slice(0, other.pathname.lastIndexOf(mark)) + mark;
   return other.pathname.slice(start.length).replace(/^\//, "") + other.search;
 }
 

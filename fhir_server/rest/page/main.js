@@ -45,7 +45,8 @@ function put(title, content) {
   const moving = main.contains(document.activeElement) || document.activeElement === document.body;
   main.replaceChildren(...[content].flat(Infinity).filter(Boolean));
   main.removeAttribute("aria-busy");
-  document.title = title === page.capability?.software.name ? title : `${title} · ${page.capability?.software.name ?? "FHIR"}`;
+  document.title =
+    title === page.capability?.software.name ? title : `${title} · ${page.capability?.software.name ?? "FHIR"}`;
   // Those who read by ear or by keyboard start at the new heading.
   if (moving) main.querySelector("h1")?.focus({ preventScroll: true });
   return true;
@@ -61,7 +62,10 @@ async function readCapability(session) {
 
 function problemView(problem) {
   if (problem instanceof Failure) {
-    return [h("h1", { tabindex: "-1" }, "Something went wrong"), outcomeView(problem.outcome, failureHeading(problem.status))];
+    return [
+      h("h1", { tabindex: "-1" }, "Something went wrong"),
+      outcomeView(problem.outcome, failureHeading(problem.status)),
+    ];
   }
   console.error(problem);
   return [h("h1", { tabindex: "-1" }, "This page made a mistake"), h("p", { class: "card" }, String(problem))];

@@ -7,13 +7,20 @@ import { parseNarrative, sanitise } from "./narrative.js";
 /** The sanitised content of an xhtml div as nodes of the page. base: the FHIR base. */
 export function narrativeNodes(xhtml, base) {
   const build = { element: (tag, attributes, children) => h(tag, attributes, children), text: (string) => string };
-  return h("div", { class: "narrative-content" }, sanitise(parseNarrative(xhtml), build, (href) => linkAttributes(href, base)));
+  return h(
+    "div",
+    { class: "narrative-content" },
+    sanitise(parseNarrative(xhtml), build, (href) => linkAttributes(href, base)),
+  );
 }
 
 /** What an xhtml div says, without its markup. */
 export function narrativeText(xhtml) {
   const build = { element: (_tag, _attributes, children) => ` ${children.join("")} `, text: (string) => string };
-  return sanitise(parseNarrative(xhtml), build, () => null).join("").replace(/\s+/g, " ").trim();
+  return sanitise(parseNarrative(xhtml), build, () => null)
+    .join("")
+    .replace(/\s+/g, " ")
+    .trim();
 }
 
 /** A section with the narrative; "" where there is none. base: the FHIR base. */

@@ -18,7 +18,13 @@ const DROPPED = new Set(
 );
 
 const EVERYWHERE = new Set(["title", "lang", "dir"]);
-const OWN = { td: ["colspan", "rowspan"], th: ["colspan", "rowspan", "scope"], ol: ["start"], col: ["span"], img: ["alt", "width", "height"] };
+const OWN = {
+  td: ["colspan", "rowspan"],
+  th: ["colspan", "rowspan", "scope"],
+  ol: ["start"],
+  col: ["span"],
+  img: ["alt", "width", "height"],
+};
 const IMAGE_DATA = /^data:image\/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]+$/i;
 const DEEPEST = 60;
 
@@ -36,7 +42,8 @@ export function sanitise(nodes, build, linkTo, depth = 0) {
     const children = sanitise(node.childNodes, build, linkTo, depth + 1);
     if (!ALLOWED.has(tag)) return children;
     const attributes = allowedAttributes(tag, [...node.attributes], linkTo);
-    if (tag === "img" && !attributes.src) return [build.text(`[image not shown${attributes.alt ? `: ${attributes.alt}` : ""}]`)];
+    if (tag === "img" && !attributes.src)
+      return [build.text(`[image not shown${attributes.alt ? `: ${attributes.alt}` : ""}]`)];
     return [build.element(tag, attributes, children)];
   });
 }

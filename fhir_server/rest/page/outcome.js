@@ -21,7 +21,14 @@ function issueView({ severity = "error", code = "", details, diagnostics, expres
     { class: `issue ${["fatal", "error", "warning", "information"].includes(severity) ? severity : "error"}` },
     h("p", {}, h("strong", {}, severity), " ", h("span", { class: "chip" }, code)),
     said.length ? said.map((each) => h("p", { class: "text" }, each)) : h("p", {}, "Nothing more was said."),
-    places.length ? h("p", { class: "qualifier" }, "at ", places.map((each) => h("code", {}, each, " "))) : "",
+    places.length
+      ? h(
+          "p",
+          { class: "qualifier" },
+          "at ",
+          places.map((each) => h("code", {}, each, " ")),
+        )
+      : "",
   );
 }
 

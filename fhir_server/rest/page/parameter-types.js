@@ -36,7 +36,13 @@ export const PARAMETER_TYPES = {
     hint: "code or system|code",
   },
   reference: {
-    comparisons: [["", "is"], [":identifier", "has the identifier"], [":below", "is or is below"], [":above", "is or is above"], MISSING],
+    comparisons: [
+      ["", "is"],
+      [":identifier", "has the identifier"],
+      [":below", "is or is below"],
+      [":above", "is or is above"],
+      MISSING,
+    ],
     hint: "Type/id, id or URL",
   },
   date: { comparisons: PREFIXED, hint: "2024, 2024-05 or 2024-05-17" },

@@ -108,8 +108,14 @@ async function search(place, page) {
 }
 
 async function anything(place, page) {
-  const { content, words = relativeUrl(place) || "FHIR base" } = await failuresShown(() => answer(place, page));
+  const { content, words = wordsOf(place) } = await failuresShown(() => answer(place, page));
   return { title: words, content: [h("h1", { tabindex: "-1" }, words), answerTabs(place), content] };
+}
+
+function wordsOf(place) {
+  if (place.path === "_history") return "Latest changes";
+  const type = /^([A-Z][A-Za-z]*)\/_history$/.exec(place.path)?.[1];
+  return type ? `Latest changes of ${typeLabel(type)}` : relativeUrl(place) || "FHIR base";
 }
 
 async function answer(place, { session, base }) {
@@ -119,7 +125,8 @@ async function answer(place, { session, base }) {
   }
   const resource = await session.get(relative);
   if (resource.resourceType === "OperationOutcome") return { content: outcomeView(resource, "What the server says") };
-  if (resource.resourceType !== "Bundle") return { words: titleOf(resource, relative), content: resourceView(resource, base) };
+  if (resource.resourceType !== "Bundle")
+    return { words: titleOf(resource, relative), content: resourceView(resource, base) };
   return { content: resource.type === "history" ? wideHistory(resource, base) : bundleView(resource, base) };
 }
 

@@ -16,7 +16,11 @@ const CONTENT_TYPES = { json: "application/fhir+json", xml: "application/fhir+xm
 /** Asks for a request's answer in a format ("json" | "xml"), indented -> its text. */
 export async function readRaw(session, relative, format) {
   const separator = relative.includes("?") ? "&" : "?";
-  const { text } = await session.text("GET", `${relative}${separator}_format=${format}&_pretty=true`, CONTENT_TYPES[format]);
+  const { text } = await session.text(
+    "GET",
+    `${relative}${separator}_format=${format}&_pretty=true`,
+    CONTENT_TYPES[format],
+  );
   return text;
 }
 
@@ -26,7 +30,12 @@ export function rawView(text, format) {
   return h(
     "section",
     { class: "card raw", "aria-label": name },
-    h("div", { class: "raw-actions" }, h("span", { class: "qualifier" }, `${name}, ${bytes(new Blob([text]).size)}`), copyButton(`Copy ${name}`, `the ${name}`, () => text)),
+    h(
+      "div",
+      { class: "raw-actions" },
+      h("span", { class: "qualifier" }, `${name}, ${bytes(new Blob([text]).size)}`),
+      copyButton(`Copy ${name}`, `the ${name}`, () => text),
+    ),
     h("pre", { tabindex: "0" }, h("code", {}, text.length > MOST_COLOURED ? text : coloured(text, TOKENS[format]))),
   );
 }

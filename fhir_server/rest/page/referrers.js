@@ -9,14 +9,19 @@ import { placeHash } from "./location.js";
 export async function readReferrers(session, path, capability) {
   const pairs = capability.referrers(path.split("/")[0]);
   if (!pairs.length) return [];
-  const totals = await counts(session, pairs.map(([type, parameter]) => `${type}?${query(parameter, path)}`));
+  const totals = await counts(
+    session,
+    pairs.map(([type, parameter]) => `${type}?${query(parameter, path)}`),
+  );
   const byType = new Map();
   pairs.forEach(([type, parameter], index) => {
     if (!totals[index]) return;
     byType.set(type, [...(byType.get(type) ?? []), { parameter, query: query(parameter, path), total: totals[index] }]);
   });
   const most = (searches) => Math.max(...searches.map((search) => search.total));
-  return [...byType].map(([type, searches]) => ({ type, searches })).sort((a, b) => most(b.searches) - most(a.searches));
+  return [...byType]
+    .map(([type, searches]) => ({ type, searches }))
+    .sort((a, b) => most(b.searches) - most(a.searches));
 }
 
 const query = (parameter, path) => `${parameter}=${path}`;

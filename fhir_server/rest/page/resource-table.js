@@ -1,7 +1,7 @@
 // Resources of one type as a table.
 
 import { columns } from "./columns.js";
-import { date } from "./dates.js";
+import { date, period } from "./dates.js";
 import { h } from "./dom.js";
 import { text } from "./format.js";
 import { label } from "./labels.js";
@@ -22,8 +22,20 @@ export function resourceTable(resources, caption, base) {
       "table",
       { class: "resources" },
       h("caption", { class: "offscreen" }, caption),
-      h("thead", {}, h("tr", {}, [heading(label(title(resources[0]).element) || "Id"), shown.map((column) => heading(column.label)), heading("Updated")])),
-      h("tbody", {}, resources.map((resource) => resourceRow(resource, shown, base))),
+      h(
+        "thead",
+        {},
+        h("tr", {}, [
+          heading(label(title(resources[0]).element) || "Id"),
+          shown.map((column) => heading(column.label)),
+          heading("Updated"),
+        ]),
+      ),
+      h(
+        "tbody",
+        {},
+        resources.map((resource) => resourceRow(resource, shown, base)),
+      ),
     ),
   );
 }
@@ -57,6 +69,7 @@ function cell(value, base) {
 function brief(value, base) {
   const shape = shapeOf(value);
   if (shape === "date") return when(value);
+  if (shape === "Period") return h("span", { title: text(value) }, period(value, false));
   if (shape === "Quantity" || shape === "Money") return h("span", { class: "figure" }, text(value));
   const hash = shape === "Reference" && value.reference ? referenceHash(value.reference, base) : null;
   if (shape === "Identifier") return value.value ?? text(value);
@@ -66,5 +79,5 @@ function brief(value, base) {
 }
 
 function when(instant) {
-  return h("time", { datetime: instant, title: instant }, date(instant).replace(/ (?:UTC|[+-]\d\d:\d\d)$/, ""));
+  return h("time", { datetime: instant, title: instant }, date(instant, false));
 }

@@ -26,7 +26,13 @@ export function resourceHeading(path, resource, current, capability) {
     { class: "resource-heading" },
     h("p", { class: "eyebrow" }, h("a", { href: placeHash({ path: type }) }, typeLabel(type))),
     h("h1", { tabindex: "-1" }, (resource && title(resource).text) || id),
-    h("p", { class: "identity" }, h("code", {}, path), copyButton("Copy", "the reference", () => path), resource ? metaNodes(resource.meta) : ""),
+    h(
+      "p",
+      { class: "identity" },
+      h("code", {}, path),
+      copyButton("Copy", "the reference", () => path),
+      resource ? metaNodes(resource.meta) : "",
+    ),
     tabs(views, current),
   );
 }
@@ -43,8 +49,16 @@ function metaNodes(meta = {}) {
   const labelled = [...(meta.security ?? []), ...(meta.tag ?? [])];
   return [
     meta.versionId && h("span", {}, `version ${meta.versionId}`),
-    meta.lastUpdated && h("span", {}, "updated ", h("time", { datetime: meta.lastUpdated, title: meta.lastUpdated }, date(meta.lastUpdated))),
-    (meta.profile ?? []).map((profile) => h("span", { class: "chip", title: profile }, `profile ${profile.split("/").at(-1)}`)),
+    meta.lastUpdated &&
+      h(
+        "span",
+        {},
+        "updated ",
+        h("time", { datetime: meta.lastUpdated, title: meta.lastUpdated }, date(meta.lastUpdated)),
+      ),
+    (meta.profile ?? []).map((profile) =>
+      h("span", { class: "chip", title: profile }, `profile ${profile.split("/").at(-1)}`),
+    ),
     labelled.map((each) => h("span", { class: "chip", title: codeOf(each) }, coding(each))),
   ];
 }

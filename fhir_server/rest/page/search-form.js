@@ -42,7 +42,8 @@ export function searchForm({ type, query, capability, go }) {
     if (!state.type) return typeField.input.focus();
     return go(placeHash({ path: state.type, query: formatCriteria(rows.map((row) => row.read())) }));
   };
-  const criteria = parseCriteria(query, typeOf);
+  // What the server adds to the links of its pages is no criterion.
+  const criteria = parseCriteria(query, typeOf).filter(({ name }) => name[0] !== "_" || typeOf(name));
   for (const criterion of criteria.length ? criteria : [emptyCriterion()]) add(criterion);
   return h(
     "form",
@@ -72,7 +73,9 @@ function criterionRow({ criterion, state, capability, onRemove }) {
   const refresh = (chosen = comparison.value) => {
     const parameter = parameterOf(name.input.value, state.type, capability);
     const { comparisons, hint } = PARAMETER_TYPES[parameter?.type] ?? { comparisons: [["", "is"]], hint: "value" };
-    comparison.replaceChildren(...comparisons.map(([code, words]) => h("option", { value: code, selected: code === chosen }, words)));
+    comparison.replaceChildren(
+      ...comparisons.map(([code, words]) => h("option", { value: code, selected: code === chosen }, words)),
+    );
     value.input.placeholder = parameter?.hint ?? hint;
     state.describe(parameter ? described(parameter) : unknown(name.input.value));
   };

@@ -14,7 +14,7 @@ const SHAPES = [
   ["ContactPoint", "system value use rank period", (v) => CONTACT_SYSTEMS.has(v.system)],
   ["Quantity", "value comparator unit system code", (v) => isNumber(v.value) || isText(v.unit)],
   ["Money", "value currency", (v) => isNumber(v.value) && isText(v.currency)],
-  ["Identifier", "use type system value period assigner", (v) => isText(v.value) || (isText(v.system) && !v.code)],
+  ["Identifier", "use type system value period assigner", (v) => isText(v.value)],
   ["Coding", "system version code display userSelected", (v) => isText(v.code) || isText(v.display)],
   ["CodeableConcept", "coding text", (v) => Array.isArray(v.coding) || isText(v.text)],
   ["HumanName", "use text family given prefix suffix period", (v) => isText(v.family) || v.given || isText(v.text)],
@@ -51,7 +51,9 @@ export function shapeOf(value) {
   if (typeof value !== "object" || value === null) return "boolean";
   if (isText(value.resourceType)) return "resource";
   const names = Object.keys(value).filter((name) => name !== "id" && name !== "extension" && name[0] !== "_");
-  return SHAPES.find((shape) => names.every((name) => shape.properties.has(name)) && shape.fits(value))?.name ?? "backbone";
+  return (
+    SHAPES.find((shape) => names.every((name) => shape.properties.has(name)) && shape.fits(value))?.name ?? "backbone"
+  );
 }
 
 function isQuantity(value) {

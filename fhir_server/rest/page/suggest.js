@@ -96,7 +96,14 @@ function plainStep(rest, types, capability) {
   if (modifier === undefined || !isReference || !/^(?:[A-Z]|$)/.test(modifier)) {
     return { before: "", rest, types, expects: "parameter", code };
   }
-  return { before: `${code}:`, rest: modifier, types: targetsOf(code, types, capability), expects: "type", code, of: types };
+  return {
+    before: `${code}:`,
+    rest: modifier,
+    types: targetsOf(code, types, capability),
+    expects: "type",
+    code,
+    of: types,
+  };
 }
 
 function targetsOf(code, types, capability) {

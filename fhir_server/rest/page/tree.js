@@ -23,7 +23,12 @@ function containedView(resource, base) {
   return h(
     "section",
     { class: "contained", "data-contained": resource.id ?? "" },
-    h("h3", {}, title(resource).text, h("span", { class: "qualifier" }, `contained ${typeLabel(resource.resourceType ?? "")}`)),
+    h(
+      "h3",
+      {},
+      title(resource).text,
+      h("span", { class: "qualifier" }, `contained ${typeLabel(resource.resourceType ?? "")}`),
+    ),
     tree(resource, base),
   );
 }
@@ -45,10 +50,15 @@ function row(name, value, twin, path, base) {
   const twins = [twin ?? []].flat();
   const shown = items.slice(0, MOST_ITEMS).map((item, index) => itemView(item, twins[index], path, base));
   const rest = items.slice(MOST_ITEMS);
-  const content = name === "modifierExtension" ? items.map((item) => extensionView(item, base)) : (itemTable(items, base) ?? [
-    shown,
-    rest.length ? fold(`${plural(rest.length, "more item")}`, () => rest.map((item) => itemView(item, null, path, base))) : "",
-  ]);
+  const content =
+    name === "modifierExtension"
+      ? items.map((item) => extensionView(item, base))
+      : (itemTable(items, base) ?? [
+          shown,
+          rest.length
+            ? fold(`${plural(rest.length, "more item")}`, () => rest.map((item) => itemView(item, null, path, base)))
+            : "",
+        ]);
   return h(
     "div",
     { class: name === "modifierExtension" ? "row modifier" : "row" },
@@ -79,9 +89,12 @@ function extensionRow(extensions, base) {
 }
 
 function extensionFold(extensions, base) {
-  const names = [...new Set(extensions.map((each) => label(systemLabel(each.url ?? "")).replaceAll("-", " ")))].join(", ");
-  return fold(`${plural(extensions.length, "extension")}: ${names.length > 90 ? `${names.slice(0, 89)}…` : names}`, () =>
-    extensions.map((each) => extensionView(each, base)),
+  const names = [...new Set(extensions.map((each) => label(systemLabel(each.url ?? "")).replaceAll("-", " ")))].join(
+    ", ",
+  );
+  return fold(
+    `${plural(extensions.length, "extension")}: ${names.length > 90 ? `${names.slice(0, 89)}…` : names}`,
+    () => extensions.map((each) => extensionView(each, base)),
   );
 }
 

@@ -46,7 +46,8 @@ export function valueNodes(value, base) {
 function reference(value, base) {
   const shown = text(value);
   const target = value.reference ?? "";
-  if (target[0] === "#") return h("button", { type: "button", class: "contained-link", onclick: toContained(target.slice(1)) }, shown);
+  if (target[0] === "#")
+    return h("button", { type: "button", class: "contained-link", onclick: toContained(target.slice(1)) }, shown);
   const hash = target && referenceHash(target, base);
   const link = hash ? h("a", { href: hash }, shown) : target ? outsideLink(target, shown) : shown;
   return [link, value.display && target ? h("span", { class: "mono qualifier" }, target) : ""];
@@ -55,14 +56,18 @@ function reference(value, base) {
 function toContained(id) {
   return (event) => {
     const article = event.currentTarget.closest("article") ?? document;
-    article.querySelector(`[data-contained="${CSS.escape(id)}"]`)?.scrollIntoView({ block: "start", behavior: "smooth" });
+    article
+      .querySelector(`[data-contained="${CSS.escape(id)}"]`)
+      ?.scrollIntoView({ block: "start", behavior: "smooth" });
   };
 }
 
 // Beside the words: the code, or its system alone where the code is the words.
 function codeChip(value, shown) {
   const chip = codeOf(value.code === shown ? { system: value.system } : value);
-  return chip ? h("span", { class: "chip", title: [value.system, value.display].filter(Boolean).join("\n") || null }, chip) : "";
+  return chip
+    ? h("span", { class: "chip", title: [value.system, value.display].filter(Boolean).join("\n") || null }, chip)
+    : "";
 }
 
 function kindOf({ type, system }) {
@@ -99,7 +104,11 @@ function attachmentData({ data, contentType = "application/octet-stream", title 
   if (!content) return qualifier("data that is not base64");
   const readable = /^text\/|[/+](json|xml)\b/.test(contentType);
   return [
-    h("button", { type: "button", class: "copy", onclick: () => save(content, title) }, `Save ${bytes(content.length)}`),
+    h(
+      "button",
+      { type: "button", class: "copy", onclick: () => save(content, title) },
+      `Save ${bytes(content.length)}`,
+    ),
     readable ? fold("Show the text", () => h("pre", { class: "text" }, new TextDecoder().decode(content))) : "",
   ];
 }

@@ -1,6 +1,7 @@
 // Differences between two sequences, and between two strings word by word.
 
 const LARGEST_TABLE = 4_000_000;
+const LEAST_IN_COMMON = 0.35;
 
 /**
  * The shortest edit from sequence a to b: a list of [op, item] with op "same" | "removed" | "added".
@@ -50,10 +51,18 @@ function middle(a, b, same) {
 /** Two strings compared word by word: a list of [op, text], neighbours of one op joined. */
 export function wordEdits(before, after) {
   const joined = [];
+  let kept = 0;
   for (const [op, word] of edits(words(before), words(after))) {
+    if (op === "same") kept += word.length;
     if (joined.length && joined.at(-1)[0] === op) joined.at(-1)[1] += word;
     else joined.push([op, word]);
   }
+  // Texts with little in common read better as one and then the other.
+  if (kept < LEAST_IN_COMMON * Math.min(before.length, after.length))
+    return [
+      ["removed", before],
+      ["added", after],
+    ];
   return joined;
 }
 
