@@ -7,6 +7,7 @@ Specification: https://hl7.org/fhir/R4/search.html
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Union
 
@@ -303,6 +304,8 @@ class Query:
 
     summary: "" | true | text | data | false; elements: asked names, () for all: how to show what is found.
     used: the parameters as understood, for the self link; warnings: what lenient handling passed over.
+    restriction: what an included resource of a type must satisfy (Caller.restriction), None for nothing; where has the
+    restrictions of its own types already.
     """
 
     types: tuple[str, ...]
@@ -317,6 +320,7 @@ class Query:
     elements: tuple[str, ...] = ()
     used: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     warnings: tuple[Issue, ...] = field(default=(), compare=False)
+    restriction: Callable[[str], Clause | None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ Every index row names its resource by `rid`, a small integer, so that each table
 comparison. Repeated strings (types, fields, code systems, codes, units) live once, in dictionaries that only grow. A
 resource that is only referred to has a row in `resource` with version 0, so that a reference is an integer too; an
 address outside this server is a term. Index tables are clustered by value (to find) and have one index by resource (to
-sort, to test, to replace); only the values of live resources are in them.
+sort, to test, to replace); only the values of live resources are in them. Ranges are found by their lower end, as most
+are points or a day at most; the few wider ones also by their upper end (the indexes _wide).
 
     resource   type, id -> rid; seq and version of its newest version; live: it exists and is not deleted
     version    every version of every resource, keyed by seq: this table, in order of seq, is the change feed
@@ -51,12 +52,15 @@ CREATE INDEX reference_rid ON reference (rid, field);
 CREATE TABLE date (field INTEGER, low INTEGER, high INTEGER, rid INTEGER,
     PRIMARY KEY (field, low, high, rid)) WITHOUT ROWID;
 CREATE INDEX date_rid ON date (rid, field);
+CREATE INDEX date_wide ON date (field, high) WHERE high - low > 86400000000;
 CREATE TABLE number (field INTEGER, low REAL, high REAL, rid INTEGER,
     PRIMARY KEY (field, low, high, rid)) WITHOUT ROWID;
 CREATE INDEX number_rid ON number (rid, field);
+CREATE INDEX number_wide ON number (field, high) WHERE high > low;
 CREATE TABLE quantity (field INTEGER, unit INTEGER, low REAL, high REAL, rid INTEGER,
     PRIMARY KEY (field, unit, low, high, rid)) WITHOUT ROWID;
 CREATE INDEX quantity_rid ON quantity (rid, field);
+CREATE INDEX quantity_wide ON quantity (field, unit, high) WHERE high > low;
 CREATE TABLE position (field INTEGER, latitude REAL, longitude REAL, rid INTEGER,
     PRIMARY KEY (field, latitude, longitude, rid)) WITHOUT ROWID;
 CREATE INDEX position_rid ON position (rid, field);

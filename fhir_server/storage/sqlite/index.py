@@ -1,0 +1,111 @@
+"""The embedded `SearchIndex`: queries over the index tables.
+
+A search runs on the event loop's thread, where it costs least, for as long as it is quick. What is not done after a few
+milliseconds starts again on a thread and a connection of its own, and is given up after time_limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from fhir_server.core.errors import error
+from fhir_server.core.ports import UnitConverter
+from fhir_server.core.query import Clause, Page, Query
+from fhir_server.storage.sqlite.database import connect
+from fhir_server.storage.sqlite.dictionaries import Dictionaries
+from fhir_server.storage.sqlite.search.compile import scope_of
+from fhir_server.storage.sqlite.search.counting import count
+from fhir_server.storage.sqlite.search.functions import register
+from fhir_server.storage.sqlite.search.pages import page
+from fhir_server.storage.sqlite.search.reader import OutOfTime, Reader
+from fhir_server.storage.sqlite.search.scope import Scope
+from fhir_server.storage.sqlite.search.units import UnitTable
+
+T = TypeVar("T")
+
+QUICK = 0.01  # seconds that a search may hold up the event loop
+THREADS = 2  # long searches at one time
+
+
+class SqliteSearchIndex:
+    """The `SearchIndex` port over one connection, the event loop's reader or the writer's inside a transaction.
+
+    converter: between units of quantities; time_limit: seconds for one search; cache_mb: of a long search's connection.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        known: Dictionaries,
+        converter: UnitConverter | None = None,
+        *,
+        time_limit: float = 30.0,
+        cache_mb: int = 8,
+    ) -> None:
+        register(connection)
+        self._connection = connection
+        self._reader = Reader(connection, known)
+        self._converter = converter
+        self._units = UnitTable(converter)
+        self._time_limit = time_limit
+        self._cache_mb = cache_mb
+        self._threads = ThreadPoolExecutor(THREADS, "search")
+        self._idle: SimpleQueue[tuple[Reader, UnitTable]] = SimpleQueue()
+
+    async def search(self, query: Query) -> Page:
+        """One page of a query with what it includes."""
+        return await self._run(query.types, lambda scope: page(query, scope))
+
+    async def count(self, types: Sequence[str], where: Clause) -> int:
+        """How many current resources of these types the clause holds for, exactly."""
+        return await self._run(types, lambda scope: count(scope, scope.compile(where)))
+
+    async def counts(self) -> dict[str, int]:
+        """How many current resources there are of each type that has some."""
+        return dict(self._connection.execute("SELECT name, live FROM type WHERE live > 0 ORDER BY name").fetchall())
+
+    async def close(self) -> None:
+        """Ends the threads and closes their connections."""
+        self._threads.shutdown()
+        while not self._idle.empty():
+            self._idle.get()[0].close()
+
+    async def _run(self, types: Sequence[str], work: Callable[[Scope], T]) -> T:
+        if self._connection.in_transaction:
+            # what the writer sees may still be undone, so its units are read anew
+            return _within(self._reader, UnitTable(self._converter), types, work, self._time_limit)
+        try:
+            return _within(self._reader, self._units, types, work, QUICK)
+        except OutOfTime:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._long, types, work)
+
+    def _long(self, types: Sequence[str], work: Callable[[Scope], T]) -> T:
+        try:
+            reader, units = self._idle.get_nowait()
+        except Empty:
+            reader, units = self._another()
+        try:
+            return _within(reader, units, types, work, self._time_limit)
+        except OutOfTime:
+            raise error(
+                "too-costly",
+                f"This search was given up after {self._time_limit:g} seconds; narrow it by a more selective parameter.",
+            ) from None
+        finally:
+            self._idle.put((reader, units))
+
+    def _another(self) -> tuple[Reader, UnitTable]:
+        path = self._connection.execute("PRAGMA database_list").fetchone()[2]
+        connection = connect(Path(path), cache_mb=self._cache_mb, read_only=True)
+        register(connection)
+        return Reader(connection, Dictionaries(connection)), UnitTable(self._converter)
+
+
+def _within(reader: Reader, units: UnitTable, types: Sequence[str], work: Callable[[Scope], T], seconds: float) -> T:
+    return reader.within(seconds, lambda: work(scope_of(reader, units, types)))

@@ -1,0 +1,123 @@
+"""What is included with a page (https://hl7.org/fhir/R4/search.html#revinclude)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+
+from fhir_server.core.errors import FhirError, error
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.query import Include, Query
+from fhir_server.storage.sqlite.schema import METHODS
+from fhir_server.storage.sqlite.search.canonicals import named, naming
+from fhir_server.storage.sqlite.search.scope import Scope
+from fhir_server.storage.sqlite.search.sorted import ROW
+from fhir_server.storage.sqlite.search.sql import TRUE, Sql, member
+
+LIMIT = 10_000  # resources included with one page
+
+# a reference to one version brings that version, if it is still there, and otherwise the newest
+RESOURCES = """SELECT t.name, r.id, v.version, v.seq, v.updated, v.method, v.body, r.rid FROM ({edges}) e
+CROSS JOIN resource r NOT INDEXED ON r.rid = e.rid CROSS JOIN version v NOT INDEXED ON v.seq = CASE e.version
+WHEN '' THEN r.seq ELSE coalesce((SELECT o.seq FROM version o INDEXED BY version_key
+WHERE o.rid = r.rid AND o.version = CAST(e.version AS INTEGER) AND o.body <> x''), r.seq) END
+CROSS JOIN type t ON t.type = r.type WHERE r.live = 1 AND {types} LIMIT ?"""
+
+
+def included(query: Query, scope: Scope, matches: Iterable[tuple]) -> list[StoredVersion]:
+    """What the includes of a query bring for these matches, each version once and none of the matches.
+
+    FhirError "too-costly" where it is more than LIMIT.
+    """
+    rows = list(matches)
+    seen = {row[3] for row in rows}
+    found: list[StoredVersion] = []
+    reached = {row[ROW - 1] for row in rows}
+    fresh: Collection[int] = reached
+    includes: Iterable[Include] = query.includes
+    while fresh and includes:
+        brought: set[int] = set()
+        for include in includes:
+            for row in _visible(query, scope, _bring(include, scope, fresh)):
+                if row[3] not in seen:
+                    seen.add(row[3])
+                    found.append(StoredVersion(*row[:5], METHODS[row[5]], row[6]))
+                    brought.add(row[7])
+        if len(found) > LIMIT:
+            raise _too_many()
+        fresh = brought - reached
+        reached |= fresh
+        includes = [include for include in query.includes if include.iterate]
+    return found
+
+
+def _bring(include: Include, scope: Scope, rids: Collection[int]) -> list[tuple]:
+    """The resources that one include brings for some resources."""
+    sources = scope.of((include.source,))
+    fields = sources.fields(include.fields)
+    if not fields:
+        return []
+    chosen = json.dumps(sorted(rids))
+    targets = scope.of(include.target_types)
+    if include.target_types and not targets.types:
+        return []
+    types = member("r.type", targets.type_ids) if include.target_types else TRUE
+    reader = scope.reader
+    if include.reverse:
+        edges = [_references_to(fields, types, chosen), naming(reader, fields, targets, chosen)]
+        types = TRUE
+    else:
+        edges = [_references_from(fields, chosen), named(reader, fields, targets, chosen)]
+    rows: list[tuple] = []
+    for edge in edges:
+        if edge is not None:
+            select = RESOURCES.format(edges=edge.text, types=types.text)
+            rows += reader.rows(Sql(select, (*edge.bound, *types.bound, LIMIT + 1)))
+            if len(rows) > LIMIT:
+                raise _too_many()
+    return rows
+
+
+def _references_from(fields: list[int], chosen: str) -> Sql:
+    along = member("f.field", fields)
+    return Sql(
+        "SELECT DISTINCT f.target AS rid, f.version AS version FROM json_each(?) j "
+        f"CROSS JOIN reference f INDEXED BY reference_rid ON f.rid = j.value AND {along.text}",
+        (chosen, *along.bound),
+    )
+
+
+def _references_to(fields: list[int], types: Sql, chosen: str) -> Sql:
+    along = member("f.field", fields)
+    typed = "" if types is TRUE else f" CROSS JOIN resource r NOT INDEXED ON r.rid = j.value AND {types.text}"
+    return Sql(
+        f"SELECT DISTINCT f.rid AS rid, '' AS version FROM json_each(?) j{typed} "
+        f"CROSS JOIN reference f ON {along.text} AND f.target = j.value",
+        (chosen, *types.bound, *along.bound),
+    )
+
+
+def _visible(query: Query, scope: Scope, rows: list[tuple]) -> list[tuple]:
+    """Those that the caller may see."""
+    if query.restriction is None:
+        return rows
+    allowed: set[int] = set()
+    by_type: dict[str, list[int]] = {}
+    for row in rows:
+        by_type.setdefault(row[0], []).append(row[7])
+    for name, rids in by_type.items():
+        limit = query.restriction(name)
+        if limit is None:
+            allowed.update(rids)
+            continue
+        test = scope.of((name,)).compile(limit).probe("j.value")
+        seen = Sql(f"SELECT j.value FROM json_each(?) j WHERE {test.text}", (json.dumps(rids), *test.bound))
+        allowed.update(row[0] for row in scope.reader.rows(seen))
+    return [row for row in rows if row[7] in allowed]
+
+
+def _too_many() -> FhirError:
+    return error(
+        "too-costly",
+        f"More than {LIMIT} resources would be included with one page; ask for fewer matches (_count) or includes.",
+    )

@@ -1,0 +1,125 @@
+"""Sort keys: what each kind sorts by, and where a table has its values in order.
+
+Ascending takes the smallest value of a resource, descending the largest. Dates, numbers and quantities sort by the
+lower end of their ranges, references by type and id.
+Specification: https://hl7.org/fhir/R4/search.html#sort
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fhir_server.core.query import SortKey
+from fhir_server.storage.sqlite.search.condition import Condition, Row, by_resource
+from fhir_server.storage.sqlite.search.logic import not_
+from fhir_server.storage.sqlite.search.scope import Scope
+from fhir_server.storage.sqlite.search.sql import Sql, member
+from fhir_server.storage.sqlite.search.window import Column
+
+# kind -> the table and the expression over its row k
+VALUES = {
+    "string": ("string_value", "k.text"),
+    "date": ("date", "k.low"),
+    "number": ("number", "k.low"),
+    "quantity": ("quantity", "k.low"),
+    "token": ("token", "(SELECT code FROM term WHERE term = k.term)"),
+    "uri": ("token", "(SELECT code FROM term WHERE term = k.term)"),
+    "reference": (
+        "reference",
+        "(SELECT t.name || '/' || n.id FROM resource n CROSS JOIN type t ON t.type = n.type WHERE n.rid = k.target)",
+    ),
+    "near": ("position", "distance(k.latitude, k.longitude, ?, ?)"),
+}
+OWN = {
+    "id": "(SELECT id FROM resource WHERE rid = {rid})",
+    "updated": "(SELECT seq FROM resource WHERE rid = {rid})",
+    "type": "(SELECT t.name FROM resource n CROSS JOIN type t ON t.type = n.type WHERE n.rid = {rid})",
+}
+IN_ORDER = {"string": ("text", "exact"), "date": ("low", "high"), "number": ("low", "high")}
+KIND_OF_VALUE: dict[str, type] = {"date": int, "updated": int, "number": float, "quantity": float, "near": float}
+
+
+class Source(NamedTuple):
+    """A table that has one row for each resource with the key, in its order."""
+
+    table: str
+    column: str
+    rid: str
+    where: Sql
+
+
+class Key:
+    """One sort key for the types of a scope."""
+
+    def __init__(self, scope: Scope, key: SortKey) -> None:
+        self._scope = scope
+        self._key = key
+        self.descending = key.descending
+        self._own = key.kind in OWN and not key.fields
+        self._fields = [] if self._own else scope.fields(key.fields)
+
+    def column(self, rid: str) -> Column:
+        """The key of the resource with this rid, an SQL expression."""
+        return Column(self._expression(rid), self.descending)
+
+    def _expression(self, rid: str) -> Sql:
+        key = self._key
+        if self._own:
+            return Sql(OWN[key.kind].format(rid=rid))
+        if not self._fields:
+            return Sql("NULL")
+        table, value = VALUES[key.kind]
+        point = (key.latitude, key.longitude) if key.kind == "near" else ()
+        fields = member("k.field", self._fields)
+        function = "max" if key.descending else "min"
+        return Sql(
+            f"(SELECT {function}({value}) FROM {table} k INDEXED BY {by_resource(table)} "
+            f"WHERE k.rid = {rid} AND {fields.text})",
+            (*point, *fields.bound),
+        )
+
+    def source(self) -> Source | None:
+        """The table to walk along; None where there is none."""
+        kind = self._key.kind
+        if self._own:
+            return self._own_source() if len(self._scope.type_ids) == 1 else None
+        if kind not in IN_ORDER or len(self._fields) != 1:
+            return None
+        table = VALUES[kind][0]
+        first, second = IN_ORDER[kind]
+        sign = ">" if self.descending else "<"
+        once = (
+            f"NOT EXISTS (SELECT 1 FROM {table} o INDEXED BY {by_resource(table)} "
+            f"WHERE o.rid = s.rid AND o.field = s.field AND (o.{first}, o.{second}) {sign} (s.{first}, s.{second}))"
+        )
+        return Source(
+            f"{table} s NOT INDEXED", f"s.{first}", "s.rid", Sql(f"s.field = ? AND {once}", (self._fields[0],))
+        )
+
+    def _own_source(self) -> Source | None:
+        type_id = self._scope.type_ids[0]
+        if self._key.kind == "id":
+            return Source(
+                "resource s INDEXED BY resource_key", "s.id", "s.rid", Sql("s.type = ? AND s.live = 1", (type_id,))
+            )
+        if self._key.kind == "updated":
+            newest = (
+                "EXISTS (SELECT 1 FROM resource o NOT INDEXED WHERE o.rid = s.rid AND o.seq = s.seq AND o.live = 1)"
+            )
+            return Source(
+                "version s INDEXED BY version_type", "s.seq", "s.rid", Sql(f"s.type = ? AND {newest}", (type_id,))
+            )
+        return None
+
+    @property
+    def absent(self) -> Condition | None:
+        """The condition of the resources without the key; None where all have it."""
+        if self._own:
+            return None
+        table = VALUES[self._key.kind][0]
+        return not_(self._scope, Row(self._scope, table, self._scope.alias(), self._fields))
+
+    @property
+    def kind_of_value(self) -> type:
+        """int, float or str."""
+        return KIND_OF_VALUE.get(self._key.kind, str)

@@ -1,0 +1,103 @@
+"""Statements under a limit of time, and rough counts that are remembered for a while."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from time import monotonic
+from typing import TypeVar
+
+from fhir_server.core.errors import error
+from fhir_server.storage.sqlite.dictionaries import Dictionaries
+from fhir_server.storage.sqlite.search.sql import Sql
+
+T = TypeVar("T")
+
+STEPS = 1000  # steps of SQLite's machine, some tens of nanoseconds each, between two looks at the clock
+ATTEMPT = 500  # looks after which an attempt at a quick way is given up: some ten milliseconds
+REMEMBERED = 20_000  # rough counts kept
+REMEMBERED_SECONDS = 20.0
+NEVER = float("inf")
+TOO_COMPLEX = ("parser stack overflow", "Expression tree is too large", "too many")
+
+
+class OutOfTime(Exception):
+    """The statements did not finish in the time they were given."""
+
+
+class Reader:
+    """One connection with its dictionaries. Not for two threads at once."""
+
+    def __init__(self, connection: sqlite3.Connection, known: Dictionaries) -> None:
+        self.execute = connection.execute
+        self.known = known
+        self._connection = connection
+        self._deadline = NEVER
+        self._steps = NEVER
+        self._counts: dict[Sql, tuple[int, int]] = {}
+        self._counted_at = 0.0
+        self._live: dict[int, int] = {}
+        connection.set_progress_handler(self._look, STEPS)
+
+    def within(self, seconds: float, work: Callable[[], T]) -> T:
+        """What work returns, all of its statements over one state of the store; OutOfTime past the time limit."""
+        alone = not self._connection.in_transaction
+        now = monotonic()
+        if now - self._counted_at > REMEMBERED_SECONDS or len(self._counts) > REMEMBERED:
+            self._counts.clear()
+            self._live.clear()
+            self._counted_at = now
+        self._deadline = now + seconds
+        if alone:
+            self.execute("BEGIN")
+        try:
+            self.known.follow_epoch()
+            return work()
+        finally:
+            self._deadline = NEVER
+            if alone:
+                self.execute("COMMIT")
+
+    def rows(self, sql: Sql) -> list[tuple]:
+        """All rows."""
+        try:
+            return self.execute(sql.text, sql.bound).fetchall()
+        except sqlite3.OperationalError as problem:
+            if problem.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                raise OutOfTime from None
+            if problem.sqlite_errorcode == sqlite3.SQLITE_ERROR and str(problem).startswith(TOO_COMPLEX):
+                raise error(
+                    "too-costly", "This search is nested too deeply or has too many parts; split it into several."
+                ) from None
+            raise
+
+    def attempt(self, sql: Sql) -> list[tuple] | None:
+        """All rows, or None where that takes more than some milliseconds."""
+        self._steps = ATTEMPT
+        try:
+            return self.rows(sql)
+        except OutOfTime:
+            if self._steps >= 0:
+                raise
+            return None
+        finally:
+            self._steps = NEVER
+
+    def rough_count(self, select: Sql, bound: int) -> int:
+        """How many rows a SELECT has, at most bound; may be some seconds old, so only good to choose a way."""
+        known = self._counts.get(select)
+        if known is not None and (known[0] < known[1] or known[1] >= bound):
+            return min(known[0], bound)
+        counted = self.rows(Sql(f"SELECT count(*) FROM ({select.text} LIMIT ?)", (*select.bound, bound)))[0][0]
+        self._counts[select] = (counted, bound)
+        return counted
+
+    def rough_live(self, types: tuple[int, ...]) -> int:
+        """How many current resources there are of these types; may be some seconds old."""
+        if not self._live:
+            self._live = dict(self.execute("SELECT type, live FROM type").fetchall())
+        return sum([self._live.get(type_id, 0) for type_id in types])
+
+    def _look(self) -> bool:
+        self._steps -= 1
+        return self._steps < 0 or monotonic() > self._deadline

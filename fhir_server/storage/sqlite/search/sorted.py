@@ -1,0 +1,124 @@
+"""Matches in order of sort keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fhir_server.storage.sqlite.search.condition import Condition
+from fhir_server.storage.sqlite.search.keys import Key, Source
+from fhir_server.storage.sqlite.search.logic import all_of
+from fhir_server.storage.sqlite.search.scope import Scope
+from fhir_server.storage.sqlite.search.sql import Sql, conjunction, member
+from fhir_server.storage.sqlite.search.unsorted import driving, many, matches, unsorted
+from fhir_server.storage.sqlite.search.window import (
+    Column,
+    Position,
+    Window,
+    beyond,
+    direction,
+    order_by,
+)
+
+ROW = 8  # columns of a match before its keys
+
+
+def in_order(scope: Scope, condition: Condition, keys: Sequence[Key], window: Window) -> list[tuple]:
+    """The rows of a window."""
+    if not keys:
+        return unsorted(scope, condition, window)
+    driver, others = driving(condition)
+    source = keys[0].source()
+    if source is not None and many(scope, driver, window.limit):
+        found = _walk(scope, source, [driver, *others], condition, keys, window)
+        if found is not None:
+            return found
+    return scope.reader.rows(matches(_sort(scope, driver, others, keys, window)))
+
+
+def _sort(scope: Scope, driver: Condition, others: list[Condition], keys: Sequence[Key], window: Window) -> Sql:
+    """All matches, sorted."""
+    if driver.scans:
+        found = Sql("r.live = 1")
+        tests = [found, member("r.type", scope.type_ids), driver.probe("r.rid")]
+        index = "INDEXED BY resource_live"
+    else:
+        found = driver.driver()
+        tests = [Sql(f"r.rid IN ({found.text})", found.bound)]
+        index = "NOT INDEXED"
+    where = conjunction([*tests, *[other.probe("r.rid") for other in others]])
+    columns = [key.column("r.rid") for key in keys]
+    listed = "".join([f", {column.expression.text} AS k{at}" for at, column in enumerate(columns)])
+    inner = Sql(
+        f"SELECT r.rid AS rid{listed} FROM resource r {index} WHERE {where.text}",
+        (*[value for column in columns for value in column.expression.bound], *where.bound),
+    )
+    named = [Column(Sql(f"k{at}"), key.descending) for at, key in enumerate(keys)]
+    order = order_by(named, "rid", window.backward)
+    if window.position is None:
+        return Sql(f"{inner.text} ORDER BY {order} LIMIT ?", (*inner.bound, window.limit))
+    rest = beyond(named, "rid", window.position, window.backward)
+    return Sql(
+        # LIMIT -1 keeps the keys from being worked out again for each comparison
+        f"SELECT * FROM ({inner.text} LIMIT -1) WHERE {rest.text} ORDER BY {order} LIMIT ?",
+        (*inner.bound, *rest.bound, window.limit),
+    )
+
+
+def _walk(
+    scope: Scope,
+    source: Source,
+    tests: list[Condition],
+    condition: Condition,
+    keys: Sequence[Key],
+    window: Window,
+) -> list[tuple] | None:
+    """Along a table that has the first key in order, and where that ends, those without it; None if it takes long."""
+    absent = keys[0].absent
+    at = window.position
+    found: list[tuple] = []
+    for with_key in (False, True) if window.backward else (True, False):
+        missing = window.limit - len(found)
+        here = at is not None and (at.keys[0] is not None) == with_key
+        if missing <= 0 or (at is not None and not here and with_key != window.backward):
+            continue
+        part = window._replace(limit=missing, position=at if here else None)
+        if with_key:
+            rows = scope.reader.attempt(matches(_along(source, tests, keys, part)))
+            if rows is None:
+                return None
+            found += rows
+        elif absent is not None:
+            found += _without(scope, all_of(scope, [condition, absent]), keys, part)
+    return found
+
+
+def _without(scope: Scope, condition: Condition, keys: Sequence[Key], window: Window) -> list[tuple]:
+    """Those without the first key, in order of the others."""
+    at = window.position
+    rest = window._replace(position=Position(at.keys[1:], at.rid) if at else None)
+    return [(*row[:ROW], None, *row[ROW:]) for row in in_order(scope, condition, keys[1:], rest)]
+
+
+def _along(source: Source, tests: list[Condition], keys: Sequence[Key], window: Window) -> Sql:
+    first, at = keys[0], window.position
+    others = [key.column(source.rid) for key in keys[1:]]
+    where = [source.where]
+    if at is not None:
+        sign = "<" if first.descending != window.backward else ">"
+        rest = beyond(others, source.rid, Position(at.keys[1:], at.rid), window.backward)
+        where.append(
+            Sql(
+                f"{source.column} {sign}= ? AND ({source.column} {sign} ? OR {rest.text})",
+                (at.keys[0], at.keys[0], *rest.bound),
+            )
+        )
+    where += [test.probe(source.rid) for test in tests]
+    condition = conjunction(where)
+    listed = "".join([f", {column.expression.text} AS k{n}" for n, column in enumerate(others, 1)])
+    named = [Column(Sql(f"k{n}"), column.descending) for n, column in enumerate(others, 1)]
+    order = order_by(named, source.rid, window.backward)
+    return Sql(
+        f"SELECT {source.rid} AS rid, {source.column} AS k0{listed} FROM {source.table} WHERE {condition.text} "
+        f"ORDER BY {source.column} {direction(first.descending, window.backward)}, {order} LIMIT ?",
+        (*[v for column in others for v in column.expression.bound], *condition.bound, window.limit),
+    )

@@ -1,0 +1,104 @@
+"""Matches in order of rid, which is about the order in which they came to the store."""
+
+from __future__ import annotations
+
+import math
+
+from fhir_server.storage.sqlite.search.condition import Condition, Row
+from fhir_server.storage.sqlite.search.logic import AllOf
+from fhir_server.storage.sqlite.search.scope import Scope
+from fhir_server.storage.sqlite.search.sql import LISTED, Sql, conjunction, join, member
+from fhir_server.storage.sqlite.search.window import Window, direction, rid_beyond
+
+LEAST = 64  # matches that are always gathered rather than looked for
+
+MATCHES = """SELECT r.type, r.id, v.version, v.seq, v.updated, v.method, v.body, p.* FROM ({inner}) p
+CROSS JOIN resource r NOT INDEXED ON r.rid = p.rid CROSS JOIN version v NOT INDEXED ON v.seq = r.seq"""
+
+
+def matches(inner: Sql) -> Sql:
+    """The resources of a SELECT of rid and keys, in its order: (type, id, … body, rid, keys…)."""
+    return Sql(MATCHES.format(inner=inner.text), inner.bound)
+
+
+def driving(condition: Condition) -> tuple[Condition, list[Condition]]:
+    """What drives, and what is left to test."""
+    if isinstance(condition, AllOf):
+        return condition.driving(), condition.others()
+    return condition, []
+
+
+def many(scope: Scope, condition: Condition, limit: int) -> bool:
+    """Whether so many may match that looking along an order for the first few beats gathering them all.
+
+    With n matches among N, looking takes limit * N / n steps, and gathering n.
+    """
+    if condition.scans:
+        return True
+    enough = max(LEAST, math.isqrt(limit * scope.reader.rough_live(scope.type_ids)))
+    return condition.cost(enough) >= enough
+
+
+def unsorted(scope: Scope, condition: Condition, window: Window) -> list[tuple]:
+    """The rows of a window."""
+    reader = scope.reader
+    driver, others = driving(condition)
+    if isinstance(driver, Row) and driver.ordered:
+        return reader.rows(matches(_read_off(driver, others, window)))
+    if driver.scans:
+        return reader.rows(matches(_look(scope, [driver, *others], window)))
+    if many(scope, driver, window.limit):
+        found = reader.attempt(matches(_look(scope, [driver, *others], window)))
+        if found is not None:
+            return found
+    return reader.rows(matches(_gather(driver, others, window)))
+
+
+def _read_off(driver: Row, others: list[Condition], window: Window) -> Sql:
+    """Row after row of an index table that has them in order."""
+    rid = f"{driver.alias}.rid"
+    where = conjunction([driver.test, rid_beyond(rid, window), *[other.probe(rid) for other in others]])
+    once = f" GROUP BY {rid}" if driver.repeats else ""
+    return Sql(
+        f"SELECT {rid} AS rid FROM {driver.table} {driver.alias} WHERE {where.text}{once} "
+        f"ORDER BY {rid} {direction(False, window.backward)} LIMIT ?",
+        (*where.bound, window.limit),
+    )
+
+
+def _gather(driver: Condition, others: list[Condition], window: Window) -> Sql:
+    """All that the driver finds, put in order."""
+    found = driver.driver()
+    where = conjunction(
+        [
+            Sql(f"r.rid IN ({found.text})", found.bound),
+            rid_beyond("+r.rid", window),
+            *[other.probe("r.rid") for other in others],
+        ]
+    )
+    return Sql(
+        f"SELECT r.rid AS rid FROM resource r NOT INDEXED WHERE {where.text} "
+        f"ORDER BY r.rid {direction(False, window.backward)} LIMIT ?",
+        (*where.bound, window.limit),
+    )
+
+
+def _look(scope: Scope, conditions: list[Condition], window: Window) -> Sql:
+    """Resource after resource of the types."""
+    rest = conjunction([rid_beyond("r.rid", window), *[condition.probe("r.rid") for condition in conditions]])
+    types = scope.type_ids
+    order = f"ORDER BY rid {direction(False, window.backward)} LIMIT ?"
+    if len(types) > LISTED:
+        where = conjunction([Sql("r.live = 1"), member("r.type", types), rest])
+        return Sql(
+            f"SELECT r.rid AS rid FROM resource r NOT INDEXED WHERE {where.text} {order}", (*where.bound, window.limit)
+        )
+    each = [
+        Sql(
+            f"SELECT r.rid AS rid FROM resource r INDEXED BY resource_live WHERE r.live = 1 AND r.type = ? AND {rest.text}",
+            (type_id, *rest.bound),
+        )
+        for type_id in types
+    ]
+    merged = join(" UNION ALL ", each)
+    return Sql(f"{merged.text} {order}", (*merged.bound, window.limit))
