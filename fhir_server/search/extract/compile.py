@@ -22,7 +22,7 @@ Extract = Callable[[dict[str, Any], Add], None]
 
 
 class TypeExtractor:
-    """What to do for one type: `run` for all fields, `fields` one by one for where a resource breaks the definitions."""
+    """What to do for one type: `run` for all fields at once, `fields` one by one where a resource is misshapen."""
 
     def __init__(
         self, type_name: str, type_fields: TypeFields, definitions: Definitions, converters: Converters
