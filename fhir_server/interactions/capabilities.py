@@ -24,6 +24,7 @@ PATCH_FORMATS = [
     "application/fhir+json",
     "application/fhir+xml",
 ]
+ANY_TYPE = 100  # targets; a parameter with so many may refer to anything
 VERSION = "0.1.0"
 
 
@@ -111,10 +112,7 @@ def _resource(
 
 
 def _search_parameter(parameter: Any) -> dict[str, Any]:
-    found = {"name": parameter.code, "definition": parameter.url, "type": parameter.type}
-    if parameter.description:
-        found["documentation"] = parameter.description[:300]
-    return found
+    return {"name": parameter.code, "definition": parameter.url, "type": parameter.type}
 
 
 def _operation(handler: OperationHandler) -> dict[str, Any]:
@@ -123,10 +121,12 @@ def _operation(handler: OperationHandler) -> dict[str, Any]:
 
 
 def _revincludes(definitions: Definitions) -> dict[str, list[str]]:
-    """Type -> the "Source:parameter" that may refer to it."""
+    """Type -> the "Source:parameter" that may refer to it; those that may refer to any type are not listed."""
     found: dict[str, list[str]] = {}
     for source in definitions.resource_types:
         for parameter in definitions.search_parameters(source).values():
-            for target in parameter.targets if parameter.type == "reference" else ():
+            if parameter.type != "reference" or len(parameter.targets) >= ANY_TYPE:
+                continue
+            for target in parameter.targets:
                 found.setdefault(target, []).append(f"{source}:{parameter.code}")
     return found

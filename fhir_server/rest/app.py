@@ -13,15 +13,16 @@ from typing import Any
 import structlog
 
 from fhir_server.api import FhirServer
-from fhir_server.codec.formats import HTML, JSON, negotiate
+from fhir_server.codec.formats import HTML, JSON, Format, negotiate
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import ID_PATTERN
 from fhir_server.rest.cors import Cors
 from fhir_server.rest.decode import headers_of, path_of, request_of
-from fhir_server.rest.encode import Answer, answer_of, compressed, error_answer, version_headers
+from fhir_server.rest.encode import COMPRESS_FROM, Answer, answer_of, compressed, error_answer, version_headers
 
 PREFIX = "/fhir"
 JSON_TYPE = (b"content-type", JSON.content_type.encode())
+LOOPBACK = ("127.0.0.1", "::1")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -98,7 +99,7 @@ class Application:
                 )
             path = path_of(scope, PREFIX)
             query = scope["query_string"]
-            format = negotiate(headers.get("accept", ""), _asked_format(query) if query else "")
+            format = _format(path, headers.get("accept", ""), _asked_format(query) if query else "")
             if method == "OPTIONS":
                 answer = self._options(headers, path)
             elif method == "GET" and len(path) == 2 and not query and format is JSON and self._plain(path, headers):
@@ -117,7 +118,8 @@ class Application:
             log.exception("request failed", method=method, route=_route(path))
             problem = error("exception", "The server failed to answer; the failure is in its log. Nothing was stored.")
             answer = error_answer(problem, format, server.definitions)
-        answer = compressed(answer, headers.get("accept-encoding", ""))
+        if len(answer.body) >= COMPRESS_FROM and not self._same_machine(scope):
+            answer = compressed(answer, headers.get("accept-encoding", ""))
         if "origin" in headers:
             answer.headers += self._cors.headers(headers["origin"])
         answer.headers.append((b"content-length", b"%d" % len(answer.body)))
@@ -140,6 +142,11 @@ class Application:
         version = await server.read(path[0], path[1])
         return Answer(200, [*version_headers(version), JSON_TYPE], version.body)
 
+    def _same_machine(self, scope: dict[str, Any]) -> bool:
+        """Whether packing would only cost time: the caller is on this machine and is no proxy."""
+        client = scope.get("client")
+        return client is not None and client[0] in LOOPBACK and not self._server.settings.trust_proxy
+
     def _options(self, headers: dict[str, str], path: tuple[str, ...]) -> Answer:
         allowed = {0: b"GET, POST, OPTIONS", 1: b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}.get(
             len(path), b"GET, HEAD, PUT, PATCH, DELETE, OPTIONS"
@@ -160,6 +167,16 @@ class Application:
             host = headers.get("x-forwarded-host", host)
             scheme = headers.get("x-forwarded-proto", scheme)
         return f"{scheme}://{host}{PREFIX}"
+
+
+def _format(path: tuple[str, ...], accept: str, asked: str) -> Format:
+    """The format of the answer; a Binary is given as it is, whatever type that may be."""
+    try:
+        return negotiate(accept, asked)
+    except FhirError:
+        if path[:1] == ("Binary",) and not asked:
+            return JSON
+        raise
 
 
 def _asked_format(query: bytes) -> str:

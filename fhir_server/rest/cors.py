@@ -29,13 +29,12 @@ class Cors:
         return [*allowed, (b"access-control-expose-headers", EXPOSED)] if allowed else []
 
     def preflight(self, headers: dict[str, str]) -> Headers:
-        """For the question before a request."""
+        """What the answer to the question before a request has beside them."""
         allowed = self._allowed(headers.get("origin", ""))
         if not allowed:
             return []
         wanted = headers.get("access-control-request-headers", "*")
         return [
-            *allowed,
             (b"access-control-allow-methods", METHODS),
             (b"access-control-allow-headers", wanted.encode("latin-1")),
             (b"access-control-max-age", b"600"),

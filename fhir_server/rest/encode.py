@@ -92,8 +92,8 @@ def error_answer(problem: FhirError, format: Format, definitions: Definitions) -
 
 
 def compressed(answer: Answer, accept_encoding: str) -> Answer:
-    """The answer packed with gzip where the caller takes that and it pays."""
-    if len(answer.body) >= COMPRESS_FROM and "gzip" in accept_encoding:
+    """The answer packed with gzip where the caller takes that."""
+    if "gzip" in accept_encoding:
         packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS | 16)
         answer.body = packer.compress(answer.body) + packer.flush()
         answer.headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept, accept-encoding")]

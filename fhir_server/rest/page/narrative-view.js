@@ -4,9 +4,13 @@ import { h } from "./dom.js";
 import { referenceHash } from "./location.js";
 import { parseNarrative, sanitise } from "./narrative.js";
 
+// Below the headings of the page, whatever the narrative calls its own.
+const HEADINGS = { h1: "h3", h2: "h3" };
+
 /** The sanitised content of an xhtml div as nodes of the page. base: the FHIR base. */
 export function narrativeNodes(xhtml, base) {
-  const build = { element: (tag, attributes, children) => h(tag, attributes, children), text: (string) => string };
+  const element = (tag, attributes, children) => h(HEADINGS[tag] ?? tag, attributes, children);
+  const build = { element, text: (string) => string };
   return h(
     "div",
     { class: "narrative-content" },

@@ -1,0 +1,145 @@
+"""read, vread, create, update, delete and their headers, over HTTP."""
+
+import pytest
+
+from tests.conftest import BASE, Fhir, issue_of
+
+pytestmark = pytest.mark.anyio
+
+PATIENT = {"resourceType": "Patient", "birthDate": "1970-01-01"}
+
+
+async def test_create_answers_with_location_etag_and_the_stored_resource(fhir: Fhir) -> None:
+    answer = await fhir.post("Patient", PATIENT)
+    stored = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["location"] == f"{BASE}/Patient/{stored['id']}/_history/1"
+    assert answer.headers["etag"] == 'W/"1"'
+    assert answer.headers["last-modified"].endswith("GMT")
+    assert stored["meta"]["versionId"] == "1"
+
+
+async def test_create_ignores_the_id_that_the_client_gives(fhir: Fhir) -> None:
+    answer = await fhir.post("Patient", {**PATIENT, "id": "mine"})
+    assert answer.json()["id"] != "mine"
+
+
+async def test_read_gives_the_stored_bytes_with_every_digit(fhir: Fhir) -> None:
+    body = b'{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":1.00}}'
+    where = (await fhir.post("Observation", body)).headers["location"].removeprefix(f"{BASE}/").partition("/_")[0]
+    assert b'"value":1.00' in (await fhir.get(where)).content
+
+
+async def test_read_of_what_never_was_is_404(fhir: Fhir) -> None:
+    answer = await fhir.get("Patient/none")
+    assert (answer.status_code, issue_of(answer)["code"]) == (404, "not-found")
+
+
+async def test_read_of_what_is_deleted_is_410(fhir: Fhir) -> None:
+    where = await fhir.create(PATIENT)
+    assert (await fhir("DELETE", where)).status_code == 204
+    answer = await fhir.get(where)
+    assert (answer.status_code, issue_of(answer)["code"]) == (410, "deleted")
+    assert answer.headers["etag"] == 'W/"2"'
+
+
+async def test_conditional_read_answers_304_without_body(fhir: Fhir) -> None:
+    where = await fhir.create(PATIENT)
+    first = await fhir.get(where)
+    for headers in ({"if_none_match": 'W/"1"'}, {"if_modified_since": first.headers["last-modified"]}):
+        answer = await fhir.get(where, **headers)
+        assert (answer.status_code, answer.content) == (304, b"")
+    assert (await fhir.get(where, if_none_match='W/"7"')).status_code == 200
+
+
+async def test_vread_gives_the_old_version(fhir: Fhir) -> None:
+    where = await fhir.create({**PATIENT, "id": "a"})
+    await fhir.put(where, {**PATIENT, "id": "a", "active": True})
+    assert "active" not in (await fhir.get(f"{where}/_history/1")).json()
+    assert (await fhir.get(f"{where}/_history/2")).json()["active"] is True
+    assert (await fhir.get(f"{where}/_history/3")).status_code == 404
+    assert (await fhir.get(f"{where}/_history/x")).status_code == 404
+
+
+async def test_head_gives_the_headers_of_a_read_alone(fhir: Fhir) -> None:
+    where = await fhir.create(PATIENT)
+    answer = await fhir("HEAD", where)
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (200, b"", 'W/"1"')
+
+
+async def test_update_as_create_then_update(fhir: Fhir) -> None:
+    assert (await fhir.put("Patient/mine", {**PATIENT, "id": "mine"})).status_code == 201
+    answer = await fhir.put("Patient/mine", {**PATIENT, "id": "mine", "active": False})
+    assert (answer.status_code, answer.headers["etag"]) == (200, 'W/"2"')
+
+
+@pytest.mark.parametrize("body", [PATIENT, {**PATIENT, "id": "other"}])
+async def test_update_needs_the_id_of_the_url(fhir: Fhir, body: dict) -> None:
+    answer = await fhir.put("Patient/mine", body)
+    assert answer.status_code == 400
+    assert issue_of(answer)["expression"] == ["Patient.id"]
+
+
+async def test_update_with_an_old_etag_is_412_and_changes_nothing(fhir: Fhir) -> None:
+    where = await fhir.create({**PATIENT, "id": "a"})
+    assert (await fhir.put(where, {**PATIENT, "id": "a"}, if_match='W/"1"')).status_code == 200
+    answer = await fhir.put(where, {**PATIENT, "id": "a", "active": True}, if_match='W/"1"')
+    assert answer.status_code == 412
+    assert (await fhir.get(where)).json()["meta"]["versionId"] == "2"
+
+
+async def test_update_with_if_none_match_star_only_creates(fhir: Fhir) -> None:
+    assert (await fhir.put("Patient/n", {**PATIENT, "id": "n"}, if_none_match="*")).status_code == 201
+    assert (await fhir.put("Patient/n", {**PATIENT, "id": "n"}, if_none_match="*")).status_code == 412
+
+
+async def test_update_brings_a_deleted_resource_back(fhir: Fhir) -> None:
+    where = await fhir.create({**PATIENT, "id": "a"})
+    await fhir("DELETE", where)
+    answer = await fhir.put(where, {**PATIENT, "id": "a"})
+    assert answer.headers["etag"] == 'W/"3"'
+    assert (await fhir.get(where)).status_code == 200
+
+
+async def test_delete_is_idempotent(fhir: Fhir) -> None:
+    where = await fhir.create(PATIENT)
+    assert [(await fhir("DELETE", where)).status_code for _ in range(2)] == [204, 204]
+    assert (await fhir("DELETE", "Patient/never")).status_code == 204
+
+
+async def test_prefer_chooses_what_comes_back(fhir: Fhir) -> None:
+    assert (await fhir.post("Patient", PATIENT, prefer="return=minimal")).content == b""
+    outcome = (await fhir.post("Patient", PATIENT, prefer="return=OperationOutcome")).json()
+    assert outcome["resourceType"] == "OperationOutcome"
+    assert (await fhir.post("Patient", PATIENT, prefer="return=representation")).json()["resourceType"] == "Patient"
+
+
+async def test_a_restart_keeps_everything(fhir: Fhir) -> None:
+    from fhir_server import bootstrap
+
+    where = await fhir.create(PATIENT)
+    other = await bootstrap.start(fhir.server.settings)
+    version = await other.read(*where.split("/"))
+    assert version.body == (await fhir.get(where)).content
+    await other.close()
+
+
+async def test_options_tells_the_methods(fhir: Fhir) -> None:
+    answer = await fhir("OPTIONS", "Patient")
+    assert answer.status_code == 204
+    assert "POST" in answer.headers["allow"]
+
+
+async def test_a_browser_of_another_origin_may_call(fhir: Fhir) -> None:
+    asked = await fhir("OPTIONS", "Patient", origin="https://app.test", access_control_request_method="POST")
+    assert asked.headers["access-control-allow-origin"] == "*"
+    answer = await fhir.get("metadata", origin="https://app.test")
+    assert "ETag" in answer.headers["access-control-expose-headers"]
+
+
+async def test_binary_travels_as_it_is(fhir: Fhir) -> None:
+    made = await fhir("POST", "Binary", b"%PDF-1.7 \x00\xff", content_type="application/pdf")
+    where = made.headers["location"].removeprefix(f"{BASE}/").partition("/_")[0]
+    raw = await fhir.get(where, accept="application/pdf")
+    assert (raw.content, raw.headers["content-type"]) == (b"%PDF-1.7 \x00\xff", "application/pdf")
+    assert (await fhir.get(where, accept="application/fhir+json")).json()["contentType"] == "application/pdf"

@@ -1,0 +1,205 @@
+"""batch and transaction over HTTP."""
+
+import pytest
+
+from tests.conftest import Fhir
+
+pytestmark = pytest.mark.anyio
+
+MRN = "http://hospital.test/mrn"
+
+
+def bundle(*entries: dict, type: str = "transaction") -> dict:
+    return {"resourceType": "Bundle", "type": type, "entry": list(entries)}
+
+
+def entry(method: str, url: str, resource: dict | None = None, full_url: str = "", **request: str) -> dict:
+    made: dict = {"request": {"method": method, "url": url, **request}}
+    if resource is not None:
+        made["resource"] = resource
+    if full_url:
+        made["fullUrl"] = full_url
+    return made
+
+
+def observation(subject: str) -> dict:
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "x"},
+        "subject": {"reference": subject},
+        "text": {
+            "status": "generated",
+            "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><a href="{subject}">p</a></div>',
+        },
+    }
+
+
+def patient(value: str, **more: object) -> dict:
+    return {"resourceType": "Patient", "identifier": [{"system": MRN, "value": value}], **more}
+
+
+async def stored(fhir: Fhir, response: dict) -> dict:
+    return (await fhir.get(response["response"]["location"].partition("/_history")[0])).json()
+
+
+async def test_urn_references_become_references_to_what_was_made(fhir: Fhir) -> None:
+    answer = await fhir.post(
+        "",
+        bundle(
+            entry("POST", "Observation", observation("urn:uuid:1"), "urn:uuid:2"),
+            entry("POST", "Patient", patient("1"), "urn:uuid:1"),
+        ),
+    )
+    assert answer.status_code == 200, answer.text
+    made = answer.json()
+    assert made["type"] == "transaction-response"
+    assert [e["response"]["status"] for e in made["entry"]] == ["201 Created", "201 Created"]
+    who = made["entry"][1]["response"]["location"].partition("/_")[0]
+    found = await stored(fhir, made["entry"][0])
+    assert found["subject"]["reference"] == who
+    assert f'href="{who}"' in found["text"]["div"]
+
+
+async def test_one_bad_entry_keeps_nothing_and_is_named(fhir: Fhir) -> None:
+    answer = await fhir.post(
+        "", bundle(entry("POST", "Patient", patient("1")), entry("POST", "Patient", patient("2", birthDate="soon")))
+    )
+    assert answer.status_code == 422
+    assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[1].resource.birthDate"]
+    assert await fhir.ids("Patient") == []
+
+
+async def test_a_conflict_inside_undoes_everything(fhir: Fhir) -> None:
+    await fhir.create({"resourceType": "Patient", "id": "a"})
+    answer = await fhir.post(
+        "",
+        bundle(
+            entry("POST", "Patient", patient("1")),
+            entry("PUT", "Patient/a", {"resourceType": "Patient", "id": "a", "active": True}, ifMatch='W/"9"'),
+        ),
+    )
+    assert answer.status_code == 412
+    assert await fhir.ids("Patient") == ["a"]
+    assert "active" not in (await fhir.get("Patient/a")).json()
+
+
+async def test_deletes_come_first_and_reads_last(fhir: Fhir) -> None:
+    await fhir.create(patient("1", id="old"))
+    answer = await fhir.post(
+        "",
+        bundle(
+            entry("GET", f"Patient?identifier={MRN}|1"),
+            entry("POST", "Patient", patient("1"), ifNoneExist=f"identifier={MRN}|2"),
+            entry("DELETE", "Patient/old"),
+        ),
+    )
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["entry"]
+    assert found[0]["resource"]["total"] == 1
+    assert found[2]["response"]["status"].startswith("204")
+    assert "old" not in await fhir.ids("Patient")
+
+
+async def test_conditional_create_and_reference_find_what_is_there(fhir: Fhir) -> None:
+    await fhir.create(patient("7", id="seven"))
+    answer = await fhir.post(
+        "",
+        bundle(
+            entry("POST", "Patient", patient("7"), "urn:uuid:p", ifNoneExist=f"identifier={MRN}|7"),
+            entry("POST", "Observation", observation("urn:uuid:p")),
+            entry("POST", "Observation", observation(f"Patient?identifier={MRN}|7")),
+        ),
+    )
+    assert answer.status_code == 200, answer.text
+    made = answer.json()["entry"]
+    assert made[0]["response"]["status"] == "200 OK"
+    for number in (1, 2):
+        assert (await stored(fhir, made[number]))["subject"]["reference"] == "Patient/seven"
+
+
+@pytest.mark.parametrize("reference", ["urn:uuid:nobody", f"Patient?identifier={MRN}|none"])
+async def test_a_reference_to_nothing_refuses_the_transaction(fhir: Fhir, reference: str) -> None:
+    answer = await fhir.post("", bundle(entry("POST", "Observation", observation(reference))))
+    assert answer.status_code in (412, 422)
+    assert await fhir.ids("Observation") == []
+
+
+async def test_two_entries_about_one_resource_are_refused(fhir: Fhir) -> None:
+    twice = {"resourceType": "Patient", "id": "a"}
+    answer = await fhir.post("", bundle(entry("PUT", "Patient/a", twice), entry("PUT", "Patient/a", twice)))
+    assert answer.status_code == 400
+
+
+async def test_patch_and_conditional_update_inside_a_transaction(fhir: Fhir) -> None:
+    await fhir.create(patient("1", id="a"))
+    parameters = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {
+                "name": "operation",
+                "part": [
+                    {"name": "type", "valueCode": "add"},
+                    {"name": "path", "valueString": "Patient"},
+                    {"name": "name", "valueString": "active"},
+                    {"name": "value", "valueBoolean": True},
+                ],
+            }
+        ],
+    }
+    answer = await fhir.post(
+        "",
+        bundle(
+            entry("PATCH", "Patient/a", parameters),
+            entry("PUT", f"Patient?identifier={MRN}|2", patient("2")),
+        ),
+    )
+    assert answer.status_code == 200, answer.text
+    assert (await fhir.get("Patient/a")).json()["active"] is True
+    assert len(await fhir.ids("Patient")) == 2
+
+
+async def test_thousands_of_entries_are_one_transaction(fhir: Fhir) -> None:
+    entries = [entry("POST", "Patient", patient(str(n)), f"urn:uuid:{n}") for n in range(1000)]
+    entries += [entry("POST", "Observation", observation(f"urn:uuid:{n}")) for n in range(1000)]
+    answer = await fhir.post("", bundle(*entries))
+    assert answer.status_code == 200
+    assert len(answer.json()["entry"]) == 2000
+    assert (await fhir.get("Observation?_summary=count")).json()["total"] == 1000
+
+
+async def test_a_batch_does_what_it_can(fhir: Fhir) -> None:
+    answer = await fhir.post(
+        "",
+        bundle(
+            entry("POST", "Patient", patient("1")),
+            entry("GET", "Patient/none"),
+            entry("POST", "Patient", {"resourceType": "Patient", "birthdate": "2000"}),
+            type="batch",
+        ),
+    )
+    statuses = [e["response"]["status"][:3] for e in answer.json()["entry"]]
+    assert statuses == ["201", "404", "422"]
+    assert answer.json()["entry"][1]["response"]["outcome"]["issue"][0]["code"] == "not-found"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"resourceType": "Bundle", "type": "searchset"},
+        {"resourceType": "Patient"},
+        {"resourceType": "Bundle", "type": "batch", "entry": {}},
+        {"resourceType": "Bundle", "type": "transaction", "entry": [{"resource": {"resourceType": "Patient"}}]},
+        {"resourceType": "Bundle", "type": "transaction", "entry": [7]},
+        {"resourceType": "Bundle", "type": "transaction", "entry": [entry("MOVE", "Patient")]},
+        {
+            "resourceType": "Bundle",
+            "type": "transaction",
+            "entry": [entry("POST", "Patiant", {"resourceType": "Patiant"})],
+        },
+    ],
+)
+async def test_what_is_no_batch_is_refused(fhir: Fhir, body: dict) -> None:
+    answer = await fhir.post("", body)
+    assert answer.status_code == 400
+    assert answer.json()["resourceType"] == "OperationOutcome"
