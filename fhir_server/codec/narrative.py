@@ -10,14 +10,14 @@ from xml.sax.saxutils import quoteattr
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
 from fhir_server.codec.xml_shapes import XHTML
+from fhir_server.codec.xml_tree import parse_tree
+from fhir_server.core.errors import FhirError
 
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
 _OF_XML = frozenset({"amp", "lt", "gt", "quot", "apos"})
 _START = re.compile(r"<div(?=[\s/>])")
 _START_TAG = re.compile(r"""<(?:"[^"]*"|'[^']*'|[^"'>])*>""")
 _DEFAULT_NAMESPACE = re.compile(r"""\sxmlns\s*=\s*["']""")
-SAFE = {"resolve_entities": False, "no_network": True, "load_dtd": False, "dtd_validation": False, "huge_tree": False}
-"""Options of an lxml parser that reads nothing but the document itself."""
 
 
 def to_xml(div: str) -> str:
@@ -53,8 +53,8 @@ def from_xml(source: str, outer: dict[str, str]) -> str:
         f" xmlns{':' + prefix if prefix else ''}={quoteattr(uri)}" for prefix, uri in outer.items() if prefix != "xml"
     )
     try:
-        around = etree.fromstring(f"<around{declarations}>{source}</around>", etree.XMLParser(**SAFE))
-    except etree.XMLSyntaxError as problem:
+        around = parse_tree(f"<around{declarations}>{source}</around>")
+    except FhirError as problem:
         raise ValueError(str(problem)) from None
     return etree.tostring(_unprefixed(around[0]), encoding="unicode", with_tail=False)
 
