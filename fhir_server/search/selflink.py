@@ -15,5 +15,9 @@ def self_link(url: str, query: Query, cursor: str | None = None) -> str:
     pairs = [(name, value) for name, value in query.used if cursor is None or name != CURSOR]
     if cursor:
         pairs.append((CURSOR, cursor))
-    asked = "&".join(f"{quote(name, safe=_READABLE)}={quote(value, safe=_READABLE)}" for name, value in pairs)
+    asked = "&".join(f"{_escape(name)}={_escape(value)}" for name, value in pairs)
     return f"{url}?{asked}" if asked else url
+
+
+def _escape(text: str) -> str:
+    return quote(text, safe=_READABLE, errors="replace")

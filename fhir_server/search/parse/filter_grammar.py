@@ -76,7 +76,8 @@ class _Reader:
         self._space()
 
     def filter(self, depth: int) -> Node:
-        operands, operator = [self._operand(depth)], ""
+        operands: list[Node] = [self._operand(depth)]
+        operator = ""
         while word := self._keyword("and", "or"):
             if operator and word != operator:
                 operands, depth = [Logic(operator, tuple(operands))], depth + 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any as Anything
 from typing import get_args
 
 from fhir_server.core.errors import FhirError, error
@@ -40,7 +41,7 @@ SYSTEMS = {  # short names that the page predefines
     "rxnorm": "http://www.nlm.nih.gov/research/umls/rxnorm",
     "ucum": "http://unitsofmeasure.org",
 }
-STRING_MODES = {
+STRING_MODES: dict[str, Anything] = {
     "eq": "equals",
     "co": "contains",
     "sw": "starts",
@@ -50,8 +51,11 @@ STRING_MODES = {
     "ge": "ge",
     "le": "le",
 }
-ORDERED = {name: name for name in get_args(Comparator)}
-SUBSUMES = {"ss": "below", "sb": "above"}  # the value subsumes, is subsumed by, a code of the resource
+ORDERED: dict[str, Anything] = {name: name for name in get_args(Comparator)}
+SUBSUMES: dict[str, Anything] = {
+    "ss": "below",
+    "sb": "above",
+}  # the value subsumes, is subsumed by, a code of the resource
 
 
 def _string(parameter: ParameterFields, operator: str, value: str, context: SearchContext) -> Clause:
@@ -140,13 +144,13 @@ def compare_built_in(code: str, operator: str, value: str, context: SearchContex
         return BUILT_IN[code](operator + value, context)
     if operator == "ne":
         return Not(BUILT_IN[code](value, context))
-    if operator not in ("eq", "re" if code == "_list" else "eq"):
+    if operator != "eq":
         raise _wrong_operator(code, operator, ("eq", "ne"))
     return BUILT_IN[code](value, context)
 
 
-def _wrong_operator(code: str, operator: str, allowed: object) -> FhirError:
-    names = ", ".join(dict.fromkeys(allowed))  # type: ignore[call-overload]
+def _wrong_operator(code: str, operator: str, allowed: Iterable[str]) -> FhirError:
+    names = ", ".join(dict.fromkeys(allowed))
     return error(
         "value", f"The operator '{operator[:20]}' can't be used with '{code}' in a filter; use one of {names}."
     )

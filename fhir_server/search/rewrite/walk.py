@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from fhir_server.core.query import All, Any, Chain, Clause, CompositeIs, Has, Not
 
 
 def with_children(clause: Clause, change: Callable[[Clause], Clause]) -> Clause:
     """The clause with change applied to each clause right inside it; the very same where nothing changed."""
-    kind = type(clause)
-    if kind is All or kind is Any:
+    if isinstance(clause, (All, Any)):
         changed = tuple([change(inner) for inner in clause.clauses])
-        return kind(changed) if _differ(changed, clause.clauses) else clause
-    if kind is Not:
+        return type(clause)(changed) if _differ(changed, clause.clauses) else clause
+    if isinstance(clause, Not):
         inner = change(clause.clause)
         return Not(inner) if inner is not clause.clause else clause
-    if kind is Chain:
+    if isinstance(clause, Chain):
         before = [inner for _, inner in clause.targets]
         after = [change(inner) for inner in before]
         if not _differ(after, before):
             return clause
         names = [name for name, _ in clause.targets]
         return Chain(clause.fields, tuple(zip(names, after, strict=True)))
-    if kind is Has:
+    if isinstance(clause, Has):
         inner = change(clause.clause)
         return Has(clause.source, clause.fields, inner) if inner is not clause.clause else clause
     return clause
 
 
-def _differ(after, before) -> bool:
+def _differ(after: Sequence[Clause], before: Sequence[Clause]) -> bool:
     return any(new is not old for new, old in zip(after, before, strict=True))
 
 
