@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from fhir_server.core.keys import StoredVersion
-from fhir_server.core.ports import OPEN, Caller, Change
+from fhir_server.core.ports import OPEN, Caller, Change, Finding
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
 from fhir_server.interactions.dispatch import perform
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.read import current
+from fhir_server.interactions.reindexing import reindex_all
 from fhir_server.interactions.request import Request, Response
 
 __all__ = ["FhirServer", "Request", "Response"]
@@ -24,9 +25,15 @@ __all__ = ["FhirServer", "Request", "Response"]
 class FhirServer:
     """One server in this process: an Environment and what has to be stopped with it."""
 
-    def __init__(self, environment: Environment, closing: list[Callable[[], Awaitable[None]]]) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        closing: list[Callable[[], Awaitable[None]]],
+        check: Callable[[bool], Awaitable[list[Finding]]],
+    ) -> None:
         environment.perform = perform
         self.environment = environment
+        self._check = check
         self._closing = closing
         self._store_read = environment.store.read
 
@@ -56,6 +63,14 @@ class FhirServer:
     async def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
         """The change feed past a position, oldest first."""
         return await self.environment.feed.changes(after, limit)
+
+    async def check(self, repair: bool = False) -> list[Finding]:
+        """What is not as it should be in the store, [] for a whole one; with repair what can be is put right."""
+        return await self._check(repair)
+
+    async def reindex(self, progress: Callable[[int, int], None] = lambda done, of: None) -> int:
+        """Makes all index values anew beside live traffic; progress(position, head). Returns the feed position."""
+        return await reindex_all(self.environment, progress)
 
     async def close(self) -> None:
         """Finishes what is under way and closes the stores."""

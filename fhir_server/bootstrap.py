@@ -7,6 +7,7 @@ import time
 
 from fhir_server import definitions as r4
 from fhir_server.api import FhirServer
+from fhir_server.codec.json import parse
 from fhir_server.core.identity import TimeOrderedIds
 from fhir_server.core.ports import Clock
 from fhir_server.core.settings import Settings
@@ -15,6 +16,7 @@ from fhir_server.interactions.custom_parameters import CustomParameters
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.searching import Searching
 from fhir_server.operations import registered
+from fhir_server.storage.sqlite.check import StoreCheck
 from fhir_server.storage.sqlite.database import FILE_NAME
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
 from fhir_server.storage.sqlite.store import SqliteStore
@@ -56,7 +58,8 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     parameters = CustomParameters(environment)
     environment.refresh_parameters = parameters.refresh
     await parameters.start()
-    return FhirServer(environment, [parameters.stop, store.close])
+    check = StoreCheck(store, parse, lambda resource: environment.searching.extract(resource))
+    return FhirServer(environment, [parameters.stop, store.close], check.run)
 
 
 def application(settings: Settings, clock: Clock = now) -> Application:

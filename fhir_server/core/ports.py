@@ -154,6 +154,14 @@ class SearchIndex(Protocol):
         ...
 
 
+class Finding(NamedTuple):
+    """Something in a store that is not as it should be: what it is about, what is wrong, whether it was put right."""
+
+    about: str
+    problem: str
+    repaired: bool
+
+
 class Change(NamedTuple):
     """One entry of the change feed; method POST, PUT, PATCH, DELETE or ERASE; updated in microseconds."""
 

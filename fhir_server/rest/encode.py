@@ -17,6 +17,7 @@ from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import Request, Response
 
 COMPRESS_FROM = 24 * 1024  # bytes; below, packing costs more time than it saves on a hospital's network
+RETRY_AFTER = b"5"  # seconds, where the error does not say
 SUMMARIES = ("true", "text", "data", "count", "false")
 
 Headers = list[tuple[bytes, bytes]]
@@ -86,6 +87,8 @@ def error_answer(problem: FhirError, format: Format, definitions: Definitions) -
     headers: Headers = [
         (name.lower().encode(), value.encode("latin-1", "replace")) for name, value in problem.headers.items()
     ]
+    if problem.status in (429, 503) and "Retry-After" not in problem.headers:
+        headers.append((b"retry-after", RETRY_AFTER))
     body = in_format(json.serialize(operation_outcome(problem.issues)), format, definitions)
     headers.append((b"content-type", format.content_type.encode()))
     return Answer(problem.status, headers, body)

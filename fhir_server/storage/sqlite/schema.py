@@ -46,7 +46,7 @@ CREATE TABLE string_value (field INTEGER, text TEXT, exact TEXT, rid INTEGER,
 CREATE INDEX string_rid ON string_value (rid, field);
 CREATE TABLE token (field INTEGER, term INTEGER, rid INTEGER, PRIMARY KEY (field, term, rid)) WITHOUT ROWID;
 CREATE INDEX token_rid ON token (rid, field);
-CREATE TABLE reference (field INTEGER, target INTEGER, version TEXT, rid INTEGER,
+CREATE TABLE reference (field INTEGER, target INTEGER, rid INTEGER, version TEXT,
     PRIMARY KEY (field, target, rid, version)) WITHOUT ROWID;
 CREATE INDEX reference_rid ON reference (rid, field);
 CREATE TABLE date (field INTEGER, low INTEGER, high INTEGER, rid INTEGER,

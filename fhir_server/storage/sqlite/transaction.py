@@ -56,8 +56,8 @@ class SqliteTransaction:
         self.reads = SqliteReads(connection, known)
         self.index = FlushedIndex(index, self._flush)
         self._connection = connection
-        self._execute = connection.execute
-        self._known = known
+        self.execute = connection.execute
+        self.known = known
         self._clock = clock
         self._seq = 0
         self._updated = 0
@@ -69,36 +69,36 @@ class SqliteTransaction:
     # ------------------------------------------------------------------ for the writer
     def open_group(self) -> None:
         """After BEGIN: where the feed stands."""
-        row = self._execute("SELECT seq, updated FROM version ORDER BY seq DESC LIMIT 1").fetchone()
+        row = self.execute("SELECT seq, updated FROM version ORDER BY seq DESC LIMIT 1").fetchone()
         self._seq, self._updated = row if row else (0, 0)
         self._live.clear()
-        self._known.follow_epoch()
+        self.known.follow_epoch()
 
     def start(self) -> None:
         """Before a work."""
-        self._execute("SAVEPOINT work")
-        self._before = (self._seq, self._updated, dict(self._live), self._known.mark())
+        self.execute("SAVEPOINT work")
+        self._before = (self._seq, self._updated, dict(self._live), self.known.mark())
         self._heads.clear()
 
     def finish(self) -> None:
         """After a work that went well."""
         self._flush()
-        self._execute("RELEASE work")
+        self.execute("RELEASE work")
 
     def undo(self) -> None:
         """After a work that failed: as if it had not been."""
-        self._execute("ROLLBACK TO work")
-        self._execute("RELEASE work")
+        self.execute("ROLLBACK TO work")
+        self.execute("RELEASE work")
         self._seq, self._updated, live, mark = self._before
         self._live = defaultdict(int, live)
-        self._known.back_to(mark)
+        self.known.back_to(mark)
         self._pending.clear()
 
     def close_group(self) -> None:
         """Before COMMIT."""
         for type_id, change in self._live.items():
             if change:
-                self._execute("UPDATE type SET live = live + ? WHERE type = ?", (change, type_id))
+                self.execute("UPDATE type SET live = live + ? WHERE type = ?", (change, type_id))
 
     # ------------------------------------------------------------------ the port
     def now(self) -> int:
@@ -107,8 +107,8 @@ class SqliteTransaction:
 
     async def read(self, type: str, id: str) -> StoredVersion | None:
         """The newest version, a deletion too."""
-        type_id = self._known.find_type(type)
-        row = self._execute(HEAD, (type_id, id)).fetchone() if type_id else None
+        type_id = self.known.find_type(type)
+        row = self.execute(HEAD, (type_id, id)).fetchone() if type_id else None
         if row is None:
             return None
         rid, version, live, seq, updated, method, body = row
@@ -123,7 +123,7 @@ class SqliteTransaction:
         """Stores a version and replaces the index values."""
         type, id, version, updated, method, body, values = write
         live = 1 if body else 0
-        type_id = self._known.keep_type(type)
+        type_id = self.known.keep_type(type)
         head = self._heads.get((type, id))
         if head is None and version > 1:
             await self.read(type, id)
@@ -138,19 +138,19 @@ class SqliteTransaction:
             rid, newest, was_live = head
             if version != newest + 1:
                 raise error("conflict", f"{type}/{id} is at version {newest}; version {version} can't follow it.")
-            self._execute(UPDATE_RESOURCE, (seq, version, live, rid))
-        self._execute(INSERT_VERSION, (seq, rid, version, type_id, updated, METHOD_NUMBER[method], body))
+            self.execute(UPDATE_RESOURCE, (seq, version, live, rid))
+        self.execute(INSERT_VERSION, (seq, rid, version, type_id, updated, METHOD_NUMBER[method], body))
         self._heads[(type, id)] = (rid, version, live)
         self._seq, self._updated = seq, updated
         self._live[type_id] += live - was_live
-        self._index(type, rid, values, was_live)
+        self.replace_index(type, rid, values, was_live)
         return StoredVersion(type, id, version, seq, updated, method, body)
 
     async def reindex(self, type: str, id: str, values: Sequence[SearchValue]) -> None:
         """Replaces the index values of a current resource."""
-        rid = self._known.find_rid(type, id)
+        rid = self.known.find_rid(type, id)
         if rid is not None:
-            self._index(type, rid, values, 1)
+            self.replace_index(type, rid, values, 1)
 
     async def erase(self, type: str, id: str) -> int:
         """Removes all versions and index values; terms and texts that only this resource used go too."""
@@ -160,16 +160,16 @@ class SqliteTransaction:
             return 0
         self._flush()
         rid, _, live = head
-        type_id = self._known.keep_type(type)
-        terms = [row[0] for row in self._execute("SELECT DISTINCT term FROM token WHERE rid = ?", (rid,))]
-        self._index(type, rid, (), 1)
+        type_id = self.known.keep_type(type)
+        terms = [row[0] for row in self.execute("SELECT DISTINCT term FROM token WHERE rid = ?", (rid,))]
+        self.replace_index(type, rid, (), 1)
         self._flush()
-        erased = self._execute("DELETE FROM version WHERE rid = ?", (rid,)).rowcount
-        self._execute("UPDATE resource SET seq = 0, version = 0, live = 0 WHERE rid = ?", (rid,))
+        erased = self.execute("DELETE FROM version WHERE rid = ?", (rid,)).rowcount
+        self.execute("UPDATE resource SET seq = 0, version = 0, live = 0 WHERE rid = ?", (rid,))
         self._live[type_id] -= live
         self._seq += 1
         self._updated = self.now()
-        self._execute(INSERT_VERSION, (self._seq, rid, -self._seq, type_id, self._updated, ERASE, b""))
+        self.execute(INSERT_VERSION, (self._seq, rid, -self._seq, type_id, self._updated, ERASE, b""))
         self._forget_terms(terms)
         self._heads.clear()
         return erased
@@ -177,8 +177,8 @@ class SqliteTransaction:
     async def referring(self, type: str, id: str, limit: int = 1) -> list[tuple[str, str]]:
         """Current resources that refer to this one."""
         self._flush()
-        rid = self._known.find_rid(type, id)
-        found = self._execute(
+        rid = self.known.find_rid(type, id)
+        found = self.execute(
             "SELECT t.name, r.id FROM field f CROSS JOIN reference x ON x.field = f.field AND x.target = ? "
             "CROSS JOIN resource r ON r.rid = x.rid AND r.rid <> x.target JOIN type t ON t.type = r.type LIMIT ?",
             (rid, limit),
@@ -187,7 +187,7 @@ class SqliteTransaction:
 
     def advance(self, consumer: str, position: int) -> None:
         """Keeps a consumer's position; only a rebuild (0) moves it back."""
-        self._execute(
+        self.execute(
             "INSERT INTO consumer VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET position = "
             "CASE WHEN excluded.position = 0 THEN 0 ELSE max(position, excluded.position) END",
             (consumer, position),
@@ -196,41 +196,43 @@ class SqliteTransaction:
     def lease(self, consumer: str, owner: str, until: int) -> bool:
         """Takes or renews a consumer's lease unless another's has not run out; microseconds since 1970 UTC."""
         name = f"lease:{consumer}"
-        row = self._execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        row = self.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         if row is not None:
             holder, _, ends = row[0].rpartition(" ")
             if holder != owner and int(ends) > self._clock():
                 return False
-        self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, f"{owner} {until}"))
+        self.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, f"{owner} {until}"))
         return True
 
     # ------------------------------------------------------------------ inside
     def _new_row(self, type: str, id: str, type_id: int, seq: int, live: int) -> int | None:
         """A row for a resource that never was; None where there is one already, be it only referred to."""
         try:
-            rid = self._execute(INSERT_RESOURCE, (type_id, id, seq, 1, live)).lastrowid
+            rid = self.execute(INSERT_RESOURCE, (type_id, id, seq, 1, live)).lastrowid
         except sqlite3.IntegrityError:
             return None
         assert rid is not None
-        self._known.know_rid(type, id, rid)
+        self.known.know_rid(type, id, rid)
         return rid
 
-    def _index(self, type: str, rid: int, values, was_live: int) -> None:
-        rows, narrative = encode.encode(type, rid, values, self._known)
+    def replace_index(self, type: str, rid: int, values: Sequence[SearchValue], was_live: int = 1) -> None:
+        """Writes the index rows of a resource; was_live 0 where it can't have any yet."""
+        rows, narrative = encode.encode(type, rid, values, self.known)
         if was_live:
             self._flush()
             for table in INDEX_TABLES:
-                old = set(self._execute(encode.SELECT[table], (rid,)))
+                old = set(self.execute(encode.SELECT[table], (rid,)))
                 new = set(rows.get(table, ()))
                 if old != new:
                     self._connection.executemany(encode.DELETE[table], old - new)
                     self._connection.executemany(encode.INSERT[table], new - old)
-            self._execute("DELETE FROM narrative WHERE rowid = ?", (rid,))
+            if self.execute("SELECT 1 FROM narrative_docsize WHERE id = ?", (rid,)).fetchone():
+                self.execute("DELETE FROM narrative WHERE rowid = ?", (rid,))
         else:
             for table, found in rows.items():
                 self._pending[table] += found
         if narrative:
-            self._execute("INSERT INTO narrative (rowid, text) VALUES (?, ?)", (rid, narrative))
+            self.execute("INSERT INTO narrative (rowid, text) VALUES (?, ?)", (rid, narrative))
 
     def _flush(self) -> None:
         if self._pending:
@@ -241,9 +243,9 @@ class SqliteTransaction:
     def _forget_terms(self, terms: list[int]) -> None:
         """Renames the terms that nothing uses any more, so that an erased identifier is nowhere in the file."""
         for term in terms:
-            used = self._execute(
+            used = self.execute(
                 "SELECT 1 FROM field f CROSS JOIN token t ON t.field = f.field AND t.term = ? LIMIT 1", (term,)
             ).fetchone()
             if used is None:
-                self._execute("UPDATE term SET code = ? WHERE term = ?", (f"erased:{secrets.token_hex(8)}", term))
-        self._execute("INSERT INTO meta VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1")
+                self.execute("UPDATE term SET code = ? WHERE term = ?", (f"erased:{secrets.token_hex(8)}", term))
+        self.execute("INSERT INTO meta VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1")
