@@ -83,7 +83,7 @@ class Indexer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Polarity:
-    """+operand or -operand."""
+    """+operand or -operand; as an argument of sort also operand asc, operand desc."""
 
     operator: str
     operand: Node

@@ -28,11 +28,13 @@ def _now() -> datetime.datetime:
 class Environment:
     """Everything is optional.
 
-    variables: %name -> a value or a list of values (dict, str, int, bool, Decimal);
+    variables: %name -> a value or a list of them: a resource, a str, int, bool or Decimal, or for other JSON a pair
+    (FHIR type, JSON), as Path.values gives them;
     resolve: a reference's text -> the resource, None where there is none. Without it, resolve() finds contained
     resources and entries of the Bundle it is in, and knows of any other only its type, from the text;
     container: %rootResource, where the resource that is looked at is contained in another;
     conforms_to: (resource, profile URL) -> whether it conforms, None where the profile is not known;
+    in_slice: (element's path, its JSON, profile URL, slice name) -> whether it is in the slice, None where not known;
     now: the time of now(), today() and timeOfDay(), with a zone;
     trace: called with (name, items' values) by trace();
     max_steps, max_seconds: how much work and time one evaluation may take.
@@ -43,6 +45,7 @@ class Environment:
     container: Json | None = None
     terminology: Terminology | None = None
     conforms_to: Callable[[Json, str], bool | None] | None = None
+    in_slice: Callable[[str, Any, str, str], bool | None] | None = None
     now: Callable[[], datetime.datetime] = _now
     trace: Callable[[str, Sequence[Any]], None] | None = None
     max_steps: int = 1_000_000

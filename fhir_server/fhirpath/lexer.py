@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from fhir_server.fhirpath.errors import FhirPathError
+from fhir_server.fhirpath.numbers import Long
 from fhir_server.fhirpath.temporal import parse_literal
 
 MAX_LENGTH = 50_000
@@ -16,6 +17,7 @@ _TOKEN = re.compile(
     (?P<space>\s+|//[^\n\r]*|/\*.*?\*/)
   | (?P<open_comment>/\*)
   | (?P<date>@T?\d[0-9\-T:.]*(?:Z|[+\-]\d\d:\d\d)?)
+  | (?P<long>\d+L\b)
   | (?P<number>\d+(?:\.\d+)?)
   | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
   | (?P<delimited>`(?:[^`\\]|\\.)*`)
@@ -33,7 +35,6 @@ _DATE = re.compile(
 )
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _ESCAPES = {"f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_KEPT = frozenset("\\/'\"`")
 
 
 class Token(NamedTuple):
@@ -45,7 +46,7 @@ class Token(NamedTuple):
 
 
 def unescape(text: str, position: int) -> str:
-    r"""The characters that a quoted text stands for: \uXXXX, \n, \r, \t, \f and escaped quotes and slashes."""
+    r"""The characters that a quoted text stands for: \uXXXX, \n, \r, \t, \f; else the character after the backslash."""
     if "\\" not in text:
         return text
 
@@ -53,13 +54,15 @@ def unescape(text: str, position: int) -> str:
         code, char = match.groups()
         if code:
             return chr(int(code, 16))
-        if char in _ESCAPES:
-            return _ESCAPES[char]
-        if char in _KEPT:
-            return char
-        raise FhirPathError("syntax", f"`\\{char}` is no escape; write `\\\\{char}` for a backslash", position)
+        return _ESCAPES.get(char, char)
 
-    return _ESCAPE.sub(replace, text)
+    replaced = _ESCAPE.sub(replace, text)
+    if not any("\ud800" <= char <= "\udfff" for char in replaced):
+        return replaced
+    try:  # two escapes of surrogates are one character
+        return replaced.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise FhirPathError("syntax", "A surrogate escape stands without its partner", position) from None
 
 
 def tokenize(expression: str) -> list[Token]:
@@ -84,6 +87,8 @@ def tokenize(expression: str) -> list[Token]:
                 raise FhirPathError("syntax", f"`{text}` is no date or time literal", start)
             position = date.end()
             tokens.append(Token("literal", parse_literal(date[0], start), start))
+        elif kind == "long":
+            tokens.append(Token("literal", Long(text[:-1]), start))
         elif kind == "number":
             tokens.append(Token("number", Decimal(text) if "." in text else int(text), start))
         elif kind == "string":

@@ -6,10 +6,10 @@ types of https://hl7.org/fhir/R4/fhirpath.html#types and https://hl7.org/fhirpat
 
 from __future__ import annotations
 
-import weakref
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from fhir_server.definitions import Definitions, Element
+from fhir_server.definitions import Definitions, Element, TypeReference
+from fhir_server.definitions.tables import UNBOUNDED
 from fhir_server.fhirpath.errors import FhirPathError
 
 SYSTEM_TYPES = frozenset(
@@ -40,19 +40,28 @@ class ChildElement(NamedTuple):
 
 
 class Model:
-    """The lookups of one set of definitions; use model_of() so that one is shared."""
+    """The lookups of one set of definitions; use model_of() so that one is shared.
+
+    paths: what compile_path keeps, by expression, context type and strictness.
+    """
 
     def __init__(self, definitions: Definitions) -> None:
         self._types = definitions.types
         self._ancestors = definitions.ancestors
         self.is_resource = definitions.is_resource
         self.resource_types = definitions.resource_types
+        self.required_codes = definitions.required_codes
+        self.paths: dict[tuple[str, str, bool], Any] = {}
         self._children: dict[str, dict[str, ChildElement]] = {}
         self._primitives = frozenset(n for n, t in definitions.types.items() if t.kind == "primitive")
 
     def is_type(self, name: str) -> bool:
         """Whether this is a FHIR type."""
         return name in self._types
+
+    def is_resource_type(self, name: str) -> bool:
+        """Whether this is a resource type, an abstract one too."""
+        return self.is_subtype(name, "Resource")
 
     def is_primitive(self, name: str) -> bool:
         """Whether this is a FHIR primitive type."""
@@ -95,6 +104,33 @@ class Model:
         """Whether a type is another or specialises it; System types are only themselves and Any."""
         return type_name == ancestor or ancestor in self._ancestors(type_name) or ancestor == "System.Any"
 
+    def element_definition(self, owner: str, name: str) -> dict[str, Any] | None:
+        """What the definitions say of a child of a type, or of a type itself (owner ""), as an ElementDefinition."""
+        if not owner:
+            definition = self._types.get(name)
+            return {"path": name, "short": definition.short} if definition else None
+        definition = self._types.get(owner)
+        element = next((e for e in definition.elements if e.name == name), None) if definition else None
+        if element is None:
+            return None
+        found: dict[str, Any] = {
+            "path": f"{owner}.{name}{'[x]' if element.choice else ''}",
+            "short": element.short,
+            "min": element.min,
+            "max": "*" if element.max == UNBOUNDED else str(element.max),
+            "type": [_type_entry(reference) for reference in element.types],
+            "isModifier": element.modifier,
+            "isSummary": element.summary,
+        }
+        if element.binding is not None:
+            found["binding"] = {"strength": element.binding.strength, "valueSet": element.binding.value_set}
+        return found
+
+    def base(self, type_name: str) -> str:
+        """The type that this one specialises; "" for none."""
+        definition = self._types.get(type_name)
+        return definition.base if definition else ""
+
     def is_abstract(self, type_name: str) -> bool:
         """Whether no item has just this type: Resource, DomainResource, Element, BackboneElement."""
         definition = self._types.get(type_name)
@@ -132,12 +168,20 @@ class Model:
         return "System.Quantity" if self.is_subtype(type_name, "Quantity") else ""
 
 
-_models: weakref.WeakKeyDictionary[Definitions, Model] = weakref.WeakKeyDictionary()
+def _type_entry(reference: TypeReference) -> dict[str, Any]:
+    entry: dict[str, Any] = {"code": reference.code}
+    if reference.targets:
+        entry["targetProfile"] = [f"http://hl7.org/fhir/StructureDefinition/{target}" for target in reference.targets]
+    return entry
+
+
+# by the identity of the types, which search parameters that are added later share; a Model keeps its types alive
+_models: dict[int, Model] = {}
 
 
 def model_of(definitions: Definitions) -> Model:
     """The Model of these definitions, made once."""
-    model = _models.get(definitions)
+    model = _models.get(id(definitions.types))
     if model is None:
-        model = _models[definitions] = Model(definitions)
+        model = _models[id(definitions.types)] = Model(definitions)
     return model

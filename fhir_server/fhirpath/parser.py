@@ -22,7 +22,7 @@ from fhir_server.fhirpath.ast import (
 )
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.lexer import Token, tokenize
-from fhir_server.fhirpath.quantity import CALENDAR_UNITS, Quantity
+from fhir_server.fhirpath.quantity import CALENDAR_UNITS, Quantity, quantity
 
 MAX_DEPTH = 60
 MAX_CHAIN = 150
@@ -128,19 +128,27 @@ class _Parser:
         self.at += 1
         if self.is_symbol("("):
             self.at += 1
-            return Call(source, token.value, self.arguments(), token.position)
+            return Call(source, token.value, self.arguments(sort=token.value == "sort"), token.position)
         return Member(source, token.value, token.position)
 
-    def arguments(self) -> tuple[Node, ...]:
+    def arguments(self, sort: bool) -> tuple[Node, ...]:
         if self.is_symbol(")"):
             self.at += 1
             return ()
-        arguments = [self.expression()]
+        arguments = [self.argument(sort)]
         while self.is_symbol(","):
             self.at += 1
-            arguments.append(self.expression())
+            arguments.append(self.argument(sort))
         self.expect(")")
         return tuple(arguments)
+
+    def argument(self, sort: bool) -> Node:
+        node = self.expression()
+        token = self.token
+        if sort and token.kind == "word" and token.value in ("asc", "desc"):
+            self.at += 1
+            return Polarity(token.value, node, token.position)
+        return node
 
     def term(self) -> Node:
         token = self.token
@@ -182,7 +190,7 @@ class _Parser:
             return Quantity(Decimal(value), token.value)
         if token.kind == "literal" and isinstance(token.value, str):
             self.at += 1
-            return Quantity(Decimal(value), token.value, ucum=True)
+            return quantity(value, token.value)
         return value
 
     def type_specifier(self) -> str:

@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
-import weakref
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from fhir_server.definitions import Definitions
-from fhir_server.fhirpath.ast import Binary, Call, Indexer, Member, Node, Polarity, TypeOperation
+from fhir_server.fhirpath.ast import Node
+from fhir_server.fhirpath.engine.compile import Closure, Compiler
+from fhir_server.fhirpath.engine.evaluate import Result, fhir_type, frame_for, is_true, plain, result
+from fhir_server.fhirpath.engine.frame import Frame
+from fhir_server.fhirpath.engine.items import type_name_of
 from fhir_server.fhirpath.environment import Environment
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.generate import functions
 from fhir_server.fhirpath.generate.flow import NotStatic
+from fhir_server.fhirpath.inference import infer
 from fhir_server.fhirpath.model import Model, model_of
 from fhir_server.fhirpath.parser import parse
 
 Json = dict[str, Any]
-Values = Callable[..., list[tuple[str, Any]]]
+Pairs = list[tuple[str, Any]]
 
 MAX_KEPT = 10_000
 
 
 class Path:
-    """One expression for one type of context, see compile_path."""
+    """One expression for one type of context, see compile_path.
 
-    __slots__ = ("_model", "_node", "context_type", "expression", "is_true", "strict", "values")
+    result_types: the FHIR and System types that results can have, None where the definitions don't settle it.
+    """
 
-    values: Values
+    __slots__ = (
+        "_closure",
+        "_model",
+        "_node",
+        "context_type",
+        "expression",
+        "is_true",
+        "result_types",
+        "strict",
+        "values",
+    )
+
+    values: Callable[..., Pairs]
     is_true: Callable[..., bool]
 
     def __init__(self, expression: str, node: Node, model: Model, context_type: str, strict: bool) -> None:
@@ -35,6 +53,9 @@ class Path:
         self.strict = strict
         self._node = node
         self._model = model
+        root_type = functions.root_type_of(model, context_type)
+        self.result_types = infer(model, node, context_type, root_type, strict).types
+        self._closure: Closure | None = None
         # each is replaced by its generated function when it is first called
         self.values = self._first_values
         self.is_true = self._first_is_true
@@ -42,12 +63,40 @@ class Path:
     def __repr__(self) -> str:
         return f"Path({self.expression!r}, context_type={self.context_type!r})"
 
-    def _first_values(
-        self, item: Any, root: Json | None = None, environment: Environment | None = None
-    ) -> list[tuple[str, Any]]:
+    def evaluate(self, item: Any, root: Json | None = None, environment: Environment | None = None) -> list[Result]:
+        """Every item of the result with its type, value and place. Counts steps and time, see Environment."""
+        return [result(found) for found in self._engine(item, root, environment)[0]]
+
+    def _engine(self, item: Any, root: Json | None, environment: Environment | None) -> tuple[list[Any], Frame]:
+        """The result by the engine, and the frame that it was found in."""
+        if self._closure is None:
+            self._closure = Compiler(self._model, self.strict).compile(self._node)
+        return self._guarded(lambda frame: self._closure(frame), item, root, environment)
+
+    def _guarded(self, evaluate: Callable[[Frame], Any], item: Any, root: Json | None, environment: Environment | None):
+        try:
+            frame = frame_for(self._model, item, self.context_type, root, environment)
+            return evaluate(frame), frame
+        except FhirPathError as failure:
+            raise failure.located(self.expression) from None
+        except RecursionError:
+            raise FhirPathError("limit", "The expression is nested too deep").located(self.expression) from None
+
+    def _engine_values(self, item: Any, root: Json | None = None, environment: Environment | None = None) -> Pairs:
+        found, _ = self._engine(item, root, environment)
+        pairs = ((fhir_type(type_name_of(item)), plain(item)) for item in found)
+        return [pair for pair in pairs if pair[1] is not None]
+
+    def _engine_is_true(self, item: Any, root: Json | None = None, environment: Environment | None = None) -> bool:
+        if self._closure is None:
+            self._closure = Compiler(self._model, self.strict).compile(self._node)
+        closure = self._closure
+        return self._guarded(lambda frame: is_true(self._model, closure, frame), item, root, environment)[0] is True
+
+    def _first_values(self, item: Any, root: Json | None = None, environment: Environment | None = None) -> Pairs:
         try:
             self.values = functions.generate_values(
-                self._model, self._node, self.context_type, self.strict, self._run, self._engine_values
+                self._model, self._node, self.context_type, self.strict, self._part, self._engine_values
             )
         except NotStatic:
             self.values = self._engine_values
@@ -56,48 +105,74 @@ class Path:
     def _first_is_true(self, item: Any, root: Json | None = None, environment: Environment | None = None) -> bool:
         try:
             self.is_true = functions.generate_condition(
-                self._model, self._node, self.context_type, self.strict, self._run, self._engine_is_true
+                self._model, self._node, self.context_type, self.strict, self._part, self._engine_is_true
             )
         except NotStatic:
             self.is_true = self._engine_is_true
         return self.is_true(item, root, environment)
 
-    def _run(self, node: Node, type_name: str) -> Callable[..., bool | None]:
-        raise NotStatic
+    def _part(self, node: Node, type_name: str) -> Callable[..., bool | None]:
+        """What generated code calls for a part without generated form: (this, root, environment) -> bool or None."""
+        closure = Compiler(self._model, self.strict).compile(node)
+        model, expression = self._model, self.expression
 
-    def _engine_values(self, item: Any, root: Json | None, environment: Environment | None) -> list[tuple[str, Any]]:
-        raise FhirPathError("execution", "This expression can't be evaluated yet").located(self.expression)
+        def run(this: Any, root: Json | None, environment: Environment | None) -> bool | None:
+            try:
+                return is_true(model, closure, frame_for(model, this, type_name, root, environment))
+            except FhirPathError as failure:
+                raise failure.located(expression) from None
 
-    def _engine_is_true(self, item: Any, root: Json | None, environment: Environment | None) -> bool:
-        raise FhirPathError("execution", "This expression can't be evaluated yet").located(self.expression)
+        return run
 
 
-_paths: weakref.WeakKeyDictionary[Model, dict[tuple[str, str, bool], Path]] = weakref.WeakKeyDictionary()
+class _AnyTypePath(Path):
+    """A path without a context type: one Path for each resource type that it meets."""
+
+    __slots__ = ("_of",)
+
+    def __init__(self, expression: str, node: Node, model: Model, strict: bool, of: Callable[[str], Path]) -> None:
+        super().__init__(expression, node, model, "", strict)
+        self._of = of
+        self.values = lambda item, root=None, environment=None: self._for(item).values(item, root, environment)
+        self.is_true = lambda item, root=None, environment=None: self._for(item).is_true(item, root, environment)
+
+    def evaluate(self, item: Any, root: Json | None = None, environment: Environment | None = None) -> list[Result]:
+        """See Path.evaluate."""
+        return self._for(item).evaluate(item, root, environment)
+
+    def _for(self, item: Any) -> Path:
+        type_name = item.get("resourceType", "") if isinstance(item, dict) else ""
+        if not self._model.is_resource(type_name):
+            raise FhirPathError(
+                "execution",
+                "This is no resource; give compile_path the type of the item that the expression applies to",
+            ).located(self.expression)
+        return self._of(type_name)
 
 
 def compile_path(expression: str, definitions: Definitions, context_type: str = "", *, strict: bool = False) -> Path:
-    """The Path of an expression; see the package's docstring. Raises FhirPathError of kind syntax or semantic."""
+    """The Path of an expression; see the package's docstring. FhirPathError of kind syntax, semantic or limit."""
     model = model_of(definitions)
-    kept = _paths.setdefault(model, {})
+    kept = model.paths
     key = (expression, context_type, strict)
     path = kept.get(key)
     if path is None:
-        node = parse(expression)
         if len(kept) >= MAX_KEPT:
             kept.pop(next(iter(kept)), None)
-        path = kept[key] = Path(expression, node, model, context_type or leading_type(node, model), strict)
+        path = kept[key] = _new_path(expression, definitions, model, context_type, strict)
     return path
 
 
-def leading_type(node: Node, model: Model) -> str:
-    """The type that a path names at its start: Patient of Patient.name; "" where it names none."""
-    while True:
-        if (isinstance(node, (Member, Call)) and node.source is not None) or isinstance(node, Indexer):
-            node = node.source
-        elif isinstance(node, (Polarity, TypeOperation)):
-            node = node.operand
-        elif isinstance(node, Binary):
-            node = node.left
-        else:
-            break
-    return node.name if isinstance(node, Member) and model.is_type(node.name) else ""
+def _new_path(expression: str, definitions: Definitions, model: Model, context_type: str, strict: bool) -> Path:
+    node = parse(expression)
+    try:
+        if context_type:
+            if not model.is_type(context_type):
+                raise FhirPathError("semantic", f"The context type {context_type} is no type of R4")
+            return Path(expression, node, model, context_type, strict)
+        of = functools.partial(compile_path, expression, definitions, strict=strict)
+        return _AnyTypePath(expression, node, model, strict, of)
+    except FhirPathError as failure:
+        raise failure.located(expression) from None
+    except RecursionError:
+        raise FhirPathError("limit", "The expression is nested too deep").located(expression) from None

@@ -15,13 +15,21 @@ MAX_TEXT = 1_000_000
 _INTEGER = regex.compile(r"[+\-]?\d{1,10}")
 
 
+_FLAGS = {"i": regex.IGNORECASE, "m": regex.MULTILINE}
+
+
 @functools.lru_cache(maxsize=512)
-def pattern(text: str) -> regex.Pattern[str]:
-    """A regular expression as FHIRPath has it: the dot matches line ends too. FhirPathError for one that is none."""
+def pattern(text: str, flags: str = "") -> regex.Pattern[str]:
+    """A regular expression as FHIRPath has it: the dot matches line ends too. FhirPathError for one that is none.
+
+    flags: i ignores case, m lets ^ and $ match at each line.
+    """
+    if not set(flags) <= _FLAGS.keys():
+        raise FhirPathError("execution", f"The flags of a regular expression are i and m, not `{flags}`")
     if len(text) > MAX_PATTERN:
         raise FhirPathError("limit", f"The regular expression has {len(text)} characters; {MAX_PATTERN} are allowed")
     try:
-        return regex.compile(text, regex.DOTALL | regex.VERSION0)
+        return regex.compile(text, functools.reduce(int.__or__, (_FLAGS[f] for f in flags), int(regex.DOTALL)))
     except regex.error as failure:
         raise FhirPathError("execution", f"`{text[:200]}` is no regular expression: {failure}") from None
 
@@ -67,27 +75,29 @@ def substring(text: str | None, start: int | None, length: int | None = None) ->
     return text[start:] if length is None else text[start : start + max(length, 0)]
 
 
-def matches(text: str | None, expression: str | None) -> bool | None:
+def matches(text: str | None, expression: str | None, flags: str | None = None) -> bool | None:
     """Whether the regular expression matches some part of text."""
     if text is None or expression is None:
         return None
-    return _timed(pattern(expression).search, text) is not None
+    return _timed(pattern(expression, flags or "").search, text) is not None
 
 
-def matchesFull(text: str | None, expression: str | None) -> bool | None:
+def matchesFull(text: str | None, expression: str | None, flags: str | None = None) -> bool | None:
     """Whether the regular expression matches all of text."""
     if text is None or expression is None:
         return None
-    return _timed(pattern(expression).fullmatch, text) is not None
+    return _timed(pattern(expression, flags or "").fullmatch, text) is not None
 
 
-def replaceMatches(text: str | None, expression: str | None, substitution: str | None) -> str | None:
+def replaceMatches(
+    text: str | None, expression: str | None, substitution: str | None, flags: str | None = None
+) -> str | None:
     """Text with all matches replaced; the substitution may name groups as $1 or ${name}. "" matches nothing."""
     if text is None or expression is None or substitution is None:
         return None
     if not expression:
         return text
-    return limited(_timed(pattern(expression).sub, _template(substitution), text))
+    return limited(_timed(pattern(expression, flags or "").sub, _template(substitution), text))
 
 
 @functools.lru_cache(maxsize=128)
