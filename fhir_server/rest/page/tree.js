@@ -79,7 +79,8 @@ function itemView(item, twin, at) {
   const folded = extensions.length ? extensionFold(extensions, at) : "";
   if (item === null) return h("div", { class: "item" }, h("span", { class: "absent" }, "no value"), folded);
   if (shapeOf(item) === "resource") return h("div", { class: "item" }, resourceFold(item, at.base));
-  const nodes = valueNodes(item, at.base);
+  // A version may look like a date, and is none.
+  const nodes = /[vV]ersion$/.test(at.path) && typeof item === "string" ? [item] : valueNodes(item, at.base);
   if (nodes) return h("div", { class: "item" }, nodes, folded);
   const { extension: _shownApart, ...own } = item;
   const nested = () => elements(own, { ...at, depth: at.depth + 1 });

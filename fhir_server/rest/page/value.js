@@ -9,6 +9,7 @@ import { narrativeNodes } from "./narrative-view.js";
 import { shapeOf } from "./shapes.js";
 
 const LONG_TEXT = 1200;
+const LARGEST_PICTURE = 2_000_000;
 
 const NODES = {
   Reference: reference,
@@ -102,8 +103,10 @@ function attachment(value, base) {
 function attachmentData({ data, contentType = "application/octet-stream", title = "attachment" }) {
   const content = decoded(data);
   if (!content) return qualifier("data that is not base64");
+  const picture = /^image\/(?:png|jpeg|gif|webp)$/.test(contentType) && content.length <= LARGEST_PICTURE;
   const readable = /^text\/|[/+](json|xml)\b/.test(contentType);
   return [
+    picture && h("img", { src: `data:${contentType};base64,${data.replace(/\s+/g, "")}`, alt: title, class: "picture" }),
     h(
       "button",
       { type: "button", class: "copy", onclick: () => save(content, title) },
