@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.core.values import SearchValue
+from fhir_server.core.values import NARRATIVE, TOKEN, SearchValue
 from fhir_server.definitions import Definitions
+from fhir_server.search.contained import contained_field, presence_field
 from fhir_server.search.extract.adding import Add
 from fhir_server.search.extract.compile import TypeExtractor
 from fhir_server.search.extract.converters import Converters
@@ -23,9 +24,13 @@ __all__ = ["Extractor"]
 
 
 class Extractor:
-    """Extraction with one set of search parameters; base: the server's own base URL, "" where it has none."""
+    """Extraction with one set of search parameters.
 
-    def __init__(self, definitions: Definitions, fields: Fields, base: str = "") -> None:
+    base: the server's own base URL, "" where it has none; contained: whether contained resources are indexed too.
+    """
+
+    def __init__(self, definitions: Definitions, fields: Fields, base: str = "", contained: bool = True) -> None:
+        self._contained = contained
         self._definitions = definitions
         self._fields = fields
         self._converters = Converters(definitions.is_resource, base.rstrip("/"))
@@ -36,6 +41,18 @@ class Extractor:
 
         Never raises for content: an element that breaks the definitions has no values, all others have theirs.
         """
+        found = self._values(resource)
+        contained = resource.get("contained")
+        if contained.__class__ is list and self._contained:
+            for inner in contained:
+                if inner.__class__ is dict:
+                    self._add_contained(inner, found.append)
+        try:
+            return list(dict.fromkeys(found))
+        except TypeError:  # an object where a text belongs
+            return list(dict.fromkeys(value for value in found if _is_hashable(value)))
+
+    def _values(self, resource: dict[str, Any]) -> list[SearchValue]:
         type_name = resource.get("resourceType", "")
         extractor = self._types.get(type_name)
         if extractor is None:
@@ -51,10 +68,17 @@ class Extractor:
             found = []
             for extract in extractor.fields:
                 _leniently(extract, resource, found.append)
-        try:
-            return list(dict.fromkeys(found))
-        except TypeError:  # an object where a text belongs
-            return list(dict.fromkeys(value for value in found if _is_hashable(value)))
+        return found
+
+    def _add_contained(self, resource: dict[str, Any], add: Add) -> None:
+        """The values of a contained resource, as values of its container (see search.contained)."""
+        type_name, id_ = resource.get("resourceType"), resource.get("id")
+        if type_name.__class__ is not str or id_.__class__ is not str:
+            return
+        add((TOKEN, presence_field(type_name), "", id_))
+        for value in self._values(resource):
+            if value[0] != NARRATIVE:
+                add((value[0], contained_field(type_name, value[1]), *value[2:]))
 
 
 def _leniently(extract: Any, resource: dict[str, Any], add: Add) -> None:

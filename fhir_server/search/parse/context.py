@@ -17,6 +17,7 @@ class SearchContext:
     base: the server's own base URL without a slash at its end: absolute references under it are local; "" for none.
     default_count, max_count: the page size where none is asked, and the largest (a larger one is cut to it).
     building: URLs of search parameters whose values are not indexed for all resources yet; searching by one says so.
+    contained: whether contained resources are indexed.
     """
 
     definitions: Definitions
@@ -26,3 +27,4 @@ class SearchContext:
     default_count: int = 20
     max_count: int = 1000
     building: Set[str] = frozenset()
+    contained: bool = True

@@ -23,3 +23,5 @@ class Draft:
     only_count: bool = False
     summary: str = ""
     elements: tuple[str, ...] = ()
+    contained: str = "false"
+    contained_type: str = "container"

@@ -10,6 +10,7 @@ from fhir_server.core.errors import FhirError, Issue, error
 from fhir_server.core.query import All, Any, Clause, Query, TypeIn
 from fhir_server.search.parse.builtin import resource_type
 from fhir_server.search.parse.compartment import compartment_types, in_compartment
+from fhir_server.search.parse.contained import search_containers
 from fhir_server.search.parse.context import SearchContext
 from fhir_server.search.parse.criteria import Criteria
 from fhir_server.search.parse.draft import Draft
@@ -47,6 +48,10 @@ def parse_query(
         draft.clauses.append(_in_each(draft.types, lambda t: in_compartment(t, compartment, context)))
     reading.each(parameters, lambda name: not _is_result(name) and not (type is None and name == "_type"), reading.find)
     reading.each(parameters, _is_result, reading.answer)
+    try:
+        search_containers(draft)
+    except FhirError as refusal:
+        raise FhirError(refusal.category, [_about("_contained", issue) for issue in refusal.issues]) from None
     where = draft.clauses[0] if len(draft.clauses) == 1 else All(tuple(draft.clauses))
     return Query(
         types=draft.types,

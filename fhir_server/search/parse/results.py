@@ -63,19 +63,17 @@ def read_elements(draft: Draft, value: str) -> None:
 
 
 def read_contained(draft: Draft, value: str) -> None:
-    """`_contained=false`: contained resources are found through what contains them, never by themselves."""
+    """`_contained=true`: look in contained resources; both: in others too."""
     if value not in ("true", "false", "both"):
         raise one_of("value for _contained", value, ("true", "false", "both"))
-    if value != "false":
-        raise error(
-            "unsupported-parameter", "Contained resources can't be searched by themselves; use _contained=false."
-        )
+    draft.contained = value
 
 
 def read_contained_type(draft: Draft, value: str) -> None:
-    """`_containedType=container`: it has no say as long as contained resources are not searched."""
+    """`_containedType=container`: what to show of those found in contained resources."""
     if value not in ("container", "contained"):
         raise one_of("value for _containedType", value, ("container", "contained"))
+    draft.contained_type = value
 
 
 def passed_over(draft: Draft, value: str) -> None:
@@ -108,7 +106,7 @@ REPEATABLE = frozenset({"_include", "_revinclude", "_elements", "_format", "_pre
 def read_result(draft: Draft, name: str, value: str) -> None:
     """Takes in one of these parameters, with its modifier."""
     code, colon, modifier = name.partition(":")
-    if not value:
+    if not value and RESULTS[code] is not passed_over:
         raise error("value", "There is no value; leave the parameter out or give it one.")
     if not colon:
         RESULTS[code](draft, value)

@@ -216,6 +216,20 @@ def test_the_first_entry_of_a_bundle_can_be_referred_to(extract):
     assert found["composition"] == [(v.REFERENCE, "Composition", "c", "")]
 
 
+def test_contained_resources_have_their_values_on_their_container(extract):
+    medication = {"resourceType": "Medication", "id": "m", "status": "active", "text": {"div": "<div>x</div>"}}
+    found = extract("MedicationRequest", contained=[medication, {"resourceType": "Pacient", "id": "p"}, 5, {}])
+    assert found["#Medication"] == [(v.TOKEN, "", "m")]
+    assert found["#Medication.status"] == [(v.TOKEN, "http://hl7.org/fhir/CodeSystem/medication-status", "active")]
+    assert "#Medication._text" not in found
+
+
+def test_contained_resources_can_be_left_out(definitions, fields):
+    resource = {"resourceType": "Patient", "contained": [{"resourceType": "Organization", "id": "o"}]}
+    without = Extractor(definitions, fields, contained=False).extract(resource)
+    assert not [value for value in without if value[1].startswith("#")]
+
+
 def test_nothing_is_there_twice(extractor):
     name = {"given": ["Ann", "Ann"], "text": "Ann"}
     found = extractor.extract({"resourceType": "Patient", "name": [name, name]})
