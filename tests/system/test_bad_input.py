@@ -1,0 +1,145 @@
+"""Bad input gets its R4 status and an OperationOutcome that says what to change; never a 500, nothing half-done."""
+
+import gzip
+
+import pytest
+
+from fhir_server.core.settings import Settings
+from tests.conftest import Fhir
+
+pytestmark = pytest.mark.anyio
+
+JSON = "application/fhir+json"
+XML = "application/fhir+xml"
+BOMB = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]>
+<Patient xmlns="http://hl7.org/fhir"><id value="&b;"/></Patient>"""
+OUTSIDE = b"""<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><Patient xmlns="http://hl7.org/fhir"><id value="&a;"/></Patient>"""
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    import msgspec
+
+    return msgspec.structs.replace(settings, max_body_bytes=2**20)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"no json", JSON, 400),
+        (b'{"resourceType":"Patient"', JSON, 400),
+        (b'{"resourceType":"Patient","name":[{"family":"\xff\xfe"}]}', JSON, 400),
+        (b"[]", JSON, 400),
+        (b"7", JSON, 400),
+        (b"null", JSON, 400),
+        (b"", JSON, 400),
+        (b"{}", JSON, 400),
+        (b'{"resourceType":"Observation"}', JSON, 400),
+        (b'{"resourceType":"Patiant"}', JSON, 400),
+        (b'{"resourceType":["Patient"]}', JSON, 400),
+        (b'{"resourceType":"Patient","active":"yes"}', JSON, 422),
+        (b'{"resourceType":"Patient","name":{}}', JSON, 422),
+        (b'{"resourceType":"Patient","name":[]}', JSON, 422),
+        (b'{"resourceType":"Patient","gender":"m"}', JSON, 422),
+        (b'{"resourceType":"Patient","birthDate":"2021-02-30"}', JSON, 422),
+        (b'{"resourceType":"Patient","active":true,"active":false}', JSON, 400),
+        (b'{"resourceType":"Patient","contact":' + b"[" * 10_000 + b"]" * 10_000 + b"}", JSON, 400),
+        (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, JSON, 400),
+        (b'{"resourceType":"Patient","multipleBirthInteger":1e400}', JSON, 422),
+        (b'{"resourceType":"Patient","id":"\\ud800"}', JSON, 400),
+        (BOMB, XML, 400),
+        (OUTSIDE, XML, 400),
+        (b"<Patient>", XML, 400),
+        (b'<Patient xmlns="http://hl7.org/fhir"><name/></Patient>', XML, 400),
+        (b"<a/>", XML, 400),
+        (b"{}", "text/plain", 415),
+        (b"{}", "application/fhir+json; fhirVersion=5.0", 415),
+        (b"{}", "application/fhir+json; charset=utf-16", 415),
+        (b'{"resourceType":"Patient","x":"' + b"x" * 2**20 + b'"}', JSON, 413),
+    ],
+    ids=lambda value: value[:40].decode("latin-1") if isinstance(value, bytes) else None,
+)
+async def test_bodies(fhir: Fhir, body: bytes, content_type: str, status: int) -> None:
+    answer = await fhir("POST", "Patient", body, content_type=content_type)
+    assert answer.status_code == status, answer.text
+    outcome = answer.json()
+    assert outcome["resourceType"] == "OperationOutcome"
+    assert all(issue["diagnostics"] for issue in outcome["issue"])
+    assert await fhir.ids("Patient") == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "Patient/a_b", 400),
+        ("GET", "Patient/" + "a" * 65, 400),
+        ("GET", "Patient/%00", 400),
+        ("GET", "Patient/..%2f..%2fetc", 400),
+        ("GET", "patient/1", 404),
+        ("GET", "Nothing", 404),
+        ("GET", "Patient/1/2/3/4", 404),
+        ("GET", "$nothing", 404),
+        ("GET", "Patient?nonsense=1", 400),
+        ("GET", "Patient?birthdate=soon", 400),
+        ("GET", "Patient?birthdate:exact=2000", 400),
+        ("GET", "Patient?name:what=x", 400),
+        ("GET", "Patient?_sort=nonsense", 400),
+        ("GET", "Patient?_count=many", 400),
+        ("GET", "Patient?_count=-1", 400),
+        ("GET", "Patient?_include=Patient:nonsense", 400),
+        ("GET", "Patient?organization.nonsense=1", 400),
+        ("GET", "Patient?_has:Observation:nonsense:code=1", 400),
+        ("GET", "Patient?_filter=name eq", 400),
+        ("GET", "Patient?_cursor=forged", 400),
+        ("GET", "Patient?name=%ff", 400),
+        ("GET", "Patient/_history?_since=never", 400),
+        ("GET", "Patient/_history?_count=x", 400),
+        ("GET", "Patient/_history?_cursor=x", 400),
+        ("GET", "Patient/_history?nonsense=1", 400),
+        ("GET", "Patient?_format=yaml", 406),
+        ("GET", "metadata?mode=nonsense", 400),
+        ("PUT", "Patient", 400),
+        ("PUT", "metadata", 405),
+        ("DELETE", "Patient", 400),
+        ("DELETE", "", 405),
+        ("POST", "Patient/a", 405),
+        ("TRACE", "Patient", 405),
+        ("POST", "Patient/a/$meta-nonsense", 404),
+        ("GET", "Patient/a/$meta-add", 405),
+    ],
+)
+async def test_urls(fhir: Fhir, method: str, path: str, status: int) -> None:
+    body = {"resourceType": "Patient"} if method in ("PUT", "POST") else None
+    answer = await fhir(method, path, body)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"accept": "image/png"}, 406),
+        ({"accept": "application/fhir+json; fhirVersion=3.0"}, 406),
+        ({"if_none_match": "not an etag!"}, 400),
+        ({"if_modified_since": "yesterday"}, 400),
+    ],
+)
+async def test_headers(fhir: Fhir, headers: dict, status: int) -> None:
+    where = await fhir.create({"resourceType": "Patient"})
+    assert (await fhir.get(where, **headers)).status_code == status
+
+
+async def test_a_packed_body_may_not_grow_past_the_limit(fhir: Fhir) -> None:
+    packed = gzip.compress(b" " * 2**22)
+    answer = await fhir("POST", "Patient", packed, content_type=JSON, content_encoding="gzip")
+    assert answer.status_code == 413
+    broken = await fhir("POST", "Patient", b"nothing packed", content_type=JSON, content_encoding="gzip")
+    assert broken.status_code == 400
+
+
+async def test_circular_references_are_followed_once(fhir: Fhir) -> None:
+    for id, other in (("a", "b"), ("b", "a")):
+        link = [{"other": {"reference": f"Patient/{other}"}, "type": "seealso"}]
+        await fhir.create({"resourceType": "Patient", "id": id, "link": link})
+    found = (await fhir.get("Patient?_id=a&_include:iterate=Patient:link&_revinclude:iterate=Patient:link")).json()
+    assert [(e["resource"]["id"], e["search"]["mode"]) for e in found["entry"]] == [("a", "match"), ("b", "include")]
