@@ -73,7 +73,7 @@ class Extractor:
     def _add_contained(self, resource: dict[str, Any], add: Add) -> None:
         """The values of a contained resource, as values of its container (see search.contained)."""
         type_name, id_ = resource.get("resourceType"), resource.get("id")
-        if type_name.__class__ is not str or id_.__class__ is not str:
+        if not isinstance(type_name, str) or not isinstance(id_, str):
             return
         add((TOKEN, presence_field(type_name), "", id_))
         for value in self._values(resource):

@@ -57,7 +57,7 @@ def _of_container(clause: Clause, type_name: str) -> Clause:
     if fields is None or isinstance(clause, Has):
         raise error(
             "value",
-            "Of contained resources only their own elements can be asked, not _lastUpdated, _list, _text, _has and such.",
+            "Contained resources can be asked for their own elements only, not _lastUpdated, _list, _text, _has.",
         )
     return replace(clause, fields=_prefixed(fields, type_name))
 
