@@ -43,7 +43,7 @@ class Extractor:
         """
         found = self._values(resource)
         contained = resource.get("contained")
-        if contained.__class__ is list and self._contained:
+        if isinstance(contained, list) and self._contained:
             for inner in contained:
                 if inner.__class__ is dict:
                     self._add_contained(inner, found.append)
