@@ -17,7 +17,20 @@ Path.values(item, root=None, environment=None) -> list[(type name, value)]
     settle this is straight generated code: no objects but the list. root: %resource, by default the item.
 
 Path.is_true(item, root=None, environment=None) -> bool
-    Whether an invariant holds: the result is true, or a single item that is no boolean. An empty result does not hold.
+    Whether the result is true, or a single item that is no boolean. An empty result is not true.
+
+Path.is_violated(item, root=None, environment=None) -> bool
+    Whether an invariant is broken: the result is false. An empty result breaks none: it says that nothing is known, as
+    of a Period from 2020 to 2020-01-05; and R4's own ref-1 is empty for a Reference without `reference`, bdl-8 for an
+    entry without `fullUrl`. Invariants of elements: compile with the element's type ("HumanName", "Patient.contact",
+    "string") and pass the resource as root; where that is contained in another, Environment(container=...).
+
+Path.evaluate(item, root=None, environment=None) -> list[Result]
+    Every item with its type, value and place (Patient.name[0].given[1]): $fhirpath.
+
+Path.result_types, Path.warnings
+    The types that results can have, where known; what is always empty since R4 has no such element (where strict, and
+    in expressions that users send, use strict=True, these are errors).
 
 PathsBuilder puts many paths into one function, where loops over the same array are shared; add() takes a path and the
 lines to run for each of its values, lines() a path relative to such a value (the components of a composite parameter).
@@ -26,9 +39,10 @@ Search extraction should use it: see its docstring for an example.
 All raise FhirPathError: at compile_path of kind syntax or semantic, later of kind execution or limit.
 """
 
+from fhir_server.fhirpath.engine.evaluate import Result
 from fhir_server.fhirpath.environment import Environment, Terminology
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.generate.builder import PathsBuilder
 from fhir_server.fhirpath.path import Path, compile_path
 
-__all__ = ["Environment", "FhirPathError", "Path", "PathsBuilder", "Terminology", "compile_path"]
+__all__ = ["Environment", "FhirPathError", "Path", "PathsBuilder", "Result", "Terminology", "compile_path"]

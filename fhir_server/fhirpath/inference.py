@@ -52,11 +52,21 @@ class Scope(NamedTuple):
 
 
 class Inference:
-    """Infers for one model; strict: see compile_path."""
+    """Infers for one model; strict: see compile_path.
+
+    warnings: what strict takes for an error and others for an empty path: elements that no possible type has.
+    """
 
     def __init__(self, model: Model, strict: bool) -> None:
         self.model = model
         self.strict = strict
+        self.warnings: list[str] = []
+
+    def _empty_path(self, message: str, position: int) -> Shape:
+        if self.strict:
+            raise FhirPathError("semantic", message, position)
+        self.warnings.append(message)
+        return Shape(frozenset())
 
     def infer(self, node: Node, scope: Scope) -> Shape:
         """The shape of a node. Raises FhirPathError of kind semantic."""
@@ -113,7 +123,7 @@ class Inference:
             found |= types
             many = many or repeats
         if not known and source.types:
-            raise self._no_element(node, source.types)
+            return self._empty_path(self._no_element(node, source.types), node.position)
         return Shape(frozenset(found), many, source.ordered)
 
     def _type_at_start(self, node: ast.Member, this: Shape) -> Shape | None:
@@ -128,7 +138,7 @@ class Inference:
         if not fitting and any(model.is_subtype(name, t) for t in this.types):
             fitting = frozenset({name})
         if not fitting and this.types:
-            raise FhirPathError("semantic", f"The context is a {_listed(this.types)}, never a {name}", node.position)
+            return self._empty_path(f"The context is a {_listed(this.types)}, never a {name}", node.position)
         return this._replace(types=fitting)
 
     def _child(self, type_name: str, name: str) -> tuple[set[str] | None, bool]:
@@ -144,17 +154,15 @@ class Inference:
             return (None, True) if model.is_abstract(type_name) else (set(), False)
         return {alternative for alternative, _ in child.alternatives}, child.repeats
 
-    def _no_element(self, node: ast.Member, types: Types) -> FhirPathError:
+    def _no_element(self, node: ast.Member, types: Types) -> str:
         names = {child.name: child for type_name in types for child in self.model.children(type_name).values()}
         for child in names.values():
             for type_name, json_name in child.alternatives if child.choice else ():
                 if json_name == node.name:
-                    return FhirPathError(
-                        "semantic", f"Write {child.name}.ofType({type_name}) for `{node.name}`", node.position
-                    )
+                    return f"Write {child.name}.ofType({type_name}) for `{node.name}`"
         near = difflib.get_close_matches(node.name, names, 1)
         hint = f"; did you mean `{near[0]}`?" if near else ""
-        return FhirPathError("semantic", f"A {_listed(types)} has no element `{node.name}`{hint}", node.position)
+        return f"A {_listed(types)} has no element `{node.name}`{hint}"
 
     def _call(self, node: ast.Call, scope: Scope) -> Shape:
         function = FUNCTIONS.get(node.name)
@@ -284,8 +292,10 @@ def _listed(types: Iterable[str]) -> str:
     return " or ".join(names) if len(names) < 4 else f"{', '.join(names[:3])} …"
 
 
-def infer(model: Model, node: Node, context_type: str, root_type: str, strict: bool) -> Shape:
-    """The shape of a whole expression; context_type and root_type "" where not known. FhirPathError, kind semantic."""
+def infer(model: Model, node: Node, context_type: str, root_type: str, strict: bool) -> tuple[Shape, tuple[str, ...]]:
+    """The shape of an expression and its warnings; types "" where not known. FhirPathError, kind semantic."""
     this = Shape(frozenset({context_type})) if context_type else Shape(None)
     resource = Shape(frozenset({root_type})) if root_type else Shape(None)
-    return Inference(model, strict).infer(node, Scope(this, this, resource))
+    inference = Inference(model, strict)
+    shape = inference.infer(node, Scope(this, this, resource))
+    return shape, tuple(inference.warnings)

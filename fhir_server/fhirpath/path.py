@@ -29,7 +29,8 @@ MAX_KEPT = 10_000
 class Path:
     """One expression for one type of context, see compile_path.
 
-    result_types: the FHIR and System types that results can have, None where the definitions don't settle it.
+    result_types: the FHIR and System types that results can have, None where the definitions don't settle it;
+    warnings: parts that are always empty, since R4 has no such element; where strict they are errors.
     """
 
     __slots__ = (
@@ -39,13 +40,16 @@ class Path:
         "context_type",
         "expression",
         "is_true",
+        "is_violated",
         "result_types",
         "strict",
         "values",
+        "warnings",
     )
 
     values: Callable[..., Pairs]
     is_true: Callable[..., bool]
+    is_violated: Callable[..., bool]
 
     def __init__(self, expression: str, node: Node, model: Model, context_type: str, strict: bool) -> None:
         self.expression = expression
@@ -54,11 +58,13 @@ class Path:
         self._node = node
         self._model = model
         root_type = functions.root_type_of(model, context_type)
-        self.result_types = infer(model, node, context_type, root_type, strict).types
+        shape, self.warnings = infer(model, node, context_type, root_type, strict)
+        self.result_types = shape.types
         self._closure: Closure | None = None
         # each is replaced by its generated function when it is first called
         self.values = self._first_values
         self.is_true = self._first_is_true
+        self.is_violated = self._first_is_violated
 
     def __repr__(self) -> str:
         return f"Path({self.expression!r}, context_type={self.context_type!r})"
@@ -87,11 +93,17 @@ class Path:
         pairs = ((fhir_type(type_name_of(item)), plain(item)) for item in found)
         return [pair for pair in pairs if pair[1] is not None]
 
-    def _engine_is_true(self, item: Any, root: Json | None = None, environment: Environment | None = None) -> bool:
+    def _engine_truth(self, item: Any, root: Json | None, environment: Environment | None) -> bool | None:
         if self._closure is None:
             self._closure = Compiler(self._model, self.strict).compile(self._node)
         closure = self._closure
-        return self._guarded(lambda frame: is_true(self._model, closure, frame), item, root, environment)[0] is True
+        return self._guarded(lambda frame: is_true(self._model, closure, frame), item, root, environment)[0]
+
+    def _engine_is_true(self, item: Any, root: Json | None = None, environment: Environment | None = None) -> bool:
+        return self._engine_truth(item, root, environment) is True
+
+    def _engine_is_violated(self, item: Any, root: Json | None = None, environment: Environment | None = None) -> bool:
+        return self._engine_truth(item, root, environment) is False
 
     def _first_values(self, item: Any, root: Json | None = None, environment: Environment | None = None) -> Pairs:
         try:
@@ -103,13 +115,20 @@ class Path:
         return self.values(item, root, environment)
 
     def _first_is_true(self, item: Any, root: Json | None = None, environment: Environment | None = None) -> bool:
+        self.is_true = self._condition(True, self._engine_is_true)
+        return self.is_true(item, root, environment)
+
+    def _first_is_violated(self, item: Any, root: Json | None = None, environment: Environment | None = None) -> bool:
+        self.is_violated = self._condition(False, self._engine_is_violated)
+        return self.is_violated(item, root, environment)
+
+    def _condition(self, wanted: bool, engine: Callable[..., bool]) -> Callable[..., bool]:
         try:
-            self.is_true = functions.generate_condition(
-                self._model, self._node, self.context_type, self.strict, self._part, self._engine_is_true
+            return functions.generate_condition(
+                self._model, self._node, self.context_type, self.strict, wanted, self._part, engine
             )
         except NotStatic:
-            self.is_true = self._engine_is_true
-        return self.is_true(item, root, environment)
+            return engine
 
     def _part(self, node: Node, type_name: str) -> Callable[..., bool | None]:
         """What generated code calls for a part without generated form: (this, root, environment) -> bool or None."""
@@ -135,6 +154,9 @@ class _AnyTypePath(Path):
         self._of = of
         self.values = lambda item, root=None, environment=None: self._for(item).values(item, root, environment)
         self.is_true = lambda item, root=None, environment=None: self._for(item).is_true(item, root, environment)
+        self.is_violated = lambda item, root=None, environment=None: self._for(item).is_violated(
+            item, root, environment
+        )
 
     def evaluate(self, item: Any, root: Json | None = None, environment: Environment | None = None) -> list[Result]:
         """See Path.evaluate."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fhir_server.fhirpath.ast import Binary, Call, Empty, Literal, Member, Node, This, TypeOperation, type_specifier
+from fhir_server.fhirpath.ast import Binary, Call, Empty, Literal, Node, This, TypeOperation, type_specifier
 from fhir_server.fhirpath.generate import navigation, scalars
 from fhir_server.fhirpath.generate.flow import Branch, Flow, NotStatic
 from fhir_server.fhirpath.generate.writer import Scope, Writer, block
@@ -18,7 +18,7 @@ from fhir_server.fhirpath.generate.writer import Scope, Writer, block
 def true(writer: Writer, node: Node, scope: Scope) -> str:
     """A condition that holds where the node's result is true; what has no generated form is run by the engine."""
     try:
-        return _decide(writer, node, scope, True)
+        return decide(writer, node, scope, True)
     except NotStatic:
         return _dynamic(writer, node, scope, True)
 
@@ -26,7 +26,7 @@ def true(writer: Writer, node: Node, scope: Scope) -> str:
 def false(writer: Writer, node: Node, scope: Scope) -> str:
     """A condition that holds where the node's result is false."""
     try:
-        return _decide(writer, node, scope, False)
+        return decide(writer, node, scope, False)
     except NotStatic:
         return _dynamic(writer, node, scope, False)
 
@@ -64,7 +64,8 @@ def join(operator: str, left: str, right: str) -> str:
     return f"({left} {operator} {right})"
 
 
-def _decide(writer: Writer, node: Node, scope: Scope, wanted: bool) -> str:
+def decide(writer: Writer, node: Node, scope: Scope, wanted: bool) -> str:
+    """true() or false(); NotStatic where the whole node has no generated form."""
     if isinstance(node, Literal):
         return str(node.value is wanted if isinstance(node.value, bool) else wanted)
     if isinstance(node, Empty):
@@ -107,13 +108,13 @@ def _decide(writer: Writer, node: Node, scope: Scope, wanted: bool) -> str:
 
 
 def _and(writer: Writer, node: Binary, scope: Scope, wanted: bool) -> str:
-    decide = true if wanted else false
-    return join("and" if wanted else "or", decide(writer, node.left, scope), decide(writer, node.right, scope))
+    part = true if wanted else false
+    return join("and" if wanted else "or", part(writer, node.left, scope), part(writer, node.right, scope))
 
 
 def _or(writer: Writer, node: Binary, scope: Scope, wanted: bool) -> str:
-    decide = true if wanted else false
-    return join("or" if wanted else "and", decide(writer, node.left, scope), decide(writer, node.right, scope))
+    part = true if wanted else false
+    return join("or" if wanted else "and", part(writer, node.left, scope), part(writer, node.right, scope))
 
 
 def _implies(writer: Writer, node: Binary, scope: Scope, wanted: bool) -> str:
@@ -295,18 +296,16 @@ def _literal_texts(node: Node) -> list[str] | None:
 def _iif(writer: Writer, node: Call, scope: Scope, wanted: bool) -> str:
     if node.source is not None or len(node.arguments) not in (2, 3):
         raise NotStatic
-    decide = true if wanted else false
+    part = true if wanted else false
     criterion, chosen, *otherwise = node.arguments
     condition = true(writer, criterion, scope)
-    other = decide(writer, otherwise[0], scope) if otherwise else "False"
-    return f"({decide(writer, chosen, scope)} if {condition} else {other})"
+    other = part(writer, otherwise[0], scope) if otherwise else "False"
+    return f"({part(writer, chosen, scope)} if {condition} else {other})"
 
 
 def _dynamic(writer: Writer, node: Node, scope: Scope, wanted: bool) -> str:
     this = scope.this
     if (writer.model.is_primitive(this.type) and this.value != "item") or this.type.startswith("System."):
-        raise NotStatic
-    if isinstance(node, Member) and node.source is None:
         raise NotStatic
     run = writer.constant(writer.run(node, this.type))
     return f"({run}({this.value}, root, environment) is {wanted})"

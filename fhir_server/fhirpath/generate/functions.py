@@ -127,15 +127,24 @@ def distinct(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 
 def generate_condition(
-    model: Model, node: Node, context_type: str, strict: bool, run: Callable[..., Any], fallback: Callable[..., Any]
+    model: Model,
+    node: Node,
+    context_type: str,
+    strict: bool,
+    wanted: bool,
+    run: Callable[..., Any],
+    fallback: Callable[..., Any],
 ) -> Callable[..., bool]:
-    """is_true(resource, root, environment) as generated code. NotStatic where there is no generated form."""
+    """(resource, root, environment) -> whether the result is true, or whether it is false, as generated code.
+
+    NotStatic where there is no generated form.
+    """
     if is_dynamic(node):
         raise NotStatic
     writer = new_writer(model, context_type, strict, run)
-    condition = conditions._decide(writer, node, Scope(navigation.context_branch(context_type)), True)
+    condition = conditions.decide(writer, node, Scope(navigation.context_branch(context_type)), wanted)
     lines = ["if root is None: root = item"] if writer.root_type else []
     lines += ["try:", f"  return True if {condition} else False"]
     lines += ["except SHAPE_ERRORS: return fallback(item, root, environment)"]
     writer.names |= {"SHAPE_ERRORS": SHAPE_ERRORS, "fallback": fallback}
-    return compile_function(writer, "is_true", lines, "item, root=None, environment=None")
+    return compile_function(writer, "condition", lines, "item, root=None, environment=None")
