@@ -17,7 +17,7 @@ from fhir_server.search.parse.modifiers import MISSING, MODIFIERS, NEGATED
 from fhir_server.search.parse.suggestions import one_of, shorten, unknown_modifier
 
 MAX_STEPS = 2000  # clauses that one parameter may grow to; chains without types multiply
-MAX_CHAIN = 12  # links
+MAX_CHAIN = 60  # links
 
 
 class Criteria:
