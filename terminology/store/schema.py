@@ -46,6 +46,10 @@ CREATE INDEX properties_value ON properties (property, value, concept);
 
 CREATE TABLE parents (child INTEGER NOT NULL, parent INTEGER NOT NULL, PRIMARY KEY (child, parent)) WITHOUT ROWID;
 CREATE INDEX parents_parent ON parents (parent, child);
+-- Parents by code, until all concepts of the system are there.
+CREATE TABLE named_parents (
+    child INTEGER NOT NULL, parent TEXT NOT NULL, PRIMARY KEY (child, parent)
+) WITHOUT ROWID;
 -- Subsumption, both ways, each concept its own ancestor; only of systems that have a hierarchy.
 CREATE TABLE ancestors (
     concept INTEGER NOT NULL, ancestor INTEGER NOT NULL, PRIMARY KEY (concept, ancestor)
@@ -53,6 +57,13 @@ CREATE TABLE ancestors (
 CREATE TABLE descendants (
     concept INTEGER NOT NULL, descendant INTEGER NOT NULL, PRIMARY KEY (concept, descendant)
 ) WITHOUT ROWID;
+
+-- The relationships of SNOMED CT other than is-a.
+CREATE TABLE attributes (
+    concept INTEGER NOT NULL, role_group INTEGER NOT NULL, type INTEGER NOT NULL, value INTEGER NOT NULL,
+    PRIMARY KEY (concept, role_group, type, value)
+) WITHOUT ROWID;
+CREATE INDEX attributes_value ON attributes (type, value, concept, role_group);
 
 CREATE VIRTUAL TABLE texts USING fts5 (
     text, content = '', prefix = '1 2 3', tokenize = "unicode61 remove_diacritics 2", detail = 'full'

@@ -1,0 +1,177 @@
+"""One code system in the store."""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from terminology.model import Concept, Designation, Details, Filter, Property, SystemInfo
+from terminology.store.closure import id_range
+from terminology.store.selection import part, selection
+
+if TYPE_CHECKING:
+    from terminology.store.store import Store
+
+SNOMED = "http://snomed.info/sct"
+HIDDEN = "^"  # properties of this prefix are the store's own, such as the reference sets a concept is in
+
+_CONCEPT = "c.id, c.code, c.display, c.definition, c.flags"
+_FIND = f"SELECT {_CONCEPT} FROM codes k CROSS JOIN concepts c ON c.id = k.id WHERE k.system = ? AND k.code = ?"
+_decode = msgspec.json.decode
+
+
+class StoredSystem:
+    """A code system of a store; cheap, holds no concepts."""
+
+    enumerable = True
+
+    def __init__(self, store: Store, id: int, info: SystemInfo, hierarchical: bool, count: int) -> None:
+        self._store = store
+        self.id = id
+        self.info = info
+        self.hierarchical = hierarchical
+        self.count = count
+        self.id_range = id_range(id)
+        self.is_snomed = info.url == SNOMED
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection of the calling thread."""
+        return self._store.connection
+
+    def find(self, code: str) -> Concept | None:
+        """The concept with this code; without regard to case where the system has none."""
+        rows = self.connection.execute(_FIND, (self.id, code)).fetchall()
+        for row in rows:
+            if row[1] == code:
+                return Concept(*row)
+        return Concept(*rows[0]) if rows and not self.info.case_sensitive else None
+
+    def details(self, concept: Concept) -> Details:
+        """Designations, properties, and the codes of parents and children."""
+        run = self.connection.execute
+        designations = run(
+            "SELECT value, language, use FROM designations WHERE concept = ? ORDER BY place", (concept.id,)
+        )
+        properties = run(
+            "SELECT n.code, n.type, p.value FROM properties p JOIN property_names n ON n.id = p.property "
+            "WHERE p.concept = ? AND n.code NOT LIKE '^%' ORDER BY n.id, p.value",
+            (concept.id,),
+        )
+        return Details(
+            tuple(Designation(v, language, _decode(use) if use else {}) for v, language, use in designations),
+            tuple(Property(code, type, _value(type, value)) for code, type, value in properties),
+            self._codes("SELECT c.code FROM parents r JOIN concepts c ON c.id = r.parent WHERE r.child = ?", concept),
+            self._codes("SELECT c.code FROM parents r JOIN concepts c ON c.id = r.child WHERE r.parent = ?", concept),
+        )
+
+    def _codes(self, query: str, concept: Concept) -> tuple[str, ...]:
+        return tuple(code for (code,) in self.connection.execute(query, (concept.id,)))
+
+    def designations(self, concept: Concept) -> tuple[Designation, ...]:
+        """Only the designations."""
+        return tuple(
+            Designation(value, language, _decode(use) if use else {})
+            for value, language, use in self.connection.execute(
+                "SELECT value, language, use FROM designations WHERE concept = ? ORDER BY place", (concept.id,)
+            )
+        )
+
+    def subsumes(self, general: Concept, special: Concept) -> bool:
+        """Whether special is below general, or is it."""
+        if general.id == special.id:
+            return True
+        query = "SELECT 1 FROM ancestors WHERE concept = ? AND ancestor = ?"
+        return self.connection.execute(query, (special.id, general.id)).fetchone() is not None
+
+    def below(self, concept: Concept) -> tuple[str, ...]:
+        """The codes of the concept and all that it subsumes."""
+        query = "SELECT c.code FROM descendants d JOIN concepts c ON c.id = d.descendant WHERE d.concept = ?"
+        return self._codes(query, concept) or (concept.code,)
+
+    def above(self, concept: Concept) -> tuple[str, ...]:
+        """The codes of the concept and all that subsume it."""
+        query = "SELECT c.code FROM ancestors a JOIN concepts c ON c.id = a.ancestor WHERE a.concept = ?"
+        return self._codes(query, concept) or (concept.code,)
+
+    def parents(self, concepts: Sequence[Concept]) -> dict[int, list[int]]:
+        """For each of the concepts that has some, the ids of its parents."""
+        found: dict[int, list[int]] = {}
+        for concept in concepts:
+            rows = self.connection.execute("SELECT parent FROM parents WHERE child = ?", (concept.id,)).fetchall()
+            if rows:
+                found[concept.id] = [parent for (parent,) in rows]
+        return found
+
+    def matches(self, concept: Concept, filters: Sequence[Filter]) -> bool:
+        """Whether all filters hold for the concept."""
+        if not filters:
+            return True
+        parts = [part(self, filter) for filter in filters]
+        query = "SELECT 1 FROM concepts c WHERE c.id = ? AND " + " AND ".join(p.condition for p in parts)
+        arguments = (concept.id, *(a for p in parts for a in p.arguments))
+        return self.connection.execute(query, arguments).fetchone() is not None
+
+    def select(
+        self,
+        filters: Sequence[Filter] = (),
+        excluded: Sequence[Sequence[Filter]] = (),
+        text: str = "",
+        active: bool = False,
+        offset: int = 0,
+        limit: int = -1,
+    ) -> Iterator[Concept]:
+        """Concepts in the order of the system; see selection() for what is asked. limit -1 for all."""
+        clause, arguments = selection(self, filters, excluded, text, active)
+        order = "t.rowid" if text else "c.id"
+        query = f"SELECT {_CONCEPT} {clause} ORDER BY {order} LIMIT ? OFFSET ?"
+        return map(Concept._make, self.connection.execute(query, (*arguments, limit, offset)))
+
+    def count_of(
+        self,
+        filters: Sequence[Filter] = (),
+        excluded: Sequence[Sequence[Filter]] = (),
+        text: str = "",
+        active: bool = False,
+    ) -> int:
+        """How many concepts select() would give without limit."""
+        if not filters and not excluded and not active:
+            if not text:
+                return self.count
+            clause, arguments = selection(self, (), (), text, False)
+            if arguments:
+                query = "SELECT count(*) FROM texts WHERE texts MATCH ? AND rowid BETWEEN ? AND ?"
+                return self.connection.execute(query, arguments).fetchone()[0]
+        clause, arguments = selection(self, filters, excluded, text, active)
+        return self.connection.execute(f"SELECT count(*) {clause}", arguments).fetchone()[0]
+
+    @functools.cached_property
+    def _properties(self) -> dict[str, list[int]]:
+        rows = self.connection.execute("SELECT code, id FROM property_names WHERE system = ? ORDER BY id", (self.id,))
+        found: dict[str, list[int]] = {}
+        for code, id in rows:
+            found.setdefault(code, []).append(id)
+        return found
+
+    def property_ids(self, code: str) -> list[int]:
+        """The numbers under which values of this property are kept."""
+        return self._properties.get(code, [])
+
+    def property_codes(self) -> list[str]:
+        """The properties that concepts of this system have."""
+        return [code for code in self._properties if not code.startswith(HIDDEN)]
+
+    def declares(self, code: str) -> bool:
+        """Whether the CodeSystem resource names this property or filter."""
+        resource = self.info.resource
+        return any(each.get("code") == code for key in ("property", "filter") for each in resource.get(key, ()))
+
+
+def _value(type: str, text: str) -> Any:
+    if type == "Coding":
+        return _decode(text)
+    return text == "true" if type == "boolean" else int(text) if type == "integer" else text
