@@ -180,14 +180,26 @@ def description(name: str) -> str:
 
 def limits(name: str) -> str:
     """What a setting may be: "a whole number from 0 to 65535", "FULL, NORMAL or OFF"."""
-    schema = _schema(name)
-    if "enum" in schema:
-        *first, last = get_args(get_args(_FIELDS[name].type)[0])
+    if choices(name):
+        *first, last = choices(name)
         return f"{', '.join(first)} or {last}"
-    if schema.get("type") == "integer":
+    if kind(name) == "integer":
+        schema = _schema(name)
         upper = f" to {schema['maximum']}" if "maximum" in schema else ""
         return f"a whole number from {schema['minimum']}{upper}"
-    return {"boolean": "true or false", "array": "texts with commas between", "string": "text"}[schema["type"]]
+    return {"array": "texts with commas between", "string": "text"}[kind(name)]
+
+
+def choices(name: str) -> tuple[str, ...]:
+    """The values that a setting may have, where they are few; else ()."""
+    if kind(name) == "boolean":
+        return "true", "false"
+    return get_args(get_args(_FIELDS[name].type)[0]) if "enum" in _schema(name) else ()
+
+
+def kind(name: str) -> str:
+    """What a setting is: string, integer, boolean or array."""
+    return _schema(name).get("type", "string")
 
 
 def _schema(name: str) -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""The `hms` command: its commands by name, and how an error ends."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from fhir_server.commands.check import check
+from fhir_server.commands.export import export
+from fhir_server.commands.info import info
+from fhir_server.commands.load import load
+from fhir_server.commands.reindex import reindex
+from fhir_server.commands.serve import serve
+from fhir_server.core.errors import FhirError
+
+app = typer.Typer(
+    name="hms",
+    help="Ultimate HMS: a FHIR R4 server.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (serve, load, export, check, reindex, info):
+    app.command()(command)
+
+
+def main() -> None:
+    """Runs a command; an expected error is one line on standard error and the exit code 1."""
+    try:
+        app(prog_name="hms")
+    except FhirError as problem:
+        print(f"hms: {problem}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

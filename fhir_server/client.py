@@ -1,0 +1,98 @@
+"""FHIR servers as callers see them: one call, whether the server is this process or behind HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+from urllib.parse import quote, urlencode
+
+import httpx
+
+from fhir_server.api import Request, Response
+from fhir_server.codec import json
+from fhir_server.core.errors import CATEGORIES, FhirError, Issue, error
+
+JSON_TYPE = "application/fhir+json"
+BUSY = (429, 503)
+ATTEMPTS = 5
+LONGEST_WAIT = 30.0  # seconds before a busy server is asked again
+_BY_STATUS = {category.status: name for name, category in reversed(CATEGORIES.items())}
+
+
+class FhirClient(Protocol):
+    """Performs an interaction; FhirServer is one in this process."""
+
+    async def perform(self, request: Request) -> Response:
+        """The answer; FhirError for every answer that is no success."""
+        ...
+
+
+class HttpClient:
+    """A FHIR server at a base URL, such as http://127.0.0.1:8080/fhir."""
+
+    def __init__(self, base: str, *, connections: int = 8, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.base = base.rstrip("/")
+        if not self.base.startswith(("http://", "https://")):
+            raise error("value", f"{base!r} is no base URL; it must begin with http:// or https://.")
+        self._http = httpx.AsyncClient(
+            transport=transport,
+            timeout=httpx.Timeout(300, connect=10),
+            limits=httpx.Limits(max_connections=connections),
+        )
+
+    async def perform(self, request: Request) -> Response:
+        """The answer; a busy server is asked again a few times. FhirError "unavailable" where none answers."""
+        for attempt in range(ATTEMPTS):
+            answer = await self._send(request)
+            if answer.status_code not in BUSY or attempt == ATTEMPTS - 1:
+                break
+            await asyncio.sleep(_wait(answer, attempt))
+        if answer.status_code >= 400:
+            raise FhirError(_BY_STATUS.get(answer.status_code, "exception"), _issues(answer))
+        return Response(answer.status_code, body=answer.content, location=answer.headers.get("location", ""))
+
+    async def close(self) -> None:
+        """Closes its connections."""
+        await self._http.aclose()
+
+    async def _send(self, request: Request) -> httpx.Response:
+        url = "/".join([self.base, *(quote(segment, safe="$") for segment in request.path)])
+        if request.query:
+            url += "?" + urlencode(request.query)
+        headers = {"accept": JSON_TYPE}
+        if request.resource is not None:
+            headers["content-type"] = JSON_TYPE
+        if request.prefer:
+            headers["prefer"] = f"return={request.prefer}"
+        body = json.serialize(request.resource) if request.resource is not None else None
+        try:
+            return await self._http.request(request.method, url, content=body, headers=headers)
+        except httpx.ConnectError as problem:
+            raise error(
+                "unavailable", f"No server answers at {self.base}; is it started, and is this its URL?"
+            ) from problem
+        except httpx.HTTPError as problem:
+            raise error("unavailable", f"{self.base} did not answer: {problem or type(problem).__name__}.") from problem
+
+
+def _wait(answer: httpx.Response, attempt: int) -> float:
+    stated = answer.headers.get("retry-after", "")
+    return min(float(stated) if stated.isdigit() else 0.5 * 2**attempt, LONGEST_WAIT)
+
+
+def _issues(answer: httpx.Response) -> list[Issue]:
+    """The issues of an OperationOutcome, as far as it is one."""
+    try:
+        outcome: Any = json.parse(answer.content)
+        found = [
+            Issue(
+                issue.get("severity", "error"),
+                issue.get("code", "processing"),
+                issue.get("diagnostics") or issue.get("details", {}).get("text", ""),
+                ", ".join(issue.get("expression", ())),
+            )
+            for issue in outcome["issue"]
+        ]
+    except (FhirError, KeyError, TypeError, AttributeError):
+        found = []
+    return found or [Issue("error", "processing", f"HTTP status {answer.status_code} without an OperationOutcome.")]

@@ -1,0 +1,43 @@
+"""The server that a command works on: one behind a URL, or the store of a data folder in this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fhir_server.api import FhirServer
+from fhir_server.client import FhirClient, HttpClient
+from fhir_server.core.errors import error
+from fhir_server.core.settings import Settings
+
+
+@asynccontextmanager
+async def store(settings: Settings, *, existing: bool = True) -> AsyncIterator[FhirServer]:
+    """A server on settings.data in this process; other processes may use the store meanwhile.
+
+    existing: FhirError "not-found" where there is no store yet, so that a wrong folder is not made into an empty one.
+    """
+    from fhir_server import bootstrap
+    from fhir_server.storage.sqlite.database import FILE_NAME
+
+    if existing and not (settings.data / FILE_NAME).exists():
+        raise error("not-found", f"There is no store in {settings.data.resolve()}; name its folder with --data.")
+    server = await bootstrap.start(settings)
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+@asynccontextmanager
+async def client(url: str, settings: Settings, *, existing: bool = True) -> AsyncIterator[FhirClient]:
+    """The server at a URL; with "" the store in settings.data."""
+    if not url:
+        async with store(settings, existing=existing) as server:
+            yield server
+        return
+    http = HttpClient(url)
+    try:
+        yield http
+    finally:
+        await http.close()

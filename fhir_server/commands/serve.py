@@ -1,0 +1,107 @@
+"""hms serve: the server, until it is stopped."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fhir_server.commands.options import environment, with_settings
+from fhir_server.core.errors import error
+from fhir_server.core.settings import Settings, load
+
+if TYPE_CHECKING:
+    from fhir_server.rest.app import Application
+
+BACKLOG = 2048
+FACTORY = f"{__name__}:application"
+
+
+@with_settings
+def serve(
+    settings: Settings,
+    samples: Annotated[
+        bool, typer.Option("--samples", help="Load the 28 synthetic sample patients first, where they are missing.")
+    ] = False,
+) -> None:
+    """Start the FHIR server. Every option can also be set as HMS_NAME in the environment or in the file of --config."""
+    import uvicorn
+
+    listening = listen(settings.host, settings.port)
+    settings = load({"port": listening.getsockname()[1]}, environ=environment(settings))
+    if samples:
+        from fhir_server.commands.load import load_samples
+
+        load_samples(settings)
+    os.environ.update(environment(settings))
+    print(banner(settings, samples), file=sys.stderr, flush=True)
+    config = uvicorn.Config(
+        FACTORY,
+        factory=True,
+        workers=settings.workers,
+        backlog=BACKLOG,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=settings.stop_seconds,
+    )
+    server = uvicorn.Server(config)
+    if settings.workers > 1:
+        from uvicorn.supervisors import Multiprocess
+
+        Multiprocess(config, target=server.run, sockets=[listening]).run()
+    else:
+        server.run(sockets=[listening])
+        if not server.started:
+            raise typer.Exit(1)
+
+
+def application() -> Application:
+    """The ASGI application of one worker process; its settings are in the environment."""
+    from fhir_server import bootstrap
+
+    return bootstrap.application(load())
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; FhirError "unavailable" where the address can't be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as problem:
+        reason = os.strerror(problem.errno) if problem.errno and problem.errno > 0 else str(problem)
+        raise error(
+            "unavailable", f"{host} port {port} can't be listened on: {reason}. Try another --port."
+        ) from problem
+    listening.set_inheritable(True)
+    return listening
+
+
+def banner(settings: Settings, samples: bool) -> str:
+    """What a person who starts a server sees."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    own = f"http://{host}:{settings.port}"
+    lines = [
+        f"FHIR R4      {settings.base_url or own + '/fhir'}",
+        f"page         {own}/",
+        f"data         {settings.data.resolve()}",
+    ]
+    if not samples:
+        lines.append(f"samples      hms load --samples --server {own}/fhir   (or: make load PORT={settings.port})")
+    if loopback(settings.host):
+        lines += ["", "OPEN FOR DEVELOPMENT: no login. Only this machine can reach it."]
+    else:
+        lines += [
+            "",
+            "!!! OPEN: no login, and other machines can reach it. Anybody there reads and changes everything. !!!",
+        ]
+    return "\n".join(["", "Ultimate HMS", "", *lines, ""])
+
+
+def loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    return host in ("localhost", "::1") or host.startswith("127.")

@@ -1,0 +1,1 @@
+"""Loading files into a server: find them (sources), make requests of them (units), send them (loader)."""
