@@ -3,6 +3,7 @@
 import msgspec
 
 from fhir_server.codec import json, xml
+from fhir_server.codec.summary import SUBSETTED, summarize
 from fhir_server.definitions import load
 from tests.official_examples import official_examples
 
@@ -23,3 +24,13 @@ def test_json_and_xml_hold_the_same_to_the_last_digit_and_letter():
         count += 1
     assert failures.keys() == KNOWN_FAILURES.keys()
     assert count > 7000
+
+
+def test_a_summary_is_part_of_its_resource_and_its_own_summary():
+    definitions = load()
+    for name, data in official_examples():
+        resource = json.decode(data)
+        summary = summarize(resource, "true", definitions)
+        assert summary.keys() <= {*resource, "meta"}, name
+        assert summary["meta"]["tag"][-1] == SUBSETTED, name
+        assert summarize(summary, "true", definitions) == summary, name
