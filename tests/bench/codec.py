@@ -16,7 +16,8 @@ OBSERVATION = b"""{"resourceType":"Observation","id":"abc","meta":
 {"versionId":"1","lastUpdated":"2020-01-01T00:00:00.000Z"},
 "identifier":[{"use":"official","system":"http://example.org/a","value":"1111"}],"status":"final","category":[{"coding":
 [{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"vital-signs",
-"display":"Vital signs"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"8302-2","display":"Body Height"}],"text":"Body Height"},
+"display":"Vital signs"}]}],
+"code":{"coding":[{"system":"http://loinc.org","code":"8302-2","display":"Body Height"}],"text":"Body Height"},
 "subject":{"reference":"urn:uuid:5cbc121b-cd71-4428-b8b7-31e53eba8184"},"encounter":{"reference":"Encounter/1"},"performer":
 [{"reference":"Practitioner/1"}],"effectiveDateTime":"2011-03-02T10:11:11-05:00",
 "issued":"2011-03-02T10:11:11.123-05:00",
