@@ -184,7 +184,7 @@ class Definitions:
         self._properties: dict[str, dict[str, Property]] = {}
         self._parameters: dict[str, dict[str, SearchParameter]] = {}
         self._by_url = {p.url: p for p in tables.search_parameters}
-        self.added: tuple[str, ...] = ()  # URLs of the search parameters that with_search_parameters put in, in order
+        self.official: Definitions = self  # those that with_search_parameters began with
 
     def is_resource(self, name: str) -> bool:
         """Whether this names a concrete resource type."""
@@ -248,7 +248,7 @@ class Definitions:
         changed = Definitions(
             Tables(self.version, self.types, kept + custom, self.compartments, self.operations, self._codes)
         )
-        changed.added = (*(url for url in self.added if url not in urls), *(p.url for p in custom))
+        changed.official = self.official
         return changed
 
 

@@ -101,30 +101,34 @@ class Fields:
 
     def _derive(self, type_name: str) -> TypeFields:
         parameters = self._definitions.search_parameters(type_name)
-        branches: dict[str, Branches] = {}
-        for code, parameter in parameters.items():
-            found = {} if code in BUILT_IN else dict(self._branches(type_name, parameter))
-            if found:
-                branches[code] = found
-        assigned = _Assignment()
-        added = set(self._definitions.added)
-        assigned.add({code: found for code, found in branches.items() if parameters[code].url not in added})
-        # one after the other, so that no parameter that comes later changes what a field means
-        for url in self._definitions.added:
-            for code, found in branches.items():
-                if parameters[code].url == url:
-                    assigned.add({code: found})
+        official = self._definitions.official.search_parameters(type_name)
+        branches = self._read(type_name, parameters)
+        assigned = _Assignment(self._read(type_name, official))
+        # each apart from the others, so that no custom parameter changes what a field of another means
+        fields_of = {
+            code: assigned.fields_of(found) if parameters[code] is official.get(code) else assigned.add(code, found)
+            for code, found in branches.items()
+        }
         named: dict[str, set[str]] = {}  # field -> every type that some parameter lets it name
         for code, found in branches.items():
-            for field in assigned.fields_of(found):
+            for field in fields_of[code]:
                 named.setdefault(field, set()).update(self._targets(parameters[code], found))
         return TypeFields(
             assigned.fields,
             {
-                code: self._parameter_fields(parameters[code], found, assigned.fields_of(found), named)
+                code: self._parameter_fields(parameters[code], found, fields_of[code], named)
                 for code, found in branches.items()
             },
         )
+
+    def _read(self, type_name: str, parameters: dict[str, SearchParameter]) -> dict[str, Branches]:
+        """What each parameter reads; those that read nothing left out."""
+        branches = {
+            code: dict(self._branches(type_name, parameter))
+            for code, parameter in parameters.items()
+            if code not in BUILT_IN
+        }
+        return {code: found for code, found in branches.items() if found}
 
     def _branches(self, type_name: str, parameter: SearchParameter) -> Iterator[tuple[_Branch, str]]:
         components = self._components(type_name, parameter)
@@ -204,27 +208,14 @@ class Fields:
 
 
 class _Assignment:
-    """Branches to fields."""
+    """Branches to fields: those that the very same official parameters read are one field."""
 
-    def __init__(self) -> None:
+    def __init__(self, branches: dict[str, Branches]) -> None:
         self.fields: dict[str, IndexField] = {}
         self._holds: dict[str, set[_Branch]] = {}
-
-    def fields_of(self, branches: Branches) -> tuple[str, ...]:
-        """The fields that together hold these branches and nothing else."""
-        left, names = set(branches), []
-        for name, held in self._holds.items():
-            if held & left and held <= branches.keys():
-                names.append(name)
-                left -= held
-        return tuple(names)
-
-    def add(self, branches: dict[str, Branches]) -> None:
-        """Gives fields to what these parameters read and no field has yet: to what the very same ones read, one."""
         readers: dict[_Branch, list[str]] = {}
         for code, found in branches.items():
-            held = set[_Branch]().union(*(self._holds[name] for name in self.fields_of(found)))
-            for branch in (branch for branch in found if branch not in held):
+            for branch in found:
                 readers.setdefault(branch, []).append(code)
         groups: dict[tuple, list[_Branch]] = {}
         for branch, codes in readers.items():
@@ -232,7 +223,22 @@ class _Assignment:
         for group in groups.values():
             name = self._name(group, branches)
             self._holds[name] = set(group)
-            self.fields[name] = IndexField(name, group[0].kind, tuple(b.path for b in group), group[0].components)
+            self.fields[name] = _field(name, group)
+
+    def fields_of(self, branches: Branches) -> tuple[str, ...]:
+        """The official fields that hold these branches and nothing else."""
+        return tuple(name for name, held in self._holds.items() if held <= branches.keys())
+
+    def add(self, code: str, branches: Branches) -> tuple[str, ...]:
+        """The fields of a custom parameter: official ones, and one of its own for what they don't hold."""
+        names = self.fields_of(branches)
+        held = set[_Branch]().union(*(self._holds[name] for name in names))
+        left = [branch for branch in branches if branch not in held]
+        if left:
+            name = f"{code}.custom" if code in self._holds else code
+            self.fields[name] = _field(name, left)
+            names = (*names, name)
+        return names
 
     def _name(self, group: list[_Branch], branches: dict[str, Branches]) -> str:
         """After the parameter of the element's own name, or one that reads this alone, if it can be unrestricted."""
@@ -247,3 +253,7 @@ class _Assignment:
         while (name := f"{readers[0]}.{number}") in self.fields:
             number += 1
         return name
+
+
+def _field(name: str, branches: list[_Branch]) -> IndexField:
+    return IndexField(name, branches[0].kind, tuple(branch.path for branch in branches), branches[0].components)

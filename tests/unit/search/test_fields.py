@@ -84,11 +84,19 @@ def test_a_custom_parameter_changes_no_field_that_was_there(definitions, fields)
     assert changed.parameters["value-quantity"].fields == ("value-quantity",)
 
 
-def test_the_order_in_which_parameters_are_added_decides_names_for_good(definitions):
+def test_custom_parameters_share_nothing_with_one_another(definitions):
     first = custom(code="z", url="http://acme.org/z")
     second = custom(code="a", url="http://acme.org/a")
-    both = Fields(definitions.with_search_parameters((first,)).with_search_parameters((second,))).of("Patient")
-    assert both.parameters["a"].fields == both.parameters["z"].fields == ("z",)
+    both = Fields(definitions.with_search_parameters((first, second))).of("Patient")
+    assert (both.parameters["a"].fields, both.parameters["z"].fields) == (("a",), ("z",))
+
+
+def test_a_custom_parameter_in_place_of_an_official_one_leaves_the_fields_of_others(definitions, fields):
+    official = fields.of("Observation").parameters["value-quantity"].parameter
+    other = msgspec.structs.replace(official, branches={"Observation": ("Observation.extension('x').value",)})
+    changed = Fields(definitions.with_search_parameters((other,))).of("Observation")
+    assert changed.parameters["value-quantity"].fields == ("value-quantity.custom",)
+    assert changed.parameters["combo-value-quantity"].fields == ("value-quantity", "component-value-quantity")
 
 
 def test_unknown_types_have_no_fields(fields):
