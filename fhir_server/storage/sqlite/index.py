@@ -95,7 +95,8 @@ class SqliteSearchIndex:
         except OutOfTime:
             raise error(
                 "too-costly",
-                f"This search was given up after {self._time_limit:g} seconds; narrow it by a more selective parameter.",
+                f"This search was given up after {self._time_limit:g} seconds; "
+                "narrow it by a parameter that fewer resources match.",
             ) from None
         finally:
             self._idle.put((reader, units))

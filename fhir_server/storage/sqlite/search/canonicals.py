@@ -15,7 +15,7 @@ from fhir_server.storage.sqlite.search.sql import Sql, member
 
 URL, VERSION = "url", "version"
 
-# f: the row that names; c: its term, a canonical; u: that address as a URI; g: the row of the field url of what is named
+# f: the row that names; c: its term, a canonical; u: that address as a URI; g: the row of field url of what is named
 SAME_VERSION = """(c.system = 0 OR EXISTS (SELECT 1 FROM token w INDEXED BY token_rid
 CROSS JOIN term b ON b.term = w.term WHERE w.rid = g.rid AND {versions} AND b.system = 0
 AND b.code = (SELECT uri FROM system WHERE system = c.system)))"""
@@ -49,7 +49,10 @@ def named(reader: Reader, fields: Sequence[int], targets: Scope, chosen: str) ->
 
 
 def naming(reader: Reader, fields: Sequence[int], targets: Scope, chosen: str) -> Sql | None:
-    """(rid, version "") of what names some resources, if they are of the target types, by canonicals in these fields."""
+    """(rid, version "") of what names some resources by canonicals in these fields; None where there can't be any.
+
+    targets: the types of those resources that count, none for any; chosen: the resources, a JSON array of rids.
+    """
     along = member("f.field", fields)
     if not reader.rows(Sql(f"SELECT 1 FROM token f WHERE {along.text} LIMIT 1", along.bound)):
         return None

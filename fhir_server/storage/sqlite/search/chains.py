@@ -53,10 +53,8 @@ class _Chain(Condition):
             tests.insert(1, member(f"{t}.type", self._targets.type_ids))
             tests.insert(1, Sql(f"{t}.live = 1"))
         test = conjunction(tests)
-        return Sql(
-            f"EXISTS (SELECT 1 FROM reference {a} INDEXED BY reference_rid{join} WHERE {a}.rid = {rid} AND {test.text})",
-            test.bound,
-        )
+        source = f"reference {a} INDEXED BY reference_rid{join}"
+        return Sql(f"EXISTS (SELECT 1 FROM {source} WHERE {a}.rid = {rid} AND {test.text})", test.bound)
 
     def driver(self) -> Sql:
         """From what is named to the references."""

@@ -64,8 +64,12 @@ NUMBERS: dict[Comparator, Comparison] = {
     "le": Comparison("{low} <= ?", "V", (Way("1", ""),)),
     "sa": Comparison("{low} > ?", "V", (Way("1", ""),)),
     "eb": Comparison("{high} < ?", "V", (Way("{low} < ?", "V"),)),
-    "ap": Comparison("{low} < ? AND {high} >= ?", "HL", (Way("{low} >= ?", "L"), Way("{high} >= ? AND {low} < ?", "LL", True))),
-    "co": Comparison("{low} <= ? AND {high} >= ?", "LH", (Way("{low} >= ?", "H"), Way("{high} >= ? AND {low} < ?", "HH", True))),
+    "ap": Comparison(
+        "{low} < ? AND {high} >= ?", "HL", (Way("{low} >= ?", "L"), Way("{high} >= ? AND {low} < ?", "LL", True))
+    ),
+    "co": Comparison(
+        "{low} <= ? AND {high} >= ?", "LH", (Way("{low} >= ?", "H"), Way("{high} >= ? AND {low} < ?", "HH", True))
+    ),
 }  # fmt: skip
 
 

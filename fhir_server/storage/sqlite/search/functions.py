@@ -48,7 +48,7 @@ def words_of(text: str) -> list[str]:
 
 
 def content_has(body: bytes, *phrases: str) -> bool:
-    """Whether the texts in a resource's JSON have all the phrases: words one right after the other, parted by spaces."""
+    """Whether the texts in a resource's JSON have all the phrases: words one after the other, parted by spaces."""
     found = f" {'  '.join(' '.join(words_of(text)) for text in texts_in(_decode(body)))} "
     return all(f" {phrase} " in found for phrase in phrases)
 

@@ -38,11 +38,9 @@ class _Ids(Condition):
 
     def probe(self, rid: str) -> Sql:
         """By rid."""
-        test = member(f"{self._alias}.id", self._ids)
-        return Sql(
-            f"EXISTS (SELECT 1 FROM resource {self._alias} NOT INDEXED WHERE {self._alias}.rid = {rid} AND {test.text})",
-            test.bound,
-        )
+        a = self._alias
+        test = member(f"{a}.id", self._ids)
+        return Sql(f"EXISTS (SELECT 1 FROM resource {a} NOT INDEXED WHERE {a}.rid = {rid} AND {test.text})", test.bound)
 
     def driver(self) -> Sql:
         """By type and id."""

@@ -24,14 +24,18 @@ def refers_to(clause: RefersTo, scope: Scope) -> Condition:
     targets = target_rids(clause, scope)
     if not fields or not targets:
         return Never()
+    return _naming(scope, fields, targets, clause.version)
+
+
+def _naming(scope: Scope, fields: Sequence[int], targets: Sequence[int], version: str) -> Condition:
     alias = scope.alias()
-    version = Sql(f"{alias}.version = ?", (clause.version,)) if clause.version else TRUE
+    versioned = Sql(f"{alias}.version = ?", (version,)) if version else TRUE
     if len(targets) > LISTED:
         chosen = Sql("SELECT value AS rid FROM json_each(?)", (json.dumps(targets),))
-        return _ManyTargets(scope, alias, fields, chosen, version)
-    test = conjunction([member(f"{alias}.target", targets), version])
+        return _ManyTargets(scope, alias, fields, chosen, versioned)
+    test = conjunction([member(f"{alias}.target", targets), versioned])
     # a resource may name one target in two versions
-    return Row(scope, "reference", alias, fields, test, keyed=len(targets) == 1, repeats=not clause.version)
+    return Row(scope, "reference", alias, fields, test, keyed=len(targets) == 1, repeats=not version)
 
 
 def target_rids(clause: RefersTo, scope: Scope) -> list[int]:
@@ -52,10 +56,7 @@ def target_rids(clause: RefersTo, scope: Scope) -> list[int]:
 
 def _rids_of_id(scope: Scope, id_: str, allowed: tuple[str, ...]) -> list[int]:
     """The rids of the resources with this id of the allowed types, () for any."""
-    if allowed:
-        types = member("t.name", allowed)
-    else:
-        types = TRUE
+    types = member("t.name", allowed) if allowed else TRUE
     return [
         row[0]
         for row in scope.reader.rows(
@@ -94,8 +95,10 @@ def refers_within(clause: RefersWithin, scope: Scope) -> Condition:
     if not fields or start is None:
         return Never()
     parents = scope.of((clause.type,)).fields(clause.parents)
+    if not parents:
+        return _naming(scope, fields, [start], "")
+    along = member("p.field", parents)
     walk = BELOW if clause.direction == "below" else ABOVE
-    along = member("p.field", parents) if parents else Sql("0")
     chosen = Sql(walk.format(fields=along.text), (start, *along.bound))
     return _ManyTargets(scope, scope.alias(), fields, chosen, TRUE)
 

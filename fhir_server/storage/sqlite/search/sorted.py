@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fhir_server.storage.sqlite.search.condition import Condition
+from fhir_server.storage.sqlite.search.condition import Condition, Never
 from fhir_server.storage.sqlite.search.keys import Key, Source
 from fhir_server.storage.sqlite.search.logic import all_of
 from fhir_server.storage.sqlite.search.scope import Scope
@@ -24,6 +24,8 @@ ROW = 8  # columns of a match before its keys
 
 def in_order(scope: Scope, condition: Condition, keys: Sequence[Key], window: Window) -> list[tuple]:
     """The rows of a window."""
+    if isinstance(condition, Never):
+        return []
     if not keys:
         return unsorted(scope, condition, window)
     driver, others = driving(condition)
