@@ -10,7 +10,8 @@ answered by the fields that hold its paths:
     patient         field "subject", where it names a Patient
 
 Paths that the same parameters read are one field (value-quantity: the Quantity and the SampledData). A field is named
-after the parameter that reads just its paths. Specification: https://hl7.org/fhir/R4/searchparameter.html
+after the parameter that reads just its paths. A custom parameter uses the official fields that hold its paths, and has
+one field of its own for the others, so that none ever changes what is indexed for another. Specification: https://hl7.org/fhir/R4/searchparameter.html
 """
 
 from __future__ import annotations
@@ -21,27 +22,12 @@ from typing import NamedTuple
 
 from fhir_server.definitions import Component, Definitions, SearchParameter
 from fhir_server.definitions.expressions import normal_form, split_union
+from fhir_server.search.assignment import Assignment, Branch, Branches, FieldComponent, IndexField
 from fhir_server.search.elements import types_at
 
 BUILT_IN = frozenset({"_id", "_lastUpdated"})  # answered from the resource's own row, not from index values
 REFERENCES = frozenset({"Reference", "canonical"})
 _AS_TYPE = re.compile(r"\bas\((\w+)\)")
-
-
-class FieldComponent(NamedTuple):
-    """One part of a composite field: the search type it is compared as, and its paths from the composite's base."""
-
-    kind: str
-    paths: tuple[str, ...]
-
-
-class IndexField(NamedTuple):
-    """One thing to index: kind is the search type; paths are FHIRPath from the resource; components of a composite."""
-
-    name: str
-    kind: str
-    paths: tuple[str, ...]
-    components: tuple[FieldComponent, ...] = ()
 
 
 class ComponentParameter(NamedTuple):
@@ -72,17 +58,6 @@ class TypeFields(NamedTuple):
     parameters: dict[str, ParameterFields]
 
 
-class _Branch(NamedTuple):
-    """A path as one parameter reads it; two branches that are equal are indexed once."""
-
-    path: str
-    kind: str
-    components: tuple[FieldComponent, ...]
-
-
-Branches = dict[_Branch, str]  # what a parameter reads -> the type it must name there, "" for any
-
-
 class Fields:
     """The fields of every resource type, each worked out on first use and kept."""
 
@@ -103,7 +78,7 @@ class Fields:
         parameters = self._definitions.search_parameters(type_name)
         official = self._definitions.official.search_parameters(type_name)
         branches = self._read(type_name, parameters)
-        assigned = _Assignment(self._read(type_name, official))
+        assigned = Assignment(self._read(type_name, official))
         # each apart from the others, so that no custom parameter changes what a field of another means
         fields_of = {
             code: assigned.fields_of(found) if parameters[code] is official.get(code) else assigned.add(code, found)
@@ -130,7 +105,7 @@ class Fields:
         }
         return {code: found for code, found in branches.items() if found}
 
-    def _branches(self, type_name: str, parameter: SearchParameter) -> Iterator[tuple[_Branch, str]]:
+    def _branches(self, type_name: str, parameter: SearchParameter) -> Iterator[tuple[Branch, str]]:
         components = self._components(type_name, parameter)
         paths = [
             normal_form(branch)
@@ -141,7 +116,7 @@ class Fields:
         for path, target in paths:
             if target and not restricted:
                 path, target = f"{path}.where(resolve() is {target})", ""
-            yield _Branch(self._with_type_names(path), parameter.type, components), target
+            yield Branch(self._with_type_names(path), parameter.type, components), target
 
     def _components(self, type_name: str, parameter: SearchParameter) -> tuple[FieldComponent, ...]:
         components = []
@@ -205,55 +180,3 @@ class Fields:
             for component, part in zip(parameter.components, next(iter(branches)).components, strict=True)
         ]
         return ParameterFields(parameter, fields, targets if restricted else (), targets, tuple(components))
-
-
-class _Assignment:
-    """Branches to fields: those that the very same official parameters read are one field."""
-
-    def __init__(self, branches: dict[str, Branches]) -> None:
-        self.fields: dict[str, IndexField] = {}
-        self._holds: dict[str, set[_Branch]] = {}
-        readers: dict[_Branch, list[str]] = {}
-        for code, found in branches.items():
-            for branch in found:
-                readers.setdefault(branch, []).append(code)
-        groups: dict[tuple, list[_Branch]] = {}
-        for branch, codes in readers.items():
-            groups.setdefault((branch.kind, branch.components, *codes), []).append(branch)
-        for group in groups.values():
-            name = self._name(group, branches)
-            self._holds[name] = set(group)
-            self.fields[name] = _field(name, group)
-
-    def fields_of(self, branches: Branches) -> tuple[str, ...]:
-        """The official fields that hold these branches and nothing else."""
-        return tuple(name for name, held in self._holds.items() if held <= branches.keys())
-
-    def add(self, code: str, branches: Branches) -> tuple[str, ...]:
-        """The fields of a custom parameter: official ones, and one of its own for what they don't hold."""
-        names = self.fields_of(branches)
-        held = set[_Branch]().union(*(self._holds[name] for name in names))
-        left = [branch for branch in branches if branch not in held]
-        if left:
-            name = f"{code}.custom" if code in self._holds else code
-            self.fields[name] = _field(name, left)
-            names = (*names, name)
-        return names
-
-    def _name(self, group: list[_Branch], branches: dict[str, Branches]) -> str:
-        """After the parameter of the element's own name, or one that reads this alone, if it can be unrestricted."""
-        element = group[0].path.rpartition(".")[2]
-        readers = [code for code, found in branches.items() if group[0] in found]
-        exact = [code for code in readers if branches[code].keys() == set(group)]
-        free = [code for code in exact if not any(branches[code].values())]
-        for name in [code for code in readers if code == element] + free + exact:
-            if name not in self.fields:
-                return name
-        number = 1
-        while (name := f"{readers[0]}.{number}") in self.fields:
-            number += 1
-        return name
-
-
-def _field(name: str, branches: list[_Branch]) -> IndexField:
-    return IndexField(name, branches[0].kind, tuple(branch.path for branch in branches), branches[0].components)
