@@ -7,7 +7,7 @@ import time
 
 from fhir_server import definitions as r4
 from fhir_server.api import FhirServer
-from fhir_server.codec.json import parse
+from fhir_server.codec.json import decode
 from fhir_server.core.identity import TimeOrderedIds
 from fhir_server.core.ports import Clock
 from fhir_server.core.settings import Settings
@@ -58,7 +58,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     parameters = CustomParameters(environment)
     environment.refresh_parameters = parameters.refresh
     await parameters.start()
-    check = StoreCheck(store, parse, lambda resource: environment.searching.extract(resource))
+    check = StoreCheck(store, decode, lambda resource: environment.searching.extract(resource))
     return FhirServer(environment, [parameters.stop, store.close], check.run)
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from fhir_server.codec.json import parse
+from fhir_server.codec.json import decode
 from fhir_server.core.errors import FhirError, Issue
 from fhir_server.core.query import EVERYTHING, Query
 from fhir_server.definitions import Definitions, SearchParameter
@@ -77,7 +77,7 @@ class CustomParameters:
         building: dict[str, Progress] = {}
         stored = await self._environment.index.search(Query(("SearchParameter",), EVERYTHING, count=LIMIT))
         for version in stored.matches:
-            parameter = parameter_of(parse(version.body), self._official)
+            parameter = parameter_of(decode(version.body), self._official)
             if parameter is None or self._official.search_parameter(parameter.url) == parameter:
                 continue
             found.append(parameter)

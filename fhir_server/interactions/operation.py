@@ -85,6 +85,7 @@ class OperationHandler(NamedTuple):
     types: tuple[str, ...] = ()
     affects_state: bool = False
     parameters: tuple[str, ...] = ()
+    searches: bool = False  # takes search parameters beside its own; the search refuses those that it does not know
     definition: Operation | None = None
 
     @property
@@ -109,7 +110,7 @@ async def invoke(environment: Environment, request: Request, code: str, type: st
     parameters = Parameters(list(_entries(request, handler)))
     names = handler.parameter_names
     for name, _, _ in parameters.entries:
-        if names and name not in names and name not in RESULT_PARAMETERS and not request.lenient:
+        if names and name not in names and name not in RESULT_PARAMETERS and not (request.lenient or handler.searches):
             near = difflib.get_close_matches(name, names, 1)
             hint = f" Did you mean '{near[0]}'?" if near else f" It has: {', '.join(sorted(set(names)))}."
             raise error("unsupported-parameter", f"${code} has no parameter '{name[:80]}'.{hint}", location=name[:80])

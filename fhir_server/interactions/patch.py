@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.codec.json import parse
+from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction
@@ -54,7 +54,7 @@ async def change(
         raise error("not-found", f"There is no {type}/{id} here.")
     if head.deleted:
         raise error("deleted", f"{type}/{id} was deleted; a patch can't bring it back, an update can.")
-    patched = document.apply(parse(head.body))
+    patched = document.apply(decode(head.body))
     _require_same_resource(patched, type, id)
     return await store(transaction, prepare(environment, patched), type, id, head.version + 1, "PATCH")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from fhir_server.codec.json import parse
+from fhir_server.codec.json import decode
 from fhir_server.core.ports import Transaction
 from fhir_server.interactions.environment import Environment
 
@@ -27,7 +27,7 @@ async def reindex_page(environment: Environment, after: int, types: Collection[s
         for type, id in dict.fromkeys(keys):
             head = await transaction.read(type, id)
             if head is not None and not head.deleted and after < head.seq <= changes[-1].seq:
-                await transaction.reindex(type, id, environment.searching.extract(parse(head.body)))
+                await transaction.reindex(type, id, environment.searching.extract(decode(head.body)))
 
     if keys:
         await environment.store.commit(work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fhir_server.codec import bundles
-from fhir_server.codec.json import parse, serialize
+from fhir_server.codec.json import decode, serialize
 from fhir_server.codec.summary import elements, summarize
 from fhir_server.core.errors import error, operation_outcome
 from fhir_server.core.keys import StoredVersion
@@ -63,7 +63,7 @@ def _shaped(environment: Environment, asked: Query, page: Page) -> Page:
     """The page with _summary or _elements applied; _elements speaks of the matches only."""
 
     def shape(version: StoredVersion, match: bool) -> StoredVersion:
-        resource = parse(version.body)
+        resource = decode(version.body)
         if asked.elements and match:
             resource = elements(resource, asked.elements, environment.definitions)
         elif asked.summary:

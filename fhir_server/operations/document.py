@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 
-from fhir_server.codec.json import parse, serialize
+from fhir_server.codec.json import decode, serialize
 from fhir_server.codec.references import parse_reference, references
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion, instant
@@ -28,7 +28,7 @@ async def document(environment: Environment, call: Call) -> Response:
     included: dict[tuple[str, str], StoredVersion] = {(call.type, call.id): composition}
     todo = [composition]
     while todo:
-        for _, text in references(parse(todo.pop().body)):
+        for _, text in references(decode(todo.pop().body)):
             local = parse_reference(text, call.request.base)
             if local is None or (local.type, local.id) in included:
                 continue
@@ -47,7 +47,7 @@ async def document(environment: Environment, call: Call) -> Response:
         "type": "document",
         "timestamp": instant(environment.clock()),
         "entry": [
-            {"fullUrl": f"{base}/{version.type}/{version.id}", "resource": parse(version.body)}
+            {"fullUrl": f"{base}/{version.type}/{version.id}", "resource": decode(version.body)}
             for version in included.values()
         ],
     }

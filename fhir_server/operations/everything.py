@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fhir_server.core.errors import error
-from fhir_server.core.query import All, Any, Clause, DateIs, Missing, TypeIn, UpdatedIs
+from fhir_server.core.query import All, Any, Clause, DateIs, IdIn, Missing, TypeIn, UpdatedIs
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.read import current
@@ -29,6 +29,9 @@ async def everything(environment: Environment, call: Call) -> Response:
         query.append(("_cursor", cursor))
     inner = Request("GET", call.request.path, query, base=call.request.base, caller=call.request.caller)
     asked = await environment.searching.query(None, inner, (call.type, call.id))
+    itself = All((TypeIn((call.type,)), IdIn((call.id,))))
+    every = asked.types if call.type in asked.types else (call.type, *asked.types)
+    asked = replace(asked, types=every, where=Any((itself, asked.where)))
     types = tuple(call.parameters.texts("_type"))
     for type in types:
         if not environment.definitions.is_resource(type):

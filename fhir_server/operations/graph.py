@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from fhir_server.codec import bundles
-from fhir_server.codec.json import parse
+from fhir_server.codec.json import decode
 from fhir_server.codec.references import parse_reference
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
@@ -40,12 +40,12 @@ async def _definition(environment: Environment, call: Call) -> dict[str, Any]:
         raise error("required", "$graph needs the parameter 'graph': the URL of a GraphDefinition.", location="graph")
     local = parse_reference(url, call.request.base)
     if local is not None and local.type == "GraphDefinition":
-        return parse((await current(environment, call.request, local.type, local.id)).body)
+        return decode((await current(environment, call.request, local.type, local.id)).body)
     asked = Request("GET", ("GraphDefinition",), [("url", url)], base=call.request.base, caller=call.request.caller)
     page = await environment.index.search(await environment.searching.query("GraphDefinition", asked))
     if not page.matches:
         raise error("not-found", f"No GraphDefinition with the URL {url[:200]} is stored here.", location="graph")
-    return parse(page.matches[0].body)
+    return decode(page.matches[0].body)
 
 
 async def _follow(
@@ -74,7 +74,7 @@ async def _by_path(
     environment: Environment, call: Call, path: str, source: StoredVersion, type: str
 ) -> list[StoredVersion]:
     reached = []
-    for name, value in compile_path(path, environment.definitions, source.type).values(parse(source.body)):
+    for name, value in compile_path(path, environment.definitions, source.type).values(decode(source.body)):
         text = value.get("reference") if name == "Reference" else value if name in ("uri", "canonical") else None
         local = parse_reference(text, call.request.base) if text else None
         if local is None or type not in (local.type, "Resource"):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from fhir_server.codec import bundles
-from fhir_server.codec.json import parse
+from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.interactions.environment import Environment
@@ -38,7 +38,7 @@ async def lastn(environment: Environment, call: Call) -> Response:
     while True:
         page = await environment.index.search(query)
         for version in page.matches:
-            key = _group(parse(version.body))
+            key = _group(decode(version.body))
             groups[key] = groups.get(key, 0) + 1
             if groups[key] <= wanted:
                 kept.append(version)
@@ -57,4 +57,4 @@ def _group(observation: dict[str, Any]) -> Any:
     return codings or code.get("text", "")
 
 
-HANDLERS = (OperationHandler("lastn", lastn, type=True, types=("Observation",)),)
+HANDLERS = (OperationHandler("lastn", lastn, type=True, types=("Observation",), searches=True),)

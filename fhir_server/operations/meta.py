@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.codec.json import parse, serialize
+from fhir_server.codec.json import decode, serialize
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction
@@ -25,7 +25,7 @@ async def meta(environment: Environment, call: Call) -> Response:
     """The meta of a resource; of a type or the system, every profile, tag and label in use there."""
     if call.id:
         version = await current(environment, call.request, call.type, call.id)
-        return _answer(parse(version.body).get("meta", {}))
+        return _answer(decode(version.body).get("meta", {}))
     types = (call.type,) if call.type else tuple(sorted(await environment.index.counts()))
     used: Meta = {}
     for type in types:
@@ -33,7 +33,7 @@ async def meta(environment: Environment, call: Call) -> Response:
         while True:
             page = await environment.index.search(Query((type,), EVERYTHING, count=SCAN, cursor=cursor))
             for version in page.matches:
-                _add(used, parse(version.body).get("meta", {}))
+                _add(used, decode(version.body).get("meta", {}))
             cursor = page.next
             if not cursor:
                 break
@@ -59,14 +59,14 @@ async def _change(environment: Environment, call: Call, apply: Any) -> Response:
         head = await transaction.read(call.type, call.id)
         if head is None or head.deleted:
             raise error("not-found", f"There is no {call.type}/{call.id} here.")
-        resource = parse(head.body)
+        resource = decode(head.body)
         changed = resource.setdefault("meta", {})
         before = serialize(changed)
         apply(changed, given)
         if serialize(changed) == before:
             return head, changed
         version = await store(transaction, prepare(environment, resource), call.type, call.id, head.version + 1, "PUT")
-        return version, parse(version.body)["meta"]
+        return version, decode(version.body)["meta"]
 
     _, changed = await environment.store.commit(work)
     return _answer(changed)

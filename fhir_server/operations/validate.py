@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.codec.json import parse, serialize
+from fhir_server.codec.json import decode, serialize
 from fhir_server.core.errors import FhirError, Issue, error, operation_outcome
 from fhir_server.core.ports import Transaction
 from fhir_server.interactions.delete import remove, require_unreferenced
@@ -28,7 +28,7 @@ async def validate(environment: Environment, call: Call) -> Response:
         return _outcome(await _delete_issues(environment, call))
     if resource is None and call.id:
         stored = await current(environment, call.request, call.type, call.id)
-        resource = parse(stored.body)
+        resource = decode(stored.body)
     if not isinstance(resource, dict):
         raise error("required", "$validate needs the parameter 'resource', or the URL of a stored one.")
     return _outcome(_type_issues(call, resource, mode) or environment.checker.validate(resource, profiles))

@@ -78,7 +78,7 @@ def in_format(body: bytes, format: Format, definitions: Definitions, request: Re
     """Canonical JSON bytes in the format that was asked for, spread over lines with _pretty."""
     pretty = request is not None and any(wants_pretty(value) for name, value in request.query if name == "_pretty")
     if format.name == "xml":
-        return xml.serialize(json.parse(body), definitions, pretty=pretty)
+        return xml.serialize(json.decode(body), definitions, pretty=pretty)
     return json.pretty(body) if pretty or format.name == "html" else body
 
 
@@ -120,7 +120,7 @@ def _shaping(request: Request) -> tuple[str, tuple[str, ...]] | None:
 
 def _shaped(body: bytes, shaping: tuple[str, tuple[str, ...]], definitions: Definitions) -> bytes:
     summary, names = shaping
-    resource: dict[str, Any] = json.parse(body)
+    resource: dict[str, Any] = json.decode(body)
     if resource.get("resourceType") in ("Bundle", "OperationOutcome"):
         return body
     if names:
@@ -143,7 +143,7 @@ def _latin(text: str) -> bytes:
 
 def _binary(response: Response, version: StoredVersion, headers: Headers) -> Answer:
     """The content itself (https://hl7.org/fhir/R4/binary.html#rest)."""
-    resource = json.parse(version.body)
+    resource = json.decode(version.body)
     content = base64.b64decode(resource.get("data", ""))
     headers.append(
         (b"content-type", str(resource.get("contentType", "application/octet-stream")).encode("latin-1", "replace"))

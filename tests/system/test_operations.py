@@ -1,0 +1,179 @@
+"""Operations over HTTP."""
+
+import sqlite3
+
+import pytest
+
+from tests.conftest import Fhir, issue_of
+
+pytestmark = pytest.mark.anyio
+
+LOINC = "http://loinc.org"
+
+
+def observation(id: str, code: str, date: str, subject: str = "Patient/a", **more: object) -> dict:
+    return {
+        "resourceType": "Observation",
+        "id": id,
+        "status": "final",
+        "code": {"coding": [{"system": LOINC, "code": code}]},
+        "subject": {"reference": subject},
+        "effectiveDateTime": date,
+        **more,
+    }
+
+
+async def record(fhir: Fhir) -> None:
+    await fhir.create({"resourceType": "Organization", "id": "o", "name": "Ward"})
+    await fhir.create(
+        {"resourceType": "Patient", "id": "a", "managingOrganization": {"reference": "Organization/o"},
+         "identifier": [{"system": "http://hospital.test/mrn", "value": "SECRET-77"}], "name": [{"family": "Hidden"}]}
+    )  # fmt: skip
+    await fhir.create({"resourceType": "Patient", "id": "b"})
+    await fhir.create(observation("1", "8867-4", "2020-01-01"))
+    await fhir.create(observation("2", "8867-4", "2021-01-01"))
+    await fhir.create(observation("3", "8310-5", "2019-01-01"))
+    await fhir.create(observation("4", "8310-5", "2022-01-01", "Patient/b"))
+
+
+def keys(bundle: dict) -> list[str]:
+    return sorted(f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in bundle.get("entry", ()))
+
+
+async def test_everything_is_the_compartment_and_what_it_refers_to(fhir: Fhir) -> None:
+    await record(fhir)
+    answer = await fhir.get("Patient/a/$everything")
+    assert keys(answer.json()) == ["Observation/1", "Observation/2", "Observation/3", "Organization/o", "Patient/a"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ("_type=Observation", ["Observation/1", "Observation/2", "Observation/3"]),
+        ("_type=Observation&start=2020-01-01", ["Observation/1", "Observation/2"]),
+        ("_type=Observation&end=2019-12-31", ["Observation/3"]),
+        ("_type=Observation&start=2020-06-01&end=2021-06-01", ["Observation/2"]),
+        ("_type=Observation&_since=2999-01-01", []),
+    ],
+)
+async def test_everything_within_limits(fhir: Fhir, parameters: str, expected: list[str]) -> None:
+    await record(fhir)
+    found = (await fhir.get(f"Patient/a/$everything?{parameters}")).json()
+    matches = {"entry": [e for e in found.get("entry", ()) if e["search"]["mode"] == "match"]}
+    assert keys(matches) == expected
+
+
+async def test_everything_is_paged_without_repeats(fhir: Fhir) -> None:
+    await record(fhir)
+    ids = await fhir.ids("Patient/a/$everything?_count=2")
+    assert sorted(ids) == ["1", "2", "3", "a"]
+
+
+async def test_everything_of_nobody_is_404(fhir: Fhir) -> None:
+    assert (await fhir.get("Patient/none/$everything")).status_code == 404
+
+
+async def test_lastn_keeps_the_newest_of_each_code(fhir: Fhir) -> None:
+    await record(fhir)
+    assert keys((await fhir.get("Observation/$lastn?patient=a")).json()) == ["Observation/2", "Observation/3"]
+    both = await fhir.get(f"Observation/$lastn?patient=a&max=2&code={LOINC}|8867-4")
+    assert keys(both.json()) == ["Observation/1", "Observation/2"]
+    assert (await fhir.get("Observation/$lastn?code=8867-4")).status_code == 400
+
+
+async def test_validate_says_what_is_wrong_and_stores_nothing(fhir: Fhir) -> None:
+    good = await fhir.post("Patient/$validate", {"resourceType": "Patient"})
+    assert good.json()["issue"][0]["severity"] == "information"
+    bad = await fhir.post("Patient/$validate", {"resourceType": "Patient", "gender": "m"})
+    assert (bad.status_code, issue_of(bad)["expression"]) == (200, ["Patient.gender"])
+    inside = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "mode", "valueCode": "create"},
+            {"name": "resource", "resource": {"resourceType": "Patient"}},
+        ],
+    }
+    assert (await fhir.post("Patient/$validate", inside)).json()["issue"][0]["severity"] == "information"
+    assert await fhir.ids("Patient") == []
+
+
+async def test_validate_of_a_stored_resource_and_of_its_deletion(fhir: Fhir) -> None:
+    await record(fhir)
+    assert (await fhir.get("Patient/a/$validate")).json()["issue"][0]["severity"] == "information"
+    deletion = await fhir.get("Patient/a/$validate?mode=delete")
+    assert issue_of(deletion)["severity"] == "warning"
+    assert (await fhir.get("Patient/a")).status_code == 200
+
+
+async def test_meta_is_added_and_taken_away(fhir: Fhir) -> None:
+    await record(fhir)
+    tag = {"system": "http://hospital.test/tags", "code": "vip"}
+    body = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [tag]}}]}
+    added = await fhir.post("Patient/a/$meta-add", body)
+    assert added.json()["parameter"][0]["valueMeta"]["tag"] == [tag]
+    assert await fhir.ids("Patient?_tag=http://hospital.test/tags|vip") == ["a"]
+    assert (await fhir.get("Patient/$meta")).json()["parameter"][0]["valueMeta"] == {"tag": [tag]}
+    await fhir.post("Patient/a/$meta-delete", body)
+    assert await fhir.ids("Patient?_tag=vip") == []
+    assert (await fhir.get("Patient/a")).json()["meta"]["versionId"] == "3"
+
+
+async def test_purge_leaves_nothing_of_the_patient_but_a_receipt(fhir: Fhir) -> None:
+    await record(fhir)
+    await fhir("DELETE", "Observation/2")
+    answer = await fhir.post("Patient/a/$purge", None)
+    assert answer.status_code == 200, answer.text
+    receipt = {p["name"]: p for p in answer.json()["parameter"]}
+    assert receipt["erased"]["valueInteger"] == 4
+    for gone in ("Patient/a", "Observation/1", "Observation/2", "Patient/a/_history", "Observation/2/_history"):
+        assert (await fhir.get(gone)).status_code == 404
+    assert await fhir.ids("Patient") == ["b"]
+    assert await fhir.ids("Patient?identifier=SECRET-77") == []
+    audit = await fhir.get(receipt["receipt"]["valueReference"]["reference"])
+    assert "Hidden" not in audit.text and audit.json()["action"] == "D"
+    assert [c.method for c in await fhir.server.changes(0) if c.id in ("a", "1", "2", "3")] == ["ERASE"] * 4
+    assert await fhir.server.check() == []
+    data = fhir.server.settings.data / "fhir.sqlite"
+    file = sqlite3.connect(data)
+    assert file.execute("SELECT count(*) FROM term WHERE code = 'SECRET-77'").fetchone() == (0,)
+    file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    file.close()
+    assert b"SECRET-77" not in data.read_bytes()
+
+
+async def test_document_starts_with_the_composition(fhir: Fhir) -> None:
+    await record(fhir)
+    await fhir.create(
+        {"resourceType": "Composition", "id": "c", "status": "final", "type": {"text": "Letter"}, "date": "2026-01-01",
+         "title": "Letter", "subject": {"reference": "Patient/a"}, "author": [{"reference": "Organization/o"}],
+         "section": [{"title": "x", "entry": [{"reference": "Observation/1"}]}]}
+    )  # fmt: skip
+    document = (await fhir.get("Composition/c/$document")).json()
+    assert document["type"] == "document"
+    assert document["entry"][0]["resource"]["resourceType"] == "Composition"
+    assert keys(document) == ["Composition/c", "Observation/1", "Organization/o", "Patient/a"]
+    await fhir.get("Composition/c/$document?persist=true")
+    assert len(await fhir.ids("Bundle")) == 1
+
+
+async def test_graph_follows_paths_and_searches(fhir: Fhir) -> None:
+    await record(fhir)
+    await fhir.create(
+        {"resourceType": "GraphDefinition", "id": "g", "url": "http://hospital.test/graph", "name": "G", "status": "active",
+         "start": "Patient",
+         "link": [{"path": "Patient.managingOrganization", "target": [{"type": "Organization"}]},
+                  {"target": [{"type": "Observation", "params": "patient={ref}"}]}]}
+    )  # fmt: skip
+    found = (await fhir.get("Patient/a/$graph?graph=http://hospital.test/graph")).json()
+    assert keys(found) == ["Observation/1", "Observation/2", "Observation/3", "Organization/o", "Patient/a"]
+
+
+async def test_convert_gives_the_other_format(fhir: Fhir) -> None:
+    answer = await fhir.post("$convert", {"resourceType": "Patient", "active": True}, accept="application/fhir+xml")
+    assert answer.text.endswith('<Patient xmlns="http://hl7.org/fhir"><active value="true"/></Patient>')
+
+
+async def test_an_unknown_operation_or_parameter_names_the_nearest(fhir: Fhir) -> None:
+    assert "$everything" in issue_of(await fhir.get("Patient/a/$everythin"))["diagnostics"]
+    await record(fhir)
+    assert "'start'" in issue_of(await fhir.get("Patient/a/$everything?strt=2020"))["diagnostics"]
