@@ -22,7 +22,7 @@ def folded(text: str) -> str:
 
 def add_string(add: Add, field: str, value: str) -> None:
     """A string or markdown."""
-    text = folded(value)
+    text = _kept(value) if len(value) < SHORT else fold(value)
     if text:
         add((STRING, field, text, value))
 

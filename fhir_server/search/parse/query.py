@@ -19,6 +19,7 @@ from fhir_server.search.parse.suggestions import shorten
 
 FORGIVABLE = frozenset({"value", "unsupported-parameter"})  # what lenient handling passes over
 MAX_PARAMETERS = 500
+MAX_WARNINGS = 20
 
 
 def parse_query(
@@ -114,7 +115,8 @@ class _Reading:
                 self.used[position] = (name, read(name, value))
             except FhirError as refusal:
                 issues = [_about(name, issue) for issue in refusal.issues]
-                if not self._lenient or refusal.category not in FORGIVABLE:
+                forgiven = self._lenient and refusal.category in FORGIVABLE
+                if not forgiven or len(self.warnings) >= MAX_WARNINGS:
                     raise FhirError(refusal.category, issues) from None
                 self.warnings += [msgspec.structs.replace(issue, severity="warning") for issue in issues]
 

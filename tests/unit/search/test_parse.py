@@ -173,3 +173,13 @@ def test_parsing_needs_no_event_loop(parse):
     with pytest.raises(RuntimeError):
         asyncio.get_running_loop()
     assert parse("Observation", "code:in=http://acme.org/vs").where
+
+
+def test_lenient_handling_passes_over_a_few_mistakes_not_hundreds(parse):
+    assert len(parse("Patient", "&".join(["nmae=x"] * 20), lenient=True).warnings) == 20
+    with pytest.raises(FhirError):
+        parse("Patient", "&".join(["nmae=x"] * 21), lenient=True)
+
+
+def test_an_empty_format_is_left_to_content_negotiation(parse):
+    assert parse("Patient", "_format=&_pretty=").used == (("_format", ""), ("_pretty", ""))
