@@ -19,6 +19,10 @@ export function resourceHeading(path, resource, current, capability) {
     [{ path, view: "xml" }, "XML"],
     [{ path: `${type}/${id}/_history` }, "History"],
     [{ path: `${type}/${id}`, view: "referrers" }, "Referred to by"],
+    capability.hasOperation("everything", type) && [
+      { path: `${type}/${id}/$everything`, query: "_count=50" },
+      "Everything",
+    ],
     capability.hasOperation("fhirpath", type) && [{ path, view: "fhirpath" }, "FHIRPath"],
   ].filter(Boolean);
   return h(
