@@ -1,0 +1,122 @@
+"""make bench: starts a server of its own on an empty store, measures it, and prints the table beside the peers'.
+
+make bench ARGS="--patients 1000 --seconds 8 --write docs/performance/results/NAME.json"
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PEERS = json.loads((HERE / "peers.json").read_text("utf-8"))
+
+
+def start(data: Path, workers: int) -> tuple[subprocess.Popen, str]:
+    """A server with default settings on a free port, and its base URL."""
+    command = [sys.executable, "-m", "fhir_server.cli", "serve", "--port", "0", "--data", str(data)]
+    began = time.perf_counter()
+    server = subprocess.Popen([*command, "--workers", str(workers)], stderr=subprocess.PIPE, text=True)
+    assert server.stderr is not None
+    for line in server.stderr:
+        found = re.search(r"http://\S+/fhir", line)
+        if found:
+            wait_for(found[0])
+            print(f"first answer after {time.perf_counter() - began:.2f} s", file=sys.stderr)
+            return server, found[0]
+    raise SystemExit("the server did not start")
+
+
+def wait_for(base: str) -> None:
+    """Returns when the server answers."""
+    import httpx
+
+    for _ in range(200):
+        try:
+            httpx.get(f"{base}/Patient?_count=1")
+            return
+        except httpx.TransportError:
+            time.sleep(0.02)
+
+
+def measure(options: argparse.Namespace, base: str, pid: int, data: Path) -> dict[str, Any]:
+    """Runs the generator in a process of its own."""
+    out = data.parent / "result.json"
+    command = [
+        sys.executable,
+        str(HERE / "fhirload.py"),
+        base,
+        "--pids",
+        str(pid),
+        "--disk",
+        str(data),
+        "--out",
+        str(out),
+    ]
+    command += ["--patients", str(options.patients), "--seconds", str(options.seconds), "--phases", options.phases]
+    subprocess.run(command, check=True)
+    return json.loads(out.read_text("utf-8"))
+
+
+def table(result: dict[str, Any]) -> str:
+    """The rows as Markdown."""
+    lines = [
+        "| row | requests/s | p95 ms | server CPU ms | target | HAPI FHIR | Helios |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, row in PEERS["rows"].items():
+        if name == "load":
+            found = result.get("load", {})
+            rate, cpu = found.get("res_per_s"), found.get("srv_cpu_ms_per_resource")
+        else:
+            found = result["phases"].get(name, {})
+            rate, cpu = found.get("rps"), found.get("srv_cpu_ms")
+        if rate is not None:
+            target = f"{row['target']:,}" if row["target"] else ""
+            lines.append(
+                f"| {row['title']} | {rate:,.0f} | {found['p95_ms']} | {cpu} | {target} | {row['hapi']:,} | {row['helios']:,} |"
+            )
+    resources = result.get("load", {}).get("resources")
+    lines.append("")
+    lines.append(f"Server memory {result['mem_mb']} MB; disk {result['disk_mb']} MB; {resources} resources loaded.")
+    checks = result.get("check", [])
+    wrong = [check["what"] for check in checks if not check["ok"]]
+    lines.append(f"Searches with known totals: {len(checks) - len(wrong)} of {len(checks)} right. {', '.join(wrong)}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--patients", type=int, default=1000, help="about 54 resources each")
+    parser.add_argument("--seconds", type=float, default=8, help="each row is measured for so long")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--phases", default="load,check,all", help="load, check, all, or names of rows, with commas")
+    parser.add_argument("--write", type=Path, help="keep the raw result in this file")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        server, base = start(data, options.workers)
+        try:
+            result = measure(options, base, server.pid, data)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(30)
+    result["machine"] = {"cores": os.cpu_count(), "python": sys.version.split()[0]}
+    if options.write:
+        options.write.parent.mkdir(parents=True, exist_ok=True)
+        options.write.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    print(table(result))
+
+
+if __name__ == "__main__":
+    main()
