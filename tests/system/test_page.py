@@ -32,7 +32,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--virtual-time-budget=10000",
-    "--dump-dom",,]
+    "--dump-dom",
+]
 
 HOSTILE = """<div xmlns="http://www.w3.org/1999/xhtml"><p onclick="document.title='pwned'">Said <b>safely</b>
 <script>document.title='pwned'</script><img src="x" onerror="document.title='pwned'"/>

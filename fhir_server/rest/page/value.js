@@ -106,7 +106,8 @@ function attachmentData({ data, contentType = "application/octet-stream", title 
   const picture = /^image\/(?:png|jpeg|gif|webp)$/.test(contentType) && content.length <= LARGEST_PICTURE;
   const readable = /^text\/|[/+](json|xml)\b/.test(contentType);
   return [
-    picture && h("img", { src: `data:${contentType};base64,${data.replace(/\s+/g, "")}`, alt: title, class: "picture" }),
+    picture &&
+      h("img", { src: `data:${contentType};base64,${data.replace(/\s+/g, "")}`, alt: title, class: "picture" }),
     h(
       "button",
       { type: "button", class: "copy", onclick: () => save(content, title) },
