@@ -13,6 +13,7 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import OPEN, Caller, Change, Finding
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
+from fhir_server.interactions.custom_parameters import Progress
 from fhir_server.interactions.dispatch import perform
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.read import current
@@ -23,17 +24,22 @@ __all__ = ["FhirServer", "Request", "Response"]
 
 
 class FhirServer:
-    """One server in this process: an Environment and what has to be stopped with it."""
+    """One server in this process: an Environment and what has to be stopped with it.
+
+    indexing() gives the custom search parameters that are still being indexed, each with its progress.
+    """
 
     def __init__(
         self,
         environment: Environment,
         closing: list[Callable[[], Awaitable[None]]],
         check: Callable[[bool], Awaitable[list[Finding]]],
+        indexing: Callable[[], list[Progress]],
     ) -> None:
         environment.perform = perform
         self.environment = environment
         self._check = check
+        self.indexing = indexing
         self._closing = closing
         self._store_read = environment.store.read
 

@@ -59,7 +59,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     environment.refresh_parameters = parameters.refresh
     await parameters.start()
     check = StoreCheck(store, decode, lambda resource: environment.searching.extract(resource))
-    return FhirServer(environment, [parameters.stop, store.close], check.run)
+    return FhirServer(environment, [parameters.stop, store.close], check.run, parameters.progress)
 
 
 def application(settings: Settings, clock: Clock = now) -> Application:

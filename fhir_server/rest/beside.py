@@ -1,27 +1,58 @@
-"""What is answered beside FHIR: the page for people."""
+"""What is answered beside FHIR: the page for people, the API's documentation, health and metrics.
+
+Few fixed paths and no framework: see docs/decisions/0004-hot-interactions-without-a-framework.md.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fhir_server.api import FhirServer
-from fhir_server.rest.page_assets import page_assets
+from fhir_server.codec.json import serialize
+from fhir_server.rest.docs_page import docs_assets
+from fhir_server.rest.encode import Answer
+from fhir_server.rest.health import live, ready
+from fhir_server.rest.openapi import openapi
+from fhir_server.rest.page_assets import Assets, page_assets
+
+JSON = (b"content-type", b"application/json")
+METHODS = ("GET", "HEAD")
 
 
 def beside(server: FhirServer) -> Any:
     """The ASGI application for every path outside /fhir."""
-    assets = page_assets()
+
+    async def document() -> Answer:
+        return Answer(200, [JSON], serialize(openapi(server)))
+
+    computed: dict[str, Callable[[], Awaitable[Answer]]] = {
+        "/openapi.json": document,
+        "/health/live": lambda: live(server),
+        "/health/ready": lambda: ready(server),
+    }
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        answer = assets.answer(
-            scope["path"], headers.get(b"accept-encoding", ""), headers.get(b"if-none-match", "")
-        )
-        if answer is None:
-            await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        path = scope["path"]
+        if scope["method"] not in METHODS:
+            answer = Answer(405, [(b"allow", b"GET, HEAD")], b"")
+        elif path in computed:
+            answer = await computed[path]()
+        else:
+            answer = _file(docs_assets() if path.startswith("/docs") else page_assets(), scope)
+        headers = answer.headers
+        if not any(name == b"content-length" for name, _ in headers):
+            headers = [*headers, (b"content-length", b"%d" % len(answer.body))]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
     return application
+
+
+def _file(assets: Assets, scope: dict[str, Any]) -> Answer:
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    found = assets.answer(scope["path"], headers.get(b"accept-encoding", ""), headers.get(b"if-none-match", ""))
+    if found is None:
+        text = b"There is nothing here. FHIR is at /fhir, the page at /, the documentation at /docs.\n"
+        return Answer(404, [(b"content-type", b"text/plain; charset=utf-8")], text)
+    return Answer(found.status, found.headers, found.body)
