@@ -36,8 +36,8 @@ def _decimal(value: Decimal, digits: int | None, *, high: bool) -> Decimal | Non
     digits = DECIMAL_DIGITS if digits is None else digits
     if not 0 <= digits <= MAX_DECIMAL_DIGITS:
         return None
-    half = Decimal(5).scaleb(-decimals(value) - 1)
     try:
+        half = Decimal(5).scaleb(-decimals(value) - 1)
         edge = CONTEXT.add(value, half if high else -half)
         # towards zero the digits beyond are cut off, away from zero they are rounded, as the official suite has it
         away = (value >= 0) == high

@@ -14,6 +14,7 @@ _UNITS = ("year", "month", "day", "hour", "minute", "second", "millisecond")
 _MILLISECONDS = {
     "week": 7 * 86_400_000, "day": 86_400_000, "hour": 3_600_000, "minute": 60_000, "second": 1000, "millisecond": 1,
 }  # fmt: skip
+_LONGEST = 10**15
 # what a month and a year count as where a duration is finer than the value that it is added to
 _DAYS = {"month": 30, "year": 365}
 _DATE_PARTS = {"year": 1, "month": 2, "day": 3, "hour": 4, "minute": 5, "second": 6}
@@ -29,6 +30,8 @@ def add_quantity(value: Temporal, duration: Quantity) -> Temporal:
         raise FhirPathError(
             "execution", f"A {value.kind} can't be moved by {duration}; use calendar units such as days"
         )
+    if abs(duration.value) > _LONGEST:
+        raise FhirPathError("execution", f"{duration} is longer than time can be moved by")
     if value.kind == "time":
         return _add_to_time(value, duration, unit)
     amount = int(duration.value)

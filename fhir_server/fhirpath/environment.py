@@ -49,7 +49,7 @@ class Environment:
     now: Callable[[], datetime.datetime] = _now
     trace: Callable[[str, Sequence[Any]], None] | None = None
     max_steps: int = 1_000_000
-    max_seconds: float = 2.0
+    max_seconds: float = 1.0
 
 
 DEFAULT = Environment()

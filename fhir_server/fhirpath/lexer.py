@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from fhir_server.fhirpath.errors import FhirPathError
-from fhir_server.fhirpath.numbers import Long
+from fhir_server.fhirpath.numbers import MAX_LONG, Long
 from fhir_server.fhirpath.temporal import parse_literal
 
 MAX_LENGTH = 50_000
+MAX_DIGITS = 36
 
 _TOKEN = re.compile(
     r"""
@@ -22,6 +23,7 @@ _TOKEN = re.compile(
   | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
   | (?P<delimited>`(?:[^`\\]|\\.)*`)
   | (?P<string>'(?:[^'\\]|\\.)*')
+  | (?P<open_quote>['`])
   | (?P<dollar>\$[A-Za-z]+)
   | (?P<external>%(?:[A-Za-z_][A-Za-z0-9_\-]*|`(?:[^`\\]|\\.)*`|'(?:[^'\\]|\\.)*'))
   | (?P<symbol><=|>=|!=|!~|[=~<>|+\-*/&.,()\[\]{}])
@@ -65,6 +67,21 @@ def unescape(text: str, position: int) -> str:
         raise FhirPathError("syntax", "A surrogate escape stands without its partner", position) from None
 
 
+def _number(text: str, position: int) -> int | Decimal:
+    if "." in text:
+        if len(text) > MAX_DIGITS:
+            raise FhirPathError("syntax", f"A number has at most {MAX_DIGITS} digits", position)
+        return Decimal(text)
+    return _integer(text, 10**MAX_DIGITS, position, int)
+
+
+def _integer(text: str, maximum: int, position: int, kind: type[int]) -> int:
+    value = kind(text) if len(text) <= MAX_DIGITS else maximum + 1
+    if value > maximum:
+        raise FhirPathError("syntax", f"`{text[:40]}` is a larger number than FHIRPath has", position)
+    return value
+
+
 def tokenize(expression: str) -> list[Token]:
     """The tokens of an expression, the last of kind end. Raises FhirPathError of kind syntax."""
     if len(expression) > MAX_LENGTH:
@@ -81,6 +98,8 @@ def tokenize(expression: str) -> list[Token]:
             continue
         if kind == "open_comment":
             raise FhirPathError("syntax", "The comment is not closed with `*/`", start)
+        if kind == "open_quote":
+            raise FhirPathError("syntax", f"The text is not closed with `{text}`", start)
         if kind == "date":
             date = _DATE.match(expression, start)
             if date is None:
@@ -88,9 +107,9 @@ def tokenize(expression: str) -> list[Token]:
             position = date.end()
             tokens.append(Token("literal", parse_literal(date[0], start), start))
         elif kind == "long":
-            tokens.append(Token("literal", Long(text[:-1]), start))
+            tokens.append(Token("literal", _integer(text[:-1], MAX_LONG, start, Long), start))
         elif kind == "number":
-            tokens.append(Token("number", Decimal(text) if "." in text else int(text), start))
+            tokens.append(Token("number", _number(text, start), start))
         elif kind == "string":
             tokens.append(Token("literal", unescape(text[1:-1], start), start))
         elif kind == "delimited":

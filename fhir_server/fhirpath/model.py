@@ -39,6 +39,16 @@ class ChildElement(NamedTuple):
     choice: bool
 
 
+class ComparableChild(NamedTuple):
+    """A child of one type only, by which elements can be told apart: text a single string; complex an element."""
+
+    name: str
+    json_name: str
+    type: str
+    text: bool
+    complex: bool
+
+
 class Model:
     """The lookups of one set of definitions; use model_of() so that one is shared.
 
@@ -53,6 +63,7 @@ class Model:
         self.required_codes = definitions.required_codes
         self.paths: dict[tuple[str, str, bool], Any] = {}
         self._children: dict[str, dict[str, ChildElement]] = {}
+        self._comparable: dict[str, tuple[ComparableChild, ...]] = {}
         self._primitives = frozenset(n for n, t in definitions.types.items() if t.kind == "primitive")
 
     def is_type(self, name: str) -> bool:
@@ -85,6 +96,20 @@ class Model:
     def child(self, type_name: str, name: str) -> ChildElement | None:
         """The child with this FHIRPath name."""
         return self.children(type_name).get(name)
+
+    def comparable_children(self, type_name: str) -> tuple[ComparableChild, ...]:
+        """The children of one type only that are single strings or elements, by name."""
+        found = self._comparable.get(type_name)
+        if found is None:
+            children = []
+            for child in sorted(self.children(type_name).values()):
+                if len(child.alternatives) == 1:
+                    of_type, json_name = child.alternatives[0]
+                    text = not child.repeats and self.system_type(of_type) == "System.String"
+                    element = not self.is_primitive(of_type) and not self.system_type(of_type)
+                    children.append(ComparableChild(child.name, json_name, of_type, text, element))
+            found = self._comparable[type_name] = tuple(c for c in children if c.text or c.complex)
+        return found
 
     def _child(self, element: Element) -> ChildElement:
         types = element.types if element.choice else element.types[:1]

@@ -11,7 +11,7 @@ CONTEXT = decimal.Context(
     Emax=60,
     Emin=-60,
     rounding=ROUND_HALF_UP,
-    traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow],
+    traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow, decimal.Underflow],
 )
 _WIDE = decimal.Context(prec=60, Emax=99, Emin=-99, traps=CONTEXT.traps)
 MAX_INTEGER = 2**31 - 1
@@ -118,4 +118,4 @@ def equivalent(left: Decimal, right: Decimal) -> bool:
 
 def text(value: Decimal) -> str:
     """As FHIRPath writes it: digits and a point, no exponent."""
-    return f"{value:f}"
+    return f"{value:f}" if abs(value.adjusted()) <= CONTEXT.Emax else str(value)

@@ -22,6 +22,7 @@ from fhir_server.fhirpath.ast import (
 )
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.lexer import Token, tokenize
+from fhir_server.fhirpath.numbers import MAX_INTEGER
 from fhir_server.fhirpath.quantity import CALENDAR_UNITS, Quantity, quantity
 
 MAX_DEPTH = 60
@@ -191,6 +192,9 @@ class _Parser:
         if token.kind == "literal" and isinstance(token.value, str):
             self.at += 1
             return quantity(value, token.value)
+        if isinstance(value, int) and value > MAX_INTEGER:
+            message = f"`{value}` is too large for an Integer; write {value}L or {value}.0"
+            raise FhirPathError("syntax", message, self.tokens[self.at - 1].position)
         return value
 
     def type_specifier(self) -> str:

@@ -10,9 +10,9 @@ from fhir_server.definitions import Definitions
 from fhir_server.fhirpath.ast import Node
 from fhir_server.fhirpath.engine.compile import Closure, Compiler
 from fhir_server.fhirpath.engine.evaluate import Result, fhir_type, frame_for, is_true, plain, result
-from fhir_server.fhirpath.engine.frame import Frame
+from fhir_server.fhirpath.engine.frame import Budget, Frame
 from fhir_server.fhirpath.engine.items import type_name_of
-from fhir_server.fhirpath.environment import Environment
+from fhir_server.fhirpath.environment import DEFAULT, Environment
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.generate import functions
 from fhir_server.fhirpath.generate.flow import NotStatic
@@ -131,13 +131,18 @@ class Path:
             return engine
 
     def _part(self, node: Node, type_name: str) -> Callable[..., bool | None]:
-        """What generated code calls for a part without generated form: (this, root, environment) -> bool or None."""
+        """What generated code calls for a part without generated form.
+
+        (this, root, environment, budget) -> bool or None; budget: a list that the first call puts the Budget in.
+        """
         closure = Compiler(self._model, self.strict).compile(node)
         model, expression = self._model, self.expression
 
-        def run(this: Any, root: Json | None, environment: Environment | None) -> bool | None:
+        def run(this: Any, root: Json | None, environment: Environment | None, budget: list[Budget]) -> bool | None:
+            if not budget:
+                budget.append(Budget(environment or DEFAULT))
             try:
-                return is_true(model, closure, frame_for(model, this, type_name, root, environment))
+                return is_true(model, closure, frame_for(model, this, type_name, root, environment, budget[0]))
             except FhirPathError as failure:
                 raise failure.located(expression) from None
 

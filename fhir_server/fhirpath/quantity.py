@@ -63,6 +63,8 @@ def from_fhir(value: dict[str, Any]) -> Quantity | None:
         return None
     system, code = value.get("system"), value.get("code")
     number = Decimal(number)
+    if abs(number.adjusted()) > numbers.CONTEXT.Emax:
+        return None  # beyond what can be calculated with
     if system == CALENDAR and code in CALENDAR_UNITS:
         return Quantity(number, code)
     if system in (None, UCUM):

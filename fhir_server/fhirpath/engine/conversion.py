@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from fhir_server.fhirpath.engine.items import Item, Node, describe, system_type_of, system_value
+from fhir_server.fhirpath.engine.items import Item, Node, describe, named, system_type_of, system_value
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.model import Model
 from fhir_server.fhirpath.quantity import Quantity
@@ -46,8 +46,7 @@ def single(model: Model, items: Sequence[Item], expected: str, what: str) -> Any
 
 
 def _wrong(what: str, expected: str, item: Item) -> FhirPathError:
-    article = "an" if expected[0] in "AEIO" else "a"
-    return FhirPathError("execution", f"{what} needs {article} {expected}, but there is {describe([item])}")
+    return FhirPathError("execution", f"{what} needs {named(expected)}, but there is {describe([item])}")
 
 
 def _implicit(value: Any, expected: str) -> Any:

@@ -8,7 +8,16 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_server.fhirpath import numbers, quantity, temporal
-from fhir_server.fhirpath.engine.items import Item, Node, TypeInfo, children, describe, system_type_of, system_value
+from fhir_server.fhirpath.engine.items import (
+    Item,
+    Node,
+    TypeInfo,
+    children,
+    describe,
+    named,
+    system_type_of,
+    system_value,
+)
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.model import Model
 from fhir_server.fhirpath.quantity import Quantity
@@ -162,7 +171,7 @@ def order_of(left: Any, right: Any, operator: str) -> int | None:
     elif isinstance(left, Temporal) and isinstance(right, Temporal) and (left.kind == "time") == (right.kind == "time"):
         return temporal.compare(left, right)
     raise FhirPathError(
-        "execution", f"`{operator}` does not apply to a {system_type_of(left)} and a {system_type_of(right)}"
+        "execution", f"`{operator}` does not apply to {named(system_type_of(left))} and {named(system_type_of(right))}"
     )
 
 
@@ -174,40 +183,3 @@ def ordered_value(model: Model, item: Item, operator: str) -> Any:
     ):
         raise FhirPathError("execution", f"`{operator}` does not apply to {describe([item])}")
     return value
-
-
-class Distinct:
-    """A set of items by equality, quick for those that hash alike when they are equal."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self._keys: set[Any] = set()
-        self._others: list[Item] = []
-        self.compared = 0
-
-    def add(self, item: Item) -> bool:
-        """Whether the item was not yet there; it is now."""
-        key = self._key(item)
-        if key is not None:
-            if key in self._keys:
-                return False
-            self._keys.add(key)
-            return True
-        if self._among_others(item):
-            return False
-        self._others.append(item)
-        return True
-
-    def __contains__(self, item: Item) -> bool:
-        key = self._key(item)
-        return key in self._keys if key is not None else self._among_others(item)
-
-    def _among_others(self, item: Item) -> bool:
-        self.compared += len(self._others)
-        return any(equal_items(self._model, other, item) is True for other in self._others)
-
-    def _key(self, item: Item) -> Any:
-        value = system_value(self._model, item)
-        if isinstance(value, bool):
-            return ("boolean", value)
-        return value if isinstance(value, (str, int, Decimal)) else None

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from fhir_server.fhirpath.engine.compile import Closure
 from fhir_server.fhirpath.engine.conversion import boolean
-from fhir_server.fhirpath.engine.frame import Frame, Shared
+from fhir_server.fhirpath.engine.frame import Budget, Frame, Shared
 from fhir_server.fhirpath.engine.items import Item, Json, Node, TypeInfo, resource_node, type_name_of
 from fhir_server.fhirpath.environment import DEFAULT, Environment
 from fhir_server.fhirpath.errors import FhirPathError
@@ -57,7 +57,14 @@ def context_node(model: Model, item: Any, context_type: str) -> Item:
     return item
 
 
-def frame_for(model: Model, item: Any, context_type: str, root: Json | None, environment: Environment | None) -> Frame:
+def frame_for(
+    model: Model,
+    item: Any,
+    context_type: str,
+    root: Json | None,
+    environment: Environment | None,
+    budget: Budget | None = None,
+) -> Frame:
     """The outermost frame. The resource is root, else the item where it is one."""
     environment = environment or DEFAULT
     context = context_node(model, item, context_type)
@@ -68,7 +75,7 @@ def frame_for(model: Model, item: Any, context_type: str, root: Json | None, env
         resource = context
     container = resource_node(environment.container) if environment.container is not None else None
     this = [] if item is None else [context]
-    return Frame(this, Shared(this, resource, container, environment))
+    return Frame(this, Shared(this, resource, container, environment, budget or Budget(environment)))
 
 
 def is_true(model: Model, closure: Closure, frame: Frame) -> bool | None:

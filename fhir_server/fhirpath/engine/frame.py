@@ -23,6 +23,13 @@ class Budget:
         self._checked = self.steps
         self._deadline = time.monotonic() + environment.max_seconds
 
+    def look_at_clock(self) -> None:
+        """For what takes long in one step, such as a regular expression."""
+        if time.monotonic() > self._deadline:
+            raise FhirPathError(
+                "limit", f"The expression takes longer than {self._environment.max_seconds} s on this resource"
+            )
+
     def spend(self, steps: int) -> None:
         """Takes as many steps as there were items to look at."""
         self.steps -= steps
@@ -32,10 +39,7 @@ class Budget:
             )
         if self._checked - self.steps > _CLOCK_EVERY:
             self._checked = self.steps
-            if time.monotonic() > self._deadline:
-                raise FhirPathError(
-                    "limit", f"The expression takes longer than {self._environment.max_seconds} s on this resource"
-                )
+            self.look_at_clock()
 
 
 class Shared:
@@ -43,12 +47,19 @@ class Shared:
 
     __slots__ = ("_now", "budget", "container", "context", "environment", "resource")
 
-    def __init__(self, context: list[Item], resource: Node | None, container: Node | None, environment: Environment):
+    def __init__(
+        self,
+        context: list[Item],
+        resource: Node | None,
+        container: Node | None,
+        environment: Environment,
+        budget: Budget,
+    ) -> None:
         self.context = context
         self.resource = resource
         self.container = container
         self.environment = environment
-        self.budget = Budget(environment)
+        self.budget = budget
         self._now: Temporal | None = None
 
     @property

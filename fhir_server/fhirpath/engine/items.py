@@ -210,5 +210,11 @@ def describe(items: list[Item]) -> str:
     if not items:
         return "nothing"
     if len(items) == 1:
-        return f"a {type_name_of(items[0])}"
+        return named(type_name_of(items[0]))
     return f"{len(items)} items"
+
+
+def named(type_name: str) -> str:
+    """A type with its article: an Integer, a HumanName."""
+    name = type_name.removeprefix("System.")
+    return f"{'an' if name[0] in 'AEIOaeio' else 'a'} {name}"

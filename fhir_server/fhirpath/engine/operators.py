@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from fhir_server.fhirpath import numbers, quantity
 from fhir_server.fhirpath.calendar import add_quantity
 from fhir_server.fhirpath.engine.conversion import only, single, value_of
-from fhir_server.fhirpath.engine.equality import Distinct, equal, equal_items, equivalent, order_of, ordered_value
+from fhir_server.fhirpath.engine.distinct import Distinct
+from fhir_server.fhirpath.engine.equality import equal, equal_items, equivalent, order_of, ordered_value
 from fhir_server.fhirpath.engine.frame import Frame
-from fhir_server.fhirpath.engine.items import Item, Node, describe, system_type_of, system_value, type_name_of
+from fhir_server.fhirpath.engine.items import Item, Node, describe, named, system_type_of, type_name_of
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.model import Model
 from fhir_server.fhirpath.numbers import Long
@@ -102,10 +103,8 @@ def _ordering(operator: str, orders: tuple[int, ...]) -> Operation:
 
 def united(model: Model, frame: Frame, *collections: list[Item]) -> list[Item]:
     """The items of all collections, each once."""
-    seen = Distinct(model)
-    found = [item for items in collections for item in items if seen.add(item)]
-    frame.shared.budget.spend(seen.compared)
-    return found
+    seen = Distinct(model, frame.shared.budget)
+    return [item for items in collections for item in items if seen.add(item)]
 
 
 def _union(model: Model, left: list[Item], right: list[Item], frame: Frame) -> list[Item]:
@@ -129,6 +128,7 @@ def _contains(model: Model, left: list[Item], right: list[Item], frame: Frame) -
 
 def _concatenate(model: Model, left: list[Item], right: list[Item], frame: Frame) -> list[Item]:
     a, b = single(model, left, "String", "`&`"), single(model, right, "String", "`&`")
+    frame.shared.budget.spend((len(a or "") + len(b or "")) // 16)
     return [limited((a or "") + (b or ""))]
 
 
@@ -187,9 +187,11 @@ def _arithmetic(operator: str) -> Operation:
                     raise FhirPathError("execution", f"{what} does not apply to {describe(items)}")
             return []
         result = calculate(operator, a, b)
+        if result and isinstance(result[0], str):
+            frame.shared.budget.spend(len(result[0]) // 16)
         if result is None:
             raise FhirPathError(
-                "execution", f"{what} does not apply to a {system_type_of(a)} and a {system_type_of(b)}"
+                "execution", f"{what} does not apply to {named(system_type_of(a))} and {named(system_type_of(b))}"
             )
         return result
 
@@ -229,7 +231,7 @@ def polarity(model: Model, items: list[Item], negative: bool) -> list[Item]:
     if not _is_number(value):
         sign = "-" if negative else "+"
         raise FhirPathError(
-            "execution", f"`{sign}` does not apply to a {system_type_of(value)}; mind that `.` binds tighter"
+            "execution", f"`{sign}` does not apply to {named(system_type_of(value))}; mind that `.` binds tighter"
         )
     if not negative:
         return [value]
@@ -282,6 +284,3 @@ def type_operation(compiler: Compiler, operator: str, source: Closure, specifier
         return [item for item in items if is_of_type(model, item, type_name, exact_primitives=True)]
 
     return is_type if operator == "is" else as_type
-
-
-__all__ = ["LOGIC", "OPERATORS", "calculate", "is_of_type", "polarity", "system_value", "type_operation", "united"]

@@ -8,7 +8,7 @@ from typing import Any
 from fhir_server.definitions import Definitions
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.generate import functions, navigation
-from fhir_server.fhirpath.generate.flow import Branch, NotStatic, Step
+from fhir_server.fhirpath.generate.flow import Branch, NotStatic, Step, TooLarge
 from fhir_server.fhirpath.generate.writer import Scope
 from fhir_server.fhirpath.model import model_of
 from fhir_server.fhirpath.parser import parse
@@ -104,7 +104,7 @@ class PathsBuilder:
             if functions.is_dynamic(node):
                 return False
             collection = functions.result_flow(self._writer, node, scope)
-        except NotStatic:
+        except (NotStatic, TooLarge, RecursionError):
             return False
         for branch in collection.branches:
             bound = self._bind(branch, scope)
@@ -122,7 +122,7 @@ class PathsBuilder:
 
         It raises FhirPathError, kind execution, for JSON that is not shaped as the definitions say.
         """
-        lines = ["if root is None: root = item", "try:"]
+        lines = ["if root is None: root = item", "budget = []", "try:"]
         lines += [f"  {line}" for line in self._block.lines()] or ["  pass"]
         lines += ["except SHAPE_ERRORS as failure: raise misshapen(item) from failure"]
         self._writer.names |= {**self.names, "SHAPE_ERRORS": functions.SHAPE_ERRORS, "misshapen": misshapen}

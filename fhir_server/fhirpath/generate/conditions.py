@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fhir_server.fhirpath.ast import Binary, Call, Empty, Literal, Node, This, TypeOperation, type_specifier
+from fhir_server.fhirpath.ast import Binary, Call, Empty, Literal, Member, Node, This, TypeOperation, type_specifier
 from fhir_server.fhirpath.generate import navigation, scalars
 from fhir_server.fhirpath.generate.flow import Branch, Flow, NotStatic
 from fhir_server.fhirpath.generate.writer import Scope, Writer, block
@@ -17,6 +17,7 @@ from fhir_server.fhirpath.generate.writer import Scope, Writer, block
 
 def true(writer: Writer, node: Node, scope: Scope) -> str:
     """A condition that holds where the node's result is true; what has no generated form is run by the engine."""
+    writer.decide()
     try:
         return decide(writer, node, scope, True)
     except NotStatic:
@@ -25,6 +26,7 @@ def true(writer: Writer, node: Node, scope: Scope) -> str:
 
 def false(writer: Writer, node: Node, scope: Scope) -> str:
     """A condition that holds where the node's result is false."""
+    writer.decide()
     try:
         return decide(writer, node, scope, False)
     except NotStatic:
@@ -74,6 +76,13 @@ def decide(writer: Writer, node: Node, scope: Scope, wanted: bool) -> str:
         return _LOGIC[node.operator](writer, node, scope, wanted)
     if isinstance(node, Binary) and node.operator in ("in", "contains"):
         return _membership(writer, node, scope, wanted)
+    if (
+        isinstance(node, Binary)
+        and node.operator == ">"
+        and _counts(node.left, "children")
+        and _counts(node.right, "id")
+    ):
+        return _has_children(writer, scope, wanted)
     if isinstance(node, Binary) and node.operator in scalars.COMPARISONS:
         return scalars.compare(writer, node, scope, wanted)
     if isinstance(node, Call) and node.name == "not" and not node.arguments:
@@ -105,6 +114,28 @@ def decide(writer: Writer, node: Node, scope: Scope, wanted: bool) -> str:
     if "boolean" in collection.types or "Resource" in collection.types:
         raise NotStatic
     return exists(writer, collection) if wanted else "False"
+
+
+def _counts(node: Node, name: str) -> bool:
+    """Whether a node is name.count() or name().count()."""
+    if not (isinstance(node, Call) and node.name == "count" and isinstance(node.source, (Member, Call))):
+        return False
+    return node.source.source is None and node.source.name == name
+
+
+def _has_children(writer: Writer, scope: Scope, wanted: bool) -> str:
+    """children().count() > id.count(), the half of ele-1 that every element has to hold."""
+    model, this = writer.model, scope.this
+    if model.is_abstract(this.type) or model.is_primitive(this.type) or not this.default:
+        raise NotStatic
+    names = set()
+    for child in model.children(this.type).values():
+        for type_name, json_name in child.alternatives:
+            names.add(json_name)
+            if model.is_primitive(type_name):
+                names.add(f"_{json_name}")
+    condition = f"has_child({this.value}, {writer.constant(frozenset(names - {'id'}))})"
+    return condition if wanted else negate(condition)
 
 
 def _and(writer: Writer, node: Binary, scope: Scope, wanted: bool) -> str:
@@ -308,4 +339,4 @@ def _dynamic(writer: Writer, node: Node, scope: Scope, wanted: bool) -> str:
     if (writer.model.is_primitive(this.type) and this.value != "item") or this.type.startswith("System."):
         raise NotStatic
     run = writer.constant(writer.run(node, this.type))
-    return f"({run}({this.value}, root, environment) is {wanted})"
+    return f"({run}({this.value}, root, environment, budget) is {wanted})"

@@ -13,6 +13,10 @@ class NotStatic(Exception):
     """This part of an expression has no generated form; the closures of the engine evaluate it."""
 
 
+class TooLarge(Exception):
+    """The generated source would be larger than it is worth: an expression that is written to be so."""
+
+
 class Step(NamedTuple):
     """kind "for" (variable, what it iterates), "if" ("" or the variable it sets, the condition), "line" (statement)."""
 

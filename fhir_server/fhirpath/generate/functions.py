@@ -9,11 +9,12 @@ from fhir_server.fhirpath import strings
 from fhir_server.fhirpath.ast import Call, IndexVariable, Node, Total, children
 from fhir_server.fhirpath.environment import Environment
 from fhir_server.fhirpath.generate import conditions, navigation, scalars
-from fhir_server.fhirpath.generate.flow import Branch, Flow, NotStatic
+from fhir_server.fhirpath.generate.flow import Branch, Flow, NotStatic, TooLarge
 from fhir_server.fhirpath.generate.writer import Scope, Writer, block
 from fhir_server.fhirpath.model import Model
 from fhir_server.fhirpath.references import target_type
 from fhir_server.fhirpath.temporal import compare_text
+from fhir_server.fhirpath.xhtml import html_checks
 
 # what JSON of a wrong shape makes of generated code; the engine then says what is wrong
 SHAPE_ERRORS = (AttributeError, TypeError, KeyError, IndexError)
@@ -51,11 +52,24 @@ def target_type_function(model: Model) -> Callable[[dict[str, Any], Any, Environ
     return find
 
 
+def has_child(element: dict[str, Any], names: frozenset[str]) -> bool:
+    """Whether an element has one of these properties."""
+    for name, content in element.items():  # noqa: SIM110  three times as quick as any()
+        if name in names and content is not None and content != []:
+            return True
+    return False
+
+
 def new_writer(model: Model, context_type: str, strict: bool, run: Callable[..., Any]) -> Writer:
     """A Writer whose names have all that generated code calls."""
     writer = Writer(model, root_type_of(model, context_type), strict, run)
     writer.names |= {name: getattr(strings, name) for name in scalars.STRING_FUNCTIONS}
-    writer.names |= {"compare_text": compare_text, "target_type": target_type_function(model)}
+    writer.names |= {
+        "compare_text": compare_text,
+        "target_type": target_type_function(model),
+        "has_child": has_child,
+        "htmlChecks": html_checks,
+    }
     return writer
 
 
@@ -70,6 +84,12 @@ def compile_function(writer: Writer, name: str, lines: Iterable[str], parameters
     namespace = dict(writer.names)
     exec(code, namespace)
     return namespace[name]
+
+
+def _prelude(writer: Writer, lines: list[str]) -> list[str]:
+    found = ["if root is None: root = item"] if writer.root_type else []
+    # parts that the engine runs share one budget, made by the first of them
+    return [*found, "budget = []"] if any("budget" in line for line in lines) else found
 
 
 def type_expression(branch: Branch, variable: str) -> str:
@@ -95,9 +115,11 @@ def generate_values(
     if is_dynamic(node):
         raise NotStatic
     writer = new_writer(model, context_type, strict, run)
-    collection = result_flow(writer, node, Scope(navigation.context_branch(context_type)))
-    lines = ["if root is None: root = item"] if writer.root_type else []
-    lines += ["found = []", "try:"]
+    try:
+        collection = result_flow(writer, node, Scope(navigation.context_branch(context_type)))
+    except (TooLarge, RecursionError):
+        raise NotStatic from None
+    lines = ["found = []", "try:"]
     for branch in collection.branches:
         if branch.nullable:
             variable = branch.value if branch.in_array else writer.variable(branch.value)
@@ -112,7 +134,7 @@ def generate_values(
     united = len(collection.branches) > 1 and collection.many
     lines.append("return distinct(found)" if united else "return found")
     writer.names |= {"SHAPE_ERRORS": SHAPE_ERRORS, "fallback": fallback, "distinct": distinct}
-    return compile_function(writer, "values", lines, "item, root=None, environment=None")
+    return compile_function(writer, "values", _prelude(writer, lines) + lines, "item, root=None, environment=None")
 
 
 def distinct(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
@@ -142,9 +164,11 @@ def generate_condition(
     if is_dynamic(node):
         raise NotStatic
     writer = new_writer(model, context_type, strict, run)
-    condition = conditions.decide(writer, node, Scope(navigation.context_branch(context_type)), wanted)
-    lines = ["if root is None: root = item"] if writer.root_type else []
-    lines += ["try:", f"  return True if {condition} else False"]
+    try:
+        condition = conditions.decide(writer, node, Scope(navigation.context_branch(context_type)), wanted)
+    except (TooLarge, RecursionError):
+        raise NotStatic from None
+    lines = ["try:", f"  return True if {condition} else False"]
     lines += ["except SHAPE_ERRORS: return fallback(item, root, environment)"]
     writer.names |= {"SHAPE_ERRORS": SHAPE_ERRORS, "fallback": fallback}
-    return compile_function(writer, "condition", lines, "item, root=None, environment=None")
+    return compile_function(writer, "condition", _prelude(writer, lines) + lines, "item, root=None, environment=None")

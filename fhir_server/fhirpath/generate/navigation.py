@@ -39,8 +39,8 @@ def flow(writer: Writer, node: Node | None, scope: Scope, loose: bool = False) -
         if isinstance(node.index, Literal) and isinstance(node.index.value, int):
             return _at(writer, flow(writer, node.source, scope), node.index.value)
         raise NotStatic
-    if isinstance(node, Variable) and node.name in ("resource", "context"):
-        return _variable(writer, node.name)
+    if isinstance(node, Variable) and node.name == "resource":
+        return _resource(writer, scope)
     if isinstance(node, Call) and node.name in _CALLS:
         return _CALLS[node.name](writer, node, scope, loose)
     if isinstance(node, Binary) and node.operator == "|" and loose:
@@ -54,10 +54,9 @@ def context_branch(type_name: str) -> Branch:
     return Branch((), "item", type_name, nullable=False, default="item")
 
 
-def _variable(writer: Writer, name: str) -> Flow:
-    if name == "context":
-        raise NotStatic
-    if not writer.root_type:
+def _resource(writer: Writer, scope: Scope) -> Flow:
+    # generated code counts no steps: a walk through the resource inside of criteria inside of criteria is the engine's
+    if not writer.root_type or scope.depth > 1:
         raise NotStatic
     return Flow((Branch((), "root", writer.root_type, nullable=False, default="root"),), False)
 

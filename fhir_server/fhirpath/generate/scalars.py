@@ -52,6 +52,11 @@ def scalar(writer: Writer, node: Node, scope: Scope) -> Scalar:
             return Scalar(count(writer, navigation.flow(writer, node.source, scope)), "System.Integer", nullable=False)
         if node.name in STRING_FUNCTIONS:
             return _string_function(writer, node, scope)
+        if node.name == "htmlChecks" and not node.arguments:
+            source = scalar(writer, node.source, scope) if node.source else of_flow(writer, Flow((scope.this,), False))
+            if source.type != "System.String" or source.nullable:
+                raise NotStatic
+            return Scalar(f"htmlChecks({source.expression})", "System.Boolean", nullable=False)
         condition = conditions.either(writer, node, scope)
         if condition is not None:
             return Scalar(f"bool({condition})", "System.Boolean", nullable=False)

@@ -7,23 +7,25 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from fhir_server.fhirpath.generate.flow import Branch, Step
+from fhir_server.fhirpath.generate.flow import Branch, Step, TooLarge
 from fhir_server.fhirpath.model import Model
 
-_IDENTIFIER = re.compile(r"\b(?:v\d+|item|root|environment)\b")
+_IDENTIFIER = re.compile(r"\b(?:v\d+|item|root|environment|budget)\b")
 _TARGET = re.compile(r"\b(v\d+)(?= in | :=| = )")
 MAX_SOURCE = 60_000
+MAX_DECISIONS = 2_000
 
 
 class Scope(NamedTuple):
-    """What an expression sees: $this, and the variables of the loops around it."""
+    """What an expression sees: $this, the variables of the loops around it, and how many criteria it stands in."""
 
     this: Branch
     bound: frozenset[str] = frozenset()
+    depth: int = 0
 
     def inside(self, branch: Branch, this: Branch) -> Scope:
         """The scope inside of a branch's blocks."""
-        return Scope(this, self.bound | {step.variable for step in branch.steps if step.variable})
+        return Scope(this, self.bound | {step.variable for step in branch.steps if step.variable}, self.depth + 1)
 
 
 class Writer:
@@ -42,12 +44,19 @@ class Writer:
         self.functions: list[str] = []
         self._variables: dict[str, str] = {}
         self._size = 0
+        self._decisions = 0
 
     def lenient_type(self, specifier: str, position: int) -> str:
         """The type a specifier means here; see Model.lenient_type."""
         if self.strict:
             return self.model.type_named(specifier, position)
         return self.model.lenient_type(specifier, position)
+
+    def decide(self) -> None:
+        """Counts a condition that is generated: those inside of = and xor are needed twice, and again at each level."""
+        self._decisions += 1
+        if self._decisions > MAX_DECISIONS:
+            raise TooLarge
 
     @property
     def variables(self) -> list[str]:
@@ -89,7 +98,7 @@ class Writer:
         self.functions.append(f"def {name}({parameters}):\n{text}")
         self._size += len(text)
         if self._size > MAX_SOURCE:
-            raise OverflowError("generated source too long")
+            raise TooLarge
         return f"{name}({parameters})"
 
 

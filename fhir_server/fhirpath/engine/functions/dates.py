@@ -11,7 +11,7 @@ from fhir_server.fhirpath.boundaries import boundary
 from fhir_server.fhirpath.engine.conversion import single, value_of
 from fhir_server.fhirpath.engine.frame import Frame
 from fhir_server.fhirpath.engine.functions.function import Function
-from fhir_server.fhirpath.engine.items import Item, describe, system_type_of
+from fhir_server.fhirpath.engine.items import Item, describe, named, system_type_of
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.model import Model
 from fhir_server.fhirpath.numbers import decimals
@@ -110,7 +110,7 @@ def _between(name: str, count: Callable[[Temporal, Temporal, str], int | None]) 
             return []
         for value in (left, right):
             if not isinstance(value, Temporal):
-                raise FhirPathError("execution", f"{name}() does not apply to a {system_type_of(value)}")
+                raise FhirPathError("execution", f"{name}() does not apply to {named(system_type_of(value))}")
         found = count(left, right, quantity.CALENDAR_UNITS.get(unit, unit))
         return [] if found is None else [found]
 

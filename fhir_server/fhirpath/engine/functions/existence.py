@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fhir_server.fhirpath.engine.conversion import boolean, strict_boolean
-from fhir_server.fhirpath.engine.equality import Distinct
+from fhir_server.fhirpath.engine.distinct import Distinct
 from fhir_server.fhirpath.engine.frame import Frame
 from fhir_server.fhirpath.engine.functions.function import Function, Run
 from fhir_server.fhirpath.engine.items import Item
@@ -43,12 +43,10 @@ def _booleans(name: str, decide: Callable[[list[bool]], bool]) -> Run:
 
 
 def _contained_in(model: Model, frame: Frame, items: Items, others: Items) -> Items:
-    seen = Distinct(model)
+    seen = Distinct(model, frame.shared.budget)
     for other in others:
         seen.add(other)
-    result = all(item in seen for item in items)
-    frame.shared.budget.spend(seen.compared)
-    return [result]
+    return [all(item in seen for item in items)]
 
 
 def _superset_of(model: Model, frame: Frame, items: Items, others: Items) -> Items:

@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_server.fhirpath import ast
-from fhir_server.fhirpath.engine.conversion import boolean, value_of
-from fhir_server.fhirpath.engine.equality import Distinct, order_of, ordered_value
+from fhir_server.fhirpath.engine.conversion import boolean, only
+from fhir_server.fhirpath.engine.distinct import Distinct
+from fhir_server.fhirpath.engine.equality import order_of, ordered_value
 from fhir_server.fhirpath.engine.frame import Frame
 from fhir_server.fhirpath.engine.functions.function import ANY, Function, Run
-from fhir_server.fhirpath.engine.items import Item, system_type_of, system_value
+from fhir_server.fhirpath.engine.items import Item, named, system_type_of
 from fhir_server.fhirpath.engine.operators import calculate
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.model import Model
@@ -33,15 +34,14 @@ def _select(model: Model, frame: Frame, items: Items, projection: Closure) -> It
 
 
 def _repeat(model: Model, frame: Frame, items: Items, projection: Closure) -> Items:
-    seen = Distinct(model)
+    seen = Distinct(model, frame.shared.budget)
     found: Items = []
     todo = items
     while todo:
         produced = [new for item in todo for new in projection(frame.inner(item, 0))]
         todo = [new for new in produced if seen.add(new)]
         found.extend(todo)
-        frame.shared.budget.spend(len(produced) + seen.compared + 1)
-        seen.compared = 0
+        frame.shared.budget.spend(len(produced) + 1)
     return found
 
 
@@ -82,16 +82,21 @@ def _prepare_sort(compiler: Any, call: ast.Call) -> Run:
 
     def sort(model: Model, frame: Frame, items: Items, *closures: Closure) -> Items:
         if not keys:
-            rows = [([system_value(model, item)], item) for item in items]
+            rows = [([ordered_value(model, item, "sort()")], item) for item in items]
             directions = [""]
         else:
-            rows = [([value_of(model, key(frame.inner(i, 0)), "A key of sort()") for key, _ in keys], i) for i in items]
+            rows = [([_sort_key(model, key(frame.inner(item, 0))) for key, _ in keys], item) for item in items]
             directions = [direction for _, direction in keys]
         frame.shared.budget.spend(len(rows) * max(len(rows).bit_length(), 1))
         rows.sort(key=functools.cmp_to_key(lambda a, b: _compare_keys(a[0], b[0], directions)))
         return [item for _, item in rows]
 
     return sort
+
+
+def _sort_key(model: Model, items: Items) -> Any:
+    item = only(items, "A key of sort()")
+    return None if item is None else ordered_value(model, item, "sort()")
 
 
 def _compare_keys(left: list[Any], right: list[Any], directions: list[str]) -> int:
@@ -126,7 +131,7 @@ def _total(values: list[Any], what: str) -> Items:
     for value in values[1:]:
         result = calculate("+", total, value)
         if result is None or isinstance(total, str):
-            raise FhirPathError("execution", f"{what} does not apply to a {system_type_of(value)}")
+            raise FhirPathError("execution", f"{what} does not apply to {named(system_type_of(value))}")
         if not result:
             return []
         total = result[0]

@@ -11,7 +11,7 @@ from fhir_server.fhirpath import numbers
 from fhir_server.fhirpath.engine.conversion import single, value_of
 from fhir_server.fhirpath.engine.frame import Frame
 from fhir_server.fhirpath.engine.functions.function import Function
-from fhir_server.fhirpath.engine.items import Item, describe, system_type_of
+from fhir_server.fhirpath.engine.items import Item, describe, named, system_type_of
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.model import Model
 from fhir_server.fhirpath.quantity import Quantity
@@ -40,14 +40,19 @@ def _to_integer(name: str, rounding: str) -> Function:
             return [value._replace(value=_integral(value.value, rounding))]
         if isinstance(value, int):
             return [value]
-        whole = int(_integral(value, rounding))
-        return [whole] if abs(whole) <= numbers.MAX_INTEGER else []
+        whole = _integral(value, rounding)
+        return [int(whole)] if _fits(whole) else []
 
     return Function(run)
 
 
 def _integral(value: Decimal, rounding: str) -> Decimal:
     return value.to_integral_value(rounding=rounding)
+
+
+def _fits(value: Decimal) -> bool:
+    # before int(), which would write out all digits of 1E+999999
+    return abs(value) <= numbers.MAX_INTEGER
 
 
 def _abs(model: Model, frame: Frame, items: Items) -> Items:
@@ -102,7 +107,7 @@ def _power(model: Model, frame: Frame, items: Items, exponent: Items) -> Items:
         return []
     for operand in (value, raised):
         if isinstance(operand, Quantity):
-            raise FhirPathError("execution", f"power() needs numbers, not a {system_type_of(operand)}")
+            raise FhirPathError("execution", f"power() needs numbers, not {named(system_type_of(operand))}")
     result = numbers.power(Decimal(value), Decimal(raised))
     return [] if result is None else [result]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fhir_server.fhirpath.engine.conversion import only, single
-from fhir_server.fhirpath.engine.equality import Distinct
+from fhir_server.fhirpath.engine.distinct import Distinct
 from fhir_server.fhirpath.engine.frame import Frame
 from fhir_server.fhirpath.engine.functions.function import Function
 from fhir_server.fhirpath.engine.items import Item
@@ -41,21 +41,17 @@ def _take(model: Model, frame: Frame, items: Items, number: Items) -> Items:
 
 
 def _intersect(model: Model, frame: Frame, items: Items, others: Items) -> Items:
-    wanted, seen = Distinct(model), Distinct(model)
+    wanted, seen = Distinct(model, frame.shared.budget), Distinct(model, frame.shared.budget)
     for other in others:
         wanted.add(other)
-    found = [item for item in items if item in wanted and seen.add(item)]
-    frame.shared.budget.spend(wanted.compared + seen.compared)
-    return found
+    return [item for item in items if item in wanted and seen.add(item)]
 
 
 def _exclude(model: Model, frame: Frame, items: Items, others: Items) -> Items:
-    unwanted = Distinct(model)
+    unwanted = Distinct(model, frame.shared.budget)
     for other in others:
         unwanted.add(other)
-    found = [item for item in items if item not in unwanted]
-    frame.shared.budget.spend(unwanted.compared)
-    return found
+    return [item for item in items if item not in unwanted]
 
 
 def _union(model: Model, frame: Frame, items: Items, others: Items) -> Items:

@@ -19,6 +19,8 @@ from fhir_server.fhirpath.model import Model
 
 Items = list[Item]
 
+_CHARACTERS_A_STEP = 16
+
 
 def _on_text(name: str, call: Callable[..., Any], *types: str, optional: int = 0) -> Function:
     """A function of one String whose arguments have these types, the last `optional` of them optional.
@@ -36,6 +38,9 @@ def _on_text(name: str, call: Callable[..., Any], *types: str, optional: int = 0
         if text is None or any(value is None for value in values[:required]):
             return []
         result = call(text, *values)
+        frame.shared.budget.spend((len(text) + (len(result) if isinstance(result, str) else 0)) // _CHARACTERS_A_STEP)
+        if "String" in types:
+            frame.shared.budget.look_at_clock()
         return [] if result is None else [result]
 
     return Function(run, required, len(types))
