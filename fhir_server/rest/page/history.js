@@ -17,11 +17,13 @@ export function versions(bundle) {
     const path = resource ? `${resource.resourceType}/${resource.id}` : address.split("/").slice(-2).join("/");
     const version = resource?.meta?.versionId ?? /"([^"]*)"/.exec(response.etag ?? "")?.[1] ?? "";
     const deleted = request.method === "DELETE" || !resource;
+    // An update that made the resource is a creation (https://hl7.org/fhir/R4/http.html#upsert).
+    const created = request.method === "PUT" && /^201/.test(response.status ?? "");
     return {
       path,
       version,
       when: resource?.meta?.lastUpdated ?? response.lastModified ?? "",
-      method: deleted ? "DELETE" : (request.method ?? "PUT"),
+      method: deleted ? "DELETE" : created ? "POST" : (request.method ?? "PUT"),
       resource,
     };
   });

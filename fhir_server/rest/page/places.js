@@ -8,7 +8,7 @@ import { fhirpathView } from "./fhirpath.js";
 import { instanceHistory, versions, wideHistory } from "./history.js";
 import { homeView, readStored } from "./home.js";
 import { parse } from "./json.js";
-import { typeLabel } from "./labels.js";
+import { label, typeLabel } from "./labels.js";
 import { placeHash, relativeUrl } from "./location.js";
 import { failureHeading, outcomeView } from "./outcome.js";
 import { rawView, readRaw } from "./raw.js";
@@ -114,6 +114,8 @@ async function anything(place, page) {
 
 function wordsOf(place) {
   if (place.path === "_history") return "Latest changes";
+  const [, on, operation] = /^(?:(.*)\/)?\$([a-z-]+)$/.exec(place.path) ?? [];
+  if (operation) return on ? `${label(operation)} of ${on}` : label(operation);
   const type = /^([A-Z][A-Za-z]*)\/_history$/.exec(place.path)?.[1];
   return type ? `Latest changes of ${typeLabel(type)}` : relativeUrl(place) || "FHIR base";
 }

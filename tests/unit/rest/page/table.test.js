@@ -81,3 +81,13 @@ test("a history tells creations, updates and deletions", () => {
     ],
   );
 });
+
+test("an update that made the resource is a creation", () => {
+  const resource = { resourceType: "Patient", id: "1", meta: { versionId: "1" } };
+  const entry = (status) => ({ resource, request: { method: "PUT", url: "Patient/1" }, response: { status } });
+  const found = versions(fhir({ entry: [entry("200 OK"), entry("201 Created")] }));
+  assert.deepEqual(
+    found.map(({ method }) => method),
+    ["PUT", "POST"],
+  );
+});
