@@ -16,12 +16,12 @@ from fhir_server.interactions.custom_parameters import CustomParameters
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.searching import Searching
 from fhir_server.operations import registered
+from fhir_server.rest.app import Application
+from fhir_server.rest.beside import beside
 from fhir_server.storage.sqlite.check import StoreCheck
 from fhir_server.storage.sqlite.database import FILE_NAME
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
 from fhir_server.storage.sqlite.store import SqliteStore
-from fhir_server.rest.app import Application
-from fhir_server.rest.beside import beside
 from profiles.checking import checker_for
 
 
