@@ -75,9 +75,12 @@ class Path:
 
     def _engine(self, item: Any, root: Json | None, environment: Environment | None) -> tuple[list[Any], Frame]:
         """The result by the engine, and the frame that it was found in."""
+        return self._guarded(self._compiled(), item, root, environment)
+
+    def _compiled(self) -> Closure:
         if self._closure is None:
             self._closure = Compiler(self._model, self.strict).compile(self._node)
-        return self._guarded(lambda frame: self._closure(frame), item, root, environment)
+        return self._closure
 
     def _guarded(self, evaluate: Callable[[Frame], Any], item: Any, root: Json | None, environment: Environment | None):
         try:
@@ -94,9 +97,7 @@ class Path:
         return [pair for pair in pairs if pair[1] is not None]
 
     def _engine_truth(self, item: Any, root: Json | None, environment: Environment | None) -> bool | None:
-        if self._closure is None:
-            self._closure = Compiler(self._model, self.strict).compile(self._node)
-        closure = self._closure
+        closure = self._compiled()
         return self._guarded(lambda frame: is_true(self._model, closure, frame), item, root, environment)[0]
 
     def _engine_is_true(self, item: Any, root: Json | None = None, environment: Environment | None = None) -> bool:

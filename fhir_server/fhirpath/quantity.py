@@ -53,6 +53,14 @@ def quantity(value: int | Decimal, unit: str) -> Quantity:
     return Quantity(Decimal(value), unit, unit not in CALENDAR_UNITS)
 
 
+def implicit(value: Any) -> Quantity | None:
+    """A Quantity as it is, a number as one of unit 1; None for other values."""
+    if isinstance(value, Quantity):
+        return value
+    number = isinstance(value, (int, Decimal)) and not isinstance(value, bool)
+    return Quantity(Decimal(value), "1", ucum=True) if number else None
+
+
 def from_fhir(value: dict[str, Any]) -> Quantity | None:
     """A FHIR Quantity as FHIRPath's; None without a value or with a comparator, since then it is no single quantity.
 

@@ -9,7 +9,7 @@ from typing import Any
 from fhir_server.fhirpath.engine.items import Item, Node, describe, named, system_type_of, system_value
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.model import Model
-from fhir_server.fhirpath.quantity import Quantity
+from fhir_server.fhirpath.quantity import implicit
 from fhir_server.fhirpath.temporal import Temporal
 
 
@@ -57,8 +57,8 @@ def _implicit(value: Any, expected: str) -> Any:
         return Decimal(value)
     if expected == "Integer" and isinstance(value, int) and number:
         return value
-    if expected == "Quantity" and number:
-        return Quantity(Decimal(value), "1", ucum=True)
+    if expected == "Quantity":
+        return implicit(value)
     if expected == "DateTime" and isinstance(value, Temporal) and value.kind == "date":
         return value._replace(kind="dateTime")
     return None

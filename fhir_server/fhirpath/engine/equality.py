@@ -31,16 +31,19 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, _NUMBERS) and not isinstance(value, bool)
 
 
+def _quantities(left: Any, right: Any) -> tuple[Quantity, Quantity] | None:
+    """Two values of which one at least is a Quantity, as Quantities; None where the other does not convert."""
+    first, second = quantity.implicit(left), quantity.implicit(right)
+    return (first, second) if first is not None and second is not None else None
+
+
 def _equal_values(left: Any, right: Any) -> bool | None:
     """Two System values; None where precision or units leave it open."""
     if isinstance(left, Quantity) or isinstance(right, Quantity):
-        if _is_number(left):
-            left = Quantity(Decimal(left), "1", ucum=True)
-        if _is_number(right):
-            right = Quantity(Decimal(right), "1", ucum=True)
-        if not (isinstance(left, Quantity) and isinstance(right, Quantity)):
+        both = _quantities(left, right)
+        if both is None:
             return False
-        order = quantity.compare(left, right)
+        order = quantity.compare(*both)
         return None if order is None else order == 0
     if isinstance(left, Temporal) and isinstance(right, Temporal):
         if (left.kind == "time") != (right.kind == "time"):
@@ -127,12 +130,8 @@ def _equivalent_values(left: Any, right: Any) -> bool:
     if _is_number(left) and _is_number(right):
         return numbers.equivalent(Decimal(left), Decimal(right))
     if isinstance(left, Quantity) or isinstance(right, Quantity):
-        if _is_number(left):
-            left = Quantity(Decimal(left), "1", ucum=True)
-        if _is_number(right):
-            right = Quantity(Decimal(right), "1", ucum=True)
-        both = isinstance(left, Quantity) and isinstance(right, Quantity)
-        return both and quantity.equivalent(left, right)
+        both = _quantities(left, right)
+        return both is not None and quantity.equivalent(*both)
     return _equal_values(left, right) is True
 
 
@@ -160,12 +159,9 @@ def order_of(left: Any, right: Any, operator: str) -> int | None:
     if _is_number(left) and _is_number(right):
         return -1 if left < right else 0 if left == right else 1
     if isinstance(left, Quantity) or isinstance(right, Quantity):
-        if _is_number(left):
-            left = Quantity(Decimal(left), "1", ucum=True)
-        if _is_number(right):
-            right = Quantity(Decimal(right), "1", ucum=True)
-        if isinstance(left, Quantity) and isinstance(right, Quantity):
-            return quantity.compare(left, right)
+        both = _quantities(left, right)
+        if both is not None:
+            return quantity.compare(*both)
     elif isinstance(left, str) and isinstance(right, str):
         return -1 if left < right else 0 if left == right else 1
     elif isinstance(left, Temporal) and isinstance(right, Temporal) and (left.kind == "time") == (right.kind == "time"):

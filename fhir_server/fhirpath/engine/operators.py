@@ -150,12 +150,6 @@ def _is_number(value: Any) -> bool:
     return _is_integer(value) or isinstance(value, Decimal)
 
 
-def _as_quantity(value: Any) -> Quantity | None:
-    if isinstance(value, Quantity):
-        return value
-    return Quantity(Decimal(value), "1", ucum=True) if _is_number(value) else None
-
-
 _INTEGER: dict[str, Callable[[int, int], int]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
@@ -214,7 +208,7 @@ def calculate(operator: str, a: Any, b: Any) -> list[Item] | None:
         moved = add_quantity(a, b if operator == "+" else b._replace(value=-b.value))
         return [moved]
     if operator in _QUANTITY and (isinstance(a, Quantity) or isinstance(b, Quantity)):
-        first, second = _as_quantity(a), _as_quantity(b)
+        first, second = quantity.implicit(a), quantity.implicit(b)
         if first is not None and second is not None:
             result = _QUANTITY[operator](first, second)
             return [] if result is None else [result]

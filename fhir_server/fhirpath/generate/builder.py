@@ -103,7 +103,7 @@ class PathsBuilder:
         try:
             if functions.is_dynamic(node):
                 return False
-            collection = functions.result_flow(self._writer, node, scope)
+            collection = functions.result_flow(self._writer, node, scope, loose=True)
         except (NotStatic, TooLarge, RecursionError):
             return False
         for branch in collection.branches:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from fhir_server.fhirpath import strings
-from fhir_server.fhirpath.ast import Call, IndexVariable, Node, Total, children
+from fhir_server.fhirpath.ast import Binary, Call, IndexVariable, Node, Total, children
 from fhir_server.fhirpath.environment import Environment
 from fhir_server.fhirpath.generate import conditions, navigation, scalars
 from fhir_server.fhirpath.generate.flow import Branch, Flow, NotStatic, TooLarge
@@ -99,10 +99,10 @@ def type_expression(branch: Branch, variable: str) -> str:
     return repr(fhir_name(branch.type))
 
 
-def result_flow(writer: Writer, node: Node, scope: Scope) -> Flow:
-    """The flow of a whole expression; a boolean or a scalar counts as a flow of one item."""
+def result_flow(writer: Writer, node: Node, scope: Scope, *, loose: bool) -> Flow:
+    """The flow of a whole expression; a computed value counts as a flow of one item. loose: see navigation.flow."""
     try:
-        return navigation.flow(writer, node, scope, loose=True)
+        return navigation.flow(writer, node, scope, loose)
     except NotStatic:
         value = scalars.scalar(writer, node, scope)
         return Flow((Branch((), value.expression, value.type, value.nullable),), False)
@@ -116,11 +116,13 @@ def generate_values(
         raise NotStatic
     writer = new_writer(model, context_type, strict, run)
     try:
-        collection = result_flow(writer, node, Scope(navigation.context_branch(context_type)))
+        scope = Scope(navigation.context_branch(context_type))
+        parts = [result_flow(writer, part, scope, loose=False) for part in _united(node)]
     except (TooLarge, RecursionError):
         raise NotStatic from None
     lines = ["found = []", "try:"]
-    for branch in collection.branches:
+    branches = [branch for part in parts for branch in part.branches]
+    for branch in branches:
         if branch.nullable:
             variable = branch.value if branch.in_array else writer.variable(branch.value)
             test = f"{variable} is not None" if branch.in_array else f"({variable} := {branch.value}) is not None"
@@ -128,24 +130,29 @@ def generate_values(
         else:
             check = [f"found.append(({type_expression(branch, branch.value)}, {branch.value}))"]
         lines += [f"  {line}" for line in block(branch.steps, check)]
-    if not collection.branches:
+    if not branches:
         lines.append("  pass")
     lines += ["except SHAPE_ERRORS: return fallback(item, root, environment)"]
-    united = len(collection.branches) > 1 and collection.many
-    lines.append("return distinct(found)" if united else "return found")
+    lines.append("return distinct(found)" if len(parts) > 1 else "return found")
     writer.names |= {"SHAPE_ERRORS": SHAPE_ERRORS, "fallback": fallback, "distinct": distinct}
     return compile_function(writer, "values", _prelude(writer, lines) + lines, "item, root=None, environment=None")
 
 
 def distinct(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Without pairs that are there already."""
-    if len(pairs) < 2:
-        return pairs
+    """Without values that are there already, as | has it."""
     found: list[tuple[str, Any]] = []
     for pair in pairs:
-        if pair not in found:
+        value = pair[1]
+        if not any(value == other and (value is True) == (other is True) for _, other in found):
             found.append(pair)
     return found
+
+
+def _united(node: Node) -> list[Node]:
+    """The operands of the unions at the top of an expression; the expression where there is none."""
+    if isinstance(node, Binary) and node.operator == "|":
+        return _united(node.left) + _united(node.right)
+    return [node]
 
 
 def generate_condition(

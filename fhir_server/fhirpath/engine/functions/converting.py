@@ -15,7 +15,7 @@ from fhir_server.fhirpath.engine.items import Item
 from fhir_server.fhirpath.formats import parse_formatted
 from fhir_server.fhirpath.model import Model
 from fhir_server.fhirpath.numbers import Long
-from fhir_server.fhirpath.quantity import CALENDAR_UNITS, Quantity, convert, quantity
+from fhir_server.fhirpath.quantity import CALENDAR_UNITS, Quantity, convert, implicit, quantity
 from fhir_server.fhirpath.strings import toInteger
 from fhir_server.fhirpath.temporal import Temporal, parse_date, parse_date_time, parse_time
 
@@ -84,10 +84,11 @@ def _to_quantity(value: Any, unit: str | None = None) -> Quantity | None:
 
 
 def _quantity_of(value: Any) -> Quantity | None:
-    if isinstance(value, Quantity):
-        return value
-    if isinstance(value, (int, Decimal)):
-        return Quantity(Decimal(value), "1", ucum=True)
+    if isinstance(value, bool):
+        return Quantity(Decimal("1.0") if value else Decimal("0.0"), "1", ucum=True)
+    found = implicit(value)
+    if found is not None:
+        return found
     match = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         return None

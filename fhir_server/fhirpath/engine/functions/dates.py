@@ -15,7 +15,6 @@ from fhir_server.fhirpath.engine.items import Item, describe, named, system_type
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.model import Model
 from fhir_server.fhirpath.numbers import decimals
-from fhir_server.fhirpath.quantity import Quantity
 from fhir_server.fhirpath.temporal import Temporal
 
 Items = list[Item]
@@ -49,17 +48,9 @@ def _precision(model: Model, frame: Frame, items: Items) -> Items:
 def _comparable(model: Model, frame: Frame, items: Items, other: Items) -> Items:
     if len(items) != 1 or len(other) != 1:
         return []
-    pair = [_as_quantity(value_of(model, side, "comparable()")) for side in (items, other)]
+    pair = [quantity.implicit(value_of(model, side, "comparable()")) for side in (items, other)]
     left, right = pair
     return [] if left is None or right is None else [quantity.comparable(left, right)]
-
-
-def _as_quantity(value: Any) -> Quantity | None:
-    if isinstance(value, Quantity):
-        return value
-    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-        return Quantity(Decimal(value), "1", ucum=True)
-    return None
 
 
 def _part(name: str, read: Callable[[Temporal], Any]) -> Function:
@@ -111,7 +102,7 @@ def _between(name: str, count: Callable[[Temporal, Temporal, str], int | None]) 
         for value in (left, right):
             if not isinstance(value, Temporal):
                 raise FhirPathError("execution", f"{name}() does not apply to {named(system_type_of(value))}")
-        found = count(left, right, quantity.CALENDAR_UNITS.get(unit, unit))
+        found = count(left, right, quantity.CALENDAR_UNITS.get(unit) or unit)
         return [] if found is None else [found]
 
     return Function(run, 2, 2)

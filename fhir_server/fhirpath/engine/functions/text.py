@@ -93,7 +93,7 @@ def _unescape(text: str, target: str) -> str | None:
     raise FhirPathError("execution", f"unescape() knows html and json, not `{target}`")
 
 
-def _pieces(name: str, cut: Callable[[str, str], list[str]], *types: str) -> Run:
+def _pieces(name: str, cut: Callable[..., list[str]]) -> Run:
     def run(model: Model, frame: Frame, items: Items, *arguments: Items) -> Items:
         text = single(model, items, "String", f"{name}()")
         values = [single(model, argument, "String", f"An argument of {name}()") for argument in arguments]
