@@ -2,9 +2,12 @@
 
     python -m terminology.packs.compile r4  [fhir_server/definitions/source/r4-bundles.tar.zst]
     python -m terminology.packs.compile tho ARCHIVE
+    python -m terminology.packs.compile registries LANGUAGE-SUBTAG-REGISTRY MEDIA-TYPES CURRENCIES.XML COUNTRIES.CSV
 
 ARCHIVE is HL7's terminology, either as its source (a tar of the UTG repository: XML and JSON files of one resource
-each) or as the FHIR package hl7.terminology.r4 (.tgz); .tar.zst and .tgz are read.
+each) or as the FHIR package hl7.terminology.r4 (.tgz); .tar.zst and .tgz
+are read.
+The registries are the files that the loaders bcp47, mime, currencies and countries read.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from lxml import etree
 from fhir_server import definitions
 from fhir_server.codec import xml
 from fhir_server.core.errors import FhirError
+from terminology.loaders import as_resource, countries, currencies, language_tags, media_types
 from terminology.packs import pack
 
 HERE = Path(__file__).parent
@@ -117,7 +121,16 @@ def compile_pack(name: str, archive: Path) -> int:
     return pack.write(name, (resource for _, resource in ordered), HERE)
 
 
+def compile_registries(sources: list[Path]) -> int:
+    """Writes the pack of public registries; returns how many code systems it has."""
+    loaders = (language_tags, media_types, currencies, countries)
+    plans = [each.LOADER.plan(source, {}) for each, source in zip(loaders, sources, strict=True)]
+    return pack.write("registries", (as_resource.code_system(plan) for plan in plans), HERE)
+
+
 if __name__ == "__main__":
-    name = sys.argv[1]
-    source = Path(sys.argv[2]) if len(sys.argv) > 2 else R4_SOURCE
-    print(compile_pack(name, source), "resources in", name)
+    name, *sources = sys.argv[1:]
+    if name == "registries":
+        print(compile_registries(list(map(Path, sources))), "code systems in", name)
+    else:
+        print(compile_pack(name, Path(sources[0]) if sources else R4_SOURCE), "resources in", name)

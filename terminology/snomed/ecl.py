@@ -112,7 +112,9 @@ class _Parser:
         self.advance()
 
     def fail(self, reason: str) -> FhirError:
-        return error("value", f"The ECL expression '{self.text[:200]}' is wrong at character {self.begin + 1}: {reason}.")
+        return error(
+            "value", f"The ECL expression '{self.text[:200]}' is wrong at character {self.begin + 1}: {reason}."
+        )
 
     def advance(self) -> str:
         taken = self.token

@@ -61,7 +61,9 @@ class _Query:
         if isinstance(tree, Related):
             return self._related(tree)
         if isinstance(tree, Compound):
-            return f"SELECT * FROM ({self.ids(tree.left)}) {_SETS[tree.operator]} SELECT * FROM ({self.ids(tree.right)})"
+            return (
+                f"SELECT * FROM ({self.ids(tree.left)}) {_SETS[tree.operator]} SELECT * FROM ({self.ids(tree.right)})"
+            )
         if isinstance(tree, Dotted):
             return (
                 f"SELECT value FROM attributes WHERE concept IN ({self.ids(tree.focus)}) "

@@ -126,6 +126,8 @@ class StoredSystem:
         limit: int = -1,
     ) -> Iterator[Concept]:
         """Concepts in the order of the system; see selection() for what is asked. limit -1 for all."""
+        if text:
+            self._store.ensure_texts(self.id)
         clause, arguments = selection(self, filters, excluded, text, active)
         order = "t.rowid" if text else "c.id"
         query = f"SELECT {_CONCEPT} {clause} ORDER BY {order} LIMIT ? OFFSET ?"
@@ -139,6 +141,8 @@ class StoredSystem:
         active: bool = False,
     ) -> int:
         """How many concepts select() would give without limit."""
+        if text:
+            self._store.ensure_texts(self.id)
         if not filters and not excluded and not active:
             if not text:
                 return self.count

@@ -92,8 +92,7 @@ def _record(concept: Json, parent: str, meaning: dict[str, str]) -> Record:
             flags |= ABSTRACT
         properties.append(Property(code, _type(key), value))
     designations = tuple(
-        Designation(d.get("value", ""), d.get("language", ""), d.get("use", {}))
-        for d in concept.get("designation", ())
+        Designation(d.get("value", ""), d.get("language", ""), d.get("use", {})) for d in concept.get("designation", ())
     )
     return Record(
         concept["code"], concept.get("display", ""), concept.get("definition", ""), flags, designations,

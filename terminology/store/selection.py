@@ -111,9 +111,7 @@ def _in(system: StoredSystem, filter: Filter, values: list[str]) -> Part:
 
 
 def _ecl(system: StoredSystem, expression: str) -> Part:
-    query = ecl_sql.to_sql(
-        expression, lambda code: _concept_id(system, code), system.id_range, system.property_ids
-    )
+    query = ecl_sql.to_sql(expression, lambda code: _concept_id(system, code), system.id_range, system.property_ids)
     return Part(f"c.id IN ({query})", (), (f"FROM concepts c WHERE c.id IN ({query})", ()))
 
 
@@ -185,7 +183,9 @@ _OPERATORS: dict[str, Callable[[StoredSystem, Filter], Part]] = {
     "in": _is_in,
     "not-in": _not_in,
     "is-a": _hierarchy(_UNDER, "c.id = ?", _BELOW),
-    "descendent-of": _hierarchy(f"({_UNDER} AND c.id <> ?)", "c.id = ? AND 0", f"{_BELOW} AND d.descendant <> d.concept"),
+    "descendent-of": _hierarchy(
+        f"({_UNDER} AND c.id <> ?)", "c.id = ? AND 0", f"{_BELOW} AND d.descendant <> d.concept"
+    ),
     "is-not-a": _hierarchy(f"NOT {_UNDER}", "c.id <> ?"),
     "generalizes": _hierarchy(
         "EXISTS (SELECT 1 FROM ancestors a WHERE a.concept = ? AND a.ancestor = c.id)",

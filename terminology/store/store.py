@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -12,16 +13,19 @@ from typing import Any
 
 import msgspec
 
+from fhir_server.core.errors import error
 from terminology.model import Record, SystemInfo
 from terminology.packs.pack import canonical_parts
 from terminology.regex import compiled
-from terminology.store import schema, writer
+from terminology.store import schema, text, writer
 from terminology.store.code_system import StoredSystem
 from terminology.store.resource import map_ends, parents_of, records_of, system_info
 
 FILE_NAME = "terminology.db"
 _PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -32000", "mmap_size = 1073741824")
-_SYSTEM = "SELECT id, url, version, name, content, case_sensitive, supplements, hierarchical, count, resource, preferred"
+_SYSTEM = (
+    "SELECT id, url, version, name, content, case_sensitive, supplements, hierarchical, count, resource, preferred"
+)
 _decode_resource = msgspec.json.Decoder(float_hook=Decimal)
 
 Json = dict[str, Any]
@@ -40,10 +44,13 @@ class Store:
     """Code systems concept by concept; value sets, concept maps and small things whole.
 
     path None: in memory. Each thread has a connection of its own to a file, and all share the one to memory.
+    late_texts: index the texts of a code system only when they are first searched.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, late_texts: bool = False) -> None:
         self._path = path
+        self._late_texts = late_texts
+        self._without_texts: set[int] = set()
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._lock = threading.RLock()
@@ -84,6 +91,21 @@ class Store:
                 raise
             connection.execute("COMMIT")
 
+    @contextlib.contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """FhirError too-costly where queries inside take longer than this, all in all."""
+        deadline = time.monotonic() + seconds
+        connection = self.connection
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, 20_000)
+        try:
+            yield
+        except sqlite3.OperationalError as failure:
+            if "interrupted" not in str(failure):
+                raise
+            raise error("too-costly", f"This takes more than {seconds:g} seconds; ask for less.") from None
+        finally:
+            connection.set_progress_handler(None, 0)
+
     def generation(self) -> int:
         """A number that grows with every change; what was derived from the store before is outdated after."""
         found = self.connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0]
@@ -109,12 +131,20 @@ class Store:
                 )
             writer.changed(connection)
 
-    def put_system(
-        self, info: SystemInfo, records: Iterable[Record], parents: Iterable[tuple[str, str]] = ()
-    ) -> None:
+    def put_system(self, info: SystemInfo, records: Iterable[Record], parents: Iterable[tuple[str, str]] = ()) -> None:
         """Stores a whole code system; parents: more of (code, code of its parent)."""
         with self.transaction() as connection:
-            writer.write_system(connection, info, records, parents)
+            system = writer.write_system(connection, info, records, parents, not self._late_texts)
+            if self._late_texts:
+                self._without_texts.add(system)
+
+    def ensure_texts(self, system: int) -> None:
+        """Indexes the texts of a system that was stored without."""
+        if system in self._without_texts:
+            with self.transaction() as connection:
+                if system in self._without_texts:
+                    text.index_all(connection, system)
+                    self._without_texts.discard(system)
 
     def remove(self, type: str, url: str, version: str = "") -> bool:
         """Removes a resource; whether there was one."""
@@ -124,7 +154,7 @@ class Store:
                     "SELECT id FROM code_systems WHERE url = ? AND version = ? AND ready", (url, version)
                 ).fetchall()
                 for (id,) in rows:
-                    writer.remove_system(connection, id)
+                    writer.remove_system(connection, id, 0 if id in self._without_texts else None)
                 return bool(rows)
             if type == "ConceptMap":
                 connection.execute("DELETE FROM map_ends WHERE url = ? AND version = ?", (url, version))

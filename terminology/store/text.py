@@ -35,6 +35,13 @@ def index_chunk(connection: sqlite3.Connection, system: int, after: int = 0) -> 
     return end
 
 
+def index_all(connection: sqlite3.Connection, system: int) -> None:
+    """Indexes all texts of a system."""
+    reached = index_chunk(connection, system)
+    while reached:
+        reached = index_chunk(connection, system, reached)
+
+
 def remove(connection: sqlite3.Connection, system: int, up_to: int) -> None:
     """Takes the texts of a system's concepts up to an id out of the index."""
     connection.execute(

@@ -185,14 +185,13 @@ _OWNED = {
 }  # fmt: skip
 
 
-def finish(connection: sqlite3.Connection, system: int) -> None:
+def finish(connection: sqlite3.Connection, system: int, texts: bool = True) -> None:
     """Hierarchy, closure and text index of a filled system, then makes it visible; for small ones, in one go."""
     closure.resolve_parents(connection, system)
     for _ in closure.compute(connection, system):
         pass
-    reached = text.index_chunk(connection, system)
-    while reached:
-        reached = text.index_chunk(connection, system, reached)
+    if texts:
+        text.index_all(connection, system)
     activate(connection, system)
 
 
@@ -201,14 +200,18 @@ def write_system(
     info: SystemInfo,
     records: Iterable[Record],
     parents: Iterable[tuple[str, str]] = (),
+    texts: bool = True,
 ) -> int:
-    """A whole code system in the caller's transaction; parents: more of (code, code of its parent). Returns its id."""
+    """A whole code system in the caller's transaction; returns its id.
+
+    parents: more of (code, code of its parent); texts: whether to index them now.
+    """
     system = open_system(connection, info)
     writer = SystemWriter(connection, system)
     for batch in batches(records):
         writer.add(batch)
     writer.add_parents(parents)
-    finish(connection, system)
+    finish(connection, system, texts)
     return system
 
 

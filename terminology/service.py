@@ -1,0 +1,137 @@
+"""The terminology service: what search, validation and FHIRPath ask, and what the operations are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from terminology.catalog import Catalog, Shipped
+from terminology.compose.compiled import CompiledSet, compile_set, find_set
+from terminology.compose.expansion import DEFAULT_LIMIT, Wanted, expand
+from terminology.compose.membership import Membership, contains, systems_with
+from terminology.store.store import Store
+
+Json = dict[str, Any]
+
+MAX_SECONDS = 20.0
+
+
+class Terminology:
+    """Code systems, value sets and concept maps; implements core.ports.TerminologyService.
+
+    path: the file of the store, None for memory only; shipped: the packs, one for all services of a process;
+    limit: how many codes an expansion without count may have; seconds: how long one question may take.
+    Every method may be called from any thread. The async ones do no input or output besides SQLite.
+    """
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        shipped: Shipped | None = None,
+        limit: int = DEFAULT_LIMIT,
+        seconds: float = MAX_SECONDS,
+    ) -> None:
+        self.store = Store(path)
+        self.shipped = shipped or Shipped()
+        self.limit = limit
+        self.seconds = seconds
+        self._catalog = Catalog(self.store, self.shipped)
+        self._sets: dict[str, CompiledSet | None] = {}
+        self._generation = -1
+
+    def close(self) -> None:
+        """Closes the store."""
+        self.store.close()
+
+    @property
+    def catalog(self) -> Catalog:
+        """What is known now, to any worker."""
+        generation = self.store.generation()
+        if generation != self._generation:
+            self._catalog.forget()
+            self._sets = {}
+            self._generation = generation
+        return self._catalog
+
+    def put(self, resource: Json) -> None:
+        """Takes a CodeSystem, ValueSet or ConceptMap in, in place of the one with its url and version.
+
+        FhirError unprocessable where its concepts or hierarchy are wrong.
+        """
+        self.store.put(resource)
+
+    def remove(self, type: str, url: str, version: str = "") -> bool:
+        """Forgets one; whether it was known."""
+        return self.store.remove(type, url, version)
+
+    def value_set(self, canonical: str, catalog: Catalog | None = None) -> CompiledSet | None:
+        """The compiled value set behind a canonical URL, None where it isn't known.
+
+        FhirError unprocessable where it builds on itself or is otherwise wrong.
+        """
+        catalog = catalog or self.catalog
+        if not catalog.plain:
+            return find_set(catalog, canonical)
+        if canonical not in self._sets:
+            self._sets[canonical] = find_set(catalog, canonical)
+        return self._sets[canonical]
+
+    def compiled(self, resource: Json, catalog: Catalog | None = None) -> CompiledSet:
+        """A ValueSet resource that is at hand, compiled."""
+        return compile_set(catalog or self.catalog, resource)
+
+    def membership(self, value_set: str, system: str, code: str) -> Membership | None:
+        """Whether the value set has the code, with the reason where it can't be said; None: no such value set."""
+        catalog = self.catalog
+        found = self.value_set(value_set, catalog)
+        return contains(catalog, found, system, code) if found else None
+
+    def member_of(self, value_set: str, system: str, code: str) -> bool | None:
+        """Whether the value set has the code, None where it can't be said; system "" where only the code is known."""
+        catalog = self.catalog
+        found = self.value_set(value_set, catalog)
+        if found is None:
+            return None
+        if not system:
+            return bool(systems_with(catalog, found, code))
+        return contains(catalog, found, system, code).found
+
+    def subsumes(self, system: str, code: str, other: str) -> bool | None:
+        """Whether code subsumes other, or equals it; None where one of them isn't known."""
+        general, special = self.catalog.find(system, "", code), self.catalog.find(system, "", other)
+        if general is None or special is None or general[0] is not special[0]:
+            return None
+        return general[0].subsumes(general[1], special[1])
+
+    def display(self, system: str, code: str, version: str = "") -> str | None:
+        """The display of a code, None where it isn't known."""
+        found = self.catalog.find(system, version, code)
+        return found[1].display if found else None
+
+    def codes(self, value_set: str) -> Sequence[tuple[str, str]] | None:
+        """All (system, code) of a value set; FhirError too-costly or not-found where they can't be listed."""
+        catalog = self.catalog
+        found = self.value_set(value_set, catalog)
+        if found is None:
+            return None
+        with self.store.limited(self.seconds):
+            return [(m.system, m.concept.code) for m in expand(catalog, found, Wanted(limit=self.limit)).members]
+
+    async def expand(self, value_set: str) -> Sequence[tuple[str, str]] | None:
+        """core.ports.TerminologyService.expand."""
+        return self.codes(value_set)
+
+    async def below(self, system: str, code: str) -> Sequence[str] | None:
+        """core.ports.TerminologyService.below."""
+        found = self.catalog.find(system, "", code)
+        return found[0].below(found[1]) if found else None
+
+    async def above(self, system: str, code: str) -> Sequence[str] | None:
+        """core.ports.TerminologyService.above."""
+        found = self.catalog.find(system, "", code)
+        return found[0].above(found[1]) if found else None
+
+    async def validate_code(self, value_set: str, system: str, code: str) -> bool | None:
+        """core.ports.TerminologyService.validate_code."""
+        return self.member_of(value_set, system, code)

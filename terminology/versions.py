@@ -1,0 +1,38 @@
+"""Canonical URLs with versions, and which version is meant where none is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+def split(canonical: str) -> tuple[str, str]:
+    """url and version ("" for none) of a canonical URL."""
+    url, _, version = canonical.partition("|")
+    return url, version
+
+
+def joined(url: str, version: str) -> str:
+    """url|version, or the url alone."""
+    return f"{url}|{version}" if version else url
+
+
+class VersionRules(NamedTuple):
+    """What a request says of versions, by code system or value set url.
+
+    default: where nothing else names one (system-version); force: whatever is named (force-system-version);
+    check: what must be used, else it is an error (check-system-version).
+    """
+
+    default: dict[str, str] = {}
+    force: dict[str, str] = {}
+    check: dict[str, str] = {}
+
+    def version(self, url: str, named: str) -> str:
+        """The version to use; "" for the newest."""
+        return self.force.get(url) or named or self.default.get(url) or self.check.get(url, "")
+
+
+def rules(default: Iterable[str] = (), force: Iterable[str] = (), check: Iterable[str] = ()) -> VersionRules:
+    """Of canonicals url|version."""
+    return VersionRules(dict(map(split, default)), dict(map(split, force)), dict(map(split, check)))
