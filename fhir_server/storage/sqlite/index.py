@@ -50,6 +50,7 @@ class SqliteSearchIndex:
     ) -> None:
         register(connection)
         self._connection = connection
+        self._path = connection.execute("PRAGMA database_list").fetchone()[2]
         self._reader = Reader(connection, known)
         self._converter = converter
         self._units = UnitTable(converter)
@@ -77,19 +78,25 @@ class SqliteSearchIndex:
             self._idle.get()[0].close()
 
     async def _run(self, types: Sequence[str], work: Callable[[Scope], T]) -> T:
-        if self._connection.in_transaction:
+        if self._connection.in_transaction or not self._path:
             # what the writer sees may still be undone, so its units are read anew
-            return _within(self._reader, UnitTable(self._converter), types, work, self._time_limit)
+            return self._to_the_end(self._reader, UnitTable(self._converter), types, work)
         try:
             return _within(self._reader, self._units, types, work, QUICK)
         except OutOfTime:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._long, types, work)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._beside, types, work)
 
-    def _long(self, types: Sequence[str], work: Callable[[Scope], T]) -> T:
+    def _beside(self, types: Sequence[str], work: Callable[[Scope], T]) -> T:
         try:
             reader, units = self._idle.get_nowait()
         except Empty:
             reader, units = self._another()
+        try:
+            return self._to_the_end(reader, units, types, work)
+        finally:
+            self._idle.put((reader, units))
+
+    def _to_the_end(self, reader: Reader, units: UnitTable, types: Sequence[str], work: Callable[[Scope], T]) -> T:
         try:
             return _within(reader, units, types, work, self._time_limit)
         except OutOfTime:
@@ -98,12 +105,9 @@ class SqliteSearchIndex:
                 f"This search was given up after {self._time_limit:g} seconds; "
                 "narrow it by a parameter that fewer resources match.",
             ) from None
-        finally:
-            self._idle.put((reader, units))
 
     def _another(self) -> tuple[Reader, UnitTable]:
-        path = self._connection.execute("PRAGMA database_list").fetchone()[2]
-        connection = connect(Path(path), cache_mb=self._cache_mb, read_only=True)
+        connection = connect(Path(self._path), cache_mb=self._cache_mb, read_only=True)
         register(connection)
         return Reader(connection, Dictionaries(connection)), UnitTable(self._converter)
 

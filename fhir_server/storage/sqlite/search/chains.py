@@ -10,6 +10,8 @@ from fhir_server.storage.sqlite.search.logic import any_of
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sql import Sql, conjunction, member
 
+REFERRING = 16  # resources that refer to one by one field: a guess
+
 
 def chain(clause: Chain, scope: Scope) -> Condition:
     """One condition for each type that the reference may name."""
@@ -42,6 +44,7 @@ class _Chain(Condition):
         self._fields = member(f"{self._alias}.field", fields)
         self._targets = targets
         self._target = target
+        self.weight = 1 + target.weight
 
     def probe(self, rid: str) -> Sql:
         """From the reference to what it names."""
@@ -83,6 +86,7 @@ class _Has(Condition):
         self._referring = scope.alias()
         self._fields = member(f"{self._alias}.field", fields)
         self._source = source
+        self.weight = REFERRING * source.weight
 
     def probe(self, rid: str) -> Sql:
         """From this one to the references to it; only current resources have some, all of the fields' type."""

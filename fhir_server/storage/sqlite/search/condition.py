@@ -12,11 +12,13 @@ class Condition:
     """One clause as SQL, for current resources of the types of a scope.
 
     typed: it holds only for current resources of those types, so that neither needs another test;
-    scans: there is no index by which to find what it holds for, so the driver looks at every resource of the types.
+    scans: there is no index by which to find what it holds for, so the driver looks at every resource of the types;
+    weight: roughly what a probe costs, in looks into an index table.
     """
 
     typed = True
     scans = False
+    weight = 1
 
     def probe(self, rid: str) -> Sql:
         """An expression that is true where it holds for the resource with this rid, an SQL expression.

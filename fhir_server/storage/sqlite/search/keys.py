@@ -40,12 +40,13 @@ KIND_OF_VALUE: dict[str, type] = {"date": int, "updated": int, "number": float, 
 
 
 class Source(NamedTuple):
-    """A table that has one row for each resource with the key, in its order."""
+    """A table s that has one row for each resource with the key, in its order; feed: it is version."""
 
     table: str
     column: str
     rid: str
     where: Sql
+    feed: bool = False
 
 
 class Key:
@@ -106,9 +107,8 @@ class Key:
             newest = (
                 "EXISTS (SELECT 1 FROM resource o NOT INDEXED WHERE o.rid = s.rid AND o.seq = s.seq AND o.live = 1)"
             )
-            return Source(
-                "version s INDEXED BY version_type", "s.seq", "s.rid", Sql(f"s.type = ? AND {newest}", (type_id,))
-            )
+            where = Sql(f"s.type = ? AND {newest}", (type_id,))
+            return Source("version s INDEXED BY version_type", "s.seq", "s.rid", where, True)
         return None
 
     @property

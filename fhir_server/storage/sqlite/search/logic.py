@@ -59,6 +59,7 @@ class AllOf(Condition):
         self.parts = parts
         self.typed = any(part.typed for part in parts)
         self.scans = all(part.scans for part in parts)
+        self.weight = sum(part.weight for part in parts)
         self._driving: Condition | None = None
 
     def probe(self, rid: str) -> Sql:
@@ -105,6 +106,7 @@ class AnyOf(Condition):
         self.parts = parts
         self.typed = all(part.typed for part in parts)
         self.scans = any(part.scans for part in parts)
+        self.weight = sum(part.weight for part in parts)
 
     def probe(self, rid: str) -> Sql:
         """Either."""
@@ -130,6 +132,7 @@ class _Not(Test):
     def __init__(self, scope: Scope, condition: Condition) -> None:
         super().__init__(scope)
         self._condition = condition
+        self.weight = condition.weight
 
     def probe(self, rid: str) -> Sql:
         """Not so."""

@@ -50,6 +50,8 @@ class _Narrative(Condition):
 class _Content(Test):
     """By reading the resource."""
 
+    weight = 100
+
     def __init__(self, scope: Scope, phrases: list[str]) -> None:
         super().__init__(scope)
         self._version = scope.alias()

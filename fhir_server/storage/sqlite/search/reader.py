@@ -14,7 +14,7 @@ from fhir_server.storage.sqlite.search.sql import Sql
 T = TypeVar("T")
 
 STEPS = 1000  # steps of SQLite's machine, some tens of nanoseconds each, between two looks at the clock
-ATTEMPT = 500  # looks after which an attempt at a quick way is given up: some ten milliseconds
+ATTEMPT = 150  # looks after which an attempt at a quick way is given up: some milliseconds
 REMEMBERED = 20_000  # rough counts kept
 REMEMBERED_SECONDS = 20.0
 NEVER = float("inf")
@@ -57,6 +57,10 @@ class Reader:
             self._deadline = NEVER
             if alone:
                 self.execute("COMMIT")
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
 
     def rows(self, sql: Sql) -> list[tuple]:
         """All rows."""

@@ -10,6 +10,7 @@ from fhir_server.storage.sqlite.search.logic import all_of
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sql import Sql, conjunction, member
 from fhir_server.storage.sqlite.search.unsorted import driving, many, matches, unsorted
+from fhir_server.storage.sqlite.search.updated import Updated
 from fhir_server.storage.sqlite.search.window import (
     Column,
     Position,
@@ -30,7 +31,7 @@ def in_order(scope: Scope, condition: Condition, keys: Sequence[Key], window: Wi
         return unsorted(scope, condition, window)
     driver, others = driving(condition)
     source = keys[0].source()
-    if source is not None and many(scope, driver, window.limit):
+    if source is not None and many(scope, driver, others, window.limit):
         found = _walk(scope, source, [driver, *others], condition, keys, window)
         if found is not None:
             return found
@@ -114,7 +115,9 @@ def _along(source: Source, tests: list[Condition], keys: Sequence[Key], window: 
                 (at.keys[0], at.keys[0], *rest.bound),
             )
         )
-    where += [test.probe(source.rid) for test in tests]
+    where += [
+        test.along("s") if source.feed and isinstance(test, Updated) else test.probe(source.rid) for test in tests
+    ]
     condition = conjunction(where)
     listed = "".join([f", {column.expression.text} AS k{n}" for n, column in enumerate(others, 1)])
     named = [Column(Sql(f"k{n}"), column.descending) for n, column in enumerate(others, 1)]

@@ -52,7 +52,7 @@ def join(separator: str, parts: Sequence[Sql]) -> Sql:
 
 
 def _balanced(operator: str, parts: Sequence[Sql]) -> Sql:
-    """The pieces, in brackets where they are many: SQLite limits how deep an expression goes, and a OR b OR c is deep."""
+    """The pieces, in brackets where they are many: SQLite limits an expression's depth, and a OR b OR c is deep."""
     while len(parts) > OPERANDS:
         groups = [join(operator, parts[at : at + OPERANDS]) for at in range(0, len(parts), OPERANDS)]
         parts = [Sql(f"({group.text})", group.bound) for group in groups]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from fhir_server.storage.sqlite.search.condition import Condition, Row
 from fhir_server.storage.sqlite.search.logic import AllOf
@@ -28,15 +29,16 @@ def driving(condition: Condition) -> tuple[Condition, list[Condition]]:
     return condition, []
 
 
-def many(scope: Scope, condition: Condition, limit: int) -> bool:
+def many(scope: Scope, driver: Condition, others: Sequence[Condition], limit: int) -> bool:
     """Whether so many may match that looking along an order for the first few beats gathering them all.
 
-    With n matches among N, looking takes limit * N / n steps, and gathering n.
+    With n matches among N, looking takes limit * N / n probes, and gathering n rows.
     """
-    if condition.scans:
+    if driver.scans:
         return True
-    enough = max(LEAST, math.isqrt(limit * scope.reader.rough_live(scope.type_ids)))
-    return condition.cost(enough) >= enough
+    weight = driver.weight + sum(other.weight for other in others)
+    enough = max(LEAST, math.isqrt(limit * weight * scope.reader.rough_live(scope.type_ids)))
+    return driver.cost(enough) >= enough
 
 
 def unsorted(scope: Scope, condition: Condition, window: Window) -> list[tuple]:
@@ -47,14 +49,19 @@ def unsorted(scope: Scope, condition: Condition, window: Window) -> list[tuple]:
         return reader.rows(matches(_read_off(driver, others, window)))
     if driver.scans:
         return reader.rows(matches(_look(scope, [driver, *others], window)))
-    if many(scope, driver, window.limit):
-        found = reader.attempt(matches(_look(scope, [driver, *others], window)))
+    if many(scope, driver, others, window.limit):
+        ordered = next((other for other in others if isinstance(other, Row) and other.ordered), None)
+        if ordered is None:
+            way = _look(scope, [driver, *others], window)
+        else:
+            way = _read_off(ordered, [driver, *(other for other in others if other is not ordered)], window)
+        found = reader.attempt(matches(way))
         if found is not None:
             return found
     return reader.rows(matches(_gather(driver, others, window)))
 
 
-def _read_off(driver: Row, others: list[Condition], window: Window) -> Sql:
+def _read_off(driver: Row, others: Sequence[Condition], window: Window) -> Sql:
     """Row after row of an index table that has them in order."""
     rid = f"{driver.alias}.rid"
     where = conjunction([driver.test, rid_beyond(rid, window), *[other.probe(rid) for other in others]])
@@ -66,7 +73,7 @@ def _read_off(driver: Row, others: list[Condition], window: Window) -> Sql:
     )
 
 
-def _gather(driver: Condition, others: list[Condition], window: Window) -> Sql:
+def _gather(driver: Condition, others: Sequence[Condition], window: Window) -> Sql:
     """All that the driver finds, put in order."""
     found = driver.driver()
     where = conjunction(
@@ -83,22 +90,15 @@ def _gather(driver: Condition, others: list[Condition], window: Window) -> Sql:
     )
 
 
-def _look(scope: Scope, conditions: list[Condition], window: Window) -> Sql:
-    """Resource after resource of the types."""
+def _look(scope: Scope, conditions: Sequence[Condition], window: Window) -> Sql:
+    """Resource after resource of the types; those of few types, type by type, merged as they come."""
     rest = conjunction([rid_beyond("r.rid", window), *[condition.probe("r.rid") for condition in conditions]])
     types = scope.type_ids
     order = f"ORDER BY rid {direction(False, window.backward)} LIMIT ?"
+    select = "SELECT r.rid AS rid FROM resource r"
     if len(types) > LISTED:
         where = conjunction([Sql("r.live = 1"), member("r.type", types), rest])
-        return Sql(
-            f"SELECT r.rid AS rid FROM resource r NOT INDEXED WHERE {where.text} {order}", (*where.bound, window.limit)
-        )
-    each = [
-        Sql(
-            f"SELECT r.rid AS rid FROM resource r INDEXED BY resource_live WHERE r.live = 1 AND r.type = ? AND {rest.text}",
-            (type_id, *rest.bound),
-        )
-        for type_id in types
-    ]
-    merged = join(" UNION ALL ", each)
+        return Sql(f"{select} NOT INDEXED WHERE {where.text} {order}", (*where.bound, window.limit))
+    live = f"{select} INDEXED BY resource_live WHERE r.live = 1 AND r.type = ? AND {rest.text}"
+    merged = join(" UNION ALL ", [Sql(live, (type_id, *rest.bound)) for type_id in types])
     return Sql(f"{merged.text} {order}", (*merged.bound, window.limit))

@@ -33,17 +33,20 @@ SPANS: dict[Comparator, Callable[[int, int], tuple[int, int]]] = {
 
 def updated_is(clause: UpdatedIs, scope: Scope) -> Condition:
     """The moment of the newest version compares as asked."""
-    return _Updated(clause, scope)
+    return Updated(clause, scope)
 
 
-class _Updated(Condition):
+class Updated(Condition):
+    """A span of the feed in which the newest version lies."""
+
     typed = False
+    weight = 2
 
     def __init__(self, clause: UpdatedIs, scope: Scope) -> None:
         self._scope = scope
         self._resource, self._version = scope.alias(), scope.alias()
-        updated = f"{self._version}.updated"
-        self._test = compared(DATES[clause.comparator], date_values(clause.low, clause.high), updated, updated)
+        self._clause = clause
+        self._test = self._compared(f"{self._version}.updated")
         self._span = SPANS[clause.comparator](clause.low, clause.high)
 
     def probe(self, rid: str) -> Sql:
@@ -74,6 +77,16 @@ class _Updated(Condition):
             f"CROSS JOIN resource {r} NOT INDEXED ON {r}.rid = {v}.rid AND {r}.seq = {v}.seq WHERE {where.text}",
             where.bound,
         )
+
+    def along(self, version: str) -> Sql:
+        """The span, for a row of version, a newest version, of this alias."""
+        first, end = self._feed()
+        test = self._compared(f"{version}.updated")
+        return Sql(f"{version}.seq >= ? AND {version}.seq < ? AND {test.text}", (first, end, *test.bound))
+
+    def _compared(self, updated: str) -> Sql:
+        clause = self._clause
+        return compared(DATES[clause.comparator], date_values(clause.low, clause.high), updated, updated)
 
     def cost(self, bound: int) -> int:
         """The length of the span."""

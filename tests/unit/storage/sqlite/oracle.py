@@ -28,6 +28,7 @@ from fhir_server.core.values import (
     SearchValue,
     fold,
 )
+from fhir_server.storage.sqlite.search import functions
 
 EARTH = 6_371_008.8
 
@@ -265,7 +266,8 @@ def sort_value(item: Item, key: SortKey) -> Anything:
 def _sortable(value: SearchValue, key: SortKey) -> Anything:
     kind = value[0]
     if key.kind == "near":
-        return distance(value[2], value[3], key.latitude, key.longitude) if kind == POSITION else None
+        # the very same function, as rounding decides between places that are equally far
+        return functions.distance(value[2], value[3], key.latitude, key.longitude) if kind == POSITION else None
     if key.kind == "token":
         return value[3] if kind == TOKEN else None
     if key.kind == "uri":
