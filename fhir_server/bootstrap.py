@@ -18,6 +18,7 @@ from fhir_server.interactions.searching import Searching
 from fhir_server.operations import registered
 from fhir_server.rest.app import Application
 from fhir_server.rest.beside import beside
+from fhir_server.rest.observing import observer
 from fhir_server.storage.sqlite.check import StoreCheck
 from fhir_server.storage.sqlite.database import FILE_NAME
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
@@ -64,4 +65,4 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
 
 def application(settings: Settings, clock: Clock = now) -> Application:
     """The ASGI application of one worker; the server starts with its lifespan."""
-    return Application(lambda: start(settings, clock), beside, lambda *_: None)
+    return Application(lambda: start(settings, clock), beside, observer(settings))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import tempfile
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fhir_server.commands.options import environment, with_settings
 from fhir_server.core.errors import error
+from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ def serve(
         from fhir_server.commands.load import load_samples
 
         load_samples(settings)
+    configure(settings)
     os.environ.update(environment(settings))
     print(banner(settings, samples), file=sys.stderr, flush=True)
     config = uvicorn.Config(
@@ -53,7 +56,11 @@ def serve(
     if settings.workers > 1:
         from uvicorn.supervisors import Multiprocess
 
-        Multiprocess(config, target=server.run, sockets=[listening]).run()
+        from fhir_server.rest.request_times import FOLDER_VARIABLE
+
+        with tempfile.TemporaryDirectory(prefix="ultimate-hms-") as folder:
+            os.environ[FOLDER_VARIABLE] = folder
+            Multiprocess(config, sockets=[listening]).run()
     else:
         server.run(sockets=[listening])
         if not server.started:
@@ -64,7 +71,9 @@ def application() -> Application:
     """The ASGI application of one worker process; its settings are in the environment."""
     from fhir_server import bootstrap
 
-    return bootstrap.application(load())
+    settings = load()
+    configure(settings)
+    return bootstrap.application(settings)
 
 
 def listen(host: str, port: int) -> socket.socket:

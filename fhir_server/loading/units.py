@@ -1,14 +1,16 @@
 """What is sent for a document: batch and transaction Bundles that can be sent again without storing anything twice.
 
 A resource goes by PUT under its id. One without an id gets an id made of its content, so that the same content comes
-to the same place. Entries of a transaction or batch that say POST become PUT under the id that their urn:uuid
-fullUrl gives, else under the resource's own; ifNoneExist, conditional URLs and every other request stay as they are,
-being repeatable by themselves or not meant to be. docs/how-to/loading.md says it for users.
+to the same place; within one Bundle the same content twice makes two. Entries of a transaction or batch that say POST
+become PUT under the id that their urn:uuid fullUrl gives, else under the resource's own; ifNoneExist, conditional URLs
+and every other request stay as they are, being repeatable by themselves or not meant to be. docs/how-to/loading.md
+says it for users.
 """
 
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
@@ -101,13 +103,14 @@ def _resource(name: str, resource: dict[str, Any]) -> Iterator[Unit]:
     entries = resource.get("entry", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ValueError("Bundle.entry must be an array of objects.")
+    seen: Counter[str] = Counter()
     if type in ("transaction", "batch"):
-        yield _unit(name, type, [_repeatable(entry) for entry in entries])
+        yield _unit(name, type, [_repeatable(entry, seen) for entry in entries])
         return
     if type == "history":
         made = _newest(entries)
     else:
-        made = [_put(entry["resource"], entry.get("fullUrl")) for entry in entries if _is_content(entry)]
+        made = [_put(entry["resource"], entry.get("fullUrl"), seen) for entry in entries if _is_content(entry)]
     if any(entry.get("fullUrl", "").startswith(URN) for entry in made):
         yield _unit(name, "transaction", made)
     else:
@@ -128,14 +131,14 @@ def _bundle(type: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
     return {"resourceType": "Bundle", "type": type, "entry": entries}
 
 
-def _put(resource: Any, full_url: Any = None) -> dict[str, Any]:
-    """The entry that stores a resource under its id."""
+def _put(resource: Any, full_url: Any = None, seen: Counter[str] | None = None) -> dict[str, Any]:
+    """The entry that stores a resource under its id; seen: ids made of content so far, where twice makes two."""
     type = resource.get("resourceType") if isinstance(resource, dict) else None
     if not isinstance(type, str) or not type:
         raise ValueError("It is no FHIR resource: it has no resourceType.")
     id = resource.get("id")
     if not isinstance(id, str):
-        id = _urn_id(full_url) or str(uuid.uuid5(CONTENT, json.serialize(resource).hex()))
+        id = _urn_id(full_url) or _content_id(resource, seen)
         resource = {"resourceType": type, "id": id, **{k: v for k, v in resource.items() if k != "resourceType"}}
     entry: dict[str, Any] = {"resource": resource, "request": {"method": "PUT", "url": f"{type}/{id}"}}
     if isinstance(full_url, str):
@@ -143,7 +146,16 @@ def _put(resource: Any, full_url: Any = None) -> dict[str, Any]:
     return entry
 
 
-def _repeatable(entry: dict[str, Any]) -> dict[str, Any]:
+def _content_id(resource: dict[str, Any], seen: Counter[str] | None) -> str:
+    content = json.serialize(resource).hex()
+    id = str(uuid.uuid5(CONTENT, content))
+    if seen is None:
+        return id
+    seen[id] += 1
+    return id if seen[id] == 1 else str(uuid.uuid5(CONTENT, f"{content}/{seen[id]}"))
+
+
+def _repeatable(entry: dict[str, Any], seen: Counter[str]) -> dict[str, Any]:
     """A transaction's or batch's entry, POST turned into PUT where that keeps what it means."""
     request, resource = entry.get("request"), entry.get("resource")
     if not isinstance(request, dict) or not isinstance(resource, dict):
@@ -155,7 +167,7 @@ def _repeatable(entry: dict[str, Any]) -> dict[str, Any]:
     ):
         return entry
     id = _urn_id(entry.get("fullUrl"))
-    made = _put({**resource, "id": id} if id else resource, entry.get("fullUrl"))
+    made = _put({**resource, "id": id} if id else resource, entry.get("fullUrl"), seen)
     return {**entry, **made, "request": {**request, **made["request"]}}
 
 

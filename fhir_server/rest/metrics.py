@@ -1,0 +1,75 @@
+"""/metrics for Prometheus: requests by interaction, what is stored, and this process (https://prometheus.io/docs/)."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from fhir_server import definitions
+from fhir_server.api import FhirServer
+from fhir_server.interactions.capabilities import VERSION
+from fhir_server.rest.encode import Answer
+from fhir_server.rest.request_times import BOUNDS, FOLDER_VARIABLE, RequestTimes, Times
+
+
+@functools.cache
+def request_times() -> RequestTimes:
+    """This process's numbers; every server in it counts there."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    return RequestTimes(definitions.load().resource_types, Path(folder) if folder else None)
+
+
+async def metrics(server: FhirServer) -> Answer:
+    """All metrics in Prometheus' text format."""
+    from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+
+    counts = await server.environment.index.counts()
+    head = await server.environment.feed.head()
+    registry = CollectorRegistry()
+    registry.register(_Collector([*_requests(request_times()), *_store(server, counts, head)]))
+    if server.settings.workers == 1:
+        ProcessCollector(registry=registry)
+    return Answer(200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], generate_latest(registry))
+
+
+class _Collector:
+    """Hands over families that are made already."""
+
+    def __init__(self, families: list[Any]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Any]:
+        return iter(self._families)
+
+
+def _requests(kept: RequestTimes) -> Iterator[Any]:
+    from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+
+    total = CounterMetricFamily("hms_requests", "Requests answered.", labels=["interaction", "type", "status"])
+    lasted = HistogramMetricFamily("hms_request_seconds", "How long requests took.", labels=["interaction"])
+    by_interaction: dict[str, Times] = {}
+    for label, times in sorted(kept.all().items()):
+        total.add_metric([label.interaction, label.type, str(label.status)], sum(times[:-1]))
+        before = by_interaction.get(label.interaction, [0.0] * len(times))
+        by_interaction[label.interaction] = [a + b for a, b in zip(before, times, strict=True)]
+    for interaction, times in by_interaction.items():
+        bounds = [*map(str, BOUNDS), "+Inf"]
+        lasted.add_metric([interaction], list(zip(bounds, accumulate(times[:-1]), strict=True)), times[-1])
+    return iter((total, lasted))
+
+
+def _store(server: FhirServer, counts: dict[str, int], head: int) -> Iterator[Any]:
+    from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+
+    yield InfoMetricFamily("hms", "What is running.", {"version": VERSION, "fhir": server.definitions.version})
+    resources = GaugeMetricFamily("hms_resources", "Current resources.", labels=["type"])
+    for type, count in sorted(counts.items()):
+        resources.add_metric([type], count)
+    yield resources
+    yield GaugeMetricFamily("hms_change_position", "Position of the newest change in the feed.", head)
+    size = sum(file.stat().st_size for file in server.settings.data.glob("*.sqlite*"))
+    yield GaugeMetricFamily("hms_store_bytes", "Bytes of the store's files.", size)

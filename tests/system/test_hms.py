@@ -1,0 +1,208 @@
+"""The `hms` command as a person runs it: processes, files and a port."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import zstandard
+
+from fhir_server.loading.sources import documents
+from fhir_server.samples import ARCHIVE, patient_ids
+
+SYNTHEA = "https://github.com/synthetichealth/synthea"
+
+
+def command(*arguments):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HMS_")}
+    return [sys.executable, "-m", "fhir_server.cli", *map(str, arguments)], environment
+
+
+def hms(*arguments, code=0):
+    run, environment = command(*arguments)
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@contextmanager
+def serving(*arguments):
+    """A started server; gives its process and FHIR base URL, stops it in the end."""
+    run, environment = command("serve", "--port", 0, *arguments)
+    process = subprocess.Popen(run, env=environment, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    said = ""
+    while "OPEN" not in said:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    try:
+        yield process, re.search(r"http://\S+/fhir", said)[0]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def sample():
+    """Every resource of the sample archive, as the files have them."""
+    found = []
+    for document in documents([ARCHIVE]):
+        found += [entry["resource"] for entry in json.load(document.stream)["entry"]]
+    return found
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory):
+    """A data folder that the samples were loaded into twice."""
+    folder = tmp_path_factory.mktemp("samples")
+    for _ in range(2):
+        assert "16816 resources loaded" in hms("load", "--samples", "--data", folder)
+    return folder
+
+
+def total(base, search):
+    answer = httpx.get(f"{base}/{search}&_summary=count")
+    assert answer.status_code == 200, answer.text
+    return answer.json()["total"]
+
+
+def test_the_samples_are_there_once_and_searches_find_what_the_files_have(loaded, sample):
+    counted = Counter(resource["resourceType"] for resource in sample)
+    systolic = sum(
+        resource["resourceType"] == "Observation"
+        and any(coding["code"] == "85354-9" for coding in resource["code"]["coding"])
+        for resource in sample
+    )
+    female = sum(resource["resourceType"] == "Patient" and resource["gender"] == "female" for resource in sample)
+    born = sum(resource["resourceType"] == "Patient" and resource["birthDate"] >= "1990" for resource in sample)
+    patient = patient_ids()[0]
+    encounters = sum(
+        resource["resourceType"] == "Encounter" and patient in resource["subject"]["reference"] for resource in sample
+    )
+    with serving("--data", loaded) as (_, base):
+        assert {type: total(base, f"{type}?") for type in counted} == counted
+        assert total(base, "Observation?code=http://loinc.org|85354-9") == systolic > 0
+        assert total(base, "Patient?gender=female") == female > 0
+        assert total(base, "Patient?birthdate=ge1990") == born > 0
+        assert total(base, f"Encounter?subject=Patient/{patient}") == encounters > 0
+        assert total(base, f"Encounter?subject:Patient._id={patient}") == encounters
+        assert total(base, f"Patient?identifier={SYNTHEA}|{patient}") == 1
+
+
+def test_the_store_is_whole_and_told_about(loaded):
+    assert "whole" in hms("check", "--data", loaded)
+    assert re.search(r"16,816 resources.*\n.*Observation", hms("info", "--data", loaded))
+    assert "All resources are indexed" in hms("reindex", "--data", loaded)
+    assert "whole" in hms("check", "--data", loaded)
+
+
+def test_an_export_loads_into_the_same_resources(loaded, tmp_path):
+    hms("export", tmp_path / "out", "--data", loaded, "--gz", "--type", "Patient", "--type", "Organization")
+    hms("load", tmp_path / "out", "--data", tmp_path / "other")
+    hms("export", tmp_path / "again", "--data", tmp_path / "other")
+    hms("export", tmp_path / "plain", "--data", loaded, "--type", "Patient", "--type", "Organization")
+    for name, count in (("Patient", 28), ("Organization", 460)):
+        plain, again = (content(tmp_path / folder / f"{name}.ndjson") for folder in ("plain", "again"))
+        assert len(plain) == count and plain == again
+    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == ["Organization.ndjson", "Patient.ndjson"]
+
+
+def content(file: Path):
+    """The resources of an NDJSON file by id, without meta."""
+    resources = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    return {resource["id"]: {k: v for k, v in resource.items() if k != "meta"} for resource in resources}
+
+
+def test_loading_and_exporting_by_http(tmp_path):
+    source = tmp_path / "Patient.ndjson.zst"
+    source.write_bytes(
+        zstandard.compress(b'{"resourceType":"Patient","id":"1"}\n{"resourceType":"Patient","id":"2"}\n')
+    )
+    with serving("--data", tmp_path / "data") as (_, base):
+        assert "2 resources loaded" in hms("load", source, "--server", base)
+        hms("export", tmp_path / "out", "--server", base)
+    assert set(content(tmp_path / "out" / "Patient.ndjson")) == {"1", "2"}
+
+
+def test_refused_files_are_listed_and_end_in_an_error(tmp_path):
+    (tmp_path / "good.json").write_text('{"resourceType":"Patient","id":"1"}')
+    (tmp_path / "bad.json").write_text('{"resourceType":"Patient","birthdate":"2000"}')
+    said = hms("load", tmp_path, "--data", tmp_path / "data", code=1)
+    assert re.search(r"refused \S+bad\.json: .*birthDate", said)
+    assert "1 resources loaded" in said and "1 refused" in said
+
+
+def test_several_workers_answer_on_one_store(tmp_path):
+    with serving("--data", tmp_path, "--workers", 2) as (_, base), httpx.Client() as kept:
+        for number in range(20):
+            assert httpx.put(f"{base}/Patient/{number}", json=patient(number)).status_code == 201
+            assert kept.get(f"{base}/Patient/{number}").status_code == 200
+        assert total(base, "Patient?") == 20
+    assert "whole" in hms("check", "--data", tmp_path)
+
+
+def patient(number):
+    return {"resourceType": "Patient", "id": str(number)}
+
+
+def test_a_stop_lets_the_request_under_way_end(tmp_path):
+    with serving("--data", tmp_path) as (process, base):
+        entries = [
+            {"resource": patient(number), "request": {"method": "PUT", "url": f"Patient/{number}"}}
+            for number in range(2000)
+        ]
+        body = json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}).encode()
+
+        def sending():
+            yield body[:-10]
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            yield body[-10:]
+
+        answer = httpx.post(base, content=sending(), headers={"content-type": "application/fhir+json"}, timeout=60)
+        assert answer.status_code == 200
+        process.wait(30)
+    assert "2,000 resources" in hms("info", "--data", tmp_path)
+
+
+def test_samples_are_loaded_once_when_a_server_starts_with_them(loaded):
+    with serving("--data", loaded, "--samples") as (_, base):
+        assert httpx.get(f"{base}/Patient/{patient_ids()[0]}").json()["meta"]["versionId"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("serve", "--port", "http"), "a whole number"),
+        (("serve", "--config", "none.toml"), "none.toml can't be read"),
+        (("serve", "--data", "/proc/none"), "can't be written"),
+        (("check", "--data", "none"), "There is no store"),
+        (("load", "none.json", "--server", "http://127.0.0.1:9/fhir"), "no such file"),
+        (("export", "out", "--server", "ftp://x"), "http://"),
+    ],
+)
+def test_a_wrong_call_ends_with_what_to_change(arguments, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = hms(*arguments, code=1)
+    assert said in message and "Traceback" not in message
+
+
+def test_a_port_in_use_is_told(tmp_path):
+    with serving("--data", tmp_path) as (_, base):
+        port = base.split(":")[2].partition("/")[0]
+        assert f"port {port}" in hms("serve", "--port", port, "--data", tmp_path, code=1)
+
+
+def test_an_unknown_variable_of_the_environment_is_told(tmp_path):
+    run, environment = command("check", "--data", tmp_path)
+    done = subprocess.run(run, env={**environment, "HMS_WORKER": "2"}, capture_output=True, text=True)
+    assert done.returncode == 1 and "Did you mean workers" in done.stderr

@@ -1,0 +1,56 @@
+import httpx
+import pytest
+
+from fhir_server.api import Request
+from fhir_server.client import HttpClient
+from fhir_server.core.errors import FhirError
+
+pytestmark = pytest.mark.anyio
+BASE = "http://fhir.test/fhir"
+
+
+def answering(*answers):
+    given = iter(answers)
+    return HttpClient(BASE, transport=httpx.MockTransport(lambda request: next(given)))
+
+
+@pytest.fixture
+def client(fhir):
+    return HttpClient(BASE + "/", transport=fhir.http._transport)
+
+
+async def test_it_stores_and_finds_as_the_server_in_process_does(fhir, client):
+    patient = {"resourceType": "Patient", "id": "1", "name": [{"family": "Müller & Söhne"}]}
+    stored = await client.perform(Request("PUT", ("Patient", "1"), resource=patient))
+    found = await client.perform(Request("GET", ("Patient",), [("name", "Müller & Söhne"), ("_summary", "count")]))
+    assert stored.status == 201 and b'"total":1' in found.body
+
+
+async def test_an_error_is_the_same_as_in_process(fhir, client):
+    request = Request("GET", ("Patient", "none"))
+    with pytest.raises(FhirError) as over_http:
+        await client.perform(request)
+    with pytest.raises(FhirError) as in_process:
+        await fhir.server.perform(request)
+    assert over_http.value.status == in_process.value.status == 404
+    assert str(over_http.value) == str(in_process.value)
+
+
+async def test_a_busy_server_is_asked_again():
+    client = answering(httpx.Response(503, headers={"retry-after": "0"}), httpx.Response(200, content=b"{}"))
+    assert (await client.perform(Request("GET", ("metadata",)))).status == 200
+
+
+async def test_an_answer_that_is_no_outcome_still_tells_its_status():
+    with pytest.raises(FhirError, match="HTTP status 502"):
+        await answering(httpx.Response(502, content=b"<html>")).perform(Request("GET", ("metadata",)))
+
+
+async def test_a_server_that_is_not_there_is_named():
+    with pytest.raises(FhirError, match=r"No server answers at http://127\.0\.0\.1:9/fhir"):
+        await HttpClient("http://127.0.0.1:9/fhir").perform(Request("GET", ("metadata",)))
+
+
+def test_a_base_without_scheme_is_refused():
+    with pytest.raises(FhirError, match="http://"):
+        HttpClient("localhost:8080/fhir")
