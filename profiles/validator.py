@@ -16,13 +16,14 @@ TOO_DEEP = Issue("error", "too-costly", "The resource is nested too deeply to be
 class Validator:
     """Checks resources against R4's definitions. Checks are compiled on first use; share one Validator in a process."""
 
-    def __init__(self, definitions: Definitions) -> None:
+    def __init__(self, definitions: Definitions, best_practice: bool = False) -> None:
+        """best_practice: whether invariants that R4 only recommends (dom-6, con-3) are reported, as warnings."""
         self.definitions = definitions
-        self._structure = StructureCompiler(definitions)
+        self._structure = StructureCompiler(definitions, best_practice)
         self._check = self._structure.check("Resource")
 
     def check(self, resource: dict[str, Any]) -> list[Issue]:
-        """The issues of structure, primitive formats, required bindings and reference targets; [] when fine."""
+        """The issues by R4's definitions alone, structure and invariants; [] when fine. Only errors are a refusal."""
         try:
             found = self._check(resource)
         except RecursionError:
@@ -31,6 +32,8 @@ class Validator:
             return []
         root = resource.get("resourceType") if isinstance(resource, dict) else None
         known = isinstance(root, str) and self.definitions.is_resource(root)
+        if len(found) > ENOUGH:  # an error is never hidden by warnings
+            found.sort(key=lambda each: each.severity != "error")
         issues = [each.issue(str(root) if known else "Resource") for each in found[:ENOUGH]]
         if len(found) > ENOUGH:
             text = "There are more issues than these: put these right first."

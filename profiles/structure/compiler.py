@@ -8,21 +8,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.definitions import Definitions
-from profiles.structure import generate, objects, primitives, resources
+from fhir_server.definitions import Definitions, TypeDefinition
+from fhir_server.fhirpath import FhirPathError
+from profiles.structure import generate, objects, primitives, resources, rules
 from profiles.structure.bindings import check_coded, wrong_code
+from profiles.structure.bundles import bundle_problems
 from profiles.structure.names import KindNames, identifier
 from profiles.structure.narrative import check_xhtml
+from profiles.structure.pending import unreferenced_contained
 from profiles.structure.problems import Check, under
 from profiles.structure.references import target_check
+from profiles.structure.rules import Rule, RuleBook
+
+NATIVE_CHECKS = {"Bundle": "bundle_problems"}  # what is said in words only, by type
 
 
 class StructureCompiler:
     """Makes checking functions of the definitions; one for a process is enough."""
 
-    def __init__(self, definitions: Definitions) -> None:
+    def __init__(self, definitions: Definitions, best_practice: bool = False) -> None:
         self.definitions = definitions
-        self._kinds = KindNames(definitions)
+        self.rules = RuleBook(definitions, best_practice)
+        self._kinds = KindNames(definitions, self.rules.of)
         self._stubs: set[str] = set()
         self._waiting: dict[str, list[tuple[dict[str, Any], str]]] = {}
         self.namespace: dict[str, Any] = {
@@ -39,6 +46,12 @@ class StructureCompiler:
             "second_choice": objects.second_choice,
             "extension_problem": objects.extension_problem,
             "absolved": objects.absolved,
+            "FhirPathError": FhirPathError,
+            "broken": rules.broken,
+            "ask": rules.ask,
+            "late_rules": rules.late_rules,
+            "bundle_problems": bundle_problems,
+            "unreferenced_contained": unreferenced_contained,
             "check_accepted": lambda value: None,
             "check_xhtml": check_xhtml,
         }
@@ -55,7 +68,7 @@ class StructureCompiler:
 
     def source(self, type_name: str) -> str:
         """The generated source of a type, for a reader."""
-        return generate.type_source(self.definitions.types[type_name], self.definitions, self._kinds).text
+        return self._source(self.definitions.types[type_name]).text
 
     def _add_primitives(self) -> None:
         for name, accept in primitives.string_formats(self.definitions).items():
@@ -73,9 +86,10 @@ class StructureCompiler:
             self._enter(checks, name, "check_" + name)
         check = resources.resource_check(self.definitions, checks)
         contained = resources.contained_check(check)
+        settled = resources.settled(check)
         self._stubs -= {"check_Resource", "array_Resource"}
-        self.namespace["check_Resource"] = check
-        self.namespace["array_Resource"] = lambda values: objects.array_problems(values, check)
+        self.namespace["check_Resource"] = settled
+        self.namespace["array_Resource"] = lambda values: objects.array_problems(values, settled)
         self.namespace["array_contained_Resource"] = resources.contained_array(contained)
 
     def _add_stub(self, type_name: str) -> None:
@@ -97,7 +111,7 @@ class StructureCompiler:
 
     def _compile(self, type_name: str) -> None:
         definition = self.definitions.types[type_name]
-        source = generate.type_source(definition, self.definitions, self._kinds)
+        source = self._source(definition)
         self._add_fresh_kinds()
         self.namespace["SHAPE_" + identifier(type_name)] = objects.Shape(definition, self.definitions)
         self.namespace["check_twin"] = self.namespace["check_Element"]
@@ -117,12 +131,34 @@ class StructureCompiler:
             for table, key in self._waiting.pop(name, ()):
                 table[key] = self.namespace[name]
 
+    def _source(self, definition: TypeDefinition) -> generate.Source:
+        rules = self.rules.of(definition.invariants, definition.name)
+        for rule in rules:
+            self.namespace["RULE_" + rule.name] = rule
+            self.namespace["HOLDS_" + rule.name] = self._first_time(rule)
+        self.namespace["RULES_" + identifier(definition.name)] = rules
+        return generate.type_source(
+            definition, self.definitions, self._kinds, rules, NATIVE_CHECKS.get(definition.name, "")
+        )
+
+    def _first_time(self, rule: Rule) -> Any:
+        """Calls the rule; afterwards the function that was generated for it stands in its place."""
+
+        def holds(value: Any, resource: Any) -> bool:
+            result = rule.holds(value, resource)
+            self.namespace["HOLDS_" + rule.name] = rule.holds
+            return result
+
+        return holds
+
     def _add_fresh_kinds(self) -> None:
         while self._kinds.fresh:
             kind, (form, base, constants) = self._kinds.fresh.popitem()
             self.namespace.update(constants)
             if form == "code":
                 self._run(kind, generate.code_source(kind))
+            elif form == "ruled":
+                self._run(kind, generate.ruled_source(kind, base))
             elif form == "coded":
                 self._run(kind, generate.coded_source(kind, base))
             else:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from fhir_server.definitions import Definitions, Element, TypeDefinition, TypeReference
 from profiles.structure.names import KindNames, identifier
 from profiles.structure.primitives import NUMBERS, REMEMBERED, TEXTS
+from profiles.structure.rules import Rule
 
 MAX_CHAIN = 8  # properties up to which comparing names beats a table
 
@@ -85,6 +86,14 @@ def check_{kind}(value):
 {array_source(kind)}"""
 
 
+def ruled_source(kind: str, base: str) -> str:
+    """check_ and array_ of values to which an element adds invariants, held by RULES_kind."""
+    return f"""
+def check_{kind}(value):
+    return late_rules(check_{base}(value), value, RULES_{kind})
+{array_source(kind)}"""
+
+
 def reference_source(kind: str) -> str:
     """check_ and array_ of a Reference; TARGETS_kind holds the types that it may point to."""
     return f"""
@@ -99,8 +108,13 @@ def check_{kind}(value):
 {array_source(kind)}"""
 
 
-def type_source(definition: TypeDefinition, definitions: Definitions, kinds: KindNames) -> Source:
-    """check_T and array_T of a resource, data type or backbone element."""
+def type_source(
+    definition: TypeDefinition, definitions: Definitions, kinds: KindNames, rules: list[Rule], native: str
+) -> Source:
+    """check_T and array_T of a resource, data type or backbone element, with its rules.
+
+    native: the name of a function (found, value) -> problems that checks more of this type, "" for none.
+    """
     name = identifier(definition.name)
     single: list[tuple[str, str, str]] = []  # property, function, condition in place or ""
     choices: dict[str, tuple[str, str, str]] = {}
@@ -129,7 +143,7 @@ def check_{name}(value):
         return not_object(value, SHAPE_{name})
     found = None
 {start}    for key, item in value.items():
-{walk}{"".join(required)}{_ext_1(definition)}    return found
+{walk}{"".join(required)}{_ext_1(definition)}{_dom_3(definition)}{_rules(name, rules)}{_native(native)}    return found
 {array_source(name)}"""
     tables = {f"TABLE_{name}": {key: function for key, function, _ in single}} if table else {}
     if definition.kind == "resource":
@@ -141,6 +155,8 @@ def _condition(element: Element, reference: TypeReference, function: str, primit
     if element.repeats or not primitive or reference.code == "xhtml":
         return ""
     kind = function.removeprefix("check_")
+    if kind.startswith("ruled_"):
+        return ""
     if kind != reference.code:
         return f"type(item) is str and item in CODES_{kind}"
     return accepts(kind, "item")
@@ -161,6 +177,35 @@ def _ext_1(definition: TypeDefinition) -> str:
     if not any(invariant.key == "ext-1" for invariant in definition.invariants):
         return ""
     return "    if (choice is None) == ('extension' not in value):\n        found = extension_problem(found, choice)\n"
+
+
+def _dom_3(definition: TypeDefinition) -> str:
+    if not any(invariant.key == "dom-3" for invariant in definition.invariants):
+        return ""
+    return "    if 'contained' in value:\n        found = unreferenced_contained(found, value)\n"
+
+
+def _native(function: str) -> str:
+    return f"    found = {function}(found, value)\n" if function else ""
+
+
+def _rules(name: str, rules: list[Rule]) -> str:
+    if not rules:
+        return ""
+    lines = []
+    for rule in rules:
+        if rule.needs_resource:
+            lines.append(f"            found = ask(found, RULE_{rule.name}, value)\n")
+        else:
+            lines.append(f"            if not HOLDS_{rule.name}(value, value):\n")
+            lines.append(f"                found = broken(found, RULE_{rule.name})\n")
+    return f"""    if found is None:
+        try:
+{"".join(lines)}        except FhirPathError:
+            found = late_rules(None, value, RULES_{name})
+    else:
+        found = late_rules(found, value, RULES_{name})
+"""
 
 
 def _choice_branch(name: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from fhir_server.definitions import Definitions, Element, TypeDefinition, TypeReference
+from fhir_server.definitions import Definitions, Element, Invariant, TypeDefinition, TypeReference
+from profiles.structure.rules import Rule
 
+RuleMaker = Callable[[Iterable[Invariant], str], list[Rule]]
 CODED = ("CodeableConcept", "Coding", "Quantity")
 
 
@@ -17,16 +20,26 @@ def identifier(type_name: str) -> str:
 class KindNames:
     """Gives kind names, and keeps which of them are to be generated: `fresh` is emptied by who generates them.
 
-    fresh: kind -> (form, base kind, constants), form is code | coded | reference.
+    fresh: kind -> (form, base kind, constants), form is code | coded | reference | ruled.
+    rules_of: gives the rules that invariants make for a type.
     """
 
-    def __init__(self, definitions: Definitions) -> None:
+    def __init__(self, definitions: Definitions, rules_of: RuleMaker) -> None:
         self.definitions = definitions
+        self._rules_of = rules_of
         self.fresh: dict[str, tuple[str, str, dict[str, Any]]] = {}
         self._names: dict[tuple[Any, ...], str] = {}
 
     def kind(self, owner: TypeDefinition, element: Element, reference: TypeReference) -> str:
         """The kind of this element's values when they have this type."""
+        kind = self._of_type(owner, element, reference)
+        rules = self._rules_of(element.invariants, reference.code) if element.invariants else []
+        if not rules:
+            return kind
+        constants = {"RULES": rules}
+        return self._named(("ruled", owner.name, element.name, kind), "ruled", kind, constants)
+
+    def _of_type(self, owner: TypeDefinition, element: Element, reference: TypeReference) -> str:
         code = reference.code
         if code == "Reference":
             return self._reference(reference.targets)

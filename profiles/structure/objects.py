@@ -8,10 +8,10 @@ from typing import Any
 from fhir_server.definitions import Definitions, TypeDefinition
 from profiles.structure.primitives import explain, is_text
 from profiles.structure.problems import (
-    ENOUGH,
     Check,
     Problem,
     Problems,
+    enough,
     kind_of,
     listed,
     nearest,
@@ -71,7 +71,7 @@ def array_problems(values: Any, check: Check) -> Problems | None:
         problems = check(value)
         if problems is not None:
             found = under(found, f"[{position}]", problems)
-            if len(found) > ENOUGH:
+            if enough(found):
                 break
     return found
 
@@ -115,7 +115,7 @@ def other_checks(check_element: Check) -> Callable[..., Problems | None]:
     """The function for properties that are no element by name: ids of elements, `_name` twins, and unknown ones."""
 
     def other(found: Problems | None, value: dict[str, Any], key: str, item: Any, shape: Shape) -> Problems | None:
-        if found is not None and len(found) > ENOUGH:
+        if enough(found):
             return found
         if key == "id" and not shape.resource:
             problems = _element_id(item, value, shape)
@@ -148,7 +148,7 @@ def other_checks(check_element: Check) -> Callable[..., Problems | None]:
             problems = None if each is None else _twin_of_one(primitive, each)
             if problems is not None:
                 found = under(found, f"[{position}]", problems)
-                if len(found) > ENOUGH:
+                if enough(found):
                     break
         return found
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from fhir_server.core.errors import Issue
 
-ENOUGH = 100  # problems after which a resource is not looked at any further
+ENOUGH = 100  # errors after which a resource is not looked at any further
 SHOWN = 60  # characters of a wrong value that a message repeats
 
 Problems = list["Problem"]
@@ -34,6 +34,13 @@ class Problem:
     def issue(self, root: str, profile: str = "") -> Issue:
         """The Issue, with the path from a resource of this type."""
         return Issue(self.severity, self.code, self.text, root + self.path, "", self.rule, profile)
+
+
+def enough(found: Problems | None) -> bool:
+    """Whether there are so many errors that looking further helps nobody."""
+    if found is None or len(found) <= ENOUGH:
+        return False
+    return sum(each.severity == "error" for each in found) > ENOUGH
 
 
 def problem(rule: str, code: str, text: str, path: str = "") -> Problems:

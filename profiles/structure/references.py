@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fhir_server.definitions import Definitions
+from profiles.structure.pending import local_reference
 from profiles.structure.problems import Problems, listed, nearest, problem, shown
 
 _LITERAL = re.compile(
@@ -25,6 +26,8 @@ def target_check(definitions: Definitions) -> Callable[[dict[str, Any], frozense
 
     def check(reference: dict[str, Any], allowed: frozenset[str]) -> Problems | None:
         text = reference.get("reference")
+        if text and text[0] == "#":
+            return local_reference(text[1:], allowed)
         named, local = reference_type(text) if text else ("", False)
         stated = reference.get("type")
         if named and local and not definitions.is_resource(named):

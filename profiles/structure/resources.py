@@ -6,11 +6,12 @@ from typing import Any
 
 from fhir_server.definitions import Definitions
 from profiles.structure.objects import array_problems
+from profiles.structure.pending import enter_contained, settle
 from profiles.structure.problems import Check, Problems, kind_of, nearest, problem, shown, under
 
 
 def resource_check(definitions: Definitions, checks: dict[str, Check]) -> Check:
-    """The check of a resource of whatever type; checks: resource type -> its check."""
+    """The check of a resource of whatever type, with its questions left open; checks: resource type -> its check."""
 
     def check_resource(value: Any) -> Problems | None:
         if type(value) is dict:
@@ -38,6 +39,16 @@ def _no_resource(value: Any, definitions: Definitions) -> Problems:
     return problem("resource-type", "value", f"{shown(name)} is no resource type of R4{hint}", ".resourceType")
 
 
+def settled(check_resource: Check) -> Check:
+    """The check of a resource that no other contains: it answers the questions of all that is in it."""
+
+    def check_settled(value: Any) -> Problems | None:
+        found = check_resource(value)
+        return None if found is None else settle(found, value)
+
+    return check_settled
+
+
 def contained_check(check_resource: Check) -> Check:
     """The check of a contained resource: it has an id, contains none itself, and has no version or security labels."""
 
@@ -45,12 +56,15 @@ def contained_check(check_resource: Check) -> Check:
         found = check_resource(value)
         if type(value) is not dict:
             return found
+        if found is not None:
+            found = enter_contained(found, value)
         if "id" not in value:
             text = "a contained resource needs an id, which references name as '#id'"
             found = under(found, ".id", problem("contained-id", "required", text))
         if "contained" in value:
             text = "a contained resource must not contain resources: contain them in the outer resource"
-            found = under(found, ".contained", problem("dom-2", "invariant", text))
+            kept = [each for each in found or () if not each.path.startswith(".contained")]
+            found = under(kept, ".contained", problem("dom-2", "invariant", text))
         meta = value.get("meta")
         if type(meta) is dict:
             if "versionId" in meta or "lastUpdated" in meta:

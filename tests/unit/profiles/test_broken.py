@@ -4,8 +4,10 @@ import pytest
 
 from .conftest import json_lines
 
+CASES = [*json_lines("structure.jsonl"), *json_lines("invariants.jsonl")]
 
-@pytest.mark.parametrize("case", json_lines("structure.jsonl"), ids=lambda case: case["name"])
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_refuses_exactly_the_mistake(validator, case):
     issues = validator.check(case["resource"])
     assert [(i.expression, i.rule) for i in issues] == [(case["path"], case["rule"])]

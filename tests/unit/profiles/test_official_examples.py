@@ -17,7 +17,8 @@ def test_official_examples_are_accepted_but_for_those_that_are_wrong(validator):
         resource = decode(data)
         if name == "package/package.json":
             continue
-        rules = {issue.rule for issue in validator.check(resource)} - {"more"}
+        rules = {issue.rule for issue in validator.check(resource) if issue.severity == "error"}
         if rules:
             found[name] = rules
-    assert found == expected
+    assert found.keys() == expected.keys()
+    assert all(rules <= expected[name] for name, rules in found.items())

@@ -32,7 +32,7 @@ def patient(**elements):
         patient(gender="other", _gender=WHY),
         patient(_gender=WHY),
         patient(extension=[{"url": "http://e.org/x", "_valueString": WHY}]),
-        patient(generalPractitioner=[{"reference": "#dr"}]),
+        patient(contained=[{"resourceType": "Practitioner", "id": "dr"}], generalPractitioner=[{"reference": "#dr"}]),
         patient(generalPractitioner=[{"reference": "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"}]),
         patient(generalPractitioner=[{"reference": "http://b.e/Practitioner/1/_history/2", "type": "Practitioner"}]),
         patient(generalPractitioner=[{"reference": "http://other.example/people?id=1"}]),

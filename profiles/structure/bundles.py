@@ -1,0 +1,125 @@
+"""What R4 says of Bundles in words: identities of entries, and references that must find their target inside.
+
+https://hl7.org/fhir/R4/bundle.html#bundle-unique, https://hl7.org/fhir/R4/bundle.html#references,
+https://hl7.org/fhir/R4/documents.html#content and https://hl7.org/fhir/R4/messaging.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from profiles.structure.problems import Problem, Problems, enough, problem, shown, under
+
+FULL_URL_NEEDED = {"document": "error", "message": "error", "collection": "warning"}
+LOCAL_URNS = ("document", "message", "collection")
+ROOTS = {
+    "document": ("Composition", ""),
+    "message": ("MessageHeader", "focus"),
+}  # type -> (first resource, its element)
+
+_REFERENCE = frozenset({"reference", "type", "identifier", "display", "id", "extension", "_reference", "_display"})
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S").match
+_RESTFUL = re.compile(r"(?P<base>https?://.+/)(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.-]{1,64})").fullmatch
+_UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE).fullmatch
+
+
+def bundle_problems(found: Problems | None, bundle: dict[str, Any]) -> Problems | None:
+    """The problems found so far with those of this Bundle's identities and references."""
+    entries = bundle.get("entry")
+    kind = bundle.get("type")
+    if not isinstance(entries, list) or not isinstance(kind, str):
+        return found
+    for position, entry in enumerate(entries):
+        if not isinstance(entry, dict) or enough(found):
+            continue
+        for each in _identity(entry, kind):
+            found = under(found, f".entry[{position}]", [each])
+    if kind in LOCAL_URNS and not any(each.severity == "error" for each in found or ()):
+        found = _references(found, entries, kind)
+    return found
+
+
+def _identity(entry: dict[str, Any], kind: str) -> Iterator[Problem]:
+    url = entry.get("fullUrl")
+    resource = entry.get("resource")
+    if not isinstance(resource, dict):
+        return
+    if not isinstance(url, str):
+        if "_fullUrl" not in entry and "fullUrl" not in entry and kind in FULL_URL_NEEDED:
+            text = f"each resource of a {kind} Bundle needs a fullUrl: its absolute URL, or a urn:uuid"
+            yield Problem("bundle-full-url", "required", text, ".fullUrl", FULL_URL_NEEDED[kind])
+        return
+    if not url:
+        return
+    if not _ABSOLUTE(url):
+        text = f"{shown(url)} is not absolute: write a URL with its base, such as http://example.org/fhir/{url}"
+        yield Problem("bundle-full-url", "value", text, ".fullUrl")
+    elif url.startswith("urn:uuid:") and not _UUID(url):
+        yield Problem("bundle-full-url", "value", f"{shown(url)} is not a UUID", ".fullUrl")
+    request = entry.get("request")
+    created = isinstance(request, dict) and request.get("method") == "POST"
+    match = _RESTFUL(url)
+    if match and "id" in resource and not created:
+        named, own = f"{match['type']}/{match['id']}", f"{resource.get('resourceType')}/{resource['id']}"
+        if named != own:
+            text = f"the fullUrl names {named}, but the resource is {own}: they must agree"
+            yield Problem("bundle-full-url", "value", text, ".fullUrl")
+
+
+def _references(found: Problems | None, entries: list[Any], kind: str) -> Problems | None:
+    urls = {entry["fullUrl"] for entry in entries if "fullUrl" in entry}
+    root_type, element = ROOTS.get(kind, ("", ""))
+    if not root_type and not any(text.startswith("urn:") and text not in urls for text in _texts(entries)):
+        return found
+    for position, entry in enumerate(entries):
+        resource = entry.get("resource")
+        if resource is None:
+            continue
+        match = _RESTFUL(entry.get("fullUrl", ""))
+        base = match["base"] if match else ""
+        must = position == 0 and resource.get("resourceType") == root_type
+        for path, text in local_references(resource):
+            needed = text.startswith("urn:") or (must and path.startswith("." + element))
+            target = text.partition("/_history/")[0]
+            if needed and target not in urls and base + target not in urls:
+                more = problem("bundle-reference", "not-found", _unresolved(text, kind, base), path + ".reference")
+                found = under(found, f".entry[{position}].resource", more)
+    return found
+
+
+def _unresolved(text: str, kind: str, base: str) -> str:
+    wanted = text if _ABSOLUTE(text) else (base or "[base]/") + text
+    return f"no entry of this {kind} has the fullUrl {shown(wanted)}: add the resource, or correct the reference"
+
+
+def _is_reference(value: dict[str, Any]) -> bool:
+    text = value.get("reference")
+    return isinstance(text, str) and not text.startswith("#") and value.keys() <= _REFERENCE
+
+
+def _texts(values: list[Any]) -> Iterator[str]:
+    """The texts of all references in some values, without their paths."""
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if "reference" in value and _is_reference(value):
+                yield value["reference"]
+            waiting.extend(item for item in value.values() if isinstance(item, (dict, list)))
+        elif isinstance(value, list):
+            waiting.extend(value)
+
+
+def local_references(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """(path of the Reference, its text) of all in a resource, but for those to contained resources."""
+    if isinstance(value, dict):
+        if _is_reference(value):
+            yield path, value["reference"]
+        for key, item in value.items():
+            if isinstance(item, (dict, list)):
+                yield from local_references(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from local_references(item, f"{path}[{position}]")
