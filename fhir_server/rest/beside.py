@@ -13,6 +13,7 @@ from fhir_server.codec.json import serialize
 from fhir_server.rest.docs_page import docs_assets
 from fhir_server.rest.encode import Answer
 from fhir_server.rest.health import live, ready
+from fhir_server.rest.metrics import metrics
 from fhir_server.rest.openapi import openapi
 from fhir_server.rest.page_assets import Assets, page_assets
 
@@ -30,6 +31,7 @@ def beside(server: FhirServer) -> Any:
         "/openapi.json": document,
         "/health/live": lambda: live(server),
         "/health/ready": lambda: ready(server),
+        "/metrics": lambda: metrics(server),
     }
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
