@@ -111,8 +111,10 @@ class RequestTimes:
 def _label(key: tuple[str, int, str, str, int]) -> Label:
     method, length, type, word, status = key
     method = "GET" if method == "HEAD" else method
-    interaction = "operation" if word == "$" else INTERACTIONS.get((method, length, word), "other")
-    return Label(interaction, type, status)
+    if word == "$":
+        return Label("operation", type, status)
+    plain = INTERACTIONS.get((method, length, ""), "other")  # a word may be an id elsewhere: Patient/metadata
+    return Label(INTERACTIONS.get((method, length, word), plain), type, status)
 
 
 def _read(folder: Path) -> Iterator[tuple[Label, Times]]:
