@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 from typing import NamedTuple
 
@@ -52,6 +53,7 @@ class StoredVersion(msgspec.Struct, frozen=True, gc=False):
         return ResourceKey(self.type, self.id, self.version)
 
 
+@functools.lru_cache(maxsize=4096)
 def instant(microseconds: int) -> str:
     """Microseconds since 1970 UTC as a FHIR instant with milliseconds."""
     moment = _EPOCH + datetime.timedelta(microseconds=microseconds)

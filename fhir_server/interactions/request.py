@@ -15,7 +15,7 @@ class Request(msgspec.Struct):
     """One interaction that is asked for.
 
     path: segments below the base URL, decoded; query: decoded name and value pairs in order; resource: the body parsed,
-    None where there is none or where it isn't FHIR (then body and content_type have it); if_match, if_none_match,
+    None where there is none or where it isn't FHIR; body, content_type: as they came; if_match, if_none_match,
     if_none_exist, if_modified_since: the headers' values, "" for none; prefer: "", minimal, representation or
     OperationOutcome; lenient: Prefer handling=lenient; base: this server's own base URL, without a slash at its end.
     """

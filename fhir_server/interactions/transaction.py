@@ -35,6 +35,7 @@ from fhir_server.interactions.update import put_matched
 PAUSE_EVERY = 25  # entries after which other requests get their turn
 REST_URL = re.compile(r"https?://.*/([A-Za-z]+)/([A-Za-z0-9\-.]{1,64})\Z")
 CONDITIONAL_REFERENCE = re.compile(r"([A-Z][A-Za-z]+)\?(.+)\Z", re.DOTALL)
+CONDITIONAL_IN_JSON = re.compile(rb'"[A-Z][A-Za-z]+\?')  # spares looking through most Bundles
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 3}
 
 Matches = Callable[[str, Clause, int], Awaitable[list[StoredVersion]]]
@@ -55,11 +56,7 @@ class Entry:
     new_id: str = ""
     prepared: Prepared | None = None
     document: PatchDocument | None = None
-
-    @property
-    def writes(self) -> bool:
-        """Whether it changes what is stored."""
-        return self.request.method in ORDER and not any(s.startswith(("$", "_")) for s in self.request.path)
+    writes: bool = False  # whether it changes what is stored
 
 
 @dataclass
@@ -107,6 +104,9 @@ async def _plan(environment: Environment, outer: Request, listed: list[Any], req
             problems += _placed(problem, number, request)
     if problems:
         raise FhirError("invalid", problems)
+    if outer.body and not CONDITIONAL_IN_JSON.search(outer.body):
+        _require_distinct(plan)
+        return plan
     for entry in plan.entries:
         if entry.request.resource is not None and entry.writes:
             for path, text in references(entry.request.resource):
@@ -124,6 +124,7 @@ async def _plan(environment: Environment, outer: Request, listed: list[Any], req
 async def _plan_entry(environment: Environment, number: int, request: Request, full_url: Any) -> Entry:
     path = request.path
     entry = Entry(number, request, full_url if isinstance(full_url, str) else "", path[0] if path else "")
+    entry.writes = request.method in ORDER and not any(segment[0] in "$_" for segment in path)
     if not entry.writes:
         return entry
     if not path or not environment.definitions.is_resource(path[0]) or len(path) > 2:
@@ -215,8 +216,9 @@ async def _prepare(environment: Environment, plan: Plan, outer: Request) -> None
         if entry.request.method == "POST" and entry.found is not None:
             continue
         try:
-            _require_resolved(resource)
             entry.prepared = prepare(environment, resource)
+            if b'"urn:' in entry.prepared.draft.rest:
+                _require_resolved(resource)
         except FhirError as problem:
             problems += _placed(problem, entry.number, entry.request)
             category = problem.category

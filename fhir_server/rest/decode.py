@@ -152,6 +152,7 @@ def _take_body(request: Request, body: bytes, headers: dict[str, str], definitio
     elif request_format(stated).name == "xml":
         request.resource = xml.parse(body, definitions)
     else:
+        request.body = body
         request.resource = json.parse(body)
 
 

@@ -22,6 +22,7 @@ class Dictionaries:
         self._terms: dict[tuple[str, str], int] = {}
         self._units: dict[tuple[str, str, str], int] = {}
         self._rids: dict[tuple[str, str], int] = {}
+        self._of_type: dict[str, _Fields] = {}
         self._added: list[tuple[dict, object]] = []
         self._epoch = 0
 
@@ -91,6 +92,13 @@ class Dictionaries:
         found = self._types.get(name) or self.find_type(name)
         return found or self._add(self._types, name, "INSERT INTO type (name) VALUES (?)", (name,))
 
+    def fields_of(self, type: str) -> _Fields:
+        """name -> integer of a resource type's index fields; a look-up of a new name adds it."""
+        found = self._of_type.get(type)
+        if found is None:
+            found = self._of_type[type] = _Fields(self, type)
+        return found
+
     def keep_field(self, type: str, name: str) -> int:
         """The integer of an index field, made where it is new."""
         found = self._fields.get((type, name)) or self.find_field(type, name)
@@ -154,6 +162,8 @@ class Dictionaries:
         """Forgets what was added since the mark: it has been rolled back."""
         for cache, key in self._added[mark:]:
             cache.pop(key, None)
+        if mark < len(self._added):
+            self._of_type.clear()
         del self._added[mark:]
 
     def settle(self) -> None:
@@ -173,4 +183,17 @@ class Dictionaries:
         for cache in (self._types, self._fields, self._systems, self._terms, self._units, self._rids):
             cache.clear()
         self._systems[""] = 0
+        self._of_type.clear()
         self._added.clear()
+
+
+class _Fields(dict[str, int]):
+    """The fields of one type, found or added as they are asked for."""
+
+    def __init__(self, known: Dictionaries, type: str) -> None:
+        self._known = known
+        self._type = type
+
+    def __missing__(self, name: str) -> int:
+        found = self[name] = self._known.keep_field(self._type, name)
+        return found

@@ -52,13 +52,13 @@ def encode(type: str, rid: int, values: Sequence[SearchValue], known: Dictionari
     """Rows by table, and the narrative's text ("" for none); adds to the dictionaries what is new."""
     rows: Rows = defaultdict(list)
     narrative = ""
-    keep_field = known.keep_field
+    fields = known.fields_of(type)
     for value in values:
         kind = value[0]
         if kind == NARRATIVE:
             narrative = value[2]
             continue
-        field = keep_field(type, value[1] + ":text" if kind == TEXT else value[1])
+        field = fields[value[1] + ":text" if kind == TEXT else value[1]]
         if kind == TOKEN:
             rows["token"].append((field, known.keep_term(value[2], value[3]), rid))
         elif kind == REFERENCE:
