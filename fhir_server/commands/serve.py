@@ -32,6 +32,9 @@ def serve(
     """Start the FHIR server. Every option can also be set as HMS_NAME in the environment or in the file of --config."""
     import uvicorn
 
+    from fhir_server.storage.sqlite.database import FILE_NAME, prepare
+
+    prepare(settings.data / FILE_NAME)  # refused here, it is one line; in a worker it would be three
     listening = listen(settings.host, settings.port)
     settings = load({"port": listening.getsockname()[1]}, environ=environment(settings))
     if samples:

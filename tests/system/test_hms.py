@@ -164,8 +164,9 @@ def test_a_stop_lets_the_request_under_way_end(tmp_path):
 
         def sending():
             yield body[:-10]
+            time.sleep(0.5)  # until the server is reading
             process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)
+            time.sleep(0.5)  # until it is stopping
             yield body[-10:]
 
         answer = httpx.post(base, content=sending(), headers={"content-type": "application/fhir+json"}, timeout=60)
