@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fhir_server.definitions import Definitions, Operation
 from fhir_server.interactions.operation import OperationHandler
-from fhir_server.operations import convert, document, everything, graph, lastn, meta, purge, validate
+from fhir_server.operations import convert, document, everything, fhirpath, graph, lastn, meta, purge, validate
 
 HANDLERS: tuple[OperationHandler, ...] = (
     *validate.HANDLERS,
@@ -15,6 +15,7 @@ HANDLERS: tuple[OperationHandler, ...] = (
     *document.HANDLERS,
     *convert.HANDLERS,
     *graph.HANDLERS,
+    *fhirpath.HANDLERS,
 )
 
 

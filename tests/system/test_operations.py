@@ -177,3 +177,27 @@ async def test_an_unknown_operation_or_parameter_names_the_nearest(fhir: Fhir) -
     assert "$everything" in issue_of(await fhir.get("Patient/a/$everythin"))["diagnostics"]
     await record(fhir)
     assert "'start'" in issue_of(await fhir.get("Patient/a/$everything?strt=2020"))["diagnostics"]
+
+
+async def test_fhirpath_gives_types_and_places(fhir: Fhir) -> None:
+    await record(fhir)
+    found = (await fhir.get("Patient/a/$fhirpath?expression=name.family | identifier.value.length()")).json()
+    assert [p["part"] for p in found["parameter"]] == [
+        [{"name": "string", "valueString": "Hidden"}, {"name": "path", "valueString": "Patient.name[0].family"}],
+        [{"name": "integer", "valueInteger": 9}],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "status"),
+    [("name.where(", 400), ("nonsense", 400), ("''", 200), ("1/0", 200), ("(1 | 2).repeat($this + 1)", 403)],
+)
+async def test_fhirpath_that_is_wrong_or_never_ends_is_an_error(fhir: Fhir, expression: str, status: int) -> None:
+    body = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "expression", "valueString": expression},
+            {"name": "resource", "resource": {"resourceType": "Patient"}},
+        ],
+    }
+    assert (await fhir.post("$fhirpath", body)).status_code == status

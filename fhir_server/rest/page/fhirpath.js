@@ -51,17 +51,22 @@ export function fhirpathView(text, session, base) {
 
 function resultView(answer, base) {
   const named = (answer.parameter ?? []).filter((parameter) => parameter.name === "result");
-  const parts = named.flatMap((parameter) => parameter.part ?? [parameter]);
   return h(
     "div",
     {},
-    h("p", { class: "total" }, plural(parts.length, "result")),
+    h("p", { class: "total" }, plural(named.length, "result")),
     h(
       "ol",
       {},
-      parts.map((part) => h("li", {}, partView(part, base))),
+      named.map((parameter) => h("li", {}, itemView(parameter.part ?? [parameter], base))),
     ),
   );
+}
+
+function itemView(parts, base) {
+  const [item] = parts.filter((part) => part.name !== "path");
+  const path = parts.find((part) => part.name === "path")?.valueString;
+  return [partView(item, base), path ? h("code", {}, path) : ""].flat();
 }
 
 function partView(part, base) {
