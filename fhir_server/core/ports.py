@@ -83,11 +83,14 @@ class Transaction(Protocol):
 
 
 class HistoryPage(NamedTuple):
-    """Versions newest first, the cursor of the next page ("" where none) and how many there are in all."""
+    """Versions newest first, the cursor of the next page ("" where none), and how many there are in all.
+
+    The total is None where counting would mean to look through a whole type or the whole store.
+    """
 
     versions: list[StoredVersion]
     next: str
-    total: int
+    total: int | None
 
 
 class ResourceReads(Protocol):

@@ -83,7 +83,9 @@ class SqliteReads:
             )
             bound += [at[1], at[0]]
         condition = " AND ".join(where)
-        total = self._execute(f"SELECT count(*) FROM version v WHERE {condition}", bound).fetchone()[0]
+        total = None
+        if id:
+            total = self._execute(f"SELECT count(*) FROM version v WHERE {condition}", bound).fetchone()[0]
         if cursor:
             if not cursor.isdigit():
                 raise error("value", "This _cursor was not given by this server; start again without it.")
