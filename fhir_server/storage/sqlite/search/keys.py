@@ -10,10 +10,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from fhir_server.core.query import SortKey
-from fhir_server.storage.sqlite.search.condition import Condition, Row, by_resource
-from fhir_server.storage.sqlite.search.logic import not_
+from fhir_server.storage.sqlite.search.condition import Condition, Never, Row, by_resource
+from fhir_server.storage.sqlite.search.logic import all_of, not_
+from fhir_server.storage.sqlite.search.partitions import few_codes
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sql import Sql, member
+from fhir_server.storage.sqlite.search.tokens import having_terms, terms_of
 from fhir_server.storage.sqlite.search.window import Column
 
 # kind -> the table and the expression over its row k
@@ -84,9 +86,13 @@ class Key:
         kind = self._key.kind
         if self._own:
             return self._own_source() if len(self._scope.type_ids) == 1 else None
-        if kind not in IN_ORDER or len(self._fields) != 1:
+        if len(self._fields) != 1:
             return None
-        table = VALUES[kind][0]
+        table = VALUES.get(kind, ("",))[0]
+        if table == "token":
+            return self._terms_in_order()
+        if kind not in IN_ORDER:
+            return None
         first, second = IN_ORDER[kind]
         sign = ">" if self.descending else "<"
         once = (
@@ -96,6 +102,15 @@ class Key:
         return Source(
             f"{table} s NOT INDEXED", f"s.{first}", "s.rid", Sql(f"s.field = ? AND {once}", (self._fields[0],))
         )
+
+    def _terms_in_order(self) -> Source:
+        sign = ">" if self.descending else "<"
+        once = (
+            "NOT EXISTS (SELECT 1 FROM token o INDEXED BY token_rid CROSS JOIN term n ON n.term = o.term "
+            f"WHERE o.rid = s.rid AND o.field = s.field AND (n.code, n.term) {sign} (m.code, m.term))"
+        )
+        where = Sql(f"s.field = ? AND s.term = m.term AND {once}", (self._fields[0],))
+        return Source("term m CROSS JOIN token s NOT INDEXED", "m.code", "s.rid", where)
 
     def _own_source(self) -> Source | None:
         type_id = self._scope.type_ids[0]
@@ -111,11 +126,25 @@ class Key:
             return Source("version s INDEXED BY version_type", "s.seq", "s.rid", where, True)
         return None
 
-    @property
-    def absent(self) -> Condition | None:
-        """The condition of the resources without the key; None where all have it."""
-        if self._own:
+    def codes(self) -> list[str] | None:
+        """The codes that it takes, where they are few; None where it takes no codes or many."""
+        if VALUES.get(self._key.kind, ("",))[0] != "token" or not self._fields:
             return None
+        return few_codes(self._scope.reader, self._fields)
+
+    def having(self, code: str) -> Condition:
+        """The condition of the resources whose key is this code."""
+        scope, fields = self._scope, self._fields
+        alias = scope.alias()
+        sign = ">" if self.descending else "<"
+        sooner = Sql(f"(SELECT code FROM term WHERE term = {alias}.term) {sign} ?", (code,))
+        first = not_(scope, Row(scope, "token", alias, fields, sooner))
+        return all_of(scope, [having_terms(scope, fields, terms_of(scope, None, code)), first])
+
+    def absent(self) -> Condition:
+        """The condition of the resources without the key."""
+        if self._own:
+            return Never()
         table = VALUES[self._key.kind][0]
         return not_(self._scope, Row(self._scope, table, self._scope.alias(), self._fields))
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fhir_server.storage.sqlite.search.condition import Condition, Never
 from fhir_server.storage.sqlite.search.keys import Key, Source
 from fhir_server.storage.sqlite.search.logic import all_of
+from fhir_server.storage.sqlite.search.partitions import in_turn
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sql import Sql, conjunction, member
 from fhir_server.storage.sqlite.search.unsorted import driving, many, matches, unsorted
@@ -21,6 +22,7 @@ from fhir_server.storage.sqlite.search.window import (
 )
 
 ROW = 8  # columns of a match before its keys
+TURNS = 8  # codes that may bring nothing before their order is given up
 
 
 def in_order(scope: Scope, condition: Condition, keys: Sequence[Key], window: Window) -> list[tuple]:
@@ -30,9 +32,11 @@ def in_order(scope: Scope, condition: Condition, keys: Sequence[Key], window: Wi
     if not keys:
         return unsorted(scope, condition, window)
     driver, others = driving(condition)
-    source = keys[0].source()
-    if source is not None and many(scope, driver, others, window.limit):
-        found = _walk(scope, source, [driver, *others], condition, keys, window)
+    if many(scope, driver, others, window.limit):
+        found = _code_by_code(scope, condition, keys, window)
+        source = keys[0].source() if found is None else None
+        if source is not None:
+            found = _walk(scope, source, [driver, *others], condition, keys, window)
         if found is not None:
             return found
     return scope.reader.rows(matches(_sort(scope, driver, others, keys, window)))
@@ -76,7 +80,6 @@ def _walk(
     window: Window,
 ) -> list[tuple] | None:
     """Along a table that has the first key in order, and where that ends, those without it; None if it takes long."""
-    absent = keys[0].absent
     at = window.position
     found: list[tuple] = []
     for with_key in (False, True) if window.backward else (True, False):
@@ -90,8 +93,26 @@ def _walk(
             if rows is None:
                 return None
             found += rows
-        elif absent is not None:
-            found += _without(scope, all_of(scope, [condition, absent]), keys, part)
+        else:
+            found += _without(scope, all_of(scope, [condition, keys[0].absent()]), keys, part)
+    return found
+
+
+def _code_by_code(scope: Scope, condition: Condition, keys: Sequence[Key], window: Window) -> list[tuple] | None:
+    """One search for each code of the first key; None where it has many or few of them match."""
+    codes = keys[0].codes()
+    if codes is None:
+        return None
+    found: list[tuple] = []
+    for turn, (code, part) in enumerate(in_turn(codes, keys[0].descending, window)):
+        if len(found) == window.limit:
+            break
+        if turn > TURNS + len(found):
+            return None
+        having = keys[0].absent() if code is None else keys[0].having(code)
+        part = part._replace(limit=window.limit - len(found))
+        rows = in_order(scope, all_of(scope, [condition, having]), keys[1:], part)
+        found += [(*row[:ROW], code, *row[ROW:]) for row in rows]
     return found
 
 

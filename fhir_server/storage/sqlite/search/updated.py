@@ -1,6 +1,7 @@
 """Clauses about when a resource was last updated.
 
-Versions are in order of time: `updated` never goes back as `seq` grows, so a span of time is a span of the feed.
+Versions are in order of time: `updated` never goes back as `seq` grows. So a span of time is a span of the feed, and
+the newest version's position tells whether it lies in it.
 """
 
 from __future__ import annotations
@@ -9,17 +10,16 @@ from collections.abc import Callable
 
 from fhir_server.core.query import Comparator, UpdatedIs
 from fhir_server.core.values import MAX_DATE, MIN_DATE
-from fhir_server.storage.sqlite.search.comparisons import DATES, date_values
-from fhir_server.storage.sqlite.search.condition import Condition
-from fhir_server.storage.sqlite.search.ranges import compared
+from fhir_server.storage.sqlite.search.condition import Condition, Never
+from fhir_server.storage.sqlite.search.logic import not_
 from fhir_server.storage.sqlite.search.reader import Reader
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sql import LISTED, Sql, conjunction, member
 
-# the first and the last moment that a comparator can hold for
+# the first and the last moment for which a comparator holds; ne is what eq is not
 SPANS: dict[Comparator, Callable[[int, int], tuple[int, int]]] = {
     "eq": lambda low, high: (low, high),
-    "ne": lambda low, high: (MIN_DATE, MAX_DATE),
+    "ne": lambda low, high: (low, high),
     "gt": lambda low, high: (high + 1, MAX_DATE),
     "lt": lambda low, high: (MIN_DATE, low - 1),
     "ge": lambda low, high: (low, MAX_DATE),
@@ -32,70 +32,56 @@ SPANS: dict[Comparator, Callable[[int, int], tuple[int, int]]] = {
 
 
 def updated_is(clause: UpdatedIs, scope: Scope) -> Condition:
-    """The moment of the newest version compares as asked."""
-    return Updated(clause, scope)
+    """The newest version lies in a span of the feed."""
+    first, last = SPANS[clause.comparator](clause.low, clause.high)
+    start, end = first_at(scope.reader, first), first_at(scope.reader, last + 1)
+    inside = Updated(scope, start, end) if start < end else Never()
+    return not_(scope, inside) if clause.comparator == "ne" else inside
 
 
 class Updated(Condition):
-    """A span of the feed in which the newest version lies."""
+    """The position of the newest version is start or later, and before end."""
 
     typed = False
-    weight = 2
 
-    def __init__(self, clause: UpdatedIs, scope: Scope) -> None:
+    def __init__(self, scope: Scope, start: int, end: int) -> None:
         self._scope = scope
-        self._resource, self._version = scope.alias(), scope.alias()
-        self._clause = clause
-        self._test = self._compared(f"{self._version}.updated")
-        self._span = SPANS[clause.comparator](clause.low, clause.high)
+        self._alias = scope.alias()
+        self._span = (start, end)
 
     def probe(self, rid: str) -> Sql:
         """By rid."""
-        r, v = self._resource, self._version
-        return Sql(
-            f"EXISTS (SELECT 1 FROM resource {r} NOT INDEXED CROSS JOIN version {v} NOT INDEXED ON {v}.seq = {r}.seq "
-            f"WHERE {r}.rid = {rid} AND {self._test.text})",
-            self._test.bound,
-        )
+        a = self._alias
+        test = self.along(a)
+        return Sql(f"EXISTS (SELECT 1 FROM resource {a} NOT INDEXED WHERE {a}.rid = {rid} AND {test.text})", test.bound)
+
+    def along(self, alias: str) -> Sql:
+        """The test of the column seq of a row of version or resource."""
+        return Sql(f"{alias}.seq >= ? AND {alias}.seq < ?", self._span)
 
     def driver(self) -> Sql:
-        """The span of the feed."""
-        r, v = self._resource, self._version
-        first, end = self._feed()
-        types = self._scope.type_ids
+        """The span of the feed, or where that is much of it all resources, as their rows are far shorter."""
+        start, end = self._span
+        a, types = self._alias, self._scope.type_ids
+        live = self._scope.reader.rough_live(types)
+        if end - start > live // 4:
+            where = conjunction([Sql(f"{a}.live = 1"), member(f"{a}.type", types), self.along(a)])
+            return Sql(
+                f"SELECT {a}.rid AS rid FROM resource {a} INDEXED BY resource_live WHERE {where.text}", where.bound
+            )
+        v = f"{a}v"
+        where = conjunction([member(f"{v}.type", types), self.along(v), Sql(f"{a}.live = 1")])
         index = "INDEXED BY version_type" if len(types) <= LISTED else "NOT INDEXED"
-        where = conjunction(
-            [
-                member(f"{v}.type", types),
-                Sql(f"{v}.seq >= ? AND {v}.seq < ?", (first, end)),
-                self._test,
-                Sql(f"{r}.live = 1"),
-            ]
-        )
         return Sql(
             f"SELECT {v}.rid AS rid FROM version {v} {index} "
-            f"CROSS JOIN resource {r} NOT INDEXED ON {r}.rid = {v}.rid AND {r}.seq = {v}.seq WHERE {where.text}",
+            f"CROSS JOIN resource {a} NOT INDEXED ON {a}.rid = {v}.rid AND {a}.seq = {v}.seq WHERE {where.text}",
             where.bound,
         )
 
-    def along(self, version: str) -> Sql:
-        """The span, for a row of version, a newest version, of this alias."""
-        first, end = self._feed()
-        test = self._compared(f"{version}.updated")
-        return Sql(f"{version}.seq >= ? AND {version}.seq < ? AND {test.text}", (first, end, *test.bound))
-
-    def _compared(self, updated: str) -> Sql:
-        clause = self._clause
-        return compared(DATES[clause.comparator], date_values(clause.low, clause.high), updated, updated)
-
     def cost(self, bound: int) -> int:
         """The length of the span."""
-        first, end = self._feed()
-        return max(0, min(bound, end - first))
-
-    def _feed(self) -> tuple[int, int]:
-        low, high = self._span
-        return first_at(self._scope.reader, low), first_at(self._scope.reader, high + 1)
+        start, end = self._span
+        return min(bound, end - start)
 
 
 def first_at(reader: Reader, moment: int) -> int:
