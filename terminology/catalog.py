@@ -12,7 +12,7 @@ from terminology.model import Concept
 from terminology.packs.pack import Entry, Pack
 from terminology.store.code_system import SNOMED, StoredSystem
 from terminology.store.store import Store, version_key
-from terminology.versions import VersionRules, split
+from terminology.versions import NO_RULES, VersionRules, split
 
 Json = dict[str, Any]
 CodeSystem = StoredSystem | Grammar
@@ -98,9 +98,7 @@ def _newest_first(entries: list[Entry]) -> list[Entry]:
 class Catalog:
     """One view of everything that is known; with_request() gives another that knows more."""
 
-    def __init__(
-        self, store: Store, shipped: Shipped, rules: VersionRules = VersionRules(), extra: Store | None = None
-    ):
+    def __init__(self, store: Store, shipped: Shipped, rules: VersionRules = NO_RULES, extra: Store | None = None):
         self.store = store
         self.shipped = shipped
         self.rules = rules
@@ -133,7 +131,7 @@ class Catalog:
     @property
     def plain(self) -> bool:
         """Whether this is the view that all requests without resources and rules of their own share."""
-        return self.extra is None and self.rules == VersionRules()
+        return self.extra is None and self.rules == NO_RULES
 
     def systems(self, url: str) -> Iterator[CodeSystem]:
         """All versions known, the preferred first."""
@@ -188,6 +186,11 @@ class Catalog:
         if url not in self._grammars and url in _GRAMMARS:
             self._grammars[url] = _GRAMMARS[url](self)
         return self._grammars.get(url)
+
+    @staticmethod
+    def grammar_urls() -> tuple[str, ...]:
+        """The code systems that are grammars."""
+        return tuple(_GRAMMARS)
 
     def value_set(self, url: str, version: str = "") -> Json | None:
         """A ValueSet resource."""

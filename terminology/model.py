@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
-
-Json = dict[str, Any]
 
 ABSTRACT, INACTIVE = 1, 2
 
 
 class Concept(NamedTuple):
-    """A concept of a code system; id: its number in its store; flags: ABSTRACT, INACTIVE or both; definition "": none."""
+    """A concept of a code system; id: its number in its store; flags: ABSTRACT and INACTIVE."""
 
     id: int
     code: str
@@ -34,7 +34,7 @@ class Designation(NamedTuple):
 
     value: str
     language: str = ""
-    use: Json = {}
+    use: Mapping[str, Any] = MappingProxyType({})
 
 
 class Property(NamedTuple):
@@ -90,4 +90,4 @@ class SystemInfo(NamedTuple):
     content: str = "complete"
     case_sensitive: bool = True
     supplements: str = ""
-    resource: Json = {}
+    resource: Mapping[str, Any] = MappingProxyType({})

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fhir_server.core.ports import Clock
 from terminology.catalog import Catalog, Shipped
 from terminology.compose.compiled import CompiledSet, compile_set, find_set
 from terminology.compose.expansion import DEFAULT_LIMIT, Wanted, expand
 from terminology.compose.membership import Membership, contains, systems_with
+from terminology.maps import CompiledMap, compile_map
 from terminology.store.store import Store
+from terminology.versions import split
 
 Json = dict[str, Any]
 
 MAX_SECONDS = 20.0
+
+
+def now() -> int:
+    """Microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
 
 
 class Terminology:
@@ -31,13 +40,16 @@ class Terminology:
         shipped: Shipped | None = None,
         limit: int = DEFAULT_LIMIT,
         seconds: float = MAX_SECONDS,
+        clock: Clock = now,
     ) -> None:
         self.store = Store(path)
         self.shipped = shipped or Shipped()
         self.limit = limit
         self.seconds = seconds
+        self.clock = clock
         self._catalog = Catalog(self.store, self.shipped)
         self._sets: dict[str, CompiledSet | None] = {}
+        self._maps: dict[str, CompiledMap | None] = {}
         self._generation = -1
 
     def close(self) -> None:
@@ -50,7 +62,7 @@ class Terminology:
         generation = self.store.generation()
         if generation != self._generation:
             self._catalog.forget()
-            self._sets = {}
+            self._sets, self._maps = {}, {}
             self._generation = generation
         return self._catalog
 
@@ -81,6 +93,18 @@ class Terminology:
         """A ValueSet resource that is at hand, compiled."""
         return compile_set(catalog or self.catalog, resource)
 
+    def concept_map(self, canonical: str, catalog: Catalog | None = None) -> CompiledMap | None:
+        """The compiled concept map behind a canonical URL, None where it isn't known."""
+        catalog = catalog or self.catalog
+        url, version = split(canonical)
+        if not catalog.plain:
+            resource = catalog.concept_map(url, version)
+            return compile_map(resource) if resource else None
+        if canonical not in self._maps:
+            resource = catalog.concept_map(url, version)
+            self._maps[canonical] = compile_map(resource) if resource else None
+        return self._maps[canonical]
+
     def membership(self, value_set: str, system: str, code: str) -> Membership | None:
         """Whether the value set has the code, with the reason where it can't be said; None: no such value set."""
         catalog = self.catalog
@@ -94,7 +118,8 @@ class Terminology:
         if found is None:
             return None
         if not system:
-            return bool(systems_with(catalog, found, code))
+            systems, unknown = systems_with(catalog, found, code)
+            return True if systems else None if unknown else False
         return contains(catalog, found, system, code).found
 
     def subsumes(self, system: str, code: str, other: str) -> bool | None:

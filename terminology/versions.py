@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -24,13 +25,16 @@ class VersionRules(NamedTuple):
     check: what must be used, else it is an error (check-system-version).
     """
 
-    default: dict[str, str] = {}
-    force: dict[str, str] = {}
-    check: dict[str, str] = {}
+    default: Mapping[str, str] = MappingProxyType({})
+    force: Mapping[str, str] = MappingProxyType({})
+    check: Mapping[str, str] = MappingProxyType({})
 
     def version(self, url: str, named: str) -> str:
         """The version to use; "" for the newest."""
         return self.force.get(url) or named or self.default.get(url) or self.check.get(url, "")
+
+
+NO_RULES = VersionRules()
 
 
 def rules(default: Iterable[str] = (), force: Iterable[str] = (), check: Iterable[str] = ()) -> VersionRules:

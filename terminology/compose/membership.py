@@ -96,8 +96,8 @@ def _in_system(catalog: Catalog, part: Part, system: str, code: str, version: st
     return Membership(True, *known) if known[0].matches(known[1], part.filters) else _NOT
 
 
-def systems_with(catalog: Catalog, value_set: CompiledSet, code: str) -> list[str]:
-    """The code systems of which the value set has this code."""
+def systems_with(catalog: Catalog, value_set: CompiledSet, code: str) -> tuple[list[str], str]:
+    """The code systems of which the value set has this code, and one that isn't here and might have it, "" for none."""
     candidates: dict[str, None] = {}
     waiting = [value_set]
     while waiting:
@@ -105,4 +105,6 @@ def systems_with(catalog: Catalog, value_set: CompiledSet, code: str) -> list[st
             if part.system:
                 candidates[part.system] = None
             waiting += part.sets
-    return [system for system in candidates if contains(catalog, value_set, system, code).found]
+    answers = {system: contains(catalog, value_set, system, code) for system in candidates}
+    found = [system for system, answer in answers.items() if answer.found]
+    return found, next((answer.unknown for answer in answers.values() if answer.found is None), "")

@@ -22,7 +22,8 @@ def resolve_parents(connection: sqlite3.Connection, system: int) -> int:
     first, last = id_range(system)
     connection.execute(
         "INSERT OR IGNORE INTO parents SELECT n.child, c.id FROM named_parents n "
-        "CROSS JOIN codes k ON k.system = ? AND k.code = n.parent CROSS JOIN concepts c ON c.id = k.id AND c.code = n.parent "
+        "CROSS JOIN codes k ON k.system = ? AND k.code = n.parent "
+        "CROSS JOIN concepts c ON c.id = k.id AND c.code = n.parent "
         "WHERE n.child BETWEEN ? AND ?",
         (system, first, last),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sqlite3
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -64,10 +65,22 @@ class StoredSystem:
         )
         return Details(
             tuple(Designation(v, language, _decode(use) if use else {}) for v, language, use in designations),
-            tuple(Property(code, type, _value(type, value)) for code, type, value in properties),
+            tuple(Property(code, type, _value(type, value)) for code, type, value in properties)
+            + self._attributes(concept),
             self._codes("SELECT c.code FROM parents r JOIN concepts c ON c.id = r.parent WHERE r.child = ?", concept),
             self._codes("SELECT c.code FROM parents r JOIN concepts c ON c.id = r.child WHERE r.parent = ?", concept),
         )
+
+    def _attributes(self, concept: Concept) -> tuple[Property, ...]:
+        """The relationships of a concept of SNOMED CT, as properties named by the attribute."""
+        if not self.is_snomed:
+            return ()
+        rows = self.connection.execute(
+            "SELECT t.code, v.code FROM attributes a JOIN concepts t ON t.id = a.type JOIN concepts v ON v.id = a.value "
+            "WHERE a.concept = ? ORDER BY a.role_group, a.type",
+            (concept.id,),
+        )
+        return tuple(dict.fromkeys(Property(type, "code", value) for type, value in rows))
 
     def _codes(self, query: str, concept: Concept) -> tuple[str, ...]:
         return tuple(code for (code,) in self.connection.execute(query, (concept.id,)))
@@ -176,6 +189,8 @@ class StoredSystem:
 
 
 def _value(type: str, text: str) -> Any:
-    if type == "Coding":
-        return _decode(text)
-    return text == "true" if type == "boolean" else int(text) if type == "integer" else text
+    read = _READ.get(type)
+    return read(text) if read else text
+
+
+_READ: dict[str, Any] = {"Coding": _decode, "boolean": "true".__eq__, "integer": int, "decimal": Decimal}

@@ -37,7 +37,7 @@ def open_system(connection: sqlite3.Connection, info: SystemInfo) -> int:
         "VALUES (?, ?, ?, ?, ?, ?, 0, ?) RETURNING id",
         (
             info.url, info.version, info.name, info.content, info.case_sensitive, info.supplements,
-            encoded(info.resource),
+            encoded(dict(info.resource)),
         ),
     ).fetchone()  # fmt: skip
     return row[0]
@@ -142,7 +142,7 @@ class SystemWriter:
 
 
 def _designation(id: int, place: int, designation: Designation) -> tuple[int, int, str, str, str]:
-    use = encoded(designation.use).decode() if designation.use else ""
+    use = encoded(dict(designation.use)).decode() if designation.use else ""
     return id, place, designation.language, use, designation.value
 
 
