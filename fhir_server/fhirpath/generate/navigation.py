@@ -34,7 +34,7 @@ def flow(writer: Writer, node: Node | None, scope: Scope, loose: bool = False) -
     if isinstance(node, Member):
         return _member(writer, node, scope, loose)
     if isinstance(node, TypeOperation) and node.operator == "as":
-        return of_type(writer, flow(writer, node.operand, scope, loose), node.type, node.position)
+        return _as_type(writer, flow(writer, node.operand, scope, loose), node.type, node.position)
     if isinstance(node, Indexer):
         if isinstance(node.index, Literal) and isinstance(node.index.value, int):
             return _at(writer, flow(writer, node.source, scope), node.index.value)
@@ -217,7 +217,16 @@ def _as(writer: Writer, node: Call, scope: Scope, loose: bool) -> Flow:
     specifier = type_specifier(_argument(node))
     if specifier is None:
         raise NotStatic
-    return of_type(writer, flow(writer, node.source, scope, loose), specifier, node.position)
+    source = flow(writer, node.source, scope, loose)
+    if node.name == "as":
+        return _as_type(writer, source, specifier, node.position)
+    return of_type(writer, source, specifier, node.position)
+
+
+def _as_type(writer: Writer, source: Flow, specifier: str, position: int) -> Flow:
+    if writer.strict and source.many:
+        raise NotStatic  # more than one item is an error that the engine reports
+    return of_type(writer, source, specifier, position)
 
 
 def _extension(writer: Writer, node: Call, scope: Scope, loose: bool) -> Flow:
