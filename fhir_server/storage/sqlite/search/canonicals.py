@@ -9,65 +9,68 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fhir_server.storage.sqlite.search.condition import Condition
 from fhir_server.storage.sqlite.search.reader import Reader
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sql import Sql, member
 
 URL, VERSION = "url", "version"
 
-# f: the row that names; c: its term, a canonical; u: that address as a URI; g: the row of field url of what is named
-SAME_VERSION = """(c.system = 0 OR EXISTS (SELECT 1 FROM token w INDEXED BY token_rid
-CROSS JOIN term b ON b.term = w.term WHERE w.rid = g.rid AND {versions} AND b.system = 0
-AND b.code = (SELECT uri FROM system WHERE system = c.system)))"""
 
+class Edge:
+    """The join, with tables named after an alias.
 
-def named(reader: Reader, fields: Sequence[int], targets: Scope, chosen: str) -> Sql | None:
-    """(rid, version "") of what the canonicals in these fields of some resources name; None where there are none.
-
-    targets: the types that count, none for any; chosen: the resources, a JSON array of rids.
+    f: the row that names; c: its term, a canonical; u: that address as a URI; g: the row of the field url of what is
+    named.
     """
-    along = member("f.field", fields)
-    canonicals = reader.rows(
-        Sql(
-            "SELECT DISTINCT f.term FROM json_each(?) j CROSS JOIN token f INDEXED BY token_rid "
-            f"ON f.rid = j.value AND {along.text}",
-            (chosen, *along.bound),
+
+    def __init__(self, alias: str, fields: Sequence[int], urls: Sequence[int], versions: Sequence[int]) -> None:
+        self.f, self.c, self.u, self.g = (f"{alias}{name}" for name in "fcug")
+        w, b = f"{alias}w", f"{alias}b"
+        self._along = member(f"{self.f}.field", fields)
+        self._url = member(f"{self.g}.field", urls)
+        version = member(f"{w}.field", versions)
+        self._same = Sql(
+            f"({self.c}.system = 0 OR EXISTS (SELECT 1 FROM token {w} INDEXED BY token_rid "
+            f"CROSS JOIN term {b} ON {b}.term = {w}.term WHERE {w}.rid = {self.g}.rid AND {version.text} "
+            f"AND {b}.system = 0 AND {b}.code = (SELECT uri FROM system WHERE system = {self.c}.system)))",
+            version.bound,
         )
-    )
-    urls = _fields(reader, targets, URL) if canonicals else []
-    if not urls:
-        return None
-    terms, at = member("c.term", [row[0] for row in canonicals]), member("g.field", urls)
-    same = member("w.field", _fields(reader, targets, VERSION))
-    return Sql(
-        "SELECT DISTINCT g.rid AS rid, '' AS version FROM term c NOT INDEXED "
-        "CROSS JOIN term u ON u.code = c.code AND u.system = 0 "
-        f"CROSS JOIN token g ON {at.text} AND g.term = u.term "
-        f"WHERE {terms.text} AND {SAME_VERSION.format(versions=same.text)}",
-        (*at.bound, *terms.bound, *same.bound),
-    )
+
+    def forward(self, rid: str, start: str = "") -> Sql:
+        """FROM and WHERE, from the resource of this rid, of a table that comes first if start says so."""
+        f, c, u, g = self.f, self.c, self.u, self.g
+        return Sql(
+            f"FROM {start}token {f} INDEXED BY token_rid CROSS JOIN term {c} ON {c}.term = {f}.term "
+            f"CROSS JOIN term {u} ON {u}.code = {c}.code AND {u}.system = 0 "
+            f"CROSS JOIN token {g} ON {g}.term = {u}.term AND {self._url.text} "
+            f"WHERE {f}.rid = {rid} AND {self._along.text} AND {self._same.text}",
+            (*self._url.bound, *self._along.bound, *self._same.bound),
+        )
+
+    def backward(self, rid: str, start: str = "") -> Sql:
+        """The same from what is named."""
+        f, c, u, g = self.f, self.c, self.u, self.g
+        return Sql(
+            f"FROM {start}token {g} INDEXED BY token_rid CROSS JOIN term {u} ON {u}.term = {g}.term "
+            f"CROSS JOIN term {c} ON {c}.code = {u}.code "
+            f"CROSS JOIN token {f} ON {f}.term = {c}.term AND {self._along.text} "
+            f"WHERE {g}.rid = {rid} AND {self._url.text} AND {self._same.text}",
+            (*self._along.bound, *self._url.bound, *self._same.bound),
+        )
 
 
-def naming(reader: Reader, fields: Sequence[int], targets: Scope, chosen: str) -> Sql | None:
-    """(rid, version "") of what names some resources by canonicals in these fields; None where there can't be any.
-
-    targets: the types of those resources that count, none for any; chosen: the resources, a JSON array of rids.
-    """
-    along = member("f.field", fields)
-    if not reader.rows(Sql(f"SELECT 1 FROM token f WHERE {along.text} LIMIT 1", along.bound)):
-        return None
+def edge(reader: Reader, alias: str, fields: Sequence[int], targets: Scope) -> Edge | None:
+    """The join from these fields to the target types, none for any; None where there are no such values."""
     urls = _fields(reader, targets, URL)
-    if not urls:
+    if not urls or not _has_tokens(reader, fields):
         return None
-    at = member("g.field", urls)
-    same = member("w.field", _fields(reader, targets, VERSION))
-    return Sql(
-        "SELECT DISTINCT f.rid AS rid, '' AS version FROM json_each(?) j "
-        f"CROSS JOIN token g INDEXED BY token_rid ON g.rid = j.value AND {at.text} "
-        "CROSS JOIN term u ON u.term = g.term CROSS JOIN term c ON c.code = u.code "
-        f"CROSS JOIN token f ON {along.text} AND f.term = c.term WHERE {SAME_VERSION.format(versions=same.text)}",
-        (chosen, *at.bound, *along.bound, *same.bound),
-    )
+    return Edge(alias, fields, urls, _fields(reader, targets, VERSION))
+
+
+def _has_tokens(reader: Reader, fields: Sequence[int]) -> bool:
+    along = member("field", fields)
+    return bool(reader.rows(Sql(f"SELECT 1 FROM token WHERE {along.text} LIMIT 1", along.bound)))
 
 
 def _fields(reader: Reader, types: Scope, name: str) -> list[int]:
@@ -76,3 +79,51 @@ def _fields(reader: Reader, types: Scope, name: str) -> list[int]:
         return types.fields((name,))
     found = reader.rows(Sql("SELECT f.field FROM type t CROSS JOIN field f ON f.type = t.type AND f.name = ?", (name,)))
     return [row[0] for row in found]
+
+
+class CanonicalChain(Condition):
+    """A canonical names a resource for which a condition holds."""
+
+    def __init__(self, edge: Edge, target: Condition) -> None:
+        self._edge = edge
+        self._target = target
+        self.weight = 4 + target.weight
+
+    def probe(self, rid: str) -> Sql:
+        """From the canonical to what it names."""
+        join, test = self._edge.forward(rid), self._target.probe(f"{self._edge.g}.rid")
+        return Sql(f"EXISTS (SELECT 1 {join.text} AND {test.text})", (*join.bound, *test.bound))
+
+    def driver(self) -> Sql:
+        """From what is named to the canonicals."""
+        e, found = self._edge, self._target.driver()
+        join = e.backward(f"{e.g}t.rid", f"({found.text}) {e.g}t CROSS JOIN ")
+        return Sql(f"SELECT {e.f}.rid AS rid {join.text}", (*found.bound, *join.bound))
+
+    def cost(self, bound: int) -> int:
+        """That of what is named."""
+        return self._target.cost(bound)
+
+
+class CanonicalHas(Condition):
+    """A resource for which a condition holds names this one by a canonical."""
+
+    def __init__(self, edge: Edge, source: Condition) -> None:
+        self._edge = edge
+        self._source = source
+        self.weight = 16 * source.weight
+
+    def probe(self, rid: str) -> Sql:
+        """From this one to the canonicals that name it."""
+        join, test = self._edge.backward(rid), self._source.probe(f"{self._edge.f}.rid")
+        return Sql(f"EXISTS (SELECT 1 {join.text} AND {test.text})", (*join.bound, *test.bound))
+
+    def driver(self) -> Sql:
+        """From what names to what it names."""
+        e, found = self._edge, self._source.driver()
+        join = e.forward(f"{e.f}s.rid", f"({found.text}) {e.f}s CROSS JOIN ")
+        return Sql(f"SELECT {e.g}.rid AS rid {join.text}", (*found.bound, *join.bound))
+
+    def cost(self, bound: int) -> int:
+        """That of what names."""
+        return self._source.cost(bound)

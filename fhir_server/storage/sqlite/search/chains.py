@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fhir_server.core.query import Chain, Has
+from fhir_server.core.query import Chain, Clause, Has
+from fhir_server.storage.sqlite.search.canonicals import CanonicalChain, CanonicalHas, edge
 from fhir_server.storage.sqlite.search.condition import Condition, Never
 from fhir_server.storage.sqlite.search.logic import any_of
 from fhir_server.storage.sqlite.search.scope import Scope
@@ -21,9 +22,15 @@ def chain(clause: Chain, scope: Scope) -> Condition:
     return any_of([_link(scope, fields, scope.of((name,)), target) for name, target in clause.targets])
 
 
-def _link(scope: Scope, fields: Sequence[int], targets: Scope, clause) -> Condition:
-    condition = targets.compile(clause) if targets.types else Never()
-    return condition if isinstance(condition, Never) else _Chain(scope, fields, targets, condition)
+def _link(scope: Scope, fields: Sequence[int], targets: Scope, clause: Clause) -> Condition:
+    condition = targets.compile(clause)
+    if isinstance(condition, Never):
+        return condition
+    ways: list[Condition] = [_Chain(scope, fields, targets, condition)]
+    canonical = edge(scope.reader, scope.alias(), fields, targets)
+    if canonical is not None:
+        ways.append(CanonicalChain(canonical, condition))
+    return any_of(ways)
 
 
 def has(clause: Has, scope: Scope) -> Condition:
@@ -31,7 +38,13 @@ def has(clause: Has, scope: Scope) -> Condition:
     sources = scope.of((clause.source,))
     fields = sources.fields(clause.fields)
     condition = sources.compile(clause.clause) if fields else Never()
-    return condition if isinstance(condition, Never) else _Has(scope, fields, condition)
+    if isinstance(condition, Never):
+        return condition
+    ways: list[Condition] = [_Has(scope, fields, condition)]
+    canonical = edge(scope.reader, scope.alias(), fields, scope)
+    if canonical is not None:
+        ways.append(CanonicalHas(canonical, condition))
+    return any_of(ways)
 
 
 class _Chain(Condition):

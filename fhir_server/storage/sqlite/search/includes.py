@@ -9,7 +9,7 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.query import Include, Query
 from fhir_server.storage.sqlite.schema import METHODS
-from fhir_server.storage.sqlite.search.canonicals import named, naming
+from fhir_server.storage.sqlite.search.canonicals import edge
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sorted import ROW
 from fhir_server.storage.sqlite.search.sql import TRUE, Sql, member
@@ -62,19 +62,22 @@ def _bring(include: Include, scope: Scope, rids: Collection[int]) -> list[tuple]
     if include.target_types and not targets.types:
         return []
     types = member("r.type", targets.type_ids) if include.target_types else TRUE
-    reader = scope.reader
     if include.reverse:
-        edges = [_references_to(fields, types, chosen), naming(reader, fields, targets, chosen)]
+        ways = [_references_to(fields, types, chosen)]
         types = TRUE
     else:
-        edges = [_references_from(fields, chosen), named(reader, fields, targets, chosen)]
+        ways = [_references_from(fields, chosen)]
+    canonical = edge(scope.reader, "k", fields, targets)
+    if canonical is not None:
+        follow, end = (canonical.backward, "f") if include.reverse else (canonical.forward, "g")
+        join = follow("j.value", "json_each(?) j CROSS JOIN ")
+        ways.append(Sql(f"SELECT DISTINCT k{end}.rid AS rid, '' AS version {join.text}", (chosen, *join.bound)))
     rows: list[tuple] = []
-    for edge in edges:
-        if edge is not None:
-            select = RESOURCES.format(edges=edge.text, types=types.text)
-            rows += reader.rows(Sql(select, (*edge.bound, *types.bound, LIMIT + 1)))
-            if len(rows) > LIMIT:
-                raise _too_many()
+    for way in ways:
+        select = RESOURCES.format(edges=way.text, types=types.text)
+        rows += scope.reader.rows(Sql(select, (*way.bound, *types.bound, LIMIT + 1)))
+        if len(rows) > LIMIT:
+            raise _too_many()
     return rows
 
 
