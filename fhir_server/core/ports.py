@@ -50,8 +50,15 @@ class Transaction(Protocol):
     reads and index answer whole interactions inside the transaction.
     """
 
-    reads: ResourceReads
-    index: SearchIndex
+    @property
+    def reads(self) -> ResourceReads:
+        """Reads inside the transaction."""
+        ...
+
+    @property
+    def index(self) -> SearchIndex:
+        """Searches inside the transaction."""
+        ...
 
     def now(self) -> int:
         """The moment of the next version in microseconds, whole milliseconds, never before the feed's newest."""

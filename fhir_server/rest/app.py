@@ -118,7 +118,7 @@ class Application:
             log.exception("request failed", method=method, route=_route(path))
             problem = error("exception", "The server failed to answer; the failure is in its log. Nothing was stored.")
             answer = error_answer(problem, format, server.definitions)
-        if len(answer.body) >= COMPRESS_FROM and not self._same_machine(scope):
+        if len(answer.body) >= COMPRESS_FROM and not self._same_machine(server, scope):
             answer = compressed(answer, headers.get("accept-encoding", ""))
         if "origin" in headers:
             answer.headers += self._cors.headers(headers["origin"])
@@ -142,10 +142,11 @@ class Application:
         version = await server.read(path[0], path[1])
         return Answer(200, [*version_headers(version), JSON_TYPE], version.body)
 
-    def _same_machine(self, scope: dict[str, Any]) -> bool:
+    @staticmethod
+    def _same_machine(server: FhirServer, scope: dict[str, Any]) -> bool:
         """Whether packing would only cost time: the caller is on this machine and is no proxy."""
         client = scope.get("client")
-        return client is not None and client[0] in LOOPBACK and not self._server.settings.trust_proxy
+        return client is not None and client[0] in LOOPBACK and not server.settings.trust_proxy
 
     def _options(self, headers: dict[str, str], path: tuple[str, ...]) -> Answer:
         allowed = {0: b"GET, POST, OPTIONS", 1: b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}.get(

@@ -43,7 +43,7 @@ class StoreCheck:
             async def work(transaction: SqliteTransaction, after: int = last) -> tuple[list[Finding], int]:
                 return self._page(transaction, after, repair)
 
-            findings, reached = await self._store.commit(work)
+            findings, reached = await self._store.commit_here(work)
             found += findings
             if reached == last:
                 break
@@ -52,7 +52,7 @@ class StoreCheck:
         async def whole(transaction: SqliteTransaction) -> list[Finding]:
             return [*self._file(transaction), *self._counts(transaction, repair), *self._orphans(transaction, repair)]
 
-        return found + await self._store.commit(whole)
+        return found + await self._store.commit_here(whole)
 
     def _page(self, transaction: SqliteTransaction, after: int, repair: bool) -> tuple[list[Finding], int]:
         rows = transaction.execute(RESOURCES, (after, PAGE)).fetchall()

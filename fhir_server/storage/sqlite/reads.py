@@ -92,5 +92,8 @@ class SqliteReads:
             condition += " AND v.seq < ?"
             bound.append(int(cursor))
         rows = self._execute(HISTORY.format(where=condition), (*bound, count + 1)).fetchall() if count else []
-        versions = [StoredVersion(*row[:5], METHODS[row[5]], row[6]) for row in rows[:count]]
+        versions = [
+            StoredVersion(type, id, number, seq, updated, METHODS[method], body)
+            for type, id, number, seq, updated, method, body in rows[:count]
+        ]
         return HistoryPage(versions, str(versions[-1].seq) if len(rows) > count else "", total)

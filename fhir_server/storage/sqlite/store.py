@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from fhir_server.core.ports import Change, Clock
+from fhir_server.core.ports import Change, Clock, Transaction
 from fhir_server.storage.sqlite.database import connect, prepare
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
 from fhir_server.storage.sqlite.reads import SqliteReads
@@ -31,8 +31,12 @@ class SqliteStore(SqliteReads):
         self.index = index_of(self.reader, self.known)
         self._writer = Writer(path, connect(path, cache_mb=cache_mb, synchronous=synchronous), index_of, clock)
 
-    async def commit(self, work: Callable[[SqliteTransaction], Awaitable[T]]) -> T:
+    async def commit(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Runs work in one transaction; see the port."""
+        return await self._writer.run(work)
+
+    async def commit_here(self, work: Callable[[SqliteTransaction], Awaitable[T]]) -> T:
+        """The same for work that knows this backend."""
         return await self._writer.run(work)
 
     async def close(self) -> None:
@@ -66,7 +70,7 @@ class SqliteStore(SqliteReads):
         async def work(transaction: SqliteTransaction) -> None:
             transaction.advance(consumer, position)
 
-        await self.commit(work)
+        await self.commit_here(work)
 
     async def lease(self, consumer: str, owner: str, seconds: float) -> bool:
         """Whether owner has this consumer's work to itself for so long."""
@@ -74,4 +78,4 @@ class SqliteStore(SqliteReads):
         async def work(transaction: SqliteTransaction) -> bool:
             return transaction.lease(consumer, owner, self._clock() + int(seconds * 1_000_000))
 
-        return await self.commit(work)
+        return await self.commit_here(work)
