@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -103,7 +104,7 @@ def banner(settings: Settings, samples: bool) -> str:
         f"data         {settings.data.resolve()}",
     ]
     if not samples:
-        lines.append(f"samples      hms load --samples --server {own}/fhir   (or: make load PORT={settings.port})")
+        lines.append(f"samples      {program()} load --samples --server {own}/fhir")
     if loopback(settings.host):
         lines += ["", "OPEN FOR DEVELOPMENT: no login. Only this machine can reach it."]
     else:
@@ -112,6 +113,14 @@ def banner(settings: Settings, samples: bool) -> str:
             "!!! OPEN: no login, and other machines can reach it. Anybody there reads and changes everything. !!!",
         ]
     return "\n".join(["", "Ultimate HMS", "", *lines, ""])
+
+
+def program() -> str:
+    """How a person calls `hms` from here."""
+    installed = Path(sys.executable).with_name("hms")
+    if not installed.exists():
+        return "hms"
+    return os.path.relpath(installed) if installed.is_relative_to(Path.cwd()) else str(installed)
 
 
 def loopback(host: str) -> bool:

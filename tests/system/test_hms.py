@@ -1,14 +1,11 @@
 """The `hms` command as a person runs it: processes, files and a port."""
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -17,38 +14,9 @@ import zstandard
 
 from fhir_server.loading.sources import documents
 from fhir_server.samples import ARCHIVE, patient_ids
+from tests.system.processes import command, hms, serving
 
 SYNTHEA = "https://github.com/synthetichealth/synthea"
-
-
-def command(*arguments):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HMS_")}
-    return [sys.executable, "-m", "fhir_server.cli", *map(str, arguments)], environment
-
-
-def hms(*arguments, code=0):
-    run, environment = command(*arguments)
-    done = subprocess.run(run, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-@contextmanager
-def serving(*arguments):
-    """A started server; gives its process and FHIR base URL, stops it in the end."""
-    run, environment = command("serve", "--port", 0, *arguments)
-    process = subprocess.Popen(run, env=environment, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    said = ""
-    while "OPEN" not in said:
-        line = process.stderr.readline()
-        assert line, said
-        said += line
-    try:
-        yield process, re.search(r"http://\S+/fhir", said)[0]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +124,7 @@ def patient(number):
 
 def test_a_stop_lets_the_request_under_way_end(tmp_path):
     with serving("--data", tmp_path) as (process, base):
+        assert httpx.get(f"{base}/metadata").status_code == 200
         entries = [
             {"resource": patient(number), "request": {"method": "PUT", "url": f"Patient/{number}"}}
             for number in range(2000)

@@ -1,0 +1,66 @@
+"""Documentation says what is so: links resolve, commands exist, generated pages are current."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from fhir_server.cli import app
+from fhir_server.commands.reference import settings_page
+from fhir_server.core.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+TARGETS = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+COMMANDS = typer.main.get_command(app).commands
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_resolve(page):
+    links = re.findall(r"\]\(([^)\s#]+)[^)]*\)", page.read_text("utf-8"))
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_tasks_exist(page):
+    assert set(re.findall(r"(?:^\s*|`)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE)) <= TARGETS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_their_options_exist(page):
+    for line in re.findall(r"(?:^|`)(?:HMS_\w+=\S+ )?hms ([a-z][^`\n]*)", page.read_text("utf-8"), re.MULTILINE):
+        name, *arguments = shlex.split(line, comments=True)
+        options = {option for parameter in COMMANDS[name].params for option in (*parameter.opts, "--help")}
+        assert {argument for argument in arguments if argument.startswith("--")} <= options, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_variables_of_the_environment_are_settings(page):
+    names = {name.lower() for name in re.findall(r"HMS_([A-Z_]+)\b", page.read_text("utf-8"))}
+    assert names - {"config", "name"} <= set(Settings.__struct_fields__)
+
+
+def test_the_settings_page_is_current():
+    assert (ROOT / "docs/reference/settings.md").read_text("utf-8") == settings_page(), "run `make docs`"
+
+
+def test_the_readme_begins_with_its_two_commands():
+    first = re.findall(r"^    make (\w+)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)[:2]
+    assert first == ["serve", "test"]
+
+
+def test_make_alone_lists_every_task_in_a_line():
+    listed = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert {line.split()[1] for line in listed.splitlines()} == TARGETS
+    assert all(len(line) < 100 for line in listed.splitlines())
+
+
+def test_every_command_is_described():
+    for name, command in COMMANDS.items():
+        assert command.help, name
+        assert all(getattr(parameter, "help", "-") for parameter in command.params), name
