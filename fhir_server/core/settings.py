@@ -2,7 +2,7 @@
 
 A value comes from the first of: the call (the command line), HMS_NAME in the environment, the TOML file that --config
 or HMS_CONFIG names, the default. msgspec checks them: it is loaded anyway and costs the start nothing
-(docs/decisions/settings.md). docs/reference/settings.md is made from this file.
+(docs/decisions/0006-settings-without-a-library.md). docs/reference/settings.md is made from this file.
 """
 
 from __future__ import annotations
