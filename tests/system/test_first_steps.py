@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.processes import serving
+from tests.system.process import serving
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/first-steps.md"
 
@@ -18,8 +18,8 @@ PAGE = Path(__file__).parents[2] / "docs/how-to/first-steps.md"
 def test_every_command_of_the_page_does_what_it_says(tmp_path):
     blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     assert blocks[0] == "make serve\n" and "fhir=" in blocks[1]
-    with serving("--data", tmp_path) as (_, base):
-        said = [typed(block, base) for block in blocks[2:]]
+    with serving(tmp_path) as server:
+        said = [typed(block, server.base) for block in blocks[2:]]
     stored, refused, looked_back, found, samples = said
     assert [resource["id"] for resource in stored] == ["anna", "anna"]
     assert refused[0]["resourceType"] == "OperationOutcome" and "birthDate" in refused[0]["issue"][0]["diagnostics"]

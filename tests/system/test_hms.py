@@ -2,9 +2,7 @@
 
 import json
 import re
-import signal
 import subprocess
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import zstandard
 
 from fhir_server.loading.sources import documents
 from fhir_server.samples import ARCHIVE, patient_ids
-from tests.system.processes import command, hms, serving
+from tests.system.process import command, hms, serving
 
 SYNTHEA = "https://github.com/synthetichealth/synthea"
 
@@ -56,14 +54,14 @@ def test_the_samples_are_there_once_and_searches_find_what_the_files_have(loaded
     encounters = sum(
         resource["resourceType"] == "Encounter" and patient in resource["subject"]["reference"] for resource in sample
     )
-    with serving("--data", loaded) as (_, base):
-        assert {type: total(base, f"{type}?") for type in counted} == counted
-        assert total(base, "Observation?code=http://loinc.org|85354-9") == systolic > 0
-        assert total(base, "Patient?gender=female") == female > 0
-        assert total(base, "Patient?birthdate=ge1990") == born > 0
-        assert total(base, f"Encounter?subject=Patient/{patient}") == encounters > 0
-        assert total(base, f"Encounter?subject:Patient._id={patient}") == encounters
-        assert total(base, f"Patient?identifier={SYNTHEA}|{patient}") == 1
+    with serving(loaded) as server:
+        assert {type: total(server.base, f"{type}?") for type in counted} == counted
+        assert total(server.base, "Observation?code=http://loinc.org|85354-9") == systolic > 0
+        assert total(server.base, "Patient?gender=female") == female > 0
+        assert total(server.base, "Patient?birthdate=ge1990") == born > 0
+        assert total(server.base, f"Encounter?subject=Patient/{patient}") == encounters > 0
+        assert total(server.base, f"Encounter?subject:Patient._id={patient}") == encounters
+        assert total(server.base, f"Patient?identifier={SYNTHEA}|{patient}") == 1
 
 
 def test_the_store_is_whole_and_told_about(loaded):
@@ -95,9 +93,9 @@ def test_loading_and_exporting_by_http(tmp_path):
     source.write_bytes(
         zstandard.compress(b'{"resourceType":"Patient","id":"1"}\n{"resourceType":"Patient","id":"2"}\n')
     )
-    with serving("--data", tmp_path / "data") as (_, base):
-        assert "2 resources loaded" in hms("load", source, "--server", base)
-        hms("export", tmp_path / "out", "--server", base)
+    with serving(tmp_path / "data") as server:
+        assert "2 resources loaded" in hms("load", source, "--server", server.base)
+        hms("export", tmp_path / "out", "--server", server.base)
     assert set(content(tmp_path / "out" / "Patient.ndjson")) == {"1", "2"}
 
 
@@ -109,44 +107,9 @@ def test_refused_files_are_listed_and_end_in_an_error(tmp_path):
     assert "1 resources loaded" in said and "1 refused" in said
 
 
-def test_several_workers_answer_on_one_store(tmp_path):
-    with serving("--data", tmp_path, "--workers", 2) as (_, base), httpx.Client() as kept:
-        for number in range(20):
-            assert httpx.put(f"{base}/Patient/{number}", json=patient(number)).status_code == 201
-            assert kept.get(f"{base}/Patient/{number}").status_code == 200
-        assert total(base, "Patient?") == 20
-    assert "whole" in hms("check", "--data", tmp_path)
-
-
-def patient(number):
-    return {"resourceType": "Patient", "id": str(number)}
-
-
-def test_a_stop_lets_the_request_under_way_end(tmp_path):
-    with serving("--data", tmp_path) as (process, base):
-        assert httpx.get(f"{base}/metadata").status_code == 200
-        entries = [
-            {"resource": patient(number), "request": {"method": "PUT", "url": f"Patient/{number}"}}
-            for number in range(2000)
-        ]
-        body = json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}).encode()
-
-        def sending():
-            yield body[:-10]
-            time.sleep(0.5)  # until the server is reading
-            process.send_signal(signal.SIGTERM)
-            time.sleep(0.5)  # until it is stopping
-            yield body[-10:]
-
-        answer = httpx.post(base, content=sending(), headers={"content-type": "application/fhir+json"}, timeout=60)
-        assert answer.status_code == 200
-        process.wait(30)
-    assert "2,000 resources" in hms("info", "--data", tmp_path)
-
-
 def test_samples_are_loaded_once_when_a_server_starts_with_them(loaded):
-    with serving("--data", loaded, "--samples") as (_, base):
-        assert httpx.get(f"{base}/Patient/{patient_ids()[0]}").json()["meta"]["versionId"] == "2"
+    with serving(loaded, "--samples") as server:
+        assert httpx.get(f"{server.base}/Patient/{patient_ids()[0]}").json()["meta"]["versionId"] == "2"
 
 
 @pytest.mark.parametrize(
@@ -167,8 +130,8 @@ def test_a_wrong_call_ends_with_what_to_change(arguments, said, tmp_path, monkey
 
 
 def test_a_port_in_use_is_told(tmp_path):
-    with serving("--data", tmp_path) as (_, base):
-        port = base.split(":")[2].partition("/")[0]
+    with serving(tmp_path) as server:
+        port = server.base.split(":")[2].partition("/")[0]
         assert f"port {port}" in hms("serve", "--port", port, "--data", tmp_path, code=1)
 
 
