@@ -23,13 +23,14 @@ from fhir_server.storage.sqlite.search.compile import scope_of
 from fhir_server.storage.sqlite.search.counting import count
 from fhir_server.storage.sqlite.search.functions import register
 from fhir_server.storage.sqlite.search.pages import page
-from fhir_server.storage.sqlite.search.reader import OutOfTime, Reader
+from fhir_server.storage.sqlite.search.reader import OutOfTime, Reader, too_complex
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.units import UnitTable
 
 T = TypeVar("T")
 
 QUICK = 0.01  # seconds that a search may hold up the event loop
+IN_TRANSACTION = 5.0  # seconds that it may, where it has to see what a transaction has written
 THREADS = 2  # long searches at one time
 
 
@@ -80,9 +81,10 @@ class SqliteSearchIndex:
     async def _run(self, types: Sequence[str], work: Callable[[Scope], T]) -> T:
         if self._connection.in_transaction or not self._path:
             # what the writer sees may still be undone, so its units are read anew
-            return self._to_the_end(self._reader, UnitTable(self._converter), types, work)
+            limit = min(IN_TRANSACTION, self._time_limit)
+            return _to_the_end(self._reader, UnitTable(self._converter), types, work, limit)
         try:
-            return _within(self._reader, self._units, types, work, QUICK)
+            return _within(self._reader, self._units, types, work, QUICK, patient=False)
         except OutOfTime:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._beside, types, work)
 
@@ -92,19 +94,9 @@ class SqliteSearchIndex:
         except Empty:
             reader, units = self._another()
         try:
-            return self._to_the_end(reader, units, types, work)
+            return _to_the_end(reader, units, types, work, self._time_limit)
         finally:
             self._idle.put((reader, units))
-
-    def _to_the_end(self, reader: Reader, units: UnitTable, types: Sequence[str], work: Callable[[Scope], T]) -> T:
-        try:
-            return _within(reader, units, types, work, self._time_limit)
-        except OutOfTime:
-            raise error(
-                "too-costly",
-                f"This search was given up after {self._time_limit:g} seconds; "
-                "narrow it by a parameter that fewer resources match.",
-            ) from None
 
     def _another(self) -> tuple[Reader, UnitTable]:
         connection = connect(Path(self._path), cache_mb=self._cache_mb, read_only=True)
@@ -112,5 +104,27 @@ class SqliteSearchIndex:
         return Reader(connection, Dictionaries(connection)), UnitTable(self._converter)
 
 
-def _within(reader: Reader, units: UnitTable, types: Sequence[str], work: Callable[[Scope], T], seconds: float) -> T:
-    return reader.within(seconds, lambda: work(scope_of(reader, units, types)))
+def _to_the_end(
+    reader: Reader, units: UnitTable, types: Sequence[str], work: Callable[[Scope], T], seconds: float
+) -> T:
+    try:
+        return _within(reader, units, types, work, seconds)
+    except OutOfTime:
+        raise error(
+            "too-costly",
+            f"This search was given up after {seconds:g} seconds; narrow it by a parameter that fewer resources match.",
+        ) from None
+
+
+def _within(
+    reader: Reader,
+    units: UnitTable,
+    types: Sequence[str],
+    work: Callable[[Scope], T],
+    seconds: float,
+    patient: bool = True,
+) -> T:
+    try:
+        return reader.within(seconds, lambda: work(scope_of(reader, units, types)), patient)
+    except RecursionError:
+        raise too_complex() from None

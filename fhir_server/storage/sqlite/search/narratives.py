@@ -54,6 +54,7 @@ class _Content(Test):
 
     def __init__(self, scope: Scope, phrases: list[str]) -> None:
         super().__init__(scope)
+        scope.reader.takes_long()
         self._version = scope.alias()
         self._phrases = phrases
 

@@ -16,6 +16,8 @@ from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sorted import ROW, in_order
 from fhir_server.storage.sqlite.search.window import Position, Window
 
+FIRST, LAST = cursors.write(cursors.FIRST), cursors.write(cursors.LAST)
+
 
 def page(query: Query, scope: Scope) -> Page:
     """The page that the query's cursor asks for."""
@@ -34,7 +36,7 @@ def page(query: Query, scope: Scope) -> Page:
         _versions(rows, scope),
         included(query, scope, rows) if query.includes and rows else [],
         *_links(rows, more, cursor),
-        last="" if alone else cursors.write(cursors.LAST),
+        last="" if alone else LAST,
         total=len(rows) if alone else _total(query, scope, condition),
     )
 
@@ -50,17 +52,18 @@ def _total(query: Query, scope: Scope, condition: Condition) -> int | None:
 
 def _links(rows: list[tuple], more: bool, cursor: cursors.Cursor) -> tuple[str, str, str]:
     """The cursors of the next, the previous and the first page; more: there are matches past the rows, as read."""
-    first = cursors.write(cursors.FIRST)
     if not rows:
         # what was here has gone: back to the nearest end
         if cursor.place == cursors.AFTER:
-            return "", cursors.write(cursors.LAST), first
-        return (first, "", first) if cursor.place == cursors.BEFORE else ("", "", "")
-    before, after = cursors.write(cursors.BEFORE, _position(rows[0])), cursors.write(cursors.AFTER, _position(rows[-1]))
-    if cursor.backward:
-        return after if cursor.place == cursors.BEFORE else "", before if more else "", first
-    previous = before if cursor.place == cursors.AFTER else ""
-    return after if more else "", previous, first if more or previous else ""
+            return "", LAST, FIRST
+        return (FIRST, "", FIRST) if cursor.place == cursors.BEFORE else ("", "", "")
+    back = more if cursor.backward else cursor.place == cursors.AFTER
+    on = cursor.place == cursors.BEFORE if cursor.backward else more
+    return (
+        cursors.write(cursors.AFTER, _position(rows[-1])) if on else "",
+        cursors.write(cursors.BEFORE, _position(rows[0])) if back else "",
+        FIRST if back or on else "",
+    )
 
 
 def _position(row: tuple) -> Position:

@@ -26,6 +26,8 @@ def few_codes(reader: Reader, fields: Sequence[int]) -> list[str] | None:
         terms.update(row[0] for row in reader.rows(Sql(TERMS, (field, field, FEW + 2))))
         if len(terms) > FEW:
             return None
+    if not terms:
+        return []
     among = member("term", sorted(terms))
     return [row[0] for row in reader.rows(Sql(f"SELECT DISTINCT code FROM term WHERE {among.text}", among.bound))]
 

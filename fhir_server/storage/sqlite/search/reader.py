@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import TypeVar
 
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
-from fhir_server.storage.sqlite.search.sql import Sql
+from fhir_server.storage.sqlite.search.sql import LISTED, Sql, member
 
 T = TypeVar("T")
 
@@ -25,6 +26,11 @@ class OutOfTime(Exception):
     """The statements did not finish in the time they were given."""
 
 
+def too_complex() -> FhirError:
+    """What to answer where SQLite or Python can't nest any deeper."""
+    return error("too-costly", "This search is nested too deeply or has too many parts; split it into several.")
+
+
 class Reader:
     """One connection with its dictionaries. Not for two threads at once."""
 
@@ -34,13 +40,18 @@ class Reader:
         self._connection = connection
         self._deadline = NEVER
         self._steps = NEVER
+        self._patient = True
         self._counts: dict[Sql, tuple[int, int]] = {}
         self._counted_at = 0.0
         self._live: dict[int, int] = {}
         connection.set_progress_handler(self._look, STEPS)
 
-    def within(self, seconds: float, work: Callable[[], T]) -> T:
-        """What work returns, all of its statements over one state of the store; OutOfTime past the time limit."""
+    def within(self, seconds: float, work: Callable[[], T], patient: bool = True) -> T:
+        """What work returns, all of its statements over one state of the store; OutOfTime past the time limit.
+
+        patient: others do not wait for it, so that it may do what certainly takes long.
+        """
+        self._patient = patient
         alone = not self._connection.in_transaction
         now = monotonic()
         if now - self._counted_at > REMEMBERED_SECONDS or len(self._counts) > REMEMBERED:
@@ -70,10 +81,27 @@ class Reader:
             if problem.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 raise OutOfTime from None
             if problem.sqlite_errorcode == sqlite3.SQLITE_ERROR and str(problem).startswith(TOO_COMPLEX):
-                raise error(
-                    "too-costly", "This search is nested too deeply or has too many parts; split it into several."
-                ) from None
+                raise too_complex() from None
             raise
+
+    def takes_long(self) -> None:
+        """Says that what comes next takes long: OutOfTime where others wait for it."""
+        if not self._patient:
+            raise OutOfTime
+
+    def types(self, names: Sequence[str]) -> dict[str, int]:
+        """The integers of those of these types that the store has seen."""
+        if len(names) > LISTED:
+            wanted = set(names)
+            return {name: type_id for name, type_id in self.rows(Sql("SELECT name, type FROM type")) if name in wanted}
+        found = {name: self.known.find_type(name) for name in names}
+        return {name: type_id for name, type_id in found.items() if type_id is not None}
+
+    def fields(self, types: Sequence[int], names: Sequence[str]) -> list[int]:
+        """The integers of the fields with these names of many types."""
+        name = member("f.name", names)
+        select = f"SELECT f.field FROM json_each(?) j CROSS JOIN field f ON f.type = j.value AND {name.text}"
+        return [row[0] for row in self.rows(Sql(select, (json.dumps(types), *name.bound)))]
 
     def attempt(self, sql: Sql) -> list[tuple] | None:
         """All rows, or None where that takes more than some milliseconds."""

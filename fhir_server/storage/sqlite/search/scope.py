@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fhir_server.core.query import Clause
 from fhir_server.storage.sqlite.search.reader import Reader
+from fhir_server.storage.sqlite.search.sql import LISTED
 from fhir_server.storage.sqlite.search.units import UnitTable
 
 if TYPE_CHECKING:
@@ -33,11 +34,7 @@ class Scope:
         self.units = units
         self._compile = compile_clause
         self._aliases = aliases or itertools.count()
-        self.types: dict[str, int] = {}
-        for name in types:
-            type_id = reader.known.find_type(name)
-            if type_id is not None:
-                self.types[name] = type_id
+        self.types = reader.types(tuple(types))
         self.type_ids = tuple(self.types.values())
 
     def of(self, types: Iterable[str]) -> Scope:
@@ -54,6 +51,8 @@ class Scope:
 
     def fields(self, names: tuple[str, ...], ending: str = "") -> list[int]:
         """The integers of the fields with these names (and this ending) of all the types; [] where none has values."""
+        if len(self.types) > LISTED:
+            return self.reader.fields(self.type_ids, [name + ending for name in names])
         find = self.reader.known.find_field
         found = [find(type_name, name + ending) for type_name in self.types for name in names]
         return [field for field in found if field is not None]
