@@ -19,6 +19,7 @@ from fhir_server.core.values import (
     TOKEN,
     URI,
     SearchValue,
+    fold,
 )
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
 
@@ -56,7 +57,7 @@ def encode(type: str, rid: int, values: Sequence[SearchValue], known: Dictionari
     for value in values:
         kind = value[0]
         if kind == NARRATIVE:
-            narrative = value[2]
+            narrative = fold(value[2])
             continue
         field = fields[value[1] + ":text" if kind == TEXT else value[1]]
         if kind == TOKEN:
@@ -64,8 +65,8 @@ def encode(type: str, rid: int, values: Sequence[SearchValue], known: Dictionari
         elif kind == REFERENCE:
             rows["reference"].append((field, known.keep_rid(value[2], value[3]), value[4], rid))
         elif kind == STRING:
-            text, exact = value[2], value[3]
-            rows["string_value"].append((field, text[:STRING_KEY_LIMIT], "" if exact == text else exact, rid))
+            text, exact = value[2][:STRING_KEY_LIMIT], value[3]
+            rows["string_value"].append((field, text, "" if exact == text else exact, rid))
         elif kind == DATE:
             rows["date"].append((field, value[2], value[3], rid))
         elif kind == QUANTITY:
@@ -103,8 +104,8 @@ def composite_columns(parts: Sequence[SearchValue], known: Dictionaries) -> tupl
         elif kind == REFERENCE:
             columns.append(known.keep_rid(part[2], part[3]))
         elif kind == URI:
-            columns.append(known.keep_term("", part[2]))
+            columns.append(-known.keep_term("", part[2]))
         elif kind == CANONICAL:
-            columns.append(known.keep_term(part[3], part[2]))
+            columns.append(-known.keep_term(part[3], part[2]))
     columns += [0] * (COMPOSITE_COLUMNS - len(columns))
     return tuple(columns) if len(columns) == COMPOSITE_COLUMNS else None

@@ -13,7 +13,8 @@ are points or a day at most; the few wider ones also by their upper end (the ind
     token      TOKEN, and URI and CANONICAL as terms: a URI is the term (code=uri, system=0), a canonical's version is
                the term's system
     composite  the parts one after the other in a..e: a token, reference target or URI takes one column, a string one
-               (folded), a number or date two (low, high), a quantity three (unit, low, high); unused columns are 0
+               (folded), a number or date two (low, high), a quantity three (unit, low, high); the term of a URI is
+               negative, as a reference may stand in the same column; unused columns are 0
 """
 
 VERSION = 1

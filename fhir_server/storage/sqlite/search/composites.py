@@ -86,13 +86,14 @@ def _coding(part: TokenIn, columns: Columns, scope: Scope) -> Sql:
 
 
 def _uri(part: UriIs, columns: Columns, scope: Scope) -> Sql:
+    # the terms of addresses are negative
     if part.mode != "below":
-        return _among(columns[0], uri_terms(part, scope))
+        return _among(columns[0], [-term for term in uri_terms(part, scope)])
     version = scope.reader.known.find_system(part.version) if part.version else None
     if part.version and version is None:
         return FALSE
     test = below_test(part.uri, version, "code", "system")
-    return Sql(f"{columns[0]} IN (SELECT term FROM term WHERE {test.text})", test.bound)
+    return Sql(f"-{columns[0]} IN (SELECT term FROM term WHERE {test.text})", test.bound)
 
 
 def _reference(part: RefersTo, columns: Columns, scope: Scope) -> Sql:

@@ -25,8 +25,8 @@ def string_is(clause: StringIs, scope: Scope) -> Condition:
 
 def _test(clause: StringIs, text: str, exact: str) -> Sql:
     if clause.mode == "exact":
-        folded = fold(clause.text)
-        return Sql(f"{text} = ? AND {exact} = ?", (_key(folded), "" if folded == clause.text else clause.text))
+        key = _key(fold(clause.text))
+        return Sql(f"{text} = ? AND {exact} = ?", (key, "" if key == clause.text else clause.text))
     return folded_test(clause, text)
 
 

@@ -160,7 +160,7 @@ FIELDS: dict[str, Callable[[Random], SearchValue]] = {
     "code-quantity": composite(token, quantity),
     "code-date": composite(token, date),
     "name-number": composite(string, number),
-    "target-code": composite(reference, token),
+    "target-code": composite(lambda random: random.choice([reference, address])(random), token),
 }
 
 
@@ -238,6 +238,10 @@ def reference_clauses(fields):
     return st.builds(RefersTo, fields, targets, st.lists(st.sampled_from(TYPES), max_size=2).map(tuple), versions)
 
 
+def uri_clauses(fields):
+    return st.builds(UriIs, fields, st.sampled_from(["exact", "below", "above"]), uris, versions)
+
+
 def date_clauses(fields):
     return st.builds(lambda f, c, span: DateIs(f, c, *span), fields, COMPARATORS, asked_spans)
 
@@ -269,7 +273,7 @@ CLAUSES = {
         st.lists(st.tuples(st.none() | systems, codes), max_size=12).map(tuple),
     ),
     "text": st.builds(TextIs, _names("code"), texts.map(fold)),
-    "uri": st.builds(UriIs, _names("address"), st.sampled_from(["exact", "below", "above"]), uris, versions),
+    "uri": uri_clauses(_names("address")),
     "reference": reference_clauses(_names("subject", "item")),
     "hierarchy": st.builds(
         RefersWithin,
@@ -291,7 +295,9 @@ CLAUSES = {
             number_clauses(PART),
         ),
         _composites(
-            "target-code", st.builds(RefersTo, PART, st.lists(keys, max_size=2).map(tuple)), token_clauses(PART)
+            "target-code",
+            st.builds(RefersTo, PART, st.lists(keys, max_size=2).map(tuple)) | uri_clauses(PART),
+            token_clauses(PART),
         ),
     ),
     "near": st.builds(
