@@ -32,7 +32,7 @@ class FhirServer:
     def __init__(
         self,
         environment: Environment,
-        closing: list[Callable[[], Awaitable[None]]],
+        close: Callable[[], Awaitable[None]],
         check: Callable[[bool], Awaitable[list[Finding]]],
         indexing: Callable[[], list[Progress]],
     ) -> None:
@@ -40,7 +40,7 @@ class FhirServer:
         self.environment = environment
         self._check = check
         self.indexing = indexing
-        self._closing = closing
+        self._close = close
         self._store_read = environment.store.read
 
     @property
@@ -80,5 +80,4 @@ class FhirServer:
 
     async def close(self) -> None:
         """Finishes what is under way and closes the stores."""
-        for close in self._closing:
-            await close()
+        await self._close()

@@ -15,7 +15,8 @@ from fhir_server.definitions.ucum import UcumConverter
 from fhir_server.interactions.custom_parameters import CustomParameters
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.searching import Searching
-from fhir_server.operations import registered
+from fhir_server.interactions.terminology_follower import TerminologyFollower
+from fhir_server.operations import HANDLERS, registered, terminology
 from fhir_server.rest.app import Application
 from fhir_server.rest.beside import beside
 from fhir_server.rest.observing import observer
@@ -24,6 +25,8 @@ from fhir_server.storage.sqlite.database import FILE_NAME
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
 from fhir_server.storage.sqlite.store import SqliteStore
 from profiles.checking import checker_for
+from terminology import FILE_NAME as TERMINOLOGY_FILE
+from terminology import Terminology
 
 
 def now() -> int:
@@ -43,6 +46,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         cache_mb=settings.cache_mb,
         synchronous=settings.synchronous,
     )
+    service = Terminology(settings.data / TERMINOLOGY_FILE, clock=clock)
     environment = Environment(
         settings=settings,
         definitions=definitions,
@@ -50,17 +54,27 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         index=store.index,
         feed=store,
         checker=checker_for(settings.validation, definitions),
-        searching=Searching(definitions, settings, clock, None),
+        searching=Searching(definitions, settings, clock, service),
         clock=clock,
         new_id=TimeOrderedIds(clock),
-        operations=registered(definitions),
+        terminology=service,
+        operations=registered(definitions, (*HANDLERS, *terminology.handlers(service))),
         started=clock(),
     )
     parameters = CustomParameters(environment)
-    environment.refresh_parameters = parameters.refresh
+    follower = TerminologyFollower(store, store, service)
+    environment.followers = [parameters, follower]
     await parameters.start()
+    await follower.start()
     check = StoreCheck(store, decode, lambda resource: environment.searching.extract(resource))
-    return FhirServer(environment, [parameters.stop, store.close], check.run, parameters.progress)
+
+    async def close() -> None:
+        await parameters.stop()
+        await follower.stop()
+        await store.close()
+        service.close()
+
+    return FhirServer(environment, close, check.run, parameters.progress)
 
 
 def application(settings: Settings, clock: Clock = now) -> Application:

@@ -11,6 +11,7 @@ from fhir_server.definitions import Definitions
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import OperationHandler
 from fhir_server.interactions.request import Request, Response
+from terminology import terminology_capabilities
 
 INTERACTIONS = (
     "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
@@ -34,10 +35,9 @@ async def capabilities(environment: Environment, request: Request) -> Response:
     if mode not in MODES:
         raise error("value", f"mode must be one of {', '.join(MODES)}, not '{mode[:40]}'.", location="mode")
     if mode == "terminology":
-        handler = environment.operations.get("terminology-capabilities")
-        if handler is None:
+        if environment.terminology is None:
             raise error("not-supported", "This server has no terminology service.")
-        return await handler(environment, request)
+        return Response(200, body=serialize(terminology_capabilities(environment.terminology, request.base)))
     definitions = environment.searching.definitions
     key = (id(definitions), request.base)
     body = environment.kept.get(key)
@@ -49,7 +49,7 @@ async def capabilities(environment: Environment, request: Request) -> Response:
 def statement(environment: Environment, definitions: Definitions, base: str) -> dict[str, Any]:
     """The whole statement as FHIR JSON."""
     settings = environment.settings
-    operations = [h for handlers in environment.operations.values() if isinstance(handlers, list) for h in handlers]
+    operations = [handler for handlers in environment.operations.values() for handler in handlers]
     revincludes = _revincludes(definitions)
     rest: dict[str, Any] = {
         "mode": "server",

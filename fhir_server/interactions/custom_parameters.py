@@ -40,6 +40,8 @@ class Progress(NamedTuple):
 class CustomParameters:
     """Keeps environment.searching in step with the SearchParameter resources in the store."""
 
+    types = ("SearchParameter",)
+
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._official = environment.definitions

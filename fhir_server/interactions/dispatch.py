@@ -13,7 +13,7 @@ from fhir_server.interactions import capabilities, operation
 from fhir_server.interactions.batch import batch
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import conditional_delete, delete
-from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.environment import Environment, Follower
 from fhir_server.interactions.history import history
 from fhir_server.interactions.patch import conditional_patch, patch
 from fhir_server.interactions.read import read, vread
@@ -25,13 +25,18 @@ from fhir_server.interactions.update import conditional_update, update
 async def perform(environment: Environment, request: Request) -> Response:
     """Runs the interaction that the request asks for; FhirError for every answer that is no success."""
     response = await _route(environment, request)
-    if request.method != "GET" and environment.refresh_parameters and _may_change_parameters(request, response):
-        await environment.refresh_parameters()
+    if request.method != "GET":
+        for follower in environment.followers:
+            if _concerns(follower, request, response):
+                await follower.refresh()
     return response
 
 
-def _may_change_parameters(request: Request, response: Response) -> bool:
-    return request.path[:1] == ("SearchParameter",) or (not request.path and b'"SearchParameter/' in response.body)
+def _concerns(follower: Follower, request: Request, response: Response) -> bool:
+    """Whether the request may have changed what the follower follows; a Bundle's answer tells by its locations."""
+    if request.path:
+        return request.path[0] in follower.types
+    return any(f'"{type}/'.encode() in response.body for type in follower.types)
 
 
 async def _route(environment: Environment, request: Request) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,7 +13,6 @@ from fhir_server.core.ports import (
     IdSource,
     ResourceStore,
     SearchIndex,
-    TerminologyService,
 )
 from fhir_server.core.query import Clause, Query
 from fhir_server.core.settings import Settings
@@ -56,6 +55,19 @@ class Searching(Protocol):
         ...
 
 
+class Follower(Protocol):
+    """Keeps something of this process in step with stored resources of some types."""
+
+    @property
+    def types(self) -> Collection[str]:
+        """The types it follows."""
+        ...
+
+    async def refresh(self) -> None:
+        """Takes in what has been stored by now."""
+        ...
+
+
 @dataclass
 class Environment:
     """The parts, by the names of their ports."""
@@ -69,11 +81,11 @@ class Environment:
     searching: Searching
     clock: Clock
     new_id: IdSource
-    terminology: TerminologyService | None = None
+    terminology: Any = None  # the terminology service, None for none
     operations: dict[str, Any] = field(default_factory=dict)
     kept: dict[Any, bytes] = field(default_factory=dict)  # made once, such as the CapabilityStatement
     started: int = 0
-    refresh_parameters: Callable[[], Awaitable[None]] | None = None
+    followers: list[Follower] = field(default_factory=list)
     perform: Callable[[Environment, Request], Awaitable[Response]] | None = None
 
     def checked(self, resource: dict[str, Any]) -> list[Issue]:

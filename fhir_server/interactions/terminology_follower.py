@@ -1,0 +1,83 @@
+"""Stored CodeSystems, ValueSets and ConceptMaps become part of the terminology, along the change feed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import structlog
+
+from fhir_server.codec.json import decode
+from fhir_server.core.errors import FhirError
+from fhir_server.core.ports import Change, ChangeFeed, ResourceStore
+from terminology import Terminology
+
+TYPES = frozenset({"CodeSystem", "ValueSet", "ConceptMap"})
+CONSUMER = "terminology"
+LOOK_EVERY = 1.0  # seconds between looks for what other workers have stored
+PAGE = 1000  # changes looked at together
+
+log = structlog.get_logger("terminology")
+
+
+class TerminologyFollower:
+    """Puts what is stored into the terminology service; the position in the feed is durable, replay changes nothing."""
+
+    types = TYPES
+
+    def __init__(self, store: ResourceStore, feed: ChangeFeed, service: Terminology) -> None:
+        self._store = store
+        self._feed = feed
+        self._service = service
+        self._position = 0
+        self._task: asyncio.Task | None = None
+        self._turn = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Catches up and goes on following."""
+        self._position = await self._feed.position(CONSUMER)
+        self._task = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Ends the following."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def refresh(self) -> None:
+        """Takes in everything that is in the feed now."""
+        async with self._turn:
+            relevant = False
+            while changes := await self._feed.changes(self._position, PAGE):
+                for change in changes:
+                    if change.type in TYPES:
+                        relevant = True
+                        await self._take(change)
+                self._position = changes[-1].seq
+            if relevant:
+                await self._feed.advance(CONSUMER, self._position)
+
+    async def _take(self, change: Change) -> None:
+        version = await self._store.read_version(change.type, change.id, change.version)
+        if version is None or version.deleted:
+            previous = await self._store.read_version(change.type, change.id, change.version - 1)
+            if previous is not None and not previous.deleted:
+                resource = decode(previous.body)
+                self._service.remove(change.type, resource.get("url", ""), resource.get("version", ""))
+            return
+        resource = decode(version.body)
+        if "url" not in resource:
+            return
+        try:
+            await asyncio.to_thread(self._service.put, resource)
+        except FhirError as problem:
+            log.warning("not usable as terminology", type=change.type, problem=str(problem))
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                await self.refresh()
+            except FhirError as problem:
+                log.warning("following waits", problem=str(problem))
+            await asyncio.sleep(LOOK_EVERY)

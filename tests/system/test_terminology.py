@@ -1,0 +1,100 @@
+"""The terminology operations over HTTP, and stored terminology that takes effect."""
+
+import pytest
+
+from tests.conftest import Fhir
+
+pytestmark = pytest.mark.anyio
+
+GENDER = "http://hl7.org/fhir/administrative-gender"
+COLOURS = {
+    "resourceType": "CodeSystem",
+    "id": "colours",
+    "url": "http://hospital.test/colours",
+    "status": "active",
+    "content": "complete",
+    "hierarchyMeaning": "is-a",
+    "concept": [
+        {"code": "warm", "display": "Warm", "concept": [{"code": "red", "display": "Red"}, {"code": "orange"}]},
+        {"code": "blue", "display": "Blue"},
+    ],
+}
+WARM = {
+    "resourceType": "ValueSet",
+    "id": "warm",
+    "url": "http://hospital.test/warm",
+    "status": "active",
+    "compose": {
+        "include": [
+            {"system": COLOURS["url"], "filter": [{"property": "concept", "op": "descendent-of", "value": "warm"}]}
+        ]
+    },
+}
+
+
+def values(parameters: dict) -> dict:
+    return {
+        p["name"]: next((value for name, value in p.items() if name.startswith("value")), None)
+        for p in parameters["parameter"]
+    }
+
+
+async def test_official_codes_are_known_without_loading_anything(fhir: Fhir) -> None:
+    found = await fhir.get(f"CodeSystem/$lookup?system={GENDER}&code=female")
+    assert values(found.json())["display"] == "Female"
+    answer = await fhir.get(
+        f"ValueSet/$validate-code?url=http://hl7.org/fhir/ValueSet/administrative-gender&system={GENDER}&code=m"
+    )
+    assert values(answer.json())["result"] is False
+
+
+async def test_stored_terminology_takes_effect_at_once_and_goes_when_deleted(fhir: Fhir) -> None:
+    await fhir.create(COLOURS)
+    await fhir.create(WARM)
+    expansion = (await fhir.get("ValueSet/$expand?url=http://hospital.test/warm")).json()["expansion"]
+    assert sorted(c["code"] for c in expansion["contains"]) == ["orange", "red"]
+    assert (await fhir.get("ValueSet/warm/$expand")).json()["expansion"]["total"] == 2
+    outcome = await fhir.get("CodeSystem/$subsumes?system=http://hospital.test/colours&codeA=warm&codeB=red")
+    assert values(outcome.json())["outcome"] == "subsumes"
+    await fhir("DELETE", "ValueSet/warm")
+    assert (await fhir.get("ValueSet/$expand?url=http://hospital.test/warm")).status_code == 404
+
+
+async def test_search_by_value_set_and_by_hierarchy(fhir: Fhir) -> None:
+    await fhir.create(COLOURS)
+    await fhir.create(WARM)
+    for code in ("red", "blue", "warm"):
+        coding = {"coding": [{"system": COLOURS["url"], "code": code}]}
+        await fhir.create({"resourceType": "Observation", "id": code, "status": "final", "code": coding})
+    assert await fhir.ids("Observation?code:in=http://hospital.test/warm") == ["red"]
+    assert await fhir.ids("Observation?code:not-in=http://hospital.test/warm") == ["blue", "warm"]
+    assert sorted(await fhir.ids("Observation?code:below=http://hospital.test/colours|warm")) == ["red", "warm"]
+    assert sorted(await fhir.ids("Observation?code:above=http://hospital.test/colours|red")) == ["red", "warm"]
+    assert (await fhir.get("Observation?code:in=http://hospital.test/unknown")).status_code in (400, 404)
+
+
+async def test_a_call_by_post_with_the_value_set_inline(fhir: Fhir) -> None:
+    await fhir.create(COLOURS)
+    body = {"resourceType": "Parameters", "parameter": [{"name": "valueSet", "resource": WARM}]}
+    assert (await fhir.post("ValueSet/$expand", body)).json()["expansion"]["total"] == 2
+
+
+async def test_terminology_capabilities(fhir: Fhir) -> None:
+    found = (await fhir.get("metadata?mode=terminology")).json()
+    assert found["resourceType"] == "TerminologyCapabilities"
+
+
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [
+        ("CodeSystem/$lookup?code=x", 400),
+        (f"CodeSystem/$lookup?system={GENDER}&code=none", 404),
+        ("ValueSet/$expand?url=http://nowhere.test", 404),
+        ("ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/administrative-gender&count=x", 400),
+        ("ValueSet/$expand?nonsense=1", 400),
+    ],
+)
+async def test_wrong_calls(fhir: Fhir, call: str, status: int) -> None:
+    answer = await fhir.get(call)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["resourceType"] == "OperationOutcome"
