@@ -6,7 +6,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 from fhir_server.storage.sqlite import schema
 
 FILE_NAME = "fhir.sqlite"
@@ -39,9 +39,7 @@ def prepare(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, isolation_level=None, timeout=30)
     except (OSError, sqlite3.Error) as problem:
-        raise error(
-            "unavailable", f"The data folder {path.parent} can't be written: {problem}. Name another."
-        ) from problem
+        raise _unwritable(path.parent, problem) from problem
     try:
         connection.execute("PRAGMA page_size = 4096")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -60,9 +58,17 @@ def prepare(path: Path) -> None:
             )
         connection.execute("COMMIT")
     except sqlite3.DatabaseError as problem:
-        raise error("unavailable", f"{path} can't be used as a store: {problem}.") from problem
+        if not os.access(path.parent, os.W_OK):
+            raise _unwritable(path.parent, problem) from problem
+        raise error(
+            "unavailable", f"{path} can't be used as a store: {problem}. Name another data folder."
+        ) from problem
     finally:
         connection.close()
+
+
+def _unwritable(folder: Path, problem: Exception) -> FhirError:
+    return error("unavailable", f"The data folder {folder} can't be written: {problem}. Name another.")
 
 
 def log_size(path: Path) -> int:

@@ -72,6 +72,7 @@ class SqliteTransaction:
         row = self.execute("SELECT seq, updated FROM version ORDER BY seq DESC LIMIT 1").fetchone()
         self._seq, self._updated = row if row else (0, 0)
         self._live.clear()
+        self._pending.clear()  # what a group that SQLite itself rolled back has left
         self.known.follow_epoch()
 
     def start(self) -> None:

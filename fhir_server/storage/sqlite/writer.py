@@ -8,6 +8,7 @@ next one gathers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -177,17 +178,16 @@ class Writer:
 
 
 def checkpoint(connection: sqlite3.Connection) -> None:
-    """Copies the log into the file as far as readers allow."""
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    """Copies the log into the file as far as readers and the room on the disk allow; what is left stays in the log."""
+    with contextlib.suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def checkpoint_beside(path: Path) -> None:
     """Does that on a connection of its own, while others write."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=0)
-    try:
+    with (
+        contextlib.suppress(sqlite3.OperationalError),  # another worker does it at this moment
+        contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection,
+    ):
         connection.execute("PRAGMA synchronous = FULL")
         checkpoint(connection)
-    except sqlite3.OperationalError:
-        pass  # another worker does it at this moment
-    finally:
-        connection.close()
