@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -31,6 +32,8 @@ def serve(
     ] = False,
 ) -> None:
     """Start the FHIR server. Every option can also be set as HMS_NAME in the environment or in the file of --config."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stopped)
     import uvicorn
 
     from fhir_server.storage.sqlite.database import FILE_NAME, prepare
@@ -69,6 +72,11 @@ def serve(
         server.run(sockets=[listening])
         if not server.started:
             raise typer.Exit(1)
+
+
+def stopped(number: int, frame: object) -> None:
+    """A stop that was asked for is no failure. uvicorn takes the signal while it serves, and hands it on at its end."""
+    raise SystemExit(0)
 
 
 def application() -> Application:
