@@ -2,12 +2,11 @@
 
     python -m terminology.packs.compile r4  [fhir_server/definitions/source/r4-bundles.tar.zst]
     python -m terminology.packs.compile tho ARCHIVE
-    python -m terminology.packs.compile registries LANGUAGE-SUBTAG-REGISTRY MEDIA-TYPES CURRENCIES.XML COUNTRIES.CSV
+    python -m terminology.packs.compile registries SUBTAGS MEDIA-TYPES CURRENCIES COUNTRIES CVX MVX
 
 ARCHIVE is HL7's terminology, either as its source (a tar of the UTG repository: XML and JSON files of one resource
-each) or as the FHIR package hl7.terminology.r4 (.tgz); .tar.zst and .tgz
-are read.
-The registries are the files that the loaders bcp47, mime, currencies and countries read.
+each) or as the FHIR package hl7.terminology.r4 (.tgz); .tar.zst and .tgz are read.
+The registries are the files that the loaders bcp47, mime, currencies, countries, cvx and mvx read.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from lxml import etree
 from fhir_server import definitions
 from fhir_server.codec import xml
 from fhir_server.core.errors import FhirError
-from terminology.loaders import as_resource, countries, currencies, language_tags, media_types
+from terminology.loaders import as_resource, countries, currencies, cvx, language_tags, media_types, mvx
 from terminology.packs import pack
 
 HERE = Path(__file__).parent
@@ -43,13 +42,10 @@ Json = dict[str, Any]
 
 def files(archive: Path) -> Iterator[tuple[str, bytes]]:
     """(path, content) of each file of a .tar.zst or .tgz."""
+    content = archive.read_bytes()
     if archive.name.endswith(".zst"):
-        with archive.open("rb") as packed:
-            content = zstandard.ZstdDecompressor().stream_reader(packed).read()
-        opened = tarfile.open(fileobj=io.BytesIO(content))
-    else:
-        opened = tarfile.open(archive, "r:*")
-    with opened as tar:
+        content = zstandard.ZstdDecompressor().stream_reader(content).read()
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:*") as tar:
         for member in tar:
             file = tar.extractfile(member)
             if file is not None:
@@ -123,7 +119,7 @@ def compile_pack(name: str, archive: Path) -> int:
 
 def compile_registries(sources: list[Path]) -> int:
     """Writes the pack of public registries; returns how many code systems it has."""
-    loaders = (language_tags, media_types, currencies, countries)
+    loaders = (language_tags, media_types, currencies, countries, cvx, mvx)
     plans = [each.LOADER.plan(source, {}) for each, source in zip(loaders, sources, strict=True)]
     return pack.write("registries", (as_resource.code_system(plan) for plan in plans), HERE)
 

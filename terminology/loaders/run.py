@@ -1,0 +1,23 @@
+"""Runs a job in a process of its own: python -m terminology.loaders.run STORE JOB."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from terminology.loaders.jobs import Jobs
+from terminology.service import now
+from terminology.store.store import Store
+
+
+def main(path: str, job: str) -> int:
+    """0 where the job is done."""
+    store = Store(Path(path))
+    try:
+        return 0 if Jobs(store, now).run(int(job)).state == "done" else 1
+    finally:
+        store.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
