@@ -128,7 +128,7 @@ class Inference:
 
     def _type_at_start(self, node: ast.Member, this: Shape) -> Shape | None:
         model, name = self.model, node.name
-        if not model.is_type(name) or not name[:1].isupper():
+        if not model.starts_path(name):
             return None
         if this.types is None:
             return Shape(frozenset({name}))

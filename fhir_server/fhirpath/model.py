@@ -70,6 +70,10 @@ class Model:
         """Whether this is a FHIR type."""
         return name in self._types
 
+    def starts_path(self, name: str) -> bool:
+        """Whether a path may begin with this type: Patient.name; code and date are names of elements there."""
+        return name in self._types and name not in self._primitives
+
     def is_resource_type(self, name: str) -> bool:
         """Whether this is a resource type, an abstract one too."""
         return self.is_subtype(name, "Resource")

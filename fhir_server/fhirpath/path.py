@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fhir_server.definitions import Definitions
@@ -15,6 +16,7 @@ from fhir_server.fhirpath.engine.items import type_name_of
 from fhir_server.fhirpath.environment import DEFAULT, Environment
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.generate import functions
+from fhir_server.fhirpath.generate.builder import misshapen
 from fhir_server.fhirpath.generate.flow import NotStatic
 from fhir_server.fhirpath.inference import infer
 from fhir_server.fhirpath.model import Model, model_of
@@ -24,6 +26,19 @@ Json = dict[str, Any]
 Pairs = list[tuple[str, Any]]
 
 MAX_KEPT = 10_000
+
+
+@contextlib.contextmanager
+def located(expression: str, item: Any) -> Iterator[None]:
+    """Says in errors which expression it was, and makes a FhirPathError of what misshapen JSON makes of the engine."""
+    try:
+        yield
+    except FhirPathError as failure:
+        raise failure.located(expression) from None
+    except RecursionError:
+        raise FhirPathError("limit", "The expression is nested too deep").located(expression) from None
+    except functions.SHAPE_ERRORS as failure:
+        raise misshapen(item).located(expression) from failure
 
 
 class Path:
@@ -83,13 +98,9 @@ class Path:
         return self._closure
 
     def _guarded(self, evaluate: Callable[[Frame], Any], item: Any, root: Json | None, environment: Environment | None):
-        try:
+        with located(self.expression, item):
             frame = frame_for(self._model, item, self.context_type, root, environment)
             return evaluate(frame), frame
-        except FhirPathError as failure:
-            raise failure.located(self.expression) from None
-        except RecursionError:
-            raise FhirPathError("limit", "The expression is nested too deep").located(self.expression) from None
 
     def _engine_values(self, item: Any, root: Json | None = None, environment: Environment | None = None) -> Pairs:
         found, _ = self._engine(item, root, environment)
@@ -142,10 +153,8 @@ class Path:
         def run(this: Any, root: Json | None, environment: Environment | None, budget: list[Budget]) -> bool | None:
             if not budget:
                 budget.append(Budget(environment or DEFAULT))
-            try:
+            with located(expression, this):
                 return is_true(model, closure, frame_for(model, this, type_name, root, environment, budget[0]))
-            except FhirPathError as failure:
-                raise failure.located(expression) from None
 
         return run
 

@@ -86,7 +86,7 @@ def _variable(compiler: Compiler, tree: ast.Variable) -> Closure:
 
 def _member(compiler: Compiler, tree: ast.Member) -> Closure:
     model, name = compiler.model, tree.name
-    if tree.source is None and model.is_type(name):
+    if tree.source is None and model.starts_path(name):
         return _type_at_start(compiler, tree)
     source = compiler.source(tree.source)
 

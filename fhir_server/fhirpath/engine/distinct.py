@@ -71,7 +71,7 @@ def _texts(model: Model, type_name: str, value: dict[str, Any], depth: int) -> H
         if content is None:
             continue
         if child.text:
-            found.append((child.name, content))
+            found.append((child.name, str(content)))
         elif depth and child.complex:
             first = content[0] if isinstance(content, list) and content else content
             if isinstance(first, dict):

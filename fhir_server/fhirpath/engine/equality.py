@@ -64,14 +64,26 @@ def equal_items(model: Model, left: Item, right: Item) -> bool | None:
     a, b = system_value(model, left), system_value(model, right)
     if a is not None and b is not None:
         return _equal_values(a, b)
+    if _lacks_value(model, left) or _lacks_value(model, right):
+        return True if _is_same(left, right) else None
     if isinstance(left, Node) and isinstance(right, Node):
         return _equal_nodes(model, left, right)
     return False
 
 
+def _lacks_value(model: Model, item: Item) -> bool:
+    """Whether this is a primitive with extensions only: what its value would be is not known."""
+    return isinstance(item, Node) and item.value is None and model.is_primitive(item.type)
+
+
+def _is_same(left: Item, right: Item) -> bool:
+    both = isinstance(left, Node) and isinstance(right, Node)
+    return both and left.type == right.type and left.value is right.value is None and left.twin == right.twin
+
+
 def _equal_nodes(model: Model, left: Node, right: Node) -> bool | None:
     if model.is_primitive(left.type) or model.is_primitive(right.type):
-        return left.value == right.value and left.twin == right.twin
+        return False
     if left.value == right.value:
         return True
     a, b = _by_name(children(model, left)), _by_name(children(model, right))

@@ -115,7 +115,7 @@ class PathsBuilder:
         if branch.in_array and branch.nullable:
             check = Step("if", "", f"{branch.value} is not None")
             return branch._replace(steps=(*branch.steps, check), nullable=False)
-        return navigation.bind(self._writer, branch, scope.bound)
+        return navigation.bind_value(self._writer, branch, scope.bound)
 
     def build(self, *parameters: str) -> Callable[..., None]:
         """The function paths(item, *parameters, root=None, environment=None).

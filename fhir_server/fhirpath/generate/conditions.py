@@ -109,9 +109,9 @@ def decide(writer: Writer, node: Node, scope: Scope, wanted: bool) -> str:
         return f"({scalar.expression} is {wanted})"
     if collection.many:
         raise NotStatic  # more than one item is an error that the engine reports
-    if collection.types == {"boolean"}:
-        return f"({collection.branches[0].value} is {wanted})"
-    if "boolean" in collection.types or "Resource" in collection.types:
+    if collection.types in ({"boolean"}, {"System.Boolean"}):
+        return f"({scalars.of_flow(writer, collection).expression} is {wanted})"
+    if collection.types & {"boolean", "System.Boolean", "Resource"}:
         raise NotStatic
     return exists(writer, collection) if wanted else "False"
 
@@ -234,7 +234,7 @@ def _has_value(writer: Writer, node: Call, scope: Scope) -> str:
         raise NotStatic
     condition = "False"
     for branch in source.branches:
-        if writer.model.is_primitive(branch.type):
+        if writer.model.is_primitive(branch.type) or branch.type.startswith("System."):
             condition = join("or", condition, f"({branch.value} is not None)" if branch.nullable else "True")
     return condition
 
@@ -288,7 +288,7 @@ def _resolves_to(
 ) -> str:
     source = navigation.flow(writer, operand, scope)
     type_name = writer.model.type_named(specifier, position)
-    if source.many or source.types != {"Reference"} or not writer.model.is_resource(type_name):
+    if writer.strict or source.many or source.types != {"Reference"} or not writer.model.is_resource(type_name):
         raise NotStatic
     branch = source.branches[0]
     if branch.steps:
@@ -311,6 +311,9 @@ def _membership(writer: Writer, node: Binary, scope: Scope, wanted: bool) -> str
         return f"({value.expression} in {name})"
     if not value.nullable:
         return f"({value.expression} not in {name})"
+    if isinstance(item, Member):  # an element without a value is none of the texts either
+        present = exists(writer, navigation.flow(writer, item, scope))
+        return join("and", present, f"({value.expression} not in {name})")
     temporary = writer.temporary()
     return f"(({temporary} := {value.expression}) is not None and {temporary} not in {name})"
 

@@ -143,7 +143,7 @@ def distinct(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for pair in pairs:
         value = pair[1]
-        if not any(value == other and (value is True) == (other is True) for _, other in found):
+        if not any(value == other and isinstance(value, bool) == isinstance(other, bool) for _, other in found):
             found.append(pair)
     return found
 

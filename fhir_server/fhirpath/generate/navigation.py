@@ -65,7 +65,7 @@ def _member(writer: Writer, node: Member, scope: Scope, loose: bool) -> Flow:
     model = writer.model
     if node.source is None:
         this = scope.this
-        if model.child(this.type, node.name) is None and model.is_type(node.name):
+        if model.child(this.type, node.name) is None and model.starts_path(node.name):
             if model.is_subtype(this.type, node.name):
                 return Flow((this,), False)
             if this.type == "Resource":
@@ -131,12 +131,26 @@ def of_type(writer: Writer, source: Flow, specifier: str, position: int) -> Flow
 
 
 def bind(writer: Writer, branch: Branch, bound: frozenset[str]) -> Branch:
-    """The same branch with its item in a variable that is not None."""
+    """The same branch with its item in a variable that is not None.
+
+    A primitive that has extensions only is an item too, but a rare one: the engine starts over where there is one.
+    """
     if not branch.nullable:
         return branch
-    if branch.in_array:  # of primitives: null means that there is only an extension; rare enough to start over
+    if branch.in_array:
         check = Step("line", "", f"if {branch.value} is None: raise TypeError")
         return branch._replace(steps=(*branch.steps, check), nullable=False)
+    if writer.model.is_primitive(branch.type) and branch.json_name:
+        twin = f"'_{branch.json_name}' in {branch.owner}"
+        check = Step("line", "", f"if {twin} and {branch.value} is None: raise TypeError")
+        branch = branch._replace(steps=(*branch.steps, check))
+    return bind_value(writer, branch, bound)
+
+
+def bind_value(writer: Writer, branch: Branch, bound: frozenset[str]) -> Branch:
+    """The same branch with its value in a variable that is not None; primitives without one are left out."""
+    if not branch.nullable:
+        return branch
     variable = writer.variable(branch.value, bound | {step.variable for step in branch.steps})
     step = Step("if", variable, f"({variable} := {branch.value}) is not None")
     default = variable if branch.default else ""

@@ -168,7 +168,13 @@ def _equals_literal(writer: Writer, collection: Flow, literal: Literal, operator
         elif type_name == "System.Quantity" or writer.model.is_abstract(branch.type):
             raise NotStatic
         elif operator == "!=":
-            condition = conditions.join("or", condition, conditions.exists(writer, Flow((branch,), False)))
+            single = Flow((branch,), False)
+            exists = (
+                f"({of_flow(writer, single).expression} is not None)"
+                if type_name
+                else conditions.exists(writer, single)
+            )
+            condition = conditions.join("or", condition, exists)
     return condition
 
 

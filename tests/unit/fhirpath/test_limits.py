@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from decimal import Decimal
 from typing import Any
 
@@ -103,3 +104,24 @@ def test_errors_say_where(definitions: Definitions) -> None:
         compile_path("Observation.valueQuantity", definitions, "Observation", strict=True)
     with pytest.raises(FhirPathError, match=r"takes 1 to 2 arguments, not 0"):
         compile_path("'a'.substring()", definitions, "Patient")
+
+
+def test_resources_of_any_shape_are_results_or_clear_errors(definitions: Definitions, patient: dict[str, Any]) -> None:
+    paths = [
+        compile_path(invariant.expression, definitions, "Patient").is_violated
+        for name in definitions.ancestors("Patient")
+        for invariant in definitions.types[name].invariants
+    ]
+    paths += [
+        compile_path(branch, definitions, "Patient").values
+        for parameter in definitions.search_parameters("Patient").values()
+        for branches in parameter.branches.values()
+        for branch in branches
+        if branch.startswith(("Patient", "Resource", "DomainResource"))
+    ]
+    paths.append(compile_path("descendants().where($this is Reference).resolve()", definitions, "Patient").evaluate)
+    for name in patient:
+        for junk in (None, [], {}, "x", 1, True, [None], [[]], ["x"], [{}], [{"given": 1, "reference": 1, "id": []}]):
+            for path in paths:
+                with contextlib.suppress(FhirPathError):
+                    path({**patient, name: junk})

@@ -59,6 +59,8 @@ def _resolve(strict: bool) -> Callable[..., Items]:
 def _resolved(model: Model, frame: Frame, item: Item, strict: bool) -> Node | None:
     reference = item.value if isinstance(item, Node) and item.type == "Reference" else None
     text = reference.get("reference", "") if reference is not None else _text_of(model, item)
+    if not isinstance(text, str):
+        return None
     if text.startswith("#"):
         return _contained(model, frame, text[1:])
     if text:
