@@ -23,14 +23,14 @@ from fhir_server.storage.sqlite.search.compile import scope_of
 from fhir_server.storage.sqlite.search.counting import count
 from fhir_server.storage.sqlite.search.functions import register
 from fhir_server.storage.sqlite.search.pages import page
-from fhir_server.storage.sqlite.search.reader import OutOfTime, Reader, too_complex
+from fhir_server.storage.sqlite.search.reader import Limit, OutOfTime, Reader, too_complex
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.units import UnitTable
 
 T = TypeVar("T")
 
-QUICK = 0.01  # seconds that a search may hold up the event loop
-IN_TRANSACTION = 5.0  # seconds that it may, where it has to see what a transaction has written
+QUICK = Limit(0.05, 200, waited_for=True)  # for a search that holds up the event loop: some ten milliseconds of work
+IN_TRANSACTION = 5.0  # seconds, where it has to as it sees what a transaction has written
 THREADS = 2  # long searches at one time
 
 
@@ -81,10 +81,10 @@ class SqliteSearchIndex:
     async def _run(self, types: Sequence[str], work: Callable[[Scope], T]) -> T:
         if self._connection.in_transaction or not self._path:
             # what the writer sees may still be undone, so its units are read anew
-            limit = min(IN_TRANSACTION, self._time_limit)
+            limit = Limit(min(IN_TRANSACTION, self._time_limit))
             return _to_the_end(self._reader, UnitTable(self._converter), types, work, limit)
         try:
-            return _within(self._reader, self._units, types, work, QUICK, patient=False)
+            return _within(self._reader, self._units, types, work, QUICK)
         except OutOfTime:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._beside, types, work)
 
@@ -94,7 +94,7 @@ class SqliteSearchIndex:
         except Empty:
             reader, units = self._another()
         try:
-            return _to_the_end(reader, units, types, work, self._time_limit)
+            return _to_the_end(reader, units, types, work, Limit(self._time_limit))
         finally:
             self._idle.put((reader, units))
 
@@ -104,15 +104,14 @@ class SqliteSearchIndex:
         return Reader(connection, Dictionaries(connection)), UnitTable(self._converter)
 
 
-def _to_the_end(
-    reader: Reader, units: UnitTable, types: Sequence[str], work: Callable[[Scope], T], seconds: float
-) -> T:
+def _to_the_end(reader: Reader, units: UnitTable, types: Sequence[str], work: Callable[[Scope], T], limit: Limit) -> T:
     try:
-        return _within(reader, units, types, work, seconds)
+        return _within(reader, units, types, work, limit)
     except OutOfTime:
         raise error(
             "too-costly",
-            f"This search was given up after {seconds:g} seconds; narrow it by a parameter that fewer resources match.",
+            f"This search was given up after {limit.seconds:g} seconds; "
+            "narrow it by a parameter that fewer resources match.",
         ) from None
 
 
@@ -121,10 +120,9 @@ def _within(
     units: UnitTable,
     types: Sequence[str],
     work: Callable[[Scope], T],
-    seconds: float,
-    patient: bool = True,
+    limit: Limit,
 ) -> T:
     try:
-        return reader.within(seconds, lambda: work(scope_of(reader, units, types)), patient)
+        return reader.within(limit, lambda: work(scope_of(reader, units, types)))
     except RecursionError:
         raise too_complex() from None

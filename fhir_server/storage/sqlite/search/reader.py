@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
@@ -14,8 +14,8 @@ from fhir_server.storage.sqlite.search.sql import LISTED, Sql, member
 
 T = TypeVar("T")
 
-STEPS = 1000  # steps of SQLite's machine, some tens of nanoseconds each, between two looks at the clock
-ATTEMPT = 150  # looks after which an attempt at a quick way is given up: some milliseconds
+STEPS = 1000  # steps of SQLite's machine between two looks at the limits: about a twentieth of a millisecond
+ATTEMPT = 60  # looks after which an attempt at a quick way is given up: some milliseconds
 REMEMBERED = 20_000  # rough counts kept
 REMEMBERED_SECONDS = 20.0
 NEVER = float("inf")
@@ -23,7 +23,18 @@ TOO_COMPLEX = ("parser stack overflow", "Expression tree is too large", "too man
 
 
 class OutOfTime(Exception):
-    """The statements did not finish in the time they were given."""
+    """The statements did not finish within their limit."""
+
+
+class Limit(NamedTuple):
+    """What a work may take: seconds, and looks, which unlike seconds do not pass while others have the processor.
+
+    waited_for: others wait for it, so that it must not even begin what certainly takes long.
+    """
+
+    seconds: float
+    looks: float = NEVER
+    waited_for: bool = False
 
 
 def too_complex() -> FhirError:
@@ -39,33 +50,32 @@ class Reader:
         self.known = known
         self._connection = connection
         self._deadline = NEVER
-        self._steps = NEVER
-        self._patient = True
+        self._looks = NEVER
+        self._tries = NEVER
+        self._waited_for = False
         self._counts: dict[Sql, tuple[int, int]] = {}
         self._counted_at = 0.0
         self._live: dict[int, int] = {}
         connection.set_progress_handler(self._look, STEPS)
 
-    def within(self, seconds: float, work: Callable[[], T], patient: bool = True) -> T:
-        """What work returns, all of its statements over one state of the store; OutOfTime past the time limit.
-
-        patient: others do not wait for it, so that it may do what certainly takes long.
-        """
-        self._patient = patient
+    def within(self, limit: Limit, work: Callable[[], T]) -> T:
+        """What work returns, all of its statements over one state of the store; OutOfTime past the limit."""
         alone = not self._connection.in_transaction
         now = monotonic()
         if now - self._counted_at > REMEMBERED_SECONDS or len(self._counts) > REMEMBERED:
             self._counts.clear()
             self._live.clear()
             self._counted_at = now
-        self._deadline = now + seconds
+        self._deadline = now + limit.seconds
+        self._looks = limit.looks
+        self._waited_for = limit.waited_for
         if alone:
             self.execute("BEGIN")
         try:
             self.known.follow_epoch()
             return work()
         finally:
-            self._deadline = NEVER
+            self._deadline = self._looks = NEVER
             if alone:
                 self.execute("COMMIT")
 
@@ -86,7 +96,7 @@ class Reader:
 
     def takes_long(self) -> None:
         """Says that what comes next takes long: OutOfTime where others wait for it."""
-        if not self._patient:
+        if self._waited_for:
             raise OutOfTime
 
     def types(self, names: Sequence[str]) -> dict[str, int]:
@@ -105,15 +115,15 @@ class Reader:
 
     def attempt(self, sql: Sql) -> list[tuple] | None:
         """All rows, or None where that takes more than some milliseconds."""
-        self._steps = ATTEMPT
+        self._tries = ATTEMPT
         try:
             return self.rows(sql)
         except OutOfTime:
-            if self._steps >= 0:
+            if self._tries >= 0 or self._looks < 0:
                 raise
             return None
         finally:
-            self._steps = NEVER
+            self._tries = NEVER
 
     def rough_count(self, select: Sql, bound: int) -> int:
         """How many rows a SELECT has, at most bound; may be some seconds old, so only good to choose a way."""
@@ -131,5 +141,6 @@ class Reader:
         return sum([self._live.get(type_id, 0) for type_id in types])
 
     def _look(self) -> bool:
-        self._steps -= 1
-        return self._steps < 0 or monotonic() > self._deadline
+        self._looks -= 1
+        self._tries -= 1
+        return self._tries < 0 or self._looks < 0 or monotonic() > self._deadline

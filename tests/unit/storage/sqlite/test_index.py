@@ -25,6 +25,7 @@ from fhir_server.core.query import (
 from fhir_server.core.values import REFERENCE, STRING, TOKEN
 from fhir_server.storage.sqlite import index as timing
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
+from fhir_server.storage.sqlite.search.reader import Limit
 from fhir_server.storage.sqlite.store import SqliteStore
 from tests.unit.storage.sqlite.shelf import START, Shelf, run
 
@@ -50,7 +51,7 @@ async def fill(store, count):
 @pytest.fixture
 def impatient(monkeypatch):
     """The event loop waits for nothing."""
-    monkeypatch.setattr(timing, "QUICK", -1.0)
+    monkeypatch.setattr(timing, "QUICK", Limit(60.0, 0))
 
 
 def test_a_long_search_goes_on_beside_the_event_loop(tmp_path, impatient):
