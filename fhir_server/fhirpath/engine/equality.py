@@ -77,8 +77,9 @@ def _lacks_value(model: Model, item: Item) -> bool:
 
 
 def _is_same(left: Item, right: Item) -> bool:
-    both = isinstance(left, Node) and isinstance(right, Node)
-    return both and left.type == right.type and left.value is right.value is None and left.twin == right.twin
+    if not (isinstance(left, Node) and isinstance(right, Node)):
+        return False
+    return left.type == right.type and left.value is right.value is None and left.twin == right.twin
 
 
 def _equal_nodes(model: Model, left: Node, right: Node) -> bool | None:
