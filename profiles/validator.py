@@ -2,55 +2,174 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from fhir_server.core.errors import Issue
+from fhir_server.core.errors import FhirError, Issue
 from fhir_server.definitions import Definitions
+from fhir_server.fhirpath import Terminology
+from profiles.conformance import Context, ProfileCompiler
+from profiles.conformance.context import Surroundings
+from profiles.snapshot.registry import Registry, Source
 from profiles.structure import StructureCompiler
-from profiles.structure.problems import ENOUGH
+from profiles.structure.problems import ENOUGH, Problem, Problems
 
+Json = dict[str, Any]
+
+MAX_MEMBERS = 50_000  # answers of the terminology that are kept
 TOO_DEEP = Issue("error", "too-costly", "The resource is nested too deeply to be checked: flatten it.", rule="depth")
 
 
 class Validator:
-    """Checks resources against R4's definitions. Checks are compiled on first use; share one Validator in a process."""
+    """Checks resources against R4's definitions and against profiles.
 
-    def __init__(self, definitions: Definitions, best_practice: bool = False) -> None:
-        """best_practice: whether invariants that R4 only recommends (dom-6, con-3) are reported, as warnings."""
+    Checks are compiled on first use, so share one Validator in a process. sources: where profiles are found besides
+    R4's own (a PackageStore); terminology: what knows value sets, without which bindings to sets that R4 does not list
+    are warnings.
+    """
+
+    def __init__(
+        self,
+        definitions: Definitions,
+        best_practice: bool = False,
+        *,
+        sources: Sequence[Source] = (),
+        terminology: Terminology | None = None,
+        generation: Callable[[], object] | None = None,
+    ) -> None:
+        """best_practice: whether invariants that are only recommended (dom-6, con-3) are reported, as warnings.
+
+        generation: gives something else whenever the terminology may answer otherwise; without it, its answers are not
+        kept from one validation to the next.
+        """
         self.definitions = definitions
+        self.terminology = terminology
+        self._generation = generation
+        self._members: tuple[object, dict[tuple[str, str, str], bool | None]] = (None, {})
+        self.registry = Registry(definitions, *sources)
+        self.profiles = ProfileCompiler(self.registry, best_practice)
         self._structure = StructureCompiler(definitions, best_practice)
         self._check = self._structure.check("Resource")
 
-    def check(self, resource: dict[str, Any]) -> list[Issue]:
+    def check(self, resource: Json) -> list[Issue]:
         """The issues by R4's definitions alone, structure and invariants; [] when fine. Only errors are a refusal."""
         try:
             found = self._check(resource)
         except RecursionError:
             return [TOO_DEEP]
-        if found is None:
-            return []
-        root = resource.get("resourceType") if isinstance(resource, dict) else None
-        known = isinstance(root, str) and self.definitions.is_resource(root)
-        if len(found) > ENOUGH:  # an error is never hidden by warnings
-            found.sort(key=lambda each: each.severity != "error")
-        issues = [each.issue(str(root) if known else "Resource") for each in found[:ENOUGH]]
-        if len(found) > ENOUGH:
-            text = "There are more issues than these: put these right first."
-            issues.append(Issue("information", "informational", text, rule="more"))
+        return [] if found is None else self._issues(resource, found)
+
+    def validate(self, resource: Json, profiles: Sequence[str] = (), *, declared: bool = True) -> list[Issue]:
+        """All the issues of a resource; [] when fine.
+
+        profiles: canonical URLs that it is checked against as well; declared: against those of its meta.profile too,
+        and every resource in a Bundle, in Parameters or contained against its own. A profile that is not known here is
+        an error where it was asked for, and a warning where it is only declared.
+        """
+        try:
+            found = self._check(resource)
+            if not isinstance(resource, dict):
+                return self._issues(resource, found or [])
+            more = self._by_profiles(resource, profiles, declared, found or [])
+        except RecursionError:
+            return [TOO_DEEP]
+        base = [] if found is None else self._issues(resource, found)
+        return base + more
+
+    def _by_profiles(self, resource: Json, profiles: Sequence[str], declared: bool, base: Problems) -> list[Issue]:
+        shared = Surroundings(
+            self.definitions,
+            self.terminology,
+            lambda inner, url, context: self.profiles.conforms(url, inner, "Resource", context),
+            resource if resource.get("resourceType") == "Bundle" else None,
+            self._known_members(),
+        )
+        context = Context(shared, resource)
+        runs = [(resource, "", context, url) for url in dict.fromkeys(profiles)]
+        if declared:
+            for inner, path, where in _resources(resource, "", context):
+                runs.extend((inner, path, where, url) for url in _declared(inner))
+        wrong = [each.path for each in base if each.severity == "error"]
+        issues: list[Issue] = []
+        seen: set[tuple[str, str, str]] = set()
+        for inner, path, where, url in runs:
+            for each in self._by_profile(inner, where, url, bool(wrong), url in profiles):
+                each.path = path + each.path
+                key = (each.path, each.rule, each.text)
+                if key not in seen and not any(_within(each.path, place) for place in wrong):
+                    seen.add(key)
+                    issues.append(each.issue(str(resource.get("resourceType", "Resource")), url))
         return issues
 
-    def validate(self, resource: dict[str, Any], profiles: Sequence[str] = ()) -> list[Issue]:
-        """All the issues of a resource; [] when fine. profiles: canonical URLs that it is checked against as well."""
-        issues = self.check(resource)
-        issues.extend(
-            Issue(
-                "error",
-                "not-found",
-                f"The profile {url} is not known here: install its package.",
-                rule="profile",
-                profile=url,
-            )
-            for url in profiles
-        )
+    def _known_members(self) -> dict[tuple[str, str, str], bool | None]:
+        """The terminology's answers so far, none where it has changed since."""
+        if self._generation is None:
+            return {}
+        generation = self._generation()
+        if generation != self._members[0] or len(self._members[1]) > MAX_MEMBERS:
+            self._members = (generation, {})
+        return self._members[1]
+
+    def _by_profile(self, resource: Json, context: Context, url: str, wrong: bool, asked: bool) -> Problems:
+        try:
+            profile = self.profiles.profile(url)
+            if profile is None:
+                text = f"the profile {url} is not known here, so it was not checked: install its package"
+                return [Problem("profile-unknown", "not-found", text, severity="error" if asked else "warning")]
+            return self.profiles.run(profile, resource, None, "Resource", context) or []
+        except FhirError as failure:
+            return [Problem("profile-unusable", "processing", str(failure))]
+        except (TypeError, AttributeError, KeyError, IndexError, ValueError):
+            if not wrong:
+                raise
+            return []  # a profile speaks of resources that are right by R4: the base issues say what is not
+
+    def _issues(self, resource: Any, found: Problems) -> list[Issue]:
+        root = resource.get("resourceType") if isinstance(resource, dict) else None
+        name = root if isinstance(root, str) and self.definitions.is_resource(root) else "Resource"
+        if len(found) > ENOUGH:  # an error is never hidden by warnings
+            found.sort(key=lambda each: each.severity != "error")
+        issues = [each.issue(name) for each in found[:ENOUGH]]
+        if len(found) > ENOUGH:
+            text = "There are more issues than these: put these right first."
+            issues.append(Issue("information", "informational", text, name, rule="more"))
         return issues
+
+
+def _within(path: str, place: str) -> bool:
+    """Whether a path is a place or in it."""
+    return path == place or path.startswith((place + ".", place + "["))
+
+
+def _declared(resource: Json) -> list[str]:
+    meta = resource.get("meta")
+    found = meta.get("profile") if isinstance(meta, dict) else None
+    return [url for url in found if isinstance(url, str) and url] if isinstance(found, list) else []
+
+
+def _resources(resource: Json, path: str, context: Context) -> Iterator[tuple[Json, str, Context]]:
+    """(resource, path, context) of a resource and of all that it holds: entries, parameters, contained ones."""
+    yield resource, path, context
+    for key, values in resource.items():
+        if not isinstance(values, list):
+            continue
+        for position, value in enumerate(values):
+            if not isinstance(value, dict):
+                continue
+            place = f"{path}.{key}[{position}]"
+            if key == "contained":
+                yield from _resources(value, place, context.contained(value))
+            elif key in ("entry", "parameter"):
+                yield from _held(value, place, context)
+
+
+def _held(value: Json, path: str, context: Context) -> Iterator[tuple[Json, str, Context]]:
+    inner = value.get("resource")
+    if isinstance(inner, dict):
+        url = value.get("fullUrl")
+        own = f"/{inner.get('resourceType')}/{inner.get('id')}"
+        base = url[: -len(own) + 1] if isinstance(url, str) and url.endswith(own) else ""
+        yield from _resources(inner, path + ".resource", context.inside(inner, base))
+    for position, part in enumerate(value.get("part", ()) if isinstance(value.get("part"), list) else ()):
+        if isinstance(part, dict):
+            yield from _held(part, f"{path}.part[{position}]", context)

@@ -73,6 +73,8 @@ def _references(found: Problems | None, entries: list[Any], kind: str) -> Proble
     root_type, element = ROOTS.get(kind, ("", ""))
     if not root_type and not any(text.startswith("urn:") and text not in urls for text in _texts(entries)):
         return found
+    own = {f"{e['resource'].get('resourceType')}/{e['resource'].get('id')}" for e in entries if "resource" in e}
+    told = False
     for position, entry in enumerate(entries):
         resource = entry.get("resource")
         if resource is None:
@@ -84,9 +86,20 @@ def _references(found: Problems | None, entries: list[Any], kind: str) -> Proble
             needed = text.startswith("urn:") or (must and path.startswith("." + element))
             target = text.partition("/_history/")[0]
             if needed and target not in urls and base + target not in urls:
+                if not base and target in own:
+                    if not told:
+                        told = True
+                        found = under(found, f".entry[{position}].resource", [_only_by_id(text, path)])
+                    continue
                 more = problem("bundle-reference", "not-found", _unresolved(text, kind, base), path + ".reference")
                 found = under(found, f".entry[{position}].resource", more)
     return found
+
+
+def _only_by_id(text: str, path: str) -> Problem:
+    hint = f"{shown(text)} and others like it fit an entry's type and id, but the fullUrls here have no base to them"
+    said = f"{hint}: refer to the fullUrl (urn:uuid:…)"
+    return Problem("bundle-reference", "not-found", said, path + ".reference", "warning")
 
 
 def _unresolved(text: str, kind: str, base: str) -> str:

@@ -25,8 +25,9 @@ ATTRIBUTES = frozenset(
     rev rowspan rules scope shape span src start style summary tabindex title type valign value vspace width
     """.split()  # noqa: SIM905
 )
-_XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
-_ACTIVE = re.compile(r"\s*(?:javascript|vbscript|data:text/html)", re.IGNORECASE).match
+_LINKS = frozenset({"href", "src"})
+_IGNORED = re.compile(r"[\s\x00-\x1f]+")  # what browsers leave out of a URL's scheme
+_ACTIVE = re.compile(r"(?:javascript|vbscript|data:text/html)", re.IGNORECASE).match
 
 
 class _Refused(Exception):
@@ -36,45 +37,53 @@ class _Refused(Exception):
 class _Reader:
     """Receives the parser's events; raises _Refused at the first thing that R4 does not allow."""
 
-    def __init__(self) -> None:
-        self.depth = 0
+    def __init__(self, parser: expat.XMLParserType) -> None:
+        self.parser = parser
+        self.started = False
         self.content = False
+        parser.ordered_attributes = True
+        parser.StartElementHandler = self.start
+        parser.CharacterDataHandler = self.text
+        parser.StartDoctypeDeclHandler = self.doctype
 
     def start(self, name: str, attributes: list[str]) -> None:
         """An element begins; attributes are name, value, name, value…"""
-        namespace, _, local = name.rpartition(" ")
-        if self.depth == 0 and (local != "div" or namespace != XHTML):
-            raise _Refused("xhtml", f'the narrative must be one <div xmlns="{XHTML}">, but begins with <{local}>')
-        if namespace != XHTML:
-            raise _Refused("txt-1", f"<{local}> is not in the XHTML namespace")
-        if local not in ELEMENTS:
-            raise _Refused(
-                "txt-1", f"<{local}> is not allowed in a narrative: only basic formatting, links and images are"
-            )
+        if not self.started:
+            self.started = True
+            namespace = dict(zip(attributes[::2], attributes[1::2], strict=True)).get("xmlns")
+            if name != "div" or namespace != XHTML:
+                text = f'the narrative must be one <div xmlns="{XHTML}">, but begins with <{name}>'
+                raise _Refused("xhtml", text)
+        if name not in ELEMENTS:
+            text = f"<{name}> is not allowed in a narrative: only basic formatting, links and images are"
+            raise _Refused("txt-1", text)
         for position in range(0, len(attributes), 2):
             attribute = attributes[position]
-            if attribute not in ATTRIBUTES and not attribute.startswith(_XML_NAMESPACE):
-                raise _Refused(
-                    "txt-1",
-                    f"the attribute {attribute.rpartition(' ')[2]!r} of <{local}> is not allowed in a narrative",
-                )
-            if attribute in ("href", "src") and _ACTIVE(attributes[position + 1]):
-                raise _Refused(
-                    "txt-1",
-                    f"{attribute}={shown(attributes[position + 1])} is active content, not allowed in a narrative",
-                )
-        self.depth += 1
-        if local == "img" and "src" in attributes[::2]:
-            self.content = True
+            if attribute not in ATTRIBUTES:
+                self.special(name, attribute, attributes[position + 1])
+            elif attribute in _LINKS:
+                target = attributes[position + 1]
+                if _ACTIVE(_IGNORED.sub("", target)):
+                    text = f"{attribute}={shown(target)} is active content, not allowed in a narrative"
+                    raise _Refused("txt-1", text)
+                if name == "img" and attribute == "src":
+                    self.content = True
 
-    def end(self, _name: str) -> None:
-        """An element ends."""
-        self.depth -= 1
+    def special(self, name: str, attribute: str, value: str) -> None:
+        """An attribute that is not of HTML: a namespace, or one of XML."""
+        if attribute == "xmlns" and value == XHTML:
+            return
+        if attribute == "xmlns":
+            raise _Refused("txt-1", f"<{name}> is not in the XHTML namespace")
+        if not attribute.startswith("xml:"):
+            text = f"the attribute {shown(attribute)} of <{name}> is not allowed in a narrative"
+            raise _Refused("txt-1", text)
 
     def text(self, text: str) -> None:
         """Text between tags."""
-        if not self.content and not text.isspace():
+        if not text.isspace():
             self.content = True
+            self.parser.CharacterDataHandler = None
 
     def doctype(self, *_declaration: Any) -> None:
         """A DOCTYPE, which could bring entities."""
@@ -85,22 +94,14 @@ def check_xhtml(value: Any) -> Problems | None:
     """The problems of Narrative.div."""
     if type(value) is not str or not value:
         return explain("xhtml", value)
-    reader = _Reader()
-    parser = expat.ParserCreate(None, " ")
-    parser.ordered_attributes = True
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
-    parser.StartDoctypeDeclHandler = reader.doctype
+    parser = expat.ParserCreate()
+    reader = _Reader(parser)
     try:
         parser.Parse(value, True)
     except expat.ExpatError as wrong:
-        reason = expat.ErrorString(wrong.code)
-        return problem(
-            "xhtml",
-            "structure",
-            f"the narrative is not well-formed XHTML: {reason} (line {wrong.lineno}, column {wrong.offset + 1})",
-        )
+        place = f"line {wrong.lineno}, column {wrong.offset + 1}"
+        text = f"the narrative is not well-formed XHTML: {expat.ErrorString(wrong.code)} ({place})"
+        return problem("xhtml", "structure", text)
     except (_Refused, UnicodeEncodeError) as refused:
         rule, text = refused.args if isinstance(refused, _Refused) else ("xhtml", "the narrative has a lone surrogate")
         return problem(rule, "invariant" if rule == "txt-1" else "structure", text)

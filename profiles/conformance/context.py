@@ -1,0 +1,147 @@
+"""What a check may know besides the value: its resource, what is around it, and the terminology."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fhir_server.core.errors import FhirError
+from fhir_server.definitions import Definitions
+from fhir_server.fhirpath import Environment, Terminology
+from profiles.structure.problems import Problem
+from profiles.structure.references import reference_type
+
+Json = dict[str, Any]
+
+
+NO_SYSTEM = "urn:x-no-system"  # a system that no value set includes
+
+
+class Surroundings:
+    """What one validation shares: definitions, terminology, the entries of a Bundle, and what turned out unknown.
+
+    conforms(resource, profile URL, context) -> bool or None, for conformsTo(); members: answers of member_of that are
+    known already, and where new ones are kept.
+    """
+
+    __slots__ = ("_entries", "bundle", "conforms", "definitions", "in_progress", "members", "terminology", "unknown")
+
+    def __init__(
+        self,
+        definitions: Definitions,
+        terminology: Terminology | None,
+        conforms: Callable[[Json, str, Context], bool | None],
+        bundle: Json | None,
+        members: dict[tuple[str, str, str], bool | None],
+    ) -> None:
+        self.definitions = definitions
+        self.terminology = terminology
+        self.conforms = conforms
+        self.bundle = bundle
+        self.members = members
+        self.in_progress: set[tuple[int, str]] = set()
+        self.unknown: set[str] = set()
+        self._entries: dict[str, Json] | None = None
+
+    def entry(self, reference: str, base: str) -> Json | None:
+        """The resource of the Bundle that a reference names; base: of the fullUrl of the entry it stands in."""
+        if self.bundle is None:
+            return None
+        if self._entries is None:
+            self._entries = {}
+            for entry in self.bundle.get("entry", ()):
+                if isinstance(entry.get("fullUrl"), str) and isinstance(entry.get("resource"), dict):
+                    resource = entry["resource"]
+                    self._entries.setdefault(entry["fullUrl"], resource)
+                    if entry["fullUrl"].startswith("urn:"):  # then a relative reference can only mean type and id
+                        self._entries.setdefault(f"{resource.get('resourceType')}/{resource.get('id')}", resource)
+        target = reference.partition("/_history/")[0]
+        return self._entries.get(base + target) or self._entries.get(target)
+
+    def member_of(self, value_set: str, system: str, code: str) -> bool | None:
+        """Whether a value set has a code; None where it is not known. system "" where only the code is known."""
+        key = (value_set, system, code)
+        if key not in self.members:
+            self.members[key] = self._ask(value_set, system, code)
+        return self.members[key]
+
+    def _ask(self, value_set: str, system: str, code: str) -> bool | None:
+        codes = self.definitions.required_codes(value_set)
+        if codes is not None:
+            if system:
+                return code in codes.get(system, ())
+            return any(code in found for found in codes.values())
+        if self.terminology is None:
+            return None
+        try:
+            found = self.terminology.member_of(value_set, system, code)
+            if found is False and not system:  # of no system that is here; is any of the set's parts not here?
+                return self.terminology.member_of(value_set, NO_SYSTEM, code)
+            return found
+        except FhirError:
+            return None
+
+
+class Context:
+    """Where a value stands: resource (%resource), container (of a contained one), and the fullUrl base of its entry."""
+
+    __slots__ = ("_environment", "base", "container", "resource", "shared")
+
+    def __init__(self, shared: Surroundings, resource: Json, container: Json | None = None, base: str = "") -> None:
+        self.shared = shared
+        self.resource = resource
+        self.container = container
+        self.base = base
+        self._environment: Environment | None = None
+
+    def inside(self, resource: Json, base: str = "") -> Context:
+        """The context of a resource that an entry or parameter of this one holds."""
+        return Context(self.shared, resource, None, base)
+
+    def contained(self, resource: Json) -> Context:
+        """The context of a resource that this one contains."""
+        return Context(self.shared, resource, self.container or self.resource, self.base)
+
+    def resolve(self, reference: str) -> Json | None:
+        """The resource that a reference's text names, where it is contained or in the same Bundle."""
+        if reference.startswith("#"):
+            outer = self.container or self.resource
+            if reference == "#":
+                return outer
+            for each in outer.get("contained", ()):
+                if isinstance(each, dict) and each.get("id") == reference[1:]:
+                    return each
+            return None
+        return self.shared.entry(reference, self.base)
+
+    def target(self, reference: Json) -> tuple[Json | None, str]:
+        """(the resource that a Reference names or None, its type or "")."""
+        text = reference.get("reference")
+        if isinstance(text, str) and text:
+            found = self.resolve(text)
+            if found is not None:
+                return found, str(found.get("resourceType", ""))
+            named, _ = reference_type(text)
+            if self.shared.definitions.is_resource(named):
+                return None, named
+        stated = reference.get("type")
+        return None, stated if isinstance(stated, str) and self.shared.definitions.is_resource(stated) else ""
+
+    @property
+    def environment(self) -> Environment:
+        """What FHIRPath may ask."""
+        if self._environment is None:
+            self._environment = Environment(
+                resolve=self.resolve,
+                container=self.container,
+                terminology=self.shared.terminology,
+                conforms_to=lambda resource, url: self.shared.conforms(resource, url, self),
+            )
+        return self._environment
+
+    def unknown(self, what: str, key: str, text: str) -> Problem | None:
+        """A warning that something is not known here, once for each thing."""
+        if what in self.shared.unknown:
+            return None
+        self.shared.unknown.add(what)
+        return Problem(key, "not-found", text, severity="warning")

@@ -1,0 +1,51 @@
+"""The targets of references that a profile allows (https://hl7.org/fhir/R4/references.html, targetProfile)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from profiles.conformance.context import Context
+from profiles.structure.problems import Problems, listed, problem
+
+if TYPE_CHECKING:
+    from profiles.conformance.compiler import ProfileCompiler
+
+Json = dict[str, Any]
+
+
+def target_check(profiles: list[str], compiler: ProfileCompiler) -> Callable[[Any, Context], Problems | None]:
+    """The check of a Reference: its type is that of one of the profiles, and what can be looked at conforms to one."""
+    by_type: dict[str, list[str]] = {}
+    unknown = []
+    for profile in profiles:
+        type_name = compiler.registry.type_of(profile)
+        if type_name is None:
+            unknown.append(profile)
+        else:
+            by_type.setdefault(type_name, []).append(profile)
+    allowed = frozenset(by_type)
+
+    def check(reference: Any, context: Context) -> Problems | None:
+        if not isinstance(reference, dict):
+            return None
+        target, type_name = context.target(reference)
+        if not type_name:
+            return None
+        if type_name not in allowed:
+            if unknown:
+                text = f"the profile {unknown[0]} is not known here, so this reference was not checked"
+                warning = context.unknown(unknown[0], "profile-unknown", text)
+                return [warning] if warning else None
+            text = f"a reference to {type_name} is not allowed here: only to {listed(allowed)}"
+            path = ".reference" if "reference" in reference else ".type"
+            return problem("reference-target", "value", text, path)
+        if target is None or any(compiler.registry.base_type(profile) for profile in by_type[type_name]):
+            return None
+        inner = context.contained(target) if str(reference.get("reference", "")).startswith("#") else context
+        if any(compiler.conforms(profile, target, "Resource", inner) for profile in by_type[type_name]):
+            return None
+        text = f"the {type_name} that this names conforms to none of {listed(by_type[type_name])}"
+        return problem("reference-profile", "value", text, ".reference")
+
+    return check
