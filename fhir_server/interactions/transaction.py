@@ -9,7 +9,6 @@ so that no other writer comes between.
 from __future__ import annotations
 
 import asyncio
-import copy
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from urllib.parse import urlencode
 
 from fhir_server.codec import bundles
 from fhir_server.codec.bundles import EntryResponse
+from fhir_server.codec.json import decode, serialize
 from fhir_server.codec.references import references, rewrite
 from fhir_server.core.errors import CATEGORIES, FhirError, Issue, error
 from fhir_server.core.keys import StoredVersion
@@ -78,14 +78,18 @@ async def transaction(
 ) -> Response:
     """Performs a transaction Bundle; requests: its entries, in order."""
     plan = await _plan(environment, request, listed, requests)
-    pristine = [entry.request.resource for entry in plan.entries]
     if not plan.asks:
         await _prepare(environment, plan, request)
+    came = request.body or serialize(request.resource) if plan.asks else b""
+    attempts = 0
 
     async def work(inside: Transaction) -> list[EntryResponse]:
+        nonlocal attempts
+        attempts += 1
         if plan.asks:
-            for entry, resource in zip(plan.entries, pristine, strict=True):
-                entry.request.resource = copy.deepcopy(resource)
+            if attempts > 1:  # the first attempt has put references right in place
+                for entry, raw in zip(plan.entries, decode(came)["entry"], strict=True):
+                    entry.request.resource = raw.get("resource")
             await _match(plan, inside.matches)
             await _prepare(environment, plan, request)
         return await _write(environment, inside, plan, request)
