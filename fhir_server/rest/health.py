@@ -7,7 +7,6 @@ from typing import Any
 
 from fhir_server.api import FhirServer
 from fhir_server.codec.json import serialize
-from fhir_server.interactions.capabilities import VERSION
 from fhir_server.rest.encode import Answer
 
 LITTLE = 256 * 2**20  # bytes of free disk below which there is a warning
@@ -16,7 +15,7 @@ HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store
 
 async def live(server: FhirServer) -> Answer:
     """200 as long as the process answers."""
-    return _answer({"status": "pass", "version": VERSION})
+    return _answer({"status": "pass"})
 
 
 async def ready(server: FhirServer) -> Answer:
@@ -24,7 +23,7 @@ async def ready(server: FhirServer) -> Answer:
     checks = {"store": await _store(server), "disk": _disk(server)}
     states = [check["status"] for check in checks.values()]
     status = next(state for state in ("fail", "warn", "pass") if state in states)
-    return _answer({"status": status, "version": VERSION, "checks": checks})
+    return _answer({"status": status, "checks": checks})
 
 
 async def _store(server: FhirServer) -> dict[str, Any]:
