@@ -8,7 +8,9 @@ from fhir_server.storage.sqlite.search.condition import Condition, Never, Test
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sql import Sql, conjunction, disjunction, union
 
-ROUNDS = (64, 1024, 16384)  # rows counted of each condition, until one is found that has fewer
+# rows counted of each condition, until one is found that has fewer
+FEW = (64, 512)
+MANY = 16384
 
 
 def all_of(scope: Scope, conditions: Sequence[Condition]) -> Condition:
@@ -60,43 +62,52 @@ class AllOf(Condition):
         self.typed = any(part.typed for part in parts)
         self.scans = all(part.scans for part in parts)
         self.weight = sum(part.weight for part in parts)
-        self._driving: Condition | None = None
+        self._found = [part for part in parts if not part.scans] or parts
+        self._least: Condition | None = None
 
     def probe(self, rid: str) -> Sql:
         """All of them."""
         return conjunction([part.probe(rid) for part in self.parts])
 
-    def driving(self) -> Condition:
-        """The one that visits the fewest rows, as far as a bounded count can tell."""
-        if self._driving is None:
-            self._driving = self._choose()
-        return self._driving
+    def few(self) -> Condition | None:
+        """One that visits few rows, and fewer than the others do; None where all visit many."""
+        if self._least is None:
+            self._least = self._among(FEW)
+        return self._least
 
-    def _choose(self) -> Condition:
-        parts = [part for part in self.parts if not part.scans] or self.parts
-        if len(parts) == 1:
-            return parts[0]
-        for bound in ROUNDS:
-            costs = [part.cost(bound) for part in parts]
-            least = min(costs)
-            if least < bound:
-                break
-        return parts[costs.index(least)]
+    def least(self) -> Condition:
+        """The one that visits the fewest rows, as far as a count that is longer, but bounded too, can tell."""
+        if self._least is None:
+            self._least = self._among(FEW) or self._among((MANY,)) or self._found[0]
+        return self._least
 
-    def others(self) -> list[Condition]:
-        """All but the one that drives."""
-        driving = self.driving()
-        return [part for part in self.parts if part is not driving]
+    def _among(self, bounds: tuple[int, ...]) -> Condition | None:
+        if len(self._found) == 1:
+            return self._found[0]
+        for bound in bounds:
+            least = None
+            for part in self._found:
+                cost = part.cost(bound)
+                if cost < bound:  # the next need not be counted further than this
+                    least, bound = part, cost
+            if least is not None:
+                return least
+        return None
+
+    def beside(self, driver: Condition) -> list[Condition]:
+        """All but this one."""
+        return [part for part in self.parts if part is not driver]
 
     def driver(self) -> Sql:
         """What the one finds, tested by the others."""
-        found = self.driving().driver()
-        tests = conjunction([part.probe("d.rid") for part in self.others()])
+        least = self.least()
+        found = least.driver()
+        tests = conjunction([part.probe("d.rid") for part in self.beside(least)])
         return Sql(f"SELECT d.rid AS rid FROM ({found.text}) d WHERE {tests.text}", (*found.bound, *tests.bound))
 
     def cost(self, bound: int) -> int:
         """That of the one."""
-        return self.driving().cost(bound)
+        return self.least().cost(bound)
 
 
 class AnyOf(Condition):

@@ -18,7 +18,7 @@ def quantity_is(clause: QuantityIs, scope: Scope) -> Condition:
     comparison = NUMBERS[clause.comparator]
     return any_of(
         [
-            Range(scope, "quantity", fields, comparison, number_values(value, low, high), units)
+            Range(scope, "quantity", fields, comparison, number_values(value, low, high), units, clause.unit is None)
             for units, value, low, high in scope.units.amounts(clause, scope.reader)
         ]
     )

@@ -35,7 +35,7 @@ def number_is(clause: NumberIs, scope: Scope) -> Condition:
 
 
 class Range(Row):
-    """A row whose range compares as asked; unit: a test that comes first in the index, of quantities."""
+    """A row whose range compares as asked; units: for quantities, those that it may be in; any_unit: they are all."""
 
     def __init__(
         self,
@@ -45,16 +45,15 @@ class Range(Row):
         comparison: Comparison,
         values: Mapping[str, float],
         units: Sequence[int] = (),
+        any_unit: bool = False,
     ) -> None:
         alias = scope.alias()
-        unit = member(f"{alias}.unit", units) if units else TRUE
-        super().__init__(
-            scope,
-            table,
-            alias,
-            fields,
-            conjunction([unit, compared(comparison, values, f"{alias}.low", f"{alias}.high")]),
-        )
+        test = compared(comparison, values, f"{alias}.low", f"{alias}.high")
+        # by resource there are few rows: to look for each unit apart would be slower than to test it
+        unit = member(f"+{alias}.unit", units) if units and not any_unit else TRUE
+        super().__init__(scope, table, alias, fields, conjunction([unit, test]))
+        by_value = [member(f"{alias}.field", fields), member(f"{alias}.unit", units) if units else TRUE, test]
+        self._by_value = conjunction(by_value)
         self._ways = comparison.ways
         self._values = values
 
@@ -69,8 +68,8 @@ class Range(Row):
             condition += f" AND {WIDE_ROWS[self.table]}"
         return Sql(
             f"SELECT {self.alias}.rid AS rid FROM {self.table} {self.alias}{index} "
-            f"WHERE {self.test.text} AND {condition.format(**names)}",
-            (*self.test.bound, *[self._values[letter] for letter in values]),
+            f"WHERE {self._by_value.text} AND {condition.format(**names)}",
+            (*self._by_value.bound, *[self._values[letter] for letter in values]),
         )
 
 

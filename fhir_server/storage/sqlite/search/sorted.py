@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fhir_server.storage.sqlite.search.condition import Condition, Never
 from fhir_server.storage.sqlite.search.keys import Key, Source
-from fhir_server.storage.sqlite.search.logic import all_of
+from fhir_server.storage.sqlite.search.logic import AllOf, all_of
 from fhir_server.storage.sqlite.search.partitions import in_turn
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sql import Sql, conjunction, member
@@ -31,14 +31,14 @@ def in_order(scope: Scope, condition: Condition, keys: Sequence[Key], window: Wi
         return []
     if not keys:
         return unsorted(scope, condition, window)
-    driver, others = driving(condition)
-    if many(scope, driver, others, window.limit):
+    if many(scope, condition, window.limit):
         found = _code_by_code(scope, condition, keys, window)
         source = keys[0].source() if found is None else None
         if source is not None:
-            found = _walk(scope, source, [driver, *others], condition, keys, window)
+            found = _walk(scope, source, condition, keys, window)
         if found is not None:
             return found
+    driver, others = driving(condition)
     return scope.reader.rows(matches(_sort(scope, driver, others, keys, window)))
 
 
@@ -74,12 +74,12 @@ def _sort(scope: Scope, driver: Condition, others: list[Condition], keys: Sequen
 def _walk(
     scope: Scope,
     source: Source,
-    tests: list[Condition],
     condition: Condition,
     keys: Sequence[Key],
     window: Window,
 ) -> list[tuple] | None:
     """Along a table that has the first key in order, and where that ends, those without it; None if it takes long."""
+    tests = condition.parts if isinstance(condition, AllOf) else [condition]
     at = window.position
     found: list[tuple] = []
     for with_key in (False, True) if window.backward else (True, False):
@@ -123,7 +123,7 @@ def _without(scope: Scope, condition: Condition, keys: Sequence[Key], window: Wi
     return [(*row[:ROW], None, *row[ROW:]) for row in in_order(scope, condition, keys[1:], rest)]
 
 
-def _along(source: Source, tests: list[Condition], keys: Sequence[Key], window: Window) -> Sql:
+def _along(source: Source, tests: Sequence[Condition], keys: Sequence[Key], window: Window) -> Sql:
     first, at = keys[0], window.position
     others = [key.column(source.rid) for key in keys[1:]]
     where = [source.where]

@@ -23,41 +23,47 @@ def matches(inner: Sql) -> Sql:
 
 
 def driving(condition: Condition) -> tuple[Condition, list[Condition]]:
-    """What drives, and what is left to test."""
-    if isinstance(condition, AllOf):
-        return condition.driving(), condition.others()
-    return condition, []
+    """What had best drive where everything is to be found, and what is left to test."""
+    if not isinstance(condition, AllOf):
+        return condition, []
+    least = condition.least()
+    return least, condition.beside(least)
 
 
-def many(scope: Scope, driver: Condition, others: Sequence[Condition], limit: int) -> bool:
+def many(scope: Scope, condition: Condition, limit: int) -> bool:
     """Whether so many may match that looking along an order for the first few beats gathering them all.
 
     With n matches among N, looking takes limit * N / n probes, and gathering n rows.
     """
-    if driver.scans:
+    if condition.scans:
         return True
-    weight = driver.weight + sum(other.weight for other in others)
-    enough = max(LEAST, math.isqrt(limit * weight * scope.reader.rough_live(scope.type_ids)))
+    driver = condition.few() if isinstance(condition, AllOf) else condition
+    if driver is None:
+        return True
+    enough = max(LEAST, math.isqrt(limit * condition.weight * scope.reader.rough_live(scope.type_ids)))
     return driver.cost(enough) >= enough
 
 
 def unsorted(scope: Scope, condition: Condition, window: Window) -> list[tuple]:
     """The rows of a window."""
     reader = scope.reader
-    driver, others = driving(condition)
-    if isinstance(driver, Row) and driver.ordered:
-        return reader.rows(matches(_read_off(driver, others, window)))
-    if driver.scans:
-        return reader.rows(matches(_look(scope, [driver, *others], window)))
-    if many(scope, driver, others, window.limit):
-        ordered = next((other for other in others if isinstance(other, Row) and other.ordered), None)
+    parts = condition.parts if isinstance(condition, AllOf) else [condition]
+    if condition.scans:
+        return reader.rows(matches(_look(scope, parts, window)))
+    if many(scope, condition, window.limit):
+        ordered = next((part for part in parts if isinstance(part, Row) and part.ordered), None)
         if ordered is None:
-            way = _look(scope, [driver, *others], window)
+            way = _look(scope, parts, window)
         else:
-            way = _read_off(ordered, [driver, *(other for other in others if other is not ordered)], window)
+            way = _read_off(ordered, [part for part in parts if part is not ordered], window)
+            if len(parts) == 1:
+                return reader.rows(matches(way))
         found = reader.attempt(matches(way))
         if found is not None:
             return found
+    driver, others = driving(condition)
+    if isinstance(driver, Row) and driver.ordered:
+        return reader.rows(matches(_read_off(driver, others, window)))
     return reader.rows(matches(_gather(driver, others, window)))
 
 
