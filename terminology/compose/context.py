@@ -1,4 +1,4 @@
-"""The value set that an element of R4 is bound to: `Patient.maritalStatus`, or with the URL of its definition before #."""
+"""The value set that an element of R4 is bound to: `Patient.maritalStatus`, or its definition's URL, # and that."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ Lines that begin with # say what the code system is; then comes a header and a c
     W,Wards,,,,Stationen,
     W1,Ward 1,,W,active,Station 1,3
 
-Columns: code; display; definition; parent (several separated by ;); status (active, inactive, retired); abstract (true);
-display:LANGUAGE for other languages; any other column is a property.
+Columns: code; display; definition; parent (several separated by ;); status (active, inactive, retired, deprecated);
+abstract (true); display:LANGUAGE for other languages; any other column is a property.
 """
 
 from __future__ import annotations

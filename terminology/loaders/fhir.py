@@ -1,4 +1,4 @@
-"""Terminology in FHIR: CodeSystems, ValueSets and ConceptMaps out of files, folders and packages, HL7's own (THO) too."""
+"""Terminology in FHIR: CodeSystems, ValueSets, ConceptMaps of files, folders and packages, HL7's own (THO) too."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lxml import etree
+from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
 from fhir_server.core.errors import error
 from terminology.loaders.loader import Loader, Options, Plan, Stage
@@ -153,7 +153,7 @@ def _diagnoses(diagnosis: etree._Element, parent: str) -> Iterator[Record]:
 def _layout(source: Path) -> Callable[[Path], Iterator[Record]]:
     with source.open(encoding="utf-8-sig", errors="replace") as lines:
         sample = [line.rstrip("\n") for _, line in zip(range(_SAMPLE), lines, strict=False) if line.strip()]
-    if sample and sample[0].startswith("<?xml") or any("<ICD10CM.tabular" in line for line in sample):
+    if (sample and sample[0].startswith("<?xml")) or any("<ICD10CM.tabular" in line for line in sample):
         return _tabular
     for pattern, layout in ((_ORDER, _ordered), (_TITLED, _titled)):
         if sample and all(pattern.match(line) for line in sample):

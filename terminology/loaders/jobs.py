@@ -6,10 +6,11 @@ with the position reached; what is loaded is not seen by anyone before it is who
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +30,7 @@ Progress = Callable[["Job"], None]
 
 
 class Job(NamedTuple):
-    """state: waiting | running | done | failed | cancelled; done: rows of the stage; times in microseconds since 1970."""
+    """state: waiting | running | done | failed | cancelled; done: rows of the stage; times: microseconds since 1970."""
 
     id: int
     loader: str
@@ -163,6 +164,7 @@ class _Run:
         self._job = job
         self._plan = plan
         self._progress = progress
+        self._told: Job | None = None
 
     def to_end(self) -> None:
         if self._plan.info.url:
@@ -193,8 +195,16 @@ class _Run:
         ).fetchone()
         if kept is None:
             raise _Cancelled
-        if self._progress:
-            self._progress(_job(kept))
+        self._told = _job(kept)
+
+    @contextlib.contextmanager
+    def _step(self) -> Iterator[sqlite3.Connection]:
+        """A transaction, after which the progress is told."""
+        with self._store.transaction() as connection:
+            yield connection
+        if self._told and self._progress:
+            told, self._told = self._told, None
+            self._progress(told)
 
     def _rows(self, number: int, start: int) -> None:
         stage = self._plan.stages[number]
@@ -206,17 +216,17 @@ class _Run:
             if into is None:
                 for resource in batch:
                     self._store.put(resource)
-            with self._store.transaction() as connection:
+            with self._step() as connection:
                 if into is not None:
                     _ADD[stage.kind](into, batch)
                 done += len(batch)
                 self._reached(connection, str(number), done, stage.name, done)
-        with self._store.transaction() as connection:
+        with self._step() as connection:
             self._reached(connection, str(number), done, stage.name, done)
 
     def _hierarchy(self, start: int) -> None:
         assert self._job.system is not None
-        with self._store.transaction() as connection:
+        with self._step() as connection:
             twice = connection.execute(
                 "SELECT code FROM concepts WHERE id BETWEEN ? AND ? GROUP BY code HAVING count(*) > 1 LIMIT 1",
                 closure.id_range(self._job.system),
@@ -231,7 +241,7 @@ class _Run:
         found = closure.compute(self._store.connection, self._job.system)
         more = True
         while more:
-            with self._store.transaction() as connection:
+            with self._step() as connection:
                 written = next(found, None)
                 more = written is not None
                 if written is not None:
@@ -241,7 +251,7 @@ class _Run:
         assert self._job.system is not None
         reached = start
         while True:
-            with self._store.transaction() as connection:
+            with self._step() as connection:
                 following = text.index_chunk(connection, self._job.system, reached)
                 if not following:
                     return
@@ -249,7 +259,7 @@ class _Run:
                 self._reached(connection, "texts", reached, "texts", reached - closure.id_range(self._job.system)[0])
 
     def _done(self, start: int) -> None:
-        with self._store.transaction() as connection:
+        with self._step() as connection:
             if self._job.system is not None:
                 writer.activate(connection, self._job.system)
             connection.execute(

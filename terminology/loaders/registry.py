@@ -22,6 +22,7 @@ from terminology.loaders.loader import Loader
 LOADERS: dict[str, Loader] = {
     module.LOADER.name: module.LOADER
     for module in (
-        snomed, loinc, icd10cm, rxnorm, cvx, mvx, ndc, fhir, delimited, language_tags, media_types, currencies, countries,
+        snomed, loinc, icd10cm, rxnorm, cvx, mvx, ndc, fhir, delimited, language_tags, media_types, currencies,
+        countries,
     )
 }  # fmt: skip

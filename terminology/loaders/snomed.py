@@ -23,9 +23,11 @@ FULLY_SPECIFIED, SYNONYM = "900000000000003001", "900000000000013009"
 PREFERRED = "900000000000548007"
 DEFINED = "900000000000073002"
 _USES = {FULLY_SPECIFIED: "Fully specified name", SYNONYM: "Synonym"}
-# The modules of editions by the namespace or country in the names of their files.
-_EDITIONS = {"INT": INTERNATIONAL, "US1000124": "731000124108", "GB1000000": "83821000000107", "AU1000036": "32506021000036107",
-             "CH1000195": "2011000195101", "NL": "11000146104", "SE1000052": "45991000052106"}  # fmt: skip
+# The modules of editions by the namespace in the names of their files; others are named by an option.
+_EDITIONS = {
+    "INT": INTERNATIONAL, "US1000124": "731000124108", "AU1000036": "32506021000036107",
+    "CH1000195": "2011000195101", "SE1000052": "45991000052106",
+}  # fmt: skip
 _LANGUAGES = ("900000000000509007", "900000000000508004")  # US and GB English
 _SEMANTIC_TAG = re.compile(r" \([^()]*\)$")
 
@@ -140,7 +142,7 @@ def _version(files: Files, options: Options) -> str:
         raise error(
             "value", f"The version can't be read off {name}; give the option version: {URL}/MODULE/version/DATE."
         )
-    edition = options.get("edition") or _EDITIONS.get(match[1]) or _EDITIONS.get(match[1][:2])
+    edition = options.get("edition") or _EDITIONS.get(match[1])
     if edition is None:
         message = f"The edition '{match[1]}' of {name} is not known; give the option edition, its module's identifier."
         raise error("value", message)

@@ -35,7 +35,9 @@ def find_matches(service: Terminology, arguments: Arguments, instance: Json | No
     if not wanted:
         raise error("required", "Give at least one property, with code and value.", location="property")
     with service.store.limited(service.seconds):
-        found = [(concept, ()) for concept in _matches(system, wanted)]
+        found: list[tuple[Concept, tuple[tuple[str, str], ...]]] = [
+            (concept, ()) for concept in _matches(system, wanted)
+        ]
         if not found and not arguments.flag("exact"):
             seen: set[str] = set()
             for left_out in wanted if len(wanted) > 1 else ():

@@ -34,7 +34,7 @@ def validate_in_code_system(service: Terminology, arguments: Arguments, instance
 
 
 def validate_in_value_set(service: Terminology, arguments: Arguments, instance: Json | None = None) -> Json:
-    """ValueSet/$validate-code: code with system, coding, or codeableConcept; in a value set by url, resource or context."""
+    """ValueSet/$validate-code: code with system, coding or codeableConcept; the set by url, resource or context."""
     catalog = view(service, arguments)
     found = value_set(service, catalog, arguments, instance)
     system, version = canonical_of(arguments, "system", "systemVersion")

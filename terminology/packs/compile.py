@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import zstandard
-from lxml import etree
+from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
 from fhir_server import definitions
 from fhir_server.codec import xml

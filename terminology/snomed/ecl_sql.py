@@ -106,8 +106,8 @@ class _Query:
 
     def _attribute(self, tree: Attribute, concept: str, group: str) -> str:
         name = self._alias()
-        if isinstance(tree.value, float | str):
-            return self._concrete(tree, concept)
+        if isinstance(tree.value, float | int | str):
+            return self._concrete(tree, tree.value, concept)
         if tree.comparison not in ("=", "!="):
             raise error("value", f"'{tree.comparison}' compares numbers; a set of concepts takes = or !=.")
         here, there = ("value", "concept") if tree.reverse else ("concept", "value")
@@ -121,15 +121,15 @@ class _Query:
             rows += f" AND {name}.role_group = {group}"
         return _times(f"{name}.{there}", rows, tree.low, tree.high)
 
-    def _concrete(self, tree: Attribute, concept: str) -> str:
+    def _concrete(self, tree: Attribute, value: float | str, concept: str) -> str:
         """Numbers and texts are kept as properties under the attribute's code, without their group."""
         if not isinstance(tree.name, Concept):
             raise error("not-supported", "In ECL, an attribute with a number or text as value must be named by its id.")
         known = ", ".join(map(str, self._properties(tree.name.code)))
-        if isinstance(tree.value, float):
-            compared = f"CAST(p.value AS REAL) {tree.comparison} {tree.value!r}"
+        if not isinstance(value, str):
+            compared = f"CAST(p.value AS REAL) {tree.comparison} {value!r}"
         elif tree.comparison in ("=", "!="):
-            compared = f"p.value {tree.comparison} '{str(tree.value).replace(chr(39), chr(39) * 2)}'"
+            compared = f"p.value {tree.comparison} '{value.replace(chr(39), chr(39) * 2)}'"
         else:
             raise error("value", f"'{tree.comparison}' compares numbers; a text takes = or !=.")
         rows = f"FROM properties p WHERE p.concept = {concept}.id AND p.property IN ({known}) AND {compared}"

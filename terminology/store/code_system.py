@@ -76,7 +76,8 @@ class StoredSystem:
         if not self.is_snomed:
             return ()
         rows = self.connection.execute(
-            "SELECT t.code, v.code FROM attributes a JOIN concepts t ON t.id = a.type JOIN concepts v ON v.id = a.value "
+            "SELECT t.code, v.code FROM attributes a "
+            "JOIN concepts t ON t.id = a.type JOIN concepts v ON v.id = a.value "
             "WHERE a.concept = ? ORDER BY a.role_group, a.type",
             (concept.id,),
         )

@@ -64,7 +64,7 @@ def parents_of(resource: Json) -> Iterator[tuple[str, str]]:
 
 def _meanings(resource: Json) -> dict[str, str]:
     """The resource's property codes -> what they stand for among the standard ones."""
-    meaning = {code: "parent" for code in _PARENT_CODES} | {code: "child" for code in _CHILD_CODES}
+    meaning = dict.fromkeys(_PARENT_CODES, "parent") | dict.fromkeys(_CHILD_CODES, "child")
     meaning |= {code: code for code in ("inactive", "status", "notSelectable", "abstract")}
     for property in resource.get("property", ()):
         standard = str(property.get("uri", "")).partition(PROPERTIES)[2]

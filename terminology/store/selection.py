@@ -232,7 +232,7 @@ def _driver(system: StoredSystem, parts: list[Part], text: str) -> tuple[str, tu
     if text:
         expression = match_expression(text)
         if not expression:
-            return "FROM concepts c WHERE 0", ()
+            return "FROM texts t CROSS JOIN concepts c WHERE 0", ()
         return (
             "FROM texts t CROSS JOIN concepts c ON c.id = t.rowid WHERE texts MATCH ? AND t.rowid BETWEEN ? AND ?",
             (expression, first, last),

@@ -62,9 +62,9 @@ _TOKEN = re.compile(r"[^\W_]+")
 
 def matches(text: str, *fields: str) -> bool:
     """The same rule for texts that are in no index."""
-    wanted = [_TOKEN.findall(fold(word)) for word in text.split()]
+    wanted = [words for word in text.split() if (words := _TOKEN.findall(fold(word)))]
     found = _TOKEN.findall(fold(" ".join(fields)))
-    return all(_phrase(words, found) for words in wanted if words)
+    return bool(wanted) and all(_phrase(words, found) for words in wanted)
 
 
 def _phrase(words: list[str], found: list[str]) -> bool:
