@@ -40,9 +40,9 @@ async def test_openapi_names_every_operation_that_is_registered(fhir: Fhir) -> N
 
 async def test_health(fhir: Fhir) -> None:
     assert (await get(fhir, "/health/live")).json() == {"status": "pass"}
-    assert (await get(fhir, "/health/ready")).json()["changes"] == 0
+    assert (await get(fhir, "/health/ready")).json()["checks"]["store"]["change"] == 0
     await fhir.create({"resourceType": "Patient"})
-    assert (await get(fhir, "/health/ready")).json()["changes"] == 1
+    assert (await get(fhir, "/health/ready")).json()["checks"]["store"]["change"] == 1
 
 
 async def test_other_paths_say_where_things_are(fhir: Fhir) -> None:
