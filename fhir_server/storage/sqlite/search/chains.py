@@ -15,11 +15,14 @@ REFERRING = 16  # resources that refer to one by one field: a guess
 
 
 def chain(clause: Chain, scope: Scope) -> Condition:
-    """One condition for each type that the reference may name."""
+    """One condition for the types that the reference may name and of which the same is asked."""
     fields = scope.fields(clause.fields)
+    asked: dict[Clause, list[str]] = {}
+    for name, target in clause.targets:
+        asked.setdefault(target, []).append(name)
     if not fields:
         return Never()
-    return any_of([_link(scope, fields, scope.of((name,)), target) for name, target in clause.targets])
+    return any_of([_link(scope, fields, scope.of(names), target) for target, names in asked.items()])
 
 
 def _link(scope: Scope, fields: Sequence[int], targets: Scope, clause: Clause) -> Condition:

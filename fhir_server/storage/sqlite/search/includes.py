@@ -41,7 +41,7 @@ def included(query: Query, scope: Scope, matches: Iterable[tuple]) -> list[Store
             for row in _visible(query, scope, _bring(include, scope, fresh)):
                 if row[3] not in seen:
                     seen.add(row[3])
-                    found.append(StoredVersion(*row[:5], METHODS[row[5]], row[6]))
+                    found.append(StoredVersion(row[0], row[1], row[2], row[3], row[4], METHODS[row[5]], row[6]))
                     brought.add(row[7])
         if len(found) > LIMIT:
             raise _too_many()

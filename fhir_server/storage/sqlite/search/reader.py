@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 STEPS = 1000  # steps of SQLite's machine between two looks at the limits: about a twentieth of a millisecond
 ATTEMPT = 60  # looks after which an attempt at a quick way is given up: some milliseconds
-REMEMBERED = 20_000  # rough counts kept
+REMEMBERED = 5_000  # rough counts kept
 REMEMBERED_SECONDS = 20.0
 NEVER = float("inf")
 TOO_COMPLEX = ("parser stack overflow", "Expression tree is too large", "too many")

@@ -14,17 +14,22 @@ from fhir_server.core.query import (
     Any,
     Chain,
     IdIn,
+    Missing,
     NarrativeHas,
     Not,
     Query,
+    RefersTo,
+    SortKey,
     StringIs,
     TokenIn,
     TokenIs,
     TypeIn,
+    UpdatedIs,
 )
 from fhir_server.core.values import REFERENCE, STRING, TOKEN
 from fhir_server.storage.sqlite import index as timing
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
+from fhir_server.storage.sqlite.search import unsorted
 from fhir_server.storage.sqlite.search.reader import Limit
 from fhir_server.storage.sqlite.store import SqliteStore
 from tests.unit.storage.sqlite.shelf import START, Shelf, run
@@ -160,6 +165,33 @@ def test_a_value_set_of_thousands_of_codes_is_one_clause():
     shelf.put("Observation", "out", (TOKEN, "code", "t", "c4000"))
     codings = tuple(("s", f"c{number}") for number in range(5000))
     assert shelf.ids("Observation", TokenIn(("code",), codings)) == ["in"]
+
+
+ACROSS = [
+    CODE,
+    Not(TokenIs(("code",), None, "b")),
+    IdIn(tuple(map(str, range(30)))),
+    StringIs(("name",), "starts", "n"),
+    Missing(("code",), False),
+    Chain(("subject",), tuple((f"T{number}", CODE) for number in range(20))),
+    RefersTo(("subject",), (("", "1"),)),
+    RefersTo(("subject",), tuple((f"T{number}", "1") for number in range(20))),
+    UpdatedIs("ge", START, START),
+]
+
+
+@pytest.mark.parametrize("where", ACROSS)
+@pytest.mark.parametrize("sort", [(), (SortKey(("name",), "string"),), (SortKey((), "updated"),)])
+@pytest.mark.parametrize("least", [0, 64])
+def test_many_types_are_searched_together(where, sort, least, monkeypatch):
+    monkeypatch.setattr(unsorted, "LEAST", least)
+    shelf = Shelf()
+    types = tuple(f"T{number}" for number in range(20))
+    for type in types:
+        name = (STRING, "name", "n", "n")
+        shelf.put(type, "1", (TOKEN, "code", "", "a"), name, (REFERENCE, "subject", "T0", "1", ""))
+    page = shelf.page(Query(types, where, sort, count=15))
+    assert [version.type for version in page.matches] == list(types[:15])
 
 
 @pytest.mark.parametrize("combine", [All, Any])
