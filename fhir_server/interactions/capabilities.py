@@ -22,6 +22,7 @@ FORMATS = ["application/fhir+json", "application/fhir+xml", "json", "xml"]
 PATCH_FORMATS = [
     "application/json-patch+json",
     "application/xml-patch+xml",
+    "application/merge-patch+json",
     "application/fhir+json",
     "application/fhir+xml",
 ]

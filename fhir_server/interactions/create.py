@@ -10,10 +10,13 @@ from fhir_server.interactions.preparing import body_of, prepare, store
 from fhir_server.interactions.request import Request, Response
 
 
-async def create(environment: Environment, request: Request, type: str) -> Response:
-    """Stores a new resource under an id of the server's; with If-None-Exist only where nothing matches."""
+async def create(environment: Environment, request: Request, type: str, criteria: str = "") -> Response:
+    """Stores a new resource under an id of the server's; with If-None-Exist only where nothing matches.
+
+    criteria: those of the URL, where some clients put them instead of the header.
+    """
     resource = body_of(type, request.resource)
-    criteria = request.if_none_exist.removeprefix(f"{type}?").removeprefix("?")
+    criteria = request.if_none_exist.removeprefix(f"{type}?").removeprefix("?") or criteria
     where = await environment.searching.criteria(type, criteria, request) if criteria else None
     prepared = prepare(environment, resource)
 

@@ -16,30 +16,29 @@ async def delete(environment: Environment, request: Request, type: str, id: str)
     id_of(id)
 
     async def work(transaction: Transaction) -> StoredVersion | None:
-        return await remove(environment, transaction, request, type, id)
+        removed = await remove(transaction, request, type, id)
+        await require_unreferenced(environment, transaction, type, [id])
+        return removed
 
     return Response(204, await environment.store.commit(work))
 
 
-async def remove(
-    environment: Environment, transaction: Transaction, request: Request, type: str, id: str
-) -> StoredVersion | None:
+async def remove(transaction: Transaction, request: Request, type: str, id: str) -> StoredVersion | None:
     """The part of a delete inside the transaction; None where there is nothing to delete."""
     head = await transaction.read(type, id)
     require_match(request, type, id, head)
     if head is None or head.deleted:
         return None
-    stored = await transaction.put(Write(type, id, head.version + 1, transaction.now(), "DELETE", b"", ()))
-    if environment.settings.referential_integrity:
-        await require_unreferenced(transaction, type, id)
-    return stored
+    return await transaction.put(Write(type, id, head.version + 1, transaction.now(), "DELETE", b"", ()))
 
 
-async def require_unreferenced(transaction: Transaction, type: str, id: str) -> None:
-    """Refuses to delete what others refer to."""
-    others = await transaction.referring(type, id)
-    if others:
-        raise error("integrity", f"{others[0][0]}/{others[0][1]} refers to {type}/{id}; change or delete that first.")
+async def require_unreferenced(environment: Environment, transaction: Transaction, type: str, ids: list[str]) -> None:
+    """With referential integrity, refuses the deletion of what others still refer to once all is deleted."""
+    for id in ids if environment.settings.referential_integrity else ():
+        others = await transaction.referring(type, id)
+        if others:
+            other = "/".join(others[0])
+            raise error("integrity", f"{other} refers to {type}/{id}; change or delete that first.")
 
 
 async def conditional_delete(environment: Environment, request: Request, type: str, criteria: str) -> Response:
@@ -50,17 +49,17 @@ async def conditional_delete(environment: Environment, request: Request, type: s
         )
     where = await environment.searching.criteria(type, criteria, request)
     limit = environment.settings.conditional_delete_limit
-    unconditional = Request("DELETE", (type,), caller=request.caller)
 
     async def work(transaction: Transaction) -> StoredVersion | None:
         if environment.settings.conditional_delete == "single":
             found = await only_match(transaction, type, where, criteria)
-            return await remove(environment, transaction, request, type, found.id) if found else None
-        matched = await transaction.matches(type, where, limit + 1)
+            matched = [found] if found else []
+        else:
+            matched = await transaction.matches(type, where, limit + 1)
         if len(matched) > limit:
             raise error("too-costly", f"More than {limit} resources match; make the criteria more selective.")
-        for version in matched:
-            await remove(environment, transaction, unconditional, type, version.id)
-        return None
+        removed = [await remove(transaction, request, type, version.id) for version in matched]
+        await require_unreferenced(environment, transaction, type, [version.id for version in matched])
+        return removed[0] if len(removed) == 1 else None
 
     return Response(204, await environment.store.commit(work))

@@ -15,6 +15,7 @@ from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import conditional_delete, delete
 from fhir_server.interactions.environment import Environment, Follower
 from fhir_server.interactions.history import history
+from fhir_server.interactions.parameters import criteria_of, require_general
 from fhir_server.interactions.patch import conditional_patch, patch
 from fhir_server.interactions.read import read, vread
 from fhir_server.interactions.request import Request, Response
@@ -50,6 +51,7 @@ async def _route(environment: Environment, request: Request) -> Response:
     if first == "metadata":
         _require_length(request, 1)
         _require_method(request, "GET")
+        require_general(request, "mode")
         return await capabilities.capabilities(environment, request)
     if first == "_history":
         _require_length(request, 1)
@@ -84,16 +86,17 @@ async def _system(environment: Environment, request: Request) -> Response:
     _require_method(request, "GET", "POST")
     if request.method == "GET":
         return await search(environment, request)
+    require_general(request)
     return await batch(environment, request)
 
 
 async def _type(environment: Environment, request: Request, type: str) -> Response:
-    criteria = urlencode(request.query) if request.query else ""
+    criteria = urlencode(criteria_of(request)) if request.query and request.method != "GET" else ""
     match request.method:
         case "GET":
             return await search(environment, request, type)
         case "POST":
-            return await create(environment, request, type)
+            return await create(environment, request, type, criteria)
         case "PUT":
             return await conditional_update(environment, request, type, criteria)
         case "PATCH":
@@ -104,6 +107,7 @@ async def _type(environment: Environment, request: Request, type: str) -> Respon
 
 
 async def _instance(environment: Environment, request: Request, type: str, id: str) -> Response:
+    require_general(request)
     match request.method:
         case "GET":
             return await read(environment, request, type, id)
@@ -123,6 +127,7 @@ async def _below_instance(environment: Environment, request: Request, type: str,
         if len(request.path) == 3:
             return await history(environment, request, type, id)
         _require_length(request, 4)
+        require_general(request)
         return await vread(environment, request, type, id, request.path[3])
     if third.startswith("$"):
         _require_length(request, 3)

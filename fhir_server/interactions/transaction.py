@@ -266,10 +266,9 @@ async def _write(environment: Environment, inside: Transaction, plan: Plan, oute
         except FhirError as problem:
             raise FhirError(problem.category, _placed(problem, entry.number, entry.request)) from None
         answers[entry.number] = entry_response(outer, entry.request, answer)
-    if environment.settings.referential_integrity:
-        for entry in writing:
-            if entry.request.method == "DELETE" and entry.id:
-                await require_unreferenced(inside, entry.type, entry.id)
+    for entry in writing:
+        if entry.request.method == "DELETE" and entry.id:
+            await require_unreferenced(environment, inside, entry.type, [entry.id])
     reading = [entry for entry in plan.entries if not entry.writes]
     if reading:
         assert environment.perform is not None
@@ -287,9 +286,7 @@ async def _write_one(environment: Environment, inside: Transaction, entry: Entry
     request, type = entry.request, entry.type
     match request.method:
         case "DELETE":
-            removed = (
-                await remove(environment, inside, request, type, entry.id) if entry.found or not entry.where else None
-            )
+            removed = await remove(inside, request, type, entry.id) if entry.found or not entry.where else None
             return Response(204, removed)
         case "PATCH":
             if entry.where is not None and entry.found is None:

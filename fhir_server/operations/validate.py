@@ -7,7 +7,7 @@ from typing import Any
 from fhir_server.codec.json import decode, serialize
 from fhir_server.core.errors import FhirError, Issue, error, operation_outcome
 from fhir_server.core.ports import Transaction
-from fhir_server.interactions.delete import remove, require_unreferenced
+from fhir_server.interactions.delete import remove
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.read import current
@@ -48,7 +48,7 @@ def _type_issues(call: Call, resource: dict[str, Any], mode: str) -> list[Issue]
 
 
 class _Rollback(Exception):
-    """Undoes a deletion that was only tried."""
+    """Undoes a deletion that was only tried; says who refers to the resource."""
 
 
 async def _delete_issues(environment: Environment, call: Call) -> list[Issue]:
@@ -57,17 +57,19 @@ async def _delete_issues(environment: Environment, call: Call) -> list[Issue]:
     await current(environment, call.request, call.type, call.id)
 
     async def work(transaction: Transaction) -> None:
-        await remove(environment, transaction, call.request, call.type, call.id)
-        await require_unreferenced(transaction, call.type, call.id)
-        raise _Rollback
+        await remove(transaction, call.request, call.type, call.id)
+        others = await transaction.referring(call.type, call.id)
+        raise _Rollback("/".join(others[0]) if others else "")
 
     try:
         await environment.store.commit(work)
-    except _Rollback:
-        return []
+    except _Rollback as tried:
+        other = str(tried)
+        if other:
+            severity = "error" if environment.settings.referential_integrity else "warning"
+            return [Issue(severity, "conflict", f"{other} refers to {call.type}/{call.id}.")]
     except FhirError as problem:
-        severity = "error" if environment.settings.referential_integrity else "warning"
-        return [Issue(severity, issue.code, issue.diagnostics, issue.expression) for issue in problem.issues]
+        return problem.issues
     return []
 
 
@@ -75,8 +77,4 @@ def _outcome(issues: list[Issue]) -> Response:
     return Response(200, body=serialize(operation_outcome(issues)))
 
 
-HANDLERS = (
-    OperationHandler(
-        "validate", validate, system=True, type=True, instance=True, parameters=("resource", "mode", "profile")
-    ),
-)
+HANDLERS = (OperationHandler("validate", validate, system=True, type=True, instance=True, parameters=PARAMETERS),)

@@ -1,0 +1,151 @@
+"""Conditional create, update, patch and delete, and referential integrity."""
+
+import msgspec
+import pytest
+
+from fhir_server.core.settings import Settings
+from tests.conftest import Fhir, issue_of
+
+pytestmark = pytest.mark.anyio
+
+MRN = "http://hospital.test/mrn"
+
+
+def patient(value: str, **more: object) -> dict:
+    return {"resourceType": "Patient", "identifier": [{"system": MRN, "value": value}], **more}
+
+
+async def two_alike(fhir: Fhir) -> None:
+    await fhir.create(patient("1", id="a"))
+    await fhir.create(patient("1", id="b"))
+
+
+async def test_create_only_where_nothing_matches(fhir: Fhir) -> None:
+    first = await fhir.post("Patient", patient("1"), if_none_exist=f"identifier={MRN}|1")
+    again = await fhir.post("Patient", patient("1"), if_none_exist=f"identifier={MRN}|1")
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["id"] == again.json()["id"]
+
+
+async def test_criteria_that_match_several_are_412(fhir: Fhir) -> None:
+    await two_alike(fhir)
+    criteria = f"identifier={MRN}|1"
+    for answer in (
+        await fhir.post("Patient", patient("1"), if_none_exist=criteria),
+        await fhir.put(f"Patient?{criteria}", patient("1")),
+        await fhir("DELETE", f"Patient?{criteria}"),
+    ):
+        assert (answer.status_code, issue_of(answer)["code"]) == (412, "multiple-matches")
+    assert len(await fhir.ids("Patient")) == 2
+
+
+@pytest.mark.parametrize("criteria", ["nonsense=1", "", "identifier="])
+async def test_criteria_that_say_nothing_are_refused(fhir: Fhir, criteria: str) -> None:
+    await fhir.create(patient("1"))
+    assert (await fhir("DELETE", f"Patient?{criteria}")).status_code == 400
+    assert len(await fhir.ids("Patient")) == 1
+
+
+async def test_conditional_update_creates_updates_and_checks_the_id(fhir: Fhir) -> None:
+    where = f"Patient?identifier={MRN}|1"
+    made = await fhir.put(where, patient("1"))
+    assert made.status_code == 201
+    changed = await fhir.put(where, patient("1", active=True))
+    assert (changed.status_code, changed.json()["id"]) == (200, made.json()["id"])
+    assert (await fhir.put(where, patient("1", id="another"))).status_code == 400
+    chosen = await fhir.put(f"Patient?identifier={MRN}|2", patient("2", id="mine"))
+    assert (chosen.status_code, chosen.json()["id"]) == (201, "mine")
+
+
+async def test_conditional_patch_of_the_one_match(fhir: Fhir) -> None:
+    await fhir.create(patient("1", id="a"))
+    patch = b'[{"op":"add","path":"/active","value":true}]'
+    answer = await fhir("PATCH", f"Patient?identifier={MRN}|1", patch, content_type="application/json-patch+json")
+    assert answer.json()["active"] is True
+    none = await fhir("PATCH", f"Patient?identifier={MRN}|9", patch, content_type="application/json-patch+json")
+    assert none.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("patch", "status"),
+    [
+        (b'[{"op":"replace","path":"/gender","value":"male"}]', 422),
+        (b'[{"op":"add","path":"/gender","value":"none"}]', 422),
+        (b'[{"op":"add","path":"/id","value":"other"}]', 422),
+        (b'[{"op":"remove","path":"/resourceType"}]', 422),
+        (b'[{"op":"jump","path":"/id"}]', 400),
+        (b"{}", 400),
+    ],
+)
+async def test_a_patch_that_can_not_be_applied_changes_nothing(fhir: Fhir, patch: bytes, status: int) -> None:
+    where = await fhir.create(patient("1", id="a"))
+    answer = await fhir("PATCH", where, patch, content_type="application/json-patch+json")
+    assert answer.status_code == status, answer.text
+    assert (await fhir.get(where)).json()["meta"]["versionId"] == "1"
+
+
+async def test_a_patch_with_an_old_etag_is_412(fhir: Fhir) -> None:
+    where = await fhir.create(patient("1", id="a"))
+    patch = b'[{"op":"add","path":"/active","value":true}]'
+    json_patch = "application/json-patch+json"
+    assert (await fhir("PATCH", where, patch, content_type=json_patch, if_match='W/"1"')).status_code == 200
+    assert (await fhir("PATCH", where, patch, content_type=json_patch, if_match='W/"1"')).status_code == 412
+
+
+async def test_conditional_delete_of_the_one_match(fhir: Fhir) -> None:
+    await fhir.create(patient("1", id="a"))
+    assert (await fhir("DELETE", f"Patient?identifier={MRN}|1")).status_code == 204
+    assert (await fhir("DELETE", f"Patient?identifier={MRN}|1")).status_code == 204
+    assert (await fhir.get("Patient/a")).status_code == 410
+
+
+class TestSeveralAtOnce:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return msgspec.structs.replace(settings, conditional_delete="multiple")
+
+    async def test_conditional_delete_of_several(self, fhir: Fhir) -> None:
+        await two_alike(fhir)
+        await fhir.create(patient("2", id="c"))
+        assert (await fhir("DELETE", f"Patient?identifier={MRN}|1")).status_code == 204
+        assert await fhir.ids("Patient") == ["c"]
+
+
+class TestNoIdsByClients:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return msgspec.structs.replace(settings, update_as_create=False)
+
+    async def test_update_of_what_is_not_there_is_405(self, fhir: Fhir) -> None:
+        assert (await fhir.put("Patient/mine", patient("1", id="mine"))).status_code == 405
+        where = (await fhir.post("Patient", patient("1"))).json()["id"]
+        assert (await fhir.put(f"Patient/{where}", patient("1", id=where))).status_code == 200
+
+
+class TestIntegrity:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return msgspec.structs.replace(settings, referential_integrity=True)
+
+    async def test_references_must_name_what_exists(self, fhir: Fhir) -> None:
+        observation = {
+            "resourceType": "Observation",
+            "id": "o",
+            "status": "final",
+            "code": {"text": "x"},
+            "subject": {"reference": "Patient/a"},
+        }
+        refused = await fhir.put("Observation/o", observation)
+        assert (refused.status_code, issue_of(refused)["expression"]) == (409, ["Observation.subject"])
+        await fhir.create(patient("1", id="a"))
+        await fhir.create(observation)
+        kept = await fhir("DELETE", "Patient/a")
+        assert kept.status_code == 409
+        assert "Observation/o" in issue_of(kept)["diagnostics"]
+        both = {
+            "resourceType": "Bundle",
+            "type": "transaction",
+            "entry": [{"request": {"method": "DELETE", "url": url}} for url in ("Patient/a", "Observation/o")],
+        }
+        assert (await fhir.post("", both)).status_code == 200
+        assert await fhir.ids("Patient") == []
