@@ -8,7 +8,7 @@ import os
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as some
 
 from fhir_server import definitions
@@ -43,6 +43,7 @@ def base(tmp_path_factory):
 
 
 def check(answer):
+    event(f"status {answer.status_code}")
     assert answer.status_code < 500, (answer.request.url, answer.text)
     if answer.status_code >= 400:
         outcome = json.parse(answer.content)
