@@ -15,7 +15,7 @@ from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import Request
 
-PATCH_TYPES = ("application/json-patch+json", "application/xml-patch+xml")
+PATCH_TYPES = ("application/json-patch+json", "application/xml-patch+xml", "application/merge-patch+json")
 
 
 def headers_of(scope: dict[str, Any]) -> dict[str, str]:

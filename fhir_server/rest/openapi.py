@@ -10,7 +10,7 @@ from fhir_server.interactions.capabilities import VERSION
 FHIR_JSON = "application/fhir+json"
 FHIR_XML = "application/fhir+xml"
 FORM = "application/x-www-form-urlencoded"
-PATCHES = ("application/json-patch+json", "application/xml-patch+xml", FHIR_JSON)
+PATCHES = ("application/json-patch+json", "application/xml-patch+xml", "application/merge-patch+json", FHIR_JSON)
 
 Schema = dict[str, Any]
 

@@ -13,7 +13,8 @@ JSON = "application/fhir+json"
 XML = "application/fhir+xml"
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]>
 <Patient xmlns="http://hl7.org/fhir"><id value="&b;"/></Patient>"""
-OUTSIDE = b"""<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><Patient xmlns="http://hl7.org/fhir"><id value="&a;"/></Patient>"""
+OUTSIDE = b"""<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>
+<Patient xmlns="http://hl7.org/fhir"><id value="&a;"/></Patient>"""
 
 
 @pytest.fixture
@@ -98,6 +99,11 @@ async def test_bodies(fhir: Fhir, body: bytes, content_type: str, status: int) -
         ("GET", "Patient/_history?nonsense=1", 400),
         ("GET", "Patient?_format=yaml", 406),
         ("GET", "metadata?mode=nonsense", 400),
+        ("GET", "metadata?nonsense=1", 400),
+        ("GET", "Patient/a?nonsense=1", 400),
+        ("PUT", "Patient/a?nonsense=1", 400),
+        ("POST", "Patient?nonsense=1", 400),
+        ("POST", "?nonsense=1", 400),
         ("PUT", "Patient", 400),
         ("PUT", "metadata", 405),
         ("DELETE", "Patient", 400),

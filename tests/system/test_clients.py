@@ -217,7 +217,7 @@ def test_fhirclient_searches_and_pages(smart: FHIRClient) -> None:
     assert [patient.id for patient in either.perform_resources_iter(smart.server)] == ["bob", "cy"]
     chained = Observation.where({"subject": {"$type": "Patient", "family": "lovelace"}})
     assert len(list(chained.perform_resources_iter(smart.server))) == 7
-    with_patient = search.include("subject").perform(smart.server)
+    with_patient = next(search.include("subject").perform_iter(smart.server))
     assert {entry.resource.resource_type for entry in with_patient.entry} == {"Observation", "Patient"}
 
 

@@ -35,6 +35,16 @@ def read_total(draft: Draft, value: str) -> None:
     draft.total = cast(Total, value)
 
 
+TOTAL_METHODS: dict[str, Total] = {"count": "accurate", "estimate": "estimate", "none": "none"}
+
+
+def read_total_method(draft: Draft, value: str) -> None:
+    """`_totalMethod=count`: what some clients send for `_total=accurate`."""
+    if value not in TOTAL_METHODS:
+        raise one_of("kind of total", value, tuple(TOTAL_METHODS))
+    draft.total = TOTAL_METHODS[value]
+
+
 def read_summary(draft: Draft, value: str) -> None:
     """`_summary=true`; count asks for the total alone."""
     if value not in SUMMARIES:
@@ -49,7 +59,7 @@ def read_elements(draft: Draft, value: str) -> None:
     """`_elements=identifier,active`: names of elements at the root of the resource."""
     names = [name.strip() for name in value.split(",")]
     definitions = draft.context.definitions
-    known: set[str] = set()
+    known = {"resourceType"}  # always there, and asked for by some clients
     for type_name in draft.types:
         properties = definitions.properties(type_name)
         known.update(properties)
@@ -87,6 +97,7 @@ RESULTS: dict[str, Read] = {
     "_count": read_count,
     "_cursor": read_cursor,
     "_total": read_total,
+    "_totalMethod": read_total_method,
     "_summary": read_summary,
     "_elements": read_elements,
     "_include": partial(read_include, iterate=False),
