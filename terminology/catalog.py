@@ -29,6 +29,7 @@ class Shipped:
         self._packs = [Pack(name) for name in names]
         self._store = Store(late_texts=True)
         self._read: dict[tuple[str, str, str], StoredSystem] = {}
+        self._names: dict[str, dict[str, str]] = {}
         self._lock = threading.RLock()
 
     def entries(self, type: str, url: str) -> list[tuple[Pack, Entry]]:
@@ -75,6 +76,12 @@ class Shipped:
                     self._read[key] = stored
                 found = self._read[key]
         return found
+
+    def names(self, url: str) -> dict[str, str]:
+        """The displays of a flat code system by code; {} where it does not ship."""
+        if url not in self._names:
+            self._names[url] = next((pack.names(entry) for pack, entry in self.entries("CodeSystem", url)), {})
+        return self._names[url]
 
     def resource(self, type: str, url: str, version: str) -> Json | None:
         """A ValueSet or ConceptMap."""
@@ -217,11 +224,14 @@ class Catalog:
 
 
 def _registry(catalog: Catalog, url: str) -> Any:
-    """A look-up in a registry that the loader of the same name refreshes and a pack ships."""
+    """A look-up in a registry: the one that a loader has stored, or what ships of it."""
 
     def find(code: str) -> Concept | None:
-        system = catalog.system(url)
-        return system.find(code) if system else None
+        stored = next(iter(catalog.store.systems(url)), None)
+        if stored is not None:
+            return stored.find(code)
+        display = catalog.shipped.names(url).get(code)
+        return None if display is None else Concept(0, code, display)
 
     return find
 

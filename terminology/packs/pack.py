@@ -39,6 +39,16 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     of: tuple[str, ...] = ()
 
 
+class _Name(msgspec.Struct):
+    code: str
+    display: str = ""
+
+
+class _Names(msgspec.Struct):
+    concept: list[_Name]
+
+
+_decode_names = msgspec.json.Decoder(_Names)
 _decode_index = msgspec.msgpack.Decoder(list[Entry])
 _decode_resource = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -123,7 +133,14 @@ class Pack:
             packed.seek(offset)
             return zstandard.ZstdDecompressor().decompress(packed.read(length))
 
+    def _bytes(self, entry: Entry) -> bytes:
+        frame = self._frame(entry.frame, entry.frame_length)
+        return frame[entry.start : entry.start + entry.length]
+
     def read(self, entry: Entry) -> Json:
         """The resource."""
-        frame = self._frame(entry.frame, entry.frame_length)
-        return _decode_resource.decode(frame[entry.start : entry.start + entry.length])
+        return _decode_resource.decode(self._bytes(entry))
+
+    def names(self, entry: Entry) -> dict[str, str]:
+        """The displays of a flat CodeSystem by code, without all the rest of it."""
+        return {concept.code: concept.display for concept in _decode_names.decode(self._bytes(entry)).concept}

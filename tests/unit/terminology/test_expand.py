@@ -24,7 +24,7 @@ def test_pages_follow_one_another(call):
     pages = [call("ValueSet/expand", valueSet=ALL, count=4, offset=offset) for offset in (0, 4, 8, 12)]
     assert [len(codes_of(page)) for page in pages] == [4, 4, 2, 0]
     assert all(page["expansion"]["total"] == 10 for page in pages)
-    assert sum((codes_of(page) for page in pages), []) == codes_of(call("ValueSet/expand", valueSet=ALL))
+    assert [c for page in pages for c in codes_of(page)] == codes_of(call("ValueSet/expand", valueSet=ALL))
 
 
 def test_a_count_of_zero_gives_the_total_alone(call):
@@ -147,7 +147,7 @@ def test_the_version_to_use_can_be_said_forced_and_checked(animals, call):
     pinned = value_set({"system": ANIMALS, "version": "1.0"})
     assert "unicorn" not in codes_of(call("ValueSet/expand", valueSet=pinned))
     assert "unicorn" in codes_of(call("ValueSet/expand", valueSet=pinned, force_system_version=f"{ANIMALS}|2.0"))
-    with pytest.raises(FhirError, match="check-system-version wants version 2.0"):
+    with pytest.raises(FhirError, match=r"check-system-version wants version 2\.0"):
         call("ValueSet/expand", valueSet=pinned, check_system_version=f"{ANIMALS}|2.0")
 
 

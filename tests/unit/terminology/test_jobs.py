@@ -52,7 +52,7 @@ def test_a_job_tells_how_far_it_is(stored, many, clock):
     job = jobs.run(jobs.create("csv", many), lambda job: seen.append((job.stage, job.done)))
     assert job.state == "done" and whole(stored)
     assert seen[:3] == [("concepts", 2000), ("concepts", 4000), ("concepts", 5000)]
-    assert [stage for stage in dict.fromkeys(stage for stage, _ in seen)] == [
+    assert list(dict.fromkeys(stage for stage, _ in seen)) == [
         "concepts",
         "hierarchy",
         "closure",

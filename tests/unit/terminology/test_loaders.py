@@ -1,4 +1,5 @@
 """The loaders, each on a file of its true layout."""
+# ruff: noqa: E501 - rows of tables
 
 import json
 import tarfile

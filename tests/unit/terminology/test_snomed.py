@@ -1,4 +1,5 @@
 """SNOMED CT: the loader on a small edition in RF2, ECL, implicit value sets."""
+# ruff: noqa: E501 - rows of tables
 
 import pytest
 
