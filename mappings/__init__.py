@@ -1,0 +1,1 @@
+"""Mapping tables between FHIR and other standards, and the engine over them."""

@@ -16,9 +16,11 @@ from fhir_server.api import FhirServer
 from fhir_server.codec.formats import HTML, JSON, Format, negotiate
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import ID_PATTERN
+from fhir_server.rest import request_id
 from fhir_server.rest.cors import Cors
 from fhir_server.rest.decode import headers_of, path_of, request_of
 from fhir_server.rest.encode import COMPRESS_FROM, Answer, answer_of, compressed, error_answer, version_headers
+from fhir_server.rest.observing import route
 
 PREFIX = "/fhir"
 JSON_TYPE = (b"content-type", JSON.content_type.encode())
@@ -92,6 +94,8 @@ class Application:
         method = scope["method"]
         format = JSON
         path: tuple[str, ...] = ()
+        if request_id.HEADER in headers:
+            request_id.identify(headers)
         try:
             if method not in METHODS:
                 raise error(
@@ -115,13 +119,16 @@ class Application:
         except FhirError as problem:
             answer = error_answer(problem, format, server.definitions)
         except Exception:
-            log.exception("request failed", method=method, route=_route(path))
+            request_id.identify(headers)
+            log.exception("request failed", method=method, route=route(path))
             problem = error("exception", "The server failed to answer; the failure is in its log. Nothing was stored.")
             answer = error_answer(problem, format, server.definitions)
         if len(answer.body) >= COMPRESS_FROM and not self._same_machine(server, scope):
             answer = compressed(answer, headers.get("accept-encoding", ""))
         if "origin" in headers:
             answer.headers += self._cors.headers(headers["origin"])
+        if request_id.HEADER in headers:
+            answer.headers.append((b"x-request-id", headers[request_id.HEADER].encode()))
         answer.headers.append((b"content-length", b"%d" % len(answer.body)))
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
@@ -186,8 +193,3 @@ def _asked_format(query: bytes) -> str:
     from urllib.parse import parse_qsl
 
     return next((value for name, value in parse_qsl(query.decode("latin-1")) if name == "_format"), "")
-
-
-def _route(path: tuple[str, ...]) -> str:
-    """The path without ids, for logs."""
-    return "/".join(part if number != 1 or part[:1] in "_$" else "[id]" for number, part in enumerate(path))

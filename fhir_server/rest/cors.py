@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fhir_server.core.settings import Settings
 
-EXPOSED = b"ETag, Last-Modified, Location, Content-Location, WWW-Authenticate, Retry-After"
+EXPOSED = b"ETag, Last-Modified, Location, Content-Location, WWW-Authenticate, Retry-After, X-Request-Id"
 METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 Headers = list[tuple[bytes, bytes]]
