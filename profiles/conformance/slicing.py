@@ -61,6 +61,8 @@ def slicing_check(
     rules = slicing.get("rules", "open")
     ordered = slicing.get("ordered", False)
     typed = all(discriminator["type"] == "type" for discriminator in discriminators)
+    if typed and len(node.types()) == 1 and node.element.get("min", 0) > 0:
+        slices = [each._replace(minimum=0) for each in slices]  # the element itself says that it is needed
 
     def find(value: Any, type_name: str, context: Context) -> Slice | None:
         if by_url and isinstance(value, dict):

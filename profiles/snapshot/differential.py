@@ -32,10 +32,18 @@ def apply(root: Node, elements: list[Json]) -> Node:
         parent = _find(root, segments[1:-1])
         node = _find(parent, segments[-1:]) if len(segments) > 1 else root
         _constrain(node, element, path)
-        if node.name != segments[-1].name and node.element["min"] > 0:  # valueQuantity is required: no other type is
-            owner = parent.expanded()[node.name]
-            owner.element = {**owner.element, "min": 1, "type": node.types()}
+        if node.name != segments[-1].name and "sliceName" not in element:
+            in_slice = any(segment.slice for segment in segments)
+            _narrow(parent.expanded()[node.name], node, in_slice or root.name == "Extension")
     return root
+
+
+def _narrow(choice: Node, named: Node, always: bool) -> None:
+    """valueQuantity takes the other types of value[x] away where it is required, in a slice, and in an extension."""
+    least = max(choice.element.get("min", 0), named.element["min"])
+    if least > 0 or always:
+        slicing = {**choice.element["slicing"], "rules": "closed"}
+        choice.element = {**choice.element, "min": least, "type": named.types(), "slicing": slicing}
 
 
 def _segments(element: Json, places: dict[str, list[Segment]]) -> list[Segment]:
@@ -44,9 +52,12 @@ def _segments(element: Json, places: dict[str, list[Segment]]) -> list[Segment]:
     identified = element.get("id", "").split(".")
     if len(identified) == len(parts) and "id" in element:
         return [Segment(part, each.partition(":")[2]) for part, each in zip(parts, identified, strict=True)]
-    parent = ".".join(parts[:-1])
-    found = places.get(parent) or [Segment(part, "") for part in parts[:-1]]
-    return [*found, Segment(parts[-1], element.get("sliceName", ""))]
+    for length in range(len(parts) - 1, 0, -1):
+        nearest = places.get(".".join(parts[:length]))
+        if nearest is not None:
+            between = [Segment(part, "") for part in parts[length:-1]]
+            return [*nearest, *between, Segment(parts[-1], element.get("sliceName", ""))]
+    return [*(Segment(part, "") for part in parts[:-1]), Segment(parts[-1], element.get("sliceName", ""))]
 
 
 def _find(root: Node, segments: list[Segment]) -> Node:

@@ -138,7 +138,12 @@ class Registry:
             raise ValueError(f"{type_name} is no type of R4")
         children = {}
         for element in definition.elements:
-            node = Node(element.name + ("[x]" if element.choice else ""), self._element(element), self.expand)
+            made = self._element(element)
+            code = element.types[0].code
+            if "path" in made["type"][0] and code != f"{type_name}.{element.name}":
+                del made["type"]
+                made["contentReference"] = f"#{code}"
+            node = Node(element.name + ("[x]" if element.choice else ""), made, self.expand)
             children[node.name] = node
         return children
 
