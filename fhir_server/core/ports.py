@@ -163,6 +163,10 @@ class SearchIndex(Protocol):
         """How many current resources there are of each type that has some."""
         ...
 
+    async def close(self) -> None:
+        """Lets go of what it holds."""
+        ...
+
 
 class Finding(NamedTuple):
     """Something in a store that is not as it should be: what it is about, what is wrong, whether it was put right."""

@@ -23,7 +23,7 @@ def restrict(caller: Caller, query: Query) -> Query:
     for type in query.types:
         limit = caller.restriction(type)
         limits.append(TypeIn((type,)) if limit is None else All((TypeIn((type,)), limit)))
-    return replace(query, where=All((query.where, Any(tuple(limits)))))
+    return replace(query, where=All((query.where, Any(tuple(limits)))), restriction=caller.restriction)
 
 
 async def require_visible(environment: Environment, caller: Caller, version: StoredVersion) -> None:

@@ -19,6 +19,7 @@ from fhir_server.core.ports import UnitConverter
 from fhir_server.core.query import Clause, Page, Query
 from fhir_server.storage.sqlite.database import connect
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
+from fhir_server.storage.sqlite.failures import storage_error
 from fhir_server.storage.sqlite.search.compile import scope_of
 from fhir_server.storage.sqlite.search.counting import count
 from fhir_server.storage.sqlite.search.functions import register
@@ -126,3 +127,5 @@ def _within(
         return reader.within(limit, lambda: work(scope_of(reader, units, types)))
     except RecursionError:
         raise too_complex() from None
+    except sqlite3.Error as problem:
+        raise storage_error(problem) from problem

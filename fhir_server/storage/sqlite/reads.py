@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import HistoryPage
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
+from fhir_server.storage.sqlite.failures import storage_error
 from fhir_server.storage.sqlite.schema import ERASE, METHODS
 
 READ = """SELECT v.version, v.seq, v.updated, v.method, v.body
@@ -25,7 +27,13 @@ class SqliteReads:
 
     def __init__(self, connection: sqlite3.Connection, known: Dictionaries) -> None:
         self.known = known
-        self._execute = connection.execute
+        self._connection = connection
+
+    def _execute(self, sql: str, bound: Sequence[Any] = ()) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(sql, bound)
+        except sqlite3.Error as problem:
+            raise storage_error(problem) from problem
 
     async def read(self, type: str, id: str) -> StoredVersion | None:
         """The newest version, a deletion too."""

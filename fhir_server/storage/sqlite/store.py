@@ -42,6 +42,7 @@ class SqliteStore(SqliteReads):
     async def close(self) -> None:
         """Finishes writing and closes the file."""
         await self._writer.close()
+        await self.index.close()
         self.reader.close()
 
     # ------------------------------------------------------------------ the feed

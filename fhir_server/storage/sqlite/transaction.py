@@ -45,6 +45,10 @@ class FlushedIndex:
         """How many resources there are of each type."""
         return await self._index.counts()
 
+    async def close(self) -> None:
+        """Lets go of what the index holds."""
+        await self._index.close()
+
 
 class SqliteTransaction:
     """The `Transaction` port on the writer's connection; one object serves all works, one at a time.

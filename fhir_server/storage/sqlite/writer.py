@@ -16,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import Clock, SearchIndex
 from fhir_server.storage.sqlite.database import log_size
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
+from fhir_server.storage.sqlite.failures import storage_error
 from fhir_server.storage.sqlite.transaction import SqliteTransaction
 
 T = TypeVar("T")
@@ -30,20 +30,6 @@ GROUP_LIMIT = 128  # works in one commit
 PATIENCE = 3  # turns of the event loop without a new work after which the group is committed
 LOCK_PATIENCE = 30.0  # seconds to wait for another process's transaction
 LOG_LIMIT = 32 * 2**20  # bytes of write-ahead log after which it is copied into the file
-
-
-def storage_error(problem: sqlite3.Error) -> FhirError:
-    """What went wrong below, as an answer that says what to do."""
-    name = getattr(problem, "sqlite_errorname", "")
-    if name.startswith("SQLITE_FULL"):
-        return error("no-store", "The server's disk is full; nothing was stored. Try again when there is room.")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return error("locked", "The store is locked by another process; try again.", headers={"Retry-After": "5"})
-    if name.startswith(("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return error(
-            "unavailable", "The store can't be written now; nothing was stored.", headers={"Retry-After": "30"}
-        )
-    raise problem
 
 
 class Writer:
@@ -173,6 +159,7 @@ class Writer:
         if self._checkpointing is not None:
             await self._checkpointing
         self._disk.shutdown()
+        await self._transaction.index.close()
         checkpoint(self._connection)
         self._connection.close()
 
