@@ -188,6 +188,12 @@ class Catalog:
         found = [s for store in self._stores for s in store.supplements(url)]
         return [*found, *self.shipped.supplements(url)]
 
+    def has_supplement(self, url: str, version: str = "") -> bool:
+        """Whether a supplement with this URL is known."""
+        return any(store.has_supplement(url, version) for store in self._stores) or any(
+            entry.of and version in ("", entry.version) for _, entry in self.shipped.entries("CodeSystem", url)
+        )
+
     def grammar(self, url: str) -> Grammar | None:
         """The grammar behind a code system that has one."""
         if url not in self._grammars and url in _GRAMMARS:

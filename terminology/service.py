@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
 from terminology.catalog import Catalog, Shipped
 from terminology.compose.compiled import CompiledSet, compile_set, find_set
 from terminology.compose.expansion import DEFAULT_LIMIT, Wanted, expand
 from terminology.compose.membership import Membership, contains, systems_with
 from terminology.maps import CompiledMap, compile_map
+from terminology.shape import require_shape
 from terminology.store.store import Store
 from terminology.versions import split
 
 Json = dict[str, Any]
 
 MAX_SECONDS = 20.0
+TYPES = ("CodeSystem", "ValueSet", "ConceptMap")
 
 
 def now() -> int:
@@ -69,8 +72,11 @@ class Terminology:
     def put(self, resource: Json) -> None:
         """Takes a CodeSystem, ValueSet or ConceptMap in, in place of the one with its url and version.
 
-        FhirError unprocessable where its concepts or hierarchy are wrong.
+        FhirError unprocessable where its shape, its concepts or its hierarchy are wrong.
         """
+        require_shape(resource, "Resource", "Resource", optional=True)
+        if resource["resourceType"] not in TYPES or not resource.get("url"):
+            raise error("unprocessable", f"Terminology is a {', '.join(TYPES)} with a url.", expression="url")
         self.store.put(resource)
 
     def remove(self, type: str, url: str, version: str = "") -> bool:

@@ -15,6 +15,7 @@ from fhir_server.codec import xml
 from fhir_server.core.errors import error
 from terminology.loaders.loader import Loader, Options, Plan, Stage
 from terminology.model import SystemInfo
+from terminology.shape import require_shape
 
 TYPES = ("CodeSystem", "ValueSet", "ConceptMap")
 MAX_BYTES = 2 << 30
@@ -59,10 +60,11 @@ def resources(source: Path) -> Iterator[Json]:
         if name.endswith(("package.json", ".index.json", "ig-r4.json")) or "/example/" in f"/{name}":
             continue
         found = _read(name, content)
-        entries = found.get("entry", ()) if found.get("resourceType") == "Bundle" else ({"resource": found},)
+        entries = found.get("entry") or () if found.get("resourceType") == "Bundle" else ({"resource": found},)
         for each in entries:
-            resource = each.get("resource", {})
-            if resource.get("resourceType") in TYPES and resource.get("url"):
+            resource = each.get("resource") if isinstance(each, dict) else None
+            if isinstance(resource, dict) and resource.get("resourceType") in TYPES and resource.get("url"):
+                require_shape(resource, "Resource", f"{name}: {resource['resourceType']}", optional=True)
                 yield resource
 
 

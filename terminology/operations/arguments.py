@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fhir_server.core.errors import error
+from terminology.shape import require_shape
 
 Json = dict[str, Any]
 
@@ -19,9 +20,9 @@ class Arguments:
 
     def __init__(self, parameters: Json, names: Iterable[str]) -> None:
         self._values: dict[str, list[Any]] = {}
-        known = set(names)
-        for parameter in parameters.get("parameter", ()):
-            name = parameter.get("name", "")
+        known = frozenset(names)
+        for parameter in entries(parameters):
+            name = parameter["name"]
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1)
                 hint = f"Did you mean '{near[0]}'?" if near else f"It has: {', '.join(sorted(known))}."
@@ -84,23 +85,37 @@ class Arguments:
         if isinstance(value, str):
             system, bar, code = value.rpartition("|")
             value = {"system": system, "code": code} if bar else {"code": code}
-        return self._checked(name, value, "a Coding", dict)
+        return self._checked(name, value, "Coding")
 
     def concept(self, name: str) -> Json | None:
         """A CodeableConcept."""
-        return self._checked(name, self.one(name), "a CodeableConcept", dict)
+        return self._checked(name, self.one(name), "CodeableConcept")
+
+    def codings(self, name: str) -> list[Json]:
+        """All Codings of a parameter that may repeat."""
+        return [self._checked(name, value, "Coding") for value in self.all(name)]
 
     def resource(self, name: str, type: str) -> Json | None:
         """A resource of this type."""
         value = self.one(name)
         if value is not None and (not isinstance(value, dict) or value.get("resourceType") != type):
             raise error("value", f"The parameter '{name}' must have a {type} in its element resource.", location=name)
+        if value is not None:
+            require_shape(value, type, type, optional=True)
         return value
 
+    def resources(self, name: str) -> list[Json]:
+        """All resources of a parameter that may repeat."""
+        for value in (found := self.all(name)):
+            require_shape(value, "Resource", name, optional=True)
+        return found
+
     @staticmethod
-    def _checked(name: str, value: Any, kind: str, wanted: type) -> Any:
-        if value is not None and not isinstance(value, wanted):
-            raise error("value", f"The parameter '{name}' must be {kind}, not {_kind(value)}.", location=name)
+    def _checked(name: str, value: Any, kind: str) -> Any:
+        if value is not None:
+            if not isinstance(value, dict):
+                raise error("value", f"The parameter '{name}' must be a {kind}, not {_kind(value)}.", location=name)
+            require_shape(value, kind, name)
         return value
 
 
@@ -108,21 +123,32 @@ class Part(dict[str, Any]):
     """The parts of a parameter by name."""
 
 
+def entries(parameters: Any, key: str = "parameter") -> list[Json]:
+    """The entries of a Parameters resource, each with a name; FhirError where they are not as R4 wants them."""
+    found = parameters.get(key, []) if isinstance(parameters, dict) else None
+    if not isinstance(found, list):
+        raise error("value", "A Parameters resource has its parameters in the list 'parameter'.")
+    for each in found:
+        if not isinstance(each, dict) or not isinstance(each.get("name"), str):
+            raise error("value", f"Each entry of '{key}' is an object with a name, and a value, a resource or parts.")
+    return found
+
+
 def _value(parameter: Json) -> Any:
     if "resource" in parameter:
         return parameter["resource"]
     if "part" in parameter:
         parts = Part()
-        for part in parameter["part"]:
+        for part in entries(parameter, "part"):
             value = _value(part)
-            name = part.get("name", "")
+            name = part["name"]
             if isinstance(value, Part):
                 parts.setdefault(name, []).append(value)
             else:
                 parts[name] = value
         return parts
     for key, value in parameter.items():
-        if key.startswith("value"):
+        if key.startswith("value") and value is not None:
             return value
     raise error(
         "value", f"The parameter '{parameter.get('name', '')}' has no value.", location=parameter.get("name", "")

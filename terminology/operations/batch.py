@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fhir_server.core.errors import FhirError, error, operation_outcome
+from terminology.operations.arguments import entries
 
 MAX_VALIDATIONS = 10_000
 
@@ -19,9 +20,9 @@ Operation = Callable[[Json, Json | None], Json]
 
 def batch(validate: Operation, given: Json, instance: Json | None = None) -> Json:
     """Answers each validation on its own."""
-    entries = given.get("parameter", ())
-    shared = [entry for entry in entries if entry.get("name") != "validation"]
-    asked = [entry.get("resource") for entry in entries if entry.get("name") == "validation"]
+    given_entries = entries(given)
+    shared = [entry for entry in given_entries if entry["name"] != "validation"]
+    asked = [entry.get("resource") for entry in given_entries if entry["name"] == "validation"]
     if not asked:
         raise error(
             "required", "Give at least one parameter 'validation' with a Parameters resource.", location="validation"
@@ -36,10 +37,10 @@ def _one(validate: Operation, asked: Any, shared: list[Json], instance: Json | N
     if not isinstance(asked, dict) or asked.get("resourceType") != "Parameters":
         failure = error("value", "A validation is a Parameters resource.", location="validation")
         return operation_outcome(failure.issues)
-    own = asked.get("parameter", [])
-    names = {parameter.get("name") for parameter in own}
-    combined = [*own, *(entry for entry in shared if entry.get("name") not in names)]
     try:
+        own = entries(asked)
+        names = {parameter["name"] for parameter in own}
+        combined = [*own, *(entry for entry in shared if entry["name"] not in names)]
         return validate({"resourceType": "Parameters", "parameter": combined}, instance)
     except FhirError as failure:
         return operation_outcome(failure.issues)

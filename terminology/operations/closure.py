@@ -29,7 +29,7 @@ def closure(service: Terminology, arguments: Arguments, instance: Json | None = 
         raise error("required", "Give the name of the closure table.", location="name")
     if since and not since.isdecimal():
         raise error("value", f"version is a version that $closure has given, not '{since[:40]}'.", location="version")
-    concepts = arguments.all("concept")
+    concepts = arguments.codings("concept")
     catalog = view(service, arguments)
     with service.store.transaction() as connection:
         if not concepts and not since:
@@ -59,8 +59,8 @@ def _empty(connection: sqlite3.Connection, name: str) -> None:
     connection.execute("INSERT OR REPLACE INTO closures VALUES (?, 0)", (name,))
 
 
-def _add(connection: sqlite3.Connection, catalog: Catalog, name: str, version: int, coding: Any) -> None:
-    if not isinstance(coding, dict) or not coding.get("code"):
+def _add(connection: sqlite3.Connection, catalog: Catalog, name: str, version: int, coding: Json) -> None:
+    if not coding.get("code"):
         raise error("value", "Each concept is a Coding with system and code.", location="concept")
     url = coding.get("system", "")
     system = code_system(catalog, url, coding.get("version", ""))

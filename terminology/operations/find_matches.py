@@ -50,11 +50,11 @@ def find_matches(service: Terminology, arguments: Arguments, instance: Json | No
 
 def _property(given: Any) -> tuple[str, str]:
     code = given.get("code") if isinstance(given, dict) else None
-    if not code or "value" not in given:
+    if not isinstance(code, str) or not code or "value" not in given:
         message = "Each property has the parts code and value; properties within properties are not supported."
         raise error("value", message, location="property")
     value = given["value"]
-    return code, value.get("code", "") if isinstance(value, dict) else value_text(value)
+    return code, str(value.get("code", "")) if isinstance(value, dict) else value_text(value)
 
 
 def _matches(system: CodeSystem, wanted: list[tuple[str, str]]) -> list[Concept]:

@@ -19,6 +19,7 @@ from terminology.maps.compiled import (
 from terminology.operations.arguments import Arguments, entry, parameters, parts
 from terminology.operations.view import canonical_of, view
 from terminology.service import Terminology
+from terminology.shape import require_shape
 from terminology.versions import joined, split
 
 Json = dict[str, Any]
@@ -68,8 +69,10 @@ def _dependency(given: Any) -> Dependency:
     if not isinstance(given, dict) or "element" not in given or "concept" not in given:
         raise error("value", "Each dependency has the parts element and concept.", location="dependency")
     concept = given["concept"]
+    if isinstance(concept, dict):
+        require_shape(concept, "CodeableConcept", "dependency.concept")
     coding = (concept.get("coding") or [{}])[0] if isinstance(concept, dict) else {"code": str(concept)}
-    return Dependency(given["element"], coding.get("system", ""), coding.get("code", ""))
+    return Dependency(str(given["element"]), coding.get("system", ""), coding.get("code", ""))
 
 
 def _maps(

@@ -12,7 +12,8 @@ from terminology.operations.arguments import Arguments
 from terminology.service import Terminology
 from terminology.versions import joined, rules, split
 
-# Parameters that all operations take beside those of R4; the last ones tune a cache or a display only.
+# Parameters that all operations take beside those of R4; the others only tune caches. Supplements that are known are
+# always used, so useSupplement only makes sure that one is.
 COMMON = ("tx-resource", "system-version", "check-system-version", "force-system-version", "useSupplement")
 IGNORED = ("cache-id", "x-cache-id", "profile", "profile-url")
 
@@ -21,7 +22,7 @@ Json = dict[str, Any]
 
 def view(service: Terminology, arguments: Arguments) -> Catalog:
     """The catalog with the request's own resources and its rules on versions."""
-    resources = arguments.all("tx-resource")
+    resources = arguments.resources("tx-resource")
     named = [arguments.texts(f"{kind}system-version") for kind in ("", "force-", "check-")]
     if arguments.one("date"):
         raise error(
@@ -29,7 +30,12 @@ def view(service: Terminology, arguments: Arguments) -> Catalog:
             location="date",
         )  # fmt: skip
     catalog = service.catalog
-    return catalog.with_request(resources, rules(*named)) if resources or any(named) else catalog
+    found = catalog.with_request(resources, rules(*named)) if resources or any(named) else catalog
+    for canonical in arguments.texts("useSupplement"):
+        if not found.has_supplement(*split(canonical)):
+            message = f"The supplement {canonical} is not known here."
+            raise error("not-found", message, location="useSupplement")
+    return found
 
 
 def with_instance(catalog: Catalog, instance: Json | None) -> Catalog:

@@ -194,6 +194,11 @@ class Store:
             self._systems[key] = known
         return known
 
+    def has_supplement(self, url: str, version: str = "") -> bool:
+        """Whether there is a supplement with this URL; version "" for any."""
+        query = "SELECT 1 FROM code_systems WHERE url = ?1 AND ?2 IN ('', version) AND content = 'supplement' AND ready"
+        return self.connection.execute(query, (url, version)).fetchone() is not None
+
     def all_systems(self) -> list[StoredSystem]:
         """Every code system, by url."""
         rows = self.connection.execute(f"{_SYSTEM} FROM code_systems WHERE ready ORDER BY url, version").fetchall()

@@ -139,7 +139,9 @@ def test_a_code_that_is_listed_but_not_in_its_system_is_in_no_expansion(call):
 
 def test_a_value_set_without_compose_is_its_expansion(animals):
     entries = [{"system": ANIMALS, "code": "dog", "contains": [{"system": ANIMALS, "code": "poodle"}]}]
-    animals.put({"resourceType": "ValueSet", "url": "http://e", "expansion": {"contains": entries}})
+    animals.put(
+        {"resourceType": "ValueSet", "url": "http://e", "expansion": {"timestamp": "2026", "contains": entries}}
+    )
     assert animals.codes("http://e") == [(ANIMALS, "dog"), (ANIMALS, "poodle")]
 
 

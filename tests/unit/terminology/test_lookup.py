@@ -80,6 +80,9 @@ def test_a_supplement_adds_designations_and_properties(call, animals):
     )  # fmt: skip
     found = answer(call("CodeSystem/lookup", system=ANIMALS, code="cat", displayLanguage="it"))
     assert found["display"] == "gatto"
+    call("CodeSystem/lookup", system=ANIMALS, code="cat", useSupplement="http://example.org/animals-it")
+    with pytest.raises(FhirError, match="animals-fi is not known"):
+        call("CodeSystem/lookup", system=ANIMALS, code="cat", useSupplement="http://example.org/animals-fi")
     assert ("sound", "miao") in properties(found)
 
 
