@@ -61,7 +61,7 @@ def from_xml(source: str, outer: dict[str, str]) -> str:
 
 def _unprefixed(element: etree._Element) -> etree._Element:
     """A copy of the element whose XHTML names have no prefix and whose namespaces are its own."""
-    copy = etree.Element(element.tag, dict(element.attrib), nsmap={None: XHTML})
+    copy = etree.Element(element.tag, dict(element.attrib), nsmap={None: XHTML})  # pyright: ignore[reportArgumentType]  None is the default namespace
     copy.text, copy.tail = element.text, element.tail
     copy.extend([_unprefixed(child) if isinstance(child.tag, str) else child for child in element])
     return copy

@@ -20,7 +20,7 @@ def parse_tree(data: bytes | str) -> Any:
     checker.StartDoctypeDeclHandler = _refuse_doctype
     try:
         checker.Parse(data, True)
-        return etree.fromstring(data, etree.XMLParser(encoding="utf-8", **_SAFE))
+        return etree.fromstring(data, etree.XMLParser(encoding="utf-8", **_SAFE))  # pyright: ignore[reportArgumentType]
     except expat.ExpatError as cause:
         raise _not_xml(str(cause)) from None
     except etree.XMLSyntaxError as cause:

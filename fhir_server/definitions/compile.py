@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import zstandard
 
-from fhir_server.definitions.expressions import split_union, root_of
+from fhir_server.definitions.expressions import root_of, split_union
 from fhir_server.definitions.tables import (
     UNBOUNDED,
     Binding,
@@ -48,14 +48,15 @@ Json = dict[str, Any]
 
 def read_bundles(archive: Path) -> dict[str, list[Json]]:
     """File name without ending -> the resources of its Bundle."""
-    with archive.open("rb") as packed:
-        tar = tarfile.open(fileobj=io.BytesIO(zstandard.ZstdDecompressor().stream_reader(packed).read()))
     bundles = {}
-    for member in tar:
-        if member.name.endswith(".json"):
-            content = tar.extractfile(member)
-            assert content is not None
-            bundles[Path(member.name).stem] = [entry["resource"] for entry in json.load(content)["entry"]]
+    with archive.open("rb") as packed:
+        unpacked = io.BytesIO(zstandard.ZstdDecompressor().stream_reader(packed).read())
+    with tarfile.open(fileobj=unpacked) as tar:
+        for member in tar:
+            if member.name.endswith(".json"):
+                content = tar.extractfile(member)
+                assert content is not None
+                bundles[Path(member.name).stem] = [entry["resource"] for entry in json.load(content)["entry"]]
     return bundles
 
 

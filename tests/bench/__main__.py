@@ -82,9 +82,8 @@ def table(result: dict[str, Any]) -> str:
             rate, cpu = found.get("rps"), found.get("srv_cpu_ms")
         if rate is not None:
             target = f"{row['target']:,}" if row["target"] else ""
-            lines.append(
-                f"| {row['title']} | {rate:,.0f} | {found['p95_ms']} | {cpu} | {target} | {row['hapi']:,} | {row['helios']:,} |"
-            )
+            cells = [f"{rate:,.0f}", found["p95_ms"], cpu, target, f"{row['hapi']:,}", f"{row['helios']:,}"]
+            lines.append(f"| {row['title']} | {' | '.join(map(str, cells))} |")
     resources = result.get("load", {}).get("resources")
     lines.append("")
     lines.append(f"Server memory {result['mem_mb']} MB; disk {result['disk_mb']} MB; {resources} resources loaded.")

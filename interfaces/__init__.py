@@ -1,1 +1,0 @@
-"""Interfaces to other standards (HL7 v2, DICOM, X12), one package each."""

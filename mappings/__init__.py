@@ -1,1 +1,0 @@
-"""Mapping tables between FHIR and other standards, and the engine over them."""
