@@ -7,10 +7,11 @@ from typing import Any
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
-from fhir_server.definitions import Definitions
+from fhir_server.definitions import Definitions, SearchParameter
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import OperationHandler
 from fhir_server.interactions.request import Request, Response
+from fhir_server.search.fields import Fields
 from terminology import terminology_capabilities
 
 INTERACTIONS = (
@@ -51,7 +52,8 @@ def statement(environment: Environment, definitions: Definitions, base: str) -> 
     """The whole statement as FHIR JSON."""
     settings = environment.settings
     operations = [handler for handlers in environment.operations.values() for handler in handlers]
-    revincludes = _revincludes(definitions)
+    fields = environment.searching.fields
+    revincludes = _revincludes(definitions, fields)
     rest: dict[str, Any] = {
         "mode": "server",
         "resource": [
@@ -59,7 +61,7 @@ def statement(environment: Environment, definitions: Definitions, base: str) -> 
             for type in definitions.resource_types
         ],
         "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
-        "searchParam": [_search_parameter(p) for p in definitions.search_parameters("Resource").values()],
+        "searchParam": [_search_parameter(p) for p in definitions.search_parameters("Resource").values() if _used(p)],
         "operation": [_operation(h) for h in operations if h.system],
         "compartment": [
             f"http://hl7.org/fhir/CompartmentDefinition/{code[0].lower()}{code[1:]}"
@@ -104,7 +106,7 @@ def _resource(
         "referencePolicy": ["literal", "logical", *(["enforced"] if settings.referential_integrity else [])],
         "searchInclude": ["*", *(f"{type}:{p.code}" for p in parameters.values() if p.type == "reference")],
         "searchRevInclude": revincludes,
-        "searchParam": [_search_parameter(p) for p in parameters.values()],
+        "searchParam": [_search_parameter(p) for p in parameters.values() if _used(p)],
     }
     mine = [h for h in operations if (h.type or h.instance) and (not h.types or type in h.types)]
     if mine:
@@ -112,7 +114,12 @@ def _resource(
     return {name: value for name, value in found.items() if value != []}
 
 
-def _search_parameter(parameter: Any) -> dict[str, Any]:
+def _used(parameter: SearchParameter) -> bool:
+    """Not _query: there are no named queries."""
+    return parameter.code != "_query"
+
+
+def _search_parameter(parameter: SearchParameter) -> dict[str, Any]:
     return {"name": parameter.code, "definition": parameter.url, "type": parameter.type}
 
 
@@ -121,13 +128,12 @@ def _operation(handler: OperationHandler) -> dict[str, Any]:
     return {"name": handler.code, "definition": url}
 
 
-def _revincludes(definitions: Definitions) -> dict[str, list[str]]:
+def _revincludes(definitions: Definitions, fields: Fields) -> dict[str, list[str]]:
     """Type -> the "Source:parameter" that may refer to it; those that may refer to any type are not listed."""
     found: dict[str, list[str]] = {}
     for source in definitions.resource_types:
-        for parameter in definitions.search_parameters(source).values():
-            if parameter.type != "reference" or len(parameter.targets) >= ANY_TYPE:
-                continue
-            for target in parameter.targets:
-                found.setdefault(target, []).append(f"{source}:{parameter.code}")
+        for code, parameter in fields.of(source).parameters.items():
+            if len(parameter.targets) < ANY_TYPE:
+                for target in parameter.targets:
+                    found.setdefault(target, []).append(f"{source}:{code}")
     return found

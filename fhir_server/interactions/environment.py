@@ -19,6 +19,7 @@ from fhir_server.core.settings import Settings
 from fhir_server.core.values import SearchValue
 from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import Request, Response
+from fhir_server.search.fields import Fields
 
 
 class Checker(Protocol):
@@ -37,6 +38,7 @@ class Searching(Protocol):
     """The store-free half of search: extraction and parsing with the parameters in force now."""
 
     definitions: Definitions  # with the custom search parameters that are in force
+    fields: Fields  # what is indexed by them
 
     def with_definitions(self, definitions: Definitions, building: frozenset[str]) -> Searching:
         """The same with other search parameters."""

@@ -6,6 +6,7 @@ from typing import Any as Anything
 
 from fhir_server.core.errors import error
 from fhir_server.core.query import Near, SortKey
+from fhir_server.search.parse.builtin import BUILT_IN
 from fhir_server.search.parse.draft import Draft
 from fhir_server.search.parse.lookup import search_parameter
 from fhir_server.search.parse.suggestions import shorten
@@ -26,6 +27,8 @@ def _key(draft: Draft, text: str) -> SortKey:
         raise error("value", "_sort has an empty key; write the parameters like -date,_id.")
     if code in BUILT_IN_KINDS:
         return SortKey((), BUILT_IN_KINDS[code], descending)
+    if code in BUILT_IN:
+        raise error("value", f"{shorten(code)} has no values; there is no order to sort by.")
     found = {
         (parameter.fields, parameter.parameter.type)
         for parameter in (search_parameter(type_name, code, draft.context) for type_name in draft.types)
