@@ -10,6 +10,7 @@ from fhir_server.definitions import Definitions
 from fhir_server.fhirpath import Terminology
 from profiles.conformance import Context, ProfileCompiler
 from profiles.conformance.context import Surroundings
+from profiles.conformance.references import TargetProblem
 from profiles.snapshot.registry import Registry, Source
 from profiles.structure import StructureCompiler
 from profiles.structure.problems import ENOUGH, Problem, Problems
@@ -90,7 +91,7 @@ class Validator:
             for inner, path, where in _resources(resource, "", context):
                 runs.extend((inner, path, where, url) for url in _declared(inner))
         wrong = [each.path for each in base if each.severity == "error"]
-        issues: list[Issue] = []
+        found: list[tuple[Problem, str]] = []
         seen: set[tuple[str, str, str]] = set()
         for inner, path, where, url in runs:
             for each in self._by_profile(inner, where, url, bool(wrong), url in profiles):
@@ -98,8 +99,9 @@ class Validator:
                 key = (each.path, each.rule, each.text)
                 if key not in seen and not any(_within(each.path, place) for place in wrong):
                     seen.add(key)
-                    issues.append(each.issue(str(resource.get("resourceType", "Resource")), url))
-        return issues
+                    found.append((each, url))
+        root = str(resource.get("resourceType", "Resource"))
+        return [each.issue(root, url) for each, url in found if not _told_at_its_target(each, resource, found)]
 
     def _known_members(self) -> dict[tuple[str, str, str], bool | None]:
         """The terminology's answers so far, none where it has changed since."""
@@ -134,6 +136,19 @@ class Validator:
             text = "There are more issues than these: put these right first."
             issues.append(Issue("information", "informational", text, name, rule="more"))
         return issues
+
+
+def _told_at_its_target(problem: Problem, bundle: Json, found: list[tuple[Problem, str]]) -> bool:
+    """Whether what keeps the target of a reference from its profile is said at the target, in the same Bundle."""
+    if not isinstance(problem, TargetProblem):
+        return False
+    for position, entry in enumerate(bundle.get("entry", ())):
+        if entry.get("resource") is problem.target:
+            place = f".entry[{position}]"
+            return any(
+                each.severity == "error" and _within(each.path, place) for each, _ in found if each is not problem
+            )
+    return False
 
 
 def _within(path: str, place: str) -> bool:

@@ -77,12 +77,15 @@ class ProfileCompiler:
         return [name for _, name, node in tree.walk() if node.element.get("mustSupport")] if tree else []
 
     def conforms(self, canonical: str, value: Any, type_name: str, context: Context) -> bool | None:
-        """Whether a value conforms to a profile; None where it is not known, True while it is being looked at."""
+        """Whether a value conforms to a profile; None where it is not known, True while it is being looked at.
+
+        Whether what it refers to conforms is not asked: that is said where those resources stand.
+        """
         profile = self.profile(canonical)
         if profile is None:
             return None
         found = self.run(profile, value, None, type_name, context)
-        return not any(each.severity == "error" for each in found or ())
+        return not any(each.severity == "error" and each.rule != "reference-profile" for each in found or ())
 
     def run(self, profile: Profile, value: Any, twin: Any, type_name: str, context: Context) -> Problems | None:
         """The problems of a value by a profile; None too where this very check is going on further out."""

@@ -45,7 +45,8 @@ def element_check(node: Node, element: Element, compiler: ProfileCompiler) -> Ob
     def check(value: Json, context: Context) -> Problems | None:
         items = collect(value)
         found: Problems | None = None
-        if len(items) < at_least:
+        sliced = slicing(items, context) if slicing is not None else None
+        if len(items) < at_least and not any(each.rule == "slice-min" for each in sliced or ()):
             if not items:
                 text = f"{shown} is required by the profile"
             else:
@@ -72,11 +73,11 @@ def element_check(node: Node, element: Element, compiler: ProfileCompiler) -> Ob
                 problems = each(item, twin, code, context) if each is not None else None
                 if problems is not None:
                     found = under(found, segment(position), problems)
-        if slicing is not None:
-            problems = slicing(items, context)
-            if problems is not None:
-                found = under(found, "", problems)
-        return None if found is None else under(None, path, found)
+        if sliced is not None:
+            if any(each.severity == "error" for each in found or ()):  # the item that is wrong may be the one meant
+                sliced = [each for each in sliced if each.rule != "slice-min"]
+            found = under(found, "", sliced)
+        return under(None, path, found) if found else None
 
     return check
 

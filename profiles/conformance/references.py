@@ -6,12 +6,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from profiles.conformance.context import Context
-from profiles.structure.problems import Problems, listed, problem
+from profiles.structure.problems import Problem, Problems, listed, problem
 
 if TYPE_CHECKING:
     from profiles.conformance.compiler import ProfileCompiler
 
 Json = dict[str, Any]
+
+
+class TargetProblem(Problem):
+    """That a reference names a resource, which is at hand, that does not conform to the profiles for it."""
+
+    __slots__ = ("target",)
+
+    def __init__(self, target: Json, text: str) -> None:
+        super().__init__("reference-profile", "value", text, ".reference")
+        self.target = target
 
 
 def target_check(profiles: list[str], compiler: ProfileCompiler) -> Callable[[Any, Context], Problems | None]:
@@ -46,6 +56,6 @@ def target_check(profiles: list[str], compiler: ProfileCompiler) -> Callable[[An
         if any(compiler.conforms(profile, target, "Resource", inner) for profile in by_type[type_name]):
             return None
         text = f"the {type_name} that this names conforms to none of {listed(by_type[type_name])}"
-        return problem("reference-profile", "value", text, ".reference")
+        return [TargetProblem(target, text)]
 
     return check

@@ -27,11 +27,16 @@ UNBOUNDED = float("inf")
 
 
 class Slice(NamedTuple):
-    """One slice, compiled. what: how a message names what belongs to it; inner: the slicing of its own items."""
+    """One slice, compiled. what: how a message names what belongs to it; inner: the slicing of its own items.
+
+    resembles: whether an item would belong to it if it conformed to the profile that tells it apart; None where no
+    profile does.
+    """
 
     name: str
     what: str
     matches: Matcher
+    resembles: Matcher | None
     check: ItemCheck | None
     minimum: int
     maximum: float
@@ -102,6 +107,10 @@ def slicing_check(
         for each in slices:
             mine = members.get(each.name, ())
             if len(mine) < each.minimum:
+                why = _what_keeps_out(each, items, context)
+                if why is not None:
+                    found = under(found, "", why)
+                    continue
                 text = f"{_count(each.minimum)} {each.what} is needed, {len(mine) or 'none'} is there"
                 found = under(found, "", problem("slice-min", "required", text))
             elif len(mine) > each.maximum:
@@ -117,6 +126,18 @@ def slicing_check(
     return check
 
 
+def _what_keeps_out(wanted: Slice, items: list[Item], context: Context) -> Problems | None:
+    """Why an item that is meant for a slice is not in it, where only a profile keeps it out."""
+    if wanted.resembles is None or wanted.check is None:
+        return None
+    for position, value, twin, type_name in items:
+        if wanted.resembles(value, type_name, context) and not wanted.matches(value, type_name, context):
+            problems = wanted.check(value, twin, type_name, context)
+            if problems is not None:
+                return under(None, segment(position), problems)
+    return None
+
+
 def _count(number: int) -> str:
     return "a" if number == 1 else f"at least {number}"
 
@@ -125,9 +146,11 @@ def _slice(
     node: Node, discriminators: list[Json], compiler: ProfileCompiler, item_check: Callable[[Node], ItemCheck | None]
 ) -> Slice:
     name = node.element.get("sliceName", "")
-    matchers, hints = [], []
+    matchers, hints, loose = [], [], []
     for discriminator in discriminators:
         matcher, hint = _matcher(node, discriminator, compiler)
+        by_profile = discriminator["type"] == "profile"
+        loose.append(_by_profiles_type(node, discriminator["path"], compiler) if by_profile else matcher)
         if matcher is None:
             kind, path = discriminator["type"], discriminator["path"]
             raise ValueError(f"the slice {name} of {node.name} can't be told apart by {kind} of {path}")
@@ -138,7 +161,8 @@ def _slice(
     return Slice(
         name=name,
         what=f"'{name}' ({hint})" if hint else f"'{name}'",
-        matches=matchers[0] if len(matchers) == 1 else lambda *a: all(matcher(*a) for matcher in matchers),
+        matches=_every(matchers),
+        resembles=_every(loose) if any(d["type"] == "profile" for d in discriminators) else None,
         check=item_check(node),
         minimum=node.element.get("min", 0),
         maximum=UNBOUNDED if maximum == "*" else int(maximum),
@@ -260,6 +284,32 @@ def _by_type(node: Node, steps: tuple[paths.Step, ...], compiler: ProfileCompile
         return False
 
     return match, hint
+
+
+def _every(matchers: list[Matcher]) -> Matcher:
+    return matchers[0] if len(matchers) == 1 else lambda *given: all(matcher(*given) for matcher in matchers)
+
+
+def _by_profiles_type(node: Node, path: str, compiler: ProfileCompiler) -> Matcher:
+    """The test whether an item is of the type that the profiles of a slice are for."""
+    steps = paths.parse(path)
+    resolved = bool(steps) and steps[-1].kind == "resolve"
+    inner = steps[:-1] if resolved else steps
+    profiles = [
+        profile
+        for each in paths.nodes(inner, node, compiler.registry)
+        for profile in (paths.target_profiles(each) if resolved else paths.type_profiles(each))
+    ]
+    types = {compiler.registry.type_of(profile) for profile in profiles}
+
+    def match(value: Any, type_name: str, context: Context) -> bool:
+        for found, code in paths.select(inner, value, type_name, context):
+            named = context.target(found)[1] if resolved and isinstance(found, dict) else code
+            if named in types or (isinstance(found, dict) and found.get("resourceType") in types):
+                return True
+        return False
+
+    return match
 
 
 def _by_profile(node: Node, steps: tuple[paths.Step, ...], compiler: ProfileCompiler) -> tuple[Matcher | None, str]:

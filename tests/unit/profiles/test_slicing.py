@@ -192,10 +192,8 @@ def test_by_the_profile_of_what_a_reference_resolves_to():
         ("Observation.performer", by("profile", "resolve()")),
         ("Observation.performer", {"sliceName": "named", "min": 1, **target}),
     )
-    for content, found in (
-        ({"name": [{"text": "x"}]}, []),
-        ({"active": True}, [("Observation.performer", "slice-min")]),
-    ):
+    wrong = [("Observation.performer[0].reference", "reference-profile")]
+    for content, found in (({"name": [{"text": "x"}]}, []), ({"active": True}, wrong)):
         contained = [{"resourceType": "Patient", "id": "p", **content}]
         resource = {**OBSERVATION, "contained": contained, "performer": [{"reference": "#p"}]}
         assert issues_by(resource, strict, named) == found
@@ -217,7 +215,8 @@ def test_entries_of_a_bundle_by_the_profile_of_their_resource():
 
     name = {"name": [{"text": "x"}]}
     assert issues_by(bundle({}, name), strict, named) == []
-    assert issues_by(bundle({}), strict, named) == [("Bundle.entry", "slice-min")]
+    assert issues_by(bundle({}), strict, named) == [("Bundle.entry[0].resource.name", "cardinality-min")]
+    assert issues_by({"resourceType": "Bundle", "type": "collection"}, strict, named) == [("Bundle.entry", "slice-min")]
     assert issues_by(bundle(name, name), strict, named) == [("Bundle.entry[1]", "slice-max")]
 
 
@@ -231,8 +230,8 @@ def test_a_discriminator_that_is_not_understood_makes_the_profile_unusable():
 LEVEL = profile("Extension", ("Extension.url", {"fixedUri": "http://example.org/level"}),
                 ("Extension.value[x]", {"min": 1, "type": [{"code": "integer"}]}), name="level")  # fmt: skip
 WRONG_TYPE = [("Patient.extension[0].value", "type-not-allowed")]
-WITH_LEVEL = profile("Patient", ("Patient.extension", {
-    "sliceName": "level", "min": 1, "max": "1", "type": [{"code": "Extension", "profile": [LEVEL["url"]]}]}))  # fmt: skip
+OF_LEVEL = [{"code": "Extension", "profile": [LEVEL["url"]]}]
+WITH_LEVEL = profile("Patient", ("Patient.extension", {"sliceName": "level", "min": 1, "max": "1", "type": OF_LEVEL}))
 
 
 @pytest.mark.parametrize(
