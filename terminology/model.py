@@ -40,21 +40,31 @@ class Designation(NamedTuple):
 class Property(NamedTuple):
     """One property of a concept; type: code | Coding | string | integer | boolean | dateTime | decimal.
 
-    value: as FHIR JSON has it, for a number its digits as text.
+    value: as FHIR JSON has it; description: the display of a value that is a code of the same system, "" for none.
     """
 
     code: str
     type: str
     value: Any
+    description: str = ""
 
 
 class Details(NamedTuple):
-    """All that is known of a concept besides its texts."""
+    """All that is known of a concept besides its texts; related: its parents and children, as properties."""
 
     designations: tuple[Designation, ...] = ()
     properties: tuple[Property, ...] = ()
-    parents: tuple[str, ...] = ()
-    children: tuple[str, ...] = ()
+    related: tuple[Property, ...] = ()
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The codes of the parents."""
+        return tuple(each.value for each in self.related if each.code == "parent")
+
+    @property
+    def children(self) -> tuple[str, ...]:
+        """The codes of the children."""
+        return tuple(each.value for each in self.related if each.code == "child")
 
 
 class Filter(NamedTuple):

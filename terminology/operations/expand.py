@@ -176,11 +176,10 @@ def _designation(designation: Designation) -> Json:
 def _properties(member: Member, wanted: Sequence[str]) -> list[Json]:
     assert member.provider is not None
     details = member.provider.details(member.concept)
-    found = [(p.code, p.type, p.value) for p in details.properties if p.code in wanted]
+    known = (*details.properties, *details.related)
+    found = [(p.code, p.type, p.value) for p in known if p.code in wanted]
     if member.concept.definition and "definition" in wanted:
         found.append(("definition", "string", member.concept.definition))
-    for name, codes in (("parent", details.parents), ("child", details.children)):
-        found += [(name, "code", code) for code in codes if name in wanted]
     return [
         {
             "url": _PROPERTY_EXTENSION,

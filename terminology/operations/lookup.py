@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server.core.errors import error
-from terminology.catalog import Catalog, CodeSystem
-from terminology.model import Concept, Designation, Property
+from terminology.model import Concept, Designation, Details, Property
 from terminology.operations.arguments import Arguments, entry, parameters, parts
-from terminology.operations.language import all_designations, display, speaks
+from terminology.operations.language import display, speaks
 from terminology.operations.view import code_system, view, with_instance
 from terminology.service import Terminology
 
 Json = dict[str, Any]
-
-# What a caller may name in `property` that is no property of the concept.
-_TEXTS = ("url", "system", "name", "version", "display", "designation")
 
 
 def lookup(service: Terminology, arguments: Arguments, instance: Json | None = None) -> Json:
@@ -35,7 +31,11 @@ def lookup(service: Terminology, arguments: Arguments, instance: Json | None = N
         raise error("not-found", f"The code '{code}' is not in {name}. {reason}".strip(), location="code")
     system, concept = found
     asked = arguments.texts("property")
-    designations = all_designations(catalog, system, concept)
+    details = [system.details(concept)]
+    for supplement in catalog.supplements(system.info.url):
+        if (other := supplement.find(concept.code)) is not None:
+            details.append(supplement.details(other))
+    designations = [designation for each in details for designation in each.designations]
     language = arguments.text("displayLanguage")
     shown = display(language, concept.display, system.info.resource.get("language", ""), designations)
     return parameters(
@@ -45,12 +45,12 @@ def lookup(service: Terminology, arguments: Arguments, instance: Json | None = N
         entry("code", "code", concept.code),
         entry("system", "uri", url),
         entry("abstract", "boolean", True) if concept.abstract else None,
-        *_designations(designations, asked, language),
-        *_properties(catalog, system, concept, asked),
+        *_designations(designations, asked),
+        *_properties(concept, details, asked),
     )
 
 
-def _designations(designations: list[Designation], asked: list[str], language: str) -> list[Json]:
+def _designations(designations: list[Designation], asked: list[str]) -> list[Json]:
     languages = [name.removeprefix("lang.") for name in asked if name.startswith("lang.")]
     if asked and "designation" not in asked and "*" not in asked and not languages:
         return []
@@ -66,31 +66,21 @@ def _designations(designations: list[Designation], asked: list[str], language: s
     ]
 
 
-def _properties(catalog: Catalog, system: CodeSystem, concept: Concept, asked: list[str]) -> list[Json]:
-    details = system.details(concept)
-    found = list(details.properties)
-    for supplement in catalog.supplements(system.info.url):
-        if (other := supplement.find(concept.code)) is not None:
-            found += supplement.details(other).properties
+def _properties(concept: Concept, details: list[Details], asked: list[str]) -> list[Json]:
+    found = [property for each in details for property in each.properties]
     if concept.definition:
         found.insert(0, Property("definition", "string", concept.definition))
     if not any(p.code == "inactive" for p in found):
         found.append(Property("inactive", "boolean", concept.inactive))
-    found += [Property("parent", "code", code) for code in details.parents]
-    found += [Property("child", "code", code) for code in details.children]
+    found += details[0].related
     if asked and "*" not in asked:
         found = [p for p in found if p.code in asked]
-    return [_property(system, p) for p in found]
-
-
-def _property(system: CodeSystem, property: Property) -> Json:
-    described = ""
-    if property.type == "code" and (property.code in ("parent", "child") or property.code.isdecimal()):
-        other = system.find(str(property.value))
-        described = other.display if other else ""
-    return parts(
-        "property",
-        entry("code", "code", property.code),
-        entry("value", property.type, property.value),
-        entry("description", "string", described),
-    )
+    return [
+        parts(
+            "property",
+            entry("code", "code", p.code),
+            entry("value", p.type, p.value),
+            entry("description", "string", p.description),
+        )
+        for p in found
+    ]

@@ -22,6 +22,14 @@ HIDDEN = "^"  # properties of this prefix are the store's own, such as the refer
 
 _CONCEPT = "c.id, c.code, c.display, c.definition, c.flags"
 _FIND = f"SELECT {_CONCEPT} FROM codes k CROSS JOIN concepts c ON c.id = k.id WHERE k.system = ? AND k.code = ?"
+_RELATED = (
+    "SELECT 'parent', c.code, c.display FROM parents r JOIN concepts c ON c.id = r.parent WHERE r.child = ?1 UNION ALL "
+    "SELECT 'child', c.code, c.display FROM parents r JOIN concepts c ON c.id = r.child WHERE r.parent = ?1"
+)
+_ATTRIBUTES = (
+    "SELECT t.code, v.code, v.display FROM attributes a JOIN concepts t ON t.id = a.type "
+    "JOIN concepts v ON v.id = a.value WHERE a.concept = ? ORDER BY a.role_group, a.type"
+)
 _decode = msgspec.json.decode
 
 
@@ -53,35 +61,23 @@ class StoredSystem:
         return Concept(*rows[0]) if rows and not self.info.case_sensitive else None
 
     def details(self, concept: Concept) -> Details:
-        """Designations, properties, and the codes of parents and children."""
-        run = self.connection.execute
-        designations = run(
-            "SELECT value, language, use FROM designations WHERE concept = ? ORDER BY place", (concept.id,)
-        )
-        properties = run(
-            "SELECT n.code, n.type, p.value FROM properties p JOIN property_names n ON n.id = p.property "
-            "WHERE p.concept = ? AND n.code NOT LIKE '^%' ORDER BY n.id, p.value",
-            (concept.id,),
-        )
+        """Designations, properties, parents and children."""
+        names = self._names
+        values = self.connection.execute("SELECT property, value FROM properties WHERE concept = ?", (concept.id,))
+        properties = [(names[id], value) for id, value in values if id in names]
         return Details(
-            tuple(Designation(v, language, _decode(use) if use else {}) for v, language, use in designations),
-            tuple(Property(code, type, _value(type, value)) for code, type, value in properties)
+            self.designations(concept),
+            tuple(Property(code, type, _value(type, value)) for (code, type), value in properties)
             + self._attributes(concept),
-            self._codes("SELECT c.code FROM parents r JOIN concepts c ON c.id = r.parent WHERE r.child = ?", concept),
-            self._codes("SELECT c.code FROM parents r JOIN concepts c ON c.id = r.child WHERE r.parent = ?", concept),
+            tuple(Property(kind, "code", *row) for kind, *row in self.connection.execute(_RELATED, (concept.id,))),
         )
 
     def _attributes(self, concept: Concept) -> tuple[Property, ...]:
         """The relationships of a concept of SNOMED CT, as properties named by the attribute."""
         if not self.is_snomed:
             return ()
-        rows = self.connection.execute(
-            "SELECT t.code, v.code FROM attributes a "
-            "JOIN concepts t ON t.id = a.type JOIN concepts v ON v.id = a.value "
-            "WHERE a.concept = ? ORDER BY a.role_group, a.type",
-            (concept.id,),
-        )
-        return tuple(dict.fromkeys(Property(type, "code", value) for type, value in rows))
+        rows = self.connection.execute(_ATTRIBUTES, (concept.id,))
+        return tuple(dict.fromkeys(Property(type, "code", value, display) for type, value, display in rows))
 
     def _codes(self, query: str, concept: Concept) -> tuple[str, ...]:
         return tuple(code for (code,) in self.connection.execute(query, (concept.id,)))
@@ -169,11 +165,18 @@ class StoredSystem:
 
     @functools.cached_property
     def _properties(self) -> dict[str, list[int]]:
+        """The numbers of a property by its code; hidden ones too."""
         rows = self.connection.execute("SELECT code, id FROM property_names WHERE system = ? ORDER BY id", (self.id,))
         found: dict[str, list[int]] = {}
         for code, id in rows:
             found.setdefault(code, []).append(id)
         return found
+
+    @functools.cached_property
+    def _names(self) -> dict[int, tuple[str, str]]:
+        """Code and type of a property by its number, without the hidden ones."""
+        rows = self.connection.execute("SELECT id, code, type FROM property_names WHERE system = ?", (self.id,))
+        return {id: (code, type) for id, code, type in rows if not code.startswith(HIDDEN)}
 
     def property_ids(self, code: str) -> list[int]:
         """The numbers under which values of this property are kept."""
