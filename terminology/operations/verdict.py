@@ -162,8 +162,9 @@ def _membership(
         text = f"{member.unknown} is not known here, so it can't be said whether {verdict.system}#{verdict.code} is in "
         if not verdict.issues:
             verdict.add("warning", "not-found", f"{text}{value_set.canonical or 'the value set'}.", _at(place, "code"))
-    elif member.found is False:
-        verdict.unknown = ""
+    elif member.found is False and (concept is not None or verdict.result or verdict.unknown):
+        verdict.unknown = ""  # whatever the code is, it is not in the value set
+        verdict.issues = [issue for issue in verdict.issues if issue.code != "not-found"]
         verdict.add("error", "code-invalid", _not_in(verdict, value_set), _at(place, "code"))
 
 
