@@ -92,12 +92,16 @@ def compute(connection: sqlite3.Connection, system: int) -> Iterator[int]:
             rows.clear()
             yield written
     connection.executemany("INSERT INTO ancestors VALUES (?, ?)", rows)
-    connection.execute(
-        "INSERT INTO descendants SELECT ancestor, concept FROM ancestors WHERE concept BETWEEN ? AND ? "
-        "ORDER BY ancestor, concept",
-        (first, last),
-    )
-    yield written + len(rows)
+    written += len(rows)
+    yield written
+    highest = connection.execute("SELECT max(concept) FROM ancestors WHERE concept <= ?", (last,)).fetchone()[0]
+    for start in range(first, highest + 1, CHUNK):
+        connection.execute(
+            "INSERT INTO descendants SELECT ancestor, concept FROM ancestors WHERE concept BETWEEN ? AND ? "
+            "ORDER BY ancestor, concept",
+            (start, start + CHUNK - 1),
+        )
+        yield written
 
 
 class _Codes(dict):
