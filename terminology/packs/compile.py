@@ -35,6 +35,8 @@ TYPES = ("CodeSystem", "ValueSet", "ConceptMap")
 # What no answer of a terminology service shows, and what makes most of the source's size.
 LEFT_OUT = ("text", "meta", "contact", "implicitRules", "purpose", "useContext", "jurisdiction")
 # The histories of HL7's source are bundles of changes, and its listings of versions are no content.
+# The Global Patient Set is SNOMED International's, under terms of its own.
+NOT_OURS = ("ValueSet-snomed-intl-gps.json",)
 NOT_CONTENT = ("/history/", "/control-manifests/", "/release-tracking/", "/namingSystems/")
 
 Json = dict[str, Any]
@@ -81,7 +83,7 @@ def resources(archive: Path) -> Iterator[Json]:
     """Every terminology resource of an archive: of Bundles, JSON files and XML files."""
     r4 = definitions.load()
     for path, content in files(archive):
-        if any(part in path for part in NOT_CONTENT):
+        if any(part in path for part in NOT_CONTENT) or path.endswith(NOT_OURS):
             continue
         if path.endswith(".json"):
             found = json.loads(content)
