@@ -10,6 +10,7 @@ from fhir_server.definitions import Definitions
 from fhir_server.fhirpath import Terminology
 from profiles.conformance import Context, ProfileCompiler
 from profiles.conformance.context import Surroundings
+from profiles.conformance.extensions import ExtensionChecks
 from profiles.conformance.references import TargetProblem
 from profiles.snapshot.registry import Registry, Source
 from profiles.structure import StructureCompiler
@@ -49,6 +50,7 @@ class Validator:
         self._members: tuple[object, dict[tuple[str, str, str], bool | None]] = (None, {})
         self.registry = Registry(definitions, *sources)
         self.profiles = ProfileCompiler(self.registry, best_practice)
+        self.extensions = ExtensionChecks(self.profiles)
         self._structure = StructureCompiler(definitions, best_practice)
         self._check = self._structure.check("Resource")
 
@@ -61,7 +63,7 @@ class Validator:
         return [] if found is None else self._issues(resource, found)
 
     def validate(self, resource: Json, profiles: Sequence[str] = (), *, declared: bool = True) -> list[Issue]:
-        """All the issues of a resource; [] when fine.
+        """All the issues of a resource, those of its extensions by their definitions included; [] when fine.
 
         profiles: canonical URLs that it is checked against as well; declared: against those of its meta.profile too,
         and every resource in a Bundle, in Parameters or contained against its own. A profile that is not known here is
@@ -87,8 +89,9 @@ class Validator:
         )
         context = Context(shared, resource)
         runs = [(resource, "", context, url) for url in dict.fromkeys(profiles)]
-        if declared:
-            for inner, path, where in _resources(resource, "", context):
+        for inner, path, where in _resources(resource, "", context):
+            runs.append((inner, path, where, ""))
+            if declared:
                 runs.extend((inner, path, where, url) for url in _declared(inner))
         wrong = [each.path for each in base if each.severity == "error"]
         found: list[tuple[Problem, str]] = []
@@ -114,6 +117,8 @@ class Validator:
 
     def _by_profile(self, resource: Json, context: Context, url: str, wrong: bool, asked: bool) -> Problems:
         try:
+            if not url:
+                return self.extensions.check(resource, context) or []
             profile = self.profiles.profile(url)
             if profile is None:
                 text = f"the profile {url} is not known here, so it was not checked: install its package"

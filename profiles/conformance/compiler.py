@@ -88,10 +88,10 @@ class ProfileCompiler:
         return not any(each.severity == "error" and each.rule != "reference-profile" for each in found or ())
 
     def run(self, profile: Profile, value: Any, twin: Any, type_name: str, context: Context) -> Problems | None:
-        """The problems of a value by a profile; None too where this very check is going on further out."""
+        """The problems of a value by a profile; None too where this very check is going on, or found it right."""
         key = (id(value), profile.url)
         in_progress = context.shared.in_progress
-        if key in in_progress:
+        if key in in_progress or key in context.shared.right:
             return None
         in_progress.add(key)
         try:
@@ -100,7 +100,10 @@ class ProfileCompiler:
                 context = context if value is context.resource else context.inside(value, context.base)
             if profile.type not in self.definitions.ancestors(type_name):
                 return problem("profile-type", "structure", f"{profile.url} is for {profile.type}, this is {type_name}")
-            return profile.check(value, twin, type_name, context)
+            found = profile.check(value, twin, type_name, context)
+            if found is None and len(in_progress) == 1:  # further in, it may rest on what is still being looked at
+                context.shared.right.add(key)
+            return found
         finally:
             in_progress.discard(key)
 

@@ -24,7 +24,17 @@ class Surroundings:
     known already, and where new ones are kept.
     """
 
-    __slots__ = ("_entries", "bundle", "conforms", "definitions", "in_progress", "members", "terminology", "unknown")
+    __slots__ = (
+        "_entries",
+        "bundle",
+        "conforms",
+        "definitions",
+        "in_progress",
+        "members",
+        "right",
+        "terminology",
+        "unknown",
+    )
 
     def __init__(
         self,
@@ -40,6 +50,7 @@ class Surroundings:
         self.bundle = bundle
         self.members = members
         self.in_progress: set[tuple[int, str]] = set()
+        self.right: set[tuple[int, str]] = set()  # (id of a value, profile) that were checked already
         self.unknown: set[str] = set()
         self._entries: dict[str, Json] | None = None
 

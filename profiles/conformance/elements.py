@@ -37,6 +37,13 @@ def element_check(node: Node, element: Element, compiler: ProfileCompiler) -> Ob
     has_checks = any(checks.values()) or bool(refused) or resources is not None
     if not (has_checks or at_least or at_most != float("inf") or slicing):
         return None
+    if not element.choice and slicing is None and resources is None and at_most == float("inf"):
+        code = element.types[0].code
+        primitive = compiler.definitions.is_primitive(code)
+        if not element.repeats:
+            return _single_check(element.name, code, primitive, checks[code], at_least)
+        if at_least <= 1:
+            return _array_check(element.name, code, primitive, checks[code], at_least)
     collect = _collector(element, compiler)
     name, shown = element.name, node.name
     path = f".{name}"
@@ -80,6 +87,50 @@ def element_check(node: Node, element: Element, compiler: ProfileCompiler) -> Ob
         return under(None, path, found) if found else None
 
     return check
+
+
+def _missing(name: str) -> Problems:
+    return problem("cardinality-min", "required", f"{name} is required by the profile", f".{name}")
+
+
+def _single_check(name: str, code: str, primitive: bool, check: ItemCheck | None, at_least: int) -> ObjectCheck:
+    """element_check for the plainest case: one value, not a choice, not sliced."""
+    twin_name, path = f"_{name}", f".{name}"
+
+    def check_single(value: Json, context: Context) -> Problems | None:
+        item = value.get(name)
+        if item is None and not (primitive and twin_name in value):
+            return _missing(name) if at_least else None
+        if check is None:
+            return None
+        problems = check(item, value.get(twin_name) if primitive else None, code, context)
+        return None if problems is None else under(None, path, problems)
+
+    return check_single
+
+
+def _array_check(name: str, code: str, primitive: bool, check: ItemCheck | None, at_least: int) -> ObjectCheck:
+    """element_check for an array of which at most one is needed, that is not sliced."""
+    twin_name = f"_{name}"
+
+    def check_array(value: Json, context: Context) -> Problems | None:
+        items = value.get(name)
+        twins = value.get(twin_name) if primitive else None
+        if not isinstance(items, list):
+            if not isinstance(twins, list):
+                return _missing(name) if at_least else None
+            items = [None] * len(twins)
+        if check is None:
+            return None
+        found: Problems | None = None
+        for position, item in enumerate(items):
+            twin = twins[position] if isinstance(twins, list) and position < len(twins) else None
+            problems = check(item, twin, code, context)
+            if problems is not None:
+                found = under(found, f".{name}[{position}]", problems)
+        return found
+
+    return check_array
 
 
 def _of_slice(node: Node, element: Element, compiler: ProfileCompiler) -> ItemCheck | None:

@@ -67,8 +67,10 @@ def summary(value: Any) -> str:
 def fixed_check(expected: Any) -> ValueCheck:
     """fixed[x]: exactly this."""
 
+    plain = isinstance(expected, str)
+
     def check(value: Any) -> Problems | None:
-        if equal(value, expected):
+        if value == expected if plain else equal(value, expected):
             return None
         return problem("fixed", "value", f"must be {summary(expected)}{_found(value)}")
 
