@@ -10,29 +10,10 @@ import httpx
 import pytest
 import zstandard
 
-from fhir_server.loading.sources import documents
-from fhir_server.samples import ARCHIVE, patient_ids
+from fhir_server.samples import patient_ids
 from tests.system.process import command, hms, serving
 
 SYNTHEA = "https://github.com/synthetichealth/synthea"
-
-
-@pytest.fixture(scope="module")
-def sample():
-    """Every resource of the sample archive, as the files have them."""
-    found = []
-    for document in documents([ARCHIVE]):
-        found += [entry["resource"] for entry in json.load(document.stream)["entry"]]
-    return found
-
-
-@pytest.fixture(scope="module")
-def loaded(tmp_path_factory):
-    """A data folder that the samples were loaded into twice."""
-    folder = tmp_path_factory.mktemp("samples")
-    for _ in range(2):
-        assert "16816 resources loaded" in hms("load", "--samples", "--data", folder)
-    return folder
 
 
 def total(base, search):
