@@ -35,9 +35,9 @@ TYPES = ("CodeSystem", "ValueSet", "ConceptMap")
 # What no answer of a terminology service shows, and what makes most of the source's size.
 LEFT_OUT = ("text", "meta", "contact", "implicitRules", "purpose", "useContext", "jurisdiction")
 # The histories of HL7's source are bundles of changes, and its listings of versions are no content.
+NOT_CONTENT = ("/history/", "/control-manifests/", "/release-tracking/", "/namingSystems/")
 # The Global Patient Set is SNOMED International's, under terms of its own.
 NOT_OURS = ("ValueSet-snomed-intl-gps.json",)
-NOT_CONTENT = ("/history/", "/control-manifests/", "/release-tracking/", "/namingSystems/")
 
 Json = dict[str, Any]
 
