@@ -86,13 +86,9 @@ async def test_validate_says_what_is_wrong_and_stores_nothing(fhir: Fhir) -> Non
     assert good.json()["issue"][0]["severity"] == "information"
     bad = await fhir.post("Patient/$validate", {"resourceType": "Patient", "gender": "m"})
     assert (bad.status_code, issue_of(bad)["expression"]) == (200, ["Patient.gender"])
-    inside = {
-        "resourceType": "Parameters",
-        "parameter": [
-            {"name": "mode", "valueCode": "create"},
-            {"name": "resource", "resource": {"resourceType": "Patient"}},
-        ],
-    }
+    create = {"name": "mode", "valueCode": "create"}
+    good_one = {"name": "resource", "resource": {"resourceType": "Patient"}}
+    inside = {"resourceType": "Parameters", "parameter": [create, good_one]}
     assert (await fhir.post("Patient/$validate", inside)).json()["issue"][0]["severity"] == "information"
     assert await fhir.ids("Patient") == []
 
