@@ -155,7 +155,8 @@ async def test_document_starts_with_the_composition(fhir: Fhir) -> None:
 async def test_graph_follows_paths_and_searches(fhir: Fhir) -> None:
     await record(fhir)
     await fhir.create(
-        {"resourceType": "GraphDefinition", "id": "g", "url": "http://hospital.test/graph", "name": "G", "status": "active",
+        {"resourceType": "GraphDefinition", "id": "g", "url": "http://hospital.test/graph", "name": "G",
+         "status": "active",
          "start": "Patient",
          "link": [{"path": "Patient.managingOrganization", "target": [{"type": "Organization"}]},
                   {"target": [{"type": "Observation", "params": "patient={ref}"}]}]}
