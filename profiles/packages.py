@@ -22,6 +22,7 @@ from profiles.archive import Manifest, read_package
 Json = dict[str, Any]
 Receiver = Callable[[Json], object]
 
+FILE_NAME = "packages.sqlite"
 FHIR_VERSION = "4.0"
 TERMINOLOGY = ("CodeSystem", "ValueSet", "ConceptMap")
 
@@ -144,6 +145,17 @@ class PackageStore:
             return None
         _, body = max(found, key=lambda row: version_key(row[0]))
         return codec.parse(zstandard.decompress(body))
+
+    def terminology(self, name: str, version: str) -> list[Json]:
+        """The terminology resources that a package brought; [] where it is not installed."""
+        marks = ", ".join("?" * len(TERMINOLOGY))
+        query = (
+            "SELECT body FROM conformance JOIN package ON package.id = conformance.package "
+            f"WHERE package.name = ? AND package.version = ? AND type IN ({marks})"
+        )
+        with self._lock:
+            found = self._connection.execute(query, (name, version, *TERMINOLOGY)).fetchall()
+        return [codec.parse(zstandard.decompress(body)) for (body,) in found]
 
     def urls(self, type: str) -> Iterator[tuple[str, str, str]]:
         """(url, version, name) of every installed resource of a type."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fhir_server.core.errors import FhirError, Issue
@@ -12,11 +12,14 @@ from profiles.conformance import Context, ProfileCompiler
 from profiles.conformance.context import Surroundings
 from profiles.conformance.extensions import ExtensionChecks
 from profiles.conformance.references import TargetProblem
+from profiles.holdings import declared as declared_profiles
+from profiles.holdings import resources
 from profiles.snapshot.registry import Registry, Source
 from profiles.structure import StructureCompiler
-from profiles.structure.problems import ENOUGH, Problem, Problems
+from profiles.structure.problems import ENOUGH, Problem, Problems, enough
 
 Json = dict[str, Any]
+Found = list[tuple[Problem, str]]  # with the URL of the profile that says it
 
 MAX_MEMBERS = 50_000  # answers of the terminology that are kept
 TOO_DEEP = Issue("error", "too-costly", "The resource is nested too deeply to be checked: flatten it.", rule="depth")
@@ -25,9 +28,10 @@ TOO_DEEP = Issue("error", "too-costly", "The resource is nested too deeply to be
 class Validator:
     """Checks resources against R4's definitions and against profiles.
 
-    Checks are compiled on first use, so share one Validator in a process. sources: where profiles are found besides
-    R4's own (a PackageStore); terminology: what knows value sets, without which bindings to sets that R4 does not list
-    are warnings.
+    Checks are compiled on first use, so share one Validator in a process; it may be used from several threads.
+    sources: where profiles are found besides R4's own (a PackageStore; one with a method generation() is asked anew
+    when that changes); terminology: what knows value sets, without which bindings to sets that R4 does not list are
+    warnings.
     """
 
     def __init__(
@@ -46,13 +50,33 @@ class Validator:
         """
         self.definitions = definitions
         self.terminology = terminology
+        self._best_practice = best_practice
+        self._sources = tuple(sources)
         self._generation = generation
         self._members: tuple[object, dict[tuple[str, str, str], bool | None]] = (None, {})
-        self.registry = Registry(definitions, *sources)
-        self.profiles = ProfileCompiler(self.registry, best_practice)
-        self.extensions = ExtensionChecks(self.profiles)
         self._structure = StructureCompiler(definitions, best_practice)
         self._check = self._structure.check("Resource")
+        self._extensions = self._compilers()
+        self._made_of = self._generations()
+
+    @property
+    def profiles(self) -> ProfileCompiler:
+        """The compiled profiles, of what the sources have now."""
+        generations = self._generations()
+        if generations != self._made_of:
+            self._extensions, self._made_of = self._compilers(), generations
+        return self._extensions.compiler
+
+    @property
+    def registry(self) -> Registry:
+        """Where profiles are found."""
+        return self.profiles.registry
+
+    def _compilers(self) -> ExtensionChecks:
+        return ExtensionChecks(ProfileCompiler(Registry(self.definitions, *self._sources), self._best_practice))
+
+    def _generations(self) -> list[object]:
+        return [source.generation() for source in self._sources if hasattr(source, "generation")]  # type: ignore
 
     def check(self, resource: Json) -> list[Issue]:
         """The issues by R4's definitions alone, structure and invariants; [] when fine. Only errors are a refusal."""
@@ -60,7 +84,7 @@ class Validator:
             found = self._check(resource)
         except RecursionError:
             return [TOO_DEEP]
-        return [] if found is None else self._issues(resource, found)
+        return [] if found is None else self._issues(resource, [(each, "") for each in found])
 
     def validate(self, resource: Json, profiles: Sequence[str] = (), *, declared: bool = True) -> list[Issue]:
         """All the issues of a resource, those of its extensions by their definitions included; [] when fine.
@@ -70,31 +94,36 @@ class Validator:
         an error where it was asked for, and a warning where it is only declared.
         """
         try:
-            found = self._check(resource)
-            if not isinstance(resource, dict):
-                return self._issues(resource, found or [])
-            more = self._by_profiles(resource, profiles, declared, found or [])
+            base: Found = [(each, "") for each in self._check(resource) or ()]
+            more = self._by_profiles(resource, profiles, declared, base) if isinstance(resource, dict) else []
         except RecursionError:
             return [TOO_DEEP]
-        base = [] if found is None else self._issues(resource, found)
-        return base + more
+        return self._issues(resource, base + more)
 
-    def _by_profiles(self, resource: Json, profiles: Sequence[str], declared: bool, base: Problems) -> list[Issue]:
+    def conformance(self, resource: Json, profiles: Sequence[str] = (), *, declared: bool = True) -> list[Issue]:
+        """What validate() adds, of a resource that check() finds right: by profiles and by extension definitions."""
+        try:
+            return self._issues(resource, self._by_profiles(resource, profiles, declared, []))
+        except RecursionError:
+            return [TOO_DEEP]
+
+    def _by_profiles(self, resource: Json, profiles: Sequence[str], declared: bool, base: Found) -> Found:
+        compiler = self.profiles
         shared = Surroundings(
             self.definitions,
             self.terminology,
-            lambda inner, url, context: self.profiles.conforms(url, inner, "Resource", context),
+            lambda inner, url, context: compiler.conforms(url, inner, "Resource", context),
             resource if resource.get("resourceType") == "Bundle" else None,
             self._known_members(),
         )
         context = Context(shared, resource)
         runs = [(resource, "", context, url) for url in dict.fromkeys(profiles)]
-        for inner, path, where in _resources(resource, "", context):
+        for inner, path, where in resources(resource, "", context):
             runs.append((inner, path, where, ""))
             if declared:
-                runs.extend((inner, path, where, url) for url in _declared(inner))
-        wrong = [each.path for each in base if each.severity == "error"]
-        found: list[tuple[Problem, str]] = []
+                runs.extend((inner, path, where, url) for url in declared_profiles(inner))
+        wrong = [each.path for each, _ in base if each.severity == "error"]
+        found: Found = []
         seen: set[tuple[str, str, str]] = set()
         for inner, path, where, url in runs:
             for each in self._by_profile(inner, where, url, bool(wrong), url in profiles):
@@ -103,8 +132,9 @@ class Validator:
                 if key not in seen and not any(_within(each.path, place) for place in wrong):
                     seen.add(key)
                     found.append((each, url))
-        root = str(resource.get("resourceType", "Resource"))
-        return [each.issue(root, url) for each, url in found if not _told_at_its_target(each, resource, found)]
+            if enough([each for each, _ in found]):
+                break
+        return [(each, url) for each, url in found if not _told_at_its_target(each, resource, found)]
 
     def _known_members(self) -> dict[tuple[str, str, str], bool | None]:
         """The terminology's answers so far, none where it has changed since."""
@@ -116,14 +146,16 @@ class Validator:
         return self._members[1]
 
     def _by_profile(self, resource: Json, context: Context, url: str, wrong: bool, asked: bool) -> Problems:
+        """The problems by one profile, by the definitions of the extensions where url is ""."""
         try:
             if not url:
-                return self.extensions.check(resource, context) or []
-            profile = self.profiles.profile(url)
+                return self._extensions.check(resource, context) or []
+            compiler = self._extensions.compiler
+            profile = compiler.profile(url)
             if profile is None:
                 text = f"the profile {url} is not known here, so it was not checked: install its package"
                 return [Problem("profile-unknown", "not-found", text, severity="error" if asked else "warning")]
-            return self.profiles.run(profile, resource, None, "Resource", context) or []
+            return compiler.run(profile, resource, None, "Resource", context) or []
         except FhirError as failure:
             return [Problem("profile-unusable", "processing", str(failure))]
         except (TypeError, AttributeError, KeyError, IndexError, ValueError):
@@ -131,65 +163,30 @@ class Validator:
                 raise
             return []  # a profile speaks of resources that are right by R4: the base issues say what is not
 
-    def _issues(self, resource: Any, found: Problems) -> list[Issue]:
+    def _issues(self, resource: Any, found: Found) -> list[Issue]:
         root = resource.get("resourceType") if isinstance(resource, dict) else None
         name = root if isinstance(root, str) and self.definitions.is_resource(root) else "Resource"
         if len(found) > ENOUGH:  # an error is never hidden by warnings
-            found.sort(key=lambda each: each.severity != "error")
-        issues = [each.issue(name) for each in found[:ENOUGH]]
+            found.sort(key=lambda each: each[0].severity != "error")
+        issues = [each.issue(name, url) for each, url in found[:ENOUGH]]
         if len(found) > ENOUGH:
             text = "There are more issues than these: put these right first."
             issues.append(Issue("information", "informational", text, name, rule="more"))
         return issues
 
 
-def _told_at_its_target(problem: Problem, bundle: Json, found: list[tuple[Problem, str]]) -> bool:
+def _told_at_its_target(problem: Problem, bundle: Json, found: Found) -> bool:
     """Whether what keeps the target of a reference from its profile is said at the target, in the same Bundle."""
     if not isinstance(problem, TargetProblem):
         return False
     for position, entry in enumerate(bundle.get("entry", ())):
         if entry.get("resource") is problem.target:
             place = f".entry[{position}]"
-            return any(
-                each.severity == "error" and _within(each.path, place) for each, _ in found if each is not problem
-            )
+            others = (each for each, _ in found if each is not problem and each.severity == "error")
+            return any(_within(each.path, place) for each in others)
     return False
 
 
 def _within(path: str, place: str) -> bool:
     """Whether a path is a place or in it."""
     return path == place or path.startswith((place + ".", place + "["))
-
-
-def _declared(resource: Json) -> list[str]:
-    meta = resource.get("meta")
-    found = meta.get("profile") if isinstance(meta, dict) else None
-    return [url for url in found if isinstance(url, str) and url] if isinstance(found, list) else []
-
-
-def _resources(resource: Json, path: str, context: Context) -> Iterator[tuple[Json, str, Context]]:
-    """(resource, path, context) of a resource and of all that it holds: entries, parameters, contained ones."""
-    yield resource, path, context
-    for key, values in resource.items():
-        if not isinstance(values, list):
-            continue
-        for position, value in enumerate(values):
-            if not isinstance(value, dict):
-                continue
-            place = f"{path}.{key}[{position}]"
-            if key == "contained":
-                yield from _resources(value, place, context.contained(value))
-            elif key in ("entry", "parameter"):
-                yield from _held(value, place, context)
-
-
-def _held(value: Json, path: str, context: Context) -> Iterator[tuple[Json, str, Context]]:
-    inner = value.get("resource")
-    if isinstance(inner, dict):
-        url = value.get("fullUrl")
-        own = f"/{inner.get('resourceType')}/{inner.get('id')}"
-        base = url[: -len(own) + 1] if isinstance(url, str) and url.endswith(own) else ""
-        yield from _resources(inner, path + ".resource", context.inside(inner, base))
-    for position, part in enumerate(value.get("part", ()) if isinstance(value.get("part"), list) else ()):
-        if isinstance(part, dict):
-            yield from _held(part, f"{path}.part[{position}]", context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -38,9 +39,10 @@ class Profile:
 
     def check(self, value: Any, twin: Any, type_name: str, context: Context) -> Problems | None:
         """What is wrong with a value, None where nothing is."""
-        if self._check is None:
-            self._check = self._compile()
-        return self._check(value, twin, type_name, context)
+        check = self._check
+        if check is None:
+            check = self._check = self._compile()
+        return check(value, twin, type_name, context)
 
 
 class ProfileCompiler:
@@ -51,6 +53,7 @@ class ProfileCompiler:
         self.definitions: Definitions = registry.definitions
         self._best_practice = best_practice
         self._profiles: dict[str, Profile | None] = {}
+        self._compiling = threading.RLock()
         self._root: Node | None = None  # of the profile that is being compiled
         self._contents: dict[tuple[int, str], list[ItemCheck]] = {}  # what contentReferences lead to
 
@@ -114,6 +117,10 @@ class ProfileCompiler:
         tree = self.registry.tree(canonical)
         assert tree is not None
         type_name = self.registry.type_of(canonical) or ""
+        with self._compiling:
+            return self._of_tree(canonical, tree, type_name)
+
+    def _of_tree(self, canonical: str, tree: Node, type_name: str) -> ItemCheck:
         self._root = tree
         try:
             base = self.definitions.types[type_name].invariants
@@ -193,8 +200,9 @@ class ProfileCompiler:
 
         def check(value: Any, twin: Any, type_name: str, context: Context) -> Problems | None:
             if not kept:
-                self._root = root
-                kept.append(_of_object(self.object_checks(target, code)) or _nothing)
+                with self._compiling:
+                    self._root = root
+                    kept.append(_of_object(self.object_checks(target, code)) or _nothing)
             return kept[0](value, twin, type_name, context)
 
         return check

@@ -59,7 +59,7 @@ class ExtensionChecks:
     """Checks all the extensions in a resource."""
 
     def __init__(self, compiler: ProfileCompiler) -> None:
-        self._compiler = compiler
+        self.compiler = compiler
         self._definitions = compiler.definitions
         self._known: dict[str, Definition | None] = {}
         self._owners: dict[tuple[str, tuple[str, ...]], Owner] = {}
@@ -105,15 +105,15 @@ class ExtensionChecks:
             if self._true(expression, value, owner.type, context) is False:
                 found.append(Problem("extension-context", "invariant", text))
         try:
-            found.extend(self._compiler.run(definition.profile, extension, None, "Extension", context) or ())
+            found.extend(self.compiler.run(definition.profile, extension, None, "Extension", context) or ())
         except FhirError as failure:
             found.append(Problem("profile-unusable", "processing", str(failure), severity="warning"))
         return found
 
     def _definition(self, url: str) -> Definition | None:
         if url not in self._known:
-            structure = self._compiler.registry.structure(url)
-            profile = self._compiler.profile(url) if structure and structure.get("type") == "Extension" else None
+            structure = self.compiler.registry.structure(url)
+            profile = self.compiler.profile(url) if structure and structure.get("type") == "Extension" else None
             self._known[url] = _read(structure, profile) if structure and profile else None
             if len(self._known) > 10_000:
                 self._known = {url: self._known[url]}

@@ -6,6 +6,7 @@ call one another by name; a name that is not compiled yet holds a stub that comp
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from fhir_server.definitions import Definitions, TypeDefinition
@@ -30,6 +31,7 @@ class StructureCompiler:
         self.definitions = definitions
         self.rules = RuleBook(definitions, best_practice)
         self._kinds = KindNames(definitions, self.rules.of)
+        self._compiling = threading.RLock()
         self._stubs: set[str] = set()
         self._waiting: dict[str, list[tuple[dict[str, Any], str]]] = {}
         self.namespace: dict[str, Any] = {
@@ -97,8 +99,9 @@ class StructureCompiler:
             name = prefix + identifier(type_name)
 
             def stub(value: Any, name: str = name) -> Any:
-                if name in self._stubs:
-                    self._compile(type_name)
+                with self._compiling:
+                    if name in self._stubs:
+                        self._compile(type_name)
                 return self.namespace[name](value)
 
             self._stubs.add(name)

@@ -1,0 +1,77 @@
+"""Where a running server finds profiles: installed packages, and StructureDefinitions that are stored in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fhir_server.codec.json import decode
+from profiles.packages import PackageStore, version_key
+
+Json = dict[str, Any]
+
+
+class InstalledPackages:
+    """The packages of a data folder; its file is opened once there is one, so that a server without pays nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._store: PackageStore | None = None
+
+    def find(self, type: str, canonical: str) -> Json | None:
+        """The resource behind `url` or `url|version`, None where no package has it."""
+        store = self._opened()
+        return None if store is None else store.find(type, canonical)
+
+    def generation(self) -> int:
+        """A number that changes with every installation and removal, by any process; 0 before the first."""
+        store = self._opened()
+        return 0 if store is None else store.generation()
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._store is not None:
+            self._store.close()
+
+    def _opened(self) -> PackageStore | None:
+        if self._store is None and self._path.exists():
+            self._store = PackageStore(self._path)
+        return self._store
+
+
+class StoredProfiles:
+    """StructureDefinitions that are stored as resources, by the id of the resource."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, str] = {}
+        self._by_url: dict[str, dict[str, tuple[str, bytes]]] = {}  # url -> id -> (version, JSON)
+        self._generation = 0
+
+    def put(self, id: str, body: bytes) -> None:
+        """Takes in the resource of this id, in place of what was there."""
+        self.remove(id)
+        resource = decode(body)
+        url = resource.get("url")
+        if not isinstance(url, str):  # stored without validation
+            return
+        self._by_id[id] = url
+        self._by_url.setdefault(url, {})[id] = (resource.get("version", ""), body)
+        self._generation += 1
+
+    def remove(self, id: str) -> None:
+        """Forgets the resource of this id, if it is here."""
+        url = self._by_id.pop(id, None)
+        if url is not None:
+            del self._by_url[url][id]
+            self._generation += 1
+
+    def find(self, type: str, canonical: str) -> Json | None:
+        """The StructureDefinition behind `url` or `url|version`, the newest where several have the url."""
+        url, _, wanted = canonical.partition("|")
+        found = self._by_url.get(url) if type == "StructureDefinition" else None
+        fitting = [each for each in (found or {}).values() if wanted in ("", each[0])]
+        return decode(max(fitting, key=lambda each: version_key(each[0]))[1]) if fitting else None
+
+    def generation(self) -> int:
+        """A number that changes with every change."""
+        return self._generation
