@@ -14,6 +14,7 @@ from profiles.conformance.extensions import ExtensionChecks
 from profiles.conformance.references import TargetProblem
 from profiles.holdings import declared as declared_profiles
 from profiles.holdings import resources
+from profiles.questionnaires import questionnaire_problems, response_problems
 from profiles.snapshot.registry import Registry, Source
 from profiles.structure import StructureCompiler
 from profiles.structure.problems import ENOUGH, Problem, Problems, enough
@@ -149,7 +150,7 @@ class Validator:
         """The problems by one profile, by the definitions of the extensions where url is ""."""
         try:
             if not url:
-                return self._extensions.check(resource, context) or []
+                return [*(self._extensions.check(resource, context) or ()), *self._of_questionnaire(resource, context)]
             compiler = self._extensions.compiler
             profile = compiler.profile(url)
             if profile is None:
@@ -162,6 +163,20 @@ class Validator:
             if not wrong:
                 raise
             return []  # a profile speaks of resources that are right by R4: the base issues say what is not
+
+    def _of_questionnaire(self, resource: Json, context: Context) -> Problems:
+        """What is said in words of a Questionnaire, or of a response to one that is contained or in the sources."""
+        if resource.get("resourceType") == "Questionnaire":
+            return questionnaire_problems(resource)
+        canonical = resource.get("questionnaire")
+        if resource.get("resourceType") != "QuestionnaireResponse" or not isinstance(canonical, str):
+            return []
+        contained = canonical.startswith("#")
+        found = context.resolve(canonical) if contained else self.registry.find("Questionnaire", canonical)
+        if found is None:
+            text = f"the questionnaire {canonical} is not known here, so the answers were not checked against it"
+            return [Problem("questionnaire-unknown", "not-found", text, ".questionnaire", "warning")]
+        return response_problems(resource, found, context.shared.member_of)
 
     def _issues(self, resource: Any, found: Found) -> list[Issue]:
         root = resource.get("resourceType") if isinstance(resource, dict) else None

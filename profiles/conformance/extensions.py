@@ -223,6 +223,6 @@ def _unknown(url: str, key: str) -> Problems:
         text = f"the modifier {url} is not understood here: what it changes in the meaning is unknown"
         return [Problem("modifier-unknown", "extension", text, severity="warning")]
     if url.startswith(CORE) and core.find(url) is None:
-        hint = nearest(url, core.urls())
+        hint = nearest(url.removeprefix(CORE), [known.removeprefix(CORE) for known in core.urls()])
         return [Problem("extension-unknown", "extension", f"R4 defines no extension {url}{hint}", severity="warning")]
     return []

@@ -13,6 +13,7 @@ from typing import Any
 from fhir_server.core.errors import Issue
 
 ENOUGH = 100  # errors after which a resource is not looked at any further
+MAX_CANDIDATES = 150  # names that a wrong one is compared with
 SHOWN = 60  # characters of a wrong value that a message repeats
 
 Problems = list["Problem"]
@@ -80,8 +81,12 @@ def kind_of(value: Any) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """ "; did you mean 'birthDate'?" for the known name that is most like this one, "" where none is."""
+    """A hint at the known name that is most like this one, as the end of a message; "" where none is."""
     folded = {candidate.lower(): candidate for candidate in known}
+    if len(folded) > MAX_CANDIDATES:  # comparing takes long: only those that begin alike
+        start = name[:2].lower()
+        alike = [candidate for candidate in folded if candidate.startswith(start)]
+        folded = {candidate: folded[candidate] for candidate in alike[:MAX_CANDIDATES]}
     close = difflib.get_close_matches(name.lower()[:100], folded, 1, 0.7)
     return f"; did you mean '{folded[close[0]]}'?" if close else ""
 

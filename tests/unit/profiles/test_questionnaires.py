@@ -1,0 +1,201 @@
+"""Questionnaires in themselves, and responses against their questionnaires."""
+
+import pytest
+
+from fhir_server.definitions import load
+from profiles.validator import Validator
+
+from .conftest import Codes, Known, as_parsed
+
+URL = "http://example.org/q"
+
+
+def questionnaire(*items, **more):
+    return as_parsed({"resourceType": "Questionnaire", "url": URL, "status": "active", "item": list(items), **more})
+
+
+def response(*items, status="completed", **more):
+    return as_parsed({"resourceType": "QuestionnaireResponse", "questionnaire": URL, "status": status,
+                      **({"item": list(items)} if items else {}), **more})  # fmt: skip
+
+
+def asked(link_id, type, *items, **more):
+    return {"linkId": link_id, "type": type, **({"item": list(items)} if items else {}), **more}
+
+
+def given(link_id, *answers, items=(), **more):
+    return {
+        "linkId": link_id,
+        **({"answer": list(answers)} if answers else {}),
+        **({"item": list(items)} if items else {}),
+        **more,
+    }
+
+
+def coding(code):
+    return {"valueCoding": {"system": "s", "code": code}}
+
+
+FORM = questionnaire(
+    asked("name", "string", required=True, maxLength=10),
+    asked("sex", "choice", answerOption=[coding("f"), coding("m")]),
+    asked("pregnant", "boolean", required=True,
+          enableWhen=[{"question": "sex", "operator": "=", "answerCoding": {"system": "s", "code": "f"}}]),
+    asked("colours", "open-choice", repeats=True, answerValueSet="http://example.org/colours"),
+    asked("pets", "group", asked("pet", "string"), asked("age", "integer"), repeats=True),
+    asked("note", "display"),
+    asked("smokes", "boolean", asked("since", "date")),
+)  # fmt: skip
+NAME = given("name", {"valueString": "Ann"})
+CODES = Codes(colours={("s", "red")})
+
+
+def issues(answered, form=FORM):
+    found = Validator(load(), sources=[Known(form)], terminology=CODES).validate(answered)
+    return [(i.expression.removeprefix("QuestionnaireResponse").removeprefix("Questionnaire"), i.rule) for i in found]
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        response(NAME),
+        response(NAME, given("sex", coding("m"))),
+        response(NAME, given("sex", coding("f")), given("pregnant", {"valueBoolean": False})),
+        response(NAME, given("colours", coding("red"), {"valueString": "like the sea"})),
+        response(
+            NAME,
+            given("pets", items=[given("pet", {"valueString": "cat"})]),
+            given("pets", items=[given("age", {"valueInteger": 3})]),
+        ),
+        response(NAME, given("smokes", {"valueBoolean": True, "item": [given("since", {"valueDate": "2000"})]})),
+        response(NAME, given("note")),
+        response(status="in-progress"),
+    ],
+)
+def test_accepts(answered):
+    assert issues(answered) == []
+
+
+@pytest.mark.parametrize(
+    ("answered", "path", "rule"),
+    [
+        (response(given("smokes", {"valueBoolean": True})), ".item", "questionnaire-required"),
+        (response(given("name")), ".item[0].answer", "questionnaire-required"),
+        (response(NAME, given("sex", coding("f"))), ".item", "questionnaire-required"),
+        (
+            response(NAME, given("sex", coding("m")), given("pregnant", {"valueBoolean": True})),
+            ".item[2]",
+            "questionnaire-disabled",
+        ),
+        (response(given("nam", {"valueString": "x"}), status="in-progress"), ".item[0].linkId", "questionnaire-item"),
+        (response(NAME, given("pet", {"valueString": "x"})), ".item[1].linkId", "questionnaire-item"),
+        (response(given("smokes", {"valueBoolean": True}), NAME), ".item[1]", "questionnaire-order"),
+        (response(NAME, NAME), ".item[1]", "questionnaire-repeats"),
+        (
+            response(given("name", {"valueString": "a"}, {"valueString": "b"})),
+            ".item[0].answer[1]",
+            "questionnaire-repeats",
+        ),
+        (response(given("name", {"valueInteger": 1})), ".item[0].answer[0].value", "questionnaire-type"),
+        (response(given("name", {"valueString": "a" * 11})), ".item[0].answer[0].value", "max-length"),
+        (response(NAME, given("sex", coding("x"))), ".item[1].answer[0].value", "questionnaire-option"),
+        (response(NAME, given("sex", {"valueString": "f"})), ".item[1].answer[0].value", "questionnaire-type"),
+        (response(NAME, given("colours", coding("blue"))), ".item[1].answer[0].value", "questionnaire-option"),
+        (response(NAME, given("note", {"valueString": "x"})), ".item[1].answer", "questionnaire-type"),
+        (response(NAME, given("pets", {"valueString": "x"})), ".item[1].answer", "questionnaire-type"),
+        (
+            response(NAME, given("smokes", items=[given("since", {"valueDate": "2000"})])),
+            ".item[1].item",
+            "questionnaire-nesting",
+        ),
+        (
+            response(NAME, given("smokes", {"valueBoolean": True, "item": [given("since", {"valueString": "x"})]})),
+            ".item[1].answer[0].item[0].answer[0].value",
+            "questionnaire-type",
+        ),
+    ],
+)
+def test_tells_what_does_not_fit(answered, path, rule):
+    assert issues(answered) == [(path, rule)]
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected", "answer", "enabled"),
+    [
+        (">", {"answerInteger": 3}, {"valueInteger": 4}, True),
+        (">", {"answerInteger": 3}, {"valueInteger": 3}, False),
+        (">=", {"answerInteger": 3}, {"valueInteger": 3}, True),
+        ("<", {"answerDate": "2020-01-02"}, {"valueDate": "2020-01-01"}, True),
+        ("<=", {"answerQuantity": {"value": 3, "unit": "kg"}}, {"valueQuantity": {"value": 2, "unit": "kg"}}, True),
+        ("<=", {"answerQuantity": {"value": 3, "unit": "kg"}}, {"valueQuantity": {"value": 2, "unit": "g"}}, False),
+        ("!=", {"answerString": "a"}, {"valueString": "b"}, True),
+        ("!=", {"answerString": "a"}, {"valueString": "a"}, False),
+        ("=", {"answerBoolean": True}, {"valueBoolean": True}, True),
+        ("exists", {"answerBoolean": True}, {"valueString": "x"}, True),
+        ("exists", {"answerBoolean": False}, {"valueString": "x"}, False),
+    ],
+)
+def test_conditions(operator, expected, answer, enabled):
+    types = {"Integer": "integer", "Date": "date", "Quantity": "quantity", "String": "string", "Boolean": "boolean"}
+    first = asked("a", types[next(iter(answer)).removeprefix("value")])
+    condition = {"question": "a", "operator": operator, **expected}
+    form = questionnaire(first, asked("b", "string", required=True, enableWhen=[condition]))
+    assert issues(response(given("a", answer)), form) == ([(".item", "questionnaire-required")] if enabled else [])
+
+
+def test_all_conditions_or_any():
+    conditions = [{"question": q, "operator": "=", "answerBoolean": True} for q in ("a", "b")]
+    for behaviour, wanted in (("all", []), ("any", [(".item", "questionnaire-required")])):
+        last = asked("c", "string", required=True, enableWhen=conditions, enableBehavior=behaviour)
+        form = questionnaire(asked("a", "boolean"), asked("b", "boolean"), last)
+        answered = response(given("a", {"valueBoolean": True}), given("b", {"valueBoolean": False}))
+        assert issues(answered, form) == wanted
+
+
+def test_a_contained_questionnaire_is_found():
+    contained = {**FORM, "id": "q", "url": "http://example.org/other"}
+    answered = as_parsed(
+        {**response(given("name", {"valueInteger": 1})), "questionnaire": "#q", "contained": [contained]}
+    )
+    assert (".item[0].answer[0].value", "questionnaire-type") in issues(answered)
+
+
+def test_an_unknown_questionnaire_is_a_warning():
+    answered = as_parsed({**response(), "questionnaire": "http://example.org/none"})
+    assert issues(answered) == [(".questionnaire", "questionnaire-unknown")]
+
+
+def test_the_subject_is_of_the_type_that_is_asked_about():
+    form = questionnaire(asked("a", "string"), subjectType=["Patient"])
+    assert issues(response(subject={"reference": "Patient/1"}), form) == []
+    assert issues(response(subject={"reference": "Device/1"}), form) == [(".subject", "questionnaire-subject")]
+
+
+@pytest.mark.parametrize(
+    ("item", "path", "rule"),
+    [
+        (
+            asked("b", "string", enableWhen=[{"question": "x", "operator": "exists", "answerBoolean": True}]),
+            ".item[1].enableWhen[0].question",
+            "questionnaire-question",
+        ),
+        (
+            asked("b", "string", enableWhen=[{"question": "b", "operator": "exists", "answerBoolean": True}]),
+            ".item[1].enableWhen[0].question",
+            "questionnaire-question",
+        ),
+        (
+            asked("b", "string", enableWhen=[{"question": "a", "operator": "=", "answerInteger": 1}]),
+            ".item[1].enableWhen[0].answer",
+            "questionnaire-type",
+        ),
+        (
+            asked("b", "integer", answerOption=[{"valueString": "x"}]),
+            ".item[1].answerOption[0].value",
+            "questionnaire-type",
+        ),
+        (asked("b", "integer", initial=[{"valueString": "x"}]), ".item[1].initial[0].value", "questionnaire-type"),
+    ],
+)
+def test_a_questionnaire_in_itself(item, path, rule):
+    assert issues(questionnaire(asked("a", "boolean"), item)) == [(path, rule)]
