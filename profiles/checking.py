@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from fhir_server.core.errors import Issue
+from fhir_server.core.errors import Issue, error
 from fhir_server.definitions import Definitions
 from fhir_server.fhirpath import Terminology
 from profiles.holdings import declared
@@ -16,98 +16,116 @@ from profiles.validator import Validator
 
 Json = dict[str, Any]
 
+HOLDERS = ("Bundle", "Parameters")  # what they hold may declare profiles of its own
 
-class Unchecked:
-    """Takes every write that names a resource type; $validate still tells all."""
-
-    def __init__(self, validator: Validator) -> None:
-        self._validator = validator
-
-    def check(self, resource: Json) -> list[Issue]:
-        """Only that it is a resource."""
-        type = resource.get("resourceType")
-        if isinstance(type, str) and self._validator.definitions.is_resource(type):
-            return []
-        return [Issue("error", "structure", f"resourceType is {type!r}; it must be a type of R4.", "resourceType")]
-
-    def validate(self, resource: Json, profiles: Sequence[str] = ()) -> list[Issue]:
-        """All the issues."""
-        return self._validator.validate(resource, profiles)
+__all__ = ["Checker", "Policy", "Source", "checker_for"]
 
 
-class ProfileChecked:
-    """Checks every write against R4 and against profiles.
+class Settings(Protocol):
+    """The settings of these names, see core.settings."""
 
-    declared: whether those of meta.profile count; required: canonical URLs, each for all resources of its type;
-    refuse: whether a broken profile refuses the write, else its errors become warnings.
+    @property
+    def validation(self) -> str:
+        """What a write is checked against: none | base | declared."""
+        ...
+
+    @property
+    def required_profiles(self) -> Sequence[str]:
+        """Canonical URLs of profiles, each for every resource of its type."""
+        ...
+
+    @property
+    def profile_violations(self) -> str:
+        """What follows where a profile is broken but not R4: refuse | warn."""
+        ...
+
+    @property
+    def best_practice(self) -> bool:
+        """Whether invariants that are only recommended are told."""
+        ...
+
+
+class Policy(NamedTuple):
+    """The settings of a Checker, where they are not those of a server."""
+
+    validation: str = "base"
+    required_profiles: Sequence[str] = ()
+    profile_violations: str = "refuse"
+    best_practice: bool = False
+
+
+class Checker:
+    """Checks what is to be stored by the settings, and for $validate always all.
+
+    sources, terminology and generation are Validator's.
     """
 
-    def __init__(self, validator: Validator, declared: bool, required: Sequence[str], refuse: bool) -> None:
-        self._validator = validator
-        self._declared = declared
-        self._required = tuple(required)
-        self._refuse = refuse
+    def __init__(
+        self,
+        settings: Settings,
+        definitions: Definitions,
+        sources: Sequence[Source] = (),
+        terminology: Terminology | None = None,
+        generation: Callable[[], object] | None = None,
+    ) -> None:
+        self._settings = settings
+        self.validator = Validator(
+            definitions, settings.best_practice, sources=sources, terminology=terminology, generation=generation
+        )
+        self._declared = settings.validation == "declared"
+
+    def require_known(self) -> None:
+        """FhirError not-found where a required profile is not known, unprocessable where it can't be used."""
+        for url in self._settings.required_profiles:
+            if self.validator.registry.tree(url) is None:
+                text = f"The setting required_profiles names {url}, which is not known here: install its package."
+                raise error("not-found", text)
 
     def check(self, resource: Json) -> list[Issue]:
-        """The issues by R4, and where those have no error, by the profiles."""
-        issues = self._validator.check(resource)
-        if any(issue.severity == "error" for issue in issues):
+        """The issues of a resource that is to be stored, [] for none; one of severity error is a refusal."""
+        if self._settings.validation == "none":
+            return self._nameless(resource)
+        issues = self.validator.check(resource)
+        if (not self._declared and not self._settings.required_profiles) or any(i.severity == "error" for i in issues):
             return issues
-        profiles, unknown = self._profiles_of(str(resource["resourceType"]))
+        profiles, unknown = self._required(resource["resourceType"])
         issues += unknown
-        if profiles or (
-            self._declared and (declared(resource) or resource["resourceType"] in ("Bundle", "Parameters"))
-        ):
-            issues += self._judged(self._validator.conformance(resource, profiles, declared=self._declared))
+        if profiles or (self._declared and (declared(resource) or resource["resourceType"] in HOLDERS)):
+            issues += self._judged(self.validator.conformance(resource, profiles, declared=self._declared))
         return issues
 
     def validate(self, resource: Json, profiles: Sequence[str] = ()) -> list[Issue]:
-        """All the issues, by the profiles that are required too."""
-        required, unknown = self._profiles_of(str(resource.get("resourceType", "")))
-        return self._validator.validate(resource, tuple(dict.fromkeys((*profiles, *required)))) + unknown
+        """All its issues: by R4, by the profiles that it declares, by those that are required here, and by these."""
+        name = resource.get("resourceType") if isinstance(resource, dict) else None
+        required, unknown = self._required(name if isinstance(name, str) else "")
+        return self.validator.validate(resource, tuple(dict.fromkeys((*profiles, *required)))) + unknown
 
-    def _profiles_of(self, type_name: str) -> tuple[list[str], list[Issue]]:
-        """The required profiles for a type, and a warning for each that is not installed."""
-        registry = self._validator.registry if self._required else None
-        profiles, unknown = [], []
-        for url in self._required:
-            constrained = registry.type_of(url) if registry else None
+    def _nameless(self, resource: Json) -> list[Issue]:
+        name = resource.get("resourceType")
+        if isinstance(name, str) and self.validator.definitions.is_resource(name):
+            return []
+        text = f"resourceType is {str(name)[:60]!r}; it must be a type of R4."
+        return [Issue("error", "structure", text, "resourceType", rule="resource-type")]
+
+    def _required(self, type_name: str) -> tuple[list[str], list[Issue]]:
+        """The required profiles for a type, and a warning for each that is not known any more."""
+        profiles: list[str] = []
+        unknown: list[Issue] = []
+        for url in self._settings.required_profiles:
+            constrained = self.validator.registry.type_of(url)
             if constrained is None:
                 text = f"The required profile {url} is not known here, so nothing is checked against it."
                 unknown.append(Issue("warning", "not-found", text, rule="profile-unknown", profile=url))
-            elif constrained in self._validator.definitions.ancestors(type_name):
+            elif constrained in self.validator.definitions.ancestors(type_name):
                 profiles.append(url)
         return profiles, unknown
 
     def _judged(self, issues: list[Issue]) -> list[Issue]:
-        if self._refuse:
+        if self._settings.profile_violations == "refuse":
             return issues
         return [msgspec.structs.replace(i, severity="warning") if i.severity == "error" else i for i in issues]
 
 
-Checker = Validator | Unchecked | ProfileChecked
-
-
-def checker_for(
-    validation: str,
-    definitions: Definitions,
-    *,
-    best_practice: bool = False,
-    required_profiles: Sequence[str] = (),
-    profile_violations: str = "refuse",
-    sources: Sequence[Source] = (),
-    terminology: Terminology | None = None,
-    generation: Callable[[], object] | None = None,
-) -> Checker:
-    """What writes pass, by the settings of these names.
-
-    validation: "base" (R4), "declared" (R4 and the profiles of meta.profile) or "none" (what can be stored at all).
-    sources, terminology and generation are Validator's.
-    """
-    validator = Validator(definitions, best_practice, sources=sources, terminology=terminology, generation=generation)
-    if validation == "none":
-        return Unchecked(validator)
-    if validation == "declared" or required_profiles:
-        refuse = profile_violations == "refuse"
-        return ProfileChecked(validator, validation == "declared", required_profiles, refuse)
-    return validator
+def checker_for(validation: str, definitions: Definitions) -> Checker:
+    """The Checker of a server that has no profiles but R4's own."""
+    return Checker(Policy(validation), definitions)
