@@ -11,9 +11,11 @@ from fhir_server.codec.json import decode
 from fhir_server.core.identity import TimeOrderedIds
 from fhir_server.core.ports import Clock
 from fhir_server.core.settings import Settings
+from fhir_server.definitions import Definitions
 from fhir_server.definitions.ucum import UcumConverter
 from fhir_server.interactions.custom_parameters import CustomParameters
 from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.profile_follower import ProfileFollower
 from fhir_server.interactions.searching import Searching
 from fhir_server.interactions.terminology_follower import TerminologyFollower
 from fhir_server.operations import HANDLERS, registered, terminology
@@ -24,7 +26,9 @@ from fhir_server.storage.sqlite.check import StoreCheck
 from fhir_server.storage.sqlite.database import FILE_NAME
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
 from fhir_server.storage.sqlite.store import SqliteStore
-from profiles.checking import checker_for
+from profiles.checking import Checker, Source
+from profiles.packages import FILE_NAME as PACKAGES_FILE
+from profiles.sources import InstalledPackages, StoredProfiles
 from terminology import FILE_NAME as TERMINOLOGY_FILE
 from terminology import Terminology
 
@@ -32,6 +36,11 @@ from terminology import Terminology
 def now() -> int:
     """Microseconds since 1970 UTC."""
     return time.time_ns() // 1000
+
+
+def checker(settings: Settings, definitions: Definitions, service: Terminology, *sources: Source) -> Checker:
+    """What checks resources by the settings, with profiles from these sources and the codes of the service."""
+    return Checker(settings, definitions, sources, service, service.store.generation)
 
 
 async def start(settings: Settings, clock: Clock = now) -> FhirServer:
@@ -47,13 +56,16 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         synchronous=settings.synchronous,
     )
     service = Terminology(settings.data / TERMINOLOGY_FILE, clock=clock)
+    packages = InstalledPackages(settings.data / PACKAGES_FILE)
+    stored = StoredProfiles()
+    checks = checker(settings, definitions, service, stored, packages)
     environment = Environment(
         settings=settings,
         definitions=definitions,
         store=store,
         index=store.index,
         feed=store,
-        checker=checker_for(settings.validation, definitions),
+        checker=checks,
         searching=Searching(definitions, settings, clock, service),
         clock=clock,
         new_id=TimeOrderedIds(clock),
@@ -63,17 +75,24 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     )
     parameters = CustomParameters(environment)
     follower = TerminologyFollower(store, store, service)
-    environment.followers = [parameters, follower]
-    await parameters.start()
-    await follower.start()
+    profiles = ProfileFollower(store, store.index, store, stored)
+    environment.followers = [parameters, follower, profiles]
+    for each in environment.followers:
+        await each.start()
     check = StoreCheck(store, decode, lambda resource: environment.searching.extract(resource))
 
     async def close() -> None:
-        await parameters.stop()
-        await follower.stop()
+        for each in environment.followers:
+            await each.stop()
         await store.close()
+        packages.close()
         service.close()
 
+    try:
+        checks.require_known()
+    except BaseException:
+        await close()
+        raise
     return FhirServer(environment, close, check.run, parameters.progress)
 
 

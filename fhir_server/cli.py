@@ -10,8 +10,10 @@ from fhir_server.commands.check import check
 from fhir_server.commands.export import export
 from fhir_server.commands.info import info
 from fhir_server.commands.load import load
+from fhir_server.commands.packages import packages
 from fhir_server.commands.reindex import reindex
 from fhir_server.commands.serve import serve
+from fhir_server.commands.validate import validate
 from fhir_server.core.errors import FhirError
 
 app = typer.Typer(
@@ -23,8 +25,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, load, export, check, reindex, info):
+for command in (serve, load, export, validate, check, reindex, info):
     app.command()(command)
+app.add_typer(packages, name="packages")
 
 
 def main() -> None:

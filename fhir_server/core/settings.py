@@ -67,11 +67,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = False
     validation: Annotated[
-        Literal["none", "base"],
+        Literal["none", "base", "declared"],
         Meta(
-            description="What a write is checked against: base (the R4 definitions), none (what can be stored at all)."
+            description="What a write is checked against: none (what can be stored at all), base (the R4 definitions), "
+            "declared (those, and the profiles that meta.profile names)."
         ),
     ] = "base"
+    required_profiles: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Canonical URLs of profiles that every resource of the profile's type must conform to; `hms "
+            "packages install` brings them."
+        ),
+    ] = ()
+    profile_violations: Annotated[
+        Literal["refuse", "warn"],
+        Meta(
+            description="What follows where a write breaks a profile but not R4: refuse it, or warn in the issues that "
+            "Prefer: return=OperationOutcome asks for."
+        ),
+    ] = "refuse"
+    best_practice: Annotated[
+        bool, Meta(description="Whether the invariants that R4 only recommends, such as dom-6, are told as warnings.")
+    ] = False
     lenient: Annotated[
         bool,
         Meta(

@@ -26,11 +26,11 @@ class Checker(Protocol):
     """The validator, as the write path sees it."""
 
     def check(self, resource: dict[str, Any]) -> list[Issue]:
-        """The issues of a resource against base R4, [] for none."""
+        """The issues of a resource that is to be stored, by the settings; [] for none, errors refuse it."""
         ...
 
     def validate(self, resource: dict[str, Any], profiles: tuple[str, ...] = ()) -> list[Issue]:
-        """The issues against base R4, the profiles that it declares and these."""
+        """All its issues: against base R4, the profiles that it declares, those required here and these."""
         ...
 
 
@@ -65,8 +65,16 @@ class Follower(Protocol):
         """The types it follows."""
         ...
 
+    async def start(self) -> None:
+        """Takes in what is stored and goes on following."""
+        ...
+
     async def refresh(self) -> None:
         """Takes in what has been stored by now."""
+        ...
+
+    async def stop(self) -> None:
+        """Ends the following."""
         ...
 
 
@@ -91,7 +99,7 @@ class Environment:
     perform: Callable[[Environment, Request], Awaitable[Response]] | None = None
 
     def checked(self, resource: dict[str, Any]) -> list[Issue]:
-        """Refuses a resource that breaks R4; returns its warnings."""
+        """Refuses a resource that breaks R4, or profiles where the settings ask for them; returns its warnings."""
         issues = self.checker.check(resource)
         if issues and any(issue.severity in ("error", "fatal") for issue in issues):
             raise FhirError("unprocessable", issues)
