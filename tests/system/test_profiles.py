@@ -82,11 +82,6 @@ async def issues_of(fhir: Fhir, resource: dict, profile: str) -> list[tuple[str,
     return [(i["severity"], i["details"]["coding"][0]["code"]) for i in issues if "details" in i]
 
 
-async def with_settings(settings: Settings, **changed):
-    """A server with other settings on the same store."""
-    return bootstrap.application(msgspec.structs.replace(settings, **changed), HeldClock())
-
-
 @pytest.fixture
 def installed(tmp_path: Path, settings: Settings) -> None:
     hms("packages", "install", package(tmp_path, PROFILE, STATES, SET), "--data", settings.data)
@@ -132,11 +127,10 @@ async def test_base_validation_takes_what_only_a_profile_refuses(fhir: Fhir) -> 
     ],
 )
 async def test_settings_decide_what_a_broken_profile_does(installed, settings, changed, resource, status) -> None:
-    application = await with_settings(settings, **changed)
-    async with application.running() as server:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=application)) as http:
-            fhir = Fhir(http, server)
-            answer = await fhir.post(resource["resourceType"], resource, Prefer="return=OperationOutcome")
+    application = bootstrap.application(msgspec.structs.replace(settings, **changed), HeldClock())
+    transport = httpx.ASGITransport(app=application)
+    async with application.running() as server, httpx.AsyncClient(transport=transport) as http:
+        answer = await Fhir(http, server).post(resource["resourceType"], resource, Prefer="return=OperationOutcome")
     assert answer.status_code == status, answer.text
     if resource == patient():
         issue = issue_of(answer)
@@ -145,7 +139,7 @@ async def test_settings_decide_what_a_broken_profile_does(installed, settings, c
 
 
 async def test_a_server_does_not_start_with_a_required_profile_that_is_not_there(settings) -> None:
-    with pytest.raises(FhirError, match="required_profiles names http://ward.test"):
+    with pytest.raises(FhirError, match=r"required_profiles names http://ward.test"):
         await bootstrap.start(msgspec.structs.replace(settings, required_profiles=(WARD_PATIENT,)))
 
 

@@ -1,0 +1,63 @@
+import json
+
+import pytest
+
+from fhir_server.codec.places import json_places, xml_places
+from tests.system.process import hms
+
+BUNDLE = b"""{
+  "resourceType": "Bundle",
+  "entry": [
+    {"resource": {
+      "resourceType": "Observation",
+      "valueQuantity": {
+        "value": 1, "unit": "a {[,\\"] b"
+      },
+      "note": [{"text": "1"},
+        {"text": "2"}]
+    }}
+  ]
+}"""
+XML = b"""<Bundle xmlns="http://hl7.org/fhir">
+  <entry>
+    <resource><Patient>
+      <name><given value="A"/>
+        <given value="B"/></name>
+    </Patient></resource>
+  </entry>
+</Bundle>"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "line"),
+    [
+        ("Bundle", 1),
+        ("Bundle.entry[0].resource", 4),
+        ("Bundle.entry[0].resource.value", 6),
+        ("Bundle.entry[0].resource.value.unit", 7),
+        ("Bundle.entry[0].resource.note[1].text", 10),
+        ("Bundle.entry[0].resource.status", 4),
+        ("Bundle.entry[3].resource", 1),
+    ],
+)
+def test_an_element_of_json_is_found_by_its_line(expression, line):
+    assert json_places(BUNDLE).find(expression).line == line
+
+
+def test_an_element_of_xml_is_found_by_its_line():
+    assert xml_places(XML).find("Bundle.entry[0].resource.name[0].given[1]").line == 5
+
+
+def test_issues_are_told_as_a_compiler_would(tmp_path):
+    good = {"resourceType": "Patient"}
+    file = tmp_path / "patients.ndjson"
+    file.write_text("\n".join(map(json.dumps, [good, {**good, "gender": "x"}])) + "\n")
+    said = hms("validate", file, "--data", tmp_path / "none", code=1)
+    assert f"{file}:2: error: 'x' is not a code" in said
+    assert "[binding-required] at Patient.gender" in said
+
+
+def test_files_without_errors_end_well(tmp_path):
+    file = tmp_path / "patient.json"
+    file.write_text('{"resourceType": "Patient"}')
+    assert "1 resources, 0 errors" in hms("validate", file, "--data", tmp_path / "none")
