@@ -34,7 +34,7 @@ def test_commands_and_their_options_exist(page):
     for line in re.findall(r"(?:^|`)(?:HMS_\w+=\S+ )?hms ([a-z][^`\n]*)", page.read_text("utf-8"), re.MULTILINE):
         name, *arguments = shlex.split(line, comments=True)
         command = COMMANDS[name]
-        if hasattr(command, "commands"):  # such as `hms packages list`
+        if hasattr(command, "commands") and arguments:  # such as `hms packages list`
             command = command.commands[arguments.pop(0)]
         options = {option for parameter in command.params for option in (*parameter.opts, "--help")}
         assert {argument for argument in arguments if argument.startswith("--")} <= options, line
