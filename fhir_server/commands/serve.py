@@ -93,7 +93,7 @@ def application() -> Application:
 
 
 def tune() -> None:
-    """What makes a process that serves faster: what is loaded by now lives as long as it does, and is never searched."""
+    """Makes a process that serves faster: what is loaded by now lives as long as it does, and is never searched."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)

@@ -64,7 +64,8 @@ class TerminologyFollower:
             previous = await self._store.read_version(change.type, change.id, change.version - 1)
             if previous is not None and not previous.deleted:
                 resource = decode(previous.body)
-                self._service.remove(change.type, resource.get("url", ""), resource.get("version", ""))
+                named = (change.type, resource.get("url", ""), resource.get("version", ""))
+                await asyncio.to_thread(self._service.remove, *named)
             return
         resource = decode(version.body)
         if "url" not in resource:
