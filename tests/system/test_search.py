@@ -282,6 +282,6 @@ def pairs() -> Iterator[tuple[str, list[str]]]:
             yield search, found.split()
 
 
-@pytest.mark.parametrize(("search", "expected"), pairs(), ids=[search for search, _ in pairs()])
+@pytest.mark.parametrize(("search", "expected"), list(pairs()), ids=[search for search, _ in pairs()])
 def test_what_a_search_finds(base: str, http: httpx.Client, search: str, expected: list[str]) -> None:
     assert sorted(finds(http, f"{base}/{search}".replace("BASE", base))) == expected
