@@ -9,6 +9,7 @@ from fhir_server.core.errors import FhirError, Issue
 from fhir_server.definitions import Definitions
 from fhir_server.fhirpath import Terminology
 from profiles.conformance import Context, ProfileCompiler
+from profiles.conformance.base_bindings import BaseBindings
 from profiles.conformance.context import Surroundings
 from profiles.conformance.extensions import ExtensionChecks
 from profiles.conformance.references import TargetProblem
@@ -57,6 +58,7 @@ class Validator:
         self._members: tuple[object, dict[tuple[str, str, str], bool | None]] = (None, {})
         self._structure = StructureCompiler(definitions, best_practice)
         self._check = self._structure.check("Resource")
+        self._bindings = BaseBindings(definitions)
         self._extensions = self._compilers()
         self._made_of = self._generations()
 
@@ -147,10 +149,14 @@ class Validator:
         return self._members[1]
 
     def _by_profile(self, resource: Json, context: Context, url: str, wrong: bool, asked: bool) -> Problems:
-        """The problems by one profile, by the definitions of the extensions where url is ""."""
+        """The problems by one profile, or by all of R4 but its structure where url is ""."""
         try:
             if not url:
-                return [*(self._extensions.check(resource, context) or ()), *self._of_questionnaire(resource, context)]
+                return [
+                    *(self._bindings.check(resource, context) or ()),
+                    *(self._extensions.check(resource, context) or ()),
+                    *self._of_questionnaire(resource, context),
+                ]
             compiler = self._extensions.compiler
             profile = compiler.profile(url)
             if profile is None:

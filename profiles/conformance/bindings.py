@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from profiles.conformance.context import Context
@@ -16,6 +16,9 @@ PURPOSES = {"required": "required", "maximum": "max", "extensible": "extensible"
 
 CODED = ("code", "Coding", "CodeableConcept", "Quantity", "string", "uri", "url", "canonical", "id", "markdown")
 _QUANTITIES = ("Quantity", "Age", "Count", "Distance", "Duration")
+
+
+BindingCheck = Callable[[Any, Context], "Problems | None"]
 
 
 class Binding(NamedTuple):
@@ -57,7 +60,7 @@ def codings(value: Any, type_name: str) -> list[tuple[str, str]] | None:
     return [("", value)] if isinstance(value, str) else None
 
 
-def binding_check(binding: Binding, type_name: str):
+def binding_check(binding: Binding, type_name: str) -> BindingCheck:
     """The check of values of a type against one binding: (value, context) -> problems."""
     rule = f"binding-{binding.rule}"
     plain = type_name not in ("CodeableConcept", "Coding", *_QUANTITIES)

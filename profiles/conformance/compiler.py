@@ -9,6 +9,7 @@ from typing import Any
 from fhir_server.definitions import Definitions, Element, TypeReference
 from fhir_server.fhirpath import FhirPathError, compile_path
 from profiles.conformance import paths
+from profiles.conformance.base_bindings import covered
 from profiles.conformance.bindings import CODED, binding_check, bindings_of
 from profiles.conformance.context import Context
 from profiles.conformance.elements import element_check
@@ -227,8 +228,8 @@ class ProfileCompiler:
                 base.binding is not None
                 and base.binding.value_set.partition("|")[0] == binding.value_set.partition("|")[0]
             )
-            covered = same and binding.rule == "required" and base.binding and base.binding.strength == "required"
-            if covered and self.definitions.required_codes(binding.value_set) is not None:
+            asked = same and binding.rule == "required" and base.binding and base.binding.strength == "required"
+            if asked and covered(self.definitions, binding.value_set):
                 continue  # the structural check has asked that
             yield _of_value(binding_check(binding, code))
 

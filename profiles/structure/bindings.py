@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from profiles.structure.primitives import explain
 from profiles.structure.problems import Problems, listed, nearest, problem, shown
 
+MIME_TYPES = "http://hl7.org/fhir/ValueSet/mimetypes"  # a grammar, which no list of codes can hold
+_MIME = re.compile(r"[A-Za-z0-9][\w.+-]*/(?:\*|[A-Za-z0-9][\w.+-]*)(?:\s*;.*)?", re.ASCII).fullmatch
+FORMATS = frozenset({"xml", "json", "ttl"})  # R4's short names of its own formats (CapabilityStatement.format)
+
 Codes = dict[str, frozenset[str]]  # system -> codes
+
+
+def is_mime(value: str) -> bool:
+    """Whether this is a MIME type (BCP 13), or the short name of one of FHIR's formats."""
+    return value in FORMATS or _MIME(value) is not None
+
+
+def wrong_mime(value: Any) -> Problems:
+    """The problem of a code that is no MIME type."""
+    if type(value) is not str or not value:
+        return explain("code", value)
+    text = f"{shown(value)} is no MIME type: write type/subtype, such as application/pdf"
+    return problem("binding-required", "code-invalid", text)
 
 
 def wrong_code(value: Any, codes: Iterable[str], value_set: str) -> Problems:

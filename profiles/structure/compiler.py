@@ -12,7 +12,7 @@ from typing import Any
 from fhir_server.definitions import Definitions, TypeDefinition
 from fhir_server.fhirpath import FhirPathError
 from profiles.structure import generate, objects, primitives, resources, rules
-from profiles.structure.bindings import check_coded, wrong_code
+from profiles.structure.bindings import check_coded, is_mime, wrong_code, wrong_mime
 from profiles.structure.bundles import bundle_problems
 from profiles.structure.names import KindNames, identifier
 from profiles.structure.narrative import check_xhtml
@@ -41,6 +41,7 @@ class StructureCompiler:
             "is_decimal": primitives.is_decimal,
             "check_coded": check_coded,
             "wrong_code": wrong_code,
+            "wrong_mime": wrong_mime,
             "target_problem": target_check(definitions),
             "array_problems": objects.array_problems,
             "not_object": objects.not_object,
@@ -81,6 +82,10 @@ class StructureCompiler:
         for name in self.definitions.types:
             if self.definitions.is_primitive(name) and name != "xhtml":
                 self._run(name, generate.primitive_source(name))
+
+        known: set[str] = set()
+        self.namespace |= {"KNOWN_mime": known, "is_mime": primitives.remembering(is_mime, known)}
+        self._run("mime", generate.value_source("mime", generate.accepts("mime", "value"), "wrong_mime(value)"))
 
     def _add_resources(self) -> None:
         checks: dict[str, Check] = {}

@@ -38,7 +38,7 @@ def accepts(primitive: str, value: str) -> str:
         return f"type({value}) is int and {low} <= {value} <= {high}"
     if primitive in TEXTS:
         return f"type({value}) is str and 0 < len({value}) < 1048577 and ({value}.isprintable() or is_text({value}))"
-    known = f"{value} in KNOWN_{primitive} or " if primitive in REMEMBERED else ""
+    known = f"{value} in KNOWN_{primitive} or " if primitive in (*REMEMBERED, "mime") else ""
     return f"type({value}) is str and ({known}is_{primitive}({value}))"
 
 
@@ -157,7 +157,7 @@ def _condition(element: Element, reference: TypeReference, function: str, primit
     kind = function.removeprefix("check_")
     if kind.startswith("ruled_"):
         return ""
-    if kind != reference.code:
+    if kind not in (reference.code, "mime"):
         return f"type(item) is str and item in CODES_{kind}"
     return accepts(kind, "item")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from fhir_server.definitions import Definitions, Element, Invariant, TypeDefinition, TypeReference
+from profiles.structure.bindings import MIME_TYPES
 from profiles.structure.rules import Rule
 
 RuleMaker = Callable[[Iterable[Invariant], str], list[Rule]]
@@ -46,6 +47,8 @@ class KindNames:
         if code == "Resource":
             return "contained_Resource" if owner.kind == "resource" and element.name == "contained" else "Resource"
         if element.binding and element.binding.strength == "required":
+            if code == "code" and element.binding.value_set.partition("|")[0] == MIME_TYPES:
+                return "mime"
             codes = self.definitions.required_codes(element.binding.value_set)
             if codes is not None and (code == "code" or code in CODED):
                 return self._bound(code, element.binding.value_set.partition("|")[0], codes)

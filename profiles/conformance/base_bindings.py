@@ -1,0 +1,78 @@
+"""R4's own bindings that only a terminology can answer: required ones that can't be listed, and extensible ones.
+
+https://hl7.org/fhir/R4/terminologies.html#strength; what the definitions list is checked with the structure.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_server.definitions import Definitions, Element
+from profiles.conformance.bindings import CODED, Binding, BindingCheck, binding_check
+from profiles.conformance.context import Context
+from profiles.structure.bindings import MIME_TYPES
+from profiles.structure.problems import Problems, under
+
+Json = dict[str, Any]
+
+STRENGTHS = ("required", "extensible")
+
+
+def covered(definitions: Definitions, value_set: str) -> bool:
+    """Whether a required binding to this value set is checked with the structure."""
+    return value_set.partition("|")[0] == MIME_TYPES or definitions.required_codes(value_set) is not None
+
+
+class BaseBindings:
+    """Checks the codes of a resource against what the elements of R4 are bound to."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+        self._tables: dict[str, dict[str, tuple[str, BindingCheck | None, str]]] = {}
+
+    def check(self, resource: Json, context: Context) -> Problems | None:
+        """The problems of a resource, those of the resources that it holds not among them."""
+        name = resource.get("resourceType")
+        if context.shared.terminology is None or not isinstance(name, str) or not self._definitions.is_resource(name):
+            return None
+        return self._object(resource, name, context)
+
+    def _object(self, value: Json, type_name: str, context: Context) -> Problems | None:
+        table = self._tables.get(type_name)
+        if table is None:
+            table = self._tables[type_name] = self._table(type_name)
+        found: Problems | None = None
+        for key, item in value.items():
+            row = table.get(key)
+            if row is None:
+                continue
+            name, check, inner = row
+            items = item if type(item) is list else (item,)
+            for position, each in enumerate(items):
+                problems = check(each, context) if check is not None and each is not None else None
+                if inner and type(each) is dict:
+                    below = self._object(each, inner, context)
+                    problems = below if problems is None else under(problems, "", below or [])
+                if problems is not None:
+                    place = f".{name}[{position}]" if items is item else f".{name}"
+                    found = under(found, place, problems)
+        return found
+
+    def _table(self, type_name: str) -> dict[str, tuple[str, BindingCheck | None, str]]:
+        """JSON property -> (element, check or None, the type to look into or "") of all that is to be looked at."""
+        table = {}
+        for key, found in self._definitions.properties(type_name).items():
+            code = found.type.code
+            check = self._binding(found.element, code)
+            inner = "" if found.primitive or code == "Resource" else code
+            if check is not None or inner:
+                table[key] = (found.element.name, check, inner)
+        return table
+
+    def _binding(self, element: Element, code: str) -> BindingCheck | None:
+        binding = element.binding
+        if binding is None or binding.strength not in STRENGTHS or code not in CODED:
+            return None
+        if binding.strength == "required" and covered(self._definitions, binding.value_set):
+            return None
+        return binding_check(Binding(binding.strength, binding.value_set), code)

@@ -1,0 +1,50 @@
+"""What R4 binds its own elements to, where only a terminology knows the codes."""
+
+import pytest
+
+from fhir_server.definitions import load
+from profiles.validator import Validator
+from terminology import Terminology
+
+from .conftest import as_parsed
+
+TERMINOLOGY = Terminology()
+
+
+def issues(resource, terminology=TERMINOLOGY):
+    found = Validator(load(), terminology=terminology).validate(as_parsed(resource))
+    return [(i.expression, i.rule, i.severity) for i in found]
+
+
+def claim(currency):
+    money = {"value": 5, "currency": currency}
+    return {"resourceType": "Invoice", "status": "draft", "totalNet": money}
+
+
+def married(code):
+    coding = {"system": "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus", "code": code}
+    return {"resourceType": "Patient", "maritalStatus": {"coding": [coding]}}
+
+
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [
+        (claim("EUR"), []),
+        (claim("XYZ"), [("Invoice.totalNet.currency", "binding-required", "error")]),
+        (married("M"), []),
+        (married("X"), [("Patient.maritalStatus", "binding-extensible", "warning")]),
+        ({"resourceType": "Patient", "maritalStatus": {"text": "complicated"}}, []),
+    ],
+)
+def test_bindings_of_r4(resource, expected):
+    assert issues(resource) == expected
+
+
+def test_in_an_entry_of_a_bundle():
+    entry = {"fullUrl": "http://example.org/1", "resource": claim("XYZ")}
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [entry]}
+    assert issues(bundle) == [("Bundle.entry[0].resource.totalNet.currency", "binding-required", "error")]
+
+
+def test_nothing_is_said_without_a_terminology():
+    assert issues(claim("XYZ"), terminology=None) == []
