@@ -27,7 +27,6 @@ IndexOf = Callable[[sqlite3.Connection, Dictionaries], SearchIndex]
 Work = Callable[[SqliteTransaction], Awaitable[Any]]
 
 GROUP_LIMIT = 128  # works in one commit
-PATIENCE = 3  # turns of the event loop without a new work after which the group is committed
 LOCK_PATIENCE = 30.0  # seconds to wait for another process's transaction
 LOG_LIMIT = 32 * 2**20  # bytes of write-ahead log after which it is copied into the file
 
@@ -70,13 +69,7 @@ class Writer:
         finished: list[tuple[asyncio.Future, Any]] = []
         transaction = self._transaction
         try:
-            patience = PATIENCE
-            while len(finished) < GROUP_LIMIT and patience:
-                if not self._waiting:
-                    patience -= 1
-                    await asyncio.sleep(0)
-                    continue
-                patience = PATIENCE
+            while self._waiting and len(finished) < GROUP_LIMIT:
                 work, done = self._waiting.popleft()
                 if done.cancelled():
                     continue
