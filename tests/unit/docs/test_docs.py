@@ -20,7 +20,8 @@ COMMANDS = typer.main.get_command(app).commands
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_resolve(page):
-    links = re.findall(r"\]\(([^)\s#]+)[^)]*\)", page.read_text("utf-8"))
+    prose = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    links = re.findall(r"\]\(([^)\s#]+)[^)]*\)", prose)
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
