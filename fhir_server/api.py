@@ -7,6 +7,7 @@ response = await server.perform(Request("GET", ("Patient",), [("name", "smith")]
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from fhir_server.core.keys import StoredVersion
@@ -71,7 +72,12 @@ class FhirServer:
         return await self.environment.feed.changes(after, limit)
 
     async def check(self, repair: bool = False) -> list[Finding]:
-        """What is not as it should be in the store, [] for a whole one; with repair what can be is put right."""
+        """What is not as it should be in the store, [] for a whole one; with repair what can be is put right.
+
+        Custom search parameters are indexed everywhere first.
+        """
+        while self.indexing():
+            await asyncio.sleep(0.05)
         return await self._check(repair)
 
     async def reindex(self, progress: Callable[[int, int], None] = lambda done, of: None) -> int:

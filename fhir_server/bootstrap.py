@@ -74,12 +74,18 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         started=clock(),
     )
     parameters = CustomParameters(environment)
+    environment.outdated = parameters.searching_in
     follower = TerminologyFollower(store, store, service)
     profiles = ProfileFollower(store, store.index, store, stored)
     environment.followers = [parameters, follower, profiles]
     for each in environment.followers:
         await each.start()
-    check = StoreCheck(store, decode, lambda resource: environment.searching.extract(resource))
+    check = StoreCheck(
+        store,
+        decode,
+        lambda resource: environment.searching.extract(resource),
+        lambda type, field: environment.searching.indexes(type, field),
+    )
 
     async def close() -> None:
         for each in environment.followers:

@@ -165,7 +165,9 @@ class Validator:
             return compiler.run(profile, resource, None, "Resource", context) or []
         except FhirError as failure:
             return [Problem("profile-unusable", "processing", str(failure))]
-        except (TypeError, AttributeError, KeyError, IndexError, ValueError):
+        except RecursionError:
+            raise
+        except Exception:
             if not wrong:
                 raise
             return []  # a profile speaks of resources that are right by R4: the base issues say what is not

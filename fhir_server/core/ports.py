@@ -68,6 +68,10 @@ class Transaction(Protocol):
         """The newest version, a deletion too; None where the resource never was."""
         ...
 
+    async def newest(self, type: str) -> int:
+        """The position in the feed of this type's newest version that is not erased, its own writes too; 0 for none."""
+        ...
+
     async def matches(self, type: str, where: Clause, limit: int = 2) -> list[StoredVersion]:
         """Up to limit current resources for which the clause holds: the criteria of a conditional interaction."""
         ...

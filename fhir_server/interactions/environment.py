@@ -13,6 +13,7 @@ from fhir_server.core.ports import (
     IdSource,
     ResourceStore,
     SearchIndex,
+    Transaction,
 )
 from fhir_server.core.query import Clause, Query
 from fhir_server.core.settings import Settings
@@ -39,9 +40,14 @@ class Searching(Protocol):
 
     definitions: Definitions  # with the custom search parameters that are in force
     fields: Fields  # what is indexed by them
+    position: int  # in the change feed, of the newest SearchParameter that they follow; 0 for none
 
-    def with_definitions(self, definitions: Definitions, building: frozenset[str]) -> Searching:
+    def with_definitions(self, definitions: Definitions, building: frozenset[str], position: int) -> Searching:
         """The same with other search parameters."""
+        ...
+
+    def indexes(self, type: str, field: str) -> bool:
+        """Whether a parameter in force has this field."""
         ...
 
     def extract(self, resource: dict[str, Any]) -> list[SearchValue]:
@@ -96,7 +102,14 @@ class Environment:
     kept: dict[Any, bytes] = field(default_factory=dict)  # made once, such as the CapabilityStatement
     started: int = 0
     followers: list[Follower] = field(default_factory=list)
+    outdated: Callable[[Transaction], Awaitable[Searching]] | None = None  # searching, where a transaction sees others
     perform: Callable[[Environment, Request], Awaitable[Response]] | None = None
+
+    async def searching_in(self, transaction: Transaction) -> Searching:
+        """With the search parameters that the transaction sees: what it writes is indexed by them."""
+        if self.outdated is None or await transaction.newest("SearchParameter") == self.searching.position:
+            return self.searching
+        return await self.outdated(transaction)
 
     def checked(self, resource: dict[str, Any]) -> list[Issue]:
         """Refuses a resource that breaks R4, or profiles where the settings ask for them; returns its warnings."""

@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fhir_server.codec.canonical import Draft, draft
+from fhir_server.codec.json import decode
 from fhir_server.codec.references import parse_reference, references
 from fhir_server.core.errors import FhirError, Issue, error
 from fhir_server.core.keys import ID_PATTERN, StoredVersion
 from fhir_server.core.ports import Transaction, Write
 from fhir_server.core.values import SearchValue
-from fhir_server.interactions.custom_parameters import issues_of
 from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.parameter_resources import issues_of
 
 
 class Prepared(NamedTuple):
     """A resource ready to be stored under any id and version."""
 
+    environment: Environment
     draft: Draft
     values: list[SearchValue]
+    position: int  # of the search parameters that the values were extracted by
     warnings: list[Issue]
     targets: list[tuple[str, str, str]]  # path, type, id of local references, where integrity is asked for
 
@@ -50,7 +53,8 @@ def prepare(environment: Environment, resource: dict[str, Any]) -> Prepared:
     if resource["resourceType"] == "SearchParameter":
         refuse_invalid(issues_of(resource, environment.definitions))
     targets = _targets(resource) if environment.settings.referential_integrity else []
-    return Prepared(draft(resource), environment.searching.extract(resource), warnings, targets)
+    searching = environment.searching
+    return Prepared(environment, draft(resource), searching.extract(resource), searching.position, warnings, targets)
 
 
 def _targets(resource: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -76,7 +80,10 @@ async def store(
             )
     updated = transaction.now()
     body = prepared.draft.body(id, version, updated)
-    return await transaction.put(Write(type, id, version, updated, method, body, prepared.values))
+    values = prepared.values
+    if await transaction.newest("SearchParameter") != prepared.position:
+        values = (await prepared.environment.searching_in(transaction)).extract(decode(body))
+    return await transaction.put(Write(type, id, version, updated, method, body, values))
 
 
 def refuse_invalid(issues: list[Issue]) -> None:

@@ -24,10 +24,11 @@ async def reindex_page(environment: Environment, after: int, types: Collection[s
     ]
 
     async def work(transaction: Transaction) -> None:
+        searching = await environment.searching_in(transaction)
         for type, id in dict.fromkeys(keys):
             head = await transaction.read(type, id)
             if head is not None and not head.deleted and after < head.seq <= changes[-1].seq:
-                await transaction.reindex(type, id, environment.searching.extract(decode(head.body)))
+                await transaction.reindex(type, id, searching.extract(decode(head.body)))
 
     if keys:
         await environment.store.commit(work)

@@ -28,8 +28,10 @@ class Searching:
         clock: Clock,
         terminology: TerminologyService | None,
         building: frozenset[str] = frozenset(),
+        position: int = 0,
     ) -> None:
         self.definitions = definitions
+        self.position = position
         self.fields = Fields(definitions)
         self.building = building
         self._settings = settings
@@ -39,9 +41,21 @@ class Searching:
         self.extract = self._extractor.extract
         self._contexts: dict[str, SearchContext] = {}
 
-    def with_definitions(self, definitions: Definitions, building: frozenset[str]) -> Searching:
-        """The same with other search parameters; building: URLs of those that are not indexed everywhere yet."""
-        return Searching(definitions, self._settings, self._clock, self._terminology, building)
+    def with_definitions(self, definitions: Definitions, building: frozenset[str], position: int) -> Searching:
+        """The same with other search parameters; building: URLs of those that are not indexed everywhere yet.
+
+        position: in the change feed, of the newest SearchParameter among them.
+        """
+        return Searching(definitions, self._settings, self._clock, self._terminology, building, position)
+
+    def indexes(self, type: str, field: str) -> bool:
+        """Whether a parameter in force has this field of a type's index values, be they of contained resources."""
+        name = field.removesuffix(":text")
+        if name.startswith("#"):
+            type, dot, name = name[1:].partition(".")
+            if not dot:
+                return True
+        return self.definitions.is_resource(type) and name in self.fields.of(type).fields
 
     def _context(self, base: str) -> SearchContext:
         context = self._contexts.get(base)

@@ -286,7 +286,9 @@ class ProfileCompiler:
                 if len(element.get("type", ())) > 1:
                     continue  # it speaks of another of the element's types
                 raise ValueError(f"its rule {constraint['key']} is no FHIRPath for {code}: {failure.message}") from None
-            rules.append((constraint["key"], constraint.get("severity", "error"), constraint.get("human", ""), path))
+            severity = "warning" if constraint.get("severity") == "warning" else "error"
+            human = str(constraint.get("human") or f"{constraint['expression']} must hold")
+            rules.append((str(constraint["key"]), severity, human, path))
         if not rules:
             return None
 

@@ -71,6 +71,8 @@ class Surroundings:
 
     def member_of(self, value_set: str, system: str, code: str) -> bool | None:
         """Whether a value set has a code; None where it is not known. system "" where only the code is known."""
+        if not (isinstance(system, str) and isinstance(code, str)):
+            return None  # the structure is wrong, which is said elsewhere
         key = (value_set, system, code)
         if key not in self.members:
             self.members[key] = self._ask(value_set, system, code)

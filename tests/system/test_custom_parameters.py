@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.conftest import Fhir, issue_of
+from tests.conftest import BASE, Fhir, issue_of
 
 pytestmark = pytest.mark.anyio
 
@@ -84,3 +84,57 @@ async def test_indexing_goes_on_after_a_restart(fhir: Fhir) -> None:
     await indexed(fhir)
     await other.close()
     assert await fhir.ids("Patient?eye-colour=green") == ["before"]
+
+
+async def test_what_another_worker_writes_before_it_has_heard_of_a_parameter_is_found_by_it(fhir: Fhir) -> None:
+    from fhir_server import bootstrap
+    from fhir_server.api import Request
+
+    other = await bootstrap.start(fhir.server.settings, fhir.server.environment.clock)
+    await fhir.create(EYES)
+    await other.perform(Request("PUT", ("Patient", "after"), resource=patient("after", "green"), base=BASE))
+    await indexed(fhir)
+    assert await fhir.ids("Patient?eye-colour=green") == ["after"]
+    await fhir.create({**EYES, "status": "retired"})
+    await other.perform(Request("PUT", ("Patient", "after"), resource=patient("after", "blue"), base=BASE))
+    await other.close()
+    assert await fhir.server.check() == []
+
+
+async def test_a_parameter_and_what_it_finds_in_one_transaction(fhir: Fhir) -> None:
+    entries = [
+        {"resource": resource, "request": {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}}
+        for resource in (patient("before", "green"), EYES, patient("after", "green"))
+    ]
+    answer = await fhir.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert answer.status_code == 200, answer.text
+    await indexed(fhir)
+    assert await fhir.ids("Patient?eye-colour=green") == ["before", "after"]
+    assert await fhir.server.check() == []
+
+
+async def test_a_parameter_that_is_rolled_back_is_not_in_force(fhir: Fhir) -> None:
+    entries = [
+        {"resource": EYES, "request": {"method": "PUT", "url": "SearchParameter/eye-colour"}},
+        {"resource": patient("a", "green"), "request": {"method": "PUT", "url": "Patient/a"}},
+        {"resource": patient("b", "green"), "request": {"method": "PUT", "url": "Patient/b", "ifMatch": 'W/"7"'}},
+    ]
+    answer = await fhir.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert answer.status_code == 412
+    await fhir.create(patient("a", "green"))
+    assert (await fhir.get("Patient?eye-colour=green")).status_code == 400
+    assert await fhir.server.check() == []
+
+
+@pytest.mark.parametrize("status", ["retired", "draft"])
+async def test_a_store_is_whole_when_a_parameter_was_in_force_for_a_while(fhir: Fhir, status: str) -> None:
+    await fhir.create(patient("before", "green"))
+    await fhir.create(EYES)
+    await indexed(fhir)
+    await fhir.create({**EYES, "status": status})
+    assert await fhir.server.check() == []
+    await fhir.create({**EYES, "expression": "Patient.extension('http://hospital.test/other').value.as(string)"})
+    await indexed(fhir)
+    assert await fhir.ids("Patient?eye-colour=green") == []
+    await fhir("DELETE", "SearchParameter/eye-colour")
+    assert await fhir.server.check() == []

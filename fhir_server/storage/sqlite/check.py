@@ -22,17 +22,26 @@ WHERE r.rid > ? ORDER BY r.rid LIMIT ?"""
 COUNTS = """SELECT t.name, t.live, (SELECT count(*) FROM resource r WHERE r.type = t.type AND r.live = 1) FROM type t"""
 ORPHANS = "SELECT count(*) FROM {table} x LEFT JOIN resource r ON r.rid = x.rid WHERE r.live IS NOT 1"
 
+FIELDS = "SELECT f.field, t.name, f.name FROM field f CROSS JOIN type t ON t.type = f.type"
+
 Extract = Callable[[dict[str, Any]], list[SearchValue]]
+Indexes = Callable[[str, str], bool]
 Parse = Callable[[bytes], dict[str, Any]]
 
 
 class StoreCheck:
-    """Looks through the whole store page by page, beside live traffic; with repair, puts right what can be."""
+    """Looks through the whole store page by page, beside live traffic; with repair, puts right what can be.
 
-    def __init__(self, store: SqliteStore, parse: Parse, extract: Extract) -> None:
+    indexes(type, field) tells whether a search parameter in force has the field; values that one has left which is
+    not in force any more do no harm and are not looked at.
+    """
+
+    def __init__(self, store: SqliteStore, parse: Parse, extract: Extract, indexes: Indexes) -> None:
         self._store = store
         self._parse = parse
         self._extract = extract
+        self._indexes = indexes
+        self._left: frozenset[int] = frozenset()
 
     async def run(self, repair: bool = False) -> list[Finding]:
         """Everything that is not as it should be, [] for a whole store."""
@@ -55,6 +64,8 @@ class StoreCheck:
         return found + await self._store.commit_here(whole)
 
     def _page(self, transaction: SqliteTransaction, after: int, repair: bool) -> tuple[list[Finding], int]:
+        fields = transaction.execute(FIELDS).fetchall()
+        self._left = frozenset(field for field, type, name in fields if not self._indexes(type, name))
         rows = transaction.execute(RESOURCES, (after, PAGE)).fetchall()
         found: list[Finding] = []
         for row in rows:
@@ -83,7 +94,7 @@ class StoreCheck:
             return
         rows, _ = encode.encode(type, rid, values, transaction.known)
         for table in INDEX_TABLES:
-            kept = set(transaction.execute(encode.SELECT[table], (rid,)))
+            kept = {row for row in transaction.execute(encode.SELECT[table], (rid,)) if row[0] not in self._left}
             if kept != set(rows.get(table, ())):
                 if repair:
                     transaction.replace_index(type, rid, values)

@@ -19,6 +19,7 @@ from fhir_server.storage.sqlite.schema import ERASE, INDEX_TABLES, METHOD_NUMBER
 
 HEAD = """SELECT r.rid, r.version, r.live, r.seq, v.updated, v.method, v.body
 FROM resource r LEFT JOIN version v ON v.seq = r.seq WHERE r.type = ? AND r.id = ?"""
+NEWEST = f"SELECT seq FROM version WHERE type = ? AND method <> {ERASE} ORDER BY seq DESC LIMIT 1"
 INSERT_RESOURCE = "INSERT INTO resource (type, id, seq, version, live) VALUES (?, ?, ?, ?, ?)"
 UPDATE_RESOURCE = "UPDATE resource SET seq = ?, version = ?, live = ? WHERE rid = ?"
 INSERT_VERSION = "INSERT INTO version (seq, rid, version, type, updated, method, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -68,6 +69,7 @@ class SqliteTransaction:
         self._live: dict[int, int] = defaultdict(int)
         self._pending: encode.Rows = defaultdict(list)
         self._heads: dict[tuple[str, str], tuple[int, int, int]] = {}
+        self._newest: dict[str, int] = {}
         self._before: tuple = ()
 
     # ------------------------------------------------------------------ for the writer
@@ -76,6 +78,7 @@ class SqliteTransaction:
         row = self.execute("SELECT seq, updated FROM version ORDER BY seq DESC LIMIT 1").fetchone()
         self._seq, self._updated = row if row else (0, 0)
         self._live.clear()
+        self._newest.clear()
         self._pending.clear()  # what a group that SQLite itself rolled back has left
         self.known.follow_epoch()
 
@@ -96,6 +99,7 @@ class SqliteTransaction:
         self.execute("RELEASE work")
         self._seq, self._updated, live, mark = self._before
         self._live = defaultdict(int, live)
+        self._newest.clear()
         self.known.back_to(mark)
         self._pending.clear()
 
@@ -119,6 +123,14 @@ class SqliteTransaction:
         rid, version, live, seq, updated, method, body = row
         self._heads[(type, id)] = (rid, version, live)
         return StoredVersion(type, id, version, seq, updated, METHODS[method], body) if version else None
+
+    async def newest(self, type: str) -> int:
+        """The position of the newest version of a type; asked for by every write, so it is kept for the group."""
+        found = self._newest.get(type)
+        if found is None:
+            row = self.execute(NEWEST, (self.known.find_type(type),)).fetchone()
+            found = self._newest[type] = row[0] if row else 0
+        return found
 
     async def matches(self, type: str, where: Clause, limit: int = 2) -> list[StoredVersion]:
         """Current resources for which the clause holds."""
@@ -147,6 +159,8 @@ class SqliteTransaction:
         self.execute(INSERT_VERSION, (seq, rid, version, type_id, updated, METHOD_NUMBER[method], body))
         self._heads[(type, id)] = (rid, version, live)
         self._seq, self._updated = seq, updated
+        if type in self._newest:
+            self._newest[type] = seq
         self._live[type_id] += live - was_live
         self.replace_index(type, rid, values, was_live)
         return StoredVersion(type, id, version, seq, updated, method, body)
@@ -175,6 +189,7 @@ class SqliteTransaction:
         self.execute("UPDATE resource SET seq = 0, version = 0, live = 0 WHERE rid = ?", (rid,))
         self._live[type_id] -= live
         self._seq += 1
+        self._newest.clear()
         self._updated = self.now()
         self.execute(INSERT_VERSION, (self._seq, rid, -self._seq, type_id, self._updated, ERASE, b""))
         self._forget_terms(terms)

@@ -7,9 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_server.core.errors import Issue
+from fhir_server.definitions import load
+from profiles.packages import PackageStore
+from profiles.validator import Validator
+from terminology import Terminology
 from tests.official_examples import official_examples
 
-from .conftest import decode, json_lines
+from .conftest import Known, decode, json_lines, package
+from .test_published_packages import examples
 
 PAYLOADS = st.recursive(
     st.none()
@@ -53,6 +58,8 @@ def places(value, found):
 
 def mutate(data, resource):
     spots = places(resource, [])
+    if not spots:
+        return
     holder, key = data.draw(st.sampled_from(spots), label="place")
     action = data.draw(st.sampled_from(["replace", "delete", "duplicate", "swap", "rename"]), label="action")
     if action == "replace":
@@ -83,3 +90,50 @@ def test_a_mutated_resource_gets_issues_never_an_exception(validator, data):
 @given(PAYLOADS)
 def test_anything_else_gets_issues_never_an_exception(validator, value):
     assert validator.validate(value)
+
+
+US_CORE, IPS = "hl7.fhir.us.core-6.1.0", "hl7.fhir.uv.ips-1.1.0"
+SUMMARY = "http://hl7.org/fhir/uv/ips/StructureDefinition/Bundle-uv-ips"
+
+
+@functools.cache
+def conforming():
+    """Examples that declare profiles, small Bundles among them, and the profile that they are checked against too."""
+    found = [(resource, ()) for resource in list(examples(US_CORE).values())[::3]]
+    return found + [(r, (SUMMARY,)) for r in examples(IPS).values() if r["resourceType"] == "Bundle"][:3]
+
+
+@functools.cache
+def with_profiles():
+    store, terminology = PackageStore(), Terminology()
+    for name in (US_CORE, IPS):
+        store.install(package(name), terminology.put)
+    return Validator(load(), sources=[store], terminology=terminology)
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.data())
+def test_a_mutated_resource_with_profiles_gets_issues_never_an_exception(data):
+    chosen, profiles = data.draw(st.sampled_from(conforming()), label="resource")
+    resource = copy.deepcopy(chosen)
+    for _ in range(data.draw(st.integers(1, 3))):
+        mutate(data, resource)
+    for issue in with_profiles().validate(resource, profiles):
+        assert issue.rule and issue.diagnostics and issue.expression
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.data())
+def test_a_mutated_profile_is_refused_with_an_error_or_works(data):
+    url = data.draw(st.sampled_from([u for u, _, _ in with_profiles().registry.sources[0].urls("StructureDefinition")]))
+    structure = copy.deepcopy(with_profiles().registry.structure(url))
+    structure.pop("snapshot", None)
+    for _ in range(data.draw(st.integers(1, 2))):
+        mutate(data, structure["differential"])
+    source = Known({"resourceType": "StructureDefinition", **structure, "url": url})
+    validator = Validator(load(), sources=[source, *with_profiles().registry.sources])
+    resource = (
+        {"resourceType": structure["type"]} if load().is_resource(structure["type"]) else {"resourceType": "Patient"}
+    )
+    for issue in validator.validate(resource, [url]):
+        assert issue.rule and issue.diagnostics
