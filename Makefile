@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 NO_NETWORK := echo "make: the packages could not be installed; the lines above say why. Without access to PyPI, name a mirror: PIP_INDEX_URL=… make" >&2
-SOURCES := fhir_server terminology profiles tests
+SOURCES := fhir_server interfaces mappings terminology profiles tests
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
