@@ -23,6 +23,8 @@ from profiles.structure.problems import ENOUGH, Problem, Problems, enough
 Json = dict[str, Any]
 Found = list[tuple[Problem, str]]  # with the URL of the profile that says it
 
+REFUSING_BINDINGS = ("binding-required", "binding-max")
+LESSER_BINDINGS = ("binding-extensible", "binding-preferred")  # said of a code that these refuse, they add nothing
 MAX_MEMBERS = 50_000  # answers of the terminology that are kept
 TOO_DEEP = Issue("error", "too-costly", "The resource is nested too deeply to be checked: flatten it.", rule="depth")
 
@@ -122,9 +124,9 @@ class Validator:
         context = Context(shared, resource)
         runs = [(resource, "", context, url) for url in dict.fromkeys(profiles)]
         for inner, path, where in resources(resource, "", context):
-            runs.append((inner, path, where, ""))
             if declared:
                 runs.extend((inner, path, where, url) for url in declared_profiles(inner))
+            runs.append((inner, path, where, ""))
         wrong = [each.path for each, _ in base if each.severity == "error"]
         found: Found = []
         seen: set[tuple[str, str, str]] = set()
@@ -137,7 +139,13 @@ class Validator:
                     found.append((each, url))
             if enough([each for each, _ in found]):
                 break
-        return [(each, url) for each, url in found if not _told_at_its_target(each, resource, found)]
+        refused = {each.path for each, _ in found if each.rule in REFUSING_BINDINGS}
+        return [
+            (each, url)
+            for each, url in found
+            if not (each.rule in LESSER_BINDINGS and each.path in refused)
+            and not _told_at_its_target(each, resource, found)
+        ]
 
     def _known_members(self) -> dict[tuple[str, str, str], bool | None]:
         """The terminology's answers so far, none where it has changed since."""

@@ -49,7 +49,9 @@ class BaseBindings:
             name, check, inner = row
             items = item if type(item) is list else (item,)
             for position, each in enumerate(items):
-                problems = check(each, context) if check is not None and each is not None else None
+                problems = None
+                if check is not None and each is not None and id(each) not in context.shared.bound:
+                    problems = check(each, context)
                 if inner and type(each) is dict:
                     below = self._object(each, inner, context)
                     problems = below if problems is None else under(problems, "", below or [])

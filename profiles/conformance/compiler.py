@@ -10,7 +10,7 @@ from fhir_server.definitions import Definitions, Element, TypeReference
 from fhir_server.fhirpath import FhirPathError, compile_path
 from profiles.conformance import paths
 from profiles.conformance.base_bindings import covered
-from profiles.conformance.bindings import CODED, binding_check, bindings_of
+from profiles.conformance.bindings import CODED, BindingCheck, binding_check, bindings_of
 from profiles.conformance.context import Context
 from profiles.conformance.elements import element_check
 from profiles.conformance.references import target_check
@@ -231,7 +231,7 @@ class ProfileCompiler:
             asked = same and binding.rule == "required" and base.binding and base.binding.strength == "required"
             if asked and covered(self.definitions, binding.value_set):
                 continue  # the structural check has asked that
-            yield _of_value(binding_check(binding, code))
+            yield _of_value(_in_place_of_base(binding_check(binding, code)))
 
     def _targets(self, node: Node, reference: TypeReference) -> Iterable[ItemCheck]:
         if reference.code != "Reference":
@@ -333,6 +333,17 @@ def _of_object(checks: list[ObjectCheck]) -> ItemCheck | None:
         return found
 
     return check
+
+
+def _in_place_of_base(check: BindingCheck) -> BindingCheck:
+    """The check of a profile's binding, after which R4's extensible one for the element is not asked any more."""
+
+    def bound(value: Any, context: Context) -> Problems | None:
+        if isinstance(value, dict):
+            context.shared.bound.add(id(value))
+        return check(value, context)
+
+    return bound
 
 
 def _without_context(check: Callable[[Any], Problems | None]) -> ItemCheck:

@@ -26,6 +26,7 @@ class Surroundings:
 
     __slots__ = (
         "_entries",
+        "bound",
         "bundle",
         "conforms",
         "definitions",
@@ -52,6 +53,7 @@ class Surroundings:
         self.in_progress: set[tuple[int, str]] = set()
         self.right: set[tuple[int, str]] = set()  # (id of a value, profile) that were checked already
         self.unknown: set[str] = set()
+        self.bound: set[int] = set()  # ids of the values that a profile binds: its binding stands in place of R4's
         self._entries: dict[str, Json] | None = None
 
     def entry(self, reference: str, base: str) -> Json | None:

@@ -7,6 +7,7 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings, description, limits, load
 
 ROOT = Path(__file__).parents[3]
+PACKAGES = ("fhir_server", "interfaces", "mappings", "profiles", "terminology")
 
 
 def test_defaults_hold_where_nothing_is_given():
@@ -76,6 +77,7 @@ def test_every_setting_says_what_it_means_and_may_be():
 
 
 def test_every_setting_takes_effect_somewhere():
-    sources = [path for path in (ROOT / "fhir_server").rglob("*.py") if path.name != "settings.py"]
+    files = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    sources = [path for path in files if path.name != "settings.py"]
     read = set(re.findall(r"settings\.(\w+)", "\n".join(path.read_text("utf-8") for path in sources)))
     assert set(Settings.__struct_fields__) <= read

@@ -6,7 +6,7 @@ from fhir_server.definitions import load
 from profiles.validator import Validator
 from terminology import Terminology
 
-from .conftest import as_parsed
+from .conftest import Codes, Known, as_parsed, profile
 
 TERMINOLOGY = Terminology()
 
@@ -44,6 +44,20 @@ def test_in_an_entry_of_a_bundle():
     entry = {"fullUrl": "http://example.org/1", "resource": claim("XYZ")}
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": [entry]}
     assert issues(bundle) == [("Bundle.entry[0].resource.totalNet.currency", "binding-required", "error")]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [("alone", []), ("M", ["binding-required"]), ("X", ["binding-required"])]
+)
+def test_a_profiles_binding_stands_in_place_of_the_extensible_one(code, expected):
+    binding = {"binding": {"strength": "required", "valueSet": "http://example.org/states"}}
+    states = profile("Patient", ("Patient.maritalStatus", binding))
+    codes = Codes(states={("http://terminology.hl7.org/CodeSystem/v3-MaritalStatus", "alone")})
+    codes.value_sets["http://hl7.org/fhir/ValueSet/marital-status"] = set()
+    found = Validator(load(), sources=[Known(states)], terminology=codes).validate(
+        as_parsed(married(code)), [states["url"]]
+    )
+    assert [i.rule for i in found] == expected
 
 
 def test_nothing_is_said_without_a_terminology():
