@@ -50,7 +50,7 @@ class Searching:
 
     def indexes(self, type: str, field: str) -> bool:
         """Whether a parameter in force has this field of a type's index values, be they of contained resources."""
-        name = field.removesuffix(":text")
+        name = field.partition(":")[0]  # without what is beside the value: its text, its type
         if name.startswith("#"):
             type, dot, name = name[1:].partition(".")
             if not dot:
