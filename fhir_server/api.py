@@ -20,6 +20,7 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.read import current
 from fhir_server.interactions.reindexing import reindex_all
 from fhir_server.interactions.request import Request, Response
+from fhir_server.interactions.visible import environment_of
 
 __all__ = ["FhirServer", "Request", "Response"]
 
@@ -65,7 +66,8 @@ class FhirServer:
             return version
         if not self.environment.definitions.is_resource(type):
             await self.perform(Request("GET", (type, id), caller=caller))
-        return await current(self.environment, Request("GET", (type, id), caller=caller), type, id)
+        seen = environment_of(self.environment, caller)
+        return await current(seen, Request("GET", (type, id), caller=caller), type, id)
 
     async def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
         """The change feed past a position, oldest first."""

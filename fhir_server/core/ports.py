@@ -244,7 +244,11 @@ class TerminologyService(Protocol):
 
 
 class Caller(NamedTuple):
-    """Who asks, and what may be seen: restriction(type) gives a Clause or None for no restriction (open mode)."""
+    """Who asks, and what may be seen.
+
+    restriction: gives for a type the Clause that holds for what may be seen of it, NOTHING for nothing, None for
+    everything; itself None in open mode. An index must take its clauses as they are: no InValueSet, no Subsumes.
+    """
 
     name: str = "anonymous"
     restriction: Callable[[str], Clause | None] | None = None

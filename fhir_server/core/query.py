@@ -148,7 +148,7 @@ class RefersTo:
 class RefersWithin:
     """A REFERENCE value names type/id or what lies below (above) it in the hierarchy of its type (Location.partOf).
 
-    parents: the fields of `type` that name a resource's parent.
+    parents: the fields of `type` that name a resource's parent; through: holds for every resource on the way.
     """
 
     fields: tuple[str, ...]
@@ -156,6 +156,7 @@ class RefersWithin:
     type: str
     id: str
     parents: tuple[str, ...]
+    through: Clause = All(())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,35 +1,61 @@
-"""Where a caller's restriction meets an interaction: one place, so that nothing can be forgotten.
+"""What a caller may see, as part of the typed query.
 
-An open caller has none and costs nothing. A restricted one gets a Clause by type: it is added to queries, and a version
-that is read by its id must be a current resource for which it holds.
+A restriction gives a Clause by type, None where all of the type may be seen. It is added for the types that are
+searched and for resources that a search only passes through: the targets of chains, the sources of _has, the steps of
+a hierarchy, what is included. So a search tells a caller nothing that reads would not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from fhir_server.core.errors import error
-from fhir_server.core.keys import StoredVersion
-from fhir_server.core.ports import Caller
-from fhir_server.core.query import All, Any, IdIn, Query, TypeIn
-from fhir_server.interactions.environment import Environment
+from fhir_server.core.query import (
+    All,
+    Any,
+    Chain,
+    Clause,
+    Has,
+    IdIn,
+    InList,
+    Query,
+    RefersWithin,
+    TypeIn,
+)
+from fhir_server.search.rewrite.walk import with_children
+
+Restriction = Callable[[str], Clause | None]
 
 
-def restrict(caller: Caller, query: Query) -> Query:
-    """The query with what its caller may see of each type."""
-    if caller.restriction is None:
-        return query
+def restrict(restriction: Restriction, query: Query) -> Query:
+    """The query of what may be seen, over nothing but what may be seen."""
+    return replace(query, where=visible(restriction, query.types, query.where), restriction=restriction)
+
+
+def visible(restriction: Restriction, types: Sequence[str], where: Clause) -> Clause:
+    """The clause about resources of these types, for those that may be seen."""
     limits = []
-    for type in query.types:
-        limit = caller.restriction(type)
+    for type in types:
+        limit = restriction(type)
         limits.append(TypeIn((type,)) if limit is None else All((TypeIn((type,)), limit)))
-    return replace(query, where=All((query.where, Any(tuple(limits)))), restriction=caller.restriction)
+    return All((within(restriction, where), Any(tuple(limits))))
 
 
-async def require_visible(environment: Environment, caller: Caller, version: StoredVersion) -> None:
-    """Answers like a resource that isn't there where the caller may not see it."""
-    limit = caller.restriction(version.type) if caller.restriction else None
-    if limit is None:
-        return
-    if not await environment.index.count((version.type,), All((IdIn((version.id,)), limit))):
-        raise error("not-found", f"There is no {version.type}/{version.id} here.")
+def within(restriction: Restriction, clause: Clause) -> Clause:
+    """The clause with every resource that it passes through among those that may be seen."""
+    if isinstance(clause, InList):
+        clause = Has("List", ("item",), IdIn((clause.id,)))
+    clause = with_children(clause, lambda inner: within(restriction, inner))
+    if isinstance(clause, Chain):
+        return Chain(
+            clause.fields, tuple([(name, _limited(restriction(name), inner)) for name, inner in clause.targets])
+        )
+    if isinstance(clause, Has):
+        return Has(clause.source, clause.fields, _limited(restriction(clause.source), clause.clause))
+    if isinstance(clause, RefersWithin):
+        return replace(clause, through=_limited(restriction(clause.type), clause.through))
+    return clause
+
+
+def _limited(limit: Clause | None, clause: Clause) -> Clause:
+    return clause if limit is None else All((clause, limit))

@@ -21,10 +21,12 @@ from fhir_server.interactions.read import read, vread
 from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.search import search, search_compartment
 from fhir_server.interactions.update import conditional_update, update
+from fhir_server.interactions.visible import environment_of
 
 
 async def perform(environment: Environment, request: Request) -> Response:
     """Runs the interaction that the request asks for; FhirError for every answer that is no success."""
+    environment = environment_of(environment, request.caller)
     response = await _route(environment, request)
     if request.method != "GET":
         for follower in environment.followers:

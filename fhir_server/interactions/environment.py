@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from fhir_server.core.errors import FhirError, Issue
 from fhir_server.core.ports import (
+    OPEN,
+    Caller,
     ChangeFeed,
     Clock,
     IdSource,
@@ -102,6 +104,7 @@ class Environment:
     kept: dict[Any, bytes] = field(default_factory=dict)  # made once, such as the CapabilityStatement
     started: int = 0
     followers: list[Follower] = field(default_factory=list)
+    seen_by: Caller = OPEN  # whose view of the store and the index this is
     outdated: Callable[[Transaction], Awaitable[Searching]] | None = None  # searching, where a transaction sees others
     perform: Callable[[Environment, Request], Awaitable[Response]] | None = None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
-from fhir_server.interactions.access import require_visible
 from fhir_server.interactions.conditions import not_modified
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import id_of
@@ -16,7 +15,6 @@ async def read(environment: Environment, request: Request, type: str, id: str) -
     version = await environment.store.read(type, id_of(id))
     if version is None:
         raise error("not-found", f"There is no {type}/{id} here.")
-    await require_visible(environment, request.caller, version)
     if version.deleted:
         raise error(
             "deleted",
@@ -35,7 +33,6 @@ async def vread(environment: Environment, request: Request, type: str, id: str, 
     version = await environment.store.read_version(type, id_of(id), number) if number else None
     if version is None:
         raise error("not-found", f"There is no version {version_id[:64]} of {type}/{id} here.")
-    await require_visible(environment, request.caller, version)
     if version.deleted:
         raise error("deleted", f"Version {number} of {type}/{id} is its deletion.")
     if not_modified(request, version):

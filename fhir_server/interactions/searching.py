@@ -10,7 +10,6 @@ from fhir_server.core.ports import Clock, TerminologyService
 from fhir_server.core.query import Clause, Query
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
-from fhir_server.interactions.access import restrict
 from fhir_server.interactions.request import Request
 from fhir_server.search.extract import Extractor
 from fhir_server.search.fields import Fields
@@ -74,12 +73,12 @@ class Searching:
         return context
 
     async def query(self, type: str | None, request: Request, compartment: tuple[str, str] | None = None) -> Query:
-        """The search that a request asks for, with what its caller may see."""
+        """The search that a request asks for."""
         query = parse_query(
             type, request.query, self._context(request.base), lenient=request.lenient, compartment=compartment
         )
         where = await rewrite(query.where, self.fields, self._terminology)
-        return restrict(request.caller, replace(query, where=where))
+        return replace(query, where=where)
 
     async def criteria(self, type: str, text: str, request: Request) -> Clause:
         """The clause of conditional criteria; they are always strict and must say something."""

@@ -12,7 +12,6 @@ from fhir_server.codec.references import parse_reference, references
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion, instant
 from fhir_server.core.ports import Transaction
-from fhir_server.interactions.access import require_visible
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.preparing import prepare, store
@@ -35,7 +34,6 @@ async def document(environment: Environment, call: Call) -> Response:
             found = await environment.store.read(local.type, local.id)
             if found is None or found.deleted:
                 continue
-            await require_visible(environment, call.request.caller, found)
             if len(included) >= LIMIT:
                 raise error("too-costly", f"The document would have more than {LIMIT} resources.")
             included[(local.type, local.id)] = found

@@ -14,7 +14,6 @@ from fhir_server.codec.references import parse_reference
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.fhirpath import compile_path
-from fhir_server.interactions.access import require_visible
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.read import current
@@ -81,7 +80,6 @@ async def _by_path(
             continue
         version = await environment.store.read(local.type, local.id)
         if version is not None and not version.deleted:
-            await require_visible(environment, call.request.caller, version)
             reached.append(version)
     return reached
 

@@ -49,6 +49,8 @@ def render(clause):
         case q.StringIs(fields, mode, text):
             return f"{','.join(fields)} {mode} '{text}'"
     values = [getattr(clause, field.name) for field in dataclasses.fields(clause)]
+    if isinstance(clause, q.RefersWithin) and clause.through == q.EVERYTHING:
+        values.pop()
     return f"{type(clause).__name__}({', '.join(map(show, values))})"
 
 

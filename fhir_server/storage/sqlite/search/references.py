@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 from fhir_server.core.query import RefersTo, RefersWithin
 from fhir_server.storage.sqlite.search.condition import Condition, Never, Row
+from fhir_server.storage.sqlite.search.logic import is_always
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sql import LISTED, TRUE, Sql, conjunction, member
 
 # what lies below a resource, or above it, in the hierarchy that some fields of its type make
 BELOW = """WITH RECURSIVE tree (rid) AS (VALUES (?) UNION
-SELECT p.rid FROM tree CROSS JOIN reference p ON {fields} AND p.target = tree.rid) SELECT rid FROM tree"""
-ABOVE = """WITH RECURSIVE tree (rid) AS (VALUES (?) UNION
-SELECT p.target FROM tree CROSS JOIN reference p INDEXED BY reference_rid ON {fields} AND p.rid = tree.rid)
-SELECT rid FROM tree"""
+SELECT p.rid FROM tree CROSS JOIN reference p ON {fields} AND p.target = tree.rid {through}) SELECT rid FROM tree"""
+ABOVE = """WITH RECURSIVE tree (rid) AS (VALUES (?) UNION SELECT p.target FROM tree
+CROSS JOIN reference p INDEXED BY reference_rid ON {fields} AND p.rid = tree.rid {through}) SELECT rid FROM tree"""
 
 
 def refers_to(clause: RefersTo, scope: Scope) -> Condition:
@@ -94,12 +94,16 @@ def refers_within(clause: RefersWithin, scope: Scope) -> Condition:
     start = scope.reader.known.find_rid(clause.type, clause.id)
     if not fields or start is None:
         return Never()
-    parents = scope.of((clause.type,)).fields(clause.parents)
+    hierarchy = scope.of((clause.type,))
+    parents = hierarchy.fields(clause.parents)
     if not parents:
         return _naming(scope, fields, [start], "")
     along = member("p.field", parents)
-    walk = BELOW if clause.direction == "below" else ABOVE
-    chosen = Sql(walk.format(fields=along.text), (start, *along.bound))
+    walk, step = (BELOW, "p.rid") if clause.direction == "below" else (ABOVE, "p.target")
+    condition = hierarchy.compile(clause.through)
+    through = TRUE if is_always(condition) else condition.probe(step)
+    tested = "" if through is TRUE else f"AND {through.text}"
+    chosen = Sql(walk.format(fields=along.text, through=tested), (start, *along.bound, *through.bound))
     return _ManyTargets(scope, scope.alias(), fields, chosen, TRUE)
 
 

@@ -1,0 +1,216 @@
+"""The server as a restricted caller sees it: the ports of an Environment, narrowed.
+
+Interactions and operations ask the store and the index of the Environment that they are given, so what a caller may not
+see isn't there for any of them: not for reads, searches, counts, history, operations or the criteria of conditional
+interactions. Writes must leave what may be seen: neither what a caller can't see can be changed, nor can a version be
+written that the caller could not read back. Where a type has a restriction, its deletions can't be seen.
+
+An open caller has no restriction, and gets the Environment itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from fhir_server.core.errors import error
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.ports import (
+    Caller,
+    HistoryPage,
+    ResourceReads,
+    ResourceStore,
+    SearchIndex,
+    Transaction,
+    Write,
+)
+from fhir_server.core.query import All, Clause, IdIn, Page, Query
+from fhir_server.core.values import SearchValue
+from fhir_server.interactions.access import Restriction, restrict, visible
+from fhir_server.interactions.environment import Environment
+
+T = TypeVar("T")
+
+EMPTY_PAGES = 20  # pages of history without anything to see that are passed over for one answer
+
+
+def environment_of(environment: Environment, caller: Caller) -> Environment:
+    """The environment that a caller's interactions work with."""
+    restriction = caller.restriction
+    if restriction is None or environment.seen_by is caller:
+        return environment
+    outdated = environment.outdated
+    return replace(
+        environment,
+        seen_by=caller,
+        index=VisibleIndex(environment.index, restriction),
+        store=VisibleStore(environment.store, environment.index, restriction),
+        # the search parameters in force are those of the whole store
+        outdated=outdated and (lambda inside: outdated(getattr(inside, "whole", inside))),
+    )
+
+
+class VisibleIndex:
+    """The `SearchIndex` port over what may be seen."""
+
+    def __init__(self, index: SearchIndex, restriction: Restriction) -> None:
+        self._index = index
+        self._restriction = restriction
+
+    async def search(self, query: Query) -> Page:
+        """One page of the restricted query."""
+        return await self._index.search(restrict(self._restriction, query))
+
+    async def count(self, types: Sequence[str], where: Clause) -> int:
+        """How many there are to see."""
+        return await self._index.count(types, visible(self._restriction, types, where))
+
+    async def counts(self) -> dict[str, int]:
+        """How many there are to see of each type that has some."""
+        found = {}
+        for type, number in (await self._index.counts()).items():
+            limit = self._restriction(type)
+            found[type] = number if limit is None else await self._index.count((type,), limit)
+        return {type: number for type, number in found.items() if number}
+
+    async def close(self) -> None:
+        """Nothing: the index is another's."""
+
+
+class VisibleReads:
+    """The `ResourceReads` port over versions of the current resources that may be seen."""
+
+    def __init__(self, reads: ResourceReads, index: SearchIndex, restriction: Restriction) -> None:
+        self._reads = reads
+        self._index = index
+        self._restriction = restriction
+
+    async def _seen(self, type: str, ids: Iterable[str]) -> set[str]:
+        """Those of these ids of one type that may be seen."""
+        limit = self._restriction(type)
+        wanted = tuple(dict.fromkeys(ids))
+        if limit is None or not wanted:
+            return set(wanted)
+        page = await self._index.search(Query((type,), All((IdIn(wanted), limit)), count=len(wanted)))
+        return {version.id for version in page.matches}
+
+    async def _seen_keys(self, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        by_type: dict[str, list[str]] = {}
+        for type, id in keys:
+            by_type.setdefault(type, []).append(id)
+        return {(type, id) for type, ids in by_type.items() for id in await self._seen(type, ids)}
+
+    async def read(self, type: str, id: str) -> StoredVersion | None:
+        """The newest version where it may be seen."""
+        version = await self._reads.read(type, id)
+        return version if version is not None and await self._seen(type, (id,)) else None
+
+    async def read_many(self, keys: Iterable[tuple[str, str]]) -> list[StoredVersion | None]:
+        """The newest version of each that may be seen."""
+        found = await self._reads.read_many(keys)
+        seen = await self._seen_keys((version.type, version.id) for version in found if version is not None)
+        return [version if version and (version.type, version.id) in seen else None for version in found]
+
+    async def read_version(self, type: str, id: str, version: int) -> StoredVersion | None:
+        """That version of a resource that may be seen as it is now."""
+        found = await self._reads.read_version(type, id, version)
+        return found if found is not None and await self._seen(type, (id,)) else None
+
+    async def mentions(self, reference: str) -> list[tuple[str, str]]:
+        """Those of the resources with this reference that may be seen."""
+        found = await self._reads.mentions(reference)
+        seen = await self._seen_keys(found)
+        return [key for key in found if key in seen]
+
+    async def history(
+        self,
+        type: str = "",
+        id: str = "",
+        *,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
+        cursor: str = "",
+        count: int = 20,
+    ) -> HistoryPage:
+        """Versions of what may be seen; a page may have fewer than there would be room for."""
+        if id and not await self._seen(type, (id,)):
+            return HistoryPage([], "", 0)
+        for _ in range(EMPTY_PAGES):
+            page = await self._reads.history(type, id, since=since, at=at, cursor=cursor, count=count)
+            if id:
+                return page
+            seen = await self._seen_keys((version.type, version.id) for version in page.versions)
+            versions = [version for version in page.versions if (version.type, version.id) in seen]
+            cursor = page.next
+            if versions or not cursor:
+                break
+        return HistoryPage(versions, cursor, None)
+
+
+class VisibleStore(VisibleReads):
+    """The `ResourceStore` port over what may be seen."""
+
+    def __init__(self, store: ResourceStore, index: SearchIndex, restriction: Restriction) -> None:
+        super().__init__(store, index, restriction)
+        self._store = store
+
+    async def commit(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Runs work in a transaction that sees and writes no more than may be seen."""
+
+        async def narrowed(whole: Transaction) -> T:
+            return await work(VisibleTransaction(whole, self._restriction))
+
+        return await self._store.commit(narrowed)
+
+
+class VisibleTransaction(VisibleReads):
+    """The `Transaction` port over what may be seen; whole: the transaction itself."""
+
+    def __init__(self, whole: Transaction, restriction: Restriction) -> None:
+        super().__init__(whole.reads, whole.index, restriction)
+        self.whole = whole
+        self.now = whole.now
+        self.newest = whole.newest
+
+    @property
+    def reads(self) -> ResourceReads:
+        """Reads inside the transaction."""
+        return self
+
+    @property
+    def index(self) -> SearchIndex:
+        """Searches inside the transaction."""
+        return VisibleIndex(self.whole.index, self._restriction)
+
+    async def matches(self, type: str, where: Clause, limit: int = 2) -> list[StoredVersion]:
+        """Matches that may be seen."""
+        return await self.whole.matches(type, visible(self._restriction, (type,), where), limit)
+
+    async def put(self, write: Write) -> StoredVersion:
+        """Stores a version of what may be seen; FhirError "forbidden" where the caller could not read it back."""
+        head = await self.whole.read(write.type, write.id)
+        if head is not None and not await self._seen(write.type, (write.id,)):
+            raise error("forbidden", f"{write.type}/{write.id} is in use, and not for you to change; use another id.")
+        stored = await self.whole.put(write)
+        if not stored.deleted and not await self._seen(write.type, (write.id,)):
+            raise error("forbidden", f"You may not write a {write.type} with this content: you could not see it.")
+        return stored
+
+    async def reindex(self, type: str, id: str, values: Sequence[SearchValue]) -> None:
+        """Replaces the index values of what may be seen."""
+        if await self._seen(type, (id,)):
+            await self.whole.reindex(type, id, values)
+
+    async def erase(self, type: str, id: str) -> int:
+        """Refused: an erasure must reach everything."""
+        raise error("forbidden", "Only a caller who may see everything can erase.")
+
+    async def referring(self, type: str, id: str, limit: int = 1) -> list[tuple[str, str]]:
+        """Referring resources; FhirError "integrity" where there are only such as may not be named."""
+        found = await self.whole.referring(type, id, limit)
+        seen = await self._seen_keys(found)
+        named = [key for key in found if key in seen]
+        if found and not named:
+            raise error("integrity", f"A resource that you may not see refers to {type}/{id}.")
+        return named
