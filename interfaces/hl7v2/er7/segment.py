@@ -1,0 +1,172 @@
+"""A segment: its text as it came, and its fields, split and unescaped when they are looked at."""
+
+from __future__ import annotations
+
+import re
+
+from fhir_server.core.errors import error
+from interfaces.hl7v2.er7.delimiters import HEADERS, Delimiters
+from interfaces.hl7v2.er7.escapes import escape, unescape
+
+NULL = '""'  # a value that says "remove what you have" (HL7 v2.9, 2.5.3)
+
+# Repetitions of components of sub-components, unescaped: PID-3 of "1^^^A&1.2&ISO~2" is
+# [[["1"], [""], [""], ["A", "1.2", "ISO"]], [["2"]]]
+Field = list[list[list[str]]]
+_NO_FIELD: Field = []
+
+
+class Encoding:
+    """What the segments of one message share: its delimiters and Python's name of its character set."""
+
+    __slots__ = ("codec", "component", "delimiters", "special")
+
+    def __init__(self, delimiters: Delimiters, codec: str) -> None:
+        self.delimiters = delimiters
+        self.codec = codec
+        self.component = delimiters.component
+        marks = delimiters.escape + delimiters.repetition + delimiters.subcomponent
+        self.special = re.compile(f"[{re.escape(marks)}]" if marks else "(?!)").search
+
+
+class Segment:
+    """One segment. Fields count from 1, as the standard does; of MSH, BHS and FHS the first is the separator itself.
+
+    end: the characters that ended it in the message ("\\r" by the standard); edited: whether it was changed since.
+    """
+
+    __slots__ = ("_encoding", "_fields", "_plain", "_read", "_text", "edited", "end", "name")
+
+    def __init__(self, text: str, encoding: Encoding, end: str = "\r") -> None:
+        self._text = text
+        self._encoding = encoding
+        self._fields: list[str] | None = None
+        self._read: dict[int, Field] = {}
+        self._plain = False  # whether fields have components at most
+        self.end = end
+        self.edited = False
+        self.name = text[:3]
+
+    def __repr__(self) -> str:
+        return f"Segment({self.text!r})"
+
+    @property
+    def text(self) -> str:
+        """The segment as written, without its end."""
+        if self.edited and self._fields is not None:
+            separator = self._encoding.delimiters.field
+            first, *others = self._fields
+            if first in HEADERS:
+                return first + separator + separator.join(others[1:])
+            return separator.join(self._fields)
+        return self._text
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields as written; the first is the name."""
+        fields = self._fields
+        if fields is None:
+            separator = self._encoding.delimiters.field
+            text = self._text
+            fields = self._fields = text.split(separator)
+            self._plain = self._encoding.special(text) is None
+            if self.name in HEADERS:
+                fields.insert(1, separator)
+        return fields
+
+    def raw(self, field: int) -> str:
+        """A field as written, "" where there is none."""
+        fields = self.fields
+        return fields[field] if field < len(fields) else ""
+
+    def repetitions(self, field: int) -> Field:
+        """A field's repetitions of components of sub-components, unescaped; [] for an empty or absent field."""
+        read = self._read
+        if field in read:
+            return read[field]
+        fields = self._fields if self._fields is not None else self.fields
+        raw = fields[field] if field < len(fields) else ""
+        if not raw:
+            found = _NO_FIELD
+        elif not self._plain and self._encoding.special(raw):
+            found = self._split(field, raw)
+        elif self._encoding.component in raw:
+            found = [[[component] for component in raw.split(self._encoding.component)]]
+        else:
+            found = [[[raw]]]
+        read[field] = found
+        return found
+
+    def value(self, field: int, repetition: int = 1, component: int = 1, subcomponent: int = 1) -> str:
+        """One value, unescaped; "" where there is none, NULL where it says that the value is to be removed."""
+        try:
+            return self.repetitions(field)[repetition - 1][component - 1][subcomponent - 1]
+        except IndexError:
+            return ""
+
+    def set(
+        self,
+        field: int,
+        text: str,
+        *,
+        repetition: int = 1,
+        component: int | None = None,
+        subcomponent: int | None = None,
+    ) -> None:
+        """Writes a text, escaped, at a place; without component the whole repetition becomes this text."""
+        delimiters = self._encoding.delimiters
+        written = text if text == NULL else escape(text, delimiters)
+        repetitions = _parts(self.raw(field), delimiters.repetition)
+        _extend(repetitions, repetition)
+        if component is not None:
+            components = repetitions[repetition - 1].split(delimiters.component)
+            _extend(components, component)
+            if subcomponent is not None:
+                subcomponents = _parts(components[component - 1], delimiters.subcomponent)
+                _extend(subcomponents, subcomponent)
+                subcomponents[subcomponent - 1] = written
+                written = _join(subcomponents, delimiters.subcomponent)
+            components[component - 1] = written
+            written = delimiters.component.join(components)
+        repetitions[repetition - 1] = written
+        self.set_raw(field, _join(repetitions, delimiters.repetition))
+
+    def set_raw(self, field: int, written: str) -> None:
+        """Writes a field as it is, escapes and separators included."""
+        fields = self.fields
+        _extend(fields, field + 1)
+        fields[field] = written
+        self._read.pop(field, None)
+        self._plain = False
+        self.edited = True
+
+    def _split(self, field: int, raw: str) -> Field:
+        if field <= 2 and self.name in HEADERS:
+            return [[[raw]]]
+        delimiters, codec = self._encoding.delimiters, self._encoding.codec
+        escaped = bool(delimiters.escape) and delimiters.escape in raw
+        repetitions = []
+        for repetition in _parts(raw, delimiters.repetition):
+            components = repetition.split(delimiters.component)
+            if delimiters.subcomponent and delimiters.subcomponent in repetition:
+                found = [component.split(delimiters.subcomponent) for component in components]
+            else:
+                found = [[component] for component in components]
+            if escaped and delimiters.escape in repetition:
+                found = [[unescape(value, delimiters, codec) for value in component] for component in found]
+            repetitions.append(found)
+        return repetitions
+
+
+def _parts(text: str, separator: str) -> list[str]:
+    return text.split(separator) if separator else [text]
+
+
+def _join(parts: list[str], separator: str) -> str:
+    if len(parts) > 1 and not separator:
+        raise error("value", "MSH-2 states no separator for this; the message can't hold it.", location="MSH-2")
+    return separator.join(parts)
+
+
+def _extend(values: list[str], length: int) -> None:
+    values.extend([""] * (length - len(values)))
