@@ -31,6 +31,7 @@ from profiles.packages import FILE_NAME as PACKAGES_FILE
 from profiles.sources import InstalledPackages, StoredProfiles
 from terminology import FILE_NAME as TERMINOLOGY_FILE
 from terminology import Terminology
+from terminology.loaders.jobs import Jobs
 
 
 def now() -> int:
@@ -80,6 +81,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     environment.followers = [parameters, follower, profiles]
     for each in environment.followers:
         await each.start()
+    Jobs(service.store, clock, settings.data / TERMINOLOGY_FILE).take_up()
     check = StoreCheck(
         store,
         decode,

@@ -13,6 +13,7 @@ from fhir_server.commands.load import load
 from fhir_server.commands.packages import packages
 from fhir_server.commands.reindex import reindex
 from fhir_server.commands.serve import serve
+from fhir_server.commands.terminology import terminology
 from fhir_server.commands.validate import validate
 from fhir_server.core.errors import FhirError
 
@@ -28,6 +29,7 @@ app = typer.Typer(
 for command in (serve, load, export, validate, check, reindex, info):
     app.command()(command)
 app.add_typer(packages, name="packages")
+app.add_typer(terminology, name="terminology")
 
 
 def main() -> None:

@@ -7,24 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from pathlib import PurePath
 from typing import Any
 
 from fhir_server.codec.json import decode, serialize
+from fhir_server.core.keys import instant
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import RESULT_PARAMETERS, Call, OperationHandler
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Response
 from terminology import Terminology, operations, parameter_names
+from terminology.loaders.jobs import Job, Jobs
 
 QUICK = ("lookup", "validate-code", "subsumes")  # some tens of microseconds: a thread would cost more
 AT_SYSTEM = ("closure",)
 ON_TYPE_ONLY = ("lookup", "find-matches")
 CHANGES_STATE = ("closure",)
+LOADS = "loads"  # ours: R4 has no operation that tells how far a load is
 
 
 def handlers(service: Terminology) -> tuple[OperationHandler, ...]:
     """One handler for each operation of the service."""
-    return tuple(
+    jobs = Jobs(service.store, service.clock)
+    loads = OperationHandler(
+        LOADS, functools.partial(_loads, jobs), type=True, types=("CodeSystem",), parameters=("id",)
+    )
+    return loads, *(
         OperationHandler(
             code,
             functools.partial(_invoke, function, code),
@@ -47,6 +55,33 @@ async def _invoke(function: Any, code: str, environment: Environment, call: Call
     if code in QUICK:
         return Response(200, body=serialize(function(given, instance)))
     return Response(200, body=serialize(await asyncio.to_thread(function, given, instance)))
+
+
+async def _loads(jobs: Jobs, environment: Environment, call: Call) -> Response:
+    """The loads of terminology, the newest first, or the one of an id: what, its state, stage and rows done."""
+    id = call.parameters.whole("id", 0)
+    found = [jobs.get(id)] if id else jobs.all()
+    told = {"parameter": [_job(job) for job in found]} if found else {}
+    return Response(200, body=serialize({"resourceType": "Parameters", **told}))
+
+
+def _job(job: Job) -> dict[str, Any]:
+    file = PurePath(job.source)
+    told: list[dict[str, Any]] = [
+        {"name": "id", "valueInteger": job.id},
+        {"name": "loader", "valueCode": job.loader},
+        {"name": "source", "valueString": file.name},
+        {"name": "state", "valueCode": job.state},
+        {"name": "started", "valueInstant": instant(job.started)},
+    ]
+    if job.finished:
+        told.append({"name": "finished", "valueInstant": instant(job.finished)})
+    if job.stage:
+        told.append({"name": "stage", "valueString": job.stage})
+        told.append({"name": "done", "valueInteger": job.done})
+    if job.message:  # what leaves the server names no folders
+        told.append({"name": "message", "valueString": job.message.replace(f"{file.parent}/", "")})
+    return {"name": "load", "part": told}
 
 
 def _parameters(call: Call) -> dict[str, Any]:

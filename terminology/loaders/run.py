@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from fhir_server.core.errors import FhirError
 from terminology.loaders.jobs import Jobs
 from terminology.service import now
 from terminology.store.store import Store
@@ -15,6 +16,9 @@ def main(path: str, job: str) -> int:
     store = Store(Path(path))
     try:
         return 0 if Jobs(store, now).run(int(job)).state == "done" else 1
+    except FhirError as problem:  # such as that another process runs it
+        print(problem, file=sys.stderr)
+        return 1
     finally:
         store.close()
 

@@ -124,6 +124,8 @@ def calls(code: str, type: str, sample: dict[str, Any]) -> list[tuple[str, str, 
             ]
         case ("batch-validate-code", _):
             return [("POST", f"{type}/$batch-validate-code", batch_validate(name="code", valueCode="a"))]
+        case ("loads", _):
+            return [("GET", "CodeSystem/$loads", None)]
         case ("subsumes", _):
             return [
                 ("GET", f"CodeSystem/$subsumes?system={CODES}&codeA=a&codeB=b", None),

@@ -1,11 +1,13 @@
 """Loads as jobs: progress, restart, cancelling."""
 
+import os
+
 import pytest
 
 from fhir_server.core.errors import FhirError
 from terminology import FILE_NAME, Terminology
-from terminology.loaders import jobs as module
 from terminology.loaders.jobs import STALE, Jobs
+from terminology.loaders.registry import LOADERS
 from terminology.loaders.run import main
 
 URL = "http://example.org/many"
@@ -84,6 +86,36 @@ def test_a_job_that_broke_off_anywhere_is_taken_up_where_it_was(stored, many, cl
     assert jobs.run(id).state == "done" and whole(stored)
 
 
+def test_an_interrupted_load_is_found_again_unless_the_file_is_newer(stored, many, clock):
+    jobs = Jobs(stored.store, clock)
+    clock.now = int(many.stat().st_mtime * 1_000_000) + 1
+    id = jobs.create("csv", many)
+
+    def interrupt(job):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        jobs.run(id, interrupt)
+    assert jobs.get(id).state == "waiting"
+    assert jobs.broken_off("csv", many, {}) == jobs.get(id)
+    assert jobs.broken_off("csv", many, {"version": "2"}) is None
+    os.utime(many, (clock.now, clock.now))
+    assert jobs.broken_off("csv", many, {}) is None
+    assert jobs.run(id).state == "done" and whole(stored)
+
+
+def test_a_starting_server_takes_up_what_was_running(stored, many, clock, tmp_path):
+    jobs = Jobs(stored.store, clock, tmp_path / FILE_NAME)
+    id = jobs.create("csv", many)
+    with pytest.raises(Broken):
+        jobs.run(id, lambda job: (_ for _ in ()).throw(Broken))
+    clock.now += STALE + 1
+    started = []
+    jobs.start = started.append
+    jobs.take_up()
+    assert started == [id]
+
+
 def test_two_processes_do_not_run_one_job(stored, many, clock):
     jobs = Jobs(stored.store, clock)
     id = jobs.create("csv", many)
@@ -154,4 +186,4 @@ def test_there_is_a_loader_for_everything_that_is_promised():
         "mime",
         "currencies",
     }
-    assert expected <= set(module.LOADERS)
+    assert expected <= set(LOADERS)
