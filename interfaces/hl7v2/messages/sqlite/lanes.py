@@ -1,0 +1,124 @@
+"""Order: which message may be applied, whose it is, and what follows when it is settled.
+
+A message takes the lanes of its patients' numbers from its arrival until it is settled, and may be applied when it is
+the first in each. The oldest message of all is always first everywhere, so nothing waits in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from sqlite3 import Connection
+
+import msgspec
+
+from interfaces.hl7v2.messages.message import DONE, RECEIVED, TRANSLATING, WAITING, Message, Outcome
+from interfaces.hl7v2.messages.owners import ended
+from interfaces.hl7v2.messages.sqlite.rows import MESSAGE, joined, message, step
+
+
+def enter(connection: Connection, id: int, lanes: Iterable[int]) -> None:
+    """Takes the lanes."""
+    connection.executemany("INSERT OR IGNORE INTO queue VALUES (?, ?)", [(lane, id) for lane in lanes])
+
+
+def leave(connection: Connection, id: int, lanes: Iterable[int]) -> None:
+    """Frees the lanes."""
+    connection.executemany("DELETE FROM queue WHERE lane = ? AND message = ?", [(lane, id) for lane in lanes])
+
+
+def first(connection: Connection, lane: int) -> int | None:
+    """The first message of a lane."""
+    return connection.execute("SELECT min(message) FROM queue WHERE lane = ?", (lane,)).fetchone()[0]
+
+
+def take(connection: Connection, owner: str, lanes: Iterable[int], now: int, limit: int) -> list[Message]:
+    """What is first in all its lanes, among the first of these lanes, and nobody's, becomes the owner's."""
+    taken: list[Message] = []
+    seen: set[int] = set()
+    for lane in lanes:
+        id = first(connection, lane)
+        if id is None or id in seen or len(taken) == limit:
+            continue
+        seen.add(id)
+        row = connection.execute(f"SELECT {MESSAGE} FROM message WHERE id = ? AND state = ?", (id, RECEIVED)).fetchone()
+        if row is None:
+            continue
+        found = message(row)
+        if all(first(connection, other) == id for other in found.lanes):
+            connection.execute(
+                "UPDATE message SET state = ?, changed = ?, owner = ? WHERE id = ?", (TRANSLATING, now, owner, id)
+            )
+            taken.append(msgspec.structs.replace(found, state=TRANSLATING, changed=now))
+    return taken
+
+
+def settle(connection: Connection, given: Message, owner: str, outcome: Outcome, now: int, limit: int) -> list[Message]:
+    """Puts a message into its new state and takes what may follow; nothing where it is not the owner's any more."""
+    steps = step(given.changed, TRANSLATING, "") + "\n" + step(now, outcome.state, outcome.reason) + "\n"
+    changed = connection.execute(
+        "UPDATE message SET state = ?, changed = ?, reason = ?, owner = '', code = ?, links = ?, answer = ?, "
+        "steps = steps || ? WHERE id = ? AND owner = ?",
+        (
+            outcome.state,
+            now,
+            outcome.reason,
+            outcome.code,
+            joined(outcome.links),
+            outcome.answer,
+            steps,
+            given.id,
+            owner,
+        ),
+    )
+    if not changed.rowcount:
+        return []
+    leave(connection, given.id, given.lanes)
+    lanes = set(given.lanes)
+    if outcome.state == WAITING:
+        numbers = [(number, given.id) for number in given.patients]
+        connection.executemany("INSERT OR IGNORE INTO waiting VALUES (?, ?)", numbers)
+    elif outcome.state == DONE and outcome.releases:
+        lanes |= release(connection, outcome.releases, now)
+    return take(connection, owner, sorted(lanes), now, limit)
+
+
+def release(connection: Connection, numbers: Iterable[str], now: int) -> set[int]:
+    """Gives the messages that wait for these numbers another try; the lanes that they take."""
+    lanes: set[int] = set()
+    for number in numbers:
+        waiting = connection.execute("SELECT message FROM waiting WHERE number = ?", (number,)).fetchall()
+        for (id,) in waiting:
+            row = connection.execute(f"SELECT {MESSAGE} FROM message WHERE id = ?", (id,)).fetchone()
+            if row is not None:
+                found = message(row)
+                forget(connection, found)
+                enter(connection, id, found.lanes)
+                lanes |= set(found.lanes)
+                connection.execute(
+                    "UPDATE message SET state = ?, changed = ?, reason = '', steps = steps || ? WHERE id = ?",
+                    (RECEIVED, now, step(now, RECEIVED, f"its patient {number} came") + "\n", id),
+                )
+    return lanes
+
+
+def forget(connection: Connection, given: Message) -> None:
+    """It waits for no patient any more."""
+    connection.executemany(
+        "DELETE FROM waiting WHERE number = ? AND message = ?", [(number, given.id) for number in given.patients]
+    )
+
+
+def free(connection: Connection, owner: str) -> None:
+    """What this owner has is nobody's."""
+    connection.execute("DELETE FROM worker WHERE name = ?", (owner,))
+    connection.execute("DELETE FROM lease WHERE owner = ?", (owner,))
+    connection.execute(
+        "UPDATE message SET state = ?, owner = '' WHERE state = ? AND owner = ?", (RECEIVED, TRANSLATING, owner)
+    )
+
+
+def free_dead(connection: Connection, now: int) -> None:
+    """What owners have who are dead: their process ended on this machine, or they said nothing for too long."""
+    for name, until in connection.execute("SELECT name, until FROM worker").fetchall():
+        if until < now or ended(name):
+            free(connection, name)

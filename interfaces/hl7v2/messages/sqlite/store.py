@@ -1,0 +1,134 @@
+"""The embedded `MessageStore`: hl7.sqlite in the data folder."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from fhir_server.core.ports import Clock
+from interfaces.hl7v2.messages.message import LANES, TRANSLATING, WAITING, Arrival, Message, Outcome
+from interfaces.hl7v2.messages.port import Kept, Tally, Wanted
+from interfaces.hl7v2.messages.sqlite import lanes, reading, writing
+from interfaces.hl7v2.messages.sqlite.journal import Journal, connect, prepare
+from interfaces.hl7v2.messages.sqlite.letters import SqliteLetters
+from interfaces.hl7v2.messages.sqlite.schema import TABLES, VERSION
+
+FILE_NAME = "hl7.sqlite"
+FOLLOWING = 8  # messages that one that is settled may hand on
+
+T = TypeVar("T")
+
+
+class SqliteMessageStore(SqliteLetters):
+    """Messages in one file; several processes may have it open. Reads run beside the event loop."""
+
+    def __init__(self, path: Path, clock: Clock, *, synchronous: str = "FULL") -> None:
+        prepare(path, TABLES, VERSION)
+        self._clock = clock
+        self._journal = Journal(path, synchronous)
+        self._reader = connect(path, read_only=True)
+        self._reading = threading.Lock()
+        super().__init__(self._journal, self._read)
+
+    async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        def locked() -> T:
+            with self._reading:
+                return query(self._reader)
+
+        return await asyncio.to_thread(locked)
+
+    # ------------------------------------------------------------------ in
+    async def keep(self, arrival: Arrival, owner: str, refuse_other: str = "") -> Kept:
+        """See the port."""
+        digest, now = arrival.digest, self._clock()
+        return await self._journal.run(lambda c: writing.keep(c, arrival, digest, owner, refuse_other, now))
+
+    async def claim(self, owner: str, limit: int) -> list[Message]:
+        """See the port."""
+        now = self._clock()
+
+        def work(connection: sqlite3.Connection) -> list[Message]:
+            lanes.free_dead(connection, now)
+            return lanes.take(connection, owner, range(LANES), now, limit)
+
+        return await self._journal.run(work, durable=False)
+
+    async def finish(self, message: Message, owner: str, outcome: Outcome, now: int) -> list[Message]:
+        """See the port; not flushed: what it says can be told again from the FHIR store."""
+        return await self._journal.run(
+            lambda c: lanes.settle(c, message, owner, outcome, now, FOLLOWING), durable=False
+        )
+
+    async def note(self, message: Message, reason: str) -> None:
+        """See the port."""
+        await self._journal.run(
+            lambda c: c.execute("UPDATE message SET reason = ? WHERE id = ? AND state = ?",
+                                (reason, message.id, TRANSLATING)).rowcount,
+            durable=False,
+        )  # fmt: skip
+
+    async def reopen(self, id: int, raw: bytes | None, reason: str, patients: tuple[str, ...], now: int) -> bool:
+        """See the port."""
+        return await self._journal.run(lambda c: writing.reopen(c, id, raw, reason, patients, now))
+
+    async def dismiss(self, id: int, reason: str, now: int) -> bool:
+        """See the port."""
+        return await self._journal.run(lambda c: writing.dismiss(c, id, reason, now))
+
+    async def overdue(self, received_before: int) -> list[Message]:
+        """See the port."""
+        found = await self.find(Wanted(state=WAITING, oldest_first=True, until=received_before, limit=100))
+        return found
+
+    async def expire(self, message: Message, outcome: Outcome, now: int) -> None:
+        """See the port."""
+        await self._journal.run(lambda c: writing.expire(c, message, outcome, now))
+
+    async def purge(self, before: int, states: Sequence[str], limit: int = 1000) -> int:
+        """See the port."""
+        return await self._journal.run(lambda c: writing.purge(c, before, states, limit), durable=False)
+
+    # ------------------------------------------------------------------ workers
+    async def alive(self, owner: str, until: int) -> None:
+        """See the port."""
+        await self._journal.run(
+            lambda c: c.execute("INSERT OR REPLACE INTO worker VALUES (?, ?)", (owner, until)).rowcount, durable=False
+        )
+
+    async def gone(self, owner: str) -> None:
+        """See the port."""
+        await self._journal.run(lambda c: lanes.free(c, owner))
+
+    async def lease(self, name: str, owner: str, now: int, until: int) -> bool:
+        """See the port."""
+        return await self._journal.run(lambda c: writing.lease(c, name, owner, now, until), durable=False)
+
+    # ------------------------------------------------------------------ reads
+    async def load(self, id: int) -> Message | None:
+        """See the port."""
+        return await self._read(lambda c: reading.load(c, id))
+
+    async def raw(self, id: int, revision: int = -1) -> bytes:
+        """See the port."""
+        return await self._read(lambda c: reading.raw(c, id, revision))
+
+    async def find(self, wanted: Wanted) -> list[Message]:
+        """See the port."""
+        return await self._read(lambda c: reading.find(c, wanted))
+
+    async def settled(self, ids: Sequence[int]) -> list[Message]:
+        """See the port."""
+        return await self._read(lambda c: reading.settled(c, ids))
+
+    async def tallies(self) -> list[Tally]:
+        """See the port."""
+        return await self._read(reading.tallies)
+
+    async def close(self) -> None:
+        """See the port."""
+        await self._journal.close()
+        self._reader.close()

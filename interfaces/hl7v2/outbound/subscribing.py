@@ -1,0 +1,133 @@
+"""From the change feed to letters: each destination's subscriptions, in order, each version of a resource once."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+import structlog
+
+from fhir_server.api import FhirServer, Request
+from fhir_server.codec import json
+from fhir_server.core.errors import FhirError
+from fhir_server.core.ports import Change, Clock
+from interfaces.hl7v2.configuration import Destination
+from interfaces.hl7v2.header import read_header
+from interfaces.hl7v2.messages.port import Letter, MessageStore
+
+log = structlog.get_logger("hl7")
+
+AT_ONCE = 200  # changes looked at in one go
+
+
+class Changes(Protocol):
+    """Where the changes of a FHIR server come from."""
+
+    async def head(self) -> int:
+        """The position of the newest change."""
+        ...
+
+    async def after(self, position: int, limit: int) -> list[Change]:
+        """Changes past a position, oldest first."""
+        ...
+
+    async def matching(self, type: str, id: str, criteria: str) -> dict[str, Any] | None:
+        """The resource as it is now, where it is and the criteria hold for it."""
+        ...
+
+
+class ToMessage(Protocol):
+    """Makes messages of resources."""
+
+    async def __call__(self, resource: dict[str, Any], destination: Destination, control: str) -> bytes:
+        """A message with this MSH-10; b"" where none stands for the resource. FhirError where it can't be made."""
+        ...
+
+
+class ServerChanges:
+    """The feed of a server in this process."""
+
+    def __init__(self, server: FhirServer) -> None:
+        self._server = server
+
+    async def head(self) -> int:
+        """See Changes."""
+        return await self._server.environment.feed.head()
+
+    async def after(self, position: int, limit: int) -> list[Change]:
+        """See Changes."""
+        return await self._server.changes(position, limit)
+
+    async def matching(self, type: str, id: str, criteria: str) -> dict[str, Any] | None:
+        """See Changes."""
+        query = [*parse_qsl(criteria), ("_id", id)]
+        found = json.parse((await self._server.perform(Request("GET", (type,), query))).body)
+        return next((entry["resource"] for entry in found.get("entry", ()) if entry["resource"].get("id") == id), None)
+
+
+class Subscriber:
+    """Fills the queue of one destination."""
+
+    def __init__(
+        self, name: str, destination: Destination, store: MessageStore, changes: Changes, make: ToMessage, clock: Clock
+    ) -> None:
+        self._name = name
+        self._destination = destination
+        self._store = store
+        self._changes = changes
+        self._make = make
+        self._clock = clock
+        self._criteria = [search.partition("?")[::2] for search in destination.subscribe]
+
+    async def advance(self) -> bool:
+        """Looks at the changes since the last time; whether there may be more.
+
+        A destination that is new begins with what changes from now on.
+        """
+        consumer = f"destination {self._name}"
+        position = await self._store.position(consumer)
+        if position < 0:
+            await self._store.post(consumer, await self._changes.head(), [])
+            return False
+        changes = await self._changes.after(position, AT_ONCE)
+        if not changes:
+            return False
+        letters = [letter for change in changes for letter in await self._letters(change)]
+        await self._store.post(consumer, changes[-1].seq, letters)
+        return len(changes) == AT_ONCE
+
+    async def _letters(self, change: Change) -> list[Letter]:
+        if change.method in ("DELETE", "ERASE"):
+            return []
+        for type, criteria in self._criteria:
+            if type == change.type:
+                resource = await self._changes.matching(type, change.id, criteria)
+                if resource is not None:
+                    return await self._letter(resource)
+        return []
+
+    async def _letter(self, resource: dict[str, Any]) -> list[Letter]:
+        version = resource["meta"]["versionId"]
+        key = f"{resource['resourceType']}/{resource['id']}/_history/{version}"
+        control = control_of(self._name, key)
+        now = self._clock()
+        try:
+            body = await self._make(resource, self._destination, control)
+        except FhirError as problem:
+            if problem.category in ("unavailable", "locked"):
+                raise
+            return [Letter(0, self._name, key, "", control, b"", "failed", now, now, 0, str(problem)[:2000])]
+        except Exception:
+            log.exception("hl7 message could not be made", destination=self._name)
+            text = "The message could not be made; the log says where it ended."
+            return [Letter(0, self._name, key, "", control, b"", "failed", now, now, 0, text)]
+        header = read_header(body)
+        if header is None:
+            return []
+        return [Letter(0, self._name, key, header.type, header.control, body, "queued", now, now)]
+
+
+def control_of(destination: str, key: str) -> str:
+    """The MSH-10 of a letter: 20 characters, the same for the same resource and version."""
+    return hashlib.sha256(f"{destination}\0{key}".encode()).hexdigest()[:20].upper()

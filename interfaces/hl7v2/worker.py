@@ -1,0 +1,192 @@
+"""A process's share of the messages: applies what the store gives it, in the order of the lanes; tells who waits."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from fhir_server.core.errors import FhirError
+from fhir_server.core.ports import Clock
+from interfaces.hl7v2.applying import Applying, Later
+from interfaces.hl7v2.messages.message import Message, Outcome
+from interfaces.hl7v2.messages.owners import owner_name
+from interfaces.hl7v2.messages.port import MessageStore
+
+log = structlog.get_logger("hl7")
+
+SECOND = 1_000_000
+ALIVE_SECONDS = 10  # a worker that says nothing for so long is dead
+BEAT_SECONDS = 2
+LOOK_SECONDS = 0.5  # between two looks for messages that nobody has
+ASK_SECONDS = 0.02  # between two questions for what another worker's message came to
+CLAIMED = 64  # messages taken in one look
+KEPT_BYTES = 2**20  # a message up to this size is not read from the store again
+LONGEST_PAUSE = 30.0
+TRIES = 5  # of a message whose failure may be its own
+
+Settled = Callable[[Message, Outcome], Awaitable[None]]
+
+
+class Worker:
+    """Applies messages; counts: (sender, novelty or state) -> how many, since the process began."""
+
+    def __init__(self, store: MessageStore, applying: Applying, clock: Clock, parallel: int, settled: Settled) -> None:
+        self.name = f"{owner_name()}/{uuid.uuid4().hex[:8]}"
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self._store = store
+        self._applying = applying
+        self._clock = clock
+        self._room = asyncio.Semaphore(parallel)
+        self._parallel = parallel
+        self._settled = settled
+        self._running: dict[int, asyncio.Task] = {}
+        self._asked: dict[int, asyncio.Future[Message]] = {}
+        self._loops: list[asyncio.Task] = []
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Begins to look for work."""
+        await self._beat()
+        self._loops = [asyncio.create_task(each()) for each in (self._beats, self._look, self._ask)]
+
+    async def stop(self, patience: float = 10) -> None:
+        """Finishes what is under way, as far as that takes no longer than patience; the rest is anybody's."""
+        self._stopping = True
+        for loop in self._loops:
+            loop.cancel()
+        running = list(self._running.values())
+        if running:
+            await asyncio.wait(running, timeout=patience)
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.gather(*self._loops, *self._running.values(), return_exceptions=True)
+        for future in self._asked.values():
+            future.cancel()
+        await self._store.gone(self.name)
+
+    def run(self, message: Message, raw: bytes | None = None) -> None:
+        """Applies a message that is this worker's."""
+        again = raw is None
+        held = raw if raw is not None and len(raw) <= KEPT_BYTES else None
+        task = asyncio.create_task(self._run(message, held, again))
+        self._running[message.id] = task
+        task.add_done_callback(lambda _: self._running.pop(message.id, None))
+
+    async def outcome(self, message: Message) -> Message:
+        """The message once it is settled, whichever worker has it."""
+        if message.settled:
+            return message
+        future = self._asked.get(message.id)
+        if future is None:
+            future = self._asked[message.id] = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(future)
+
+    # ------------------------------------------------------------------ applying
+    async def _run(self, message: Message, raw: bytes | None, again: bool) -> None:
+        pause = 0.2
+        tries = 0
+        while True:
+            try:
+                async with self._room:
+                    content = raw if raw is not None else await self._store.raw(message.id)
+                    outcome = await self._applying.apply(message, content, again)
+                break
+            except (Later, FhirError) as problem:
+                tries += 1
+                log.warning("hl7 message must wait", message=message.id, problem=str(problem)[:300])
+                if isinstance(problem, Later) and not problem.lasting and tries == TRIES:
+                    outcome = self._applying.given_up(message, raw or b"", str(problem))
+                    break
+                await self._note(message, f"tried again: {problem}")
+                again = True
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+        await self._finish(message, outcome)
+
+    async def _note(self, message: Message, reason: str) -> None:
+        try:
+            await self._store.note(message, reason[:2000])
+        except FhirError as problem:
+            log.warning("hl7 state not written", message=message.id, problem=str(problem))
+
+    async def _finish(self, message: Message, outcome: Outcome) -> None:
+        self.counts[message.sender, outcome.state] += 1
+        pause = 0.05
+        while True:
+            try:
+                await self._settled(message, outcome)
+                following = await self._store.finish(message, self.name, outcome, self._clock())
+                break
+            except FhirError as problem:
+                self._tell(message, outcome)
+                log.warning("hl7 state not written", message=message.id, problem=str(problem))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+        self._tell(message, outcome)
+        for each in following:
+            if not self._stopping:
+                self.run(each)
+
+    def _tell(self, message: Message, outcome: Outcome) -> None:
+        future = self._asked.pop(message.id, None)
+        if future is not None and not future.done():
+            future.set_result(after(message, outcome))
+
+    # ------------------------------------------------------------------ loops
+    async def _beat(self) -> None:
+        await self._store.alive(self.name, self._clock() + ALIVE_SECONDS * SECOND)
+
+    async def _beats(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            await self._surely(self._beat)
+
+    async def _look(self) -> None:
+        while True:
+            await self._surely(self.look)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Takes messages that nobody has."""
+        room = self._parallel * 4 - len(self._running)
+        if room > 0:
+            for message in await self._store.claim(self.name, min(room, CLAIMED)):
+                self.run(message)
+
+    async def _ask(self) -> None:
+        """Learns what became of messages that other workers have."""
+        while True:
+            await asyncio.sleep(ASK_SECONDS)
+            foreign = [id for id in self._asked if id not in self._running]
+            if foreign:
+                await self._surely(functools.partial(self._learn, foreign[:500]))
+
+    async def _learn(self, ids: list[int]) -> None:
+        for message in await self._store.settled(ids):
+            future = self._asked.pop(message.id, None)
+            if future is not None and not future.done():
+                future.set_result(message)
+
+    async def _surely(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception:
+            log.exception("hl7 worker's look failed")
+
+
+def after(message: Message, outcome: Outcome) -> Message:
+    """The message as the outcome leaves it."""
+    return msgspec.structs.replace(
+        message,
+        state=outcome.state,
+        reason=outcome.reason,
+        links=outcome.links,
+        code=outcome.code,
+        answer=outcome.answer,
+    )
