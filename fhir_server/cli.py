@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from fhir_server.commands.backup import backup, restore
 from fhir_server.commands.check import check
 from fhir_server.commands.export import export
 from fhir_server.commands.info import info
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, load, export, validate, check, reindex, info):
+for command in (serve, load, export, validate, check, reindex, info, backup, restore):
     app.command()(command)
 app.add_typer(packages, name="packages")
 app.add_typer(terminology, name="terminology")

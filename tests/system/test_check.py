@@ -1,5 +1,6 @@
 """check finds what is broken in a store, and repairs what can be."""
 
+import asyncio
 import sqlite3
 
 import pytest
@@ -60,3 +61,11 @@ async def test_reindex_restores_lost_values(fhir: Fhir) -> None:
     assert await fhir.ids("Patient?name=smith") == []
     await fhir.server.reindex()
     assert await fhir.ids("Patient?name=smith") == ["a"]
+
+
+async def test_an_erasure_and_a_write_in_one_group_leave_a_whole_store(fhir: Fhir) -> None:
+    await fhir.create({"resourceType": "Patient", "id": "a", "gender": "other"})
+    created = {"resourceType": "Patient", "id": "b", "gender": "other"}
+    await asyncio.gather(fhir.post("Patient/a/$purge", None), fhir.create(created))
+    assert await fhir.server.check() == []
+    assert await fhir.ids("Patient?gender=other") == ["b"]

@@ -178,6 +178,10 @@ class Dictionaries:
             self.clear()
             self._epoch = epoch
 
+    def forget_terms(self) -> None:
+        """Looks every term up again: some have been renamed in this transaction."""
+        self._terms.clear()
+
     def clear(self) -> None:
         """Empties the caches."""
         for cache in (self._types, self._fields, self._systems, self._terms, self._units, self._rids):

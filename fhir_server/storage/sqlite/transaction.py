@@ -270,4 +270,5 @@ class SqliteTransaction:
             ).fetchone()
             if used is None:
                 self.execute("UPDATE term SET code = ? WHERE term = ?", (f"erased:{secrets.token_hex(8)}", term))
+        self.known.forget_terms()
         self.execute("INSERT INTO meta VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1")

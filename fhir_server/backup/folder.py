@@ -1,0 +1,209 @@
+"""What a backup folder holds: whole copies of the store, the changes after each, and the files beside it.
+
+backup.json                     what is there, with the digest of each file; written last: what it names is whole
+base-000000001234.sqlite.zst    the store as it was at change 1234 of its feed
+changes-000000001235.ndjson.zst every change from 1235 on, a line each, up to the one that backup.json names
+beside/                         the newest copy of the other databases and files of the data folder
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import zstandard
+
+from fhir_server.core.errors import FhirError, error
+
+MANIFEST = "backup.json"
+BESIDE = "beside"
+CHUNK = 2**20
+
+
+class Base(msgspec.Struct, frozen=True):
+    """A whole copy: head is the position of its newest change, updated that change's time in microseconds."""
+
+    name: str
+    head: int
+    updated: int
+    sha256: str
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """So many changes after one position until another; updated is the time of the last one in microseconds."""
+
+    name: str
+    after: int
+    until: int
+    changes: int
+    updated: int
+    sha256: str
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """A file of the data folder: its path in it, when it had changed (nanoseconds), the digest of its copy."""
+
+    path: str
+    changed: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct):
+    """What a backup folder holds, oldest first. The segments follow one another from the first base on.
+
+    id: the name by which the store knows this backup: a consumer of its change feed.
+    """
+
+    id: str
+    format: int = 1
+    bases: list[Base] = []
+    segments: list[Segment] = []
+    beside: list[Beside] = []
+
+    @property
+    def consumer(self) -> str:
+        """What the store calls this backup among those that follow its feed."""
+        return f"backup:{self.id}"
+
+    @property
+    def until(self) -> int:
+        """The position up to which every change is in the backup, 0 for none."""
+        if self.segments:
+            return self.segments[-1].until
+        return self.bases[0].head if self.bases else 0
+
+
+class BackupFolder:
+    """A folder of backups; every file appears whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> Manifest:
+        """What is there, nothing for a new folder; FhirError "value" where it is no backup folder."""
+        try:
+            manifest = msgspec.json.decode((self.path / MANIFEST).read_bytes(), type=Manifest)
+        except FileNotFoundError:
+            if self.path.exists() and any(self.path.iterdir()):
+                raise error(
+                    "value", f"{self.path} has files but no {MANIFEST}: name a new folder or one of `hms backup`."
+                ) from None
+            return Manifest(secrets.token_hex(8))
+        except (OSError, msgspec.DecodeError) as problem:
+            raise error("value", f"{self.path / MANIFEST} can't be read: {problem}.") from problem
+        if manifest.format != 1:
+            raise error("value", f"{self.path} was made by a later version of this program (format {manifest.format}).")
+        return manifest
+
+    def write(self, manifest: Manifest) -> None:
+        """Keeps what is there now."""
+        with self._new(self.path / MANIFEST) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+
+    def pack(self, name: str, chunks: Iterator[bytes]) -> str:
+        """Writes a compressed file; gives its SHA-256."""
+        with self._new(self.path / name) as file:
+            digest = _Digest(file)
+            compressor = zstandard.ZstdCompressor(level=3).compressobj()
+            for chunk in chunks:
+                digest.write(compressor.compress(chunk))
+            digest.write(compressor.flush())
+        return digest.sha256
+
+    def unpack(self, name: str, sha256: str) -> Iterator[bytes]:
+        """A packed file's content; FhirError "value" at its end where the file is not as it was written."""
+        found = hashlib.sha256()
+        decompressor = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            with (self.path / name).open("rb") as file:
+                while chunk := file.read(CHUNK):
+                    found.update(chunk)
+                    yield decompressor.decompress(chunk)
+        except (OSError, zstandard.ZstdError) as problem:
+            raise self._damaged(name, str(problem)) from problem
+        if found.hexdigest() != sha256:
+            raise self._damaged(name, "its digest is not the one that was written down")
+
+    @contextmanager
+    def room(self) -> Iterator[Path]:
+        """A folder in it for what is on its way; gone at the end."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self.path, suffix=".tmp") as room:
+                yield Path(room)
+        except OSError as problem:
+            raise error("unavailable", f"{self.path} can't be written: {problem.strerror or problem}.") from problem
+
+    def _damaged(self, name: str, why: str) -> FhirError:
+        return error(
+            "value",
+            f"{self.path / name} is damaged: {why}. Restore to a moment before it (--at), or from another copy.",
+        )
+
+    @contextmanager
+    def _new(self, path: Path) -> Iterator[IO[bytes]]:
+        part = path.with_name(path.name + ".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+            _flush_folder(path.parent)
+        except OSError as problem:
+            part.unlink(missing_ok=True)
+            raise error("unavailable", f"{path} can't be written: {problem.strerror or problem}.") from problem
+
+
+class _Digest:
+    """Writes to a file and takes the digest of what it wrote."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._found = hashlib.sha256()
+
+    def write(self, chunk: bytes) -> None:
+        self._found.update(chunk)
+        self._file.write(chunk)
+
+    @property
+    def sha256(self) -> str:
+        return self._found.hexdigest()
+
+
+def content(path: Path) -> Iterator[bytes]:
+    """A file's bytes, piece by piece."""
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def write_file(path: Path, chunks: Iterator[bytes]) -> None:
+    """Writes a file whole, flushed, or not at all."""
+    part = path.with_name(path.name + ".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with part.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _flush_folder(path: Path) -> None:
+    descriptor: Any = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

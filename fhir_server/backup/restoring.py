@@ -1,0 +1,113 @@
+"""The way back: a whole copy unpacked, and the changes after it applied again up to a moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from fhir_server.api import FhirServer
+from fhir_server.backup.folder import BESIDE, BackupFolder, Base, Manifest, write_file
+from fhir_server.backup.taking import NOTHING, Line
+from fhir_server.codec.json import decode
+from fhir_server.core.errors import error
+from fhir_server.core.keys import instant
+from fhir_server.core.ports import Transaction, Write
+from fhir_server.storage.sqlite.database import FILE_NAME
+
+GROUP = 500  # changes in one commit
+
+
+class Restored(NamedTuple):
+    """What a restore did: changes applied on top of the whole copy, and the time of the last one in microseconds."""
+
+    changes: int
+    updated: int
+
+
+async def restore(
+    folder: BackupFolder, data: Path, start: Callable[[], Awaitable[FhirServer]], at: int | None = None
+) -> Restored:
+    """Makes a data folder as the store was at a moment, in microseconds; None for the latest that the backup has.
+
+    start opens a server on the new data folder. FhirError "value" where data holds a store already, where the moment is
+    before the backup begins, and where a file that is needed is damaged.
+    """
+    manifest = folder.read()
+    base = _base(manifest, folder, at)
+    if (data / FILE_NAME).exists():
+        raise error("value", f"There is a store in {data.resolve()} already; restore into a new folder.")
+    await asyncio.to_thread(_unpack, folder, manifest, base, data)
+    server = await start()
+    try:
+        done = await _apply(server, _lines(folder, manifest, base.head, at), Restored(0, base.updated))
+        await server.environment.feed.advance(manifest.consumer, 0)
+    finally:
+        await server.close()
+    return done
+
+
+def _base(manifest: Manifest, folder: BackupFolder, at: int | None) -> Base:
+    if not manifest.bases:
+        raise error("not-found", f"There is no backup in {folder.path.resolve()}.")
+    usable = [base for base in manifest.bases if at is None or base.updated <= at]
+    if not usable:
+        earliest = instant(min(base.updated for base in manifest.bases))
+        raise error("value", f"The backup begins at {earliest}; it can't restore an earlier moment.")
+    return usable[-1]
+
+
+def _unpack(folder: BackupFolder, manifest: Manifest, base: Base, data: Path) -> None:
+    for file in manifest.beside:
+        write_file(data / file.path, folder.unpack(f"{BESIDE}/{file.path}.zst", file.sha256))
+    write_file(data / FILE_NAME, folder.unpack(base.name, base.sha256))
+
+
+def _lines(folder: BackupFolder, manifest: Manifest, after: int, at: int | None) -> Iterator[Line]:
+    for segment in manifest.segments:
+        if segment.until <= after:
+            continue
+        content = b"".join(folder.unpack(segment.name, segment.sha256))
+        for text in content.splitlines():
+            line = msgspec.json.decode(text, type=Line)
+            if at is not None and line.updated > at:
+                return
+            if line.seq > after:
+                yield line
+
+
+async def _apply(server: FhirServer, lines: Iterator[Line], done: Restored) -> Restored:
+    async for group in _groups(lines):
+
+        async def work(transaction: Transaction, group: list[Line] = group) -> None:
+            for line in group:
+                await _put(server, transaction, line)
+
+        await server.environment.store.commit(work)
+        done = Restored(done.changes + len(group), group[-1].updated)
+    return done
+
+
+async def _put(server: FhirServer, transaction: Transaction, line: Line) -> None:
+    if line.method == "ERASE":
+        await transaction.erase(line.type, line.id)
+        return
+    body = b"" if line.body == NOTHING else bytes(line.body)
+    values = []
+    if body:
+        searching = await server.environment.searching_in(transaction)
+        values = searching.extract(decode(body))
+    await transaction.put(Write(line.type, line.id, line.version, line.updated, line.method, body, values))
+
+
+async def _groups(lines: Iterator[Line]) -> AsyncIterator[list[Line]]:
+    """GROUP lines at once, read and unpacked beside the event loop."""
+
+    def some() -> list[Line]:
+        return [line for _, line in zip(range(GROUP), lines, strict=False)]
+
+    while group := await asyncio.to_thread(some):
+        yield group

@@ -1,0 +1,146 @@
+"""A backup of the embedded store beside a running server: a whole copy first, then what has changed since."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from fhir_server.api import FhirServer
+from fhir_server.backup.folder import BESIDE, BackupFolder, Base, Beside, Manifest, Segment, content
+from fhir_server.core.errors import error
+from fhir_server.core.ports import Change
+from fhir_server.storage.sqlite.database import FILE_NAME
+
+PAGE = 1000  # changes read at once
+SEGMENT = 100_000  # changes in one file
+NOTHING = msgspec.Raw(b"null")
+NEVER = (".part", "-wal", "-shm", "-journal", ".lock", ".tmp")
+
+
+class Line(msgspec.Struct):
+    """A change in a backup; body null for a deletion, an erasure, and a version that was erased later."""
+
+    seq: int
+    type: str
+    id: str
+    version: int
+    method: str
+    updated: int
+    body: msgspec.Raw = NOTHING
+
+
+class Taken(NamedTuple):
+    """What one backup wrote: a whole copy or not, how many changes, the position that it reaches."""
+
+    whole: bool
+    changes: int
+    until: int
+
+
+async def back_up(server: FhirServer, folder: BackupFolder, *, whole: bool = False) -> Taken:
+    """Adds what the folder lacks. whole: also a copy of the whole store, so that a restore has fewer changes to apply.
+
+    A folder that holds another store's backup is refused with FhirError "value".
+    """
+    manifest = folder.read()
+    feed = server.environment.feed
+    if manifest.until and not await feed.position(manifest.consumer):
+        raise error(
+            "value",
+            f"{folder.path} holds the backup of another store, or of this one before a restore; name a new folder.",
+        )
+    begun, whole = manifest.until, whole or not manifest.bases
+    if manifest.bases:
+        async for segment in _segments(server, folder, begun):
+            manifest.segments.append(segment)
+    if whole:
+        manifest.bases.append(await asyncio.to_thread(_base, server.settings.data / FILE_NAME, folder))
+    await asyncio.to_thread(_beside, server.settings.data, folder, manifest)
+    folder.write(manifest)
+    if manifest.until > begun:
+        await feed.advance(manifest.consumer, manifest.until)
+    return Taken(whole, sum(segment.changes for segment in manifest.segments if segment.after >= begun), manifest.until)
+
+
+def _base(path: Path, folder: BackupFolder) -> Base:
+    with folder.room() as room:
+        copy = room / FILE_NAME
+        copy_database(path, copy)
+        with contextlib.closing(sqlite3.connect(copy)) as connection:
+            newest = connection.execute("SELECT seq, updated FROM version ORDER BY seq DESC LIMIT 1").fetchone()
+        head, updated = newest or (0, 0)
+        name = f"base-{head:012}.sqlite.zst"
+        return Base(name, head, updated, folder.pack(name, content(copy)))
+
+
+def copy_database(path: Path, copy: Path) -> None:
+    """A consistent copy of an SQLite file that others write to meanwhile."""
+    with (
+        contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source,
+        contextlib.closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE")
+
+
+async def _segments(server: FhirServer, folder: BackupFolder, after: int) -> AsyncIterator[Segment]:
+    while True:
+        changes: list[Change] = []
+        lines: list[bytes] = []
+        while len(changes) < SEGMENT:
+            page = await server.changes(changes[-1].seq if changes else after, PAGE)
+            for change in page:
+                lines.append(msgspec.json.encode(await _line(server, change)) + b"\n")
+            changes += page
+            if len(page) < PAGE:
+                break
+        if not changes:
+            return
+        name, until = f"changes-{changes[0].seq:012}.ndjson.zst", changes[-1].seq
+        sha256 = await asyncio.to_thread(folder.pack, name, iter(lines))
+        yield Segment(name, after, until, len(changes), changes[-1].updated, sha256)
+        after = until
+
+
+async def _line(server: FhirServer, change: Change) -> Line:
+    version = None
+    if change.version:
+        version = await server.environment.store.read_version(change.type, change.id, change.version)
+    body = msgspec.Raw(version.body) if version and version.body else NOTHING
+    return Line(change.seq, change.type, change.id, change.version, change.method, change.updated, body)
+
+
+def _beside(data: Path, folder: BackupFolder, manifest: Manifest) -> None:
+    known = {each.path: each for each in manifest.beside}
+    for path in _others(data):
+        name = path.relative_to(data).as_posix()
+        both = (path, path.with_name(path.name + "-wal"))
+        changed = max(each.stat().st_mtime_ns for each in both if each.exists())
+        if name not in known or known[name].changed != changed:
+            known[name] = Beside(name, changed, _copy(path, folder, f"{BESIDE}/{name}.zst"))
+    manifest.beside = [known[name] for name in sorted(known)]
+
+
+def _copy(path: Path, folder: BackupFolder, name: str) -> str:
+    if not _is_database(path):
+        return folder.pack(name, content(path))
+    with folder.room() as room:
+        copy_database(path, room / path.name)
+        return folder.pack(name, content(room / path.name))
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
+
+
+def _others(data: Path) -> Iterator[Path]:
+    for path in sorted(data.rglob("*")):
+        if path.is_file() and path != data / FILE_NAME and not path.name.endswith(NEVER):
+            yield path

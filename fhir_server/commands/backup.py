@@ -1,0 +1,100 @@
+"""hms backup and hms restore: the embedded store kept elsewhere, and had back as it was at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fhir_server.commands.options import Config, Data
+from fhir_server.core.errors import error
+from fhir_server.core.settings import Settings, load
+
+Folder = Annotated[Path, typer.Argument(help="The folder of the backup, best on another disk; made where missing.")]
+
+
+def backup(
+    folder: Folder,
+    data: Data = None,
+    config: Config = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Copy the whole store, not only what has changed.")] = False,
+    follow: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Go on, adding what has changed every so many seconds.", min=0)
+    ] = 0,
+) -> None:
+    """Back up the store in --data, beside a running server: the whole of it first, then what has changed since.
+
+    `hms restore` brings back any moment between the first backup and the last.
+    """
+    asyncio.run(_backup(load({"data": data}, config=config), folder, whole, follow))
+
+
+async def _backup(settings: Settings, path: Path, whole: bool, follow: float) -> None:
+    from fhir_server.backup.folder import BackupFolder
+    from fhir_server.backup.taking import back_up
+    from fhir_server.commands.opening import store
+
+    async with store(settings) as server:
+        while True:
+            taken = await back_up(server, BackupFolder(path), whole=whole)
+            if taken.whole or taken.changes or not follow:
+                what = "the whole store" if taken.whole else f"{taken.changes} changes"
+                print(f"{what}, up to change {taken.until}", file=sys.stderr, flush=True)
+            if not follow:
+                return
+            whole = False
+            await asyncio.sleep(follow)
+
+
+def restore(
+    folder: Folder,
+    data: Data = None,
+    config: Config = None,
+    at: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME", help="The moment, such as 2026-11-26T14:05:00Z; else the latest.", show_default=False
+        ),
+    ] = "",
+) -> None:
+    """Make a store in --data, a new folder, as it was at a moment, and check it."""
+    moment = _moment(at) if at else None
+    if not asyncio.run(_restore(load({"data": data}, config=config), folder, moment)):
+        raise typer.Exit(1)
+
+
+def _moment(text: str) -> int:
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise error("value", f"{text!r} is no time; write it as 2026-11-26T14:05:00Z.") from None
+    if moment.tzinfo is None:
+        raise error("value", f"{text!r} has no time zone; add Z or one such as +01:00.")
+    return int(moment.timestamp() * 1_000_000)
+
+
+async def _restore(settings: Settings, path: Path, at: int | None) -> bool:
+    from fhir_server import bootstrap
+    from fhir_server.backup.folder import BackupFolder
+    from fhir_server.backup.restoring import restore as run
+    from fhir_server.commands.opening import store
+    from fhir_server.core.keys import instant
+
+    begun = time.monotonic()
+    done = await run(BackupFolder(path), settings.data, lambda: bootstrap.start(settings), at)
+    async with store(settings) as server:
+        findings = await server.check()
+    for finding in findings:
+        print(f"{finding.about}: {finding.problem}")
+    took = time.monotonic() - begun
+    print(
+        f"The store is as it was at {instant(done.updated)}: {done.changes} changes applied after the whole copy, "
+        f"{took:.1f} s. {'It is whole.' if not findings else 'It is not whole; hms check --repair may help.'}",
+        file=sys.stderr,
+    )
+    return not findings
