@@ -8,6 +8,7 @@ import typer
 
 from fhir_server.commands.backup import backup, restore
 from fhir_server.commands.check import check
+from fhir_server.commands.dicom import dicom
 from fhir_server.commands.export import export
 from fhir_server.commands.info import info
 from fhir_server.commands.load import load
@@ -31,6 +32,7 @@ for command in (serve, load, export, validate, check, reindex, info, backup, res
     app.command()(command)
 app.add_typer(packages, name="packages")
 app.add_typer(terminology, name="terminology")
+app.add_typer(dicom, name="dicom")
 
 
 def main() -> None:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fhir_server.commands.dicom import beside
 from fhir_server.commands.options import environment, with_settings
-from fhir_server.core.errors import error
+from fhir_server.commands.sockets import BACKLOG, listen
 from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings, load
 
 if TYPE_CHECKING:
     from fhir_server.rest.app import Application
 
-BACKLOG = 2048
 GARBAGE_THRESHOLD = 20_000  # new objects between two looks for cycles; Python's 700 costs a twentieth of the time
 FACTORY = f"{__name__}:application"
 
@@ -36,8 +36,6 @@ def serve(
     """Start the FHIR server. Every option can also be set as HMS_NAME in the environment or in the file of --config."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stopped)
-    import uvicorn
-
     from fhir_server.storage.sqlite.database import FILE_NAME, prepare
 
     prepare(settings.data / FILE_NAME)  # refused here, it is one line; in a worker it would be three
@@ -49,7 +47,15 @@ def serve(
         load_samples(settings)
     configure(settings)
     os.environ.update(environment(settings))
-    print(banner(settings, samples), file=sys.stderr, flush=True)
+    with beside(settings) as dicom:
+        print(banner(settings, samples, dicom), file=sys.stderr, flush=True)
+        run(settings, listening)
+
+
+def run(settings: Settings, listening: socket.socket) -> None:
+    """Answers requests on a socket until the process is asked to stop."""
+    import uvicorn
+
     config = uvicorn.Config(
         FACTORY,
         factory=True,
@@ -99,27 +105,14 @@ def tune() -> None:
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; FhirError "unavailable" where the address can't be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as problem:
-        reason = os.strerror(problem.errno) if problem.errno and problem.errno > 0 else str(problem)
-        raise error(
-            "unavailable", f"{host} port {port} can't be listened on: {reason}. Try another --port."
-        ) from problem
-    listening.set_inheritable(True)
-    return listening
-
-
-def banner(settings: Settings, samples: bool) -> str:
+def banner(settings: Settings, samples: bool, dicom: str = "") -> str:
     """What a person who starts a server sees."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     own = f"http://{host}:{settings.port}"
     lines = [
         f"FHIR R4      {settings.base_url or own + '/fhir'}",
         f"page         {own}/",
+        *([dicom] if dicom else []),
         f"data         {settings.data.resolve()}",
     ]
     if not samples:

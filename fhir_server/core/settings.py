@@ -111,6 +111,81 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(description="Most resources that one conditional delete may delete; more matches are 412.", ge=1)
     ] = 1000
 
+    dicom: Annotated[
+        bool, Meta(description="Whether the server is a DICOM archive too: network services and DICOMweb.")
+    ] = False
+    dicom_host: Annotated[
+        str, Meta(description="Address that DICOM associations are accepted on; empty: the same as host.")
+    ] = ""
+    dicom_port: Annotated[int, Meta(description="Port for DICOM associations; 0 takes a free one.", ge=0, le=65535)] = (
+        11112
+    )
+    dicom_ae_title: Annotated[
+        str,
+        Meta(
+            description="AE title of this archive; associations that call another are rejected.",
+            pattern=r"^[^\\\x00-\x1f]{1,16}$",
+        ),
+    ] = "ULTIMATEHMS"
+    dicom_processes: Annotated[
+        int, Meta(description="Processes that accept associations on the one port.", ge=1, le=64)
+    ] = 1
+    dicom_max_associations: Annotated[
+        int, Meta(description="Most associations at a time, over all processes; more are rejected.", ge=1, le=4096)
+    ] = 100
+    dicom_max_pdu: Annotated[
+        int, Meta(description="Largest PDU that is received, in bytes.", ge=4096, le=16 * 2**20)
+    ] = 131072
+    dicom_timeout_seconds: Annotated[int, Meta(description="How long a silent association is kept.", ge=1, le=3600)] = (
+        60
+    )
+    dicom_peers: Annotated[
+        str,
+        Meta(
+            description="TOML file of peers and forward rules (docs/reference/dicom.md). Empty: peers.toml in the "
+            "folder dicom of data, where it is."
+        ),
+    ] = ""
+    dicom_known_peers_only: Annotated[
+        bool, Meta(description="Whether associations of AE titles and addresses that are no peer are rejected.")
+    ] = False
+    dicom_tls_certificate: Annotated[str, Meta(description="PEM file of the certificate for TLS; empty: no TLS.")] = ""
+    dicom_tls_key: Annotated[str, Meta(description="PEM file of the certificate's key.")] = ""
+    dicom_tls_clients: Annotated[
+        str, Meta(description="PEM file of the authorities whose client certificates are asked for; empty: none are.")
+    ] = ""
+    dicom_storage: Annotated[
+        str,
+        Meta(
+            description="Where DICOM files are kept: a folder or an fsspec URL such as s3://bucket/dicom. Empty: "
+            "dicom/files in data."
+        ),
+    ] = ""
+    dicom_fsync: Annotated[
+        bool,
+        Meta(
+            description="Whether an instance is acknowledged only once it would survive power loss; false: for tests "
+            "and throw-away loads."
+        ),
+    ] = True
+    dicom_reserve_mb: Annotated[
+        int, Meta(description="MiB to be left free on the disk; what would touch them is refused with A700.", ge=0)
+    ] = 256
+    dicom_duplicates: Annotated[
+        Literal["refuse", "keep", "replace"],
+        Meta(
+            description="What follows other bytes under a known SOP Instance UID: refuse them (0111), keep the first "
+            "ones (warning B000), or replace those. Always noted; the same bytes are a success."
+        ),
+    ] = "refuse"
+    dicom_study_pause_seconds: Annotated[
+        int, Meta(description="How long a study must be quiet before its ImagingStudy is written.", ge=0, le=86_400)
+    ] = 5
+    dicom_issuer: Annotated[
+        str,
+        Meta(description="Issuer of patient ids where neither the data set nor its sender has one."),
+    ] = ""
+
     cache_mb: Annotated[int, Meta(description="SQLite's page cache in MiB, for each worker.", ge=2, le=65_536)] = 32
     synchronous: Annotated[
         Literal["FULL", "NORMAL", "OFF"],

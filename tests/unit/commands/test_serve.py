@@ -2,7 +2,8 @@ import socket
 
 import pytest
 
-from fhir_server.commands.serve import banner, listen
+from fhir_server.commands.serve import banner
+from fhir_server.commands.sockets import listen
 from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
 

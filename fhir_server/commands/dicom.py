@@ -1,0 +1,56 @@
+"""hms dicom: the archive as a process of its own, and what a person does to it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import socket
+import sys
+from collections.abc import Iterator
+
+import typer
+
+from fhir_server.commands.opening import client
+from fhir_server.commands.options import Server, with_settings
+from fhir_server.commands.sockets import listen as listen_on
+from fhir_server.core.settings import Settings
+
+dicom = typer.Typer(help="The DICOM archive: listen, check, import.", no_args_is_help=True)
+
+
+@dicom.command()
+@with_settings
+def listen(
+    settings: Settings,
+    server: Server = "",
+) -> None:
+    """Accept DICOM associations beside a FHIR server that runs elsewhere, or on the store in --data."""
+    from interfaces.dicom.listener import listen as run
+
+    listening = bind(settings)
+    print(banner(settings, listening), file=sys.stderr, flush=True)
+    run(settings, listening, functools.partial(client, server, settings, existing=False))
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The socket that associations are accepted on."""
+    return listen_on(settings.dicom_host or settings.host, settings.dicom_port)
+
+
+def banner(settings: Settings, listening: socket.socket) -> str:
+    """What a modality is configured with."""
+    host, port = listening.getsockname()[:2]
+    return f"DICOM        {settings.dicom_ae_title} at {host}:{port}"
+
+
+@contextlib.contextmanager
+def beside(settings: Settings) -> Iterator[str]:
+    """The DICOM listener in a process beside `hms serve`, where the settings want one; gives its line of the banner."""
+    if not settings.dicom:
+        yield ""
+        return
+    from interfaces.dicom.listener import beside as process
+
+    listening = bind(settings)
+    with process(settings, listening, functools.partial(client, "", settings, existing=False)):
+        yield banner(settings, listening)

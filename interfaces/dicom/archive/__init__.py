@@ -1,0 +1,1 @@
+"""What was received: files by content and the index over them."""

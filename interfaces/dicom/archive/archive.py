@@ -1,0 +1,160 @@
+"""The archive: bytes in, an outcome out; nothing is answered as kept that is not on the disk and in the index."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fhir_server.core.settings import Settings
+from interfaces.dicom.archive.database import FILE_NAME, Readers
+from interfaces.dicom.archive.files import FileStore, LocalFiles, ObjectFiles
+from interfaces.dicom.archive.placing import Outcome, enqueue, note, place, remove_instance
+from interfaces.dicom.archive.record import Mismatch, Record, record_of
+from interfaces.dicom.archive.writer import Writer
+from interfaces.dicom.dataset.part10 import header, read_meta
+from interfaces.dicom.dataset.walk import DataSet
+
+T = TypeVar("T")
+FOLDER = "dicom"
+MIB = 2**20
+
+
+def now() -> int:
+    """Microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+class Archive:
+    """The files and the index of one data folder; one for each process, several share the folder."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], int] = now) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.folder: Path = settings.data / FOLDER
+        self.files: FileStore = (
+            ObjectFiles(settings.dicom_storage)
+            if "://" in settings.dicom_storage
+            else LocalFiles(
+                Path(settings.dicom_storage) if settings.dicom_storage else self.folder / "files",
+                fsync=settings.dicom_fsync,
+                reserve=settings.dicom_reserve_mb * MIB,
+            )
+        )
+        synchronous = "FULL" if settings.dicom_fsync else "NORMAL"
+        self._readers = Readers(self.folder / FILE_NAME, synchronous)
+        self._writer = Writer(self.folder / FILE_NAME, synchronous)
+
+    @property
+    def reading(self) -> sqlite3.Connection:
+        """This thread's connection to the index, for reading."""
+        return self._readers.get()
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs work in a transaction of the index; on the disk when it returns."""
+        return self._writer.run(work)
+
+    def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Runs work in a transaction of the index, later."""
+        return self._writer.submit(work)
+
+    def receive(
+        self,
+        data: bytes | memoryview,
+        *,
+        transfer_syntax: str,
+        sop_class: str = "",
+        sop_instance: str = "",
+        sender: str = "",
+        issuer: str = "",
+    ) -> Outcome:
+        """Keeps a data set as it came; sop_class and sop_instance: what it was announced as, "" for nothing.
+
+        Malformed where it is no whole data set; Mismatch where it is not what was announced or has no name; OSError
+        where it can't be written. Neither leaves anything behind.
+        """
+        data_set = DataSet(data, transfer_syntax)
+        record = record_of(
+            data_set, transfer_syntax=transfer_syntax, digest="", size=0, start=0, sender=sender, issuer=issuer
+        )
+        if sop_instance and record.uid != sop_instance:
+            raise Mismatch("SOP Instance UID is not the Affected SOP Instance UID")
+        if sop_class and record.sop_class != sop_class:
+            raise Mismatch("SOP Class UID is not the Affected SOP Class UID")
+        head = header(record.sop_class, record.uid, transfer_syntax)
+        hashed = hashlib.sha256(head)
+        hashed.update(data)
+        digest = hashed.hexdigest()
+        record = record._replace(digest=digest, size=len(head) + len(data), start=len(head))
+        made = self.files.put(digest, (head, data))
+        try:
+            outcome = self.place(record)
+        except BaseException:
+            if made and not self._named(digest):
+                self.files.delete(digest)
+            raise
+        if made and outcome in (Outcome.REFUSED, Outcome.KEPT):
+            self.files.delete(digest)
+        return outcome
+
+    def _named(self, digest: str) -> bool:
+        return self.reading.execute("SELECT 1 FROM instance WHERE digest = ?", (digest,)).fetchone() is not None
+
+    def receive_file(self, data: bytes | memoryview, *, sender: str = "", issuer: str = "") -> Outcome:
+        """Keeps a file of PS3.10; its own file meta information gives way to this server's."""
+        meta = read_meta(data)
+        return self.receive(
+            memoryview(data)[meta.start :],
+            transfer_syntax=meta.transfer_syntax,
+            sop_instance=meta.sop_instance,
+            sop_class=meta.sop_class,
+            sender=sender,
+            issuer=issuer,
+        )
+
+    def place(self, record: Record) -> Outcome:
+        """Puts a record of a file that is there into the index."""
+        moment = self.clock()
+        due = moment + self.settings.dicom_study_pause_seconds * 1_000_000
+        duplicates = self.settings.dicom_duplicates
+        return self.write(lambda connection: place(connection, record, moment, duplicates, due))
+
+    def enqueue(self, kind: str, key: str, due: int = 0, payload: dict[str, Any] | None = None) -> None:
+        """A job for the worker."""
+        self.write(lambda connection: enqueue(connection, kind, key, due, json.dumps(payload or {})))
+
+    def note(self, kind: str, subject: str, **detail: object) -> None:
+        """Keeps what happened, for people."""
+        moment = self.clock()
+        self.write(lambda connection: note(connection, moment, kind, subject, detail))
+
+    def delete(self, where: str, values: tuple[object, ...], who: str = "") -> int:
+        """Removes the instances (i), series (s) and studies (t) for which a condition holds; gives their number."""
+        moment = self.clock()
+
+        def work(connection: sqlite3.Connection) -> tuple[list[str], int]:
+            rows = connection.execute(
+                "SELECT i.pk, i.uid, t.uid AS study FROM instance i JOIN series s ON s.pk = i.series"
+                f" JOIN study t ON t.pk = s.study WHERE {where}",
+                values,
+            ).fetchall()
+            free = [digest for row in rows for digest in remove_instance(connection, row["pk"])]
+            for study in {row["study"] for row in rows}:
+                note(connection, moment, "deleted", study, {"by": who, "instances": len(rows)})
+                enqueue(connection, "study", study, moment)
+            return free, len(rows)
+
+        free, count = self.write(work)
+        for digest in free:
+            self.files.delete(digest)
+        return count
+
+    def close(self) -> None:
+        """Finishes what waits and lets go of the index."""
+        self._writer.close()
+        self._readers.close()

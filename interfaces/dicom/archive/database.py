@@ -1,0 +1,58 @@
+"""Connections to the index, a SQLite file that several processes share."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+FILE_NAME = "index.sqlite"
+SCHEMA_VERSION = 1
+BUSY_MS = 30_000
+
+
+def connect(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
+    """A connection in autocommit mode, with the tables made where they are missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection.row_factory = sqlite3.Row
+    connection.executescript(
+        f"PRAGMA busy_timeout={BUSY_MS};PRAGMA journal_mode=WAL;PRAGMA synchronous={synchronous};"
+        "PRAGMA cache_size=-16384;PRAGMA foreign_keys=ON;"
+    )
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found > SCHEMA_VERSION:
+        connection.close()
+        raise sqlite3.DatabaseError(f"{path} was made by a newer version of this program.")
+    if found < SCHEMA_VERSION:
+        script = Path(__file__).with_name("schema.sql").read_text("utf-8")
+        connection.executescript(f"BEGIN IMMEDIATE;{script}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+    return connection
+
+
+class Readers:
+    """One connection for each thread that reads."""
+
+    def __init__(self, path: Path, synchronous: str) -> None:
+        self._path = path
+        self._synchronous = synchronous
+        self._local = threading.local()
+        self._all: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+
+    def get(self) -> sqlite3.Connection:
+        """This thread's connection."""
+        found = getattr(self._local, "connection", None)
+        if found is None:
+            found = self._local.connection = connect(self._path, self._synchronous)
+            with self._lock:
+                self._all.append(found)
+        return found
+
+    def close(self) -> None:
+        """Closes those of all threads."""
+        with self._lock:
+            for connection in self._all:
+                connection.close()
+            self._all.clear()
+        self._local = threading.local()

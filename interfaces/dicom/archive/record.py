@@ -1,0 +1,86 @@
+"""One received instance as the index keeps it."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from interfaces.dicom.archive.levels import IMAGE, KEPT, PATIENT, SERIES, STUDY
+from interfaces.dicom.dataset.model import Model, first, items, text, to_model
+from interfaces.dicom.dataset.walk import DataSet, Malformed
+
+LONGEST_UID = 64
+
+
+class Mismatch(Exception):
+    """The data set is none of the SOP class or instance that it was announced as, or lacks what names it."""
+
+
+class Record(NamedTuple):
+    """One instance: the attributes of each level, where its bytes are and who sent it."""
+
+    patient: Model
+    study: Model
+    series: Model
+    instance: Model
+    sop_class: str
+    transfer_syntax: str
+    digest: str
+    size: int
+    start: int
+    sender: str
+
+    @property
+    def uid(self) -> str:
+        """SOP Instance UID."""
+        return text(self.instance, "00080018")
+
+    @property
+    def study_uid(self) -> str:
+        """Study Instance UID."""
+        return text(self.study, "0020000D")
+
+    @property
+    def series_uid(self) -> str:
+        """Series Instance UID."""
+        return text(self.series, "0020000E")
+
+
+def record_of(
+    data_set: DataSet, *, transfer_syntax: str, digest: str, size: int, start: int, sender: str, issuer: str
+) -> Record:
+    """The record of a walked data set; issuer: of the patient id, where the data set itself names none.
+
+    Mismatch where a UID that names it is missing or is none.
+    """
+    try:
+        patient, study, series, instance = (
+            to_model(data_set, only=KEPT[level]) for level in (PATIENT, STUDY, SERIES, IMAGE)
+        )
+    except (UnicodeError, ValueError) as problem:
+        raise Malformed(f"an attribute can't be read: {problem}") from problem
+    for model, tag, name in (
+        (instance, "00080016", "SOP Class UID"),
+        (instance, "00080018", "SOP Instance UID"),
+        (study, "0020000D", "Study Instance UID"),
+        (series, "0020000E", "Series Instance UID"),
+    ):
+        uid = text(model, tag)
+        if not uid or len(uid) > LONGEST_UID or not set(uid) <= set("0123456789."):
+            raise Mismatch(f"{name} is missing or no UID")
+    if issuer and not first(patient, "00100021"):
+        patient["00100021"] = {"vr": "LO", "Value": [issuer]}
+    sop_class = text(instance, "00080016")
+    return Record(patient, study, series, instance, sop_class, transfer_syntax, digest, size, start, sender)
+
+
+def accession_issuer(study: Model) -> str:
+    """Who issued the accession number: the Local Namespace Entity ID or the Universal Entity ID of its issuer."""
+    for item in items(study, "00080051"):
+        return text(item, "00400031") or text(item, "00400032")
+    return ""
+
+
+def dumped(model: Model) -> str:
+    """A model as it is kept in the index."""
+    return json.dumps(model, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,56 @@
+"""After an end without a goodbye: files that no index row names are put into the index, half files are removed."""
+
+from __future__ import annotations
+
+import structlog
+
+from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.files import LocalFiles
+from interfaces.dicom.archive.placing import Outcome
+from interfaces.dicom.archive.record import Mismatch, record_of
+from interfaces.dicom.dataset.part10 import read_file
+from interfaces.dicom.dataset.walk import Malformed
+
+SWEPT = "swept"
+OVERLAP = 3600.0  # seconds before the last sweep from which files are looked at again
+
+log = structlog.get_logger("dicom")
+
+
+def recover(archive: Archive, *, everything: bool = False) -> int:
+    """Looks at the files since the last sweep, or at all; only while nothing is received. Gives how many were added."""
+    if isinstance(archive.files, LocalFiles):
+        archive.files.clear_incoming()
+    row = archive.reading.execute("SELECT value FROM note WHERE name = ?", (SWEPT,)).fetchone()
+    since = 0.0 if row is None or everything else float(row["value"]) - OVERLAP
+    began = archive.clock() / 1_000_000
+    added = 0
+    for digest in archive.files.digests(since):
+        if archive.reading.execute("SELECT 1 FROM instance WHERE digest = ?", (digest,)).fetchone() is None:
+            added += _index(archive, digest)
+    archive.write(lambda connection: connection.execute("REPLACE INTO note VALUES (?,?)", (SWEPT, str(began))))
+    if added:
+        log.warning("files without an index entry were added to the index", files=added)
+    return added
+
+
+def _index(archive: Archive, digest: str) -> int:
+    try:
+        data = archive.files.read(digest)
+        meta, data_set = read_file(data)
+        record = record_of(
+            data_set,
+            transfer_syntax=meta.transfer_syntax,
+            digest=digest,
+            size=len(data),
+            start=meta.start,
+            sender="recovered",
+            issuer="",
+        )
+    except (Malformed, Mismatch, OSError) as problem:
+        log.error("a file of the archive can't be read", digest=digest, problem=str(problem))
+        return 0
+    if archive.place(record) in (Outcome.REFUSED, Outcome.KEPT):
+        archive.files.delete(digest)
+        return 0
+    return 1

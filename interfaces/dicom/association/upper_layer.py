@@ -1,0 +1,251 @@
+"""The upper layer service (PS3.8) of an accepted association.
+
+pynetdicom's state machine decides; what differs here is how bytes get to it. A thread waits for the socket instead of
+looking every millisecond, a PDU is received into one buffer, one longer than announced ends the association before it
+is received, and P-DATA goes to the DIMSE provider as views of that buffer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import time
+from typing import Any
+
+from pynetdicom._globals import MODE_ACCEPTOR
+from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu_primitives import P_DATA
+from pynetdicom.transport import AssociationSocket
+
+P_DATA_TF = 4
+ESTABLISHED = "Sta6"
+LONGEST_CONTROL = 2**20  # bytes of an A-ASSOCIATE PDU; a real one has a few thousand
+IDLE_SECONDS = 0.2  # how long a thread sleeps at most before it looks at its timers
+
+
+class Socket(AssociationSocket):
+    """A connection whose thread sleeps until there are bytes, or until it is woken."""
+
+    def __init__(self, assoc: Association, client_socket: Any) -> None:
+        super().__init__(assoc, client_socket=client_socket)
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+
+    def wake(self) -> None:
+        """Ends the wait of the thread that reads."""
+        with contextlib.suppress(BlockingIOError, OSError):
+            self._waker.send(b"\0")
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are bytes; waits a while for them where nothing else is to be done."""
+        if self.socket is None or not self._is_connected:
+            return False
+        pending = getattr(self.socket, "pending", None)
+        if pending and pending():
+            return True
+        patient = self.event_queue.empty() and not self.assoc.dul._kill_thread
+        poll = select.poll()
+        try:
+            poll.register(self.socket, select.POLLIN)
+            poll.register(self._woken, select.POLLIN)
+            found = poll.poll(IDLE_SECONDS * 1000 if patient else 0)
+        except (OSError, ValueError):
+            self.event_queue.put("Evt17")
+            return False
+        ready = False
+        for descriptor, _ in found:
+            if descriptor == self._woken.fileno():
+                with contextlib.suppress(BlockingIOError):
+                    self._woken.recv(4096)
+            else:
+                ready = True
+        return ready
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """So many bytes, fewer where the peer closed."""
+        assert self.socket is not None
+        buffer = bytearray(nr_bytes)
+        view, got = memoryview(buffer), 0
+        while got < nr_bytes:
+            count = self.socket.recv_into(view[got:])
+            if not count:
+                break
+            got += count
+        return buffer if got == nr_bytes else buffer[:got]
+
+    def discard(self) -> None:
+        """Closes everything that is left."""
+        self._woken.close()
+        self._waker.close()
+
+
+class UpperLayer(DULServiceProvider):
+    """The provider of one accepted association."""
+
+    def __init__(self, assoc: Association) -> None:
+        super().__init__(assoc)
+        self._run_loop_delay = 0
+        self.daemon = True
+
+    def send_pdu(self, primitive: Any) -> None:
+        """Queues a primitive for the peer."""
+        super().send_pdu(primitive)
+        self._wake()
+
+    def kill_dul(self) -> None:
+        """Stops the thread."""
+        super().kill_dul()
+        self._wake()
+
+    def stop_dul(self) -> bool:
+        """Stops the thread once the connection is closed; False while it is not."""
+        if self.state_machine.current_state != "Sta1":
+            self._wake()
+            return False
+        self._kill_thread = True
+        self._wake()
+        self.join(5)
+        return not self.is_alive()
+
+    def _wake(self) -> None:
+        if isinstance(self.socket, Socket):
+            self.socket.wake()
+
+    def _read_pdu_data(self) -> None:
+        connection = self.socket
+        assert connection is not None
+        try:
+            head = connection.recv(6)
+            if len(head) < 6:
+                self.event_queue.put("Evt17")
+                return
+            kind, _, length = struct.unpack(">BBL", head)
+            if kind not in range(1, 8) or length > self._longest(kind):
+                self.event_queue.put("Evt19")
+                return
+            body = connection.recv(length)
+        except OSError:
+            self.event_queue.put("Evt17")
+            return
+        if len(body) < length:
+            self.event_queue.put("Evt17")
+            return
+        if kind == P_DATA_TF and self.state_machine.current_state == ESTABLISHED:
+            self._data(memoryview(body))
+            return
+        try:
+            pdu, event = self._decode_pdu(head + body)
+        except Exception:
+            self.event_queue.put("Evt19")
+            return
+        self.event_queue.put(event)
+        self._recv_pdu.put(pdu)
+
+    def _longest(self, kind: int) -> int:
+        if kind != P_DATA_TF:
+            return LONGEST_CONTROL
+        return self.assoc.acceptor.maximum_length or 2**32 - 1
+
+    def _data(self, body: memoryview) -> None:
+        """The presentation data values of a P-DATA-TF PDU (PS3.8 section 9.3.5) to the DIMSE provider."""
+        values, at = [], 0
+        while at < len(body):
+            if len(body) - at < 6:
+                self.event_queue.put("Evt19")
+                return
+            (length,) = struct.unpack_from(">L", body, at)
+            if length < 2 or length > len(body) - at - 4:
+                self.event_queue.put("Evt19")
+                return
+            values.append((body[at + 4], body[at + 5 : at + 4 + length]))
+            at += 4 + length
+        primitive = P_DATA()
+        primitive._presentation_data_value_list = values  # type: ignore[assignment]
+        try:
+            self.assoc.dimse.receive_primitive(primitive)
+        except Exception:
+            self.event_queue.put("Evt19")
+        self._idle_timer.restart()
+
+
+class Messages(DIMSEServiceProvider):
+    """A DIMSE provider whose user sleeps until there is a message or the association changes."""
+
+    def get_msg(self, block: bool = False) -> Any:
+        """The next message; without block it waits a moment for one."""
+        if block:
+            return super().get_msg(block)
+        try:
+            return self.msg_queue.get(timeout=0.02)
+        except Exception:
+            return None, None
+
+
+class AcceptedAssociation(Association):
+    """An association that a peer asked for, with the upper layer of this module."""
+
+    def __init__(self, ae: Any) -> None:
+        super().__init__(ae, MODE_ACCEPTOR)
+        self.dul = UpperLayer(self)
+        self.dimse = Messages(self)
+        self.acse_timeout = ae.acse_timeout
+        self.network_timeout = ae.network_timeout
+        self.slot: int | None = None
+        self.ended = lambda association: None
+
+    def run_reactor(self) -> None:
+        """The association from its first byte to its last."""
+        try:
+            super().run_reactor()
+        finally:
+            self.ended(self)
+            connection = self.dul.socket
+            if isinstance(connection, Socket):
+                self.dul.join(5)
+                connection.discard()
+
+    def _run_reactor(self) -> None:
+        """As pynetdicom's, but asleep until a message comes."""
+        while not self._kill:
+            self._is_paused = True
+            self._reactor_checkpoint.wait()
+            self._is_paused = False
+            context_id, message = self.dimse.get_msg(block=False)
+            if message and context_id is not None:
+                self._serve_request(message, context_id)
+                continue
+            if self.is_established and self.acse.is_release_requested():
+                self.acse.send_release(is_response=True)
+                self.is_released, self.is_established = True, False
+                self.kill()
+            elif self.acse.is_aborted():
+                self.dul.receive_pdu(wait=False)
+                self.is_aborted, self.is_established = True, False
+                self.kill()
+            elif not self.dul.is_alive():
+                self.kill()
+            elif self.dul.idle_timer_expired():
+                self.abort()
+                self.kill()
+            else:
+                continue
+            return
+
+    def kill(self) -> None:
+        """Ends the association's threads; the connection is closed at the latest after a moment."""
+        self._reactor_checkpoint.set()
+        self._kill = True
+        self.is_established = False
+        self._is_paused = True
+        deadline = time.monotonic() + 2
+        while self.dul.is_alive() and not self.dul.stop_dul():
+            if time.monotonic() > deadline:
+                self.dul.kill_dul()
+                break
+            time.sleep(0.005)

@@ -1,0 +1,168 @@
+"""Data sets in the DICOM JSON Model (PS3.18 annex F): {"00100020": {"vr": "LO", "Value": ["17"]}}."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import struct
+from collections.abc import Callable, Collection
+from typing import Any
+
+from interfaces.dicom.dataset.vrs import BULK, NUMBERS, SINGLE, TEXT
+from interfaces.dicom.dataset.walk import DataSet, Element, Elements
+
+Model = dict[str, dict[str, Any]]
+BulkUri = Callable[[str], str]  # path of tags and items, such as 7FE00010, to the URI of its bytes
+
+CHARACTER_SET = 0x00080005
+INLINE_MOST = 1024  # bytes of a binary value that stand in the model itself
+
+
+def to_model(
+    data_set: DataSet,
+    elements: Elements | None = None,
+    *,
+    only: Collection[int] | None = None,
+    bulk: BulkUri | None = None,
+) -> Model:
+    """The elements as a model; only: the tags wanted; bulk: where the large values are, None leaves them out."""
+    elements = data_set.elements if elements is None else elements
+    return _Modelling(data_set, bulk).model(elements, _codecs_of(data_set, data_set.elements), "", only)
+
+
+class _Modelling:
+    def __init__(self, data_set: DataSet, bulk: BulkUri | None) -> None:
+        self._set = data_set
+        self._bulk = bulk
+
+    def model(self, elements: Elements, codecs: tuple[str, ...], path: str, only: Collection[int] | None) -> Model:
+        if CHARACTER_SET in elements:
+            codecs = _codecs_of(self._set, elements)
+        tags = sorted(elements) if only is None else sorted(tag for tag in only if tag in elements)
+        made: Model = {}
+        for tag in tags:
+            if tag & 0xFFFF == 0:
+                continue  # group lengths are retired
+            element = elements[tag]
+            name = f"{tag:08X}"
+            value = self._value(name, element, codecs, path)
+            if value is not None:
+                made[name] = value
+        return made
+
+    def _value(self, name: str, element: Element, codecs: tuple[str, ...], path: str) -> dict[str, Any] | None:
+        vr = element.vr
+        if vr == "SQ":
+            items = [
+                self.model(item, codecs, f"{path}{name}/{number}/", None)
+                for number, item in enumerate(self._set.items(element), 1)
+            ]
+            return {"vr": vr, "Value": items} if items else {"vr": vr}
+        if element.length == 0:
+            return {"vr": vr}
+        if vr in BULK:
+            if element.length > INLINE_MOST or element.fragments is not None:
+                return {"vr": vr, "BulkDataURI": self._bulk(path + name)} if self._bulk else None
+            return {"vr": vr, "InlineBinary": base64.b64encode(self._set.bytes(element)).decode()}
+        values = read_values(self._set, element, codecs)
+        return {"vr": vr, "Value": values} if values else {"vr": vr}
+
+
+def read_values(data_set: DataSet, element: Element, codecs: tuple[str, ...] = ("iso8859",)) -> list[Any]:
+    """The values of an element that is neither a sequence nor binary, None for an empty one among several."""
+    raw = data_set.bytes(element)
+    vr = element.vr
+    if vr in NUMBERS:
+        size = struct.calcsize(NUMBERS[vr])
+        count = len(raw) // size
+        return list(struct.unpack(f"{data_set.order}{count}{NUMBERS[vr]}", raw[: count * size]))
+    if vr == "AT":
+        pairs = struct.unpack(f"{data_set.order}{len(raw) // 4 * 2}H", raw[: len(raw) // 4 * 4])
+        return [f"{pairs[i]:04X}{pairs[i + 1]:04X}" for i in range(0, len(pairs), 2)]
+    text = _text(raw, codecs) if vr in TEXT else raw.decode("latin-1")
+    if vr in SINGLE:
+        text = text.rstrip(" \0")
+        return [text] if text else []
+    parts: list[Any] = [part.strip(" \0") for part in text.split("\\")]
+    if parts == [""]:
+        return []
+    convert = _CONVERSIONS.get(vr)
+    return [None if part == "" else convert(part) if convert else part for part in parts]
+
+
+def _name(text: str) -> dict[str, str]:
+    groups = zip(("Alphabetic", "Ideographic", "Phonetic"), text.split("=")[:3], strict=False)
+    return {group: part.rstrip("^ ") for group, part in groups if part.strip("^ ")}
+
+
+def _integer(text: str) -> int | str:
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _decimal(text: str) -> float | int | str:
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return text if number != number or number in (float("inf"), float("-inf")) else number
+
+
+_CONVERSIONS: dict[str, Callable[[str], Any]] = {"PN": _name, "IS": _integer, "DS": _decimal}
+
+
+def _codecs_of(data_set: DataSet, elements: Elements) -> tuple[str, ...]:
+    element = elements.get(CHARACTER_SET)
+    if element is None or element.length == 0:
+        return ("iso8859",)
+    return codecs_named(data_set.bytes(element).decode("latin-1"))
+
+
+@functools.lru_cache(maxsize=64)
+def codecs_named(names: str) -> tuple[str, ...]:
+    """Python's codecs for a Specific Character Set, ISO 8859-1 for one that is not known."""
+    import warnings
+
+    from pydicom.charset import convert_encodings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return tuple(convert_encodings([name.strip(" \0") for name in names.split("\\")]))
+        except (LookupError, ValueError):
+            return ("iso8859",)
+
+
+def _text(raw: bytes, codecs: tuple[str, ...]) -> str:
+    if raw.isascii() and b"\x1b" not in raw:
+        return raw.decode("ascii")
+    if len(codecs) == 1 and b"\x1b" not in raw:
+        return raw.decode(codecs[0], "replace")
+    import warnings
+
+    from pydicom.charset import decode_bytes
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return decode_bytes(raw, list(codecs), set(b"\\^="))
+
+
+def first(model: Model, tag: str, default: Any = None) -> Any:
+    """The first value of an attribute, the default where it has none."""
+    values = model.get(tag, {}).get("Value")
+    return default if not values or values[0] is None else values[0]
+
+
+def text(model: Model, tag: str) -> str:
+    """The first value as text, a name by its first group; "" where there is none."""
+    value = first(model, tag, "")
+    if isinstance(value, dict):
+        return value.get("Alphabetic") or value.get("Ideographic") or value.get("Phonetic") or ""
+    return str(value)
+
+
+def items(model: Model, tag: str) -> list[Model]:
+    """The items of a sequence."""
+    return [item for item in model.get(tag, {}).get("Value", ()) if item]

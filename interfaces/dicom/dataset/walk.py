@@ -1,0 +1,180 @@
+"""Walks an encoded data set from its first to its last byte (PS3.5 section 7): what has no sound end is no data set.
+
+Values are not copied: an Element says where its value lies. Sequences are entered where their length is undefined,
+and otherwise once somebody asks for their items.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import NamedTuple
+
+from interfaces.dicom.dataset.syntaxes import Syntax, syntax
+from interfaces.dicom.dataset.vrs import LONG, VRS, vr_of
+
+UNDEFINED = 0xFFFFFFFF
+ITEM = 0xFFFEE000
+ITEM_END = 0xFFFEE00D
+SEQUENCE_END = 0xFFFEE0DD
+PIXEL_DATA = 0x7FE00010
+DEEPEST = 32  # nested sequences; real ones have a handful
+LARGEST_INFLATED = 2**31
+
+
+class Malformed(Exception):
+    """The bytes are no data set of that transfer syntax; the text says where and why."""
+
+
+class Element(NamedTuple):
+    """One element: its VR, where its value starts, how many bytes it has; fragments of encapsulated pixel data."""
+
+    vr: str
+    start: int
+    length: int
+    items: list[Elements] | None = None
+    fragments: list[tuple[int, int]] | None = None
+    implicit: bool = False  # a sequence of this coding, whatever is around it (UN of undefined length)
+
+
+Elements = dict[int, Element]
+
+
+class DataSet:
+    """A walked data set: its bytes (inflated where they came deflated) and its elements by tag."""
+
+    def __init__(self, data: bytes | memoryview, transfer_syntax: str) -> None:
+        how = syntax(transfer_syntax)
+        self.data = memoryview(inflate(data)) if how.deflated else memoryview(data)
+        self.how = how
+        self._order = ">" if how.big else "<"
+        self._tag = struct.Struct(self._order + "HH")
+        self._short = struct.Struct(self._order + "H")
+        self._long = struct.Struct(self._order + "I")
+        self.elements, _ = self._walk(0, len(self.data), how.implicit, False, 0)
+
+    @property
+    def order(self) -> str:
+        """The byte order as struct writes it."""
+        return self._order
+
+    def items(self, element: Element) -> list[Elements]:
+        """The items of a sequence."""
+        if element.items is not None:
+            return element.items
+        found, _ = self._sequence(
+            element.start, element.start + element.length, element.implicit or self.how.implicit, 1
+        )
+        return found
+
+    def bytes(self, element: Element) -> bytes:
+        """The value as it is encoded."""
+        return bytes(self.data[element.start : element.start + element.length])
+
+    def _walk(self, at: int, end: int, implicit: bool, delimited: bool, depth: int) -> tuple[Elements, int]:
+        """Elements from at; to end, or with delimited to the item's delimiter. Gives them and where they end."""
+        data, tags, shorts, longs = self.data, self._tag.unpack_from, self._short.unpack_from, self._long.unpack_from
+        found: Elements = {}
+        if depth > DEEPEST:
+            raise Malformed("sequences are nested too deep")
+        while at < end:
+            if end - at < 8:
+                raise Malformed(f"{end - at} bytes are left at byte {at}, too few for an element")
+            group, number = tags(data, at)
+            tag = group << 16 | number
+            if tag == ITEM_END and delimited:
+                return found, at + 8
+            if group <= 2 or group == 0xFFFE:
+                raise Malformed(f"the tag {tag:08X} at byte {at} can't stand in a data set")
+            if implicit:
+                vr = vr_of(tag)
+                (length,) = longs(data, at + 4)
+                start = at + 8
+            else:
+                vr = VRS.get(bytes(data[at + 4 : at + 6]), "")
+                if not vr:
+                    raise Malformed(f"the element {tag:08X} at byte {at} has no VR that exists")
+                if vr in LONG:
+                    if end - at < 12:
+                        raise Malformed(f"the element {tag:08X} at byte {at} is cut short")
+                    (length,) = longs(data, at + 8)
+                    start = at + 12
+                else:
+                    (length,) = shorts(data, at + 6)
+                    start = at + 8
+            if length == UNDEFINED:
+                element, at = self._undefined(tag, vr, start, end, implicit, depth)
+            elif length > end - start:
+                raise Malformed(f"the element {tag:08X} says {length} bytes, and {end - start} are left")
+            else:
+                element, at = Element(vr, start, length, implicit=implicit), start + length
+            found[tag] = element
+        if delimited:
+            raise Malformed("an item has no end")
+        return found, at
+
+    def _undefined(self, tag: int, vr: str, start: int, end: int, implicit: bool, depth: int) -> tuple[Element, int]:
+        if vr in ("OB", "OW") and tag == PIXEL_DATA and not implicit:
+            fragments, at = self._fragments(start, end)
+            return Element(vr, start, at - start, fragments=fragments), at
+        if vr not in ("SQ", "UN"):
+            raise Malformed(f"the element {tag:08X} of VR {vr} has no length")
+        within = implicit or vr == "UN"
+        items, at = self._sequence(start, end, within, depth + 1, delimited=True)
+        return Element("SQ", start, at - start, items, implicit=within), at
+
+    def _sequence(
+        self, at: int, end: int, implicit: bool, depth: int, delimited: bool = False
+    ) -> tuple[list[Elements], int]:
+        items: list[Elements] = []
+        while at < end:
+            tag, length = self._item(at, end)
+            at += 8
+            if tag == SEQUENCE_END and delimited:
+                return items, at
+            if tag != ITEM:
+                raise Malformed(f"the tag {tag:08X} stands where an item must be, at byte {at - 8}")
+            if length == UNDEFINED:
+                item, at = self._walk(at, end, implicit, True, depth)
+            elif length > end - at:
+                raise Malformed("an item is cut short")
+            else:
+                item, at = self._walk(at, at + length, implicit, False, depth)
+            items.append(item)
+        if delimited:
+            raise Malformed("a sequence has no end")
+        return items, at
+
+    def _fragments(self, at: int, end: int) -> tuple[list[tuple[int, int]], int]:
+        fragments: list[tuple[int, int]] = []
+        while at < end:
+            tag, length = self._item(at, end)
+            at += 8
+            if tag == SEQUENCE_END:
+                return fragments, at
+            if tag != ITEM or length > end - at:
+                raise Malformed("the pixel data is cut short")
+            fragments.append((at, length))
+            at += length
+        raise Malformed("the pixel data has no end")
+
+    def _item(self, at: int, end: int) -> tuple[int, int]:
+        if end - at < 8:
+            raise Malformed("a sequence is cut short")
+        group, number = self._tag.unpack_from(self.data, at)
+        return group << 16 | number, self._long.unpack_from(self.data, at + 4)[0]
+
+
+def inflate(data: bytes | memoryview) -> bytes:
+    """A deflated data set unpacked (PS3.5 section A.5); Malformed where it is none."""
+    try:
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        unpacked = unpacker.decompress(data, LARGEST_INFLATED)
+    except zlib.error as problem:
+        raise Malformed(f"the deflated data set can't be unpacked: {problem}") from problem
+    if not unpacker.eof:
+        raise Malformed("the deflated data set is cut short or too large")
+    return unpacked
+
+
+__all__ = ["DataSet", "Element", "Elements", "Malformed", "Syntax"]

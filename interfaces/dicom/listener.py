@@ -1,0 +1,121 @@
+"""The listener: a port, the processes that accept on it, and the worker for what follows."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+
+from fhir_server.core.errors import error
+from fhir_server.core.logs import configure
+from fhir_server.core.settings import Settings
+from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.recovery import recover
+from interfaces.dicom.bridge import Bridge, Opening
+from interfaces.dicom.configuration import Configuration
+
+BACKLOG = 512
+
+log = structlog.get_logger("dicom")
+
+
+def listen(settings: Settings, listening: socket.socket, opening: Opening, ready: Any = None) -> None:
+    """Accepts associations on a socket until SIGTERM or until the process that started this one is gone."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    _end_with_parent(stop)
+    configure(settings)
+    archive = Archive(settings)
+    recover(archive)
+    archive.close()
+    spawn = multiprocessing.get_context("spawn")
+    others = [
+        spawn.Process(target=accept, args=(settings, listening, opening), daemon=True)
+        for _ in range(settings.dicom_processes - 1)
+    ]
+    for process in others:
+        process.start()
+    with accepting(settings, listening, opening, worker=True):
+        if ready is not None:
+            ready.set()
+        while not stop.wait(1.0):
+            for at, process in enumerate(others):
+                if not process.is_alive():
+                    log.error("an acceptor process ended and is started again", exit=process.exitcode)
+                    others[at] = spawn.Process(target=accept, args=(settings, listening, opening), daemon=True)
+                    others[at].start()
+    for process in others:
+        process.terminate()
+    for process in others:
+        process.join(10)
+
+
+def accept(settings: Settings, listening: socket.socket, opening: Opening) -> None:
+    """One more process that accepts on the same socket."""
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    _end_with_parent(stop)
+    configure(settings)
+    with accepting(settings, listening, opening, worker=False):
+        stop.wait()
+
+
+@contextlib.contextmanager
+def accepting(settings: Settings, listening: socket.socket, opening: Opening, *, worker: bool) -> Iterator[Archive]:
+    """An acceptor in this process, with the worker or without."""
+    from interfaces.dicom.acceptor import Acceptor
+    from interfaces.dicom.services.service import Context
+
+    archive = Archive(settings)
+    bridge = Bridge(opening)
+    context = Context(settings, archive, Configuration(settings), bridge)
+    context.configuration.peers()
+    acceptor = Acceptor(context, listening)
+    acceptor.start()
+    try:
+        yield archive
+    finally:
+        acceptor.stop(settings.stop_seconds if settings.stop_seconds < 5 else 5)
+        bridge.close()
+        archive.close()
+
+
+def _end_with_parent(stop: threading.Event) -> None:
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        stop.set()
+        threading.Timer(10, lambda: os._exit(1)).start()
+
+    threading.Thread(target=watch, name="dicom-parent", daemon=True).start()
+
+
+@contextlib.contextmanager
+def beside(settings: Settings, listening: socket.socket, opening: Opening) -> Iterator[None]:
+    """The listener in a process of its own, for as long as the block runs."""
+    spawn = multiprocessing.get_context("spawn")
+    ready = spawn.Event()
+    process = spawn.Process(target=listen, args=(settings, listening, opening, ready), name="dicom")
+    process.start()
+    try:
+        while not ready.wait(0.1):
+            if not process.is_alive():
+                raise error("unavailable", "The DICOM listener could not start; the lines above say why.")
+        yield
+    finally:
+        process.terminate()
+        process.join(settings.stop_seconds + 10)
+        if process.is_alive():
+            process.kill()

@@ -1,0 +1,1 @@
+"""This server as the asking side: peers, queue, forward rules."""

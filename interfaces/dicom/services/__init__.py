@@ -1,0 +1,1 @@
+"""The services that associations ask for, one file each."""

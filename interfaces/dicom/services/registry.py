@@ -1,0 +1,9 @@
+"""Every service that the acceptor has; the conformance statement is made from it."""
+
+from __future__ import annotations
+
+from interfaces.dicom.services.service import Service
+from interfaces.dicom.services.storage import STORAGE
+from interfaces.dicom.services.verification import VERIFICATION
+
+SERVICES: tuple[Service, ...] = (VERIFICATION, STORAGE)

@@ -1,0 +1,77 @@
+"""What a network service is made of: its SOP classes, its handlers, and what a handler may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import structlog
+
+from fhir_server.core.errors import FhirError
+from fhir_server.core.settings import Settings
+from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.bridge import Bridge
+from interfaces.dicom.configuration import Configuration
+from interfaces.dicom.configuration import Service as Permission
+from interfaces.dicom.dataset.syntaxes import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+
+NATIVE = (EXPLICIT_LITTLE, IMPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG)
+NOT_AUTHORIZED = 0x0124
+REFUSED_QUERY = 0xA700
+
+log = structlog.get_logger("dicom")
+
+
+class Context(NamedTuple):
+    """What the handlers of a listener share."""
+
+    settings: Settings
+    archive: Archive
+    configuration: Configuration
+    fhir: Bridge
+
+
+Handler = Callable[[Context, Any], Any]
+
+
+class Service(NamedTuple):
+    """A service of the acceptor.
+
+    sop_classes: by name as in PS3.6; events: pynetdicom's event to its handler; permission: what a peer needs in `may`,
+    "" for nothing; statuses: what it answers and when, for the conformance statement.
+    """
+
+    name: str
+    sop_classes: dict[str, str]
+    events: tuple[tuple[Any, Handler], ...]
+    permission: Permission | None = None
+    statuses: tuple[tuple[str, str], ...] = ()
+    both_roles: bool = False
+
+
+def allowed(context: Context, event: Any, permission: Permission | None) -> bool:
+    """Whether the peer of an association may use a service; peers without an entry may unless only known ones do."""
+    if permission is None:
+        return True
+    try:
+        peer = context.configuration.peers().named(calling(event))
+    except FhirError as problem:
+        log.error("peers can't be read", problem=str(problem))
+        return False
+    return permission in peer.may if peer else not context.settings.dicom_known_peers_only
+
+
+def calling(event: Any) -> str:
+    """The calling AE title."""
+    return (event.assoc.requestor.ae_title or "").strip()
+
+
+def status(code: int, comment: str = "") -> Any:
+    """A status data set with an error comment (PS3.7 annex C)."""
+    from pydicom.dataset import Dataset
+
+    made = Dataset()
+    made.Status = code
+    if comment:
+        made.ErrorComment = comment[:64]
+    return made

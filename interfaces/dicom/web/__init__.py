@@ -1,0 +1,1 @@
+"""DICOMweb (PS3.18) as one ASGI application, and the page."""

@@ -1,0 +1,1 @@
+"""What follows later than the acknowledgement: durable jobs."""

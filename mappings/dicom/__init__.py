@@ -1,0 +1,1 @@
+"""DICOM attributes to FHIR resources and back: tables, and one small engine over them (engine.py)."""

@@ -1,0 +1,62 @@
+"""`hms serve` with DICOM beside it: several processes, stops, and kills."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import subprocess
+import time
+
+from tests.system.dicom.conftest import TITLE, dcmtk, until
+from tests.system.dicom.images import files, study
+from tests.system.process import Server, serving
+
+OPTIONS = ("--dicom", "true", "--dicom-port", 0, "--dicom-reserve-mb", 0, "--dicom-study-pause-seconds", 1)
+
+
+def port_of(server: Server) -> int:
+    return int(re.search(r"^DICOM +\S+ at \S+:(\d+)$", server.said(), re.MULTILINE)[1])
+
+
+def storescu(port, *paths):
+    run = [dcmtk("storescu"), "-aec", TITLE, "127.0.0.1", str(port), *map(str, paths)]
+    return subprocess.run(run, capture_output=True, timeout=120)
+
+
+def counted(data):
+    with sqlite3.connect(data / "dicom" / "index.sqlite") as connection:
+        return connection.execute("SELECT count(*) FROM instance").fetchone()[0]
+
+
+def test_several_processes_accept_on_one_port_and_end_with_the_server(tmp_path):
+    paths = files(study(12), tmp_path / "sent")
+    with serving(tmp_path / "data", *OPTIONS, "--dicom-processes", 3) as server:
+        port = port_of(server)
+        run = [dcmtk("storescu"), "-aec", TITLE, "127.0.0.1", str(port)]
+        senders = [subprocess.Popen([*run, *map(str, paths[at::4])]) for at in range(4)]
+        assert [sender.wait(60) for sender in senders] == [0] * 4
+        assert counted(tmp_path / "data") == 12
+        assert server.stop() == 0
+    assert storescu(port, paths[0]).returncode != 0
+
+
+def test_what_was_acknowledged_survives_a_kill_and_what_lies_between_file_and_index_is_found(tmp_path):
+    paths = files(study(30, 128), tmp_path / "sent")
+    data = tmp_path / "data"
+    with serving(data, *OPTIONS) as server:
+        run = [dcmtk("storescu"), "-v", "-aec", TITLE, "127.0.0.1", str(port_of(server)), *map(str, paths)]
+        sender = subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        until(lambda: (data / "dicom").exists() and counted(data) >= 5)
+        server.kill()
+        acknowledged = sender.communicate(timeout=60)[0].count("Store Response (Success)")
+    time.sleep(0.2)
+    kept = counted(data)
+    assert kept >= acknowledged >= 1
+    with sqlite3.connect(data / "dicom" / "index.sqlite") as connection:  # as if killed before the index was written
+        connection.execute("DELETE FROM instance WHERE pk IN (SELECT max(pk) FROM instance)")
+    half = data / "dicom" / "files" / "incoming" / "half"
+    half.write_bytes(b"x")
+    with serving(data, *OPTIONS) as server:
+        assert counted(data) == kept and not half.exists()
+        assert storescu(port_of(server), *paths).returncode == 0
+        assert counted(data) == 30
