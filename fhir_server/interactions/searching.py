@@ -78,7 +78,7 @@ class Searching:
             type, request.query, self._context(request.base), lenient=request.lenient, compartment=compartment
         )
         where = await rewrite(query.where, self.fields, self._terminology)
-        return replace(query, where=where)
+        return query if where is query.where else replace(query, where=where)
 
     async def criteria(self, type: str, text: str, request: Request) -> Clause:
         """The clause of conditional criteria; they are always strict and must say something."""

@@ -15,6 +15,7 @@ from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import Request
 
+MOST_PARAMETERS = 1000
 PATCH_TYPES = ("application/json-patch+json", "application/xml-patch+xml", "application/merge-patch+json")
 
 
@@ -83,10 +84,15 @@ def query_of(scope: dict[str, Any]) -> list[tuple[str, str]]:
 
 def pairs(text: str, where: str) -> list[tuple[str, str]]:
     """application/x-www-form-urlencoded text as pairs."""
+    if "%" not in text and "+" not in text and text.count("&") < MOST_PARAMETERS:
+        halves = [part.partition("=") for part in text.split("&") if part]
+        return [(name, value) for name, _, value in halves]
     try:
-        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=1000)
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
     except ValueError as problem:
-        raise error("value", f"The {where} can't be read: it must be UTF-8, at most 1000 parameters.") from problem
+        raise error(
+            "value", f"The {where} can't be read: it must be UTF-8, at most {MOST_PARAMETERS} parameters."
+        ) from problem
 
 
 def preferences(header: str) -> tuple[str, bool]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 from fhir_server.core.query import Query
 
 _READABLE = ":/|,$*"  # characters of search values that need no escaping in the query of a URL
+_AS_IT_IS = re.compile(rf"[A-Za-z0-9_.~{re.escape(_READABLE)}-]*").fullmatch
 CURSOR = "_cursor"
 
 
@@ -20,4 +22,4 @@ def self_link(url: str, query: Query, cursor: str | None = None) -> str:
 
 
 def _escape(text: str) -> str:
-    return quote(text, safe=_READABLE, errors="replace")
+    return text if _AS_IT_IS(text) else quote(text, safe=_READABLE, errors="replace")

@@ -11,7 +11,7 @@ from fhir_server.storage.sqlite.search.logic import any_of
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sql import Sql, conjunction, member
 
-REFERRING = 16  # resources that refer to one by one field: a guess
+REFERRING = 8  # resources that refer to one by one field: a guess
 
 
 def chain(clause: Chain, scope: Scope) -> Condition:
@@ -95,6 +95,7 @@ class _Has(Condition):
     """A resource for which a condition holds refers to this one."""
 
     typed = False
+    step = 4
 
     def __init__(self, scope: Scope, fields: Sequence[int], source: Condition) -> None:
         self._scope = scope

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fhir_server.storage.sqlite.search.condition import Condition, Never, Test
 from fhir_server.storage.sqlite.search.scope import Scope
@@ -69,26 +69,27 @@ class AllOf(Condition):
         """All of them."""
         return conjunction([part.probe(rid) for part in self.parts])
 
-    def few(self) -> Condition | None:
-        """One that visits few rows, and fewer than the others do; None where all visit many."""
+    def few(self, enough: Callable[[Condition], int]) -> Condition | None:
+        """One that visits fewer rows than are enough of it, and fewer than the others do; None where all visit many."""
         if self._least is None:
-            self._least = self._among(FEW)
+            self._least = self._among((*FEW, MANY), enough)
         return self._least
 
     def least(self) -> Condition:
         """The one that visits the fewest rows, as far as a count that is longer, but bounded too, can tell."""
         if self._least is None:
-            self._least = self._among(FEW) or self._among((MANY,)) or self._found[0]
+            self._least = self._among((*FEW, MANY)) or self._found[0]
         return self._least
 
-    def _among(self, bounds: tuple[int, ...]) -> Condition | None:
+    def _among(self, bounds: Sequence[int], enough: Callable[[Condition], int] | None = None) -> Condition | None:
         if len(self._found) == 1:
             return self._found[0]
         for bound in bounds:
             least = None
             for part in self._found:
-                cost = part.cost(bound)
-                if cost < bound:  # the next need not be counted further than this
+                most = min(bound, enough(part)) if enough else bound
+                cost = part.cost(most)
+                if cost < most:  # the next need not be counted further than this
                     least, bound = part, cost
             if least is not None:
                 return least

@@ -113,9 +113,9 @@ class Reader:
         select = f"SELECT f.field FROM json_each(?) j CROSS JOIN field f ON f.type = j.value AND {name.text}"
         return [row[0] for row in self.rows(Sql(select, (json.dumps(types), *name.bound)))]
 
-    def attempt(self, sql: Sql) -> list[tuple] | None:
-        """All rows, or None where that takes more than some milliseconds."""
-        self._tries = ATTEMPT
+    def attempt(self, sql: Sql, looks: int = ATTEMPT) -> list[tuple] | None:
+        """All rows, or None where that takes more than so many looks at the limits, by default some milliseconds."""
+        self._tries = looks
         try:
             return self.rows(sql)
         except OutOfTime:

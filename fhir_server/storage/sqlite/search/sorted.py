@@ -21,6 +21,7 @@ from fhir_server.storage.sqlite.search.window import (
     order_by,
 )
 
+KEY = 2  # what it costs to work out a key and to sort by it, in looks into an index table
 ROW = 8  # columns of a match before its keys
 TURNS = 8  # codes that may bring nothing before their order is given up
 
@@ -31,7 +32,7 @@ def in_order(scope: Scope, condition: Condition, keys: Sequence[Key], window: Wi
         return []
     if not keys:
         return unsorted(scope, condition, window)
-    if many(scope, condition, window.limit):
+    if many(scope, condition, window.limit, KEY * len(keys)):
         found = _code_by_code(scope, condition, keys, window)
         source = keys[0].source() if found is None else None
         if source is not None:

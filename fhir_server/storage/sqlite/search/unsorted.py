@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 
 from fhir_server.storage.sqlite.search.condition import Condition, Row
-from fhir_server.storage.sqlite.search.logic import AllOf
+from fhir_server.storage.sqlite.search.logic import MANY, AllOf
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sql import LISTED, Sql, conjunction, join, member
 from fhir_server.storage.sqlite.search.window import Window, direction, rid_beyond
 
 LEAST = 64  # matches that are always gathered rather than looked for
+IN_ORDER = 4  # rows in order of rid that are tested in the time of one out of order
+SOON = 8  # looks at the limits: for an attempt before it is known what else there is to drive
 
 MATCHES = """SELECT r.type, r.id, v.version, v.seq, v.updated, v.method, v.body, p.* FROM ({inner}) p
 CROSS JOIN resource r NOT INDEXED ON r.rid = p.rid CROSS JOIN version v NOT INDEXED ON v.seq = r.seq"""
@@ -30,18 +32,22 @@ def driving(condition: Condition) -> tuple[Condition, list[Condition]]:
     return least, condition.beside(least)
 
 
-def many(scope: Scope, condition: Condition, limit: int) -> bool:
+def many(scope: Scope, condition: Condition, limit: int, more: int = 0) -> bool:
     """Whether so many may match that looking along an order for the first few beats gathering them all.
 
-    With n matches among N, looking takes limit * N / n probes, and gathering n rows.
+    With n matches among N, looking takes limit * N / n probes of all conditions, and gathering what one of them finds n
+    probes of the others. more: what else is looked up of each that is gathered.
     """
     if condition.scans:
         return True
-    driver = condition.few() if isinstance(condition, AllOf) else condition
-    if driver is None:
-        return True
-    enough = max(LEAST, math.isqrt(limit * condition.weight * scope.reader.rough_live(scope.type_ids)))
-    return driver.cost(enough) >= enough
+    looking = limit * condition.weight * scope.reader.rough_live(scope.type_ids)
+
+    def enough(driver: Condition) -> int:
+        return max(LEAST, math.isqrt(looking // (driver.step + more + condition.weight - driver.weight)))
+
+    if isinstance(condition, AllOf):
+        return condition.few(enough) is None
+    return condition.cost(enough(condition)) >= enough(condition)
 
 
 def unsorted(scope: Scope, condition: Condition, window: Window) -> list[tuple]:
@@ -50,21 +56,31 @@ def unsorted(scope: Scope, condition: Condition, window: Window) -> list[tuple]:
     parts = condition.parts if isinstance(condition, AllOf) else [condition]
     if condition.scans:
         return reader.rows(matches(_look(scope, parts, window)))
+    if isinstance(condition, Row) and condition.ordered:
+        return reader.rows(matches(_read_off(condition, [], window)))
     if many(scope, condition, window.limit):
         ordered = next((part for part in parts if isinstance(part, Row) and part.ordered), None)
         if ordered is None:
             way = _look(scope, parts, window)
         else:
             way = _read_off(ordered, [part for part in parts if part is not ordered], window)
-            if len(parts) == 1:
+        found = reader.attempt(matches(way), SOON)
+        if found is None:
+            if ordered is not None and _little_more(ordered, driving(condition)[0]):
                 return reader.rows(matches(way))
-        found = reader.attempt(matches(way))
+            found = reader.attempt(matches(way))
         if found is not None:
             return found
     driver, others = driving(condition)
     if isinstance(driver, Row) and driver.ordered:
         return reader.rows(matches(_read_off(driver, others, window)))
     return reader.rows(matches(_gather(driver, others, window)))
+
+
+def _little_more(ordered: Row, least: Condition) -> bool:
+    """Whether reading off a table visits so few rows more than gathering that its order makes up for them."""
+    most = least.cost(MANY) * IN_ORDER
+    return ordered is least or ordered.cost(most) < most
 
 
 def _read_off(driver: Row, others: Sequence[Condition], window: Window) -> Sql:
@@ -80,7 +96,15 @@ def _read_off(driver: Row, others: Sequence[Condition], window: Window) -> Sql:
 
 
 def _gather(driver: Condition, others: Sequence[Condition], window: Window) -> Sql:
-    """All that the driver finds, put in order."""
+    """All that the driver finds, put in order; what else is asked of the rows of one table is asked before that."""
+    if type(driver) is Row:
+        rid = f"{driver.alias}.rid"
+        tests = conjunction([driver.test, rid_beyond(f"+{rid}", window), *[other.probe(rid) for other in others]])
+        return Sql(
+            f"SELECT DISTINCT {rid} AS rid FROM {driver.table} {driver.alias} NOT INDEXED WHERE {tests.text} "
+            f"ORDER BY +{rid} {direction(False, window.backward)} LIMIT ?",
+            (*tests.bound, window.limit),
+        )
     found = driver.driver()
     where = conjunction(
         [
