@@ -22,6 +22,8 @@ class Dictionaries:
         self._terms: dict[tuple[str, str], int] = {}
         self._units: dict[tuple[str, str, str], int] = {}
         self._rids: dict[tuple[str, str], int] = {}
+        self._new_rids: dict[tuple[str, str], int] = {}  # of this group, whether they are in the table by now or not
+        self._last_rid = 0
         self._of_type: dict[str, _Fields] = {}
         self._added: list[tuple[dict, object]] = []
         self._epoch = 0
@@ -65,7 +67,7 @@ class Dictionaries:
 
     def find_rid(self, type: str, id: str) -> int | None:
         """The integer of a resource, be it stored, deleted or only referred to."""
-        found = self._rids.get((type, id))
+        found = self._rids.get((type, id)) or self._new_rids.get((type, id))
         if found is not None:
             return found
         type_id = self.find_type(type)
@@ -132,16 +134,18 @@ class Dictionaries:
     def keep_rid(self, type: str, id: str) -> int:
         """The integer of a resource; where it isn't stored yet, of a place kept for it."""
         found = self._rids.get((type, id)) or self.find_rid(type, id)
-        return found or self._add(
-            self._rids, (type, id), "INSERT INTO resource (type, id) VALUES (?, ?)", (self.keep_type(type), id)
-        )
+        if found:
+            return found
+        rid = self.new_rid(type, id)
+        self._execute("INSERT INTO resource (rid, type, id) VALUES (?, ?, ?)", (rid, self.keep_type(type), id))
+        return rid
 
-    def know_rid(self, type: str, id: str, rid: int) -> None:
-        """Remembers the integer of a resource that was just made."""
-        if len(self._rids) >= CACHE_LIMIT:
-            self._rids.clear()
-        self._rids[(type, id)] = rid
-        self._added.append((self._rids, (type, id)))
+    def new_rid(self, type: str, id: str) -> int:
+        """The integer of a resource that has none; its row is for the caller to write, before the group ends."""
+        self._last_rid += 1
+        self._new_rids[(type, id)] = self._last_rid
+        self._added.append((self._new_rids, (type, id)))
+        return self._last_rid
 
     def _add(self, cache: dict, key: object, sql: str, parameters: tuple) -> int:
         added = self._execute(sql, parameters).lastrowid
@@ -154,6 +158,11 @@ class Dictionaries:
         return added
 
     # ------------------------------------------------------------------ transactions
+    def begin(self) -> None:
+        """After BEGIN: what other processes may have changed."""
+        self.follow_epoch()
+        self._last_rid = self._execute("SELECT coalesce(max(rid), 0) FROM resource").fetchone()[0]
+
     def mark(self) -> int:
         """A point to go back to."""
         return len(self._added)
@@ -169,6 +178,10 @@ class Dictionaries:
     def settle(self) -> None:
         """What was added is committed."""
         self._added.clear()
+        if len(self._rids) + len(self._new_rids) > CACHE_LIMIT:
+            self._rids.clear()
+        self._rids.update(self._new_rids)
+        self._new_rids.clear()
 
     def follow_epoch(self) -> None:
         """Empties the caches if an erasure has renamed entries since the last look."""
@@ -184,7 +197,7 @@ class Dictionaries:
 
     def clear(self) -> None:
         """Empties the caches."""
-        for cache in (self._types, self._fields, self._systems, self._terms, self._units, self._rids):
+        for cache in (self._types, self._fields, self._systems, self._terms, self._units, self._rids, self._new_rids):
             cache.clear()
         self._systems[""] = 0
         self._of_type.clear()

@@ -38,15 +38,15 @@ COLUMNS = {
     "position": ("field", "latitude", "longitude", "rid"),
     "composite": ("field", "a", "b", "c", "d", "e", "rid"),
 }
-INSERT = {
-    table: f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-    for table, columns in COLUMNS.items()
-}
+REPEATED = "ON CONFLICT DO NOTHING"  # a long text may be cut to another that is there
 DELETE = {
     table: f"DELETE FROM {table} WHERE {' AND '.join(f'{column} = ?' for column in columns)}"
     for table, columns in COLUMNS.items()
 }
-SELECT = {table: f"SELECT {', '.join(columns)} FROM {table} WHERE rid = ?" for table, columns in COLUMNS.items()}
+SELECT = {
+    table: f"SELECT {', '.join(columns)} FROM {table} WHERE rid IN (SELECT value FROM json_each(?))"
+    for table, columns in COLUMNS.items()
+}
 
 
 def encode(type: str, rid: int, values: Sequence[SearchValue], known: Dictionaries) -> tuple[Rows, str]:

@@ -2,112 +2,132 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from typing import Any, NamedTuple
 
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Clock, SearchIndex, Write
-from fhir_server.core.query import Clause, Page, Query
+from fhir_server.core.query import Clause, Query
 from fhir_server.core.values import SearchValue
 from fhir_server.storage.sqlite import encode
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
-from fhir_server.storage.sqlite.reads import SqliteReads
-from fhir_server.storage.sqlite.schema import ERASE, INDEX_TABLES, METHOD_NUMBER, METHODS
+from fhir_server.storage.sqlite.flushed import FlushedIndex, FlushedReads
+from fhir_server.storage.sqlite.gathered import Change, Gathered, Head
+from fhir_server.storage.sqlite.schema import ERASE, METHOD_NUMBER, METHODS
+from fhir_server.storage.sqlite.touched import Touched
 
 HEAD = """SELECT r.rid, r.version, r.live, r.seq, v.updated, v.method, v.body
 FROM resource r LEFT JOIN version v ON v.seq = r.seq WHERE r.type = ? AND r.id = ?"""
 NEWEST = f"SELECT seq FROM version WHERE type = ? AND method <> {ERASE} ORDER BY seq DESC LIMIT 1"
-INSERT_RESOURCE = "INSERT INTO resource (type, id, seq, version, live) VALUES (?, ?, ?, ?, ?)"
-UPDATE_RESOURCE = "UPDATE resource SET seq = ?, version = ?, live = ? WHERE rid = ?"
-INSERT_VERSION = "INSERT INTO version (seq, rid, version, type, updated, method, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+INSERT_ERASED = f"""INSERT INTO version (seq, rid, version, type, updated, method, body)
+VALUES (?, ?, ?, ?, ?, {ERASE}, x'')"""
+FULL = 4000  # rows gathered by a long work after which they are written beside the event loop
 
 
-class FlushedIndex:
-    """The index as a work sees it: with the values that the work has put but that are still gathered."""
+class Kept(NamedTuple):
+    """The head of a resource as this group sees it; version 0 where it is only referred to."""
 
-    def __init__(self, index: SearchIndex, flush: Callable[[], None]) -> None:
-        self._index = index
-        self._flush = flush
-
-    async def search(self, query: Query) -> Page:
-        """One page of a query."""
-        self._flush()
-        return await self._index.search(query)
-
-    async def count(self, types: Sequence[str], where: Clause) -> int:
-        """How many resources the clause holds for."""
-        self._flush()
-        return await self._index.count(types, where)
-
-    async def counts(self) -> dict[str, int]:
-        """How many resources there are of each type."""
-        return await self._index.counts()
-
-    async def close(self) -> None:
-        """Lets go of what the index holds."""
-        await self._index.close()
+    rid: int
+    version: int
+    live: int
+    stored: StoredVersion | None
 
 
 class SqliteTransaction:
     """The `Transaction` port on the writer's connection; one object serves all works, one at a time.
 
-    Index rows are gathered and written together when the work ends or asks a question of the index.
+    What works put is gathered, and written together when the group ends or something has to be asked of the tables.
+    Only then, and only if it has put something itself by then, a work needs a savepoint to be undone.
     """
 
-    def __init__(self, connection: sqlite3.Connection, known: Dictionaries, index: SearchIndex, clock: Clock) -> None:
-        self.reads = SqliteReads(connection, known)
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        known: Dictionaries,
+        index: SearchIndex,
+        clock: Clock,
+        disk: Executor | None = None,
+    ) -> None:
+        self.reads = FlushedReads(connection, known, self._flush)
         self.index = FlushedIndex(index, self._flush)
-        self._connection = connection
-        self.execute = connection.execute
         self.known = known
+        self._unflushed = index
+        self._connection = connection
+        self._execute = connection.execute
         self._clock = clock
+        self._disk = disk
         self._seq = 0
         self._updated = 0
         self._live: dict[int, int] = defaultdict(int)
-        self._pending: encode.Rows = defaultdict(list)
-        self._heads: dict[tuple[str, str], tuple[int, int, int]] = {}
+        self._gathered = Gathered()
+        self._touched = Touched()
+        self._heads: dict[tuple[str, str], Kept] = {}
         self._newest: dict[str, int] = {}
+        self._saved = False
         self._before: tuple = ()
+        self._heads_before: list[tuple[tuple[str, str], Kept | None]] = []
 
     # ------------------------------------------------------------------ for the writer
     def open_group(self) -> None:
         """After BEGIN: where the feed stands."""
-        row = self.execute("SELECT seq, updated FROM version ORDER BY seq DESC LIMIT 1").fetchone()
+        row = self._execute("SELECT seq, updated FROM version ORDER BY seq DESC LIMIT 1").fetchone()
         self._seq, self._updated = row if row else (0, 0)
         self._live.clear()
         self._newest.clear()
-        self._pending.clear()  # what a group that SQLite itself rolled back has left
-        self.known.follow_epoch()
+        self._heads.clear()
+        self._gathered.clear()  # what a group that failed has left
+        self._touched.clear()
+        self.known.begin()
 
     def start(self) -> None:
         """Before a work."""
-        self.execute("SAVEPOINT work")
-        self._before = (self._seq, self._updated, dict(self._live), self.known.mark())
-        self._heads.clear()
+        self._before = (self._seq, self._updated, dict(self._live), self.known.mark(), self._gathered.mark())
+        self._heads_before.clear()
+        self._saved = False
 
     def finish(self) -> None:
         """After a work that went well."""
-        self._flush()
-        self.execute("RELEASE work")
+        if self._saved:
+            self._execute("RELEASE work")
+            self._saved = False
 
     def undo(self) -> None:
         """After a work that failed: as if it had not been."""
-        self.execute("ROLLBACK TO work")
-        self.execute("RELEASE work")
-        self._seq, self._updated, live, mark = self._before
+        self._seq, self._updated, live, known, gathered = self._before
+        if self._saved:
+            self._execute("ROLLBACK TO work")
+            self._execute("RELEASE work")
+            self._saved = False
+            self._gathered.clear()
+        else:
+            self._gathered.back_to(gathered)
+        for key, before in reversed(self._heads_before):
+            if before is None:
+                self._heads.pop(key, None)
+            else:
+                self._heads[key] = before
         self._live = defaultdict(int, live)
         self._newest.clear()
-        self.known.back_to(mark)
-        self._pending.clear()
+        self.known.back_to(known)
 
     def close_group(self) -> None:
-        """Before COMMIT."""
+        """After the last work."""
         for type_id, change in self._live.items():
             if change:
-                self.execute("UPDATE type SET live = live + ? WHERE type = ?", (change, type_id))
+                self._execute("UPDATE type SET live = live + ? WHERE type = ?", (change, type_id))
+        if self._gathered.changes:
+            self._gathered.compare(self._connection)
+
+    def commit(self) -> None:
+        """Writes what is gathered, and makes the group durable: on the thread for the disk, beside the event loop."""
+        self._gathered.write(self._connection)
+        self._execute("COMMIT")
 
     # ------------------------------------------------------------------ the port
     def now(self) -> int:
@@ -116,72 +136,92 @@ class SqliteTransaction:
 
     async def read(self, type: str, id: str) -> StoredVersion | None:
         """The newest version, a deletion too."""
-        type_id = self.known.find_type(type)
-        row = self.execute(HEAD, (type_id, id)).fetchone() if type_id else None
-        if row is None:
-            return None
-        rid, version, live, seq, updated, method, body = row
-        self._heads[(type, id)] = (rid, version, live)
-        return StoredVersion(type, id, version, seq, updated, METHODS[method], body) if version else None
+        head = self._head(type, id)
+        return head.stored if head else None
+
+    def _head(self, type: str, id: str) -> Kept | None:
+        head = self._heads.get((type, id))
+        if head is None:
+            type_id = self.known.find_type(type)
+            row = self._execute(HEAD, (type_id, id)).fetchone() if type_id else None
+            if row is None:
+                return None
+            rid, version, live, seq, updated, method, body = row
+            stored = StoredVersion(type, id, version, seq, updated, METHODS[method], body) if version else None
+            self._keep((type, id), head := Kept(rid, version, live, stored))
+        return head
+
+    def _keep(self, key: tuple[str, str], head: Kept) -> None:
+        self._heads_before.append((key, self._heads.get(key)))
+        self._heads[key] = head
 
     async def newest(self, type: str) -> int:
         """The position of the newest version of a type; asked for by every write, so it is kept for the group."""
         found = self._newest.get(type)
         if found is None:
-            row = self.execute(NEWEST, (self.known.find_type(type),)).fetchone()
+            self._flush()
+            row = self._execute(NEWEST, (self.known.find_type(type),)).fetchone()
             found = self._newest[type] = row[0] if row else 0
         return found
 
     async def matches(self, type: str, where: Clause, limit: int = 2) -> list[StoredVersion]:
-        """Current resources for which the clause holds."""
-        return (await self.index.search(Query((type,), where, count=limit))).matches
+        """Current resources for which the clause holds; nothing is written first where nothing put can hold for it."""
+        query = Query((type,), where, count=limit)
+        if not self._touched.may_hold(where):
+            found = (await self._unflushed.search(query)).matches
+            if not any(self._touched.has(version.type, version.id) for version in found):
+                return found
+        return (await self.index.search(query)).matches
 
     async def put(self, write: Write) -> StoredVersion:
         """Stores a version and replaces the index values."""
         type, id, version, updated, method, body, values = write
         live = 1 if body else 0
         type_id = self.known.keep_type(type)
-        head = self._heads.get((type, id))
-        if head is None and version > 1:
-            await self.read(type, id)
-            head = self._heads.get((type, id))
+        head = self._head(type, id)
+        newest, was_live = (head.version, head.live) if head else (0, 0)
+        if version != newest + 1:
+            raise error("conflict", f"{type}/{id} is at version {newest}; version {version} can't follow it.")
         seq = self._seq + 1
-        rid = self._new_row(type, id, type_id, seq, live) if head is None and version == 1 else None
-        was_live = 0
-        if rid is None:
-            if head is None:
-                await self.read(type, id)
-                head = self._heads[(type, id)]
-            rid, newest, was_live = head
-            if version != newest + 1:
-                raise error("conflict", f"{type}/{id} is at version {newest}; version {version} can't follow it.")
-            self.execute(UPDATE_RESOURCE, (seq, version, live, rid))
-        self.execute(INSERT_VERSION, (seq, rid, version, type_id, updated, METHOD_NUMBER[method], body))
-        self._heads[(type, id)] = (rid, version, live)
+        gathered = self._gathered
+        if head is None:
+            rid = self.known.new_rid(type, id)
+            gathered.new.append((rid, type_id, id, seq, version, live))
+        else:
+            rid = head.rid
+            gathered.next.append(Head(rid, type_id, id, seq, version, live, live != was_live))
+        gathered.versions.append((seq, rid, version, type_id, updated, METHOD_NUMBER[method], body))
+        gathered.bytes += len(body)
         self._seq, self._updated = seq, updated
         if type in self._newest:
             self._newest[type] = seq
         self._live[type_id] += live - was_live
-        self.replace_index(type, rid, values, was_live)
-        return StoredVersion(type, id, version, seq, updated, method, body)
+        replaces = bool(was_live) or self._touched.has(type, id)
+        self._touched.add(type, id, values)
+        stored = StoredVersion(type, id, version, seq, updated, method, body)
+        self._keep((type, id), Kept(rid, version, live, stored))
+        self.replace_index(type, rid, values, replaces)
+        if gathered.size > FULL:
+            self._save()
+            await asyncio.get_running_loop().run_in_executor(self._disk, self._gathered.write, self._connection)
+        return stored
 
     async def reindex(self, type: str, id: str, values: Sequence[SearchValue]) -> None:
         """Replaces the index values of a current resource."""
         rid = self.known.find_rid(type, id)
         if rid is not None:
-            self.replace_index(type, rid, values, 1)
+            self.replace_index(type, rid, values)
 
     async def erase(self, type: str, id: str) -> int:
         """Removes all versions and index values; terms and texts that only this resource used go too."""
-        stored = await self.read(type, id)
-        head = self._heads.get((type, id))
-        if head is None or stored is None:
+        head = self._head(type, id)
+        if head is None or head.stored is None:
             return 0
+        rid, live = head.rid, head.live
         self._flush()
-        rid, _, live = head
         type_id = self.known.keep_type(type)
         terms = [row[0] for row in self.execute("SELECT DISTINCT term FROM token WHERE rid = ?", (rid,))]
-        self.replace_index(type, rid, (), 1)
+        self.replace_index(type, rid, ())
         self._flush()
         self.execute("PRAGMA secure_delete = ON")  # overwrites what it frees
         erased = self.execute("DELETE FROM version WHERE rid = ?", (rid,)).rowcount
@@ -191,16 +231,16 @@ class SqliteTransaction:
         self._seq += 1
         self._newest.clear()
         self._updated = self.now()
-        self.execute(INSERT_VERSION, (self._seq, rid, -self._seq, type_id, self._updated, ERASE, b""))
+        self.execute(INSERT_ERASED, (self._seq, rid, -self._seq, type_id, self._updated))
         self._forget_terms(terms)
-        self._heads.clear()
+        self._keep((type, id), Kept(rid, 0, 0, None))
         return erased
 
     async def referring(self, type: str, id: str, limit: int = 1) -> list[tuple[str, str]]:
         """Current resources that refer to this one."""
         self._flush()
         rid = self.known.find_rid(type, id)
-        found = self.execute(
+        found = self._execute(
             "SELECT t.name, r.id FROM field f CROSS JOIN reference x ON x.field = f.field AND x.target = ? "
             "CROSS JOIN resource r ON r.rid = x.rid AND r.rid <> x.target JOIN type t ON t.type = r.type LIMIT ?",
             (rid, limit),
@@ -227,40 +267,34 @@ class SqliteTransaction:
         return True
 
     # ------------------------------------------------------------------ inside
-    def _new_row(self, type: str, id: str, type_id: int, seq: int, live: int) -> int | None:
-        """A row for a resource that never was; None where there is one already, be it only referred to."""
-        try:
-            rid = self.execute(INSERT_RESOURCE, (type_id, id, seq, 1, live)).lastrowid
-        except sqlite3.IntegrityError:
-            return None
-        assert rid is not None
-        self.known.know_rid(type, id, rid)
-        return rid
+    def execute(self, sql: str, bound: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """A statement of its own, after all that has been put so far; undone with the work."""
+        self._flush()
+        self._save()
+        return self._execute(sql, bound)
 
-    def replace_index(self, type: str, rid: int, values: Sequence[SearchValue], was_live: int = 1) -> None:
-        """Writes the index rows of a resource; was_live 0 where it can't have any yet."""
+    def replace_index(self, type: str, rid: int, values: Sequence[SearchValue], replaces: bool = True) -> None:
+        """Gathers the index rows of a resource, instead of those that it may have or, without replaces, of none."""
         rows, narrative = encode.encode(type, rid, values, self.known)
-        if was_live:
-            self._flush()
-            for table in INDEX_TABLES:
-                old = set(self.execute(encode.SELECT[table], (rid,)))
-                new = set(rows.get(table, ()))
-                if old != new:
-                    self._connection.executemany(encode.DELETE[table], old - new)
-                    self._connection.executemany(encode.INSERT[table], new - old)
-            if self.execute("SELECT 1 FROM narrative_docsize WHERE id = ?", (rid,)).fetchone():
-                self.execute("DELETE FROM narrative WHERE rowid = ?", (rid,))
+        if replaces:
+            self._gathered.changes.append(Change(rid, rows, narrative))
         else:
-            for table, found in rows.items():
-                self._pending[table] += found
-        if narrative:
-            self.execute("INSERT INTO narrative (rowid, text) VALUES (?, ?)", (rid, narrative))
+            self._gathered.add(rows, rid, narrative)
+
+    def _save(self) -> None:
+        """A savepoint before what this work has put; what others have put is written before it."""
+        if not self._saved:
+            own = self._gathered.since(self._before[-1])
+            self._gathered.write(self._connection)
+            self._execute("SAVEPOINT work")
+            self._saved = True
+            self._gathered.take(own)
 
     def _flush(self) -> None:
-        if self._pending:
-            for table, rows in self._pending.items():
-                self._connection.executemany(encode.INSERT[table], rows)
-            self._pending.clear()
+        """Writes what is gathered, so that the tables answer."""
+        if self._gathered:
+            self._save()
+            self._gathered.write(self._connection)
 
     def _forget_terms(self, terms: list[int]) -> None:
         """Renames the terms that nothing uses any more, so that an erased identifier is nowhere in the file."""

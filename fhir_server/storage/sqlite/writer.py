@@ -38,10 +38,11 @@ class Writer:
         self._path = path
         self._connection = connection
         self._known = Dictionaries(connection)
-        self._transaction = SqliteTransaction(connection, self._known, index_of(connection, self._known), clock)
+        self._disk = ThreadPoolExecutor(1, "disk")
+        index = index_of(connection, self._known)
+        self._transaction = SqliteTransaction(connection, self._known, index, clock, self._disk)
         self._waiting: deque[tuple[Work, asyncio.Future]] = deque()
         self._running: asyncio.Task | None = None
-        self._disk = ThreadPoolExecutor(1, "disk")
         self._checkpointing: asyncio.Future | None = None
 
     async def run(self, work: Callable[[SqliteTransaction], Awaitable[T]]) -> T:
@@ -88,7 +89,7 @@ class Writer:
                     if isinstance(problem, asyncio.CancelledError):
                         raise
             transaction.close_group()
-            await asyncio.get_running_loop().run_in_executor(self._disk, self._connection.execute, "COMMIT")
+            await asyncio.get_running_loop().run_in_executor(self._disk, transaction.commit)
         except sqlite3.Error as problem:
             self._give_up()
             for done, _ in finished:

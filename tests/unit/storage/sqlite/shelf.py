@@ -58,7 +58,7 @@ class Shelf:
         run(self.transaction.put(Write(type, id, version, self.now, method, body, values)))
         self.transaction.finish()
         self.transaction.close_group()
-        self.connection.execute("COMMIT")
+        self.transaction.commit()
 
     def page(self, query: Query) -> Page:
         """One page."""
