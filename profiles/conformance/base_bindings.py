@@ -66,10 +66,23 @@ class BaseBindings:
         for key, found in self._definitions.properties(type_name).items():
             code = found.type.code
             check = self._binding(found.element, code)
-            inner = "" if found.primitive or code == "Resource" else code
+            inner = "" if found.primitive or code == "Resource" or not self._bound(code, set()) else code
             if check is not None or inner:
                 table[key] = (found.element.name, check, inner)
         return table
+
+    def _bound(self, type_name: str, seen: set[str]) -> bool:
+        """Whether anything in values of a type is bound, extensions aside: those have definitions of their own."""
+        seen.add(type_name)
+        for found in self._definitions.properties(type_name).values():
+            code = found.type.code
+            if self._binding(found.element, code) is not None:
+                return True
+            if found.primitive or code in ("Resource", "Extension") or code in seen:
+                continue
+            if self._bound(code, seen):
+                return True
+        return False
 
     def _binding(self, element: Element, code: str) -> BindingCheck | None:
         binding = element.binding

@@ -71,7 +71,7 @@ def _identity(entry: dict[str, Any], kind: str) -> Iterator[Problem]:
 def _references(found: Problems | None, entries: list[Any], kind: str) -> Problems | None:
     urls = {entry["fullUrl"] for entry in entries if "fullUrl" in entry}
     root_type, element = ROOTS.get(kind, ("", ""))
-    if not root_type and not any(text.startswith("urn:") and text not in urls for text in _texts(entries)):
+    if not root_type and not _has_lost_urn(entries, urls):
         return found
     own = {f"{e['resource'].get('resourceType')}/{e['resource'].get('id')}" for e in entries if "resource" in e}
     told = False
@@ -112,17 +112,21 @@ def _is_reference(value: dict[str, Any]) -> bool:
     return isinstance(text, str) and not text.startswith("#") and value.keys() <= _REFERENCE
 
 
-def _texts(values: list[Any]) -> Iterator[str]:
-    """The texts of all references in some values, without their paths."""
-    waiting = list(values)
+def _has_lost_urn(entries: list[Any], urls: set[str]) -> bool:
+    """Whether a reference anywhere in the entries is a urn: that is no entry's fullUrl."""
+    waiting: list[Any] = [entries]
     while waiting:
         value = waiting.pop()
-        if isinstance(value, dict):
-            if "reference" in value and _is_reference(value):
-                yield value["reference"]
-            waiting.extend(item for item in value.values() if isinstance(item, (dict, list)))
-        elif isinstance(value, list):
-            waiting.extend(value)
+        if type(value) is dict:
+            text = value.get("reference")
+            if type(text) is str and text.startswith("urn:") and text not in urls and _is_reference(value):
+                return True
+            value = value.values()
+        for item in value:
+            kind = type(item)
+            if kind is dict or kind is list:
+                waiting.append(item)
+    return False
 
 
 def local_references(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -180,22 +180,27 @@ def _equals_literal(writer: Writer, collection: Flow, literal: Literal, operator
 
 def _compare_scalars(writer: Writer, left: Scalar, right: Scalar, operator: str) -> str:
     if left.type in _DATES and right.type in _DATES and left.text and right.text:
-        order = f"compare_text({left.expression}, {right.expression})"
-        return f"({order} in {_ORDERS[operator]})"
+        checks, one, other = _present(writer, left, right)
+        return f"({' and '.join([*checks, f'compare_text({one}, {other}) in {_ORDERS[operator]}'])})"
     if left.type != right.type and not {left.type, right.type} <= _NUMBERS:
         raise NotStatic
     if left.type not in ("System.String", "System.Boolean", *_NUMBERS):
         raise NotStatic
     if left.type == "System.Boolean" and operator not in ("=", "!="):
         raise NotStatic
-    one, other = left.expression, right.expression
-    checks = []
-    if left.nullable and not (operator == "=" and not right.nullable):
-        temporary = writer.temporary()
-        checks.append(f"({temporary} := {one}) is not None")
-        one = temporary
-    if right.nullable and operator != "=":
-        temporary = writer.temporary()
-        checks.append(f"({temporary} := {other}) is not None")
-        other = temporary
+    if operator == "=" and not right.nullable:  # None equals no value
+        return f"({left.expression} == {right.expression})"
+    checks, one, other = _present(writer, left, right)
     return f"({' and '.join([*checks, f'{one} {_PYTHON[operator]} {other}'])})"
+
+
+def _present(writer: Writer, left: Scalar, right: Scalar) -> tuple[list[str], str, str]:
+    """(the tests that both values are there, the left one, the right one)."""
+    checks, values = [], []
+    for each in (left, right):
+        value = each.expression
+        if each.nullable:
+            value = writer.temporary()
+            checks.append(f"({value} := {each.expression}) is not None")
+        values.append(value)
+    return checks, values[0], values[1]
