@@ -96,7 +96,8 @@ class Transaction(Protocol):
 class HistoryPage(NamedTuple):
     """Versions newest first, the cursor of the next page ("" where none), and how many there are in all.
 
-    The total is None where counting would mean to look through a whole type or the whole store.
+    The total is None where counting would mean to look through a whole type or the whole store; what has one page only
+    is counted.
     """
 
     versions: list[StoredVersion]
@@ -130,12 +131,14 @@ class ResourceReads(Protocol):
         *,
         since: int | None = None,
         at: tuple[int, int] | None = None,
+        among: Sequence[tuple[str, str, str]] | None = None,
         cursor: str = "",
         count: int = 20,
     ) -> HistoryPage:
         """Versions of one resource, of a type (id ""), or of all (type ""), newest first.
 
         since: only versions stored at or after it; at: only versions that were current in this span; microseconds.
+        among: only versions of these (type, id, version), "" for any version.
         """
         ...
 

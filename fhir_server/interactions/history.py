@@ -5,13 +5,15 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from fhir_server.codec import bundles
+from fhir_server.codec.json import decode
+from fhir_server.codec.references import parse_reference
 from fhir_server.core.errors import error
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import id_of
 from fhir_server.interactions.request import Request, Response
 from fhir_server.search.dates import date_range
 
-PARAMETERS = ("_count", "_since", "_at", "_cursor", "_format", "_pretty", "_summary", "_elements")
+PARAMETERS = ("_count", "_since", "_at", "_list", "_cursor", "_format", "_pretty", "_summary", "_elements")
 
 
 async def history(environment: Environment, request: Request, type: str = "", id: str = "") -> Response:
@@ -23,7 +25,7 @@ async def history(environment: Environment, request: Request, type: str = "", id
                 continue
             raise error(
                 "unsupported-parameter",
-                f"history has no parameter '{name}'; it has {', '.join(PARAMETERS[:4])}.",
+                f"history has no parameter '{name}'; it has {', '.join(PARAMETERS[:5])}.",
                 location=name,
             )
         asked[name] = value
@@ -37,6 +39,7 @@ async def history(environment: Environment, request: Request, type: str = "", id
         id,
         since=_moment(asked, "_since")[0] if "_since" in asked else None,
         at=_moment(asked, "_at") if "_at" in asked else None,
+        among=await _listed(environment, asked["_list"]) if "_list" in asked else None,
         cursor=asked.get("_cursor", ""),
         count=_count(asked.get("_count", ""), environment),
     )
@@ -45,6 +48,16 @@ async def history(environment: Environment, request: Request, type: str = "", id
     if page.next:
         links.append(bundles.Link("next", _with(url, {**asked, "_cursor": page.next})))
     return Response(200, body=bundles.history(request.base, page.versions, total=page.total, links=links))
+
+
+async def _listed(environment: Environment, text: str) -> list[tuple[str, str, str]]:
+    """What the items of a List refer to here."""
+    id = id_of(text.removeprefix("List/"))
+    stored = await environment.store.read("List", id)
+    if stored is None or stored.deleted:
+        raise error("value", f"_list names List/{id}, which is not here.", location="_list")
+    items = [entry.get("item", {}).get("reference", "") for entry in decode(stored.body).get("entry", ())]
+    return [(local.type, local.id, local.version) for text in items if (local := parse_reference(text))]
 
 
 def _with(url: str, asked: dict[str, str]) -> str:

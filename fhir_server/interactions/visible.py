@@ -130,6 +130,7 @@ class VisibleReads:
         *,
         since: int | None = None,
         at: tuple[int, int] | None = None,
+        among: Sequence[tuple[str, str, str]] | None = None,
         cursor: str = "",
         count: int = 20,
     ) -> HistoryPage:
@@ -137,7 +138,7 @@ class VisibleReads:
         if id and not await self._seen(type, (id,)):
             return HistoryPage([], "", 0)
         for _ in range(EMPTY_PAGES):
-            page = await self._reads.history(type, id, since=since, at=at, cursor=cursor, count=count)
+            page = await self._reads.history(type, id, since=since, at=at, among=among, cursor=cursor, count=count)
             if id:
                 return page
             seen = await self._seen_keys((version.type, version.id) for version in page.versions)

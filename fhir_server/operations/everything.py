@@ -1,35 +1,45 @@
-"""$everything of a Patient or an Encounter (https://hl7.org/fhir/R4/patient-operation-everything.html)."""
+"""$everything of a Patient, of all Patients, or of an Encounter.
+
+https://hl7.org/fhir/R4/patient-operation-everything.html and
+https://hl7.org/fhir/R4/encounter-operation-everything.html
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from fhir_server.core.errors import error
-from fhir_server.core.query import All, Any, Clause, DateIs, IdIn, Missing, TypeIn, UpdatedIs
+from fhir_server.core.query import EVERYTHING, All, Any, Clause, DateIs, IdIn, Missing, RefersTo, TypeIn, UpdatedIs
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.search import answer
 from fhir_server.search.dates import date_range
+from fhir_server.search.rewrite.walk import with_children
 
 TYPES = ("Patient", "Encounter")
 DEFAULT_COUNT = 100
 PARAMETERS = ("_cursor", "_since", "_type", "_count")
+ANY_ID = "-"  # stands for the id of every one until the clause is made
 CARE_DATE = "date"  # the parameter that R4 gives most clinical types for when care took place
 
 
 async def everything(environment: Environment, call: Call) -> Response:
-    """The resource, all of its compartment, and what these refer to; paged."""
-    await current(environment, call.request, call.type, call.id)
+    """The resource, all of its compartment, and what these refer to; without an id that of every one; paged."""
+    if call.id:
+        await current(environment, call.request, call.type, call.id)
     cursor = call.parameters.one("_cursor", "")
     count = call.parameters.whole("_count", DEFAULT_COUNT)
     query = [("_include", "*"), ("_count", str(count))]
     if cursor:
         query.append(("_cursor", cursor))
     inner = Request("GET", call.request.path, query, base=call.request.base, caller=call.request.caller)
-    asked = await environment.searching.query(None, inner, (call.type, call.id))
-    itself = All((TypeIn((call.type,)), IdIn((call.id,))))
+    asked = await environment.searching.query(None, inner, (call.type, call.id or ANY_ID))
+    itself: Clause = All((TypeIn((call.type,)), IdIn((call.id,))))
+    if not call.id:
+        itself = TypeIn((call.type,))
+        asked = replace(asked, where=_of_any(asked.where, call.type))
     every = asked.types if call.type in asked.types else (call.type, *asked.types)
     asked = replace(asked, types=every, where=Any((itself, asked.where)))
     types = tuple(call.parameters.texts("_type"))
@@ -39,11 +49,22 @@ async def everything(environment: Environment, call: Call) -> Response:
     limits = [clause for clause in (_since(call), _care_dates(environment, call, asked.types)) if clause]
     if types:
         limits.append(TypeIn(types))
+        asked = replace(asked, includes=tuple([replace(include, target_types=types) for include in asked.includes]))
     if limits:
         asked = replace(asked, where=All((asked.where, *limits)))
     shown = [(name, value) for name, value in _given(call) if name != "_cursor"]
     asked = replace(asked, used=tuple(shown))
-    return await answer(environment, call.request, asked, f"{call.type}/{call.id}/$everything")
+    path = f"{call.type}/{call.id}" if call.id else call.type
+    return await answer(environment, call.request, asked, f"{path}/$everything")
+
+
+def _of_any(clause: Clause, type: str) -> Clause:
+    """The clause of one compartment, of every compartment of its kind."""
+    if isinstance(clause, RefersTo):
+        return Missing(clause.fields, False, (type,))
+    if isinstance(clause, IdIn):
+        return EVERYTHING
+    return with_children(clause, lambda inner: _of_any(inner, type))
 
 
 def _given(call: Call) -> list[tuple[str, str]]:
@@ -84,7 +105,12 @@ def _care_dates(environment: Environment, call: Call, types: tuple[str, ...]) ->
 
 HANDLERS = tuple(
     OperationHandler(
-        "everything", everything, instance=True, types=(type,), parameters=("_cursor", "_since", "_type", "_count")
+        "everything",
+        everything,
+        type=type == "Patient",
+        instance=True,
+        types=(type,),
+        parameters=("_cursor", "_since", "_type", "_count"),
     )
     for type in TYPES
 )

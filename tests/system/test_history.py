@@ -72,3 +72,20 @@ async def test_new_versions_do_not_shift_the_pages(fhir: Fhir) -> None:
 
 async def test_of_what_never_was_is_404(fhir: Fhir) -> None:
     assert (await fhir.get("Patient/none/_history")).status_code == 404
+
+
+async def test_total_of_what_has_one_page(fhir: Fhir) -> None:
+    await some(fhir)
+    assert (await fhir.get("Patient/_history")).json()["total"] == 4
+    assert (await fhir.get("_history")).json()["total"] == 5
+    assert "total" not in (await fhir.get("_history?_count=2")).json()
+
+
+async def test_of_what_a_list_names(fhir: Fhir) -> None:
+    await some(fhir)
+    items = [{"item": {"reference": text}} for text in ("Patient/a/_history/2", "Organization/o", "Patient/nobody")]
+    await fhir.create({"resourceType": "List", "id": "l", "status": "current", "mode": "working", "entry": items})
+    assert await versions(fhir, "_history?_list=l") == [("Organization/o", "PUT"), ("Patient/a", "PUT")]
+    assert await versions(fhir, "Patient/_history?_list=List/l") == [("Patient/a", "PUT")]
+    refused = await fhir.get("Patient/_history?_list=none")
+    assert refused.status_code == 400 and "List/none" in refused.text

@@ -54,19 +54,29 @@ async def test_everything_is_the_compartment_and_what_it_refers_to(fhir: Fhir) -
         ("_type=Observation&end=2019-12-31", ["Observation/3"]),
         ("_type=Observation&start=2020-06-01&end=2021-06-01", ["Observation/2"]),
         ("_type=Observation&_since=2999-01-01", []),
+        ("_type=Patient,Organization", ["Organization/o", "Patient/a"]),
     ],
 )
 async def test_everything_within_limits(fhir: Fhir, parameters: str, expected: list[str]) -> None:
     await record(fhir)
     found = (await fhir.get(f"Patient/a/$everything?{parameters}")).json()
-    matches = {"entry": [e for e in found.get("entry", ()) if e["search"]["mode"] == "match"]}
-    assert keys(matches) == expected
+    assert keys(found) == expected
 
 
 async def test_everything_is_paged_without_repeats(fhir: Fhir) -> None:
     await record(fhir)
     ids = await fhir.ids("Patient/a/$everything?_count=2")
     assert sorted(ids) == ["1", "2", "3", "a"]
+
+
+async def test_everything_of_all_patients_leaves_out_what_is_of_none(fhir: Fhir) -> None:
+    await record(fhir)
+    await fhir.create(observation("of-a-group", "8867-4", "2020-01-01", "Group/g"))
+    await fhir.create({"resourceType": "Organization", "id": "apart", "name": "Apart"})
+    found = (await fhir.get("Patient/$everything")).json()
+    assert keys(found) == [*(f"Observation/{n}" for n in "1234"), "Organization/o", "Patient/a", "Patient/b"]
+    assert sorted(await fhir.ids("Patient/$everything?_type=Observation&_count=1")) == ["1", "2", "3", "4"]
+    assert (await fhir.get("Encounter/$everything")).status_code == 405
 
 
 async def test_everything_of_nobody_is_404(fhir: Fhir) -> None:

@@ -70,7 +70,11 @@ def content_has(text: str, context: SearchContext) -> Clause:
 
 def named_query(text: str, context: SearchContext) -> Clause:
     """`_query=name`: there are no named queries."""
-    raise error("unsupported-parameter", f"There is no named query {shorten(text)}.")
+    raise error(
+        "unsupported-parameter",
+        f"There is no named query {shorten(text)}: this server defines none. Say what to find by search parameters, "
+        "_filter, or an operation that /metadata lists.",
+    )
 
 
 BUILT_IN: dict[str, Callable[[str, SearchContext], Clause]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,6 +21,8 @@ FROM resource r JOIN version v ON v.rid = r.rid AND v.version = ? WHERE r.type =
 HISTORY = """SELECT t.name, r.id, v.version, v.seq, v.updated, v.method, v.body
 FROM version v CROSS JOIN resource r ON r.rid = v.rid CROSS JOIN type t ON t.type = v.type
 WHERE {where} ORDER BY v.seq DESC LIMIT ?"""
+AMONG = """(v.rid, v.version) IN (SELECT n.rid, n.version FROM json_each(?) j CROSS JOIN version n
+ON n.rid = j.value ->> 0 AND j.value ->> 1 IN ('', CAST(n.version AS TEXT)))"""
 
 
 class SqliteReads:
@@ -66,11 +69,13 @@ class SqliteReads:
         *,
         since: int | None = None,
         at: tuple[int, int] | None = None,
+        among: Sequence[tuple[str, str, str]] | None = None,
         cursor: str = "",
         count: int = 20,
     ) -> HistoryPage:
         """Versions newest first; the cursor is the position of the last one given."""
-        where, bound = ["v.method <> ?"], [ERASE]
+        where: list[str] = ["v.method <> ?"]
+        bound: list[Any] = [ERASE]
         if type:
             type_id = self.known.find_type(type)
             if id:
@@ -90,6 +95,9 @@ class SqliteReads:
                 "AND n.version = v.version + 1 AND n.updated <= ?)"
             )
             bound += [at[1], at[0]]
+        if among is not None:
+            where.append(AMONG)
+            bound.append(json.dumps([[self.known.find_rid(*key[:2]), key[2]] for key in among]))
         condition = " AND ".join(where)
         total = None
         if id:
@@ -104,4 +112,7 @@ class SqliteReads:
             StoredVersion(type, id, number, seq, updated, METHODS[method], body)
             for type, id, number, seq, updated, method, body in rows[:count]
         ]
-        return HistoryPage(versions, str(versions[-1].seq) if len(rows) > count else "", total)
+        more = len(rows) > count
+        if not (more or cursor or not count):
+            total = len(versions)
+        return HistoryPage(versions, str(versions[-1].seq) if more else "", total)
