@@ -306,7 +306,8 @@ class Query:
     summary: "" | true | text | data | false; elements: asked names, () for all: how to show what is found.
     used: the parameters as understood, for the self link; warnings: what lenient handling passed over.
     restriction: what an included resource of a type must satisfy (Caller.restriction), None for nothing; where has the
-    restrictions of its own types already.
+    restrictions of its own types already. wait: seconds that the search may be held back until the index has seen what
+    was committed before it, None for what the settings say.
     """
 
     types: tuple[str, ...]
@@ -322,6 +323,7 @@ class Query:
     used: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     warnings: tuple[Issue, ...] = field(default=(), compare=False)
     restriction: Callable[[str], Clause | None] | None = field(default=None, compare=False)
+    wait: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +331,7 @@ class Page:
     """A page of matches: ids in order as versions, cursors of the neighbouring pages ("" where none), and the total.
 
     total is None where it was not asked for and is not known for free. included: by _include and _revinclude.
+    warnings: what may be wrong with it.
     """
 
     matches: list
@@ -338,3 +341,4 @@ class Page:
     first: str = ""
     last: str = ""
     total: int | None = None
+    warnings: tuple[Issue, ...] = ()

@@ -17,7 +17,8 @@ class Request(msgspec.Struct):
     path: segments below the base URL, decoded; query: decoded name and value pairs in order; resource: the body parsed,
     None where there is none or where it isn't FHIR; body, content_type: as they came; if_match, if_none_match,
     if_none_exist, if_modified_since: the headers' values, "" for none; prefer: "", minimal, representation or
-    OperationOutcome; lenient: Prefer handling=lenient; base: this server's own base URL, without a slash at its end.
+    OperationOutcome; lenient: Prefer handling=lenient; wait: Prefer wait=seconds, None for none; base: this server's
+    own base URL, without a slash at its end.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Request(msgspec.Struct):
     if_modified_since: str = ""
     prefer: str = ""
     lenient: bool = False
+    wait: float | None = None
     base: str = ""
     caller: Caller = OPEN
 

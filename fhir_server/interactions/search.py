@@ -38,13 +38,14 @@ async def answer(environment: Environment, request: Request, asked: Query, path:
     if asked.summary or asked.elements:
         page = _shaped(environment, asked, page)
     url = f"{request.base}/{path}" if path else request.base
+    warnings = [*asked.warnings, *page.warnings]
     body = bundles.searchset(
         request.base,
         page.matches,
         page.included,
         total=page.total,
         links=_links(url, asked, page),
-        outcome=serialize(operation_outcome(list(asked.warnings))) if asked.warnings else b"",
+        outcome=serialize(operation_outcome(warnings)) if warnings else b"",
     )
     return Response(200, body=body)
 

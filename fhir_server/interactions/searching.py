@@ -78,7 +78,8 @@ class Searching:
             type, request.query, self._context(request.base), lenient=request.lenient, compartment=compartment
         )
         where = await rewrite(query.where, self.fields, self._terminology)
-        return query if where is query.where else replace(query, where=where)
+        changed = where is not query.where or request.wait is not None
+        return replace(query, where=where, wait=request.wait) if changed else query
 
     async def criteria(self, type: str, text: str, request: Request) -> Clause:
         """The clause of conditional criteria; they are always strict and must say something."""

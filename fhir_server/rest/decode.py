@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from fhir_server.codec import json, xml
@@ -17,6 +17,8 @@ from fhir_server.interactions.request import Request
 
 MOST_PARAMETERS = 1000
 PATCH_TYPES = ("application/json-patch+json", "application/xml-patch+xml", "application/merge-patch+json")
+
+LONGEST_NUMBER = 10  # digits of seconds
 
 
 def headers_of(scope: dict[str, Any]) -> dict[str, str]:
@@ -95,16 +97,26 @@ def pairs(text: str, where: str) -> list[tuple[str, str]]:
         ) from problem
 
 
-def preferences(header: str) -> tuple[str, bool]:
-    """Prefer as (return, lenient): ("minimal", False) of `return=minimal`."""
-    wanted, lenient = "", False
+class Preferences(NamedTuple):
+    """What a Prefer header asks for: return, "" for nothing; handling=lenient and wait=seconds, None for nothing."""
+
+    wanted: str = ""
+    lenient: bool | None = None
+    wait: float | None = None
+
+
+def preferences(header: str) -> Preferences:
+    """Of `return=minimal; handling=lenient, wait=0` (https://www.rfc-editor.org/rfc/rfc7240)."""
+    found = Preferences()
     for part in header.replace(";", ",").split(","):
         name, _, value = part.strip().partition("=")
         if name == "return" and value in ("minimal", "representation", "OperationOutcome"):
-            wanted = value
+            found = found._replace(wanted=value)
         elif name == "handling":
-            lenient = value == "lenient"
-    return wanted, lenient
+            found = found._replace(lenient=value == "lenient")
+        elif name == "wait" and value.isascii() and value.isdigit() and len(value) < LONGEST_NUMBER:
+            found = found._replace(wait=float(value))
+    return found
 
 
 async def request_of(
@@ -119,7 +131,7 @@ async def request_of(
 ) -> Request:
     """The interaction that an HTTP request asks for."""
     method = scope["method"]
-    prefer, lenient = preferences(headers["prefer"]) if "prefer" in headers else ("", settings.lenient)
+    prefer = preferences(headers["prefer"]) if "prefer" in headers else Preferences()
     request = Request(
         method="GET" if method == "HEAD" else method,
         path=path,
@@ -128,8 +140,9 @@ async def request_of(
         if_none_match=headers.get("if-none-match", ""),
         if_none_exist=headers.get("if-none-exist", ""),
         if_modified_since=headers.get("if-modified-since", ""),
-        prefer=prefer,
-        lenient=lenient,
+        prefer=prefer.wanted,
+        lenient=settings.lenient if prefer.lenient is None else prefer.lenient,
+        wait=prefer.wait,
         base=base,
         caller=caller,
     )

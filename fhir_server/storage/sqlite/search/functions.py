@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 import sqlite3
 
 import msgspec
 
-from fhir_server.core.values import fold
+from fhir_server.storage.words import texts_in, words_of
 
 EARTH = 6_371_008.8  # metres: mean radius
-_WORD = re.compile(r"[^\W_]+")
 _decode = msgspec.json.Decoder().decode
 
 
@@ -42,24 +40,7 @@ def word_starts(text: str, start: str) -> bool:
     return False
 
 
-def words_of(text: str) -> list[str]:
-    """The words of a text, folded."""
-    return _WORD.findall(fold(text))
-
-
 def content_has(body: bytes, *phrases: str) -> bool:
     """Whether the texts in a resource's JSON have all the phrases: words one after the other, parted by spaces."""
     found = f" {'  '.join(' '.join(words_of(text)) for text in texts_in(_decode(body)))} "
     return all(f" {phrase} " in found for phrase in phrases)
-
-
-def texts_in(node: object):
-    """Every string and number of a JSON value, but no names of properties."""
-    if isinstance(node, dict):
-        for value in node.values():
-            yield from texts_in(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from texts_in(value)
-    elif not isinstance(node, bool) and node is not None:
-        yield str(node)

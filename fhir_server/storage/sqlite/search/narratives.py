@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fhir_server.core.query import NarrativeHas
 from fhir_server.storage.sqlite.search.condition import Condition, Never, Test
-from fhir_server.storage.sqlite.search.functions import words_of
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sql import Sql, member
+from fhir_server.storage.words import words_of
 
 
 def narrative_has(clause: NarrativeHas, scope: Scope) -> Condition:

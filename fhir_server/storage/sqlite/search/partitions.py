@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fhir_server.storage.cursors import Position
 from fhir_server.storage.sqlite.search.reader import Reader
 from fhir_server.storage.sqlite.search.sql import Sql, member
-from fhir_server.storage.sqlite.search.window import Position, Window
+from fhir_server.storage.sqlite.search.window import Window
 
 FEW = 1000  # terms of one field
 

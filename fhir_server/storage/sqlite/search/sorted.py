@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fhir_server.storage.cursors import Position
 from fhir_server.storage.sqlite.search.condition import Condition, Never
 from fhir_server.storage.sqlite.search.keys import Key, Source
 from fhir_server.storage.sqlite.search.logic import AllOf, all_of
@@ -14,7 +15,6 @@ from fhir_server.storage.sqlite.search.unsorted import driving, many, matches, u
 from fhir_server.storage.sqlite.search.updated import Updated
 from fhir_server.storage.sqlite.search.window import (
     Column,
-    Position,
     Window,
     beyond,
     direction,

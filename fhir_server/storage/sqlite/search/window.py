@@ -9,14 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from fhir_server.storage.cursors import Position
 from fhir_server.storage.sqlite.search.sql import FALSE, TRUE, Sql, conjunction, disjunction
-
-
-class Position(NamedTuple):
-    """Where a match stands: the value of each sort key, None where it has none, and its rid."""
-
-    keys: tuple[Any, ...]
-    rid: int
 
 
 class Window(NamedTuple):

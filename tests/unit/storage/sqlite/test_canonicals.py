@@ -11,7 +11,10 @@ from tests.unit.storage.sqlite.shelf import Shelf
 
 @pytest.fixture
 def shelf():
-    shelf = Shelf()
+    return filled(Shelf())
+
+
+def filled(shelf):
     for version, title in (("1", "intake"), ("2", "discharge")):
         shelf.put(
             "Questionnaire",

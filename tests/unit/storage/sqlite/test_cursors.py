@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.query import Query, SortKey
-from fhir_server.storage.sqlite.search import cursors
-from fhir_server.storage.sqlite.search.window import Position
+from fhir_server.storage import cursors
+from fhir_server.storage.cursors import Position
 from tests.unit.storage.sqlite.shelf import Shelf
 
 KEYS = {

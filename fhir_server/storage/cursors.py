@@ -1,6 +1,7 @@
 """Cursors: the positions of pages as opaque text.
 
-A cursor is base64 of JSON: how the page lies to the position, its rid, and the value of each sort key there. Numbers
+A cursor is base64 of JSON: how the page lies to the position, an integer that
+parts matches with equal keys, and the value of each sort key there. Numbers
 are written as text, as JSON has no infinity.
 """
 
@@ -15,11 +16,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from fhir_server.core.errors import FhirError, error
-from fhir_server.storage.sqlite.search.window import Position
 
 AFTER, BEFORE, FIRST, LAST = "a", "b", "f", "l"
 INTEGERS = range(-(2**63), 2**63)
 LONGEST = 20_000  # characters
+
+
+class Position(NamedTuple):
+    """Where a match stands: the value of each sort key, None where it has none, and an integer that never changes."""
+
+    keys: tuple[Any, ...]
+    rid: int
 
 
 class Cursor(NamedTuple):
@@ -41,6 +48,29 @@ def write(place: str, position: Position | None = None) -> str:
         parts.append(position.rid)
         parts += [repr(key) if isinstance(key, float) else key for key in position.keys]
     return base64.urlsafe_b64encode(msgspec.json.encode(parts)).decode().rstrip("=")
+
+
+FIRST_PAGE, LAST_PAGE = write(FIRST), write(LAST)
+
+
+def neighbours(cursor: Cursor, more: bool, ends: Sequence[Position]) -> tuple[str, str, str]:
+    """The cursors of the next, the previous and the first page, "" where there is none.
+
+    more: there are matches past these, in the direction of the cursor; ends: where the first and the last match of
+    the page stand, () for an empty page.
+    """
+    if not ends:
+        # what was here has gone: back to the nearest end
+        if cursor.place == AFTER:
+            return "", LAST_PAGE, FIRST_PAGE
+        return (FIRST_PAGE, "", FIRST_PAGE) if cursor.place == BEFORE else ("", "", "")
+    back = more if cursor.backward else cursor.place == AFTER
+    on = cursor.place == BEFORE if cursor.backward else more
+    return (
+        write(AFTER, ends[-1]) if on else "",
+        write(BEFORE, ends[0]) if back else "",
+        FIRST_PAGE if back or on else "",
+    )
 
 
 def read(text: str, kinds: Sequence[type]) -> Cursor:

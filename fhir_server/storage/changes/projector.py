@@ -1,0 +1,120 @@
+"""The change feed into a target: at least once, in order, by whoever has the lease.
+
+Each turn takes the next changes, reads the resources that they are about as they are now, writes them, lets searches
+see them and only then keeps the new position. So a projector that is killed at any moment has lost nothing; the next
+one does some of it again, and that changes nothing, as every entry carries its position in the feed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+
+import structlog
+
+from fhir_server.core.errors import FhirError
+from fhir_server.core.ports import ChangeFeed
+from fhir_server.storage.changes.entries import Busy, Entry, Target
+from fhir_server.storage.changes.reading import Behind, Reading, bare
+
+CHANGES = 1000  # of one turn at most
+LEASE = 10.0  # seconds that one projector has the work to itself without a sign of life
+IDLE, QUIET = 0.02, 0.2  # seconds between looks at a feed that has nothing new, soon and later on
+QUIET_AFTER = 100  # looks
+PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before what failed is tried again
+
+log = structlog.get_logger("projector")
+
+
+class Projector:
+    """Feeds one target; told: is called with the consumer and each position that searches can see."""
+
+    def __init__(
+        self,
+        feed: ChangeFeed,
+        reading: Reading,
+        target: Target,
+        told: Callable[[str, int], None] = lambda consumer, position: None,
+    ) -> None:
+        self._feed = feed
+        self._reading = reading
+        self._target = target
+        self._told = told
+        self._owner = f"{os.getpid()}-{os.urandom(6).hex()}"
+        self._position: int | None = None  # None: the work is another's
+        self._leased = float("-inf")
+        self._wanted = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Somebody waits for the newest change."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Goes on until it is cancelled; whatever fails is tried again."""
+        looks, pause = 0, PAUSE
+        while True:
+            try:
+                worked = await self.turn()
+            except (Busy, Behind, FhirError) as problem:
+                log.warning("indexing waits", consumer=self._target.consumer, problem=str(problem), seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+                continue
+            except Exception as problem:  # a mistake of ours must not end the feed for good
+                log.exception("indexing failed", consumer=self._target.consumer, problem=repr(problem))
+                await asyncio.sleep(LONGEST_PAUSE)
+                continue
+            pause = PAUSE
+            looks = 0 if worked else looks + 1
+            if not worked:
+                await self._rest(IDLE if looks < QUIET_AFTER else QUIET)
+
+    async def _rest(self, seconds: float) -> None:
+        mine = self._position is not None
+        try:
+            await asyncio.wait_for(self._wanted.wait(), seconds if mine else LEASE / 4)
+        except TimeoutError:
+            return
+        finally:
+            self._wanted.clear()
+        if not mine:
+            await asyncio.sleep(QUIET)  # whoever has the work is asked for it, not this one
+
+    async def turn(self) -> bool:
+        """The next changes; False where there are none, or another has the work."""
+        position = await self._place()
+        if position is None:
+            return False
+        changes = await self._feed.changes(position, CHANGES)
+        if not changes:
+            return False
+        async for entries in self._reading.entries({(change.type, change.id): change for change in changes}):
+            await self._write(entries)
+        await self._target.show()
+        await self._feed.advance(self._target.consumer, changes[-1].seq)
+        self._position = changes[-1].seq
+        self._told(self._target.consumer, changes[-1].seq)
+        return True
+
+    async def _place(self) -> int | None:
+        """Takes or renews the lease; the position is read anew where the work may have been another's meanwhile."""
+        now = time.monotonic()
+        if self._position is not None and now - self._leased < LEASE / 3:
+            return self._position
+        if not await self._feed.lease(self._target.consumer, self._owner, LEASE):
+            self._position = None
+        elif self._position is None or now - self._leased > LEASE:
+            self._position = await self._feed.position(self._target.consumer)
+        self._leased = now
+        return self._position
+
+    async def _write(self, entries: list[Entry]) -> None:
+        refused = await self._target.write(entries)
+        if not refused:
+            return
+        for entry, problem in refused:
+            log.error("a resource is indexed by its id only", resource=f"{entry.type}/{entry.id}", problem=problem)
+        for entry, problem in await self._target.write([bare(entry, problem) for entry, problem in refused]):
+            log.error("a resource can't be indexed at all", resource=f"{entry.type}/{entry.id}", problem=problem)

@@ -1,0 +1,97 @@
+"""Changes with the resources that they are about, as entries."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.ports import Change, ResourceReads
+from fhir_server.core.values import SearchValue
+from fhir_server.storage.changes.entries import Entry
+
+Extract = Callable[[bytes], Sequence[SearchValue]]  # of a resource's JSON
+Key = tuple[str, str]
+
+READ_AT_ONCE = 100  # resources
+BYTES = 8 * 2**20  # of resources given at once, about
+SLICE = 0.003  # seconds of extraction before others on the event loop have their turn
+REMEMBERED = 20_000  # first positions of resources that have several versions
+
+
+class Behind(Exception):
+    """A read has not seen yet what the feed tells of."""
+
+
+class Reading:
+    """Reads the resources of changes as they are now; extract: their search values."""
+
+    def __init__(self, reads: ResourceReads, extract: Extract) -> None:
+        self._reads = reads
+        self._extract = extract
+        self._firsts: OrderedDict[Key, int] = OrderedDict()
+
+    async def entries(self, changes: Mapping[Key, Change]) -> AsyncIterator[list[Entry]]:
+        """One entry for each resource, by its last change, some at a time. Behind where a read can't keep up."""
+        keys = list(changes)
+        batch: list[Entry] = []
+        size = 0
+        for at in range(0, len(keys), READ_AT_ONCE):
+            some = keys[at : at + READ_AT_ONCE]
+            began = time.monotonic()
+            for key, version in zip(some, await self._reads.read_many(some), strict=True):
+                batch.append(await self.entry(changes[key], version))
+                size += len(batch[-1].body)
+                if time.monotonic() - began > SLICE:
+                    await asyncio.sleep(0)
+                    began = time.monotonic()
+            if size > BYTES:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    async def entry(self, change: Change, version: StoredVersion | None) -> Entry:
+        """What to index of a resource of which the store has this version now."""
+        if version is None or version.deleted:
+            if change.method in ("POST", "PUT", "PATCH") and version is not None and version.seq < change.seq:
+                raise Behind(f"{change.type}/{change.id} is older than change {change.seq}")
+            newest = change.seq if version is None else max(change.seq, version.seq)
+            return Entry(change.type, change.id, newest)
+        if version.seq < change.seq and change.method in ("POST", "PUT", "PATCH", "DELETE"):
+            raise Behind(f"{change.type}/{change.id} is older than change {change.seq}")
+        entry = Entry(
+            version.type,
+            version.id,
+            max(change.seq, version.seq),
+            version.seq,
+            await self._first(version),
+            version.version,
+            version.updated,
+            (),
+            version.body,
+        )
+        try:
+            return entry._replace(values=self._extract(version.body))
+        except Exception as problem:  # whatever is in it, the others go on
+            return bare(entry, f"its values can't be extracted: {type(problem).__name__}: {problem}")
+
+    async def _first(self, version: StoredVersion) -> int:
+        """The position of a resource's first version: matches are in this order where no other is asked for."""
+        if version.version == 1:
+            return version.seq
+        key = (version.type, version.id)
+        found = self._firsts.get(key)
+        if found is None:
+            oldest = await self._reads.read_version(*key, 1)
+            found = self._firsts[key] = oldest.seq if oldest is not None else version.seq
+            if len(self._firsts) > REMEMBERED:
+                self._firsts.popitem(last=False)
+        return found
+
+
+def bare(entry: Entry, problem: str) -> Entry:
+    """The same without values: found by its id and type alone, and seen by whoever looks for problems."""
+    return entry._replace(values=(), body=b"", problem=problem)

@@ -1,0 +1,67 @@
+"""Until a consumer has got as far as the feed was when somebody asked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from fhir_server.core.ports import ChangeFeed
+
+POLL, LONGEST_POLL = 0.005, 0.05  # seconds between looks at what another process has reached
+
+
+class Waiting:
+    """Waits, for many at once; hurry: is called for a consumer that is waited for."""
+
+    def __init__(self, feed: ChangeFeed, hurry: Callable[[str], None] = lambda consumer: None) -> None:
+        self._feed = feed
+        self.hurry = hurry
+        self._reached: dict[str, int] = {}
+        self._moved = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+        self._waiting = 0
+
+    def told(self, consumer: str, position: int) -> None:
+        """A consumer in this process has reached a position."""
+        if position > self._reached.get(consumer, 0):
+            self._reached[consumer] = position
+            self._moved.set()
+            self._moved = asyncio.Event()
+
+    async def __call__(self, consumer: str, seconds: float) -> bool:
+        """Whether the consumer reaches within so long what was the feed's head when this was called."""
+        head = await self._feed.head()
+        if self._reached.get(consumer, 0) >= head:
+            return True
+        until = time.monotonic() + seconds
+        self.hurry(consumer)
+        self._waiting += 1
+        try:
+            while self._reached.get(consumer, 0) < head:
+                moved, left = self._moved, until - time.monotonic()
+                if left <= 0:
+                    return False
+                if self._looking is None or self._looking.done():
+                    self._looking = asyncio.create_task(self._look(consumer))
+                try:
+                    await asyncio.wait_for(moved.wait(), left)
+                except TimeoutError:
+                    return False
+            return True
+        finally:
+            self._waiting -= 1
+
+    async def _look(self, consumer: str) -> None:
+        """Looks at the kept position for all that wait, as the consumer may be another process."""
+        pause = POLL
+        while self._waiting:
+            self.told(consumer, await self._feed.position(consumer))
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_POLL)
+
+    async def close(self) -> None:
+        """Ends the looking."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)

@@ -1,0 +1,56 @@
+"""The client of Elasticsearch, 8 or 9."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from elastic_transport import JsonSerializer, NdjsonSerializer
+from elasticsearch import AsyncElasticsearch
+
+CONTENT_TYPE = "application/vnd.elasticsearch+json"
+CONTENT_TYPE_LINES = "application/vnd.elasticsearch+x-ndjson"
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class _Json(JsonSerializer):
+    """By msgspec, which takes a tenth of the time."""
+
+    mimetype = CONTENT_TYPE
+
+    def dumps(self, data: Any) -> bytes:
+        return data if isinstance(data, bytes) else data.encode() if isinstance(data, str) else _encode(data)
+
+    def loads(self, data: bytes) -> Any:
+        return _decode(data)
+
+
+class _Lines(NdjsonSerializer):
+    mimetype = CONTENT_TYPE_LINES
+
+    def dumps(self, data: Any) -> bytes:
+        if isinstance(data, bytes):
+            return data
+        return b"".join([(line if isinstance(line, bytes) else _encode(line)) + b"\n" for line in data])
+
+    def loads(self, data: bytes) -> Any:
+        return _decode(data)
+
+
+def connect(url: str, *, timeout: float = 30.0, connections: int = 32, **options: Any) -> AsyncElasticsearch:
+    """A client for the nodes at these URLs, with commas between; user:password@ in a URL logs in.
+
+    options: of AsyncElasticsearch, such as api_key and ca_certs. What fails is tried once more, at another node.
+    """
+    hosts = [part.strip() for part in url.split(",") if part.strip()]
+    return AsyncElasticsearch(
+        hosts,
+        request_timeout=timeout,
+        max_retries=1,
+        retry_on_timeout=False,
+        connections_per_node=connections,
+        serializers={CONTENT_TYPE: _Json(), CONTENT_TYPE_LINES: _Lines(), "application/json": _Json()},
+        **options,
+    )

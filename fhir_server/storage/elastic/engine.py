@@ -1,0 +1,112 @@
+"""All of Elasticsearch in one process: the index that is searched, what feeds it, checks it and builds it anew."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from elastic_transport import TransportError
+from elasticsearch import ApiError, AsyncElasticsearch
+
+from fhir_server.core.ports import ChangeFeed, Clock, Finding, ResourceReads, UnitConverter
+from fhir_server.storage.changes.lag import Lag, lag
+from fhir_server.storage.changes.reading import Extract, Reading
+from fhir_server.storage.changes.waiting import Waiting
+from fhir_server.storage.elastic.checking import IndexCheck
+from fhir_server.storage.elastic.encode import SortGroups
+from fhir_server.storage.elastic.generations import Generation, Generations
+from fhir_server.storage.elastic.index import ElasticSearchIndex
+from fhir_server.storage.elastic.projecting import Projecting
+from fhir_server.storage.elastic.rebuilding import rebuild
+from fhir_server.storage.elastic.writing import Writer
+
+CHECK_PATIENCE = 60.0  # seconds that a check waits for the index to catch up
+
+
+class State(NamedTuple):
+    """How the index is: away, or how far behind, and how many resources are found by their id only."""
+
+    away: str = ""
+    generation: str = ""
+    lag: Lag = Lag(0, 0, 0.0)
+    problems: int = 0
+
+
+class ElasticEngine:
+    """reads: must see every commit at once; extract: search values of a resource's JSON; groups: see encode.SortGroups.
+
+    wait: seconds that a search waits at most for what was committed before it began; content: whether _content works.
+    """
+
+    def __init__(
+        self,
+        client: AsyncElasticsearch,
+        feed: ChangeFeed,
+        reads: ResourceReads,
+        extract: Extract,
+        groups: SortGroups,
+        clock: Clock,
+        *,
+        converter: UnitConverter | None = None,
+        prefix: str = "hms",
+        shards: int = 1,
+        wait: float = 5.0,
+        content: bool = True,
+    ) -> None:
+        self.generations = Generations(client, prefix, shards=shards)
+        self._client = client
+        self._feed = feed
+        self._clock = clock
+        self._groups = groups
+        self._content = content
+        self._waiting = Waiting(feed)
+        reading = Reading(reads, extract)
+        self.index = ElasticSearchIndex(self.generations, reads, self._waiting, converter, wait=wait)
+        self.strict = ElasticSearchIndex(self.generations, reads, self._waiting, converter, wait=wait, strict=True)
+        self._projecting = Projecting(self.generations, feed, reading, groups, self._waiting, content=content)
+        self._check = IndexCheck(self.generations, feed, reads, reading, self._writer, self._caught_up)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to feed the index, as soon as Elasticsearch is there and if no other process does."""
+        self._task = asyncio.create_task(self._projecting.run())
+
+    async def stop(self) -> None:
+        """Ends that; another process takes it up within seconds."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Stops and closes the connections."""
+        await self.stop()
+        await self._waiting.close()
+        await self._client.close()
+
+    async def check(self, repair: bool = False) -> list[Finding]:
+        """Every difference between the store and the index, [] for none."""
+        return await self._check.run(repair)
+
+    async def rebuild(self, progress: Callable[[int, int], None] = lambda done, of: None) -> int:
+        """A new index from the store beside live traffic; returns the position of the swap."""
+        return await rebuild(self.generations, self._feed, progress)
+
+    async def state(self) -> State:
+        """For /metrics and /health/ready."""
+        try:
+            generation = await self.generations.serving()
+            if generation is None:
+                return State(away="there is no index yet")
+            body: dict[str, Any] = {"size": 0, "query": {"exists": {"field": "problem"}}, "track_total_hits": True}
+            answer = await self._client.options(request_timeout=2.0).search(index=generation.name, body=body)
+        except (ApiError, TransportError) as problem:
+            return State(away=type(problem).__name__)
+        problems = answer["hits"]["total"]["value"]
+        return State("", generation.name, await lag(self._feed, generation.consumer, self._clock), problems)
+
+    def _writer(self, generation: Generation) -> Writer:
+        return Writer(self._client, generation, self._groups, content=self._content)
+
+    async def _caught_up(self, consumer: str) -> None:
+        await self._waiting(consumer, CHECK_PATIENCE)

@@ -1,0 +1,152 @@
+"""`SearchIndex` over Elasticsearch."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from fhir_server.core.errors import FhirError, Issue
+from fhir_server.core.ports import ResourceReads, UnitConverter
+from fhir_server.core.query import Clause, Page, Query
+from fhir_server.storage.elastic.asking import Asking, answered, unavailable
+from fhir_server.storage.elastic.encode import Unit
+from fhir_server.storage.elastic.generations import Generation, Generations
+from fhir_server.storage.elastic.mapping import UNIT_TYPE
+from fhir_server.storage.elastic.search.links import resolve
+from fhir_server.storage.elastic.search.pages import page
+from fhir_server.storage.elastic.search.scope import BATCH, Scope
+from fhir_server.storage.elastic.search.units import Units
+from fhir_server.storage.elastic.search.walk import has_units, is_linked
+
+T = TypeVar("T")
+
+TYPES = 1000  # more than R4 has
+BEHIND = Issue(
+    "warning",
+    "incomplete",
+    "The search index is behind the store; what was written in the last moments may be missing here.",
+)
+
+
+class Wait(Protocol):
+    """Holds a search back until the index has seen what was committed before the search began."""
+
+    async def __call__(self, consumer: str, seconds: float) -> bool:
+        """Whether it has, within so long."""
+        ...
+
+
+class ElasticSearchIndex:
+    """Answers queries out of the generation that serves; the store has the resources.
+
+    converter: between units of quantities; wait: seconds that a search waits at most for what was committed before it
+    began. A search that has waited in vain is answered with a warning, or strict, refused as "unavailable".
+    """
+
+    def __init__(
+        self,
+        generations: Generations,
+        reads: ResourceReads,
+        caught_up: Wait,
+        converter: UnitConverter | None = None,
+        *,
+        wait: float = 5.0,
+        strict: bool = False,
+    ) -> None:
+        self._generations = generations
+        self._reads = reads
+        self._caught_up = caught_up
+        self._converter = converter
+        self._wait = wait
+        self._strict = strict
+        self._away = False
+
+    async def search(self, query: Query) -> Page:
+        """One page of a query with what it includes. FhirError "unavailable" while Elasticsearch is away."""
+        wait = self._wait if query.wait is None or self._strict else min(query.wait, self._wait)
+        several = bool(query.includes)
+        found, seen = await self._answer(lambda scope: page(query, scope, self._reads), query.where, wait, several)
+        return found if seen or wait == 0 else replace(found, warnings=(BEHIND,))
+
+    async def count(self, types: Sequence[str], where: Clause) -> int:
+        """How many current resources of these types the clause holds for, exactly."""
+
+        async def work(scope: Scope) -> int:
+            return await scope.count(scope.filter(types, await resolve(where, tuple(types), scope)))
+
+        return (await self._answer(work, where, self._wait))[0]
+
+    async def counts(self) -> dict[str, int]:
+        """How many current resources there are of each type that has some, as of now or a moment ago."""
+
+        async def work() -> dict[str, int]:
+            body = {"size": 0, "aggs": {"types": {"terms": {"field": "type", "size": TYPES}}}}
+            generation = await self._serving()
+            answer = await self._generations.client.search(index=generation.name, body=body)
+            buckets = answer["aggregations"]["types"]["buckets"]
+            found = {bucket["key"]: bucket["doc_count"] for bucket in buckets if bucket["key"] != UNIT_TYPE}
+            return dict(sorted(found.items()))
+
+        return await answered(work)
+
+    async def close(self) -> None:
+        """Leaves the client to whoever made it."""
+
+    async def _serving(self) -> Generation:
+        generation = await self._generations.serving()
+        if generation is None:
+            raise unavailable("is being built")
+        return generation
+
+    async def _seen(self, generation: Generation, wait: float) -> bool:
+        """Whether the index has seen what was committed before; while Elasticsearch is away nobody waits for it."""
+        if self._away or (wait == 0 and not self._strict):
+            return self._away
+        seen = await self._caught_up(generation.consumer, wait)
+        if not seen and self._strict:
+            raise unavailable("is behind the store")
+        return seen
+
+    async def _answer(
+        self, work: Callable[[Scope], Awaitable[T]], where: Clause, wait: float, several: bool = False
+    ) -> tuple[T, bool]:
+        """What work returns, and whether the index had seen all; several: it makes more requests than one."""
+
+        async def ask() -> tuple[T, bool]:
+            generation = await self._serving()
+            seen = await self._seen(generation, wait)
+            return await self._ask(work, where, generation, several), seen
+
+        try:
+            found = await answered(ask)
+        except FhirError as problem:
+            self._away = problem.category == "unavailable"
+            raise
+        if self._away:  # it has come back, and nobody waited
+            self._away = False
+            found = await answered(ask)
+        return found
+
+    async def _ask(
+        self, work: Callable[[Scope], Awaitable[T]], where: Clause, generation: Generation, several: bool
+    ) -> T:
+        asking = Asking(self._generations.client, generation.name)
+        units = has_units(where)
+        if not several and not units and not is_linked(where):
+            return await work(Scope(asking, Units()))
+        async with asking.one_state():  # all requests have to see the same
+            return await work(Scope(asking, await self._units(asking) if units else Units()))
+
+    async def _units(self, asking: Asking) -> Units:
+        body = {
+            "query": {"term": {"type": UNIT_TYPE}},
+            "size": BATCH,
+            "stored_fields": "_none_",
+            "docvalue_fields": ["id"],
+        }
+        hits = (await asking.search(body))["hits"]["hits"]
+        units = [msgspec.json.decode(hit["fields"]["id"][0], type=Unit) for hit in hits]
+        return Units(units, self._converter)

@@ -1,0 +1,82 @@
+"""A projector for every generation there is: those that searches ask and those that are being built."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from elastic_transport import TransportError
+from elasticsearch import ApiError
+
+from fhir_server.core.ports import ChangeFeed
+from fhir_server.storage.changes.projector import Projector
+from fhir_server.storage.changes.reading import Reading
+from fhir_server.storage.changes.waiting import Waiting
+from fhir_server.storage.elastic.encode import SortGroups
+from fhir_server.storage.elastic.generations import LOOK_EVERY, Generations
+from fhir_server.storage.elastic.writing import Writer
+
+log = structlog.get_logger("projector")
+
+
+class Projecting:
+    """Looks after the generations and runs their projectors, whatever happens to Elasticsearch meanwhile."""
+
+    def __init__(
+        self,
+        generations: Generations,
+        feed: ChangeFeed,
+        reading: Reading,
+        groups: SortGroups,
+        waiting: Waiting,
+        *,
+        content: bool = True,
+    ) -> None:
+        self._generations = generations
+        self._feed = feed
+        self._reading = reading
+        self._groups = groups
+        self._waiting = waiting
+        self._content = content
+        self._running: dict[str, tuple[Projector, asyncio.Task[None]]] = {}
+        waiting.hurry = self.hurry
+
+    def hurry(self, consumer: str) -> None:
+        """Somebody waits for what this consumer has not done yet."""
+        if consumer in self._running:
+            self._running[consumer][0].hurry()
+
+    async def run(self) -> None:
+        """Goes on until it is cancelled."""
+        away = False
+        try:
+            while True:
+                try:
+                    await self._look()
+                    away = False
+                except (ApiError, TransportError) as problem:
+                    if not away:
+                        log.warning("Elasticsearch can't be asked", problem=str(problem)[:300])
+                    away = True
+                await asyncio.sleep(LOOK_EVERY)
+        finally:
+            for consumer in list(self._running):
+                await self._end(consumer)
+
+    async def _look(self) -> None:
+        found = {generation.consumer: generation for generation in await self._generations.look()}
+        if not any(generation.serving for generation in found.values()):
+            await self._generations.start()
+            found = {generation.consumer: generation for generation in await self._generations.look()}
+        for consumer in self._running.keys() - found.keys():
+            await self._end(consumer)
+        for consumer, generation in found.items():
+            if consumer not in self._running:
+                writer = Writer(self._generations.client, generation, self._groups, content=self._content)
+                projector = Projector(self._feed, self._reading, writer, self._waiting.told)
+                self._running[consumer] = projector, asyncio.create_task(projector.run())
+
+    async def _end(self, consumer: str) -> None:
+        _, task = self._running.pop(consumer)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

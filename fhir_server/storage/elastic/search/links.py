@@ -1,0 +1,125 @@
+"""Clauses about other resources, resolved to terms: what is left speaks of one resource alone.
+
+A chain becomes the terms of references to what it names, _has the ids of what is referred to. All of them are gathered,
+page by page, be they hundreds of thousands; nothing is cut short.
+Canonicals name resources by `url` and business version (https://hl7.org/fhir/R4/references.html#canonical).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import Any as Anything
+
+from fhir_server.core.query import (
+    All,
+    Any,
+    Chain,
+    Clause,
+    Has,
+    IdIn,
+    InList,
+    Missing,
+    Not,
+    RefersWithin,
+)
+from fhir_server.storage.elastic import terms
+from fhir_server.storage.elastic.search.found import BUSINESS_VERSION, URL, Key
+
+if TYPE_CHECKING:
+    from fhir_server.storage.elastic.search.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A property has one of these terms: a clause that only resolving makes."""
+
+    property: str
+    terms: tuple[str, ...]
+
+
+async def resolve(clause: Clause, types: tuple[str, ...], scope: Scope) -> Clause:
+    """The same about resources of these types, without clauses about others."""
+    if isinstance(clause, All | Any):
+        return type(clause)(tuple([await resolve(inner, types, scope) for inner in clause.clauses]))
+    if isinstance(clause, Not):
+        return Not(await resolve(clause.clause, types, scope))
+    if isinstance(clause, Chain):
+        return await _chain(clause, scope)
+    if isinstance(clause, Has):
+        return await _has(clause, types, scope)
+    if isinstance(clause, InList):
+        return await _in_list(clause, types, scope)
+    return await _refers_within(clause, scope) if isinstance(clause, RefersWithin) else clause
+
+
+def one_of(property: str, found: Iterable[str]) -> Clause:
+    """The clause that a property has one of these terms."""
+    named: Anything = Terms(property, tuple(dict.fromkeys(found)))
+    return named
+
+
+async def _chain(clause: Chain, scope: Scope) -> Clause:
+    asked: dict[Clause, list[str]] = defaultdict(list)
+    for name, target in clause.targets:
+        asked[target].append(name)
+    ways: list[Clause] = []
+    for target, names in asked.items():
+        resolved = await resolve(target, tuple(names), scope)
+        named = await scope.all(scope.filter(names, resolved))
+        ways.append(_naming(clause.fields, [found.key for found in named]))
+        if named:
+            with_url = scope.filter(names, All((resolved, Missing((URL,), False))))
+            canonical = await scope.all(with_url, "uri", BUSINESS_VERSION)
+            ways.append(one_of("uri", [t for found in canonical for f in clause.fields for t in found.named_by(f)]))
+    return Any(tuple(ways))
+
+
+def _naming(fields: Iterable[str], keys: Iterable[Key]) -> Clause:
+    return one_of("reference", [terms.reference(field, *key) for field in fields for key in keys])
+
+
+async def _has(clause: Has, types: tuple[str, ...], scope: Scope) -> Clause:
+    sources = scope.filter((clause.source,), await resolve(clause.clause, (clause.source,), scope))
+    keys: set[Key] = set()
+    ways: list[Clause] = []
+    for field in clause.fields:
+        for type in types:
+            for term in await scope.terms(sources, "reference", terms.reference_to_type(field, type)):
+                read = terms.read_reference(field, term)
+                if read:
+                    keys.add(read[:2])
+        by_version: dict[str, list[str]] = defaultdict(list)
+        for term in await scope.terms(sources, "uri", terms.uri_version_start(field)):
+            address = terms.read_uri(field, term)
+            if address:
+                by_version[address[1]].append(terms.uri(URL, address[0]))
+        for version, urls in by_version.items():
+            named = one_of("uri", urls)
+            ways.append(All((named, one_of("token", [terms.token("version", "", version)]))) if version else named)
+    return Any((one_of("_id", [f"{type}/{id}" for type, id in sorted(keys)]), *ways))
+
+
+async def _in_list(clause: InList, types: tuple[str, ...], scope: Scope) -> Clause:
+    lists = await scope.all(scope.filter(("List",), IdIn((clause.id,))), "reference")
+    items = {(type, id) for found in lists for type, id, _ in found.references("item") if type in types}
+    return one_of("_id", [f"{type}/{id}" for type, id in sorted(items)])
+
+
+async def _refers_within(clause: RefersWithin, scope: Scope) -> Clause:
+    tree: set[Key] = {(clause.type, clause.id)}
+    fresh = set(tree)
+    while fresh:
+        reached: set[Key] = set()
+        if clause.direction == "below":
+            children = scope.filter((clause.type,), _naming(clause.parents, sorted(fresh)))
+            reached = {found.key for found in await scope.all(children)}
+        else:
+            for found in await scope.with_keys([key for key in sorted(fresh) if key[0] == clause.type], "reference"):
+                for field in clause.parents:
+                    reached |= {(type, id) for type, id, _ in found.references(field)}
+        fresh = reached - tree
+        tree |= fresh
+    return _naming(clause.fields, sorted(tree))

@@ -1,0 +1,157 @@
+"""Documents on their way into one generation: in bulks of limited bytes, each with its version, so that late ones lose.
+
+A document's version is the position of the change that made it. Elasticsearch refuses an older one (409), which is
+what makes writing the same changes twice, or by two projectors, do nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import msgspec
+from elastic_transport import TransportError
+from elasticsearch import ApiError, AsyncElasticsearch
+
+from fhir_server.storage.changes.entries import Busy, Entry, Refused
+from fhir_server.storage.elastic.client import CONTENT_TYPE
+from fhir_server.storage.elastic.encode import SortGroups, Unit, digest, encode, unit_document
+from fhir_server.storage.elastic.generations import Generation
+
+BULK_BYTES = 4 * 2**20  # of one request; a larger document goes alone
+PROBLEM_LENGTH = 500
+LATE = 409
+GONE = 404
+BUSY = (429, 502, 503, 504)
+
+Versioning = Literal["external", "external_gte"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Writer:
+    """Writes into one generation. content: whether _content is searched."""
+
+    def __init__(
+        self, client: AsyncElasticsearch, generation: Generation, groups: SortGroups, *, content: bool = True
+    ) -> None:
+        self._client = client
+        self._name = generation.name
+        self._groups = groups
+        self._content = content
+        self.consumer = generation.consumer
+        self._units: set[Unit] = set()
+
+    async def write(self, entries: Sequence[Entry], versioning: Versioning = "external") -> list[Refused]:
+        """Indexes entries; a search sees them once refresh is done. Returns those that no trying again will help.
+
+        Busy where some were not taken for now; writing all of them again is safe. versioning external_gte also
+        replaces a document of the same change.
+        """
+        refused: list[Refused] = []
+        for batch in bulks(self._lines(entries, versioning, refused)):
+            refused += await self._send(batch)
+        return refused
+
+    async def show(self) -> None:
+        """Makes what was written visible."""
+        with answering():
+            await self._client.indices.refresh(index=self._name)
+
+    def _lines(
+        self, entries: Sequence[Entry], versioning: Versioning, refused: list[Refused]
+    ) -> Iterator[tuple[Entry | None, bytes, set[Unit]]]:
+        for entry in entries:
+            about = {"_id": f"{entry.type}/{entry.id}", "version": entry.change, "version_type": versioning}
+            if entry.values is None:
+                yield entry, _encode({"delete": about}) + b"\n", set()
+                continue
+            try:
+                document, units = self.document(entry)
+                line = _encode({"index": about}) + b"\n" + _encode(document) + b"\n"
+            except Exception as problem:  # whatever is wrong with this one, the others go on
+                refused.append(Refused(entry, f"{type(problem).__name__}: {problem}"))
+                continue
+            fresh = units - self._units
+            for unit in fresh:
+                name, told = unit_document(unit)
+                yield None, _encode({"index": {"_id": name}}) + b"\n" + _encode(told) + b"\n", set()
+            yield entry, line, fresh
+
+    def document(self, entry: Entry) -> tuple[dict[str, Any], set[Unit]]:
+        """The whole document of an entry, and the units of its quantities."""
+        found, units = encode(entry.type, entry.values or (), self._groups, entry.body if self._content else b"")
+        found["digest"] = digest(found)
+        found.update(
+            type=entry.type, id=entry.id, seq=entry.seq, first=entry.first, version=entry.version, updated=entry.updated
+        )
+        if entry.problem:
+            found["problem"] = entry.problem[:PROBLEM_LENGTH]
+        return found, units
+
+    async def _send(self, batch: list[tuple[Entry | None, bytes, set[Unit]]]) -> list[Refused]:
+        with answering():
+            answer = await self._client.perform_request(
+                "POST",
+                f"/{self._name}/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,"
+                "items.*.error.caused_by.reason",
+                headers={"accept": CONTENT_TYPE, "content-type": "application/vnd.elasticsearch+x-ndjson"},
+                body=b"".join([line for _, line, _ in batch]),
+            )
+        refused: list[Refused] = []
+        if answer["errors"]:
+            for (entry, _, _), item in zip(batch, answer["items"], strict=True):
+                result = next(iter(item.values()))
+                if result["status"] < 300 or (
+                    result["status"] in (LATE, GONE) and "index_not_found" not in str(result)
+                ):
+                    continue
+                if entry is None or is_passing(result):
+                    raise Busy(why(result))
+                refused.append(Refused(entry, why(result)))
+        for _, _, units in batch:
+            self._units |= units
+        return refused
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Busy where Elasticsearch is away or refuses everything for now."""
+    try:
+        yield
+    except (ApiError, TransportError) as problem:
+        raise Busy(f"{type(problem).__name__}: {problem}"[:300]) from problem
+
+
+def bulks(lines: Iterator[tuple[Entry | None, bytes, set[Unit]]]) -> Iterator[list]:
+    """Lines in lists of at most BULK_BYTES, or of one."""
+    batch: list = []
+    size = 0
+    for each in lines:
+        if batch and size + len(each[1]) > BULK_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(each)
+        size += len(each[1])
+    if batch:
+        yield batch
+
+
+def is_settled(result: dict[str, Any]) -> bool:
+    """Whether what was to be done is so already: a newer document is there, or none to delete."""
+    return result["status"] == LATE or (result["status"] == GONE and "error" not in result)
+
+
+def is_passing(result: dict[str, Any]) -> bool:
+    """Whether a refused document may be taken later: too much to do, no shard, or an index that is blocked."""
+    if result["status"] in BUSY:
+        return True
+    return result.get("error", {}).get("type") in ("cluster_block_exception", "index_not_found_exception")
+
+
+def why(result: dict[str, Any]) -> str:
+    """What Elasticsearch said, without what the document held."""
+    told = result.get("error", {})
+    cause = told.get("caused_by", {}).get("reason", "")
+    return f"{told.get('type', result['status'])}: {told.get('reason', '')[:300]} {cause[:300]}".strip()

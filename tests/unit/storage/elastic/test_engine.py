@@ -1,0 +1,214 @@
+"""The change feed into Elasticsearch and what searches see of it, over a store in a file."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from fhir_server.core.errors import FhirError
+from fhir_server.core.ports import Write
+from fhir_server.core.query import EVERYTHING, Query, StringIs
+from fhir_server.core.values import STRING, fold
+from fhir_server.storage.elastic.client import connect
+from fhir_server.storage.elastic.engine import ElasticEngine
+from fhir_server.storage.sqlite.index import SqliteSearchIndex
+from fhir_server.storage.sqlite.store import SqliteStore
+
+_numbers = itertools.count()
+START = 1_790_000_000_000_000
+
+
+def extract(body: bytes):
+    resource = msgspec.json.decode(body)
+    if resource.get("broken"):
+        raise ValueError("broken")
+    name = resource.get("name", "")
+    return [(STRING, "name", fold(name), name)] if name else []
+
+
+class House:
+    """A store and an engine over it."""
+
+    def __init__(self, folder, url, prefix="", **options):
+        self.prefix = prefix or f"engine-{os.getpid()}-{next(_numbers)}"
+        clock = lambda: START  # noqa: E731
+        self.store = SqliteStore(folder / "store.sqlite", clock, lambda c, k: SqliteSearchIndex(c, k))
+        self.engine = self.another(url, **options)
+        self.index = self.engine.index
+
+    def another(self, url, **options):
+        return ElasticEngine(
+            connect(url, timeout=5.0), self.store, self.store, extract, lambda type: (), lambda: START,
+            prefix=self.prefix, **options,
+        )  # fmt: skip
+
+    async def put(self, id, name="", **content):
+        async def work(transaction):
+            before = await transaction.read("Patient", id)
+            version = before.version + 1 if before else 1
+            body = msgspec.json.encode({"resourceType": "Patient", "id": id, "name": name, **content})
+            await transaction.put(Write("Patient", id, version, transaction.now(), "PUT", body, ()))
+
+        await self.store.commit(work)
+
+    async def delete(self, id):
+        async def work(transaction):
+            before = await transaction.read("Patient", id)
+            await transaction.put(Write("Patient", id, before.version + 1, transaction.now(), "DELETE", b"", ()))
+
+        await self.store.commit(work)
+
+    async def erase(self, id):
+        async def work(transaction):
+            await transaction.erase("Patient", id)
+
+        await self.store.commit(work)
+
+    async def ids(self, where=EVERYTHING, **query):
+        page = await self.index.search(Query(("Patient",), where, count=100, **query))
+        return [version.id for version in page.matches]
+
+    async def named(self, name):
+        return await self.ids(StringIs(("name",), "starts", name))
+
+
+@pytest.fixture
+def run(tmp_path, elasticsearch_url):
+    def run(work, **options):
+        @asynccontextmanager
+        async def open():
+            house = House(tmp_path, elasticsearch_url, **options)
+            house.engine.start()
+            try:
+                yield house
+            finally:
+                generations = house.engine.generations
+                await house.engine.stop()
+                for each in await generations.look():
+                    await generations.remove(each)
+                await generations.client.indices.delete_index_template(name=generations.alias)
+                await house.engine.close()
+                await house.store.close()
+
+        async def go():
+            async with open() as house:
+                return await work(house)
+
+        return asyncio.run(go())
+
+    return run
+
+
+async def ready(house):
+    """The first generation is there."""
+    while True:
+        try:
+            return await house.ids()
+        except FhirError:
+            await asyncio.sleep(0.05)
+
+
+def test_a_search_sees_what_was_written_before_it_began(run):
+    async def work(house):
+        await ready(house)
+        for number in range(20):
+            await house.put(f"p{number}", f"name{number}")
+            assert await house.named(f"name{number}") == [f"p{number}"]
+        await house.put("p3", "other")
+        assert await house.named("name3") == []
+        await house.delete("p4")
+        await house.erase("p5")
+        return await house.ids()
+
+    assert run(work) == [f"p{number}" for number in range(20) if number not in (4, 5)]
+
+
+def test_matches_stay_in_the_order_of_their_first_versions(run):
+    async def work(house):
+        await ready(house)
+        for id in ("c", "a", "b", "c"):
+            await house.put(id)
+        await house.delete("a")
+        await house.put("a")
+        return await house.ids()
+
+    assert run(work) == ["c", "a", "b"]
+
+
+def test_what_was_erased_can_be_stored_again(run):
+    async def work(house):
+        await ready(house)
+        await house.put("a", "one")
+        await house.erase("a")
+        await house.put("a", "two")
+        return await house.named("t"), await house.named("o")
+
+    assert run(work) == (["a"], [])
+
+
+def test_a_resource_that_breaks_extraction_goes_aside_and_the_feed_goes_on(run):
+    async def work(house):
+        await ready(house)
+        await house.put("good", "good")
+        await house.put("bad", "bad", broken=True)
+        await house.put("after", "after")
+        assert await house.named("after") == ["after"]
+        assert await house.ids() == ["good", "bad", "after"]
+        state = await house.engine.state()
+        findings = await house.engine.check()
+        return state.problems, state.lag.changes, [(each.about, each.problem) for each in findings]
+
+    problem = "it is found by its id only: its values can't be extracted: ValueError: broken"
+    assert run(work) == (1, 0, [("Patient/bad", problem)])
+
+
+def test_a_rebuild_leaves_no_moment_without_answers(run):
+    async def work(house):
+        await ready(house)
+        for number in range(30):
+            await house.put(f"p{number:02}", "x")
+        before = await house.engine.generations.serving()
+        rebuilding = asyncio.create_task(house.engine.rebuild())
+        written = 30
+        while not rebuilding.done():
+            await house.put(f"p{written:02}", "x")
+            written += 1
+            assert len(await house.ids(StringIs(("name",), "starts", "x"), total="accurate")) == min(written, 100)
+            await asyncio.sleep(0.1)
+        await rebuilding
+        after = await house.engine.generations.look()
+        assert len(after) == 1 and after[0] != before
+        return await house.engine.check()
+
+    assert run(work) == []
+
+
+def test_a_check_names_every_difference_and_repairs_it(run):
+    async def work(house):
+        await ready(house)
+        for id in ("gone", "old", "fine"):
+            await house.put(id, id)
+        await house.ids()
+        client, name = house.engine.generations.client, (await house.engine.generations.serving()).name
+        await client.delete(index=name, id="Patient/gone")
+        document = {"type": "Patient", "seq": 2, "first": 2, "version": 1, "updated": 1, "digest": "x"}
+        for id in ("old", "never"):
+            await client.index(index=name, id=f"Patient/{id}", document={**document, "id": id})
+        await client.indices.refresh(index=name)
+        found = await house.engine.check()
+        repaired = await house.engine.check(repair=True)
+        assert all(each.repaired for each in repaired)
+        return sorted((each.about, each.problem) for each in found), await house.engine.check(), await house.ids()
+
+    found, left, ids = run(work)
+    assert found == [
+        ("Patient/gone", "it is not in the search index"),
+        ("Patient/never", "it is in the search index but is deleted or was never stored"),
+        ("Patient/old", "its values in the search index are not those of its content"),
+    ]
+    assert (left, ids) == ([], ["gone", "old", "fine"])
