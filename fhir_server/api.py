@@ -43,6 +43,7 @@ class FhirServer:
         self._check = check
         self.indexing = indexing
         self._close = close
+        self._before: list[Callable[[], Awaitable[None]]] = []
         self._store_read = environment.store.read
 
     @property
@@ -86,6 +87,12 @@ class FhirServer:
         """Makes all index values anew beside live traffic; progress(position, head). Returns the feed position."""
         return await reindex_all(self.environment, progress)
 
+    def stop_first(self, stop: Callable[[], Awaitable[None]]) -> None:
+        """Has something stopped, that works on this server, before the stores are closed."""
+        self._before.append(stop)
+
     async def close(self) -> None:
         """Finishes what is under way and closes the stores."""
+        for stop in reversed(self._before):
+            await stop()
         await self._close()

@@ -21,7 +21,9 @@ from fhir_server.interactions.terminology_follower import TerminologyFollower
 from fhir_server.operations import HANDLERS, registered, terminology
 from fhir_server.rest.app import Application
 from fhir_server.rest.beside import beside
+from fhir_server.rest.mounting import Mounted
 from fhir_server.rest.observing import observer
+from fhir_server.rest.page_assets import PAGE_POLICY, Assets, folder_assets
 from fhir_server.storage.sqlite.check import StoreCheck
 from fhir_server.storage.sqlite.database import FILE_NAME
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
@@ -105,5 +107,39 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
 
 
 def application(settings: Settings, clock: Clock = now) -> Application:
-    """The ASGI application of one worker; the server starts with its lifespan."""
-    return Application(lambda: start(settings, clock), beside, observer(settings))
+    """The ASGI application of one worker; the server starts with its lifespan, and its interfaces after it."""
+    mounted: list[Mounted] = []
+
+    async def started() -> FhirServer:
+        server = await start(settings, clock)
+        try:
+            mounted[:] = await interfaces_of(server, clock)
+        except BaseException:
+            await server.close()
+            raise
+        return server
+
+    return Application(started, lambda server: beside(server, mounted), observer(settings))
+
+
+async def interfaces_of(server: FhirServer, clock: Clock) -> list[Mounted]:
+    """Starts the interfaces that the settings want, and tells what they put beside FHIR."""
+    settings = server.settings
+    if not settings.hl7 and not settings.hl7_port:
+        return []
+    from interfaces.hl7v2.assembly import beside_server
+    from interfaces.hl7v2.http import application, metrics, openapi
+
+    interface = await beside_server(server, clock)
+    server.stop_first(interface.stop)
+    files = folder_assets("page", "/hl7/page/", "interfaces.hl7v2")
+    files["/hl7"] = files["/hl7/"] = files.pop("/hl7/page/index.html")
+    return [
+        Mounted(
+            "/hl7",
+            application.Hl7Application(interface, settings.max_body_bytes),
+            Assets(files, PAGE_POLICY),
+            openapi.paths(),
+            lambda: metrics.families(interface),
+        )
+    ]

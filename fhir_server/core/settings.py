@@ -184,6 +184,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dicom_issuer: Annotated[
         str,
         Meta(description="Issuer of patient ids where neither the data set nor its sender has one."),
+
+    hl7_port: Annotated[
+        int, Meta(description="Port for HL7 v2 messages over MLLP, at the address of host; 0: none.", ge=0, le=65535)
+    ] = 0
+    hl7: Annotated[
+        str,
+        Meta(
+            description="TOML file of HL7 v2 interfaces: listeners, folders, senders with their policies, destinations "
+            "(docs/reference/hl7v2-interfaces.md)."
+        ),
     ] = ""
 
     cache_mb: Annotated[int, Meta(description="SQLite's page cache in MiB, for each worker.", ge=2, le=65_536)] = 32

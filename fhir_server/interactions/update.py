@@ -77,6 +77,7 @@ async def put_matched(
                 expression=f"{type}.id",
             )
         require_match(request, type, found.id, found)
+        require_none(request, type, found.id, found)
         return await store(transaction, prepared, type, found.id, found.version + 1, "PUT")
     if stated is None:
         require_match(request, type, "?", None)

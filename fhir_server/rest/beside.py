@@ -5,7 +5,7 @@ Few fixed paths and no framework: see docs/decisions/0004-hot-interactions-witho
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fhir_server.api import FhirServer
@@ -14,6 +14,7 @@ from fhir_server.rest.docs_page import docs_assets
 from fhir_server.rest.encode import Answer
 from fhir_server.rest.health import live, ready
 from fhir_server.rest.metrics import metrics
+from fhir_server.rest.mounting import Mounted
 from fhir_server.rest.openapi import openapi
 from fhir_server.rest.page_assets import Assets, page_assets
 
@@ -21,27 +22,31 @@ JSON = (b"content-type", b"application/json")
 METHODS = ("GET", "HEAD")
 
 
-def beside(server: FhirServer) -> Any:
-    """The ASGI application for every path outside /fhir."""
+def beside(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Any:
+    """The ASGI application for every path outside /fhir; mounted: what interfaces have put beside it."""
 
     async def document() -> Answer:
-        return Answer(200, [JSON], serialize(openapi(server)))
+        return Answer(200, [JSON], serialize(openapi(server, mounted)))
 
     computed: dict[str, Callable[[], Awaitable[Answer]]] = {
         "/openapi.json": document,
         "/health/live": lambda: live(server),
         "/health/ready": lambda: ready(server),
-        "/metrics": lambda: metrics(server),
+        "/metrics": lambda: metrics(server, mounted),
     }
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         path = scope["path"]
+        there = next((each for each in mounted if each.has(path)), None)
+        if there is not None and (scope["method"] not in METHODS or path not in there.assets.files):
+            return await there.application(scope, receive, send)
         if scope["method"] not in METHODS:
             answer = Answer(405, [(b"allow", b"GET, HEAD")], b"")
         elif path in computed:
             answer = await computed[path]()
         else:
-            answer = _file(docs_assets() if path.startswith("/docs") else page_assets(), scope)
+            assets = docs_assets() if path.startswith("/docs") else page_assets()
+            answer = _file(there.assets if there is not None else assets, scope)
         headers = answer.headers
         if not any(name == b"content-length" for name, _ in headers):
             headers = [*headers, (b"content-length", b"%d" % len(answer.body))]

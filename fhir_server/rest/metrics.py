@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from fhir_server import definitions
 from fhir_server.api import FhirServer
 from fhir_server.interactions.capabilities import VERSION
 from fhir_server.rest.encode import Answer
+from fhir_server.rest.mounting import Mounted
 from fhir_server.rest.request_times import BOUNDS, FOLDER_VARIABLE, RequestTimes, Times
 
 
@@ -23,14 +24,15 @@ def request_times() -> RequestTimes:
     return RequestTimes(definitions.load().resource_types, Path(folder) if folder else None)
 
 
-async def metrics(server: FhirServer) -> Answer:
+async def metrics(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Answer:
     """All metrics in Prometheus' text format."""
     from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
     counts = await server.environment.index.counts()
     head = await server.environment.feed.head()
+    families = [family for each in mounted for family in await each.metrics()]
     registry = CollectorRegistry()
-    registry.register(_Collector([*_requests(request_times()), *_store(server, counts, head)]))
+    registry.register(_Collector([*_requests(request_times()), *_store(server, counts, head), *families]))
     if server.settings.workers == 1:
         ProcessCollector(registry=registry)
     return Answer(200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], generate_latest(registry))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fhir_server.api import FhirServer
 from fhir_server.interactions.capabilities import VERSION
+from fhir_server.rest.mounting import Mounted
 
 FHIR_JSON = "application/fhir+json"
 FHIR_XML = "application/fhir+xml"
@@ -69,7 +71,7 @@ def _operation(summary: str, tag: str, parameters: list[Schema], body: Schema | 
     return made
 
 
-def openapi(server: FhirServer) -> Schema:
+def openapi(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Schema:
     """The whole document."""
     definitions = server.definitions
     type = _parameter("type", "path", "Resource type", {"type": "string", "enum": list(definitions.resource_types)})
@@ -100,6 +102,8 @@ def openapi(server: FhirServer) -> Schema:
         for handler in handlers:
             for path, call in _calls(handler, type):
                 paths.setdefault(path, {}).update(call)
+    for each in mounted:
+        paths.update(each.paths)
     return {
         "openapi": "3.1.0",
         "info": {

@@ -98,13 +98,13 @@ def asset(name: str, body: bytes) -> Asset:
     return Asset(CONTENT_TYPES[PurePosixPath(name).suffix], body, gzipped, etag)
 
 
-def folder_assets(folder: str, prefix: str) -> dict[str, Asset]:
-    """Every file of a folder beside this module, by URL path.
+def folder_assets(folder: str, prefix: str, package: str = "fhir_server.rest") -> dict[str, Asset]:
+    """Every file of a folder of a package, by URL path.
 
     prefix: what goes before a file's name, with its slash ("/page/").
     """
     found = {}
-    for file in sorted(resources.files("fhir_server.rest").joinpath(folder).iterdir(), key=lambda entry: entry.name):
+    for file in sorted(resources.files(package).joinpath(folder).iterdir(), key=lambda entry: entry.name):
         if file.is_file() and PurePosixPath(file.name).suffix in CONTENT_TYPES:
             found[prefix + file.name] = asset(file.name, file.read_bytes())
     return found

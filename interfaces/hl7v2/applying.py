@@ -75,7 +75,7 @@ class Applying:
             translation = await self._translator.translate(raw, header, policies)
         except FhirError as problem:
             if problem.category in PASSING:
-                raise Later(str(problem)) from problem
+                raise Later(str(problem), problem.category in PASSING) from problem
             return self._failed(message, header, problems_of(problem))
         except Exception:
             log.exception("hl7 translation failed", message=message.id)
@@ -127,7 +127,7 @@ class Applying:
         except FhirError as problem:
             if problem.category in ("not-found", "deleted"):
                 return None
-            raise Later(str(problem)) from problem
+            raise Later(str(problem), problem.category in PASSING) from problem
         targets = json.parse(found.body).get("target", ())
         return tuple(target["reference"] for target in targets if "reference" in target)
 
@@ -145,7 +145,7 @@ class Applying:
             try:
                 found = await self._client.perform(Request("GET", ("Patient",), [*query, ("_summary", "count")]))
             except FhirError as problem:
-                raise Later(str(problem)) from problem
+                raise Later(str(problem), problem.category in PASSING) from problem
             if json.parse(found.body).get("total") == 0:
                 return unquote(criteria)
         return ""

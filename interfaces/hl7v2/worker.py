@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import uuid
-from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -34,11 +33,10 @@ Settled = Callable[[Message, Outcome], Awaitable[None]]
 
 
 class Worker:
-    """Applies messages; counts: (sender, novelty or state) -> how many, since the process began."""
+    """Applies messages, a few at once."""
 
     def __init__(self, store: MessageStore, applying: Applying, clock: Clock, parallel: int, settled: Settled) -> None:
         self.name = f"{owner_name()}/{uuid.uuid4().hex[:8]}"
-        self.counts: Counter[tuple[str, str]] = Counter()
         self._store = store
         self._applying = applying
         self._clock = clock
@@ -116,7 +114,6 @@ class Worker:
             log.warning("hl7 state not written", message=message.id, problem=str(problem))
 
     async def _finish(self, message: Message, outcome: Outcome) -> None:
-        self.counts[message.sender, outcome.state] += 1
         pause = 0.05
         while True:
             try:

@@ -203,3 +203,21 @@ async def test_what_is_no_batch_is_refused(fhir: Fhir, body: dict) -> None:
     answer = await fhir.post("", body)
     assert answer.status_code == 400
     assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+async def test_if_none_match_holds_within_a_transaction(fhir: Fhir) -> None:
+    asked = {"method": "PUT", "url": "Patient/once", "ifNoneMatch": "*"}
+    body = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {"resource": {"resourceType": "Patient", "id": "once"}, "request": asked},
+            {
+                "resource": {"resourceType": "Basic", "code": {"text": "x"}},
+                "request": {"method": "POST", "url": "Basic"},
+            },
+        ],
+    }
+    assert (await fhir("POST", "", body)).status_code == 200
+    assert (await fhir("POST", "", body)).status_code == 412
+    assert len(await fhir.ids("Basic")) == 1

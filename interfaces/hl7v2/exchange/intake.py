@@ -131,7 +131,6 @@ class Intake:
         )
         refuse_other = SAME_ID if policies.same_id == "refuse" else ""
         kept = await self._store.keep(arrival, self._worker.name, refuse_other)
-        self._worker.counts[arrival.sender, kept.novelty] += 1
         if kept.novelty == "other":
             log.warning("hl7 MSH-10 used twice", message=kept.message.id, sender=arrival.sender)
         if kept.claimed:

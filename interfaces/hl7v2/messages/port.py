@@ -49,6 +49,14 @@ class Tally(NamedTuple):
     oldest: int
 
 
+class Counter(NamedTuple):
+    """How many messages of a sender were new, duplicate or other, or came to a state, since the store was made."""
+
+    sender: str
+    what: str
+    count: int
+
+
 class Letter(msgspec.Struct, frozen=True):
     """A message to a destination.
 
@@ -140,6 +148,10 @@ class MessageStore(Protocol):
 
     async def tallies(self) -> list[Tally]:
         """How many messages there are, by sender and state."""
+        ...
+
+    async def counters(self) -> list[Counter]:
+        """What happened to messages, counted."""
         ...
 
     async def purge(self, before: int, states: Sequence[str], limit: int = 1000) -> int:

@@ -72,6 +72,7 @@ def settle(connection: Connection, given: Message, owner: str, outcome: Outcome,
     )
     if not changed.rowcount:
         return []
+    count(connection, given.sender, outcome.state)
     leave(connection, given.id, given.lanes)
     lanes = set(given.lanes)
     if outcome.state == WAITING:
@@ -105,6 +106,13 @@ def forget(connection: Connection, given: Message) -> None:
     """It waits for no patient any more."""
     connection.executemany(
         "DELETE FROM waiting WHERE number = ? AND message = ?", [(number, given.id) for number in given.patients]
+    )
+
+
+def count(connection: Connection, sender: str, what: str) -> None:
+    """One more."""
+    connection.execute(
+        "INSERT INTO counter VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1", (sender, what)
     )
 
 

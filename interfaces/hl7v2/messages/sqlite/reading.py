@@ -7,7 +7,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from interfaces.hl7v2.messages.message import OPEN, Message
-from interfaces.hl7v2.messages.port import Tally, Wanted
+from interfaces.hl7v2.messages.port import Counter, Tally, Wanted
 from interfaces.hl7v2.messages.sqlite.rows import MESSAGE, message
 from interfaces.hl7v2.messages.sqlite.schema import REVISIONS
 
@@ -66,6 +66,11 @@ def settled(connection: Connection, ids: Sequence[int]) -> list[Message]:
     marks = ",".join("?" * len(ids))
     sql = f"SELECT {MESSAGE} FROM message WHERE id IN ({marks}) AND state NOT IN (?, ?)"
     return [message(row) for row in connection.execute(sql, (*ids, *OPEN))]
+
+
+def counters(connection: Connection) -> list[Counter]:
+    """See MessageStore.counters."""
+    return [Counter(*row) for row in connection.execute("SELECT sender, what, count FROM counter")]
 
 
 def tallies(connection: Connection) -> list[Tally]:

@@ -6,6 +6,7 @@ patient   patient number -> messages, for people who search
 queue     lane -> messages that are not settled: the first of a lane may be applied
 waiting   patient number -> messages that wait for its patient
 worker    who applies messages, and until when it is surely alive
+counter   how many messages of a sender were new, duplicate, other, or came to a state, since the store was made
 lease     work that one worker at a time does
 letter    messages to destinations; position: where their making has got to in the change feed
 """
@@ -31,6 +32,7 @@ CREATE TABLE patient (number TEXT, message INTEGER, PRIMARY KEY (number, message
 CREATE TABLE queue (lane INTEGER, message INTEGER, PRIMARY KEY (lane, message)) WITHOUT ROWID;
 CREATE TABLE waiting (number TEXT, message INTEGER, PRIMARY KEY (number, message)) WITHOUT ROWID;
 CREATE TABLE worker (name TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE counter (sender TEXT, what TEXT, count INTEGER NOT NULL, PRIMARY KEY (sender, what)) WITHOUT ROWID;
 CREATE TABLE lease (name TEXT PRIMARY KEY, owner TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE letter (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from fhir_server.core.ports import Clock
 from interfaces.hl7v2.messages.message import LANES, TRANSLATING, WAITING, Arrival, Message, Outcome
-from interfaces.hl7v2.messages.port import Kept, Tally, Wanted
+from interfaces.hl7v2.messages.port import Counter, Kept, Tally, Wanted
 from interfaces.hl7v2.messages.sqlite import lanes, reading, writing
 from interfaces.hl7v2.messages.sqlite.journal import Journal, connect, prepare
 from interfaces.hl7v2.messages.sqlite.letters import SqliteLetters
@@ -127,6 +127,10 @@ class SqliteMessageStore(SqliteLetters):
     async def tallies(self) -> list[Tally]:
         """See the port."""
         return await self._read(reading.tallies)
+
+    async def counters(self) -> list[Counter]:
+        """See the port."""
+        return await self._read(reading.counters)
 
     async def close(self) -> None:
         """See the port."""

@@ -18,7 +18,7 @@ from interfaces.hl7v2.messages.message import (
     lanes_of,
 )
 from interfaces.hl7v2.messages.port import Kept, Novelty
-from interfaces.hl7v2.messages.sqlite.lanes import enter, forget
+from interfaces.hl7v2.messages.sqlite.lanes import count, enter, forget
 from interfaces.hl7v2.messages.sqlite.rows import MESSAGE, joined, message, step
 from interfaces.hl7v2.messages.sqlite.schema import REVISIONS
 
@@ -30,6 +30,7 @@ def keep(connection: Connection, arrival: Arrival, digest: bytes, owner: str, re
         (arrival.sender, arrival.control, digest),
     ).fetchone()
     if same is not None:
+        count(connection, arrival.sender, "duplicate")
         return Kept(message(same), "duplicate", False)
     novelty: Novelty = "new"
     state, reason = arrival.state, arrival.reason
@@ -42,6 +43,7 @@ def keep(connection: Connection, arrival: Arrival, digest: bytes, owner: str, re
         novelty = "other"
         if refuse_other and state == RECEIVED:
             state, reason = FAILED, refuse_other
+    count(connection, arrival.sender, novelty)
     lanes = lanes_of(arrival.patients, arrival.sender)
     claimed = state == RECEIVED and not any(
         connection.execute("SELECT 1 FROM queue WHERE lane = ? LIMIT 1", (lane,)).fetchone() for lane in lanes

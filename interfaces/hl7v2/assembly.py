@@ -1,0 +1,62 @@
+"""The parts of an interface, chosen by the settings and the interfaces file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fhir_server.api import FhirServer
+from fhir_server.client import FhirClient
+from fhir_server.core.ports import Clock
+from fhir_server.core.settings import Settings
+from interfaces.hl7v2.configuration import Interfaces, read_interfaces
+from interfaces.hl7v2.interface import Hl7Interface
+from interfaces.hl7v2.messages.port import MessageStore
+from interfaces.hl7v2.outbound.subscribing import ServerChanges
+
+
+def interfaces_file(settings: Settings) -> Interfaces:
+    """The interfaces that the settings name; FhirError "value" for a mistake in the file."""
+    return read_interfaces(Path(settings.hl7) if settings.hl7 else None, settings.hl7_port, settings.host)
+
+
+async def message_store(settings: Settings, interfaces: Interfaces, clock: Clock) -> MessageStore:
+    """The store that the interfaces file names, hl7.sqlite in the data folder by default."""
+    if interfaces.store:
+        from interfaces.hl7v2.messages.mongo import open_store
+
+        return await open_store(interfaces.store, clock)
+    from interfaces.hl7v2.messages.sqlite.store import FILE_NAME, SqliteMessageStore
+
+    return SqliteMessageStore(settings.data / FILE_NAME, clock, synchronous=settings.synchronous)
+
+
+async def beside_server(server: FhirServer, clock: Clock) -> Hl7Interface:
+    """A started interface on a server in this process."""
+    from interfaces.hl7v2.engine import Engine
+
+    settings = server.settings
+    interfaces = interfaces_file(settings)
+    engine = Engine(interfaces, server, clock)
+    interface = Hl7Interface(
+        interfaces,
+        await message_store(settings, interfaces, clock),
+        server,
+        engine,
+        clock,
+        changes=ServerChanges(server),
+        to_message=engine.to_message,
+        shared=settings.workers > 1,
+    )
+    await interface.start()
+    return interface
+
+
+async def apart(settings: Settings, client: FhirClient, clock: Clock) -> Hl7Interface:
+    """A started interface in a process of its own, on a server behind HTTP."""
+    from interfaces.hl7v2.engine import Engine
+
+    interfaces = interfaces_file(settings)
+    store = await message_store(settings, interfaces, clock)
+    interface = Hl7Interface(interfaces, store, client, Engine(interfaces, client, clock), clock)
+    await interface.start()
+    return interface
