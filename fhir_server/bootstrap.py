@@ -133,7 +133,7 @@ async def interfaces_of(server: FhirServer, clock: Clock) -> list[Mounted]:
     interface = await beside_server(server, clock)
     server.stop_first(interface.stop)
     files = folder_assets("page", "/hl7/page/", "interfaces.hl7v2")
-    files["/hl7"] = files["/hl7/"] = files.pop("/hl7/page/index.html")
+    files["/hl7/"] = files.pop("/hl7/page/index.html")
     return [
         Mounted(
             "/hl7",

@@ -10,6 +10,7 @@ from fhir_server.commands.backup import backup, restore
 from fhir_server.commands.check import check
 from fhir_server.commands.dicom import dicom
 from fhir_server.commands.export import export
+from fhir_server.commands.hl7 import hl7
 from fhir_server.commands.info import info
 from fhir_server.commands.load import load
 from fhir_server.commands.packages import packages
@@ -33,6 +34,7 @@ for command in (serve, load, export, validate, check, reindex, info, backup, res
 app.add_typer(packages, name="packages")
 app.add_typer(terminology, name="terminology")
 app.add_typer(dicom, name="dicom")
+app.add_typer(hl7, name="hl7")
 
 
 def main() -> None:

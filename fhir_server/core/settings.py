@@ -184,6 +184,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dicom_issuer: Annotated[
         str,
         Meta(description="Issuer of patient ids where neither the data set nor its sender has one."),
+    ] = ""
 
     hl7_port: Annotated[
         int, Meta(description="Port for HL7 v2 messages over MLLP, at the address of host; 0: none.", ge=0, le=65535)

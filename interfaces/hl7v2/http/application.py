@@ -28,6 +28,11 @@ class Hl7Application:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """ASGI, scope type http."""
         headers: list[tuple[bytes, bytes]] = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+        if scope["path"] == "/hl7":  # the page's own references are relative
+            headers.append((b"location", b"hl7/"))
+            await send({"type": "http.response.start", "status": 308, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
         try:
             route, number = _route(scope["method"], scope["path"])
             answer = await route.handler(self._interface, await self._call(route, number, scope, receive))

@@ -1,0 +1,38 @@
+// Calls of the server: JSON in and out; a refusal is an Error with the words of its OperationOutcome.
+
+const ROOT = new URL("..", import.meta.url);
+
+/** GET a path below /hl7 -> its JSON. */
+export function get(path) {
+  return call("GET", path);
+}
+
+/** POST a body below /hl7 -> its JSON. body: an object, sent as JSON, or a text, sent as ER7. */
+export function post(path, body = {}) {
+  return call("POST", path, body);
+}
+
+/** A resource of the FHIR server by reference, null where it is gone. */
+export async function resource(reference) {
+  const response = await fetch(new URL(`../fhir/${reference}`, ROOT), { headers: { Accept: "application/fhir+json" } });
+  return response.ok ? response.json() : null;
+}
+
+async function call(method, path, body = null) {
+  const text = typeof body === "string";
+  const response = await fetch(new URL(path, ROOT), {
+    method,
+    headers: body === null ? {} : { "Content-Type": text ? "x-application/hl7-v2+er7" : "application/json" },
+    body: body === null ? null : text ? body : JSON.stringify(body),
+  });
+  const content = await response.text();
+  let found = null;
+  try {
+    found = JSON.parse(content);
+  } catch {
+    // Not JSON: the text itself says what is wrong.
+  }
+  if (response.ok) return found;
+  const told = found?.issue?.map((issue) => issue.diagnostics).join(" ");
+  throw new Error(told || content.slice(0, 300) || `${response.status} ${response.statusText}`);
+}
