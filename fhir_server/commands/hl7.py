@@ -74,6 +74,18 @@ async def _listen(settings: Settings, server: str) -> None:
         await client.close()
 
 
+def announced(settings: Settings) -> list[str]:
+    """The lines of a server's banner about its interfaces; FhirError "value" for a mistake in their file."""
+    if not settings.hl7 and not settings.hl7_port:
+        return []
+    from interfaces.hl7v2.assembly import interfaces_file
+
+    return [
+        f"HL7 v2       mllp://{each.host}:{each.port or '(a free port)'} ({name}); messages at /hl7/"
+        for name, each in interfaces_file(settings).listener.items()
+    ]
+
+
 def banner(interface: Hl7Interface) -> str:
     """Where it listens."""
     return "\n".join(

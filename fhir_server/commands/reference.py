@@ -1,4 +1,4 @@
-"""docs/reference/settings.md, made from the settings; `make docs` renews it and a test holds it current."""
+"""The pages of docs/reference that are made from the code; `make docs` renews them and tests hold them current."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from fhir_server.commands.interfaces_reference import interfaces_page
 from fhir_server.commands.options import text
 from fhir_server.core.settings import FILE_VARIABLE, PREFIX, Settings, description, limits
 
@@ -50,3 +51,4 @@ def code(value: str) -> str:
 
 if __name__ == "__main__":
     Path(sys.argv[1], "settings.md").write_text(settings_page(), "utf-8")
+    Path(sys.argv[1], "hl7v2-interfaces.md").write_text(interfaces_page(), "utf-8")

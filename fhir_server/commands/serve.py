@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fhir_server.commands.dicom import beside
+from fhir_server.commands.hl7 import announced
 from fhir_server.commands.options import environment, with_settings
 from fhir_server.commands.sockets import BACKLOG, listen
 from fhir_server.core.logs import configure
@@ -39,6 +40,7 @@ def serve(
     from fhir_server.storage.sqlite.database import FILE_NAME, prepare
 
     prepare(settings.data / FILE_NAME)  # refused here, it is one line; in a worker it would be three
+    messages = announced(settings)
     listening = listen(settings.host, settings.port)
     settings = load({"port": listening.getsockname()[1]}, environ=environment(settings))
     if samples:
@@ -48,7 +50,7 @@ def serve(
     configure(settings)
     os.environ.update(environment(settings))
     with beside(settings) as dicom:
-        print(banner(settings, samples, dicom), file=sys.stderr, flush=True)
+        print(banner(settings, samples, dicom, *messages), file=sys.stderr, flush=True)
         run(settings, listening)
 
 
@@ -105,14 +107,14 @@ def tune() -> None:
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
 
 
-def banner(settings: Settings, samples: bool, dicom: str = "") -> str:
-    """What a person who starts a server sees."""
+def banner(settings: Settings, samples: bool, *interfaces: str) -> str:
+    """What a person who starts a server sees; interfaces: the lines of those, "" for none."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     own = f"http://{host}:{settings.port}"
     lines = [
         f"FHIR R4      {settings.base_url or own + '/fhir'}",
         f"page         {own}/",
-        *([dicom] if dicom else []),
+        *filter(None, interfaces),
         f"data         {settings.data.resolve()}",
     ]
     if not samples:

@@ -12,6 +12,11 @@ export function post(path, body = {}) {
   return call("POST", path, body);
 }
 
+/** Where the server's page shows a resource. */
+export function place(reference) {
+  return new URL(`../#/${reference}`, ROOT).href;
+}
+
 /** A resource of the FHIR server by reference, null where it is gone. */
 export async function resource(reference) {
   const response = await fetch(new URL(`../fhir/${reference}`, ROOT), { headers: { Accept: "application/fhir+json" } });

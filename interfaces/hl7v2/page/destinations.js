@@ -1,7 +1,7 @@
 // Destinations: their circuits, their queues, and letters that a person sends again or drops.
 
 import { h } from "../../page/dom.js";
-import { get, post } from "./calls.js";
+import { get, place, post } from "./calls.js";
 import { chip, when } from "./words.js";
 
 /** All destinations with their latest letters. again(): shows them anew. */
@@ -71,7 +71,7 @@ function table(letters, again) {
               h("th", { scope: "row" }, h("details", {}, h("summary", {}, `${each.kind || "not made"} ${each.control}`), h("pre", {}, each.text), each.answer ? h("pre", {}, each.answer) : null)),
               cell("To", each.destination),
               cell("State", chip(each.state)),
-              cell("Of", each.key.includes("/") ? h("a", { href: `../#/${each.key.split("/_history")[0]}` }, each.key.split("/_history")[0]) : each.key),
+              cell("Of", each.key.includes("/") ? h("a", { href: place(each.key.split("/_history")[0]) }, each.key.split("/_history")[0]) : each.key),
               cell("Changed", when(each.changed)),
               cell("Reason", h("span", { class: "reason" }, each.reason)),
               cell("", each.text ? act("Send again", `letters/${each.id}/resend`, false) : null, each.state === "accepted" || each.state === "dropped" ? null : act("Drop", `letters/${each.id}/drop`, true)),

@@ -1,7 +1,7 @@
 // One message: what became of it, its segments beside the resources that it made, and what a person can do.
 
 import { h } from "../../page/dom.js";
-import { get, post, resource } from "./calls.js";
+import { get, place, post, resource } from "./calls.js";
 import { chip, when } from "./words.js";
 
 const MOST_RESOURCES = 60;
@@ -61,7 +61,7 @@ function resources(message) {
     { class: "made" },
     message.links.slice(0, MOST_RESOURCES).map((link) => {
       const [type, id] = link.split("/");
-      const detail = h("details", {}, h("summary", {}, h("a", { href: `../#/${type}/${id}` }, type), ` ${id}`));
+      const detail = h("details", {}, h("summary", {}, h("a", { href: place(`${type}/${id}`) }, type), ` ${id}`));
       detail.addEventListener("toggle", async () => {
         if (!detail.open || detail.childElementCount > 1) return;
         const found = await resource(link.includes("_history") ? link : `${type}/${id}`);
@@ -76,7 +76,7 @@ function resources(message) {
     h("h2", {}, "Resources made"),
     message.links.length ? list : h("p", {}, "None."),
     message.links.length > MOST_RESOURCES ? h("p", {}, `and ${message.links.length - MOST_RESOURCES} more`) : null,
-    message.provenance ? h("p", {}, h("a", { href: `../#/${message.provenance}` }, "Their Provenance")) : null,
+    message.provenance ? h("p", {}, h("a", { href: place(message.provenance) }, "Their Provenance")) : null,
   );
 }
 

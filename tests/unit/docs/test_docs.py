@@ -9,6 +9,7 @@ import pytest
 import typer.main
 
 from fhir_server.cli import app
+from fhir_server.commands.interfaces_reference import interfaces_page
 from fhir_server.commands.reference import settings_page
 from fhir_server.core.settings import Settings
 
@@ -49,6 +50,11 @@ def test_variables_of_the_environment_are_settings(page):
 
 def test_the_settings_page_is_current():
     assert (ROOT / "docs/reference/settings.md").read_text("utf-8") == settings_page(), "run `make docs`"
+
+
+def test_the_page_of_interfaces_is_current():
+    page = (ROOT / "docs/reference/hl7v2-interfaces.md").read_text("utf-8")
+    assert page == interfaces_page(), "run `make docs`"
 
 
 def test_the_readme_begins_with_its_two_commands():
