@@ -86,4 +86,3 @@ def _kind(kind: Any) -> str:
         return simple[kind]
     name = str(kind)
     return "tables" if "dict" in name else "list of texts" if "tuple" in name else "path" if "Path" in name else "table"
-
