@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fhir_server.commands.options import Config, Data, Server
+from fhir_server.core.errors import error
 from fhir_server.core.settings import Settings
 from fhir_server.core.settings import load as load_settings
 
@@ -39,6 +40,8 @@ def load(
     wanted = [*(paths or []), *([ARCHIVE] if samples else [])]
     if not wanted:
         raise typer.BadParameter("name a file or folder to load, or --samples.", param_hint="PATHS")
+    if not any(path.exists() for path in wanted):
+        raise error("not-found", f"There is no such file or folder: {', '.join(map(str, wanted))}.")
     settings = load_settings({"data": data}, config=config)
     if asyncio.run(_load(settings, server, wanted)).refused:
         raise typer.Exit(1)

@@ -1,7 +1,7 @@
 """What is indexed of each resource type, derived from the search parameters alone.
 
 Many parameters read the same elements: Observation.patient is Observation.subject where it names a Patient, combo-code
-is code and component-code together, phonetic is name. So each path is indexed once, as a field, and a parameter is
+is code and component-code together. So each path is indexed once, as a field, and a parameter is
 answered by the fields that hold its paths:
 
     code            field "code"            Observation.code
@@ -24,6 +24,7 @@ from fhir_server.definitions import Component, Definitions, SearchParameter
 from fhir_server.definitions.expressions import normal_form, split_union
 from fhir_server.search.assignment import Assignment, Branch, Branches, FieldComponent, IndexField
 from fhir_server.search.elements import types_at
+from fhir_server.search.phonetic import kind_of
 
 BUILT_IN = frozenset({"_id", "_lastUpdated"})  # answered from the resource's own row, not from index values
 REFERENCES = frozenset({"Reference", "canonical"})
@@ -116,7 +117,7 @@ class Fields:
         for path, target in paths:
             if target and not restricted:
                 path, target = f"{path}.where(resolve() is {target})", ""
-            yield Branch(self._with_type_names(path), parameter.type, components), target
+            yield Branch(self._with_type_names(path), kind_of(parameter), components), target
 
     def _components(self, type_name: str, parameter: SearchParameter) -> tuple[FieldComponent, ...]:
         components = []

@@ -19,6 +19,7 @@ from fhir_server.search.parse.filter_operators import OPERATORS
 from fhir_server.search.parse.modifiers import MODIFIERS, NEGATED
 from fhir_server.search.parse.near import METRES
 from fhir_server.search.parse.results import RESULTS
+from fhir_server.search.phonetic import kind_of
 
 PREFIXED = ("number", "date", "quantity")  # search types whose values take a prefix
 
@@ -42,7 +43,7 @@ def codes(names: Iterable[str]) -> str:
 
 def types_table(definitions: Definitions) -> str:
     """What each search type takes."""
-    counts = Counter(parameter.type for parameter in definitions.search_parameter_list)
+    counts = Counter(kind_of(parameter) for parameter in definitions.search_parameter_list)
     rows = []
     for kind, readers in MODIFIERS.items():
         modifiers = [f":{name}" for name in (*readers, "missing") if name]

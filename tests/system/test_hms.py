@@ -110,6 +110,12 @@ def test_a_wrong_call_ends_with_what_to_change(arguments, said, tmp_path, monkey
     assert said in message and "Traceback" not in message
 
 
+def test_loading_what_is_not_there_makes_no_store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "no such file or folder: none.json" in hms("load", "none.json", code=1)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_port_in_use_is_told(tmp_path):
     with serving(tmp_path) as server:
         port = server.base.split(":")[2].partition("/")[0]

@@ -54,7 +54,11 @@ Patient?family=smith%5C, jr: bob
 Patient?family=smith,o'neil: ann bob
 Patient?given=ann&given=sophie: ann
 Patient?given=ann&given=bob:
-Patient?phonetic=bob: bob
+Patient?phonetic=pop:
+Patient?phonetic=bopp: bob
+Patient?phonetic=bergh: bob
+Patient?phonetic=anne%20sofie: ann
+Organization?phonetic=akmee: acme
 Patient?address=am ring: ann
 Patient?address-city=koln: ann
 Patient?address-country=de: ann

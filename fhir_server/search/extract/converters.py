@@ -19,6 +19,7 @@ from fhir_server.search.extract.amounts import (
     add_sampled_data,
 )
 from fhir_server.search.extract.moments import add_date, add_period, add_timing
+from fhir_server.search.extract.phonetics import add_name_sounds, add_sounds
 from fhir_server.search.extract.references import (
     add_address as add_uri_address,
 )
@@ -52,6 +53,7 @@ CONVERTERS: dict[str, dict[str, Convert]] = {
         "HumanName": add_human_name,
         "Address": add_address,
     },
+    "phonetic": {**dict.fromkeys(STRINGS, add_sounds), "HumanName": add_name_sounds},
     "token": {
         **dict.fromkeys(("code", "id", *STRINGS, *URIS, "canonical"), add_code),
         "Coding": add_coding,

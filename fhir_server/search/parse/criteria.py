@@ -15,6 +15,7 @@ from fhir_server.search.parse.filter import filter_clause
 from fhir_server.search.parse.lookup import FILTER, HAS, search_parameter
 from fhir_server.search.parse.modifiers import MISSING, MODIFIERS, NEGATED
 from fhir_server.search.parse.suggestions import one_of, shorten, unknown_modifier
+from fhir_server.search.phonetic import kind_of
 
 MAX_STEPS = 2000  # clauses that one parameter may grow to; chains without types multiply
 MAX_CHAIN = 60  # links
@@ -66,7 +67,7 @@ class Criteria:
     def _parameter(self, parameter: ParameterFields, modifier: str, value: str) -> Clause:
         if modifier == MISSING:
             return missing(parameter, value)
-        readers = MODIFIERS[parameter.parameter.type]
+        readers = MODIFIERS[kind_of(parameter.parameter)]
         read = readers.get(modifier)
         if read is None:
             if modifier not in parameter.targets:

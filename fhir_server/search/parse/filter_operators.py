@@ -27,11 +27,13 @@ from fhir_server.search.parse.composite import composite_is
 from fhir_server.search.parse.context import SearchContext
 from fhir_server.search.parse.date import asked_range
 from fhir_server.search.parse.number import asked_number
+from fhir_server.search.parse.phonetic import sounds_like
 from fhir_server.search.parse.quantity import split_quantity
 from fhir_server.search.parse.reference import reference_is
 from fhir_server.search.parse.suggestions import one_of
 from fhir_server.search.parse.token import concept, token_is
 from fhir_server.search.parse.uri import uri_is
+from fhir_server.search.phonetic import kind_of
 
 Compare = Callable[[ParameterFields, str, str, SearchContext], Clause]  # parameter, operator, value
 
@@ -60,6 +62,10 @@ SUBSUMES: dict[str, Anything] = {
 
 def _string(parameter: ParameterFields, operator: str, value: str, context: SearchContext) -> Clause:
     return StringIs(parameter.fields, STRING_MODES[operator], fold(value))
+
+
+def _phonetic(parameter: ParameterFields, operator: str, value: str, context: SearchContext) -> Clause:
+    return sounds_like(parameter, value, context)
 
 
 def _number(parameter: ParameterFields, operator: str, value: str, context: SearchContext) -> Clause:
@@ -110,6 +116,7 @@ def _with_system(value: str, position: int) -> str:
 
 OPERATORS: dict[str, tuple[Compare, tuple[str, ...]]] = {
     "string": (_string, tuple(STRING_MODES)),
+    "phonetic": (_phonetic, ("eq",)),
     "number": (_number, tuple(ORDERED)),
     "quantity": (_quantity, tuple(ORDERED)),
     "date": (_date, (*ORDERED, "po")),
@@ -127,7 +134,7 @@ def compare(parameter: ParameterFields, operator: str, value: str, context: Sear
         if value not in ("true", "false"):
             raise one_of("value for pr", value, ("true", "false"))
         return Missing(parameter.fields, value == "false", parameter.target_types)
-    function, operators = OPERATORS[parameter.parameter.type]
+    function, operators = OPERATORS[kind_of(parameter.parameter)]
     if operator in operators:
         return function(parameter, operator, value, context)
     if operator == "ne" and "eq" in operators:

@@ -15,6 +15,7 @@ from fhir_server.search.parse.context import SearchContext
 from fhir_server.search.parse.date import date_is
 from fhir_server.search.parse.near import near
 from fhir_server.search.parse.number import number_is
+from fhir_server.search.parse.phonetic import sounds_like
 from fhir_server.search.parse.quantity import quantity_is
 from fhir_server.search.parse.reference import reference_above, reference_below, reference_identifier, reference_is
 from fhir_server.search.parse.string import string_contains, string_exact, string_starts
@@ -28,6 +29,7 @@ MODIFIERS: dict[str, dict[str, ReadValue]] = {
     "date": {"": date_is},
     "quantity": {"": quantity_is},
     "string": {"": string_starts, "exact": string_exact, "contains": string_contains},
+    "phonetic": {"": sounds_like},
     "token": {
         "": token_is,
         "not": token_is,
