@@ -17,6 +17,7 @@ from profiles.validator import Validator
 Json = dict[str, Any]
 
 HOLDERS = ("Bundle", "Parameters")  # what they hold may declare profiles of its own
+ASKING = ("Questionnaire", "QuestionnaireResponse")  # these have rules of their own beyond R4's structure
 
 __all__ = ["Checker", "Policy", "Source", "checker_for"]
 
@@ -90,7 +91,7 @@ class Checker:
             return issues
         profiles, unknown = self._required(resource["resourceType"])
         issues += unknown
-        if profiles or (self._declared and (declared(resource) or resource["resourceType"] in HOLDERS)):
+        if profiles or (self._declared and (declared(resource) or resource["resourceType"] in HOLDERS + ASKING)):
             issues += self._judged(self.validator.conformance(resource, profiles, declared=self._declared))
         return issues
 

@@ -1,4 +1,4 @@
-"""Where a running server finds profiles: installed packages, and StructureDefinitions that are stored in it."""
+"""Where a running server finds profiles and questionnaires: installed packages, and what is stored in it."""
 
 from __future__ import annotations
 
@@ -40,38 +40,44 @@ class InstalledPackages:
 
 
 class StoredProfiles:
-    """StructureDefinitions that are stored as resources, by the id of the resource."""
+    """StructureDefinitions and Questionnaires that are stored as resources, by type and id of the resource."""
+
+    types = ("StructureDefinition", "Questionnaire")
 
     def __init__(self) -> None:
-        self._by_id: dict[str, str] = {}
-        self._by_url: dict[str, dict[str, tuple[str, bytes]]] = {}  # url -> id -> (version, JSON)
+        self._by_id: dict[tuple[str, str], str] = {}
+        self._by_url: dict[tuple[str, str], dict[str, tuple[str, bytes]]] = {}  # (type, url) -> id -> (version, JSON)
         self._generation = 0
 
-    def put(self, id: str, body: bytes) -> None:
+    def put(self, type: str, id: str, body: bytes) -> None:
         """Takes in the resource of this id, in place of what was there."""
-        self.remove(id)
+        self.remove(type, id)
         resource = decode(body)
         url = resource.get("url")
         if not isinstance(url, str):  # stored without validation
             return
-        self._by_id[id] = url
-        self._by_url.setdefault(url, {})[id] = (resource.get("version", ""), body)
-        self._generation += 1
+        self._by_id[type, id] = url
+        self._by_url.setdefault((type, url), {})[id] = (resource.get("version", ""), body)
+        self._changed(type)
 
-    def remove(self, id: str) -> None:
+    def remove(self, type: str, id: str) -> None:
         """Forgets the resource of this id, if it is here."""
-        url = self._by_id.pop(id, None)
+        url = self._by_id.pop((type, id), None)
         if url is not None:
-            del self._by_url[url][id]
+            del self._by_url[type, url][id]
+            self._changed(type)
+
+    def _changed(self, type: str) -> None:
+        if type == "StructureDefinition":  # nothing is compiled of a Questionnaire
             self._generation += 1
 
     def find(self, type: str, canonical: str) -> Json | None:
-        """The StructureDefinition behind `url` or `url|version`, the newest where several have the url."""
+        """The resource behind `url` or `url|version`, the newest where several have the url."""
         url, _, wanted = canonical.partition("|")
-        found = self._by_url.get(url) if type == "StructureDefinition" else None
+        found = self._by_url.get((type, url))
         fitting = [each for each in (found or {}).values() if wanted in ("", each[0])]
         return decode(max(fitting, key=lambda each: version_key(each[0]))[1]) if fitting else None
 
     def generation(self) -> int:
-        """A number that changes with every change."""
+        """A number that changes with every change of a profile."""
         return self._generation

@@ -16,7 +16,7 @@ from terminology.compose.membership import Membership, contains, systems_with
 from terminology.maps import CompiledMap, compile_map
 from terminology.shape import require_shape
 from terminology.store.store import Store
-from terminology.versions import split
+from terminology.versions import joined, split
 
 Json = dict[str, Any]
 
@@ -127,6 +127,15 @@ class Terminology:
             systems, unknown = systems_with(catalog, found, code)
             return True if systems else None if unknown else False
         return contains(catalog, found, system, code).found
+
+    def unknown_code(self, system: str, code: str) -> str:
+        """Why a code is none of its code system; "" where it is one, or where the system isn't here or not whole."""
+        catalog = self.catalog
+        found = catalog.system(system)
+        if found is None or found.info.content != "complete" or catalog.find(system, "", code) is not None:
+            return ""
+        reason = getattr(found, "why_not", lambda _: "")(code)
+        return f"the code {code!r} is not in the code system {joined(system, found.info.version)}. {reason}".strip(" .")
 
     def subsumes(self, system: str, code: str, other: str) -> bool | None:
         """Whether code subsumes other, or equals it; None where one of them isn't known."""

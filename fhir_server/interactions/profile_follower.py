@@ -1,4 +1,4 @@
-"""Stored StructureDefinitions become usable as profiles, along the change feed."""
+"""Stored StructureDefinitions become usable as profiles, and Questionnaires for responses, along the change feed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from fhir_server.core.ports import ChangeFeed, ResourceStore, SearchIndex
 from fhir_server.core.query import Query
 from profiles.sources import StoredProfiles
 
-TYPE = "StructureDefinition"
 LOOK_EVERY = 1.0  # seconds between looks for what other workers have stored
 PAGE = 1000  # changes, or resources, looked at together
 
@@ -20,9 +19,9 @@ log = structlog.get_logger("profiles")
 
 
 class ProfileFollower:
-    """Keeps profiles in step with the StructureDefinition resources in the store; all of them are read at the start."""
+    """Keeps profiles and questionnaires in step with the resources in the store; all are read at the start."""
 
-    types = (TYPE,)
+    types = StoredProfiles.types
 
     def __init__(self, store: ResourceStore, index: SearchIndex, feed: ChangeFeed, profiles: StoredProfiles) -> None:
         self._store = store
@@ -36,15 +35,19 @@ class ProfileFollower:
     async def start(self) -> None:
         """Reads what is stored and goes on following."""
         self._position = await self._feed.head()
+        for type in self.types:
+            await self._read_all(type)
+        self._task = asyncio.create_task(self._watch())
+
+    async def _read_all(self, type: str) -> None:
         cursor = ""
         while True:
-            page = await self._index.search(Query((TYPE,), count=PAGE, cursor=cursor))
+            page = await self._index.search(Query((type,), count=PAGE, cursor=cursor))
             for version in page.matches:
-                self._profiles.put(version.id, version.body)
+                self._profiles.put(type, version.id, version.body)
             cursor = page.next
             if not cursor:
-                break
-        self._task = asyncio.create_task(self._watch())
+                return
 
     async def stop(self) -> None:
         """Ends the following."""
@@ -57,12 +60,12 @@ class ProfileFollower:
         """Takes in everything that is in the feed now."""
         async with self._turn:
             while changes := await self._feed.changes(self._position, PAGE):
-                for id in dict.fromkeys(change.id for change in changes if change.type == TYPE):
-                    version = await self._store.read(TYPE, id)
+                for type, id in dict.fromkeys((c.type, c.id) for c in changes if c.type in self.types):
+                    version = await self._store.read(type, id)
                     if version is None or version.deleted:
-                        self._profiles.remove(id)
+                        self._profiles.remove(type, id)
                     else:
-                        self._profiles.put(id, version.body)
+                        self._profiles.put(type, id, version.body)
                 self._position = changes[-1].seq
 
     async def _watch(self) -> None:

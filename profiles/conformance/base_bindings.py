@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server.definitions import Definitions, Element
-from profiles.conformance.bindings import CODED, Binding, BindingCheck, binding_check
+from profiles.conformance.bindings import CODED, WITH_SYSTEM, Binding, BindingCheck, binding_check, codings
 from profiles.conformance.context import Context
 from profiles.structure.bindings import MIME_TYPES
-from profiles.structure.problems import Problems, under
+from profiles.structure.problems import Problem, Problems, under
 
 Json = dict[str, Any]
 
@@ -52,9 +52,8 @@ class BaseBindings:
                 problems = None
                 if check is not None and each is not None and id(each) not in context.shared.bound:
                     problems = check(each, context)
-                if inner and type(each) is dict:
-                    below = self._object(each, inner, context)
-                    problems = below if problems is None else under(problems, "", below or [])
+                if problems is None and inner and type(each) is dict:
+                    problems = self._object(each, inner, context)
                 if problems is not None:
                     place = f".{name}[{position}]" if items is item else f".{name}"
                     found = under(found, place, problems)
@@ -86,8 +85,25 @@ class BaseBindings:
 
     def _binding(self, element: Element, code: str) -> BindingCheck | None:
         binding = element.binding
-        if binding is None or binding.strength not in STRENGTHS or code not in CODED:
-            return None
-        if binding.strength == "required" and covered(self._definitions, binding.value_set):
-            return None
-        return binding_check(Binding(binding.strength, binding.value_set), code)
+        check = None
+        if binding is not None and binding.strength in STRENGTHS and code in CODED:
+            asked = binding.strength == "required" and covered(self._definitions, binding.value_set)
+            check = None if asked else binding_check(Binding(binding.strength, binding.value_set), code)
+        return _with_known_codes(check, code) if code in WITH_SYSTEM else check
+
+
+def _with_known_codes(check: BindingCheck | None, type_name: str) -> BindingCheck:
+    """The check of a binding, and where it finds nothing, whether the codes are codes of their systems."""
+
+    def known(value: Any, context: Context) -> Problems | None:
+        found = check(value, context) if check is not None else None
+        if found is not None:
+            return found
+        for system, code in codings(value, type_name) or ():
+            if isinstance(system, str) and isinstance(code, str) and system and code:
+                reason = context.shared.unknown_code(system, code)
+                if reason:
+                    return [Problem("code-unknown", "code-invalid", reason, severity="warning")]
+        return None
+
+    return known

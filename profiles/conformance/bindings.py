@@ -16,6 +16,7 @@ PURPOSES = {"required": "required", "maximum": "max", "extensible": "extensible"
 
 CODED = ("code", "Coding", "CodeableConcept", "Quantity", "string", "uri", "url", "canonical", "id", "markdown")
 _QUANTITIES = ("Quantity", "Age", "Count", "Distance", "Duration")
+WITH_SYSTEM = ("Coding", *_QUANTITIES)  # one code with its system
 
 
 BindingCheck = Callable[[Any, Context], "Problems | None"]

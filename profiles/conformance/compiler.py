@@ -341,6 +341,7 @@ def _in_place_of_base(check: BindingCheck) -> BindingCheck:
     def bound(value: Any, context: Context) -> Problems | None:
         if isinstance(value, dict):
             context.shared.bound.add(id(value))
+            context.shared.bound.update(map(id, value.get("coding", ())))
         return check(value, context)
 
     return bound

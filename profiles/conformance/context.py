@@ -80,6 +80,14 @@ class Surroundings:
             self.members[key] = self._ask(value_set, system, code)
         return self.members[key]
 
+    def unknown_code(self, system: str, code: str) -> str:
+        """Why a code is none of its code system, "" where nothing speaks against it."""
+        key = ("", system, code)
+        if key not in self.members:
+            ask = getattr(self.terminology, "unknown_code", None)
+            self.members[key] = ask is None or not ask(system, code)
+        return "" if self.members[key] else self.terminology.unknown_code(system, code)  # type: ignore[union-attr]
+
     def _ask(self, value_set: str, system: str, code: str) -> bool | None:
         codes = self.definitions.required_codes(value_set)
         if codes is not None:

@@ -18,7 +18,7 @@ from profiles.structure.names import KindNames, identifier
 from profiles.structure.narrative import check_xhtml
 from profiles.structure.pending import unreferenced_contained
 from profiles.structure.problems import Check, under
-from profiles.structure.references import target_check
+from profiles.structure.references import LOCAL, target_check
 from profiles.structure.rules import Rule, RuleBook
 
 NATIVE_CHECKS = {"Bundle": "bundle_problems"}  # what is said in words only, by type
@@ -55,6 +55,7 @@ class StructureCompiler:
             "late_rules": rules.late_rules,
             "bundle_problems": bundle_problems,
             "unreferenced_contained": unreferenced_contained,
+            "local_reference": LOCAL,
             "check_accepted": lambda value: None,
             "check_xhtml": check_xhtml,
         }

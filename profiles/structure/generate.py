@@ -101,8 +101,12 @@ def check_{kind}(value):
     found = check_Reference(value)
     if found is None:
         text = value.get("reference")
-        if (text is None or text[:text.find("/")] in TARGETS_{kind}) and "type" not in value:
-            return None
+        if "type" not in value:
+            if text is None:
+                return None
+            local = local_reference(text)
+            if local and local[1] in TARGETS_{kind}:
+                return None
         return target_problem(value, TARGETS_{kind})
     return found
 {array_source(kind)}"""

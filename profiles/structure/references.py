@@ -10,6 +10,9 @@ from fhir_server.definitions import Definitions
 from profiles.structure.pending import local_reference
 from profiles.structure.problems import Problems, listed, nearest, problem, shown
 
+ID = r"[A-Za-z0-9\-.]{1,64}"
+LOCAL = re.compile(rf"([A-Z][A-Za-z]+)/{ID}(?:/_history/{ID})?").fullmatch  # Type/id, or a version of it
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:").match
 _LITERAL = re.compile(
     r"(?P<base>https?://[^?#]*/)?(?P<type>[A-Z][A-Za-z]+)(?:/(?P<id>[^/?#]*)(?:/_history/[^/?#]+)?|\?.*)(?:#.*)?"
 ).fullmatch
@@ -30,6 +33,9 @@ def target_check(definitions: Definitions) -> Callable[[dict[str, Any], frozense
             return local_reference(text[1:], allowed)
         named, local = reference_type(text) if text else ("", False)
         stated = reference.get("type")
+        if text and _malformed(text, named, local):
+            said = f"{shown(text)} is no reference: write Type/id, an absolute URL, or #id of a contained resource"
+            return problem("reference-format", "value", said, ".reference")
         if named and local and not definitions.is_resource(named):
             hint = nearest(named, definitions.resource_types)
             return problem(
@@ -45,6 +51,15 @@ def target_check(definitions: Definitions) -> Callable[[dict[str, Any], frozense
         return None
 
     return check
+
+
+def _malformed(text: str, named: str, local: bool) -> bool:
+    """Whether a reference's text is neither a URL nor the type and id, or the type and criteria, of a resource."""
+    if any(character.isspace() for character in text):
+        return True
+    if not named:
+        return _SCHEME(text) is None
+    return local and "?" not in text and LOCAL(text.partition("#")[0]) is None
 
 
 def _refuse(named: str, path: str, allowed: frozenset[str]) -> Problems:

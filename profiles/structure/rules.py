@@ -26,6 +26,8 @@ _AMENDED = {
         "iif(whenHandedOver < whenPrepared, false, true)"
     ),
     "probability is decimal implies (probability as decimal) <= 100": "(probability as decimal).all($this <= 100)",
+    # more than one, it says in words
+    "enableWhen.count() > 2 implies enableBehavior.exists()": "enableWhen.count() > 1 implies enableBehavior.exists()",
     "fullUrl.contains('/_history/').not()": "fullUrl.exists() implies fullUrl.contains('/_history/').not()",
     "name.matches('[A-Z]([A-Za-z0-9_]){0,254}')": "name.exists() implies name.matches('[A-Z]([A-Za-z0-9_]){0,254}')",
 }

@@ -152,3 +152,43 @@ async def test_us_core_is_validated_against(fhir: Fhir, settings, tmp_path) -> N
     assert await issues_of(fhir, born, US_CORE_PATIENT) == [("error", "cardinality-min")]
     identified = {**born, "identifier": [{"system": "http://ward.test/ids", "value": "1"}]}
     assert await issues_of(fhir, identified, US_CORE_PATIENT) == []
+
+
+QUESTIONS = {
+    "resourceType": "Questionnaire",
+    "id": "intake",
+    "url": "http://ward.test/Questionnaire/intake",
+    "status": "active",
+    "item": [{"linkId": "age", "type": "integer", "required": True}],
+}
+
+
+def answers(**value) -> dict:
+    return {
+        "resourceType": "QuestionnaireResponse",
+        "status": "completed",
+        "questionnaire": QUESTIONS["url"],
+        "item": [{"linkId": "age", "answer": [value]}],
+    }
+
+
+async def test_a_response_is_checked_against_the_stored_questionnaire(fhir: Fhir) -> None:
+    async def issues(resource: dict) -> list[str]:
+        found = (await fhir.post("QuestionnaireResponse/$validate", resource)).json()["issue"]
+        return [i["details"]["coding"][0]["code"] for i in found if "details" in i]
+
+    assert await issues(answers(valueString="old")) == ["questionnaire-unknown"]
+    await fhir.create(QUESTIONS)
+    assert await issues(answers(valueString="old")) == ["questionnaire-type"]
+    assert await issues(answers(valueInteger=40)) == []
+    await fhir("DELETE", "Questionnaire/intake")
+    assert await issues(answers(valueInteger=40)) == ["questionnaire-unknown"]
+
+
+async def test_declared_validation_refuses_a_response_that_does_not_fit(settings) -> None:
+    application = bootstrap.application(msgspec.structs.replace(settings, validation="declared"), HeldClock())
+    async with application.running() as server, httpx.AsyncClient(transport=httpx.ASGITransport(application)) as http:
+        fhir = Fhir(http, server)
+        await fhir.create(QUESTIONS)
+        assert (await fhir.post("QuestionnaireResponse", answers(valueString="old"))).status_code == 422
+        assert (await fhir.post("QuestionnaireResponse", answers(valueInteger=40))).status_code == 201

@@ -62,3 +62,27 @@ def test_a_profiles_binding_stands_in_place_of_the_extensible_one(code, expected
 
 def test_nothing_is_said_without_a_terminology():
     assert issues(claim("XYZ"), terminology=None) == []
+
+
+ACTIVE = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "expected"),
+    [
+        (ACTIVE, "active", []),
+        (ACTIVE, "activ", [("Basic.code.coding[0]", "code-unknown", "warning")]),
+        ("http://hospital.test/codes", "activ", []),
+        ("http://snomed.info/sct", "1", []),
+    ],
+)
+def test_a_code_that_its_code_system_does_not_have_is_told(system, code, expected):
+    assert issues({"resourceType": "Basic", "code": {"coding": [{"system": system, "code": code}]}}) == expected
+
+
+def test_a_unit_that_is_none_is_told_with_the_nearest():
+    quantity = {"value": 1, "system": "http://unitsofmeasure.org", "code": "mmHg"}
+    observation = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "valueQuantity": quantity}
+    found = Validator(load(), terminology=TERMINOLOGY).validate(as_parsed(observation))
+    assert [(i.expression, i.rule, i.severity) for i in found] == [("Observation.value", "code-unknown", "warning")]
+    assert "mm[Hg]" in found[0].diagnostics

@@ -101,6 +101,7 @@ def test_terminology_goes_to_its_receiver():
         (tgz(package__json=MANIFEST), "unprocessable", "no conformance resources"),
         (tgz(package__json={**MANIFEST, "fhirVersions": ["5.0.0"]}, a__json=VALUE_SET), "unprocessable", "FHIR 5.0.0"),
     ],
+    ids=lambda value: "package" if isinstance(value, bytes) else None,  # those of gzip have the time in them
 )
 def test_what_is_no_package_is_refused_and_nothing_kept(data, category, text):
     store = PackageStore()
