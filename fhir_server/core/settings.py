@@ -185,6 +185,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str,
         Meta(description="Issuer of patient ids where neither the data set nor its sender has one."),
     ] = ""
+    dicom_unknown_patients: Annotated[
+        Literal["create", "hold"],
+        Meta(
+            description="What follows a study of a patient that FHIR does not know: create the Patient, or hold the "
+            "study in quarantine."
+        ),
+    ] = "create"
+    dicom_relational: Annotated[
+        bool, Meta(description="Whether C-FIND, C-MOVE and C-GET take relational queries without being asked to.")
+    ] = True
+    dicom_web_url: Annotated[
+        str,
+        Meta(
+            description="The DICOMweb base URL that clients see, no slash at its end. Empty: beside base_url, "
+            "or made of each request's Host.",
+            pattern=r"^(https?://[^\s?#]+[^\s?#/])?$",
+        ),
+    ] = ""
+    dicom_web_delete: Annotated[
+        bool, Meta(description="Whether DICOMweb's DELETE removes studies, series and instances.")
+    ] = False
 
     hl7_port: Annotated[
         int, Meta(description="Port for HL7 v2 messages over MLLP, at the address of host; 0: none.", ge=0, le=65535)

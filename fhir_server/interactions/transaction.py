@@ -304,7 +304,7 @@ async def _write_one(environment: Environment, inside: Transaction, entry: Entry
             if entry.where is None:
                 found = await inside.read(type, entry.id)
             version = await put_matched(
-                environment, inside, request, entry.prepared, type, found, request.resource.get("id")
+                environment, inside, request, entry.prepared, type, found, request.resource.get("id"), entry.new_id
             )
     assert version is not None
     return Response(201 if version.version == 1 else 200, version, version.body, version.key.reference)

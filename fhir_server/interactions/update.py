@@ -67,8 +67,9 @@ async def put_matched(
     type: str,
     found: StoredVersion | None,
     stated: str | None,
+    new_id: str = "",
 ) -> StoredVersion:
-    """The part of a conditional update inside the transaction; stated: the body's own id."""
+    """The part of a conditional update inside the transaction; stated: the body's own id; new_id: for a creation."""
     if found is not None:
         if stated is not None and stated != found.id:
             raise error(
@@ -81,7 +82,7 @@ async def put_matched(
         return await store(transaction, prepared, type, found.id, found.version + 1, "PUT")
     if stated is None:
         require_match(request, type, "?", None)
-        return await store(transaction, prepared, type, environment.new_id(), 1, "POST")
+        return await store(transaction, prepared, type, new_id or environment.new_id(), 1, "POST")
     if await transaction.read(type, id_of(stated)) is not None:
         raise error(
             "conflict", f"The criteria match nothing, but {type}/{stated} exists; update it by its id or omit the id."

@@ -29,6 +29,10 @@ class Bridge:
         """Runs work with the client; what it raises is raised here, TimeoutError after so many seconds."""
         return asyncio.run_coroutine_threadsafe(self._run(work), self._started()).result(seconds)
 
+    def start(self, work: Callable[[FhirClient], Awaitable[None]]) -> Any:
+        """Starts work that goes on; its future."""
+        return asyncio.run_coroutine_threadsafe(self._run(work), self._started())
+
     def close(self) -> None:
         """Closes the client and its loop."""
         loop = self._loop

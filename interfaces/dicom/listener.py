@@ -74,6 +74,7 @@ def accepting(settings: Settings, listening: socket.socket, opening: Opening, *,
     """An acceptor in this process, with the worker or without."""
     from interfaces.dicom.acceptor import Acceptor
     from interfaces.dicom.services.service import Context
+    from interfaces.dicom.work.worker import Worker
 
     archive = Archive(settings)
     bridge = Bridge(opening)
@@ -81,10 +82,15 @@ def accepting(settings: Settings, listening: socket.socket, opening: Opening, *,
     context.configuration.peers()
     acceptor = Acceptor(context, listening)
     acceptor.start()
+    working = Worker(context) if worker else None
+    if working:
+        working.start()
     try:
         yield archive
     finally:
         acceptor.stop(settings.stop_seconds if settings.stop_seconds < 5 else 5)
+        if working:
+            working.stop()
         bridge.close()
         archive.close()
 

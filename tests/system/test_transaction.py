@@ -221,3 +221,23 @@ async def test_if_none_match_holds_within_a_transaction(fhir: Fhir) -> None:
     assert (await fhir("POST", "", body)).status_code == 200
     assert (await fhir("POST", "", body)).status_code == 412
     assert len(await fhir.ids("Basic")) == 1
+
+
+async def test_a_reference_to_a_conditional_update_that_creates_is_to_what_was_created(fhir):
+    patient = {"resourceType": "Patient", "identifier": [{"system": "urn:x", "value": "1"}]}
+    url = "urn:uuid:6cf39d1e-8d2c-4a6e-9f0b-2a4e6d6b2c11"
+    observation = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "x"},
+        "subject": {"reference": url},
+    }
+    entries = [
+        {"fullUrl": url, "resource": patient, "request": {"method": "PUT", "url": "Patient?identifier=urn:x|1"}},
+        {"resource": observation, "request": {"method": "POST", "url": "Observation"}},
+    ]
+    for _ in range(2):
+        answer = await fhir.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+        created, referring = (entry["response"]["location"] for entry in answer.json()["entry"])
+        stored = (await fhir.get(referring.split("/_history")[0])).json()
+        assert stored["subject"]["reference"] == created.split("/_history")[0]

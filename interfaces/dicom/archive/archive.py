@@ -37,6 +37,7 @@ class Archive:
         self.settings = settings
         self.clock = clock
         self.folder: Path = settings.data / FOLDER
+        self.followed: set[tuple[str, str]] = set()  # changes in FHIR that were seen already
         self.files: FileStore = (
             ObjectFiles(settings.dicom_storage)
             if "://" in settings.dicom_storage

@@ -11,12 +11,15 @@ CREATE TABLE IF NOT EXISTS study (
     description TEXT NOT NULL, referring TEXT NOT NULL, modalities TEXT NOT NULL, series_count INTEGER NOT NULL,
     instance_count INTEGER NOT NULL, size INTEGER NOT NULL, sender TEXT NOT NULL, received INTEGER NOT NULL,
     changed INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'kept', reason TEXT NOT NULL DEFAULT '',
-    fhir_id TEXT NOT NULL DEFAULT '', attributes TEXT NOT NULL, coercion TEXT NOT NULL DEFAULT ''
+    attributes TEXT NOT NULL, coercion TEXT NOT NULL DEFAULT '', decision TEXT NOT NULL DEFAULT '',
+    fhir_study TEXT NOT NULL DEFAULT '', fhir_patient TEXT NOT NULL DEFAULT '', fhir_order TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS study_patient ON study (patient, pk);
 CREATE INDEX IF NOT EXISTS study_date ON study (date, pk);
 CREATE INDEX IF NOT EXISTS study_accession ON study (accession, pk);
 CREATE INDEX IF NOT EXISTS study_state ON study (state, pk) WHERE state <> 'kept';
+CREATE INDEX IF NOT EXISTS study_fhir_patient ON study (fhir_patient) WHERE fhir_patient <> '';
+CREATE INDEX IF NOT EXISTS study_fhir_order ON study (fhir_order) WHERE fhir_order <> '';
 CREATE TABLE IF NOT EXISTS series (
     pk INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, study INTEGER NOT NULL REFERENCES study, modality TEXT NOT NULL,
     number INTEGER, instance_count INTEGER NOT NULL, attributes TEXT NOT NULL
@@ -42,4 +45,5 @@ CREATE INDEX IF NOT EXISTS job_due ON job (state, due);
 CREATE TABLE IF NOT EXISTS procedure_step (
     uid TEXT PRIMARY KEY, status TEXT NOT NULL, attributes TEXT NOT NULL, sender TEXT NOT NULL, changed INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS sent (peer TEXT NOT NULL, uid TEXT NOT NULL, PRIMARY KEY (peer, uid)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL);

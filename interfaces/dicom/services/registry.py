@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from interfaces.dicom.services.find import FIND
+from interfaces.dicom.services.retrieve import GET, MOVE
 from interfaces.dicom.services.service import Service
 from interfaces.dicom.services.storage import STORAGE
 from interfaces.dicom.services.verification import VERIFICATION
 
-SERVICES: tuple[Service, ...] = (VERIFICATION, STORAGE)
+SERVICES: tuple[Service, ...] = (VERIFICATION, STORAGE, FIND, MOVE, GET)

@@ -25,6 +25,7 @@ from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.bridge import Bridge
 from interfaces.dicom.configuration import Configuration
 from interfaces.dicom.services.service import Context
+from interfaces.dicom.work.worker import Worker
 
 TITLE = "ULTIMATEHMS"
 
@@ -87,10 +88,13 @@ def listening(settings: Settings) -> Iterator[Listening]:
     context = Context(settings, archive, Configuration(settings), bridge)
     acceptor = Acceptor(context, bound)
     acceptor.start()
+    worker = Worker(context)
+    worker.start()
     try:
         yield Listening(context, bound.getsockname()[1])
     finally:
         acceptor.stop(2)
+        worker.stop()
         bridge.close()
         archive.close()
         bound.close()

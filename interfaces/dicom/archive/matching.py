@@ -1,0 +1,100 @@
+"""Attribute matching (PS3.4 section C.2.2.2): single value, list of UID, universal, wildcard, range, sequence."""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import re
+from typing import Any
+
+from interfaces.dicom.archive.names import folded
+from interfaces.dicom.dataset.model import Model
+
+WILD = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])  # VRs that take * and ?
+RANGES = frozenset(["DA", "TM", "DT"])
+CHARACTER_SET = "00080005"
+
+
+def matches(model: Model, keys: Model) -> bool:
+    """Whether a model has what every key with a value asks for."""
+    return all(_one(model.get(tag), key) for tag, key in keys.items() if tag != CHARACTER_SET and asked(key))
+
+
+def asked(key: dict[str, Any]) -> bool:
+    """Whether a key restricts anything: neither empty, nor * alone, nor a sequence of such."""
+    values = key.get("Value", ())
+    if key["vr"] == "SQ":
+        return any(asked(inner) for item in values for inner in item.values())
+    return any(value is not None and as_text(value) not in ("", "*") for value in values)
+
+
+def as_text(value: Any) -> str:
+    """A key's value as it is compared."""
+    if isinstance(value, dict):
+        return value.get("Alphabetic") or value.get("Ideographic") or value.get("Phonetic") or ""
+    return str(value)
+
+
+def _one(found: dict[str, Any] | None, key: dict[str, Any]) -> bool:
+    values = found.get("Value", ()) if found else ()
+    vr = key["vr"]
+    if vr == "SQ":
+        return any(matches(item, key["Value"][0]) for item in values)
+    wanted = [as_text(value) for value in key["Value"] if value is not None]
+    return any(_value(vr, each, text) for each in values if each is not None for text in wanted)
+
+
+def _value(vr: str, value: Any, wanted: str) -> bool:
+    if vr == "PN":
+        groups = value.values() if isinstance(value, dict) else [str(value)]
+        return any(pattern(folded(wanted)).match(folded(group)) for group in groups)
+    text = str(value)
+    if vr in RANGES:
+        return in_range(vr, text, wanted)
+    if vr in WILD and ("*" in wanted or "?" in wanted):
+        return pattern(wanted).match(text) is not None
+    if vr in ("IS", "DS"):
+        return _number(text) == _number(wanted)
+    return text == wanted
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+@functools.lru_cache(maxsize=1024)
+def pattern(wanted: str) -> re.Pattern[str]:
+    """The expression of a text with * and ?; brackets have no meaning in it."""
+    return re.compile(fnmatch.translate(wanted.replace("[", "[[]")), re.DOTALL)
+
+
+def in_range(vr: str, value: str, wanted: str) -> bool:
+    """Whether a date, time or date and time is the one wanted, or within a range of two with a hyphen."""
+    low, high = bounds(vr, wanted)
+    return low <= _filled(vr, value, "0") <= high
+
+
+def bounds(vr: str, wanted: str) -> tuple[str, str]:
+    """The first and the last moment of a key, each of full length."""
+    first, hyphen, last = _parted(vr, wanted)
+    low = _filled(vr, first, "0") if first else ""
+    return low, _filled(vr, last if hyphen else first, "9") if (last or not hyphen) else "9" * 26
+
+
+def _parted(vr: str, wanted: str) -> tuple[str, str, str]:
+    if vr == "DT":  # a hyphen can be an offset from UTC: 20260101120000-0500
+        parts = re.fullmatch(r"(\d*(?:\.\d+)?(?:[+-]\d{4})?)-(\d*(?:\.\d+)?(?:[+-]\d{4})?)", wanted)
+        if not parts or (re.fullmatch(r"\d+(?:\.\d+)?-\d{4}", wanted) and wanted[-4:] <= "1400"):
+            return wanted, "", ""
+        return parts[1], "-", parts[2]
+    first, hyphen, last = wanted.partition("-")
+    return first.strip(), hyphen, last.strip()
+
+
+def _filled(vr: str, value: str, sign: str) -> str:
+    digits = re.sub(r"[+-]\d{4}$", "", value) if vr == "DT" else value
+    digits = re.sub(r"[.:]", "", digits)
+    return digits.ljust({"DA": 8, "TM": 12, "DT": 20}[vr], sign)

@@ -1,0 +1,64 @@
+"""What the interface asks of a FHIR server, in few words: search, read, transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_server.api import Request
+from fhir_server.client import FhirClient
+from fhir_server.codec import json
+
+Resource = dict[str, Any]
+
+
+async def search(client: FhirClient, type: str, *query: tuple[str, str]) -> list[Resource]:
+    """What matches, over all pages, with what is included."""
+    found: list[Resource] = []
+    wanted: list[tuple[str, str]] = [*query, ("_count", "200")]
+    while True:
+        response = await client.perform(Request("GET", (type,), wanted))
+        bundle = json.parse(response.body)
+        found += [entry["resource"] for entry in bundle.get("entry", ())]
+        following = next((link["url"] for link in bundle.get("link", ()) if link["relation"] == "next"), "")
+        if not following:
+            return found
+        from urllib.parse import parse_qsl, urlsplit
+
+        wanted = parse_qsl(urlsplit(following).query, keep_blank_values=True)
+
+
+async def read(client: FhirClient, reference: str) -> Resource:
+    """A resource by its reference Type/id; FhirError where it is not there."""
+    response = await client.perform(Request("GET", tuple(reference.split("/")[-2:])))
+    return json.parse(response.body)
+
+
+async def transaction(client: FhirClient, entries: list[Resource]) -> list[Resource]:
+    """Commits entries together; the entries of the answer."""
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    response = await client.perform(Request("POST", (), resource=bundle))
+    return json.parse(response.body)["entry"]
+
+
+def put(resource: Resource, criteria: str, url: str) -> Resource:
+    """An entry that updates what the criteria match, or creates it."""
+    return {
+        "fullUrl": url,
+        "resource": resource,
+        "request": {"method": "PUT", "url": f"{resource['resourceType']}?{criteria}"},
+    }
+
+
+def post(resource: Resource, url: str = "", unless: str = "") -> Resource:
+    """An entry that creates; unless: criteria of what may be there already."""
+    made: Resource = {"resource": resource, "request": {"method": "POST", "url": resource["resourceType"]}}
+    if url:
+        made["fullUrl"] = url
+    if unless:
+        made["request"]["ifNoneExist"] = unless
+    return made
+
+
+def reference(resource: Resource) -> str:
+    """Type/id."""
+    return f"{resource['resourceType']}/{resource['id']}"

@@ -1,0 +1,74 @@
+"""C-FIND of the Patient Root and Study Root models (PS3.4 section C.4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pynetdicom import evt
+
+from interfaces.dicom.archive.levels import LEVELS, UNIQUE_KEYS
+from interfaces.dicom.archive.matching import asked
+from interfaces.dicom.archive.query import find as find_in
+from interfaces.dicom.dataset.model import Model
+from interfaces.dicom.dataset.walk import Malformed
+from interfaces.dicom.services.identifiers import answer, keys_of, level_of
+from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, status
+
+PENDING = 0xFF00
+CANCELLED = 0xFE00
+WRONG_IDENTIFIER = 0xA900
+CANNOT_UNDERSTAND = 0xC000
+PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1.1"
+SOP_CLASSES = {
+    "Patient Root Query/Retrieve Information Model - FIND": PATIENT_ROOT,
+    "Study Root Query/Retrieve Information Model - FIND": "1.2.840.10008.5.1.4.1.2.2.1",
+}
+STATUSES = (
+    ("FF00", "One match."),
+    ("0000", "All matches were given."),
+    ("0124", "The peer may not query (its entry in the peers file)."),
+    ("A900", "The level is none of the model's, or a unique key above it is missing and dicom_relational is false."),
+    ("C000", "The identifier is no data set."),
+    ("FE00", "The query was cancelled."),
+)
+
+
+def find(context: Context, event: Any) -> Iterator[tuple[Any, Any]]:
+    """Gives the matches of a query."""
+    if not allowed(context, event, "query"):
+        yield status(NOT_AUTHORIZED, "this peer may not query"), None
+        return
+    try:
+        keys = keys_of(event)
+    except Malformed as problem:
+        yield status(CANNOT_UNDERSTAND, str(problem)), None
+        return
+    level = level_of(keys)
+    problem = refused(context, str(event.request.AffectedSOPClassUID) == PATIENT_ROOT, level, keys)
+    if problem:
+        yield status(WRONG_IDENTIFIER, problem), None
+        return
+    for match in find_in(context.archive.reading, level, keys):
+        if event.is_cancelled:
+            yield CANCELLED, None
+            return
+        made = answer(match.model, keys, QueryRetrieveLevel=level, RetrieveAETitle=context.settings.dicom_ae_title)
+        yield PENDING, made
+
+
+def refused(context: Context, patient_root: bool, level: str, keys: Model) -> str:
+    """Why an identifier can't be a query at its level; "" where it can."""
+    levels = LEVELS if patient_root else LEVELS[1:]
+    if level not in levels:
+        return f"level {level[:16] or 'missing'}: one of {', '.join(levels)}"
+    if context.settings.dicom_relational:
+        return ""
+    for above in levels[: levels.index(level)]:
+        key = keys.get(UNIQUE_KEYS[above])
+        if key is None or not asked(key):
+            return f"the unique key of level {above} is missing"
+    return ""
+
+
+FIND = Service("Query", SOP_CLASSES, ((evt.EVT_C_FIND, find),), "query", STATUSES)

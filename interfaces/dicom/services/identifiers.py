@@ -1,0 +1,62 @@
+"""Identifiers of queries: from bytes to keys, and from attributes to what is answered."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from interfaces.dicom.dataset.model import Model, text, to_model
+from interfaces.dicom.dataset.walk import DataSet, Malformed
+
+LEVEL = "00080052"
+CHARACTER_SET = "00080005"
+
+
+def keys_of(event: Any) -> Model:
+    """The keys of a request's identifier; Malformed where it is no data set."""
+    identifier = event.request.Identifier
+    if identifier is None:
+        raise Malformed("no identifier")
+    return to_model(DataSet(identifier.getvalue(), str(event.context.transfer_syntax)))
+
+
+def level_of(keys: Model) -> str:
+    """The Query/Retrieve Level."""
+    return text(keys, LEVEL).upper()
+
+
+def answer(model: Model, keys: Model, **others: str) -> Any:
+    """What is answered of a match: the attributes that were asked for, with the given ones (keyword=text)."""
+    from pydicom.dataset import Dataset
+
+    wanted = {tag: _of(model, tag, key) for tag, key in keys.items() if tag not in (CHARACTER_SET, LEVEL)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # values that senders gave are given back, valid or not
+        made = Dataset.from_json(wanted)
+        if not ascii_only(wanted):
+            made.SpecificCharacterSet = "ISO_IR 192"
+        for keyword, value in others.items():
+            setattr(made, keyword, value)
+    return made
+
+
+def _of(model: Model, tag: str, key: dict[str, Any]) -> dict[str, Any]:
+    found = model.get(tag)
+    if found is None or "InlineBinary" in found:
+        return {"vr": key["vr"]}
+    if key["vr"] != "SQ" or not key.get("Value") or not key["Value"][0] or "Value" not in found:
+        return found
+    item = key["Value"][0]
+    return {
+        "vr": "SQ",
+        "Value": [{tag: _of(each, tag, inner) for tag, inner in item.items()} for each in found["Value"]],
+    }
+
+
+def ascii_only(value: Any) -> bool:
+    """Whether a model can be written without a character set."""
+    if isinstance(value, dict):
+        return all(ascii_only(each) for each in value.values())
+    if isinstance(value, list):
+        return all(ascii_only(each) for each in value)
+    return not isinstance(value, str) or value.isascii()

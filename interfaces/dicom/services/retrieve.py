@@ -1,0 +1,125 @@
+"""C-MOVE and C-GET (PS3.4 sections C.4.2 and C.4.3)."""
+
+from __future__ import annotations
+
+import sqlite3
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+from pynetdicom import build_context, evt
+
+from fhir_server.core.errors import FhirError
+from interfaces.dicom.archive.instances import chosen, data_set
+from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from interfaces.dicom.dataset.walk import Malformed
+from interfaces.dicom.services.find import refused
+from interfaces.dicom.services.identifiers import keys_of, level_of
+from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, log, status
+
+PENDING = 0xFF00
+CANCELLED = 0xFE00
+WRONG_IDENTIFIER = 0xA900
+CANNOT_UNDERSTAND = 0xC000
+MOST_CONTEXTS = 126
+PATIENT_ROOTS = ("1.2.840.10008.5.1.4.1.2.1.2", "1.2.840.10008.5.1.4.1.2.1.3")
+MOVE_CLASSES = {
+    "Patient Root Query/Retrieve Information Model - MOVE": PATIENT_ROOTS[0],
+    "Study Root Query/Retrieve Information Model - MOVE": "1.2.840.10008.5.1.4.1.2.2.2",
+}
+GET_CLASSES = {
+    "Patient Root Query/Retrieve Information Model - GET": PATIENT_ROOTS[1],
+    "Study Root Query/Retrieve Information Model - GET": "1.2.840.10008.5.1.4.1.2.2.3",
+}
+STATUSES = (
+    ("FF00", "One more instance was sent; the counts say how many are left."),
+    ("0000", "All instances were sent."),
+    ("0124", "The peer may not retrieve (its entry in the peers file)."),
+    ("A702", "No instance could be sent."),
+    ("A801", "The move destination is no peer, or does not answer."),
+    ("A900", "The level is none of the model's, or a unique key above it is missing and dicom_relational is false."),
+    ("B000", "Some instances could not be sent; the list of them is in the response."),
+    ("FE00", "The retrieval was cancelled."),
+)
+
+
+def _rows(context: Context, event: Any) -> tuple[list[sqlite3.Row], Any]:
+    """The instances that a request names, and the status where it is refused."""
+    if not allowed(context, event, "retrieve"):
+        return [], status(NOT_AUTHORIZED, "this peer may not retrieve")
+    try:
+        keys = keys_of(event)
+    except Malformed as problem:
+        return [], status(CANNOT_UNDERSTAND, str(problem))
+    root = str(event.request.AffectedSOPClassUID) in PATIENT_ROOTS
+    problem = refused(context, root, level_of(keys), keys)
+    return chosen(context.archive.reading, keys), status(WRONG_IDENTIFIER, problem) if problem else None
+
+
+def move(context: Context, event: Any) -> Iterator[Any]:
+    """Sends instances to a peer over an association of its own."""
+    rows, problem = _rows(context, event)
+    try:
+        peer = context.configuration.peers().named(event.move_destination or "")
+    except FhirError as wrong:
+        log.error("peers can't be read", problem=str(wrong))
+        peer = None
+    if peer is None and problem is None:
+        yield None, None
+        return
+    opened: list[Any] = []
+    options = {
+        "contexts": contexts_for({(row["sop_class"], row["transfer_syntax"]) for row in rows}),
+        "evt_handlers": [(evt.EVT_ACCEPTED, lambda accepted: opened.append(accepted.assoc))],
+    }
+    if peer is not None and peer.tls:
+        options["tls_args"] = (ssl.create_default_context(), peer.host)
+    yield (peer.host, peer.port, options) if peer else ("127.0.0.1", 1)
+    yield from _send(context, event, rows, problem, lambda: opened[0] if opened else None)
+
+
+def get(context: Context, event: Any) -> Iterator[Any]:
+    """Sends instances over the association of the request."""
+    rows, problem = _rows(context, event)
+    yield from _send(context, event, rows, problem, lambda: event.assoc)
+
+
+def _send(context: Context, event: Any, rows: list[sqlite3.Row], problem: Any, association: Any) -> Iterator[Any]:
+    yield 1 if problem else len(rows)
+    if problem is not None:
+        yield problem, None
+        return
+    for row in rows:
+        if event.is_cancelled:
+            yield CANCELLED, None
+            return
+        try:
+            yield PENDING, data_set(context.archive, row, _accepted(association(), row["sop_class"]))
+        except (OSError, ValueError, RuntimeError, AttributeError) as reason:
+            log.error("an instance can't be sent", digest=row["digest"], problem=str(reason))
+            from pydicom.dataset import Dataset
+
+            unsent = Dataset()
+            unsent.SOPInstanceUID = row["instance_uid"]  # fails as a sub-operation and is listed
+            yield PENDING, unsent
+
+
+def _accepted(association: Any, sop_class: str) -> set[str]:
+    if association is None:
+        return set()
+    return {
+        str(each.transfer_syntax[0]) for each in association.accepted_contexts if each.abstract_syntax == sop_class
+    } or {EXPLICIT_LITTLE}
+
+
+def contexts_for(kinds: set[tuple[str, str]]) -> list[Any]:
+    """Presentation contexts for SOP classes and the syntaxes that they are kept in, uncompressed ones beside."""
+    made = [build_context(sop_class, syntax) for sop_class, syntax in sorted(kinds)]
+    made += [
+        build_context(sop_class, [EXPLICIT_LITTLE, IMPLICIT_LITTLE]) for sop_class in sorted({k[0] for k in kinds})
+    ]
+    return made[:MOST_CONTEXTS] or [build_context("1.2.840.10008.1.1")]
+
+
+MOVE = Service("Retrieve (MOVE)", MOVE_CLASSES, ((evt.EVT_C_MOVE, move),), "retrieve", STATUSES)
+GET = Service("Retrieve (GET)", GET_CLASSES, ((evt.EVT_C_GET, get),), "retrieve", STATUSES)

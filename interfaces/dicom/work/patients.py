@@ -1,0 +1,76 @@
+"""Whose study it is: the Patient of an id and issuer, the order of an accession number, and whether they agree."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from fhir_server.client import FhirClient
+from interfaces.dicom.fhir import Resource, read, reference, search
+from mappings.dicom.engine import Model
+from mappings.dicom.identifiers import token
+from mappings.dicom.imaging_study import first
+
+MOST_MERGES = 8
+
+
+class Held(Exception):
+    """The study must be looked at by a person; the text says why."""
+
+
+class Subject(NamedTuple):
+    """The patient (None: unknown to FHIR) and the order (None: none) of a study."""
+
+    patient: Resource | None
+    order: Resource | None
+
+
+async def subject(client: FhirClient, patient: Model, accession: str, issuer: str, decision: dict[str, Any]) -> Subject:
+    """Finds patient and order; decision: what a person said; Held where they contradict or are not one."""
+    if decision:
+        order = await read(client, decision["order"]) if decision.get("order") else None
+        return Subject(await survivor(client, await read(client, decision["patient"])), order)
+    order = await _order(client, accession, issuer)
+    found = await _patient(client, first(patient, "00100020"), first(patient, "00100021"))
+    if order is None:
+        return Subject(found, None)
+    ordered = order.get("subject", {}).get("reference", "")
+    if not ordered.startswith("Patient/"):
+        return Subject(found, order)
+    of_order = await survivor(client, await read(client, ordered))
+    if found is None and not first(patient, "00100020"):
+        raise Held("no Patient ID, and the order of its accession number is another proof than none")
+    if found is None or reference(found) != reference(of_order):
+        raise Held(
+            f"the order with its accession number is of {reference(of_order)}, the images are of "
+            f"{reference(found) if found else 'a patient that is not known'}"
+        )
+    return Subject(found, order)
+
+
+async def survivor(client: FhirClient, patient: Resource) -> Resource:
+    """The patient that this one was merged into (Patient.link replaced-by), itself where it was not."""
+    for _ in range(MOST_MERGES):
+        replaced = [link for link in patient.get("link", ()) if link.get("type") == "replaced-by"]
+        if not replaced:
+            return patient
+        patient = await read(client, replaced[0]["other"]["reference"])
+    raise Held("the patient's merges go round in a circle")
+
+
+async def _patient(client: FhirClient, patient_id: str, issuer: str) -> Resource | None:
+    if not patient_id:
+        raise Held("no Patient ID")
+    found = await search(client, "Patient", ("identifier", token(patient_id, issuer)))
+    survivors = {reference(each): each for each in [await survivor(client, patient) for patient in found]}
+    if len(survivors) > 1:
+        raise Held(f"{len(survivors)} patients have its Patient ID; an issuer would tell them apart")
+    return next(iter(survivors.values()), None)
+
+
+async def _order(client: FhirClient, accession: str, issuer: str) -> Resource | None:
+    if not accession:
+        return None
+    found = await search(client, "ServiceRequest", ("identifier", token(accession, issuer)))
+    if len(found) > 1:
+        raise Held(f"{len(found)} orders have its accession number; an issuer would tell them apart")
+    return found[0] if found else None

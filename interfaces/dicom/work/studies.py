@@ -1,0 +1,228 @@
+"""One ImagingStudy a study: written once it has been quiet, with all that belongs to it, in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import uuid
+
+from fhir_server.client import FhirClient
+from fhir_server.core.keys import instant
+from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.instances import instances
+from interfaces.dicom.archive.levels import LEVELS
+from interfaces.dicom.archive.placing import enqueue, note, patient_row, quarantine
+from interfaces.dicom.archive.query import combined
+from interfaces.dicom.fhir import Resource, post, put, reference, search, transaction
+from interfaces.dicom.services.service import Context
+from interfaces.dicom.work.patients import Held, Subject, subject
+from interfaces.dicom.work.queue import Job
+from interfaces.dicom.work.traces import audit_event, provenance
+from mappings.dicom.coercion import differing, order_attributes, patient_attributes
+from mappings.dicom.engine import Model
+from mappings.dicom.identifiers import token
+from mappings.dicom.imaging_study import (
+    SeriesModel,
+    device_resource,
+    endpoint_resource,
+    first,
+    imaging_study,
+    patient_resource,
+)
+
+
+async def study(context: Context, client: FhirClient, job: Job) -> None:
+    """Writes the ImagingStudy of a study, or holds the study where patient and order do not fit."""
+    archive = context.archive
+    row = archive.reading.execute(
+        "SELECT t.*, p.attributes AS patient_attributes FROM study t JOIN patient p ON p.pk = t.patient WHERE uid = ?",
+        (job.key,),
+    ).fetchone()
+    if row is None:
+        await _gone(client, job.key)
+        return
+    if row["state"] == "quarantined":
+        return
+    rows = instances(archive.reading, "t.uid = ?", [job.key])
+    decision = json.loads(row["decision"]) if row["decision"] else {}
+    kept = sent_patient(archive, row)
+    try:
+        whose = await subject(client, kept, row["accession"], row["accession_issuer"], decision)
+        if whose.patient is None and context.settings.dicom_unknown_patients == "hold":
+            raise Held("FHIR knows no patient of its Patient ID")
+    except Held as held:
+        reason, moment = str(held), archive.clock()
+        archive.write(lambda connection: quarantine(connection, row["pk"], reason, moment))
+        return
+    await _write(context, client, row, rows, whose, kept)
+
+
+def sent_patient(archive: Archive, row: sqlite3.Row) -> Model:
+    """The patient attributes as they were sent, whatever was coerced since; from the event that first changed them."""
+    if not row["coercion"]:
+        return json.loads(row["patient_attributes"])
+    original = archive.reading.execute(
+        "SELECT detail FROM event WHERE subject = ? AND kind = 'coerced' ORDER BY pk LIMIT 1", (row["uid"],)
+    ).fetchone()
+    return json.loads(original["detail"])["before"] if original else json.loads(row["patient_attributes"])
+
+
+async def _write(
+    context: Context, client: FhirClient, row: sqlite3.Row, rows: list[sqlite3.Row], whose: Subject, kept: Model
+) -> None:
+    archive, uid = context.archive, row["uid"]
+    entries: list[Resource] = []
+    if whose.patient is None:
+        patient_url = f"urn:uuid:{uuid.uuid4()}"
+        criteria = f"identifier={token(first(kept, '00100020'), first(kept, '00100021'))}"
+        entries.append(post(patient_resource(kept), patient_url, criteria))
+    else:
+        patient_url = reference(whose.patient)
+    endpoint = endpoint_resource(web_base(context))
+    endpoint_url = f"urn:uuid:{uuid.uuid4()}"
+    entries.append(put(endpoint, "identifier=urn:ultimate-hms:endpoint|dicom-web", endpoint_url))
+    series = series_of(rows)
+    for made in _devices(series):
+        entries.append(post(made, f"urn:uuid:{uuid.uuid4()}", f"identifier={_token(made)}"))
+    order = [reference(whose.order)] if whose.order else []
+    resource = imaging_study(
+        combined(rows[0], LEVELS[:2]) | {"00080050": {"vr": "SH", "Value": [row["accession"]]}}
+        if row["accession"]
+        else combined(rows[0], LEVELS[:2]),
+        series,
+        subject=patient_url,
+        endpoint=endpoint_url,
+        based_on=order,
+        issuer=row["accession_issuer"],
+    )
+    current = await _current(client, uid)
+    if current is not None and unchanged(current, resource):
+        answer = []
+        study_reference, patient_reference = reference(current), current["subject"]["reference"]
+    else:
+        study_url = f"urn:uuid:{uuid.uuid4()}"
+        at = len(entries)
+        entries.append(put(resource, f"identifier=urn:dicom:uid|urn:oid:{uid}", study_url))
+        moment = instant(archive.clock())
+        entries.append(post(provenance(study_url, row["sender"], moment)))
+        entries.append(post(audit_event(study_url, patient_url, row["sender"], uid, moment)))
+        answer = await transaction(client, entries)
+        study_reference = located(answer[at])
+        patient_reference = located(answer[0]) if whose.patient is None else patient_url
+    known = patient_attributes(whose.patient, kept) if whose.patient else {}
+    known |= order_attributes(whose.order) if whose.order else {}
+    await asyncio.to_thread(
+        _keep,
+        context,
+        row,
+        kept,
+        differing(known, {**json.loads(row["attributes"]), **kept}),
+        study_reference,
+        patient_reference,
+        order[0] if order else "",
+    )
+
+
+def _keep(
+    context: Context, row: sqlite3.Row, kept: Model, coerced: Model, study: str, patient: str, order: str
+) -> None:
+    """Keeps the references, and what has to be answered otherwise than it was sent; asks for what follows."""
+    archive = context.archive
+    moment = archive.clock()
+    text = json.dumps(coerced) if coerced else ""
+
+    def work(connection: sqlite3.Connection) -> None:
+        if text != row["coercion"]:
+            note(connection, moment, "coerced", row["uid"], {"before": kept, "after": coerced})
+            whole = {**kept, **{tag: value for tag, value in coerced.items() if tag.startswith("0010")}}
+            target = patient_row(connection, whole)
+            connection.execute(
+                "UPDATE patient SET attributes = ?, name = ?, birth_date = ?, sex = ? WHERE pk = ?",
+                (json.dumps(whole), *_columns(whole), target),
+            )
+            connection.execute(
+                "UPDATE study SET patient = ?, coercion = ?, accession = ? WHERE pk = ?",
+                (target, text, first(coerced, "00080050") or row["accession"], row["pk"]),
+            )
+        connection.execute(
+            "UPDATE study SET fhir_study = ?, fhir_patient = ?, fhir_order = ? WHERE pk = ?",
+            (study, patient, order, row["pk"]),
+        )
+        enqueue(connection, "contents", row["uid"], moment)
+
+    archive.write(work)
+
+
+def _columns(patient: Model) -> tuple[str, str, str]:
+    from interfaces.dicom.archive.names import folded
+
+    name = patient.get("00100010", {}).get("Value") or [{}]
+    return folded(name[0].get("Alphabetic", "")), first(patient, "00100030"), first(patient, "00100040")
+
+
+def series_of(rows: list[sqlite3.Row]) -> list[SeriesModel]:
+    """The series of a study's instances, in their order."""
+    grouped: dict[str, SeriesModel] = {}
+    for row in rows:
+        found = grouped.get(row["series_uid"])
+        if found is None:
+            found = grouped[row["series_uid"]] = SeriesModel(json.loads(row["series"]), [])
+        found.instances.append(json.loads(row["instance"]))  # type: ignore[attr-defined]
+    return list(grouped.values())
+
+
+def _devices(series: list[SeriesModel]) -> list[Resource]:
+    made = {}
+    for each in series:
+        device = device_resource(each.attributes)
+        if device:
+            made[device["identifier"][0]["value"]] = device
+    return list(made.values())
+
+
+def _token(resource: Resource) -> str:
+    identifier = resource["identifier"][0]
+    value = identifier["value"].replace("\\", "\\\\").replace("|", "\\|").replace(",", "\\,").replace("$", "\\$")
+    from urllib.parse import quote
+
+    return quote(f"{identifier['system']}|{value}", safe=":/|")
+
+
+async def _current(client: FhirClient, uid: str) -> Resource | None:
+    found = await search(client, "ImagingStudy", ("identifier", f"urn:dicom:uid|urn:oid:{uid}"))
+    return found[0] if found else None
+
+
+def unchanged(current: Resource, made: Resource) -> bool:
+    """Whether a stored ImagingStudy says what the new one does, whose references are not known yet."""
+    beside = ("id", "meta", "endpoint", "text")
+    return {key: value for key, value in current.items() if key not in beside} == {
+        key: value for key, value in made.items() if key not in beside
+    }
+
+
+async def _gone(client: FhirClient, uid: str) -> None:
+    """The ImagingStudy of a study that was deleted from the archive is cancelled."""
+    current = await _current(client, uid)
+    if current is None or current["status"] == "cancelled":
+        return
+    current["status"], current["numberOfInstances"], current["numberOfSeries"] = "cancelled", 0, 0
+    current.pop("series", None)
+    await transaction(client, [put(current, f"identifier=urn:dicom:uid|urn:oid:{uid}", reference(current))])
+
+
+def located(entry: Resource) -> str:
+    """Type/id of an entry of a transaction's answer."""
+    return "/".join(entry["response"]["location"].split("/_history")[0].split("/")[-2:])
+
+
+def web_base(context: Context) -> str:
+    """The DICOMweb base URL that links have."""
+    settings = context.settings
+    if settings.dicom_web_url:
+        return settings.dicom_web_url
+    if settings.base_url:
+        return settings.base_url.removesuffix("/fhir") + "/dicom-web"
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host
+    return f"http://{host}:{settings.port}/dicom-web"

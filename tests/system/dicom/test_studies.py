@@ -1,0 +1,193 @@
+"""What becomes of studies in FHIR: one ImagingStudy each, patients, orders, quarantine, merges."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.system.dicom.conftest import until
+from tests.system.dicom.images import encoded, image, study
+
+MRN = "urn:dicom:issuer:HOSPITAL"
+
+
+def receive(dicom, *images, sender="CT1", issuer=""):
+    for made in images:
+        syntax = str(made.file_meta.TransferSyntaxUID)
+        dicom.archive.receive(encoded(made), transfer_syntax=syntax, sender=sender, issuer=issuer)
+
+
+def idle(dicom):
+    until(lambda: dicom.count("job") == 0)
+
+
+def resources(dicom, type, *query):
+    bundle = dicom.fhir("GET", type, query=list(query))
+    return [entry["resource"] for entry in bundle.get("entry", [])]
+
+
+def person(dicom, id="p1", value="P1", system=MRN, **others):
+    resource = {"resourceType": "Patient", "id": id, "identifier": [{"system": system, "value": value}], **others}
+    return dicom.fhir("PUT", f"Patient/{id}", resource)
+
+
+def order(dicom, id="o1", accession="A1", subject="Patient/p1"):
+    kind = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "ACSN"}]}
+    resource = {
+        "resourceType": "ServiceRequest",
+        "id": id,
+        "status": "active",
+        "intent": "order",
+        "subject": {"reference": subject},
+        "identifier": [{"type": kind, "value": accession}],
+    }
+    return dicom.fhir("PUT", f"ServiceRequest/{id}", resource)
+
+
+def test_a_study_becomes_one_imaging_study_with_all_that_belongs_to_it(dicom):
+    images = study(3, IssuerOfPatientID="HOSPITAL", Manufacturer="Acme", StationName="CT-1")
+    receive(dicom, *images)
+    idle(dicom)
+    [made] = resources(dicom, "ImagingStudy")
+    assert made["identifier"][0] == {"system": "urn:dicom:uid", "value": f"urn:oid:{images[0].StudyInstanceUID}"}
+    assert (made["numberOfSeries"], made["numberOfInstances"]) == (1, 3)
+    assert [each["number"] for each in made["series"][0]["instance"]] == [1, 2, 3]
+    assert made["series"][0]["modality"]["code"] == "CT" and made["started"] == "2026-01-01T10:15:00Z"
+    [patient] = resources(dicom, "Patient")
+    assert made["subject"]["reference"] == f"Patient/{patient['id']}"
+    assert patient["identifier"][0]["system"] == MRN and patient["name"][0] == {"family": "Doe", "given": ["Jane"]}
+    assert (patient["birthDate"], patient["gender"]) == ("1970-01-01", "female")
+    [endpoint] = resources(dicom, "Endpoint")
+    assert made["endpoint"] == [{"reference": f"Endpoint/{endpoint['id']}"}]
+    assert endpoint["connectionType"]["code"] == "dicom-wado-rs" and endpoint["address"].endswith("/dicom-web")
+    [trace] = resources(dicom, "Provenance")
+    assert trace["target"][0]["reference"].startswith(f"ImagingStudy/{made['id']}")
+    assert trace["agent"][0]["who"]["identifier"]["value"] == "CT1"
+    assert len(resources(dicom, "AuditEvent")) == len(resources(dicom, "Device")) == 1
+
+
+def test_more_images_update_the_same_imaging_study_and_the_same_ones_change_nothing(dicom):
+    images = study(4)
+    receive(dicom, *images[:2])
+    idle(dicom)
+    receive(dicom, *images[2:])
+    idle(dicom)
+    [made] = resources(dicom, "ImagingStudy")
+    assert made["numberOfInstances"] == 4 and made["meta"]["versionId"] == "2"
+    dicom.archive.enqueue("study", images[0].StudyInstanceUID)
+    idle(dicom)
+    [made] = resources(dicom, "ImagingStudy")
+    assert made["meta"]["versionId"] == "2" and len(resources(dicom, "Patient")) == 1
+
+
+def test_the_order_of_the_accession_number_is_based_on(dicom):
+    person(dicom)
+    order(dicom)
+    receive(dicom, *study(1, IssuerOfPatientID="HOSPITAL"))
+    idle(dicom)
+    [made] = resources(dicom, "ImagingStudy")
+    assert made["basedOn"] == [{"reference": "ServiceRequest/o1"}] and made["subject"]["reference"] == "Patient/p1"
+
+
+def test_the_senders_issuer_tells_patients_apart(dicom):
+    person(dicom, "p1", "P1", "urn:dicom:issuer:A")
+    person(dicom, "p2", "P1", "urn:dicom:issuer:B")
+    receive(dicom, image(), issuer="B")
+    idle(dicom)
+    [made] = resources(dicom, "ImagingStudy")
+    assert made["subject"]["reference"] == "Patient/p2"
+
+
+def test_a_patient_that_is_not_the_orders_is_quarantined_with_its_pixels_and_reconciled_in_one_step(dicom):
+    from interfaces.dicom.work.quarantine import reconcile
+
+    person(dicom, "p1", "OTHER")
+    order(dicom, subject="Patient/p1")
+    made = image(IssuerOfPatientID="HOSPITAL")
+    receive(dicom, made)
+    idle(dicom)
+    assert resources(dicom, "ImagingStudy") == []
+    assert dicom.count("study", "state = 'quarantined'") == 1 and len(dicom.stored_files()) == 1
+    assert dicom.tool("findscu", "-d", "-S", "-k", "0008,0052=STUDY").stderr.count("Find Response: ") == 0
+    reconcile(dicom.archive, made.StudyInstanceUID, "Patient/p1", "ServiceRequest/o1", "tester")
+    idle(dicom)
+    [study_resource] = resources(dicom, "ImagingStudy")
+    assert study_resource["subject"]["reference"] == "Patient/p1"
+    row = dicom.archive.reading.execute("SELECT detail FROM event WHERE kind = 'reconciled'").fetchone()
+    assert json.loads(row["detail"])["by"] == "tester"
+    coerced = json.loads(dicom.archive.reading.execute("SELECT coercion FROM study").fetchone()[0])
+    assert coerced["00100020"]["Value"] == ["OTHER"]
+
+
+def test_two_patients_in_one_study_are_quarantined(dicom):
+    first, second = study(2)
+    second.PatientID = "P2"
+    receive(dicom, first, second)
+    idle(dicom)
+    assert dicom.count("study", "state = 'quarantined'") == 1 and dicom.count() == 2
+    assert resources(dicom, "ImagingStudy") == []
+
+
+def test_unknown_patients_are_held_where_the_setting_says_so(dicom_with):
+    dicom = dicom_with(dicom_unknown_patients="hold")
+    receive(dicom, image())
+    idle(dicom)
+    assert resources(dicom, "Patient") == [] and dicom.count("study", "state = 'quarantined'") == 1
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_a_study_without_patient_id_is_quarantined(dicom, name):
+    receive(dicom, image(PatientID=name))
+    idle(dicom)
+    assert dicom.count("study", "state = 'quarantined'") == 1
+
+
+def test_a_merge_follows_into_queries_and_into_what_is_retrieved(dicom, tmp_path):
+    import pydicom
+
+    made = image(IssuerOfPatientID="HOSPITAL")
+    receive(dicom, made)
+    idle(dicom)
+    [old] = resources(dicom, "Patient")
+    person(dicom, "new", "P9", name=[{"family": "Roe", "given": ["Jane"]}], birthDate="1970-01-01", gender="female")
+    old["link"] = [{"other": {"reference": "Patient/new"}, "type": "replaced-by"}]
+    dicom.fhir("PUT", f"Patient/{old['id']}", old)
+    until(lambda: dicom.count("study", "fhir_patient = 'Patient/new'"), 60)
+    idle(dicom)
+    [resource] = resources(dicom, "ImagingStudy")
+    assert resource["subject"]["reference"] == "Patient/new"
+    (tmp_path / "found").mkdir()
+    dicom.tool(
+        "findscu",
+        "-X",
+        "-od",
+        tmp_path / "found",
+        "-S",
+        "-k",
+        "0008,0052=STUDY",
+        "-k",
+        "0010,0020=P9",
+        "-k",
+        "0010,0010",
+    )
+    [answer] = (tmp_path / "found").iterdir()
+    assert pydicom.dcmread(answer, force=True).PatientName == "Roe^Jane"
+    (tmp_path / "got").mkdir()
+    keys = ("-k", "0008,0052=STUDY", "-k", f"0020,000d={made.StudyInstanceUID}")
+    dicom.tool("getscu", "-S", "-od", tmp_path / "got", *keys)
+    [got] = (tmp_path / "got").iterdir()
+    sent = pydicom.dcmread(got)
+    assert (sent.PatientID, str(sent.PatientName), sent.PixelData) == ("P9", "Roe^Jane", made.PixelData)
+    [kept] = dicom.stored_files()
+    assert pydicom.dcmread(kept).PatientID == "P1"
+
+
+def test_a_deleted_study_is_cancelled(dicom):
+    made = image()
+    receive(dicom, made)
+    idle(dicom)
+    assert dicom.archive.delete("t.uid = ?", (made.StudyInstanceUID,), "tester") == 1
+    idle(dicom)
+    [resource] = resources(dicom, "ImagingStudy")
+    assert resource["status"] == "cancelled" and dicom.stored_files() == [] and dicom.count("patient") == 0
