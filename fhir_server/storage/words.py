@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from fhir_server.core.values import fold
 
+_decode = msgspec.json.Decoder(str).decode
 _WORD = re.compile(r"[^\W_]+")
+_BETWEEN = "\3"  # texts; no word has it
+_VALUE = re.compile(rb'[:,\[]\s*("[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.eE+-]*)\s*(?=[,\]}])')
+_ASCII = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128) if chr(code) != _BETWEEN}
+_FRACTION = re.compile(rb"[.eE]")
+_NO_WORD = re.compile(r"(?:[^\w\3]|_)+")
 
 
 def words_of(text: str) -> list[str]:
@@ -24,3 +32,19 @@ def texts_in(node: object):
             yield from texts_in(value)
     elif not isinstance(node, bool) and node is not None:
         yield str(node)
+
+
+def worded(body: bytes) -> list[str]:
+    """The texts and numbers of JSON as folded words with spaces between, without those that have no word.
+
+    What texts_in gives, found in the bytes: the names of properties are strings that a colon follows.
+    """
+    found: list[str] = []
+    for value in _VALUE.findall(body):
+        if value[:1] == b'"':
+            found.append(_decode(value) if b"\\" in value else value[1:-1].decode())
+        else:
+            found.append(str(float(value)) if _FRACTION.search(value) else value.decode())
+    text = _BETWEEN.join(found)
+    parted = text.translate(_ASCII) if text.isascii() else _NO_WORD.sub(" ", fold(text))
+    return [words for each in parted.split(_BETWEEN) if (words := each.strip())]

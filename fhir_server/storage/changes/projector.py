@@ -20,7 +20,7 @@ from fhir_server.storage.changes.entries import Busy, Entry, Target
 from fhir_server.storage.changes.reading import Behind, Reading, bare
 
 CHANGES = 1000  # of one turn at most
-LEASE = 10.0  # seconds that one projector has the work to itself without a sign of life
+LEASE = 5.0  # seconds that one projector has the work to itself without a sign of life
 IDLE, QUIET = 0.02, 0.2  # seconds between looks at a feed that has nothing new, soon and later on
 QUIET_AFTER = 100  # looks
 PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before what failed is tried again
@@ -29,7 +29,10 @@ log = structlog.get_logger("projector")
 
 
 class Projector:
-    """Feeds one target; told: is called with the consumer and each position that searches can see."""
+    """Feeds one target; told: is called with the consumer and each position that searches can see.
+
+    lease: seconds for which another waits before it takes up the work of one that is gone.
+    """
 
     def __init__(
         self,
@@ -37,11 +40,14 @@ class Projector:
         reading: Reading,
         target: Target,
         told: Callable[[str, int], None] = lambda consumer, position: None,
+        *,
+        lease: float = LEASE,
     ) -> None:
         self._feed = feed
         self._reading = reading
         self._target = target
         self._told = told
+        self._lease = lease
         self._owner = f"{os.getpid()}-{os.urandom(6).hex()}"
         self._position: int | None = None  # None: the work is another's
         self._leased = float("-inf")
@@ -74,7 +80,7 @@ class Projector:
     async def _rest(self, seconds: float) -> None:
         mine = self._position is not None
         try:
-            await asyncio.wait_for(self._wanted.wait(), seconds if mine else LEASE / 4)
+            await asyncio.wait_for(self._wanted.wait(), seconds if mine else self._lease / 4)
         except TimeoutError:
             return
         finally:
@@ -101,11 +107,11 @@ class Projector:
     async def _place(self) -> int | None:
         """Takes or renews the lease; the position is read anew where the work may have been another's meanwhile."""
         now = time.monotonic()
-        if self._position is not None and now - self._leased < LEASE / 3:
+        if self._position is not None and now - self._leased < self._lease / 3:
             return self._position
-        if not await self._feed.lease(self._target.consumer, self._owner, LEASE):
+        if not await self._feed.lease(self._target.consumer, self._owner, self._lease):
             self._position = None
-        elif self._position is None or now - self._leased > LEASE:
+        elif self._position is None or now - self._leased > self._lease:
             self._position = await self._feed.position(self._target.consumer)
         self._leased = now
         return self._position

@@ -14,6 +14,7 @@ from fhir_server.core.errors import FhirError, error
 
 T = TypeVar("T")
 
+SECONDS = 15.0  # that one request may take
 KEEP_ALIVE = "1m"  # of a point in time, from one request to the next
 RETRY_AFTER = {"Retry-After": "5"}
 BUSY = (408, 429, 502, 503, 504)
@@ -73,7 +74,7 @@ class Asking:
     """Asks one index; within a point in time, every request of a search sees one state of it."""
 
     def __init__(self, client: AsyncElasticsearch, index: str) -> None:
-        self._client = client
+        self._client = client.options(request_timeout=SECONDS)
         self._index = index
         self._point = ""
 

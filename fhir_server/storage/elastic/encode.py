@@ -26,7 +26,7 @@ from fhir_server.core.values import (
 )
 from fhir_server.storage.elastic import terms
 from fhir_server.storage.elastic.mapping import PARTS, UNIT_TYPE
-from fhir_server.storage.words import texts_in, words_of
+from fhir_server.storage.words import worded, words_of
 
 Document = dict[str, Any]
 Unit = tuple[str, str, str]  # system, code, name
@@ -37,7 +37,6 @@ QUANTITY_FIELD = "q"  # of a nested value: "q" and the field for a quantity, "c"
 COMPOSITE_FIELD = "c"
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
-_decode = msgspec.json.Decoder(strict=False).decode
 
 
 class Encoded(NamedTuple):
@@ -84,7 +83,7 @@ def encode(type: str, values: Sequence[SearchValue], groups: SortGroups, body: b
         building.add(kind, value[1], value)
     document = building.finish([fields for fields in groups(type) if len(fields) > 1])
     if body:
-        document["content"] = [" ".join(words) for text in texts_in(_decode(body)) if (words := words_of(text))]
+        document["content"] = worded(body)
     return Encoded(document, building.units)
 
 
@@ -214,10 +213,9 @@ def unit_document(unit: Unit) -> tuple[str, Document]:
     return f"{UNIT_TYPE}/{name}", {"type": UNIT_TYPE, "id": listed[: terms.LONGEST]}
 
 
-def _ends(values: Iterable[Any]) -> list[Any]:
+def _ends(values: list[Any]) -> list[Any]:
     """The smallest and the largest: sorting asks for no other."""
-    found = sorted(set(values))
-    return found if len(found) < 3 else [found[0], found[-1]]
+    return values if len(values) < 2 else [min(values), max(values)]
 
 
 def point(latitude: float, longitude: float) -> dict[str, float]:

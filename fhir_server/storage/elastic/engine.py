@@ -11,6 +11,7 @@ from elasticsearch import ApiError, AsyncElasticsearch
 
 from fhir_server.core.ports import ChangeFeed, Clock, Finding, ResourceReads, UnitConverter
 from fhir_server.storage.changes.lag import Lag, lag
+from fhir_server.storage.changes.projector import LEASE
 from fhir_server.storage.changes.reading import Extract, Reading
 from fhir_server.storage.changes.waiting import Waiting
 from fhir_server.storage.elastic.checking import IndexCheck
@@ -36,7 +37,8 @@ class State(NamedTuple):
 class ElasticEngine:
     """reads: must see every commit at once; extract: search values of a resource's JSON; groups: see encode.SortGroups.
 
-    wait: seconds that a search waits at most for what was committed before it began; content: whether _content works.
+    wait: seconds that a search waits at most for what was committed before it began; content: whether _content works;
+    lease: seconds after which another process takes up the feeding where one is gone.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class ElasticEngine:
         shards: int = 1,
         wait: float = 5.0,
         content: bool = True,
+        lease: float = LEASE,
     ) -> None:
         self.generations = Generations(client, prefix, shards=shards)
         self._client = client
@@ -64,7 +67,9 @@ class ElasticEngine:
         reading = Reading(reads, extract)
         self.index = ElasticSearchIndex(self.generations, reads, self._waiting, converter, wait=wait)
         self.strict = ElasticSearchIndex(self.generations, reads, self._waiting, converter, wait=wait, strict=True)
-        self._projecting = Projecting(self.generations, feed, reading, groups, self._waiting, content=content)
+        self._projecting = Projecting(
+            self.generations, feed, reading, groups, self._waiting, content=content, lease=lease
+        )
         self._check = IndexCheck(self.generations, feed, reads, reading, self._writer, self._caught_up)
         self._task: asyncio.Task[None] | None = None
 

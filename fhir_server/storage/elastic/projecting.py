@@ -9,7 +9,7 @@ from elastic_transport import TransportError
 from elasticsearch import ApiError
 
 from fhir_server.core.ports import ChangeFeed
-from fhir_server.storage.changes.projector import Projector
+from fhir_server.storage.changes.projector import LEASE, Projector
 from fhir_server.storage.changes.reading import Reading
 from fhir_server.storage.changes.waiting import Waiting
 from fhir_server.storage.elastic.encode import SortGroups
@@ -31,6 +31,7 @@ class Projecting:
         waiting: Waiting,
         *,
         content: bool = True,
+        lease: float = LEASE,
     ) -> None:
         self._generations = generations
         self._feed = feed
@@ -38,6 +39,7 @@ class Projecting:
         self._groups = groups
         self._waiting = waiting
         self._content = content
+        self._lease = lease
         self._running: dict[str, tuple[Projector, asyncio.Task[None]]] = {}
         waiting.hurry = self.hurry
 
@@ -73,7 +75,7 @@ class Projecting:
         for consumer, generation in found.items():
             if consumer not in self._running:
                 writer = Writer(self._generations.client, generation, self._groups, content=self._content)
-                projector = Projector(self._feed, self._reading, writer, self._waiting.told)
+                projector = Projector(self._feed, self._reading, writer, self._waiting.told, lease=self._lease)
                 self._running[consumer] = projector, asyncio.create_task(projector.run())
 
     async def _end(self, consumer: str) -> None:

@@ -6,6 +6,7 @@ after the field says which parts of the value follow. An empty field stands for 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 END = "\0"
@@ -18,7 +19,9 @@ STRING_KEY_LIMIT = 1000  # a longer folded text is indexed by its beginning, as 
 
 def compose(*parts: str) -> str:
     """The term of these parts. One that is too long ends in a digest, so that equal still means equal."""
-    term = END.join([part.translate(REPLACED) if END in part else part for part in parts])
+    term = END.join(parts)
+    if term.count(END) >= len(parts):
+        term = END.join([part.translate(REPLACED) for part in parts])
     if len(term) <= LONGEST:
         return term
     return f"{term[: LONGEST - 100]}{END}{hashlib.sha256(term.encode('utf-8', 'replace')).hexdigest()}"
@@ -122,6 +125,7 @@ def exact(field: str, text: str) -> str:
     return compose(field, text)
 
 
+@functools.lru_cache(maxsize=10_000)
 def marked(folded: str) -> str:
     """A folded text with a mark before each word: where a letter or digit follows what is neither."""
     marks: list[str] = []
@@ -157,6 +161,7 @@ def unit_name(name: str) -> str:
 
 
 # ---------------------------------------------------------------------- names
+@functools.lru_cache(maxsize=10_000)
 def property_name(field: str) -> str:
     """A field as the name of a property: what Elasticsearch would take apart is written in hexadecimal."""
     return "".join([c if c.isascii() and (c.isalnum() or c in "-_") else f"~{ord(c):x}~" for c in field]) or "~"

@@ -1,0 +1,158 @@
+"""What goes wrong between the store and Elasticsearch: nothing is lost, nothing is there twice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from fhir_server.core.errors import FhirError
+from fhir_server.core.query import EVERYTHING, Query
+from tests.unit.storage.elastic.house import ready
+
+INFLIGHT = "network.breaker.inflight_requests.limit"
+
+
+async def soon(what):
+    """Until it is true."""
+    for _ in range(600):
+        if await what():
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+async def whole(house):
+    """The index has caught up and is the store's mirror."""
+
+    async def caught_up():
+        state = await house.engine.state()
+        return not state.away and state.lag.changes == 0
+
+    assert await soon(caught_up)
+    return await house.engine.check()
+
+
+def test_an_elasticsearch_that_refuses_for_now_is_asked_again(run):
+    async def work(house):
+        await ready(house)
+        cluster = house.engine.generations.client.cluster
+        await cluster.put_settings(persistent={INFLIGHT: "1kb"})  # answers 429 to all that is larger
+        try:
+            for number in range(20):
+                await house.put(f"p{number}", "x" * 100)
+            await asyncio.sleep(0.5)
+            behind = (await house.engine.state()).lag
+        finally:
+            await cluster.put_settings(persistent={INFLIGHT: None})
+        return behind.changes, await whole(house), len(await house.ids())
+
+    behind, differences, found = run(work)
+    assert behind > 0
+    assert (differences, found) == ([], 20)
+
+
+def test_an_index_that_has_become_read_only_is_waited_for(run):
+    async def work(house):
+        await ready(house)
+        await house.put("before", "x")
+        assert await house.ids() == ["before"]
+        indices = house.engine.generations.client.indices
+        name = (await house.engine.generations.serving()).name
+        # what Elasticsearch does to an index when its disk is full
+        await indices.put_settings(index=name, settings={"index.blocks.read_only_allow_delete": True})
+        await house.put("during", "x")
+        during = await house.index.search(Query(("Patient",), EVERYTHING, wait=1.0))
+        await indices.put_settings(index=name, settings={"index.blocks.read_only_allow_delete": None})
+        return [v.id for v in during.matches], during.warnings[0].code, await whole(house), await house.ids()
+
+    assert run(work) == (["before"], "incomplete", [], ["before", "during"])
+
+
+def test_a_search_that_must_see_all_is_refused_where_the_index_is_behind(run):
+    async def work(house):
+        await ready(house)
+        await house.engine.stop()
+        await house.put("a")
+        with pytest.raises(FhirError) as refused:
+            await house.engine.strict.search(Query(("Patient",)))
+        return refused.value.status, refused.value.headers["Retry-After"]
+
+    assert run(work, wait=0.2) == (503, "5")
+
+
+def test_a_search_may_ask_not_to_be_held_back(run):
+    async def work(house):
+        await ready(house)
+        await house.engine.stop()
+        await house.put("a")
+        return (await house.index.search(Query(("Patient",), wait=0.0))).warnings
+
+    assert run(work, wait=60.0) == ()
+
+
+def test_an_index_that_was_deleted_is_built_anew(run):
+    async def work(house):
+        await ready(house)
+        for number in range(5):
+            await house.put(f"p{number}")
+        await house.ids()
+        generations = house.engine.generations
+        await generations.client.indices.delete(index=(await generations.serving()).name)
+        await house.put("p5")
+
+        async def back():
+            try:
+                return len(await house.ids()) == 6
+            except FhirError as problem:
+                assert problem.status == 503
+                return False
+
+        return await soon(back), await whole(house)
+
+    assert run(work) == (True, [])
+
+
+def test_two_projectors_do_the_work_of_one(run, elasticsearch_url):
+    async def work(house):
+        await ready(house)
+        other = house.another(elasticsearch_url, lease=1.0)
+        other.start()
+        for number in range(50):
+            await house.put(f"p{number % 20}", f"n{number}")
+            if number == 25:
+                await house.engine.stop()
+        found = [version.version for version in (await other.index.search(Query(("Patient",), count=50))).matches]
+        differences = await whole(house)
+        await other.close()
+        return found, differences
+
+    versions, differences = run(work, lease=1.0)
+    assert versions == [3] * 10 + [2] * 10
+    assert differences == []
+
+
+def test_a_projector_that_is_killed_at_any_moment_loses_nothing(run, tmp_path, elasticsearch_url):
+    chance = random.Random(7)
+
+    async def work(house):
+        feeder = [sys.executable, "-m", "tests.unit.storage.elastic.house", tmp_path, elasticsearch_url, house.prefix]
+        process = subprocess.Popen(feeder)
+        try:
+            for number in range(300):
+                await house.put(f"p{chance.randrange(100)}", f"n{number}")
+                if number % 60 == 59:
+                    await asyncio.sleep(chance.random() * 2)
+                    process.send_signal(signal.SIGKILL)
+                    process.wait()
+                    process = subprocess.Popen(feeder)
+            return await whole(house), (await house.engine.state()).problems
+        finally:
+            process.kill()
+            process.wait()
+
+    assert run(work, feeding=False) == ([], 0)
