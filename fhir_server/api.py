@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
+from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import OPEN, Caller, Change, Finding
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
+from fhir_server.interactions.callers import Callers, require
 from fhir_server.interactions.custom_parameters import Progress
 from fhir_server.interactions.dispatch import perform
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.read import current
 from fhir_server.interactions.reindexing import reindex_all
 from fhir_server.interactions.request import Request, Response
+
+if TYPE_CHECKING:
+    from fhir_server.security.model import User
+    from fhir_server.security.service import Security
 from fhir_server.interactions.visible import environment_of
 
 __all__ = ["FhirServer", "Request", "Response"]
@@ -37,11 +44,14 @@ class FhirServer:
         close: Callable[[], Awaitable[None]],
         check: Callable[[bool], Awaitable[list[Finding]]],
         indexing: Callable[[], list[Progress]],
+        security: Security | None = None,
     ) -> None:
         environment.perform = perform
         self.environment = environment
         self._check = check
         self.indexing = indexing
+        self._security = security
+        self._callers = Callers(environment)
         self._close = close
         self._before: list[Callable[[], Awaitable[None]]] = []
         self._store_read = environment.store.read
@@ -56,6 +66,27 @@ class FhirServer:
         """R4, with the custom search parameters in force."""
         return self.environment.searching.definitions
 
+    @property
+    def security(self) -> Security:
+        """Users, clients and tokens; FhirError "not-supported" in open mode."""
+        if self._security is None:
+            raise error("not-supported", "This server is open: it has no users. Start it with security = smart.")
+        return self._security
+
+    @property
+    def open(self) -> bool:
+        """Whether everybody may do everything."""
+        return self._security is None
+
+    async def caller_of_token(self, token: str, base: str) -> Caller:
+        """Who shows an access token at a FHIR base URL; FhirError "login" where the token is not good."""
+        access = self.security.tokens.read(token, base.removesuffix("/fhir"), base)
+        return await self._callers.of_access(access)
+
+    async def caller_of_user(self, user: User) -> Caller:
+        """Who is signed in at the server's own pages."""
+        return await self._callers.of_user(user)
+
     async def perform(self, request: Request) -> Response:
         """Any interaction or operation; FhirError for every answer that is no success."""
         return await perform(self.environment, request)
@@ -65,6 +96,7 @@ class FhirServer:
         version = await self._store_read(type, id)
         if version is not None and version.body and caller.restriction is None:
             return version
+        require(caller, "r", type)
         if not self.environment.definitions.is_resource(type):
             await self.perform(Request("GET", (type, id), caller=caller))
         seen = environment_of(self.environment, caller)

@@ -91,9 +91,17 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         lambda type, field: environment.searching.indexes(type, field),
     )
 
+    security = None
+    if settings.security == "smart":
+        from fhir_server.security.service import Security
+
+        security = Security(settings.data, clock, settings.token_seconds)
+
     async def close() -> None:
         for each in environment.followers:
             await each.stop()
+        if security is not None:
+            security.close()
         await store.close()
         packages.close()
         service.close()
@@ -103,7 +111,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     except BaseException:
         await close()
         raise
-    return FhirServer(environment, close, check.run, parameters.progress)
+    return FhirServer(environment, close, check.run, parameters.progress, security)
 
 
 def application(settings: Settings, clock: Clock = now) -> Application:

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from fhir_server.commands.accounts import client, launch, token, user
 from fhir_server.commands.backup import backup, restore
 from fhir_server.commands.check import check
 from fhir_server.commands.dicom import dicom
@@ -29,9 +30,11 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, load, export, validate, check, reindex, info, backup, restore):
+for command in (serve, load, export, validate, check, reindex, info, backup, restore, token, launch):
     app.command()(command)
 app.add_typer(packages, name="packages")
+app.add_typer(user, name="user")
+app.add_typer(client, name="client")
 app.add_typer(terminology, name="terminology")
 app.add_typer(dicom, name="dicom")
 app.add_typer(hl7, name="hl7")

@@ -17,6 +17,7 @@ from fhir_server.commands.dicom import beside
 from fhir_server.commands.hl7 import announced
 from fhir_server.commands.options import environment, with_settings
 from fhir_server.commands.sockets import BACKLOG, listen
+from fhir_server.core.errors import error
 from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings, load
 
@@ -37,6 +38,7 @@ def serve(
     """Start the FHIR server. Every option can also be set as HMS_NAME in the environment or in the file of --config."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stopped)
+    require_safe(settings)
     from fhir_server.storage.sqlite.database import FILE_NAME, prepare
 
     prepare(settings.data / FILE_NAME)  # refused here, it is one line; in a worker it would be three
@@ -52,6 +54,16 @@ def serve(
     with beside(settings) as dicom:
         print(banner(settings, samples, dicom, *messages), file=sys.stderr, flush=True)
         run(settings, listening)
+
+
+def require_safe(settings: Settings) -> None:
+    """FhirError "value" where a server without login would answer other machines."""
+    if settings.security == "open" and not loopback(settings.host):
+        raise error(
+            "value",
+            f"The server is open, and would answer other machines at {settings.host}. Start it with --security smart "
+            "(docs/how-to/security.md), or on 127.0.0.1.",
+        )
 
 
 def run(settings: Settings, listening: socket.socket) -> None:
@@ -119,13 +131,8 @@ def banner(settings: Settings, samples: bool, *interfaces: str) -> str:
     ]
     if not samples:
         lines.append(f"samples      {program()} load --samples --server {own}/fhir")
-    if loopback(settings.host):
-        lines += ["", "OPEN FOR DEVELOPMENT: no login. Only this machine can reach it."]
-    else:
-        lines += [
-            "",
-            "!!! OPEN: no login, and other machines can reach it. Anybody there reads and changes everything. !!!",
-        ]
+    if settings.security == "open":
+        lines += ["", "!!! OPEN FOR DEVELOPMENT: no login. Whoever reaches it reads and changes everything. !!!"]
     return "\n".join(["", "Ultimate HMS", "", *lines, ""])
 
 

@@ -247,14 +247,24 @@ class TerminologyService(Protocol):
 
 
 class Caller(NamedTuple):
-    """Who asks, and what may be seen.
+    """Who asks, what may be seen, and what may be done. All None in open mode.
 
-    restriction: gives for a type the Clause that holds for what may be seen of it, NOTHING for nothing, None for
-    everything; itself None in open mode. An index must take its clauses as they are: no InValueSet, no Subsumes.
+    restriction: gives for a type the Clause that holds for what may be searched of it, NOTHING for nothing, None for
+    everything. An index must take its clauses as they are: no InValueSet, no Subsumes. reading: the same for reads by
+    id; None where it is as for searches. writing: the same for an interaction, c, u or d, and a type; None where what
+    may be seen may be written. may: whether an interaction, one of cruds, is possible on a type at all.
+    name: for people; client, user, fhir_user (a reference), purpose: for the audit.
     """
 
     name: str = "anonymous"
     restriction: Callable[[str], Clause | None] | None = None
+    reading: Callable[[str], Clause | None] | None = None
+    writing: Callable[[str, str], Clause | None] | None = None
+    may: Callable[[str, str], bool] | None = None
+    client: str = ""
+    user: str = ""
+    fhir_user: str = ""
+    purpose: str = ""
 
 
 OPEN = Caller()

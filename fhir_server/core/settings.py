@@ -56,6 +56,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(description="How long a stop waits for the requests under way.", ge=0, le=3600)
     ] = 30
 
+    security: Annotated[
+        Literal["open", "smart"],
+        Meta(
+            description="Who may use the server: open (everybody who reaches it; 127.0.0.1 only), or smart (whoever "
+            "has a token of its own authorization server, SMART App Launch)."
+        ),
+    ] = "open"
+    token_seconds: Annotated[int, Meta(description="How long an access token is good for.", ge=60, le=86_400)] = 3600
+    dynamic_registration: Annotated[
+        bool,
+        Meta(description="Whether applications may register themselves (RFC 7591), for no more than a user's data."),
+    ] = False
+
     update_as_create: Annotated[
         bool, Meta(description="Whether PUT to an id that does not exist creates the resource; otherwise 405.")
     ] = True

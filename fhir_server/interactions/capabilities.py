@@ -29,6 +29,8 @@ PATCH_FORMATS = [
 ]
 ANY_TYPE = 100  # targets; a parameter with so many may refer to anything
 VERSION = "0.1.0"
+SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
 
 async def capabilities(environment: Environment, request: Request) -> Response:
@@ -56,6 +58,7 @@ def statement(environment: Environment, definitions: Definitions, base: str) -> 
     revincludes = _revincludes(definitions, fields)
     rest: dict[str, Any] = {
         "mode": "server",
+        "security": _security(environment, base),
         "resource": [
             _resource(environment, definitions, type, operations, revincludes.get(type, []))
             for type in definitions.resource_types
@@ -80,6 +83,24 @@ def statement(environment: Environment, definitions: Definitions, base: str) -> 
         "format": FORMATS,
         "patchFormat": PATCH_FORMATS,
         "rest": [rest],
+    }
+
+
+def _security(environment: Environment, base: str) -> dict[str, Any]:
+    """Where tokens come from (https://hl7.org/fhir/smart-app-launch/STU2.2/conformance.html)."""
+    if environment.settings.security == "open":
+        return {"cors": True, "description": "This server is open: whoever reaches it may do everything."}
+    issuer = base.removesuffix("/fhir")
+    endpoints = {name: f"{issuer}/auth/{name}" for name in ("authorize", "token", "introspect", "revoke")}
+    endpoints["manage"] = f"{issuer}/auth/account"
+    if environment.settings.dynamic_registration:
+        endpoints["register"] = f"{issuer}/auth/register"
+    return {
+        "cors": True,
+        "service": [{"coding": [{"system": SERVICE, "code": "SMART-on-FHIR"}], "text": "SMART App Launch 2.2"}],
+        "extension": [
+            {"url": OAUTH_URIS, "extension": [{"url": name, "valueUri": uri} for name, uri in endpoints.items()]}
+        ],
     }
 
 

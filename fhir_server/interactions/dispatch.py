@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from fhir_server.core.errors import FhirError, error
 from fhir_server.interactions import capabilities, operation
 from fhir_server.interactions.batch import batch
+from fhir_server.interactions.callers import require, require_any
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import conditional_delete, delete
 from fhir_server.interactions.environment import Environment, Follower
@@ -22,6 +23,9 @@ from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.search import search, search_compartment
 from fhir_server.interactions.update import conditional_update, update
 from fhir_server.interactions.visible import environment_of
+
+AT_TYPE = {"GET": "s", "POST": "c", "PATCH": "u", "DELETE": "d"}  # PUT: c or u, as the criteria find
+AT_INSTANCE = {"GET": "r", "PATCH": "u", "DELETE": "d"}
 
 
 async def perform(environment: Environment, request: Request) -> Response:
@@ -74,10 +78,12 @@ async def _route(environment: Environment, request: Request) -> Response:
     if second == "_search":
         _require_length(request, 2)
         _require_method(request, "POST")
+        require(request.caller, "s", first)
         return await search(environment, request, first)
     if second == "_history":
         _require_length(request, 2)
         _require_method(request, "GET")
+        require(request.caller, "r", first)
         return await history(environment, request, first)
     if len(path) == 2:
         return await _instance(environment, request, first, second)
@@ -94,6 +100,10 @@ async def _system(environment: Environment, request: Request) -> Response:
 
 async def _type(environment: Environment, request: Request, type: str) -> Response:
     criteria = urlencode(criteria_of(request)) if request.query and request.method != "GET" else ""
+    if request.method == "PUT":
+        require_any(request.caller, "cu", type)
+    elif request.method in AT_TYPE:
+        require(request.caller, AT_TYPE[request.method], type)
     match request.method:
         case "GET":
             return await search(environment, request, type)
@@ -110,6 +120,10 @@ async def _type(environment: Environment, request: Request, type: str) -> Respon
 
 async def _instance(environment: Environment, request: Request, type: str, id: str) -> Response:
     require_general(request)
+    if request.method == "PUT":
+        require_any(request.caller, "cu", type)
+    elif request.method in AT_INSTANCE:
+        require(request.caller, AT_INSTANCE[request.method], type)
     match request.method:
         case "GET":
             return await read(environment, request, type, id)
@@ -126,6 +140,7 @@ async def _below_instance(environment: Environment, request: Request, type: str,
     third = request.path[2]
     if third == "_history":
         _require_method(request, "GET")
+        require(request.caller, "r", type)
         if len(request.path) == 3:
             return await history(environment, request, type, id)
         _require_length(request, 4)
@@ -139,6 +154,8 @@ async def _below_instance(environment: Environment, request: Request, type: str,
         raise unknown_type(environment, third)
     _require_length(request, 4 if posted else 3)
     _require_method(request, "POST" if posted else "GET")
+    if third != "*":
+        require(request.caller, "s", third)
     return await search_compartment(environment, request, type, id, third)
 
 

@@ -60,6 +60,14 @@ class Searching(Protocol):
         """The search that a request asks for, ready for the index; compartment: (code, id)."""
         ...
 
+    def compartment(self, type: str, compartment: tuple[str, str]) -> Clause:
+        """What makes a resource of a type a member of a compartment (type, id); NOTHING for a type that is in none."""
+        ...
+
+    def about(self, type: str, target: tuple[str, str]) -> Clause | None:
+        """What makes a resource of a type refer to a target by some search parameter; None where no parameter can."""
+        ...
+
     async def criteria(self, type: str, text: str, request: Request) -> Clause:
         """The clause of a conditional interaction's criteria, `identifier=a|b&…` as in a URL; always strict."""
         ...

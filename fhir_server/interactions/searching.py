@@ -7,13 +7,14 @@ from urllib.parse import parse_qsl
 
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock, TerminologyService
-from fhir_server.core.query import Clause, Query
+from fhir_server.core.query import Clause, Query, RefersTo
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import Request
 from fhir_server.search.extract import Extractor
 from fhir_server.search.fields import Fields
 from fhir_server.search.parse import SearchContext, parse_query
+from fhir_server.search.parse.compartment import membership
 from fhir_server.search.rewrite import rewrite
 
 
@@ -80,6 +81,16 @@ class Searching:
         where = await rewrite(query.where, self.fields, self._terminology)
         changed = where is not query.where or request.wait is not None
         return replace(query, where=where, wait=request.wait) if changed else query
+
+    def compartment(self, type: str, compartment: tuple[str, str]) -> Clause:
+        """What makes a resource of a type a member of a compartment; NOTHING for a type that is in none."""
+        return membership(type, compartment, self.definitions, self.fields)
+
+    def about(self, type: str, target: tuple[str, str]) -> Clause | None:
+        """What makes a resource of a type refer to a target; None where no search parameter can."""
+        parameters = self.fields.of(type).parameters.values()
+        fields = {field: None for found in parameters if target[0] in found.targets for field in found.fields}
+        return RefersTo(tuple(fields), (target,)) if fields else None
 
     async def criteria(self, type: str, text: str, request: Request) -> Clause:
         """The clause of conditional criteria; they are always strict and must say something."""

@@ -25,7 +25,7 @@ from fhir_server.core.ports import (
     Transaction,
     Write,
 )
-from fhir_server.core.query import All, Clause, IdIn, Page, Query
+from fhir_server.core.query import All, Any, Clause, IdIn, Page, Query
 from fhir_server.core.values import SearchValue
 from fhir_server.interactions.access import Restriction, restrict, visible
 from fhir_server.interactions.environment import Environment
@@ -45,7 +45,7 @@ def environment_of(environment: Environment, caller: Caller) -> Environment:
         environment,
         seen_by=caller,
         index=VisibleIndex(environment.index, restriction),
-        store=VisibleStore(environment.store, environment.index, restriction),
+        store=VisibleStore(environment.store, environment.index, caller),
         # the search parameters in force are those of the whole store
         outdated=outdated and (lambda inside: outdated(getattr(inside, "whole", inside))),
     )
@@ -81,14 +81,19 @@ class VisibleIndex:
 class VisibleReads:
     """The `ResourceReads` port over versions of the current resources that may be seen."""
 
-    def __init__(self, reads: ResourceReads, index: SearchIndex, restriction: Restriction) -> None:
+    def __init__(self, reads: ResourceReads, index: SearchIndex, caller: Caller) -> None:
+        assert caller.restriction is not None
         self._reads = reads
         self._index = index
-        self._restriction = restriction
+        self._restriction: Restriction = caller.restriction
+        self._reading: Restriction = caller.reading or caller.restriction
+        self._caller = caller
 
     async def _seen(self, type: str, ids: Iterable[str]) -> set[str]:
-        """Those of these ids of one type that may be seen."""
-        limit = self._restriction(type)
+        """Those of these ids of one type that may be read."""
+        return await self._within(type, ids, self._reading(type))
+
+    async def _within(self, type: str, ids: Iterable[str], limit: Clause | None) -> set[str]:
         wanted = tuple(dict.fromkeys(ids))
         if limit is None or not wanted:
             return set(wanted)
@@ -152,15 +157,15 @@ class VisibleReads:
 class VisibleStore(VisibleReads):
     """The `ResourceStore` port over what may be seen."""
 
-    def __init__(self, store: ResourceStore, index: SearchIndex, restriction: Restriction) -> None:
-        super().__init__(store, index, restriction)
+    def __init__(self, store: ResourceStore, index: SearchIndex, caller: Caller) -> None:
+        super().__init__(store, index, caller)
         self._store = store
 
     async def commit(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Runs work in a transaction that sees and writes no more than may be seen."""
 
         async def narrowed(whole: Transaction) -> T:
-            return await work(VisibleTransaction(whole, self._restriction))
+            return await work(VisibleTransaction(whole, self._caller))
 
         return await self._store.commit(narrowed)
 
@@ -168,8 +173,8 @@ class VisibleStore(VisibleReads):
 class VisibleTransaction(VisibleReads):
     """The `Transaction` port over what may be seen; whole: the transaction itself."""
 
-    def __init__(self, whole: Transaction, restriction: Restriction) -> None:
-        super().__init__(whole.reads, whole.index, restriction)
+    def __init__(self, whole: Transaction, caller: Caller) -> None:
+        super().__init__(whole.reads, whole.index, caller)
         self.whole = whole
         self.now = whole.now
         self.newest = whole.newest
@@ -184,19 +189,37 @@ class VisibleTransaction(VisibleReads):
         """Searches inside the transaction."""
         return VisibleIndex(self.whole.index, self._restriction)
 
+    async def _seen(self, type: str, ids: Iterable[str]) -> set[str]:
+        """Those of these ids that may be read, changed or deleted: whoever changes something must meet it first."""
+        limits = [self._reading(type), self._writing("u", type), self._writing("d", type)]
+        found = [limit for limit in limits if limit is not None]
+        return await self._within(type, ids, Any(tuple(found)) if len(found) == len(limits) else None)
+
     async def matches(self, type: str, where: Clause, limit: int = 2) -> list[StoredVersion]:
         """Matches that may be seen."""
         return await self.whole.matches(type, visible(self._restriction, (type,), where), limit)
 
     async def put(self, write: Write) -> StoredVersion:
-        """Stores a version of what may be seen; FhirError "forbidden" where the caller could not read it back."""
-        head = await self.whole.read(write.type, write.id)
-        if head is not None and not await self._seen(write.type, (write.id,)):
-            raise error("forbidden", f"{write.type}/{write.id} is in use, and not for you to change; use another id.")
+        """Stores a version that the caller may write; FhirError "forbidden" for any other.
+
+        What is changed or deleted must be the caller's to change before, and what is stored the caller's afterwards.
+        """
+        type, ids = write.type, (write.id,)
+        head = await self.whole.read(type, write.id)
+        interaction = "d" if not write.body else "c" if head is None or head.deleted else "u"
+        limit = self._writing(interaction, type)
+        if write.method == "PATCH" and not await self._within(type, ids, self._reading(type)):
+            raise error("forbidden", f"A patch shows what it changes, and you may not read {type}/{write.id}.")
+        if head is not None and not head.deleted and ids[0] not in await self._within(type, ids, limit):
+            raise error("forbidden", f"{type}/{write.id} is in use, and not for you to change; use another id.")
         stored = await self.whole.put(write)
-        if not stored.deleted and not await self._seen(write.type, (write.id,)):
-            raise error("forbidden", f"You may not write a {write.type} with this content: you could not see it.")
+        if not stored.deleted and not await self._within(type, ids, limit):
+            raise error("forbidden", f"You may not write a {type} with this content: it would not be yours to write.")
         return stored
+
+    def _writing(self, interaction: str, type: str) -> Clause | None:
+        writing = self._caller.writing
+        return writing(interaction, type) if writing is not None else self._reading(type)
 
     async def reindex(self, type: str, id: str, values: Sequence[SearchValue]) -> None:
         """Replaces the index values of what may be seen."""

@@ -16,13 +16,17 @@ from fhir_server.api import FhirServer
 from fhir_server.codec.formats import HTML, JSON, Format, negotiate
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import ID_PATTERN
+from fhir_server.core.ports import OPEN, Caller
 from fhir_server.rest import request_id
+from fhir_server.rest.authorization.paths import PATHS
 from fhir_server.rest.cors import Cors
 from fhir_server.rest.decode import headers_of, path_of, request_of
 from fhir_server.rest.encode import COMPRESS_FROM, Answer, answer_of, compressed, error_answer, version_headers
 from fhir_server.rest.observing import route
 
 PREFIX = "/fhir"
+AUTHORIZATION = frozenset(PATHS)
+REALM = 'Bearer realm="fhir"'
 JSON_TYPE = (b"content-type", JSON.content_type.encode())
 LOOPBACK = ("127.0.0.1", "::1")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -45,13 +49,16 @@ class Application:
         self._observe = observe
         self._server: FhirServer | None = None
         self._beside: Asgi | None = None
+        self._authorization: Asgi | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """ASGI."""
         kind = scope["type"]
         if kind == "http":
             path: str = scope["path"]
-            if path.startswith(PREFIX) and (len(path) == 5 or path[5] == "/"):
+            if self._authorization is not None and path in AUTHORIZATION:
+                await self._authorization(scope, receive, send)
+            elif path.startswith(PREFIX) and (len(path) == 5 or path[5] == "/"):
                 await self._fhir(scope, receive, send)
             else:
                 assert self._server is not None
@@ -66,6 +73,10 @@ class Application:
         """Starts the server and closes it again."""
         self._server = await self._start()
         self._cors = Cors(self._server.settings)
+        if not self._server.open:
+            from fhir_server.rest.authorization.routes import authorization_server
+
+            self._authorization = authorization_server(self._server, self._base)
         try:
             yield self._server
         finally:
@@ -104,13 +115,16 @@ class Application:
             path = path_of(scope, PREFIX)
             query = scope["query_string"]
             format = _format(path, headers.get("accept", ""), _asked_format(query) if query else "")
+            caller = OPEN if server.open or method == "OPTIONS" else await self._caller(server, scope, headers, path)
             if method == "OPTIONS":
                 answer = self._options(headers, path)
             elif method == "GET" and len(path) == 2 and not query and format is JSON and self._plain(path, headers):
-                answer = await self._read(server, path)
+                answer = await self._read(server, path, caller)
             else:
                 base = self._base(scope, headers)
-                request = await request_of(scope, receive, headers, path, base, server.settings, server.definitions)
+                request = await request_of(
+                    scope, receive, headers, path, base, server.settings, server.definitions, caller
+                )
                 if format.name == HTML.name and method == "GET" and not request.query:
                     answer = Answer(303, [(b"location", b"/#/" + "/".join(path).encode())], b"")
                 else:
@@ -145,8 +159,19 @@ class Application:
             and ID_PATTERN.match(path[1]) is not None
         )
 
-    async def _read(self, server: FhirServer, path: tuple[str, ...]) -> Answer:
-        version = await server.read(path[0], path[1])
+    async def _caller(
+        self, server: FhirServer, scope: dict[str, Any], headers: dict[str, str], path: tuple[str, ...]
+    ) -> Caller:
+        """Who asks; FhirError "login" for nobody, except for what everybody may know."""
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and token:
+            return await server.caller_of_token(token.strip(), self._base(scope, headers))
+        if path == ("metadata",):
+            return OPEN
+        raise error("login", "This needs an access token: Authorization: Bearer …", headers={"WWW-Authenticate": REALM})
+
+    async def _read(self, server: FhirServer, path: tuple[str, ...], caller: Caller) -> Answer:
+        version = await server.read(path[0], path[1], caller)
         return Answer(200, [*version_headers(version), JSON_TYPE], version.body)
 
     @staticmethod

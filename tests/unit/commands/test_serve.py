@@ -2,19 +2,23 @@ import socket
 
 import pytest
 
-from fhir_server.commands.serve import banner
+from fhir_server.commands.serve import banner, require_safe
 from fhir_server.commands.sockets import listen
 from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
 
 
-@pytest.mark.parametrize(
-    ("host", "only_here"), [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False)]
-)
-def test_the_banner_says_who_can_reach_a_server_without_login(host, only_here):
-    text = banner(Settings(host=host), samples=False)
-    assert ("Only this machine" in text) is only_here
-    assert ("other machines can reach it" in text) is not only_here
+@pytest.mark.parametrize("security", ["open", "smart"])
+def test_the_banner_shouts_where_a_server_is_open(security):
+    assert ("OPEN" in banner(Settings(security=security), samples=False)) is (security == "open")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1", "::"])
+def test_an_open_server_listens_to_this_machine_only(host):
+    with pytest.raises(FhirError, match="--security smart"):
+        require_safe(Settings(host=host))
+    require_safe(Settings(host=host, security="smart"))
+    require_safe(Settings(host="localhost"))
 
 
 def test_the_banner_gives_the_base_url_and_how_to_load_samples():

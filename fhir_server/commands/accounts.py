@@ -1,0 +1,193 @@
+"""hms user, hms client, hms token, hms launch: who may use a server that is not open."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fhir_server.commands.options import Config, Data
+from fhir_server.core.errors import error
+from fhir_server.core.settings import Settings, load
+
+if TYPE_CHECKING:
+    from fhir_server.security.service import Security
+
+user = typer.Typer(help="People who sign in.", no_args_is_help=True)
+client = typer.Typer(help="Applications that ask for access.", no_args_is_help=True)
+
+DEFAULT_SCOPES = (
+    "openid fhirUser launch launch/patient launch/encounter online_access offline_access patient/*.cruds user/*.cruds"
+)
+
+
+@contextmanager
+def security(data: Path | None, config: Path | None) -> Iterator[tuple[Security, Settings]]:
+    """The security database of a data folder, beside a running server if there is one."""
+    from fhir_server import bootstrap
+    from fhir_server.security.service import Security
+
+    settings = load({"data": data}, config=config)
+    found = Security(settings.data, bootstrap.now, settings.token_seconds)
+    try:
+        yield found, settings
+    finally:
+        found.close()
+
+
+@user.command("add")
+def add_user(
+    name: Annotated[str, typer.Argument(help="What the person signs in with.")],
+    fhir_user: Annotated[
+        str, typer.Option(metavar="REFERENCE", help="The person's record, such as Practitioner/1 or Patient/2.")
+    ] = "",
+    role: Annotated[list[str] | None, typer.Option(help="A role that policies speak of; repeatable.")] = None,
+    password: Annotated[
+        str, typer.Option(help="Asked for where it is not given; - reads it from standard input.", show_default=False)
+    ] = "",
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Add a person who can sign in."""
+    if password == "-":
+        password = sys.stdin.readline().rstrip("\n")
+    password = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    if fhir_user and fhir_user.count("/") != 1:
+        raise error("value", f"--fhir-user must be a reference such as Practitioner/1, not {fhir_user!r}.")
+    with security(data, config) as (found, _):
+        added = found.add_user(name, password, fhir_user, tuple(role or ()))
+    print(f"{added.name} can sign in.")
+
+
+@user.command("list")
+def list_users(data: Data = None, config: Config = None) -> None:
+    """List the people who can sign in."""
+    with security(data, config) as (found, _):
+        for each in found.store.users():
+            state = "" if each.active else " (closed)"
+            print("\t".join([each.name + state, each.fhir_user, " ".join(each.roles)]))
+
+
+@user.command("remove")
+def remove_user(name: str, data: Data = None, config: Config = None) -> None:
+    """Remove a person; sign-ins and tokens end at once."""
+    with security(data, config) as (found, _):
+        each = found.store.user_named(name)
+        if each is None:
+            raise error("not-found", f"There is no user {name}.")
+        found.store.remove_user(each.id)
+    print(f"{name} is removed.")
+
+
+@client.command("add")
+def add_client(
+    id: Annotated[str, typer.Argument(help="The client_id.")],
+    name: Annotated[str, typer.Option(help="What people see.")] = "",
+    redirect_uri: Annotated[
+        list[str] | None, typer.Option(help="Where codes go, letter for letter; repeatable.")
+    ] = None,
+    launch_uri: Annotated[str, typer.Option(help="Where an EHR launch begins.")] = "",
+    scope: Annotated[str, typer.Option(help="The most that it can get.")] = "",
+    confidential: Annotated[bool, typer.Option("--confidential", help="Give it a secret.")] = False,
+    jwks: Annotated[Path | None, typer.Option(help="A file with its public keys, a JWK Set.")] = None,
+    jwks_uri: Annotated[str, typer.Option(help="The URL of its public keys.")] = "",
+    backend: Annotated[
+        bool, typer.Option("--backend", help="It works by itself: client_credentials, system scopes.")
+    ] = False,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Add an application. A secret is shown once."""
+    import json
+
+    from fhir_server.security.model import Client
+
+    keys: dict[str, Any] | None = json.loads(jwks.read_text("utf-8")) if jwks else None
+    if backend and not (keys or jwks_uri or confidential):
+        raise error("required", "A backend service proves itself: give --jwks, --jwks-uri or --confidential.")
+    if not backend and not redirect_uri:
+        raise error("required", "An application for people needs at least one --redirect-uri.")
+    grants = ("client_credentials",) if backend else ("authorization_code", "refresh_token")
+    wanted = Client(
+        id=id, name=name or id, jwks=keys, jwks_uri=jwks_uri, redirect_uris=tuple(redirect_uri or ()),
+        launch_uri=launch_uri, scopes=scope or ("system/*.rs" if backend else DEFAULT_SCOPES), grants=grants,
+    )  # fmt: skip
+    with security(data, config) as (found, _):
+        _, secret = found.add_client(wanted, confidential)
+    print(f"client_id     {id}")
+    if secret:
+        print(f"client_secret {secret}")
+
+
+@client.command("list")
+def list_clients(data: Data = None, config: Config = None) -> None:
+    """List the applications."""
+    with security(data, config) as (found, _):
+        for each in found.store.clients():
+            kind = "public" if each.public else "confidential"
+            print("\t".join([each.id, each.name, kind, " ".join(each.grants), each.scopes]))
+
+
+@client.command("remove")
+def remove_client(id: str, data: Data = None, config: Config = None) -> None:
+    """Remove an application; its tokens end at once."""
+    with security(data, config) as (found, _):
+        if found.store.client(id) is None:
+            raise error("not-found", f"There is no client {id}.")
+        found.store.remove_client(id)
+    print(f"{id} is removed.")
+
+
+def token(
+    scope: Annotated[str, typer.Option(help="What it is for.")] = "system/*.cruds",
+    patient: Annotated[str, typer.Option(help="The patient in context, for patient scopes.")] = "",
+    as_user: Annotated[str, typer.Option("--user", help="In the name of this user, for user scopes.")] = "",
+    base_url: Annotated[str, typer.Option(help="The FHIR base URL; else that of the settings.")] = "",
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Print an access token for trying things out."""
+    import secrets
+
+    from fhir_server.security.model import Grant
+
+    with security(data, config) as (found, settings):
+        person = found.store.user_named(as_user) if as_user else None
+        if as_user and person is None:
+            raise error("not-found", f"There is no user {as_user}; `hms user list` shows them.")
+        family = secrets.token_urlsafe(16)
+        owner = person.id if person else ""
+        found.store.begin_family(family, owner, "hms-token", scope)
+        grant = Grant(
+            family=family, client="hms-token", scope=scope, user=owner, fhir_user=person.fhir_user if person else "",
+            context={"patient": patient} if patient else {},
+        )  # fmt: skip
+        base = base_url or settings.base_url or f"http://{settings.host}:{settings.port}/fhir"
+        print(found.tokens.access_token(grant, base.removesuffix("/fhir"), base, person.roles if person else ()))
+
+
+def launch(
+    id: Annotated[str, typer.Argument(help="The application's client_id.")],
+    patient: Annotated[str, typer.Option(help="Id of the patient in context.")] = "",
+    encounter: Annotated[str, typer.Option(help="Id of the encounter in context.")] = "",
+    intent: Annotated[str, typer.Option(help="What it is launched for, such as order-review.")] = "",
+    base_url: Annotated[str, typer.Option(help="The FHIR base URL; else that of the settings.")] = "",
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Print the URL that launches an application from an EHR, good for five minutes."""
+    from urllib.parse import urlencode
+
+    with security(data, config) as (found, settings):
+        app = found.store.client(id)
+        if app is None or not app.launch_uri:
+            raise error("not-found", f"There is no client {id} with a --launch-uri.")
+        given = {"patient": patient, "encounter": encounter, "intent": intent}
+        context = {"client": id, "need_patient_banner": True, **{k: v for k, v in given.items() if v}}
+        base = base_url or settings.base_url or f"http://{settings.host}:{settings.port}/fhir"
+        separator = "&" if "?" in app.launch_uri else "?"
+        print(app.launch_uri + separator + urlencode({"iss": base, "launch": found.launch(context)}))

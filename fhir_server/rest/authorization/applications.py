@@ -1,0 +1,255 @@
+"""What applications call: token, introspection, revocation, registration, user info, keys, discovery."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from fhir_server.core.errors import FhirError
+from fhir_server.rest.authorization.exchange import Exchange, as_json
+from fhir_server.rest.encode import Answer
+from fhir_server.security.client_authentication import authenticate
+from fhir_server.security.keys import ACCEPTED
+from fhir_server.security.model import Access, Client
+from fhir_server.security.oauth_errors import OAuthError
+from fhir_server.security.scopes import known
+
+KEYS_LIMIT = 64 * 1024
+CAPABILITIES = [
+    "launch-ehr", "launch-standalone", "authorize-post", "client-public", "client-confidential-symmetric",
+    "client-confidential-asymmetric", "sso-openid-connect", "context-ehr-patient", "context-ehr-encounter",
+    "context-standalone-patient", "context-banner", "context-style", "permission-offline", "permission-online",
+    "permission-patient", "permission-user", "permission-v1", "permission-v2",
+]  # fmt: skip
+SCOPES = [
+    "openid", "fhirUser", "profile", "launch", "launch/patient", "launch/encounter", "online_access", "offline_access",
+    "patient/*.cruds", "user/*.cruds", "system/*.cruds",
+]  # fmt: skip
+METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+
+
+def discovery(exchange: Exchange) -> dict[str, Any]:
+    """The SMART configuration, which holds all of OpenID Connect's as well."""
+    issuer = exchange.issuer
+    found = {
+        "issuer": issuer,
+        "jwks_uri": f"{issuer}/auth/jwks",
+        "authorization_endpoint": f"{issuer}/auth/authorize",
+        "token_endpoint": f"{issuer}/auth/token",
+        "introspection_endpoint": f"{issuer}/auth/introspect",
+        "revocation_endpoint": f"{issuer}/auth/revoke",
+        "userinfo_endpoint": f"{issuer}/auth/userinfo",
+        "management_endpoint": f"{issuer}/auth/account",
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "token_endpoint_auth_methods_supported": METHODS,
+        "token_endpoint_auth_signing_alg_values_supported": list(ACCEPTED),
+        "scopes_supported": SCOPES,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "code_challenge_methods_supported": ["S256"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES384"],
+        "claims_supported": ["sub", "fhirUser", "auth_time", "nonce"],
+        "authorization_response_iss_parameter_supported": True,
+        "capabilities": CAPABILITIES,
+    }
+    if exchange.server.settings.dynamic_registration:
+        found["registration_endpoint"] = f"{issuer}/auth/register"
+    return found
+
+
+async def configuration(exchange: Exchange) -> Answer:
+    """GET .well-known/smart-configuration and .well-known/openid-configuration."""
+    return as_json(discovery(exchange))
+
+
+async def jwks(exchange: Exchange) -> Answer:
+    """GET /auth/jwks: the public keys."""
+    return as_json(exchange.security.keys.published())
+
+
+async def keys_at(url: str) -> dict[str, Any]:
+    """A client's JWK Set from the URL that it has registered; OAuthError where it can't be had."""
+    try:
+        async with httpx.AsyncClient(timeout=5, follow_redirects=False) as http:
+            answer = await http.get(url, headers={"accept": "application/json"})
+        if answer.status_code != 200 or len(answer.content) > KEYS_LIMIT:
+            raise ValueError
+        found = answer.json()
+        if not isinstance(found, dict):
+            raise ValueError
+        return found
+    except (httpx.HTTPError, ValueError):
+        raise OAuthError("invalid_client", "The client's keys could not be fetched from its jwks_uri.", 401) from None
+
+
+async def _client(exchange: Exchange) -> Client:
+    """The client that calls; failures are counted."""
+    exchange.require_single()
+    name = exchange.form.get("client_id", "")
+    subjects = (f"client:{name}@{exchange.address}", f"address:{exchange.address}")
+    try:
+        exchange.security.throttle.require(*subjects)
+    except FhirError as problem:
+        raise OAuthError("slow_down", str(problem), 429) from None
+    try:
+        client = await authenticate(
+            exchange.security.store,
+            exchange.form,
+            exchange.headers.get("authorization", ""),
+            f"{exchange.issuer}/auth/token",
+            keys_at,
+        )
+    except OAuthError:
+        exchange.security.throttle.failed(*subjects)
+        raise
+    exchange.security.throttle.succeeded(subjects[0])
+    return client
+
+
+async def token(exchange: Exchange) -> Answer:
+    """POST /auth/token."""
+    client = await _client(exchange)
+    return as_json(exchange.security.granting.answer(client, exchange.form, exchange.issuer, exchange.base))
+
+
+async def introspect(exchange: Exchange) -> Answer:
+    """POST /auth/introspect (RFC 7662): by a confidential client."""
+    client = await _client(exchange)
+    if client.public:
+        raise OAuthError("invalid_client", "Introspection needs a client that can prove who it is.", 401)
+    shown = exchange.form.get("token", "")
+    try:
+        access = exchange.security.tokens.read(shown, exchange.issuer, exchange.base)
+    except FhirError:
+        return as_json(_refresh(exchange, shown))
+    return as_json(_described(exchange, access))
+
+
+def _refresh(exchange: Exchange, shown: str) -> dict[str, Any]:
+    refresh = exchange.security.store.refresh_token(shown)
+    if refresh is None:
+        return {"active": False}
+    grant = refresh.grant
+    return {"active": True, "client_id": grant.client, "scope": grant.scope, "exp": refresh.expires // 1_000_000}
+
+
+def _described(exchange: Exchange, access: Access) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "active": True,
+        "client_id": access.client,
+        "scope": access.scope,
+        "exp": access.expires,
+        "iss": exchange.issuer,
+        "aud": exchange.base,
+        "sub": access.user or access.client,
+        "token_type": "Bearer",
+    }
+    found |= {name: value for name, value in (("patient", access.patient), ("encounter", access.encounter)) if value}
+    if access.fhir_user:
+        found["fhirUser"] = f"{exchange.base}/{access.fhir_user}"
+    return found
+
+
+async def revoke(exchange: Exchange) -> Answer:
+    """POST /auth/revoke (RFC 7009): a client ends a token of its own; 200 for one that it never had too."""
+    client = await _client(exchange)
+    shown = exchange.form.get("token", "")
+    refresh = exchange.security.store.refresh_token(shown)
+    if refresh is not None and refresh.grant.client == client.id:
+        exchange.security.store.revoke_family(refresh.grant.family)
+        return as_json({})
+    try:
+        access = exchange.security.tokens.read(shown, exchange.issuer, exchange.base)
+    except FhirError:
+        return as_json({})
+    if access.client == client.id:
+        exchange.security.store.revoke_token(access.jti, access.expires * 1_000_000)
+    return as_json({})
+
+
+async def userinfo(exchange: Exchange) -> Answer:
+    """GET or POST /auth/userinfo: who the token is of."""
+    kind, _, shown = exchange.headers.get("authorization", "").partition(" ")
+    access = exchange.security.tokens.read(
+        shown.strip() if kind.lower() == "bearer" else "", exchange.issuer, exchange.base
+    )
+    if "openid" not in access.scope.split():
+        raise OAuthError("insufficient_scope", "The token was not given openid.", 403)
+    found = {"sub": access.user}
+    if {"fhirUser", "profile"} & set(access.scope.split()) and access.fhir_user:
+        found["fhirUser"] = f"{exchange.base}/{access.fhir_user}"
+    return as_json(found)
+
+
+async def register(exchange: Exchange) -> Answer:
+    """POST /auth/register (RFC 7591), where the setting dynamic_registration allows it."""
+    if not exchange.server.settings.dynamic_registration:
+        raise OAuthError("access_denied", "Registration is by `hms client add` here.", 403)
+    asked = exchange.json
+    if not isinstance(asked, dict):
+        raise OAuthError("invalid_client_metadata", "Send the client's metadata as a JSON object.")
+    redirect_uris = _texts(asked, "redirect_uris")
+    for uri in redirect_uris:
+        _require_redirect(uri)
+    grants = _texts(asked, "grant_types") or ["authorization_code"]
+    method = str(asked.get("token_endpoint_auth_method", "client_secret_basic"))
+    if method not in ("none", *METHODS):
+        raise OAuthError("invalid_client_metadata", f"token_endpoint_auth_method must be none or one of {METHODS}.")
+    if "authorization_code" in grants and not redirect_uris:
+        raise OAuthError("invalid_redirect_uri", "redirect_uris is required for authorization_code.")
+    scopes = str(asked.get("scope", "openid fhirUser launch launch/patient patient/*.rs"))
+    wrong = [scope for scope in scopes.split() if not known(scope) or scope.startswith("system/")]
+    if wrong or "client_credentials" in grants:
+        raise OAuthError("invalid_client_metadata", "Scopes of the whole server are given by `hms client add` only.")
+    uri = str(asked.get("jwks_uri", ""))
+    if uri:
+        await _require_public(uri)
+    client = Client(
+        id=secrets.token_urlsafe(12),
+        name=str(asked.get("client_name", "An application"))[:100],
+        jwks=asked["jwks"] if isinstance(asked.get("jwks"), dict) else None,
+        jwks_uri=uri,
+        redirect_uris=tuple(redirect_uris),
+        launch_uri=str(asked.get("initiate_login_uri", "")),
+        scopes=scopes,
+        grants=tuple(grants),
+    )
+    client, secret = exchange.security.add_client(client, method.startswith("client_secret"))
+    answer = {**asked, "client_id": client.id, "scope": scopes, "grant_types": grants}
+    if secret:
+        answer |= {"client_secret": secret, "client_secret_expires_at": 0}
+    return as_json(answer, 201)
+
+
+def _texts(asked: dict[str, Any], name: str) -> list[str]:
+    found = asked.get(name, [])
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise OAuthError("invalid_client_metadata", f"{name} must be an array of texts.")
+    return found
+
+
+def _require_redirect(uri: str) -> None:
+    parts = urlsplit(uri)
+    local = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if parts.fragment or not (parts.scheme == "https" or local or "." in parts.scheme):
+        raise OAuthError("invalid_redirect_uri", "A redirect URI must be https, or http on this machine, without #.")
+
+
+async def _require_public(uri: str) -> None:
+    """Refuses addresses inside the network that a stranger should not have this server call."""
+    import asyncio
+
+    parts = urlsplit(uri)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+        addresses = [ipaddress.ip_address(each[4][0]) for each in found]
+    except (OSError, ValueError):
+        addresses = []
+    if parts.scheme != "https" or not addresses or not all(address.is_global for address in addresses):
+        raise OAuthError("invalid_client_metadata", "jwks_uri must be an https URL of a public address.")

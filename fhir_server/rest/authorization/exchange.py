@@ -1,0 +1,133 @@
+"""One HTTP request to the authorization server and its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from fhir_server.api import FhirServer
+from fhir_server.codec.json import serialize
+from fhir_server.core.errors import error
+from fhir_server.rest.decode import headers_of, read_body
+from fhir_server.rest.encode import Answer
+from fhir_server.security.oauth_errors import OAuthError
+
+NO_STORE = [(b"cache-control", b"no-store"), (b"pragma", b"no-cache")]
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src https: data:; base-uri 'none'; frame-ancestors 'none'"
+PAGE = [
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-frame-options", b"DENY"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+LONGEST_BODY = 256 * 1024
+
+
+class Exchange:
+    """What came. base: the FHIR base URL as the caller sees it; form: query and body, a name twice is refused."""
+
+    def __init__(self, scope: dict[str, Any], server: FhirServer, base: str) -> None:
+        self.scope = scope
+        self.server = server
+        self.security = server.security
+        self.base = base
+        self.issuer = base.removesuffix("/fhir")
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers = headers_of(scope)
+        self.form: dict[str, str] = {}
+        self.lists: dict[str, list[str]] = {}
+
+    async def read(self, receive: Any) -> None:
+        """Takes in query and body; OAuthError "invalid_request" where they can't be read."""
+        pairs = _pairs(self.scope["query_string"])
+        self.json: Any = None
+        if self.method == "POST":
+            body = await read_body(receive, self.headers, self.server.settings)
+            if len(body) > LONGEST_BODY:
+                raise OAuthError("invalid_request", "The body is too large.", 413)
+            media = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if media == "application/x-www-form-urlencoded":
+                pairs += _pairs(body)
+            elif media == "application/json":
+                self.json = _json(body)
+            elif body:
+                raise OAuthError("invalid_request", "Send application/x-www-form-urlencoded.", 415)
+        for name, value in pairs:
+            self.lists.setdefault(name, []).append(value)
+        self.form = {name: values[-1] for name, values in self.lists.items()}
+
+    def require_single(self) -> None:
+        """OAuthError where a parameter is there twice (RFC 6749, section 3.1)."""
+        twice = next((name for name, values in self.lists.items() if len(values) > 1), "")
+        if twice:
+            raise OAuthError("invalid_request", f"{twice[:40]} is there more than once.")
+
+    @property
+    def address(self) -> str:
+        """Where the request is from."""
+        if self.server.settings.trust_proxy and "x-forwarded-for" in self.headers:
+            return self.headers["x-forwarded-for"].rpartition(",")[2].strip()
+        client = self.scope.get("client")
+        return client[0] if client else ""
+
+    def cookie(self, name: str) -> str:
+        """A cookie's value, "" for none."""
+        try:
+            found = SimpleCookie(self.headers.get("cookie", "")).get(name)
+        except CookieError:
+            return ""
+        return found.value if found else ""
+
+    def set_cookie(self, name: str, value: str, seconds: int) -> tuple[bytes, bytes]:
+        """The header that sets a cookie for the authorization server alone; 0 seconds remove it."""
+        secure = "; Secure" if self.issuer.startswith("https:") else ""
+        text = f"{name}={value}; Path=/auth; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}"
+        return b"set-cookie", text.encode()
+
+
+def _pairs(text: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=200)
+    except ValueError:
+        raise OAuthError("invalid_request", "The parameters can't be read.") from None
+
+
+def _json(body: bytes) -> Any:
+    import json
+
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise OAuthError("invalid_request", "The body is not JSON.") from None
+
+
+def as_json(content: Mapping[str, Any], status: int = 200, *headers: tuple[bytes, bytes]) -> Answer:
+    """A JSON answer that nobody keeps."""
+    return Answer(status, [(b"content-type", b"application/json"), *NO_STORE, *headers], serialize(dict(content)))
+
+
+def as_error(problem: OAuthError) -> Answer:
+    """An OAuth error as JSON."""
+    headers = [(b"www-authenticate", b'Basic realm="clients"')] if problem.status == 401 else []
+    return as_json({"error": problem.error, "error_description": problem.description}, problem.status, *headers)
+
+
+def as_page(html: str, status: int = 200, *headers: tuple[bytes, bytes]) -> Answer:
+    """A page that nobody keeps or frames."""
+    return Answer(status, [*PAGE, *NO_STORE, *headers], html.encode())
+
+
+def see(url: str, *headers: tuple[bytes, bytes]) -> Answer:
+    """Sends the browser on; never with a line break that would begin another header."""
+    if any(character in url for character in "\r\n"):
+        raise error("value", "That URL can't be gone to.")
+    return Answer(303, [(b"location", url.encode()), *NO_STORE, *headers], b"")
+
+
+def with_query(path: str, parameters: Mapping[str, str]) -> str:
+    """A path of this server with parameters."""
+    return f"{path}?{urlencode(parameters)}" if parameters else path

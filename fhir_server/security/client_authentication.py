@@ -1,0 +1,136 @@
+"""A client proves who it is at the token endpoint.
+
+By its secret (RFC 6749, section 2.3.1), or by a signed assertion
+(https://hl7.org/fhir/smart-app-launch/STU2.2/client-confidential-asymmetric.html); a public client by its id alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import unquote_plus
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from fhir_server.security import passwords
+from fhir_server.security.keys import ACCEPTED, key_of
+from fhir_server.security.model import Client
+from fhir_server.security.oauth_errors import OAuthError
+from fhir_server.security.store import SecurityStore
+from fhir_server.security.tokens import LONGEST, SKEW
+
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+LIFE = 300  # seconds that an assertion may be good for at most
+
+KeysAt = Callable[[str], Awaitable[dict[str, Any]]]  # a JWK Set URL -> its content
+
+
+async def authenticate(
+    store: SecurityStore, form: Mapping[str, str], authorization: str, token_url: str, keys_at: KeysAt
+) -> Client:
+    """The client that a request to the token endpoint is from; OAuthError "invalid_client" where it is not proven."""
+    if form.get("client_assertion") or form.get("client_assertion_type"):
+        return await _by_assertion(store, form, token_url, keys_at)
+    name, secret = (
+        _basic(authorization) if authorization else (form.get("client_id", ""), form.get("client_secret", ""))
+    )
+    client = store.client(name)
+    if client is None or not client.active:
+        passwords.matches(secret, "")
+        raise _unknown()
+    if client.public:
+        if secret or authorization:
+            raise OAuthError("invalid_client", "This client is public and has no secret; send client_id only.", 401)
+        return client
+    if not client.secret:
+        raise OAuthError("invalid_client", "This client proves itself by private_key_jwt; send client_assertion.", 401)
+    if not passwords.matches(secret, client.secret):
+        raise _unknown()
+    return client
+
+
+def _unknown() -> OAuthError:
+    return OAuthError("invalid_client", "The client is not known, or its secret is wrong.", 401)
+
+
+def _basic(authorization: str) -> tuple[str, str]:
+    kind, _, value = authorization.partition(" ")
+    if kind.lower() != "basic":
+        raise OAuthError("invalid_client", "Authorization must be Basic here, or be left out.", 401)
+    try:
+        name, _, secret = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeError):
+        raise OAuthError("invalid_client", "Authorization: Basic can't be read.", 401) from None
+    return unquote_plus(name), unquote_plus(secret)
+
+
+async def _by_assertion(store: SecurityStore, form: Mapping[str, str], token_url: str, keys_at: KeysAt) -> Client:
+    assertion = form.get("client_assertion", "")
+    if form.get("client_assertion_type") != ASSERTION or not assertion or len(assertion) > LONGEST:
+        raise OAuthError("invalid_client", f"client_assertion_type must be {ASSERTION}, with a client_assertion.", 401)
+    issuer = _unverified_issuer(assertion)
+    client = store.client(issuer)
+    if client is None or not client.active or not (client.jwks or client.jwks_uri):
+        raise OAuthError("invalid_client", "The assertion's iss is no client that has keys here.", 401)
+    claims = _verified(assertion, await _keys(client, keys_at))
+    now = store.clock() // 1_000_000
+    expires = claims.get("exp")
+    audience = claims.get("aud")
+    audiences = audience if isinstance(audience, list) else [audience]
+    problems = {
+        "sub must be the client_id, as iss is": claims.get("sub") != client.id,
+        f"aud must be {token_url}": token_url not in audiences,
+        "client_id is another's": form.get("client_id", client.id) != client.id,
+        "exp must be a time in the future": not isinstance(expires, int) or expires <= now,
+        f"exp must be at most {LIFE} seconds from now": isinstance(expires, int) and expires > now + LIFE + SKEW,
+        "nbf or iat is in the future": any(
+            isinstance(claims.get(name), int) and claims[name] > now + SKEW for name in ("nbf", "iat")
+        ),
+        "jti is missing": not isinstance(claims.get("jti"), str) or not claims.get("jti"),
+    }
+    wrong = next((problem for problem, found in problems.items() if found), "")
+    if wrong:
+        raise OAuthError("invalid_client", f"The assertion is not accepted: {wrong}.", 401)
+    if not store.first_use(client.id, claims["jti"], (int(expires or 0) + SKEW) * 1_000_000):
+        raise OAuthError("invalid_client", "The assertion is not accepted: its jti was used before.", 401)
+    return client
+
+
+def _unverified_issuer(assertion: str) -> str:
+    """Whose keys to try; nothing else is taken from the assertion before its signature is checked."""
+    import json
+
+    try:
+        payload = assertion.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return str(claims["iss"])
+    except (IndexError, ValueError, KeyError, TypeError, RecursionError):
+        raise OAuthError("invalid_client", "client_assertion is no signed JWT with an iss.", 401) from None
+
+
+async def _keys(client: Client, keys_at: KeysAt) -> KeySet:
+    """The client's keys: registered by value, else fetched from its registered URL. A jku header is not followed."""
+    found = client.jwks or await keys_at(client.jwks_uri)
+    keys = []
+    for jwk in found.get("keys", ()):
+        try:
+            keys.append(key_of(jwk))
+        except (ValueError, KeyError, TypeError):
+            continue
+    if not keys:
+        raise OAuthError("invalid_client", "The client's JWK Set has no key that can be used.", 401)
+    return KeySet(keys)
+
+
+def _verified(assertion: str, keys: KeySet) -> dict[str, Any]:
+    try:
+        found = jwt.decode(assertion, keys, algorithms=list(ACCEPTED))
+    except (JoseError, ValueError, TypeError, KeyError, UnicodeError):
+        raise OAuthError(
+            "invalid_client", f"The assertion's signature is none of the client's keys by {' or '.join(ACCEPTED)}.", 401
+        ) from None
+    return dict(found.claims)

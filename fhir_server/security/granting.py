@@ -1,0 +1,122 @@
+"""The token endpoint's grants: a code, a refresh token, or a client by itself become tokens.
+
+RFC 6749; https://hl7.org/fhir/smart-app-launch/STU2.2/app-launch.html#obtain-access-token and
+https://hl7.org/fhir/smart-app-launch/STU2.2/backend-services.html
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from fhir_server.security.model import Client, Grant, Refresh
+from fhir_server.security.oauth_errors import OAuthError
+from fhir_server.security.scopes import granted, resource_scopes
+from fhir_server.security.store import SecurityStore
+from fhir_server.security.tokens import Tokens
+
+OFFLINE_LIFE = 90 * 24 * 3600 * 1_000_000  # microseconds without use
+ONLINE_LIFE = 12 * 3600 * 1_000_000
+SHOWN = ("patient", "encounter", "fhirContext", "intent", "need_patient_banner", "smart_style_url", "tenant")
+
+
+class Granting:
+    """Answers token requests of an authenticated client."""
+
+    def __init__(self, store: SecurityStore, tokens: Tokens) -> None:
+        self._store = store
+        self._tokens = tokens
+
+    def answer(self, client: Client, form: Mapping[str, str], issuer: str, fhir_base: str) -> dict[str, Any]:
+        """The token response; OAuthError."""
+        kind = form.get("grant_type", "")
+        kinds = {
+            "authorization_code": self._by_code,
+            "refresh_token": self._by_refresh,
+            "client_credentials": self._by_itself,
+        }
+        if kind not in kinds:
+            raise OAuthError("unsupported_grant_type", f"grant_type must be one of {', '.join(kinds)}.")
+        if kind not in client.grants:
+            raise OAuthError("unauthorized_client", f"This client may not use {kind}.")
+        grant, refresh = kinds[kind](client, form)
+        return self._response(grant, refresh, issuer, fhir_base)
+
+    def _by_code(self, client: Client, form: Mapping[str, str]) -> tuple[Grant, str]:
+        code = self._store.take_code(form.get("code", ""))
+        if code is None or code.grant.client != client.id:
+            raise OAuthError("invalid_grant", "The code is not known, was used before, or has expired.")
+        if form.get("redirect_uri", "") != code.redirect_uri:
+            raise OAuthError("invalid_grant", "redirect_uri is not the one that the code was asked for with.")
+        verifier = form.get("code_verifier", "")
+        found = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        if not 43 <= len(verifier) <= 128 or not hmac.compare_digest(found, code.challenge):
+            raise OAuthError("invalid_grant", "code_verifier is not what code_challenge was made of.")
+        return code.grant, self._new_refresh(client, code.grant)
+
+    def _by_refresh(self, client: Client, form: Mapping[str, str]) -> tuple[Grant, str]:
+        shown = form.get("refresh_token", "")
+        known = self._store.refresh_token(shown)
+        if known is not None and known.grant.client != client.id:
+            raise OAuthError("invalid_grant", "The refresh token is another client's.")
+        scope = form.get("scope", "")
+        narrowed = granted(scope, known.grant.scope) if known and scope else ""
+        if known and scope and set(narrowed.split()) != set(scope.split()):
+            raise OAuthError("invalid_scope", "A refresh can't give more than was granted at first.")
+        refresh = self._store.take_refresh(shown)
+        if refresh is None or not self._alive(refresh):
+            raise OAuthError("invalid_grant", "The refresh token is not known, was used before, or has ended.")
+        grant = refresh.grant
+        new = self._new_refresh(client, grant)
+        return (msgspec.structs.replace(grant, scope=narrowed) if narrowed else grant), new
+
+    def _alive(self, refresh: Refresh) -> bool:
+        user = self._store.user(refresh.grant.user)
+        if user is None or not user.active:
+            return False
+        return not refresh.session or self._store.session_goes_on(refresh.session)
+
+    def _by_itself(self, client: Client, form: Mapping[str, str]) -> tuple[Grant, str]:
+        if client.public:
+            raise OAuthError("unauthorized_client", "A public client can't get a token by itself.")
+        scope = granted(form.get("scope", ""), client.scopes)
+        scope = " ".join(str(each) for each in resource_scopes(scope) if each.context == "system")
+        if not scope:
+            raise OAuthError("invalid_scope", "No system scope that was asked for can be granted to this client.")
+        family = secrets.token_urlsafe(16)
+        self._store.begin_family(family, "", client.id, scope)
+        return Grant(family=family, client=client.id, scope=scope), ""
+
+    def _new_refresh(self, client: Client, grant: Grant) -> str:
+        scopes = set(grant.scope.split())
+        session = str(grant.context.get("_session", ""))
+        if "refresh_token" not in client.grants or not scopes & {"offline_access", "online_access"}:
+            return ""
+        secret = secrets.token_urlsafe(32)
+        online = "offline_access" not in scopes
+        life = ONLINE_LIFE if online else OFFLINE_LIFE
+        refresh = Refresh(grant=grant, expires=self._store.clock() + life, session=session if online else "")
+        self._store.put_refresh(secret, refresh)
+        return secret
+
+    def _response(self, grant: Grant, refresh: str, issuer: str, fhir_base: str) -> dict[str, Any]:
+        user = self._store.user(grant.user) if grant.user else None
+        roles = user.roles if user else ()
+        answer: dict[str, Any] = {
+            "access_token": self._tokens.access_token(grant, issuer, fhir_base, roles),
+            "token_type": "Bearer",
+            "expires_in": self._tokens.seconds,
+            "scope": grant.scope,
+        }
+        answer |= {name: grant.context[name] for name in SHOWN if name in grant.context}
+        if refresh:
+            answer["refresh_token"] = refresh
+        if "openid" in grant.scope.split() and grant.user:
+            answer["id_token"] = self._tokens.id_token(grant, issuer, fhir_base)
+        return answer

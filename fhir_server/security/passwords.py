@@ -1,0 +1,48 @@
+"""Passwords and client secrets, kept as scrypt hashes (RFC 7914) with the parameters beside them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+
+COST, BLOCK, PARALLEL = 2**15, 8, 1
+SHORTEST = 12
+
+
+def hashed(password: str) -> str:
+    """What to keep: scrypt$cost$block$parallel$salt$hash."""
+    salt = secrets.token_bytes(16)
+    return "$".join(["scrypt", str(COST), str(BLOCK), str(PARALLEL), _text(salt), _text(_scrypt(password, salt))])
+
+
+def matches(password: str, kept: str) -> bool:
+    """Whether it is the password; takes as long where there is none to compare with."""
+    if not kept:
+        kept = _NOTHING
+    _, cost, block, parallel, salt, wanted = kept.split("$")
+    found = _scrypt(password, base64.b64decode(salt), int(cost), int(block), int(parallel))
+    return hmac.compare_digest(found, base64.b64decode(wanted)) and kept is not _NOTHING
+
+
+def problem(password: str, name: str) -> str:
+    """What is wrong with a new password, "" for nothing."""
+    if len(password) < SHORTEST:
+        return f"A password needs at least {SHORTEST} characters."
+    if name.casefold() in password.casefold():
+        return "A password must not contain the name."
+    if len(set(password)) < 5:
+        return "A password needs more different characters."
+    return ""
+
+
+def _scrypt(password: str, salt: bytes, cost: int = COST, block: int = BLOCK, parallel: int = PARALLEL) -> bytes:
+    return hashlib.scrypt(password.encode(), salt=salt, n=cost, r=block, p=parallel, maxmem=2**26, dklen=32)
+
+
+def _text(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+_NOTHING = "$".join(["scrypt", str(COST), str(BLOCK), str(PARALLEL), _text(b"\0" * 16), _text(b"\0" * 32)])

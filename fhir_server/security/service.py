@@ -1,0 +1,98 @@
+"""The parts of security that work together, as one object."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from fhir_server.core.errors import error
+from fhir_server.core.ports import Clock
+from fhir_server.security import passwords, totp
+from fhir_server.security.granting import Granting
+from fhir_server.security.keys import SigningKeys
+from fhir_server.security.model import Client, Session, User
+from fhir_server.security.store import FILE_NAME, SecurityStore
+from fhir_server.security.throttle import Throttle
+from fhir_server.security.tokens import Tokens
+
+SESSION_LIFE = 12 * 3600 * 1_000_000
+LAUNCH_LIFE = 5 * 60 * 1_000_000
+
+
+class Security:
+    """Users, clients and tokens of one server."""
+
+    def __init__(self, data: Path, clock: Clock, token_seconds: int) -> None:
+        self.store = SecurityStore(data / FILE_NAME, clock)
+        self.keys = SigningKeys(self.store)
+        self.tokens = Tokens(self.store, self.keys, token_seconds)
+        self.granting = Granting(self.store, self.tokens)
+        self.throttle = Throttle(self.store)
+        self.clock = clock
+
+    def close(self) -> None:
+        """Closes its store."""
+        self.store.close()
+
+    def add_user(self, name: str, password: str, fhir_user: str = "", roles: tuple[str, ...] = ()) -> User:
+        """A new user; FhirError "value" where the password is too weak, "conflict" where the name is taken."""
+        wrong = passwords.problem(password, name)
+        if wrong:
+            raise error("value", wrong)
+        if self.store.user_named(name):
+            raise error("conflict", f"There is a user {name} already.")
+        user = User(
+            id=secrets.token_hex(8), name=name, password=passwords.hashed(password), fhir_user=fhir_user, roles=roles
+        )
+        self.store.put_user(user)
+        return user
+
+    def add_client(self, client: Client, confidential: bool) -> tuple[Client, str]:
+        """A new client, and its secret, which is kept as a hash only ("" for a public client and one with keys)."""
+        if self.store.client(client.id):
+            raise error("conflict", f"There is a client {client.id} already.")
+        secret = secrets.token_urlsafe(32) if confidential else ""
+        if secret:
+            client = msgspec.structs.replace(client, secret=passwords.hashed(secret))
+        self.store.put_client(client)
+        return client, secret
+
+    async def sign_in(self, name: str, password: str, code: str, address: str, agent: str) -> tuple[str, Session]:
+        """A session and the secret of its cookie.
+
+        FhirError "login" where name, password or code is wrong, without saying which; "throttled" after too many.
+        """
+        subjects = (f"user:{name.casefold()}", f"address:{address}")
+        self.throttle.require(*subjects)
+        user = self.store.user_named(name)
+        good = await asyncio.to_thread(passwords.matches, password, user.password if user else "")
+        factors: tuple[str, ...] = ("password",)
+        if user is not None and good and user.totp:
+            step = totp.step_of(user.totp, code, self.clock())
+            good = step is not None and self.store.first_use(f"totp:{user.id}", str(step), self.clock() + 3 * totp.STEP)
+            factors = ("password", "totp")
+        if user is None or not good or not user.active:
+            self.throttle.failed(*subjects)
+            raise error("login", "The name, the password or the code is wrong.")
+        self.throttle.succeeded(f"user:{name.casefold()}")
+        return self.begin_session(user, address, agent, factors)
+
+    def begin_session(self, user: User, address: str, agent: str, factors: tuple[str, ...]) -> tuple[str, Session]:
+        """A session of a user who has been recognised, and the secret of its cookie."""
+        now = self.clock()
+        session = Session(
+            id=secrets.token_hex(8), user=user.id, begun=now, expires=now + SESSION_LIFE, address=address,
+            agent=agent[:200], factors=factors,
+        )  # fmt: skip
+        secret = secrets.token_urlsafe(32)
+        self.store.put_session(secret, session)
+        return secret, session
+
+    def launch(self, context: dict[str, object]) -> str:
+        """A launch parameter for an app, good for five minutes, that stands for this context."""
+        id = secrets.token_urlsafe(24)
+        self.store.put_launch(id, dict(context), self.clock() + LAUNCH_LIFE)
+        return id

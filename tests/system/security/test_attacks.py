@@ -1,0 +1,311 @@
+"""Ways around that are closed."""
+
+import base64
+import hmac
+import json
+import time
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, OctKey, RSAKey
+
+from fhir_server.security.model import Client
+from tests.conftest import Fhir
+from tests.system.security.conftest import BASE, ORIGIN, PASSWORD, REDIRECT, Browser, told
+
+pytestmark = pytest.mark.anyio
+
+
+def segment(content: dict) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
+
+
+async def status(browser: Browser, token: str) -> int:
+    headers = {"authorization": f"Bearer {token}".encode()}
+    return (await browser.http.get("/fhir/Patient/me", headers=headers)).status_code
+
+
+async def test_forged_tokens(browser: Browser) -> None:
+    good = (await browser.granted("user/Patient.rs"))["access_token"]
+    assert await status(browser, good) == 200
+    head, body, signature = good.split(".")
+    claims = json.loads(base64.urlsafe_b64decode(body + "=="))
+    published = (await browser.http.get("/auth/jwks")).content
+    header = json.loads(base64.urlsafe_b64decode(head + "=="))
+    none = f"{segment({**header, 'alg': 'none'})}.{body}."
+    confused = f"{segment({**header, 'alg': 'HS256'})}.{body}"
+    mac = base64.urlsafe_b64encode(hmac.digest(published, confused.encode(), "sha256")).rstrip(b"=").decode()
+    other = ECKey.generate_key("P-384")
+    strange = jwt.encode({**header, "jwk": other.as_dict(private=False)}, claims, other, algorithms=["ES384"])
+    unknown = jwt.encode({**header, "kid": "../../x"}, claims, other, algorithms=["ES384"])
+    wider = f"{head}.{segment({**claims, 'scope': 'system/*.cruds'})}.{signature}"
+    forged = [none, f"{confused}.{mac}", strange, unknown, wider, good[:-4], "x", "a.b.c", "é", good + "A" * 20_000]
+    for token in forged:
+        assert await status(browser, token) == 401, token[:40]
+
+
+async def test_tokens_that_this_server_signed_for_something_else(browser: Browser) -> None:
+    security = browser.fhir.server.security
+    token = await browser.granted("openid user/Patient.rs")
+    assert await status(browser, token["id_token"]) == 401
+    from fhir_server.security.model import Grant
+
+    security.store.begin_family("f", "u", "app", "user/*.rs")
+    grant = Grant(family="f", client="app", scope="user/*.rs", user="u")
+    assert await status(browser, security.tokens.access_token(grant, ORIGIN, "https://other.test/fhir")) == 401
+    assert await status(browser, security.tokens.access_token(grant, "https://other.test", BASE)) == 401
+    never_begun = Grant(family="none", client="app", scope="user/*.rs", user="u")
+    assert await status(browser, security.tokens.access_token(never_begun, ORIGIN, BASE)) == 401
+
+
+async def test_an_expired_token(browser: Browser) -> None:
+    token = (await browser.granted("user/Patient.rs"))["access_token"]
+    browser.fhir.server.environment.clock.now += 3_700_000_000
+    assert await status(browser, token) == 401
+
+
+async def test_a_code_is_good_once_and_using_it_again_ends_its_tokens(browser: Browser) -> None:
+    code = (await browser.allow(await browser.sign_in(await browser.authorize("user/Patient.rs"))))["code"]
+    token = (await browser.token(code)).json()["access_token"]
+    assert await status(browser, token) == 200
+    assert (await browser.token(code)).json()["error"] == "invalid_grant"
+    assert await status(browser, token) == 401
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"code_verifier": "A" * 43},
+        {"code_verifier": ""},
+        {"redirect_uri": "https://evil.test/"},
+        {"client_id": "other"},
+    ],
+)
+async def test_a_stolen_code_is_worth_nothing(browser: Browser, more: dict[str, str]) -> None:
+    other = Client(id="other", name="Other", redirect_uris=(REDIRECT,), scopes="user/*.rs")
+    browser.fhir.server.security.add_client(other, confidential=False)
+    code = (await browser.allow(await browser.sign_in(await browser.authorize("user/Patient.rs"))))["code"]
+    assert (await browser.token(code, **more)).json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://evil.test/callback",
+        "https://app.test/callback/",
+        "https://app.test/callback?x=1",
+        "https://app.test/callback#x",
+        "https://app.test:443/callback",
+        "https://app.test/callback%2f..",
+        "HTTPS://APP.TEST/callback",
+        "javascript:alert(1)",
+    ],
+)
+async def test_a_redirect_uri_that_is_not_registered_is_never_gone_to(browser: Browser, uri: str) -> None:
+    answer = await browser.authorize("user/*.rs", redirect_uri=uri)
+    assert answer.status_code == 400 and "location" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"code_challenge_method": "plain"}, "invalid_request"),
+        ({"code_challenge": ""}, "invalid_request"),
+        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"aud": "https://evil.test/fhir"}, "invalid_request"),
+        ({"state": ""}, "invalid_request"),
+        ({"launch": "guessed"}, "invalid_request"),
+        ({"request_uri": "http://169.254.169.254/"}, "request_not_supported"),
+    ],
+)
+async def test_requests_that_are_not_safe_are_refused(browser: Browser, more: dict[str, str], error: str) -> None:
+    assert told(await browser.authorize("user/*.rs", **more))["error"] == error
+
+
+async def test_a_parameter_twice_is_refused(browser: Browser) -> None:
+    pairs = [*browser.request("user/*.rs").items(), ("redirect_uri", "https://evil.test/")]
+    answer = await browser.http.get("/auth/authorize", params=pairs)
+    assert answer.status_code == 400 and "location" not in answer.headers
+
+
+async def test_forms_of_another_site_do_nothing(browser: Browser) -> None:
+    page = await browser.sign_in(await browser.authorize("user/*.rs"))
+    assert "asks for access" in page.text
+    forged = {
+        **browser.request("user/*.rs"),
+        "scope": "user/*.rs",
+        "asked_scope": "user/*.rs",
+        "decision": "allow",
+        "form": "x",
+    }
+    answer = await browser.http.post("/auth/decide", data=forged)
+    assert REDIRECT not in answer.headers["location"].partition("?")[0]
+    strange = {"name": "doc", "password": PASSWORD, "form": "x"}
+    assert (await browser.http.post("/auth/sign-in", data=strange)).status_code == 400
+
+
+async def test_a_refresh_never_widens(browser: Browser) -> None:
+    token = await browser.granted("offline_access user/Patient.rs")
+    form = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"], "client_id": "app"}
+    wider = await browser.http.post("/auth/token", data={**form, "scope": "user/*.cruds"})
+    assert wider.json()["error"] == "invalid_scope"
+    narrower = await browser.http.post("/auth/token", data={**form, "scope": "user/Patient.r"})
+    assert narrower.json()["scope"] == "user/Patient.r"
+
+
+async def test_a_client_gets_no_more_than_it_is_allowed(browser: Browser) -> None:
+    narrow = Client(id="narrow", name="Narrow", redirect_uris=(REDIRECT,), scopes="user/Observation.rs")
+    browser.fhir.server.security.add_client(narrow, confidential=False)
+    browser.client_id = "narrow"
+    token = await browser.granted("user/*.cruds offline_access system/*.rs")
+    assert token["scope"] == "user/Observation.rs" and "refresh_token" not in token
+    assert told(await browser.authorize("system/*.rs"))["error"] == "invalid_scope"
+
+
+async def test_guessing_passwords_is_slowed_down(browser: Browser) -> None:
+    page = await browser.authorize("user/*.rs")
+    for _ in range(5):
+        page = await browser.sign_in(page, password="wrong password 123")
+        assert page.status_code == 401
+    page = await browser.sign_in(page)
+    assert page.status_code == 429 and "seconds" in page.text
+    browser.fhir.server.environment.clock.now += 40_000_000
+    assert "asks for access" in (await browser.sign_in(page)).text
+
+
+async def test_an_unknown_name_and_a_wrong_password_read_the_same(browser: Browser) -> None:
+    page = await browser.authorize("user/*.rs")
+    answers = [await browser.sign_in(page, name, "wrong password 123") for name in ("doc", "nobody")]
+    assert answers[0].status_code == answers[1].status_code == 401
+    assert "The name, the password or the code is wrong." in answers[1].text
+
+
+async def test_pages_show_what_they_are_given_as_text_and_can_not_be_framed(browser: Browser) -> None:
+    evil = Client(id="evil", name="<script>alert(1)</script>", redirect_uris=(REDIRECT,), scopes="user/*.rs")
+    browser.fhir.server.security.add_client(evil, confidential=False)
+    browser.client_id = "evil"
+    page = await browser.authorize("user/*.rs", state='"><script>')
+    assert "<script>" not in page.text
+    assert (
+        page.headers["x-frame-options"] == "DENY"
+        and "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    )
+
+
+class Service:
+    """A backend service with a key (https://hl7.org/fhir/smart-app-launch/STU2.2/backend-services.html)."""
+
+    def __init__(self, fhir: Fhir, algorithm: str = "ES384") -> None:
+        kind = (
+            ECKey.generate_key("P-384", auto_kid=True)
+            if algorithm == "ES384"
+            else RSAKey.generate_key(2048, auto_kid=True)
+        )
+        self.key, self.algorithm, self.fhir = kind, algorithm, fhir
+        jwks = {"keys": [dict(kind.as_dict(private=False))]}
+        client = Client(id="service", name="S", jwks=jwks, scopes="system/*.rs", grants=("client_credentials",))
+        fhir.server.security.add_client(client, confidential=False)
+
+    def assertion(self, header: dict | None = None, **claims) -> str:
+        now = self.fhir.server.environment.clock() // 1_000_000
+        said = {
+            "iss": "service",
+            "sub": "service",
+            "aud": f"{ORIGIN}/auth/token",
+            "exp": now + 200,
+            "jti": str(time.time_ns()),
+        }
+        head = {"alg": self.algorithm, "kid": self.key.kid, **(header or {})}
+        content = {name: value for name, value in {**said, **claims}.items() if value is not None}
+        return jwt.encode(head, content, self.key, algorithms=[self.algorithm])
+
+    async def token(self, assertion: str, scope: str = "system/Patient.rs"):
+        form = {
+            "grant_type": "client_credentials", "scope": scope, "client_assertion": assertion,
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        }  # fmt: skip
+        return await self.fhir.http.post(f"{ORIGIN}/auth/token", data=form)
+
+
+@pytest.mark.parametrize("algorithm", ["ES384", "RS384"])
+async def test_a_backend_service_gets_a_token_once_for_each_assertion(hospital: Fhir, algorithm: str) -> None:
+    service = Service(hospital, algorithm)
+    assertion = service.assertion()
+    token = (await service.token(assertion)).json()
+    assert token["scope"] == "system/Patient.rs" and "refresh_token" not in token
+    answer = await hospital.get("Patient?_summary=count", authorization=f"Bearer {token['access_token']}")
+    assert answer.json()["total"] == 2
+    assert (await service.token(assertion)).json()["error"] == "invalid_client"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "https://evil.test/token"},
+        {"sub": "other"},
+        {"exp": 1},
+        {"exp": 99_999_999_999},
+        {"exp": "soon"},
+        {"jti": None},
+        {"nbf": 99_999_999_999},
+        {"iss": "nobody"},
+    ],
+)
+async def test_assertions_that_do_not_hold(hospital: Fhir, claims: dict) -> None:
+    service = Service(hospital)
+    answer = await service.token(service.assertion(**claims))
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+async def test_assertions_by_other_keys_and_algorithms(hospital: Fhir) -> None:
+    service = Service(hospital)
+    good = service.assertion(header={"jku": "http://169.254.169.254/keys"})
+    body = good.split(".")[1]
+    secret = OctKey.import_key(json.dumps(service.key.as_dict(private=False)))
+    service.key, kept = ECKey.generate_key("P-384", auto_kid=True), service.key
+    forged = [service.assertion(), f"{segment({'alg': 'none'})}.{body}.", "x.y.z", "", "x" * 100_000]
+    forged.append(jwt.encode({"alg": "HS256"}, json.loads(base64.urlsafe_b64decode(body + "==")), secret))
+    for assertion in forged:
+        assert (await service.token(assertion)).status_code in (401, 429)
+    service.key = kept
+    assert (await service.token(good)).status_code in (200, 429)
+
+
+async def test_a_secret_is_compared_and_revoked_tokens_end(hospital: Fhir) -> None:
+    client = Client(id="conf", name="C", scopes="system/*.rs", grants=("client_credentials",))
+    _, secret = hospital.server.security.add_client(client, confidential=True)
+    url = f"{ORIGIN}/auth"
+    form = {"grant_type": "client_credentials", "scope": "system/Patient.rs"}
+    wrong = await hospital.http.post(f"{url}/token", data=form, auth=("conf", "no"))
+    assert wrong.status_code == 401 and "basic" in wrong.headers["www-authenticate"].lower()
+    token = (await hospital.http.post(f"{url}/token", data=form, auth=("conf", secret))).json()["access_token"]
+    asked = {"token": token}
+    said = (await hospital.http.post(f"{url}/introspect", data=asked, auth=("conf", secret))).json()
+    assert said["active"] and said["scope"] == "system/Patient.rs" and said["aud"] == BASE
+    await hospital.http.post(f"{url}/revoke", data=asked, auth=("conf", secret))
+    said = (await hospital.http.post(f"{url}/introspect", data=asked, auth=("conf", secret))).json()
+    assert said == {"active": False}
+    answer = await hospital.get("Patient/me", authorization=f"Bearer {token}")
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://127.0.0.1/keys", "https://169.254.169.254/", "https://localhost/", "file:///etc/passwd"]
+)
+async def test_a_registered_key_url_must_be_public(browser: Browser, uri: str) -> None:
+    metadata = {"redirect_uris": [REDIRECT], "jwks_uri": uri, "token_endpoint_auth_method": "private_key_jwt"}
+    assert (await browser.http.post("/auth/register", json=metadata)).json()["error"] == "invalid_client_metadata"
+
+
+@pytest.mark.parametrize("uri", ["http://evil.test/", "https://app.test/#x", "javascript:alert(1)", "data:text/html,x"])
+async def test_a_registered_redirect_uri_must_be_safe(browser: Browser, uri: str) -> None:
+    answer = await browser.http.post("/auth/register", json={"redirect_uris": [uri]})
+    assert answer.json()["error"] == "invalid_redirect_uri"
+
+
+@pytest.mark.parametrize("body", [b"\xff=\xff", b"a" * 300_000, b"%", b"grant_type=" + b"x" * 1000, b"[]", b"{"])
+async def test_bodies_that_make_no_sense(browser: Browser, body: bytes) -> None:
+    for kind in ("application/x-www-form-urlencoded", "application/json", "text/plain"):
+        answer = await browser.http.post("/auth/token", content=body, headers={"content-type": kind})
+        assert answer.status_code in (400, 401, 413, 415, 429), answer.text
+        assert answer.json()["error"]

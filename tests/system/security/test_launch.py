@@ -1,0 +1,120 @@
+"""A SMART app launches, alone and from an EHR (https://hl7.org/fhir/smart-app-launch/STU2.2/app-launch.html)."""
+
+import re
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from tests.system.security.conftest import BASE, ORIGIN, REDIRECT, Browser, told
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_configuration_names_what_there_is(browser: Browser) -> None:
+    found = (await browser.http.get("/fhir/.well-known/smart-configuration")).json()
+    assert found["authorization_endpoint"] == f"{ORIGIN}/auth/authorize"
+    assert found["code_challenge_methods_supported"] == ["S256"]
+    for name in ("jwks_uri",):
+        assert (await browser.http.get(found[name])).status_code == 200
+    statement = (await browser.http.get("/fhir/metadata")).json()
+    urls = {e["url"]: e["valueUri"] for e in statement["rest"][0]["security"]["extension"][0]["extension"]}
+    assert (urls["authorize"], urls["token"]) == (found["authorization_endpoint"], found["token_endpoint"])
+
+
+async def test_a_standalone_launch_with_a_chosen_patient(browser: Browser) -> None:
+    page = await browser.sign_in(await browser.authorize("launch/patient patient/*.rs openid fhirUser"))
+    page = await browser.submit_choice(page, "me")
+    assert "Ada Mine" in page.text and "Growth Chart" in page.text
+    said = await browser.allow(page)
+    assert said["state"] == browser.state and said["iss"] == ORIGIN
+    token = (await browser.token(said["code"])).json()
+    assert token["patient"] == "me" and token["token_type"] == "Bearer"
+    keys = KeySet.import_key_set((await browser.http.get("/auth/jwks")).json())
+    claims = jwt.decode(token["id_token"], keys, algorithms=["ES384"]).claims
+    assert claims["aud"] == "app" and claims["fhirUser"] == f"{BASE}/Practitioner/doc"
+
+
+async def test_an_ehr_launch_brings_its_context(browser: Browser) -> None:
+    launch = browser.fhir.server.security.launch({"client": "app", "patient": "me", "intent": "reconcile"})
+    token = await browser.granted("launch patient/Observation.rs", launch=launch)
+    assert (token["patient"], token["intent"]) == ("me", "reconcile")
+
+
+async def test_a_patient_is_not_asked_which_patient(browser: Browser) -> None:
+    token = await browser.granted("launch/patient patient/*.rs", "ada")
+    assert token["patient"] == "me"
+
+
+async def test_the_request_may_be_posted(browser: Browser) -> None:
+    answer = await browser.http.post("/auth/authorize", data=browser.request("user/*.rs"))
+    assert answer.status_code == 303
+    assert "Sign in" in (await browser.http.get(answer.headers["location"])).text
+
+
+async def test_scopes_can_be_left_out(browser: Browser) -> None:
+    page = await browser.sign_in(await browser.authorize("user/Observation.rs user/Patient.rs"))
+    said = await browser.allow(page, scope=["user/Observation.rs", "user/Condition.rs"])
+    assert (await browser.token(said["code"])).json()["scope"] == "user/Observation.rs"
+
+
+async def test_a_person_can_refuse(browser: Browser) -> None:
+    page = await browser.sign_in(await browser.authorize("user/*.rs"))
+    assert told(await browser.submit(page, "/auth/decide", decision="deny"))["error"] == "access_denied"
+
+
+async def test_version_1_scopes_are_accepted(browser: Browser) -> None:
+    token = await browser.granted("patient/*.read launch/patient", patient="me")
+    assert token["scope"] == "patient/*.read launch/patient"
+    headers = {"authorization": f"Bearer {token['access_token']}"}
+    assert (await browser.http.get("/fhir/Patient/me", headers=headers)).status_code == 200
+
+
+async def test_refresh_tokens_rotate_and_one_used_twice_ends_them_all(browser: Browser) -> None:
+    first = await browser.granted("offline_access user/Patient.rs")
+
+    async def refresh(token: str):
+        form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": "app"}
+        return await browser.http.post("/auth/token", data=form)
+
+    second = (await refresh(first["refresh_token"])).json()
+    assert second["refresh_token"] != first["refresh_token"]
+    assert (await refresh(first["refresh_token"])).json()["error"] == "invalid_grant"
+    assert (await refresh(second["refresh_token"])).json()["error"] == "invalid_grant"
+    headers = {"authorization": f"Bearer {second['access_token']}"}
+    assert (await browser.http.get("/fhir/Patient/me", headers=headers)).status_code == 401
+
+
+async def test_online_access_ends_with_the_sign_in(browser: Browser) -> None:
+    token = await browser.granted("online_access user/Patient.rs")
+    account = await browser.http.get("/auth/account")
+    await browser.submit(account, "/auth/sign-out")
+    form = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"], "client_id": "app"}
+    assert (await browser.http.post("/auth/token", data=form)).json()["error"] == "invalid_grant"
+
+
+async def test_the_account_page_ends_an_application(browser: Browser) -> None:
+    token = await browser.granted("user/Patient.rs")
+    headers = {"authorization": f"Bearer {token['access_token']}"}
+    assert (await browser.http.get("/fhir/Patient/me", headers=headers)).status_code == 200
+    store = browser.fhir.server.security.store
+    family = store.families(store.user_named("doc").id)[0][0]
+    page = await browser.http.get("/auth/account")
+    assert family in page.text
+    forms = re.findall(r'name="form" value="([^"]+)"', page.text)
+    await browser.http.post("/auth/end", data={"form": forms[0], "family": family})
+    assert (await browser.http.get("/fhir/Patient/me", headers=headers)).status_code == 401
+
+
+async def test_an_app_may_register_itself(browser: Browser) -> None:
+    metadata = {
+        "client_name": "New",
+        "redirect_uris": [REDIRECT],
+        "token_endpoint_auth_method": "none",
+        "scope": "user/*.rs",
+    }
+    made = (await browser.http.post("/auth/register", json=metadata)).json()
+    browser.client_id = made["client_id"]
+    assert (await browser.granted("user/Patient.rs"))["scope"] == "user/Patient.rs"
+    refused = await browser.http.post("/auth/register", json={**metadata, "scope": "system/*.rs"})
+    assert refused.json()["error"] == "invalid_client_metadata"

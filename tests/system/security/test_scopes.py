@@ -1,0 +1,145 @@
+"""What a token's scopes let it do, through every interaction (SMART scopes and launch context)."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import Fhir
+from tests.system.security.conftest import BASE, CODE, ORIGIN, observation
+
+pytestmark = pytest.mark.anyio
+
+
+def token(fhir: Fhir, scope: str, patient: str = "", fhir_user: str = "Practitioner/doc") -> dict[str, str]:
+    """The header of a token with this scope."""
+    from fhir_server.security.model import Grant
+
+    security = fhir.server.security
+    security.store.begin_family("family", "u", "app", scope)
+    context = {"patient": patient} if patient else {}
+    grant = Grant(family="family", client="app", scope=scope, user="u", fhir_user=fhir_user, context=context)
+    return {"authorization": f"Bearer {security.tokens.access_token(grant, ORIGIN, BASE)}"}
+
+
+class Asking:
+    """Asks with one token."""
+
+    def __init__(self, fhir: Fhir, scope: str, **more: Any) -> None:
+        self.headers = token(fhir, scope, **more)
+        self.http = fhir.http
+
+    async def __call__(self, path: str, method: str = "GET", body: Any = None) -> httpx.Response:
+        return await self.http.request(method, f"{BASE}/{path}", json=body, headers=self.headers)
+
+    async def ids(self, path: str) -> list[str]:
+        answer = await self(path)
+        assert answer.status_code == 200, answer.text
+        return sorted(entry["resource"]["id"] for entry in answer.json().get("entry", ()))
+
+
+async def test_without_a_token_nothing_but_metadata_is_answered(hospital: Fhir) -> None:
+    for path in ("Patient/me", "Patient", "", "_history", "Patient/me/$everything", "Patient/me/_history/1"):
+        answer = await hospital.get(path)
+        assert answer.status_code == 401, path
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert (await hospital.get("metadata")).status_code == 200
+
+
+async def test_a_patient_scope_stays_within_the_patient(hospital: Fhir) -> None:
+    ask = Asking(hospital, "patient/*.rs", patient="me")
+    assert await ask.ids("Patient") == ["me"]
+    assert await ask.ids("Observation") == ["lab", "mine"]
+    assert (await ask("Patient/other")).status_code == 404
+    assert (await ask("Observation/theirs")).status_code == 404
+    assert (await ask("Observation/theirs/_history")).status_code == 404
+    assert await ask.ids("Device") == []
+    assert (await ask("Binary/scan")).status_code == 404
+    assert await ask.ids("Organization") == ["house"]
+    assert await ask.ids("Patient?_has:Observation:subject:_id=theirs") == []
+    assert await ask.ids("Observation?subject.family=theirs") == []
+    assert (await ask("Patient?_summary=count")).json()["total"] == 1
+
+
+async def test_type_and_interaction_are_held_to(hospital: Fhir) -> None:
+    ask = Asking(hospital, "user/Observation.s user/Patient.r")
+    assert len(await ask.ids("Observation")) == 3
+    assert (await ask("Observation/mine")).status_code == 403
+    assert (await ask("Patient/me")).status_code == 200
+    refused = await ask("Patient")
+    assert refused.status_code == 403 and "insufficient_scope" in refused.headers["www-authenticate"]
+    assert (await ask("Encounter")).status_code == 403
+    assert (await ask("Observation", "POST", observation("x", "me"))).status_code == 403
+    assert await ask.ids("Observation?_include=Observation:subject") == ["lab", "mine", "theirs"]
+
+
+async def test_criteria_of_a_scope_are_held_to(hospital: Fhir) -> None:
+    ask = Asking(hospital, "patient/Observation.rs?category=laboratory", patient="me")
+    assert await ask.ids("Observation") == ["lab"]
+    assert (await ask("Observation/mine")).status_code == 404
+    assert (await ask("Observation/lab")).status_code == 200
+
+
+async def test_scopes_add_up(hospital: Fhir) -> None:
+    ask = Asking(
+        hospital, "patient/Observation.rs?category=laboratory patient/Observation.rs?category=vital-signs", patient="me"
+    )
+    assert await ask.ids("Observation") == ["lab", "mine"]
+
+
+async def test_writes_are_held_to_what_is_granted(hospital: Fhir) -> None:
+    ask = Asking(hospital, "patient/Observation.cud", patient="me")
+    assert (await ask("Observation/new", "PUT", observation("new", "me"))).status_code == 201
+    assert (await ask("Observation/bad", "PUT", observation("bad", "other"))).status_code == 403
+    assert (await ask("Observation/mine", "PUT", observation("mine", "other"))).status_code == 403
+    assert (await ask("Observation/theirs", "PUT", observation("theirs", "me"))).status_code == 403
+    await ask("Observation/theirs", "DELETE")  # as for any id that is not there
+    assert (await Asking(hospital, "user/*.rs")("Observation/theirs")).status_code == 200
+    assert (await ask("Observation/lab", "DELETE")).status_code in (200, 204)
+    create_only = Asking(hospital, "patient/Observation.c", patient="me")
+    body = {"resourceType": "Observation", "status": "final", "code": CODE, "subject": {"reference": "Patient/me"}}
+    assert (await create_only("Observation", "POST", body)).status_code == 201
+    assert (await create_only("Observation/mine", "PUT", observation("mine", "me"))).status_code == 403
+
+
+async def test_a_transaction_is_held_to_it_as_well(hospital: Fhir) -> None:
+    ask = Asking(hospital, "patient/Observation.cu", patient="me")
+
+    def bundle(resource: dict, method: str, url: str) -> dict:
+        entry = {"resource": resource, "request": {"method": method, "url": url}}
+        return {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+
+    assert (await ask("", "POST", bundle(observation("n", "me"), "PUT", "Observation/n"))).status_code == 200
+    assert (await ask("", "POST", bundle(observation("n", "other"), "PUT", "Observation/n"))).status_code == 403
+    patient = {"resourceType": "Patient", "id": "evil"}
+    assert (await ask("", "POST", bundle(patient, "PUT", "Patient/evil"))).status_code == 403
+    read = {
+        "resourceType": "Bundle",
+        "type": "batch",
+        "entry": [{"request": {"method": "GET", "url": "Patient/other"}}],
+    }
+    answer = (await ask("", "POST", read)).json()
+    assert answer["entry"][0]["response"]["status"].startswith(("403", "404"))
+
+
+async def test_everything_and_history_obey(hospital: Fhir) -> None:
+    ask = Asking(hospital, "patient/Observation.rs patient/Patient.rs", patient="me")
+    assert await ask.ids("Patient/me/$everything") == ["lab", "me", "mine"]
+    assert (await ask("Patient/other/$everything")).status_code in (403, 404)
+    history = (await ask("_history")).json()
+    assert {entry["resource"]["id"] for entry in history["entry"]} == {"me", "mine", "lab"}
+
+
+async def test_a_user_who_is_a_patient_stays_within_it(hospital: Fhir) -> None:
+    ask = Asking(hospital, "user/*.cruds", fhir_user="Patient/me")
+    assert await ask.ids("Patient") == ["me"]
+    assert (await ask("Patient/other")).status_code == 404
+
+
+async def test_patient_scopes_without_a_patient_are_worth_nothing(hospital: Fhir) -> None:
+    assert (await Asking(hospital, "patient/*.cruds")("Patient")).status_code == 403
+
+
+async def test_a_scope_whose_criteria_are_not_understood_gives_nothing(hospital: Fhir) -> None:
+    answer = await Asking(hospital, "user/Observation.rs?nonsense=1")("Observation")
+    assert answer.status_code == 403 and "nonsense" in answer.text
