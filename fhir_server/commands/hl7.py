@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from fhir_server.commands.hl7_try import try_message
 from fhir_server.commands.message_log import MessageLog, opened
 from fhir_server.commands.options import Config, Data, with_settings
 from fhir_server.core.errors import error
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 hl7 = typer.Typer(help="HL7 v2: listen, send, look at messages, correct and replay them.", no_args_is_help=True)
+
+hl7.command("try")(try_message)
 
 Server = Annotated[
     str,

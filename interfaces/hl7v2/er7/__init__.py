@@ -5,8 +5,8 @@ nobody edited is `raw`, byte for byte. Specification: HL7 v2.9, chapter 2, 2.5 t
 """
 
 from interfaces.hl7v2.er7.delimiters import Delimiters
-from interfaces.hl7v2.er7.groups import Group, group
+from interfaces.hl7v2.er7.groups import Group, Structure
 from interfaces.hl7v2.er7.message import Message, parse
 from interfaces.hl7v2.er7.segment import Segment
 
-__all__ = ["Delimiters", "Group", "Message", "Segment", "group", "parse"]
+__all__ = ["Delimiters", "Group", "Message", "Segment", "Structure", "parse"]

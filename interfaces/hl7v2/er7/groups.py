@@ -199,6 +199,12 @@ class Structure:
         group.children.append(segment)
 
 
-def group(segments: Sequence[Named], structure: Structure) -> Group:
-    """The segments in the groups of a structure."""
-    return structure.group(segments)
+_ready: dict[str, tuple[Sequence[Any], Structure]] = {}
+
+
+def structure_for(name: str, children: Sequence[Any]) -> Structure:
+    """The structure of these children, ready for grouping; made once while the children are the same object."""
+    kept = _ready.get(name)
+    if kept is None or kept[0] is not children:
+        kept = _ready[name] = (children, Structure(name, children))
+    return kept[1]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from fhir_server.core.errors import error
 from interfaces.hl7v2.er7.charsets import LOSSLESS, codec_of, decode_stated
 from interfaces.hl7v2.er7.delimiters import Delimiters, read_delimiters
 from interfaces.hl7v2.er7.escapes import escape
+from interfaces.hl7v2.er7.groups import Group, structure_for
 from interfaces.hl7v2.er7.place import read_place
 from interfaces.hl7v2.er7.segment import NULL, Encoding, Segment
 
@@ -93,6 +95,10 @@ class Message:
     def first(self, name: str) -> Segment | None:
         """The first segment of this name."""
         return next((segment for segment in self.segments if segment.name == name), None)
+
+    def grouped(self, name: str, children: Sequence[Any]) -> Group:
+        """The segments in the groups of a structure, as groups.py describes one; name tells structures apart."""
+        return structure_for(name, children).group(self.segments)
 
     def get(self, place: str) -> str:
         """The value at a place such as "PID-3[2].4.1", unescaped; "" where there is none."""

@@ -1,0 +1,73 @@
+"""hms hl7 try: what a message would become, field by field, with the rule that did it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fhir_server.core.errors import error
+
+if TYPE_CHECKING:
+    from mappings.hl7v2.translating import Translation
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A message; - reads standard input.", show_default=False)]
+Tables = Annotated[
+    list[Path] | None,
+    typer.Option(help="A folder of mapping tables of your own; several may be given.", metavar="FOLDER"),
+]
+AsBundle = Annotated[bool, typer.Option("--bundle", help="Print the transaction as FHIR JSON instead.")]
+
+
+def try_message(file: File, tables: Tables = None, bundle: AsBundle = False) -> None:
+    """Show what a message would become in an empty store; nothing is sent and nothing is kept."""
+    from fhir_server.codec import json
+    from interfaces.hl7v2.er7 import parse
+    from mappings.hl7v2.tables import SiteTables
+    from mappings.hl7v2.translating import translate
+
+    try:
+        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as problem:
+        raise error("value", f"{file} can't be read: {problem.strerror}.") from problem
+    for folder in tables or ():
+        if not folder.is_dir():
+            raise error("value", f"{folder} is no folder.")
+    message = parse(raw)
+    found = asyncio.run(translate(message, SiteTables(*(tables or ())).current(), trace=True))
+    if bundle:
+        print(json.serialize(found.bundle or {"resourceType": "Bundle", "type": "transaction"}).decode())
+        return
+    print(f"{message.type}^{message.event} read as {found.structure}")
+    print_trace(found)
+    for text in found.errors:
+        print(f"error    {text}")
+    for text in found.issues:
+        print(f"warning  {text}")
+
+
+def print_trace(found: Translation) -> None:
+    """One line an element: the field, its value, the element, the rule and whose it is."""
+    by_resource: dict[str, list[str]] = {}
+    for traced in found.traced:
+        node = traced.node.notes.get("same", traced.node)
+        row = traced.rule.row
+        value = traced.value if len(traced.value) <= 30 else traced.value[:29] + "…"
+        why = f"{traced.rule.name} → {row.target}" + (f"  {row.condition}" if row.condition else "")
+        by_resource.setdefault(node.url, []).append(
+            f"  {traced.source:<14}{value:<31}{traced.path:<40}{row.origin:<5} {why}"
+        )
+    shown: set[str] = set()
+    for entry in found.bundle["entry"] if found.bundle else ():
+        request, kind = entry["request"], entry["resource"]["resourceType"]
+        print(f"\n{kind}  {request['method']} {request['url']} {request.get('ifNoneExist', '')}")
+        for line in by_resource.get(entry["fullUrl"], ()):
+            print(line)
+        shown.add(entry["fullUrl"])
+    for url, lines in by_resource.items():
+        if url not in shown and lines:
+            print(f"\nwithin another resource: {url or 'not used'}")
+            print("\n".join(lines))

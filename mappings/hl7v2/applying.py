@@ -1,0 +1,400 @@
+"""The engine: maps applied to segments, their fields and components."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from fhir_server.definitions import load
+from mappings.hl7v2.codings import system_uri, translate_concept
+from mappings.hl7v2.context import Context
+from mappings.hl7v2.elements import Element, Node
+from mappings.hl7v2.primitives import convert, encoded
+from mappings.hl7v2.rules import Rule, base_of
+from mappings.hl7v2.source import Segment, Value, component, is_empty, is_null, part
+from mappings.hl7v2.tables import Map, Tables
+from mappings.hl7v2.targets import Step
+
+# Locations from the most granular to the least, by the labels of HL7's PL[Location]: bed, room, floor, point of care,
+# building, facility.
+GRANULARITY = ("1", "2", "3", "4", "5", "6")
+
+
+class Traced(NamedTuple):
+    """One element and the rule that made it."""
+
+    source: str
+    value: str
+    node: Node
+    path: str
+    rule: Rule
+
+
+class Applier:
+    """Applies maps; one a message. zone: for times that state none; issues: what could not be read, in sentences."""
+
+    def __init__(self, tables: Tables, zone: str, traced: list[Traced] | None) -> None:
+        self.tables = tables
+        self.zone = zone
+        self.traced = traced
+        self.issues: list[str] = []
+        self.made: list[Node] = []  # resources that others refer to
+        self._primitive = load().is_primitive
+        self._resource = load().is_resource
+
+    def segment(self, mapping: Map, segment: Segment, node: Node, around: list[Any], ordinal: int) -> int:
+        """Applies a map to a segment; ordinal: the how-manieth of its name for this node. How many fields were used."""
+        context = Context(segment, around)
+        for rule in mapping.constants:
+            if rule.condition is None or rule.condition(context):
+                self._put(rule, node, node, [], context, (segment.name, ordinal, 1), segment.name)
+        used = 0
+        length = len(segment.fields)
+        for field, rules in mapping.by_field.items():
+            values = segment.repetitions(field) if field < length else []
+            context.field = field
+            if not values:
+                self._absent(rules, node, segment, context, ordinal)
+                continue
+            place = f"{segment.name}-{field}"
+            for number, value in enumerate(values, 1):
+                if is_empty(value):
+                    continue
+                used += 1
+                if is_null(value):
+                    self._remove(rules, node, place)
+                    continue
+                context.value = value
+                scope = (segment.name, ordinal, number)
+                shown = f"{place}[{number}]" if len(values) > 1 else place
+                for rule in rules:
+                    if rule.condition is None or rule.condition(context):
+                        self._put(rule, node, node, value, context, scope, shown)
+            context.value = []
+        return used
+
+    def _absent(self, rules: list[Rule], node: Node, segment: Segment, context: Context, ordinal: int) -> None:
+        """Rules that say what holds where their field is empty."""
+        for rule in rules:
+            if _holds_for_absence(rule, context):
+                scope = (segment.name, ordinal, 1)
+                self._put(rule, node, node, [], context, scope, f"{segment.name}-{rule.field}")
+
+    def _remove(self, rules: list[Rule], node: Node, place: str) -> None:
+        """Notes what a `""` asks to remove: the element, and the constants that tell it from its siblings."""
+        for rule in rules:
+            steps = rule.target.steps
+            if not steps or rule.assignment is not None:
+                continue
+            names = []
+            for step in steps:
+                names.append(step.name)
+                if step.repeats or step.refers:
+                    break
+            told: dict[str, str] = {}
+            for other in rules:
+                if isinstance(other.assignment, str) and len(other.target.steps) > len(names):
+                    told[".".join(step.name for step in other.target.steps[len(names) :])] = other.assignment
+            node.notes.setdefault("removals", []).append((tuple(names), told, place))
+            if self.traced is not None:
+                self.traced.append(Traced(place, '""', node, "removes " + ".".join(names), rule))
+
+    # ---------------------------------------------------------------- one rule
+    def _put(
+        self,
+        rule: Rule,
+        node: Node,
+        base: Element,
+        value: Value,
+        context: Context,
+        scope: tuple[str, int, int],
+        shown: str,
+    ) -> None:
+        target = rule.target
+        if not target.steps:
+            self._put_whole(rule, node, base, value, context, shown)
+            return
+        holder, step, key, owner = self._reach(rule, node, base, scope)
+        kind = target.type
+        if rule.assignment is not None:
+            text = rule.assignment if isinstance(rule.assignment, str) else rule.assignment(context)
+            found = convert(text, kind, self.zone) if text else None
+        elif not value:
+            return
+        elif rule.map and kind != "base64Binary":
+            found = self._by_map(rule, rule.map, value, kind, holder, step, key, owner, context, shown)
+            if found is _DONE:
+                return
+        elif kind == "base64Binary":
+            found = self._data(value, rule, context, shown)
+        elif kind in ("CodeableConcept", "Reference", "Identifier") or not self._primitive(kind):
+            return
+        else:
+            found = self._primitive_of(part(value), kind, rule, base, step, shown)
+        if rule.vocabulary and isinstance(found, str) and rule.assignment is None:
+            found = self._translated(rule, found, kind, shown)
+        if found is None:
+            return
+        if rule.map and isinstance(found, str) and self._primitive(kind) and kind not in ("code", "string"):
+            found = convert(found, kind, self.zone)
+        holder.put(step.name, found, step.repeats, key)
+        self._note(rule, owner, shown, found)
+
+    def _put_whole(self, rule: Rule, node: Node, base: Element, value: Value, context: Context, shown: str) -> None:
+        """`$this`: the map adds to the resource itself, or makes a resource beside it."""
+        kind = base_of(rule.map)
+        inner = self.tables.map(rule.map)
+        if inner is None or is_empty(value):
+            return
+        if kind and self._resource(kind) and kind != node.type:
+            beside = Node(kind, f"{kind} of {node.type}", node.source)
+            beside.notes["beside"] = node
+            self.made.append(beside)
+            self._components(inner, rule.map, beside, beside, value, context, shown)
+            return
+        self._components(inner, rule.map, base, node, value, context, shown)
+
+    def _reach(
+        self, rule: Rule, node: Node, base: Element, scope: tuple[str, int, int]
+    ) -> tuple[Element, Step, Any, Node]:
+        """The element that holds the target, the last step, its key, and the resource that it is in."""
+        steps = rule.target.steps
+        arrays = [index for index, step in enumerate(steps) if step.repeats]
+        labelled = [index for index in arrays if steps[index].label]
+        chosen = labelled[0] if labelled else (arrays[-1] if arrays else -1)
+        first = arrays[0] if arrays else -1
+        name, ordinal, repetition = scope
+        element, owner = base, node
+        for index, step in enumerate(steps):
+            extension = step.name == "extension"
+            key: Any = (
+                (name, "" if step.label.startswith("*") else rule.field) if extension else name if step.label else "",
+                (step.label or "1") if extension else step.label if step.label != "each" else "",
+                ordinal if index == first else 1,
+                repetition if index == chosen else 1,
+            )
+            if index == len(steps) - 1:
+                return element, step, key, owner
+            if step.refers:
+                found = element.get(step.name, step.repeats, key)
+                if not isinstance(found, Node) or found.type != step.refers:
+                    found = Node(step.refers, source=node.source)
+                    self.made.append(found)
+                    element.put(step.name, found, step.repeats, key)
+                element = owner = found
+            else:
+                element = element.child(step.name, _type_after(element.type, step), step.repeats, key)
+        raise AssertionError
+
+    # ---------------------------------------------------------------- data types
+    def _by_map(
+        self,
+        rule: Rule,
+        map_name: str,
+        value: Value,
+        kind: str,
+        holder: Element,
+        step: Step,
+        key: Any,
+        owner: Node,
+        context: Context,
+        shown: str,
+    ) -> Any:
+        mapping = self.tables.map(map_name)
+        if mapping is None:
+            return self._primitive_of(part(value), kind, rule, holder, step, shown) if self._primitive(kind) else None
+        base = base_of(map_name)
+        if kind == "Reference":
+            refers = base if base and self._resource(base) else step.refers
+            if not refers:
+                return None
+            if base == "Location" and any(rule.target.own for rules in mapping.by_field.values() for rule in rules):
+                found = self._locations(mapping, map_name, value, context, shown)
+                if found is not None:
+                    holder.put(step.name, found, step.repeats, key)
+                    self._note(rule, owner, shown, found.type)
+                return _DONE
+            existing = holder.get(step.name, step.repeats, key)
+            node = (
+                existing
+                if isinstance(existing, Node) and existing.type == refers
+                else Node(refers, source=owner.source)
+            )
+            self._components(mapping, map_name, node, node, value, context, shown)
+            if node.items:
+                if node is not existing:
+                    self.made.append(node)
+                    holder.put(step.name, node, step.repeats, key)
+                self._note(rule, owner, shown, node.type)
+            return _DONE
+        if self._primitive(kind):
+            return self._components(mapping, map_name, holder, owner, value, context, shown)
+        if base == kind or (base and base != holder.type and kind in ("Quantity", "Duration", "Age", "Coding")):
+            element = holder.child(step.name, kind, step.repeats, key)
+            before = len(element.items)
+            siblings: Callable[[str], Element] = lambda own: holder.child(step.name, kind, step.repeats, (key, own))  # noqa: E731
+            returned = self._components(mapping, map_name, element, owner, value, context, shown, siblings)
+            if returned is not None and kind == "Quantity":
+                element.put("value", convert(str(returned), "decimal"))
+            if rule.vocabulary:
+                translate_concept(self.tables, rule.vocabulary, element)
+            if len(element.items) > before:
+                self._note(rule, owner, shown, None)
+            return _DONE
+        if base == holder.type:
+            self._components(mapping, map_name, holder, owner, value, context, shown)
+            return _DONE
+        return None
+
+    def _components(
+        self,
+        mapping: Map,
+        map_name: str,
+        element: Element,
+        node: Node,
+        value: Value,
+        context: Context,
+        shown: str,
+        siblings: Callable[[str], Element] | None = None,
+    ) -> Any:
+        """Applies a data type map to an element; the value of `$value` rules, where the map has such."""
+        outer, context.inner = context.inner, value
+        returned: Any = None
+        try:
+            for rule in mapping.constants:
+                if rule.condition is None or rule.condition(context):
+                    self._put(rule, node, element, [], context, (map_name, 1, 1), shown)
+            for number, rules in mapping.by_field.items():
+                inner = component(value, number)
+                if is_empty(inner):
+                    for rule in rules:
+                        if _holds_for_absence(rule, context):
+                            self._put(rule, node, element, [], context, (map_name, 1, 1), shown)
+                    continue
+                if is_null(inner):
+                    continue
+                place = f"{shown}.{number}"
+                for rule in rules:
+                    if rule.condition is not None and not rule.condition(context):
+                        continue
+                    if rule.target.value:
+                        if returned is None:
+                            returned = self._own_value(rule, inner, context, place)
+                        continue
+                    at = element
+                    if rule.target.own and rule.target.own[0] != "1" and siblings is not None:
+                        at = siblings(rule.target.own)
+                    self._put(rule, node, at, inner, context, (map_name, 1, 1), place)
+        finally:
+            context.inner = outer
+        return returned
+
+    def _own_value(self, rule: Rule, value: Value, context: Context, shown: str) -> Any:
+        if rule.assignment is not None:
+            return rule.assignment if isinstance(rule.assignment, str) else rule.assignment(context) or None
+        if rule.map and (mapping := self.tables.map(rule.map)) is not None:
+            return self._components(mapping, rule.map, Element(""), Node(""), value, context, shown)
+        return part(value) or None
+
+    def _locations(self, mapping: Map, map_name: str, value: Value, context: Context, shown: str) -> Node | None:
+        """PL: a location for each level that is stated, each part of the next; the most granular is the answer."""
+        nodes: dict[str, Node] = {}
+
+        def node_of(label: str) -> Node:
+            if label not in nodes:
+                nodes[label] = Node("Location", source=context.segment)
+            return nodes[label]
+
+        outer, context.inner = context.inner, value
+        try:
+            for number, rules in mapping.by_field.items():
+                inner = component(value, number)
+                if is_empty(inner) or is_null(inner):
+                    continue
+                for rule in rules:
+                    if rule.condition is not None and not rule.condition(context):
+                        continue
+                    labels = list(nodes) if "-" in rule.target.own else [rule.target.own or "1"]
+                    if rule.target.type == "Reference" and rule.target.steps[-1].name == "partOf":
+                        continue
+                    for label in labels:
+                        if number >= 9 and label not in nodes:
+                            continue
+                        node = node_of(label)
+                        self._put(rule, node, node, inner, context, (map_name, 1, 1), f"{shown}.{number}")
+        finally:
+            context.inner = outer
+        chain = [nodes[label] for label in GRANULARITY if label in nodes]
+        names = {label: part(value, number) for label, number in zip("123456", (3, 2, 8, 1, 7, 4), strict=True)}
+        for index, label in enumerate(label for label in GRANULARITY if label in nodes):
+            node = nodes[label]
+            node.notes["place"] = [names[other] for other in GRANULARITY[GRANULARITY.index(label) :] if names[other]]
+            if index + 1 < len(chain):
+                node.put("partOf", chain[index + 1])
+        self.made.extend(chain)
+        return chain[0] if chain else None
+
+    # ---------------------------------------------------------------- values
+    def _data(self, value: Value, rule: Rule, context: Context, shown: str) -> str | None:
+        """base64Binary: of ED.5 in the encoding of ED.4, else of a text."""
+        whole = context.inner if context.inner is not None else context.value
+        encoding = part(whole, 4) if rule.name.startswith("ED[") else "A"
+        text = part(value)
+        found = encoded(text, encoding or "Base64")
+        if found is None and text:
+            self.issues.append(f"{shown}: the data is not {encoding or 'Base64'}.")
+        return found
+
+    def _primitive_of(self, text: str, kind: str, rule: Rule, base: Element, step: Step, shown: str) -> Any:
+        if not text:
+            return None
+        if kind in ("uri", "url") and step.name == "system" and base.type in _CODED:
+            return system_uri(self.tables, text)
+        if rule.vocabulary:
+            return text
+        found = convert(text, kind, self.zone)
+        if found is None:
+            self.issues.append(f"{shown}: {text[:40]!r} is no {kind}.")
+        return found
+
+    def _translated(self, rule: Rule, code: str, kind: str, shown: str) -> str | None:
+        found = self.tables.code(rule.vocabulary, code)
+        if found is None:
+            if kind == "code":
+                self.issues.append(f"{shown}: the code {code[:40]!r} is not in the table {rule.vocabulary}.")
+            return None
+        return found[0] if kind != "boolean" else convert(found[0], "boolean")
+
+    def _note(self, rule: Rule, node: Node, shown: str, value: Any) -> None:
+        if self.traced is not None:
+            path = ".".join(step.name.lstrip("_") for step in rule.target.steps)
+            self.traced.append(Traced(shown, "" if value is None else str(value), node, path, rule))
+
+
+_DONE = object()
+_CODED = frozenset(("Coding", "CodeableConcept", "Quantity", "Identifier"))
+
+
+def _holds_for_absence(rule: Rule, context: Context) -> bool:
+    """Whether a rule is about its own source being empty, and its condition holds."""
+    return rule.absent and rule.condition is not None and rule.condition(context)
+
+
+def _type_after(at: str, step: Step) -> str:
+    definitions = load()
+    name = step.name.lstrip("_")
+    if step.name.startswith("_"):
+        return "Element"
+    found = definitions.properties(at).get(name)
+    if found is None:
+        return ""
+    nested = f"{at}.{found.element.name}"
+    code = found.type.code
+    return (
+        nested if nested in definitions.types and code in ("BackboneElement", "Element", "") else _known(code, nested)
+    )
+
+
+def _known(code: str, nested: str) -> str:
+    definitions = load()
+    return code if code in definitions.types else nested

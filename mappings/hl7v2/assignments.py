@@ -1,0 +1,54 @@
+"""The assignments of the tables: constants, and texts joined of parts of the source.
+
+    "ATND"      "urn:oid:"+HD.2      XTN.6+" "+XTN.7      OBX-5.1+"-"+OBX-5.2
+
+What stands between slashes tells an implementer what to do, and is no assignment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from mappings.hl7v2.conditions import Operand
+
+_PART = re.compile(r'\s*(?:"([^"]*)"|([A-Z][A-Z0-9]{1,2}(?:[-.]\d+(?:\.\d+)?)?)|(\+))')
+_WORD = re.compile(r"[a-z][\w:/.-]*|https?://\S+")
+
+Assignment = str | Callable[[Any], str]
+
+
+@lru_cache(4096)
+def compile_assignment(text: str) -> Assignment | None:
+    """A constant, a function from a Context to a text, or None where the text is an instruction to people."""
+    text = text.strip()
+    if not text or text.startswith("/"):
+        return None
+    if _WORD.fullmatch(text):
+        return text
+    parts: list[str | Operand] = []
+    position = 0
+    while position < len(text):
+        found = _PART.match(text, position)
+        if not found:
+            return None
+        position = found.end()
+        if found[1] is not None:
+            parts.append(found[1])
+        elif found[2]:
+            name, *numbers = re.split(r"[-.]", found[2])
+            parts.append(Operand(name, *(int(number) for number in numbers)))
+    if all(isinstance(part, str) for part in parts):
+        return "".join(part for part in parts if isinstance(part, str)).strip()
+
+    def join(context: Any) -> str:
+        values = [part if isinstance(part, str) else (context.read(part) or [""])[0] for part in parts]
+        return (
+            "".join(values).strip()
+            if any(value for value, part in zip(values, parts, strict=True) if not isinstance(part, str))
+            else ""
+        )
+
+    return join

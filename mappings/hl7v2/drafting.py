@@ -1,0 +1,302 @@
+"""A message as resources that refer to one another: what it says, before anything is asked of the store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from fhir_server.core.errors import FhirError, error
+from fhir_server.definitions import load
+from mappings.hl7v2.applying import Applier, Traced
+from mappings.hl7v2.conditions import compile_condition
+from mappings.hl7v2.context import Context
+from mappings.hl7v2.elements import Element, Node
+from mappings.hl7v2.links import PATIENT, VISIT, Link, read_links
+from mappings.hl7v2.primitives import date_time, zone_of
+from mappings.hl7v2.rules import base_of
+from mappings.hl7v2.source import Message, Segment
+from mappings.hl7v2.tables import Map, MessageRow, Tables
+
+_TARGET = re.compile(r"([A-Z][A-Za-z]+)(?:\[([^\]]*)\])?")
+# Rows about the message itself, which becomes a transaction with one Provenance and no MessageHeader.
+_ABOUT_MESSAGE = ("Bundle", "MessageHeader", "Basic", "EpisodeOfCare")
+
+
+class Prepared(NamedTuple):
+    """A row ready for use. scope: the path of the group whose instance the resource belongs to; begins: whether each
+    segment at its path begins a resource of its own."""
+
+    row: MessageRow
+    segment: str
+    condition: Callable[[Any], bool] | None
+    type: str
+    label: str
+    map: Map
+    scope: str
+    begins: bool
+    links: tuple[Link, ...]
+
+
+class Draft:
+    """What a message says. nodes: resources in order; patients: those of PID segments; sent: MSH-7 as an instant."""
+
+    def __init__(self, message: Message, structure: str, zone: str) -> None:
+        self.message = message
+        self.structure = structure
+        self.nodes: list[Node] = []
+        self.traced: list[Traced] = []
+        self.issues: list[str] = []
+        header = message.segments[0]
+        self.header = header
+        self.zone = zone_of(header.value(7)) or zone
+        self.sent = date_time(header.value(7), self.zone) or ""
+        self.facility = header.value(4) or header.value(3)
+
+    def of(self, type_name: str) -> list[Node]:
+        """The resources of a type."""
+        return [node for node in self.nodes if node.type == type_name]
+
+    @property
+    def event(self) -> str:
+        """MSH-9.2, else EVN-1."""
+        event = self.message.event
+        if event:
+            return event
+        return next((one.value(1) for one in self.message.segments if one.name == "EVN"), "")
+
+
+def structure_of(message: Message, tables: Tables) -> str:
+    """The name of the structure by which a message is read; FhirError "not-supported" where no table has it."""
+    kind, event = message.type, message.event
+    if not event:
+        event = next((one.value(1) for one in message.segments if one.name == "EVN"), "")
+    named = [f"{kind}_{event}" if event else kind, message.structure, kind]
+    for name in named:
+        name = tables.like.get(name, name)
+        if tables.messages.get(name):
+            return name
+    raise error(
+        "not-supported",
+        f"No mapping table has the message {kind or '(no type)'}^{event or '(no event)'}; add rows for it to"
+        " messages.csv of the site's tables, or let the interface ignore it.",
+        location="MSH-9",
+    )
+
+
+def draft(message: Message, tables: Tables, *, zone: str = "Z", trace: bool = False) -> Draft:
+    """The draft of a message. zone: of times that state none where MSH-7 states none either; trace: keep what each
+    rule made. FhirError "not-supported" for a message that no table has."""
+    structure = structure_of(message, tables)
+    made = Draft(message, structure, zone)
+    root = message.grouped(structure, tables.structures[structure])
+    applier = Applier(tables, made.zone, made.traced if trace else None)
+    _Walk(made, applier, _prepare(structure, tables)).walk(root)
+    made.issues.extend(applier.issues)
+    made.nodes.extend(applier.made)
+    return made
+
+
+class _Walk:
+    """Applies the rows of a structure to the segments of a message, in order."""
+
+    def __init__(self, made: Draft, applier: Applier, rows: dict[str, list[Prepared]]) -> None:
+        self.draft = made
+        self.applier = applier
+        self.rows = rows
+        self.current: dict[tuple[str, str, int], Node] = {}  # type, label, instance of its group
+        self.pending: list[tuple[Link, list[Any], int]] = []
+
+    def walk(self, root: Any) -> None:
+        """The whole message."""
+        self._group(root, [])
+        for link, around, ordinal in self.pending:
+            self._link(link, around, ordinal)
+        self.draft.nodes = [node for node in self.draft.nodes if node.notes.get("used")]
+
+    def _group(self, group: Any, outer: list[Any]) -> None:
+        around = [*outer, group]
+        path = group.path.partition(".")[2]
+        for child in group.children:
+            if hasattr(child, "children"):
+                self._group(child, around)
+                continue
+            for prepared in self.rows.get(f"{path}.{child.name}" if path else child.name, ()):
+                self._apply(prepared, child, around)
+        if not outer or self._has_patient(group):
+            self._complete(around)
+
+    def _apply(self, prepared: Prepared, segment: Segment, around: list[Any]) -> None:
+        if prepared.condition is not None and not prepared.condition(Context(segment, around)):
+            return
+        node = self._node(prepared, segment, around)
+        ordinals = node.notes.setdefault("ordinals", {})
+        key = (prepared.row.map, segment.name)
+        ordinals[key] = ordinals.get(key, 0) + 1
+        used = self.applier.segment(prepared.map, segment, node, around, ordinals[key])
+        if used:
+            node.notes["used"] = True
+            node.notes.setdefault("segments", {}).setdefault(segment.name, segment)
+            node.notes.setdefault("around", around)
+        self.pending.extend((link, around, ordinals[key]) for link in prepared.links)
+
+    def _node(self, prepared: Prepared, segment: Segment, around: list[Any]) -> Node:
+        scope = next((group for group in around if group.path.partition(".")[2] == prepared.scope), around[-1])
+        key = (prepared.type, prepared.label, id(scope))
+        node = self.current.get(key)
+        if node is None or (prepared.begins and node.source is not segment):
+            node = Node(prepared.type, prepared.label, segment)
+            node.notes["group"] = scope
+            self.current[key] = node
+            self.draft.nodes.append(node)
+        return node
+
+    def find(self, type_name: str, label: str, around: list[Any]) -> Node | None:
+        """The resource of a type, by label where it is known, in the nearest group around."""
+        for group in reversed(around):
+            found = self.current.get((type_name, label, id(group)))
+            if found is None or not found.notes.get("used"):
+                found = next(
+                    (
+                        node
+                        for (kind, _, place), node in self.current.items()
+                        if kind == type_name and place == id(group) and node.notes.get("used")
+                    ),
+                    None,
+                )
+            if found is not None:
+                return found
+        return None
+
+    def _link(self, link: Link, around: list[Any], ordinal: int) -> None:
+        holder, other = self.find(link.type, link.label, around), self.find(link.other, link.other_label, around)
+        if holder is None or other is None or holder is other or len(link.target.steps) > 3:
+            return
+        element: Element = holder
+        for step in link.target.steps[:-1]:
+            if step.refers:
+                return
+            element = element.child(step.name, "", step.repeats, ("", step.label, ordinal, 1))
+        last = list(link.target.steps)[-1]
+        if last.repeats:
+            element.put(last.name, other, True, ("link", id(other)))
+        elif element.get(last.name) is None:
+            element.put(last.name, other)
+
+    @staticmethod
+    def _has_patient(group: Any) -> bool:
+        return any(getattr(child, "name", "") == "PID" and not hasattr(child, "children") for child in group.children)
+
+    def _complete(self, around: list[Any]) -> None:
+        """Links the patient and the visit of a group to what in it has none."""
+        inside = {id(around[-1])}
+        _collect(around[-1], inside)
+        patient = self.find("Patient", "1", around) or self._inner("Patient", inside)
+        visit = self.find("Encounter", "1", around) or self._inner("Encounter", inside)
+        for node in [*self.draft.nodes, *self.applier.made]:
+            group = node.notes.get("group")
+            beside = node.notes.get("beside")
+            if not (group is not None and id(group) in inside) and not (beside is not None and beside is patient):
+                continue
+            name = PATIENT.get(node.type, "")
+            if patient is not None and name and name not in node.items and node is not patient:
+                node.put(name, patient, load().properties(node.type)[name].element.repeats, "patient")
+            name = VISIT.get(node.type, "")
+            if visit is not None and name:
+                element: Element = node
+                if "." in name:
+                    element, name = node.child(name.partition(".")[0], ""), name.partition(".")[2]
+                if name not in element.items:
+                    element.put(name, visit, name == "encounter" and element is not node, "visit")
+
+    def _inner(self, type_name: str, inside: set[int]) -> Node | None:
+        return next(
+            (
+                node
+                for (kind, _, place), node in self.current.items()
+                if kind == type_name and place in inside and node.notes.get("used")
+            ),
+            None,
+        )
+
+
+def _collect(group: Any, found: set[int]) -> None:
+    for child in group.children:
+        if hasattr(child, "children"):
+            found.add(id(child))
+            _collect(child, found)
+
+
+def _prepare(structure: str, tables: Tables) -> dict[str, list[Prepared]]:
+    """The rows of a structure by path, kept with the tables."""
+    kept = tables.__dict__.setdefault("_prepared", {})
+    found = kept.get(structure)
+    if found is None:
+        found = kept[structure] = _read_rows(structure, tables)
+    return found
+
+
+def _read_rows(structure: str, tables: Tables) -> dict[str, list[Prepared]]:
+    rows: list[tuple[MessageRow, str, str, str, str]] = []
+    for row in tables.messages[structure]:
+        found = _TARGET.match(row.target)
+        if not found or found[1] in _ABOUT_MESSAGE or not tables.used(structure, row.map):
+            continue
+        if found[1] == "Provenance" and not row.map.startswith("EVN["):
+            continue
+        kind, label = found[1], found[2] or ""
+        base = base_of(row.map)
+        if base != kind:
+            row, kind, label = _fitted(row, kind, label, base, tables)
+            if not kind:
+                continue
+        group, _, segment = row.path.rpartition(".")
+        rows.append((row, group, segment, kind, label))
+    repeating = _repeating(tables.structures[structure])
+    prepared: dict[str, list[Prepared]] = {}
+    begun: dict[tuple[str, str, str], str] = {}
+    groups: dict[tuple[str, str], set[str]] = {}
+    for _, group, _, kind, label in rows:
+        groups.setdefault((kind, label), set()).add(group)
+    for row, group, segment, kind, label in rows:
+        mapping = tables.map(row.map)
+        if mapping is None:
+            continue
+        scope = min(
+            (one for one in groups[kind, label] if group == one or group.startswith(f"{one}.") or not one), key=len
+        )
+        first = begun.setdefault((kind, label, scope), row.path)
+        try:
+            condition = compile_condition(row.condition) if row.condition else None
+        except FhirError:
+            continue
+        begins = first == row.path and row.path in repeating
+        prepared.setdefault(row.path, []).append(
+            Prepared(row, segment, condition, kind, label, mapping, scope, begins, read_links(row.references))
+        )
+    return prepared
+
+
+def _fitted(row: MessageRow, kind: str, label: str, base: str, tables: Tables) -> tuple[MessageRow, str, str]:
+    """A row whose map makes another type than its target: `Observation[1].note` by NTE[ServiceRequest] is meant by the
+    map of its own type, `ServiceRequest[1].reasonReference(Condition)` makes the other and refers to it."""
+    own = f"{row.map.partition('[')[0]}[{kind}]"
+    if tables.map(own) is not None:
+        return row._replace(map=own), kind, label
+    inner = re.search(r"\.(\w+)\((\w+)\)", row.target)
+    if inner and inner[2] == base:
+        links = f"{kind}[{label}].{inner[1]}.reference={base}[].id; {row.references}"
+        return row._replace(references=links), base, ""
+    return row, "", ""
+
+
+def _repeating(children: list[Any], path: str = "") -> set[str]:
+    """The paths of segments that may repeat where they stand."""
+    found: set[str] = set()
+    for child in children:
+        here = f"{path}.{child[0]}" if path else child[0]
+        if len(child) > 3:
+            found |= _repeating(child[3], here)
+        elif child[2] != 1:
+            found.add(here)
+    return found

@@ -1,0 +1,117 @@
+"""Resources while they are made: elements whose arrays are addressed by keys, so that rules can meet in one item.
+
+A key is what the tables mean by `telecom[2]`, with the segment and the repetition that it came from; the order in which
+keys first appear is the order of the array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+Key = Hashable
+
+
+class Element:
+    """An element of a type; items hold primitives, elements, resources that are referred to, or arrays by key."""
+
+    __slots__ = ("items", "type")
+
+    def __init__(self, type_name: str) -> None:
+        self.type = type_name
+        self.items: dict[str, Any] = {}
+
+    def put(self, name: str, value: Any, repeats: bool = False, key: Key = 0) -> None:
+        """Sets an element, or the item of an array under a key."""
+        if repeats:
+            self.items.setdefault(name, {})[key] = value
+        else:
+            self.items[name] = value
+
+    def get(self, name: str, repeats: bool = False, key: Key = 0) -> Any:
+        """The element, or the item under a key; None where there is none."""
+        found = self.items.get(name)
+        return found.get(key) if repeats and found is not None else found
+
+    def child(self, name: str, type_name: str, repeats: bool = False, key: Key = 0) -> Element:
+        """The element there, made where there is none."""
+        found = self.get(name, repeats, key)
+        if not isinstance(found, Element):
+            found = Element(type_name)
+            self.put(name, found, repeats, key)
+        return found
+
+    def values(self, name: str) -> list[Any]:
+        """What is under a name, as a list."""
+        found = self.items.get(name)
+        if found is None:
+            return []
+        return list(found.values()) if isinstance(found, dict) else [found]
+
+    def first(self, name: str) -> Any:
+        """The first of what is under a name, None where nothing is."""
+        return next(iter(self.values(name)), None)
+
+    def add(self, name: str, value: Any) -> None:
+        """Appends to an array, under a key of its own."""
+        array = self.items.setdefault(name, {})
+        array[("added", len(array))] = value
+
+
+class Node(Element):
+    """A resource. source: the segment that began it; url: how others refer to it; criteria: its identity.
+
+    removed: elements that a `""` asks to remove; notes: what the finishing steps need to know.
+    """
+
+    __slots__ = ("contained", "criteria", "label", "notes", "removed", "source", "url")
+
+    def __init__(self, type_name: str, label: str = "", source: Any = None) -> None:
+        super().__init__(type_name)
+        self.label = label
+        self.source = source
+        self.url = ""
+        self.criteria: list[tuple[str, str]] = []
+        self.removed: dict[str, str] = {}
+        self.notes: dict[str, Any] = {}
+        self.contained = False
+
+
+def to_json(element: Element, home: Node) -> dict[str, Any]:
+    """The element as FHIR JSON, without what is empty; an extension without a value is dropped."""
+    found: dict[str, Any] = {}
+    for name, item in element.items.items():
+        if isinstance(item, dict):
+            values = [
+                value for value in (_value(one, home) for one in item.values()) if value not in (None, "", {}, [])
+            ]
+            unique = _unique(values)
+            if unique:
+                found[name] = unique
+        else:
+            value = _value(item, home)
+            if element.type == "Attachment" and isinstance(item, Node):  # a Binary, by the id that it is written under
+                value = item.url if "/" in item.url else f"{item.type}/{item.url.removeprefix('urn:uuid:')}"
+            if value not in (None, "", {}, []):
+                found[name] = value
+    if element.type == "Extension":
+        valued = any(name.startswith("value") or name == "extension" for name in found)
+        return found if valued and found.get("url") else {}
+    if "extension" in found:
+        found = {"extension": found.pop("extension"), **found}
+    return found
+
+
+def _value(item: Any, home: Node) -> Any:
+    if isinstance(item, Node):
+        item = item.notes.get("same", item)
+        return {"reference": ("#" if item.contained else "") + item.url} if item.url else None
+    return to_json(item, home) if isinstance(item, Element) else item
+
+
+def _unique(values: list[Any]) -> list[Any]:
+    unique: list[Any] = []
+    for value in values:
+        if value not in unique:
+            unique.append(value)
+    return unique

@@ -1,0 +1,213 @@
+"""A resource as it is and what a message says of it, as the resource that it becomes.
+
+Empty keeps, `""` removes (HL7 v2.9, 2.5.3); a repeating element that the message states is stated whole; an older
+message changes nothing of what a newer one said. The time of the message is kept in the resource's meta.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from fhir_server.definitions import load
+
+SNAPSHOT = "urn:x-hl7v2:snapshot"  # the extension of meta that tells MSH-7 of the message that spoke last
+# Lists that grow: an element that a message states is added to those there, or takes the place of its like.
+GROWING = {
+    ("Patient", "identifier"), ("Encounter", "identifier"), ("DiagnosticReport", "identifier"),
+    ("DiagnosticReport", "result"), ("ServiceRequest", "identifier"), ("Specimen", "identifier"),
+    ("Encounter", "location"), ("Encounter", "diagnosis"), ("Appointment", "identifier"),
+    ("DocumentReference", "relatesTo"), ("Patient", "link"), ("Account", "subject"),
+}  # fmt: skip
+
+
+def snapshot_of(resource: dict[str, Any]) -> str:
+    """The time of the message that spoke last of a resource, "" for none."""
+    for extension in resource.get("meta", {}).get("extension", ()):
+        if extension.get("url") == SNAPSHOT:
+            return extension.get("valueDateTime", "")
+    return ""
+
+
+def is_older(sent: str, kept: str) -> bool:
+    """Whether a message sent then is older than what is kept; unknown or equal times are not."""
+    try:
+        return bool(sent and kept) and _moment(sent) < _moment(kept)
+    except ValueError:
+        return False
+
+
+def stamp(resource: dict[str, Any], sent: str) -> None:
+    """Keeps the time of the message in a resource."""
+    if not sent:
+        return
+    meta = resource.setdefault("meta", {})
+    others = [one for one in meta.get("extension", ()) if one.get("url") != SNAPSHOT]
+    meta["extension"] = [*others, {"url": SNAPSHOT, "valueDateTime": sent}]
+
+
+def merge(current: dict[str, Any], said: dict[str, Any], removals: list[Any]) -> dict[str, Any]:
+    """What current becomes by what a message says; neither is changed."""
+    type_name = said["resourceType"]
+    merged = dict(current)
+    if "meta" in current:
+        merged["meta"] = {
+            name: value for name, value in current["meta"].items() if name not in ("versionId", "lastUpdated")
+        }
+    merged.pop("text", None)
+    for path, told, _ in removals:
+        _remove(merged, path, told)
+    if type_name == "Observation" and any(name == "component" or _is_value(name) for name in said):
+        for name in [name for name in merged if name == "component" or _is_value(name)]:
+            del merged[name]  # obs-7: a value of its own or those of components
+    stems = {element.name for element in load().types[type_name].elements if element.choice}
+    for name, value in said.items():
+        if name in ("resourceType", "id", "meta"):
+            continue
+        for stem in stems:
+            if name.startswith(stem) and name[len(stem) : len(stem) + 1].isupper():
+                for other in [
+                    one for one in merged if one.startswith(stem) and one[len(stem) : len(stem) + 1].isupper()
+                ]:
+                    del merged[other]
+                if stem == "value":
+                    merged.pop("dataAbsentReason", None)
+        merged[name] = _joined(type_name, name, merged.get(name), value)
+    if type_name == "Encounter":
+        _move(merged, said)
+    _drop_unused(merged)
+    return merged
+
+
+def _is_value(name: str) -> bool:
+    return name.startswith("value") and name[5:6].isupper()
+
+
+def _drop_unused(resource: dict[str, Any]) -> None:
+    """Contained resources that nothing refers to any more."""
+    contained = resource.get("contained")
+    if not contained:
+        return
+    by_id = {f"#{one.get('id')}": one for one in contained}
+    waiting = list(_values_of("reference", {name: value for name, value in resource.items() if name != "contained"}))
+    used: set[str] = set()
+    while waiting:
+        reference = waiting.pop()
+        if reference in by_id and reference not in used:
+            used.add(reference)
+            waiting.extend(_values_of("reference", by_id[reference]))
+    kept = [one for one in contained if f"#{one.get('id')}" in used]
+    if kept:
+        resource["contained"] = kept
+    else:
+        del resource["contained"]
+
+
+def _values_of(name: str, item: Any) -> Iterator[Any]:
+    if isinstance(item, dict):
+        for key, value in item.items():
+            if key == name:
+                yield value
+            else:
+                yield from _values_of(name, value)
+    elif isinstance(item, list):
+        for one in item:
+            yield from _values_of(name, one)
+
+
+def _joined(type_name: str, name: str, old: Any, new: Any) -> Any:
+    if name == "extension":
+        return _extensions(old or [], new)
+    if (type_name, name) in GROWING and isinstance(old, list):
+        kept = [one for one in old if _mark(name, one) not in {_mark(name, other) for other in new}]
+        return [*kept, *new] if name != "identifier" else _identifiers(old, new)
+    if (
+        isinstance(old, dict)
+        and isinstance(new, dict)
+        and name in ("hospitalization", "period", "collection", "context")
+    ):
+        return {**old, **new}
+    if name == "contained" and isinstance(old, list):
+        ids = {one["id"] for one in new}
+        return [*(one for one in old if one.get("id") not in ids), *new]
+    return new
+
+
+def _identifiers(old: list[Any], new: list[Any]) -> list[Any]:
+    joined = list(old)
+    for one in new:
+        at = next(
+            (index for index, other in enumerate(joined) if _mark("identifier", other) == _mark("identifier", one)),
+            None,
+        )
+        if at is None:
+            joined.append(one)
+        else:
+            joined[at] = {**joined[at], **one}
+    return joined
+
+
+def _mark(name: str, item: Any) -> Any:
+    """What tells an item of a growing list from its like."""
+    if name == "identifier":
+        return item.get("system"), item.get("value")
+    if name == "location":
+        return item.get("location", {}).get("reference")
+    if name == "diagnosis":
+        return item.get("condition", {}).get("reference")
+    if name == "link":
+        return item.get("other", {}).get("reference")
+    return item.get("reference") or repr(item)
+
+
+def _extensions(old: list[Any], new: list[Any]) -> list[Any]:
+    urls = {one["url"] for one in new}
+    return [*(one for one in old if one.get("url") not in urls), *new]
+
+
+def _move(merged: dict[str, Any], said: dict[str, Any]) -> None:
+    """A visit is in the place that the message names; the places before are completed."""
+    stated = {one.get("location", {}).get("reference"): one for one in said.get("location", ())}
+    active = any(one.get("status") == "active" for one in stated.values())
+    for one in merged.get("location", ()):
+        if active and one.get("location", {}).get("reference") not in stated and one.get("status") == "active":
+            one["status"] = "completed"
+
+
+def _remove(resource: dict[str, Any], path: tuple[str, ...], told: dict[str, str]) -> None:
+    at: Any = resource
+    for name in path[:-1]:
+        at = at.get(name)
+        if not isinstance(at, dict):
+            return
+    name = path[-1]
+    if isinstance(at.get(name), list) and told:
+        kept = [one for one in at[name] if not _matches(one, told)]
+        if kept:
+            at[name] = kept
+        else:
+            del at[name]
+        return
+    if name == "identifier":
+        return  # who somebody is is not removed by a null
+    at.pop(name, None)
+    at.pop(f"_{name}", None)
+
+
+def _matches(item: Any, told: dict[str, str]) -> bool:
+    return all(wanted in _values(item, path.split(".")) for path, wanted in told.items())
+
+
+def _values(item: Any, names: list[str]) -> list[Any]:
+    if isinstance(item, list):
+        return [found for one in item for found in _values(one, names)]
+    if not names:
+        return [item]
+    return _values(item[names[0]], names[1:]) if isinstance(item, dict) and names[0] in item else []
+
+
+def _moment(text: str) -> datetime:
+    padded = text if "T" in text else f"{text}-01-01"[:10] if len(text) == 4 else f"{text}-01"[:10]
+    found = datetime.fromisoformat(padded.replace("Z", "+00:00"))
+    return found if found.tzinfo else found.replace(tzinfo=datetime.fromisoformat("2000-01-01T00:00:00+00:00").tzinfo)

@@ -1,0 +1,38 @@
+"""What the engine asks of the store: the resources that a message changes, as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+
+class Reader(Protocol):
+    """Reads FHIR resources; a FhirClient behind a few searches fulfils it."""
+
+    async def find(self, type_name: str, identifiers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+        """The resources of a type that have any of these identifiers (system, value)."""
+        ...
+
+    async def read(self, reference: str) -> dict[str, Any] | None:
+        """The resource of a reference such as Patient/7; None where there is none."""
+        ...
+
+    async def referring(self, reference: str) -> list[dict[str, Any]]:
+        """The resources of a patient's compartment: those that refer to Patient/7."""
+        ...
+
+
+class Nothing:
+    """The reader of an empty store."""
+
+    async def find(self, type_name: str, identifiers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+        """None."""
+        return []
+
+    async def read(self, reference: str) -> dict[str, Any] | None:
+        """None."""
+        return None
+
+    async def referring(self, reference: str) -> list[dict[str, Any]]:
+        """None."""
+        return []

@@ -1,0 +1,114 @@
+"""Rules: a row of a table, read."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from fhir_server.core.errors import FhirError, error
+from fhir_server.definitions import load
+from mappings.hl7v2.assignments import Assignment, compile_assignment
+from mappings.hl7v2.conditions import Condition, compile_condition
+from mappings.hl7v2.targets import Target, parse_target
+
+HL7, OURS, SITE = "HL7", "ours", "site"
+
+
+class Row(NamedTuple):
+    """A row as the tables state it. origin: HL7, ours or site."""
+
+    source: str
+    condition: str = ""
+    target: str = ""
+    map: str = ""
+    vocabulary: str = ""
+    assignment: str = ""
+    comment: str = ""
+    origin: str = HL7
+
+
+class Rule(NamedTuple):
+    """A row that can be applied. field: the field or component it reads, 0 for none; row: where it comes from."""
+
+    name: str
+    field: int
+    condition: Condition | None
+    target: Target
+    map: str
+    vocabulary: str
+    assignment: Assignment | None
+    row: Row
+    absent: bool = False  # whether it says what holds where its own source is empty
+
+
+# The data type whose map reads a field where a row names none.
+DEFAULT_MAPS = {
+    "CodeableConcept": "CWE[CodeableConcept]", "Coding": "CWE[Coding]", "Identifier": "CX[Identifier]",
+    "HumanName": "XPN[HumanName]", "Address": "XAD[Address]", "ContactPoint": "XTN[ContactPoint]",
+    "Period": "DR[Period]", "Quantity": "CQ[Quantity]", "Range": "NR[Range]", "Attachment": "ED[Attachment]",
+}  # fmt: skip
+_MAP = re.compile(r"\s*(\w+)\s*\[\s*([\w.-]+)\s*\]?")
+
+
+def base_of(map_name: str) -> str:
+    """The R4 type that a map makes: "CX[Identifier]" -> "Identifier", "PT[Meta]" -> "Meta"; "" for no type."""
+    found = _MAP.fullmatch(map_name)
+    name = re.split(r"[-.]", found[2])[0] if found else ""
+    types = load().types
+    if name in types:
+        return name
+    return next((known for known in types if known.lower() == name.lower()), "")
+
+
+def read_rule(map_name: str, number: int, row: Row) -> Rule:
+    """The rule of a row; FhirError "value" where the row can't be applied, with the reason."""
+    base = base_of(map_name)
+    if not base:
+        raise error("value", f"{map_name} names no type of R4.")
+    target_text, _, stated = row.target.partition("=")
+    assignment_text = row.assignment or (stated if "=" in row.target else "")
+    if "extension??" in target_text or "extension?" in target_text or not target_text.strip():
+        raise error("value", "no element of R4 and no extension that is defined")
+    target = parse_target(target_text, base)
+    condition = compile_condition(row.condition) if row.condition else None
+    assignment = compile_assignment(assignment_text)
+    found = re.fullmatch(r"(?:[A-Z][A-Z0-9]{1,2}[-.](\d+))?.*", row.source.strip())
+    field = int(found[1]) if found and found[1] else 0
+    if field == 0 and assignment is None and not row.map:
+        raise error("value", f"says nothing to compute: {assignment_text or 'no assignment'}")
+    if assignment is None and assignment_text.startswith("/") and not row.map and target.type not in _CONVERTED:
+        raise error("value", f"says in words what to compute: {assignment_text}")
+    if assignment is None and assignment_text and not assignment_text.startswith("/"):
+        raise error("value", f"the assignment {assignment_text!r} can't be read")
+    kind = map_of(row.map, "" if target.value else target.type)
+    own = re.escape(row.source)
+    absent = assignment is not None and bool(
+        re.search(rf"IF NOT VALUED|{own}(?![.\d])\s+(?:IS\s+)?NOT VALUED", row.condition, re.IGNORECASE)
+    )
+    name = f"{map_name} {row.source or '·'}"
+    return Rule(name, field, condition, target, kind, row.vocabulary, assignment, row, absent)
+
+
+_CONVERTED = {"dateTime", "instant", "date", "base64Binary", "time"}
+
+
+def map_of(stated: str, type_name: str) -> str:
+    """The map that reads a source into a type."""
+    found = _MAP.fullmatch(stated)
+    if found:
+        return f"{found[1]}[{found[2]}]"
+    return DEFAULT_MAPS.get(type_name, "")
+
+
+def check(map_name: str, rows: list[Row]) -> tuple[list[Rule], list[tuple[Row, str]]]:
+    """The rules of a map, and the rows that can't be applied with the reason of each."""
+    rules: list[Rule] = []
+    left_out: list[tuple[Row, str]] = []
+    for number, row in enumerate(rows):
+        if not row.target and not row.condition:
+            continue
+        try:
+            rules.append(read_rule(map_name, number, row))
+        except FhirError as problem:
+            left_out.append((row, str(problem)))
+    return rules, left_out

@@ -1,0 +1,312 @@
+"""A message as one FHIR transaction: draft, identity, what the store has, and the bundle.
+
+The bundle holds conditional updates by business identifiers for what is new, and updates of a stated version for what
+the reader found; what a message does not change is not in it. What is asked of the store is asked through a Reader, in
+one search a type.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import hashlib
+from typing import Any, NamedTuple
+
+from fhir_server.core.errors import error
+from mappings.hl7v2.applying import Traced
+from mappings.hl7v2.drafting import Draft, draft
+from mappings.hl7v2.elements import Element, Node, to_json
+from mappings.hl7v2.events import finish
+from mappings.hl7v2.identity import BY_ID, KEY, assign, key, token, url_of
+from mappings.hl7v2.merges import Merge, merges_of
+from mappings.hl7v2.merging import is_older, merge, snapshot_of, stamp
+from mappings.hl7v2.reader import Nothing, Reader
+from mappings.hl7v2.source import Message
+from mappings.hl7v2.tables import Tables, standard
+
+# Made where they are missing and left alone where they are: a message speaks of them in passing.
+IN_PASSING = ("Practitioner", "Organization", "Location", "Device")
+BRINGS = ("ADT", "VXU", "BAR", "PPR", "REF")  # messages that introduce their patients
+
+
+class Translation(NamedTuple):
+    """What became of a message.
+
+    bundle: the transaction, None where there is nothing to commit; issues: warnings in sentences; errors: what keeps it
+    from being applied; traced: each element with the rule that made it, where that was asked for; structure: the table
+    by which it was read; brings: whether such a message introduces its patients; unknown: the identifiers of patients
+    that the store did not have.
+    """
+
+    bundle: dict[str, Any] | None
+    issues: list[str]
+    errors: list[str]
+    traced: list[Traced]
+    structure: str
+    brings: bool
+    unknown: list[tuple[str, str]]
+
+
+async def translate(
+    message: Message,
+    tables: Tables | None = None,
+    reader: Reader | None = None,
+    *,
+    zone: str = "Z",
+    trace: bool = False,
+    now: datetime.datetime | None = None,
+) -> Translation:
+    """The transaction that a message stands for.
+
+    zone: of times that state none; now: the time of the translation, for Provenance. FhirError "not-supported" for a
+    message that no table has, "unprocessable" for one that contradicts what is kept.
+    """
+    tables = tables or standard()
+    reader = reader or Nothing()
+    if message.problems:
+        raise error("unprocessable", " ".join(message.problems), location="MSH-18")
+    if message.type == "ACK":
+        return Translation(None, [], [], [], "ACK", False, [])
+    made = draft(message, tables, zone=zone, trace=trace)
+    finish(made, tables)
+    assign(made, tables)
+    merges = merges_of(made, tables)
+    return await _Settling(made, reader, now or datetime.datetime.now(datetime.UTC)).settle(merges)
+
+
+class _Settling:
+    """Sets a draft against what the store has."""
+
+    def __init__(self, made: Draft, reader: Reader, now: datetime.datetime) -> None:
+        self.draft = made
+        self.reader = reader
+        self.now = now
+        self.entries: list[dict[str, Any]] = []
+        self.issues = [one for one in dict.fromkeys(made.issues) if not one.startswith("ERROR ")]
+        self.errors = [one.removeprefix("ERROR ") for one in dict.fromkeys(made.issues) if one.startswith("ERROR ")]
+        self.current: dict[int, dict[str, Any]] = {}
+        self.unknown: list[tuple[str, str]] = []
+        self.kept: set[int] = set()  # binaries that are there already
+
+    async def settle(self, merges: list[Merge]) -> Translation:
+        """The translation."""
+        await self._read()
+        for node in self.draft.nodes:
+            if node.type != "Provenance":
+                self._entry(node)
+        for one in merges:
+            self.entries.extend(await one.entries(self.reader, self.draft, self.current, self.issues))
+        _join(self.entries)
+        self._provenance()
+        structure, kind = self.draft.structure, self.draft.message.type
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": self.entries} if self.entries else None
+        return Translation(bundle, self.issues, self.errors, self.draft.traced, structure, kind in BRINGS, self.unknown)
+
+    async def _read(self) -> None:
+        """The current resources of the draft's identities, in one search a type; merged patients as their survivors."""
+        wanted: dict[str, list[Node]] = {}
+        for node in self.draft.nodes:
+            if node.type == "Binary":
+                reference = f"Binary/{node.url.removeprefix('urn:uuid:')}"
+                if await self.reader.read(reference) is not None:
+                    self.kept.add(id(node))
+                    node.url = reference
+            elif node.type not in BY_ID:
+                wanted.setdefault(node.type, []).append(node)
+        for type_name, nodes in wanted.items():
+            found = await self.reader.find(type_name, [one for node in nodes for one in node.criteria])
+            for node in nodes:
+                matches = [resource for resource in found if _has_any(resource, node.criteria)]
+                if type_name == "Patient":
+                    matches = await self._survivors(matches)
+                    if not matches:
+                        self.unknown.append(node.criteria[0])
+                if len(matches) > 1:
+                    first = [one for one in matches if _has_any(one, node.criteria[:1])]
+                    if len(first) != 1:
+                        raise _ambiguous(node, matches)
+                    if type_name == "Patient":
+                        self.issues.append(
+                            f"The identifiers of the patient belong to {len(matches)} patients; the first, "
+                            f"{node.criteria[0][1]}, is taken."
+                        )
+                    matches = first
+                if matches:
+                    self.current[id(node)] = matches[0]
+                    node.url = f"{type_name}/{matches[0]['id']}"
+
+    async def _survivors(self, matches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Patients that were merged into others, as those others."""
+        found: dict[str, dict[str, Any]] = {}
+        for one in matches:
+            seen: set[str] = set()
+            while one["id"] not in seen:
+                seen.add(one["id"])
+                link = next((link for link in one.get("link", ()) if link.get("type") == "replaced-by"), None)
+                survivor = await self.reader.read(link["other"]["reference"]) if link else None
+                if survivor is None:
+                    break
+                one = survivor
+            found[one["id"]] = one
+        return list(found.values())
+
+    def _entry(self, node: Node) -> None:
+        resource = as_resource(node)
+        system, value = node.criteria[0]
+        current = self.current.get(id(node))
+        criteria = f"identifier={token(system)}|{token(value)}"
+        if current is not None and node.type in IN_PASSING:
+            return
+        if current is not None:
+            if is_older(self.draft.sent, snapshot_of(current)):
+                self.issues.append(
+                    f"{node.type} {value}: the message of {self.draft.sent} is older than what is kept"
+                    f" ({snapshot_of(current)}); it changes nothing."
+                )
+                return
+            merged = merge(current, resource, node.notes.get("removals", []))
+            if _same(merged, current):
+                return
+            stamp(merged, self.draft.sent)
+            request = {"method": "PUT", "url": node.url}
+            if version := current.get("meta", {}).get("versionId"):
+                request["ifMatch"] = f'W/"{version}"'
+            self.entries.append({"fullUrl": node.url, "resource": merged, "request": request})
+            return
+        if node.type in BY_ID:
+            if id(node) in self.kept:
+                return
+            resource["id"] = node.url.removeprefix("urn:uuid:")
+            self.entries.append(
+                {
+                    "fullUrl": node.url,
+                    "resource": resource,
+                    "request": {"method": "PUT", "url": f"{node.type}/{resource['id']}"},
+                }
+            )
+            return
+        if node.type in IN_PASSING:
+            request = {"method": "POST", "url": node.type, "ifNoneExist": criteria}
+        else:
+            stamp(resource, self.draft.sent)
+            request = {"method": "PUT", "url": f"{node.type}?{criteria}"}
+        self.entries.append({"fullUrl": node.url, "resource": resource, "request": request})
+
+    def _provenance(self) -> None:
+        """One Provenance that links every resource to the message."""
+        if not self.entries:
+            return
+        node = next((one for one in self.draft.nodes if one.type == "Provenance"), None)
+        header = self.draft.header
+        resource: dict[str, Any] = as_resource(node) if node is not None else {"resourceType": "Provenance"}
+        resource["id"] = (node.url if node is not None else _message_url(self.draft)).removeprefix("urn:uuid:")
+        resource["target"] = [{"reference": entry["fullUrl"]} for entry in self.entries]
+        resource["recorded"] = self.now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        if "occurredDateTime" not in resource and self.draft.sent:
+            resource["occurredDateTime"] = self.draft.sent
+        author: dict[str, Any] = {
+            "type": {"coding": [{"system": PARTICIPANT, "code": "author"}]},
+            "who": {"display": "|".join(one for one in (header.value(3), header.value(4)) if one) or "unknown sender"},
+        }
+        resource["agent"] = [*resource.get("agent", ()), author]
+        number = header.value(10)
+        what: dict[str, Any] = {"identifier": {"system": "urn:hl7-org:v2:MSH-10", "value": number}} if number else {}
+        display = f"{self.draft.message.type}^{self.draft.event} {number}".strip()
+        resource["entity"] = [{"role": "source", "what": {**what, "display": display}}]
+        self.entries.append(
+            {
+                "fullUrl": f"urn:uuid:{resource['id']}",
+                "resource": resource,
+                "request": {"method": "PUT", "url": f"Provenance/{resource['id']}"},
+            }
+        )
+
+
+PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+
+
+def as_resource(node: Node) -> dict[str, Any]:
+    """The resource as FHIR JSON; what has no identity of its own is contained in it."""
+    contained: dict[int, Node] = {}
+    _collect(node, contained)
+    inside: dict[str, dict[str, Any]] = {}
+    for one in contained.values():
+        content = to_json(one, node)
+        digest = hashlib.sha256(_content(one).encode()).hexdigest()
+        one.url = f"{one.type.lower()}-{digest[:12]}"  # of its content, so that the same is the same again
+        if content:
+            inside[one.url] = {"resourceType": one.type, "id": one.url, **content}
+        else:
+            one.url = ""
+    body = to_json(node, node)
+    if inside:
+        body["contained"] = list(inside.values())
+    return {"resourceType": node.type, **body}
+
+
+def _collect(element: Element, found: dict[int, Node]) -> None:
+    for item in element.items.values():
+        for value in item.values() if isinstance(item, dict) else (item,):
+            if isinstance(value, Node):
+                if value.contained and id(value) not in found:
+                    _collect(value, found)  # what it contains comes before it
+                    found[id(value)] = value
+            elif isinstance(value, Element):
+                _collect(value, found)
+
+
+def _content(item: Any) -> str:
+    """What is in an element as a text that does not depend on how resources are referred to."""
+    if isinstance(item, Element):
+        inside = ",".join(f"{name}:{_reference(value)}" for name, value in item.items.items())
+        return f"{{{inside}}}"
+    if isinstance(item, dict):
+        return "[" + ",".join(_reference(value) for value in item.values()) + "]"
+    return repr(item)
+
+
+def _reference(item: Any) -> str:
+    if isinstance(item, Node) and item.criteria:
+        return f"{item.type}|{item.criteria[0]}"
+    return _content(item)
+
+
+def _has_any(resource: dict[str, Any], identities: list[tuple[str, str]]) -> bool:
+    stated = resource.get("identifier", [])
+    stated = stated if isinstance(stated, list) else [stated]
+    stated = [*stated, *([resource["masterIdentifier"]] if "masterIdentifier" in resource else [])]
+    return any((one.get("system"), one.get("value")) in identities for one in stated)
+
+
+def _same(merged: dict[str, Any], current: dict[str, Any]) -> bool:
+    def bare(resource: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in resource.items() if name not in ("meta", "text")}
+
+    return bare(merged) == bare(current)
+
+
+def _join(entries: list[dict[str, Any]]) -> None:
+    """Two entries for one resource become one."""
+    seen: dict[str, dict[str, Any]] = {}
+    for entry in list(entries):
+        first = seen.setdefault(entry["request"]["url"], entry)
+        if first is not entry and entry["request"]["method"] == "PUT":
+            first["resource"] = {**first["resource"], **copy.copy(entry["resource"])}
+            entries.remove(entry)
+
+
+def _ambiguous(node: Node, matches: list[dict[str, Any]]) -> Exception:
+    ids = ", ".join(f"{node.type}/{one['id']}" for one in matches[:5])
+    value = node.criteria[0][1] if not node.criteria[0][0].startswith(KEY) else "of this message"
+    return error(
+        "unprocessable",
+        f"The identifier {value} belongs to more than one {node.type} ({ids}); merge them, then replay the message.",
+        code="multiple-matches",
+    )
+
+
+def _message_url(made: Draft) -> str:
+    node = Node("Provenance")
+    header = made.header
+    node.criteria = [key("Provenance", header.value(3), header.value(4), header.value(10))]
+    return url_of(node)

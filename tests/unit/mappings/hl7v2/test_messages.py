@@ -1,0 +1,43 @@
+"""Messages that others wrote become resources that R4 allows."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from fhir_server.codec import json
+from fhir_server.definitions import load
+from interfaces.hl7v2.er7 import parse
+from mappings.hl7v2.translating import translate
+from profiles.validator import Validator
+
+MESSAGES = sorted((Path(__file__).parents[3] / "data" / "hl7v2" / "messages").glob("*.hl7"))
+VALIDATOR = Validator(load())
+
+
+def errors(bundle):
+    """What is wrong with the resources of a transaction."""
+    found = []
+    for entry in json.parse(json.serialize(bundle))["entry"]:
+        for issue in VALIDATOR.validate(entry["resource"]):
+            if issue.severity in ("error", "fatal"):
+                found.append((entry["resource"]["resourceType"], issue.expression, issue.diagnostics))
+    return found
+
+
+@pytest.mark.parametrize("path", MESSAGES, ids=lambda path: path.stem)
+def test_messages_of_others_become_valid_resources(path):
+    made = asyncio.run(translate(parse(path.read_bytes()), trace=True))
+    assert made.errors == []
+    assert errors(made.bundle) == []
+    assert made.traced
+    assert {entry["resource"]["resourceType"] for entry in made.bundle["entry"]} >= {"Patient", "Provenance"}
+
+
+def test_a_message_makes_the_same_transaction_each_time():
+    import datetime
+
+    raw = MESSAGES[0].read_bytes()
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    first, second = (asyncio.run(translate(parse(raw), now=now)) for _ in range(2))
+    assert json.serialize(first.bundle) == json.serialize(second.bundle)
