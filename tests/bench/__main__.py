@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def start(data: Path, workers: int) -> tuple[subprocess.Popen, str]:
         if found:
             wait_for(found[0])
             print(f"first answer after {time.perf_counter() - began:.2f} s", file=sys.stderr)
+            threading.Thread(target=sys.stderr.writelines, args=(server.stderr,), daemon=True).start()
             return server, found[0]
     raise SystemExit("the server did not start")
 

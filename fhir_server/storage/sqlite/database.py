@@ -10,6 +10,7 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.storage.sqlite import schema
 
 FILE_NAME = "fhir.sqlite"
+LOG_KEPT = 64 * 2**20  # bytes that the write-ahead log keeps when it begins anew
 
 
 def connect(
@@ -23,6 +24,7 @@ def connect(
     connection.execute(f"PRAGMA cache_size = -{cache_mb * 1024}")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT}")
     connection.execute("PRAGMA temp_store = MEMORY")
     if read_only:
         connection.execute("PRAGMA busy_timeout = 5000")
@@ -71,9 +73,14 @@ def _unwritable(folder: Path, problem: Exception) -> FhirError:
     return error("unavailable", f"The data folder {folder} can't be written: {problem}. Name another.")
 
 
-def log_size(path: Path) -> int:
-    """Bytes of the write-ahead log."""
+def file_size(path: Path) -> int:
+    """Bytes of the file without its log."""
     try:
-        return os.stat(f"{path}-wal").st_size
+        return os.stat(path).st_size
     except OSError:
         return 0
+
+
+def log_size(path: Path) -> int:
+    """Bytes of the write-ahead log."""
+    return file_size(Path(f"{path}-wal"))

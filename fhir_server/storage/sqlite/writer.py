@@ -1,8 +1,8 @@
 """One writer with group commit: works that wait together share one transaction, and so one flush to disk.
 
-Every statement runs on the event loop's thread (a hop to another costs more than SQLite does); only BEGIN, where
-another process holds the lock, and COMMIT, which waits for the disk, leave it. While a group is being committed the
-next one gathers.
+Works run on the event loop's thread (a hop to another for each of their questions would cost more than SQLite does);
+what they have put is written and committed on the thread for the disk. While a group is being committed the next one
+gathers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fhir_server.core.ports import Clock, SearchIndex
-from fhir_server.storage.sqlite.database import log_size
+from fhir_server.storage.sqlite.database import file_size, log_size
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
 from fhir_server.storage.sqlite.failures import storage_error
 from fhir_server.storage.sqlite.transaction import SqliteTransaction
@@ -28,7 +28,8 @@ Work = Callable[[SqliteTransaction], Awaitable[Any]]
 
 GROUP_LIMIT = 128  # works in one commit
 LOCK_PATIENCE = 30.0  # seconds to wait for another process's transaction
-LOG_LIMIT = 32 * 2**20  # bytes of write-ahead log after which it is copied into the file
+LOG_LIMITS = 64 * 2**20, 256 * 2**20  # bytes of write-ahead log after which it is copied into the file: as much as that
+# has, but within these. The same pages come again and again in a log and each is copied once, so a long one costs less.
 
 
 class Writer:
@@ -143,7 +144,7 @@ class Writer:
                 self._checkpointing = None
                 await asyncio.get_running_loop().run_in_executor(self._disk, checkpoint, self._connection)
             return
-        if log_size(self._path) > LOG_LIMIT:
+        if log_size(self._path) > min(max(LOG_LIMITS[0], file_size(self._path)), LOG_LIMITS[1]):
             self._checkpointing = asyncio.get_running_loop().run_in_executor(None, checkpoint_beside, self._path)
 
     async def close(self) -> None:
