@@ -88,6 +88,7 @@ class CanonicalChain(Condition):
         self._edge = edge
         self._target = target
         self.weight = 4 + target.weight
+        self.depth = 2 + target.depth
 
     def probe(self, rid: str) -> Sql:
         """From the canonical to what it names."""
@@ -112,6 +113,7 @@ class CanonicalHas(Condition):
         self._edge = edge
         self._source = source
         self.weight = 16 * source.weight
+        self.depth = 2 + source.depth
 
     def probe(self, rid: str) -> Sql:
         """From this one to the canonicals that name it."""

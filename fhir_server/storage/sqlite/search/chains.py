@@ -9,6 +9,7 @@ from fhir_server.storage.sqlite.search.canonicals import CanonicalChain, Canonic
 from fhir_server.storage.sqlite.search.condition import Condition, Never
 from fhir_server.storage.sqlite.search.logic import any_of
 from fhir_server.storage.sqlite.search.scope import Scope
+from fhir_server.storage.sqlite.search.settled import settled
 from fhir_server.storage.sqlite.search.sql import Sql, conjunction, member
 
 REFERRING = 8  # resources that refer to one by one field: a guess
@@ -26,7 +27,7 @@ def chain(clause: Chain, scope: Scope) -> Condition:
 
 
 def _link(scope: Scope, fields: Sequence[int], targets: Scope, clause: Clause) -> Condition:
-    condition = targets.compile(clause)
+    condition = settled(targets, targets.compile(clause))
     if isinstance(condition, Never):
         return condition
     ways: list[Condition] = [_Chain(scope, fields, targets, condition)]
@@ -40,7 +41,7 @@ def has(clause: Has, scope: Scope) -> Condition:
     """The condition of the resources that refer."""
     sources = scope.of((clause.source,))
     fields = sources.fields(clause.fields)
-    condition = sources.compile(clause.clause) if fields else Never()
+    condition = settled(sources, sources.compile(clause.clause)) if fields else Never()
     if isinstance(condition, Never):
         return condition
     ways: list[Condition] = [_Has(scope, fields, condition)]
@@ -61,6 +62,7 @@ class _Chain(Condition):
         self._targets = targets
         self._target = target
         self.weight = 1 + target.weight
+        self.depth = 1 + target.depth
 
     def probe(self, rid: str) -> Sql:
         """From the reference to what it names."""
@@ -104,6 +106,7 @@ class _Has(Condition):
         self._fields = member(f"{self._alias}.field", fields)
         self._source = source
         self.weight = REFERRING * source.weight
+        self.depth = 1 + source.depth
 
     def probe(self, rid: str) -> Sql:
         """From this one to the references to it; only current resources have some, all of the fields' type."""

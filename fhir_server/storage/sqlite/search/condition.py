@@ -13,13 +13,15 @@ class Condition:
 
     typed: it holds only for current resources of those types, so that neither needs another test;
     scans: there is no index by which to find what it holds for, so the driver looks at every resource of the types;
-    weight: roughly what a probe costs, in looks into an index table; step: what a row of the driver costs.
+    weight: roughly what a probe costs, in looks into an index table; step: what a row of the driver costs;
+    depth: how many links of chains are inside each other.
     """
 
     typed = True
     scans = False
     weight = 1
     step = 1
+    depth = 0
 
     def probe(self, rid: str) -> Sql:
         """An expression that is true where it holds for the resource with this rid, an SQL expression.

@@ -62,6 +62,7 @@ class AllOf(Condition):
         self.typed = any(part.typed for part in parts)
         self.scans = all(part.scans for part in parts)
         self.weight = sum(part.weight for part in parts)
+        self.depth = max(part.depth for part in parts)
         self._found = [part for part in parts if not part.scans] or parts
         self._least: Condition | None = None
 
@@ -119,6 +120,7 @@ class AnyOf(Condition):
         self.typed = all(part.typed for part in parts)
         self.scans = any(part.scans for part in parts)
         self.weight = sum(part.weight for part in parts)
+        self.depth = max(part.depth for part in parts)
 
     def probe(self, rid: str) -> Sql:
         """Either."""
@@ -145,6 +147,7 @@ class _Not(Test):
         super().__init__(scope)
         self._condition = condition
         self.weight = condition.weight
+        self.depth = condition.depth
 
     def probe(self, rid: str) -> Sql:
         """Not so."""

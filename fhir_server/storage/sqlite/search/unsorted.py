@@ -60,14 +60,15 @@ def unsorted(scope: Scope, condition: Condition, window: Window) -> list[tuple]:
         return reader.rows(matches(_read_off(condition, [], window)))
     if many(scope, condition, window.limit):
         ordered = next((part for part in parts if isinstance(part, Row) and part.ordered), None)
+        found = None
         if ordered is None:
             way = _look(scope, parts, window)
         else:
             way = _read_off(ordered, [part for part in parts if part is not ordered], window)
-        found = reader.attempt(matches(way), SOON)
-        if found is None:
-            if ordered is not None and _little_more(ordered, driving(condition)[0]):
+            found = reader.attempt(matches(way), SOON)
+            if found is None and _little_more(ordered, driving(condition)[0]):
                 return reader.rows(matches(way))
+        if found is None:
             found = reader.attempt(matches(way))
         if found is not None:
             return found

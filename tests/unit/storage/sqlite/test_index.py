@@ -13,6 +13,7 @@ from fhir_server.core.query import (
     All,
     Any,
     Chain,
+    Has,
     IdIn,
     Missing,
     NarrativeHas,
@@ -29,7 +30,7 @@ from fhir_server.core.query import (
 from fhir_server.core.values import REFERENCE, STRING, TOKEN
 from fhir_server.storage.sqlite import index as timing
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
-from fhir_server.storage.sqlite.search import unsorted
+from fhir_server.storage.sqlite.search import settled, unsorted
 from fhir_server.storage.sqlite.search.reader import Limit
 from fhir_server.storage.sqlite.store import SqliteStore
 from tests.unit.storage.sqlite.shelf import START, Shelf, run
@@ -213,14 +214,32 @@ def test_nesting_that_is_too_deep_is_refused():
     assert refused.value.category == "too-costly"
 
 
-@pytest.mark.parametrize("depth", [10, 60, 150])
-def test_a_chain_that_sqlite_can_not_nest_is_refused_too(depth):
+@pytest.mark.parametrize("depth", [1, 5, 11, 12, 30, 60])
+@pytest.mark.parametrize("turned", [lambda clause: clause, Not])
+def test_chains_and_has_of_any_depth(depth, turned):
     shelf = Shelf()
-    shelf.put("Patient", "a", (REFERENCE, "link", "Patient", "a", ""), (TOKEN, "code", "", "a"))
-    clause = CODE
+    ids = [f"p{number:02}" for number in range(depth + 3)]
+    for id, following in zip(ids, [*ids[1:], ids[-1]], strict=True):
+        code = "a" if id == ids[depth] else "b"
+        shelf.put("Patient", id, (REFERENCE, "link", "Patient", following, ""), (TOKEN, "code", "", code))
+    forward = backward = CODE
     for _ in range(depth):
+        forward = Chain(("link",), (("Patient", forward),))
+        backward = Has("Patient", ("link",), backward)
+    expected = {ids[0]} if turned is not Not else {*ids} - {ids[0]}
+    assert set(shelf.ids("Patient", turned(forward))) == expected
+    expected = {*ids[2 * depth : 2 * depth + 1]} or {ids[-1]}
+    assert set(shelf.ids("Patient", turned(backward))) == (expected if turned is not Not else {*ids} - expected)
+
+
+def test_a_deep_link_that_stands_for_too_much_is_refused(monkeypatch):
+    monkeypatch.setattr(settled, "MOST", 1)
+    shelf = Shelf()
+    for id in "abc":
+        shelf.put("Patient", id, (REFERENCE, "link", "Patient", id, ""), (TOKEN, "code", "", "a"))
+    clause = CODE
+    for _ in range(9):
         clause = Chain(("link",), (("Patient", clause),))
-    try:
-        assert shelf.ids("Patient", clause) == ["a"]
-    except FhirError as refused:
-        assert depth > 10 and refused.category == "too-costly"
+    with pytest.raises(FhirError) as refused:
+        shelf.ids("Patient", clause)
+    assert refused.value.category == "too-costly"
