@@ -218,6 +218,22 @@ class ChangeFeed(Protocol):
         ...
 
 
+class IndexState(NamedTuple):
+    """How an index that follows the change feed is doing.
+
+    away: why it can't be asked, "" where it can; name: of what searches ask; position: in the feed, how far searches
+    see; changes, seconds: how many changes are not seen yet and how old the first of them is; problems: resources that
+    are found by their ids only, as what they hold can't be indexed.
+    """
+
+    away: str = ""
+    name: str = ""
+    position: int = 0
+    changes: int = 0
+    seconds: float = 0.0
+    problems: int = 0
+
+
 class UnitConverter(Protocol):
     """Converts between units of one dimension (UCUM)."""
 

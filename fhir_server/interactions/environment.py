@@ -13,6 +13,7 @@ from fhir_server.core.ports import (
     ChangeFeed,
     Clock,
     IdSource,
+    IndexState,
     ResourceStore,
     SearchIndex,
     Transaction,
@@ -111,6 +112,7 @@ class Environment:
     operations: dict[str, Any] = field(default_factory=dict)
     kept: dict[Any, bytes] = field(default_factory=dict)  # made once, such as the CapabilityStatement
     started: int = 0
+    index_state: Callable[[], Awaitable[IndexState]] | None = None  # where the index follows the store by the feed
     followers: list[Follower] = field(default_factory=list)
     seen_by: Caller = OPEN  # whose view of the store and the index this is
     outdated: Callable[[Transaction], Awaitable[Searching]] | None = None  # searching, where a transaction sees others

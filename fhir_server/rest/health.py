@@ -7,9 +7,11 @@ from typing import Any
 
 from fhir_server.api import FhirServer
 from fhir_server.codec.json import serialize
+from fhir_server.core.errors import FhirError
 from fhir_server.rest.encode import Answer
 
 LITTLE = 256 * 2**20  # bytes of free disk below which there is a warning
+BEHIND = 10.0  # seconds that the search index may be behind the store without a warning
 HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
 
@@ -19,11 +21,26 @@ async def live(server: FhirServer) -> Answer:
 
 
 async def ready(server: FhirServer) -> Answer:
-    """200 where the store can be read, else 503; a disk that is nearly full is a warning: reads go on."""
+    """200 where the store can be read, else 503; a nearly full disk, or a search index that is away, is a warning."""
     checks = {"store": await _store(server), "disk": _disk(server)}
+    if server.environment.index_state is not None:
+        checks["search"] = await _search(server)
     states = [check["status"] for check in checks.values()]
     status = next(state for state in ("fail", "warn", "pass") if state in states)
     return _answer({"status": status, "checks": checks})
+
+
+async def _search(server: FhirServer) -> dict[str, Any]:
+    """Whether the index that follows the store can be asked and has kept up: never more than a warning."""
+    assert server.environment.index_state is not None
+    try:
+        state = await server.environment.index_state()
+    except FhirError as problem:
+        return {"status": "warn", "problem": str(problem)}
+    if state.away:
+        return {"status": "warn", "problem": state.away}
+    behind = state.seconds > BEHIND or state.problems
+    return {"status": "warn" if behind else "pass", **state._asdict()}
 
 
 async def _store(server: FhirServer) -> dict[str, Any]:

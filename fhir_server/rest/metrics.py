@@ -11,6 +11,8 @@ from typing import Any
 
 from fhir_server import definitions
 from fhir_server.api import FhirServer
+from fhir_server.core.errors import FhirError
+from fhir_server.core.ports import IndexState
 from fhir_server.interactions.capabilities import VERSION
 from fhir_server.rest.encode import Answer
 from fhir_server.rest.mounting import Mounted
@@ -28,9 +30,14 @@ async def metrics(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Answer
     """All metrics in Prometheus' text format."""
     from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
-    counts = await server.environment.index.counts()
+    try:
+        counts = await server.environment.index.counts()
+    except FhirError:  # the index is away; everything else can be told
+        counts = {}
+    state = server.environment.index_state
     head = await server.environment.feed.head()
     families = [family for each in mounted for family in await each.metrics()]
+    families += _index(await state()) if state is not None else ()
     registry = CollectorRegistry()
     registry.register(_Collector([*_requests(request_times()), *_store(server, counts, head), *families]))
     if server.settings.workers == 1:
@@ -75,3 +82,15 @@ def _store(server: FhirServer, counts: dict[str, int], head: int) -> Iterator[An
     yield GaugeMetricFamily("hms_change_position", "Position of the newest change in the feed.", head)
     size = sum(file.stat().st_size for file in server.settings.data.glob("*.sqlite*"))
     yield GaugeMetricFamily("hms_store_bytes", "Bytes of the store's files.", size)
+
+
+def _index(state: IndexState) -> Iterator[Any]:
+    from prometheus_client.core import GaugeMetricFamily
+
+    yield GaugeMetricFamily("hms_search_index_up", "Whether the search index can be asked.", float(not state.away))
+    if state.away:
+        return
+    yield GaugeMetricFamily("hms_search_index_position", "Position in the feed that searches see.", state.position)
+    yield GaugeMetricFamily("hms_search_index_lag_changes", "Changes that searches do not see yet.", state.changes)
+    yield GaugeMetricFamily("hms_search_index_lag_seconds", "Age of the first of them.", state.seconds)
+    yield GaugeMetricFamily("hms_search_index_problems", "Resources that are found by their ids only.", state.problems)

@@ -38,6 +38,10 @@ class Busy(Exception):
     """The target takes nothing at this moment: it is away, overloaded, or can't write. Nothing is lost by waiting."""
 
 
+class Away(Busy):
+    """The target can't be reached: searches can't be answered either, so nobody should wait for it."""
+
+
 class Target(Protocol):
     """Where entries go."""
 

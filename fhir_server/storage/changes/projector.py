@@ -16,7 +16,7 @@ import structlog
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import ChangeFeed
-from fhir_server.storage.changes.entries import Busy, Entry, Target
+from fhir_server.storage.changes.entries import Away, Busy, Entry, Target
 from fhir_server.storage.changes.reading import Behind, Reading, bare
 
 CHANGES = 1000  # of one turn at most
@@ -29,7 +29,8 @@ log = structlog.get_logger("projector")
 
 
 class Projector:
-    """Feeds one target; told: is called with the consumer and each position that searches can see.
+    """Feeds one target; told: is called with the consumer and each position that searches can see, away: when the
+    target can't be reached.
 
     lease: seconds for which another waits before it takes up the work of one that is gone.
     """
@@ -40,6 +41,7 @@ class Projector:
         reading: Reading,
         target: Target,
         told: Callable[[str, int], None] = lambda consumer, position: None,
+        away: Callable[[str], None] = lambda consumer: None,
         *,
         lease: float = LEASE,
     ) -> None:
@@ -47,6 +49,7 @@ class Projector:
         self._reading = reading
         self._target = target
         self._told = told
+        self._away = away
         self._lease = lease
         self._owner = f"{os.getpid()}-{os.urandom(6).hex()}"
         self._position: int | None = None  # None: the work is another's
@@ -64,6 +67,8 @@ class Projector:
             try:
                 worked = await self.turn()
             except (Busy, Behind, FhirError) as problem:
+                if isinstance(problem, Away):
+                    self._away(self._target.consumer)
                 log.warning("indexing waits", consumer=self._target.consumer, problem=str(problem), seconds=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)

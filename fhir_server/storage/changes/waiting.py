@@ -18,16 +18,24 @@ class Waiting:
         self._feed = feed
         self.hurry = hurry
         self._reached: dict[str, int] = {}
+        self._away: set[str] = set()
         self._moved = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._waiting = 0
 
     def told(self, consumer: str, position: int) -> None:
         """A consumer in this process has reached a position."""
+        self._away.discard(consumer)
         if position > self._reached.get(consumer, 0):
             self._reached[consumer] = position
             self._moved.set()
             self._moved = asyncio.Event()
+
+    def away(self, consumer: str) -> None:
+        """A consumer in this process can't get on: whoever waits for it now need not wait any longer."""
+        self._away.add(consumer)
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     async def __call__(self, consumer: str, seconds: float) -> bool:
         """Whether the consumer reaches within so long what was the feed's head when this was called."""
@@ -40,7 +48,7 @@ class Waiting:
         try:
             while self._reached.get(consumer, 0) < head:
                 moved, left = self._moved, until - time.monotonic()
-                if left <= 0:
+                if left <= 0 or consumer in self._away:
                     return False
                 if self._looking is None or self._looking.done():
                     self._looking = asyncio.create_task(self._look(consumer))
@@ -56,7 +64,9 @@ class Waiting:
         """Looks at the kept position for all that wait, as the consumer may be another process."""
         pause = POLL
         while self._waiting:
-            self.told(consumer, await self._feed.position(consumer))
+            position = await self._feed.position(consumer)
+            if position > self._reached.get(consumer, 0):
+                self.told(consumer, position)
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LONGEST_POLL)
 

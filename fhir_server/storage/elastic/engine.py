@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from elastic_transport import TransportError
 from elasticsearch import ApiError, AsyncElasticsearch
 
-from fhir_server.core.ports import ChangeFeed, Clock, Finding, ResourceReads, UnitConverter
-from fhir_server.storage.changes.lag import Lag, lag
+from fhir_server.core.ports import ChangeFeed, Clock, Finding, IndexState, ResourceReads, UnitConverter
+from fhir_server.storage.changes.lag import lag
 from fhir_server.storage.changes.projector import LEASE
 from fhir_server.storage.changes.reading import Extract, Reading
 from fhir_server.storage.changes.waiting import Waiting
@@ -22,16 +22,8 @@ from fhir_server.storage.elastic.projecting import Projecting
 from fhir_server.storage.elastic.rebuilding import rebuild
 from fhir_server.storage.elastic.writing import Writer
 
+PATIENCE = 2.0  # seconds for an answer about the state
 CHECK_PATIENCE = 60.0  # seconds that a check waits for the index to catch up
-
-
-class State(NamedTuple):
-    """How the index is: away, or how far behind, and how many resources are found by their id only."""
-
-    away: str = ""
-    generation: str = ""
-    lag: Lag = Lag(0, 0, 0.0)
-    problems: int = 0
 
 
 class ElasticEngine:
@@ -97,18 +89,18 @@ class ElasticEngine:
         """A new index from the store beside live traffic; returns the position of the swap."""
         return await rebuild(self.generations, self._feed, progress)
 
-    async def state(self) -> State:
+    async def state(self) -> IndexState:
         """For /metrics and /health/ready."""
         try:
             generation = await self.generations.serving()
             if generation is None:
-                return State(away="there is no index yet")
+                return IndexState("there is no index yet")
             body: dict[str, Any] = {"size": 0, "query": {"exists": {"field": "problem"}}, "track_total_hits": True}
-            answer = await self._client.options(request_timeout=2.0).search(index=generation.name, body=body)
+            answer = await self._client.options(request_timeout=PATIENCE).search(index=generation.name, body=body)
         except (ApiError, TransportError) as problem:
-            return State(away=type(problem).__name__)
-        problems = answer["hits"]["total"]["value"]
-        return State("", generation.name, await lag(self._feed, generation.consumer, self._clock), problems)
+            return IndexState(f"it can't be asked: {type(problem).__name__}")
+        behind = await lag(self._feed, generation.consumer, self._clock)
+        return IndexState("", generation.name, *behind, answer["hits"]["total"]["value"])
 
     def _writer(self, generation: Generation) -> Writer:
         return Writer(self._client, generation, self._groups, content=self._content)

@@ -75,7 +75,8 @@ class Projecting:
         for consumer, generation in found.items():
             if consumer not in self._running:
                 writer = Writer(self._generations.client, generation, self._groups, content=self._content)
-                projector = Projector(self._feed, self._reading, writer, self._waiting.told, lease=self._lease)
+                waiting = self._waiting
+                projector = Projector(self._feed, self._reading, writer, waiting.told, waiting.away, lease=self._lease)
                 self._running[consumer] = projector, asyncio.create_task(projector.run())
 
     async def _end(self, consumer: str) -> None:

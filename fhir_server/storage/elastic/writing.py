@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import msgspec
-from elastic_transport import TransportError
+from elastic_transport import ConnectionError as Unreachable
+from elastic_transport import ConnectionTimeout, TransportError
 from elasticsearch import ApiError, AsyncElasticsearch
 
-from fhir_server.storage.changes.entries import Busy, Entry, Refused
+from fhir_server.storage.changes.entries import Away, Busy, Entry, Refused
 from fhir_server.storage.elastic.client import CONTENT_TYPE
 from fhir_server.storage.elastic.encode import SortGroups, Unit, digest, encode, unit_document
 from fhir_server.storage.elastic.generations import Generation
@@ -117,9 +118,13 @@ class Writer:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Busy where Elasticsearch is away or refuses everything for now."""
+    """Busy where Elasticsearch refuses everything for now, Away where it can't be reached."""
     try:
         yield
+    except ConnectionTimeout as problem:  # slow is not away
+        raise Busy(f"no answer in time: {problem}"[:300]) from problem
+    except Unreachable as problem:
+        raise Away("Elasticsearch can't be reached") from problem
     except (ApiError, TransportError) as problem:
         raise Busy(f"{type(problem).__name__}: {problem}"[:300]) from problem
 

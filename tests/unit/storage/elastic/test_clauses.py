@@ -7,12 +7,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_server.core.query import EVERYTHING, Query
+from fhir_server.storage.elastic.search import clauses as filters
+from fhir_server.storage.elastic.search import scope
+from fhir_server.storage.elastic.search.walk import is_linked
 from tests.unit.storage.elastic.shelf import worlds_of
 from tests.unit.storage.sqlite.test_order import pages
 from tests.unit.storage.sqlite.world import CLAUSES, clauses, sort_keys, type_lists
 
 # places that are equally far are in no order that two ways to reckon distances agree on
 in_order = sort_keys.filter(lambda key: key.kind != "near")
+linked = clauses.filter(is_linked)
 SLOW = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 
 
@@ -39,6 +43,16 @@ def test_clauses_combine_in_any_way(worlds, data):
     shelf, world = data.draw(st.sampled_from(worlds))
     for _ in range(3):
         agree(shelf, world, data.draw(type_lists), data.draw(clauses))
+
+
+@settings(SLOW, max_examples=60)
+@given(data=st.data())
+def test_what_is_gathered_from_other_resources_is_never_cut_short(worlds, data):
+    shelf, world = data.draw(st.sampled_from(worlds))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scope, "BATCH", 2)  # documents and terms of one request
+        patch.setattr(filters, "MOST_TERMS", 2)
+        agree(shelf, world, data.draw(type_lists), data.draw(linked))
 
 
 @settings(SLOW, max_examples=80)

@@ -56,7 +56,7 @@ def test_a_resource_that_breaks_extraction_goes_aside_and_the_feed_goes_on(run):
         assert await house.ids() == ["good", "bad", "after"]
         state = await house.engine.state()
         findings = await house.engine.check()
-        return state.problems, state.lag.changes, [(each.about, each.problem) for each in findings]
+        return state.problems, state.changes, [(each.about, each.problem) for each in findings]
 
     problem = "it is found by its id only: its values can't be extracted: ValueError: broken"
     assert run(work) == (1, 0, [("Patient/bad", problem)])

@@ -31,7 +31,7 @@ async def whole(house):
 
     async def caught_up():
         state = await house.engine.state()
-        return not state.away and state.lag.changes == 0
+        return not state.away and state.changes == 0
 
     assert await soon(caught_up)
     return await house.engine.check()
@@ -46,7 +46,7 @@ def test_an_elasticsearch_that_refuses_for_now_is_asked_again(run):
             for number in range(20):
                 await house.put(f"p{number}", "x" * 100)
             await asyncio.sleep(0.5)
-            behind = (await house.engine.state()).lag
+            behind = await house.engine.state()
         finally:
             await cluster.put_settings(persistent={INFLIGHT: None})
         return behind.changes, await whole(house), len(await house.ids())
