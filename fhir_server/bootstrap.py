@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
 
 from fhir_server import definitions as r4
 from fhir_server.api import FhirServer
 from fhir_server.codec.json import decode
 from fhir_server.core.identity import TimeOrderedIds
-from fhir_server.core.ports import Clock
+from fhir_server.core.ports import Clock, Finding, SearchIndex
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
 from fhir_server.definitions.ucum import UcumConverter
@@ -17,13 +21,14 @@ from fhir_server.interactions.custom_parameters import CustomParameters
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.profile_follower import ProfileFollower
 from fhir_server.interactions.searching import Searching
-from fhir_server.interactions.terminology_follower import TerminologyFollower
+from fhir_server.interactions.terminology_follower import CONSUMER, TerminologyFollower
 from fhir_server.operations import HANDLERS, registered, terminology
 from fhir_server.rest.app import Application
 from fhir_server.rest.beside import beside
 from fhir_server.rest.mounting import Mounted
 from fhir_server.rest.observing import observer
 from fhir_server.rest.page_assets import PAGE_POLICY, Assets, folder_assets
+from fhir_server.search.identifying import Identifying
 from fhir_server.storage.sqlite.check import StoreCheck
 from fhir_server.storage.sqlite.database import FILE_NAME
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
@@ -34,6 +39,8 @@ from profiles.sources import InstalledPackages, StoredProfiles
 from terminology import FILE_NAME as TERMINOLOGY_FILE
 from terminology import Terminology
 from terminology.loaders.jobs import Jobs
+
+NODE_FILE = "node"  # in the data folder: the name of this machine's terminology among others on one database
 
 
 def now() -> int:
@@ -46,10 +53,17 @@ def checker(settings: Settings, definitions: Definitions, service: Terminology, 
     return Checker(settings, definitions, sources, service, service.store.generation)
 
 
-async def start(settings: Settings, clock: Clock = now) -> FhirServer:
-    """Opens the embedded store in settings.data and puts a server on it."""
-    sys.setswitchinterval(0.0005)  # a finished flush must not wait 5 ms for the event loop's thread
-    definitions = r4.load()
+class Engine(NamedTuple):
+    """What keeps and finds resources: the embedded engine, or the distributed one."""
+
+    store: Any  # the ports ResourceStore and ChangeFeed
+    index: SearchIndex
+    check: Callable[[bool], Awaitable[list[Finding]]]
+    close: Callable[[], Awaitable[None]]
+
+
+def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching]) -> Engine:
+    """SQLite in settings.data."""
     converter = UcumConverter()
     store = SqliteStore(
         settings.data / FILE_NAME,
@@ -58,38 +72,104 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         cache_mb=settings.cache_mb,
         synchronous=settings.synchronous,
     )
+    check = StoreCheck(
+        store,
+        decode,
+        lambda resource: searching().extract(resource),
+        lambda type, field: searching().indexes(type, field),
+    )
+    return Engine(store, store.index, check.run, store.close)
+
+
+async def distributed(
+    settings: Settings, clock: Clock, searching: Callable[[], Searching], definitions: Definitions
+) -> Engine:
+    """MongoDB at settings.mongodb_url, Elasticsearch at settings.elasticsearch_url."""
+    from fhir_server.storage.mongo.check import MongoCheck
+    from fhir_server.storage.mongo.database import connect as connect_to_mongodb
+    from fhir_server.storage.mongo.store import MongoStore
+    from fhir_server.storage.mongo.without_index import NoIndex
+
+    database = await connect_to_mongodb(settings.mongodb_url, settings.mongodb_database, settings.mongodb_reads)
+    store = MongoStore(database, clock, lambda resource: searching().extract(resource), Identifying(definitions))
+    try:
+        await store.start()
+    except BaseException:
+        await store.close()
+        raise
+    check = MongoCheck(store)
+    if not settings.elasticsearch_url:
+        return Engine(store, NoIndex(), check.run, store.close)
+    from fhir_server.storage.elastic.client import connect as connect_to_elasticsearch
+    from fhir_server.storage.elastic.engine import ElasticEngine
+
+    elastic = ElasticEngine(
+        connect_to_elasticsearch(settings.elasticsearch_url),
+        store,
+        store.exact,
+        lambda body: searching().extract(decode(body)),
+        lambda type: sort_groups(searching(), type),
+        clock,
+        converter=UcumConverter(),
+        prefix=settings.mongodb_database,
+    )
+    store.use(elastic.strict)
+    elastic.start()
+
+    async def check_both(repair: bool) -> list[Finding]:
+        return await check.run(repair) + await elastic.check(repair)
+
+    async def close() -> None:
+        await elastic.close()
+        await store.close()
+
+    return Engine(store, elastic.index, check_both, close)
+
+
+def sort_groups(searching: Searching, type: str) -> set[tuple[str, ...]]:
+    """The fields, several of one parameter, by which resources of a type are sorted together."""
+    found = searching.fields.of(type).parameters.values() if searching.definitions.is_resource(type) else ()
+    return {parameter.fields for parameter in found if len(parameter.fields) > 1}
+
+
+async def start(settings: Settings, clock: Clock = now) -> FhirServer:
+    """Opens the stores that the settings name and puts a server on them."""
+    sys.setswitchinterval(0.0005)  # a finished flush must not wait 5 ms for the event loop's thread
+    definitions = r4.load()
     service = Terminology(settings.data / TERMINOLOGY_FILE, clock=clock)
     packages = InstalledPackages(settings.data / PACKAGES_FILE)
     stored = StoredProfiles()
     checks = checker(settings, definitions, service, stored, packages)
+    searching = Searching(definitions, settings, clock, service)
+    environments: list[Environment] = []
+
+    def in_force() -> Searching:
+        return environments[0].searching if environments else searching  # type: ignore[return-value]
+
+    if settings.mongodb_url:
+        engine = await distributed(settings, clock, in_force, definitions)
+    else:
+        engine = embedded(settings, clock, in_force)
     environment = Environment(
         settings=settings,
         definitions=definitions,
-        store=store,
-        index=store.index,
-        feed=store,
+        store=engine.store,
+        index=engine.index,
+        feed=engine.store,
         checker=checks,
-        searching=Searching(definitions, settings, clock, service),
+        searching=searching,
         clock=clock,
         new_id=TimeOrderedIds(clock),
         terminology=service,
         operations=registered(definitions, (*HANDLERS, *terminology.handlers(service))),
         started=clock(),
     )
+    environments.append(environment)
     parameters = CustomParameters(environment)
     environment.outdated = parameters.searching_in
-    follower = TerminologyFollower(store, store, service)
-    profiles = ProfileFollower(store, store.index, store, stored)
+    follower = TerminologyFollower(engine.store, engine.store, service, consumer_of(settings))
+    profiles = ProfileFollower(engine.store, engine.store, stored)
     environment.followers = [parameters, follower, profiles]
-    for each in environment.followers:
-        await each.start()
-    Jobs(service.store, clock, settings.data / TERMINOLOGY_FILE).take_up()
-    check = StoreCheck(
-        store,
-        decode,
-        lambda resource: environment.searching.extract(resource),
-        lambda type, field: environment.searching.indexes(type, field),
-    )
 
     security = None
     if settings.security == "smart":
@@ -102,16 +182,31 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
             await each.stop()
         if security is not None:
             security.close()
-        await store.close()
+        await engine.close()
         packages.close()
         service.close()
 
     try:
+        for each in environment.followers:
+            await each.start()
+        Jobs(service.store, clock, settings.data / TERMINOLOGY_FILE).take_up()
         checks.require_known()
     except BaseException:
         await close()
         raise
-    return FhirServer(environment, close, check.run, parameters.progress, security)
+    return FhirServer(environment, close, engine.check, parameters.progress, security)
+
+
+def consumer_of(settings: Settings) -> str:
+    """The name by which this data folder's terminology follows the feed: its own where several machines share one."""
+    if not settings.mongodb_url:
+        return CONSUMER
+    file = settings.data / NODE_FILE
+    if not file.exists():
+        settings.data.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError), file.open("x", encoding="ascii") as made:
+            made.write(uuid.uuid4().hex)
+    return f"{CONSUMER}:{file.read_text(encoding='ascii')}"
 
 
 def application(settings: Settings, clock: Clock = now) -> Application:

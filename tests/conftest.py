@@ -1,9 +1,9 @@
-"""A real server on a fresh embedded store, reached by HTTP without a socket, under a clock that the test holds."""
+"""A real server on a fresh store, reached by HTTP without a socket, under a clock that the test holds."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,26 @@ import pytest
 from fhir_server import bootstrap
 from fhir_server.api import FhirServer
 from fhir_server.core.settings import Settings
+from tests.engines import EMBEDDED, chosen, settings_on
 
 START = 1_790_000_000_000_000  # microseconds since 1970: a day in September 2026
 BASE = "http://fhir.test/fhir"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--engines", default=EMBEDDED, help="engines to run on, with commas: embedded,distributed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "embedded(reason): about the embedded engine alone")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With several engines, each test that uses one runs on all."""
+    engines = chosen(metafunc.config.getoption("engines"))
+    if "engine" in metafunc.fixturenames and engines != [EMBEDDED]:
+        own = metafunc.definition.get_closest_marker("embedded") is not None
+        metafunc.parametrize("engine", [e for e in engines if e == EMBEDDED or not own])
 
 
 @pytest.fixture
@@ -92,8 +109,15 @@ def issue_of(answer: httpx.Response) -> dict[str, Any]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data", synchronous="OFF")
+def engine() -> str:
+    """The engine that a test runs on; tests/engines.py lets more than the embedded one take part."""
+    return EMBEDDED
+
+
+@pytest.fixture
+def settings(tmp_path: Path, engine: str) -> Iterator[Settings]:
+    with settings_on(engine, tmp_path / "data") as settings:
+        yield settings
 
 
 @pytest.fixture

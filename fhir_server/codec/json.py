@@ -55,8 +55,7 @@ def parse_any(data: bytes) -> Any:
         if data.startswith(_BOM):
             return parse_any(data[len(_BOM) :])
         raise _malformed(data, cause) from None
-    brackets = data.translate(None, _NOT_BRACKETS)
-    if len(brackets) > 2 * MAX_DEPTH and _nested_deeper(brackets, MAX_DEPTH) and _depth(value) > MAX_DEPTH:
+    if nested_deeper(data, MAX_DEPTH) and _depth(value) > MAX_DEPTH:
         raise _too_deep()
     # A name that comes twice would silently lose a value. Each loss takes quotes with it.
     if serialize(value).count(b'"') != data.count(b'"') or (b"\\" in data and b"\\u0022" in data):
@@ -102,8 +101,11 @@ def _too_deep() -> FhirError:
     return error("malformed", f"The JSON is nested too deep; at most {MAX_DEPTH} levels are taken.", code="too-costly")
 
 
-def _nested_deeper(brackets: bytes, limit: int) -> bool:
+def nested_deeper(data: bytes, limit: int) -> bool:
     """Whether brackets may be nested deeper than this; those of a text count too, so True has to be looked into."""
+    brackets = data.translate(None, _NOT_BRACKETS)
+    if len(brackets) <= 2 * limit:
+        return False
     for _ in range(limit):
         outer = brackets.replace(b"{}", b"").replace(b"[]", b"")  # without the innermost level of all that is left
         if len(outer) == len(brackets):

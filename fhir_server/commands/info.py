@@ -23,13 +23,13 @@ def info(data: Data = None, config: Config = None) -> None:
 
 async def _info(settings: Settings) -> None:
     from fhir_server.commands.opening import store
+    from fhir_server.commands.serve import place
 
     async with store(settings) as server:
         counts = await server.environment.index.counts()
         head = await server.environment.feed.head()
     size = sum(file.stat().st_size for file in settings.data.glob("*.sqlite*"))
-    print(
-        f"store {settings.data.resolve()}: {size / 2**20:,.1f} MiB, {sum(counts.values()):,} resources, change {head:,}"
-    )
+    kept = "" if settings.mongodb_url else f"{size / 2**20:,.1f} MiB, "
+    print(f"store {place(settings)}: {kept}{sum(counts.values()):,} resources, change {head:,}")
     for type, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         print(f"{count:>12,} {type}")

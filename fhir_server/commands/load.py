@@ -73,6 +73,7 @@ async def _load(settings: Settings, url: str, paths: Sequence[Path]) -> Report:
 
     from fhir_server import definitions
     from fhir_server.commands.opening import client
+    from fhir_server.commands.serve import place
     from fhir_server.loading.loader import Loader
     from fhir_server.loading.sources import Refusal, size
 
@@ -96,5 +97,5 @@ async def _load(settings: Settings, url: str, paths: Sequence[Path]) -> Report:
     for name in report.passed:
         console.print(f"passed over {name}: nothing to load", markup=False, style="dim")
     refused = f", {len(report.refused)} refused (see above)" if report.refused else ""
-    console.print(f"{report.loaded} resources loaded into {url or settings.data.resolve()}{refused}", markup=False)
+    console.print(f"{report.loaded} resources loaded into {url or place(settings)}{refused}", markup=False)
     return report

@@ -20,7 +20,7 @@ async def store(settings: Settings, *, existing: bool = True) -> AsyncIterator[F
     from fhir_server import bootstrap
     from fhir_server.storage.sqlite.database import FILE_NAME
 
-    if existing and not (settings.data / FILE_NAME).exists():
+    if existing and not settings.mongodb_url and not (settings.data / FILE_NAME).exists():
         raise error("not-found", f"There is no store in {settings.data.resolve()}; name its folder with --data.")
     server = await bootstrap.start(settings)
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
+import re
 import signal
 import socket
 import sys
@@ -39,9 +41,12 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stopped)
     require_safe(settings)
-    from fhir_server.storage.sqlite.database import FILE_NAME, prepare
+    if settings.mongodb_url:
+        require_distributed(settings)
+    else:
+        from fhir_server.storage.sqlite.database import FILE_NAME, prepare
 
-    prepare(settings.data / FILE_NAME)  # refused here, it is one line; in a worker it would be three
+        prepare(settings.data / FILE_NAME)  # refused here, it is one line; in a worker it would be three
     messages = announced(settings)
     listening = listen(settings.host, settings.port)
     settings = load({"port": listening.getsockname()[1]}, environ=environment(settings))
@@ -97,6 +102,21 @@ def run(settings: Settings, listening: socket.socket) -> None:
             raise typer.Exit(1)
 
 
+def require_distributed(settings: Settings) -> None:
+    """Makes sure that MongoDB can be used, and its layout; FhirError where it can't."""
+    from fhir_server.storage.mongo.database import connect
+    from fhir_server.storage.mongo.schema import prepare
+
+    async def look() -> None:
+        database = await connect(settings.mongodb_url, settings.mongodb_database)
+        try:
+            await prepare(database)
+        finally:
+            await database.close()
+
+    asyncio.run(look())
+
+
 def stopped(number: int, frame: object) -> None:
     """A stop that was asked for is no failure. uvicorn takes the signal while it serves, and hands it on at its end."""
     raise SystemExit(0)
@@ -127,13 +147,20 @@ def banner(settings: Settings, samples: bool, *interfaces: str) -> str:
         f"FHIR R4      {settings.base_url or own + '/fhir'}",
         f"page         {own}/",
         *filter(None, interfaces),
-        f"data         {settings.data.resolve()}",
+        f"data         {place(settings)}",
     ]
     if not samples:
         lines.append(f"samples      {program()} load --samples --server {own}/fhir")
     if settings.security == "open":
         lines += ["", "!!! OPEN FOR DEVELOPMENT: no login. Whoever reaches it reads and changes everything. !!!"]
     return "\n".join(["", "Ultimate HMS", "", *lines, ""])
+
+
+def place(settings: Settings) -> str:
+    """Where the resources are; without the login that the URL may have."""
+    if not settings.mongodb_url:
+        return str(settings.data.resolve())
+    return f"{re.sub('//[^/@]*@', '//', settings.mongodb_url)}, database {settings.mongodb_database}"
 
 
 def program() -> str:

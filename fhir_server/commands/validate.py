@@ -142,7 +142,7 @@ async def _checker(settings: Settings, definitions: Definitions) -> AsyncIterato
     from terminology import FILE_NAME as TERMINOLOGY_FILE
     from terminology import Terminology
 
-    if (settings.data / FILE_NAME).exists():  # its StructureDefinitions count too
+    if settings.mongodb_url or (settings.data / FILE_NAME).exists():  # its StructureDefinitions count too
         async with store(settings) as server:
             yield server.environment.checker
         return

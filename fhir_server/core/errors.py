@@ -100,6 +100,14 @@ class FhirError(Exception):
         return "; ".join(issue.diagnostics for issue in self.issues)
 
 
+class AfterCommitError(FhirError):
+    """An index inside a transaction can't see what the transaction has written; it can be asked after the commit."""
+
+    def __init__(self) -> None:
+        told = "This can't be answered inside a transaction that has written; ask by a request of its own."
+        super().__init__("not-implemented", [Issue("error", CATEGORIES["not-implemented"].code, told)])
+
+
 def error(
     category: str,
     diagnostics: str,

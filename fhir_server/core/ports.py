@@ -57,7 +57,7 @@ class Transaction(Protocol):
 
     @property
     def index(self) -> SearchIndex:
-        """Searches inside the transaction."""
+        """Searches that see the transaction's own writes; AfterCommitError for those that can't."""
         ...
 
     def now(self) -> int:
@@ -184,7 +184,10 @@ class Finding(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One entry of the change feed; method POST, PUT, PATCH, DELETE or ERASE; updated in microseconds."""
+    """One entry of the change feed; method POST, PUT, PATCH, DELETE or ERASE; updated in microseconds.
+
+    REINDEX where an index has to look at a version again: nothing of it has changed but what is indexed of it.
+    """
 
     seq: int
     type: str

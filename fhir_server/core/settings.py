@@ -231,6 +231,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
 
+    mongodb_url: Annotated[
+        str,
+        Meta(
+            description="Connection string of a MongoDB 6 or later, a replica set or sharded cluster, that keeps the "
+            "resources instead of the data folder; it says members, replicaSet, TLS, login and pool too. Empty: the "
+            "embedded store.",
+            pattern=r"^(mongodb(\+srv)?://.+)?$",
+        ),
+    ] = ""
+    mongodb_database: Annotated[
+        str, Meta(description="Name of the database in MongoDB.", pattern=r"^[A-Za-z0-9_-]{1,60}$")
+    ] = "hms"
+    mongodb_reads: Annotated[
+        Literal["primary", "primaryPreferred", "secondaryPreferred", "nearest"],
+        Meta(
+            description="Which member of MongoDB answers reads by id and history. Other than primary, a read may miss "
+            "what was written a moment ago; writes and what they rely on always see everything."
+        ),
+    ] = "primary"
+    elasticsearch_url: Annotated[
+        str,
+        Meta(
+            description="URL of the Elasticsearch 8 or 9 that answers searches where mongodb_url is set; several with "
+            "commas between, each may have user:password@.",
+            pattern=r"^(https?://[^\s]+)?$",
+        ),
+    ] = ""
+
     cache_mb: Annotated[int, Meta(description="SQLite's page cache in MiB, for each worker.", ge=2, le=65_536)] = 32
     synchronous: Annotated[
         Literal["FULL", "NORMAL", "OFF"],

@@ -8,12 +8,12 @@ import contextlib
 import structlog
 
 from fhir_server.core.errors import FhirError
-from fhir_server.core.ports import ChangeFeed, ResourceStore, SearchIndex
-from fhir_server.core.query import Query
+from fhir_server.core.ports import ChangeFeed, ResourceStore
+from fhir_server.interactions.stored_now import stored_now
 from profiles.sources import StoredProfiles
 
 LOOK_EVERY = 1.0  # seconds between looks for what other workers have stored
-PAGE = 1000  # changes, or resources, looked at together
+PAGE = 1000  # changes looked at together
 
 log = structlog.get_logger("profiles")
 
@@ -23,9 +23,8 @@ class ProfileFollower:
 
     types = StoredProfiles.types
 
-    def __init__(self, store: ResourceStore, index: SearchIndex, feed: ChangeFeed, profiles: StoredProfiles) -> None:
+    def __init__(self, store: ResourceStore, feed: ChangeFeed, profiles: StoredProfiles) -> None:
         self._store = store
-        self._index = index
         self._feed = feed
         self._profiles = profiles
         self._position = 0
@@ -36,18 +35,9 @@ class ProfileFollower:
         """Reads what is stored and goes on following."""
         self._position = await self._feed.head()
         for type in self.types:
-            await self._read_all(type)
-        self._task = asyncio.create_task(self._watch())
-
-    async def _read_all(self, type: str) -> None:
-        cursor = ""
-        while True:
-            page = await self._index.search(Query((type,), count=PAGE, cursor=cursor))
-            for version in page.matches:
+            async for version in stored_now(self._store, type):
                 self._profiles.put(type, version.id, version.body)
-            cursor = page.next
-            if not cursor:
-                return
+        self._task = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
         """Ends the following."""

@@ -9,7 +9,9 @@ import structlog
 
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import FhirError
+from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Change, ChangeFeed, ResourceStore
+from fhir_server.interactions.stored_now import stored_now
 from terminology import Terminology
 
 TYPES = frozenset({"CodeSystem", "ValueSet", "ConceptMap"})
@@ -25,7 +27,8 @@ class TerminologyFollower:
 
     types = TYPES
 
-    def __init__(self, store: ResourceStore, feed: ChangeFeed, service: Terminology) -> None:
+    def __init__(self, store: ResourceStore, feed: ChangeFeed, service: Terminology, consumer: str = CONSUMER) -> None:
+        self._consumer = consumer
         self._store = store
         self._feed = feed
         self._service = service
@@ -34,8 +37,10 @@ class TerminologyFollower:
         self._turn = asyncio.Lock()
 
     async def start(self) -> None:
-        """Catches up and goes on following."""
-        self._position = await self._feed.position(CONSUMER)
+        """Catches up and goes on following; a terminology that is new takes what is stored instead of all changes."""
+        self._position = await self._feed.position(self._consumer)
+        if not self._position:
+            await self._take_all()
         self._task = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
@@ -56,7 +61,7 @@ class TerminologyFollower:
                         await self._take(change)
                 self._position = changes[-1].seq
             if relevant:
-                await self._feed.advance(CONSUMER, self._position)
+                await self._feed.advance(self._consumer, self._position)
 
     async def _take(self, change: Change) -> None:
         version = await self._store.read_version(change.type, change.id, change.version)
@@ -67,13 +72,24 @@ class TerminologyFollower:
                 named = (change.type, resource.get("url", ""), resource.get("version", ""))
                 await asyncio.to_thread(self._service.remove, *named)
             return
+        await self._put(version)
+
+    async def _take_all(self) -> None:
+        position = await self._feed.head()
+        for type in sorted(TYPES):
+            async for version in stored_now(self._store, type):
+                await self._put(version)
+        self._position = position
+        await self._feed.advance(self._consumer, position)
+
+    async def _put(self, version: StoredVersion) -> None:
         resource = decode(version.body)
         if "url" not in resource:
             return
         try:
             await asyncio.to_thread(self._service.put, resource)
         except FhirError as problem:
-            log.warning("not usable as terminology", type=change.type, problem=str(problem))
+            log.warning("not usable as terminology", type=version.type, problem=str(problem))
 
     async def _watch(self) -> None:
         while True:

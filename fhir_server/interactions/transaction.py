@@ -19,12 +19,12 @@ from fhir_server.codec import bundles
 from fhir_server.codec.bundles import EntryResponse
 from fhir_server.codec.json import decode, serialize
 from fhir_server.codec.references import references, rewrite
-from fhir_server.core.errors import CATEGORIES, FhirError, Issue, error
+from fhir_server.core.errors import CATEGORIES, AfterCommitError, FhirError, Issue, error, operation_outcome
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction
 from fhir_server.core.query import Clause
 from fhir_server.interactions.delete import remove, require_unreferenced
-from fhir_server.interactions.entries import entry_response
+from fhir_server.interactions.entries import STATUS_TEXT, entry_response
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.patch import change
 from fhir_server.interactions.patching import PatchDocument, document_of
@@ -83,7 +83,7 @@ async def transaction(
     came = request.body or serialize(request.resource) if plan.asks else b""
     attempts = 0
 
-    async def work(inside: Transaction) -> list[EntryResponse]:
+    async def work(inside: Transaction) -> dict[int, EntryResponse]:
         nonlocal attempts
         attempts += 1
         if plan.asks:
@@ -94,7 +94,12 @@ async def transaction(
             await _prepare(environment, plan, request)
         return await _write(environment, inside, plan, request)
 
-    return Response(200, body=bundles.responses("transaction-response", await environment.store.commit(work)))
+    answers = await environment.store.commit(work)
+    for entry in plan.entries:
+        if entry.number not in answers:
+            answers[entry.number] = await _answer_late(environment, entry, request)
+    listing = [answers[number] for number in range(len(plan.entries))]
+    return Response(200, body=bundles.responses("transaction-response", listing))
 
 
 # ---------------------------------------------------------------------- planning
@@ -255,7 +260,8 @@ def _require_resolved(resource: dict[str, Any]) -> None:
 
 
 # ---------------------------------------------------------------------- writing
-async def _write(environment: Environment, inside: Transaction, plan: Plan, outer: Request) -> list[EntryResponse]:
+async def _write(environment: Environment, inside: Transaction, plan: Plan, outer: Request) -> dict[int, EntryResponse]:
+    """The answers by number; those of searches are missing that can't see yet what was written."""
     answers: dict[int, EntryResponse] = {}
     writing = sorted((e for e in plan.entries if e.writes), key=lambda e: ORDER[e.request.method])
     for count, entry in enumerate(writing):
@@ -276,10 +282,21 @@ async def _write(environment: Environment, inside: Transaction, plan: Plan, oute
         for entry in reading:
             try:
                 answer = await environment.perform(view, entry.request)
+            except AfterCommitError:
+                continue
             except FhirError as problem:
                 raise FhirError(problem.category, _placed(problem, entry.number, entry.request)) from None
             answers[entry.number] = entry_response(outer, entry.request, answer)
-    return [answers[number] for number in range(len(plan.entries))]
+    return answers
+
+
+async def _answer_late(environment: Environment, entry: Entry, outer: Request) -> EntryResponse:
+    """A search's answer after the commit; one that fails then is the entry's own failure."""
+    assert environment.perform is not None
+    try:
+        return entry_response(outer, entry.request, await environment.perform(environment, entry.request))
+    except FhirError as problem:
+        return EntryResponse(STATUS_TEXT[problem.status], outcome=serialize(operation_outcome(problem.issues)))
 
 
 async def _write_one(environment: Environment, inside: Transaction, entry: Entry) -> Response:

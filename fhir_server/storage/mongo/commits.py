@@ -1,0 +1,151 @@
+"""Commits: works run beside one another, and what they want to change goes to MongoDB together.
+
+A work reads what is committed and gathers its changes; then one multi-document transaction stores those of several
+works, each under the condition that what the work relied on is still so. Where it is not, the work runs again, now with
+its resources held in this process, so that of many that want the same each gets its turn. Nobody waits for a lock of
+the database, and no transaction is open while anything is computed: they last as long as their writes.
+
+A commit whose outcome can't be told (the connection broke, another primary was elected) is settled by the feed: either
+its positions hold its changes, or they are made VOID, after which it can never take place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import TypeVar
+
+import structlog
+from pymongo.errors import PyMongoError
+
+from fhir_server.core.errors import error
+from fhir_server.storage.mongo.changeset import ChangeSet
+from fhir_server.storage.mongo.failures import storage_error
+from fhir_server.storage.mongo.flush import Flush, OvertakenError
+from fhir_server.storage.mongo.transaction import MongoTransaction, Surroundings
+from fhir_server.storage.mongo.turns import Turns
+from fhir_server.storage.mongo.writing import ConflictError
+
+T = TypeVar("T")
+
+TOGETHER = 2  # transactions of this process that are under way at one time
+MOST = 500  # versions in one, unless one work has more
+PATIENCE = 30.0  # seconds for a work to come through
+LONGEST_PAUSE = 0.25  # seconds between two tries
+
+log = structlog.get_logger("commits")
+
+
+class Waiting:
+    """A change set that is to be stored; done is told how that went."""
+
+    def __init__(self, changes: ChangeSet) -> None:
+        self.changes = changes
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def settle(self, problem: BaseException | None = None) -> None:
+        """Says how it went."""
+        if self.done.done():
+            return
+        if problem is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(problem)
+
+
+class Commits:
+    """Runs works and stores what they change."""
+
+    def __init__(self, around: Surroundings, flush: Flush) -> None:
+        self._around = around
+        self._flush = flush
+        self._turns = Turns()
+        self._waiting: list[Waiting] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, work: Callable[[MongoTransaction], Awaitable[T]]) -> T:
+        """Runs work until its changes are stored; see the port."""
+        deadline = time.monotonic() + PATIENCE
+        names: set[str] = set()
+        pause = 0.001
+        while True:
+            async with AsyncExitStack() as held:
+                await self._turns.enter(held, names)
+                transaction = MongoTransaction(self._around, self._flush.floor, careful=bool(names))
+                result = await work(transaction)
+                if not transaction.changes:
+                    return result
+                try:
+                    await self._store(transaction.changes)
+                    return result
+                except ConflictError:
+                    names |= transaction.changes.touched
+            if time.monotonic() > deadline:
+                raise error("locked", "Others write the same at this time; try again.", headers={"Retry-After": "1"})
+            await asyncio.sleep(pause * random.random())
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def close(self) -> None:
+        """Waits for what is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _store(self, changes: ChangeSet) -> None:
+        waiting = Waiting(changes)
+        self._waiting.append(waiting)
+        self._go_on()
+        await waiting.done
+
+    def _go_on(self) -> None:
+        while self._waiting and len(self._tasks) < TOGETHER:
+            task = asyncio.get_running_loop().create_task(self._group(self._next_group()))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._go_on()
+
+    def _next_group(self) -> list[Waiting]:
+        """Those that wait and share nothing; of two that share something the later one has read too early."""
+        group: list[Waiting] = []
+        touched: set[str] = set()
+        size = 0
+        while self._waiting:
+            if group and size + self._waiting[0].changes.positions > MOST:
+                break
+            waiting = self._waiting.pop(0)
+            names = waiting.changes.touched
+            if touched & names:
+                waiting.settle(ConflictError())
+                continue
+            touched |= names
+            size += waiting.changes.positions
+            group.append(waiting)
+        return group
+
+    async def _group(self, group: list[Waiting]) -> None:
+        try:
+            await self._flush.store([waiting.changes for waiting in group])
+        except OvertakenError:
+            for waiting in group:
+                waiting.settle(ConflictError())
+        except ConflictError as problem:
+            if len(group) == 1:
+                group[0].settle(problem)
+            else:
+                await asyncio.gather(*(self._group([waiting]) for waiting in group))
+        except PyMongoError as problem:
+            for waiting in group:
+                waiting.settle(storage_error(problem))
+        except BaseException as problem:
+            for waiting in group:
+                waiting.settle(problem)
+            if not isinstance(problem, Exception):
+                raise
+        else:
+            for waiting in group:
+                waiting.settle()

@@ -1,0 +1,38 @@
+"""What can go wrong at MongoDB, as answers that say what to do; nothing of the deployment leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from pymongo.errors import ConnectionFailure, ExecutionTimeout, NetworkTimeout, OperationFailure, PyMongoError
+
+from fhir_server.core.errors import FhirError, error
+
+FULL = {14031}  # OutOfDiskSpace
+LOGIN = {13, 18}  # Unauthorized, AuthenticationFailed
+
+log = structlog.get_logger("mongodb")
+
+
+def storage_error(problem: PyMongoError) -> FhirError:
+    """The answer; the problem itself goes to the log."""
+    log.warning("mongodb", problem=type(problem).__name__, code=getattr(problem, "code", None))
+    if isinstance(problem, OperationFailure):
+        if problem.code in FULL:
+            return error("no-store", "The store is full; nothing was stored. Try again when there is room.")
+        if problem.code in LOGIN:
+            return error("unavailable", "The store refuses this server's credentials; see the server's log.")
+    if isinstance(problem, (ConnectionFailure, NetworkTimeout, ExecutionTimeout)):
+        return error("unavailable", "The store does not answer now; try again.", headers={"Retry-After": "5"})
+    return error("unavailable", "The store can't do this now; try again.", headers={"Retry-After": "30"})
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turns what PyMongo raises inside into answers."""
+    try:
+        yield
+    except PyMongoError as problem:
+        raise storage_error(problem) from problem

@@ -1,0 +1,202 @@
+"""The change feed: one document per position, without gaps that could fill behind a reader.
+
+A commit takes its positions from a counter just before its transaction, and inserts them first in it. Commits that run
+at one time may become visible in another order than that of their positions, so a reader stops before a position that
+is not there yet. It is there within milliseconds, unless its writer died: then a reader takes the position itself
+(VOID). A position is the document's _id, so either the writer's transaction or the reader's VOID has it, never both; a
+writer that finds its position taken commits nothing and takes another. No clock decides anything but how long to wait.
+docs/decisions/0007-positions-of-the-distributed-feed.md has the reasons and the cost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import structlog
+from pymongo import ReturnDocument
+from pymongo import timeout as within
+from pymongo.errors import BulkWriteError, PyMongoError
+
+from fhir_server.core.errors import error
+from fhir_server.core.ports import Change
+from fhir_server.storage.mongo.database import Database
+from fhir_server.storage.mongo.failures import answering
+from fhir_server.storage.mongo.leases import take
+
+COUNTER = "feed"
+VOID = "VOID"
+PATIENCE = 2.0  # seconds that a missing position is waited for before it is taken away from its writer
+GIVE_UP = 20.0  # seconds after which a reader says that the feed can't be read
+REMEMBERED = 100  # commits whose sessions the counter remembers, so that a dead writer's transaction can be ended
+SETTLED_EVERY = 1000  # positions after which the settled one is kept for other processes
+
+log = structlog.get_logger("feed")
+
+
+class Allocated(NamedTuple):
+    """Positions that a commit may use, and the newest moment of the feed by then (microseconds since 1970 UTC)."""
+
+    first: int
+    updated: int
+
+
+class MongoFeed:
+    """The `ChangeFeed` port, and what a commit needs of it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._settled = 0  # every position up to it is there
+        self._kept = 0
+        self._missing: tuple[int, float] = (0, 0.0)  # a position that is not there, and since when
+
+    async def start(self) -> None:
+        """Learns from where on positions have to be looked at."""
+        with answering():
+            counter = await self._database.counters.find_one({"_id": COUNTER})
+        self._settled = self._kept = int((counter or {}).get("settled", 0))
+
+    # ------------------------------------------------------------------ for a commit
+    async def allocate(self, count: int, updated: int, session: Any) -> Allocated:
+        """Positions for a commit whose newest version is of this moment; session: the id of its session."""
+        known = {"$ifNull": ["$seq", 0]}
+        entry = {"first": {"$add": [known, 1]}, "count": count, "session": {"$literal": session}}
+        recent = {"$concatArrays": [{"$ifNull": ["$recent", []]}, [entry]]}
+        change = {
+            "seq": {"$add": [known, count]},
+            "before": {"$ifNull": ["$updated", 0]},
+            "updated": {"$max": ["$updated", updated]},
+            "recent": {"$slice": [recent, -REMEMBERED]},
+        }
+        counter = await self._database.counters.find_one_and_update(
+            {"_id": COUNTER},
+            [{"$set": change}],
+            projection=("seq", "before"),
+            return_document=ReturnDocument.AFTER,
+        )
+        if counter is None:
+            raise error("unavailable", "The database has no counter of changes; restore it, or start on an empty one.")
+        return Allocated(int(counter["seq"]) - count + 1, int(counter["before"]))
+
+    async def void(self, positions: Iterable[int]) -> set[int]:
+        """Takes positions that are not taken; returns those that now are VOID, by this call or another."""
+        taken = list(positions)
+        try:
+            await self._database.feed.insert_many([{"_id": seq, "m": VOID} for seq in taken], ordered=False)
+        except BulkWriteError:
+            found = await self._database.feed.find({"_id": {"$in": taken}, "m": VOID}, {"_id": 1}).to_list()
+            return {int(entry["_id"]) for entry in found}
+        return set(taken)
+
+    # ------------------------------------------------------------------ reading
+    async def changes(self, after: int, limit: int = 1000) -> list[Change]:
+        """Changes past a position, oldest first."""
+        found: list[Change] = []
+        while not found:
+            with answering():
+                query = self._database.feed.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit)
+                entries = await query.to_list()
+            if not entries:
+                break
+            for entry in entries:
+                seq = int(entry["_id"])
+                if seq != after + 1:
+                    await self._look_after(after, seq)
+                    break
+                after = seq
+                if entry["m"] != VOID:
+                    found.append(Change(seq, entry["t"], entry["i"], int(entry["v"]), entry["m"], int(entry["u"])))
+            self._settled = max(self._settled, after)
+            if seq != after:
+                break
+        return found
+
+    async def head(self) -> int:
+        """The position of the newest change; nothing will appear at or before it any more."""
+        with answering():
+            newest = await self._database.feed.find_one({}, {"_id": 1}, sort=[("_id", -1)])
+        if newest is None:
+            return 0
+        head = int(newest["_id"])
+        pause, until = 0.001, time.monotonic() + GIVE_UP
+        while self._settled < head:
+            with answering():
+                missing = await self._first_missing(head)
+            if missing is None:
+                break
+            if time.monotonic() > until:
+                raise error("unavailable", "A commit takes too long; try again.", headers={"Retry-After": "5"})
+            await self._look_after(*missing)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.05)
+        await self._keep_settled()
+        return head
+
+    async def _first_missing(self, head: int) -> tuple[int, int] | None:
+        """The last position that is there before a gap and the first after it; None for none up to head."""
+        after = self._settled
+        count = await self._database.feed.count_documents({"_id": {"$gt": after, "$lte": head}})
+        if count == head - after:
+            self._settled = max(self._settled, head)
+            return None
+        async for entry in self._database.feed.find({"_id": {"$gt": after}}, {"_id": 1}).sort("_id", 1):
+            seq = int(entry["_id"])
+            if seq != after + 1:
+                self._settled = max(self._settled, after)
+                return after, seq
+            after = seq
+        return None
+
+    async def _look_after(self, last: int, following: int) -> None:
+        """Takes the positions between these two away from their writers once they have been missing for long."""
+        now = time.monotonic()
+        if self._missing[0] != last + 1:
+            self._missing = (last + 1, now)
+        if now - self._missing[1] < PATIENCE:
+            return
+        missing = range(last + 1, following)
+        log.warning("positions of the feed never came", first=missing[0], count=len(missing))
+        try:
+            await self._end_writers(missing)
+            with within(PATIENCE):
+                await self.void(missing)
+        except PyMongoError as problem:
+            log.warning("positions of the feed can't be taken", problem=type(problem).__name__)
+        self._missing = (last + 1, time.monotonic())
+
+    async def _end_writers(self, missing: range) -> None:
+        """Ends the transactions of writers that died: MongoDB itself would do so after a minute."""
+        counter = await self._database.counters.find_one({"_id": COUNTER}, {"recent": 1}) or {}
+        sessions = [
+            entry["session"]
+            for entry in counter.get("recent", ())
+            if entry["first"] <= missing[-1] and entry["first"] + entry["count"] > missing[0]
+        ]
+        if sessions:
+            await self._database.client.admin.command({"killSessions": sessions})
+
+    async def _keep_settled(self) -> None:
+        if self._settled - self._kept >= SETTLED_EVERY:
+            self._kept = self._settled
+            with answering():
+                await self._database.counters.update_one({"_id": COUNTER}, {"$max": {"settled": self._settled}})
+
+    # ------------------------------------------------------------------ consumers
+    async def position(self, consumer: str) -> int:
+        """Where a consumer has got to."""
+        with answering():
+            found = await self._database.consumers.find_one({"_id": consumer}, {"position": 1})
+        return int((found or {}).get("position", 0))
+
+    async def advance(self, consumer: str, position: int) -> None:
+        """Keeps a consumer's position; only a rebuild (0) moves it back."""
+        change = {"$max": {"position": position}} if position else {"$set": {"position": 0}}
+        with answering():
+            await self._database.consumers.update_one({"_id": consumer}, change, upsert=True)
+
+    async def lease(self, consumer: str, owner: str, seconds: float) -> bool:
+        """Whether owner has this consumer's work to itself for so long, by the clock of MongoDB."""
+        with answering():
+            return await take(self._database.consumers, consumer, owner, seconds)

@@ -1,0 +1,134 @@
+"""Reading versions (`ResourceReads`) from resources and history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fhir_server.core.errors import error
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.ports import HistoryPage
+from fhir_server.storage.mongo.content import Content
+from fhir_server.storage.mongo.database import Documents
+from fhir_server.storage.mongo.documents import version_of
+from fhir_server.storage.mongo.failures import answering
+
+SHOWN = {"keys": 0}
+
+
+class MongoReads:
+    """The `ResourceReads` port over the two collections, which may be read from a secondary."""
+
+    def __init__(self, resources: Documents, history: Documents, content: Content) -> None:
+        self._resources = resources
+        self._history = history
+        self._content = content
+
+    async def read(self, type: str, id: str) -> StoredVersion | None:
+        """The newest version, a deletion too."""
+        with answering():
+            document = await self._resources.find_one({"_id": f"{type}/{id}"}, SHOWN)
+            return await self.version(document) if document else None
+
+    async def read_many(self, keys: Iterable[tuple[str, str]]) -> list[StoredVersion | None]:
+        """The newest version of each, by one query."""
+        wanted = [f"{type}/{id}" for type, id in keys]
+        with answering():
+            documents = await self._resources.find({"_id": {"$in": list(set(wanted))}}, SHOWN).to_list()
+            found = {document["_id"]: await self.version(document) for document in documents}
+        return [found.get(key) for key in wanted]
+
+    async def read_version(self, type: str, id: str, version: int) -> StoredVersion | None:
+        """That very version, be it the newest or not."""
+        key = f"{type}/{id}"
+        with answering():
+            document = await self._resources.find_one({"_id": key, "version": version}, SHOWN)
+            if document is None:
+                document = await self._history.find_one({"_id": f"{key}/{version}"}, SHOWN)
+            return await self.version(document) if document else None
+
+    async def mentions(self, reference: str) -> list[tuple[str, str]]:
+        """Resources some version of which has this reference."""
+        found: dict[tuple[str, str], None] = {}
+        with answering():
+            async for document in self._resources.find({"keys": reference}, {"_id": 1}):
+                type, _, id = document["_id"].partition("/")
+                found[(type, id)] = None
+            async for document in self._history.find({"keys": reference}, {"key": 1}):
+                type, _, id = document["key"].partition("/")
+                found[(type, id)] = None
+        return list(found)
+
+    async def history(
+        self,
+        type: str = "",
+        id: str = "",
+        *,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
+        among: Sequence[tuple[str, str, str]] | None = None,
+        cursor: str = "",
+        count: int = 20,
+    ) -> HistoryPage:
+        """Versions newest first; the cursor is the position of the last one given.
+
+        The newest versions are read before the older ones: one that is replaced between is seen twice, never missed.
+        """
+        newest: dict[str, Any] = {}
+        older: dict[str, Any] = {}
+        if id:
+            newest["_id"] = older["key"] = f"{type}/{id}"
+        elif type:
+            newest["type"] = older["type"] = type
+        span: dict[str, int] = {}
+        if since is not None:
+            span["$gte"] = since
+        if at is not None:
+            span["$lte"] = at[1]
+            older["replaced"] = {"$gt": at[0]}
+        if span:
+            newest["updated"] = older["updated"] = span
+        if among is not None:
+            newest["$or"], older["$or"] = _among(among)
+        with answering():
+            total = await self._total(newest, older) if id else None
+            if cursor:
+                if not cursor.isdigit():
+                    raise error("value", "This _cursor was not given by this server; start again without it.")
+                newest["seq"] = older["seq"] = {"$lt": min(int(cursor), 2**63 - 1)}
+            if not count:
+                return HistoryPage([], "", total)
+            documents = await self._newest_first(newest, older, count + 1)
+            versions = [await self.version(document) for document in documents[:count]]
+        more = len(documents) > count
+        if not (more or cursor):
+            total = len(versions)
+        return HistoryPage(versions, str(versions[-1].seq) if more else "", total)
+
+    async def _newest_first(
+        self, newest: Mapping[str, Any], older: Mapping[str, Any], limit: int
+    ) -> list[Mapping[str, Any]]:
+        found: dict[int, Mapping[str, Any]] = {}
+        for collection, where in ((self._resources, newest), (self._history, older)):
+            for document in await collection.find(where, SHOWN).sort("seq", -1).limit(limit).to_list():
+                found.setdefault(int(document["seq"]), document)
+        return [found[seq] for seq in sorted(found, reverse=True)[:limit]]
+
+    async def _total(self, newest: Mapping[str, Any], older: Mapping[str, Any]) -> int:
+        return await self._resources.count_documents(newest) + await self._history.count_documents(older)
+
+    async def version(self, document: Mapping[str, Any]) -> StoredVersion:
+        """A document of resources or history as the version that it holds."""
+        return version_of(document, await self._content.body(document))
+
+
+def _among(keys: Sequence[tuple[str, str, str]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Conditions on resources and on history, one of which must hold, for these (type, id, version)."""
+    any_version = [f"{type}/{id}" for type, id, version in keys if not version]
+    newest: list[dict[str, Any]] = [{"_id": {"$in": any_version}}]
+    older: list[dict[str, Any]] = [{"key": {"$in": any_version}}]
+    for type, id, version in keys:
+        if version.isascii() and version.isdigit() and len(version) < 16:
+            newest.append({"_id": f"{type}/{id}", "version": int(version)})
+            older.append({"_id": f"{type}/{id}/{int(version)}"})
+    return newest, older

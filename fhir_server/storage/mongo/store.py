@@ -1,0 +1,90 @@
+"""The distributed `ResourceStore` and `ChangeFeed`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.ports import Change, Clock, SearchIndex, Transaction
+from fhir_server.storage.mongo.commits import Commits
+from fhir_server.storage.mongo.content import Content
+from fhir_server.storage.mongo.database import Database
+from fhir_server.storage.mongo.feed import MongoFeed
+from fhir_server.storage.mongo.flush import Flush
+from fhir_server.storage.mongo.keys import Identifies, keys_of
+from fhir_server.storage.mongo.reads import MongoReads
+from fhir_server.storage.mongo.schema import prepare
+from fhir_server.storage.mongo.transaction import Extract, MongoTransaction, Surroundings
+
+T = TypeVar("T")
+
+
+class MongoStore(MongoReads):
+    """Resources, history and feed in one MongoDB database; any number of processes may share it.
+
+    extract: search values of a resource; identifies: which fields have keys; index, set later where it needs the store:
+    what answers criteria that keys don't. exact: reads that see every commit at once, whatever the settings say of
+    others.
+    """
+
+    def __init__(self, database: Database, clock: Clock, extract: Extract, identifies: Identifies) -> None:
+        self.database = database
+        self.content = Content(database.database)
+        super().__init__(*database.lagging, self.content)
+        self.feed = MongoFeed(database)
+        self._clock = clock
+        self._extract = extract
+        self._identifies = identifies
+        self.exact = MongoReads(database.resources, database.history, self.content)
+        self.use(None)
+
+    async def start(self) -> None:
+        """Makes collections, indexes and migrations where they are missing; refuses a layout that it doesn't know."""
+        await prepare(self.database)
+        await self.feed.start()
+
+    def use(self, index: SearchIndex | None) -> None:
+        """What answers criteria that keys don't."""
+        around = Surroundings(
+            self.database, self.content, self.exact, self._clock, self._extract, self._identifies, index
+        )
+        self._commits = Commits(around, Flush(self.database, self.feed, self.content))
+
+    async def commit(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Runs work in one transaction; see the port."""
+        return await self._commits.run(work)
+
+    async def commit_here(self, work: Callable[[MongoTransaction], Awaitable[T]]) -> T:
+        """The same for work that knows this backend."""
+        return await self._commits.run(work)
+
+    def keys_of(self, version: StoredVersion, resource: dict[str, Any]) -> list[str]:
+        """The keys that a current version should have."""
+        return keys_of(version.type, version.body, self._extract(resource), self._identifies)
+
+    async def close(self) -> None:
+        """Finishes what is under way and closes the connections."""
+        await self._commits.close()
+        await self.database.close()
+
+    # ------------------------------------------------------------------ the feed
+    async def changes(self, after: int, limit: int = 1000) -> list[Change]:
+        """Changes past a position, oldest first."""
+        return await self.feed.changes(after, limit)
+
+    async def head(self) -> int:
+        """The position of the newest change."""
+        return await self.feed.head()
+
+    async def position(self, consumer: str) -> int:
+        """Where a consumer has got to."""
+        return await self.feed.position(consumer)
+
+    async def advance(self, consumer: str, position: int) -> None:
+        """Keeps a consumer's position."""
+        await self.feed.advance(consumer, position)
+
+    async def lease(self, consumer: str, owner: str, seconds: float) -> bool:
+        """Whether owner has this consumer's work to itself for so long."""
+        return await self.feed.lease(consumer, owner, seconds)
