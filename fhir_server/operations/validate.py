@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fhir_server.codec.json import decode, serialize
@@ -31,7 +32,10 @@ async def validate(environment: Environment, call: Call) -> Response:
         resource = decode(stored.body)
     if not isinstance(resource, dict):
         raise error("required", "$validate needs the parameter 'resource', or the URL of a stored one.")
-    return _outcome(_type_issues(call, resource, mode) or environment.checker.validate(resource, profiles))
+    issues = _type_issues(call, resource, mode)
+    if not issues:  # a profile may bring expressions that take long: other requests are not held up
+        issues = await asyncio.to_thread(environment.checker.validate, resource, profiles)
+    return _outcome(issues)
 
 
 def _type_issues(call: Call, resource: dict[str, Any], mode: str) -> list[Issue]:

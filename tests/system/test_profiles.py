@@ -1,5 +1,6 @@
 """Profiles over HTTP: from packages, from stored StructureDefinitions, declared and required."""
 
+import asyncio
 import gzip
 import io
 import json
@@ -152,6 +153,27 @@ async def test_us_core_is_validated_against(fhir: Fhir, settings, tmp_path) -> N
     assert await issues_of(fhir, born, US_CORE_PATIENT) == [("error", "cardinality-min")]
     identified = {**born, "identifier": [{"system": "http://ward.test/ids", "value": "1"}]}
     assert await issues_of(fhir, identified, US_CORE_PATIENT) == []
+
+
+async def test_a_profile_that_takes_long_holds_up_nobody(fhir: Fhir) -> None:
+    endless = {"key": "w-1", "severity": "error", "human": "x", "expression": "(1|2).repeat($this + 1).exists()"}
+    element = {"id": "Patient", "path": "Patient", "constraint": [endless]}
+    await fhir.create({**PROFILE, "differential": {"element": [element]}})
+    await fhir.create({"resourceType": "Patient", "id": "p"})
+    ended: list[str] = []
+
+    async def validate() -> None:
+        assert await issues_of(fhir, {"resourceType": "Patient"}, WARD_PATIENT) == [("warning", "w-1")]
+        ended.append("validate")
+
+    async def read() -> None:
+        await asyncio.sleep(0)
+        for _ in range(5):
+            assert (await fhir.get("Patient/p")).status_code == 200
+        ended.append("read")
+
+    await asyncio.gather(validate(), read())
+    assert ended == ["read", "validate"]
 
 
 QUESTIONS = {
