@@ -92,11 +92,21 @@ class ProfileCompiler:
         return not any(each.severity == "error" and each.rule != "reference-profile" for each in found or ())
 
     def run(self, profile: Profile, value: Any, twin: Any, type_name: str, context: Context) -> Problems | None:
-        """The problems of a value by a profile; None too where this very check is going on, or found it right."""
+        """The problems of a value by a profile; None too where this very check is going on.
+
+        What was found is kept for the validation, unless it rests on a check that was going on.
+        """
         key = (id(value), profile.url)
-        in_progress = context.shared.in_progress
-        if key in in_progress or key in context.shared.right:
+        shared = context.shared
+        place = (*key, context.base)
+        if place in shared.found:
+            kept = shared.found[place]
+            return kept and [each.copy() for each in kept]
+        in_progress = shared.in_progress
+        if key in in_progress:
+            shared.cut_short += 1
             return None
+        cut_short = shared.cut_short
         in_progress.add(key)
         try:
             if type_name == "Resource":
@@ -105,8 +115,8 @@ class ProfileCompiler:
             if profile.type not in self.definitions.ancestors(type_name):
                 return problem("profile-type", "structure", f"{profile.url} is for {profile.type}, this is {type_name}")
             found = profile.check(value, twin, type_name, context)
-            if found is None and len(in_progress) == 1:  # further in, it may rest on what is still being looked at
-                context.shared.right.add(key)
+            if shared.cut_short == cut_short:
+                shared.found[place] = found and [each.copy() for each in found]
             return found
         finally:
             in_progress.discard(key)

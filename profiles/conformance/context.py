@@ -29,10 +29,11 @@ class Surroundings:
         "bound",
         "bundle",
         "conforms",
+        "cut_short",
         "definitions",
+        "found",
         "in_progress",
         "members",
-        "right",
         "terminology",
         "unknown",
     )
@@ -51,7 +52,8 @@ class Surroundings:
         self.bundle = bundle
         self.members = members
         self.in_progress: set[tuple[int, str]] = set()
-        self.right: set[tuple[int, str]] = set()  # (id of a value, profile) that were checked already
+        self.found: dict[tuple[int, str, str], list[Problem] | None] = {}  # (id of a value, profile, base) -> problems
+        self.cut_short = 0  # how often a check was met that was going on
         self.unknown: set[str] = set()
         self.bound: set[int] = set()  # ids of the values that a profile binds: its binding stands in place of R4's
         self._entries: dict[str, Json] | None = None

@@ -23,6 +23,12 @@ class TargetProblem(Problem):
         super().__init__("reference-profile", "value", text, ".reference")
         self.target = target
 
+    def copy(self) -> TargetProblem:
+        """Another one, whose path grows on its own."""
+        made = TargetProblem(self.target, self.text)
+        made.path = self.path
+        return made
+
 
 def target_check(profiles: list[str], compiler: ProfileCompiler) -> Callable[[Any, Context], Problems | None]:
     """The check of a Reference: its type is that of one of the profiles, and what can be looked at conforms to one."""

@@ -32,6 +32,10 @@ class Problem:
         self.path = path
         self.severity = severity
 
+    def copy(self) -> Problem:
+        """Another one, whose path grows on its own."""
+        return Problem(self.rule, self.code, self.text, self.path, self.severity)
+
     def issue(self, root: str, profile: str = "") -> Issue:
         """The Issue, with the path from a resource of this type."""
         return Issue(self.severity, self.code, self.text, root + self.path, "", self.rule, profile)
