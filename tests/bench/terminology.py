@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import tempfile
 import time
 from itertools import cycle, islice
@@ -78,6 +79,12 @@ async def ask(host: str, port: int, row: Row, seconds: float) -> tuple[int, list
     return len(taken), sorted(taken)
 
 
+def cpu_seconds(pid: int) -> float:
+    """The CPU that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def loaded(folder: Path) -> list[str]:
     """Loads ICD-10-CM into the folder's store; returns every hundredth code."""
     listed = folder / "icd10cm-codes-2026-04.txt"
@@ -104,11 +111,15 @@ def main() -> None:
         server, base = start(Path(folder), 1)
         try:
             host, port = base.split("/")[2].split(":")
-            print(f"{'':<38}{'at once':>8}{'a second':>10}{'p50 ms':>8}{'p95 ms':>8}")
+            print(f"{'':<38}{'at once':>8}{'a second':>10}{'p50 ms':>8}{'p95 ms':>8}{'CPU ms':>8}")
             for row in rows(codes):
+                before = cpu_seconds(server.pid)
                 count, taken = asyncio.run(ask(host, int(port), row, seconds))
+                cpu = (cpu_seconds(server.pid) - before) / count * 1000
                 middle, late = taken[count // 2], taken[int(count * 0.95)]
-                print(f"{row.name:<38}{row.connections:>8}{count / seconds:>10.0f}{middle:>8.2f}{late:>8.2f}")
+                print(
+                    f"{row.name:<38}{row.connections:>8}{count / seconds:>10.0f}{middle:>8.2f}{late:>8.2f}{cpu:>8.2f}"
+                )
         finally:
             server.terminate()
             server.wait()
