@@ -227,6 +227,28 @@ def application(settings: Settings, clock: Clock = now) -> Application:
 
 async def interfaces_of(server: FhirServer, clock: Clock) -> list[Mounted]:
     """Starts the interfaces that the settings want, and tells what they put beside FHIR."""
+    return [*await _hl7(server, clock), *_dicom(server)]
+
+
+def _dicom(server: FhirServer) -> list[Mounted]:
+    if not server.settings.dicom:
+        return []
+    from interfaces.dicom.archive.archive import Archive
+    from interfaces.dicom.web.application import PREFIX, DicomWeb
+
+    archive = Archive(server.settings)
+
+    async def close() -> None:
+        archive.close()
+
+    async def no_metrics() -> list[Any]:
+        return []
+
+    server.stop_first(close)
+    return [Mounted(PREFIX, DicomWeb(archive, server.settings), Assets({}, PAGE_POLICY), {}, no_metrics)]
+
+
+async def _hl7(server: FhirServer, clock: Clock) -> list[Mounted]:
     settings = server.settings
     if not settings.hl7 and not settings.hl7_port:
         return []

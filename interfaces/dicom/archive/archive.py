@@ -112,8 +112,6 @@ class Archive:
         return self.receive(
             memoryview(data)[meta.start :],
             transfer_syntax=meta.transfer_syntax,
-            sop_instance=meta.sop_instance,
-            sop_class=meta.sop_class,
             sender=sender,
             issuer=issuer,
         )

@@ -47,10 +47,12 @@ def _short(number: int, vr: bytes, value: bytes) -> bytes:
 
 def read_meta(data: bytes | memoryview) -> Meta:
     """The file meta information of a whole file or its beginning; Malformed where it is no file of PS3.10."""
-    if len(data) < 144 or bytes(data[128:132]) != b"DICM":
-        raise Malformed("no DICOM file: the letters DICM are not at byte 128")
     found: dict[int, str] = {}
     at = 132
+    if bytes(data[:2]) == b"\2\0":  # some senders leave the preamble out
+        at = 0
+    elif len(data) < 144 or bytes(data[128:132]) != b"DICM":
+        raise Malformed("no DICOM file: the letters DICM are not at byte 128")
     while at + 8 <= len(data):
         group, number, vr, length = struct.unpack_from("<HH2sH", data, at)
         if group != 2:

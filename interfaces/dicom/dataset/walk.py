@@ -43,11 +43,13 @@ Elements = dict[int, Element]
 class DataSet:
     """A walked data set: its bytes (inflated where they came deflated) and its elements by tag."""
 
-    def __init__(self, data: bytes | memoryview, transfer_syntax: str) -> None:
+    def __init__(self, data: bytes | memoryview, transfer_syntax: str, *, to_pixels: bool = False) -> None:
+        """to_pixels: the bytes may end anywhere behind the header of the pixel data, where the walk stops."""
         how = syntax(transfer_syntax)
         self.data = memoryview(inflate(data)) if how.deflated else memoryview(data)
         self.how = how
         self._order = ">" if how.big else "<"
+        self._to_pixels = to_pixels
         self._tag = struct.Struct(self._order + "HH")
         self._short = struct.Struct(self._order + "H")
         self._long = struct.Struct(self._order + "I")
@@ -102,6 +104,9 @@ class DataSet:
                 else:
                     (length,) = shorts(data, at + 6)
                     start = at + 8
+            if tag == PIXEL_DATA and self._to_pixels and depth == 0:
+                found[tag] = Element(vr, start, length, fragments=[] if length == UNDEFINED else None)
+                return found, end
             if length == UNDEFINED:
                 element, at = self._undefined(tag, vr, start, end, implicit, depth)
             elif length > end - start:

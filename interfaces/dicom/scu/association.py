@@ -19,11 +19,17 @@ class NoAssociation(OSError):
 
 
 @contextlib.contextmanager
-def associated(context: Context, peer: Peer, contexts: list[Any], handlers: list[Any] | None = None) -> Iterator[Any]:
+def associated(
+    context: Context,
+    peer: Peer,
+    contexts: list[Any],
+    handlers: list[Any] | None = None,
+    roles: list[Any] | None = None,
+) -> Iterator[Any]:
     """An association with a peer, released in the end; NoAssociation where there is none."""
     made = entity(context.settings)
     made.connection_timeout = CONNECT_SECONDS
-    options: dict[str, Any] = {"evt_handlers": handlers or []}
+    options: dict[str, Any] = {"evt_handlers": handlers or [], "ext_neg": roles or []}
     if peer.tls:
         options["tls_args"] = (client_tls(context), peer.host)
     association = made.associate(peer.host, peer.port, contexts=contexts, ae_title=peer.ae_title, **options)

@@ -16,7 +16,8 @@ UNSENT = "t.uid = ? AND NOT EXISTS (SELECT 1 FROM sent WHERE sent.peer = ? AND s
 
 async def forward(context: Context, client: FhirClient, job: Job) -> None:
     """The job's key is the peer's AE title and the study's UID; OSError has it tried again, with what is left."""
-    await asyncio.to_thread(_send, context, *job.key.rsplit(" ", 1))
+    title, study = job.key.rsplit(" ", 1)
+    await asyncio.to_thread(_send, context, title, study)
 
 
 def _send(context: Context, title: str, study: str) -> None:

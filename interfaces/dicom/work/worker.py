@@ -13,16 +13,26 @@ from fhir_server.client import FhirClient
 from fhir_server.core.errors import FhirError
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work import queue
+from interfaces.dicom.work.commitment import commitment
 from interfaces.dicom.work.contents import contents
 from interfaces.dicom.work.following import follow
 from interfaces.dicom.work.forwarding import forward
+from interfaces.dicom.work.procedure_steps import procedure_step
+from interfaces.dicom.work.reports import report
 from interfaces.dicom.work.studies import study
 
 IDLE = 0.2  # seconds between two looks for a job
 FOLLOW_EVERY = 2.0
 TRANSIENT = ("unavailable", "locked", "throttled")
 Handler = Callable[[Context, FhirClient, queue.Job], Awaitable[None]]
-HANDLERS: dict[str, Handler] = {"study": study, "contents": contents, "forward": forward}
+HANDLERS: dict[str, Handler] = {
+    "study": study,
+    "contents": contents,
+    "forward": forward,
+    "procedure-step": procedure_step,
+    "commitment": commitment,
+    "report": report,
+}
 
 log = structlog.get_logger("dicom")
 

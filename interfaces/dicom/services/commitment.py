@@ -1,0 +1,46 @@
+"""Storage Commitment, push model (PS3.4 annex J): the report follows over an association of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pynetdicom import evt
+
+from interfaces.dicom.dataset.model import items, text, to_model
+from interfaces.dicom.dataset.walk import DataSet, Malformed
+from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, calling, status
+
+SOP_CLASS = "1.2.840.10008.1.20.1"
+SOP_CLASSES = {"Storage Commitment Push Model SOP Class": SOP_CLASS}
+STATUSES = (
+    ("0000", "The request is kept; the report follows as N-EVENT-REPORT to the peer of that AE title."),
+    ("0110", "The request is no data set, or names no transaction or no instance."),
+    (
+        "0124",
+        "The peer may not ask for commitment, or is not in the peers file: no report would reach it.",
+    ),
+)
+PROCESSING_FAILURE = 0x0110
+
+
+def request(context: Context, event: Any) -> tuple[Any, Any]:
+    """N-ACTION: what is to be committed."""
+    sender = calling(event)
+    if not allowed(context, event, "commitment") or context.configuration.peers().named(sender) is None:
+        return status(NOT_AUTHORIZED, "only peers get a report"), None
+    information = event.request.ActionInformation
+    try:
+        if information is None:
+            raise Malformed("no action information")
+        model = to_model(DataSet(information.getvalue(), str(event.context.transfer_syntax)))
+    except Malformed as problem:
+        return status(PROCESSING_FAILURE, str(problem)), None
+    transaction = text(model, "00081195")
+    wanted = [(text(item, "00081150"), text(item, "00081155")) for item in items(model, "00081199")]
+    if not transaction or not wanted:
+        return status(PROCESSING_FAILURE, "no transaction UID or no instance"), None
+    context.archive.enqueue("commitment", f"{sender} {transaction}", context.archive.clock(), {"instances": wanted})
+    return 0x0000, None
+
+
+COMMITMENT = Service("Storage Commitment", SOP_CLASSES, ((evt.EVT_N_ACTION, request),), "commitment", STATUSES)

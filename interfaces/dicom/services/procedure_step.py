@@ -1,0 +1,101 @@
+"""Modality Performed Procedure Step (PS3.4 annex F): N-CREATE and N-SET, kept before they are answered."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from pynetdicom import evt
+
+from interfaces.dicom.archive.placing import enqueue
+from interfaces.dicom.dataset.model import Model, text, to_model
+from interfaces.dicom.dataset.walk import DataSet, Malformed
+from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, calling, status
+
+DUPLICATE, NO_SUCH, INVALID_VALUE, MISSING, PROCESSING_FAILURE = 0x0111, 0x0112, 0x0106, 0x0120, 0x0110
+STATUS = "00400252"
+IN_PROGRESS = "IN PROGRESS"
+FINAL = ("COMPLETED", "DISCONTINUED")
+SOP_CLASSES = {"Modality Performed Procedure Step SOP Class": "1.2.840.10008.3.1.2.3.3"}
+STATUSES = (
+    ("0000", "The step is kept; Procedure, Task and Appointment follow."),
+    ("0106", "The status can't be that: IN PROGRESS at N-CREATE; COMPLETED or DISCONTINUED at N-SET."),
+    ("0110", "The step may no longer be updated, as it is completed or discontinued; or it is no data set."),
+    ("0111", "The step was created before."),
+    ("0112", "There is no such step."),
+    ("0124", "The peer may not tell of procedure steps (its entry in the peers file)."),
+)
+
+
+def create(context: Context, event: Any) -> tuple[Any, Any]:
+    """N-CREATE: a step that has begun."""
+    if not allowed(context, event, "procedure-step"):
+        return status(NOT_AUTHORIZED), None
+    request = event.request
+    from pydicom.dataset import Dataset
+    from pydicom.uid import generate_uid
+
+    uid = str(request.AffectedSOPInstanceUID or "") or str(generate_uid())
+    try:
+        model = _model(event, request.AttributeList)
+    except Malformed as problem:
+        return status(PROCESSING_FAILURE, str(problem)), None
+    if text(model, STATUS) != IN_PROGRESS:
+        return status(INVALID_VALUE, "Performed Procedure Step Status must be IN PROGRESS"), None
+    made = Dataset()
+    if not request.AffectedSOPInstanceUID:
+        made.AffectedSOPInstanceUID = uid
+    kept = _keep(context, uid, model, calling(event), new=True)
+    return (0x0000, made) if kept else (status(DUPLICATE), None)
+
+
+def update(context: Context, event: Any) -> tuple[Any, Any]:
+    """N-SET: what was done, and in the end that it is over."""
+    if not allowed(context, event, "procedure-step"):
+        return status(NOT_AUTHORIZED), None
+    uid = str(event.request.RequestedSOPInstanceUID)
+    try:
+        model = _model(event, event.request.ModificationList)
+    except Malformed as problem:
+        return status(PROCESSING_FAILURE, str(problem)), None
+    row = context.archive.reading.execute("SELECT * FROM procedure_step WHERE uid = ?", (uid,)).fetchone()
+    if row is None:
+        return status(NO_SUCH), None
+    if row["status"] in FINAL:
+        return status(PROCESSING_FAILURE, "the step may no longer be updated"), None
+    if text(model, STATUS) not in ("", IN_PROGRESS, *FINAL):
+        return status(INVALID_VALUE, "Performed Procedure Step Status"), None
+    _keep(context, uid, {**json.loads(row["attributes"]), **model}, calling(event), new=False)
+    from pydicom.dataset import Dataset
+
+    return 0x0000, Dataset()
+
+
+def _model(event: Any, attributes: Any) -> Model:
+    if attributes is None:
+        raise Malformed("no attributes")
+    return to_model(DataSet(attributes.getvalue(), str(event.context.transfer_syntax)))
+
+
+def _keep(context: Context, uid: str, model: Model, sender: str, *, new: bool) -> bool:
+    moment = context.archive.clock()
+
+    def work(connection: sqlite3.Connection) -> bool:
+        sql = "INSERT OR IGNORE" if new else "REPLACE"
+        values = (uid, text(model, STATUS), json.dumps(model), sender, moment)
+        done = connection.execute(f"{sql} INTO procedure_step VALUES (?,?,?,?,?)", values).rowcount
+        if done:
+            enqueue(connection, "procedure-step", uid, moment)
+        return bool(done)
+
+    return context.archive.write(work)
+
+
+PROCEDURE_STEP = Service(
+    "Modality Performed Procedure Step",
+    SOP_CLASSES,
+    ((evt.EVT_N_CREATE, create), (evt.EVT_N_SET, update)),
+    "procedure-step",
+    STATUSES,
+)

@@ -1,0 +1,52 @@
+"""Modality Worklist (PS3.4 annex K)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pynetdicom import evt
+
+from fhir_server.core.errors import FhirError
+from interfaces.dicom.archive.matching import matches
+from interfaces.dicom.dataset.walk import Malformed
+from interfaces.dicom.services.identifiers import answer, keys_of
+from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, log, status
+from interfaces.dicom.worklist import worklist
+
+PENDING, CANCELLED, UNABLE, OUT_OF_RESOURCES = 0xFF00, 0xFE00, 0xC000, 0xA700
+SOP_CLASSES = {"Modality Worklist Information Model - FIND": "1.2.840.10008.5.1.4.31"}
+STATUSES = (
+    ("FF00", "One scheduled procedure step."),
+    ("0000", "All were given."),
+    ("0124", "The peer may not ask for the worklist (its entry in the peers file)."),
+    ("A700", "The FHIR server does not answer; ask again."),
+    ("C000", "The identifier is no data set."),
+    ("FE00", "The query was cancelled."),
+)
+
+
+def find(context: Context, event: Any) -> Iterator[tuple[Any, Any]]:
+    """Gives the scheduled procedure steps that match."""
+    if not allowed(context, event, "worklist"):
+        yield status(NOT_AUTHORIZED, "this peer may not ask for the worklist"), None
+        return
+    try:
+        keys = keys_of(event)
+        entries = context.fhir.call(lambda client: worklist(client, keys))
+    except Malformed as problem:
+        yield status(UNABLE, str(problem)), None
+        return
+    except (FhirError, TimeoutError) as problem:
+        log.error("the worklist can't be had", problem=str(problem))
+        yield status(OUT_OF_RESOURCES, "the FHIR server does not answer"), None
+        return
+    for entry in entries:
+        if event.is_cancelled:
+            yield CANCELLED, None
+            return
+        if matches(entry.item, keys):
+            yield PENDING, answer(entry.item, keys)
+
+
+WORKLIST = Service("Modality Worklist", SOP_CLASSES, ((evt.EVT_C_FIND, find),), "worklist", STATUSES)

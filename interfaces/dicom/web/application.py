@@ -1,0 +1,162 @@
+"""DICOMweb as an ASGI application: routes by shape of path, answers in pieces, errors as OperationOutcomes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import structlog
+
+from fhir_server.codec import json
+from fhir_server.core.errors import FhirError, error, operation_outcome
+from fhir_server.core.settings import Settings
+from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.web.delete import delete
+from interfaces.dicom.web.exchange import WebAnswer, WebRequest
+from interfaces.dicom.web.frames import frames
+from interfaces.dicom.web.qido import search
+from interfaces.dicom.web.rendered import rendered, thumbnail
+from interfaces.dicom.web.retrieve import bulk, instances, metadata
+from interfaces.dicom.web.stow import store
+from interfaces.dicom.web.wado_uri import wado
+
+PREFIX = "/dicom-web"
+_S, _SE, _I = ("studies", "*"), ("series", "*"), ("instances", "*")
+Handler = Callable[[WebRequest], WebAnswer]
+# the shape of a path below the base -> what answers a GET; * is one segment, + is one or more
+ROUTES: tuple[tuple[tuple[str, ...], Handler], ...] = (
+    (("studies",), search),
+    (("series",), search),
+    (("instances",), search),
+    ((*_S, "series"), search),
+    ((*_S, "instances"), search),
+    ((*_S, *_SE, "instances"), search),
+    (_S, instances),
+    ((*_S, *_SE), instances),
+    ((*_S, *_SE, *_I), instances),
+    ((*_S, *_I), instances),
+    ((*_S, "metadata"), metadata),
+    ((*_S, *_SE, "metadata"), metadata),
+    ((*_S, *_SE, *_I, "metadata"), metadata),
+    ((*_S, "rendered"), rendered),
+    ((*_S, *_SE, "rendered"), rendered),
+    ((*_S, *_SE, *_I, "rendered"), rendered),
+    ((*_S, *_SE, *_I, "frames", "*", "rendered"), rendered),
+    ((*_S, "thumbnail"), thumbnail),
+    ((*_S, *_SE, "thumbnail"), thumbnail),
+    ((*_S, *_SE, *_I, "thumbnail"), thumbnail),
+    ((*_S, *_SE, *_I, "frames", "*", "thumbnail"), thumbnail),
+    ((*_S, *_SE, *_I, "frames", "*"), frames),
+    ((*_S, *_SE, *_I, "bulkdata", "+"), bulk),
+    (("wado",), wado),
+)
+DELETABLE = (_S, (*_S, *_SE), (*_S, *_SE, *_I))
+STORES = (("studies",), _S)
+
+log = structlog.get_logger("dicom")
+
+
+def fits(shape: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    """Whether a path has a shape."""
+    if shape[-1] == "+":
+        return len(path) >= len(shape) and fits(shape[:-1], path[: len(shape) - 1])
+    return len(shape) == len(path) and all(part in ("*", given) for part, given in zip(shape, path, strict=True))
+
+
+class DicomWeb:
+    """The application of one archive."""
+
+    def __init__(self, archive: Archive, settings: Settings) -> None:
+        self._archive = archive
+        self._settings = settings
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """ASGI."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            answer = await self._answer(scope, receive, headers)
+            await self._send(send, answer, scope["method"], headers)
+        except FhirError as problem:
+            await self._send(send, refusal(problem), scope["method"], headers)
+        except Exception as problem:
+            log.error("DICOMweb request failed", problem=type(problem).__name__, exc_info=True)
+            wrong = error("exception", "The server failed to answer; the failure is in its log.")
+            await self._send(send, refusal(wrong), scope["method"], headers)
+
+    async def _answer(self, scope: dict[str, Any], receive: Any, headers: dict[str, str]) -> WebAnswer:
+        method = scope["method"]
+        raw = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").split("?")[0]
+        path = tuple(unquote(part) for part in raw[len(PREFIX) :].split("/") if part)
+        try:
+            query = parse_qsl(scope["query_string"].decode("latin-1"), True, errors="strict", max_num_fields=200)
+        except ValueError as problem:
+            raise error("value", "The query is not UTF-8, or has more than 200 parameters.") from problem
+        request = WebRequest(method, path, query, headers, self._base(scope, headers), self._archive)
+        if method == "OPTIONS":
+            return WebAnswer(204, [("allow", "GET, HEAD, POST, DELETE, OPTIONS")])
+        if method == "POST" and any(fits(shape, path) for shape in STORES):
+            return await store(request, _chunks(receive))
+        if method == "DELETE" and any(fits(shape, path) for shape in DELETABLE):
+            return await asyncio.to_thread(delete, request)
+        handler = next((handler for shape, handler in ROUTES if fits(shape, path)), None)
+        if handler is None:
+            raise error("not-found", "DICOMweb has no such path here; studies, series and instances are at /studies.")
+        if method not in ("GET", "HEAD"):
+            raise error("not-supported", f"{method[:20]} can't be done here.", headers={"Allow": "GET, HEAD"})
+        return await asyncio.to_thread(handler, request)
+
+    def _base(self, scope: dict[str, Any], headers: dict[str, str]) -> str:
+        settings = self._settings
+        if settings.dicom_web_url:
+            return settings.dicom_web_url
+        if settings.base_url:
+            return settings.base_url.removesuffix("/fhir") + PREFIX
+        host, scheme = headers.get("host", ""), scope.get("scheme", "http")
+        if settings.trust_proxy:
+            host = headers.get("x-forwarded-host", host)
+            scheme = headers.get("x-forwarded-proto", scheme)
+        return f"{scheme}://{host}{PREFIX}"
+
+    async def _send(self, send: Any, answer: WebAnswer, method: str, headers: dict[str, str]) -> None:
+        sent = [(name.encode(), value.encode("latin-1", "replace")) for name, value in answer.headers]
+        origin = headers.get("origin", "")
+        if origin and ("*" in self._settings.cors_origins or origin in self._settings.cors_origins):
+            sent += [
+                (b"access-control-allow-origin", origin.encode("latin-1")),
+                (b"access-control-allow-headers", b"*, Authorization"),
+                (b"access-control-allow-methods", b"GET, HEAD, POST, DELETE, OPTIONS"),
+                (b"access-control-expose-headers", b"*"),
+                (b"vary", b"Origin"),
+            ]
+        body = answer.body
+        if isinstance(body, bytes):
+            sent.append((b"content-length", b"%d" % len(body)))
+            await send({"type": "http.response.start", "status": answer.status, "headers": sent})
+            await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+            return
+        pieces = iter(body)
+        piece = await asyncio.to_thread(next, pieces, None)  # what fails at once still gets its own status
+        await send({"type": "http.response.start", "status": answer.status, "headers": sent})
+        while piece is not None and method != "HEAD":
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            piece = await asyncio.to_thread(next, pieces, None)
+        await send({"type": "http.response.body", "body": b""})
+
+
+def refusal(problem: FhirError) -> WebAnswer:
+    """An error as an OperationOutcome."""
+    headers = [("content-type", "application/fhir+json"), *problem.headers.items()]
+    return WebAnswer(problem.status, headers, json.serialize(operation_outcome(problem.issues)))
+
+
+async def _chunks(receive: Any) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise error("malformed", "The body was cut short.")
+        if message.get("body"):
+            yield message["body"]
+        if not message.get("more_body"):
+            return

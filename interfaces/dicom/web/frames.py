@@ -1,0 +1,118 @@
+"""Frames as they are kept, or decoded (PS3.18 section 10.4.1.1.6)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from fhir_server.core.errors import error
+from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.instances import attributes
+from interfaces.dicom.dataset.model import first
+from interfaces.dicom.dataset.part10 import read_file
+from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, FRAME_TYPES, syntax
+from interfaces.dicom.dataset.walk import PIXEL_DATA
+from interfaces.dicom.web.accept import media_ranges
+from interfaces.dicom.web.exchange import WebAnswer, WebRequest, not_found, ranged, tagged
+from interfaces.dicom.web.multipart import Part, related
+from interfaces.dicom.web.resources import model_url, named, split, tag_of
+
+OCTETS = "application/octet-stream"
+
+
+def frames(request: WebRequest) -> WebAnswer:
+    """The frames of /frames/1,2,3, as multipart/related, or one alone."""
+    path, rest = split(request.path)
+    row = named(request, path)[0]
+    numbers = numbers_of(rest[1] if len(rest) > 1 else "", row)
+    as_kept, type = _how(request, row)
+    tag = tag_of([row], *rest, type)
+    single = len(numbers) == 1 and not any(each.multipart for each in media_ranges(request.accept()))
+    header = type if not as_kept else f"{type}; transfer-syntax={row['transfer_syntax']}"
+    if single and request.headers.get("accept", "*/*") != "*/*":
+        content = next(iter(read(request.archive, row, numbers, as_kept)))
+        return tagged(request, tag, ranged(request, WebAnswer(200, [("content-type", header)], content)))
+
+    def parts() -> Iterator[Part]:
+        for number, content in zip(numbers, read(request.archive, row, numbers, as_kept), strict=True):
+            location = f"{model_url(request, row)}/frames/{number}"
+            yield [("Content-Type", header), ("Content-Location", location)], content
+
+    return tagged(request, tag, related(type, parts()))
+
+
+def numbers_of(text: str, row: sqlite3.Row) -> list[int]:
+    """Frame numbers from 1; FhirError where one is none of the instance."""
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError as problem:
+        raise error("value", f"Frames are numbers with commas between, such as 1,2; not {text[:60]}.") from problem
+    for number in numbers:
+        if not 1 <= number <= row["frames"]:
+            raise not_found(f"frame {number}: the instance has {row['frames']}")
+    return numbers
+
+
+def _how(request: WebRequest, row: sqlite3.Row) -> tuple[bool, str]:
+    """Whether frames are given as they are kept, and their media type."""
+    kept = row["transfer_syntax"]
+    kept_type = FRAME_TYPES.get(kept, OCTETS)
+    native = not syntax(kept).encapsulated
+    for wanted in media_ranges(request.accept()):
+        if wanted.covers(kept_type) and (wanted.syntax in ("*", kept) or (wanted.type == "*/*" and not wanted.syntax)):
+            return not native, kept_type
+        if not native and wanted.type == kept_type and not wanted.syntax:
+            return True, kept_type
+        if wanted.covers(OCTETS) and wanted.syntax in ("", "*", EXPLICIT_LITTLE):
+            return False, OCTETS
+    raise error(
+        "not-acceptable",
+        f"Accept asks for {request.accept()[:200]}; these frames are had as {kept_type} in {kept}, or as {OCTETS}.",
+    )
+
+
+def read(archive: Archive, row: sqlite3.Row, numbers: list[int], as_kept: bool) -> Iterator[bytes]:
+    """The frames of an instance; FhirError where it has none or they can't be decoded."""
+    data = archive.files.read(row["digest"])
+    _, data_set = read_file(data)
+    element = data_set.elements.get(PIXEL_DATA)
+    if element is None:
+        raise not_found(f"pixel data in instance {row['instance_uid']}")
+    if as_kept:
+        from pydicom.encaps import get_frame
+
+        encapsulated = data_set.bytes(element)
+        for number in numbers:
+            yield get_frame(encapsulated, number - 1, number_of_frames=row["frames"])
+        return
+    if element.fragments is None and not data_set.how.big:
+        size = frame_bytes(row)
+        if size:
+            for number in numbers:
+                start = element.start + (number - 1) * size
+                yield bytes(data_set.data[start : start + size])
+            return
+    for number in numbers:
+        yield decoded(data, number).tobytes()
+
+
+def frame_bytes(row: sqlite3.Row) -> int:
+    """Bytes of one native frame; 0 where its bits are not whole bytes or colours are subsampled."""
+    model = attributes(row)
+    bits = first(model, "00280100", 0)
+    if bits % 8 or str(first(model, "00280004", "")).endswith("422"):
+        return 0
+    return first(model, "00280010", 0) * first(model, "00280011", 0) * first(model, "00280002", 1) * bits // 8
+
+
+def decoded(data: bytes, number: int):
+    """One frame as an array; FhirError "not-acceptable" where it can't be decoded."""
+    import io
+
+    from pydicom import dcmread
+    from pydicom.pixels.utils import pixel_array
+
+    try:
+        return pixel_array(dcmread(io.BytesIO(data)), index=number - 1)
+    except Exception as problem:  # decoders raise what they like
+        raise error("not-acceptable", f"The frame can't be decoded: {problem}.") from problem

@@ -1,0 +1,138 @@
+"""QIDO-RS: searches for studies, series and instances (PS3.18 section 10.6)."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from fhir_server.core.errors import error
+from interfaces.dicom.archive.levels import IMAGE, SERIES, STUDY
+from interfaces.dicom.archive.query import Match, find
+from interfaces.dicom.dataset.model import Model, text
+from interfaces.dicom.dataset.vrs import tag_of, vr_of
+from interfaces.dicom.web.accept import chosen
+from interfaces.dicom.web.exchange import DICOM_JSON, WebAnswer, WebRequest, json_answer
+from interfaces.dicom.web.multipart import related
+from interfaces.dicom.web.native import native
+
+DICOM_XML = "application/dicom+xml"
+MOST = 5000  # matches of an answer; more are had with offset
+# what is always given (PS3.18 tables 10.6.3-3 to 10.6.3-5)
+_ALWAYS = {
+    STUDY: """00080005 00080020 00080030 00080050 00080056 00080061 00080090 00080201 00081190 00100010 00100020
+        00100021 00100030 00100040 0020000D 00200010 00201206 00201208 00081030""",
+    SERIES: """00080005 00080056 00080060 00080201 0008103E 00081190 0020000E 00200011 00201209 00400244 00400245
+        00400275 00080021 00080031""",
+    IMAGE: """00080005 00080016 00080018 00080056 00080201 00081190 00200013 00280008 00280010 00280011 00280100""",
+}
+OTHERS = ("includefield", "limit", "offset", "fuzzymatching", "accept", "charset")
+
+
+def search(request: WebRequest) -> WebAnswer:
+    """Answers a search; 204 where nothing matches."""
+    *above, kind = request.path
+    level = {"studies": STUDY, "series": SERIES, "instances": IMAGE}[kind]
+    keys, wanted, everything = _keys(request)
+    names = dict(zip(above[::2], above[1::2], strict=True))
+    for name, tag in (("studies", "0020000D"), ("series", "0020000E")):
+        if name in names:
+            keys[tag] = {"vr": "UI", "Value": [names[name]]}
+    limit = min(_number(request, "limit", MOST), MOST)
+    matches = find(
+        request.archive.reading,
+        level,
+        keys,
+        limit=limit + 1,
+        offset=_number(request, "offset", 0),
+        fuzzy=request.parameter("fuzzymatching").lower() == "true",
+        ordered=True,
+    )
+    shown = set(wanted) | set(keys) | _always(level, names)
+    found = [_shown(request, match, level, None if everything else shown) for match in matches]
+    headers = []
+    if len(found) > limit:
+        found.pop()
+        headers.append(("warning", '299 ultimate-hms "There are more results; ask for them with offset."'))
+    if not found:
+        return WebAnswer(204, headers)
+    type, _ = chosen(request.accept(), (DICOM_JSON, "application/json", DICOM_XML))
+    if type == DICOM_XML:
+        return related(DICOM_XML, (([("Content-Type", DICOM_XML)], native(model)) for model in found))
+    return json_answer(found, 200, *headers, type=type)
+
+
+def _always(level: str, names: dict[str, str]) -> set[str]:
+    """What is given unasked: of the level, and of those above it that the path does not name."""
+    tags = set(_ALWAYS[level].split())
+    if level != STUDY:
+        tags.add("0020000D")
+        tags |= set() if "studies" in names else set(_ALWAYS[STUDY].split())
+    if level == IMAGE:
+        tags.add("0020000E")
+        tags |= set() if "series" in names else {"00080060", "00200011"}
+    return tags
+
+
+def _shown(request: WebRequest, match: Match, level: str, tags: set[str] | None) -> Model:
+    model = match.model
+    url = f"{request.base}/studies/{match.row['study_uid']}"
+    if level != STUDY:
+        url += f"/series/{text(model, '0020000E')}"
+    if level == IMAGE:
+        url += f"/instances/{text(model, '00080018')}"
+    model["00081190"] = {"vr": "UR", "Value": [url]}
+    return {tag: model[tag] for tag in sorted(model) if tags is None or tag in tags}
+
+
+def _keys(request: WebRequest) -> tuple[Model, list[str], bool]:
+    """The keys of the query, the fields to give beside them, and whether all are wanted."""
+    keys: Model = {}
+    fields: list[str] = []
+    everything = False
+    for name, value in request.query:
+        if name.lower() == "includefield":
+            for field in value.split(","):
+                if field.lower() == "all":
+                    everything = True
+                elif field:
+                    fields.append(_path(field)[0])
+        elif name.lower() not in OTHERS:
+            _put(keys, _path(name), value)
+    return keys, fields, everything
+
+
+def _path(name: str) -> list[str]:
+    """The tags of an attribute such as PatientName, 00100010 or ProcedureCodeSequence.CodeValue."""
+    found = []
+    for part in name.split("."):
+        tag = tag_of(part)
+        if tag is None:
+            from pydicom.datadict import keyword_dict
+
+            near = difflib.get_close_matches(part, [*keyword_dict, *OTHERS], 1, 0.6)
+            hint = f" Did you mean {near[0]}?" if near else " Name it by its keyword or its eight digits."
+            raise error("unsupported-parameter", f"There is no attribute or parameter {part[:80]}.{hint}")
+        found.append(f"{tag:08X}")
+    return found
+
+
+def _put(keys: Model, path: list[str], value: str) -> None:
+    at: Any = keys
+    for tag in path[:-1]:
+        at = at.setdefault(tag, {"vr": "SQ", "Value": [{}]})["Value"][0]
+    tag = path[-1]
+    vr = vr_of(int(tag, 16))
+    values = value.replace("\\", ",").split(",") if vr in ("UI", "CS") else [value]
+    if vr == "PN":
+        at[tag] = {"vr": vr, "Value": [{"Alphabetic": each} for each in values]}
+    else:
+        at[tag] = {"vr": vr, "Value": values} if value else {"vr": vr}
+
+
+def _number(request: WebRequest, name: str, default: int) -> int:
+    given = request.parameter(name)
+    if not given:
+        return default
+    if not given.isdigit() or len(given) > 9:
+        raise error("value", f"{name} must be a whole number, not {given[:40]}.")
+    return int(given)

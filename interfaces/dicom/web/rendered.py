@@ -1,0 +1,202 @@
+"""Rendered images and thumbnails (PS3.18 sections 8.3.5 and 10.4.1.1.8)."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from fhir_server.core.errors import error
+from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.web.accept import chosen
+from interfaces.dicom.web.exchange import WebAnswer, WebRequest, tagged
+from interfaces.dicom.web.frames import numbers_of
+from interfaces.dicom.web.multipart import Part, related
+from interfaces.dicom.web.resources import model_url, named, split, tag_of
+
+TYPES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF"}
+FUNCTIONS = ("linear", "linear-exact", "sigmoid")
+LARGEST = 16384  # pixels of an edge
+THUMBNAIL = 128
+
+
+class View(NamedTuple):
+    """How a frame is shown: window (centre, width, function), viewport (width, height, source box), JPEG quality."""
+
+    window: tuple[float, float, str] | None = None
+    viewport: tuple[int, int] | None = None
+    source: tuple[float, float, float, float] | None = None
+    quality: int = 90
+
+
+def rendered(request: WebRequest) -> WebAnswer:
+    """Frames as images: one alone, all of a series or study as multipart/related."""
+    path, rest = split(request.path)
+    rows = named(request, path)
+    view = view_of(request)
+    type, _ = chosen(request.accept(), TYPES)
+    numbers = numbers_of(rest[1], rows[0]) if rest[0] == "frames" else [1]
+    tag = tag_of(rows, type, *rest, str(view))
+    if tagged(request, tag, WebAnswer(200, [])).status == 304:
+        return WebAnswer(304, [("etag", f'"{tag}"')])
+    if len(rows) == 1 and len(numbers) == 1:
+        content = image(request.archive, rows[0], numbers[0], type, view)
+        return tagged(request, tag, WebAnswer(200, [("content-type", type), ("cache-control", "private")], content))
+
+    def parts() -> Iterator[Part]:
+        for row in rows:
+            for number in numbers:
+                headers = [("Content-Type", type), ("Content-Location", f"{model_url(request, row)}/rendered")]
+                yield headers, image(request.archive, row, number, type, view)
+
+    return tagged(request, tag, related(type, parts()))
+
+
+def thumbnail(request: WebRequest) -> WebAnswer:
+    """A small image of a study, series, instance or frame: of the middle of what it is of."""
+    path, rest = split(request.path)
+    rows = named(request, path)
+    shown = [row for row in rows if '"00280010"' in row["instance"]] or rows
+    row = shown[len(shown) // 2]
+    view = view_of(request)
+    if view.viewport is None:
+        view = view._replace(viewport=(THUMBNAIL, THUMBNAIL))
+    type, _ = chosen(request.accept(), TYPES)
+    number = numbers_of(rest[1], row)[0] if rest[0] == "frames" else (row["frames"] + 1) // 2
+    tag = tag_of([row], "thumbnail", type, str(number), str(view))
+    if tagged(request, tag, WebAnswer(200, [])).status == 304:
+        return WebAnswer(304, [("etag", f'"{tag}"')])
+    content = image(request.archive, row, number, type, view)
+    return tagged(request, tag, WebAnswer(200, [("content-type", type), ("cache-control", "private")], content))
+
+
+def view_of(request: WebRequest) -> View:
+    """The view that a query asks for; FhirError "value" that says how it is written."""
+    view = View()
+    window = request.parameter("window")
+    if window:
+        parts = window.split(",")
+        function = parts[2].lower() if len(parts) == 3 else "linear"
+        numbers = _numbers(parts[:2])
+        if len(numbers) != 2 or numbers[1] <= 0 or function not in FUNCTIONS or len(parts) > 3:
+            raise error("value", f"window is centre,width,function; the function one of {', '.join(FUNCTIONS)}.")
+        view = view._replace(window=(numbers[0], numbers[1], function))
+    viewport = request.parameter("viewport")
+    if viewport:
+        numbers = _numbers(viewport.split(","), empty=0.0)
+        if len(numbers) not in (2, 6) or not all(1 <= edge <= LARGEST for edge in numbers[:2]):
+            raise error("value", "viewport is width,height or width,height,x,y,width,height of the source.")
+        view = view._replace(viewport=(int(numbers[0]), int(numbers[1])))
+        if len(numbers) == 6:
+            view = view._replace(source=(numbers[2], numbers[3], numbers[4], numbers[5]))
+    quality = request.parameter("quality")
+    if quality:
+        if not quality.isdigit() or not 1 <= int(quality) <= 100:
+            raise error("value", "quality is a whole number from 1 to 100.")
+        view = view._replace(quality=int(quality))
+    return view
+
+
+def _numbers(parts: list[str], empty: float | None = None) -> list[float]:
+    try:
+        found = [empty if part.strip() == "" and empty is not None else float(part) for part in parts]
+    except ValueError:
+        return []
+    return [] if any(number != number or abs(number) > 1e9 for number in found) else found
+
+
+def image(archive: Archive, row: sqlite3.Row, number: int, type: str, view: View) -> bytes:
+    """A frame as an image file; FhirError where it can't be shown."""
+    from pydicom import dcmread
+
+    if '"00280010"' not in row["instance"]:
+        raise error("not-acceptable", f"{row['instance_uid']} has no image to show.")
+    try:
+        data_set = dcmread(io.BytesIO(archive.files.read(row["digest"])))
+        shown = _shown(data_set, number, view)
+    except Exception as problem:  # decoders raise what they like
+        raise error("not-acceptable", f"The image can't be shown: {problem}.") from problem
+    shown = _fitted(shown, view, _aspect(data_set))
+    buffer = io.BytesIO()
+    options: dict[str, Any] = {"quality": view.quality} if type == "image/jpeg" else {}
+    shown.save(buffer, TYPES[type], **options)
+    return buffer.getvalue()
+
+
+def _shown(data_set: Any, number: int, view: View) -> Any:
+    import numpy
+    from PIL import Image
+    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut, apply_windowing
+    from pydicom.pixels.utils import pixel_array
+
+    frame = pixel_array(data_set, index=number - 1)
+    kind = data_set.PhotometricInterpretation
+    if kind == "PALETTE COLOR":
+        frame = apply_color_lut(frame, data_set)
+        frame = (frame >> 8).astype(numpy.uint8) if frame.dtype != numpy.uint8 else frame
+    if frame.ndim == 3:
+        if frame.dtype != numpy.uint8:
+            frame = (frame >> max(0, data_set.BitsStored - 8)).astype(numpy.uint8)
+        return Image.fromarray(frame)
+    values = apply_modality_lut(frame, data_set)
+    if view.window is not None:
+        centre, width, function = view.window
+        shown = _windowed(numpy, values, centre, width, function)
+    elif "WindowWidth" in data_set and "WindowCenter" in data_set:
+        shown = _scaled(numpy, apply_windowing(values, data_set))
+    elif "VOILUTSequence" in data_set:
+        shown = _scaled(numpy, apply_voi_lut(values, data_set))
+    else:
+        shown = _scaled(numpy, values)
+    if kind == "MONOCHROME1":
+        shown = 255 - shown
+    return Image.fromarray(shown)
+
+
+def _windowed(numpy: Any, values: Any, centre: float, width: float, function: str) -> Any:
+    """The VOI LUT functions of PS3.3 section C.11.2.1.2 and C.11.2.1.3."""
+    values = values.astype(numpy.float64)
+    if function == "sigmoid":
+        made = 255 / (1 + numpy.exp(numpy.clip(-4 * (values - centre) / width, -60, 60)))
+    elif function == "linear-exact":
+        made = ((values - centre) / width + 0.5) * 255
+    else:
+        made = ((values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5) * 255
+    return numpy.clip(made, 0, 255).astype(numpy.uint8)
+
+
+def _scaled(numpy: Any, values: Any) -> Any:
+    low, high = float(values.min()), float(values.max())
+    if high <= low:
+        return numpy.zeros(values.shape, numpy.uint8)
+    return ((values.astype(numpy.float64) - low) * (255 / (high - low))).astype(numpy.uint8)
+
+
+def _aspect(data_set: Any) -> float:
+    """Height to width of a pixel."""
+    spacing = data_set.get("PixelSpacing") or data_set.get("ImagerPixelSpacing") or data_set.get("PixelAspectRatio")
+    try:
+        return float(spacing[0]) / float(spacing[1])
+    except (TypeError, ValueError, ZeroDivisionError, IndexError):
+        return 1.0
+
+
+def _fitted(shown: Any, view: View, aspect: float) -> Any:
+    from PIL import Image
+
+    if view.source is not None:
+        x, y, width, height = view.source
+        flip_x, flip_y = width < 0, height < 0
+        right, bottom = x + (abs(width) or shown.width), y + (abs(height) or shown.height)
+        shown = shown.crop((int(x), int(y), max(int(x) + 1, int(right)), max(int(y) + 1, int(bottom))))
+        if flip_x:
+            shown = shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        if flip_y:
+            shown = shown.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    if view.viewport is None and aspect == 1.0:
+        return shown
+    tall = shown.height * (aspect if 0.05 < aspect < 20 else 1.0)
+    width, height = view.viewport or (shown.width, round(tall))
+    scale = min(width / shown.width, height / tall)
+    return shown.resize((max(1, round(shown.width * scale)), max(1, round(tall * scale))), Image.Resampling.BILINEAR)

@@ -1,0 +1,124 @@
+"""WADO-RS: instances, metadata and bulk data (PS3.18 section 10.4)."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+
+from fhir_server.core.errors import error
+from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.instances import encoded
+from interfaces.dicom.dataset.model import Model, to_model
+from interfaces.dicom.dataset.part10 import read_file
+from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, syntax
+from interfaces.dicom.dataset.walk import DataSet, Malformed
+from interfaces.dicom.web.accept import MediaRange, chosen, media_ranges
+from interfaces.dicom.web.exchange import DICOM_JSON, WebAnswer, WebRequest, json_answer, not_found, ranged, tagged
+from interfaces.dicom.web.multipart import Part, related
+from interfaces.dicom.web.native import native
+from interfaces.dicom.web.resources import model_url, named, split, tag_of
+
+DICOM = "application/dicom"
+DICOM_XML = "application/dicom+xml"
+OCTETS = "application/octet-stream"
+HEAD_BYTES = 64 * 1024  # enough for what is before the pixel data, mostly
+
+
+def instances(request: WebRequest) -> WebAnswer:
+    """Whole instances: parts of multipart/related, or one alone as application/dicom, in a syntax that is accepted."""
+    rows = named(request, request.path)
+    wanted = _wanted(request.accept())
+    accepted = {each.syntax or EXPLICIT_LITTLE for each in wanted}
+    syntaxes = set() if "*" in accepted else accepted
+    tag = tag_of(rows, DICOM, *sorted(syntaxes))
+    if len(rows) == 1 and not wanted[0].multipart and wanted[0].type == DICOM:
+        content = file_of(request.archive, rows[0], syntaxes)
+        return tagged(request, tag, ranged(request, WebAnswer(200, [("content-type", DICOM)], content)))
+
+    def parts() -> Iterator[Part]:
+        for row in rows:
+            location = ("Content-Location", model_url(request, row))
+            yield [("Content-Type", DICOM), location], file_of(request.archive, row, syntaxes)
+
+    return tagged(request, tag, related(DICOM, parts()))
+
+
+def _wanted(accept: str) -> list[MediaRange]:
+    wanted = [each for each in media_ranges(accept) if each.covers(DICOM)]
+    if not wanted:
+        chosen(accept, [f'multipart/related; type="{DICOM}"', DICOM])
+    # a bare */* takes what is stored
+    return [each._replace(syntax=each.syntax or "*") if each.type == "*/*" else each for each in wanted]
+
+
+def file_of(archive: Archive, row: sqlite3.Row, syntaxes: set[str]) -> bytes:
+    """An instance as a file in one of the syntaxes, () for as it is kept; FhirError where it can't be converted."""
+    try:
+        return encoded(archive, row, syntaxes)
+    except (ValueError, RuntimeError, AttributeError, NotImplementedError) as problem:
+        raise error(
+            "not-acceptable",
+            f"{row['instance_uid']} is kept in {row['transfer_syntax']} and can't be converted; ask for "
+            f"transfer-syntax=* or {row['transfer_syntax']}.",
+        ) from problem
+
+
+def metadata(request: WebRequest) -> WebAnswer:
+    """All attributes of the instances, large values as links."""
+    path, _ = split(request.path)
+    rows = named(request, path)
+    type, _ = chosen(request.accept(), (DICOM_JSON, "application/json", DICOM_XML))
+    tag = tag_of(rows, type, request.base)
+    known = tagged(request, tag, WebAnswer(200, []))
+    if known.status == 304:
+        return known
+    if type == DICOM_XML:
+        parts = (([("Content-Type", DICOM_XML)], native(attributes(request, row))) for row in rows)
+        return tagged(request, tag, related(DICOM_XML, parts))
+    return tagged(request, tag, json_answer([attributes(request, row) for row in rows], type=type))
+
+
+def attributes(request: WebRequest, row: sqlite3.Row) -> Model:
+    """The attributes of an instance, as they are in its file but for what is coerced."""
+    data_set = head(request.archive, row)
+    base = model_url(request, row)
+    model = to_model(data_set, bulk=lambda path: f"{base}/bulkdata/{path}")
+    if row["coercion"]:
+        model.update(json.loads(row["coercion"]))
+    model["00083002"] = {"vr": "UI", "Value": [row["transfer_syntax"]]}
+    model["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
+    return model
+
+
+def head(archive: Archive, row: sqlite3.Row) -> DataSet:
+    """The data set of an instance up to its pixel data, without reading these where that is possible."""
+    if not syntax(row["transfer_syntax"]).deflated and row["size"] > HEAD_BYTES:
+        data = memoryview(archive.files.read(row["digest"], 0, HEAD_BYTES))
+        try:
+            return DataSet(data[row["start"] :], row["transfer_syntax"], to_pixels=True)
+        except Malformed:
+            pass
+    return read_file(archive.files.read(row["digest"]))[1]
+
+
+def bulk(request: WebRequest) -> WebAnswer:
+    """The bytes of one value, named by tags and item numbers: /bulkdata/7FE00010 or …/00880200/1/7FE00010."""
+    path, rest = split(request.path)
+    row = named(request, path)[0]
+    data_set = read_file(request.archive.files.read(row["digest"]))[1]
+    elements = data_set.elements
+    try:
+        for at in range(1, len(rest) - 1, 2):
+            elements = data_set.items(elements[int(rest[at], 16)])[int(rest[at + 1]) - 1]
+        element = elements[int(rest[-1], 16)]
+    except (KeyError, ValueError, IndexError) as problem:
+        raise not_found(f"value {'/'.join(rest[1:])} in instance {row['instance_uid']}") from problem
+    content = data_set.bytes(element)
+    if element.fragments is not None:
+        content = b"".join(bytes(data_set.data[start : start + length]) for start, length in element.fragments[1:])
+    tag = tag_of([row], *rest)
+    _, wanted = chosen(request.accept(), (OCTETS,))
+    if wanted.multipart or wanted.type == "*/*":
+        return tagged(request, tag, related(OCTETS, [([("Content-Type", OCTETS)], content)]))
+    return tagged(request, tag, ranged(request, WebAnswer(200, [("content-type", OCTETS)], content)))

@@ -1,0 +1,105 @@
+"""What follows of a performed procedure step: its Procedure, and the status of the Task or Appointment it performs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fhir_server.client import FhirClient
+from fhir_server.core.errors import error
+from interfaces.dicom.dataset.model import Model, items, text
+from interfaces.dicom.fhir import Resource, put, read, reference, search, transaction
+from interfaces.dicom.services.service import Context
+from interfaces.dicom.work.patients import survivor
+from interfaces.dicom.work.queue import Job
+from mappings.dicom.identifiers import token
+from mappings.dicom.procedure import procedure
+from mappings.dicom.worklist import step_id, study_uid
+
+SCHEDULED_STEPS = "00400270"
+# status of the step -> status of what scheduled it
+TASKS = {"IN PROGRESS": "in-progress", "COMPLETED": "completed", "DISCONTINUED": "failed"}
+APPOINTMENTS = {"IN PROGRESS": "arrived", "COMPLETED": "fulfilled", "DISCONTINUED": "cancelled"}
+
+
+async def procedure_step(context: Context, client: FhirClient, job: Job) -> None:
+    """Writes the Procedure, and moves what was scheduled."""
+    row = context.archive.reading.execute("SELECT * FROM procedure_step WHERE uid = ?", (job.key,)).fetchone()
+    if row is None:
+        return
+    model: Model = json.loads(row["attributes"])
+    order, scheduled = await ordered(client, model)
+    if order is not None:
+        subject = reference(await survivor(client, await read(client, order["subject"]["reference"])))
+    else:
+        subject = await _patient(client, model)
+    made = procedure(job.key, model, subject, reference(order) if order else "")
+    entries = [put(made, f"identifier=urn:dicom:uid|urn:oid:{job.key}", f"urn:uuid:{_uuid()}")]
+    for step in scheduled:
+        moved = _moved(step, row["status"])
+        if moved is not None:
+            entries.append(
+                {
+                    "fullUrl": reference(moved),
+                    "resource": moved,
+                    "request": {
+                        "method": "PUT",
+                        "url": reference(moved),
+                        "ifMatch": f'W/"{step["meta"]["versionId"]}"',
+                    },
+                }
+            )
+    await transaction(client, entries)
+
+
+def _uuid() -> str:
+    import uuid
+
+    return str(uuid.uuid4())
+
+
+def _moved(step: Resource, status: str) -> Resource | None:
+    table = TASKS if step["resourceType"] == "Task" else APPOINTMENTS
+    wanted = table[status]
+    if step["status"] == wanted or step["status"] in ("completed", "fulfilled", "cancelled"):
+        return None
+    return {**step, "status": wanted}
+
+
+async def ordered(client: FhirClient, model: Model) -> tuple[Resource | None, list[Resource]]:
+    """The order that a step performs, and the Tasks and Appointments that its scheduled step ids name, or all."""
+    for item in items(model, SCHEDULED_STEPS):
+        order = await _order(client, item)
+        if order is None:
+            continue
+        scheduled: list[Resource] = []
+        for type in ("Task", "Appointment"):
+            scheduled += await search(client, type, ("based-on", reference(order)))
+        wanted = text(item, "00400009")
+        exact = [step for step in scheduled if step_id(order, step) == wanted]
+        return order, exact or scheduled
+    return None, []
+
+
+async def _order(client: FhirClient, item: Model) -> Resource | None:
+    accession = text(item, "00080050")
+    found: list[Resource] = []
+    if accession:
+        found = await search(client, "ServiceRequest", ("identifier", token(accession, "")))
+    if len(found) == 1:
+        return found[0]
+    uid = text(item, "0020000D")
+    candidates = found or await search(client, "ServiceRequest", ("status", "active"))
+    return next((order for order in candidates if study_uid(order) == uid), None)
+
+
+async def _patient(client: FhirClient, model: Model) -> str:
+    patient_id, issuer = text(model, "00100020"), text(model, "00100021")
+    found: list[Any] = await search(client, "Patient", ("identifier", token(patient_id, issuer))) if patient_id else []
+    if len(found) != 1:
+        raise error(
+            "business-rule",
+            "The performed procedure step names no order, and its Patient ID is not that of one patient; correct the "
+            "patient or the order in FHIR and try the job again.",
+        )
+    return reference(await survivor(client, found[0]))

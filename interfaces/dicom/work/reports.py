@@ -1,0 +1,62 @@
+"""SR documents and encapsulated PDFs that arrived: their DiagnosticReport, and Observations of their measurements."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+from fhir_server.client import FhirClient
+from fhir_server.core.keys import instant
+from interfaces.dicom.archive.instances import instances
+from interfaces.dicom.dataset.model import Model, to_model
+from interfaces.dicom.dataset.part10 import read_file
+from interfaces.dicom.fhir import Resource, put, transaction
+from interfaces.dicom.services.service import Context
+from interfaces.dicom.work.queue import Job
+from mappings.dicom.reports import diagnostic_report, observations
+
+DOCUMENT = 0x00420011
+DOCUMENT_LENGTH = 0x00420015
+
+
+async def report(context: Context, client: FhirClient, job: Job) -> None:
+    """Writes what one document says; the same resources each time, by the document's UID."""
+    archive = context.archive
+    rows = instances(archive.reading, "i.uid = ? AND t.state <> 'quarantined' AND t.fhir_study <> ''", [job.key])
+    if not rows:
+        return
+    row = rows[0]
+    study = archive.reading.execute("SELECT * FROM study WHERE uid = ?", (row["study_uid"],)).fetchone()
+    model, pdf = await asyncio.to_thread(_read, archive.files.read(row["digest"]))
+    subject, reference, issued = study["fhir_patient"], study["fhir_study"], instant(row_received(context, job.key))
+    measured = [] if pdf else observations(model, subject=subject, study=reference, issued=issued)
+    made = diagnostic_report(
+        model, subject=subject, study=reference, based_on=study["fhir_order"], issued=issued, pdf=pdf
+    )
+    entries: list[Resource] = []
+    for each in measured:
+        url = f"urn:uuid:{uuid.uuid4()}"
+        made.setdefault("result", []).append({"reference": url})
+        entries.append(put(each, f"identifier=urn:dicom:uid|{_escaped(each['identifier'][0]['value'])}", url))
+    entries.append(put(made, f"identifier=urn:dicom:uid|urn:oid:{job.key}", f"urn:uuid:{uuid.uuid4()}"))
+    await transaction(client, entries)
+
+
+def row_received(context: Context, uid: str) -> int:
+    """When an instance was received, in microseconds."""
+    row = context.archive.reading.execute("SELECT received FROM instance WHERE uid = ?", (uid,)).fetchone()
+    return row["received"]
+
+
+def _escaped(value: str) -> str:
+    return value.replace("#", "%23")
+
+
+def _read(data: bytes) -> tuple[Model, bytes | None]:
+    _, data_set = read_file(data)
+    element = data_set.elements.get(DOCUMENT)
+    pdf = data_set.bytes(element) if element else None
+    length = data_set.elements.get(DOCUMENT_LENGTH)
+    if pdf is not None and length is not None and length.length == 4:
+        pdf = pdf[: int.from_bytes(data_set.bytes(length), "big" if data_set.how.big else "little")]
+    return to_model(data_set), pdf

@@ -1,0 +1,45 @@
+"""A performed procedure step as a Procedure (PS3.3 sections C.4.13 to C.4.15)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mappings.dicom import conversions as to
+from mappings.dicom.conversions import URN_DCM_UID, moment, oid
+from mappings.dicom.engine import Model, Row, apply
+
+STATUSES = {"IN PROGRESS": "in-progress", "COMPLETED": "completed", "DISCONTINUED": "stopped"}
+PROCEDURE = (
+    Row("code.coding[]", "00081032", to.codings),
+    Row("code.text", "00400254", to.text),
+    Row("statusReason.coding[]", "00400281", to.codings),
+)
+
+
+def procedure(uid: str, step: Model, subject: str, based_on: str) -> dict[str, Any]:
+    """The Procedure of a step."""
+    made: dict[str, Any] = {
+        "resourceType": "Procedure",
+        "identifier": [{"system": URN_DCM_UID, "value": oid(uid)}],
+        "status": STATUSES.get(_first(step, "00400252"), "unknown"),
+        "category": {"coding": [{"system": "http://snomed.info/sct", "code": "363679005", "display": "Imaging"}]},
+        "subject": {"reference": subject},
+    }
+    if based_on:
+        made["basedOn"] = [{"reference": based_on}]
+    period = {
+        name: found
+        for name, found in (
+            ("start", moment(step, "00400244", "00400245")),
+            ("end", moment(step, "00400250", "00400251")),
+        )
+        if found
+    }
+    if period:
+        made["performedPeriod"] = period
+    return apply(PROCEDURE, step, made)
+
+
+def _first(model: Model, tag: str) -> str:
+    values = model.get(tag, {}).get("Value")
+    return "" if not values or values[0] is None else str(values[0])

@@ -1,0 +1,265 @@
+"""DICOMweb of a started server: by dicomweb-client, and by plain HTTP for what it does not ask."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import httpx
+import numpy
+import pydicom
+import pytest
+from dicomweb_client.api import DICOMwebClient
+from PIL import Image
+from pydicom.data import get_testdata_file
+
+from fhir_server.core.settings import Settings
+from interfaces.dicom.archive.archive import Archive
+from tests.system.dicom.conftest import free_port
+from tests.system.dicom.images import encoded, image, study
+from tests.system.process import serving
+
+OPTIONS = ("--dicom", "true", "--dicom-port", 0, "--dicom-reserve-mb", 0, "--dicom-web-delete", "true")
+RLE = get_testdata_file("MR_small_RLE.dcm")
+COLOUR = get_testdata_file("SC_rgb_jpeg_dcmtk.dcm")
+FRAMES = get_testdata_file("rtdose.dcm")
+
+
+@pytest.fixture(scope="module")
+def images():
+    return study(
+        3,
+        64,
+        StudyInstanceUID="1.2.100",
+        SeriesInstanceUID="1.2.100.1",
+        PatientName="Müller^Jörg",
+        SpecificCharacterSet="ISO_IR 192",
+    )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, images):
+    data = tmp_path_factory.mktemp("web")
+    archive = Archive(Settings(data=data, dicom_fsync=False, dicom_reserve_mb=0))
+    for made in images:
+        archive.receive(encoded(made), transfer_syntax=str(made.file_meta.TransferSyntaxUID))
+    for path in (RLE, COLOUR, FRAMES):
+        archive.receive_file(open(path, "rb").read())  # noqa: SIM115
+    archive.close()
+    port = free_port()  # dicomweb-client sends Host without a port, so the URL in links is configured
+    with serving(data, *OPTIONS, "--port", port, "--dicom-web-url", f"http://127.0.0.1:{port}/dicom-web") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def base(server):
+    return f"{server.origin}/dicom-web"
+
+
+@pytest.fixture(scope="module")
+def client(base):
+    return DICOMwebClient(base)
+
+
+XML = {"accept": 'multipart/related; type="application/dicom+xml"'}
+
+
+def path_of(made):
+    return f"/studies/{made.StudyInstanceUID}/series/{made.SeriesInstanceUID}/instances/{made.SOPInstanceUID}"
+
+
+def test_searches_at_every_level(client):
+    assert len(client.search_for_studies()) == 4
+    [found] = client.search_for_studies(search_filters={"PatientName": "muller*"}, fields=["StudyDescription"])
+    assert found["0020000D"]["Value"] == ["1.2.100"] and found["00201208"]["Value"] == [3]
+    assert found["00100010"]["Value"] == [{"Alphabetic": "Müller^Jörg"}]
+    assert len(client.search_for_series("1.2.100")) == 1
+    assert len(client.search_for_instances("1.2.100", "1.2.100.1")) == 3
+    assert len(client.search_for_instances(search_filters={"Modality": "CT"}, limit=2)) == 2
+    assert client.search_for_studies(search_filters={"PatientID": "nobody"}) == []
+
+
+def test_pages_with_limit_and_offset_give_each_once(base):
+    seen = []
+    for offset in range(0, 6, 2):
+        answer = httpx.get(f"{base}/studies", params={"limit": 2, "offset": offset})
+        seen += [found["0020000D"]["Value"][0] for found in (answer.json() if answer.status_code == 200 else [])]
+    assert len(seen) == len(set(seen)) == 4
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/studies?PatientNam=x", 400, "Did you mean PatientName"),
+        ("/studies?limit=many", 400, "whole number"),
+        ("/studies/1.2.3/metadata", 404, "study 1.2.3"),
+        ("/studies/1.2.100/series/1.2.100.1/instances/9/frames/1", 404, "instance 9"),
+        ("/nothing", 404, "/studies"),
+        ("/studies/1.2.100/rendered?window=a,b", 400, "centre,width,function"),
+        ("/wado?requestType=WADO", 400, "studyUID"),
+    ],
+)
+def test_mistakes_are_answered_with_what_to_change(base, path, status, said):
+    answer = httpx.get(base + path)
+    assert answer.status_code == status
+    assert said in answer.json()["issue"][0]["diagnostics"]
+
+
+def test_whole_studies_series_and_instances_come_as_they_are_kept(client, images):
+    kept = {made.SOPInstanceUID: made for made in images}
+    for got in (client.retrieve_study("1.2.100"), client.retrieve_series("1.2.100", "1.2.100.1")):
+        assert {made.SOPInstanceUID for made in got} == set(kept)
+        assert all(made.PixelData == kept[made.SOPInstanceUID].PixelData for made in got)
+    one = images[1]
+    assert client.retrieve_instance("1.2.100", "1.2.100.1", one.SOPInstanceUID).PixelData == one.PixelData
+
+
+def test_a_compressed_instance_is_given_as_kept_or_uncompressed(base):
+    made = pydicom.dcmread(RLE)
+    for syntax, expected in (("*", made.file_meta.TransferSyntaxUID), ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1")):
+        answer = httpx.get(base + path_of(made), headers={"accept": f"application/dicom; transfer-syntax={syntax}"})
+        got = pydicom.dcmread(io.BytesIO(answer.content))
+        assert got.file_meta.TransferSyntaxUID == expected
+        assert (got.pixel_array == made.pixel_array).all()
+
+
+def test_metadata_as_json_and_xml(client, base, images):
+    [first, *_] = client.retrieve_study_metadata("1.2.100")
+    made = pydicom.Dataset.from_json(first, bulk_data_uri_handler=lambda tag, vr, uri: None)
+    assert made.PatientName == "Müller^Jörg" and made.Rows == 64
+    assert first["7FE00010"]["BulkDataURI"].startswith(f"{base}/studies/1.2.100/")
+    answer = httpx.get(
+        f"{base}/studies/1.2.100/metadata", headers={"accept": 'multipart/related; type="application/dicom+xml"'}
+    )
+    assert answer.text.count("<NativeDicomModel") == 3 and "<FamilyName>Müller</FamilyName>" in answer.text
+
+
+def test_bulk_data_whole_and_in_ranges(client, base, images):
+    one = images[0]
+    uri = client.retrieve_instance_metadata("1.2.100", "1.2.100.1", one.SOPInstanceUID)["7FE00010"]["BulkDataURI"]
+    headers = {"accept": "application/octet-stream"}
+    assert httpx.get(uri, headers=headers).content == one.PixelData
+    part = httpx.get(uri, headers={**headers, "range": "bytes=100-199"})
+    assert part.status_code == 206 and part.content == one.PixelData[100:200]
+    assert part.headers["content-range"] == f"bytes 100-199/{len(one.PixelData)}"
+    assert httpx.get(uri, headers={**headers, "range": "bytes=99999999-"}).status_code == 416
+    assert client.retrieve_bulkdata(uri)[0] == one.PixelData
+
+
+def test_frames_native_compressed_and_decoded(client, base, images):
+    one = images[0]
+    [frame] = client.retrieve_instance_frames("1.2.100", "1.2.100.1", one.SOPInstanceUID, [1])
+    assert frame == one.PixelData
+    several = pydicom.dcmread(FRAMES)
+    frames = client.retrieve_instance_frames(
+        several.StudyInstanceUID, several.SeriesInstanceUID, several.SOPInstanceUID, [2, 5]
+    )
+    assert list(frames) == [several.pixel_array[1].tobytes(), several.pixel_array[4].tobytes()]
+    rle = pydicom.dcmread(RLE)
+    decoded = httpx.get(f"{base}{path_of(rle)}/frames/1", headers={"accept": "application/octet-stream"})
+    assert decoded.content == rle.pixel_array.tobytes()
+    colour = pydicom.dcmread(COLOUR)
+    jpeg = httpx.get(f"{base}{path_of(colour)}/frames/1", headers={"accept": "image/jpeg"})
+    assert Image.open(io.BytesIO(jpeg.content)).size == (colour.Columns, colour.Rows)
+    assert httpx.get(f"{base}{path_of(several)}/frames/99").status_code == 404
+
+
+def test_etags_spare_what_is_known(base, images):
+    for path in ("/studies/1.2.100/metadata", path_of(images[0]), f"{path_of(images[0])}/rendered"):
+        first = httpx.get(base + path)
+        assert first.status_code == 200
+        again = httpx.get(base + path, headers={"if-none-match": first.headers["etag"]})
+        assert again.status_code == 304 and again.content == b""
+
+
+def pixels(answer):
+    assert answer.status_code == 200, answer.text
+    return numpy.asarray(Image.open(io.BytesIO(answer.content)))
+
+
+def test_rendered_with_window_and_viewport(base, images):
+    url = f"{base}{path_of(images[0])}/rendered"
+    png = {"accept": "image/png"}
+    stored = images[0].pixel_array.astype(float)
+    shown = pixels(httpx.get(url, params={"window": "1000,500,linear-exact"}, headers=png))
+    expected = numpy.clip(((stored - 1000) / 500 + 0.5) * 255, 0, 255).astype(numpy.uint8)
+    assert (shown == expected).all()
+    assert pixels(httpx.get(url, params={"viewport": "32,16"}, headers=png)).shape == (16, 16)
+    box = pixels(httpx.get(url, params={"window": "1000,500,linear-exact", "viewport": "8,8,4,6,8,8"}, headers=png))
+    assert (box == expected[6:14, 4:12]).all()
+    assert httpx.get(url, headers={"accept": "image/jpeg"}).headers["content-type"] == "image/jpeg"
+    assert httpx.get(url, headers={"accept": "text/plain"}).status_code == 406
+
+
+@pytest.mark.parametrize("path", ["/studies/1.2.100", "/studies/1.2.100/series/1.2.100.1"])
+def test_thumbnails(base, path):
+    answer = httpx.get(f"{base}{path}/thumbnail")
+    assert Image.open(io.BytesIO(answer.content)).size == (128, 128)
+
+
+def test_wado_uri(base, images):
+    one = images[0]
+    named = {"requestType": "WADO", "studyUID": "1.2.100", "seriesUID": "1.2.100.1", "objectUID": one.SOPInstanceUID}
+    whole = httpx.get(f"{base}/wado", params={**named, "contentType": "application/dicom"})
+    assert pydicom.dcmread(io.BytesIO(whole.content)).PixelData == one.PixelData
+    shown = httpx.get(f"{base}/wado", params={**named, "windowCenter": 1000, "windowWidth": 500, "rows": 32})
+    assert Image.open(io.BytesIO(shown.content)).size == (32, 32)
+
+
+def test_what_is_stored_over_the_web_is_there(client, base):
+    made = [image(32, PatientID="W1") for _ in range(2)]
+    answer = client.store_instances(made)
+    assert len(answer.ReferencedSOPSequence) == 2 and "FailedSOPSequence" not in answer
+    got = client.retrieve_instance(made[0].StudyInstanceUID, made[0].SeriesInstanceUID, made[0].SOPInstanceUID)
+    assert got.PixelData == made[0].PixelData
+    assert client.store_instances(made[:1]).ReferencedSOPSequence[0].ReferencedSOPInstanceUID == made[0].SOPInstanceUID
+
+
+def multipart(*parts):
+    body = b"".join(b"--x\r\n%s\r\n\r\n%s\r\n" % (head.encode(), content) for head, content in parts)
+    return body + b"--x--\r\n"
+
+
+def test_metadata_with_bulk_data_is_stored(base, client):
+    made = image(16, PatientID="W2")
+    model = made.to_json_dict(bulk_data_threshold=100, bulk_data_element_handler=lambda element: "urn:pixels")
+    body = multipart(
+        ("Content-Type: application/dicom+json", json.dumps([model]).encode()),
+        ("Content-Type: application/octet-stream\r\nContent-Location: urn:pixels", made.PixelData),
+    )
+    headers = {"content-type": 'multipart/related; type="application/dicom+json"; boundary=x'}
+    answer = httpx.post(f"{base}/studies", content=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    got = client.retrieve_instance(made.StudyInstanceUID, made.SeriesInstanceUID, made.SOPInstanceUID)
+    assert got.PixelData == made.PixelData and got.PatientID == "W2"
+
+
+def test_what_can_not_be_stored_is_told_for_each(base):
+    buffer = io.BytesIO()
+    image(PatientID="W3").save_as(buffer, enforce_file_format=True)
+    headers = {"content-type": 'multipart/related; type="application/dicom"; boundary=x'}
+    part = "Content-Type: application/dicom"
+    multipart((part, buffer.getvalue()), (part, b"junk"))
+    mixed = httpx.post(
+        f"{base}/studies", content=multipart((part, buffer.getvalue()), (part, b"junk")), headers=headers
+    )
+    assert mixed.status_code == 202 and mixed.json()["00081198"]["Value"][0]["00081197"]["Value"] == [0xC000]
+    none = httpx.post(f"{base}/studies", content=multipart((part, buffer.getvalue()[:-10])), headers=headers)
+    assert none.status_code == 409
+    other = httpx.post(f"{base}/studies/1.2.77", content=multipart((part, buffer.getvalue())), headers=headers)
+    assert other.json()["00081198"]["Value"][0]["00081197"]["Value"] == [0xA900]
+    assert httpx.post(f"{base}/studies", content=b"x", headers={"content-type": "text/plain"}).status_code == 415
+    assert httpx.post(f"{base}/studies", content=b"--x\r\n", headers=headers).status_code == 400
+
+
+def test_deleted_is_gone(client, base):
+    made = image(16)
+    client.store_instances([made])
+    url = f"{base}/studies/{made.StudyInstanceUID}"
+    assert httpx.delete(url).status_code == 204
+    assert httpx.get(f"{url}/metadata").status_code == 404 and httpx.delete(url).status_code == 404
+
+
+def test_browsers_of_other_origins_may_ask(base):
+    answer = httpx.get(f"{base}/studies", headers={"origin": "https://viewer.example"})
+    assert answer.headers["access-control-allow-origin"] == "https://viewer.example"

@@ -1,0 +1,339 @@
+"""IHE Scheduled Workflow with dcmtk as the modality: order, worklist, procedure step, images, study, report."""
+
+from __future__ import annotations
+
+import threading
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import EncapsulatedPDFStorage, EnhancedSRStorage, generate_uid
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import ModalityPerformedProcedureStep, StorageCommitmentPushModel
+
+from tests.system.dicom.conftest import TITLE, free_port, until
+from tests.system.dicom.images import files, image, study
+from tests.system.dicom.test_studies import idle, order, person, receive, resources
+
+DCM = "http://dicom.nema.org/resources/ontology/DCM"
+
+
+def scheduled(dicom, id="o1", accession="A1", subject="Patient/p1", modality="CT", **others):
+    """An order as an order entry system writes it."""
+    kind = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "ACSN"}]}
+    resource = {
+        "resourceType": "ServiceRequest",
+        "id": id,
+        "status": "active",
+        "intent": "order",
+        "priority": "urgent",
+        "subject": {"reference": subject},
+        "identifier": [{"type": kind, "value": accession}],
+        "code": {"coding": [{"system": "http://www.ama-assn.org/go/cpt", "code": "71250", "display": "CT chest"}]},
+        "orderDetail": [{"coding": [{"system": DCM, "code": modality}]}],
+        "requester": {"display": "Ref^Er"},
+        "occurrenceDateTime": "2026-01-01T10:00:00Z",
+        **others,
+    }
+    return dicom.fhir("PUT", f"ServiceRequest/{id}", resource)
+
+
+def worklist(dicom, folder, *keys):
+    """The items that findscu gets."""
+    folder.mkdir()
+    step = "(0040,0100)[0]."
+    asked = [
+        "0010,0010",
+        "0010,0020",
+        "0008,0050",
+        "0020,000d",
+        "0040,1001",
+        "0032,1060",
+        step + "0008,0060",
+        step + "0040,0001",
+        step + "0040,0002",
+        step + "0040,0003",
+        step + "0040,0009",
+        "0032,1064",
+    ]
+    asked = [key for key in asked if not any(given.startswith(key) for given in keys)]
+    answer = dicom.tool(
+        "findscu", "-W", "-X", "-od", folder, *[part for key in (*asked, *keys) for part in ("-k", key)]
+    )
+    assert answer.returncode == 0, answer.stderr
+    return [pydicom.dcmread(path, force=True) for path in sorted(folder.iterdir())]
+
+
+def modality(dicom, sop_class, **roles):
+    entity = AE("MODALITY")
+    entity.add_requested_context(sop_class)
+    return entity.associate("127.0.0.1", dicom.port, ae_title=TITLE, **roles)
+
+
+def begun(item):
+    """The attributes of an N-CREATE for a worklist item."""
+    made = Dataset()
+    made.PerformedProcedureStepStatus = "IN PROGRESS"
+    made.PerformedProcedureStepStartDate, made.PerformedProcedureStepStartTime = "20260101", "101000"
+    made.PerformedProcedureStepDescription = "CT chest"
+    made.PatientID, made.PatientName, made.Modality = item.PatientID, item.PatientName, "CT"
+    step = Dataset()
+    step.StudyInstanceUID, step.AccessionNumber = item.StudyInstanceUID, item.AccessionNumber
+    step.ScheduledProcedureStepID = item.ScheduledProcedureStepSequence[0].ScheduledProcedureStepID
+    made.ScheduledStepAttributesSequence = [step]
+    return made
+
+
+def test_the_whole_loop_from_order_to_report(dicom, tmp_path):
+    person(dicom, name=[{"family": "Doe", "given": ["Jane"]}], birthDate="1970-01-01", gender="female")
+    scheduled(dicom)
+    task = {
+        "resourceType": "Task",
+        "id": "t1",
+        "status": "requested",
+        "intent": "order",
+        "basedOn": [{"reference": "ServiceRequest/o1"}],
+        "for": {"reference": "Patient/p1"},
+        "owner": {"identifier": {"system": "urn:dicom:ae-title", "value": "MODALITY"}},
+        "executionPeriod": {"start": "2026-01-01T10:00:00Z"},
+    }
+    dicom.fhir("PUT", "Task/t1", task)
+
+    [item] = worklist(dicom, tmp_path / "worklist", "(0040,0100)[0].0008,0060=CT", "(0040,0100)[0].0040,0002=20260101")
+    assert (item.PatientID, str(item.PatientName), item.AccessionNumber) == ("P1", "Doe^Jane", "A1")
+    assert item.ScheduledProcedureStepSequence[0].ScheduledStationAETitle == "MODALITY"
+    assert item.RequestedProcedureCodeSequence[0].CodeValue == "71250"
+
+    uid = generate_uid()
+    association = modality(dicom, ModalityPerformedProcedureStep)
+    status, _ = association.send_n_create(begun(item), ModalityPerformedProcedureStep, uid)
+    assert status.Status == 0
+    idle(dicom)
+    assert dicom.fhir("GET", "Task/t1")["status"] == "in-progress"
+    [procedure] = resources(dicom, "Procedure")
+    assert procedure["status"] == "in-progress" and procedure["basedOn"] == [{"reference": "ServiceRequest/o1"}]
+    assert worklist(dicom, tmp_path / "empty") == []
+
+    images = study(3, 64, StudyInstanceUID=item.StudyInstanceUID, IssuerOfPatientID="HOSPITAL")
+    assert dicom.tool("storescu", *files(images, tmp_path / "sent")).returncode == 0
+    done = Dataset()
+    done.PerformedProcedureStepStatus = "COMPLETED"
+    done.PerformedProcedureStepEndDate, done.PerformedProcedureStepEndTime = "20260101", "102000"
+    assert association.send_n_set(done, ModalityPerformedProcedureStep, uid)[0].Status == 0
+    assert association.send_n_set(done, ModalityPerformedProcedureStep, uid)[0].Status == 0x0110
+    association.release()
+    idle(dicom)
+    assert dicom.fhir("GET", "Task/t1")["status"] == "completed"
+    [procedure] = resources(dicom, "Procedure")
+    assert procedure["status"] == "completed"
+    assert procedure["performedPeriod"] == {"start": "2026-01-01T10:10:00Z", "end": "2026-01-01T10:20:00Z"}
+    [imaging] = resources(dicom, "ImagingStudy", ("basedon", "ServiceRequest/o1"))
+    assert imaging["numberOfInstances"] == 3 and imaging["subject"]["reference"] == "Patient/p1"
+
+    report = measurement_report(StudyInstanceUID=item.StudyInstanceUID)
+    assert dicom.tool("storescu", *files([report], tmp_path / "report")).returncode == 0
+    idle(dicom)
+    [written] = resources(dicom, "DiagnosticReport")
+    assert written["imagingStudy"] == [{"reference": f"ImagingStudy/{imaging['id']}"}]
+    assert written["basedOn"] == [{"reference": "ServiceRequest/o1"}] and written["status"] == "final"
+    [measured] = resources(dicom, "Observation")
+    assert measured["valueQuantity"] == {
+        "value": 12.5,
+        "unit": "millimeter",
+        "system": "http://unitsofmeasure.org",
+        "code": "mm",
+    }
+
+
+def code(value, scheme, meaning):
+    made = Dataset()
+    made.CodeValue, made.CodingSchemeDesignator, made.CodeMeaning = value, scheme, meaning
+    return made
+
+
+def content(kind, name, children=(), **attributes):
+    made = Dataset()
+    made.RelationshipType, made.ValueType, made.ConceptNameCodeSequence = "CONTAINS", kind, [name]
+    for keyword, value in attributes.items():
+        setattr(made, keyword, value)
+    if children:
+        made.ContentSequence = list(children)
+    return made
+
+
+def measurement_report(**attributes):
+    """An SR of TID 1500 with one measurement group."""
+    measured = Dataset()
+    measured.NumericValue, measured.MeasurementUnitsCodeSequence = "12.5", [code("mm", "UCUM", "millimeter")]
+    length = content("NUM", code("410668003", "SCT", "Length"), MeasuredValueSequence=[measured])
+    site = content("CODE", code("363698007", "SCT", "Finding Site"))
+    site.ConceptCodeSequence = [code("39607008", "SCT", "Lung")]
+    tracking = content("TEXT", code("112039", "DCM", "Tracking Identifier"), TextValue="Nodule 1")
+    group = content("CONTAINER", code("125007", "DCM", "Measurement Group"), [tracking, site, length])
+    measurements = content("CONTAINER", code("126010", "DCM", "Imaging Measurements"), [group])
+    impression = content("TEXT", code("121073", "DCM", "Impression"), TextValue="One nodule & nothing else.")
+    made = image(Modality="SR", SOPClassUID=EnhancedSRStorage, IssuerOfPatientID="HOSPITAL")
+    for keyword in (
+        "PixelData",
+        "Rows",
+        "Columns",
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "SamplesPerPixel",
+        "PhotometricInterpretation",
+    ):
+        delattr(made, keyword)
+    made.ValueType, made.ConceptNameCodeSequence = "CONTAINER", [code("126000", "DCM", "Imaging Measurement Report")]
+    made.ContentSequence, made.CompletionFlag, made.VerificationFlag = (
+        [measurements, impression],
+        "COMPLETE",
+        "VERIFIED",
+    )
+    for keyword, value in attributes.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def test_a_measurement_report_becomes_a_report_and_observations(dicom):
+    receive(dicom, measurement_report())
+    idle(dicom)
+    [written] = resources(dicom, "DiagnosticReport")
+    assert written["code"]["coding"][0] == {"system": DCM, "code": "126000", "display": "Imaging Measurement Report"}
+    assert written["conclusion"] == "One nodule & nothing else." and "Length: 12.5 millimeter" in written["text"]["div"]
+    [measured] = resources(dicom, "Observation")
+    assert measured["code"]["coding"][0]["code"] == "410668003" and measured["note"] == [{"text": "Nodule 1"}]
+    assert measured["bodySite"]["coding"][0]["display"] == "Lung"
+    assert written["result"] == [{"reference": f"Observation/{measured['id']}"}]
+
+
+def test_an_encapsulated_pdf_becomes_a_report_with_it(dicom):
+    made = measurement_report()
+    del made.ContentSequence
+    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = EncapsulatedPDFStorage
+    made.EncapsulatedDocument, made.EncapsulatedDocumentLength = b"%PDF-1.4 x\0", 10
+    made.DocumentTitle, made.MIMETypeOfEncapsulatedDocument = "Letter", "application/pdf"
+    receive(dicom, made)
+    idle(dicom)
+    [written] = resources(dicom, "DiagnosticReport")
+    form = {"contentType": "application/pdf", "data": "JVBERi0xLjQgeA==", "title": "Letter"}
+    assert written["presentedForm"] == [form]
+
+
+def test_the_worklist_shows_what_is_open_and_what_matches(dicom, tmp_path):
+    person(dicom, name=[{"family": "Doe", "given": ["Jane"]}])
+    scheduled(dicom, "o1", "A1")
+    scheduled(dicom, "o2", "A2", modality="MR", occurrenceDateTime="2026-02-01T09:00:00Z")
+    scheduled(dicom, "o3", "A3", status="completed")
+    order(dicom, "o4", "A4")  # no imaging: it has no modality
+    shown = {item.AccessionNumber for item in worklist(dicom, tmp_path / "all")}
+    assert shown == {"A1", "A2"}
+    step = "(0040,0100)[0]."
+    for number, (key, expected) in enumerate(
+        [
+            (f"{step}0008,0060=MR", {"A2"}),
+            (f"{step}0040,0002=20260101-20260115", {"A1"}),
+            ("0010,0010=doe*", {"A1", "A2"}),
+            ("0010,0020=P2", set()),
+            ("0008,0050=A2", {"A2"}),
+        ]
+    ):
+        assert {item.AccessionNumber for item in worklist(dicom, tmp_path / str(number), key)} == expected
+
+
+def test_an_appointment_schedules_station_and_time(dicom, tmp_path):
+    person(dicom)
+    scheduled(dicom)
+    station = {"resourceType": "Device", "id": "ct", "identifier": [{"system": "urn:dicom:ae-title", "value": "CT7"}]}
+    dicom.fhir("PUT", "Device/ct", station)
+    appointment = {
+        "resourceType": "Appointment",
+        "id": "a1",
+        "status": "booked",
+        "start": "2026-03-04T08:30:00Z",
+        "end": "2026-03-04T09:00:00Z",
+        "basedOn": [{"reference": "ServiceRequest/o1"}],
+        "participant": [
+            {"actor": {"reference": "Device/ct"}, "status": "accepted"},
+            {"actor": {"reference": "Patient/p1"}, "status": "accepted"},
+        ],
+    }
+    dicom.fhir("PUT", "Appointment/a1", appointment)
+    [item] = worklist(dicom, tmp_path / "list", "(0040,0100)[0].0040,0001=CT7")
+    step = item.ScheduledProcedureStepSequence[0]
+    assert (step.ScheduledProcedureStepStartDate, step.ScheduledProcedureStepStartTime) == ("20260304", "083000")
+
+
+@pytest.mark.parametrize(("status", "code"), [("COMPLETED", 0x0106), ("IN PROGRESS", 0)])
+def test_a_step_begins_in_progress_and_once(dicom, status, code):
+    made = Dataset()
+    made.PerformedProcedureStepStatus = status
+    association = modality(dicom, ModalityPerformedProcedureStep)
+    uid = generate_uid()
+    assert association.send_n_create(made, ModalityPerformedProcedureStep, uid)[0].Status == code
+    if code == 0:
+        assert association.send_n_create(made, ModalityPerformedProcedureStep, uid)[0].Status == 0x0111
+    assert association.send_n_set(made, ModalityPerformedProcedureStep, generate_uid())[0].Status == 0x0112
+    association.release()
+
+
+def test_storage_commitment_is_reported_later(dicom_with, tmp_path):
+    port, reports, heard = free_port(), [], threading.Event()
+
+    def told(event):
+        reports.append((event.event_type, event.event_information))
+        heard.set()
+        return 0x0000, None
+
+    entity = AE("MODALITY")
+    entity.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, told)])
+    peers = tmp_path / "peers.toml"
+    peers.write_text(f'[[peer]]\nae_title = "MODALITY"\nhost = "127.0.0.1"\nport = {port}\n')
+    dicom = dicom_with(dicom_peers=str(peers))
+    made = image()
+    receive(dicom, made)
+    wanted = []
+    for uid in (made.SOPInstanceUID, "1.2.3.4"):
+        item = Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = made.SOPClassUID, uid
+        wanted.append(item)
+    action = Dataset()
+    action.TransactionUID, action.ReferencedSOPSequence = "1.2.9", wanted
+    association = modality(dicom, StorageCommitmentPushModel)
+    status, _ = association.send_n_action(action, 1, StorageCommitmentPushModel, "1.2.840.10008.1.20.1.1")
+    association.release()
+    assert status.Status == 0
+    try:
+        assert heard.wait(30)
+    finally:
+        server.shutdown()
+    [(kind, information)] = reports
+    assert kind == 2 and information.TransactionUID == "1.2.9"
+    assert information.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == made.SOPInstanceUID
+    assert information.FailedSOPSequence[0].FailureReason == 0x0112
+
+
+def test_studies_are_forwarded_by_rule_and_tried_again_until_the_peer_is_there(dicom_with, tmp_path):
+    from tests.system.dicom.test_query import receiver
+
+    port = free_port()
+    peers = tmp_path / "peers.toml"
+    peers.write_text(
+        f'[[peer]]\nae_title = "ARCHIVE2"\nhost = "127.0.0.1"\nport = {port}\n'
+        '[[forward]]\nto = "ARCHIVE2"\nsenders = ["CT1"]\nmodalities = ["CT"]\n'
+    )
+    dicom = dicom_with(dicom_peers=str(peers))
+    receive(dicom, image(Modality="MR", StudyInstanceUID="1.9"))
+    images = study(3)
+    receive(dicom, *images)
+    until(lambda: dicom.count("job", "kind = 'forward' AND attempts > 0"))
+    process = receiver(tmp_path / "got", port)
+    try:
+        idle(dicom)
+    finally:
+        process.terminate()
+        process.wait()
+    got = {pydicom.dcmread(path).SOPInstanceUID for path in (tmp_path / "got").iterdir()}
+    assert got == {made.SOPInstanceUID for made in images}
