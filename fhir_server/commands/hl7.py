@@ -217,6 +217,10 @@ async def _send(content: bytes, host: str, port: int, seconds: float) -> bool:
         for message in frames:
             header = read_header(message)
             try:
+                if header is not None and header.enhanced and not {header.accept, header.application} - {"", "NE"}:
+                    await sender.tell(message)
+                    print(f"{header.control}: sent; it asks for no acknowledgement.")
+                    continue
                 answer = await sender.send(message, header.control if header else "")
             except Undelivered as problem:
                 raise error("unavailable", f"{host}:{port}: {problem}") from problem

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 from typing import Any
-from urllib.parse import parse_qsl, unquote
 
 import structlog
 
@@ -17,7 +16,7 @@ from fhir_server.client import FhirClient
 from fhir_server.codec import json
 from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import Clock
-from interfaces.hl7v2.configuration import Interfaces
+from interfaces.hl7v2.configuration import Interfaces, Sender
 from interfaces.hl7v2.exchange.acknowledgement import Ours, acknowledge, code_of
 from interfaces.hl7v2.exchange.errors import Problem, reason_of
 from interfaces.hl7v2.header import Header, read_header
@@ -27,10 +26,10 @@ from interfaces.hl7v2.translation import Translation, Translator
 log = structlog.get_logger("hl7")
 
 PASSING = ("unavailable", "locked", "no-store", "throttled")  # categories of errors that go away by themselves
-RACES = ("conflict", "precondition")
+RACES = ("conflict", "precondition", "multiple-matches")
 TRIES = 4  # of a transaction that another write came between
 MESSAGE_ID = "urn:hl7-org:v2:MSH-10"
-SOURCE = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 
 
 class Later(Exception):
@@ -71,54 +70,54 @@ class Applying:
         policies = self._interfaces.policies(header.origin)
         if again and (links := await self._applied(message)) is not None:
             return self._settled(message, header, DONE, links=links, releases=message.patients)
-        try:
-            translation = await self._translator.translate(raw, header, policies)
-        except FhirError as problem:
-            if problem.category in PASSING:
-                raise Later(str(problem), problem.category in PASSING) from problem
-            return self._failed(message, header, problems_of(problem))
-        except Exception:
-            log.exception("hl7 translation failed", message=message.id)
-            return self._failed(message, header, (Problem("207", "The translation failed; its log says where."),))
-        if any(problem.severity == "E" for problem in translation.problems):
-            return self._failed(message, header, translation.problems)
-        if translation.ignored or not translation.bundle or not translation.bundle.get("entry"):
-            reason = translation.ignored or "It says nothing that is kept as FHIR."
-            state = DONE if translation.answer else IGNORED
-            return self._settled(message, header, state, reason, translation)
-        if policies.unknown_patient != "create" and not translation.brings:
-            unknown = await self._unknown(translation.bundle)
-            if unknown and policies.unknown_patient == "wait":
-                return self._settled(message, header, WAITING, f"its patient is not known: {unknown}")
-            if unknown:
-                problem = Problem("204", f"The patient is not known: {unknown}", ("PID", 1, 3))
-                return self._failed(message, header, (problem,))
-        return await self._commit(message, header, translation)
-
-    async def _commit(self, message: Message, header: Header, translation: Translation) -> Outcome:
-        assert translation.bundle is not None
-        bundle = self._with_provenance(message, header, translation.bundle)
-        body = json.serialize(bundle)
+        listener = self._interfaces.listener.get(message.source)
+        strict = listener is not None and listener.strict
         for attempt in range(TRIES):
-            resource = json.parse(body) if attempt else bundle  # performing it puts its references right in place
-            request = Request("POST", (), resource=resource, body=body, content_type="application/fhir+json")
+            if attempt and (links := await self._applied(message)) is not None:
+                return self._settled(message, header, DONE, links=links, releases=message.patients)
             try:
-                response = await self._client.perform(request)
+                translation = await self._translator.translate(raw, header, policies, strict)
+                if (outcome := self._without_commit(message, header, policies, translation)) is not None:
+                    return outcome
+                links = await self._commit(message, header, translation)
             except FhirError as problem:
                 if problem.category in PASSING or problem.category == "exception":
                     raise Later(str(problem), problem.category in PASSING) from problem
-                if problem.category in RACES:
-                    if (links := await self._applied(message)) is not None:
-                        break
-                    if attempt < TRIES - 1:
-                        continue
+                if problem.category in RACES and attempt < TRIES - 1:
+                    continue  # another write came between: what is there now is looked at anew
                 return self._failed(message, header, problems_of(problem))
-            links = _links(response.body)
-            break
-        else:
-            raise Later("other writes came between")
-        releases = message.patients if translation.brings else ()
-        return self._settled(message, header, DONE, "", translation, links, releases)
+            releases = message.patients if translation.brings else ()
+            return self._settled(message, header, DONE, "", translation, links, releases)
+        raise Later("other writes came between", False)
+
+    def _without_commit(
+        self, message: Message, header: Header, policies: Sender, translation: Translation
+    ) -> Outcome | None:
+        """The outcome of a message that is not to be committed, None for one that is."""
+        if any(problem.severity == "E" for problem in translation.problems):
+            return self._failed(message, header, translation.problems)
+        if translation.ignored:
+            return self._settled(message, header, IGNORED, translation.ignored, translation)
+        if translation.unknown and policies.unknown_patient != "create" and not translation.brings:
+            text = f"its patient is not known: {', '.join(translation.unknown)}"
+            if policies.unknown_patient == "wait":
+                return self._settled(message, header, WAITING, text)
+            return self._failed(message, header, (Problem("204", text, ("PID", 1, 3)),))
+        if not translation.bundle or not translation.bundle.get("entry"):
+            reason = reason_of(translation.problems) or (
+                "" if translation.answer else "it changes nothing that is kept"
+            )
+            return self._settled(message, header, DONE, reason, translation)
+        return None
+
+    async def _commit(self, message: Message, header: Header, translation: Translation) -> tuple[str, ...]:
+        """Commits, once; links to what it made."""
+        assert translation.bundle is not None
+        bundle = self._with_provenance(message, header, translation.bundle)
+        request = Request(
+            "POST", (), resource=bundle, body=json.serialize(bundle), content_type="application/fhir+json"
+        )
+        return _links((await self._client.perform(request)).body)
 
     async def _applied(self, message: Message) -> tuple[str, ...] | None:
         """What the message made, where it was applied; None where it was not."""
@@ -131,57 +130,27 @@ class Applying:
         targets = json.parse(found.body).get("target", ())
         return tuple(target["reference"] for target in targets if "reference" in target)
 
-    async def _unknown(self, bundle: dict[str, Any]) -> str:
-        """The criteria of the first patient of the transaction that matches nobody, "" where all are known."""
-        for entry in bundle["entry"]:
-            url = entry["request"]["url"]
-            asked = entry["request"].get("ifNoneExist") if entry["request"]["method"] == "POST" else url
-            if url.split("?")[0].split("/")[0] != "Patient" or not asked:
-                continue
-            criteria = asked.partition("?")[2] if "?" in asked else asked
-            query = parse_qsl(criteria)
-            if not query:
-                continue
-            try:
-                found = await self._client.perform(Request("GET", ("Patient",), [*query, ("_summary", "count")]))
-            except FhirError as problem:
-                raise Later(str(problem), problem.category in PASSING) from problem
-            if json.parse(found.body).get("total") == 0:
-                return unquote(criteria)
-        return ""
-
     # ------------------------------------------------------------------ what is told
     def _with_provenance(self, message: Message, header: Header, bundle: dict[str, Any]) -> dict[str, Any]:
         """The transaction with the message's Provenance, which must not exist yet."""
-        entries = list(bundle["entry"])
-        targets = []
-        own: dict[str, Any] = {}
-        for entry in entries:
-            resource, request = entry.get("resource"), entry["request"]
-            if resource is not None and resource["resourceType"] == "Provenance" and not own:
-                own = resource
-            elif request["method"] in ("PUT", "POST") and (reference := _reference(entry)):
-                targets.append({"reference": reference})
-        entries = [entry for entry in entries if entry.get("resource") is not own]
-        provenance = {
-            **own,
-            "resourceType": "Provenance",
-            "id": message.provenance,
-            "target": targets,
-            "recorded": _instant(self._clock()),
-        }
-        author = {"coding": [{"system": SOURCE, "code": "author"}]}
-        provenance.setdefault("agent", [{"type": author, "who": {"display": header.origin or "HL7 v2"}}])
-        entity = {
-            "role": "source",
-            "what": {
-                "identifier": {"system": MESSAGE_ID, "value": message.control or message.digest},
-                "display": f"{header.type} {message.control} of {header.origin}, message {message.id}",
-            },
-        }
-        provenance["entity"] = [*own.get("entity", ()), entity]
+        entries = bundle["entry"]
+        own: dict[str, Any] = next(
+            (entry["resource"] for entry in entries if entry.get("resource", {}).get("resourceType") == "Provenance"),
+            {},
+        )
+        others = [entry for entry in entries if entry.get("resource") is not own]
+        provenance: dict[str, Any] = {"resourceType": "Provenance", **own, "id": message.provenance}
+        if not own:
+            author = {"coding": [{"system": PARTICIPANT, "code": "author"}]}
+            what = {"identifier": {"system": MESSAGE_ID, "value": message.control or message.digest}}
+            provenance |= {
+                "target": [{"reference": reference} for entry in others if (reference := _reference(entry))],
+                "recorded": _instant(self._clock()),
+                "agent": [{"type": author, "who": {"display": header.origin or "HL7 v2"}}],
+                "entity": [{"role": "source", "what": what}],
+            }
         asked = {"method": "PUT", "url": f"Provenance/{message.provenance}", "ifNoneMatch": "*"}
-        return {**bundle, "entry": [*entries, {"resource": provenance, "request": asked}]}
+        return {**bundle, "entry": [*others, {"resource": provenance, "request": asked}]}
 
     def given_up(self, message: Message, raw: bytes, reason: str) -> Outcome:
         """The outcome of a message that was tried often enough."""

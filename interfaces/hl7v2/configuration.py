@@ -83,7 +83,7 @@ class Sender(Part, frozen=True):
         Literal["refuse", "apply"],
         Meta(description="A message with the MSH-10 of another, but other bytes: kept as failed, or applied. Both are "
              "an alarm."),
-    ] = "refuse"  # fmt: skip
+    ] = "apply"  # fmt: skip
     unknown_patient: Annotated[
         Literal["create", "wait", "fail"],
         Meta(description="A message about a patient that the server does not know: make the patient, wait for a "

@@ -1,25 +1,31 @@
-"""The translator and the maker of messages that a server has: the tables of mappings.hl7v2."""
+"""The tables of mappings.hl7v2 as the interface's translator, and as the maker of messages for destinations."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import asyncio
+import datetime
+import re
 from typing import Any
 
 from fhir_server.client import FhirClient
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import Clock
+from interfaces.hl7v2 import er7
 from interfaces.hl7v2.configuration import Destination, Interfaces, Sender
-from interfaces.hl7v2.er7 import parse
+from interfaces.hl7v2.er7.strict import strict_problems
 from interfaces.hl7v2.exchange.errors import Problem
 from interfaces.hl7v2.header import Header
 from interfaces.hl7v2.reading import ClientReader
 from interfaces.hl7v2.translation import Translation
-from mappings.hl7v2.tables import SiteTables
+from mappings.hl7v2.tables import SiteTables, Tables
 from mappings.hl7v2.translating import translate
+
+LARGE = 256 * 1024  # bytes from which a message is translated beside the event loop
+_PLACE = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)(?:\.(\d+))?")
 
 
 class Engine:
-    """Translates by HL7's tables, ours, the site's and the sender's; the last two are read again when they change."""
+    """Translates by the tables of HL7, of ours, of the site and of the sender, as they are at that moment."""
 
     def __init__(self, interfaces: Interfaces, client: FhirClient, clock: Clock) -> None:
         self._interfaces = interfaces
@@ -27,39 +33,81 @@ class Engine:
         self._clock = clock
         self._tables: dict[str, SiteTables] = {}
 
-    async def translate(self, raw: bytes, header: Header, sender: Sender) -> Translation:
+    async def translate(self, raw: bytes, header: Header, sender: Sender, strict: bool) -> Translation:
         """See Translator."""
-        message = parse(raw)
+        message = er7.parse(raw)
+        if strict and (broken := await asyncio.to_thread(strict_problems, message)):
+            return Translation(problems=tuple(problem_of(text, "E") for text in broken))
+        now = datetime.datetime.fromtimestamp(self._clock() / 1e6, datetime.UTC)
+        tables = self._current(sender)
         try:
-            made = await translate(message, self._of(sender.tables).current(), self._reader, now=self._now())
+            if len(raw) < LARGE:
+                found = await translate(message, tables, self._reader, now=now)
+            else:
+                found = await self._beside(message, tables, now)
         except FhirError as problem:
-            if problem.category != "not-supported":
-                raise
-            return Translation(problems=(_unsupported(message.type, message.event, problem),))
-        problems = [Problem("102", text) for text in made.errors]
-        problems += [Problem("102", text, severity="W") for text in made.issues]
-        ignored = "An acknowledgement says nothing that is kept." if message.type == "ACK" else ""
-        if made.bundle is None and not ignored and not made.errors:
-            ignored = "It says nothing that is not known."
-        return Translation(made.bundle, tuple(problems), ignored, brings=made.brings)
+            if problem.category == "not-supported":
+                return Translation(problems=(self._unsupported(header, tables, str(problem)),))
+            raise
+        problems = (
+            *(problem_of(text, "E") for text in found.errors),
+            *(problem_of(text, "W") for text in found.issues),
+        )
+        unknown = tuple(f"{system}|{value}" for system, value in found.unknown)
+        return Translation(found.bundle, problems, brings=found.brings, unknown=unknown)
 
     async def to_message(self, resource: dict[str, Any], destination: Destination, control: str) -> bytes:
         """See ToMessage."""
-        raise error("not-implemented", "No mapping tables are installed.")
+        raise error("not-implemented", f"No table makes a message of {resource['resourceType']} yet.")
 
-    def _of(self, folder: str) -> SiteTables:
-        if folder not in self._tables:
-            self._tables[folder] = SiteTables(self._interfaces.tables, folder)
-        return self._tables[folder]
+    async def _beside(self, message: er7.Message, tables: Tables, now: datetime.datetime) -> Any:
+        """Translates in a thread; what it asks of the store is asked on the event loop."""
+        loop = asyncio.get_running_loop()
+        reader = _Elsewhere(self._reader, loop)
+        return await asyncio.to_thread(lambda: asyncio.run(translate(message, tables, reader, now=now)))
 
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock() / 1e6, UTC)
+    def _current(self, sender: Sender) -> Tables:
+        site = self._tables.get(sender.tables)
+        if site is None:
+            site = self._tables[sender.tables] = SiteTables(self._interfaces.tables, sender.tables)
+        return site.current()
+
+    @staticmethod
+    def _unsupported(header: Header, tables: Tables, text: str) -> Problem:
+        """Code 200 for a type that no table has, 201 for an event of a known one (table 0357)."""
+        type = header.kind.split(header.component)[0]
+        known = any(name.partition("_")[0] == type for name in tables.messages)
+        return Problem("201" if known else "200", text, ("MSH", 1, 9, 1, 2 if known else 1))
 
 
-def _unsupported(kind: str, event: str, problem: FhirError) -> Problem:
-    code = "200" if kind not in KNOWN else "201"
-    return Problem(code, str(problem), ("MSH", 1, 9))
+class _Elsewhere:
+    """A Reader for another thread than the one that its client works on."""
+
+    def __init__(self, reader: ClientReader, loop: asyncio.AbstractEventLoop) -> None:
+        self._reader = reader
+        self._loop = loop
+
+    async def find(self, type_name: str, identifiers: Any) -> list[dict[str, Any]]:
+        """See Reader."""
+        return await self._there(self._reader.find(type_name, identifiers))
+
+    async def read(self, reference: str) -> dict[str, Any] | None:
+        """See Reader."""
+        return await self._there(self._reader.read(reference))
+
+    async def referring(self, reference: str) -> list[dict[str, Any]]:
+        """See Reader."""
+        return await self._there(self._reader.referring(reference))
+
+    async def _there(self, work: Any) -> Any:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
 
-KNOWN = ("ADT", "ORM", "ORU", "OML", "OMG", "OMI", "OUL", "OMP", "RDE", "RDS", "RAS", "MDM", "SIU", "VXU", "DFT", "BAR",
-         "PPR", "REF", "ORL", "ORR", "QBP", "ACK")  # fmt: skip
+def problem_of(text: str, severity: str) -> Problem:
+    """A sentence of the engine as a problem; the field that it begins with is its place."""
+    found = _PLACE.match(text)
+    place: tuple[str | int, ...] = ()
+    if found:
+        place = (found[1], 1, int(found[2])) + ((1, int(found[3])) if found[3] else ())
+    code = "101" if "is required" in text else "102" if found else "199"
+    return Problem(code, text, place, severity)

@@ -91,7 +91,7 @@ async def opened(fhir: Fhir, tmp_path: Path, receiver: Receiver) -> AsyncIterato
         clock = fhir.server.environment.clock
         store = SqliteMessageStore(tmp_path / "hl7.sqlite", clock, synchronous="OFF")
         made = Hl7Interface(
-            Interfaces(destination={"adt": there}), store, fhir.server, SmallTable(), clock,
+            Interfaces(destination={"adt": there}), store, fhir.server, SmallTable(fhir.server), clock,
             changes=ServerChanges(fhir.server), to_message=to_message,
         )  # fmt: skip
         await made.start()

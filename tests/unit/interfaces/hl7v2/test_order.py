@@ -19,13 +19,13 @@ pytestmark = pytest.mark.anyio
 class Slow(SmallTable):
     """Notes when each message begins and ends, under its patient."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, server) -> None:
+        super().__init__(server)
         self.running: set[str] = set()
         self.together = 0
         self.order: dict[str, list[str]] = defaultdict(list)
 
-    async def translate(self, raw, header, sender):
+    async def translate(self, raw, header, sender, strict):
         patient = raw.split(b"PID|1||")[1].split(b"^")[0].decode()
         assert patient not in self.running
         self.running.add(patient)
@@ -33,11 +33,11 @@ class Slow(SmallTable):
         await asyncio.sleep(0.002)
         self.order[patient].append(header.control)
         self.running.discard(patient)
-        return await super().translate(raw, header, sender)
+        return await super().translate(raw, header, sender, strict)
 
 
 def slowed(station: Station) -> Slow:
-    table = Slow()
+    table = Slow(station.server)
     worker = station.interface.worker
     worker._applying = Applying(station.interfaces, station.server, table, station.server.environment.clock)
     return table

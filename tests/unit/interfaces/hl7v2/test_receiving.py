@@ -50,7 +50,15 @@ async def test_a_duplicate_of_a_message_under_way_waits_for_its_answer(station: 
     assert station.table.seen == ["1"]
 
 
-async def test_the_same_control_id_with_other_content_is_an_alarm(station: Station):
+async def test_the_same_control_id_with_other_content_is_an_alarm_and_applied(station: Station):
+    async with station.client() as client:
+        assert [code(await client.ask(message("1", values=(value,)))) for value in "12"] == ["AA", "AA"]
+    assert [(await station.interface.desk.show(id)).alarm for id in (1, 2)] == [False, True]
+
+
+async def test_by_policy_it_is_refused(open_station: Open):
+    policies = {"default": Sender(same_id="refuse")}
+    station = await open_station(Interfaces(listener={"lab": Listener(port=0)}, sender=policies))
     async with station.client() as client:
         assert code(await client.ask(message("1", values=("1",)))) == "AA"
         answer = er7.parse(await client.ask(message("1", values=("2",))))
@@ -58,14 +66,6 @@ async def test_the_same_control_id_with_other_content_is_an_alarm(station: Stati
     assert (answer.get("ERR-2"), answer.get("ERR-2.3"), answer.get("ERR-3.1")) == ("MSH", "10", "205")
     found = await station.interface.desk.show(2)
     assert (found.state, found.alarm) == ("failed", True)
-
-
-async def test_by_policy_it_is_applied_and_still_an_alarm(open_station: Open):
-    policies = {"default": Sender(same_id="apply")}
-    station = await open_station(Interfaces(listener={"lab": Listener(port=0)}, sender=policies))
-    async with station.client() as client:
-        assert [code(await client.ask(message("1", values=(value,)))) for value in "12"] == ["AA", "AA"]
-    assert (await station.interface.desk.show(2)).alarm
 
 
 async def test_several_messages_in_one_packet_are_answered_in_order(station: Station):

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from fhir_server.api import FhirServer
+from fhir_server.api import FhirServer, Request
+from fhir_server.codec import json
 from fhir_server.core.errors import error
 from interfaces.hl7v2 import er7
 from interfaces.hl7v2.configuration import Interfaces, Listener, Sender
@@ -42,12 +43,13 @@ def message(
 class SmallTable:
     """PID-3 is a Patient, each OBX an Observation, by identifier; gate: what a translation waits for."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: FhirServer) -> None:
+        self.server = server
         self.gate: asyncio.Event | None = None
         self.seen: list[str] = []
         self.away = False
 
-    async def translate(self, raw: bytes, header: Header, sender: Sender) -> Translation:
+    async def translate(self, raw: bytes, header: Header, sender: Sender, strict: bool) -> Translation:
         read = er7.parse(raw)
         self.seen.append(read.control_id)
         if self.gate is not None:
@@ -81,7 +83,10 @@ class SmallTable:
             url = f"Observation?identifier={RESULT}|{key}"
             entries.append(entry(f"urn:uuid:o{position}", observation, url))
         bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-        return Translation(bundle, brings=read.type == "ADT")
+        query = [("identifier", f"{MRN}|{number}")]
+        found = json.parse((await self.server.perform(Request("GET", ("Patient",), query))).body)
+        unknown = () if found.get("entry") else (number,)
+        return Translation(bundle, brings=read.type == "ADT", unknown=unknown)
 
 
 def entry(full_url: str, resource: dict[str, Any], url: str) -> dict[str, Any]:
@@ -147,7 +152,7 @@ class Station:
     def __init__(self, server: FhirServer, data: Path, interfaces: Interfaces | None = None) -> None:
         self.server = server
         self.data = data
-        self.table = SmallTable()
+        self.table = SmallTable(server)
         self.interfaces = interfaces or Interfaces(listener={"lab": Listener(port=0)})
         self.interface = self.made()
 
