@@ -25,7 +25,7 @@ from fhir_server.interactions.terminology_follower import CONSUMER, TerminologyF
 from fhir_server.operations import HANDLERS, registered, terminology
 from fhir_server.rest.app import Application
 from fhir_server.rest.beside import beside
-from fhir_server.rest.mounting import Mounted
+from fhir_server.rest.mounting import Mounted, require_everything
 from fhir_server.rest.observing import observer
 from fhir_server.rest.page_assets import PAGE_POLICY, Assets, folder_assets
 from fhir_server.search.identifying import Identifying
@@ -262,7 +262,9 @@ async def _hl7(server: FhirServer, clock: Clock) -> list[Mounted]:
     return [
         Mounted(
             "/hl7",
-            application.Hl7Application(interface, settings.max_body_bytes),
+            application.Hl7Application(
+                interface, settings.max_body_bytes, lambda scope: require_everything(server, scope)
+            ),
             Assets(files, PAGE_POLICY),
             openapi.paths(),
             lambda: metrics.families(interface),

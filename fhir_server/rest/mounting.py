@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
+from fhir_server.api import FhirServer
+from fhir_server.core.errors import error
+from fhir_server.rest.decode import headers_of
 from fhir_server.rest.page_assets import Assets
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -25,3 +28,23 @@ class Mounted(NamedTuple):
     def has(self, path: str) -> bool:
         """Whether a path is below the prefix."""
         return path.startswith(self.prefix) and path[len(self.prefix) : len(self.prefix) + 1] in ("", "/")
+
+
+async def require_everything(server: FhirServer, scope: dict[str, Any]) -> None:
+    """FhirError "login" or "forbidden" for a caller who may not read all that is stored, or, where the request is no
+    GET, write it: what is mounted shows what any message said. In open mode everybody may."""
+    if server.open:
+        return
+    headers = headers_of(scope)
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise error("login", "This needs an access token: Authorization: Bearer …")
+    base = server.settings.base_url or f"{scope.get('scheme', 'http')}://{headers.get('host', '')}/fhir"
+    caller = await server.caller_of_token(token.strip(), base)
+    wanted = "rs" if scope["method"] in ("GET", "HEAD") else "cruds"
+    for type in server.definitions.resource_types:
+        seen = caller.restriction is None or caller.restriction(type) is None
+        if not seen or (caller.may is not None and not all(caller.may(each, type) for each in wanted)):
+            raise error(
+                "forbidden", f"This needs a scope for everything, such as system/*.{wanted} or user/*.{wanted}."
+            )

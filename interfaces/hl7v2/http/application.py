@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,15 +16,21 @@ from interfaces.hl7v2.interface import Hl7Interface
 
 log = structlog.get_logger("hl7")
 
+Allow = Callable[[dict[str, Any]], Awaitable[None]]
+
 _PATTERNS = [(route, re.compile(route.path.replace("{id}", "([0-9]{1,15})") + r"/?\Z")) for route in ROUTES]
 
 
 class Hl7Application:
-    """Calls the route that a request asks for. limit: most bytes of a body."""
+    """Calls the route that a request asks for.
 
-    def __init__(self, interface: Hl7Interface, limit: int) -> None:
+    limit: most bytes of a body; allow: raises FhirError for a request, by its ASGI scope, of a caller who may not.
+    """
+
+    def __init__(self, interface: Hl7Interface, limit: int, allow: Allow) -> None:
         self._interface = interface
         self._limit = limit
+        self._allow = allow
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """ASGI, scope type http."""
@@ -34,6 +41,7 @@ class Hl7Application:
             await send({"type": "http.response.body", "body": b""})
             return
         try:
+            await self._allow(scope)
             route, number = _route(scope["method"], scope["path"])
             answer = await route.handler(self._interface, await self._call(route, number, scope, receive))
         except FhirError as problem:

@@ -21,9 +21,13 @@ from tests.unit.interfaces.hl7v2.traffic import Station, message
 pytestmark = pytest.mark.anyio
 
 
+async def everybody(scope: dict[str, Any]) -> None:
+    """Open mode."""
+
+
 @pytest.fixture
 async def http(station: Station) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=Hl7Application(station.interface, 200_000))
+    transport = httpx.ASGITransport(app=Hl7Application(station.interface, 200_000, everybody))
     async with httpx.AsyncClient(transport=transport, base_url="http://h.test") as http:
         yield http
 
