@@ -117,6 +117,8 @@ class FhirServer:
 
     async def reindex(self, progress: Callable[[int, int], None] = lambda done, of: None) -> int:
         """Makes all index values anew beside live traffic; progress(position, head). Returns the feed position."""
+        if self.environment.rebuild is not None:
+            return await self.environment.rebuild(progress)
         return await reindex_all(self.environment, progress)
 
     def stop_first(self, stop: Callable[[], Awaitable[None]]) -> None:

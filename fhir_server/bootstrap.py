@@ -6,19 +6,20 @@ import contextlib
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_server import definitions as r4
 from fhir_server.api import FhirServer
 from fhir_server.codec.json import decode
 from fhir_server.core.identity import TimeOrderedIds
-from fhir_server.core.ports import Clock, Finding, SearchIndex
+from fhir_server.core.ports import Change, Clock, Finding, SearchIndex
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
 from fhir_server.definitions.ucum import UcumConverter
 from fhir_server.interactions.custom_parameters import CustomParameters
 from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.parameters_in_force import TYPE as PARAMETERS
 from fhir_server.interactions.profile_follower import ProfileFollower
 from fhir_server.interactions.searching import Searching
 from fhir_server.interactions.terminology_follower import CONSUMER, TerminologyFollower
@@ -40,6 +41,9 @@ from terminology import FILE_NAME as TERMINOLOGY_FILE
 from terminology import Terminology
 from terminology.loaders.jobs import Jobs
 
+if TYPE_CHECKING:
+    from fhir_server.storage.elastic.engine import ElasticEngine
+
 NODE_FILE = "node"  # in the data folder: the name of this machine's terminology among others on one database
 
 
@@ -60,6 +64,7 @@ class Engine(NamedTuple):
     index: SearchIndex
     check: Callable[[bool], Awaitable[list[Finding]]]
     close: Callable[[], Awaitable[None]]
+    elastic: ElasticEngine | None = None
 
 
 def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching]) -> Engine:
@@ -82,9 +87,16 @@ def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching
 
 
 async def distributed(
-    settings: Settings, clock: Clock, searching: Callable[[], Searching], definitions: Definitions
+    settings: Settings,
+    clock: Clock,
+    searching: Callable[[], Searching],
+    definitions: Definitions,
+    follow: Callable[[], Awaitable[None]],
 ) -> Engine:
-    """MongoDB at settings.mongodb_url, Elasticsearch at settings.elasticsearch_url."""
+    """MongoDB at settings.mongodb_url, Elasticsearch at settings.elasticsearch_url.
+
+    follow: puts the search parameters that are stored by now in force.
+    """
     from fhir_server.storage.mongo.check import MongoCheck
     from fhir_server.storage.mongo.database import connect as connect_to_mongodb
     from fhir_server.storage.mongo.store import MongoStore
@@ -103,6 +115,11 @@ async def distributed(
     from fhir_server.storage.elastic.client import connect as connect_to_elasticsearch
     from fhir_server.storage.elastic.engine import ElasticEngine
 
+    async def prepare(changes: Sequence[Change] | None) -> None:
+        """What is indexed from here on is indexed by the parameters of here."""
+        if changes is None or any(change.type == PARAMETERS for change in changes):
+            await follow()
+
     elastic = ElasticEngine(
         connect_to_elasticsearch(settings.elasticsearch_url),
         store,
@@ -112,9 +129,12 @@ async def distributed(
         clock,
         converter=UcumConverter(),
         prefix=settings.mongodb_database,
+        shards=settings.elasticsearch_shards,
+        wait=settings.search_wait_seconds,
+        content=settings.search_content,
+        prepare=prepare,
     )
     store.use(elastic.strict)
-    elastic.start()
 
     async def check_both(repair: bool) -> list[Finding]:
         return await check.run(repair) + await elastic.check(repair)
@@ -123,7 +143,7 @@ async def distributed(
         await elastic.close()
         await store.close()
 
-    return Engine(store, elastic.index, check_both, close)
+    return Engine(store, elastic.index, check_both, close, elastic)
 
 
 def sort_groups(searching: Searching, type: str) -> set[tuple[str, ...]]:
@@ -146,8 +166,11 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     def in_force() -> Searching:
         return environments[0].searching if environments else searching  # type: ignore[return-value]
 
+    async def follow() -> None:
+        await environments[0].followers[0].refresh()
+
     if settings.mongodb_url:
-        engine = await distributed(settings, clock, in_force, definitions)
+        engine = await distributed(settings, clock, in_force, definitions, follow)
     else:
         engine = embedded(settings, clock, in_force)
     environment = Environment(
@@ -189,6 +212,10 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     try:
         for each in environment.followers:
             await each.start()
+        if engine.elastic is not None:
+            environment.rebuild, environment.index_state = engine.elastic.rebuild, engine.elastic.state
+            if settings.projecting:
+                engine.elastic.start()
         Jobs(service.store, clock, settings.data / TERMINOLOGY_FILE).take_up()
         checks.require_known()
     except BaseException:

@@ -15,6 +15,7 @@ from fhir_server.commands.hl7 import hl7
 from fhir_server.commands.info import info
 from fhir_server.commands.load import load
 from fhir_server.commands.packages import packages
+from fhir_server.commands.project import project
 from fhir_server.commands.reindex import reindex
 from fhir_server.commands.serve import serve
 from fhir_server.commands.terminology import terminology
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, load, export, validate, check, reindex, info, backup, restore, token, launch):
+for command in (serve, load, export, validate, check, reindex, project, info, backup, restore, token, launch):
     app.command()(command)
 app.add_typer(packages, name="packages")
 app.add_typer(user, name="user")

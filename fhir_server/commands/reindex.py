@@ -9,8 +9,11 @@ from fhir_server.core.settings import Settings, load
 
 
 def reindex(data: Data = None, config: Config = None) -> None:
-    """Make the search values of every resource anew, beside a running server if there is one."""
-    asyncio.run(_reindex(load({"data": data}, config=config)))
+    """Make the search values of every resource anew, beside a running server if there is one.
+
+    With Elasticsearch a whole new index is built from the store; searches ask it once it has everything.
+    """
+    asyncio.run(_reindex(load({"data": data, "projecting": True}, config=config)))
 
 
 async def _reindex(settings: Settings) -> None:

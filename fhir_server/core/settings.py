@@ -259,6 +259,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
 
+    elasticsearch_shards: Annotated[
+        int, Meta(description="Primary shards of a new search index; it holds for what is made after.", ge=1, le=256)
+    ] = 1
+    search_wait_seconds: Annotated[
+        int,
+        Meta(
+            description="How long a search waits at most until Elasticsearch has seen what was committed before it "
+            "began; 0 answers at once. Prefer: wait=0 asks for that in one request.",
+            ge=0,
+            le=300,
+        ),
+    ] = 5
+    search_content: Annotated[
+        bool,
+        Meta(description="Whether Elasticsearch indexes all texts of a resource for _content: half of its work."),
+    ] = True
+    projecting: Annotated[
+        bool,
+        Meta(
+            description="Whether the processes of this server feed Elasticsearch from the change feed, one at a time; "
+            "with false something else must, such as `hms project`."
+        ),
+    ] = True
+
     cache_mb: Annotated[int, Meta(description="SQLite's page cache in MiB, for each worker.", ge=2, le=65_536)] = 32
     synchronous: Annotated[
         Literal["FULL", "NORMAL", "OFF"],

@@ -112,6 +112,7 @@ class Environment:
     operations: dict[str, Any] = field(default_factory=dict)
     kept: dict[Any, bytes] = field(default_factory=dict)  # made once, such as the CapabilityStatement
     started: int = 0
+    rebuild: Callable[[Callable[[int, int], None]], Awaitable[int]] | None = None  # that index anew, beside traffic
     index_state: Callable[[], Awaitable[IndexState]] | None = None  # where the index follows the store by the feed
     followers: list[Follower] = field(default_factory=list)
     seen_by: Caller = OPEN  # whose view of the store and the index this is

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from fhir_server.core.errors import FhirError
-from fhir_server.core.ports import ChangeFeed
+from fhir_server.core.ports import Change, ChangeFeed
 from fhir_server.storage.changes.entries import Away, Busy, Entry, Target
 from fhir_server.storage.changes.reading import Behind, Reading, bare
 
@@ -25,12 +25,14 @@ IDLE, QUIET = 0.02, 0.2  # seconds between looks at a feed that has nothing new,
 QUIET_AFTER = 100  # looks
 PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before what failed is tried again
 
+Prepare = Callable[[Sequence[Change] | None], Awaitable[None]]
+
 log = structlog.get_logger("projector")
 
 
 class Projector:
     """Feeds one target; told: is called with the consumer and each position that searches can see, away: when the
-    target can't be reached.
+    target can't be reached; prepare: before the resources of changes are read, with None once the work was taken over.
 
     lease: seconds for which another waits before it takes up the work of one that is gone.
     """
@@ -43,6 +45,7 @@ class Projector:
         told: Callable[[str, int], None] = lambda consumer, position: None,
         away: Callable[[str], None] = lambda consumer: None,
         *,
+        prepare: Prepare | None = None,
         lease: float = LEASE,
     ) -> None:
         self._feed = feed
@@ -50,6 +53,7 @@ class Projector:
         self._target = target
         self._told = told
         self._away = away
+        self._prepare = prepare
         self._lease = lease
         self._owner = f"{os.getpid()}-{os.urandom(6).hex()}"
         self._position: int | None = None  # None: the work is another's
@@ -101,6 +105,8 @@ class Projector:
         changes = await self._feed.changes(position, CHANGES)
         if not changes:
             return False
+        if self._prepare is not None:
+            await self._prepare(changes)
         async for entries in self._reading.entries({(change.type, change.id): change for change in changes}):
             await self._write(entries)
         await self._target.show()
@@ -117,6 +123,8 @@ class Projector:
         if not await self._feed.lease(self._target.consumer, self._owner, self._lease):
             self._position = None
         elif self._position is None or now - self._leased > self._lease:
+            if self._prepare is not None:
+                await self._prepare(None)
             self._position = await self._feed.position(self._target.consumer)
         self._leased = now
         return self._position

@@ -11,7 +11,7 @@ from elasticsearch import ApiError, AsyncElasticsearch
 
 from fhir_server.core.ports import ChangeFeed, Clock, Finding, IndexState, ResourceReads, UnitConverter
 from fhir_server.storage.changes.lag import lag
-from fhir_server.storage.changes.projector import LEASE
+from fhir_server.storage.changes.projector import LEASE, Prepare
 from fhir_server.storage.changes.reading import Extract, Reading
 from fhir_server.storage.changes.waiting import Waiting
 from fhir_server.storage.elastic.checking import IndexCheck
@@ -22,6 +22,7 @@ from fhir_server.storage.elastic.projecting import Projecting
 from fhir_server.storage.elastic.rebuilding import rebuild
 from fhir_server.storage.elastic.writing import Writer
 
+STRICT_WAIT = 10.0  # seconds for criteria that must see everything
 PATIENCE = 2.0  # seconds for an answer about the state
 CHECK_PATIENCE = 60.0  # seconds that a check waits for the index to catch up
 
@@ -30,7 +31,7 @@ class ElasticEngine:
     """reads: must see every commit at once; extract: search values of a resource's JSON; groups: see encode.SortGroups.
 
     wait: seconds that a search waits at most for what was committed before it began; content: whether _content works;
-    lease: seconds after which another process takes up the feeding where one is gone.
+    prepare: see Projector; lease: seconds after which another process takes up the feeding where one is gone.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class ElasticEngine:
         shards: int = 1,
         wait: float = 5.0,
         content: bool = True,
+        prepare: Prepare | None = None,
         lease: float = LEASE,
     ) -> None:
         self.generations = Generations(client, prefix, shards=shards)
@@ -57,10 +59,18 @@ class ElasticEngine:
         self._content = content
         self._waiting = Waiting(feed)
         reading = Reading(reads, extract)
-        self.index = ElasticSearchIndex(self.generations, reads, self._waiting, converter, wait=wait)
-        self.strict = ElasticSearchIndex(self.generations, reads, self._waiting, converter, wait=wait, strict=True)
+        searched = (self.generations, reads, self._waiting, converter)
+        self.index = ElasticSearchIndex(*searched, wait=wait, content=content)
+        self.strict = ElasticSearchIndex(*searched, wait=STRICT_WAIT, content=content, strict=True)
         self._projecting = Projecting(
-            self.generations, feed, reading, groups, self._waiting, content=content, lease=lease
+            self.generations,
+            feed,
+            reading,
+            groups,
+            self._waiting,
+            content=content,
+            prepare=prepare,
+            lease=lease,
         )
         self._check = IndexCheck(self.generations, feed, reads, reading, self._writer, self._caught_up)
         self._task: asyncio.Task[None] | None = None

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from fhir_server.core.errors import FhirError, Issue
+from fhir_server.core.errors import FhirError, Issue, error
 from fhir_server.core.ports import ResourceReads, UnitConverter
 from fhir_server.core.query import Clause, Page, Query
 from fhir_server.storage.elastic.asking import Asking, answered, unavailable
@@ -19,7 +19,7 @@ from fhir_server.storage.elastic.search.links import resolve
 from fhir_server.storage.elastic.search.pages import page
 from fhir_server.storage.elastic.search.scope import BATCH, Scope
 from fhir_server.storage.elastic.search.units import Units
-from fhir_server.storage.elastic.search.walk import has_units, is_linked
+from fhir_server.storage.elastic.search.walk import has_units, is_linked, reads_content
 
 T = TypeVar("T")
 
@@ -43,7 +43,8 @@ class ElasticSearchIndex:
     """Answers queries out of the generation that serves; the store has the resources.
 
     converter: between units of quantities; wait: seconds that a search waits at most for what was committed before it
-    began. A search that has waited in vain is answered with a warning, or strict, refused as "unavailable".
+    began; content: whether _content is indexed. A search that has waited in vain is answered with a warning, or strict,
+    refused as "unavailable".
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ElasticSearchIndex:
         converter: UnitConverter | None = None,
         *,
         wait: float = 5.0,
+        content: bool = True,
         strict: bool = False,
     ) -> None:
         self._generations = generations
@@ -61,6 +63,7 @@ class ElasticSearchIndex:
         self._caught_up = caught_up
         self._converter = converter
         self._wait = wait
+        self._content = content
         self._strict = strict
         self._away = False
 
@@ -114,6 +117,9 @@ class ElasticSearchIndex:
         self, work: Callable[[Scope], Awaitable[T]], where: Clause, wait: float, several: bool = False
     ) -> tuple[T, bool]:
         """What work returns, and whether the index had seen all; several: it makes more requests than one."""
+
+        if not self._content and reads_content(where):
+            raise error("not-supported", "This server does not index what _content searches (search_content).")
 
         async def ask() -> tuple[T, bool]:
             generation = await self._serving()

@@ -9,7 +9,7 @@ from elastic_transport import TransportError
 from elasticsearch import ApiError
 
 from fhir_server.core.ports import ChangeFeed
-from fhir_server.storage.changes.projector import LEASE, Projector
+from fhir_server.storage.changes.projector import LEASE, Prepare, Projector
 from fhir_server.storage.changes.reading import Reading
 from fhir_server.storage.changes.waiting import Waiting
 from fhir_server.storage.elastic.encode import SortGroups
@@ -31,6 +31,7 @@ class Projecting:
         waiting: Waiting,
         *,
         content: bool = True,
+        prepare: Prepare | None = None,
         lease: float = LEASE,
     ) -> None:
         self._generations = generations
@@ -39,6 +40,7 @@ class Projecting:
         self._groups = groups
         self._waiting = waiting
         self._content = content
+        self._prepare = prepare
         self._lease = lease
         self._running: dict[str, tuple[Projector, asyncio.Task[None]]] = {}
         waiting.hurry = self.hurry
@@ -76,7 +78,15 @@ class Projecting:
             if consumer not in self._running:
                 writer = Writer(self._generations.client, generation, self._groups, content=self._content)
                 waiting = self._waiting
-                projector = Projector(self._feed, self._reading, writer, waiting.told, waiting.away, lease=self._lease)
+                projector = Projector(
+                    self._feed,
+                    self._reading,
+                    writer,
+                    waiting.told,
+                    waiting.away,
+                    prepare=self._prepare,
+                    lease=self._lease,
+                )
                 self._running[consumer] = projector, asyncio.create_task(projector.run())
 
     async def _end(self, consumer: str) -> None:

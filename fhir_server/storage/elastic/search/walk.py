@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fhir_server.core.query import All, Any, Chain, Clause, CompositeIs, Has, InList, Not, QuantityIs, RefersWithin
+from fhir_server.core.query import (
+    All,
+    Any,
+    Chain,
+    Clause,
+    CompositeIs,
+    Has,
+    InList,
+    NarrativeHas,
+    Not,
+    QuantityIs,
+    RefersWithin,
+)
 
 LINKS = (Chain, Has, InList, RefersWithin)
 
@@ -33,3 +45,8 @@ def is_linked(clause: Clause) -> bool:
 def has_units(clause: Clause) -> bool:
     """Whether a quantity in a unit is asked for."""
     return any(isinstance(each, QuantityIs) and each.unit is not None for each in walk(clause))
+
+
+def reads_content(clause: Clause) -> bool:
+    """Whether words of the whole content are asked for."""
+    return any(isinstance(each, NarrativeHas) and each.scope == "content" for each in walk(clause))
