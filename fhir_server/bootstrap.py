@@ -261,9 +261,19 @@ def _dicom(server: FhirServer) -> list[Mounted]:
     if not server.settings.dicom:
         return []
     from interfaces.dicom.archive.archive import Archive
+    from interfaces.dicom.bridge import Bridge
+    from interfaces.dicom.configuration import Configuration
+    from interfaces.dicom.services.service import Context
+    from interfaces.dicom.web import administration
+    from interfaces.dicom.web.access import Access
     from interfaces.dicom.web.application import PREFIX, DicomWeb
 
     archive = Archive(server.settings)
+    context = Context(
+        server.settings, archive, Configuration(server.settings), Bridge(lambda: contextlib.nullcontext(server))
+    )
+    page = folder_assets("page", "/dicom/page/", "interfaces.dicom")
+    page["/dicom/"] = page.pop("/dicom/page/index.html")
 
     async def close() -> None:
         archive.close()
@@ -272,7 +282,12 @@ def _dicom(server: FhirServer) -> list[Mounted]:
         return []
 
     server.stop_first(close)
-    return [Mounted(PREFIX, DicomWeb(archive, server.settings), Assets({}, PAGE_POLICY), {}, no_metrics)]
+    access = Access(server)
+    pages = administration.Administration(context, server, access)
+    return [
+        Mounted(PREFIX, DicomWeb(archive, server.settings, access), Assets({}, PAGE_POLICY), {}, no_metrics),
+        Mounted(administration.PREFIX, pages, Assets(page, PAGE_POLICY), {}, no_metrics),
+    ]
 
 
 async def _hl7(server: FhirServer, clock: Clock) -> list[Mounted]:

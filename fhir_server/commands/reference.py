@@ -50,5 +50,8 @@ def code(value: str) -> str:
 
 
 if __name__ == "__main__":
+    from interfaces.dicom.conformance import conformance_page
+
     Path(sys.argv[1], "settings.md").write_text(settings_page(), "utf-8")
+    Path(sys.argv[1], "dicom-conformance.md").write_text(conformance_page(), "utf-8")
     Path(sys.argv[1], "hl7v2-interfaces.md").write_text(interfaces_page(), "utf-8")

@@ -20,7 +20,7 @@ COLUMNS = (
     "p.attributes AS patient, t.attributes AS study, t.coercion, t.modalities, t.series_count, t.instance_count,"
     " t.uid AS study_uid, s.attributes AS series, s.uid AS series_uid, s.instance_count AS series_instances,"
     " i.attributes AS instance, i.uid AS instance_uid, i.sop_class, i.transfer_syntax, i.digest, i.size, i.start,"
-    " i.frames"
+    " i.frames, t.fhir_study"
 )
 TABLES = "instance i JOIN series s ON s.pk = i.series JOIN study t ON t.pk = s.study JOIN patient p ON p.pk = t.patient"
 

@@ -22,7 +22,8 @@ _FROM = {
 _ALIAS = {PATIENT: "p", STUDY: "t", SERIES: "s", IMAGE: "i"}
 _SELECT = {
     PATIENT: "p.pk, p.attributes AS patient",
-    STUDY: "t.attributes AS study, t.coercion, t.modalities, t.series_count, t.instance_count, t.uid AS study_uid",
+    STUDY: "t.attributes AS study, t.coercion, t.modalities, t.series_count, t.instance_count, t.uid AS study_uid,"
+    " t.fhir_study",
     SERIES: "s.attributes AS series, s.uid AS series_uid, s.instance_count AS series_instances",
     IMAGE: "i.attributes AS instance, i.uid AS instance_uid, i.sop_class, i.transfer_syntax, i.digest, i.size, i.start,"
     " i.frames",

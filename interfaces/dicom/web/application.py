@@ -13,6 +13,7 @@ from fhir_server.codec import json
 from fhir_server.core.errors import FhirError, error, operation_outcome
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.web.access import Access
 from interfaces.dicom.web.delete import delete
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest
 from interfaces.dicom.web.frames import frames
@@ -68,8 +69,9 @@ def fits(shape: tuple[str, ...], path: tuple[str, ...]) -> bool:
 class DicomWeb:
     """The application of one archive."""
 
-    def __init__(self, archive: Archive, settings: Settings) -> None:
+    def __init__(self, archive: Archive, settings: Settings, access: Access) -> None:
         self._archive = archive
+        self._access = access
         self._settings = settings
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -93,9 +95,13 @@ class DicomWeb:
             query = parse_qsl(scope["query_string"].decode("latin-1"), True, errors="strict", max_num_fields=200)
         except ValueError as problem:
             raise error("value", "The query is not UTF-8, or has more than 200 parameters.") from problem
-        request = WebRequest(method, path, query, headers, self._base(scope, headers), self._archive)
         if method == "OPTIONS":
             return WebAnswer(204, [("allow", "GET, HEAD, POST, DELETE, OPTIONS")])
+        base = self._base(scope, headers)
+        caller = await self._access.caller(headers, self._settings.base_url or base.removesuffix(PREFIX) + "/fhir")
+        self._access.require(caller, method)
+        visible = self._access.filter(caller)
+        request = WebRequest(method, path, query, headers, base, self._archive, caller.name, visible)
         if method == "POST" and any(fits(shape, path) for shape in STORES):
             return await store(request, _chunks(receive))
         if method == "DELETE" and any(fits(shape, path) for shape in DELETABLE):

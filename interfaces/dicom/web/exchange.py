@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,6 +23,7 @@ class WebRequest(NamedTuple):
     base: str
     archive: Archive
     who: str = ""
+    visible: Callable[[str], bool] | None = None  # whether the caller sees the ImagingStudy of a reference
 
     def parameter(self, name: str) -> str:
         """The last value of a parameter, "" for none."""

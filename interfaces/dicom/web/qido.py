@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from itertools import islice
 from typing import Any
 
 from fhir_server.core.errors import error
@@ -38,15 +39,19 @@ def search(request: WebRequest) -> WebAnswer:
         if name in names:
             keys[tag] = {"vr": "UI", "Value": [names[name]]}
     limit = min(_number(request, "limit", MOST), MOST)
+    offset = _number(request, "offset", 0)
     matches = find(
         request.archive.reading,
         level,
         keys,
-        limit=limit + 1,
-        offset=_number(request, "offset", 0),
+        limit=-1 if request.visible else limit + 1,
+        offset=0 if request.visible else offset,
         fuzzy=request.parameter("fuzzymatching").lower() == "true",
         ordered=True,
     )
+    if request.visible:
+        seen = request.visible
+        matches = islice((match for match in matches if seen(match.row["fhir_study"])), offset, offset + limit + 1)
     shown = set(wanted) | set(keys) | _always(level, names)
     found = [_shown(request, match, level, None if everything else shown) for match in matches]
     headers = []

@@ -17,7 +17,7 @@ def named(request: WebRequest, path: tuple[str, ...]) -> list[sqlite3.Row]:
     where = " AND ".join(f"{_COLUMNS[kind]} = ?" for kind, _ in pairs)
     values = [uid for _, uid in pairs]
     rows = instances(request.archive.reading, f"{where} AND t.state <> 'quarantined'", values)
-    if not rows:
+    if not rows or (request.visible and not request.visible(rows[0]["fhir_study"])):
         kind, uid = pairs[-1]
         raise not_found(f"{ {'studies': 'study', 'series': 'series', 'instances': 'instance'}[kind] } {uid}")
     return rows

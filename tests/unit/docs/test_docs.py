@@ -57,6 +57,12 @@ def test_the_page_of_interfaces_is_current():
     assert page == interfaces_page(), "run `make docs`"
 
 
+def test_the_dicom_conformance_statement_is_current():
+    from interfaces.dicom.conformance import conformance_page
+
+    assert (ROOT / "docs/reference/dicom-conformance.md").read_text("utf-8") == conformance_page(), "run `make docs`"
+
+
 def test_the_readme_begins_with_its_two_commands():
     first = re.findall(r"^    make (\w+)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)[:2]
     assert first == ["serve", "test"]

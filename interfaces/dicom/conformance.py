@@ -1,0 +1,107 @@
+"""The DICOM conformance statement (PS3.2), made from the services that are registered and from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from interfaces.dicom.dataset.part10 import IMPLEMENTATION_NAME, IMPLEMENTATION_UID
+from interfaces.dicom.dataset.syntaxes import FRAME_TYPES
+from interfaces.dicom.services.registry import SERVICES
+from interfaces.dicom.services.service import NATIVE, Service
+from interfaces.dicom.web.application import DELETABLE, PREFIX, ROUTES, STORES
+from interfaces.dicom.web.rendered import TYPES
+
+# what this archive asks of peers: SOP class -> what for
+AS_USER = {
+    "1.2.840.10008.1.1": "C-ECHO, from the page",
+    "1.2.840.10008.5.1.4.1.2.2.1": "C-FIND at a peer",
+    "1.2.840.10008.5.1.4.1.2.2.2": "C-MOVE from a peer to this archive",
+    "1.2.840.10008.1.20.1": "N-EVENT-REPORT of storage commitment, as its provider",
+}
+HEAD = f"""# DICOM conformance statement
+
+<!-- Made from interfaces/dicom by `make docs`. -->
+
+## Overview
+
+An archive that stores and retrieves instances, provides worklists from FHIR orders, takes performed procedure steps and
+storage commitment requests, and serves DICOMweb. How it is set up: [how-to](../how-to/dicom.md).
+
+| | |
+| --- | --- |
+| Application context | 1.2.840.10008.3.1.1.1 |
+| Implementation class UID | {IMPLEMENTATION_UID} |
+| Implementation version name | {IMPLEMENTATION_NAME} |
+| AE title | setting `dicom_ae_title`; associations that call another are rejected (permanent, 7) |
+| Calling AE titles | all, or only peers at their addresses with `dicom_known_peers_only` (rejected: permanent, 3) |
+| Associations at a time | setting `dicom_max_associations`, over all processes (rejected: transient, local limit) |
+| Asynchronous operations | not negotiated: one operation at a time |
+| Largest PDU received | setting `dicom_max_pdu` |
+| TLS | settings `dicom_tls_*`: TLS 1.2 and 1.3, client certificates |
+| Character sets | all defined terms of PS3.3 C.12.1.1.2 are read; answers are ISO 646 or ISO_IR 192 |
+
+"""
+
+
+def conformance_page() -> str:
+    """The page as Markdown."""
+    return "".join((HEAD, *map(_service, SERVICES), _user(), _web()))
+
+
+def _service(service: Service) -> str:
+    lines = [f"## {service.name}\n\n"]
+    if service.both_roles:
+        lines.append(
+            "Every storage SOP class, private ones too, in the first transfer syntax that is proposed for it; kept as "
+            "received. The standard ones:\n\n"
+        )
+    else:
+        lines.append(f"Provider (SCP). Transfer syntaxes: {', '.join(_named(NATIVE))}.\n\n")
+    lines.append("| SOP class | UID |\n| --- | --- |\n")
+    lines += [f"| {name} | {uid} |\n" for name, uid in sorted(service.sop_classes.items())]
+    if service.permission:
+        lines.append(f"\nA peer needs `{service.permission}` in its `may`.\n")
+    if service.statuses:
+        lines.append("\n| status | when |\n| --- | --- |\n")
+        lines += [f"| {code} | {when} |\n" for code, when in service.statuses]
+    return "".join(lines) + "\n"
+
+
+def _named(uids: Iterable[str]) -> list[str]:
+    from pydicom.uid import UID
+
+    return [UID(uid).name for uid in uids]
+
+
+def _user() -> str:
+    lines = ["## As a user (SCU)\n\n| SOP class | for |\n| --- | --- |\n"]
+    lines += [f"| {name} | {what} |\n" for name, what in zip(_named(AS_USER), AS_USER.values(), strict=True)]
+    lines.append("| every storage SOP class that is kept | C-STORE of C-MOVE, of forward rules and of the page |\n\n")
+    return "".join(lines)
+
+
+def _web() -> str:
+    lines = [f"## DICOMweb\n\nBelow `{PREFIX}` (PS3.18).\n\n| method | path | what |\n| --- | --- | --- |\n"]
+    for shape, handler in ROUTES:
+        what = (handler.__doc__ or "").split(";")[0].split(":")[0].strip().rstrip(".")
+        lines.append(f"| GET | `{_path(shape)}` | {what.splitlines()[0]} |\n")
+    lines += [
+        f"| POST | `{_path(shape)}` | Stores instances: files, or metadata with bulk data |\n" for shape in STORES
+    ]
+    lines += [
+        f"| DELETE | `{_path(shape)}` | Where the setting `dicom_web_delete` allows it |\n" for shape in DELETABLE
+    ]
+    kept = sorted(set(FRAME_TYPES.values()))
+    lines.append(
+        f"\nFrames: `application/octet-stream` (decoded), or as kept: {', '.join(f'`{each}`' for each in kept)}."
+    )
+    lines.append(f" Rendered: {', '.join(f'`{each}`' for each in TYPES)}.\n")
+    return "".join(lines)
+
+
+def _path(shape: tuple[str, ...]) -> str:
+    names = {"studies": "{study}", "series": "{series}", "instances": "{instance}", "frames": "{frames}"}
+    shown = []
+    for at, part in enumerate(shape):
+        shown.append(names.get(shape[at - 1], "{}") if part == "*" else "{path}" if part == "+" else part)
+    return "/" + "/".join(shown)

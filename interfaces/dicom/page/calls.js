@@ -1,0 +1,40 @@
+// What the page asks the server, and how an answer that is no success is told.
+
+export const WEB = "../dicom-web";
+
+export async function get(path) {
+  const answer = await fetch(path, { headers: { accept: "application/json" } });
+  return read(answer);
+}
+
+export async function post(path, body = {}) {
+  const answer = await fetch(path, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/json" },
+    body: JSON.stringify(body),
+  });
+  return read(answer);
+}
+
+async function read(answer) {
+  if (answer.status === 204) return [];
+  const found = await answer.json().catch(() => null);
+  if (answer.ok) return found;
+  throw new Error(found?.issue?.[0]?.diagnostics ?? `The server answered ${answer.status}.`);
+}
+
+// The first value of an attribute of the DICOM JSON Model, names as people write them.
+export function value(model, tag) {
+  const first = model[tag]?.Value?.[0];
+  if (first === undefined || first === null) return "";
+  return typeof first === "object" ? personName(first.Alphabetic ?? "") : String(first);
+}
+
+export function personName(text) {
+  const [family, given] = text.split("^");
+  return [family, given].filter(Boolean).join(", ");
+}
+
+export function date(text) {
+  return /^\d{8}$/.test(text) ? `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}` : text;
+}

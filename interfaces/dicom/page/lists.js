@@ -1,0 +1,87 @@
+// Worklist, quarantine, peers and jobs.
+import { date, get, personName, post } from "./calls.js";
+import { action, h, table } from "./parts.js";
+
+export async function worklist() {
+  const found = await get("api/worklist");
+  const rows = found.map((item) => [
+    `${date(item.date)} ${item.time.slice(0, 2)}:${item.time.slice(2, 4)}`.replace(/ :$/, ""),
+    item.modality,
+    item.station,
+    personName(item.patient_name),
+    item.patient_id,
+    item.accession,
+    item.procedure,
+    item.priority,
+  ]);
+  const headings = ["When", "Modality", "Station", "Patient", "Patient ID", "Accession", "Procedure", "Priority"];
+  return [h("h1", {}, "Worklist"), table(headings, rows, "Nothing is scheduled: no active order has a modality.")];
+}
+
+export async function quarantine() {
+  const found = await get("api/quarantine");
+  return [
+    h("h1", {}, "Quarantine"),
+    h("p", { class: "quiet" }, "Studies whose patient or order does not fit. Their images are kept; nobody finds them until you say whose they are."),
+    ...(found.length ? found.map(held) : [h("p", {}, "Nothing is held.")]),
+  ];
+}
+
+function held(study) {
+  const patient = h("input", { placeholder: "Patient/17", "aria-label": "Patient", required: true });
+  const order = h("input", { placeholder: "ServiceRequest/4, or empty", "aria-label": "Order" });
+  return h(
+    "article",
+    {},
+    h("h2", {}, `${personName(study.patient_name) || "No name"} ${study.patient_id}`),
+    h("p", {}, `${study.reason}.`),
+    h("p", { class: "quiet" }, `${date(study.date)} ${study.description} · accession ${study.accession || "none"} · ${study.instance_count} images of ${study.sender} · ${study.uid}`),
+    h(
+      "p",
+      {},
+      patient,
+      " ",
+      order,
+      " ",
+      action("It is this patient's", async () => {
+        await post(`api/quarantine/${study.uid}`, { patient: patient.value, order: order.value });
+        return "Done; its ImagingStudy follows.";
+      }),
+    ),
+  );
+}
+
+export async function peers() {
+  const found = await get("api/peers");
+  const rows = found.peers.map((peer) => [
+    peer.ae_title,
+    `${peer.host}:${peer.port}${peer.tls ? " (TLS)" : ""}`,
+    peer.issuer ?? "",
+    (peer.may ?? []).join(", "),
+    action("Echo", async () => `${(await post(`api/peers/${encodeURIComponent(peer.ae_title)}/echo`)).echo} ms`),
+  ]);
+  return [
+    h("h1", {}, "Peers"),
+    h("p", {}, `This archive is ${found.ae_title}. Peers are in ${found.file}.`),
+    table(["AE title", "Where", "Issuer of patient ids", "May", ""], rows, "No peer is configured."),
+    h("h2", {}, "Forward rules"),
+    table(
+      ["To", "From", "Modalities"],
+      found.forward.map((rule) => [rule.to, rule.senders.join(", ") || "all", rule.modalities.join(", ") || "all"]),
+      "Nothing is forwarded.",
+    ),
+  ];
+}
+
+export async function jobs() {
+  const found = await get("api/jobs");
+  const rows = found.map((job) => [
+    job.kind,
+    job.key,
+    job.state,
+    String(job.attempts),
+    job.problem,
+    action("Try again", async () => (await post(`api/jobs/${job.pk}/again`), "It is tried.")),
+  ]);
+  return [h("h1", {}, "Jobs"), table(["What", "Of", "State", "Attempts", "Problem", ""], rows, "Everything is done.")];
+}

@@ -1,0 +1,27 @@
+// The page: the address after # says what is shown.
+import { jobs, peers, quarantine, worklist } from "./lists.js";
+import { h } from "./parts.js";
+import { studies } from "./studies.js";
+import { viewer } from "./viewer.js";
+
+const LISTS = { worklist, quarantine, peers, jobs };
+
+async function show() {
+  const main = document.getElementById("main");
+  const [path, query] = location.hash.replace(/^#\//, "").split("?");
+  const [place, uid] = path.split("/");
+  main.setAttribute("aria-busy", "true");
+  let shown;
+  try {
+    if (place === "study") shown = await viewer(uid);
+    else if (place in LISTS) shown = await LISTS[place]();
+    else shown = await studies(new URLSearchParams(query));
+  } catch (problem) {
+    shown = [h("p", { role: "alert" }, problem.message)];
+  }
+  main.replaceChildren(...shown);
+  main.setAttribute("aria-busy", "false");
+}
+
+addEventListener("hashchange", show);
+show();

@@ -1,0 +1,58 @@
+// Studies, found by patient, name, accession number or date.
+import { date, get, value, WEB } from "./calls.js";
+import { h } from "./parts.js";
+
+const FIELDS = [
+  ["PatientID", "Patient ID"],
+  ["PatientName", "Name"],
+  ["AccessionNumber", "Accession number"],
+  ["StudyDate", "Date (20260101-20260131)"],
+];
+
+export async function studies(parameters) {
+  const query = new URLSearchParams([...parameters].filter(([, given]) => given));
+  query.set("limit", "60");
+  query.set("includefield", "00081030");
+  if (query.has("PatientName")) query.set("fuzzymatching", "true");
+  const found = await get(`${WEB}/studies?${query}`);
+  return [
+    h("h1", {}, "Studies"),
+    form(parameters),
+    found.length ? h("ul", { class: "studies" }, found.map(card)) : h("p", { class: "quiet" }, "No study is found."),
+  ];
+}
+
+function form(parameters) {
+  const fields = FIELDS.map(([name, label]) =>
+    h("label", {}, label, h("input", { name, value: parameters.get(name) ?? "", autocomplete: "off" })),
+  );
+  const made = h("form", { class: "search", role: "search" }, fields, h("button", {}, "Search"));
+  made.addEventListener("submit", (event) => {
+    event.preventDefault();
+    location.hash = `#/?${new URLSearchParams(new FormData(made))}`;
+  });
+  return made;
+}
+
+function card(study) {
+  const uid = value(study, "0020000D");
+  const modalities = (study["00080061"]?.Value ?? []).join(", ");
+  return h(
+    "li",
+    {},
+    h(
+      "a",
+      { href: `#/study/${uid}` },
+      h("img", { src: `${WEB}/studies/${uid}/thumbnail`, alt: "", loading: "lazy" }),
+      h(
+        "span",
+        {},
+        h("strong", {}, value(study, "00100010") || "No name"),
+        h("span", { class: "quiet" }, value(study, "00100020")),
+        h("span", {}, `${date(value(study, "00080020"))} ${modalities}`),
+        h("span", {}, value(study, "00081030")),
+        h("span", { class: "quiet" }, `${value(study, "00201206")} series, ${value(study, "00201208")} images`),
+      ),
+    ),
+  );
+}

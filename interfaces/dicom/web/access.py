@@ -1,0 +1,75 @@
+"""Who may see and do what over the web: the same tokens and scopes as FHIR's, asked of the study's ImagingStudy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from fhir_server.api import FhirServer
+from fhir_server.core.errors import FhirError, error
+from fhir_server.core.ports import OPEN, Caller
+
+TYPE = "ImagingStudy"
+# method -> interaction that the caller's scopes must allow on ImagingStudy
+INTERACTIONS = {"GET": "r", "HEAD": "r", "POST": "c", "DELETE": "d"}
+
+
+class Access:
+    """Asks the server of this process."""
+
+    def __init__(self, server: FhirServer) -> None:
+        self._server = server
+
+    async def caller(self, headers: dict[str, str], base: str) -> Caller:
+        """Who asks; base: of FHIR, which tokens are for. FhirError "login" without a token where one is needed."""
+        if self._server.open:
+            return OPEN
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not token:
+            raise error(
+                "login",
+                "This needs an access token: Authorization: Bearer …",
+                headers={"WWW-Authenticate": 'Bearer realm="fhir"'},
+            )
+        return await self._server.caller_of_token(token.strip(), base)
+
+    def require(self, caller: Caller, method: str) -> None:
+        """FhirError "forbidden" where the caller's scopes allow no such thing with studies."""
+        interaction = INTERACTIONS.get(method, "r")
+        if caller.may is not None and not caller.may(interaction, TYPE):
+            raise error("forbidden", f"The token's scopes do not allow '{interaction}' of {TYPE}.")
+
+    def require_everything(self, caller: Caller) -> None:
+        """FhirError "forbidden" for whoever sees a part of the studies only: what the page shows is of all."""
+        for type in (TYPE, "Patient", "ServiceRequest"):
+            if caller.restriction is not None and caller.restriction(type) is not None:
+                raise error("forbidden", f"This page needs a token that may see every {type}.")
+            if caller.may is not None and not caller.may("u", type):
+                raise error("forbidden", f"This page needs a token that may write every {type}.")
+
+    async def sees(self, caller: Caller, study: str) -> bool:
+        """Whether the caller may read the ImagingStudy of that reference; nobody but the unrestricted sees none yet."""
+        if caller.restriction is None and caller.reading is None:
+            return True
+        if not study:
+            return False
+        try:
+            type, _, id = study.partition("/")
+            await self._server.read(type, id, caller)
+        except FhirError:
+            return False
+        return True
+
+    def filter(self, caller: Caller) -> Callable[[str], bool] | None:
+        """What a search in another thread asks of each study's reference; None where everything is seen."""
+        if caller.restriction is None and caller.reading is None:
+            return None
+        loop = asyncio.get_running_loop()
+        known: dict[str, bool] = {}
+
+        def seen(study: str) -> bool:
+            if study not in known:
+                known[study] = asyncio.run_coroutine_threadsafe(self.sees(caller, study), loop).result(60)
+            return known[study]
+
+        return seen

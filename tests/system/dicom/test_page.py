@@ -1,0 +1,82 @@
+"""The page and what it asks: quarantine settled by a person, peers, jobs; who may."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from fhir_server.core.settings import Settings
+from interfaces.dicom.archive.archive import Archive
+from tests.system.dicom.conftest import free_port, until
+from tests.system.dicom.images import encoded, image, study
+from tests.system.process import serving
+from tests.system.test_page import chromium  # noqa: F401  a fixture
+
+OPTIONS = ("--dicom", "true", "--dicom-port", 0, "--dicom-reserve-mb", 0, "--dicom-study-pause-seconds", 0)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    data = tmp_path_factory.mktemp("page")
+    archive = Archive(Settings(data=data, dicom_fsync=False, dicom_reserve_mb=0, dicom_study_pause_seconds=0))
+    for made in (*study(2, StudyInstanceUID="1.2.5"), image(PatientID="", StudyInstanceUID="1.2.6")):
+        archive.receive(encoded(made), transfer_syntax=str(made.file_meta.TransferSyntaxUID))
+    archive.close()
+    peers = f'[[peer]]\nae_title = "AWAY"\nhost = "127.0.0.1"\nport = {free_port()}\n'
+    (data / "dicom" / "peers.toml").write_text(peers)
+    with serving(data, *OPTIONS) as started:
+        yield started
+
+
+def api(server, path, body=None):
+    url = f"{server.origin}/dicom/api/{path}"
+    return httpx.get(url) if body is None else httpx.post(url, json=body)
+
+
+def test_quarantine_is_settled_by_naming_the_patient(server):
+    until(lambda: [held["uid"] for held in api(server, "quarantine").json()] == ["1.2.6"])
+    httpx.put(f"{server.base}/Patient/p7", json={"resourceType": "Patient", "id": "p7", "identifier": [{"value": "7"}]})
+    assert api(server, "quarantine/1.2.6", {"patient": "Patient/none"}).status_code == 404
+    assert api(server, "quarantine/1.2.6", {"patient": "p7"}).status_code == 400
+    assert api(server, "quarantine/1.2.6", {"patient": "Patient/p7"}).status_code == 200
+    assert api(server, "quarantine/1.2.6", {"patient": "Patient/p7"}).status_code == 404
+    found = f"{server.base}/ImagingStudy?identifier=urn:oid:1.2.6&subject=Patient/p7"
+    until(lambda: httpx.get(found).json()["total"] == 1)
+    assert any(event["kind"] == "reconciled" for event in api(server, "events").json())
+
+
+def test_peers_are_listed_and_an_absent_one_is_told(server):
+    assert [peer["ae_title"] for peer in api(server, "peers").json()["peers"]] == ["AWAY"]
+    answer = api(server, "peers/AWAY/echo", {})
+    assert answer.status_code == 503 and "AWAY does not answer" in answer.json()["issue"][0]["diagnostics"]
+    assert api(server, "peers/NOBODY/echo", {}).status_code == 404
+
+
+def test_what_was_sent_for_later_is_a_job_that_says_why_it_waits(server):
+    assert api(server, "peers/AWAY/send", {"study": "1.2.5"}).status_code == 200
+    [job] = until(lambda: [job for job in api(server, "jobs").json() if job["problem"]])
+    assert job["kind"] == "forward" and "does not answer" in job["problem"]
+    assert api(server, f"jobs/{job['pk']}/again", {}).status_code == 200
+
+
+def test_other_sites_can_not_post(server):
+    answer = httpx.post(f"{server.origin}/dicom/api/peers/AWAY/echo", data={"x": "y"})
+    assert answer.status_code == 415
+
+
+def test_the_page_shows_studies(server, chromium, tmp_path):  # noqa: F811
+    import subprocess
+
+    run = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
+    run += ["--virtual-time-budget=8000", "--dump-dom", f"{server.origin}/dicom/"]
+    shown = subprocess.run(run, capture_output=True, text=True, timeout=120).stdout
+    assert "Doe, Jane" in shown and "#/study/1.2.5" in shown
+
+
+def test_with_security_tokens_are_asked_for(tmp_path):
+    with serving(tmp_path / "data", *OPTIONS, "--security", "smart") as server:
+        for path in ("/dicom-web/studies", "/dicom/api/quarantine", "/dicom-web/wado"):
+            answer = httpx.get(server.origin + path)
+            assert answer.status_code == 401 and answer.headers["www-authenticate"].startswith("Bearer")
+            wrong = httpx.get(server.origin + path, headers={"authorization": "Bearer wrong"})
+            assert wrong.status_code == 401
