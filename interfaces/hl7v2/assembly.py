@@ -21,6 +21,10 @@ def interfaces_file(settings: Settings) -> Interfaces:
 
 async def message_store(settings: Settings, interfaces: Interfaces, clock: Clock) -> MessageStore:
     """The store that the interfaces file names, hl7.sqlite in the data folder by default."""
+    if interfaces.store:
+        from interfaces.hl7v2.messages.mongo import open_store
+
+        return await open_store(interfaces.store, clock)
     from interfaces.hl7v2.messages.sqlite.store import FILE_NAME, SqliteMessageStore
 
     return SqliteMessageStore(settings.data / FILE_NAME, clock, synchronous=settings.synchronous)

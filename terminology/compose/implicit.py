@@ -40,6 +40,9 @@ def _include(catalog: Catalog, url: str) -> Json | None:
         return _snomed(url, match["system"], match["what"])
     for system in catalog.store.all_systems():
         if system.info.resource.get("valueSet") == url:
+            used = catalog.system(system.info.url)  # where no version is asked for
+            if used is not None and used.info.resource.get("valueSet") == url:
+                return {"system": system.info.url}
             return {"system": system.info.url, "version": system.info.version}
     return None
 

@@ -35,7 +35,7 @@ FUNCTIONS: dict[Key, Function] = {
 # What operations take beside the parameters that R4 gives them.
 EXTRA: dict[Key, tuple[str, ...]] = {
     ("CodeSystem", "validate-code"): ("lenient-display-validation",),
-    ("ValueSet", "validate-code"): ("lenient-display-validation", "activeOnly"),
+    ("ValueSet", "validate-code"): ("lenient-display-validation", "activeOnly", "inferSystem"),
     ("ValueSet", "expand"): ("property",),
 }
 BATCHES: tuple[Key, ...] = (("CodeSystem", "validate-code"), ("ValueSet", "validate-code"))

@@ -24,6 +24,12 @@ _SHAPING = (
     "excludeNotForUI", "excludePostCoordinated", "displayLanguage", "exclude-system", "system-version",
     "check-system-version", "force-system-version", "property",
 )  # fmt: skip
+_TYPES = {  # of those that are no strings: those of a GET come as text
+    "offset": "Integer", "count": "Integer", "includeDesignations": "Boolean", "activeOnly": "Boolean",
+    "excludeNested": "Boolean", "excludeNotForUI": "Boolean", "excludePostCoordinated": "Boolean",
+    "displayLanguage": "Code", "exclude-system": "Uri", "system-version": "Uri", "check-system-version": "Uri",
+    "force-system-version": "Uri",
+}  # fmt: skip
 _KEPT = (
     "url", "version", "name", "title", "status", "experimental", "date", "publisher", "description", "copyright",
     "identifier", "immutable", "jurisdiction", "contact", "useContext", "purpose",
@@ -82,7 +88,7 @@ def _expansion(
     contains: list[Json],
     wanted: Wanted,
 ) -> Json:
-    used = [{"name": name, **_typed(value)} for name in _SHAPING for value in arguments.all(name)]
+    used = [_used(name, value) for name in _SHAPING for value in arguments.all(name)]
     versions = dict.fromkeys((m.system, m.version) for m in expanded.members if m.version)
     used += [{"name": "version", "valueUri": joined(system, version)} for system, version in versions]
     # The same question to the same content is the same expansion.
@@ -100,10 +106,14 @@ def _expansion(
     return expansion
 
 
-def _typed(value: Any) -> Json:
-    if isinstance(value, bool):
-        return {"valueBoolean": value}
-    return {"valueInteger": value} if isinstance(value, int) else {"valueString": str(value)}
+def _used(name: str, value: Any) -> Json:
+    """A parameter as the expansion repeats it, with a value of its type."""
+    type = _TYPES.get(name, "String")
+    if type == "Integer":
+        value = int(value)
+    elif type == "Boolean":
+        value = value in (True, "true")
+    return {"name": name, f"value{type}": value}
 
 
 def _contains(

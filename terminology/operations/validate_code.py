@@ -53,27 +53,28 @@ def rules_of(arguments: Arguments) -> Rules:
 
 def _answer(catalog: Catalog, value_set: CompiledSet | None, arguments: Arguments, system: str, version: str) -> Json:
     rules = rules_of(arguments)
+    infer = arguments.flag("inferSystem")
     concept, coding = arguments.concept("codeableConcept"), arguments.coding("coding")
     given = sum((concept is not None, coding is not None, arguments.has("code")))
     if given != 1:
         raise error("required", "Give one of code, coding and codeableConcept.", location="code")
     if concept is not None:
-        return _of_concept(catalog, value_set, concept, rules).to_fhir(concept)
+        return _of_concept(catalog, value_set, concept, rules, bool(infer)).to_fhir(concept)
     if coding is not None:
         if value_set is None and system and coding.get("system", system) != system:
             message = f"The coding is of {coding['system']}, not of the code system {system}."
             raise error("value", message, location="coding")
         system_of = {"system": system} if value_set is None and system else {}
-        return check(catalog, value_set, {**system_of, **coding}, rules, "Coding").to_fhir()
+        return check(catalog, value_set, {**system_of, **coding}, rules, "Coding", bool(infer)).to_fhir()
     asked = {"system": system, "version": version, "code": arguments.text("code"), "display": arguments.text("display")}
-    return check(catalog, value_set, asked, rules, alone=True).to_fhir()
+    return check(catalog, value_set, asked, rules, alone=infer is not False).to_fhir()
 
 
-def _of_concept(catalog: Catalog, value_set: CompiledSet | None, concept: Json, rules: Rules) -> Verdict:
+def _of_concept(catalog: Catalog, value_set: CompiledSet | None, concept: Json, rules: Rules, infer: bool) -> Verdict:
     """Valid when one of the codings is; what is wrong with the others is told as warnings."""
     codings = concept.get("coding", [])
     verdicts = [
-        check(catalog, value_set, coding, rules, f"CodeableConcept.coding[{place}]")
+        check(catalog, value_set, coding, rules, f"CodeableConcept.coding[{place}]", infer)
         for place, coding in enumerate(codings)
     ]
     if not verdicts:

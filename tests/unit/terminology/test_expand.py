@@ -154,3 +154,22 @@ def test_the_version_to_use_can_be_said_forced_and_checked(animals, call):
 def test_code_systems_can_be_left_out(call):
     both = value_set({"system": ANIMALS}, {"system": "http://nowhere", "concept": [{"code": "a"}]})
     assert codes_of(call("ValueSet/expand", valueSet=both, exclude_system=ANIMALS)) == ["a"]
+
+
+def test_parameters_are_repeated_with_their_types_however_they_were_given(animals, call):
+    animals.put(ALL)
+    texts = {"count": "3", "activeOnly": "true", "displayLanguage": "de"}  # as a GET gives them
+    found = call("ValueSet/expand", url=ALL["url"], **texts)["expansion"]["parameter"]
+    assert {"name": "count", "valueInteger": 3} in found
+    assert {"name": "activeOnly", "valueBoolean": True} in found
+    assert {"name": "displayLanguage", "valueCode": "de"} in found
+
+
+def test_the_value_set_that_a_code_system_names_is_of_the_version_in_use(animals, call):
+    newer = animal_system(version="2.0")
+    newer["concept"].append({"code": "fungus"})
+    animals.put(newer)
+    url = newer["valueSet"]
+    assert "fungus" in codes_of(call("ValueSet/expand", url=url))
+    animals.store.prefer(ANIMALS, "1.0")
+    assert "fungus" not in codes_of(call("ValueSet/expand", url=url))

@@ -135,3 +135,18 @@ def test_batches_answer_each_in_order(animals, call):
 
 def test_a_code_only_in_an_older_shipped_version_is_found_there(service):
     assert service.display("http://terminology.hl7.org/CodeSystem/ex-revenue-center", "0370") == "Anaesthesia"
+
+
+@pytest.mark.parametrize(
+    ("given", "result"),
+    [
+        ({"code": "dog"}, True),
+        ({"code": "dog", "inferSystem": False}, False),
+        ({"coding": {"code": "dog"}}, False),
+        ({"coding": {"code": "dog"}, "inferSystem": True}, True),
+        ({"codeableConcept": {"coding": [{"code": "dog"}]}, "inferSystem": True}, True),
+        ({"coding": {"code": "duck"}, "inferSystem": True}, False),
+    ],
+)
+def test_the_system_is_found_by_the_value_set_where_asked(mammals, given, result):
+    assert mammals(**given)["result"] is result
