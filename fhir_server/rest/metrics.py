@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -82,6 +83,8 @@ def _store(server: FhirServer, counts: dict[str, int], head: int) -> Iterator[An
     yield GaugeMetricFamily("hms_change_position", "Position of the newest change in the feed.", head)
     size = sum(file.stat().st_size for file in server.settings.data.glob("*.sqlite*"))
     yield GaugeMetricFamily("hms_store_bytes", "Bytes of the store's files.", size)
+    free = shutil.disk_usage(server.settings.data).free
+    yield GaugeMetricFamily("hms_disk_free_bytes", "Bytes free where the data folder is.", free)
 
 
 def _index(state: IndexState) -> Iterator[Any]:
