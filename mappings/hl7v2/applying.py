@@ -39,12 +39,14 @@ class Applier:
         self.traced = traced
         self.issues: list[str] = []
         self.made: list[Node] = []  # resources that others refer to
+        self.neighbours: dict[tuple[int, str], Segment | None] = {}
         self._primitive = load().is_primitive
         self._resource = load().is_resource
 
     def segment(self, mapping: Map, segment: Segment, node: Node, around: list[Any], ordinal: int) -> int:
         """Applies a map to a segment; ordinal: the how-manieth of its name for this node. How many fields were used."""
-        context = Context(segment, around)
+        context = Context(segment, around, self.neighbours)
+        tried: dict[Any, bool] = {}
         for rule in mapping.constants:
             if rule.condition is None or rule.condition(context):
                 self._put(rule, node, node, [], context, (segment.name, ordinal, 1), segment.name)
@@ -68,8 +70,17 @@ class Applier:
                 scope = (segment.name, ordinal, number)
                 shown = f"{place}[{number}]" if len(values) > 1 else place
                 for rule in rules:
-                    if rule.condition is None or rule.condition(context):
-                        self._put(rule, node, node, value, context, scope, shown)
+                    condition = rule.condition
+                    if condition is not None:
+                        if rule.stable:
+                            holds = tried.get(condition)
+                            if holds is None:
+                                holds = tried[condition] = condition(context)
+                            if not holds:
+                                continue
+                        elif not condition(context):
+                            continue
+                    self._put(rule, node, node, value, context, scope, shown)
             context.value = []
         return used
 
@@ -136,7 +147,10 @@ class Applier:
         if found is None:
             return
         if rule.map and isinstance(found, str) and self._primitive(kind) and kind not in ("code", "string"):
-            found = convert(found, kind, self.zone)
+            text, found = found, convert(found, kind, self.zone)
+            if found is None:
+                self.issues.append(f"{shown}: {text[:40]!r} is no {kind}.")
+                return
         holder.put(step.name, found, step.repeats, key)
         self._note(rule, owner, shown, found)
 
@@ -158,22 +172,20 @@ class Applier:
         self, rule: Rule, node: Node, base: Element, scope: tuple[str, int, int]
     ) -> tuple[Element, Step, Any, Node]:
         """The element that holds the target, the last step, its key, and the resource that it is in."""
-        steps = rule.target.steps
-        arrays = [index for index, step in enumerate(steps) if step.repeats]
-        labelled = [index for index in arrays if steps[index].label]
-        chosen = labelled[0] if labelled else (arrays[-1] if arrays else -1)
-        first = arrays[0] if arrays else -1
+        steps, _, _, _, first, chosen, types = rule.target
         name, ordinal, repetition = scope
+        last = len(steps) - 1
         element, owner = base, node
         for index, step in enumerate(steps):
-            extension = step.name == "extension"
-            key: Any = (
-                (name, "" if step.label.startswith("*") else rule.field) if extension else name if step.label else "",
-                (step.label or "1") if extension else step.label if step.label != "each" else "",
-                ordinal if index == first else 1,
-                repetition if index == chosen else 1,
-            )
-            if index == len(steps) - 1:
+            label = step.label
+            key: Any = 0
+            if step.repeats:
+                if step.name == "extension":
+                    key = ((name, "" if label.startswith("*") else rule.field), label or "1")
+                else:
+                    key = (name if label else "", label if label != "each" else "")
+                key = (*key, ordinal if index == first else 1, repetition if index == chosen else 1)
+            if index == last:
                 return element, step, key, owner
             if step.refers:
                 found = element.get(step.name, step.repeats, key)
@@ -183,7 +195,7 @@ class Applier:
                     element.put(step.name, found, step.repeats, key)
                 element = owner = found
             else:
-                element = element.child(step.name, _type_after(element.type, step), step.repeats, key)
+                element = element.child(step.name, types[index], step.repeats, key)
         raise AssertionError
 
     # ---------------------------------------------------------------- data types
@@ -378,23 +390,3 @@ _CODED = frozenset(("Coding", "CodeableConcept", "Quantity", "Identifier"))
 def _holds_for_absence(rule: Rule, context: Context) -> bool:
     """Whether a rule is about its own source being empty, and its condition holds."""
     return rule.absent and rule.condition is not None and rule.condition(context)
-
-
-def _type_after(at: str, step: Step) -> str:
-    definitions = load()
-    name = step.name.lstrip("_")
-    if step.name.startswith("_"):
-        return "Element"
-    found = definitions.properties(at).get(name)
-    if found is None:
-        return ""
-    nested = f"{at}.{found.element.name}"
-    code = found.type.code
-    return (
-        nested if nested in definitions.types and code in ("BackboneElement", "Element", "") else _known(code, nested)
-    )
-
-
-def _known(code: str, nested: str) -> str:
-    definitions = load()
-    return code if code in definitions.types else nested

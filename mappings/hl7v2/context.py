@@ -18,9 +18,12 @@ DATA_TYPES = frozenset((
 class Context:
     """One try of one rule. value: the repetition of the rule's field; inner: the value of the data type map at work."""
 
-    __slots__ = ("_around", "field", "inner", "segment", "value")
+    __slots__ = ("_around", "_found", "field", "inner", "segment", "value")
 
-    def __init__(self, segment: Segment, around: list[Any]) -> None:
+    def __init__(
+        self, segment: Segment, around: list[Any], found: dict[tuple[int, str], Segment | None] | None = None
+    ) -> None:
+        self._found = {} if found is None else found  # the first of a name in a group, looked for once a message
         self.segment = segment
         self.field = 0
         self.value: Value = []
@@ -61,7 +64,11 @@ class Context:
     def neighbour(self, name: str) -> Segment | None:
         """The nearest segment of this name: in the segment's group and the groups in it, then in those around it."""
         for group in reversed(self._around):
-            found = _first(group, name)
+            key = (id(group), name)
+            if key in self._found:
+                found = self._found[key]
+            else:
+                found = self._found[key] = _first(group, name)
             if found is not None:
                 return found
         return None

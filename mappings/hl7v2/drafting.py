@@ -46,6 +46,7 @@ class Draft:
         self.structure = structure
         self.nodes: list[Node] = []
         self.traced: list[Traced] = []
+        self.neighbours: dict[tuple[int, str], Segment | None] = {}
         self.issues: list[str] = []
         header = message.segments[0]
         self.header = header
@@ -93,6 +94,7 @@ def draft(message: Message, tables: Tables, *, zone: str = "Z", trace: bool = Fa
     applier = Applier(tables, made.zone, made.traced if trace else None)
     _Walk(made, applier, _prepare(structure, tables)).walk(root)
     made.issues.extend(applier.issues)
+    made.neighbours = applier.neighbours
     made.nodes.extend(applier.made)
     return made
 
@@ -105,6 +107,7 @@ class _Walk:
         self.applier = applier
         self.rows = rows
         self.current: dict[tuple[str, str, int], Node] = {}  # type, label, instance of its group
+        self.latest: dict[tuple[str, int], Node] = {}  # the first of a type in a group that says something
         self.pending: list[tuple[Link, list[Any], int]] = []
 
     def walk(self, root: Any) -> None:
@@ -127,7 +130,7 @@ class _Walk:
             self._complete(around)
 
     def _apply(self, prepared: Prepared, segment: Segment, around: list[Any]) -> None:
-        if prepared.condition is not None and not prepared.condition(Context(segment, around)):
+        if prepared.condition is not None and not prepared.condition(Context(segment, around, self.applier.neighbours)):
             return
         node = self._node(prepared, segment, around)
         ordinals = node.notes.setdefault("ordinals", {})
@@ -136,6 +139,7 @@ class _Walk:
         used = self.applier.segment(prepared.map, segment, node, around, ordinals[key])
         if used:
             node.notes["used"] = True
+            self.latest.setdefault((node.type, id(node.notes["group"])), node)
             node.notes.setdefault("segments", {}).setdefault(segment.name, segment)
             node.notes.setdefault("around", around)
         self.pending.extend((link, around, ordinals[key]) for link in prepared.links)
@@ -156,14 +160,7 @@ class _Walk:
         for group in reversed(around):
             found = self.current.get((type_name, label, id(group)))
             if found is None or not found.notes.get("used"):
-                found = next(
-                    (
-                        node
-                        for (kind, _, place), node in self.current.items()
-                        if kind == type_name and place == id(group) and node.notes.get("used")
-                    ),
-                    None,
-                )
+                found = self.latest.get((type_name, id(group)))
             if found is not None:
                 return found
         return None
@@ -211,12 +208,7 @@ class _Walk:
 
     def _inner(self, type_name: str, inside: set[int]) -> Node | None:
         return next(
-            (
-                node
-                for (kind, _, place), node in self.current.items()
-                if kind == type_name and place in inside and node.notes.get("used")
-            ),
-            None,
+            (node for (kind, place), node in self.latest.items() if kind == type_name and place in inside), None
         )
 
 

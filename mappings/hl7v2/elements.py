@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
+from mappings.hl7v2.tidying import TIDY
+
 Key = Hashable
 
 
@@ -94,6 +96,8 @@ def to_json(element: Element, home: Node) -> dict[str, Any]:
                 value = item.url if "/" in item.url else f"{item.type}/{item.url.removeprefix('urn:uuid:')}"
             if value not in (None, "", {}, []):
                 found[name] = value
+    if found and (tidy := TIDY.get(element.type)):
+        found = tidy(found, home.notes.setdefault("left_out", []))
     if element.type == "Extension":
         valued = any(name.startswith("value") or name == "extension" for name in found)
         return found if valued and found.get("url") else {}

@@ -11,6 +11,7 @@ from typing import Any
 
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Element, Node
+from mappings.hl7v2.links import PATIENT
 from mappings.hl7v2.primitives import convert, date_time, encoded
 from mappings.hl7v2.source import Segment, part
 from mappings.hl7v2.tables import Tables
@@ -50,31 +51,41 @@ MEDIA = {"PDF": "application/pdf", "RTF": "application/rtf", "HTML": "text/html"
 
 def finish(draft: Draft, tables: Tables) -> None:
     """Completes the resources of a draft by its event; those that R4 can't hold are dropped with an issue."""
+    for node in draft.nodes:
+        if node.type == "Organization" and not any(
+            has_content(one) for name in ("name", "identifier") for one in node.values(name)
+        ):
+            node.items.clear()  # org-1: an organization has a name or an identifier
     for node in list(draft.nodes):
         if finisher := _FINISHERS.get(node.type):
             finisher(draft, node, tables)
         for name, value in DEFAULTS.get(node.type, {}).items():
             if name not in node.items:
                 node.put(name, value)
+    gone: set[int] = set()
     for node in draft.nodes:
-        if node.type == "Organization" and not node.values("name") and not node.values("identifier"):
-            node.items.clear()  # org-1: an organization has a name or an identifier
-    for node in list(draft.nodes):
+        name = PATIENT.get(node.type, "")
+        if name and name not in node.items and node.notes.get("used") and node.type not in ("Account", "Specimen"):
+            gone.add(id(node))
+            draft.issues.append(f"ERROR PID is required: without a patient no {node.type} can be made.")
+    for node in draft.nodes:
         name, field = REQUIRED.get(node.type, ("", ""))
-        if name and not node.values(name):
-            draft.nodes.remove(node)
+        if name and not any(has_content(one) for one in node.values(name)):
+            gone.add(id(node))
             if any(one in node.notes.get("segments", {}) for one in re.findall(r"(\w{3})-", field)):
                 draft.issues.append(f"ERROR {field} is required: without it no {node.type} can be made.")
-            _forget(draft, node)
+    if gone:
+        _forget(draft, gone)
 
 
-def _forget(draft: Draft, gone: Node) -> None:
+def _forget(draft: Draft, gone: set[int]) -> None:
+    draft.nodes = [node for node in draft.nodes if id(node) not in gone]
     for node in draft.nodes:
         for name, item in list(node.items.items()):
             if isinstance(item, dict):
-                for one in [one for one, value in item.items() if value is gone]:
+                for one in [one for one, value in item.items() if id(value) in gone]:
                     del item[one]
-            elif item is gone:
+            elif id(item) in gone:
                 del node.items[name]
 
 
@@ -85,7 +96,7 @@ def _encounter(draft: Draft, node: Node, tables: Tables) -> None:
         found = tables.code("Event[EncounterStatus]", event)
         if found and event not in ("A04", "A08"):  # these tell nothing that PV1 does not tell better
             node.put("status", found[0])
-    if "class" not in node.items:
+    if not isinstance(node.items.get("class"), Element) or not node.items["class"].items.get("code"):
         coding = Element("Coding")
         coding.items = {"system": ABSENT, "code": "unknown"}
         node.put("class", coding)
@@ -95,24 +106,25 @@ def _encounter(draft: Draft, node: Node, tables: Tables) -> None:
             asked = {"location": "location", "participant": "individual", "diagnosis": "condition"}[name]
             if asked not in element.items or not _refers(element.items[asked]):
                 del item[one]  # type: ignore[union-attr]
-    period = node.items.get("period")
-    if isinstance(period, Element):
-        start, end = period.get("start"), period.get("end")
-        if start and end and end < start:
-            draft.issues.append(f"PV1-45: the visit ends ({end}) before it begins ({start}); the end is left out.")
-            period.items.pop("end")
 
 
 def _refers(item: Any) -> bool:
-    return not isinstance(item, Node) or bool(item.items)
+    return has_content(item)
+
+
+def has_content(item: Any) -> bool:
+    """Whether anything but empty elements is in it."""
+    if isinstance(item, Element):
+        return any(has_content(one) for name in item.items for one in item.values(name))
+    return item not in (None, "")
 
 
 def _patient(draft: Draft, node: Node, tables: Tables) -> None:
     if draft.event == "A29" and draft.message.type == "ADT":
         node.put("active", False)
     for contact in node.values("contact"):
-        for name, item in list(contact.items.items()):
-            if isinstance(item, Node) and not item.items:
+        for name in list(contact.items):
+            if not any(has_content(one) for one in contact.values(name)):
                 del contact.items[name]
     item = node.items.get("contact")
     if isinstance(item, dict):  # pat-1: a contact has a name, a telecom, an address or an organization
@@ -283,17 +295,6 @@ def _appointment(draft: Draft, node: Node, tables: Tables) -> None:
     if start and "end" not in node.items and minutes:
         end = datetime.fromisoformat(start.replace("Z", "+00:00")) + timedelta(minutes=int(minutes))
         node.put("end", end.isoformat().replace("+00:00", "Z" if start.endswith("Z") else "+00:00"))
-    if not node.items.get("start") or not node.items.get("end"):
-        node.items.pop("end", None)
-        if node.items.pop("start", None) and node.items.get("status") not in ("cancelled", "entered-in-error"):
-            draft.issues.append(
-                "The appointment has a start but neither an end nor a duration; R4 asks for both or none."
-            )
-            node.put("status", "proposed")
-        elif node.items.get("status") not in ("cancelled", "entered-in-error", "noshow"):
-            node.put("status", "proposed")
-    if node.items.get("status") == "noshow" and not node.items.get("start"):
-        node.put("status", "cancelled")
     if not participants:
         draft.issues.append("The appointment has no participant.")
         draft.nodes.remove(node)
@@ -349,6 +350,15 @@ def _condition(draft: Draft, node: Node, tables: Tables) -> None:
         }
         verification.put("coding", coding, True)
         node.put("verificationStatus", verification)
+    if "verificationStatus" in node.items:
+        for name in _choices(node, "abatement"):  # con-4 and con-5: what was entered in error was never abated
+            del node.items[name]
+    if _choices(node, "abatement") and "clinicalStatus" not in node.items and "verificationStatus" not in node.items:
+        status = Element("CodeableConcept")  # con-4: what is abated is not active
+        coding = Element("Coding")
+        coding.items = {"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "resolved"}
+        status.put("coding", coding, True)
+        node.put("clinicalStatus", status)
 
 
 def _allergy(draft: Draft, node: Node, tables: Tables) -> None:
@@ -363,9 +373,7 @@ def _allergy(draft: Draft, node: Node, tables: Tables) -> None:
 
 def _coverage(draft: Draft, node: Node, tables: Tables) -> None:
     payors = node.items.get("payor")
-    if not isinstance(payors, dict) or not any(
-        _refers(one) and (not isinstance(one, Node) or one.items) for one in payors.values()
-    ):
+    if not isinstance(payors, dict) or not any(_refers(one) for one in payors.values()):
         unknown = Element("Reference")
         unknown.put("display", "not stated")
         node.items["payor"] = {"unknown": unknown}

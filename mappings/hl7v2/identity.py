@@ -100,6 +100,7 @@ class _Namer:
     def __init__(self, draft: Draft, tables: Tables) -> None:
         self.draft = draft
         self.tables = tables
+        self.counts: dict[str, int] = {}
         self.fallback = tables.systems.get("*") or authority_uri(tables, draft.facility or "unknown")
 
     def complete_identifiers(self, node: Node) -> None:
@@ -124,9 +125,7 @@ class _Namer:
     def apart(self, node: Node, seen: dict[tuple[str, Identity], Node]) -> Node:
         """The result itself, under an identity that counts those of one code and sub-identifier in the order."""
         system, value = node.criteria[0]
-        number = next(
-            count for count in range(2, len(seen) + 3) if (node.type, (system, f"{value}:{count}")) not in seen
-        )
+        number = self.counts[value] = self.counts.get(value, 1) + 1
         node.criteria = [(system, f"{value}:{number}")]
         self._keep(node, node.criteria[0])
         return seen.setdefault((node.type, node.criteria[0]), node)
@@ -155,7 +154,7 @@ class _Namer:
         around = node.notes.get("around")
         if not around:
             return ""
-        context = Context(node.source, around)
+        context = Context(node.source, around, self.draft.neighbours)
         for name, field in (("OBR", 3), ("ORC", 3), ("OBR", 2), ("ORC", 2)):
             segment = node.source if node.source.name == name else context.neighbour(name)
             for value in segment.repetitions(field)[:1] if segment else ():

@@ -36,7 +36,7 @@ class Merge(NamedTuple):
     ) -> list[dict[str, Any]]:
         """The entries of the transaction that do it."""
         if self.kind == NUMBER:
-            return await self._renumber(reader, current)
+            return []  # see known_as
         if self.kind in (ACCOUNTS, VISITS):
             return await self._move(reader, issues)
         return await self._merge(reader, current)
@@ -87,20 +87,18 @@ class Merge(NamedTuple):
             "request": {"method": "PUT", "url": f"Patient?identifier={token(system)}|{token(value)}"},
         }
 
-    async def _renumber(self, reader: Reader, current: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
-        """A47: the patient with the numbers of MRG-1 has those of PID-3 instead."""
-        if id(self.survivor) in current:
-            return []
-        found = await reader.find("Patient", self.losing)
+    async def known_as(self, reader: Reader) -> dict[str, Any] | None:
+        """A47: the patient with the numbers of MRG-1, who has those of PID-3 from now on; None where it is no A47."""
+        if self.kind != NUMBER:
+            return None
+        found = [one for one in await reader.find("Patient", self.losing) if not _replaced(one)]
         if len(found) != 1:
-            return []
+            return None
         patient = copy.deepcopy(found[0])
         for one in patient.get("identifier", ()):
             if (one.get("system"), one.get("value")) in self.losing:
                 one["use"] = "old"
-        patient["identifier"] += [{"system": system, "value": value} for system, value in self.survivor.criteria]
-        self.survivor.url = f"Patient/{patient['id']}"
-        return [_update(patient)]
+        return patient
 
     async def _move(self, reader: Reader, issues: list[str]) -> list[dict[str, Any]]:
         """A44, A45: accounts (MRG-3) or visits (MRG-5) of another patient become the survivor's."""
@@ -145,9 +143,9 @@ def merges_of(made: Draft, tables: Tables) -> list[Merge]:
                     "unprocessable", "MRG-1 names no patient that is to be merged.", location="MRG-1", code="required"
                 )
             losing = [one for one in losing if one not in survivor.criteria]
-            if losing or visits:
+            if losing or (visits and kind in (ACCOUNTS, VISITS)):
                 found.append(Merge(kind, survivor, losing, visits))
-    if not found and kind in (PATIENTS, NUMBER):
+    if not found and kind in (PATIENTS, NUMBER) and not any(one.name == "MRG" for one in made.message.segments):
         raise error(
             "unprocessable", "A merge needs an MRG segment with the number that ends.", location="MRG", code="required"
         )

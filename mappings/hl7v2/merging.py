@@ -6,6 +6,7 @@ message changes nothing of what a newer one said. The time of the message is kep
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -61,7 +62,7 @@ def merge(current: dict[str, Any], said: dict[str, Any], removals: list[Any]) ->
     if type_name == "Observation" and any(name == "component" or _is_value(name) for name in said):
         for name in [name for name in merged if name == "component" or _is_value(name)]:
             del merged[name]  # obs-7: a value of its own or those of components
-    stems = {element.name for element in load().types[type_name].elements if element.choice}
+    stems = choices_of(type_name)
     for name, value in said.items():
         if name in ("resourceType", "id", "meta"):
             continue
@@ -76,7 +77,7 @@ def merge(current: dict[str, Any], said: dict[str, Any], removals: list[Any]) ->
         merged[name] = _joined(type_name, name, merged.get(name), value)
     if type_name == "Encounter":
         _move(merged, said)
-    _drop_unused(merged)
+    drop_unused(merged)
     return merged
 
 
@@ -84,7 +85,7 @@ def _is_value(name: str) -> bool:
     return name.startswith("value") and name[5:6].isupper()
 
 
-def _drop_unused(resource: dict[str, Any]) -> None:
+def drop_unused(resource: dict[str, Any]) -> None:
     """Contained resources that nothing refers to any more."""
     contained = resource.get("contained")
     if not contained:
@@ -114,6 +115,12 @@ def _values_of(name: str, item: Any) -> Iterator[Any]:
     elif isinstance(item, list):
         for one in item:
             yield from _values_of(name, one)
+
+
+@functools.cache
+def choices_of(type_name: str) -> frozenset[str]:
+    """The stems of a type's choices, such as value of value[x]."""
+    return frozenset(element.name for element in load().types[type_name].elements if element.choice)
 
 
 def _joined(type_name: str, name: str, old: Any, new: Any) -> Any:

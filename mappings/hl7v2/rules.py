@@ -9,6 +9,7 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.definitions import load
 from mappings.hl7v2.assignments import Assignment, compile_assignment
 from mappings.hl7v2.conditions import Condition, compile_condition
+from mappings.hl7v2.context import DATA_TYPES
 from mappings.hl7v2.targets import Target, parse_target
 
 HL7, OURS, SITE = "HL7", "ours", "site"
@@ -38,6 +39,7 @@ class Rule(NamedTuple):
     vocabulary: str
     assignment: Assignment | None
     row: Row
+    stable: bool = False  # whether its condition is about the segments only, not about the value at hand
     absent: bool = False  # whether it says what holds where its own source is empty
 
 
@@ -86,7 +88,9 @@ def read_rule(map_name: str, number: int, row: Row) -> Rule:
         re.search(rf"IF NOT VALUED|{own}(?![.\d])\s+(?:IS\s+)?NOT VALUED", row.condition, re.IGNORECASE)
     )
     name = f"{map_name} {row.source or '·'}"
-    return Rule(name, field, condition, target, kind, row.vocabulary, assignment, row, absent)
+    names = re.findall(r"\b([A-Z][A-Z0-9]{1,2})(?=[-. ]|$)", row.condition)
+    stable = bool(names) and "IF NOT" not in row.condition and not any(one in DATA_TYPES for one in names)
+    return Rule(name, field, condition, target, kind, row.vocabulary, assignment, row, stable, absent)
 
 
 _CONVERTED = {"dateTime", "instant", "date", "base64Binary", "time"}

@@ -76,7 +76,9 @@ class Message(Protocol):
 
 def is_empty(value: Value) -> bool:
     """Whether a repetition has no content at all."""
-    return not any(part for component in value for part in component)
+    if len(value) == 1 and len(value[0]) == 1:
+        return not value[0][0]
+    return not any(any(component) for component in value)
 
 
 def is_null(value: Value) -> bool:

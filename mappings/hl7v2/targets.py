@@ -33,6 +33,9 @@ class Target(NamedTuple):
     type: str
     own: str = ""
     value: bool = False
+    first: int = -1  # the first array among the steps
+    chosen: int = -1  # the array that has an item for each repetition of the source
+    types: tuple[str, ...] = ()  # the type of the element after each step
 
 
 @lru_cache(16384)
@@ -49,7 +52,29 @@ def parse_target(text: str, base: str) -> Target:
     if found and base == "Location":
         text = found[1]
     text = text.removeprefix(f"{base}.")
-    return Target(*_walk(text, base, load(), text), own)
+    steps, kind = _walk(text, base, load(), text)
+    arrays = [index for index, step in enumerate(steps) if step.repeats]
+    labelled = [index for index in arrays if steps[index].label]
+    chosen = labelled[0] if labelled else (arrays[-1] if arrays else -1)
+    types = []
+    at = base
+    for step in steps:
+        at = step.refers or _type_after(at, step)
+        types.append(at)
+    return Target(steps, kind, own, False, arrays[0] if arrays else -1, chosen, tuple(types))
+
+
+def _type_after(at: str, step: Step) -> str:
+    definitions = load()
+    if step.name.startswith("_"):
+        return "Element"
+    found = definitions.properties(at).get(step.name)
+    if found is None:
+        return ""
+    nested, code = f"{at}.{found.element.name}", found.type.code
+    if nested in definitions.types and (code in ("BackboneElement", "Element", "") or code not in definitions.types):
+        return nested
+    return code
 
 
 def _walk(rest: str, base: str, definitions: Definitions, whole: str) -> tuple[tuple[Step, ...], str]:

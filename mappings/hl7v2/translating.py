@@ -7,6 +7,7 @@ one search a type.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import datetime
 import hashlib
@@ -17,15 +18,17 @@ from mappings.hl7v2.applying import Traced
 from mappings.hl7v2.drafting import Draft, draft
 from mappings.hl7v2.elements import Element, Node, to_json
 from mappings.hl7v2.events import finish
-from mappings.hl7v2.identity import BY_ID, KEY, assign, key, token, url_of
+from mappings.hl7v2.identity import BY_ID, KEY, assign, key, own_identities, token, url_of
 from mappings.hl7v2.merges import Merge, merges_of
-from mappings.hl7v2.merging import is_older, merge, snapshot_of, stamp
+from mappings.hl7v2.merging import choices_of, drop_unused, is_older, merge, snapshot_of, stamp
 from mappings.hl7v2.reader import Nothing, Reader
 from mappings.hl7v2.source import Message
 from mappings.hl7v2.tables import Tables, standard
 
 # Made where they are missing and left alone where they are: a message speaks of them in passing.
 IN_PASSING = ("Practitioner", "Organization", "Location", "Device")
+PAUSE_EVERY = 50  # resources between two chances for others
+MANY = 300  # segments; a longer message is read in a thread
 BRINGS = ("ADT", "VXU", "BAR", "PPR", "REF")  # messages that introduce their patients
 
 
@@ -67,11 +70,18 @@ async def translate(
         raise error("unprocessable", " ".join(message.problems), location="MSH-18")
     if message.type == "ACK":
         return Translation(None, [], [], [], "ACK", False, [])
+    if len(message.segments) > MANY:  # others go on meanwhile
+        made, merges = await asyncio.to_thread(_read_message, message, tables, zone, trace)
+    else:
+        made, merges = _read_message(message, tables, zone, trace)
+    return await _Settling(made, reader, now or datetime.datetime.now(datetime.UTC)).settle(merges)
+
+
+def _read_message(message: Message, tables: Tables, zone: str, trace: bool) -> tuple[Draft, list[Merge]]:
     made = draft(message, tables, zone=zone, trace=trace)
     finish(made, tables)
     assign(made, tables)
-    merges = merges_of(made, tables)
-    return await _Settling(made, reader, now or datetime.datetime.now(datetime.UTC)).settle(merges)
+    return made, merges_of(made, tables)
 
 
 class _Settling:
@@ -91,9 +101,16 @@ class _Settling:
     async def settle(self, merges: list[Merge]) -> Translation:
         """The translation."""
         await self._read()
-        for node in self.draft.nodes:
+        for one in merges:
+            if id(one.survivor) not in self.current and (patient := await one.known_as(self.reader)):
+                self.current[id(one.survivor)] = patient
+                one.survivor.url = f"Patient/{patient['id']}"
+        await self._orders()
+        for count, node in enumerate(self.draft.nodes):
             if node.type != "Provenance":
                 self._entry(node)
+            if count % PAUSE_EVERY == PAUSE_EVERY - 1:
+                await asyncio.sleep(0)
         for one in merges:
             self.entries.extend(await one.entries(self.reader, self.draft, self.current, self.issues))
         _join(self.entries)
@@ -115,14 +132,21 @@ class _Settling:
                 wanted.setdefault(node.type, []).append(node)
         for type_name, nodes in wanted.items():
             found = await self.reader.find(type_name, [one for node in nodes for one in node.criteria])
-            for node in nodes:
-                matches = [resource for resource in found if _has_any(resource, node.criteria)]
+            by_identity: dict[tuple[Any, Any], dict[str, dict[str, Any]]] = {}
+            for resource in found:
+                for identity in _identities(resource):
+                    by_identity.setdefault(identity, {})[resource["id"]] = resource
+            for node in nodes if found or type_name == "Patient" else ():
+                matched: dict[str, dict[str, Any]] = {}
+                for identity in node.criteria:
+                    matched |= by_identity.get(identity, {})
+                matches = list(matched.values())
                 if type_name == "Patient":
                     matches = await self._survivors(matches)
                     if not matches:
                         self.unknown.append(node.criteria[0])
                 if len(matches) > 1:
-                    first = [one for one in matches if _has_any(one, node.criteria[:1])]
+                    first = [one for one in matches if node.criteria[0] in _identities(one)]
                     if len(first) != 1:
                         raise _ambiguous(node, matches)
                     if type_name == "Patient":
@@ -134,6 +158,24 @@ class _Settling:
                 if matches:
                     self.current[id(node)] = matches[0]
                     node.url = f"{type_name}/{matches[0]['id']}"
+
+    async def _orders(self) -> None:
+        """Reports refer to their orders: to the resource where it is known, else by the placer's number."""
+        reports = [node for node in self.draft.nodes if node.type == "DiagnosticReport" and "basedOn" not in node.items]
+        numbers = {id(node): [one for one in own_identities(node) if not one[0].startswith(KEY)] for node in reports}
+        asked = [one for found in numbers.values() for one in found]
+        known = await self.reader.find("ServiceRequest", asked) if asked else []
+        for node in reports:
+            orders = [one for one in known if set(numbers[id(node)]) & set(_identities(one))]
+            reference = Element("Reference")
+            if len(orders) == 1:
+                reference.put("reference", f"ServiceRequest/{orders[0]['id']}")
+            elif placer := node.get("identifier", True, ("ORC", "1", 1, 1)) or node.get(
+                "identifier", True, ("OBR", "1", 1, 1)
+            ):
+                reference.items = {"type": "ServiceRequest", "identifier": placer}
+            if reference.items:
+                node.put("basedOn", reference, True, "order")
 
     async def _survivors(self, matches: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Patients that were merged into others, as those others."""
@@ -152,6 +194,7 @@ class _Settling:
 
     def _entry(self, node: Node) -> None:
         resource = as_resource(node)
+        self.issues.extend(one for one in node.notes.get("left_out", ()) if one not in self.issues)
         system, value = node.criteria[0]
         current = self.current.get(id(node))
         criteria = f"identifier={token(system)}|{token(value)}"
@@ -165,6 +208,7 @@ class _Settling:
                 )
                 return
             merged = merge(current, resource, node.notes.get("removals", []))
+            _schedule(merged)
             if _same(merged, current):
                 return
             stamp(merged, self.draft.sent)
@@ -189,6 +233,7 @@ class _Settling:
             request = {"method": "POST", "url": node.type, "ifNoneExist": criteria}
         else:
             stamp(resource, self.draft.sent)
+            _schedule(resource)
             request = {"method": "PUT", "url": f"{node.type}?{criteria}"}
         self.entries.append({"fullUrl": node.url, "resource": resource, "request": request})
 
@@ -239,9 +284,21 @@ def as_resource(node: Node) -> dict[str, Any]:
         else:
             one.url = ""
     body = to_json(node, node)
+    _keep_one_choice(node.type, body)
+    if "collection" in body and node.type == "Specimen":
+        _keep_one_choice("Specimen.collection", body["collection"])
     if inside:
         body["contained"] = list(inside.values())
+        drop_unused(body)
     return {"resourceType": node.type, **body}
+
+
+def _keep_one_choice(type_name: str, body: dict[str, Any]) -> None:
+    """Of effectiveDateTime and effectivePeriod the later is kept: it says more."""
+    for stem in choices_of(type_name):
+        stated = [name for name in body if name.startswith(stem) and name[len(stem) : len(stem) + 1].isupper()]
+        for name in stated[:-1]:
+            del body[name]
 
 
 def _collect(element: Element, found: dict[int, Node]) -> None:
@@ -271,11 +328,25 @@ def _reference(item: Any) -> str:
     return _content(item)
 
 
-def _has_any(resource: dict[str, Any], identities: list[tuple[str, str]]) -> bool:
+def _identities(resource: dict[str, Any]) -> list[tuple[Any, Any]]:
     stated = resource.get("identifier", [])
     stated = stated if isinstance(stated, list) else [stated]
     stated = [*stated, *([resource["masterIdentifier"]] if "masterIdentifier" in resource else [])]
-    return any((one.get("system"), one.get("value")) in identities for one in stated)
+    return [(one.get("system"), one.get("value")) for one in stated]
+
+
+def _schedule(resource: dict[str, Any]) -> None:
+    """app-2, app-3: an appointment has a start and an end, or it is proposed or cancelled."""
+    if resource["resourceType"] != "Appointment":
+        return
+    start, end = resource.get("start"), resource.get("end")
+    if start and end and start < end:
+        return
+    resource.pop("end", None)
+    resource.pop("start", None)
+    if resource.get("status") not in ("proposed", "cancelled", "waitlist"):
+        over = resource.get("status") in ("entered-in-error", "noshow")
+        resource["status"] = "cancelled" if over else "proposed"
 
 
 def _same(merged: dict[str, Any], current: dict[str, Any]) -> bool:
