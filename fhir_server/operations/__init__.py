@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from fhir_server.definitions import Definitions, Operation
 from fhir_server.interactions.operation import OperationHandler
-from fhir_server.operations import convert, document, everything, fhirpath, graph, lastn, meta, purge, validate
+from fhir_server.operations import (
+    convert,
+    document,
+    everything,
+    fhirpath,
+    graph,
+    ihe_pix,
+    lastn,
+    match,
+    meta,
+    purge,
+    validate,
+)
 
 HANDLERS: tuple[OperationHandler, ...] = (
     *validate.HANDLERS,
@@ -12,6 +24,8 @@ HANDLERS: tuple[OperationHandler, ...] = (
     *meta.HANDLERS,
     *purge.HANDLERS,
     *lastn.HANDLERS,
+    *match.HANDLERS,
+    *ihe_pix.HANDLERS,
     *document.HANDLERS,
     *convert.HANDLERS,
     *graph.HANDLERS,

@@ -8,15 +8,19 @@ import re
 from typing import Any
 
 from fhir_server.client import FhirClient
-from fhir_server.core.errors import FhirError, error
+from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import Clock
 from interfaces.hl7v2 import er7
 from interfaces.hl7v2.configuration import Destination, Interfaces, Sender
+from interfaces.hl7v2.er7.charsets import codec_of
 from interfaces.hl7v2.er7.strict import strict_problems
 from interfaces.hl7v2.exchange.errors import Problem
 from interfaces.hl7v2.header import Header
+from interfaces.hl7v2.queries import answer
+from interfaces.hl7v2.queries.response import Asker
 from interfaces.hl7v2.reading import ClientReader
 from interfaces.hl7v2.translation import Translation
+from mappings.hl7v2.outgoing import to_message
 from mappings.hl7v2.tables import SiteTables, Tables
 from mappings.hl7v2.translating import translate
 
@@ -38,8 +42,14 @@ class Engine:
         message = er7.parse(raw)
         if strict and (broken := await asyncio.to_thread(strict_problems, message)):
             return Translation(problems=tuple(problem_of(text, "E") for text in broken))
-        now = datetime.datetime.fromtimestamp(self._clock() / 1e6, datetime.UTC)
         tables = self._current(sender)
+        asker = Asker(
+            self._interfaces.application, self._interfaces.facility, self._time(), f"R{message.control_id}"[:199]
+        )
+        response = await answer(message, self._reader, tables, asker)
+        if response is not None:
+            return Translation(answer=response, ignored="It is a query; it was answered.")
+        now = datetime.datetime.fromtimestamp(self._clock() / 1e6, datetime.UTC)
         try:
             if len(raw) < LARGE:
                 found = await translate(message, tables, self._reader, now=now)
@@ -58,7 +68,27 @@ class Engine:
 
     async def to_message(self, resource: dict[str, Any], destination: Destination, control: str) -> bytes:
         """See ToMessage."""
-        raise error("not-implemented", f"No table makes a message of {resource['resourceType']} yet.")
+        made = await to_message(resource, self._reader, self._site("").current(), destination.message)
+        codec = codec_of([destination.charset]) or "utf-8"
+        message = er7.Message.new(codec="utf-8" if codec.startswith("utf-") else codec)
+        message.add(
+            "MSH",
+            self._interfaces.application,
+            self._interfaces.facility,
+            destination.application,
+            destination.facility,
+            self._time(),
+            "",
+            [made.kind, made.event, made.structure],
+            control,
+            "P",
+            destination.version,
+            *[""] * 5,
+            destination.charset,
+        )
+        for name, fields in made.segments:
+            message.add(name, *fields)
+        return message.encode()
 
     async def _beside(self, message: er7.Message, tables: Tables, now: datetime.datetime) -> Any:
         """Translates in a thread; what it asks of the store is asked on the event loop."""
@@ -67,10 +97,17 @@ class Engine:
         return await asyncio.to_thread(lambda: asyncio.run(translate(message, tables, reader, now=now)))
 
     def _current(self, sender: Sender) -> Tables:
-        site = self._tables.get(sender.tables)
+        return self._site(sender.tables).current()
+
+    def _site(self, own: str) -> SiteTables:
+        site = self._tables.get(own)
         if site is None:
-            site = self._tables[sender.tables] = SiteTables(self._interfaces.tables, sender.tables)
-        return site.current()
+            site = self._tables[own] = SiteTables(self._interfaces.tables, own)
+        return site
+
+    def _time(self) -> str:
+        moment = datetime.datetime.fromtimestamp(self._clock() / 1e6, datetime.UTC)
+        return moment.strftime("%Y%m%d%H%M%S+0000")
 
     @staticmethod
     def _unsupported(header: Header, tables: Tables, text: str) -> Problem:

@@ -50,6 +50,11 @@ class ClientReader:
         """All matches of a search."""
         return await self._search((type_name,), query)
 
+    async def any(self, type_name: str, query: list[tuple[str, str]]) -> bool:
+        """Whether a search has a match."""
+        answer = await self._client.perform(Request("GET", (type_name,), [*query, ("_count", "1"), ("_total", "none")]))
+        return bool(json.parse(answer.body).get("entry"))
+
     async def _search(self, path: tuple[str, ...], query: list[tuple[str, str]]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         asked = [*query, ("_count", PAGE), ("_total", "none")]

@@ -110,7 +110,8 @@ def _needs(*names: str) -> Callable[[Json, list[str]], Json]:
 
 
 TIDY: dict[str, Callable[[Json, list[str]], Json]] = {
-    "Period": _period, "Extension": _extension, "ContactPoint": _contact_point, "Annotation": _annotation, "Range": _range,
+    "Period": _period, "Extension": _extension,
+    "ContactPoint": _contact_point, "Annotation": _annotation, "Range": _range,
     "Duration": _duration, "Quantity": _quantity, "Ratio": _ratio, "Attachment": _attachment,
     "Observation.referenceRange": _reference_range, "Appointment.participant": _participant,
     "Timing.repeat": _repeat, "Encounter.location": _needs("location"), "Encounter.diagnosis": _needs("condition"),

@@ -1,0 +1,104 @@
+"""The resources that a message is made of, found by following references from the one that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mappings.hl7v2.reader import Reader
+
+Json = dict[str, Any]
+MOST = 400  # references that are followed for one message
+
+
+class Gathered:
+    """The focus and what it refers to; resources by reference."""
+
+    def __init__(self, focus: Json) -> None:
+        self.focus = focus
+        self.by_reference: dict[str, Json] = {}
+        self.patient: Json | None = None
+        self.visit: Json | None = None
+        self.results: list[Json] = []
+        self.specimens: list[Json] = []
+
+    def of(self, name: str) -> list[Json]:
+        """The resources that a segment is made of, by the name that segments.csv has."""
+        singles = {"focus": self.focus, "patient": self.patient, "visit": self.visit}
+        if name in singles:
+            found = singles[name]
+            return [found] if found is not None else []
+        if name == "results":
+            return self.results
+        if name == "specimen":
+            return self.specimens
+        wanted = {"practitioners": "Practitioner", "locations": "Location"}[name]
+        return [
+            one
+            for participant in self.focus.get("participant", ())
+            if (one := self.resolve(participant.get("actor", {}))) and one["resourceType"] == wanted
+        ]
+
+    def resolve(self, reference: Json) -> Json | None:
+        """The resource of a reference; None where it was not found."""
+        text = reference.get("reference", "")
+        if text.startswith("#"):
+            return self.by_reference.get(text)
+        return self.by_reference.get("/".join(text.split("/")[:2]))
+
+
+async def gather(focus: Json, reader: Reader) -> Gathered:
+    """What a message about a resource needs."""
+    found = Gathered(focus)
+    budget = [MOST]
+    await _follow(focus, found, reader, budget)
+    if focus["resourceType"] == "Patient":
+        found.patient = focus
+        survivor = next((one["other"] for one in focus.get("link", ()) if one.get("type") == "replaced-by"), None)
+        if survivor is not None:
+            found.patient = found.resolve(survivor)
+    elif focus["resourceType"] == "Encounter":
+        found.visit = focus
+    for one in list(_references(focus)):
+        resolved = found.resolve(one)
+        if resolved is None:
+            continue
+        kind = resolved["resourceType"]
+        if kind == "Patient" and found.patient is None:
+            found.patient = resolved
+        elif kind == "Encounter" and found.visit is None:
+            found.visit = resolved
+            await _follow(resolved, found, reader, budget)
+        elif kind == "Specimen":
+            found.specimens.append(resolved)
+    if focus["resourceType"] == "DiagnosticReport":
+        found.results = [one for reference in focus.get("result", ()) if (one := found.resolve(reference))]
+    elif focus["resourceType"] == "Observation":
+        found.results = [focus]
+    return found
+
+
+async def _follow(resource: Json, found: Gathered, reader: Reader, budget: list[int]) -> None:
+    for contained in resource.get("contained", ()):
+        found.by_reference[f"#{contained['id']}"] = contained
+    for reference in _references(resource):
+        text = "/".join(reference["reference"].split("/")[:2])
+        if text.startswith("#") or text in found.by_reference or "/" not in text or budget[0] <= 0:
+            continue
+        budget[0] -= 1
+        read = await reader.read(text)
+        if read is not None:
+            found.by_reference[text] = read
+            if read["resourceType"] == "PractitionerRole":
+                await _follow(read, found, reader, budget)
+
+
+def _references(item: Any) -> Iterator[Json]:
+    if isinstance(item, dict):
+        if isinstance(item.get("reference"), str):
+            yield item
+        for value in item.values():
+            yield from _references(value)
+    elif isinstance(item, list):
+        for value in item:
+            yield from _references(value)

@@ -1,0 +1,205 @@
+"""FHIR to v2 and back: what is sent means the same when another system reads it."""
+
+from __future__ import annotations
+
+import pytest
+
+from fhir_server.core.errors import FhirError
+from interfaces.hl7v2.configuration import Destination, Interfaces
+from interfaces.hl7v2.engine import Engine
+from interfaces.hl7v2.er7 import parse
+from mappings.hl7v2.translating import translate
+
+pytestmark = pytest.mark.anyio
+
+SCT = "http://snomed.info/sct"
+PATIENT = {
+    "resourceType": "Patient",
+    "id": "p1",
+    "identifier": [
+        {"system": "urn:oid:1.2.3", "value": "100", "type": {"coding": [{"code": "MR"}]}},
+        {"system": "urn:x-hl7v2:authority:HOSP", "value": "7"},
+    ],
+    "name": [{"family": "Müller|Lüdenscheidt", "given": ["Jane", "M"], "prefix": ["Dr"], "use": "official"}],
+    "gender": "female",
+    "birthDate": "1970-01-31",
+    "address": [{"line": ["1 Main"], "city": "Town", "postalCode": "123", "country": "DE", "use": "home"}],
+    "telecom": [{"system": "phone", "value": "555-1", "use": "home"},
+                {"system": "email", "value": "a@b.org", "use": "work"}],
+    "maritalStatus": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus", "code": "M"}]},
+    "deceasedBoolean": False,
+}  # fmt: skip
+DOCTOR = {
+    "resourceType": "Practitioner", "id": "d1", "identifier": [{"system": "urn:x-hl7v2:authority:A", "value": "7"}],
+    "name": [{"family": "Doc", "given": ["Dan"]}],
+}  # fmt: skip
+
+
+@pytest.fixture
+async def engine(fhir):
+    for resource in (PATIENT, DOCTOR):
+        assert (await fhir.put(f"{resource['resourceType']}/{resource['id']}", resource)).status_code == 201
+    return Engine(Interfaces(application="HMS", facility="HOSP"), fhir.server, lambda: 1_790_000_000_000_000)
+
+
+async def sent(engine, fhir, resource, **destination):
+    """The message that a stored resource becomes."""
+    answer = await fhir.put(f"{resource['resourceType']}/{resource['id']}", resource)
+    assert answer.status_code in (200, 201), answer.text
+    return parse(await engine.to_message(answer.json(), Destination(host="h", port=1, **destination), "C1"))
+
+
+async def read_again(message):
+    """The resources by type that the message becomes elsewhere."""
+    made = await translate(message)
+    assert made.errors == []
+    found: dict[str, list] = {}
+    for entry in made.bundle["entry"]:
+        found.setdefault(entry["resource"]["resourceType"], []).append(entry["resource"])
+    return found
+
+
+async def test_a_patient_comes_back_as_it_was(engine, fhir):
+    message = await sent(engine, fhir, PATIENT)
+    assert (message.type, message.get("MSH-10"), message.get("MSH-18")) == ("ADT", "C1", "UNICODE UTF-8")
+    patient = (await read_again(message))["Patient"][0]
+    for name in ("gender", "birthDate", "deceasedBoolean"):
+        assert patient[name] == PATIENT[name]
+    assert patient["name"][0]["family"] == "Müller|Lüdenscheidt"
+    assert patient["name"][0]["given"] == ["Jane", "M"]
+    assert [(one["system"], one["value"]) for one in patient["identifier"]] == [
+        (one["system"], one["value"]) for one in PATIENT["identifier"]
+    ]
+    assert patient["telecom"] == PATIENT["telecom"]
+    assert patient["maritalStatus"]["coding"][0]["code"] == "M"
+    assert {name: patient["address"][0][name] for name in PATIENT["address"][0]} == PATIENT["address"][0]
+
+
+@pytest.mark.parametrize(
+    ("status", "event"), [("in-progress", "A01"), ("finished", "A03"), ("cancelled", "A11"), ("planned", "A05")]
+)
+async def test_a_visit_comes_back_as_it_was(engine, fhir, status, event):
+    visit = {
+        "resourceType": "Encounter", "id": "e1", "status": status,
+        "identifier": [{"system": "urn:x-hl7v2:authority:HOSP", "value": "V1", "type": {"coding": [{"code": "VN"}]}}],
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
+        "subject": {"reference": "Patient/p1"}, "period": {"start": "2024-01-02T10:00:00+02:00"},
+        "participant": [{"type": [{"coding": [{"code": "ATND"}]}], "individual": {"reference": "Practitioner/d1"}}],
+    }  # fmt: skip
+    message = await sent(engine, fhir, visit)
+    assert message.event == event
+    found = await read_again(message)
+    back = found["Encounter"][0]
+    assert (back["status"], back["class"]["code"], back["period"]["start"]) == (
+        status,
+        "IMP",
+        "2024-01-02T10:00:00+02:00",
+    )
+    assert found["Practitioner"][0]["name"] == DOCTOR["name"]
+
+
+async def test_results_come_back_as_they_were(engine, fhir):
+    observations = [
+        {"valueQuantity": {"value": 13.50, "unit": "g/dL", "code": "g/dL", "system": "http://unitsofmeasure.org"}},
+        {"valueString": "a|b^c\nnew line"},
+        {"valueCodeableConcept": {"coding": [{"system": SCT, "code": "260385009", "display": "Negative"}]}},
+        {"valueDateTime": "2024-01-02"},
+    ]  # fmt: skip
+    for number, value in enumerate(observations):
+        body = {
+            "resourceType": "Observation", "id": f"o{number}", "status": "final", **value,
+            "subject": {"reference": "Patient/p1"},
+            "code": {"coding": [{"system": "http://loinc.org", "code": f"{number}-1", "display": f"Test {number}"}]},
+        }  # fmt: skip
+        assert (await fhir.put(f"Observation/o{number}", body)).status_code == 201
+    report = {
+        "resourceType": "DiagnosticReport", "id": "r1", "status": "final", "subject": {"reference": "Patient/p1"},
+        "identifier": [{"system": "urn:x-hl7v2:authority:LAB", "value": "F1", "type": {"coding": [{"code": "FILL"}]}}],
+        "code": {"coding": [{"system": "http://loinc.org", "code": "24317-0", "display": "Hemogram"}]},
+        "issued": "2024-01-02T12:00:00.000+00:00", "result": [{"reference": f"Observation/o{n}"} for n in range(4)],
+    }  # fmt: skip
+    found = await read_again(await sent(engine, fhir, report))
+    assert found["DiagnosticReport"][0]["status"] == "final"
+    assert found["DiagnosticReport"][0]["issued"].startswith("2024-01-02T12:00:00")
+    for sent_value, back in zip(observations, found["Observation"], strict=True):
+        for name, value in sent_value.items():
+            assert back[name] == value
+
+
+@pytest.mark.parametrize(("status", "control"), [("active", "NW"), ("revoked", "CA"), ("on-hold", "HD")])
+@pytest.mark.parametrize("asked", ["", "ORM^O01"])
+async def test_orders_come_back_as_they_were(engine, fhir, status, control, asked):
+    order = {
+        "resourceType": "ServiceRequest", "id": "s1", "status": status, "intent": "order", "priority": "stat",
+        "identifier": [{"system": "urn:x-hl7v2:authority:HIS", "value": "P1", "type": {"coding": [{"code": "PLAC"}]}}],
+        "code": {"coding": [{"system": "http://loinc.org", "code": "24317-0"}]}, "subject": {"reference": "Patient/p1"},
+        "requester": {"reference": "Practitioner/d1"},
+    }  # fmt: skip
+    message = await sent(engine, fhir, order, message=asked)
+    assert (message.type, message.get("ORC-1")) == (asked[:3] or "OML", control)
+    back = (await read_again(message))["ServiceRequest"][0]
+    assert (back["status"], back["priority"], back["code"]["coding"][0]["code"]) == (status, "stat", "24317-0")
+    assert back["identifier"][0]["value"] == "P1"
+
+
+async def test_prescriptions_come_back_as_they_were(engine, fhir):
+    medication = {
+        "resourceType": "MedicationRequest", "id": "m1", "status": "active", "intent": "order",
+        "identifier": [{"system": "urn:x-hl7v2:authority:HIS", "value": "P9", "type": {"coding": [{"code": "PLAC"}]}}],
+        "medicationCodeableConcept": {
+            "coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "1049630", "display": "D"}]
+        },
+        "subject": {"reference": "Patient/p1"},
+        "dispenseRequest": {"numberOfRepeatsAllowed": 2, "quantity": {"value": 20}},
+        "dosageInstruction": [{"doseAndRate": [{"doseQuantity": {"value": 25, "unit": "mg"}}]}],
+    }  # fmt: skip
+    back = (await read_again(await sent(engine, fhir, medication)))["MedicationRequest"][0]
+    assert back["medicationCodeableConcept"] == medication["medicationCodeableConcept"]
+    assert back["dispenseRequest"]["numberOfRepeatsAllowed"] == 2
+    assert back["dosageInstruction"][0]["doseAndRate"][0]["doseQuantity"] == {"value": 25, "unit": "mg"}
+
+
+async def test_appointments_come_back_as_they_were(engine, fhir):
+    appointment = {
+        "resourceType": "Appointment", "id": "a1", "status": "booked", "start": "2024-03-01T10:00:00+00:00",
+        "end": "2024-03-01T10:30:00+00:00", "identifier": [{"system": "urn:x-hl7v2:authority:SCH", "value": "A1"}],
+        "participant": [
+            {"actor": {"reference": "Patient/p1"}, "status": "accepted"},
+            {"actor": {"reference": "Practitioner/d1"}, "status": "accepted"},
+        ],
+    }  # fmt: skip
+    back = (await read_again(await sent(engine, fhir, appointment)))["Appointment"][0]
+    assert (back["status"], back["start"], back["end"]) == ("booked", appointment["start"], appointment["end"])
+    assert len(back["participant"]) == 2
+
+
+async def test_vaccinations_come_back_as_they_were(engine, fhir):
+    vaccination = {
+        "resourceType": "Immunization", "id": "i1", "status": "completed", "patient": {"reference": "Patient/p1"},
+        "identifier": [{"system": "urn:x-hl7v2:authority:A", "value": "I1", "type": {"coding": [{"code": "FILL"}]}}],
+        "vaccineCode": {"coding": [{"system": "http://hl7.org/fhir/sid/cvx", "code": "115", "display": "Tdap"}]},
+        "occurrenceDateTime": "2024-01-02", "lotNumber": "L7", "doseQuantity": {"value": 0.5, "unit": "mL"},
+    }  # fmt: skip
+    back = (await read_again(await sent(engine, fhir, vaccination)))["Immunization"][0]
+    for name in ("status", "occurrenceDateTime", "lotNumber", "vaccineCode", "doseQuantity"):
+        assert back[name] == vaccination[name]
+
+
+async def test_a_merged_patient_is_told_as_a_merge(engine, fhir):
+    loser = {
+        "resourceType": "Patient", "id": "p2", "active": False,
+        "identifier": [{"system": "urn:oid:1.2.3", "value": "200"}],
+        "link": [{"other": {"reference": "Patient/p1"}, "type": "replaced-by"}],
+    }  # fmt: skip
+    message = await sent(engine, fhir, loser)
+    assert (message.event, message.get("PID-3"), message.get("MRG-1")) == ("A40", "100", "200")
+
+
+async def test_a_resource_without_a_message_says_so(engine, fhir):
+    with pytest.raises(FhirError, match="No outgoing table"):
+        await engine.to_message({"resourceType": "Basic"}, Destination(host="h", port=1), "1")
+    with pytest.raises(FhirError, match="no patient"):
+        await engine.to_message(
+            {"resourceType": "ServiceRequest", "id": "x", "subject": {"reference": "Patient/none"}},
+            Destination(host="h", port=1), "1",
+        )  # fmt: skip
