@@ -124,6 +124,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(description="Most resources that one conditional delete may delete; more matches are 412.", ge=1)
     ] = 1000
 
+    views: Annotated[
+        str,
+        Meta(description="Folder of SQL on FHIR ViewDefinitions, NAME.json each, beside those that come with it."),
+    ] = ""
+
     dicom: Annotated[
         bool, Meta(description="Whether the server is a DICOM archive too: network services and DICOMweb.")
     ] = False

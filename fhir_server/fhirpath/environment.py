@@ -37,6 +37,7 @@ class Environment:
     in_slice: (element's path, its JSON, profile URL, slice name) -> whether it is in the slice, None where not known;
     now: the time of now(), today() and timeOfDay(), with a zone;
     trace: called with (name, items' values) by trace();
+    joins_nothing: whether join() of nothing is "", as SQL on FHIR has it, and not empty;
     max_steps, max_seconds: how much work and time one evaluation may take.
     """
 
@@ -48,6 +49,7 @@ class Environment:
     in_slice: Callable[[str, Any, str, str], bool | None] | None = None
     now: Callable[[], datetime.datetime] = _now
     trace: Callable[[str, Sequence[Any]], None] | None = None
+    joins_nothing: bool = False
     max_steps: int = 1_000_000
     max_seconds: float = 1.0
 

@@ -178,6 +178,8 @@ class Inference:
             return self._type_operation(node.name, source, specifier, node.position)
         if node.name in ("repeat", "repeatAll"):
             return self._repeat(node, source, scope)
+        if node.name == "getReferenceKey":
+            return Shape(frozenset({"System.String"}), many=source.many)
         # in a projection or criterion $this is one item of the input; other arguments keep the scope
         inner = scope._replace(this=source._replace(many=False)) if function.scoped else scope
         if node.name in ("coalesce", "aggregate", "defineVariable"):

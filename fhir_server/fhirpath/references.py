@@ -48,3 +48,21 @@ def target_type(
                 return resource.get("resourceType", "")
     declared = reference.get("type", "")
     return declared.rpartition("/")[2]
+
+
+def resource_key(resource: Json) -> str:
+    """What getResourceKey() gives: Patient/1."""
+    return f"{resource.get('resourceType')}/{resource['id']}"
+
+
+def reference_key(reference: Json, wanted: str, is_resource: Callable[[str], bool]) -> str:
+    """What getReferenceKey() gives: the key of what is referred to, without a version.
+
+    "" for a contained resource, a search and no reference at all, and for another type than wanted ("" for any).
+    """
+    text = reference.get("reference")
+    if not isinstance(text, str) or not text or text[0] == "#" or "?" in text:
+        return ""
+    if wanted and type_in_text(text, is_resource) != wanted:
+        return ""
+    return text.partition("/_history/")[0]

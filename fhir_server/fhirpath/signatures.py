@@ -38,6 +38,7 @@ RESULTS: dict[str, str] = {
     **_each("count toInteger indexOf lastIndexOf length precision duration difference", "System.Integer"),
     **_each("yearOf monthOf dayOf hourOf minuteOf secondOf millisecondOf", "System.Integer"),
     **_each("toString substring upper lower replace replaceMatches encode decode", "System.String"),
+    **_each("getResourceKey", "System.String"),
     **_each("escape unescape trim join toChars split pathname", "System.String"),
     **_each("toDecimal exp ln log power sqrt timezoneOffsetOf", "System.Decimal"),
     **_each("toDate dateOf today", "System.Date"),

@@ -17,7 +17,8 @@ class Request(msgspec.Struct):
     path: segments below the base URL, decoded; query: decoded name and value pairs in order; resource: the body parsed,
     None where there is none or where it isn't FHIR; body, content_type: as they came; if_match, if_none_match,
     if_none_exist, if_modified_since: the headers' values, "" for none; prefer: "", minimal, representation or
-    OperationOutcome; lenient: Prefer handling=lenient; wait: Prefer wait=seconds, None for none; base: this server's
+    OperationOutcome; lenient: Prefer handling=lenient; wait: Prefer wait=seconds, None for none; respond_async: Prefer
+    respond-async; accept: the header Accept; base: this server's
     own base URL, without a slash at its end.
     """
 
@@ -34,6 +35,8 @@ class Request(msgspec.Struct):
     prefer: str = ""
     lenient: bool = False
     wait: float | None = None
+    respond_async: bool = False
+    accept: str = ""
     base: str = ""
     caller: Caller = OPEN
 
@@ -43,7 +46,7 @@ class Response(msgspec.Struct):
 
     version: the stored version that it is about, which gives ETag and Last-Modified; body: the resource to send as
     canonical JSON bytes, b"" for none; location: of what was created or updated, relative to the base; issues: said
-    beside it (warnings); headers: others.
+    beside it (warnings); headers: others; content_type: of a body that is no FHIR resource and is sent as it is.
     """
 
     status: int
@@ -52,3 +55,4 @@ class Response(msgspec.Struct):
     location: str = ""
     issues: list[Issue] = []
     headers: dict[str, str] = {}
+    content_type: str = ""

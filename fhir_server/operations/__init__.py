@@ -16,6 +16,7 @@ from fhir_server.operations import (
     meta,
     purge,
     validate,
+    viewdefinition_run,
 )
 
 HANDLERS: tuple[OperationHandler, ...] = (
@@ -30,6 +31,7 @@ HANDLERS: tuple[OperationHandler, ...] = (
     *convert.HANDLERS,
     *graph.HANDLERS,
     *fhirpath.HANDLERS,
+    *viewdefinition_run.HANDLERS,
 )
 
 

@@ -207,7 +207,8 @@ def _format(path: tuple[str, ...], accept: str, asked: str) -> Format:
     try:
         return negotiate(accept, asked)
     except FhirError:
-        if path[:1] == ("Binary",) and not asked:
+        # so does an operation whose answer is no FHIR resource; it looks at what is accepted itself
+        if (path[:1] == ("Binary",) and not asked) or (path and path[-1].startswith("$")):
             return JSON
         raise
 

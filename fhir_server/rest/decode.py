@@ -98,11 +98,12 @@ def pairs(text: str, where: str) -> list[tuple[str, str]]:
 
 
 class Preferences(NamedTuple):
-    """What a Prefer header asks for: return, "" for nothing; handling=lenient and wait=seconds, None for nothing."""
+    """What a Prefer header asks for: return, "" for nothing; handling=lenient, wait=seconds, None for none; async."""
 
     wanted: str = ""
     lenient: bool | None = None
     wait: float | None = None
+    respond_async: bool = False
 
 
 def preferences(header: str) -> Preferences:
@@ -112,6 +113,8 @@ def preferences(header: str) -> Preferences:
         name, _, value = part.strip().partition("=")
         if name == "return" and value in ("minimal", "representation", "OperationOutcome"):
             found = found._replace(wanted=value)
+        elif name == "respond-async":
+            found = found._replace(respond_async=True)
         elif name == "handling":
             found = found._replace(lenient=value == "lenient")
         elif name == "wait" and value.isascii() and value.isdigit() and len(value) < LONGEST_NUMBER:
@@ -143,6 +146,8 @@ async def request_of(
         prefer=prefer.wanted,
         lenient=settings.lenient if prefer.lenient is None else prefer.lenient,
         wait=prefer.wait,
+        respond_async=prefer.respond_async,
+        accept=headers.get("accept", ""),
         base=base,
         caller=caller,
     )

@@ -56,6 +56,9 @@ def answer_of(request: Request, response: Response, format: Format, accept: str,
         headers += version_headers(version)
     if response.location:
         headers.append((b"location", f"{request.base}/{response.location}".encode()))
+    if response.content_type:
+        headers.append((b"content-type", response.content_type.encode()))
+        return Answer(response.status, headers, response.body)
     written = request.method in ("POST", "PUT", "PATCH") and version is not None
     body = response.body
     if written and request.prefer == "minimal":

@@ -110,6 +110,12 @@ def calls(code: str, type: str, sample: dict[str, Any]) -> list[tuple[str, str, 
             return [("GET", "Observation/$lastn?subject=Patient/o1&max=1", None)]
         case ("purge", _):
             return [("POST", "Patient/o1/$purge", None)]
+        case ("viewdefinition-run", ""):
+            return [("GET", "$viewdefinition-run?viewReference=patients", None)]
+        case ("viewdefinition-run", _):
+            view = {"resource": type, "select": [{"column": [{"name": "id", "path": "id"}]}]}
+            body = {"resourceType": "Parameters", "parameter": [{"name": "viewResource", "resource": view}]}
+            return [("POST", f"{type}/$viewdefinition-run", body)]
         case ("lookup", _):
             return [("GET", f"CodeSystem/$lookup?system={CODES}&code=a", None)]
         case ("validate-code", "CodeSystem"):

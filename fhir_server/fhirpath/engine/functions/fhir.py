@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from fhir_server.fhirpath import references
+from fhir_server.fhirpath import ast, references
 from fhir_server.fhirpath.engine.conversion import only, single
 from fhir_server.fhirpath.engine.frame import Frame
 from fhir_server.fhirpath.engine.functions.function import ANY, Function
@@ -115,6 +116,32 @@ def _in_bundle(model: Model, frame: Frame, text: str) -> Node | None:
     return None
 
 
+def _get_resource_key(model: Model, frame: Frame, items: Items) -> Items:
+    """A resource's key, as getReferenceKey gives it: https://sql-on-fhir.org, required additional functions."""
+    return [
+        references.resource_key(item.value)
+        for item in items
+        if isinstance(item, Node) and model.is_resource(item.type) and item.value.get("id")
+    ]
+
+
+def _reference_key(compiler: Any, call: ast.Call) -> Callable[..., Items]:
+    wanted = ast.type_specifier(call.arguments[0]) if call.arguments else ""
+    if wanted is None or (wanted and not compiler.model.is_resource(wanted.removeprefix("FHIR."))):
+        raise FhirPathError("semantic", "getReferenceKey() takes the name of a resource type", call.position)
+    type_name = wanted.removeprefix("FHIR.")
+
+    def run(model: Model, frame: Frame, items: Items, *arguments: Closure) -> Items:
+        found = [
+            references.reference_key(item.value, type_name, model.is_resource)
+            for item in items
+            if isinstance(item, Node) and item.type == "Reference"
+        ]
+        return [key for key in found if key]
+
+    return run
+
+
 def _conforms_to(model: Model, frame: Frame, items: Items, structure: Items) -> Items:
     item = only(items, "conformsTo()")
     url = single(model, structure, "String", "conformsTo()")
@@ -190,6 +217,9 @@ FUNCTIONS = {
     "hasValue": Function(_has_value),
     "getValue": Function(_get_value),
     "resolve": Function(_resolve(False), prepare=lambda compiler, call: _resolve(compiler.strict)),
+    "getResourceKey": Function(_get_resource_key),
+    # scoped: the argument is the name of a type, and not evaluated
+    "getReferenceKey": Function(_get_resource_key, 0, 1, scoped=True, prepare=_reference_key),
     "conformsTo": Function(_conforms_to, 1, 1),
     "htmlChecks": Function(_html_checks),
     "checkModifiers": Function(_check_modifiers, 0, ANY),

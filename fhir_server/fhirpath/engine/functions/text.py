@@ -112,7 +112,7 @@ def _split(text: str, separator: str) -> list[str]:
 
 def _join(model: Model, frame: Frame, items: Items, separator: Items | None = None) -> Items:
     if not items:
-        return []
+        return [""] if frame.shared.environment.joins_nothing else []
     between = single(model, separator, "String", "The separator of join()") if separator else ""
     values = [single(model, [item], "String", "join()") for item in items]
     return [strings.limited((between or "").join(value for value in values if value is not None))]

@@ -1,0 +1,1 @@
+"""Views as DuckDB SQL."""
