@@ -9,10 +9,10 @@ SOURCES := fhir_server interfaces mappings terminology profiles tests
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo load test lint format bench lock definitions docs clean
+.PHONY: help serve demo load test test-distributed lint format bench lock definitions docs clean
 
 help: ## List the tasks
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.runtime ## Start the server: PORT=8080 DATA=./data
 	@exec $(PY) -m fhir_server.cli serve --port $(PORT) --data $(DATA)
@@ -25,6 +25,14 @@ load: $(VENV)/.runtime ## Load the sample patients into the server at PORT=8080
 
 test: $(VENV)/.dev ## Run all tests: ARGS="-k name" for some
 	@$(PY) -m pytest $(ARGS)
+
+test-distributed: $(VENV)/.dev ## Run the tests of the distributed engine; starts MongoDB's stand-in and Elasticsearch
+	@$(PY) -m tests.backends pytest --engines embedded,distributed $(or $(ARGS),$(DISTRIBUTED))
+
+# What both engines must do the same, by the store itself and by HTTP, then what only the distributed one has.
+DISTRIBUTED := tests/contract tests/distributed tests/unit/storage/elastic \
+	$(addprefix tests/system/test_,$(addsuffix .py,read_and_write history conditional concurrency transaction search \
+	search_answers custom_parameters operations check))
 
 lint: $(VENV)/.dev ## Check style, types and the layers of imports
 	$(PY) -m ruff check $(SOURCES)

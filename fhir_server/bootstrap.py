@@ -44,6 +44,7 @@ from terminology.loaders.jobs import Jobs
 if TYPE_CHECKING:
     from fhir_server.storage.elastic.engine import ElasticEngine
 
+FIRST_INDEX = 10.0  # seconds that a start waits for the search index to be made
 NODE_FILE = "node"  # in the data folder: the name of this machine's terminology among others on one database
 
 
@@ -216,6 +217,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
             environment.rebuild, environment.index_state = engine.elastic.rebuild, engine.elastic.state
             if settings.projecting:
                 engine.elastic.start()
+                await engine.elastic.ready(FIRST_INDEX)
         Jobs(service.store, clock, settings.data / TERMINOLOGY_FILE).take_up()
         checks.require_known()
     except BaseException:

@@ -9,7 +9,6 @@ where it was. Until then a search by it says that it is still being indexed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ import structlog
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import Transaction
+from fhir_server.core.tasks import end
 from fhir_server.interactions.environment import Environment, Searching
 from fhir_server.interactions.parameters_in_force import NONE, TYPE, follow
 from fhir_server.interactions.reindexing import reindex_page
@@ -57,10 +57,7 @@ class CustomParameters:
 
     async def stop(self) -> None:
         """Ends the background work; it goes on from its durable position at the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     def progress(self) -> list[Progress]:
         """The parameters that are still being indexed."""

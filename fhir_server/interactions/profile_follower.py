@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import structlog
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import ChangeFeed, ResourceStore
+from fhir_server.core.tasks import end
 from fhir_server.interactions.stored_now import stored_now
 from profiles.sources import StoredProfiles
 
@@ -41,10 +41,7 @@ class ProfileFollower:
 
     async def stop(self) -> None:
         """Ends the following."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def refresh(self) -> None:
         """Takes in everything that is in the feed now."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import structlog
 
@@ -11,6 +10,7 @@ from fhir_server.codec.json import decode
 from fhir_server.core.errors import FhirError
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Change, ChangeFeed, ResourceStore
+from fhir_server.core.tasks import end
 from fhir_server.interactions.stored_now import stored_now
 from terminology import Terminology
 
@@ -45,10 +45,7 @@ class TerminologyFollower:
 
     async def stop(self) -> None:
         """Ends the following."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def refresh(self) -> None:
         """Takes in everything that is in the feed now."""

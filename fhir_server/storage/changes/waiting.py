@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from fhir_server.core.ports import ChangeFeed
+from fhir_server.core.tasks import end
 
 POLL, LONGEST_POLL = 0.005, 0.05  # seconds between looks at what another process has reached
 
@@ -72,6 +73,4 @@ class Waiting:
 
     async def close(self) -> None:
         """Ends the looking."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        await end(self._looking)

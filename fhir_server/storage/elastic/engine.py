@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from elastic_transport import TransportError
 from elasticsearch import ApiError, AsyncElasticsearch
 
 from fhir_server.core.ports import ChangeFeed, Clock, Finding, IndexState, ResourceReads, UnitConverter
+from fhir_server.core.tasks import end
 from fhir_server.storage.changes.lag import lag
 from fhir_server.storage.changes.projector import LEASE, Prepare
 from fhir_server.storage.changes.reading import Extract, Reading
@@ -23,6 +25,7 @@ from fhir_server.storage.elastic.rebuilding import rebuild
 from fhir_server.storage.elastic.writing import Writer
 
 STRICT_WAIT = 10.0  # seconds for criteria that must see everything
+LOOK = 0.02  # seconds between looks whether there is an index
 PATIENCE = 2.0  # seconds for an answer about the state
 CHECK_PATIENCE = 60.0  # seconds that a check waits for the index to catch up
 
@@ -79,11 +82,21 @@ class ElasticEngine:
         """Begins to feed the index, as soon as Elasticsearch is there and if no other process does."""
         self._task = asyncio.create_task(self._projecting.run())
 
+    async def ready(self, seconds: float) -> bool:
+        """Waits so long at most until there is an index to ask; a first start makes one."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                if await self.generations.serving() is not None:
+                    return True
+            except (ApiError, TransportError):  # searches will say so
+                return False
+            await asyncio.sleep(LOOK)
+        return False
+
     async def stop(self) -> None:
         """Ends that; another process takes it up within seconds."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     async def close(self) -> None:
         """Stops and closes the connections."""

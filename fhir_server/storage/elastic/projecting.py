@@ -9,6 +9,7 @@ from elastic_transport import TransportError
 from elasticsearch import ApiError
 
 from fhir_server.core.ports import ChangeFeed
+from fhir_server.core.tasks import end
 from fhir_server.storage.changes.projector import LEASE, Prepare, Projector
 from fhir_server.storage.changes.reading import Reading
 from fhir_server.storage.changes.waiting import Waiting
@@ -91,5 +92,4 @@ class Projecting:
 
     async def _end(self, consumer: str) -> None:
         _, task = self._running.pop(consumer)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end(task)

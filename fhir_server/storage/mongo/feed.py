@@ -5,7 +5,7 @@ at one time may become visible in another order than that of their positions, so
 is not there yet. It is there within milliseconds, unless its writer died: then a reader takes the position itself
 (VOID). A position is the document's _id, so either the writer's transaction or the reader's VOID has it, never both; a
 writer that finds its position taken commits nothing and takes another. No clock decides anything but how long to wait.
-docs/decisions/0007-positions-of-the-distributed-feed.md has the reasons and the cost.
+docs/decisions/0009-positions-of-the-distributed-feed.md has the reasons and the cost.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class OwnIndex:
         if len(query.types) == 1 and not (query.sort or query.includes or query.cursor or query.only_count):
             found = await self._work.by_keys(query.types[0], query.where, query.count + 1)
             if found is not None and len(found) <= query.count:
-                return Page(found, [], total=len(found) if query.total != "none" else None)
+                return Page(found, [], total=len(found))
         return await self._asked().search(query)
 
     async def count(self, types: Sequence[str], where: Clause) -> int:

@@ -87,6 +87,7 @@ async def prepare(database: Database, migrations: tuple[Migration, ...] = MIGRAT
                 for migration in migrations:
                     if migration.version > version:
                         await _run(database, migration)
+                await database.meta.update_one({"_id": "migration", "owner": owner}, {"$set": {"until": 0}})
                 return
             if time.monotonic() > deadline:
                 raise error("unavailable", "Another worker is changing the database's layout for too long.")

@@ -1,0 +1,99 @@
+"""What was answered stays: through kill -9 of workers and of MongoDB, under load."""
+
+import asyncio
+import os
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.backends.services import Service
+from tests.engines import ELASTICSEARCH
+from tests.system.load import ENTRIES, SYSTEM, Ledger
+from tests.system.process import Server, hms, serving
+from tests.system.test_durability import write
+
+WAIT = 90  # seconds for an index to come
+
+
+@pytest.fixture
+def options(service: Service, request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    url = os.environ.get(ELASTICSEARCH)
+    if not url:
+        pytest.skip(f"{ELASTICSEARCH} names no Elasticsearch")
+    name = f"killed-{abs(hash(request.node.name)) % 10**10}"
+    file = tmp_path / "distributed.toml"
+    file.write_text(f'mongodb_url = "{service.url}"\nmongodb_database = "{name}"\nelasticsearch_url = "{url}"\n')
+    return ["--config", str(file)]
+
+
+def wait_for_searches(base: str) -> None:
+    until = time.monotonic() + WAIT
+    while httpx.get(f"{base}/Patient?_summary=count", timeout=60).status_code != 200:
+        assert time.monotonic() < until, "no search is answered"
+        time.sleep(0.2)
+
+
+def assert_kept(base: str, ledger: Ledger) -> None:
+    """Every version that was answered is there as it was sent, and every transaction whole or absent."""
+    wait_for_searches(base)
+    with httpx.Client(timeout=60) as http:
+        for (type, id, version), sent in ledger.versions.items():
+            found = http.get(f"{base}/{type}/{id}/_history/{version}")
+            assert found.status_code == 200, f"{type}/{id} version {version} is lost: {found.text}"
+            stored = {name: value for name, value in found.json().items() if name not in ("id", "meta")}
+            assert stored == {name: value for name, value in sent.items() if name != "id"}
+        for mark in sorted(ledger.asked)[:60]:
+            count = http.get(f"{base}/Observation?identifier={SYSTEM}|{mark}&_summary=count").json()["total"]
+            assert count in ((ENTRIES,) if mark in ledger.answered else (0, ENTRIES)), f"{mark} is half-done"
+        for value in sorted(ledger.created)[:60]:
+            assert http.get(f"{base}/Patient?identifier={SYSTEM}|{value}&_summary=count").json()["total"] == 1
+
+
+def test_workers_killed_under_load_lose_nothing_that_was_answered(tmp_path: Path, options: list[str]) -> None:
+    ledger = Ledger()
+    for number in range(2):
+        with serving(tmp_path, "--workers", 2, *options) as server:
+            asyncio.run(write(server.base, ledger, f"k{number}", 60, server.kill))
+    assert len(ledger.answered) > 2 and len(ledger.created) > 2
+    with serving(tmp_path, *options) as server:
+        assert_kept(server.base, ledger)
+
+
+def test_mongodb_killed_under_load_loses_nothing_that_was_answered(
+    tmp_path: Path, options: list[str], service: Service
+) -> None:
+    ledger = Ledger()
+
+    def again() -> None:
+        service.kill()
+        time.sleep(0.5)
+        service.start()
+
+    with serving(tmp_path, *options) as server:
+        asyncio.run(write(server.base, ledger, "before", 60, again))
+        asyncio.run(write(server.base, ledger, "after", 30, lambda: None))
+        assert_kept(server.base, ledger)
+
+
+def test_two_servers_that_start_at_once_on_nothing_serve_one_store(tmp_path: Path, options: list[str]) -> None:
+    servers = [Server("--data", tmp_path / str(number), *options) for number in range(2)]
+    try:
+        threads = [threading.Thread(target=server.wait_until_ready) for server in servers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        one, other = servers
+        sent = {"resourceType": "Patient", "id": "a"}
+        assert httpx.put(f"{one.base}/Patient/a", json=sent, timeout=60).status_code == 201
+        assert httpx.get(f"{other.base}/Patient/a", timeout=60).status_code == 200
+        assert httpx.put(f"{other.base}/Patient/a", json=sent, timeout=60).json()["meta"]["versionId"] == "2"
+        wait_for_searches(other.base)
+        assert httpx.get(f"{other.base}/Patient?_id=a&_summary=count", timeout=60).json()["total"] == 1
+    finally:
+        for server in servers:
+            server.close()
+    assert "whole" in hms("check", "--data", tmp_path / "0", *options)

@@ -1,0 +1,88 @@
+"""The feed where writers die or are too late: nothing appears behind what was read, nothing is lost or stored twice."""
+
+import asyncio
+
+import pytest
+
+from fhir_server.storage.mongo import feed as feeds
+from tests.distributed.conftest import Stores
+
+pytestmark = pytest.mark.anyio
+
+PATIENT = {"resourceType": "Patient", "id": "a"}
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "PATIENCE", 0.2)
+
+
+async def test_a_position_that_a_dead_writer_took_is_passed_over_in_the_end(stores: Stores) -> None:
+    shelf = await stores.open()
+    await shelf.put(PATIENT)
+    await shelf.store.feed.allocate(2, 1, {"id": b"gone"})
+    last = await shelf.put({**PATIENT, "id": "b"})
+    assert [change.id for change in await shelf.store.changes(0)] == ["a"], "not past the gap while it may still fill"
+    assert await shelf.store.head() == last.seq
+    assert [change.id for change in await shelf.store.changes(0)] == ["a", "b"]
+    assert await shelf.store.changes(1) == [(await shelf.store.changes(0))[1]]
+
+
+async def test_the_open_transaction_of_a_dead_writer_is_ended(stores: Stores) -> None:
+    shelf, dead = await stores.open(), await stores.open()
+    async with dead.store.database.client.start_session() as session:
+        taken = await dead.store.feed.allocate(1, 1, session.session_id)
+        await session.start_transaction()
+        await dead.store.database.feed.insert_one({"_id": taken.first, "m": "PUT"}, session=session)
+        last = await shelf.put(PATIENT)
+        assert await shelf.store.head() == last.seq
+        assert [change.id for change in await shelf.store.changes(0)] == ["a"]
+
+
+async def test_a_writer_that_comes_too_late_takes_another_position(stores: Stores) -> None:
+    shelf = await stores.open()
+    feed = shelf.store.feed
+    allocate, calls = feed.allocate, []
+
+    async def slow(count: int, updated: int, session: object) -> feeds.Allocated:
+        allocated = await allocate(count, updated, session)
+        if not calls:
+            await feed.void(range(allocated.first, allocated.first + count))
+        calls.append(allocated)
+        return allocated
+
+    feed.allocate = slow
+    stored = await shelf.put(PATIENT)
+    assert len(calls) == 2 and stored.seq == calls[1].first
+    assert [change.seq for change in await shelf.store.changes(0)] == [stored.seq]
+    assert await shelf.store.read("Patient", "a") == stored
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"failCommands": ["commitTransaction"], "closeConnection": True},
+        {"failCommands": ["commitTransaction"], "errorCode": 91, "errorLabels": ["UnknownTransactionCommitResult"]},
+        {"failCommands": ["commitTransaction"], "errorCode": 251, "errorLabels": ["TransientTransactionError"]},
+        {"failCommands": ["insert"], "errorCode": 112, "errorLabels": ["TransientTransactionError"]},
+        {"failCommands": ["insert", "update"], "closeConnection": True},
+        {"failCommands": ["findAndModify"], "errorCode": 10107, "errorLabels": ["RetryableWriteError"]},
+    ],
+    ids=["commit without an answer", "commit at a shutdown", "commit lost", "conflict", "broken off", "stepped down"],
+)
+@pytest.mark.parametrize("times", [1, 3])
+async def test_what_fails_on_its_way_is_stored_once(stores: Stores, how: dict, times: int) -> None:
+    shelf = await stores.open()
+    await shelf.put(PATIENT)
+    await stores.fail(times, **how)
+    try:
+        stored = await asyncio.gather(*(shelf.put({**PATIENT, "id": f"p{n}"}) for n in range(5)))
+    finally:
+        await stores.fail(0, failCommands=[])
+    await shelf.store.head()
+    changes = await shelf.store.changes(0)
+    assert sorted(change.id for change in changes) == ["a", "p0", "p1", "p2", "p3", "p4"]
+    assert {version.seq for version in stored} < {change.seq for change in changes}
+    for version in stored:
+        assert await shelf.store.read(version.type, version.id) == version
+        assert version.version == 1
