@@ -13,6 +13,7 @@ from interfaces.dicom.association.server import AssociationServer, entity, reque
 from interfaces.dicom.association.slots import Slots
 from interfaces.dicom.services.registry import SERVICES
 from interfaces.dicom.services.service import NATIVE, Context
+from interfaces.dicom.services.storage import received
 
 SLOTS = "slots"
 
@@ -39,8 +40,13 @@ class Acceptor:
                 ),
             )
         )
+
+        def keep(association: Any, sop_class: str, sop_instance: str, syntax: str, data: bytes) -> tuple[int, str]:
+            sender = (association.requestor.ae_title or "").strip()
+            return received(context, sender, sop_class, sop_instance, syntax, data)
+
         self._slots = Slots(context.archive.folder / SLOTS, settings.dicom_max_associations)
-        self._server = AssociationServer(made, listening, settings, self._slots, bound, tls_context(settings))
+        self._server = AssociationServer(made, listening, settings, self._slots, bound, tls_context(settings), keep)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="dicom", daemon=True)
 
     def start(self) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+
+import msgspec
 
 from interfaces.dicom.archive.levels import IMAGE, LEVELS, PATIENT, SERIES, STUDY
 from interfaces.dicom.archive.matching import RANGES, WILD, as_text, asked, bounds, matches
@@ -115,7 +118,7 @@ def combined(row: sqlite3.Row, levels: tuple[str, ...]) -> Model:
     model: Model = {}
     for level, column in zip(LEVELS, ("patient", "study", "series", "instance"), strict=True):
         if level in levels:
-            model.update(json.loads(row[column]))
+            model.update(_decoded(row[column]) if level != IMAGE else msgspec.json.decode(row[column]))
     if STUDY in levels:
         if row["coercion"]:
             model.update(json.loads(row["coercion"]))
@@ -130,6 +133,12 @@ def combined(row: sqlite3.Row, levels: tuple[str, ...]) -> Model:
     model["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
     model["00080056"] = {"vr": "CS", "Value": ["ONLINE"]}
     return model
+
+
+@functools.lru_cache(maxsize=2048)
+def _decoded(text: str) -> Model:
+    """The attributes of a patient, study or series, which many rows share; not to be changed."""
+    return msgspec.json.decode(text)
 
 
 def _count(connection: sqlite3.Connection, model: Model, row: sqlite3.Row, level: str, keys: Model) -> None:

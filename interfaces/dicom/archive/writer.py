@@ -1,10 +1,10 @@
-"""Writes to the index: one thread, and one transaction with one flush for all that wait (group commit)."""
+"""Writes to the index: one at a time, and one transaction with one flush for all that wait (group commit)."""
 
 from __future__ import annotations
 
-import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -18,18 +18,27 @@ _Work = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
 
 
 class Writer:
-    """Runs work on the one writing connection of this process; other processes take their turns."""
+    """Runs work on the one writing connection of this process; other processes take their turns.
+
+    Whoever finds nobody writing writes for all that wait by then: no thread has to be woken for a single writer.
+    """
 
     def __init__(self, path: Path, synchronous: str) -> None:
         self._connection = connect(path, synchronous)
-        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="dicom-index", daemon=True)
-        self._thread.start()
+        self._waiting: deque[_Work] = deque()
+        self._writing = threading.Lock()
 
     def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Runs work in a transaction; the future is done once that is on the disk."""
         future: Future[T] = Future()
-        self._queue.put((work, future))
+        self._waiting.append((work, future))
+        while self._waiting and self._writing.acquire(blocking=False):
+            try:
+                group = self._next()
+                if group:
+                    self._commit(group)
+            finally:
+                self._writing.release()
         return future
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -37,26 +46,18 @@ class Writer:
         return self.submit(work).result()
 
     def close(self) -> None:
-        """Finishes what waits."""
-        self._queue.put(None)
-        self._thread.join()
-        self._connection.close()
+        """Waits for what is being written."""
+        with self._writing:
+            self._connection.close()
 
-    def _run(self) -> None:
-        while True:
-            first = self._queue.get()
-            if first is None:
-                return
-            group, last = [first], False
-            while len(group) < MOST_TOGETHER and not self._queue.empty():
-                following = self._queue.get()
-                if following is None:
-                    last = True
-                    break
-                group.append(following)
-            self._commit(group)
-            if last:
-                return
+    def _next(self) -> list[_Work]:
+        group: list[_Work] = []
+        while len(group) < MOST_TOGETHER:
+            try:
+                group.append(self._waiting.popleft())
+            except IndexError:
+                break
+        return group
 
     def _commit(self, group: list[_Work]) -> None:
         results: list[tuple[Future[Any], Any]] = []

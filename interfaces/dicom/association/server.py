@@ -18,6 +18,7 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.settings import Settings
+from interfaces.dicom.association.fast_store import FastStore, Keep
 from interfaces.dicom.association.slots import Slots
 from interfaces.dicom.association.upper_layer import AcceptedAssociation, Socket
 from interfaces.dicom.configuration import Configuration
@@ -49,6 +50,7 @@ class _Handler(RequestHandler):
         server: Any = self.server
         association = AcceptedAssociation(self.ae)
         association._server = server
+        association.store = FastStore(association, server.keep)
         association.name = "AcceptorThread"
         association.ended = server.ended
         association.set_socket(Socket(association, self.request))
@@ -77,8 +79,16 @@ class AssociationServer(ThreadedAssociationServer):
     daemon_threads = True
 
     def __init__(
-        self, entity: AE, listening: socket.socket, settings: Settings, slots: Slots, handlers: list[Any], tls: Any
+        self,
+        entity: AE,
+        listening: socket.socket,
+        settings: Settings,
+        slots: Slots,
+        handlers: list[Any],
+        tls: Any,
+        keep: Keep,
     ) -> None:
+        self.keep = keep
         self._listening = listening
         self._timeout = settings.dicom_timeout_seconds
         self._most = settings.dicom_max_associations * CONNECTIONS_PER_SLOT

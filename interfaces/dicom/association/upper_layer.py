@@ -21,6 +21,8 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket
 
+from interfaces.dicom.association.fast_store import FastStore
+
 P_DATA_TF = 4
 ESTABLISHED = "Sta6"
 LONGEST_CONTROL = 2**20  # bytes of an A-ASSOCIATE PDU; a real one has a few thousand
@@ -90,8 +92,14 @@ class UpperLayer(DULServiceProvider):
 
     def __init__(self, assoc: Association) -> None:
         super().__init__(assoc)
+        self._assoc: Any = assoc
         self._run_loop_delay = 0
         self.daemon = True
+
+    @property
+    def assoc(self) -> Any:
+        """Its association."""
+        return self._assoc
 
     def send_pdu(self, primitive: Any) -> None:
         """Queues a primitive for the peer."""
@@ -165,6 +173,20 @@ class UpperLayer(DULServiceProvider):
                 return
             values.append((body[at + 4], body[at + 5 : at + 4 + length]))
             at += 4 + length
+        if not values:
+            return
+        store = self.assoc.store
+        if store is not None:
+            try:
+                answer = store.take(values)
+            except ValueError:
+                self.event_queue.put("Evt19")
+                return
+            if answer is not False:
+                if isinstance(answer, bytes) and self.socket is not None:
+                    self.socket.send(answer)
+                self._idle_timer.restart()
+                return
         primitive = P_DATA()
         primitive._presentation_data_value_list = values  # type: ignore[assignment]
         try:
@@ -197,6 +219,7 @@ class AcceptedAssociation(Association):
         self.acse_timeout = ae.acse_timeout
         self.network_timeout = ae.network_timeout
         self.slot: int | None = None
+        self.store: FastStore | None = None
         self.ended = lambda association: None
 
     def run_reactor(self) -> None:

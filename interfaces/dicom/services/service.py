@@ -50,11 +50,14 @@ class Service(NamedTuple):
 
 
 def allowed(context: Context, event: Any, permission: Permission | None) -> bool:
-    """Whether the peer of an association may use a service; peers without an entry may unless only known ones do."""
-    if permission is None:
-        return True
+    """Whether the peer of an association may use a service."""
+    return permission is None or allowed_to(context, calling(event), permission)
+
+
+def allowed_to(context: Context, title: str, permission: Permission) -> bool:
+    """Whether the peer of that AE title may use a service; one without an entry may unless only known ones do."""
     try:
-        peer = context.configuration.peers().named(calling(event))
+        peer = context.configuration.peers().named(title)
     except FhirError as problem:
         log.error("peers can't be read", problem=str(problem))
         return False

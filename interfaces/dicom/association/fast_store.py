@@ -1,0 +1,118 @@
+"""C-STORE requests straight from P-DATA to the archive and back, in the thread that reads the connection.
+
+pynetdicom decodes the command set of a request and encodes that of a response with pydicom, in another thread; that
+costs more than everything else that happens to an instance. Both command sets are short and always the same (PS3.7
+section 9.3.1), so they are read and written here. What is no C-STORE request goes pynetdicom's way.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
+NO_DATA_SET = 0x0101
+SOP_CLASS, FIELD, MESSAGE_ID, DATA_SET_TYPE, SOP_INSTANCE = 0x0002, 0x0100, 0x0110, 0x0800, 0x1000
+COMMAND_LAST, LAST = 3, 2  # message control headers (PS3.8 annex E.2)
+# gives status and comment for the peer's association, SOP class, SOP instance, transfer syntax and data set
+Keep = Callable[[Any, str, str, str, bytes], tuple[int, str]]
+Values = list[tuple[int, memoryview]]
+
+
+class Request(NamedTuple):
+    """A C-STORE request whose data set is arriving."""
+
+    context: int
+    transfer_syntax: str
+    sop_class: bytes
+    sop_instance: bytes
+    message: bytes
+    chunks: list[memoryview]
+
+
+class FastStore:
+    """The C-STORE requests of one association."""
+
+    def __init__(self, association: Any, keep: Keep) -> None:
+        self._association = association
+        self._keep = keep
+        self._request: Request | None = None
+
+    def take(self, values: Values) -> bytes | bool:
+        """Takes the values of a PDU: the PDU to answer with, True for more to come; False where it is not for here.
+
+        ValueError where a data set is interrupted by something else.
+        """
+        if self._request is None:
+            if self._association.dimse.message is not None or not self._begin(*values[0]):
+                return False
+            values = values[1:]
+        request = self._request
+        assert request is not None
+        for context, fragment in values:
+            if fragment[0] & 1 or context != request.context:
+                raise ValueError("a command or another context within a data set")
+            request.chunks.append(fragment[1:])
+            if fragment[0] & LAST:
+                self._request = None
+                data = b"".join(request.chunks)
+                syntax, names = request.transfer_syntax, (_uid(request.sop_class), _uid(request.sop_instance))
+                return response(request, *self._keep(self._association, *names, syntax, data))
+        return True
+
+    def _begin(self, context: int, fragment: memoryview) -> bool:
+        if fragment[0] & COMMAND_LAST != COMMAND_LAST:
+            return False
+        accepted = self._association._accepted_cx.get(context)
+        command = elements(fragment[1:])
+        if accepted is None or command.get(FIELD) != struct.pack("<H", C_STORE_RQ):
+            return False
+        if command.get(DATA_SET_TYPE) == struct.pack("<H", NO_DATA_SET):
+            return False
+        try:
+            names = command[SOP_CLASS], command[SOP_INSTANCE], command[MESSAGE_ID]
+        except KeyError:
+            return False
+        self._request = Request(context, str(accepted.transfer_syntax[0]), *names, [])
+        return True
+
+
+def elements(command: memoryview) -> dict[int, bytes]:
+    """The elements of a command set by number; {} where it is none."""
+    found: dict[int, bytes] = {}
+    at = 0
+    while at + 8 <= len(command):
+        group, number, length = struct.unpack_from("<HHI", command, at)
+        if group or length > len(command) - at - 8:
+            return {}
+        found[number] = bytes(command[at + 8 : at + 8 + length])
+        at += 8 + length
+    return found
+
+
+def response(request: Request, status: int, comment: str) -> bytes:
+    """The P-DATA-TF PDU of a C-STORE response."""
+    parts = [
+        _element(SOP_CLASS, request.sop_class),
+        _element(FIELD, struct.pack("<H", C_STORE_RSP)),
+        _element(0x0120, request.message),
+        _element(DATA_SET_TYPE, struct.pack("<H", NO_DATA_SET)),
+        _element(0x0900, struct.pack("<H", status)),
+    ]
+    if comment:
+        text = comment[:64].encode("ascii", "replace")
+        parts.append(_element(0x0902, text + b" " * (len(text) % 2)))
+    parts.append(_element(SOP_INSTANCE, request.sop_instance))
+    body = b"".join(parts)
+    command = _element(0x0000, struct.pack("<I", len(body))) + body
+    value = struct.pack(">IBB", len(command) + 2, request.context, COMMAND_LAST) + command
+    return struct.pack(">BBI", 4, 0, len(value)) + value
+
+
+def _element(number: int, value: bytes) -> bytes:
+    return struct.pack("<HHI", 0, number, len(value)) + value
+
+
+def _uid(value: bytes) -> str:
+    return value.rstrip(b"\0 ").decode("latin-1")
