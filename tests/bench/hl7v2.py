@@ -1,8 +1,8 @@
 """python -m tests.bench.hl7v2: ORU messages with 20 OBX over MLLP to a server of its own, on an empty store.
 
 applied: original mode, AA once the resources are committed. stored: enhanced mode, CA once the message is kept; the
-server applies meanwhile, and what is still to be applied is told. Rates are of this machine at this moment; the
-server's CPU a message compares across runs.
+server applies meanwhile, and how long it still does is told. kept: the same with nothing to apply. Rates are of this
+machine at this moment; the server's CPU a message compares across runs.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def message(number: int, patients: int, accept: str) -> bytes:
+def message(number: int, patients: int, accept: str, sender: str = "LIS") -> bytes:
     """An ORU^R01 with 20 OBX, in order of its number over so many patients."""
     patient = number % patients
     lines = [
-        f"MSH|^~\\&|LIS|LAB|HMS|HOSP|20261126120000+0000||ORU^R01^ORU_R01|B{number}|P|2.5.1|||{accept}",
+        f"MSH|^~\\&|{sender}|LAB|HMS|HOSP|20261126120000+0000||ORU^R01^ORU_R01|B{number}|P|2.5.1|||{accept}",
         f"PID|1||{patient}^^^HOSP^MR||DOE{patient}^JANE||19700101|F",
         f"PV1|1|O|LAB||||||||||||||||V{patient}^^^HOSP",
         f"ORC|RE|P{number}^LIS|F{number}^LAB",
@@ -46,14 +46,16 @@ def message(number: int, patients: int, accept: str) -> bytes:
     return ("\r".join(lines) + "\r").encode()
 
 
-async def send(port: int, numbers: list[int], patients: int, accept: str, tally: dict[str, int]) -> list[float]:
+async def send(
+    port: int, numbers: list[int], patients: int, accept: str, sender: str, tally: dict[str, int]
+) -> list[float]:
     """One connection's messages, each after the answer to the one before; the times in seconds."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     frames = Frames(2**20)
     times = []
     for number in numbers:
         began = time.perf_counter()
-        writer.write(framed(message(number, patients, accept)))
+        writer.write(framed(message(number, patients, accept, sender)))
         answers: list[bytes] = []
         while not answers:
             data = await reader.read(65536)
@@ -84,13 +86,15 @@ def children(pid: int) -> list[int]:
     return [pid, *(each for child in listed for each in children(int(child)))]
 
 
-async def row(port: int, pid: int, start: int, count: int, options: argparse.Namespace, accept: str) -> dict[str, Any]:
+async def row(
+    port: int, pid: int, start: int, count: int, options: argparse.Namespace, accept: str, sender: str
+) -> dict[str, Any]:
     """Sends count messages over all connections and measures."""
     tally: dict[str, int] = {}
     before, _ = usage(children(pid))
     began = time.perf_counter()
     parts = [list(range(start + c, start + count, options.connections)) for c in range(options.connections)]
-    sent = await asyncio.gather(*(send(port, part, options.patients, accept, tally) for part in parts))
+    sent = await asyncio.gather(*(send(port, part, options.patients, accept, sender, tally) for part in parts))
     times = sorted(each for part in sent for each in part)
     seconds = time.perf_counter() - began
     after, memory = usage(children(pid))
@@ -113,11 +117,11 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--patients", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--rows", default="applied,stored")
+    parser.add_argument("--rows", default="applied,stored,kept")
     parser.add_argument("--write", type=Path, help="keep the raw result in this file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "hl7.toml").write_text("[listener.lab]\nport = 0\n")
+        (Path(folder) / "hl7.toml").write_text('[listener.lab]\nport = 0\n[sender.KEEP]\nignore = ["ORU"]\n')
         command = [sys.executable, "-m", "fhir_server.cli", "serve", "--port", "0", "--data", f"{folder}/data"]
         command += ["--hl7", f"{folder}/hl7.toml", "--workers", str(options.workers)]
         server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -140,8 +144,9 @@ async def _measure(options: argparse.Namespace, pid: int, base: str, port: int) 
     start = 0
     for name in options.rows.split(","):
         accept = "" if name == "applied" else "AL|NE"
+        sender = "KEEP" if name == "kept" else "LIS"
         for _ in range(options.rounds):
-            result = {"row": name, **await row(port, pid, start, options.messages, options, accept)}
+            result = {"row": name, **await row(port, pid, start, options.messages, options, accept, sender)}
             start += options.messages
             began = time.perf_counter()
             while open_messages(base):
