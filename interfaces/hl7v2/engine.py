@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import re
+import threading
 from typing import Any
 
 from fhir_server.client import FhirClient
@@ -94,7 +96,23 @@ class Engine:
         """Translates in a thread; what it asks of the store is asked on the event loop."""
         loop = asyncio.get_running_loop()
         reader = _Elsewhere(self._reader, loop)
-        return await asyncio.to_thread(lambda: asyncio.run(translate(message, tables, reader, now=now)))
+        done: asyncio.Future[Any] = loop.create_future()
+
+        def tell(found: Any, problem: BaseException | None) -> None:
+            if not done.done():
+                done.set_result(found) if problem is None else done.set_exception(problem)
+
+        def run() -> None:
+            found, problem = None, None
+            try:
+                found = asyncio.run(translate(message, tables, reader, now=now))
+            except BaseException as raised:
+                problem = raised
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the server has stopped meanwhile
+                loop.call_soon_threadsafe(tell, found, problem)
+
+        threading.Thread(target=run, name="hl7 large message", daemon=True).start()  # a stop does not wait for it
+        return await done
 
     def _current(self, sender: Sender) -> Tables:
         return self._site(sender.tables).current()
