@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from fhir_server.commands.interfaces_reference import interfaces_page
+from fhir_server.commands.mapping_reference import mapping_page
 from fhir_server.commands.options import text
 from fhir_server.core.settings import FILE_VARIABLE, PREFIX, Settings, description, limits
 
@@ -55,3 +56,4 @@ if __name__ == "__main__":
     Path(sys.argv[1], "settings.md").write_text(settings_page(), "utf-8")
     Path(sys.argv[1], "dicom-conformance.md").write_text(conformance_page(), "utf-8")
     Path(sys.argv[1], "hl7v2-interfaces.md").write_text(interfaces_page(), "utf-8")
+    Path(sys.argv[1], "hl7v2-mapping.md").write_text(mapping_page(), "utf-8")

@@ -119,10 +119,19 @@ def _path(expression: str, type_name: str) -> Path:
     return compile_path(expression, load(), type_name)
 
 
-@functools.cache
+def tables_of() -> dict[str, tuple[tuple[str, ...], ...]]:
+    """The tables by name, each with its header line."""
+    return {name: _table(name) for name in ("events.csv", "segments.csv", "fields.csv", "types.csv")}
+
+
 def _rows(name: str) -> tuple[tuple[str, ...], ...]:
+    return _table(name)[1:]
+
+
+@functools.cache
+def _table(name: str) -> tuple[tuple[str, ...], ...]:
     text = resources.files(__name__).joinpath(name).read_text("utf-8")
-    return tuple(tuple(row) for row in csv.reader(io.StringIO(text)) if row)[1:]
+    return tuple(tuple(row) for row in csv.reader(io.StringIO(text)) if row)
 
 
 @functools.cache

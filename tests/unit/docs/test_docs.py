@@ -10,6 +10,7 @@ import typer.main
 
 from fhir_server.cli import app
 from fhir_server.commands.interfaces_reference import interfaces_page
+from fhir_server.commands.mapping_reference import mapping_page
 from fhir_server.commands.reference import settings_page
 from fhir_server.core.settings import Settings
 
@@ -55,6 +56,11 @@ def test_the_settings_page_is_current():
 def test_the_page_of_interfaces_is_current():
     page = (ROOT / "docs/reference/hl7v2-interfaces.md").read_text("utf-8")
     assert page == interfaces_page(), "run `make docs`"
+
+
+def test_the_mapping_reference_is_current():
+    page = (ROOT / "docs/reference/hl7v2-mapping.md").read_text("utf-8")
+    assert page == mapping_page(), "run `make docs`"
 
 
 def test_the_dicom_conformance_statement_is_current():
