@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from mappings.hl7v2.events import DEFAULTS
 from mappings.hl7v2.outgoing import tables_of
 from mappings.hl7v2.tables import Tables, standard
@@ -124,4 +126,9 @@ def _outgoing() -> str:
 
 
 def _row(*cells: str) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    return "| " + " | ".join(_cell(cell.replace("|", "\\|").replace("\n", " ")) for cell in cells) + " |"
+
+
+def _cell(text: str) -> str:
+    """What Markdown would take for a link stands as code."""
+    return f"`{text}`" if re.search(r"[\[\]*_<>]", text) and "`" not in text else text

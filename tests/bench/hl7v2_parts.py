@@ -1,8 +1,8 @@
 """The parts of the HL7 v2 path without sockets and stores: python -m tests.bench.hl7v2_parts
 
 codec: read an ORU with 20 OBX, every sub-component of it, group it, and write it back;
-translation: the same message to a transaction; large: a message of 20,000 OBX. The best of several rounds, in CPU time of
-this process, so that what else the machine does disturbs least.
+translation: the same message to a transaction; large: a message of 20,000 OBX. The best of several rounds, in CPU time
+of this process, so that what else the machine does disturbs least.
 """
 
 from __future__ import annotations
