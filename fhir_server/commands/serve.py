@@ -18,7 +18,7 @@ import typer
 from fhir_server.commands.dicom import beside
 from fhir_server.commands.hl7 import announced
 from fhir_server.commands.options import environment, with_settings
-from fhir_server.commands.sockets import BACKLOG, listen
+from fhir_server.commands.sockets import listen
 from fhir_server.core.errors import error
 from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings, load
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from fhir_server.rest.app import Application
 
 GARBAGE_THRESHOLD = 20_000  # new objects between two looks for cycles; Python's 700 costs a twentieth of the time
-FACTORY = f"{__name__}:application"
 
 
 @with_settings
@@ -73,33 +72,32 @@ def require_safe(settings: Settings) -> None:
 
 def run(settings: Settings, listening: socket.socket) -> None:
     """Answers requests on a socket until the process is asked to stop."""
-    import uvicorn
-
-    config = uvicorn.Config(
-        FACTORY,
-        factory=True,
-        workers=settings.workers,
-        backlog=BACKLOG,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,  # the setting trust_proxy decides
-        lifespan="on",
-        timeout_graceful_shutdown=settings.stop_seconds,
-    )
-    server = uvicorn.Server(config)
     if settings.workers > 1:
-        from uvicorn.supervisors import Multiprocess
-
+        from fhir_server.rest.http1.workers import keep
         from fhir_server.rest.request_times import FOLDER_VARIABLE
 
         with tempfile.TemporaryDirectory(prefix="ultimate-hms-") as folder:
             os.environ[FOLDER_VARIABLE] = folder
-            Multiprocess(config, sockets=[listening]).run()
+            started = keep(settings.workers, worker, listening, settings.stop_seconds)
     else:
-        server.run(sockets=[listening])
-        if not server.started:
-            raise typer.Exit(1)
+        started = answer(listening)
+    if not started:
+        raise typer.Exit(1)
+
+
+def answer(listening: socket.socket) -> bool:
+    """Answers requests in this process, with the settings of the environment; whether it had started."""
+    from fhir_server.rest.http1 import serving
+
+    return serving.run(application, listening, load().stop_seconds)
+
+
+def worker(listening: socket.socket) -> None:
+    """One of several processes."""
+    from fhir_server.rest.http1.workers import NOT_STARTED
+
+    if not answer(listening):
+        raise SystemExit(NOT_STARTED)
 
 
 def require_distributed(settings: Settings) -> None:
@@ -118,7 +116,7 @@ def require_distributed(settings: Settings) -> None:
 
 
 def stopped(number: int, frame: object) -> None:
-    """A stop that was asked for is no failure. uvicorn takes the signal while it serves, and hands it on at its end."""
+    """A stop that was asked for is no failure. While the server answers, it takes the signal itself."""
     raise SystemExit(0)
 
 

@@ -19,7 +19,7 @@ from fhir_server.core.settings import Settings
 Event = MutableMapping[str, Any]
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
-QUIET = {"httpx": logging.WARNING, "uvicorn.error": logging.WARNING, "asyncio": logging.WARNING}
+QUIET = {"httpx": logging.WARNING, "asyncio": logging.WARNING}
 
 
 def configure(settings: Settings) -> None:

@@ -27,17 +27,21 @@ def headers_of(scope: dict[str, Any]) -> dict[str, str]:
 
 
 async def read_body(receive: Any, headers: dict[str, str], settings: Settings) -> bytes:
-    """The whole body, unpacked; FhirError "too-large" as soon as it passes the limit."""
+    """The whole body, unpacked; FhirError "too-large" as soon as it passes the limit, "malformed" if it breaks off."""
     limit = settings.max_body_bytes
     announced = headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
     message = await receive()
+    if message["type"] != "http.request":
+        raise broken_off()
     body = message.get("body", b"")
     if message.get("more_body"):
         parts, size = [body], len(body)
         while message.get("more_body"):
             message = await receive()
+            if message["type"] != "http.request":
+                raise broken_off()
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > limit:
@@ -46,6 +50,11 @@ async def read_body(receive: Any, headers: dict[str, str], settings: Settings) -
     if len(body) > limit:
         raise _too_large(limit)
     return _unpacked(body, headers.get("content-encoding", ""), limit)
+
+
+def broken_off() -> Exception:
+    """For a body whose end never came, or whose chunks are not well-formed."""
+    return error("malformed", "The body broke off before its end; send all that Content-Length or the chunks announce.")
 
 
 def _too_large(limit: int) -> Exception:

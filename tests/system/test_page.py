@@ -4,6 +4,7 @@ the document after its scripts ran.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import socket
@@ -15,11 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from lxml import html
 
 from fhir_server import bootstrap
 from fhir_server.core.settings import Settings
+from fhir_server.rest.http1.serving import serve
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
@@ -83,14 +84,16 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     # Without validation, which would refuse the hostile narrative: the page must not rely on it.
     settings = Settings(data=tmp_path_factory.mktemp("page"), synchronous="OFF", validation="none")
     application = bootstrap.application(settings)
-    server = uvicorn.Server(uvicorn.Config(application, log_level="warning", lifespan="on"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
     address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+    thread = threading.Thread(
+        target=loop.run_until_complete, args=(serve(application, listening, stop, 5),), daemon=True
+    )
+    thread.start()
     for resource in RESOURCES:
         put(f"{address}/fhir/{resource['resourceType']}/{resource['id']}", resource)
     yield address
-    server.should_exit = True
+    loop.call_soon_threadsafe(stop.set)
     thread.join(10)
 
 

@@ -75,6 +75,8 @@ class Hl7Application:
         size = 0
         while True:
             event = await receive()
+            if event["type"] != "http.request":
+                raise error("malformed", "The body broke off before its end; send all that Content-Length announces.")
             parts.append(event.get("body", b""))
             size += len(parts[-1])
             if size > self._limit:

@@ -1,0 +1,48 @@
+"""What all connections of a process share: the application, the time, and that they must end."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+from typing import Any
+
+from fhir_server.rest.http1.connection import Connection
+
+STEP = 0.05  # seconds between two looks whether all is answered
+
+
+class Host:
+    """Of the running event loop. now: seconds of a clock that only grows; date: the header line of this second."""
+
+    def __init__(self, application: Any) -> None:
+        self.application = application
+        self.loop = asyncio.get_running_loop()
+        self.connections: set[Connection] = set()
+        self.stopping = False
+        self._tick()
+
+    def _tick(self) -> None:
+        self.now = int(self.loop.time())
+        self.date = b"date: %b" % email.utils.formatdate(usegmt=True).encode()
+        for connection in tuple(self.connections):
+            connection.look(self.now)
+        self._next = self.loop.call_later(1, self._tick)
+
+    def connection(self) -> Connection:
+        """The protocol of a new connection."""
+        return Connection(self)
+
+    async def stop(self, seconds: float, at_once: asyncio.Event) -> None:
+        """Ends every connection: those with a request under way when it is answered, after so many seconds all."""
+        self.stopping = True
+        end = self.loop.time() + seconds
+        for connection in tuple(self.connections):
+            connection.stop()
+        while any(c.busy for c in self.connections) and self.loop.time() < end and not at_once.is_set():
+            await asyncio.sleep(STEP)
+        for connection in tuple(self.connections):
+            if connection.busy:
+                connection.cancel()
+        while any(c.unsent for c in self.connections) and self.loop.time() < end and not at_once.is_set():
+            await asyncio.sleep(STEP)
+        self._next.cancel()

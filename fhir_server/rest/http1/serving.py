@@ -1,0 +1,75 @@
+"""One process that answers requests on a socket until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import signal
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import uvloop
+
+from fhir_server.rest.http1.host import Host
+from fhir_server.rest.http1.lifespan import Lifespan
+
+BACKLOG = 2048
+HANDSHAKE_SECONDS = 20
+
+
+def run(
+    make: Callable[[], Any], listening: socket.socket, stop_seconds: float, tls: ssl.SSLContext | None = None
+) -> bool:
+    """Serves the application that make gives, until SIGTERM or SIGINT; whether it had started.
+
+    A stop answers the requests under way for up to stop_seconds; a second SIGINT ends it at once.
+    """
+
+    async def main() -> bool:
+        stop, at_once = asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def interrupted() -> None:
+            if stop.is_set():
+                at_once.set()
+            stop.set()
+
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        loop.add_signal_handler(signal.SIGINT, interrupted)
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            loop.add_reader(parent.sentinel, stop.set)
+        return await serve(make(), listening, stop, stop_seconds, tls, at_once)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main())
+
+
+async def serve(
+    application: Any,
+    listening: socket.socket,
+    stop: asyncio.Event,
+    stop_seconds: float,
+    tls: ssl.SSLContext | None = None,
+    at_once: asyncio.Event | None = None,
+) -> bool:
+    """Serves an ASGI application on the running event loop until stop is set; whether it had started."""
+    lifespan = Lifespan(application)
+    if not await lifespan.start():
+        return False
+    host = Host(application)
+    server = await host.loop.create_server(
+        host.connection,
+        sock=listening,
+        backlog=BACKLOG,
+        ssl=tls,
+        ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
+    )
+    await stop.wait()
+    server.close()
+    listening.close()
+    await host.stop(stop_seconds, at_once or asyncio.Event())
+    await lifespan.stop()
+    return True

@@ -1,0 +1,82 @@
+"""Several processes that serve one socket: started, replaced when they end, and stopped together.
+
+A worker may take as long as it needs to start; only one that has ended is replaced.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import socket
+import time
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+
+import structlog
+
+NOT_STARTED = 3  # the exit code of a worker that can't start: the next one could not either
+SHORT = 1.0  # seconds; a worker that lived no longer is replaced after as many
+GRACE = 5.0  # seconds beyond stop_seconds until a worker is killed
+
+log = structlog.get_logger("workers")
+
+
+def keep(count: int, work: Callable[[socket.socket], None], listening: socket.socket, stop_seconds: float) -> bool:
+    """Keeps so many processes that run work(listening), until SIGTERM or SIGINT; False where one can't start.
+
+    work: a function of a module, which a fresh process can import; it exits with NOT_STARTED where it can't start.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    woken, waker = socket.socketpair()
+    woken.setblocking(False)
+    waker.setblocking(False)
+    stopping = False
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    before = signal.set_wakeup_fd(waker.fileno())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+    def start() -> tuple[BaseProcess, float]:
+        process = spawn.Process(target=work, args=(listening,))
+        process.start()
+        return process, time.monotonic()
+
+    workers = [start() for _ in range(count)]
+    failed = False
+    while not stopping and not failed:
+        wait([woken, *(process.sentinel for process, _ in workers)])
+        for place, (process, since) in enumerate(workers):
+            if stopping or process.is_alive():
+                continue
+            process.join()
+            if process.exitcode == NOT_STARTED:
+                failed = True
+                break
+            log.error("a worker ended and is replaced", worker=process.pid, exit_code=process.exitcode)
+            if time.monotonic() - since < SHORT:
+                wait([woken], SHORT)
+            if not stopping:
+                workers[place] = start()
+    _end([process for process, _ in workers], stop_seconds)
+    signal.set_wakeup_fd(before)
+    woken.close()
+    waker.close()
+    return not failed
+
+
+def _end(workers: list[BaseProcess], stop_seconds: float) -> None:
+    """Asks all to stop, and kills those that have not after a while."""
+    for process in workers:
+        if process.is_alive():
+            process.terminate()
+    end = time.monotonic() + stop_seconds + GRACE
+    for process in workers:
+        process.join(max(0.0, end - time.monotonic()))
+        if process.is_alive():
+            process.kill()
+            process.join()
