@@ -1,7 +1,7 @@
 """From bytes to exchanges.
 
 httptools reads the syntax, strictly: two lengths, a length beside chunks, or a broken chunk are refused, so that no
-proxy can see other requests in the bytes than this server (https://www.rfc-editor.org/rfc/rfc9112, sections 6 and 11.2).
+proxy can see other requests in the bytes than this server (RFC 9112, sections 6 and 11.2).
 """
 
 from __future__ import annotations

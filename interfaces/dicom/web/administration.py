@@ -185,6 +185,8 @@ async def _body(scope: dict[str, Any], receive: Any) -> Body:
     content = b""
     while True:
         message = await receive()
+        if message["type"] != "http.request":
+            raise error("malformed", "The body broke off before its end; send all that Content-Length announces.")
         content += message.get("body", b"")
         if len(content) > LARGEST_BODY:
             raise error("too-large", "The body is larger than 64 KiB.")
