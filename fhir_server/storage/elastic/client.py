@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import msgspec
@@ -44,6 +45,8 @@ def connect(url: str, *, timeout: float = 30.0, connections: int = 32, **options
 
     options: of AsyncElasticsearch, such as api_key and ca_certs. What fails is tried once more, at another node.
     """
+    for name in ("elastic_transport.transport", "elastic_transport.node_pool"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # they tell of each request; what fails is told by who asked
     hosts = [part.strip() for part in url.split(",") if part.strip()]
     return AsyncElasticsearch(
         hosts,
