@@ -23,6 +23,7 @@ CHANGES = 1000  # of one turn at most
 LEASE = 5.0  # seconds that one projector has the work to itself without a sign of life
 IDLE, QUIET = 0.02, 0.2  # seconds between looks at a feed that has nothing new, soon and later on
 QUIET_AFTER = 100  # looks
+PASS_OVER_EVERY = 0.5  # seconds between looks for positions at the end of the feed that no change has
 PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before what failed is tried again
 
 Prepare = Callable[[Sequence[Change] | None], Awaitable[None]]
@@ -57,7 +58,7 @@ class Projector:
         self._lease = lease
         self._owner = f"{os.getpid()}-{os.urandom(6).hex()}"
         self._position: int | None = None  # None: the work is another's
-        self._leased = float("-inf")
+        self._leased = self._passed = float("-inf")
         self._wanted = asyncio.Event()
 
     def hurry(self) -> None:
@@ -104,16 +105,30 @@ class Projector:
             return False
         changes = await self._feed.changes(position, CHANGES)
         if not changes:
+            await self._pass_over(position)
             return False
         if self._prepare is not None:
             await self._prepare(changes)
         async for entries in self._reading.entries({(change.type, change.id): change for change in changes}):
             await self._write(entries)
         await self._target.show()
-        await self._feed.advance(self._target.consumer, changes[-1].seq)
-        self._position = changes[-1].seq
-        self._told(self._target.consumer, changes[-1].seq)
+        await self._reach(changes[-1].seq)
         return True
+
+    async def _pass_over(self, position: int) -> None:
+        """Positions at the feed's end that no change took, or ever will, must not be waited for."""
+        now = time.monotonic()
+        if now - self._passed < PASS_OVER_EVERY:
+            return
+        self._passed = now
+        head = await self._feed.head()
+        if head > position and not await self._feed.changes(position, 1):
+            await self._reach(head)
+
+    async def _reach(self, position: int) -> None:
+        await self._feed.advance(self._target.consumer, position)
+        self._position = position
+        self._told(self._target.consumer, position)
 
     async def _place(self) -> int | None:
         """Takes or renews the lease; the position is read anew where the work may have been another's meanwhile."""

@@ -156,3 +156,19 @@ def test_a_projector_that_is_killed_at_any_moment_loses_nothing(run, tmp_path, e
             process.wait()
 
     assert run(work, feeding=False) == ([], 0)
+
+
+def test_a_position_that_no_change_took_is_not_waited_for(run):
+    async def work(house):
+        await ready(house)
+        await house.put("a")
+        head = house.store.head
+
+        async def void_at_the_end():
+            return await head() + 1
+
+        house.store.head = void_at_the_end  # a commit that took a position and was undone
+        found = await house.index.search(Query(("Patient",)))
+        return len(found.matches), found.warnings
+
+    assert run(work) == (1, ())
