@@ -48,7 +48,7 @@ async def change(
     environment: Environment, transaction: Transaction, request: Request, document: PatchDocument, type: str, id: str
 ) -> StoredVersion:
     """The part of a patch inside the transaction."""
-    head = await transaction.read(type, id)
+    head = await transaction.reads.read(type, id)  # a patch tells what it meets
     require_match(request, type, id, head)
     if head is None:
         raise error("not-found", f"There is no {type}/{id} here.")

@@ -3,7 +3,8 @@
 Interactions and operations ask the store and the index of the Environment that they are given, so what a caller may not
 see isn't there for any of them: not for reads, searches, counts, history, operations or the criteria of conditional
 interactions. Writes must leave what may be seen: neither what a caller can't see can be changed, nor can a version be
-written that the caller could not read back. Where a type has a restriction, its deletions can't be seen.
+written that the caller could not read back. Where a type has a restriction, its deletions can't be seen, and of the old
+versions those only for which the restriction held (a record that once was another patient's).
 
 An open caller has no restriction, and gets the Environment itself.
 """
@@ -12,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from fhir_server.codec.json import decode
+from fhir_server.core import query as typed
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import (
@@ -25,12 +28,14 @@ from fhir_server.core.ports import (
     Transaction,
     Write,
 )
-from fhir_server.core.query import All, Any, Clause, IdIn, Page, Query
+from fhir_server.core.query import All, Clause, IdIn, Page, Query
 from fhir_server.core.values import SearchValue
 from fhir_server.interactions.access import Restriction, restrict, visible
 from fhir_server.interactions.environment import Environment
+from fhir_server.search.holding import Version, holds
 
 T = TypeVar("T")
+Extract = Callable[[dict[str, Any]], list[SearchValue]]
 
 EMPTY_PAGES = 20  # pages of history without anything to see that are passed over for one answer
 
@@ -45,7 +50,7 @@ def environment_of(environment: Environment, caller: Caller) -> Environment:
         environment,
         seen_by=caller,
         index=VisibleIndex(environment.index, restriction),
-        store=VisibleStore(environment.store, environment.index, caller),
+        store=VisibleStore(environment.store, environment.index, caller, environment.searching.extract),
         # the search parameters in force are those of the whole store
         outdated=outdated and (lambda inside: outdated(getattr(inside, "whole", inside))),
     )
@@ -81,13 +86,28 @@ class VisibleIndex:
 class VisibleReads:
     """The `ResourceReads` port over versions of the current resources that may be seen."""
 
-    def __init__(self, reads: ResourceReads, index: SearchIndex, caller: Caller) -> None:
+    def __init__(self, reads: ResourceReads, index: SearchIndex, caller: Caller, extract: Extract) -> None:
         assert caller.restriction is not None
         self._reads = reads
         self._index = index
         self._restriction: Restriction = caller.restriction
         self._reading: Restriction = caller.reading or caller.restriction
         self._caller = caller
+        self._extract = extract
+
+    async def _shown(self, versions: Iterable[StoredVersion]) -> list[StoredVersion]:
+        """Of versions of resources that may be seen as they are now, those that may be seen as they were then."""
+        shown = []
+        for version in versions:
+            limit = self._reading(version.type)
+            if limit is None or version.deleted:
+                shown.append(version)
+                continue
+            newest = await self._reads.read(version.type, version.id)
+            current = newest is not None and newest.version == version.version
+            if current or holds(limit, Version(version.type, version.id, self._extract(decode(version.body)))):
+                shown.append(version)
+        return shown
 
     async def _seen(self, type: str, ids: Iterable[str]) -> set[str]:
         """Those of these ids of one type that may be read."""
@@ -118,9 +138,11 @@ class VisibleReads:
         return [version if version and (version.type, version.id) in seen else None for version in found]
 
     async def read_version(self, type: str, id: str, version: int) -> StoredVersion | None:
-        """That version of a resource that may be seen as it is now."""
+        """That version of a resource that may be seen, as it is now and as it was then."""
         found = await self._reads.read_version(type, id, version)
-        return found if found is not None and await self._seen(type, (id,)) else None
+        if found is None or not await self._seen(type, (id,)):
+            return None
+        return found if await self._shown((found,)) else None
 
     async def mentions(self, reference: str) -> list[tuple[str, str]]:
         """Those of the resources with this reference that may be seen."""
@@ -145,9 +167,10 @@ class VisibleReads:
         for _ in range(EMPTY_PAGES):
             page = await self._reads.history(type, id, since=since, at=at, among=among, cursor=cursor, count=count)
             if id:
-                return page
+                versions = await self._shown(page.versions)
+                return page if len(versions) == len(page.versions) else HistoryPage(versions, page.next, None)
             seen = await self._seen_keys((version.type, version.id) for version in page.versions)
-            versions = [version for version in page.versions if (version.type, version.id) in seen]
+            versions = await self._shown(v for v in page.versions if (v.type, v.id) in seen)
             cursor = page.next
             if versions or not cursor:
                 break
@@ -157,15 +180,15 @@ class VisibleReads:
 class VisibleStore(VisibleReads):
     """The `ResourceStore` port over what may be seen."""
 
-    def __init__(self, store: ResourceStore, index: SearchIndex, caller: Caller) -> None:
-        super().__init__(store, index, caller)
+    def __init__(self, store: ResourceStore, index: SearchIndex, caller: Caller, extract: Extract) -> None:
+        super().__init__(store, index, caller, extract)
         self._store = store
 
     async def commit(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Runs work in a transaction that sees and writes no more than may be seen."""
 
         async def narrowed(whole: Transaction) -> T:
-            return await work(VisibleTransaction(whole, self._caller))
+            return await work(VisibleTransaction(whole, self._caller, self._extract))
 
         return await self._store.commit(narrowed)
 
@@ -173,16 +196,16 @@ class VisibleStore(VisibleReads):
 class VisibleTransaction(VisibleReads):
     """The `Transaction` port over what may be seen; whole: the transaction itself."""
 
-    def __init__(self, whole: Transaction, caller: Caller) -> None:
-        super().__init__(whole.reads, whole.index, caller)
+    def __init__(self, whole: Transaction, caller: Caller, extract: Extract) -> None:
+        super().__init__(whole.reads, whole.index, caller, extract)
         self.whole = whole
         self.now = whole.now
         self.newest = whole.newest
 
     @property
     def reads(self) -> ResourceReads:
-        """Reads inside the transaction."""
-        return self
+        """Reads inside the transaction, of what may be read; its own meet what may be changed too."""
+        return VisibleReads(self.whole.reads, self.whole.index, self._caller, self._extract)
 
     @property
     def index(self) -> SearchIndex:
@@ -193,7 +216,7 @@ class VisibleTransaction(VisibleReads):
         """Those of these ids that may be read, changed or deleted: whoever changes something must meet it first."""
         limits = [self._reading(type), self._writing("u", type), self._writing("d", type)]
         found = [limit for limit in limits if limit is not None]
-        return await self._within(type, ids, Any(tuple(found)) if len(found) == len(limits) else None)
+        return await self._within(type, ids, typed.Any(tuple(found)) if len(found) == len(limits) else None)
 
     async def matches(self, type: str, where: Clause, limit: int = 2) -> list[StoredVersion]:
         """Matches that may be seen."""
@@ -210,7 +233,10 @@ class VisibleTransaction(VisibleReads):
         limit = self._writing(interaction, type)
         if write.method == "PATCH" and not await self._within(type, ids, self._reading(type)):
             raise error("forbidden", f"A patch shows what it changes, and you may not read {type}/{write.id}.")
-        if head is not None and not head.deleted and ids[0] not in await self._within(type, ids, limit):
+        taken = head is not None and write.version != head.version + 1  # of a resource that its deletion hides
+        if head is not None and not head.deleted:
+            taken = ids[0] not in await self._within(type, ids, limit)
+        if taken:
             raise error("forbidden", f"{type}/{write.id} is in use, and not for you to change; use another id.")
         stored = await self.whole.put(write)
         if not stored.deleted and not await self._within(type, ids, limit):
@@ -234,7 +260,6 @@ class VisibleTransaction(VisibleReads):
         """Referring resources; FhirError "integrity" where there are only such as may not be named."""
         found = await self.whole.referring(type, id, limit)
         seen = await self._seen_keys(found)
-        named = [key for key in found if key in seen]
-        if found and not named:
-            raise error("integrity", f"A resource that you may not see refers to {type}/{id}.")
-        return named
+        if len(seen) < len(found):
+            raise error("integrity", f"{type}/{id} can't be deleted: it is referred to.")
+        return found

@@ -56,7 +56,7 @@ async def _change(environment: Environment, call: Call, apply: Any) -> Response:
         raise error("required", "The parameter 'meta' must be there, as valueMeta.", location="meta")
 
     async def work(transaction: Transaction) -> tuple[StoredVersion, Meta]:
-        head = await transaction.read(call.type, call.id)
+        head = await transaction.reads.read(call.type, call.id)  # the answer shows its meta
         if head is None or head.deleted:
             raise error("not-found", f"There is no {call.type}/{call.id} here.")
         resource = decode(head.body)
