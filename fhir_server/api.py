@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
@@ -72,6 +72,11 @@ class FhirServer:
         if self._security is None:
             raise error("not-supported", "This server is open: it has no users. Start it with security = smart.")
         return self._security
+
+    @property
+    def audit(self) -> Any:
+        """The audit log, None where none is kept."""
+        return self.environment.audit
 
     @property
     def open(self) -> bool:

@@ -201,9 +201,17 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
 
         security = Security(settings.data, clock, settings.token_seconds)
 
+    if settings.audit == "on" or (settings.audit == "auto" and settings.security != "open"):
+        from fhir_server.security.audit import FILE_NAME as AUDIT_FILE
+        from fhir_server.security.audit import AuditLog
+
+        environment.audit = AuditLog(settings.data / AUDIT_FILE, synchronous=settings.synchronous)
+
     async def close() -> None:
         for each in environment.followers:
             await each.stop()
+        if environment.audit is not None:
+            environment.audit.close()
         if security is not None:
             security.close()
         await engine.close()

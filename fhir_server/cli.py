@@ -7,6 +7,7 @@ import sys
 import typer
 
 from fhir_server.commands.accounts import client, launch, token, user
+from fhir_server.commands.audit import audit
 from fhir_server.commands.backup import backup, restore
 from fhir_server.commands.check import check
 from fhir_server.commands.dicom import dicom
@@ -35,6 +36,7 @@ for command in (serve, load, export, validate, check, reindex, project, info, ba
     app.command()(command)
 app.add_typer(packages, name="packages")
 app.add_typer(user, name="user")
+app.add_typer(audit, name="audit")
 app.add_typer(client, name="client")
 app.add_typer(terminology, name="terminology")
 app.add_typer(dicom, name="dicom")

@@ -69,6 +69,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="Whether applications may register themselves (RFC 7591), for no more than a user's data."),
     ] = False
 
+    audit: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(
+            description="Whether every access and refusal is kept in the audit log before it is answered "
+            "(docs/how-to/security-officer.md); auto: where security is smart."
+        ),
+    ] = "auto"
+    audit_days: Annotated[
+        int, Meta(description="Days that `hms audit prune` keeps the audit log for; 0: for ever.", ge=0, le=36_500)
+    ] = 0
+
     update_as_create: Annotated[
         bool, Meta(description="Whether PUT to an id that does not exist creates the resource; otherwise 405.")
     ] = True

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.interactions import capabilities, operation
+from fhir_server.interactions.audit import search_audit
 from fhir_server.interactions.batch import batch
 from fhir_server.interactions.callers import require, require_any
 from fhir_server.interactions.create import create
@@ -79,6 +80,8 @@ async def _route(environment: Environment, request: Request) -> Response:
         _require_length(request, 2)
         _require_method(request, "POST")
         require(request.caller, "s", first)
+        if first == "AuditEvent" and environment.audit is not None:
+            return await search_audit(environment, request)
         return await search(environment, request, first)
     if second == "_history":
         _require_length(request, 2)
@@ -105,6 +108,8 @@ async def _type(environment: Environment, request: Request, type: str) -> Respon
     elif request.method in AT_TYPE:
         require(request.caller, AT_TYPE[request.method], type)
     match request.method:
+        case "GET" if type == "AuditEvent" and environment.audit is not None:
+            return await search_audit(environment, request)
         case "GET":
             return await search(environment, request, type)
         case "POST":

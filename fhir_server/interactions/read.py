@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
+from fhir_server.interactions.audit import read_audit
 from fhir_server.interactions.conditions import not_modified
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import id_of
@@ -12,7 +13,10 @@ from fhir_server.interactions.request import Request, Response
 
 async def read(environment: Environment, request: Request, type: str, id: str) -> Response:
     """The current version of a resource; 410 where it is deleted, 304 where the caller has it already."""
-    version = await environment.store.read(type, id_of(id))
+    version = None
+    if type == "AuditEvent" and environment.audit is not None:
+        version = await read_audit(environment, request, id_of(id))
+    version = version or await environment.store.read(type, id_of(id))
     if version is None:
         raise error("not-found", f"There is no {type}/{id} here.")
     if version.deleted:

@@ -16,6 +16,7 @@ from fhir_server.operations import (
     meta,
     purge,
     validate,
+    verify_audit,
     viewdefinition_run,
 )
 
@@ -32,6 +33,7 @@ HANDLERS: tuple[OperationHandler, ...] = (
     *graph.HANDLERS,
     *fhirpath.HANDLERS,
     *viewdefinition_run.HANDLERS,
+    *verify_audit.HANDLERS,
 )
 
 

@@ -18,6 +18,7 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import ID_PATTERN
 from fhir_server.core.ports import OPEN, Caller
 from fhir_server.rest import request_id
+from fhir_server.rest.auditing import Auditing
 from fhir_server.rest.authorization.paths import PATHS
 from fhir_server.rest.cors import Cors
 from fhir_server.rest.decode import headers_of, path_of, request_of
@@ -50,6 +51,7 @@ class Application:
         self._server: FhirServer | None = None
         self._beside: Asgi | None = None
         self._authorization: Asgi | None = None
+        self._auditing: Auditing | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """ASGI."""
@@ -73,6 +75,8 @@ class Application:
         """Starts the server and closes it again."""
         self._server = await self._start()
         self._cors = Cors(self._server.settings)
+        if self._server.audit is not None:
+            self._auditing = Auditing(self._server)
         if not self._server.open:
             from fhir_server.rest.authorization.routes import authorization_server
 
@@ -105,6 +109,8 @@ class Application:
         method = scope["method"]
         format = JSON
         path: tuple[str, ...] = ()
+        caller = OPEN
+        given = asked = b""
         if request_id.HEADER in headers:
             request_id.identify(headers)
         try:
@@ -120,15 +126,18 @@ class Application:
                 answer = self._options(headers, path)
             elif method == "GET" and len(path) == 2 and not query and format is JSON and self._plain(path, headers):
                 answer = await self._read(server, path, caller)
+                given = answer.body
             else:
                 base = self._base(scope, headers)
                 request = await request_of(
                     scope, receive, headers, path, base, server.settings, server.definitions, caller
                 )
+                asked = request.body
                 if format.name == HTML.name and method == "GET" and not request.query:
                     answer = Answer(303, [(b"location", b"/#/" + "/".join(path).encode())], b"")
                 else:
                     response = await server.perform(request)
+                    given = response.version.body if response.version is not None else response.body
                     answer = answer_of(request, response, format, headers.get("accept", ""), server.definitions)
         except FhirError as problem:
             answer = error_answer(problem, format, server.definitions)
@@ -137,6 +146,11 @@ class Application:
             log.exception("request failed", method=method, route=route(path))
             problem = error("exception", "The server failed to answer; the failure is in its log. Nothing was stored.")
             answer = error_answer(problem, format, server.definitions)
+        if self._auditing is not None and method != "OPTIONS" and path != ("metadata",):
+            try:
+                await self._auditing.request(scope, headers, path, caller, answer.status, given, asked)
+            except FhirError as problem:
+                answer = error_answer(problem, format, server.definitions)
         if len(answer.body) >= COMPRESS_FROM and not self._same_machine(server, scope):
             answer = compressed(answer, headers.get("accept-encoding", ""))
         if "origin" in headers:

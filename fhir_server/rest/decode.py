@@ -76,6 +76,14 @@ def _unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     return unpacked
 
 
+def address_of(scope: dict[str, Any], headers: dict[str, str], trust_proxy: bool) -> str:
+    """The address that a request is from: the last that a trusted proxy names."""
+    if trust_proxy and "x-forwarded-for" in headers:
+        return headers["x-forwarded-for"].rpartition(",")[2].strip()
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
 def path_of(scope: dict[str, Any], prefix: str) -> tuple[str, ...]:
     """The decoded segments below the FHIR base; an encoded slash stays within its segment."""
     raw = scope.get("raw_path")

@@ -13,6 +13,7 @@ from fhir_server.core.query import (
     All,
     Any,
     Clause,
+    DateIs,
     IdIn,
     Missing,
     Not,
@@ -22,7 +23,7 @@ from fhir_server.core.query import (
     TokenIs,
     TypeIn,
 )
-from fhir_server.core.values import REFERENCE, STRING, TOKEN, SearchValue
+from fhir_server.core.values import DATE, REFERENCE, STRING, TOKEN, SearchValue
 
 
 class Version(NamedTuple):
@@ -59,6 +60,8 @@ def holds(clause: Clause, version: Version) -> bool | None:
             return any(v[3] == text for v in _values(version, fields, STRING))
         case StringIs(fields, "starts", text):
             return any(v[2].startswith(text) for v in _values(version, fields, STRING))
+        case DateIs(fields, comparator, low, high):
+            return any(_dated(comparator, v[2], v[3], low, high) for v in _values(version, fields, DATE))
         case Missing(fields, missing, ()):
             return missing != any(value[1] in fields for value in version.values)
     return None
@@ -74,3 +77,28 @@ def _refers(clause: RefersTo, value: SearchValue) -> bool:
         and (not clause.target_types or value[2] in clause.target_types)
         and clause.version in ("", value[4])
     )
+
+
+def _dated(comparator: str, start: int, end: int, low: int, high: int) -> bool:
+    """The table of prefixes over two ranges, inclusive (https://hl7.org/fhir/R4/search.html#prefix)."""
+    equal = low <= start and end <= high
+    match comparator:
+        case "eq":
+            return equal
+        case "ne":
+            return not equal
+        case "gt":
+            return end > high
+        case "ge":
+            return end > high or equal
+        case "lt":
+            return start < low
+        case "le":
+            return start < low or equal
+        case "sa":
+            return start > high
+        case "eb":
+            return end < low
+        case "ap":
+            return start <= high and low <= end
+    return start <= low and high <= end

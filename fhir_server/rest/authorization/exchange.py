@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 from fhir_server.api import FhirServer
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import error
-from fhir_server.rest.decode import headers_of, read_body
+from fhir_server.rest.decode import address_of, headers_of, read_body
 from fhir_server.rest.encode import Answer
 from fhir_server.security.oauth_errors import OAuthError
 
@@ -69,10 +69,7 @@ class Exchange:
     @property
     def address(self) -> str:
         """Where the request is from."""
-        if self.server.settings.trust_proxy and "x-forwarded-for" in self.headers:
-            return self.headers["x-forwarded-for"].rpartition(",")[2].strip()
-        client = self.scope.get("client")
-        return client[0] if client else ""
+        return address_of(self.scope, self.headers, self.server.settings.trust_proxy)
 
     def cookie(self, name: str) -> str:
         """A cookie's value, "" for none."""

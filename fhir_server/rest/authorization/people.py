@@ -16,6 +16,7 @@ import msgspec
 from fhir_server.api import Request
 from fhir_server.core.errors import FhirError
 from fhir_server.core.keys import ID_PATTERN, instant
+from fhir_server.rest.auditing import noted
 from fhir_server.rest.authorization import pages
 from fhir_server.rest.authorization.exchange import Exchange, as_page, see, with_query
 from fhir_server.rest.encode import Answer
@@ -159,12 +160,14 @@ async def sign_in(exchange: Exchange) -> Answer:
     if not _same(form.get("form", ""), exchange.cookie(FORM)):
         return _sign_in_page(exchange, fields, "The form was too old; please try again.", status=400)
     try:
-        secret, _ = await exchange.security.sign_in(
+        secret, session = await exchange.security.sign_in(
             form.get("name", ""), form.get("password", ""), form.get("code", ""), exchange.address,
             exchange.headers.get("user-agent", ""),
         )  # fmt: skip
     except FhirError as problem:
+        await noted(exchange, "login", problem.status, form.get("name", "")[:100])
         return _sign_in_page(exchange, fields, str(problem), status=problem.status)
+    await noted(exchange, "login", 200, session.user)
     cookie = exchange.set_cookie(SESSION, secret, 12 * 3600)
     return see(with_query("/auth/authorize", fields) if "client_id" in fields else "/auth/account", cookie)
 
@@ -263,4 +266,5 @@ async def sign_out(exchange: Exchange) -> Answer:
     signed = _signed_in(exchange)
     if signed is not None and _same(exchange.form.get("form", ""), signed[0]):
         exchange.security.store.end_session(signed[2].id, signed[1].id)
+        await noted(exchange, "logout", 200, signed[2].id)
     return see("/auth/sign-in", exchange.set_cookie(SESSION, "", 0))

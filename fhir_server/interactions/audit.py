@@ -1,0 +1,130 @@
+"""The audit log as AuditEvent resources: read, search, and $verify-audit.
+
+A search takes every parameter of AuditEvent that the values of one event can tell; the newest come first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from fhir_server.codec import bundles
+from fhir_server.codec.json import serialize
+from fhir_server.core.errors import error
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.query import All, Clause, DateIs, RefersTo
+from fhir_server.interactions.callers import require
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.request import Request, Response
+from fhir_server.search.holding import Version, holds
+from fhir_server.search.selflink import self_link
+from fhir_server.security.audit.event import Event
+from fhir_server.security.audit.resource import PREFIX, as_resource
+
+LOOKED_AT = 20_000  # events for one page: a search that finds fewer goes on with the next page
+
+
+async def search_audit(environment: Environment, request: Request) -> Response:
+    """A searchset of AuditEvents, those that the caller may see."""
+    asked = await environment.searching.query("AuditEvent", request)
+    if asked.sort or asked.includes or asked.summary or asked.elements:
+        raise error("unsupported-parameter", "AuditEvents are newest first and whole: leave out _sort, _include, "
+                    "_summary and _elements.")  # fmt: skip
+    before = int(asked.cursor) if asked.cursor.isdecimal() else 2**62
+    where = _within(environment, request, asked.where)
+    found, following = await asyncio.to_thread(_page, environment, where, before, asked.count)
+    url = f"{request.base}/AuditEvent"
+    links = [bundles.Link("self", self_link(url, asked))]
+    if following:
+        links.append(bundles.Link("next", self_link(url, asked, following)))
+    return Response(200, body=bundles.searchset(request.base, found, [], total=None, links=links))
+
+
+def _within(environment: Environment, request: Request, where: Clause) -> Clause:
+    restriction = request.caller.restriction
+    limit = restriction("AuditEvent") if restriction is not None else None
+    return where if limit is None else All((where, limit))
+
+
+def _page(environment: Environment, where: Clause, before: int, count: int) -> tuple[list[StoredVersion], str]:
+    log = environment.audit
+    found: list[StoredVersion] = []
+    last = 0
+    looked = 0
+    for number, event in islice(log.newest_first(before, _subject(where), _since(where)), LOOKED_AT):
+        looked, last = looked + 1, number
+        version = _version(environment, number, event, where)
+        if version is not None:
+            if len(found) == count:
+                return found, str(number + 1)
+            found.append(version)
+    return found, str(last) if looked == LOOKED_AT else ""
+
+
+def _version(environment: Environment, number: int, event: Event, where: Clause) -> StoredVersion | None:
+    """The event as a stored resource, where the clause holds for it."""
+    resource = as_resource(number, event, environment.settings.server_name)
+    answer = holds(where, Version("AuditEvent", resource["id"], environment.searching.extract(resource)))
+    if answer is None:
+        raise error("unsupported-parameter", "The audit log can't be searched by this; it can by patient, agent, date, "
+                    "action, outcome, type, subtype, entity and more of an event's own elements.")  # fmt: skip
+    if not answer:
+        return None
+    return StoredVersion("AuditEvent", resource["id"], 1, number, event.recorded, "POST", serialize(resource))
+
+
+def _parts(where: Clause) -> Iterator[Clause]:
+    if isinstance(where, All):
+        for inner in where.clauses:
+            yield from _parts(inner)
+    else:
+        yield where
+
+
+def _subject(where: Clause) -> str:
+    """The patient that an event must be about, where there is one: the log finds those quickly."""
+    for clause in _parts(where):
+        if isinstance(clause, RefersTo) and len(clause.targets) == 1 and clause.targets[0][0] == "Patient":
+            return f"patient:{clause.targets[0][1]}"
+    return ""
+
+
+def _since(where: Clause) -> int:
+    """The moment before which no event can match."""
+    moments = [c.low for c in _parts(where) if isinstance(c, DateIs) and c.comparator in ("eq", "ge", "gt", "sa")]
+    return max(moments, default=0)
+
+
+async def read_audit(environment: Environment, request: Request, id: str) -> StoredVersion | None:
+    """An event of the log by its id; None for an id that is not the log's. FhirError "not-found"."""
+    number = id.removeprefix(PREFIX)
+    if not id.startswith(PREFIX) or not number.isdecimal() or len(number) > 15:
+        return None
+    event = environment.audit.event(int(number))
+    version = _version(environment, int(number), event, _within(environment, request, All(()))) if event else None
+    if version is None:
+        raise error("not-found", f"There is no AuditEvent/{id} here.")
+    return version
+
+
+async def verify_audit(environment: Environment, call: Any) -> Response:
+    """$verify-audit: whether the log is as it was written."""
+    caller = call.request.caller
+    require(caller, "r", "AuditEvent")
+    if environment.audit is None:
+        raise error("not-supported", "This server keeps no audit log; set audit = on.")
+    if caller.restriction is not None and caller.restriction("AuditEvent") is not None:
+        raise error("forbidden", "Only a caller who may read every AuditEvent can verify the log.")
+    verdict = await asyncio.to_thread(environment.audit.verify)
+    body = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "result", "valueBoolean": not verdict.problem},
+            {"name": "events", "valueInteger": verdict.events},
+            {"name": "head", "valueString": verdict.head},
+            *([{"name": "problem", "valueString": verdict.problem}] if verdict.problem else []),
+        ],
+    }
+    return Response(200, body=serialize(body))

@@ -1,0 +1,80 @@
+"""What the audit log is told of a request, before its answer goes out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fhir_server.api import FhirServer
+from fhir_server.core.ports import Caller
+from fhir_server.rest.decode import address_of
+
+if TYPE_CHECKING:
+    from fhir_server.rest.authorization.exchange import Exchange
+
+
+class Auditing:
+    """Records for one server; its parts are loaded only where a log is kept."""
+
+    def __init__(self, server: FhirServer) -> None:
+        from fhir_server.security.audit import event
+
+        self._event = event
+        self._log = server.audit
+        self._clock = server.environment.clock
+        self._trust = server.settings.trust_proxy
+
+    async def request(
+        self,
+        scope: dict[str, Any],
+        headers: dict[str, str],
+        path: tuple[str, ...],
+        caller: Caller,
+        status: int,
+        given: bytes,
+        asked: bytes,
+    ) -> None:
+        """Keeps that a FHIR request was answered; given, asked: the bodies that went out and came in.
+
+        FhirError "unavailable" where it can't be kept: then the answer must not go out.
+        """
+        event = self._event
+        interaction, action = event.interaction_of(scope["method"], path)
+        await self._log.record(
+            event.Event(
+                recorded=self._clock(),
+                kind="rest",
+                interaction=interaction,
+                action=action,
+                outcome="0" if status < 400 else "4" if status < 500 else "8",
+                status=status,
+                path="/".join(path)[:500],
+                query=scope["query_string"].decode("latin-1")[:2000],
+                user=caller.user,
+                client=caller.client,
+                fhir_user=caller.fhir_user,
+                address=address_of(scope, headers, self._trust),
+                purpose=caller.purpose,
+                patients=event.patients_in(path, given, asked if status < 400 else b""),
+            )
+        )
+
+
+async def noted(exchange: Exchange, kind: str, status: int, user: str) -> None:
+    """Keeps a sign-in or sign-out, or that one was tried."""
+    log = exchange.server.audit
+    if log is None:
+        return
+    from fhir_server.security.audit import Event
+
+    await log.record(
+        Event(
+            recorded=exchange.security.clock(),
+            kind=kind,
+            interaction=kind,
+            action="E",
+            outcome="0" if status < 400 else "4",
+            status=status,
+            user=user,
+            address=exchange.address,
+        )
+    )

@@ -1,0 +1,73 @@
+"""One thing that happened, as it is kept: small, and without any content of a record."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+# in canonical JSON: a Patient, and a reference to one but for Patient.link.other; in a Bundle as it came: any reference
+_GIVEN = re.compile(
+    rb'"resourceType":"Patient","id":"([^"]+)"'
+    rb'|(?<!"other":\{)"reference":"(?:[^"]{0,200}/)?Patient/([A-Za-z0-9\-.]{1,64})["/]'
+)
+_ASKED = re.compile(rb'()[/"]Patient/([A-Za-z0-9\-.]{1,64})["/]')
+MOST_PATIENTS = 1000  # of one event
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """recorded: microseconds since 1970 UTC; kind: rest, login, logout, break-glass.
+
+    interaction: a code of http://hl7.org/fhir/restful-interaction; action: C, R, U, D or E; outcome: 0 success, 4 the
+    caller's failure, 8 the server's; path: below the base; patients: ids of those whose data was given or changed.
+    """
+
+    recorded: int
+    kind: str
+    interaction: str
+    action: str
+    outcome: str
+    status: int
+    path: str = ""
+    query: str = ""
+    user: str = ""
+    client: str = ""
+    fhir_user: str = ""
+    address: str = ""
+    purpose: str = ""
+    reason: str = ""
+    patients: tuple[str, ...] = ()
+
+
+AT_INSTANCE = {"GET": ("read", "R"), "HEAD": ("read", "R"), "PUT": ("update", "U"), "PATCH": ("patch", "U"),
+               "DELETE": ("delete", "D"), "POST": ("operation", "E")}  # fmt: skip
+AT_TYPE = {"GET": ("search-type", "E"), "HEAD": ("search-type", "E"), "POST": ("create", "C"), "PUT": ("update", "U"),
+           "PATCH": ("patch", "U"), "DELETE": ("delete", "D")}  # fmt: skip
+
+
+def interaction_of(method: str, path: tuple[str, ...]) -> tuple[str, str]:
+    """The interaction that a method and a path ask for, and its action."""
+    last = path[-1] if path else ""
+    if last.startswith("$"):
+        return "operation", "E"
+    if last == "_search":
+        return ("search-type", "E") if len(path) > 1 else ("search-system", "E")
+    if "_history" in path:
+        kinds = {1: "history-system", 2: "history-type", 3: "history-instance"}
+        return kinds.get(len(path), "vread"), "R"
+    if not path:
+        return ("search-system", "E") if method in ("GET", "HEAD") else ("transaction", "E")
+    if len(path) == 1:
+        return AT_TYPE.get(method, ("operation", "E"))
+    if len(path) == 2:
+        return AT_INSTANCE.get(method, ("operation", "E"))
+    return "search-type", "E"
+
+
+def patients_in(path: tuple[str, ...], given: bytes, asked: bytes) -> tuple[str, ...]:
+    """Ids of the patients that a path is about, whose data was given, or that a Bundle that came refers to."""
+    found = dict.fromkeys([path[1]]) if len(path) > 1 and path[0] == "Patient" and path[1][:1] not in "$_" else {}
+    for pattern, body in ((_GIVEN, given), (_ASKED, b"" if path else asked)):
+        for own, referred in pattern.findall(body):
+            found[(own or referred).decode()] = None
+    return tuple(found)[:MOST_PATIENTS]

@@ -1,0 +1,141 @@
+"""Every access and refusal is in the audit log before it is answered; the log can't be changed unnoticed."""
+
+import asyncio
+import base64
+import sqlite3
+
+import pytest
+
+from fhir_server.security.audit import FILE_NAME, AuditLog, Event
+from tests.conftest import Fhir
+from tests.system.security.conftest import Browser, observation
+from tests.system.security.test_scopes import Asking
+
+pytestmark = pytest.mark.anyio
+
+
+async def events(fhir: Fhir, query: str = "") -> list[dict]:
+    """AuditEvents as the security officer finds them, newest first."""
+    officer = Asking(fhir, "user/AuditEvent.rs")
+    answer = await officer(f"AuditEvent{query}")
+    assert answer.status_code == 200, answer.text
+    return [entry["resource"] for entry in answer.json().get("entry", ())]
+
+
+def said(event: dict) -> tuple[str, str, str]:
+    return event["subtype"][0]["code"], event["action"], event["outcome"]
+
+
+async def test_reads_searches_writes_and_refusals_are_kept(hospital: Fhir) -> None:
+    ask = Asking(hospital, "patient/*.cruds", patient="me")
+    await ask("Observation/mine")
+    await ask("Observation?code=8867-4")
+    await ask("Observation/new", "PUT", observation("new", "me"))
+    await ask("Observation/theirs")
+    await ask("Observation/mine", "DELETE")
+    await hospital.get("Patient/me")
+    kept = [said(event) for event in await events(hospital)]
+    assert kept == [
+        ("read", "R", "4"), ("delete", "D", "0"), ("read", "R", "4"), ("update", "U", "0"), ("search-type", "E", "0"),
+        ("read", "R", "0"),
+    ]  # fmt: skip
+
+
+async def test_the_disclosure_list_of_a_patient(hospital: Fhir) -> None:
+    ask = Asking(hospital, "user/*.rs")
+    for path in ("Patient/other", "Observation/theirs", "Observation/mine", "Observation", "Patient/me/$everything"):
+        await ask(path)
+    found = await events(hospital, "?patient=Patient/other")
+    assert [said(each)[0] for each in found] == ["operation", "search-type", "read", "read"]
+    assert all(any(e.get("what", {}).get("reference") == "Patient/other" for e in each["entity"]) for each in found)
+    query = next(e["query"] for e in found[1]["entity"] if "query" in e)
+    assert base64.b64decode(query) == b"Observation?"
+    assert [said(each)[0] for each in await events(hospital, "?patient=Patient/me&action=R")] == ["read"]
+    assert await events(hospital, "?patient=Patient/nobody") == []
+
+
+async def test_searched_by_agent_date_and_outcome_and_paged(hospital: Fhir) -> None:
+    await Asking(hospital, "user/*.rs")("Patient/me")
+    await Asking(hospital, "user/Patient.s")("Patient/me")
+    assert len(await events(hospital, "?agent=Practitioner/doc&outcome=4")) == 1
+    assert len(await events(hospital, "?date=ge2020-01-01&outcome=0&subtype=read")) == 1
+    assert await events(hospital, "?date=lt2020-01-01") == []
+    officer = Asking(hospital, "user/AuditEvent.rs")
+    page = (await officer("AuditEvent?_count=2")).json()
+    following = next(link["url"] for link in page["link"] if link["relation"] == "next")
+    rest = (await hospital.http.get(following, headers=officer.headers)).json()
+    ids = [entry["resource"]["id"] for entry in page["entry"] + rest["entry"]]
+    assert len(set(ids)) == len(ids)
+    assert (await officer(f"AuditEvent/{ids[0]}")).json()["id"] == ids[0]
+    assert (await officer("AuditEvent?_content=x")).status_code == 400
+
+
+async def test_a_patient_sees_who_saw_the_own_record_only(hospital: Fhir) -> None:
+    doctor = Asking(hospital, "user/*.rs")
+    await doctor("Patient/me")
+    await doctor("Patient/other")
+    mine = await Asking(hospital, "patient/AuditEvent.rs", patient="me")("AuditEvent")
+    entries = mine.json()["entry"]
+    assert len(entries) == 1 and "Patient/other" not in mine.text
+    other = (await events(hospital, "?patient=Patient/other"))[0]["id"]
+    assert (await Asking(hospital, "patient/AuditEvent.rs", patient="me")(f"AuditEvent/{other}")).status_code == 404
+    assert (await doctor("AuditEvent/audit-999")).status_code == 404
+
+
+async def test_audit_events_are_valid(hospital: Fhir, browser: Browser) -> None:
+    await Asking(hospital, "user/*.rs")("Patient?name=mine")
+    await browser.granted("patient/*.rs launch/patient", patient="me")
+    for event in await events(hospital):
+        answer = await Asking(hospital, "user/*.cruds")("AuditEvent/$validate", "POST", event)
+        assert all(issue["severity"] not in ("error", "fatal") for issue in answer.json()["issue"]), answer.text
+
+
+async def test_sign_ins_are_kept_whether_they_succeed_or_not(hospital: Fhir, browser: Browser) -> None:
+    await browser.sign_in(await browser.authorize("patient/*.rs"), password="wrong")
+    await browser.sign_in(await browser.authorize("patient/*.rs"))
+    logins = await events(hospital, "?type=110114")
+    assert [each["outcome"] for each in logins] == ["0", "4"]
+
+
+async def test_verify_finds_what_was_changed(hospital: Fhir) -> None:
+    for _ in range(3):
+        await Asking(hospital, "user/*.rs")("Patient/me")
+    officer = Asking(hospital, "system/*.rs")
+
+    async def verdict() -> dict:
+        found = (await officer("$verify-audit")).json()["parameter"]
+        return {each["name"]: next(value for name, value in each.items() if name != "name") for each in found}
+
+    assert (await verdict())["result"] is True
+    with sqlite3.connect(hospital.server.settings.data / FILE_NAME) as file:
+        file.execute("UPDATE batch SET events = replace(events, 'Patient/me', 'Patient/xy') WHERE first = 2")
+    assert "2" in (await verdict())["problem"]
+    assert (await Asking(hospital, "patient/*.rs", patient="me")("$verify-audit")).status_code == 403
+
+
+async def test_nothing_is_given_out_that_can_not_be_noted(hospital: Fhir, monkeypatch) -> None:
+    hospital.server.audit._connection.execute("PRAGMA query_only = ON")
+    answer = await Asking(hospital, "user/*.rs")("Patient/me")
+    assert answer.status_code == 503 and "Ada" not in answer.text
+
+
+def event(number: int) -> Event:
+    return Event(recorded=number, kind="rest", interaction="read", action="R", outcome="0", status=200,
+                 user=f"u{number}", patients=(f"p{number % 3}",))  # fmt: skip
+
+
+async def test_several_workers_make_one_chain_and_old_events_go_from_its_end(tmp_path) -> None:
+    logs = [AuditLog(tmp_path / FILE_NAME) for _ in range(3)]
+    for start in range(0, 60, 6):
+        await asyncio.gather(*(logs[number % 3].record(event(number)) for number in range(start, start + 6)))
+    assert logs[0].verify()[:2] == (60, "")
+    assert [e.user for _, e in logs[1].newest_first(subject="agent:u7")] == ["u7"]
+    assert len(list(logs[1].oldest_first(after=50))) == 10
+    gone = logs[0].prune(before=30)
+    assert 0 < gone <= 30
+    assert logs[0].verify()[:2] == (60 - gone, "")
+    with sqlite3.connect(tmp_path / FILE_NAME) as file:
+        file.execute("DELETE FROM batch WHERE first = (SELECT min(first) FROM batch)")
+    assert "missing" in logs[0].verify().problem
+    for log in logs:
+        log.close()
