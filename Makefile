@@ -32,7 +32,7 @@ test-distributed: $(VENV)/.dev ## Run the tests of the distributed engine; start
 # What both engines must do the same, by the store itself and by HTTP, then what only the distributed one has.
 DISTRIBUTED := tests/contract tests/distributed tests/unit/storage/elastic \
 	$(addprefix tests/system/test_,$(addsuffix .py,read_and_write history conditional concurrency transaction search \
-	search_answers custom_parameters operations check))
+	search_answers operations))
 
 lint: $(VENV)/.dev ## Check style, types and the layers of imports
 	$(PY) -m ruff check $(SOURCES)

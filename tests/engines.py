@@ -20,6 +20,7 @@ EMBEDDED, DISTRIBUTED = "embedded", "distributed"
 ENGINES = (EMBEDDED, DISTRIBUTED)
 MONGODB = "HMS_TEST_MONGODB_URL"
 ELASTICSEARCH = "HMS_TEST_ELASTICSEARCH_URL"
+WAIT = 60  # seconds for the index to follow, on a machine that is busy
 KEEP = "HMS_TEST_KEEP"  # what tests leave in the services need not be removed, as these go with it
 
 
@@ -45,6 +46,7 @@ def settings_on(engine: str, data: Path) -> Iterator[Settings]:
         mongodb_url=os.environ[MONGODB],
         mongodb_database=f"test-{uuid.uuid4().hex[:16]}",
         elasticsearch_url=os.environ.get(ELASTICSEARCH, ""),
+        search_wait_seconds=WAIT,
     )
     try:
         yield settings
