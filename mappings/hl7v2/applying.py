@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from fhir_server.definitions import load
 from mappings.hl7v2.codings import system_uri, translate_concept
 from mappings.hl7v2.context import Context
-from mappings.hl7v2.elements import Element, Node
+from mappings.hl7v2.elements import Element, Node, copied
 from mappings.hl7v2.primitives import convert, encoded
 from mappings.hl7v2.rules import Rule, base_of
 from mappings.hl7v2.source import Segment, Value, component, is_empty, is_null, part
@@ -17,6 +17,7 @@ from mappings.hl7v2.targets import Step
 
 # Locations from the most granular to the least, by the labels of HL7's PL[Location]: bed, room, floor, point of care,
 # building, facility.
+MOST_VALUES = 20_000  # values whose elements are kept
 GRANULARITY = ("1", "2", "3", "4", "5", "6")
 
 
@@ -56,7 +57,8 @@ class Applier:
             values = segment.repetitions(field) if field < length else []
             context.field = field
             if not values:
-                self._absent(rules, node, segment, context, ordinal)
+                if field in mapping.absent:
+                    self._absent(rules, node, segment, context, ordinal)
                 continue
             place = f"{segment.name}-{field}"
             for number, value in enumerate(values, 1):
@@ -242,6 +244,15 @@ class Applier:
         if self._primitive(kind):
             return self._components(mapping, map_name, holder, owner, value, context, shown)
         if base == kind or (base and base != holder.type and kind in ("Quantity", "Duration", "Age", "Coding")):
+            remembered: Any = None
+            if mapping.pure and self.traced is None and holder.get(step.name, step.repeats, key) is None:
+                parts = tuple([tuple(one) for one in value])
+                remembered = (map_name, kind, rule.vocabulary, self.zone, parts)
+                known = self.tables.values.get(remembered)
+                if known is not None:
+                    holder.put(step.name, copied(known), step.repeats, key)
+                    return _DONE
+            issues = len(self.issues)
             element = holder.child(step.name, kind, step.repeats, key)
             before = len(element.items)
             siblings: Callable[[str], Element] = lambda own: holder.child(step.name, kind, step.repeats, (key, own))  # noqa: E731
@@ -250,6 +261,10 @@ class Applier:
                 element.put("value", convert(str(returned), "decimal"))
             if rule.vocabulary:
                 translate_concept(self.tables, rule.vocabulary, element)
+            if remembered and len(self.issues) == issues:
+                if len(self.tables.values) > MOST_VALUES:
+                    self.tables.values.clear()
+                self.tables.values[remembered] = copied(element)
             if len(element.items) > before:
                 self._note(rule, owner, shown, None)
             return _DONE
@@ -277,6 +292,8 @@ class Applier:
                 if rule.condition is None or rule.condition(context):
                     self._put(rule, node, element, [], context, (map_name, 1, 1), shown)
             for number, rules in mapping.by_field.items():
+                if number > len(value) and number not in mapping.absent:
+                    continue
                 inner = component(value, number)
                 if is_empty(inner):
                     for rule in rules:

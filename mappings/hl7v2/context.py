@@ -18,7 +18,7 @@ DATA_TYPES = frozenset((
 class Context:
     """One try of one rule. value: the repetition of the rule's field; inner: the value of the data type map at work."""
 
-    __slots__ = ("_around", "_found", "field", "inner", "segment", "value")
+    __slots__ = ("_around", "_found", "_read", "field", "inner", "segment", "value")
 
     def __init__(
         self, segment: Segment, around: list[Any], found: dict[tuple[int, str], Segment | None] | None = None
@@ -28,11 +28,12 @@ class Context:
         self.field = 0
         self.value: Value = []
         self.inner: Value | None = None
+        self._read: dict[Operand, list[str]] = {}
         self._around = around  # the groups that the segment is in, outermost first
 
     def read(self, operand: Operand) -> list[str]:
         """The values at an operand, one a repetition; null counts as not valued."""
-        name, field, component, subcomponent = operand
+        name, field, component, _ = operand
         if not name:
             own = self.inner if self.inner is not None else self.value
             return [] if is_empty(own) or is_null(own) else [part(own)]
@@ -46,6 +47,13 @@ class Context:
                 if not component and not found and field <= len(own):
                     found = next((sub for sub in own[(field or 1) - 1] if sub and sub != NULL), "")
             return [found] if found else []
+        known = self._read.get(operand)
+        if known is None:
+            known = self._read[operand] = self._of_segment(operand)
+        return known
+
+    def _of_segment(self, operand: Operand) -> list[str]:
+        name, field, component, subcomponent = operand
         segment = self.segment if name == self.segment.name else self.neighbour(name)
         if segment is None:
             return []

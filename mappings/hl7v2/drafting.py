@@ -48,6 +48,7 @@ class Draft:
         self.traced: list[Traced] = []
         self.neighbours: dict[tuple[int, str], Segment | None] = {}
         self.issues: list[str] = []
+        self.contains = False  # whether some resource is contained in another
         header = message.segments[0]
         self.header = header
         self.zone = zone_of(header.value(7)) or zone

@@ -60,6 +60,20 @@ class Element:
         array[("added", len(array))] = value
 
 
+def copied(element: Element) -> Element:
+    """An element of its own with the same content."""
+    copy = Element(element.type)
+    copy.items = {
+        name: {key: copied(one) if isinstance(one, Element) else one for key, one in item.items()}
+        if isinstance(item, dict)
+        else copied(item)
+        if isinstance(item, Element)
+        else item
+        for name, item in element.items.items()
+    }
+    return copy
+
+
 class Node(Element):
     """A resource. source: the segment that began it; url: how others refer to it; criteria: its identity.
 

@@ -46,7 +46,7 @@ def assign(draft: Draft, tables: Tables) -> None:
             continue
         if not node.criteria:
             if node.type in DEPENDENT and not node.notes.get("used"):
-                node.contained = True
+                node.contained = draft.contains = True
                 node.url = f"{node.type.lower()}-{number}"
                 continue
             node.criteria = [namer.of_message(node, number)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -52,6 +53,7 @@ DEFAULT_MAPS = {
 _MAP = re.compile(r"\s*(\w+)\s*\[\s*([\w.-]+)\s*\]?")
 
 
+@functools.cache
 def base_of(map_name: str) -> str:
     """The R4 type that a map makes: "CX[Identifier]" -> "Identifier", "PT[Meta]" -> "Meta"; "" for no type."""
     found = _MAP.fullmatch(map_name)

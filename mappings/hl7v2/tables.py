@@ -54,6 +54,8 @@ class Map(NamedTuple):
     by_field: dict[int, list[Rule]]
     constants: list[Rule]
     left_out: list[tuple[Row, str]]
+    absent: frozenset[int] = frozenset()  # the fields with rules for where they are empty
+    pure: bool = False  # whether what it makes depends on the value alone
 
 
 class Tables:
@@ -81,6 +83,7 @@ class Tables:
             self._overlay(origin, folder)
         self._names = {name.lower(): name for name in self._rows}
         self._maps: dict[str, Map] = {}
+        self.values: dict[Any, Any] = {}  # what pure maps made of values, kept by the engine
 
     def map(self, name: str) -> Map | None:
         """The map of this name, whatever its capitals; None where no table has it."""
@@ -90,7 +93,8 @@ class Tables:
             if known is None:
                 return None
             rules, left_out = check(known, self._rows[known])
-            found = self._maps[name] = Map({}, [], left_out)
+            absent = frozenset(rule.field for rule in rules if rule.absent)
+            found = self._maps[name] = Map({}, [], left_out, absent, all(map(_is_pure, rules)))
             for rule in rules:
                 if rule.field:
                     found.by_field.setdefault(rule.field, []).append(rule)
@@ -165,6 +169,13 @@ class SiteTables:
         return self._tables
 
 
+def _is_pure(rule: Rule) -> bool:
+    """Whether a rule of a data type reads nothing but its value and makes no resource beside it."""
+    if rule.stable or "MSG" in rule.row.condition or rule.target.own not in ("", "1"):
+        return False
+    return not any(step.refers for step in rule.target.steps) and rule.target.type != "Reference"
+
+
 @functools.cache
 def standard() -> Tables:
     """The tables without a site's."""
@@ -177,6 +188,7 @@ def _official() -> dict[str, Any]:
     return msgspec.msgpack.decode(zstandard.decompress(packed))
 
 
+@functools.cache
 def _plain(table: str) -> str:
     return "".join(character for character in table if character.isalnum() or character in "[].").lower()
 

@@ -193,7 +193,7 @@ class _Settling:
         return list(found.values())
 
     def _entry(self, node: Node) -> None:
-        resource = as_resource(node)
+        resource = as_resource(node, self.draft.contains)
         self.issues.extend(one for one in node.notes.get("left_out", ()) if one not in self.issues)
         system, value = node.criteria[0]
         current = self.current.get(id(node))
@@ -270,10 +270,11 @@ class _Settling:
 PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 
 
-def as_resource(node: Node) -> dict[str, Any]:
-    """The resource as FHIR JSON; what has no identity of its own is contained in it."""
+def as_resource(node: Node, contains: bool = True) -> dict[str, Any]:
+    """The resource as FHIR JSON; what has no identity of its own is contained in it. contains: whether any has none."""
     contained: dict[int, Node] = {}
-    _collect(node, contained)
+    if contains:
+        _collect(node, contained)
     inside: dict[str, dict[str, Any]] = {}
     for one in contained.values():
         content = to_json(one, node)
