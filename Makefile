@@ -26,7 +26,7 @@ load: $(VENV)/.runtime ## Load the sample patients into the server at PORT=8080
 test: $(VENV)/.dev ## Run all tests: ARGS="-k name" for some
 	@$(PY) -m pytest $(ARGS)
 
-test-distributed: $(VENV)/.dev ## Run the tests of the distributed engine; starts MongoDB's stand-in and Elasticsearch
+test-distributed: $(VENV)/.dev ## Run the distributed engine's tests on services that it starts
 	@$(PY) -m tests.backends pytest --engines embedded,distributed $(or $(ARGS),$(DISTRIBUTED))
 
 # What both engines must do the same, by the store itself and by HTTP, then what only the distributed one has.

@@ -16,7 +16,7 @@ from fhir_server.core.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-TARGETS = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 COMMANDS = typer.main.get_command(app).commands
 
 
@@ -30,7 +30,7 @@ def test_links_resolve(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_make_tasks_exist(page):
-    assert set(re.findall(r"(?:^\s*|`)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE)) <= TARGETS
+    assert set(re.findall(r"(?:^\s*|`)make ([a-z-]+)", page.read_text("utf-8"), re.MULTILINE)) <= TARGETS
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
