@@ -274,3 +274,20 @@ async def test_provenance_links_every_resource_to_its_message(hospital):
     provenance = await hospital.one("Provenance")
     assert provenance["entity"][0]["what"]["identifier"]["value"] == "77"
     assert len(provenance["target"]) == len(made.bundle["entry"]) - 1
+
+
+async def test_an_account_moves_to_another_patient(hospital):
+    await hospital.send("ADT^A04", pid("100^^^A"))
+    await hospital.send("ADT^A04", pid("200^^^A", "|DOE^JANE" + "|" * 13 + "AC1^^^A"), VISIT)
+    account = await hospital.one("Account")
+    assert account["identifier"][0]["value"] == "AC1"
+    await hospital.send("ADT^A44^ADT_A43", "EVN|A44|20240104", pid("100^^^A"), "MRG|200^^^A||AC1^^^A", sent="20240104")
+    survivor = await hospital.one("Patient", identifier="100")
+    assert (await hospital.one("Account"))["subject"] == [{"reference": f"Patient/{survivor['id']}"}]
+
+
+async def test_a34_merges_as_a40_does(hospital):
+    await hospital.send("ADT^A04", pid("100^^^A"))
+    await hospital.send("ADT^A04", pid("200^^^A"))
+    await hospital.send("ADT^A34^ADT_A30", "EVN|A34|20240104", pid("100^^^A"), "MRG|200^^^A", sent="20240104")
+    assert (await hospital.one("Patient", identifier="200"))["link"][0]["type"] == "replaced-by"
