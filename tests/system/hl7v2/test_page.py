@@ -1,0 +1,40 @@
+"""The message log as a page, in a headless Chromium: what a person sees once its scripts ran."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import warnings
+
+import pytest
+from lxml import html
+
+from tests.system.hl7v2.conftest import Hospital, adt, oru
+from tests.system.test_page import CHROMIUM, FLAGS
+
+
+@pytest.fixture
+def page(hospital: Hospital):
+    if CHROMIUM is None or shutil.which(CHROMIUM) is None:
+        warnings.warn("Chromium is not installed: the page is not tested in a browser.", stacklevel=1)
+        pytest.skip("Chromium is not installed: the page is not tested in a browser.")
+
+    def shown(place: str) -> str:
+        command = [CHROMIUM, *FLAGS, f"{hospital.server.origin}/hl7/{place}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        return html.fromstring(done.stdout).find(".//main").text_content()
+
+    return shown
+
+
+def test_the_log_a_message_and_the_destinations(hospital: Hospital, page):
+    hospital.ask(oru("page-good", "P1", 2, name="<B>^JANE"))
+    hospital.ask(adt("Z99", "page-bad", "P1"))
+    log = page("#/?text=page-")
+    assert "page-good" in log and "page-bad" in log
+    assert "No mapping table has the message" in page("#/?state=failed")
+    (row,) = [each for each in hospital.messages(patient="P1") if each["control"] == "page-good"]
+    message = page(f"#/message/{row['id']}")
+    for text in ("PID-5", "<B>^JANE", "Observation", "Answered AA", "Apply the corrected message"):
+        assert text in message
+    assert "No destination is set up" in page("#/destinations")
