@@ -18,7 +18,7 @@ from interfaces.hl7v2 import er7
 from interfaces.hl7v2.mllp.frames import Frames, framed
 from tests.system.process import Server, serving
 
-SECONDS = 60
+SECONDS = 180
 
 
 class Sender:
