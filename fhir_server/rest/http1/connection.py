@@ -31,6 +31,7 @@ class Connection(asyncio.Protocol):
         self._current: Exchange | None = None  # that is answered
         self._waiting: deque[Exchange] = deque()
         self._deaf = False  # nothing more is taken from this client
+        self._ended = False  # the client sends no more
         self._lost = False
         self._leaving = False
         self._paused = False
@@ -63,7 +64,7 @@ class Connection(asyncio.Protocol):
         arrived = self.reader.arrived
         if arrived is not None and not arrived.complete:
             arrived.fail()
-        self._deaf = True
+        self._deaf = self._ended = True
         if self._current is None or self._leaving:
             return False
         last = self._waiting[-1] if self._waiting else self._current
@@ -151,7 +152,7 @@ class Connection(asyncio.Protocol):
         if self._paused:
             self._paused = False
             self.transport.resume_reading()
-        if exchange is None or exchange.complete or not self.transport.can_write_eof():
+        if exchange is None or exchange.complete or self._ended or not self.transport.can_write_eof():
             self.transport.close()
         else:
             self.transport.write_eof()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
+import resource
 import signal
 import socket
 import ssl
@@ -17,6 +19,7 @@ from fhir_server.rest.http1.lifespan import Lifespan
 
 BACKLOG = 2048
 HANDSHAKE_SECONDS = 20
+OPEN_FILES = 65_536  # connections and files; where a process may have so many
 
 
 def run(
@@ -43,6 +46,7 @@ def run(
             loop.add_reader(parent.sentinel, stop.set)
         return await serve(make(), listening, stop, stop_seconds, tls, at_once)
 
+    _allow_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main())
 
@@ -73,3 +77,12 @@ async def serve(
     await host.stop(stop_seconds, at_once or asyncio.Event())
     await lifespan.stop()
     return True
+
+
+def _allow_connections() -> None:
+    """Takes the number of open files that this process may have, often more than it begins with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
