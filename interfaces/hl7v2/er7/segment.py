@@ -14,6 +14,8 @@ NULL = '""'  # a value that says "remove what you have" (HL7 v2.9, 2.5.3)
 # [[["1"], [""], [""], ["A", "1.2", "ISO"]], [["2"]]]
 Field = list[list[list[str]]]
 _NO_FIELD: Field = []
+_TOO_MANY: list[Field] = []
+MANY = 500  # fields of a segment that are split one by one
 
 
 class Encoding:
@@ -35,13 +37,13 @@ class Segment:
     end: the characters that ended it in the message ("\\r" by the standard); edited: whether it was changed since.
     """
 
-    __slots__ = ("_encoding", "_fields", "_plain", "_read", "_text", "edited", "end", "name")
+    __slots__ = ("_encoding", "_fields", "_parsed", "_plain", "_text", "edited", "end", "name")
 
     def __init__(self, text: str, encoding: Encoding, end: str = "\r") -> None:
         self._text = text
         self._encoding = encoding
         self._fields: list[str] | None = None
-        self._read: dict[int, Field] = {}
+        self._parsed: list[Field] | None = None
         self._plain = False  # whether fields have components at most
         self.end = end
         self.edited = False
@@ -81,21 +83,33 @@ class Segment:
 
     def repetitions(self, field: int) -> Field:
         """A field's repetitions of components of sub-components, unescaped; [] for an empty or absent field."""
-        read = self._read
-        if field in read:
-            return read[field]
+        parsed = self._parsed
+        if parsed is None:
+            parsed = self._parsed = self._parse()
+        if field < len(parsed):
+            return parsed[field]
+        return self._one(field) if parsed is _TOO_MANY else _NO_FIELD
+
+    def _parse(self) -> list[Field]:
+        """All fields at once, as most are read if one is; not so where there are very many."""
         fields = self._fields if self._fields is not None else self.fields
-        raw = fields[field] if field < len(fields) else ""
-        if not raw:
-            found = _NO_FIELD
-        elif not self._plain and self._encoding.special(raw):
-            found = self._split(field, raw)
-        elif self._encoding.component in raw:
-            found = [[[component] for component in raw.split(self._encoding.component)]]
-        else:
-            found = [[[raw]]]
-        read[field] = found
-        return found
+        if len(fields) > MANY:
+            return _TOO_MANY
+        mark = self._encoding.component
+        if self._plain:
+            return [
+                [[[part] for part in raw.split(mark)]] if mark in raw else [[[raw]]] if raw else _NO_FIELD
+                for raw in fields
+            ]
+        special = self._encoding.special
+        return [
+            (self._split(field, raw) if special(raw) else [[[part] for part in raw.split(mark)]]) if raw else _NO_FIELD
+            for field, raw in enumerate(fields)
+        ]
+
+    def _one(self, field: int) -> Field:
+        raw = self.raw(field)
+        return self._split(field, raw) if raw else _NO_FIELD
 
     def value(self, field: int, repetition: int = 1, component: int = 1, subcomponent: int = 1) -> str:
         """One value, unescaped; "" where there is none, NULL where it says that the value is to be removed."""
@@ -136,7 +150,7 @@ class Segment:
         fields = self.fields
         _extend(fields, field + 1)
         fields[field] = written
-        self._read.pop(field, None)
+        self._parsed = None
         self._plain = False
         self.edited = True
 
