@@ -23,7 +23,8 @@ from fhir_server.interactions.parameters_in_force import TYPE as PARAMETERS
 from fhir_server.interactions.profile_follower import ProfileFollower
 from fhir_server.interactions.searching import Searching
 from fhir_server.interactions.terminology_follower import CONSUMER, TerminologyFollower
-from fhir_server.operations import HANDLERS, registered, terminology
+from fhir_server.operations import HANDLERS, export, registered, terminology
+from fhir_server.operations.bulk.exports import Exports
 from fhir_server.rest.app import Application
 from fhir_server.rest.beside import beside
 from fhir_server.rest.mounting import Mounted, require_everything
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from fhir_server.storage.elastic.engine import ElasticEngine
 
 FIRST_INDEX = 10.0  # seconds that a start waits for the search index to be made
+EXPORTS = "exports"  # the folder of bulk exports, in the data folder
 NODE_FILE = "node"  # in the data folder: the name of this machine's terminology among others on one database
 
 
@@ -174,6 +176,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         engine = await distributed(settings, clock, in_force, definitions, follow)
     else:
         engine = embedded(settings, clock, in_force)
+    exports = Exports(settings.data / EXPORTS)
     environment = Environment(
         settings=settings,
         definitions=definitions,
@@ -185,7 +188,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         clock=clock,
         new_id=TimeOrderedIds(clock),
         terminology=service,
-        operations=registered(definitions, (*HANDLERS, *terminology.handlers(service))),
+        operations=registered(definitions, (*HANDLERS, *terminology.handlers(service), *export.handlers(exports))),
         started=clock(),
     )
     environments.append(environment)
@@ -208,6 +211,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         environment.audit = AuditLog(settings.data / AUDIT_FILE, synchronous=settings.synchronous)
 
     async def close() -> None:
+        await exports.stop()
         for each in environment.followers:
             await each.stop()
         if environment.audit is not None:
@@ -228,6 +232,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
                 await engine.elastic.ready(FIRST_INDEX)
         Jobs(service.store, clock, settings.data / TERMINOLOGY_FILE).take_up()
         checks.require_known()
+        exports.follow(environment)
     except BaseException:
         await close()
         raise

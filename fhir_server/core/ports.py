@@ -273,6 +273,7 @@ class Caller(NamedTuple):
     id; None where it is as for searches. writing: the same for an interaction, c, u or d, and a type; None where what
     may be seen may be written. may: whether an interaction, one of cruds, is possible on a type at all.
     name: for people; client, user, fhir_user (a reference), purpose: for the audit.
+    access: what the token said that the caller showed, so that a job can go on for the same caller.
     """
 
     name: str = "anonymous"
@@ -284,6 +285,7 @@ class Caller(NamedTuple):
     user: str = ""
     fhir_user: str = ""
     purpose: str = ""
+    access: Any = None
 
 
 OPEN = Caller()

@@ -38,9 +38,8 @@ class Callers:
             if len(self._kept) > 1000:
                 self._kept.clear()
             scopes = [s for s in resource_scopes(access.scope) if s.context != "patient" or access.patient]
-            caller = self._kept[key] = await self._caller(
-                scopes, access.fhir_user, access.patient, access.client, access.user
-            )
+            made = await self._caller(scopes, access.fhir_user, access.patient, access.client, access.user)
+            caller = self._kept[key] = made._replace(access=access)
         return caller
 
     async def of_user(self, user: User) -> Caller:

@@ -19,6 +19,7 @@ INTERACTIONS = (
 )  # fmt: skip
 SYSTEM_INTERACTIONS = ("transaction", "batch", "search-system", "history-system")
 MODES = ("full", "normative", "terminology")
+BULK_DATA = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
 FORMATS = ["application/fhir+json", "application/fhir+xml", "json", "xml"]
 PATCH_FORMATS = [
     "application/json-patch+json",
@@ -53,7 +54,7 @@ async def capabilities(environment: Environment, request: Request) -> Response:
 def statement(environment: Environment, definitions: Definitions, base: str) -> dict[str, Any]:
     """The whole statement as FHIR JSON."""
     settings = environment.settings
-    operations = [handler for handlers in environment.operations.values() for handler in handlers]
+    operations = [handler for handlers in environment.operations.values() for handler in handlers if not handler.hidden]
     fields = environment.searching.fields
     revincludes = _revincludes(definitions, fields)
     rest: dict[str, Any] = {
@@ -77,6 +78,7 @@ def statement(environment: Environment, definitions: Definitions, base: str) -> 
         "date": instant(environment.started),
         "publisher": "Ultimate HMS",
         "kind": "instance",
+        "instantiates": [BULK_DATA],
         "software": {"name": "Ultimate HMS", "version": VERSION},
         "implementation": {"description": settings.server_name, "url": base},
         "fhirVersion": definitions.version,
@@ -145,7 +147,7 @@ def _search_parameter(parameter: SearchParameter) -> dict[str, Any]:
 
 
 def _operation(handler: OperationHandler) -> dict[str, Any]:
-    url = handler.definition.url if handler.definition else f"urn:hms:operation:{handler.code}"
+    url = handler.definition.url if handler.definition else handler.url or f"urn:hms:operation:{handler.code}"
     return {"name": handler.code, "definition": url}
 
 

@@ -87,6 +87,9 @@ class OperationHandler(NamedTuple):
     parameters: tuple[str, ...] = ()
     searches: bool = False  # takes search parameters beside its own; the search refuses those that it does not know
     definition: Operation | None = None
+    methods: tuple[str, ...] = ("GET", "POST")
+    url: str = ""  # of a definition that is not R4's own
+    hidden: bool = False  # belongs to another operation, whose answers name it
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -103,8 +106,9 @@ async def invoke(environment: Environment, request: Request, code: str, type: st
     handler = _find(environment, code, type, id)
     if request.method == "GET" and handler.affects_state:
         raise error("not-supported", f"${code} changes what is stored; call it with POST.", headers={"Allow": "POST"})
-    if request.method not in ("GET", "POST"):
-        raise error("not-supported", f"Call ${code} with GET or POST.", headers={"Allow": "GET, POST"})
+    if request.method not in handler.methods:
+        allowed = ", ".join(handler.methods)
+        raise error("not-supported", f"Call ${code} with {allowed}.", headers={"Allow": allowed})
     if id:
         id_of(id)
     parameters = Parameters(list(_entries(request, handler)))

@@ -39,7 +39,7 @@ async def everything(environment: Environment, call: Call) -> Response:
     itself: Clause = All((TypeIn((call.type,)), IdIn((call.id,))))
     if not call.id:
         itself = TypeIn((call.type,))
-        asked = replace(asked, where=_of_any(asked.where, call.type))
+        asked = replace(asked, where=of_any(asked.where, call.type))
     every = asked.types if call.type in asked.types else (call.type, *asked.types)
     asked = replace(asked, types=every, where=Any((itself, asked.where)))
     types = tuple(call.parameters.texts("_type"))
@@ -58,13 +58,13 @@ async def everything(environment: Environment, call: Call) -> Response:
     return await answer(environment, call.request, asked, f"{path}/$everything")
 
 
-def _of_any(clause: Clause, type: str) -> Clause:
+def of_any(clause: Clause, type: str) -> Clause:
     """The clause of one compartment, of every compartment of its kind."""
     if isinstance(clause, RefersTo):
         return Missing(clause.fields, False, (type,))
     if isinstance(clause, IdIn):
         return EVERYTHING
-    return with_children(clause, lambda inner: _of_any(inner, type))
+    return with_children(clause, lambda inner: of_any(inner, type))
 
 
 def _given(call: Call) -> list[tuple[str, str]]:

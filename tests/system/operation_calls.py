@@ -52,6 +52,7 @@ STORED: list[dict[str, Any]] = [
         "start": "Patient",
     },
     {"resourceType": "Patient", "id": "o1"},
+    {"resourceType": "Group", "id": "o1", "type": "person", "actual": True},
     {"resourceType": "Encounter", "id": "o1", "status": "finished", "class": {"code": "AMB"}},
     {"resourceType": "Observation", "id": "o1", "status": "final", "code": {"text": "x"}},
     {
@@ -110,6 +111,10 @@ def calls(code: str, type: str, sample: dict[str, Any]) -> list[tuple[str, str, 
             return [("GET", "Observation/$lastn?subject=Patient/o1&max=1", None)]
         case ("purge", _):
             return [("POST", "Patient/o1/$purge", None)]
+        case ("export", "Group"):
+            return [("GET", "Group/o1/$export", None)]
+        case ("export", _):
+            return [("GET", f"{type}/$export".lstrip("/"), None)]
         case ("viewdefinition-run", ""):
             return [("GET", "$viewdefinition-run?viewReference=patients", None)]
         case ("viewdefinition-run", _):

@@ -1,0 +1,210 @@
+"""Bulk Data export over HTTP: https://hl7.org/fhir/uv/bulkdata/STU2/export.html"""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from fhir_server import bootstrap
+from fhir_server.api import Request
+from fhir_server.core.ports import Caller
+from fhir_server.core.query import NOTHING, IdIn
+from fhir_server.core.settings import Settings
+from fhir_server.operations.bulk import exporting
+from tests.conftest import BASE, Fhir, HeldClock
+
+pytestmark = pytest.mark.anyio
+
+
+async def record(fhir: Fhir) -> None:
+    for id in ("a", "b", "c"):
+        await fhir.create({"resourceType": "Patient", "id": id, "gender": "female", "birthDate": "1980-01-01"})
+        for number in range(3):
+            await fhir.create(
+                {"resourceType": "Observation", "id": f"{id}{number}", "status": "final" if number else "preliminary",
+                 "code": {"text": "x"}, "subject": {"reference": f"Patient/{id}"}}
+            )  # fmt: skip
+    await fhir.create({"resourceType": "Organization", "id": "o", "name": "Ward"})
+    member = [{"entity": {"reference": f"Patient/{id}"}} for id in ("a", "b")]
+    await fhir.create({"resourceType": "Group", "id": "g", "type": "person", "actual": True, "member": member})
+
+
+async def begun(fhir: Fhir, path: str) -> str:
+    answer = await fhir.get(path, accept="application/fhir+json", prefer="respond-async")
+    assert answer.status_code == 202, answer.text
+    return answer.headers["content-location"]
+
+
+async def finished(fhir: Fhir, status: str) -> dict[str, Any]:
+    for _ in range(500):
+        answer = await fhir.http.get(status)
+        if answer.status_code != 202:
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["content-type"] == "application/json"
+            return answer.json()
+        assert answer.headers["x-progress"]
+        await asyncio.sleep(0.01)
+    raise AssertionError("The export does not end.")
+
+
+async def files(fhir: Fhir, manifest: dict[str, Any], kind: str = "output") -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for output in manifest[kind]:
+        answer = await fhir.http.get(output["url"], headers={"accept": "application/fhir+ndjson"})
+        assert answer.headers["content-type"] == "application/fhir+ndjson"
+        resources = [json.loads(line) for line in answer.text.splitlines()]
+        assert len(resources) == output["count"]
+        found.setdefault(output["type"], []).extend(resources)
+    return found
+
+
+async def exported(fhir: Fhir, path: str) -> dict[str, list[str]]:
+    found = await files(fhir, await finished(fhir, await begun(fhir, path)))
+    return {type: sorted(resource["id"] for resource in resources) for type, resources in found.items()}
+
+
+OBSERVATIONS = [f"{id}{number}" for id in "abc" for number in range(3)]
+
+
+async def test_the_system_with_every_type(fhir: Fhir):
+    await record(fhir)
+    found = await exported(fhir, "$export")
+    assert found == {"Patient": ["a", "b", "c"], "Observation": OBSERVATIONS, "Organization": ["o"], "Group": ["g"]}
+
+
+async def test_patients_have_what_is_in_their_compartments(fhir: Fhir):
+    await record(fhir)
+    found = await exported(fhir, "Patient/$export")
+    assert found == {"Patient": ["a", "b", "c"], "Observation": OBSERVATIONS, "Group": ["g"]}
+
+
+async def test_a_group_has_its_members_only(fhir: Fhir):
+    await record(fhir)
+    found = await exported(fhir, "Group/g/$export?_type=Patient,Observation")
+    assert found == {"Patient": ["a", "b"], "Observation": OBSERVATIONS[:6]}
+
+
+async def test_provenance_follows_what_is_exported(fhir: Fhir):
+    await record(fhir)
+    for id, target in (("p1", "Observation/a0"), ("p2", "Organization/o")):
+        await fhir.create(
+            {"resourceType": "Provenance", "id": id, "target": [{"reference": target}],
+             "recorded": "2026-01-01T00:00:00Z", "agent": [{"who": {"display": "x"}}]}
+        )  # fmt: skip
+    found = await exported(fhir, "Patient/$export?_type=Observation,Provenance")
+    assert found["Provenance"] == ["p1"]
+
+
+async def test_types_filters_elements_and_since(fhir: Fhir):
+    await record(fhir)
+    found = await exported(fhir, "$export?_type=Observation&_type=Patient&_typeFilter=Observation?status=preliminary")
+    assert found == {"Patient": ["a", "b", "c"], "Observation": ["a0", "b0", "c0"]}
+    shown = await files(fhir, await finished(fhir, await begun(fhir, "$export?_type=Patient&_elements=birthDate")))
+    assert set(shown["Patient"][0]) == {"resourceType", "id", "meta", "birthDate"}
+    assert shown["Patient"][0]["meta"]["tag"][0]["code"] == "SUBSETTED"
+    first = await finished(fhir, await begun(fhir, "$export"))
+    await fhir.create({"resourceType": "Patient", "id": "d"})
+    await fhir("DELETE", "Organization/o")
+    later = await finished(fhir, await begun(fhir, f"$export?_since={first['transactionTime']}"))
+    assert {type: [r["id"] for r in found] for type, found in (await files(fhir, later)).items()} == {"Patient": ["d"]}
+    [deletion] = (await files(fhir, later, "deleted"))["Bundle"]
+    assert deletion["entry"][0]["request"] == {"method": "DELETE", "url": "Organization/o"}
+
+
+async def test_posted_parameters_name_patients(fhir: Fhir):
+    await record(fhir)
+    given = [
+        {"name": "patient", "valueReference": {"reference": "Patient/b"}},
+        {"name": "_type", "valueString": "Patient"},
+    ]
+    answer = await fhir.post("Patient/$export", {"resourceType": "Parameters", "parameter": given})
+    found = await files(fhir, await finished(fhir, answer.headers["content-location"]))
+    assert [resource["id"] for resource in found["Patient"]] == ["b"]
+
+
+async def test_a_deleted_export_is_gone(fhir: Fhir):
+    await record(fhir)
+    status = await begun(fhir, "$export")
+    manifest = await finished(fhir, status)
+    assert (await fhir.http.delete(status)).status_code == 202
+    for url in (status, manifest["output"][0]["url"]):
+        answer = await fhir.http.get(url)
+        assert answer.status_code == 404
+        assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["_type=Patinet", "_since=soon", "_outputFormat=csv", "_typeFilter=Patient", "_typeFilter=Patient?nam=x",
+     "_elements=a.b.c", "includeAssociatedData=x", "patient=Patient/a"],
+)  # fmt: skip
+async def test_what_can_not_be_given_is_refused_at_once(fhir: Fhir, query: str):
+    answer = await fhir.get(f"$export?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["diagnostics"]
+
+
+async def test_types_out_of_the_compartment_and_strangers_are_refused(fhir: Fhir):
+    await record(fhir)
+    assert (await fhir.get("Patient/$export?_type=Organization")).status_code == 400
+    given = [{"name": "patient", "valueReference": {"reference": "Patient/c"}}]
+    answer = await fhir.post("Group/g/$export", {"resourceType": "Parameters", "parameter": given})
+    assert answer.status_code == 400
+
+
+async def test_another_worker_goes_on_where_one_ended(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(exporting, "PAGE", 2)
+    clock = HeldClock()
+
+    async def served(use: Any) -> Any:
+        application = bootstrap.application(settings, clock)
+        async with (
+            application.running() as server,
+            httpx.AsyncClient(transport=httpx.ASGITransport(app=application)) as http,
+        ):
+            return await use(Fhir(http, server))
+
+    async def first(fhir: Fhir) -> str:
+        await record(fhir)
+        append, count = exporting.Exporting._append, 0
+
+        def broken(self: Any, *given: Any) -> None:
+            nonlocal count
+            append(self, *given)
+            count += 1
+            if count == 4:  # written, but not noted: as when the process is killed there
+                raise asyncio.CancelledError
+
+        monkeypatch.setattr(exporting.Exporting, "_append", broken)
+        status = await begun(fhir, "$export?_type=Patient,Observation")
+        while count < 4:
+            await asyncio.sleep(0.01)
+        monkeypatch.setattr(exporting.Exporting, "_append", append)
+        return status
+
+    status = await served(first)
+
+    async def second(fhir: Fhir) -> dict[str, list[dict[str, Any]]]:
+        return await files(fhir, await finished(fhir, status))
+
+    found = await served(second)
+    assert sorted(resource["id"] for resource in found["Observation"]) == OBSERVATIONS
+    assert sorted(resource["id"] for resource in found["Patient"]) == ["a", "b", "c"]
+
+
+async def test_a_restricted_caller_gets_and_sees_only_what_is_the_callers(fhir: Fhir):
+    await record(fhir)
+
+    def limit(type: str) -> Any:
+        return IdIn(("a",)) if type == "Patient" else NOTHING
+
+    caller = Caller(name="app", restriction=limit, client="app")
+    begun = await fhir.server.perform(Request("GET", ("$export",), base=BASE, caller=caller))
+    job = begun.headers["Content-Location"].rpartition("=")[2]
+    assert (await fhir.get(f"$export-status?job={job}")).status_code == 404
+    asked = Request("GET", ("$export-status",), [("job", job)], base=BASE, caller=caller)
+    while (answer := await fhir.server.perform(asked)).status == 202:
+        await asyncio.sleep(0.01)
+    assert [(each["type"], each["count"]) for each in json.loads(answer.body)["output"]] == [("Patient", 1)]
