@@ -188,6 +188,14 @@ def _choices(node: Node, stem: str) -> list[str]:
     return [name for name in node.items if re.match(rf"{stem}[A-Z]", name)]
 
 
+def _stated(node: Node, stem: str) -> bool:
+    """Whether a choice has content; one that has none is taken away."""
+    for name in _choices(node, stem):
+        if not has_content(node.items[name]):
+            del node.items[name]
+    return bool(_choices(node, stem))
+
+
 def _absence(node: Node, code: str) -> None:
     concept = Element("CodeableConcept")
     coding = Element("Coding")
@@ -394,7 +402,7 @@ def _service(draft: Draft, node: Node, tables: Tables) -> None:
 
 
 def _immunization(draft: Draft, node: Node, tables: Tables) -> None:
-    if not _choices(node, "occurrence"):
+    if not _stated(node, "occurrence"):
         node.put("occurrenceString", "unknown")
     for performer in node.values("performer"):
         if isinstance(performer, Element) and not (
@@ -412,7 +420,10 @@ def _immunization(draft: Draft, node: Node, tables: Tables) -> None:
 
 
 def _administration(draft: Draft, node: Node, tables: Tables) -> None:
-    if not _choices(node, "effective") and draft.sent:
+    if not _stated(node, "effective"):
+        if not draft.sent:
+            draft.issues.append("ERROR RXA-3 is required: neither it nor MSH-7 tells when the medicine was given.")
+            return
         node.put("effectiveDateTime", draft.sent)
     dosage = node.items.get("dosage")
     if isinstance(dosage, Element):
