@@ -19,6 +19,7 @@ from fhir_server.commands.packages import packages
 from fhir_server.commands.project import project
 from fhir_server.commands.reindex import reindex
 from fhir_server.commands.serve import serve
+from fhir_server.commands.subsystem import subsystem
 from fhir_server.commands.terminology import terminology
 from fhir_server.commands.validate import validate
 from fhir_server.core.errors import FhirError
@@ -35,6 +36,7 @@ app = typer.Typer(
 for command in (serve, load, export, validate, check, reindex, project, info, backup, restore, token, launch):
     app.command()(command)
 app.add_typer(packages, name="packages")
+app.add_typer(subsystem, name="subsystem")
 app.add_typer(user, name="user")
 app.add_typer(audit, name="audit")
 app.add_typer(client, name="client")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fhir_server.definitions import Definitions, Operation
 from fhir_server.interactions.operation import OperationHandler
 from fhir_server.operations import (
+    changes,
     convert,
     document,
     everything,
@@ -33,6 +34,7 @@ HANDLERS: tuple[OperationHandler, ...] = (
     *graph.HANDLERS,
     *fhirpath.HANDLERS,
     *viewdefinition_run.HANDLERS,
+    *changes.HANDLERS,
     *verify_audit.HANDLERS,
 )
 

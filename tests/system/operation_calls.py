@@ -111,6 +111,8 @@ def calls(code: str, type: str, sample: dict[str, Any]) -> list[tuple[str, str, 
             return [("GET", "Observation/$lastn?subject=Patient/o1&max=1", None)]
         case ("purge", _):
             return [("POST", "Patient/o1/$purge", None)]
+        case ("changes", _):
+            return [("GET", "$changes?_count=1", None)]
         case ("export", "Group"):
             return [("GET", "Group/o1/$export", None)]
         case ("export", _):

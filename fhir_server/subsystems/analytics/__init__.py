@@ -1,0 +1,1 @@
+"""Analytics: the lake, views over it, indicators."""

@@ -1,0 +1,93 @@
+"""SQL over the lake: every view of the library is a table, only SELECT is taken, time, memory and rows are limited."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fhir_server.core.errors import FhirError, error
+from fhir_server.definitions import Definitions
+from fhir_server.subsystems.analytics.lake import Lake
+from fhir_server.views.library import Library
+from fhir_server.views.sql.prepare import prepare
+from fhir_server.views.sql.value import name, text
+
+if TYPE_CHECKING:
+    import duckdb
+
+MOST_ROWS = 10_000
+MOST_SECONDS = 30.0
+MEMORY = "2GB"
+
+
+class Rows(NamedTuple):
+    """An answer: names of columns, rows, and whether there would have been more."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+    more: bool
+
+
+class LakeQuery:
+    """Asks one lake. Each question has a connection of its own, that sees the lake as it is then."""
+
+    def __init__(self, lake: Lake, library: Library, definitions: Definitions) -> None:
+        self._lake = lake
+        self._library = library
+        self._definitions = definitions
+
+    def ask(
+        self, sql: str, parameters: list[Any] | None = None, *, rows: int = MOST_ROWS, seconds: float = MOST_SECONDS
+    ) -> Rows:
+        """The answer of one SELECT; FhirError for anything else, a mistake in it, and one that takes too long."""
+        import duckdb
+
+        with self._connection() as connection:
+            _require_select(connection, sql)
+            timer = threading.Timer(seconds, connection.interrupt)
+            timer.start()
+            try:
+                answer = connection.execute(sql, parameters or [])
+                columns = [column[0] for column in answer.description or ()]
+                found = answer.fetchmany(rows + 1)
+            except duckdb.InterruptException:
+                raise error("too-costly", f"The query took longer than {seconds:g} s; ask for less.") from None
+            except duckdb.Error as problem:
+                raise _told(problem, self._lake.folder) from None
+            finally:
+                timer.cancel()
+        return Rows(columns, found[:rows], len(found) > rows)
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        folder = str(self._lake.folder.resolve())
+        connection = duckdb.connect(config={"memory_limit": MEMORY})
+        connection.execute(f"SET allowed_directories = [{text(folder)}]")
+        for view in self._library.all():
+            files = ", ".join(text(file) for file in self._lake.files(view.resource))
+            source = f"SELECT body FROM read_parquet([{files}])" if files else "SELECT ''::VARCHAR AS body WHERE false"
+            query = prepare(connection, view, self._definitions, source)
+            connection.execute(f"CREATE VIEW {name(view.name)} AS {query}")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        return connection
+
+
+def _require_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    import duckdb
+
+    try:
+        statements = connection.extract_statements(sql)
+    except duckdb.Error as problem:
+        raise error("value", f"This is no SQL: {str(problem).splitlines()[0]}") from None
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise error(
+            "value", "Only one SELECT is taken: the lake is kept from the change feed, and never written by SQL."
+        )
+
+
+def _told(problem: Exception, folder: Path) -> FhirError:
+    first = str(problem).splitlines()[0].replace(str(folder.resolve()), "the lake")
+    return error("value", f"The query can't be answered: {first[:500]}")

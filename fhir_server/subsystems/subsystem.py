@@ -1,0 +1,87 @@
+"""The frame of a subsystem: it takes changes in, keeps how far it has got in its own store, and can start anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from fhir_server.api import Request
+from fhir_server.client import FhirClient
+
+AT_ONCE = 5000  # changes asked for together
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One change of the feed; resource: its JSON now, b"" where it is gone; method: as in core.ports.Change."""
+
+    position: int
+    type: str
+    id: str
+    version: int
+    method: str
+    updated: str
+    resource: msgspec.Raw = msgspec.Raw(b"")
+
+
+class Portion(NamedTuple):
+    """Changes, the position after them, and the feed's newest."""
+
+    changes: Sequence[Change]
+    position: int
+    head: int
+
+
+class _Answer(msgspec.Struct):
+    changes: list[Change]
+    position: int
+    head: int
+
+
+class Subsystem(Protocol):
+    """What every subsystem has."""
+
+    name: str
+    types: tuple[str, ...]  # that it follows, () for all
+
+    def position(self) -> int:
+        """How far in the feed its store is, 0 for a new one."""
+        ...
+
+    def take(self, portion: Portion) -> None:
+        """Takes changes in, durably; the same ones again change nothing."""
+        ...
+
+    def drop(self) -> None:
+        """Forgets everything: the next run begins at the feed's first change."""
+        ...
+
+
+async def read(client: FhirClient, after: int, types: Sequence[str] = (), wait: int = 0) -> Portion:
+    """The next changes past a position, by the same call in this process and over HTTP."""
+    query = [("after", str(after)), ("_count", str(AT_ONCE)), ("resources", "true"), ("wait", str(wait))]
+    if types:
+        query.append(("_type", ",".join(types)))
+    answer = await client.perform(Request("GET", ("$changes",), query))
+    found = msgspec.json.decode(answer.body, type=_Answer)
+    return Portion(found.changes, found.position, found.head)
+
+
+async def catch_up(
+    client: FhirClient, subsystem: Subsystem, told: Callable[[Portion], Any] = lambda portion: None, wait: int = 0
+) -> int:
+    """Takes in everything that there is by now; with wait it waits so many seconds for a first change.
+
+    Returns how many changes were taken in.
+    """
+    taken = 0
+    while True:
+        after = subsystem.position()
+        portion = await read(client, after, subsystem.types, wait)
+        if portion.position == after:
+            return taken
+        subsystem.take(portion)
+        taken += len(portion.changes)
+        told(portion)
+        wait = 0
