@@ -121,7 +121,8 @@ class Archive:
         moment = self.clock()
         due = moment + self.settings.dicom_study_pause_seconds * 1_000_000
         duplicates = self.settings.dicom_duplicates
-        return self.write(lambda connection: place(connection, record, moment, duplicates, due))
+        # the file is on the disk: an entry that a power failure takes is made again at the next start (recovery.py)
+        return self._writer.run(lambda connection: place(connection, record, moment, duplicates, due), durable=False)
 
     def enqueue(self, kind: str, key: str, due: int = 0, payload: dict[str, Any] | None = None) -> None:
         """A job for the worker."""

@@ -35,7 +35,7 @@ class FileStore(Protocol):
 
 
 class LocalFiles:
-    """Files in a folder: ab/cd/abcd….dcm. A new file is written beside and moved, so that none is ever half there."""
+    """Files in a folder: ab/abcd….dcm. A new file is written beside and moved, so that none is ever half there."""
 
     def __init__(self, folder: Path, *, fsync: bool = True, reserve: int = 0) -> None:
         self._folder = folder
@@ -43,7 +43,10 @@ class LocalFiles:
         self._reserve = reserve
         self._incoming = folder / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
-        self._known: set[str] = set()
+        for number in range(256):  # made beforehand: a file then costs one flush of its bytes and one of its folder
+            (folder / f"{number:02x}").mkdir(exist_ok=True)
+        if fsync:
+            _sync_folder(folder)
 
     def put(self, digest: str, parts: Sequence[bytes | memoryview]) -> bool:
         """Keeps a file; OSError ENOSPC where the reserve would be touched."""
@@ -54,7 +57,6 @@ class LocalFiles:
             free = os.statvfs(self._folder)
             if free.f_bavail * free.f_frsize < self._reserve + sum(len(part) for part in parts):
                 raise OSError(28, "No space left above the reserve")
-        folder = self._made(digest)
         name = self._incoming / secrets.token_hex(8)
         descriptor = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
         try:
@@ -68,7 +70,7 @@ class LocalFiles:
         finally:
             os.close(descriptor)
         if self._fsync:
-            _sync_folder(folder)
+            _sync_folder(path.parent)
         return True
 
     def read(self, digest: str, start: int = 0, length: int = -1) -> bytes:
@@ -87,15 +89,12 @@ class LocalFiles:
 
     def digests(self, since: float = 0) -> Iterator[str]:
         """Every file changed since then; looks only into folders that changed."""
-        for outer in os.scandir(self._folder):
-            if len(outer.name) != 2 or not outer.is_dir():
+        for folder in os.scandir(self._folder):
+            if len(folder.name) != 2 or folder.stat().st_mtime < since:
                 continue
-            for inner in os.scandir(outer.path):
-                if inner.stat().st_mtime < since:
-                    continue
-                for file in os.scandir(inner.path):
-                    if file.name.endswith(".dcm") and file.stat().st_mtime >= since:
-                        yield file.name[:-4]
+            for file in os.scandir(folder.path):
+                if file.name.endswith(".dcm") and file.stat().st_mtime >= since:
+                    yield file.name[:-4]
 
     def clear_incoming(self) -> int:
         """Removes what was being written when a process ended; only while nobody else writes. Gives how many."""
@@ -109,18 +108,7 @@ class LocalFiles:
         return shutil.disk_usage(self._folder).free
 
     def _path(self, digest: str) -> Path:
-        return self._folder / digest[:2] / digest[2:4] / f"{digest}.dcm"
-
-    def _made(self, digest: str) -> Path:
-        folder = self._folder / digest[:2] / digest[2:4]
-        if digest[:4] not in self._known:
-            if not folder.exists():
-                folder.mkdir(parents=True, exist_ok=True)
-                if self._fsync:
-                    _sync_folder(folder.parent)
-                    _sync_folder(self._folder)
-            self._known.add(digest[:4])
-        return folder
+        return self._folder / digest[:2] / f"{digest}.dcm"
 
 
 def _write(descriptor: int, parts: Sequence[bytes | memoryview]) -> None:
@@ -178,4 +166,4 @@ class ObjectFiles:
                 yield name[:-4]
 
     def _path(self, digest: str) -> str:
-        return f"{self._folder}/{digest[:2]}/{digest[2:4]}/{digest}.dcm"
+        return f"{self._folder}/{digest[:2]}/{digest}.dcm"

@@ -14,7 +14,7 @@ from interfaces.dicom.archive.database import connect
 
 T = TypeVar("T")
 MOST_TOGETHER = 256
-_Work = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
+_Work = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]", bool]
 
 
 class Writer:
@@ -25,13 +25,18 @@ class Writer:
 
     def __init__(self, path: Path, synchronous: str) -> None:
         self._connection = connect(path, synchronous)
+        self._flushing = synchronous == "FULL"
+        self._full = self._flushing
         self._waiting: deque[_Work] = deque()
         self._writing = threading.Lock()
 
-    def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Runs work in a transaction; the future is done once that is on the disk."""
+    def submit(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = True) -> Future[T]:
+        """Runs work in a transaction; the future is done once that is on the disk.
+
+        durable: False where what is written can be had again from the files after a power failure.
+        """
         future: Future[T] = Future()
-        self._waiting.append((work, future))
+        self._waiting.append((work, future, durable))
         while self._waiting and self._writing.acquire(blocking=False):
             try:
                 group = self._next()
@@ -41,9 +46,9 @@ class Writer:
                 self._writing.release()
         return future
 
-    def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def run(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = True) -> T:
         """submit, and its result."""
-        return self.submit(work).result()
+        return self.submit(work, durable=durable).result()
 
     def close(self) -> None:
         """Waits for what is being written."""
@@ -62,8 +67,12 @@ class Writer:
     def _commit(self, group: list[_Work]) -> None:
         results: list[tuple[Future[Any], Any]] = []
         try:
+            full = self._flushing and any(durable for _, _, durable in group)
+            if full != self._full:
+                self._connection.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
+                self._full = full
             self._connection.execute("BEGIN IMMEDIATE")
-            for work, future in group:
+            for work, future, _ in group:
                 self._connection.execute("SAVEPOINT one")
                 try:
                     results.append((future, work(self._connection)))
@@ -76,7 +85,7 @@ class Writer:
         except BaseException as problem:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            for _, future in group:
+            for _, future, _ in group:
                 if not future.done():
                     future.set_exception(problem)
             return

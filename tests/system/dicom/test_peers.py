@@ -1,0 +1,138 @@
+"""Orthanc as a peer in both directions, and TLS with client certificates."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+import socket
+import ssl
+import subprocess
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pynetdicom import AE
+from pynetdicom.sop_class import Verification
+
+from interfaces.dicom.scu import services
+from tests.system.dicom.conftest import TITLE, dcmtk, free_port, until
+from tests.system.dicom.images import files, image, study
+from tests.system.dicom.test_studies import idle, receive
+
+
+@pytest.fixture
+def orthanc(dicom_with, tmp_path):
+    """An archive and an Orthanc that know one another; gives the archive and Orthanc's REST base."""
+    program = shutil.which("Orthanc")
+    if not program:
+        pytest.skip("ORTHANC IS NOT INSTALLED: apt-get install orthanc; without it no rival is a peer")
+    port, web = free_port(), free_port()
+    peers = tmp_path / "peers.toml"
+    peers.write_text(f'[[peer]]\nae_title = "ORTHANC"\nhost = "127.0.0.1"\nport = {port}\n')
+    dicom = dicom_with(dicom_peers=str(peers))
+    settings = {
+        "StorageDirectory": str(tmp_path / "orthanc"),
+        "IndexDirectory": str(tmp_path / "orthanc"),
+        "DicomAet": "ORTHANC",
+        "DicomPort": port,
+        "HttpPort": web,
+        "AuthenticationEnabled": False,
+        "DicomAlwaysAllowStore": True,
+        "DicomModalities": {"ours": [TITLE, "127.0.0.1", dicom.port]},
+    }
+    (tmp_path / "orthanc.json").write_text(json.dumps(settings))
+    process = subprocess.Popen([program, str(tmp_path / "orthanc.json")], stderr=subprocess.DEVNULL)
+    base = f"http://127.0.0.1:{web}"
+
+    def answers():
+        try:
+            return httpx.get(f"{base}/system").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        until(answers)
+        yield dicom, base, port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_orthanc_takes_what_is_sent_and_sends_what_is_asked_for(orthanc, tmp_path):
+    dicom, base, port = orthanc
+    context = dicom.context
+    peer = context.configuration.peers().named("ORTHANC")
+    assert services.echo(context, peer) > 0
+
+    ours = study(3)
+    receive(dicom, *ours)
+    dicom.archive.enqueue("forward", f"ORTHANC {ours[0].StudyInstanceUID}")
+    idle(dicom)
+    assert httpx.get(f"{base}/statistics").json()["CountInstances"] == 3
+
+    pushed, pulled = study(2, PatientID="O1"), study(2, PatientID="O2")
+    sent = files([*pushed, *pulled], tmp_path / "theirs")
+    run = [dcmtk("storescu"), "-aec", "ORTHANC", "127.0.0.1", str(port), *map(str, sent)]
+    assert subprocess.run(run).returncode == 0
+    wanted = {"Level": "Study", "Query": {"PatientID": "O1"}}
+    [known] = httpx.post(f"{base}/tools/find", json=wanted).json()
+    assert httpx.post(f"{base}/modalities/ours/store", json=[known], timeout=60).status_code == 200
+    assert dicom.count("patient", "patient_id = 'O1'") == 1
+
+    keys = {"00080052": {"vr": "CS", "Value": ["STUDY"]}, "00100020": {"vr": "LO", "Value": ["O2"]}}
+    [found] = services.find(context, peer, {**keys, "0020000D": {"vr": "UI"}})
+    assert found["0020000D"]["Value"] == [pulled[0].StudyInstanceUID]
+    assert services.fetch(context, peer, pulled[0].StudyInstanceUID) == 2
+    assert dicom.count("patient", "patient_id = 'O2'") == 1
+
+
+def certificate(folder, name, issuer=None):
+    """A certificate and its key, signed by the issuer or by itself; gives their paths and what can sign."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    signer_name, signer_key = issuer or (subject, key)
+    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(signer_name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + datetime.timedelta(days=3))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+        .add_extension(x509.BasicConstraints(issuer is None, None), True)
+        .sign(signer_key, hashes.SHA256())
+    )
+    paths = folder / f"{name}.pem", folder / f"{name}.key"
+    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    form = serialization.PrivateFormat.PKCS8
+    paths[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    return *paths, (subject, key)
+
+
+def test_tls_with_client_certificates(dicom_with, tmp_path):
+    authority, _, signer = certificate(tmp_path, "authority")
+    served, served_key, _ = certificate(tmp_path, "server", signer)
+    shown, shown_key, _ = certificate(tmp_path, "client", signer)
+    dicom = dicom_with(
+        dicom_tls_certificate=str(served), dicom_tls_key=str(served_key), dicom_tls_clients=str(authority)
+    )
+    silent = socket.create_connection(("127.0.0.1", dicom.port))  # a handshake that never comes holds nobody up
+    entity = AE("MODALITY")
+    entity.add_requested_context(Verification)
+    entity.add_requested_context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1")
+    known, stranger = (ssl.create_default_context(cafile=str(authority)) for _ in range(2))
+    known.load_cert_chain(shown, shown_key)
+    association = entity.associate("127.0.0.1", dicom.port, ae_title=TITLE, tls_args=(known, "localhost"))
+    assert association.is_established and association.send_c_echo().Status == 0
+    assert association.send_c_store(image(256)).Status == 0
+    association.release()
+    assert not entity.associate(
+        "127.0.0.1", dicom.port, ae_title=TITLE, tls_args=(stranger, "localhost")
+    ).is_established
+    assert not entity.associate("127.0.0.1", dicom.port, ae_title=TITLE).is_established
+    silent.close()
