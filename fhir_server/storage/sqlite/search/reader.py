@@ -74,6 +74,10 @@ class Reader:
         try:
             self.known.follow_epoch()
             return work()
+        except sqlite3.OperationalError as problem:  # a look into a dictionary can be what is interrupted
+            if problem.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                raise OutOfTime from None
+            raise
         finally:
             self._deadline = self._looks = NEVER
             if alone:
