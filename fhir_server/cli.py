@@ -7,6 +7,7 @@ import sys
 import typer
 
 from fhir_server.commands.accounts import client, launch, token, user
+from fhir_server.commands.analytics import kpi, sql
 from fhir_server.commands.audit import audit
 from fhir_server.commands.backup import backup, restore
 from fhir_server.commands.check import check
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, load, export, validate, check, reindex, project, info, backup, restore, token, launch):
+for command in (serve, load, export, validate, check, reindex, project, info, backup, restore, token, launch, sql, kpi):
     app.command()(command)
 app.add_typer(packages, name="packages")
 app.add_typer(subsystem, name="subsystem")

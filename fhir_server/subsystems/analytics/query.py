@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 10_000
 MOST_SECONDS = 30.0
 MEMORY = "2GB"
+# a FHIR date or time as TIMESTAMP in UTC; NULL for one without a day
+MOMENT = "CREATE MACRO moment(written) AS CAST(try_cast(written AS TIMESTAMPTZ) AS TIMESTAMP)"
 
 
 class Rows(NamedTuple):
@@ -70,6 +72,8 @@ class LakeQuery:
             source = f"SELECT body FROM read_parquet([{files}])" if files else "SELECT ''::VARCHAR AS body WHERE false"
             query = prepare(connection, view, self._definitions, source)
             connection.execute(f"CREATE VIEW {name(view.name)} AS {query}")
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(MOMENT)
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         return connection

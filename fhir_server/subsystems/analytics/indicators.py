@@ -1,0 +1,81 @@
+"""Indicators as data: SQL over the views that gives rows of a month, a value, a reference and a label."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from fhir_server.core.errors import error
+from fhir_server.subsystems.analytics.query import LakeQuery, Rows
+
+SHIPPED = Path(__file__).with_name("kpis")
+AGGREGATES = {"count": "count(*)::DOUBLE", "sum": "sum(value)", "mean": "avg(value)"}
+
+
+class Indicator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One indicator. value: how a month's rows make its value; better: which side of the target is good; sql: lines."""
+
+    name: str
+    title: str
+    unit: str
+    value: Literal["count", "sum", "mean"]
+    better: Literal["low", "high"]
+    sql: list[str]
+    target: float | None = None
+
+    def met(self, value: float) -> bool | None:
+        """Whether a value meets the target; None without one."""
+        if self.target is None:
+            return None
+        return value <= self.target if self.better == "low" else value >= self.target
+
+
+class Month(NamedTuple):
+    """The value of a month (YYYY-MM), and of how many rows it is made."""
+
+    month: str
+    value: float
+    rows: int
+
+
+def indicators(folder: Path | None = None) -> dict[str, Indicator]:
+    """Those that come with the server and those in a folder, by name; FhirError names a file that is not right."""
+    found = {}
+    for place in (SHIPPED, folder) if folder else (SHIPPED,):
+        for file in sorted(place.glob("*.json")):
+            try:
+                indicator = msgspec.json.decode(file.read_bytes(), type=Indicator)
+            except (msgspec.DecodeError, OSError) as problem:
+                raise error("invalid", f"{file.name} is no indicator: {problem}.") from None
+            found[indicator.name] = indicator
+    return found
+
+
+def named(all: dict[str, Indicator], name: str) -> Indicator:
+    """The indicator of this name; FhirError "not-found" with the nearest one."""
+    if name not in all:
+        near = difflib.get_close_matches(name, all, 1)
+        hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(all)}."
+        raise error("not-found", f"There is no indicator {name[:100]}.{hint}")
+    return all[name]
+
+
+def by_month(asked: LakeQuery, indicator: Indicator) -> Sequence[Month]:
+    """Its value of every month that has rows, oldest first."""
+    aggregate = AGGREGATES[indicator.value]
+    sql = f"SELECT month, {aggregate}, count(*) FROM ({_sql(indicator)}) WHERE month IS NOT NULL GROUP BY 1 ORDER BY 1"
+    return [Month(*row) for row in asked.ask(sql).rows]
+
+
+def rows_of(asked: LakeQuery, indicator: Indicator, month: str) -> Rows:
+    """What the value of a month is made of."""
+    sql = f"SELECT reference, label, value FROM ({_sql(indicator)}) WHERE month = ? ORDER BY value DESC, reference"
+    return asked.ask(sql, [month])
+
+
+def _sql(indicator: Indicator) -> str:
+    return "\n".join(indicator.sql)

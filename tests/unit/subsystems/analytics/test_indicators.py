@@ -1,0 +1,117 @@
+"""Indicators against counts that know nothing of views and SQL."""
+
+import datetime
+import json
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from fhir_server import definitions as r4
+from fhir_server.core.errors import FhirError
+from fhir_server.loading.sources import documents
+from fhir_server.samples import ARCHIVE
+from fhir_server.subsystems.analytics.indicators import by_month, indicators, named, rows_of
+from fhir_server.subsystems.analytics.lake import Lake
+from fhir_server.subsystems.analytics.query import LakeQuery
+from fhir_server.subsystems.subsystem import Change, Portion
+from fhir_server.views.library import SHIPPED, Library
+
+ALL = indicators()
+
+
+def lake_of(folder: Path, resources: list[dict[str, Any]]) -> LakeQuery:
+    lake = Lake(folder)
+    changes = [
+        Change(n, each["resourceType"], each["id"], 1, "PUT", "2026-01-01T00:00:00.000Z",
+               msgspec.Raw(json.dumps(each).encode()))
+        for n, each in enumerate(resources, 1)
+    ]  # fmt: skip
+    lake.take(Portion(changes, len(changes), len(changes)))
+    return LakeQuery(lake, Library([SHIPPED], r4.load()), r4.load())
+
+
+@pytest.fixture(scope="module")
+def stays() -> list[dict[str, Any]]:
+    """The encounters of the sample patients, with references as a server resolves them."""
+    entries = [entry for document in documents([ARCHIVE]) for entry in json.load(document.stream)["entry"]]
+    types = {entry["fullUrl"].removeprefix("urn:uuid:"): entry["resource"]["resourceType"] for entry in entries}
+    found = []
+    for entry in entries:
+        if entry["resource"]["resourceType"] == "Encounter":
+            text = re.sub('"urn:uuid:([^"]+)"', lambda m: f'"{types[m[1]]}/{m[1]}"', json.dumps(entry["resource"]))
+            found.append({**json.loads(text), "id": entry["fullUrl"].rpartition(":")[2]})
+    return found
+
+
+def moment(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
+
+
+def test_stays_of_the_sample_patients(stays: list[dict[str, Any]], tmp_path: Path):
+    asked = lake_of(tmp_path / "lake", stays)
+    inpatient = [
+        (each["subject"]["reference"], moment(each["period"]["start"]), moment(each["period"]["end"]))
+        for each in stays
+        if each["class"]["code"] in ("IMP", "ACUTE", "NONAC")
+    ]
+    assert len(inpatient) > 10
+    admissions = Counter(f"{began:%Y-%m}" for _, began, _ in inpatient)
+    assert {m.month: m.value for m in by_month(asked, ALL["admissions"])} == admissions
+    days: dict[str, list[float]] = defaultdict(list)
+    back: dict[str, list[bool]] = defaultdict(list)
+    for who, _, ended in inpatient:
+        again = [b for other, b, _ in inpatient if other == who and b >= ended]
+        back[f"{ended:%Y-%m}"].append(any(b - ended <= datetime.timedelta(days=30) for b in again))
+    for _, began, ended in inpatient:
+        days[f"{ended:%Y-%m}"].append((ended - began).total_seconds() / 86400)
+    for name, expected in (
+        ("bed_days", {month: sum(each) for month, each in days.items()}),
+        ("length_of_stay", {month: sum(each) / len(each) for month, each in days.items()}),
+        ("readmissions_30_days", {month: sum(each) / len(each) for month, each in back.items()}),
+    ):
+        found = {month.month: month.value for month in by_month(asked, ALL[name])}
+        assert found == pytest.approx(expected), name
+    busiest = max(admissions, key=lambda month: admissions[month])
+    assert len(rows_of(asked, ALL["admissions"], busiest).rows) == admissions[busiest]
+
+
+def test_orders_and_appointments(tmp_path: Path):
+    reference = {"reference": "Patient/p"}
+    order = {"resourceType": "ServiceRequest", "id": "o", "status": "active", "intent": "order", "subject": reference,
+             "authoredOn": "2026-03-01T08:00:00Z"}  # fmt: skip
+    report = {"resourceType": "DiagnosticReport", "id": "r", "status": "final", "code": {"text": "x"},
+              "basedOn": [{"reference": "ServiceRequest/o"}], "issued": "2026-03-01T14:30:00+02:00"}  # fmt: skip
+    visits = [
+        {"resourceType": "Appointment", "id": f"a{n}", "status": status, "start": "2026-03-05T09:00:00Z",
+         "participant": [{"actor": reference, "status": "accepted"}]}
+        for n, status in enumerate(("noshow", "fulfilled", "fulfilled", "arrived", "booked"))
+    ]  # fmt: skip
+    asked = lake_of(tmp_path / "lake", [order, report, *visits])
+    assert by_month(asked, ALL["order_to_result"]) == [("2026-03", 4.5, 1)]
+    assert by_month(asked, ALL["no_shows"]) == [("2026-03", 0.25, 4)]
+    assert ALL["no_shows"].met(0.25) is False
+    assert rows_of(asked, ALL["no_shows"], "2026-03").rows[0] == ("Appointment/a0", "Patient/p", 1.0)
+
+
+def test_a_patient_who_comes_back_within_30_days_counts_and_one_who_comes_later_does_not(tmp_path: Path):
+    stays = [
+        {"resourceType": "Encounter", "id": f"{who}{n}", "status": "finished", "class": {"code": "IMP"},
+         "subject": {"reference": f"Patient/{who}"}, "period": {"start": start, "end": end}}
+        for who, first, second in (("a", "2026-01-05", "2026-01-20"), ("b", "2026-01-05", "2026-02-20"))
+        for n, (start, end) in enumerate(((f"{first[:8]}01", first), (second, second)))
+    ]  # fmt: skip
+    asked = lake_of(tmp_path / "lake", stays)
+    found = rows_of(asked, ALL["readmissions_30_days"], "2026-01").rows
+    assert {row[0]: row[2] for row in found} == {"Encounter/a0": 1.0, "Encounter/b0": 0.0, "Encounter/a1": 0.0}
+
+
+def test_wrong_names_and_files_are_told(tmp_path: Path):
+    with pytest.raises(FhirError, match="Did you mean no_shows"):
+        named(ALL, "noshows")
+    (tmp_path / "mine.json").write_text('{"name": "mine"}')
+    with pytest.raises(FhirError, match=r"mine\.json is no indicator"):
+        indicators(tmp_path)
