@@ -26,6 +26,7 @@ from interfaces.dicom.association.fast_store import FastStore
 P_DATA_TF = 4
 ESTABLISHED = "Sta6"
 LONGEST_CONTROL = 2**20  # bytes of an A-ASSOCIATE PDU; a real one has a few thousand
+QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 IDLE_SECONDS = 0.2  # how long a thread sleeps at most before it looks at its timers
 
 
@@ -74,6 +75,8 @@ class Socket(AssociationSocket):
         assert self.socket is not None
         buffer = bytearray(nr_bytes)
         view, got = memoryview(buffer), 0
+        if QUICKACK is not None:  # a peer that leaves Nagle's algorithm on would wait 40 ms for the delayed answer
+            self.socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
         while got < nr_bytes:
             count = self.socket.recv_into(view[got:])
             if not count:
