@@ -45,13 +45,14 @@ class FhirServer:
         check: Callable[[bool], Awaitable[list[Finding]]],
         indexing: Callable[[], list[Progress]],
         security: Security | None = None,
+        callers: Callers | None = None,
     ) -> None:
         environment.perform = perform
         self.environment = environment
         self._check = check
         self.indexing = indexing
         self._security = security
-        self._callers = Callers(environment)
+        self._callers = callers or Callers(environment)
         self._close = close
         self._before: list[Callable[[], Awaitable[None]]] = []
         self._store_read = environment.store.read
@@ -83,10 +84,13 @@ class FhirServer:
         """Whether everybody may do everything."""
         return self._security is None
 
-    async def caller_of_token(self, token: str, base: str) -> Caller:
-        """Who shows an access token at a FHIR base URL; FhirError "login" where the token is not good."""
+    async def caller_of_token(self, token: str, base: str, purpose: str = "", reason: str = "") -> Caller:
+        """Who shows an access token at a FHIR base URL; purpose and reason: of break-glass.
+
+        FhirError "login" where the token is not good, "forbidden" where break-glass is not for its user.
+        """
         access = self.security.tokens.read(token, base.removesuffix("/fhir"), base)
-        return await self._callers.of_access(access)
+        return await self._callers.of_access(access, purpose, reason)
 
     async def caller_of_user(self, user: User) -> Caller:
         """Who is signed in at the server's own pages."""

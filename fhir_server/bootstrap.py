@@ -17,6 +17,8 @@ from fhir_server.core.ports import Change, Clock, Finding, SearchIndex
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
 from fhir_server.definitions.ucum import UcumConverter
+from fhir_server.interactions.callers import Callers
+from fhir_server.interactions.consent_follower import ConsentFollower
 from fhir_server.interactions.custom_parameters import CustomParameters
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.parameters_in_force import TYPE as PARAMETERS
@@ -31,6 +33,7 @@ from fhir_server.rest.mounting import Mounted, require_everything
 from fhir_server.rest.observing import observer
 from fhir_server.rest.page_assets import PAGE_POLICY, Assets, folder_assets
 from fhir_server.search.identifying import Identifying
+from fhir_server.security.policies import load as load_policies
 from fhir_server.storage.sqlite.check import StoreCheck
 from fhir_server.storage.sqlite.database import FILE_NAME
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
@@ -158,6 +161,7 @@ def sort_groups(searching: Searching, type: str) -> set[tuple[str, ...]]:
 async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     """Opens the stores that the settings name and puts a server on them."""
     sys.setswitchinterval(0.0005)  # a finished flush must not wait 5 ms for the event loop's thread
+    policies = load_policies(settings.policies)
     definitions = r4.load()
     service = Terminology(settings.data / TERMINOLOGY_FILE, clock=clock)
     packages = InstalledPackages(settings.data / PACKAGES_FILE)
@@ -198,11 +202,14 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     profiles = ProfileFollower(engine.store, engine.store, stored)
     environment.followers = [parameters, follower, profiles]
 
-    security = None
+    security = consents = None
     if settings.security == "smart":
         from fhir_server.security.service import Security
 
         security = Security(settings.data, clock, settings.token_seconds)
+        consents = ConsentFollower(engine.store, engine.store)
+        environment.followers.append(consents)
+    callers = environment.callers = Callers(environment, policies, consents)
 
     if settings.audit == "on" or (settings.audit == "auto" and settings.security != "open"):
         from fhir_server.security.audit import FILE_NAME as AUDIT_FILE
@@ -236,7 +243,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     except BaseException:
         await close()
         raise
-    return FhirServer(environment, close, engine.check, parameters.progress, security)
+    return FhirServer(environment, close, engine.check, parameters.progress, security, callers)
 
 
 def consumer_of(settings: Settings) -> str:

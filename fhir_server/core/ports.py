@@ -272,7 +272,7 @@ class Caller(NamedTuple):
     everything. An index must take its clauses as they are: no InValueSet, no Subsumes. reading: the same for reads by
     id; None where it is as for searches. writing: the same for an interaction, c, u or d, and a type; None where what
     may be seen may be written. may: whether an interaction, one of cruds, is possible on a type at all.
-    name: for people; client, user, fhir_user (a reference), purpose: for the audit.
+    name: for people; client, user, fhir_user (a reference), purpose, reason: for the audit.
     access: what the token said that the caller showed, so that a job can go on for the same caller.
     """
 
@@ -286,6 +286,7 @@ class Caller(NamedTuple):
     fhir_user: str = ""
     purpose: str = ""
     access: Any = None
+    reason: str = ""
 
 
 OPEN = Caller()

@@ -69,6 +69,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="Whether applications may register themselves (RFC 7591), for no more than a user's data."),
     ] = False
 
+    policies: Annotated[
+        str,
+        Meta(description="TOML file of rules that permit and deny (docs/how-to/security-officer.md); empty: none."),
+    ] = ""
     audit: Annotated[
         Literal["auto", "on", "off"],
         Meta(

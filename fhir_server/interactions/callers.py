@@ -7,59 +7,111 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import parse_qsl
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import Caller
-from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn
+from fhir_server.core.query import EVERYTHING as EVERYTHING_OF_IT
+from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn, Not, TokenIn
+from fhir_server.interactions.consent_follower import ConsentFollower
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request
+from fhir_server.security.consents import Denied, denied
 from fhir_server.security.model import Access, User
+from fhir_server.security.policies import BREAK_GLASS, RESOURCES, Policies
 from fhir_server.security.scopes import Scope, resource_scopes
 
 # May hold anything about anybody, and no search parameter tells whom: never within a patient's context.
 OPAQUE = frozenset({"Binary", "Bundle", "Linkage", "MessageHeader", "Parameters", "Subscription"})
+NO_POLICIES = Policies()
+CONSENTS_KEPT = 60_000_000  # microseconds after which the periods of Consents are looked at again
+SHORTEST_REASON = 8  # characters
 EVERYTHING = (Scope("user", "*", "cruds"),)
 
 
 class Callers:
     """Makes Callers for one environment, and keeps those of the tokens that were shown last."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(
+        self, environment: Environment, policies: Policies = NO_POLICIES, consents: ConsentFollower | None = None
+    ) -> None:
         self._environment = environment
-        self._kept: dict[tuple[Access, int], Caller] = {}
+        self._policies = policies
+        self._consents = consents
+        self._kept: dict[tuple[Access, int, str, int, int], Caller] = {}
 
-    async def of_access(self, access: Access) -> Caller:
-        """The caller that a token stands for; FhirError "forbidden" where its scopes can't be understood."""
-        key = (access, id(self._environment.searching))
+    async def of_access(self, access: Access, purpose: str = "", reason: str = "") -> Caller:
+        """The caller that a token stands for; purpose: BTG for break-glass, which takes a reason.
+
+        FhirError "forbidden" where its scopes can't be understood, or break-glass is not for it.
+        """
+        if purpose:
+            self._require_emergency(access, purpose, reason)
+        generation = self._consents.generation if self._consents else 0
+        hour = self._environment.clock() // CONSENTS_KEPT if generation else 0
+        key = (access, id(self._environment.searching), purpose, generation, hour)
         caller = self._kept.get(key)
         if caller is None:
             if len(self._kept) > 1000:
                 self._kept.clear()
             scopes = [s for s in resource_scopes(access.scope) if s.context != "patient" or access.patient]
-            made = await self._caller(scopes, access.fhir_user, access.patient, access.client, access.user)
+            made = await self._caller(
+                scopes, access.fhir_user, access.patient, access.client, access.user, access.roles, purpose
+            )
             caller = self._kept[key] = made._replace(access=access)
-        return caller
+        return caller._replace(reason=reason) if reason else caller
+
+    def _require_emergency(self, access: Access, purpose: str, reason: str) -> None:
+        if purpose != BREAK_GLASS:
+            raise error("value", f"X-Purpose can be {BREAK_GLASS} only.", location="header:X-Purpose")
+        if not access.user or set(access.roles).isdisjoint(self._policies.break_glass):
+            raise error("forbidden", "Break-glass is for users with a role that the policies give it to.")
+        if len(reason.strip()) < SHORTEST_REASON:
+            raise error("required", "Break-glass needs X-Purpose-Reason: why it can't wait.",
+                        location="header:X-Purpose-Reason")  # fmt: skip
 
     async def of_user(self, user: User) -> Caller:
         """What a user may do at the server's own pages."""
-        return await self._caller(EVERYTHING, user.fhir_user, "", "", user.id)
+        return await self._caller(EVERYTHING, user.fhir_user, "", "", user.id, user.roles)
 
-    async def _caller(self, scopes: Sequence[Scope], fhir_user: str, patient: str, client: str, user: str) -> Caller:
+    async def _caller(
+        self,
+        scopes: Sequence[Scope],
+        fhir_user: str,
+        patient: str,
+        client: str,
+        user: str,
+        roles: tuple[str, ...] = (),
+        purpose: str = "",
+    ) -> Caller:
         whose = {
             "system": "",
             "patient": patient,
             "user": await self._patient_of(fhir_user),
         }
         criteria = {scope: await self._criteria(scope) for scope in scopes if scope.criteria}
+        rules = self._policies.about(roles, user, client, purpose)
+        meant = {text: await self._meant(text) for rule in rules for text in rule.resources}
+        refusals = self._refusals(fhir_user, purpose, whose["user"])
         limits: dict[tuple[str, str], Clause | None] = {}
 
         def within(interactions: str, type: str) -> Clause | None:
             key = (interactions, type)
             if key not in limits:
-                limits[key] = self._limit(interactions, type, scopes, whose, criteria)
+                scoped = self._limit(interactions, type, scopes, whose, criteria)
+                limits[key] = together(scoped, *ruled(interactions, type), *self._refused(refusals, type))
             return limits[key]
+
+        def ruled(interaction: str, type: str) -> Iterator[Clause]:
+            """What the policies' permits leave, and what their denials take away."""
+            found: dict[str, list[Clause]] = {"permit": [], "deny": []}
+            for rule in rules:
+                if interaction in rule.interactions:
+                    found[rule.effect] += [meant[text][type] for text in rule.resources if type in meant[text]]
+            if self._policies.permits:
+                yield Any(tuple(found["permit"]))
+            yield from map(Not, found["deny"])
 
         def may(interaction: str, type: str) -> bool:
             return any(interaction in scope.interactions and scope.type in ("*", type) for scope in scopes)
@@ -73,7 +125,38 @@ class Callers:
             client=client,
             user=user,
             fhir_user=fhir_user,
+            purpose=purpose,
         )
+
+    def _refusals(self, fhir_user: str, purpose: str, own: str) -> list[Denied]:
+        """What Consents deny this caller now; not a patient's own record, and nothing in an emergency."""
+        if self._consents is None or purpose == BREAK_GLASS:
+            return []
+        now = self._environment.clock()
+        return [
+            each
+            for patient, provision in self._consents.provisions.values()
+            if patient != own
+            for each in denied(patient, provision, fhir_user, purpose, now)
+        ]
+
+    def _refused(self, refusals: Sequence[Denied], type: str) -> Iterator[Clause]:
+        for refusal in refusals:
+            whose = self._of_patient(type, refusal.patient)
+            about = type not in refusal.spared and (not refusal.types or type in refusal.types)
+            if whose is None or whose == NOTHING or not about:
+                continue
+            labels = [TokenIn(("_security",), refusal.labels)] if refusal.labels else []
+            yield Not(All((whose, *labels)))
+
+    async def _meant(self, text: str) -> dict[str, Clause]:
+        """The clause of a rule's `Type?criteria` by type."""
+        found = RESOURCES.match(text)
+        assert found is not None
+        if found[2]:
+            return await self._criteria(Scope("user", found[1], "", found[2]))
+        types = self._environment.definitions.resource_types if found[1] == "*" else (found[1],)
+        return dict.fromkeys(types, EVERYTHING_OF_IT)
 
     async def _patient_of(self, fhir_user: str) -> str:
         """The patient within whose records a user stays: a patient's own, a related person's; "" for everybody else."""
@@ -137,6 +220,12 @@ class Callers:
                 continue
             found[type] = query.where
         return found
+
+
+def together(*clauses: Clause | None) -> Clause | None:
+    """What all of them allow; None for everything."""
+    given = tuple(clause for clause in clauses if clause is not None)
+    return None if not given else given[0] if len(given) == 1 else All(given)
 
 
 def require(caller: Caller, interaction: str, type: str) -> None:

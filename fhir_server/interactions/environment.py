@@ -108,6 +108,7 @@ class Environment:
     searching: Searching
     clock: Clock
     new_id: IdSource
+    callers: Any = None  # makes Callers with this server's policies and Consents
     audit: Any = None  # the audit log, None where none is kept
     terminology: Any = None  # the terminology service, None for none
     operations: dict[str, Any] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from fhir_server.rest import request_id
 from fhir_server.rest.auditing import Auditing
 from fhir_server.rest.authorization.paths import PATHS
 from fhir_server.rest.cors import Cors
-from fhir_server.rest.decode import headers_of, path_of, request_of
+from fhir_server.rest.decode import base_of, headers_of, path_of, request_of
 from fhir_server.rest.encode import COMPRESS_FROM, Answer, answer_of, compressed, error_answer, version_headers
 from fhir_server.rest.observing import route
 
@@ -179,7 +179,8 @@ class Application:
         """Who asks; FhirError "login" for nobody, except for what everybody may know."""
         kind, _, token = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and token:
-            return await server.caller_of_token(token.strip(), self._base(scope, headers))
+            purpose, reason = headers.get("x-purpose", ""), headers.get("x-purpose-reason", "")
+            return await server.caller_of_token(token.strip(), self._base(scope, headers), purpose, reason[:500])
         if path == ("metadata",):
             return OPEN
         raise error("login", "This needs an access token: Authorization: Bearer …", headers={"WWW-Authenticate": REALM})
@@ -205,15 +206,7 @@ class Application:
     def _base(self, scope: dict[str, Any], headers: dict[str, str]) -> str:
         """This server's base URL as the caller sees it, unless one is set."""
         assert self._server is not None
-        settings = self._server.settings
-        if settings.base_url:
-            return settings.base_url
-        host = headers.get("host", "")
-        scheme = scope.get("scheme", "http")
-        if settings.trust_proxy:
-            host = headers.get("x-forwarded-host", host)
-            scheme = headers.get("x-forwarded-proto", scheme)
-        return f"{scheme}://{host}{PREFIX}"
+        return base_of(scope, headers, self._server.settings)
 
 
 def _format(path: tuple[str, ...], accept: str, asked: str) -> Format:

@@ -54,6 +54,7 @@ class Auditing:
                 fhir_user=caller.fhir_user,
                 address=address_of(scope, headers, self._trust),
                 purpose=caller.purpose,
+                reason=caller.reason,
                 patients=event.patients_in(path, given, asked if status < 400 else b""),
             )
         )

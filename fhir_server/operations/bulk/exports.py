@@ -106,7 +106,8 @@ class Exports:
 
         if job.access is None:
             return OPEN
-        return await Callers(environment).of_access(msgspec.convert(job.access, Access))
+        callers = environment.callers or Callers(environment)
+        return await callers.of_access(msgspec.convert(job.access, Access))
 
     def of(self, call: Call) -> Job:
         """The job that a call names; FhirError "not-found" for another's and for none."""

@@ -281,7 +281,7 @@ async def test_answers_are_those_of_a_server_without_what_may_not_be_read(tmp_pa
                 return re.sub(r"\{([poe])\}", lambda found: chosen[found[1]], text)
 
             sent = [json.loads(fill(json.dumps(body))) for _ in range(2)]
-            given = {name: fill(value) for name, value in headers.items()}
+            given: dict[str, Any] = {name: fill(value) for name, value in headers.items()}
             mine = await answer(whole, request(method, fill(url), sent[0], caller, **given))
             other = await answer(shadow, request(method, fill(url), sent[1], **given))
             assert same(mine, other), (scope, method, fill(url), mine, other)

@@ -1,0 +1,87 @@
+"""What a Consent denies (https://hl7.org/fhir/R4/consent.html): its provisions, for one caller at one moment.
+
+Understood are the patient, type, period, actor.reference, purpose, class (a resource type) and securityLabel of the
+provision and of the exceptions in it. What narrows a denial in another way is not applied: then more is denied.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fhir_server.core.values import MAX_DATE, MIN_DATE
+
+Resource = dict[str, Any]
+
+
+class Provision(msgspec.Struct, frozen=True, kw_only=True):
+    """A provision; (start, end) in microseconds since 1970 UTC; empty tuples stand for any."""
+
+    deny: bool
+    start: int = MIN_DATE
+    end: int = MAX_DATE
+    actors: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    inside: tuple[Provision, ...] = ()
+
+    def applies(self, actor: str, purpose: str, now: int) -> bool:
+        """Whether it is about this caller at this moment."""
+        return (
+            self.start <= now <= self.end
+            and (not self.actors or actor in self.actors)
+            and (not self.purposes or purpose in self.purposes)
+        )
+
+
+class Denied(msgspec.Struct, frozen=True):
+    """What of a patient's record is denied: some types (() for all), with some labels (() for any), but not spared."""
+
+    patient: str
+    types: tuple[str, ...]
+    labels: tuple[tuple[str, str], ...]
+    spared: tuple[str, ...] = ()
+
+
+def denied(patient: str, root: Provision, actor: str, purpose: str, now: int) -> list[Denied]:
+    """What a Consent with this provision denies a caller."""
+    now_inside = [each for each in root.inside if each.applies(actor, purpose, now)]
+    if root.deny:
+        if not root.applies(actor, purpose, now):
+            return []
+        permitted = [each for each in now_inside if not each.deny]
+        if any(not each.classes and not each.labels for each in permitted):
+            return []
+        spared = tuple(name for each in permitted if not each.labels for name in each.classes)
+        return [Denied(patient, root.classes, root.labels, spared)]
+    return [Denied(patient, each.classes, each.labels) for each in now_inside if each.deny]
+
+
+def provision_of(consent: Resource, moments: Any) -> tuple[str, Provision] | None:
+    """(patient id, provision) of an active Consent; None where it denies nothing. moments: a date's (low, high)."""
+    if consent.get("status") != "active":
+        return None
+    patient = str(consent.get("patient", {}).get("reference", "")).rpartition("Patient/")[2].partition("/")[0]
+    root = consent.get("provision")
+    if not patient or not isinstance(root, dict):
+        return None
+    found = _provision(root, root.get("type", "permit"), moments)
+    return (patient, found) if found.deny or any(each.deny for each in found.inside) else None
+
+
+def _provision(node: Resource, kind: str, moments: Any) -> Provision:
+    period = node.get("period", {})
+    start, end = (moments(period.get(name, "")) for name in ("start", "end"))
+    opposite = "permit" if kind == "deny" else "deny"
+    return Provision(
+        deny=kind == "deny",
+        start=start[0] if start else MIN_DATE,
+        end=end[1] if end else MAX_DATE,
+        actors=tuple(each.get("reference", {}).get("reference", "") for each in node.get("actor", ())),
+        purposes=tuple(each.get("code", "") for each in node.get("purpose", ())),
+        classes=tuple(each.get("code", "") for each in node.get("class", ())),
+        labels=tuple((each.get("system", ""), each.get("code", "")) for each in node.get("securityLabel", ())),
+        inside=tuple(_provision(each, each.get("type", opposite), moments) for each in node.get("provision", ())),
+    )

@@ -1,0 +1,203 @@
+"""Policies and Consents narrow what scopes allow, and break-glass widens it again, in writing."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_server.core.errors import FhirError
+from fhir_server.core.settings import Settings
+from fhir_server.security.policies import load
+from tests.conftest import Fhir
+from tests.system.security.conftest import BASE, ORIGIN, RESOURCES, observation
+
+pytestmark = pytest.mark.anyio
+
+POLICIES = """
+break_glass = ["physician"]
+
+[[rule]]
+effect = "permit"
+role = ["physician", "reception"]
+resources = ["*"]
+
+[[rule]]
+effect = "permit"
+client = ["statistics"]
+interactions = "s"
+resources = ["Observation?category=laboratory"]
+
+[[rule]]
+effect = "deny"
+role = ["reception"]
+resources = ["Observation", "Condition"]
+
+[[rule]]
+effect = "deny"
+resources = ["Observation?_security=R"]
+unless_role = ["psychiatrist"]
+breakable = true
+
+[[rule]]
+effect = "deny"
+interactions = "d"
+resources = ["*"]
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    file = tmp_path / "policies.toml"
+    file.write_text(POLICIES)
+    return Settings(data=tmp_path / "data", synchronous="OFF", security="smart", policies=str(file))
+
+
+@pytest.fixture
+async def house(fhir: Fhir) -> AsyncIterator[Fhir]:
+    from fhir_server.api import Request
+
+    label = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]}
+    for resource in [*RESOURCES, {**observation("hush", "other"), "meta": label}]:
+        await fhir.server.perform(
+            Request("PUT", (resource["resourceType"], resource["id"]), resource=resource, base=BASE)
+        )
+    yield fhir
+
+
+class As:
+    """Asks in a role, with all scopes of a user."""
+
+    def __init__(self, fhir: Fhir, *roles: str, user: str = "Practitioner/doc", client: str = "app") -> None:
+        from fhir_server.security.model import Grant
+
+        security = fhir.server.security
+        security.store.begin_family("f", "u", client, "user/*.cruds")
+        grant = Grant(family="f", client=client, scope="user/*.cruds", user="u", fhir_user=user)
+        self.token = security.tokens.access_token(grant, ORIGIN, BASE, roles)
+        self.http = fhir.http
+
+    async def __call__(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Any:
+        sent = {"authorization": f"Bearer {self.token}", **{n.replace("_", "-"): v for n, v in headers.items()}}
+        return await self.http.request(method, f"{BASE}/{path}", json=body, headers=sent)
+
+    async def ids(self, path: str, **headers: str) -> list[str]:
+        answer = await self(path, **headers)
+        assert answer.status_code == 200, answer.text
+        return sorted(entry["resource"]["id"] for entry in answer.json().get("entry", ()))
+
+
+async def test_what_no_rule_permits_is_not_there(house: Fhir) -> None:
+    assert await As(house, "gardener").ids("Patient") == []
+    assert await As(house, "physician").ids("Patient") == ["me", "other"]
+    statistics = As(house, client="statistics")
+    assert await statistics.ids("Observation") == ["lab"]
+    assert (await statistics("Observation/lab")).status_code == 404
+
+
+async def test_denials_win_over_permits(house: Fhir) -> None:
+    desk = As(house, "reception")
+    assert await desk.ids("Patient?_revinclude=Observation:subject") == ["me", "other"]
+    assert await desk.ids("Patient?_has:Observation:subject:category=laboratory") == []
+    assert (await As(house, "physician")("Observation/mine", "DELETE")).status_code in (204, 403)
+    assert (await As(house, "physician")("Observation/mine")).status_code == 200
+
+
+async def test_labels_are_for_those_with_clearance(house: Fhir) -> None:
+    assert "hush" not in await As(house, "physician").ids("Observation")
+    assert "hush" not in await As(house, "physician").ids("Patient/other/$everything")
+    assert "hush" in await As(house, "physician", "psychiatrist").ids("Observation")
+    labelled = {**observation("new", "me"), "meta": {"security": [{"code": "R"}]}}
+    assert (await As(house, "physician")("Observation/new", "PUT", labelled)).status_code == 403
+
+
+async def test_break_glass_takes_a_role_and_a_reason_and_is_in_the_audit_log(house: Fhir) -> None:
+    doctor = As(house, "physician")
+    emergency = {"x_purpose": "BTG", "x_purpose_reason": "unconscious in the shock room"}
+    assert "hush" in await doctor.ids("Observation", **emergency)
+    assert (await doctor("Observation/hush", x_purpose="BTG")).status_code == 400
+    assert (await As(house, "reception")("Observation/hush", **emergency)).status_code == 403
+    assert (await doctor("Observation/hush")).status_code == 404
+    found = await doctor("AuditEvent?subtype=search-type")
+    event = next(e["resource"] for e in found.json()["entry"] if "purposeOfEvent" in e["resource"])
+    assert event["purposeOfEvent"][0]["coding"][0]["code"] == "BTG"
+    assert "shock room" in event["purposeOfEvent"][0]["text"]
+
+
+def consent(provision: dict[str, Any], **more: Any) -> dict[str, Any]:
+    coding = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]}
+    return {
+        "resourceType": "Consent", "id": "c", "status": "active", "scope": coding,
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+        "policyRule": {"coding": [{"code": "OPTIN"}]},
+        "patient": {"reference": "Patient/other"}, "provision": provision, **more,
+    }  # fmt: skip
+
+
+def actor(reference: str) -> dict[str, Any]:
+    return {"role": {"text": "any"}, "reference": {"reference": reference}}
+
+
+async def test_a_consent_denies_from_when_it_is_stored_until_it_ends(house: Fhir) -> None:
+    doctor, colleague = As(house, "physician"), As(house, "physician", user="Practitioner/two")
+    assert "other" in await doctor.ids("Patient")
+    denial = consent({"type": "deny", "actor": [actor("Practitioner/doc")]})
+    answer = await colleague("Consent/c", "PUT", denial)
+    assert answer.status_code == 201, answer.text
+    assert await doctor.ids("Patient") == ["me"]
+    assert (await doctor("Observation/theirs")).status_code == 404
+    assert (await doctor("Observation?_summary=count")).json()["total"] == 2
+    assert "theirs" in await colleague.ids("Observation")
+    assert "other" in await doctor.ids("Patient", x_purpose="BTG", x_purpose_reason="cardiac arrest")
+    assert (await colleague("Consent/c", "PUT", {**denial, "status": "inactive"})).status_code == 200
+    assert "other" in await doctor.ids("Patient")
+
+
+async def test_a_consent_of_some_types_with_exceptions(house: Fhir) -> None:
+    doctor, colleague = As(house, "physician"), As(house, "physician", user="Practitioner/two")
+    some = {"type": "deny", "class": [{"system": "http://hl7.org/fhir/resource-types", "code": "Observation"}],
+            "provision": [{"type": "permit", "actor": [actor("Practitioner/two")]}]}  # fmt: skip
+    assert (await colleague("Consent/c", "PUT", consent(some))).status_code == 201
+    assert await doctor.ids("Observation") == ["lab", "mine"]
+    assert "other" in await doctor.ids("Patient")
+    assert "theirs" in await colleague.ids("Observation")
+    over = {"type": "deny", "period": {"end": "2001-01-01"}}
+    assert (await colleague("Consent/c", "PUT", consent(over))).status_code == 200
+    assert "theirs" in await doctor.ids("Observation")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[rule]]\neffect = 'allow'\nresources = []", "allow"),
+        ("[[rule]]\neffect = 'deny'\nresources = ['patient']", "patient"),
+        ("[[rule]]\neffect = 'deny'\nresources = ['*']\ninteractions = 'x'", "cruds"),
+        ("[[rule]]\neffect = 'deny'\nresources = ['*']\nroles = ['x']", "roles"),
+        ("rule = [", "can't be used"),
+    ],
+)
+def test_a_policy_that_can_not_be_understood_is_refused_at_the_start(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "policies.toml"
+    file.write_text(text)
+    with pytest.raises(FhirError, match=said):
+        load(str(file))
+
+
+async def test_an_export_leaves_out_what_policies_and_consents_deny(house: Fhir) -> None:
+    import asyncio
+
+    doctor = As(house, "physician")
+    denial = consent({"type": "deny", "class": [{"code": "Device"}]})
+    assert (await doctor("Consent/c", "PUT", denial)).status_code == 201
+    begun = await doctor("$export", prefer="respond-async", accept="application/fhir+json")
+    assert begun.status_code == 202, begun.text
+    headers = {"authorization": f"Bearer {doctor.token}"}
+    for _ in range(100):
+        answer = await house.http.get(begun.headers["content-location"], headers=headers)
+        if answer.status_code != 202:
+            break
+        await asyncio.sleep(0.05)
+    listed = {file["type"]: file["url"] for file in answer.json()["output"]}
+    assert "Patient" in listed and "Device" not in listed
+    observations = (await house.http.get(listed["Observation"], headers=headers)).text
+    assert "theirs" in observations and "hush" not in observations
