@@ -19,6 +19,7 @@ from fhir_server.commands.load import load
 from fhir_server.commands.packages import packages
 from fhir_server.commands.project import project
 from fhir_server.commands.reindex import reindex
+from fhir_server.commands.score import score
 from fhir_server.commands.serve import serve
 from fhir_server.commands.subsystem import subsystem
 from fhir_server.commands.terminology import terminology
@@ -34,7 +35,23 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, load, export, validate, check, reindex, project, info, backup, restore, token, launch, sql, kpi):
+for command in (
+    serve,
+    load,
+    export,
+    validate,
+    check,
+    reindex,
+    project,
+    info,
+    backup,
+    restore,
+    token,
+    launch,
+    sql,
+    kpi,
+    score,
+):
     app.command()(command)
 app.add_typer(packages, name="packages")
 app.add_typer(subsystem, name="subsystem")

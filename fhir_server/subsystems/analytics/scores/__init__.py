@@ -1,0 +1,1 @@
+"""Scores from FHIR, each with the inputs that made it."""
