@@ -56,10 +56,30 @@ class Operand(NamedTuple):
 Condition = Callable[[Any], bool]
 
 
+class Need(NamedTuple):
+    """What must be so for a condition to hold: the first value at an operand is one of these, in capitals."""
+
+    operand: Operand
+    values: frozenset[str]
+
+
+class Reading(NamedTuple):
+    """A condition, read. needs: what must hold at least; decided: whether nothing else is asked."""
+
+    test: Condition
+    needs: tuple[Need, ...] = ()
+    decided: bool = False
+
+
 @lru_cache(4096)
+def read_condition(text: str) -> Reading:
+    """A condition and what it needs; FhirError "value" where it can't be parsed."""
+    return _Parser(text).parse()
+
+
 def compile_condition(text: str) -> Condition:
     """A function from a Context to whether the condition holds; FhirError "value" where it can't be parsed."""
-    return _Parser(text).parse()
+    return read_condition(text).test
 
 
 class _Parser:
@@ -82,6 +102,7 @@ class _Parser:
             self.tokens.append((kind, value.upper() if kind == "word" else value))
         self.at = 0
         self.last: list[Operand] = [Operand()]
+        self.wanted: frozenset[str] | None = None  # the values that the latest test asks for, where that is all of it
 
     def peek(self, ahead: int = 0) -> tuple[str, str]:
         """A token ahead, without taking it."""
@@ -101,7 +122,7 @@ class _Parser:
             return True
         return False
 
-    def parse(self) -> Condition:
+    def parse(self) -> Reading:
         """The whole text."""
         condition = self.disjunction()
         while self.peek()[0] == "close" or self.peek()[1] == "ERROR":
@@ -110,21 +131,35 @@ class _Parser:
             raise error("value", f"The condition {self.text!r} can't be read at {self.peek()[1]!r}.")
         return condition
 
-    def disjunction(self) -> Condition:
+    def disjunction(self) -> Reading:
         """Parts joined by OR."""
         parts = [self.conjunction()]
         while self.word("OR"):
             parts.append(self.conjunction())
-        return parts[0] if len(parts) == 1 else lambda context: any(one(context) for one in parts)
+        if len(parts) == 1:
+            return parts[0]
+        tests = [one.test for one in parts]
+        if len(tests) == 2:
+            first, second = tests
+            return Reading(lambda context: first(context) or second(context))
+        return Reading(lambda context: any(one(context) for one in tests))
 
-    def conjunction(self) -> Condition:
+    def conjunction(self) -> Reading:
         """Parts joined by AND, which may lack between two tests."""
         parts = [self.one()]
         while self.word("AND") or _is_operand(self.peek()):
             parts.append(self.one())
-        return parts[0] if len(parts) == 1 else lambda context: all(one(context) for one in parts)
+        if len(parts) == 1:
+            return parts[0]
+        tests = [one.test for one in parts]
+        needs = tuple(need for one in parts for need in one.needs)
+        decided = all(one.decided for one in parts)
+        if len(tests) == 2:
+            first, second = tests
+            return Reading(lambda context: first(context) and second(context), needs, decided)
+        return Reading(lambda context: all(one(context) for one in tests), needs, decided)
 
-    def one(self) -> Condition:
+    def one(self) -> Reading:
         """A bracket or a test."""
         self.skip()
         if self.peek()[0] == "open":
@@ -136,11 +171,13 @@ class _Parser:
         operands, every = self.operands()
         test = self.test()
         if len(operands) == 1:
-            operand = operands[0]
-            return lambda context: test(context, operand)
+            operand, wanted = operands[0], self.wanted
+            if wanted is None:
+                return Reading(lambda context: test(context, operand))
+            return Reading(lambda context: test(context, operand), (Need(operand, wanted),), True)
         if every:
-            return lambda context: all(test(context, operand) for operand in operands)
-        return lambda context: any(test(context, operand) for operand in operands)
+            return Reading(lambda context: all(test(context, operand) for operand in operands))
+        return Reading(lambda context: any(test(context, operand) for operand in operands))
 
     def operands(self) -> tuple[list[Operand], bool]:
         """Operands that share a test; those of the test before where none is named. Whether all must pass it."""
@@ -184,8 +221,12 @@ class _Parser:
         while self.word("IS", "NOT"):
             negated ^= self.tokens[self.at - 1][1] == "NOT"
         self.skip()
+        self.wanted = None
         tested = self.positive()
-        return (lambda context, operand: not tested(context, operand)) if negated else tested
+        if not negated:
+            return tested
+        self.wanted = None
+        return lambda context, operand: not tested(context, operand)
 
     def positive(self) -> Callable[[Any, Operand], bool]:
         """A test without its negation."""
@@ -193,6 +234,7 @@ class _Parser:
             if self.word("NOT"):  # VALUED NOT EQUAL other
                 self.at -= 1
                 differs = self.test()
+                self.wanted = None
                 return lambda context, operand: bool(context.read(operand)) and differs(context, operand)
             return lambda context, operand: bool(context.read(operand))
         if self.word("EMPTY"):
@@ -214,8 +256,8 @@ class _Parser:
         """Equal to a text or, after a word that says so, to another operand."""
         kind, value = self.take()
         if kind in ("string", "number"):
-            wanted = value.strip("\"'").upper()
-            return lambda context, operand: any(found.upper() == wanted for found in context.read(operand)[:1])
+            self.wanted = frozenset((value.strip("\"'").upper(),))
+            return _among(self.wanted)
         found = _OPERAND.fullmatch(value) if kind == "word" and others else None
         if not found:
             raise error("value", f"The condition {self.text!r} has no test that can be read at {value!r}.")
@@ -234,7 +276,8 @@ class _Parser:
                 wanted.add(value.strip("\"'").upper())
         if self.peek()[0] == "close":
             self.take()
-        return lambda context, operand: any(value.upper() in wanted for value in context.read(operand)[:1])
+        self.wanted = frozenset(wanted)
+        return _among(self.wanted)
 
     def comparison(self, measure: Callable[[list[str]], int]) -> Callable[[Any, Operand], bool]:
         """A measure compared with a number."""
@@ -259,3 +302,11 @@ class _Parser:
         """Words without meaning of their own."""
         while self.peek()[0] == "word" and self.peek()[1] in _IGNORED:
             self.take()
+
+
+def _among(wanted: frozenset[str]) -> Callable[[Any, Operand], bool]:
+    def test(context: Any, operand: Operand) -> bool:
+        found = context.read(operand)
+        return bool(found) and found[0].upper() in wanted
+
+    return test

@@ -12,6 +12,7 @@ from typing import Any
 from mappings.hl7v2.tidying import TIDY
 
 Key = Hashable
+FEW = 8  # items that are compared with one another; more are told apart by a hash
 
 
 class Element:
@@ -96,23 +97,28 @@ class Node(Element):
 def to_json(element: Element, home: Node) -> dict[str, Any]:
     """The element as FHIR JSON, without what is empty; an extension without a value is dropped."""
     found: dict[str, Any] = {}
+    kind = element.type
     for name, item in element.items.items():
-        if isinstance(item, dict):
-            values = [
-                value for value in (_value(one, home) for one in item.values()) if value not in (None, "", {}, [])
-            ]
-            unique = _unique(values)
-            if unique:
-                found[name] = unique
+        if isinstance(item, str):
+            if item:
+                found[name] = item
+        elif isinstance(item, dict):
+            values = []
+            for one in item.values():
+                value = _value(one, home) if isinstance(one, Element) else one
+                if value or not (value is None or isinstance(value, str | dict | list)):
+                    values.append(value)
+            if values:
+                found[name] = values if len(values) == 1 else _unique(values)
         else:
-            value = _value(item, home)
-            if element.type == "Attachment" and isinstance(item, Node):  # a Binary, by the id that it is written under
+            value = _value(item, home) if isinstance(item, Element) else item
+            if kind == "Attachment" and isinstance(item, Node):  # a Binary, by the id that it is written under
                 value = item.url if "/" in item.url else f"{item.type}/{item.url.removeprefix('urn:uuid:')}"
-            if value not in (None, "", {}, []):
+            if value or not (value is None or isinstance(value, str | dict | list)):
                 found[name] = value
-    if found and (tidy := TIDY.get(element.type)):
+    if found and (tidy := TIDY.get(kind)):
         found = tidy(found, home.notes.setdefault("left_out", []))
-    if element.type == "Extension":
+    if kind == "Extension":
         valued = any(name.startswith("value") or name == "extension" for name in found)
         return found if valued and found.get("url") else {}
     if "extension" in found:
@@ -120,16 +126,28 @@ def to_json(element: Element, home: Node) -> dict[str, Any]:
     return found
 
 
-def _value(item: Any, home: Node) -> Any:
+def _value(item: Element, home: Node) -> Any:
     if isinstance(item, Node):
         item = item.notes.get("same", item)
         return {"reference": ("#" if item.contained else "") + item.url} if item.url else None
-    return to_json(item, home) if isinstance(item, Element) else item
+    return to_json(item, home)
 
 
 def _unique(values: list[Any]) -> list[Any]:
+    if len(values) > FEW:
+        first: dict[Any, Any] = {}
+        for value in values:
+            first.setdefault(_frozen(value), value)
+        return list(first.values())
     unique: list[Any] = []
     for value in values:
         if value not in unique:
             unique.append(value)
     return unique
+
+
+def _frozen(value: Any) -> Hashable:
+    """JSON as a value with a hash; equal where the JSON is."""
+    if isinstance(value, dict):
+        return frozenset([(name, _frozen(item)) for name, item in value.items()])
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

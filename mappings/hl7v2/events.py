@@ -185,7 +185,8 @@ def _observation(draft: Draft, node: Node, tables: Tables) -> None:
 
 
 def _choices(node: Node, stem: str) -> list[str]:
-    return [name for name in node.items if re.match(rf"{stem}[A-Z]", name)]
+    end = len(stem)
+    return [name for name in node.items if name.startswith(stem) and "A" <= name[end : end + 1] <= "Z"]
 
 
 def _stated(node: Node, stem: str) -> bool:

@@ -29,6 +29,9 @@ DEPENDENT = ("Practitioner", "PractitionerRole", "Organization", "Device", "Loca
              "MedicationRequest", "Medication", "Condition")  # fmt: skip
 # Types without identifiers in R4; they are written under an id that is made of their identity.
 BY_ID = ("Provenance", "Binary")
+# Texts that are quoted as they are.
+_PLAIN_TOKEN = re.compile(r"[A-Za-z0-9_.~:/-]*").fullmatch
+_PLAIN_PART = re.compile(r"[A-Za-z0-9_.~:# -]*").fullmatch
 Identity = tuple[str, str]
 
 
@@ -172,12 +175,16 @@ class _Namer:
 
 def token(text: str) -> str:
     """A part of a token in a search URL: FHIR's escapes, then the URL's."""
+    if _PLAIN_TOKEN(text):
+        return text
     return quote(re.sub(r"([\\,|$])", r"\\\1", text), safe=":/.-_")
 
 
 def key(type_name: str, *parts: str) -> Identity:
     """An identity made of parts."""
-    return KEY + type_name.lower(), "/".join(quote(one, safe=":.-_~# ") for one in parts)
+    return KEY + type_name.lower(), "/".join(
+        [one if _PLAIN_PART(one) else quote(one, safe=":.-_~# ") for one in parts]
+    )
 
 
 def own_identities(node: Node) -> list[Identity]:

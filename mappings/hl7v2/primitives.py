@@ -27,7 +27,7 @@ _TRUE, _FALSE = {"Y", "YES", "T", "TRUE", "1"}, {"N", "NO", "F", "FALSE", "0"}
 def convert(value: str, type_name: str, zone: str = "Z") -> Any:
     """A v2 value as a primitive of this type; zone: Z or +hh:mm, for times that state none."""
     value = value.strip()
-    if not value or any("\ud800" <= character <= "\udfff" for character in value):
+    if not value or (not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)):
         return None
     reader = _READERS.get(type_name)
     if reader is None:
@@ -117,6 +117,8 @@ def _base64(value: str, zone: str) -> str | None:
 
 
 def _text(value: str) -> str:
+    if value.isprintable():
+        return value
     return "".join(character if character >= " " or character in "\t\n\r" else " " for character in value)
 
 

@@ -76,9 +76,9 @@ class Message(Protocol):
 
 def is_empty(value: Value) -> bool:
     """Whether a repetition has no content at all."""
-    if len(value) == 1 and len(value[0]) == 1:
-        return not value[0][0]
-    return not any(any(component) for component in value)
+    if value and value[0] and value[0][0]:
+        return False
+    return not any(map(any, value))
 
 
 def is_null(value: Value) -> bool:
