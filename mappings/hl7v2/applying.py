@@ -9,6 +9,7 @@ from fhir_server.definitions import load
 from mappings.hl7v2.codings import system_uri, translate_concept
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.elements import Element, Node, copied
+from mappings.hl7v2.plans import plan_of
 from mappings.hl7v2.primitives import convert, encoded
 from mappings.hl7v2.rules import Rule, base_of
 from mappings.hl7v2.source import Segment, Value, component, is_empty, is_null, part
@@ -44,23 +45,20 @@ class Applier:
         self._primitive = load().is_primitive
         self._resource = load().is_resource
 
-    def segment(self, mapping: Map, segment: Segment, node: Node, around: list[Any], ordinal: int) -> int:
+    def segment(self, mapping: Map, context: Context, node: Node, ordinal: int) -> int:
         """Applies a map to a segment; ordinal: the how-manieth of its name for this node. How many fields were used."""
-        context = Context(segment, around, self.neighbours)
+        segment = context.segment
         tried: dict[Any, bool] = {}
-        for rule in mapping.constants:
-            if rule.condition is None or rule.condition(context):
+        plan = plan_of(mapping, segment, context)
+        for rule, condition, _ in plan.constants:
+            if condition is None or condition(context):
                 self._put(rule, node, node, [], context, (segment.name, ordinal, 1), segment.name)
         used = 0
-        length = len(segment.fields)
-        for field, rules in mapping.by_field.items():
-            values = segment.repetitions(field) if field < length else []
-            context.field = field
-            if not values:
-                if field in mapping.absent:
-                    self._absent(rules, node, segment, context, ordinal)
+        for field, place, rules, ready, absent in plan.visits:
+            if absent:
+                self._absent(absent, node, segment, context, ordinal)
                 continue
-            place = f"{segment.name}-{field}"
+            values = segment.repetitions(field)
             for number, value in enumerate(values, 1):
                 if is_empty(value):
                     continue
@@ -71,10 +69,9 @@ class Applier:
                 context.value = value
                 scope = (segment.name, ordinal, number)
                 shown = f"{place}[{number}]" if len(values) > 1 else place
-                for rule in rules:
-                    condition = rule.condition
+                for rule, condition, stable in ready:
                     if condition is not None:
-                        if rule.stable:
+                        if stable:
                             holds = tried.get(condition)
                             if holds is None:
                                 holds = tried[condition] = condition(context)
@@ -89,7 +86,7 @@ class Applier:
     def _absent(self, rules: list[Rule], node: Node, segment: Segment, context: Context, ordinal: int) -> None:
         """Rules that say what holds where their field is empty."""
         for rule in rules:
-            if _holds_for_absence(rule, context):
+            if rule.condition is None or rule.condition(context):
                 scope = (segment.name, ordinal, 1)
                 self._put(rule, node, node, [], context, scope, f"{segment.name}-{rule.field}")
 
@@ -127,8 +124,12 @@ class Applier:
         if not target.steps:
             self._put_whole(rule, node, base, value, context, shown)
             return
-        holder, step, key, owner = self._reach(rule, node, base, scope)
         kind = target.type
+        step = target.steps[0]
+        if len(target.steps) == 1 and not step.repeats:
+            holder, key, owner = base, 0, node
+        else:
+            holder, step, key, owner = self._reach(rule, node, base, scope)
         if rule.assignment is not None:
             text = rule.assignment if isinstance(rule.assignment, str) else rule.assignment(context)
             found = convert(text, kind, self.zone) if text else None
@@ -140,7 +141,7 @@ class Applier:
                 return
         elif kind == "base64Binary":
             found = self._data(value, rule, context, shown)
-        elif kind in ("CodeableConcept", "Reference", "Identifier") or not self._primitive(kind):
+        elif not rule.primitive:
             return
         else:
             found = self._primitive_of(part(value), kind, rule, base, step, shown)
@@ -148,7 +149,7 @@ class Applier:
             found = self._translated(rule, found, kind, shown)
         if found is None:
             return
-        if rule.map and isinstance(found, str) and self._primitive(kind) and kind not in ("code", "string"):
+        if rule.map and isinstance(found, str) and rule.primitive and kind not in ("code", "string"):
             text, found = found, convert(found, kind, self.zone)
             if found is None:
                 self.issues.append(f"{shown}: {text[:40]!r} is no {kind}.")

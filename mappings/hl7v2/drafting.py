@@ -125,19 +125,21 @@ class _Walk:
             if hasattr(child, "children"):
                 self._group(child, around)
                 continue
-            for prepared in self.rows.get(f"{path}.{child.name}" if path else child.name, ()):
-                self._apply(prepared, child, around)
+            rows = self.rows.get(f"{path}.{child.name}" if path else child.name)
+            if rows:
+                context = Context(child, around, self.applier.neighbours)
+                for prepared in rows:
+                    if prepared.condition is None or prepared.condition(context):
+                        self._apply(prepared, child, around, context)
         if not outer or self._has_patient(group):
             self._complete(around)
 
-    def _apply(self, prepared: Prepared, segment: Segment, around: list[Any]) -> None:
-        if prepared.condition is not None and not prepared.condition(Context(segment, around, self.applier.neighbours)):
-            return
+    def _apply(self, prepared: Prepared, segment: Segment, around: list[Any], context: Context) -> None:
         node = self._node(prepared, segment, around)
         ordinals = node.notes.setdefault("ordinals", {})
         key = (prepared.row.map, segment.name)
         ordinals[key] = ordinals.get(key, 0) + 1
-        used = self.applier.segment(prepared.map, segment, node, around, ordinals[key])
+        used = self.applier.segment(prepared.map, context, node, ordinals[key])
         if used:
             node.notes["used"] = True
             self.latest.setdefault((node.type, id(node.notes["group"])), node)

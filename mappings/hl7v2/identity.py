@@ -182,9 +182,7 @@ def token(text: str) -> str:
 
 def key(type_name: str, *parts: str) -> Identity:
     """An identity made of parts."""
-    return KEY + type_name.lower(), "/".join(
-        [one if _PLAIN_PART(one) else quote(one, safe=":.-_~# ") for one in parts]
-    )
+    return KEY + type_name.lower(), "/".join([one if _PLAIN_PART(one) else quote(one, safe=":.-_~# ") for one in parts])
 
 
 def own_identities(node: Node) -> list[Identity]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fhir_server.core.errors import FhirError, error
 from fhir_server.definitions import load
 from mappings.hl7v2.assignments import Assignment, compile_assignment
-from mappings.hl7v2.conditions import Condition, compile_condition
+from mappings.hl7v2.conditions import Condition, Need, read_condition
 from mappings.hl7v2.context import DATA_TYPES
 from mappings.hl7v2.targets import Target, parse_target
 
@@ -42,6 +42,9 @@ class Rule(NamedTuple):
     row: Row
     stable: bool = False  # whether its condition is about the segments only, not about the value at hand
     absent: bool = False  # whether it says what holds where its own source is empty
+    needs: tuple[Need, ...] = ()  # what of a segment its condition needs at least
+    decided: bool = False  # whether its condition asks nothing but these
+    primitive: bool = False  # whether its target is a primitive
 
 
 # The data type whose map reads a field where a row names none.
@@ -74,7 +77,7 @@ def read_rule(map_name: str, number: int, row: Row) -> Rule:
     if "extension??" in target_text or "extension?" in target_text or not target_text.strip():
         raise error("value", "no element of R4 and no extension that is defined")
     target = parse_target(target_text, base)
-    condition = compile_condition(row.condition) if row.condition else None
+    condition = read_condition(row.condition) if row.condition else None
     assignment = compile_assignment(assignment_text)
     found = re.fullmatch(r"(?:[A-Z][A-Z0-9]{1,2}[-.](\d+))?.*", row.source.strip())
     field = int(found[1]) if found and found[1] else 0
@@ -92,7 +95,18 @@ def read_rule(map_name: str, number: int, row: Row) -> Rule:
     name = f"{map_name} {row.source or '·'}"
     names = re.findall(r"\b([A-Z][A-Z0-9]{1,2})(?=[-. ]|$)", row.condition)
     stable = bool(names) and "IF NOT" not in row.condition and not any(one in DATA_TYPES for one in names)
-    return Rule(name, field, condition, target, kind, row.vocabulary, assignment, row, stable, absent)
+    needs = (
+        [need for need in condition.needs if need.operand.field and _is_segment(need.operand.name)] if condition else []
+    )
+    decided = condition is not None and condition.decided and len(needs) == len(condition.needs)
+    return Rule(
+        name, field, condition.test if condition else None, target, kind, row.vocabulary, assignment, row,
+        stable, absent, tuple(needs), decided, load().is_primitive(target.type),
+    )  # fmt: skip
+
+
+def _is_segment(name: str) -> bool:
+    return bool(name) and name not in DATA_TYPES
 
 
 _CONVERTED = {"dateTime", "instant", "date", "base64Binary", "time"}

@@ -24,6 +24,7 @@ import msgspec
 import zstandard
 
 from fhir_server.core.errors import error
+from mappings.hl7v2.conditions import Operand
 from mappings.hl7v2.rules import HL7, OURS, SITE, Row, Rule, check
 
 FILES: dict[str, tuple[str, ...]] = {
@@ -54,8 +55,10 @@ class Map(NamedTuple):
     by_field: dict[int, list[Rule]]
     constants: list[Rule]
     left_out: list[tuple[Row, str]]
-    absent: frozenset[int] = frozenset()  # the fields with rules for where they are empty
-    pure: bool = False  # whether what it makes depends on the value alone
+    absent: frozenset[int]  # the fields with rules for where they are empty
+    pure: bool  # whether what it makes depends on the value alone
+    needs: tuple[tuple[Operand, frozenset[str]], ...]  # the values that conditions of its rules need, by operand
+    plans: dict[Any, Any]  # the rules for each shape of segment, kept by plans.py
 
 
 class Tables:
@@ -94,7 +97,7 @@ class Tables:
                 return None
             rules, left_out = check(known, self._rows[known])
             absent = frozenset(rule.field for rule in rules if rule.absent)
-            found = self._maps[name] = Map({}, [], left_out, absent, all(map(_is_pure, rules)))
+            found = self._maps[name] = Map({}, [], left_out, absent, all(map(_is_pure, rules)), _needs(rules), {})
             for rule in rules:
                 if rule.field:
                     found.by_field.setdefault(rule.field, []).append(rule)
@@ -174,6 +177,14 @@ def _is_pure(rule: Rule) -> bool:
     if rule.stable or "MSG" in rule.row.condition or rule.target.own not in ("", "1"):
         return False
     return not any(step.refers for step in rule.target.steps) and rule.target.type != "Reference"
+
+
+def _needs(rules: list[Rule]) -> tuple[tuple[Operand, frozenset[str]], ...]:
+    """The operands that the rules' conditions need, each with all the values that they ask for."""
+    found: dict[Operand, frozenset[str]] = {}
+    for need in [need for rule in rules for need in rule.needs]:
+        found[need.operand] = found.get(need.operand, frozenset()) | need.values
+    return tuple(found.items())
 
 
 @functools.cache

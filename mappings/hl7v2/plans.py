@@ -1,0 +1,86 @@
+"""Which rules a segment needs: found once for each shape of segment that comes, and kept with the map.
+
+A shape is which of the map's fields are filled, and which of the values that conditions ask for are there; rules whose
+condition the shape decides are left out, or are applied without asking again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from mappings.hl7v2.conditions import Condition
+from mappings.hl7v2.context import Context
+from mappings.hl7v2.rules import Rule
+from mappings.hl7v2.source import Segment
+from mappings.hl7v2.tables import Map
+
+MOST = 500  # shapes that are kept with a map
+
+
+class Ready(NamedTuple):
+    """A rule with what is still to be asked; stable: once a segment."""
+
+    rule: Rule
+    condition: Condition | None
+    stable: bool
+
+
+class Visit(NamedTuple):
+    """A field to look at. rules: all of its rules; ready: those that may apply to a value; without rules for a value
+    the field is empty, and absent says what holds then."""
+
+    field: int
+    place: str
+    rules: list[Rule]
+    ready: list[Ready]
+    absent: list[Rule]
+
+
+class Plan(NamedTuple):
+    """The rules for one shape of segment, in the order of the map."""
+
+    constants: list[Ready]
+    visits: list[Visit]
+
+
+def plan_of(mapping: Map, segment: Segment, context: Context) -> Plan:
+    """The rules of a map that this segment needs."""
+    fields = segment.fields
+    length = len(fields)
+    name = segment.name
+    filled = tuple([field < length and fields[field] != "" for field in mapping.by_field])
+    told: list[str | None] = []
+    for operand, values in mapping.needs:
+        found = context.read(operand) if operand.name == name else ()
+        first = found[0].upper() if found else None
+        told.append(first if first in values else None)
+    shape = (name, filled, *told)
+    plan = mapping.plans.get(shape)
+    if plan is None:
+        if len(mapping.plans) >= MOST:
+            mapping.plans.clear()
+        plan = mapping.plans[shape] = _made(mapping, name, filled, dict(zip(mapping.needs, told, strict=True)))
+    return plan
+
+
+def _made(mapping: Map, name: str, filled: tuple[bool, ...], told: dict[Any, str | None]) -> Plan:
+    known = {operand: value for (operand, _), value in told.items()}
+    visits: list[Visit] = []
+    for (field, rules), full in zip(mapping.by_field.items(), filled, strict=True):
+        if full:
+            visits.append(Visit(field, f"{name}-{field}", rules, _ready(rules, name, known), []))
+        elif field in mapping.absent:
+            absent = [rule for rule in rules if rule.absent and rule.condition is not None]
+            visits.append(Visit(field, f"{name}-{field}", rules, [], absent))
+    return Plan(_ready(mapping.constants, name, known), visits)
+
+
+def _ready(rules: list[Rule], name: str, known: dict[Any, str | None]) -> list[Ready]:
+    ready: list[Ready] = []
+    for rule in rules:
+        own = [need for need in rule.needs if need.operand.name == name]
+        if any(known[need.operand] not in need.values for need in own):
+            continue
+        decided = rule.decided and len(own) == len(rule.needs)
+        ready.append(Ready(rule, None if decided else rule.condition, rule.stable))
+    return ready
