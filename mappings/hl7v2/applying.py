@@ -245,15 +245,10 @@ class Applier:
         if self._primitive(kind):
             return self._components(mapping, map_name, holder, owner, value, context, shown)
         if base == kind or (base and base != holder.type and kind in ("Quantity", "Duration", "Age", "Coding")):
-            remembered: Any = None
-            if mapping.pure and self.traced is None and holder.get(step.name, step.repeats, key) is None:
-                parts = tuple([tuple(one) for one in value])
-                remembered = (map_name, kind, rule.vocabulary, self.zone, parts)
-                known = self.tables.values.get(remembered)
-                if known is not None:
-                    holder.put(step.name, copied(known), step.repeats, key)
+            if mapping.pure and self.traced is None:
+                own = (mapping, map_name, value, kind)
+                if self._put_known(rule, own, holder, step, key, owner, context, shown):
                     return _DONE
-            issues = len(self.issues)
             element = holder.child(step.name, kind, step.repeats, key)
             before = len(element.items)
             siblings: Callable[[str], Element] = lambda own: holder.child(step.name, kind, step.repeats, (key, own))  # noqa: E731
@@ -262,10 +257,6 @@ class Applier:
                 element.put("value", convert(str(returned), "decimal"))
             if rule.vocabulary:
                 translate_concept(self.tables, rule.vocabulary, element)
-            if remembered and len(self.issues) == issues:
-                if len(self.tables.values) > MOST_VALUES:
-                    self.tables.values.clear()
-                self.tables.values[remembered] = copied(element)
             if len(element.items) > before:
                 self._note(rule, owner, shown, None)
             return _DONE
@@ -273,6 +264,46 @@ class Applier:
             self._components(mapping, map_name, holder, owner, value, context, shown)
             return _DONE
         return None
+
+    def _put_known(
+        self,
+        rule: Rule,
+        made_by: tuple[Map, str, Value, str],
+        holder: Element,
+        step: Step,
+        key: Any,
+        owner: Node,
+        context: Context,
+        shown: str,
+    ) -> bool:
+        """Puts what a map makes of a value alone, made once and kept; False where it has to meet what is there."""
+        mapping, map_name, value, kind = made_by
+        existing = holder.get(step.name, step.repeats, key)
+        if existing is not None and (rule.vocabulary or type(existing) is not Element or existing.type != kind):
+            return False
+        name = (map_name, kind, rule.vocabulary, self.zone, tuple([tuple(one) for one in value]))
+        known = self.tables.values.get(name)
+        if known is None:
+            issues = len(self.issues)
+            known = Element(kind)
+            returned = self._components(mapping, map_name, known, owner, value, context, shown)
+            if returned is not None and kind == "Quantity":
+                known.put("value", convert(str(returned), "decimal"))
+            if rule.vocabulary:
+                translate_concept(self.tables, rule.vocabulary, known)
+            if len(self.issues) > issues:
+                del self.issues[issues:]
+                return False
+            if len(self.tables.values) > MOST_VALUES:
+                self.tables.values.clear()
+            self.tables.values[name] = known
+        if existing is None:
+            holder.put(step.name, copied(known), step.repeats, key)
+            return True
+        if any(isinstance(one, Element | dict) for one in known.items.values()):
+            return False
+        existing.items.update(known.items)
+        return True
 
     def _components(
         self,

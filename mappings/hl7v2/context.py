@@ -33,6 +33,9 @@ class Context:
 
     def read(self, operand: Operand) -> list[str]:
         """The values at an operand, one a repetition; null counts as not valued."""
+        known = self._read.get(operand)
+        if known is not None:
+            return known
         name, field, component, _ = operand
         if not name:
             own = self.inner if self.inner is not None else self.value
@@ -47,9 +50,7 @@ class Context:
                 if not component and not found and field <= len(own):
                     found = next((sub for sub in own[(field or 1) - 1] if sub and sub != NULL), "")
             return [found] if found else []
-        known = self._read.get(operand)
-        if known is None:
-            known = self._read[operand] = self._of_segment(operand)
+        known = self._read[operand] = self._of_segment(operand)
         return known
 
     def _of_segment(self, operand: Operand) -> list[str]:

@@ -29,8 +29,8 @@ DEPENDENT = ("Practitioner", "PractitionerRole", "Organization", "Device", "Loca
              "MedicationRequest", "Medication", "Condition")  # fmt: skip
 # Types without identifiers in R4; they are written under an id that is made of their identity.
 BY_ID = ("Provenance", "Binary")
-# Texts that are quoted as they are.
-_PLAIN_TOKEN = re.compile(r"[A-Za-z0-9_.~:/-]*").fullmatch
+# Texts in which nothing, or nothing but #, is to be quoted.
+_PLAIN_TOKEN = re.compile(r"[A-Za-z0-9_.~:/#-]*").fullmatch
 _PLAIN_PART = re.compile(r"[A-Za-z0-9_.~:# -]*").fullmatch
 Identity = tuple[str, str]
 
@@ -176,7 +176,7 @@ class _Namer:
 def token(text: str) -> str:
     """A part of a token in a search URL: FHIR's escapes, then the URL's."""
     if _PLAIN_TOKEN(text):
-        return text
+        return text.replace("#", "%23")
     return quote(re.sub(r"([\\,|$])", r"\\\1", text), safe=":/.-_")
 
 
