@@ -2,8 +2,7 @@
 
 codec: read an ORU with 20 OBX, every sub-component of it, group it, and write it back;
 translation: the same message, and one of 20,000 OBX, to a transaction; large: a message of 20,000 OBX read and grouped.
-The best of several rounds, in CPU time
-of this process, so that what else the machine does disturbs least.
+The best of several rounds, in CPU time of this process, so that what else the machine does disturbs least.
 """
 
 from __future__ import annotations
