@@ -25,7 +25,7 @@ from fhir_server.interactions.parameters_in_force import TYPE as PARAMETERS
 from fhir_server.interactions.profile_follower import ProfileFollower
 from fhir_server.interactions.searching import Searching
 from fhir_server.interactions.terminology_follower import CONSUMER, TerminologyFollower
-from fhir_server.operations import HANDLERS, export, registered, terminology
+from fhir_server.operations import HANDLERS, export, registered, terminology, verify_audit
 from fhir_server.operations.bulk.exports import Exports
 from fhir_server.rest.app import Application
 from fhir_server.rest.beside import beside
@@ -158,6 +158,11 @@ def sort_groups(searching: Searching, type: str) -> set[tuple[str, ...]]:
     return {parameter.fields for parameter in found if len(parameter.fields) > 1}
 
 
+def audited(settings: Settings) -> bool:
+    """Whether an audit log is kept."""
+    return settings.audit == "on" or (settings.audit == "auto" and settings.security != "open")
+
+
 async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     """Opens the stores that the settings name and puts a server on them."""
     sys.setswitchinterval(0.0005)  # a finished flush must not wait 5 ms for the event loop's thread
@@ -192,7 +197,15 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         clock=clock,
         new_id=TimeOrderedIds(clock),
         terminology=service,
-        operations=registered(definitions, (*HANDLERS, *terminology.handlers(service), *export.handlers(exports))),
+        operations=registered(
+            definitions,
+            (
+                *HANDLERS,
+                *terminology.handlers(service),
+                *export.handlers(exports),
+                *(verify_audit.HANDLERS if audited(settings) else ()),
+            ),
+        ),
         started=clock(),
     )
     environments.append(environment)
@@ -211,7 +224,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         environment.followers.append(consents)
     callers = environment.callers = Callers(environment, policies, consents)
 
-    if settings.audit == "on" or (settings.audit == "auto" and settings.security != "open"):
+    if audited(settings):
         from fhir_server.security.audit import FILE_NAME as AUDIT_FILE
         from fhir_server.security.audit import AuditLog
 

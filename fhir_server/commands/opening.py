@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from fhir_server.api import FhirServer
-from fhir_server.client import FhirClient, HttpClient
 from fhir_server.core.errors import error
 from fhir_server.core.settings import Settings
+
+if TYPE_CHECKING:
+    from fhir_server.api import FhirServer
+    from fhir_server.client import FhirClient
 
 
 @asynccontextmanager
@@ -36,6 +39,8 @@ async def client(url: str, settings: Settings, *, existing: bool = True) -> Asyn
         async with store(settings, existing=existing) as server:
             yield server
         return
+    from fhir_server.client import HttpClient
+
     http = HttpClient(url)
     try:
         yield http

@@ -17,7 +17,6 @@ from fhir_server.operations import (
     meta,
     purge,
     validate,
-    verify_audit,
     viewdefinition_run,
 )
 
@@ -35,7 +34,6 @@ HANDLERS: tuple[OperationHandler, ...] = (
     *fhirpath.HANDLERS,
     *viewdefinition_run.HANDLERS,
     *changes.HANDLERS,
-    *verify_audit.HANDLERS,
 )
 
 

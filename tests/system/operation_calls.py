@@ -51,7 +51,7 @@ STORED: list[dict[str, Any]] = [
         "status": "active",
         "start": "Patient",
     },
-    {"resourceType": "Patient", "id": "o1"},
+    {"resourceType": "Patient", "id": "o1", "identifier": [{"system": "http://hospital.test", "value": "1"}]},
     {"resourceType": "Group", "id": "o1", "type": "person", "actual": True},
     {"resourceType": "Encounter", "id": "o1", "status": "finished", "class": {"code": "AMB"}},
     {"resourceType": "Observation", "id": "o1", "status": "final", "code": {"text": "x"}},
@@ -123,6 +123,12 @@ def calls(code: str, type: str, sample: dict[str, Any]) -> list[tuple[str, str, 
             view = {"resource": type, "select": [{"column": [{"name": "id", "path": "id"}]}]}
             body = {"resourceType": "Parameters", "parameter": [{"name": "viewResource", "resource": view}]}
             return [("POST", f"{type}/$viewdefinition-run", body)]
+        case ("match", _):
+            wanted = next(resource for resource in STORED if resource["resourceType"] == "Patient")
+            body = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": wanted}]}
+            return [("POST", "Patient/$match", body)]
+        case ("ihe-pix", _):
+            return [("GET", "Patient/$ihe-pix?sourceIdentifier=http://hospital.test|1", None)]
         case ("lookup", _):
             return [("GET", f"CodeSystem/$lookup?system={CODES}&code=a", None)]
         case ("validate-code", "CodeSystem"):
