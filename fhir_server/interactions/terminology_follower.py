@@ -77,7 +77,10 @@ class TerminologyFollower:
             async for version in stored_now(self._store, type):
                 await self._put(version)
         self._position = position
-        await self._feed.advance(self._consumer, position)
+        try:
+            await self._feed.advance(self._consumer, position)
+        except FhirError as problem:  # such as a full disk: the next start takes it all again
+            log.warning("position not kept", problem=str(problem))
 
     async def _put(self, version: StoredVersion) -> None:
         resource = decode(version.body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import socket
 import ssl
@@ -212,10 +213,11 @@ tls = {{ certificate = "{certificate}", key = "{key}", authorities = "{ours.file
         with hospital.sender("tls", context(ours, "right")) as sender:
             assert sender.ask(oru("tls-1", "F18", 1)).get("MSA-1") == "AA"
         for authority, name in ((theirs, "wrong"), (None, "")):
-            with pytest.raises(OSError), hospital.sender("tls", context(authority, name)) as sender:
+            answer = b""  # a connection that is refused ends with an error or just ends, as the handshake goes
+            with contextlib.suppress(OSError), hospital.sender("tls", context(authority, name)) as sender:
                 sender.send(oru("tls-2", "F18", 1))
-                assert sender.next() != b""
-                raise AssertionError("a wrong certificate was taken")
+                answer = sender.next()
+            assert answer == b"", "a wrong certificate was taken"
         with hospital.sender("tls", context(ours, "again")) as sender:
             assert sender.ask(oru("tls-3", "F18", 1)).get("MSA-1") == "AA"
         assert [row["control"] for row in hospital.messages()] == ["tls-3", "tls-1"]
