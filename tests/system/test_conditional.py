@@ -149,3 +149,12 @@ class TestIntegrity:
         }
         assert (await fhir.post("", both)).status_code == 200
         assert await fhir.ids("Patient") == []
+
+
+async def test_a_chain_to_what_was_deleted_finds_nothing_by_content(fhir: Fhir) -> None:
+    for id in ("gone", "here"):
+        await fhir.create({"resourceType": "Patient", "id": id, "name": [{"family": "Fever"}]})
+        observation = {"resourceType": "Observation", "id": id, "status": "final", "code": {"text": "x"}}
+        await fhir.create({**observation, "subject": {"reference": f"Patient/{id}"}})
+    await fhir("DELETE", "Patient/gone")
+    assert await fhir.ids("Observation?subject:Patient._content=fever") == ["here"]

@@ -41,6 +41,11 @@ def word_starts(text: str, start: str) -> bool:
 
 
 def content_has(body: bytes, *phrases: str) -> bool:
-    """Whether the texts in a resource's JSON have all the phrases: words one after the other, parted by spaces."""
+    """Whether the texts in a resource's JSON have all the phrases: words one after the other, parted by spaces.
+
+    A deletion, whose body is b"", has none.
+    """
+    if not body:
+        return False
     found = f" {'  '.join(' '.join(words_of(text)) for text in texts_in(_decode(body)))} "
     return all(f" {phrase} " in found for phrase in phrases)
