@@ -128,8 +128,8 @@ def to_json(element: Element, home: Node) -> dict[str, Any]:
 
 def _value(item: Element, home: Node) -> Any:
     if isinstance(item, Node):
-        item = item.notes.get("same", item)
-        return {"reference": ("#" if item.contained else "") + item.url} if item.url else None
+        node: Node = item.notes.get("same", item)
+        return {"reference": ("#" if node.contained else "") + node.url} if node.url else None
     return to_json(item, home)
 
 
