@@ -104,12 +104,12 @@ class BackupFolder:
 
     def write(self, manifest: Manifest) -> None:
         """Keeps what is there now."""
-        with self._new(self.path / MANIFEST) as file:
+        with whole_file(self.path / MANIFEST) as file:
             file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
 
     def pack(self, name: str, chunks: Iterator[bytes]) -> str:
         """Writes a compressed file; gives its SHA-256."""
-        with self._new(self.path / name) as file:
+        with whole_file(self.path / name) as file:
             digest = _Digest(file)
             compressor = zstandard.ZstdCompressor(level=3).compressobj()
             for chunk in chunks:
@@ -147,21 +147,6 @@ class BackupFolder:
             f"{self.path / name} is damaged: {why}. Restore to a moment before it (--at), or from another copy.",
         )
 
-    @contextmanager
-    def _new(self, path: Path) -> Iterator[IO[bytes]]:
-        part = path.with_name(path.name + ".part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-            _flush_folder(path.parent)
-        except OSError as problem:
-            part.unlink(missing_ok=True)
-            raise error("unavailable", f"{path} can't be written: {problem.strerror or problem}.") from problem
-
 
 class _Digest:
     """Writes to a file and takes the digest of what it wrote."""
@@ -186,19 +171,29 @@ def content(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def write_file(path: Path, chunks: Iterator[bytes]) -> None:
-    """Writes a file whole, flushed, or not at all."""
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that appears under its name whole and flushed, or not at all; FhirError "unavailable"."""
     part = path.with_name(path.name + ".part")
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        _flush_folder(path.parent)
+    except OSError as problem:
+        raise error("unavailable", f"{path} can't be written: {problem.strerror or problem}.") from problem
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_file(path: Path, chunks: Iterator[bytes]) -> None:
+    """Writes a file piece by piece, whole or not at all."""
+    with whole_file(path) as file:
+        for chunk in chunks:
+            file.write(chunk)
 
 
 def _flush_folder(path: Path) -> None:
