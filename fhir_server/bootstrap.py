@@ -21,6 +21,7 @@ from fhir_server.interactions.callers import Callers
 from fhir_server.interactions.consent_follower import ConsentFollower
 from fhir_server.interactions.custom_parameters import CustomParameters
 from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.masks import require_known
 from fhir_server.interactions.parameters_in_force import TYPE as PARAMETERS
 from fhir_server.interactions.profile_follower import ProfileFollower
 from fhir_server.interactions.searching import Searching
@@ -168,6 +169,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     sys.setswitchinterval(0.0005)  # a finished flush must not wait 5 ms for the event loop's thread
     policies = load_policies(settings.policies)
     definitions = r4.load()
+    require_known(policies, definitions)
     service = Terminology(settings.data / TERMINOLOGY_FILE, clock=clock)
     packages = InstalledPackages(settings.data / PACKAGES_FILE)
     stored = StoredProfiles()

@@ -273,6 +273,7 @@ class Caller(NamedTuple):
     id; None where it is as for searches. writing: the same for an interaction, c, u or d, and a type; None where what
     may be seen may be written. may: whether an interaction, one of cruds, is possible on a type at all.
     name: for people; client, user, fhir_user (a reference), purpose, reason: for the audit.
+    masks: what is hidden of resources that may be seen (interactions/masks.py); None for nothing.
     access: what the token said that the caller showed, so that a job can go on for the same caller.
     """
 
@@ -287,6 +288,7 @@ class Caller(NamedTuple):
     purpose: str = ""
     access: Any = None
     reason: str = ""
+    masks: Any = None
 
 
 OPEN = Caller()

@@ -33,8 +33,11 @@ async def search_audit(environment: Environment, request: Request) -> Response:
         raise error("unsupported-parameter", "AuditEvents are newest first and whole: leave out _sort, _include, "
                     "_summary and _elements.")  # fmt: skip
     before = int(asked.cursor) if asked.cursor.isdecimal() else 2**62
+    if request.caller.masks:
+        request.caller.masks.require_open(asked)
     where = _within(environment, request, asked.where)
     found, following = await asyncio.to_thread(_page, environment, where, before, asked.count)
+    found = [_masked(request, version) for version in found]
     url = f"{request.base}/AuditEvent"
     links = [bundles.Link("self", self_link(url, asked))]
     if following:
@@ -97,6 +100,10 @@ def _since(where: Clause) -> int:
     return max(moments, default=0)
 
 
+def _masked(request: Request, version: StoredVersion) -> StoredVersion:
+    return request.caller.masks.shown(version) if request.caller.masks else version
+
+
 async def read_audit(environment: Environment, request: Request, id: str) -> StoredVersion | None:
     """An event of the log by its id; None for an id that is not the log's. FhirError "not-found"."""
     number = id.removeprefix(PREFIX)
@@ -106,7 +113,7 @@ async def read_audit(environment: Environment, request: Request, id: str) -> Sto
     version = _version(environment, int(number), event, _within(environment, request, All(()))) if event else None
     if version is None:
         raise error("not-found", f"There is no AuditEvent/{id} here.")
-    return version
+    return _masked(request, version)
 
 
 async def verify_audit(environment: Environment, call: Any) -> Response:

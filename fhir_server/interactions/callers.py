@@ -16,10 +16,11 @@ from fhir_server.core.query import EVERYTHING as EVERYTHING_OF_IT
 from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn, Not, TokenIn
 from fhir_server.interactions.consent_follower import ConsentFollower
 from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.masks import Hidden, Masks, hidden_by
 from fhir_server.interactions.request import Request
 from fhir_server.security.consents import Denied, denied
 from fhir_server.security.model import Access, User
-from fhir_server.security.policies import BREAK_GLASS, RESOURCES, Policies
+from fhir_server.security.policies import BREAK_GLASS, RESOURCES, Policies, Rule
 from fhir_server.security.scopes import Scope, resource_scopes
 
 # May hold anything about anybody, and no search parameter tells whom: never within a patient's context.
@@ -107,7 +108,7 @@ class Callers:
             """What the policies' permits leave, and what their denials take away."""
             found: dict[str, list[Clause]] = {"permit": [], "deny": []}
             for rule in rules:
-                if interaction in rule.interactions:
+                if rule.effect in found and interaction in rule.interactions:
                     found[rule.effect] += [meant[text][type] for text in rule.resources if type in meant[text]]
             if self._policies.permits:
                 yield Any(tuple(found["permit"]))
@@ -126,7 +127,19 @@ class Callers:
             user=user,
             fhir_user=fhir_user,
             purpose=purpose,
+            masks=self._masks(rules, meant),
         )
+
+    def _masks(self, rules: Sequence[Rule], meant: dict[str, dict[str, Clause]]) -> Masks | None:
+        by_type: dict[str, list[Hidden]] = {}
+        for rule in rules:
+            for text in rule.resources if rule.effect == "mask" else ():
+                for type, clause in meant[text].items():
+                    tree = hidden_by(rule, type, self._environment.definitions)
+                    if tree:
+                        where = None if clause == EVERYTHING_OF_IT else clause
+                        by_type.setdefault(type, []).append(Hidden(tree, where))
+        return Masks(by_type, self._environment.searching) if by_type else None
 
     def _refusals(self, fhir_user: str, purpose: str, own: str) -> list[Denied]:
         """What Consents deny this caller now; not a patient's own record, and nothing in an emergency."""

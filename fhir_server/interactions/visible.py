@@ -6,6 +6,8 @@ interactions. Writes must leave what may be seen: neither what a caller can't se
 written that the caller could not read back. Where a type has a restriction, its deletions can't be seen, and of the old
 versions those only for which the restriction held (a record that once was another patient's).
 
+What policies hide of resources that may be seen is hidden here, too, and what is written keeps it (masks.py).
+
 An open caller has no restriction, and gets the Environment itself.
 """
 
@@ -32,6 +34,7 @@ from fhir_server.core.query import All, Clause, IdIn, Page, Query
 from fhir_server.core.values import SearchValue
 from fhir_server.interactions.access import Restriction, restrict, visible
 from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.masks import Masks
 from fhir_server.search.holding import Version, holds
 
 T = TypeVar("T")
@@ -49,7 +52,7 @@ def environment_of(environment: Environment, caller: Caller) -> Environment:
     return replace(
         environment,
         seen_by=caller,
-        index=VisibleIndex(environment.index, restriction),
+        index=VisibleIndex(environment.index, restriction, caller.masks),
         store=VisibleStore(environment.store, environment.index, caller, environment.searching.extract),
         # the search parameters in force are those of the whole store
         outdated=outdated and (lambda inside: outdated(getattr(inside, "whole", inside))),
@@ -59,16 +62,23 @@ def environment_of(environment: Environment, caller: Caller) -> Environment:
 class VisibleIndex:
     """The `SearchIndex` port over what may be seen."""
 
-    def __init__(self, index: SearchIndex, restriction: Restriction) -> None:
+    def __init__(self, index: SearchIndex, restriction: Restriction, masks: Masks | None = None) -> None:
         self._index = index
         self._restriction = restriction
+        self._masks = masks
 
     async def search(self, query: Query) -> Page:
-        """One page of the restricted query."""
-        return await self._index.search(restrict(self._restriction, query))
+        """One page of the restricted query; FhirError "forbidden" where it asks by what is hidden."""
+        if self._masks is None:
+            return await self._index.search(restrict(self._restriction, query))
+        self._masks.require_open(query)
+        page = await self._index.search(restrict(self._restriction, self._masks.following(query)))
+        return replace(page, matches=self._masks.all_shown(page.matches), included=self._masks.all_shown(page.included))
 
     async def count(self, types: Sequence[str], where: Clause) -> int:
-        """How many there are to see."""
+        """How many there are to see; FhirError "forbidden" as of a search."""
+        if self._masks is not None:
+            self._masks.require_clear(types, where)
         return await self._index.count(types, visible(self._restriction, types, where))
 
     async def counts(self) -> dict[str, int]:
@@ -93,20 +103,28 @@ class VisibleReads:
         self._restriction: Restriction = caller.restriction
         self._reading: Restriction = caller.reading or caller.restriction
         self._caller = caller
+        self._masks: Masks | None = caller.masks
         self._extract = extract
+
+    def _masked(self, version: StoredVersion | None, *, old: bool = False) -> StoredVersion | None:
+        return self._masks.shown(version, old=old) if self._masks and version is not None else version
 
     async def _shown(self, versions: Iterable[StoredVersion]) -> list[StoredVersion]:
         """Of versions of resources that may be seen as they are now, those that may be seen as they were then."""
         shown = []
         for version in versions:
             limit = self._reading(version.type)
-            if limit is None or version.deleted:
+            if version.deleted or (limit is None and self._masks is None):
                 shown.append(version)
                 continue
             newest = await self._reads.read(version.type, version.id)
             current = newest is not None and newest.version == version.version
-            if current or holds(limit, Version(version.type, version.id, self._extract(decode(version.body)))):
-                shown.append(version)
+            if (
+                limit is None
+                or current
+                or holds(limit, Version(version.type, version.id, self._extract(decode(version.body))))
+            ):
+                shown.append(self._masks.shown(version, old=not current) if self._masks else version)
         return shown
 
     async def _seen(self, type: str, ids: Iterable[str]) -> set[str]:
@@ -129,20 +147,20 @@ class VisibleReads:
     async def read(self, type: str, id: str) -> StoredVersion | None:
         """The newest version where it may be seen."""
         version = await self._reads.read(type, id)
-        return version if version is not None and await self._seen(type, (id,)) else None
+        return self._masked(version) if version is not None and await self._seen(type, (id,)) else None
 
     async def read_many(self, keys: Iterable[tuple[str, str]]) -> list[StoredVersion | None]:
         """The newest version of each that may be seen."""
         found = await self._reads.read_many(keys)
         seen = await self._seen_keys((version.type, version.id) for version in found if version is not None)
-        return [version if version and (version.type, version.id) in seen else None for version in found]
+        return [self._masked(version) if version and (version.type, version.id) in seen else None for version in found]
 
     async def read_version(self, type: str, id: str, version: int) -> StoredVersion | None:
         """That version of a resource that may be seen, as it is now and as it was then."""
         found = await self._reads.read_version(type, id, version)
         if found is None or not await self._seen(type, (id,)):
             return None
-        return found if await self._shown((found,)) else None
+        return next(iter(await self._shown((found,))), None)
 
     async def mentions(self, reference: str) -> list[tuple[str, str]]:
         """Those of the resources with this reference that may be seen."""
@@ -168,7 +186,8 @@ class VisibleReads:
             page = await self._reads.history(type, id, since=since, at=at, among=among, cursor=cursor, count=count)
             if id:
                 versions = await self._shown(page.versions)
-                return page if len(versions) == len(page.versions) else HistoryPage(versions, page.next, None)
+                whole = len(versions) == len(page.versions)
+                return HistoryPage(versions, page.next, page.total if whole else None)
             seen = await self._seen_keys((version.type, version.id) for version in page.versions)
             versions = await self._shown(v for v in page.versions if (v.type, v.id) in seen)
             cursor = page.next
@@ -210,7 +229,7 @@ class VisibleTransaction(VisibleReads):
     @property
     def index(self) -> SearchIndex:
         """Searches inside the transaction."""
-        return VisibleIndex(self.whole.index, self._restriction)
+        return VisibleIndex(self.whole.index, self._restriction, self._masks)
 
     async def _seen(self, type: str, ids: Iterable[str]) -> set[str]:
         """Those of these ids that may be read, changed or deleted: whoever changes something must meet it first."""
@@ -219,8 +238,11 @@ class VisibleTransaction(VisibleReads):
         return await self._within(type, ids, typed.Any(tuple(found)) if len(found) == len(limits) else None)
 
     async def matches(self, type: str, where: Clause, limit: int = 2) -> list[StoredVersion]:
-        """Matches that may be seen."""
-        return await self.whole.matches(type, visible(self._restriction, (type,), where), limit)
+        """Matches that may be seen; FhirError "forbidden" for criteria by what is hidden."""
+        if self._masks is not None:
+            self._masks.require_clear((type,), where)
+        found = await self.whole.matches(type, visible(self._restriction, (type,), where), limit)
+        return self._masks.all_shown(found) if self._masks else found
 
     async def put(self, write: Write) -> StoredVersion:
         """Stores a version that the caller may write; FhirError "forbidden" for any other.
@@ -238,10 +260,12 @@ class VisibleTransaction(VisibleReads):
             taken = ids[0] not in await self._within(type, ids, limit)
         if taken:
             raise error("forbidden", f"{type}/{write.id} is in use, and not for you to change; use another id.")
+        if self._masks is not None:
+            write = self._masks.kept(write, head)
         stored = await self.whole.put(write)
         if not stored.deleted and not await self._within(type, ids, limit):
             raise error("forbidden", f"You may not write a {type} with this content: it would not be yours to write.")
-        return stored
+        return self._masks.shown(stored) if self._masks else stored
 
     def _writing(self, interaction: str, type: str) -> Clause | None:
         writing = self._caller.writing
@@ -259,7 +283,7 @@ class VisibleTransaction(VisibleReads):
     async def referring(self, type: str, id: str, limit: int = 1) -> list[tuple[str, str]]:
         """Referring resources; FhirError "integrity" where there are only such as may not be named."""
         found = await self.whole.referring(type, id, limit)
-        seen = await self._seen_keys(found)
+        seen = await self._seen_keys(key for key in found if not self._masks or key[0] not in self._masks.types())
         if len(seen) < len(found):
             raise error("integrity", f"{type}/{id} can't be deleted: it is referred to.")
         return found

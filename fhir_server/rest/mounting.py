@@ -41,6 +41,10 @@ async def require_everything(server: FhirServer, scope: dict[str, Any]) -> None:
         raise error("login", "This needs an access token: Authorization: Bearer …")
     base = server.settings.base_url or f"{scope.get('scheme', 'http')}://{headers.get('host', '')}/fhir"
     caller = await server.caller_of_token(token.strip(), base)
+    if caller.masks is not None:
+        raise error(
+            "forbidden", "Fields are hidden from you by a policy, and what is shown here can't be shown in part."
+        )
     wanted = "rs" if scope["method"] in ("GET", "HEAD") else "cruds"
     for type in server.definitions.resource_types:
         seen = caller.restriction is None or caller.restriction(type) is None

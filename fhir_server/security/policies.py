@@ -7,6 +7,12 @@
     unless_role = ["psychiatrist"]
     breakable = true                      # break-glass lifts it
 
+    [[rule]]
+    effect = "mask"                       # hides fields; only = [...] hides all others
+    resources = ["Patient"]
+    fields = ["address", "name.given"]
+    role = ["billing"]
+
 A rule is about everybody, or about whoever has one of its roles, is one of its users, or uses one of its clients.
 """
 
@@ -26,9 +32,12 @@ RESOURCES = re.compile(r"(\*|[A-Z][A-Za-z]{1,60})(?:\?(.+))?\Z", re.DOTALL)
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One rule; resources: types, each with search criteria where it is not about all of the type."""
+    """One rule; resources: types, each with search criteria where it is not about all of the type.
 
-    effect: Literal["permit", "deny"]
+    fields, only: of a mask, what it hides, or all that it shows.
+    """
+
+    effect: Literal["permit", "deny", "mask"]
     resources: tuple[str, ...]
     interactions: str = "cruds"
     role: tuple[str, ...] = ()
@@ -36,10 +45,12 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     client: tuple[str, ...] = ()
     unless_role: tuple[str, ...] = ()
     breakable: bool = False
+    fields: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
 
     def concerns(self, roles: tuple[str, ...], user: str, client: str, purpose: str) -> bool:
         """Whether the rule is about this caller now."""
-        if self.effect == "deny" and self.breakable and purpose == BREAK_GLASS:
+        if self.effect != "permit" and self.breakable and purpose == BREAK_GLASS:
             return False
         if not set(roles).isdisjoint(self.unless_role):
             return False
@@ -74,7 +85,13 @@ def load(path: str) -> Policies:
         raise error("value", f"The policies in {path} can't be used: {problem}.") from problem
     for number, rule in enumerate(found.rule, 1):
         wrong = next((text for text in rule.resources if not RESOURCES.match(text)), "")
-        if wrong or not set(rule.interactions) <= set("cruds"):
-            what = f"{wrong!r} is no Type or Type?criteria" if wrong else "interactions must be some of cruds"
+        what = ""
+        if wrong:
+            what = f"{wrong!r} is no Type or Type?criteria"
+        elif not set(rule.interactions) <= set("cruds"):
+            what = "interactions must be some of cruds"
+        elif (rule.effect == "mask") != (bool(rule.fields) != bool(rule.only)):
+            what = "a mask, and nothing else, has fields to hide or only = those to show"
+        if what:
             raise error("value", f"Rule {number} in {path} can't be used: {what}.")
     return found

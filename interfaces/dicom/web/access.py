@@ -36,11 +36,17 @@ class Access:
     def require(self, caller: Caller, method: str) -> None:
         """FhirError "forbidden" where the caller's scopes allow no such thing with studies."""
         interaction = INTERACTIONS.get(method, "r")
+        if caller.masks is not None and not {TYPE, "Patient"}.isdisjoint(caller.masks.types()):
+            raise error(
+                "forbidden", "Fields of patients or studies are hidden from you by a policy, and images show them."
+            )
         if caller.may is not None and not caller.may(interaction, TYPE):
             raise error("forbidden", f"The token's scopes do not allow '{interaction}' of {TYPE}.")
 
     def require_everything(self, caller: Caller) -> None:
         """FhirError "forbidden" for whoever sees a part of the studies only: what the page shows is of all."""
+        if caller.masks is not None:
+            raise error("forbidden", "This page needs a token from which no policy hides fields.")
         for type in (TYPE, "Patient", "ServiceRequest"):
             if caller.restriction is not None and caller.restriction(type) is not None:
                 raise error("forbidden", f"This page needs a token that may see every {type}.")

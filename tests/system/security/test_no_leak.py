@@ -23,6 +23,7 @@ from fhir_server.core.ports import OPEN, Caller
 from fhir_server.core.settings import Settings
 from fhir_server.interactions.callers import Callers
 from fhir_server.security.model import Access
+from fhir_server.security.policies import Policies, Rule
 from tests.conftest import HeldClock
 
 pytestmark = pytest.mark.anyio
@@ -343,3 +344,62 @@ async def test_a_deleted_record_that_was_not_the_callers_is_an_id_in_use(tmp_pat
         mine = {**theirs, "subject": {"reference": "Patient/p0"}}
         status, said = await answer(server, request("PUT", "Observation/gone", mine, caller))
         assert status == 403 and "in use" in said[0]
+
+
+MASKS = [
+    [("Patient", ("name", "birthDate"), ()), ("Observation", ("value",), ())],
+    [("Patient", ("link", "name.family"), ()), ("Encounter", ("location",), ()), ("*", ("identifier",), ())],
+    [("Observation?category=laboratory", ("subject", "valueQuantity"), ()), ("Patient?gender=female", ("gender",), ())],
+    [("Location", (), ("name", "status")), ("Observation", (), ("status", "code", "subject", "category"))],
+    [("*", ("subject.reference", "item"), ()), ("List", ("entry.item",), ()), ("Practitioner", ("name",), ())],
+]
+SUBSETTED = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
+
+
+def untagged(node: Any) -> Any:
+    if isinstance(node, dict):
+        found = {name: untagged(value) for name, value in node.items()}
+        return {name: value for name, value in found.items() if not (name in ("tag", "meta") and not value)}
+    return [untagged(e) for e in node if not (isinstance(e, dict) and e.get("system") == SUBSETTED)] if isinstance(
+        node, list) else node  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(len(MASKS)))
+async def test_answers_are_refused_or_those_of_a_server_without_what_is_hidden(tmp_path, seed):
+    chance = random.Random(seed)
+    resources = hospital(chance)
+    rules = tuple(Rule(effect="mask", resources=(of,), fields=fields, only=only) for of, fields, only in MASKS[seed])
+    async with started(tmp_path / "whole") as whole, started(tmp_path / "shadow") as shadow:
+        callers = Callers(whole.environment, Policies(rules))
+        caller = await callers.of_access(Access(client="app", scope="user/*.cruds", user="u"))
+        changed = 0
+        for resource in resources:
+            await whole.perform(request("PUT", f"{resource['resourceType']}/{resource['id']}", resource))
+        for resource in resources:
+            url = f"{resource['resourceType']}/{resource['id']}"
+            shown = json.loads((await whole.perform(request("GET", url, caller=caller))).body)
+            changed += untagged(lasting(shown)) != lasting(resource)
+            shadow.environment.checker = Unchecked()  # what is hidden may be mandatory
+            await shadow.perform(request("PUT", url, shown))
+        assert changed
+        refusals = 0
+        for url in ASKED:
+            mine = await answer(whole, request("GET", url, caller=caller))
+            refusals += mine[0] == 403
+            other = await answer(shadow, request("GET", url))
+            assert mine[0] == 403 or untagged(list(mine)) == untagged(list(other)), (MASKS[seed], url)
+        assert 0 < refusals < len(ASKED) / 2
+        for method, url, body, headers in WRITTEN:
+            text = json.dumps([url, body, headers]).replace("/_history/1", "")  # old versions show less
+            filled = [json.loads(re.sub(r"\{([poe])\}", r"\g<1>1", text)) for _ in "12"]
+            mine, other = [
+                await answer(server, request(method, one[0], one[1], **({"caller": who} if who else {}), **one[2]))
+                for server, who, one in ((whole, caller, filled[0]), (shadow, None, filled[1]))
+            ]
+            same_answer = mine[0] in (403, 422) or same(untagged(list(mine)), untagged(list(other)))
+            assert same_answer, (method, url, mine, other)
+
+
+class Unchecked:
+    def check(self, resource: Any) -> list[Any]:
+        return []

@@ -201,3 +201,87 @@ async def test_an_export_leaves_out_what_policies_and_consents_deny(house: Fhir)
     assert "Patient" in listed and "Device" not in listed
     observations = (await house.http.get(listed["Observation"], headers=headers)).text
     assert "theirs" in observations and "hush" not in observations
+
+
+MASKED = """
+[[rule]]
+effect = "mask"
+role = ["billing"]
+resources = ["Patient"]
+fields = ["telecom", "name.given", "birthDate"]
+breakable = true
+"""
+ADA = {
+    "resourceType": "Patient", "id": "me", "gender": "female", "birthDate": "1980-01-01",
+    "telecom": [{"system": "phone", "value": "555"}], "name": [{"family": "Mine", "given": ["Ada"]}],
+    "text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">Ada 555</div>'},
+}  # fmt: skip
+
+
+@pytest.fixture
+async def masked(house: Fhir, tmp_path: Path) -> Fhir:
+    from fhir_server.api import Request
+
+    policies = tmp_path / "policies.toml"
+    policies.write_text(MASKED)
+    house.server.environment.callers._policies = load(str(policies))
+    await house.server.perform(Request("PUT", ("Patient", "me"), resource=ADA, base=BASE))
+    return house
+
+
+async def test_hidden_fields_are_in_no_answer(masked: Fhir) -> None:
+    clerk = As(masked, "billing")
+    seen = (await clerk("Patient/me")).json()
+    assert seen["name"] == [{"family": "Mine"}] and seen["meta"]["tag"][0]["code"] == "SUBSETTED"
+    for path in ("Patient/me", "Patient", "Patient/me/_history", "Patient/me/_history/1", "_history",
+                 "Observation?_include=Observation:subject", "Patient/me/$everything",
+                 "Patient?family=mine"):  # fmt: skip
+        answer = await clerk(path)
+        assert answer.status_code == 200, (path, answer.text)
+        assert not any(text in answer.text for text in ("Ada", "555", "1980")), path
+    assert (await As(masked, "physician")("Patient/me")).json()["telecom"]
+
+
+async def test_a_search_by_what_is_hidden_is_refused(masked: Fhir) -> None:
+    clerk = As(masked, "billing")
+    for search in (
+        "Patient?given=ada", "Patient?name=ada", "Patient?telecom=555", "Patient?phone:missing=true",
+        "Patient?_sort=birthdate", "Patient?_filter=birthdate eq 1980-01-01", "Patient?_content=ada",
+        "Patient?_text=ada",
+        "Observation?subject:Patient.birthdate=1980-01-01", "Patient?phonetic=ada", "Patient?link:Patient.given=ada",
+        "Practitioner?_has:Patient:general-practitioner:given=ada",
+    ):  # fmt: skip
+        assert (await clerk(search)).status_code == 403, search
+    assert (await clerk("Patient", "POST", {"resourceType": "Patient"}, if_none_exist="given=Ada")).status_code == 403
+
+
+async def test_writes_keep_what_is_hidden_and_can_not_change_it(masked: Fhir) -> None:
+    clerk, doctor = As(masked, "billing"), As(masked, "physician")
+    seen = (await clerk("Patient/me")).json()
+    answer = await clerk("Patient/me", "PUT", {**seen, "gender": "other"})
+    assert answer.status_code == 200 and "555" not in answer.text
+    whole = (await doctor("Patient/me")).json()
+    assert whole["telecom"] == ADA["telecom"] and whole["name"] == ADA["name"] and whole["gender"] == "other"
+    assert "tag" not in whole["meta"] and "text" not in whole
+    assert await doctor.ids("Patient?telecom=555&birthdate=1980-01-01") == ["me"]
+    for changed in ({"birthDate": "1990-01-01"}, {"name": [{"family": "Yours"}]}, {"telecom": []}):
+        assert (await clerk("Patient/me", "PUT", {**seen, **changed})).status_code in (403, 422), changed
+    patch = [{"op": "replace", "path": "/gender", "value": "male"}]
+    kind = {"content_type": "application/json-patch+json"}
+    assert (await clerk("Patient/me", "PATCH", patch, **kind)).status_code == 200
+    assert (await doctor("Patient/me")).json()["birthDate"] == "1980-01-01"
+    tried = [{"op": "test", "path": "/birthDate", "value": "1980-01-01"}, *patch]
+    assert (await clerk("Patient/me", "PATCH", tried, **kind)).status_code >= 400
+
+
+async def test_a_mask_of_no_element_is_refused_at_the_start(tmp_path: Path) -> None:
+    from fhir_server import definitions
+    from fhir_server.interactions.masks import require_known
+
+    file = tmp_path / "policies.toml"
+    file.write_text("[[rule]]\neffect = 'mask'\nresources = ['Patient']\nfields = ['adress']")
+    with pytest.raises(FhirError, match="adress"):
+        require_known(load(str(file)), definitions.load())
+    file.write_text("[[rule]]\neffect = 'deny'\nresources = ['Patient']\nfields = ['address']")
+    with pytest.raises(FhirError, match="mask"):
+        load(str(file))
