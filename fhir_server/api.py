@@ -8,7 +8,7 @@ response = await server.perform(Request("GET", ("Patient",), [("name", "smith")]
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.core.errors import error
@@ -23,11 +23,12 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.read import current
 from fhir_server.interactions.reindexing import reindex_all
 from fhir_server.interactions.request import Request, Response
+from fhir_server.interactions.visible import environment_of
+from fhir_server.security.credentials import PAGE_COOKIE, REALM, bearer, cookie, require_own_page
 
 if TYPE_CHECKING:
     from fhir_server.security.model import User
     from fhir_server.security.service import Security
-from fhir_server.interactions.visible import environment_of
 
 __all__ = ["FhirServer", "Request", "Response"]
 
@@ -84,13 +85,25 @@ class FhirServer:
         """Whether everybody may do everything."""
         return self._security is None
 
-    async def caller_of_token(self, token: str, base: str, purpose: str = "", reason: str = "") -> Caller:
-        """Who shows an access token at a FHIR base URL; purpose and reason: of break-glass.
+    async def caller_of(self, method: str, headers: Mapping[str, str], base: str) -> Caller:
+        """Who makes a request with these headers (lower-case names) of what belongs to a FHIR base URL.
 
-        FhirError "login" where the token is not good, "forbidden" where break-glass is not for its user.
+        By an access token, or by the cookie of a sign-in at the server's own pages; everybody in open mode.
+        FhirError "login" for nobody, "forbidden" where break-glass is not for its user, or another site's page asks.
         """
-        access = self.security.tokens.read(token, base.removesuffix("/fhir"), base)
-        return await self._callers.of_access(access, purpose, reason)
+        if self.open:
+            return OPEN
+        token = bearer(headers)
+        if token:
+            access = self.security.tokens.read(token, base.removesuffix("/fhir"), base)
+        else:
+            signed = self.security.signed_in(cookie(headers, PAGE_COOKIE))
+            if signed is None:
+                raise error("login", "Sign in, or send an access token: Authorization: Bearer …", headers=REALM)
+            require_own_page(method, headers)
+            access = self.security.page_access(*signed)
+        purpose, reason = headers.get("x-purpose", ""), headers.get("x-purpose-reason", "")
+        return await self._callers.of_access(access, purpose, reason[:500])
 
     async def caller_of_user(self, user: User) -> Caller:
         """Who is signed in at the server's own pages."""

@@ -221,7 +221,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     if settings.security == "smart":
         from fhir_server.security.service import Security
 
-        security = Security(settings.data, clock, settings.token_seconds)
+        security = Security(settings, clock)
         consents = ConsentFollower(engine.store, engine.store)
         environment.followers.append(consents)
     callers = environment.callers = Callers(environment, policies, consents)

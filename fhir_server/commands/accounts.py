@@ -32,7 +32,7 @@ def security(data: Path | None, config: Path | None) -> Iterator[tuple[Security,
     from fhir_server.security.service import Security
 
     settings = load({"data": data}, config=config)
-    found = Security(settings.data, bootstrap.now, settings.token_seconds)
+    found = Security(settings, bootstrap.now)
     try:
         yield found, settings
     finally:

@@ -64,6 +64,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = "open"
     token_seconds: Annotated[int, Meta(description="How long an access token is good for.", ge=60, le=86_400)] = 3600
+    session_seconds: Annotated[
+        int, Meta(description="How long a person who signed in at a browser stays so at most.", ge=60, le=604_800)
+    ] = 43_200
+    session_idle_seconds: Annotated[
+        int,
+        Meta(description="How long without a request of a browser until its sign-in ends.", ge=60, le=604_800),
+    ] = 3600
     dynamic_registration: Annotated[
         bool,
         Meta(description="Whether applications may register themselves (RFC 7591), for no more than a user's data."),

@@ -27,7 +27,6 @@ from fhir_server.rest.observing import route
 
 PREFIX = "/fhir"
 AUTHORIZATION = frozenset(PATHS)
-REALM = 'Bearer realm="fhir"'
 JSON_TYPE = (b"content-type", JSON.content_type.encode())
 LOOPBACK = ("127.0.0.1", "::1")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -111,6 +110,7 @@ class Application:
         path: tuple[str, ...] = ()
         caller = OPEN
         given = asked = b""
+        to_page = False
         if request_id.HEADER in headers:
             request_id.identify(headers)
         try:
@@ -121,9 +121,13 @@ class Application:
             path = path_of(scope, PREFIX)
             query = scope["query_string"]
             format = _format(path, headers.get("accept", ""), _asked_format(query) if query else "")
-            caller = OPEN if server.open or method == "OPTIONS" else await self._caller(server, scope, headers, path)
+            to_page = format.name == HTML.name and method == "GET" and not query
+            if method != "OPTIONS" and not to_page and not server.open:
+                caller = await self._caller(server, scope, headers, path)
             if method == "OPTIONS":
                 answer = self._options(headers, path)
+            elif to_page:
+                answer = Answer(303, [(b"location", b"/#/" + "/".join(path).encode())], b"")
             elif method == "GET" and len(path) == 2 and not query and format is JSON and self._plain(path, headers):
                 answer = await self._read(server, path, caller)
                 given = answer.body
@@ -133,12 +137,9 @@ class Application:
                     scope, receive, headers, path, base, server.settings, server.definitions, caller
                 )
                 asked = request.body
-                if format.name == HTML.name and method == "GET" and not request.query:
-                    answer = Answer(303, [(b"location", b"/#/" + "/".join(path).encode())], b"")
-                else:
-                    response = await server.perform(request)
-                    given = response.version.body if response.version is not None else response.body
-                    answer = answer_of(request, response, format, headers.get("accept", ""), server.definitions)
+                response = await server.perform(request)
+                given = response.version.body if response.version is not None else response.body
+                answer = answer_of(request, response, format, headers.get("accept", ""), server.definitions)
         except FhirError as problem:
             answer = error_answer(problem, format, server.definitions)
         except Exception:
@@ -146,7 +147,7 @@ class Application:
             log.exception("request failed", method=method, route=route(path))
             problem = error("exception", "The server failed to answer; the failure is in its log. Nothing was stored.")
             answer = error_answer(problem, format, server.definitions)
-        if self._auditing is not None and method != "OPTIONS" and path != ("metadata",):
+        if self._auditing is not None and method != "OPTIONS" and path != ("metadata",) and not to_page:
             try:
                 await self._auditing.request(scope, headers, path, caller, answer.status, given, asked)
             except FhirError as problem:
@@ -177,13 +178,9 @@ class Application:
         self, server: FhirServer, scope: dict[str, Any], headers: dict[str, str], path: tuple[str, ...]
     ) -> Caller:
         """Who asks; FhirError "login" for nobody, except for what everybody may know."""
-        kind, _, token = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and token:
-            purpose, reason = headers.get("x-purpose", ""), headers.get("x-purpose-reason", "")
-            return await server.caller_of_token(token.strip(), self._base(scope, headers), purpose, reason[:500])
-        if path == ("metadata",):
+        if path == ("metadata",) and "authorization" not in headers:
             return OPEN
-        raise error("login", "This needs an access token: Authorization: Bearer …", headers={"WWW-Authenticate": REALM})
+        return await server.caller_of(scope["method"], headers, self._base(scope, headers))
 
     async def _read(self, server: FhirServer, path: tuple[str, ...], caller: Caller) -> Answer:
         version = await server.read(path[0], path[1], caller)

@@ -28,11 +28,15 @@ def beside(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Any:
     async def document() -> Answer:
         return Answer(200, [JSON], serialize(openapi(server, mounted)))
 
+    async def session() -> Answer:
+        return Answer(200, [JSON], b'{"open":true}')
+
     computed: dict[str, Callable[[], Awaitable[Answer]]] = {
         "/openapi.json": document,
         "/health/live": lambda: live(server),
         "/health/ready": lambda: ready(server),
         "/metrics": lambda: metrics(server, mounted),
+        "/auth/session": session,
     }
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from fhir_server.api import FhirServer
 from fhir_server.core.errors import error
-from fhir_server.rest.decode import headers_of
+from fhir_server.rest.decode import base_of, headers_of
 from fhir_server.rest.page_assets import Assets
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -36,11 +36,7 @@ async def require_everything(server: FhirServer, scope: dict[str, Any]) -> None:
     if server.open:
         return
     headers = headers_of(scope)
-    kind, _, token = headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token:
-        raise error("login", "This needs an access token: Authorization: Bearer …")
-    base = server.settings.base_url or f"{scope.get('scheme', 'http')}://{headers.get('host', '')}/fhir"
-    caller = await server.caller_of_token(token.strip(), base)
+    caller = await server.caller_of(scope["method"], headers, base_of(scope, headers, server.settings))
     if caller.masks is not None:
         raise error(
             "forbidden", "Fields are hidden from you by a policy, and what is shown here can't be shown in part."

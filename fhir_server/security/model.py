@@ -80,12 +80,13 @@ class Refresh(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """A sign-in of a user at a browser; factors: password, totp, webauthn."""
+    """A sign-in of a user at a browser; seen: its last request, to the minute; factors: password, totp, webauthn."""
 
     id: str
     user: str
     begun: int
     expires: int
+    seen: int = 0
     address: str = ""
     agent: str = ""
     factors: tuple[str, ...] = ("password",)

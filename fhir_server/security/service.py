@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from pathlib import Path
 
 import msgspec
 
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
+from fhir_server.core.settings import Settings
 from fhir_server.security import passwords, totp
 from fhir_server.security.granting import Granting
 from fhir_server.security.keys import SigningKeys
-from fhir_server.security.model import Client, Session, User
+from fhir_server.security.model import Access, Client, Session, User
 from fhir_server.security.store import FILE_NAME, SecurityStore
 from fhir_server.security.throttle import Throttle
 from fhir_server.security.tokens import Tokens
 
-SESSION_LIFE = 12 * 3600 * 1_000_000
+SECOND = 1_000_000
+SEEN_EACH = 60 * SECOND  # how closely it is kept when a sign-in was last seen
+PAGE = "hms-page"  # the client that the server's own pages are
+PAGE_SCOPE = "user/*.cruds"  # what its pages do for whoever is signed in: all that this user may
 LAUNCH_LIFE = 5 * 60 * 1_000_000
 
 
 class Security:
     """Users, clients and tokens of one server."""
 
-    def __init__(self, data: Path, clock: Clock, token_seconds: int) -> None:
-        self.store = SecurityStore(data / FILE_NAME, clock)
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.store = SecurityStore(settings.data / FILE_NAME, clock)
         self.keys = SigningKeys(self.store)
-        self.tokens = Tokens(self.store, self.keys, token_seconds)
+        self.tokens = Tokens(self.store, self.keys, settings.token_seconds)
         self.granting = Granting(self.store, self.tokens)
         self.throttle = Throttle(self.store)
         self.clock = clock
@@ -84,12 +88,34 @@ class Security:
         """A session of a user who has been recognised, and the secret of its cookie."""
         now = self.clock()
         session = Session(
-            id=secrets.token_hex(8), user=user.id, begun=now, expires=now + SESSION_LIFE, address=address,
-            agent=agent[:200], factors=factors,
+            id=secrets.token_hex(8), user=user.id, begun=now, expires=now + self.settings.session_seconds * SECOND,
+            seen=now, address=address, agent=agent[:200], factors=factors,
         )  # fmt: skip
         secret = secrets.token_urlsafe(32)
         self.store.put_session(secret, session)
         return secret, session
+
+    def signed_in(self, secret: str) -> tuple[Session, User] | None:
+        """The sign-in that a cookie stands for, and whose it is; None where it has ended or was idle for too long."""
+        session = self.store.session(secret) if secret else None
+        user = self.store.user(session.user) if session else None
+        if session is None or user is None or not user.active:
+            return None
+        now = self.clock()
+        if now - session.seen > self.settings.session_idle_seconds * SECOND:
+            self.store.end_session(user.id, session.id)
+            return None
+        if now - session.seen > SEEN_EACH:
+            session = msgspec.structs.replace(session, seen=now)
+            self.store.saw_session(secret, session)
+        return session, user
+
+    def page_access(self, session: Session, user: User) -> Access:
+        """What whoever is signed in may do at this server's own pages."""
+        return Access(
+            client=PAGE, scope=PAGE_SCOPE, user=user.id, fhir_user=user.fhir_user, jti=session.id, roles=user.roles,
+            expires=session.expires // SECOND,
+        )  # fmt: skip
 
     def launch(self, context: dict[str, object]) -> str:
         """A launch parameter for an app, good for five minutes, that stands for this context."""

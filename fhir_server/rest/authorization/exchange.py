@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -12,6 +11,7 @@ from fhir_server.codec.json import serialize
 from fhir_server.core.errors import error
 from fhir_server.rest.decode import address_of, headers_of, read_body
 from fhir_server.rest.encode import Answer
+from fhir_server.security.credentials import PAGE_COOKIE, SESSION_COOKIE, cookie
 from fhir_server.security.oauth_errors import OAuthError
 
 NO_STORE = [(b"cache-control", b"no-store"), (b"pragma", b"no-cache")]
@@ -73,17 +73,23 @@ class Exchange:
 
     def cookie(self, name: str) -> str:
         """A cookie's value, "" for none."""
-        try:
-            found = SimpleCookie(self.headers.get("cookie", "")).get(name)
-        except CookieError:
-            return ""
-        return found.value if found else ""
+        return cookie(self.headers, name)
 
-    def set_cookie(self, name: str, value: str, seconds: int) -> tuple[bytes, bytes]:
-        """The header that sets a cookie for the authorization server alone; 0 seconds remove it."""
+    def set_cookie(
+        self, name: str, value: str, seconds: int, path: str = "/auth", site: str = "Lax"
+    ) -> tuple[bytes, bytes]:
+        """The header that sets a cookie, for the authorization server alone; 0 seconds remove it."""
         secure = "; Secure" if self.issuer.startswith("https:") else ""
-        text = f"{name}={value}; Path=/auth; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}"
+        text = f"{name}={value}; Path={path}; HttpOnly; SameSite={site}; Max-Age={seconds}{secure}"
         return b"set-cookie", text.encode()
+
+    def session_cookies(self, secret: str) -> list[tuple[bytes, bytes]]:
+        """The headers that sign a browser in, "" out: here, where other sites lead to, and at this server's pages."""
+        seconds = self.server.settings.session_seconds if secret else 0
+        return [
+            self.set_cookie(SESSION_COOKIE, secret, seconds),
+            self.set_cookie(PAGE_COOKIE, secret, seconds, "/", "Strict"),
+        ]
 
 
 def _pairs(text: bytes) -> list[tuple[str, str]]:

@@ -18,4 +18,5 @@ PATHS = (
     "/auth/account",
     "/auth/end",
     "/auth/sign-out",
+    "/auth/session",
 )

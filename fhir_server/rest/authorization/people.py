@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from typing import Any
 
@@ -18,13 +19,15 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.keys import ID_PATTERN, instant
 from fhir_server.rest.auditing import noted
 from fhir_server.rest.authorization import pages
-from fhir_server.rest.authorization.exchange import Exchange, as_page, see, with_query
+from fhir_server.rest.authorization.exchange import Exchange, as_json, as_page, see, with_query
 from fhir_server.rest.encode import Answer
 from fhir_server.security.authorization import Asked, Refusal, asked, client_of, code_for, redirect
+from fhir_server.security.credentials import PAGE_HEADER, SESSION_COOKIE, require_own_page
 from fhir_server.security.model import Session, User
 from fhir_server.security.oauth_errors import OAuthError
 
-SESSION, FORM = "hms_session", "hms_form"
+FORM = "hms_form"
+OWN_PLACE = re.compile(r"/(?![/\\])[!-\[\]-~]*\Z")  # of a page of this server: never "//host" or "/\\host"
 OWN = ("q", "patient")  # what our own pages add to an application's request
 FOUND = 20  # patients shown
 
@@ -39,10 +42,9 @@ def _token(secret: str) -> str:
 
 
 def _signed_in(exchange: Exchange) -> tuple[str, Session, User] | None:
-    secret = exchange.cookie(SESSION)
-    session = exchange.security.store.session(secret) if secret else None
-    user = exchange.security.store.user(session.user) if session else None
-    return (secret, session, user) if session and user and user.active else None
+    secret = exchange.cookie(SESSION_COOKIE)
+    found = exchange.security.signed_in(secret)
+    return (secret, *found) if found else None
 
 
 async def authorize(exchange: Exchange) -> Answer:
@@ -152,10 +154,10 @@ def _sign_in_page(
 
 
 async def sign_in(exchange: Exchange) -> Answer:
-    """POST /auth/sign-in; GET shows the form by itself."""
+    """POST /auth/sign-in; GET shows the form by itself. next: the place of a page of this server to go to then."""
     fields = _asked_before(exchange)
     if exchange.method == "GET":
-        return _sign_in_page(exchange, {}, "")
+        return _sign_in_page(exchange, {"next": _own_place(fields)} if "next" in fields else {}, "")
     form = exchange.form
     if not _same(form.get("form", ""), exchange.cookie(FORM)):
         return _sign_in_page(exchange, fields, "The form was too old; please try again.", status=400)
@@ -168,8 +170,14 @@ async def sign_in(exchange: Exchange) -> Answer:
         await noted(exchange, "login", problem.status, form.get("name", "")[:100])
         return _sign_in_page(exchange, fields, str(problem), status=problem.status)
     await noted(exchange, "login", 200, session.user)
-    cookie = exchange.set_cookie(SESSION, secret, 12 * 3600)
-    return see(with_query("/auth/authorize", fields) if "client_id" in fields else "/auth/account", cookie)
+    then = with_query("/auth/authorize", fields) if "client_id" in fields else _own_place(fields)
+    return see(then, *exchange.session_cookies(secret))
+
+
+def _own_place(fields: dict[str, str]) -> str:
+    """Where a person wanted to go within this server."""
+    wanted = fields.get("next", "")
+    return wanted if OWN_PLACE.match(wanted) else "/auth/account"
 
 
 def _asked_before(exchange: Exchange) -> dict[str, str]:
@@ -262,9 +270,21 @@ async def end(exchange: Exchange) -> Answer:
 
 
 async def sign_out(exchange: Exchange) -> Answer:
-    """POST /auth/sign-out: ends this session."""
+    """POST /auth/sign-out: ends this session; by the form of the account's page, or by another page's own request."""
     signed = _signed_in(exchange)
-    if signed is not None and _same(exchange.form.get("form", ""), signed[0]):
+    by_page = PAGE_HEADER in exchange.headers
+    if by_page:
+        require_own_page("POST", exchange.headers)
+    if signed is not None and (by_page or _same(exchange.form.get("form", ""), signed[0])):
         exchange.security.store.end_session(signed[2].id, signed[1].id)
         await noted(exchange, "logout", 200, signed[2].id)
-    return see("/auth/sign-in", exchange.set_cookie(SESSION, "", 0))
+    return see("/auth/sign-in", *exchange.session_cookies(""))
+
+
+async def session(exchange: Exchange) -> Answer:
+    """GET /auth/session: {"open": false, "user": whoever is signed in at this browser, or null}, for the pages."""
+    signed = _signed_in(exchange)
+    if signed is None:
+        return as_json({"open": False, "user": None})
+    user = signed[2]
+    return as_json({"open": False, "user": {"name": user.name, "fhirUser": user.fhir_user, "roles": list(user.roles)}})

@@ -33,6 +33,7 @@ ROUTES: dict[str, tuple[tuple[str, ...], Callable[[Exchange], Awaitable[Answer]]
     "/auth/account": (("GET",), people.account),
     "/auth/end": (("POST",), people.end),
     "/auth/sign-out": (("POST",), people.sign_out),
+    "/auth/session": (("GET",), people.session),
 }
 assert set(ROUTES) == set(PATHS)
 FOR_PEOPLE = frozenset(path for path, (_, handler) in ROUTES.items() if handler.__module__ == people.__name__)

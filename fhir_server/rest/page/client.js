@@ -1,6 +1,7 @@
 // The one way to the server: FHIR REST by fetch, each request recorded so that the page can show it.
 
 import { parse } from "./json.js";
+import { OWN_PAGE, signInEnded } from "./session.js";
 
 /**
  * A request that was made. method, url (absolute), headers, body (text or null); when answered also status,
@@ -70,7 +71,7 @@ class Session {
     try {
       const response = await fetch(url, {
         method,
-        headers,
+        headers: method === "GET" ? headers : { ...headers, ...OWN_PAGE },
         body,
         signal: this.controller.signal,
         credentials: "same-origin",
@@ -89,6 +90,7 @@ class Session {
       exchange.bytes = text === undefined ? 0 : new Blob([text]).size;
       this.onChange(this.exchanges);
     }
+    if (exchange.status === 401) signInEnded();
     if (exchange.status >= 400) throw new Failure(exchange.status, readOutcome(text, exchange));
     return { text, exchange };
   }

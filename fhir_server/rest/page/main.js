@@ -7,6 +7,7 @@ import { failureHeading, outcomeView } from "./outcome.js";
 import { showPlace } from "./places.js";
 import { RequestBar } from "./request-bar.js";
 import { Router } from "./router.js";
+import { account, requireSignIn } from "./session.js";
 
 const base = new URL("fhir", document.baseURI).href;
 const client = new Client(base);
@@ -16,7 +17,7 @@ const page = { capability: null, session: null };
 const router = new Router(show);
 const bar = new RequestBar({ base, go: router.go, capability: () => page.capability });
 document.querySelector("header.top").append(bar.element);
-document.querySelector("header.top nav").append(bar.others);
+document.querySelector("header.top nav").append(bar.others, account());
 
 async function show(place) {
   page.session?.cancel();
@@ -84,4 +85,5 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.querySelector("h1")?.focus();
 });
 
+await requireSignIn();
 router.start();

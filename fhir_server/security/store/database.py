@@ -179,6 +179,10 @@ class SecurityStore:
             (digest(secret), session.user, session.expires, msgspec.json.encode(session)),
         )
 
+    def saw_session(self, secret: str, session: Session) -> None:
+        """Keeps what changed of a sign-in that goes on; one that was ended meanwhile stays so."""
+        self._execute("UPDATE session SET document = ? WHERE id = ?", (msgspec.json.encode(session), digest(secret)))
+
     def session(self, secret: str) -> Session | None:
         """The sign-in of a browser that goes on."""
         return self._document(

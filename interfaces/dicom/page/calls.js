@@ -1,5 +1,7 @@
 // What the page asks the server, and how an answer that is no success is told.
 
+import { OWN_PAGE, signInEnded } from "../../page/session.js";
+
 export const WEB = "../dicom-web";
 
 export async function get(path) {
@@ -10,7 +12,7 @@ export async function get(path) {
 export async function post(path, body = {}) {
   const answer = await fetch(path, {
     method: "POST",
-    headers: { "content-type": "application/json", accept: "application/json" },
+    headers: { "content-type": "application/json", accept: "application/json", ...OWN_PAGE },
     body: JSON.stringify(body),
   });
   return read(answer);
@@ -20,6 +22,7 @@ async function read(answer) {
   if (answer.status === 204) return [];
   const found = await answer.json().catch(() => null);
   if (answer.ok) return found;
+  if (answer.status === 401) signInEnded();
   throw new Error(found?.issue?.[0]?.diagnostics ?? `The server answered ${answer.status}.`);
 }
 

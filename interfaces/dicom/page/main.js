@@ -1,4 +1,5 @@
 // The page: the address after # says what is shown.
+import { account, requireSignIn } from "../../page/session.js";
 import { jobs, peers, quarantine, worklist } from "./lists.js";
 import { h } from "./parts.js";
 import { studies } from "./studies.js";
@@ -23,5 +24,7 @@ async function show() {
   main.setAttribute("aria-busy", "false");
 }
 
+document.querySelector("header.top nav").append(account());
+await requireSignIn();
 addEventListener("hashchange", show);
 show();

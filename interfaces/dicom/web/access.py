@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from fhir_server.api import FhirServer
 from fhir_server.core.errors import FhirError, error
-from fhir_server.core.ports import OPEN, Caller
+from fhir_server.core.ports import Caller
 
 TYPE = "ImagingStudy"
 # method -> interaction that the caller's scopes must allow on ImagingStudy
@@ -20,18 +20,9 @@ class Access:
     def __init__(self, server: FhirServer) -> None:
         self._server = server
 
-    async def caller(self, headers: dict[str, str], base: str) -> Caller:
-        """Who asks; base: of FHIR, which tokens are for. FhirError "login" without a token where one is needed."""
-        if self._server.open:
-            return OPEN
-        kind, _, token = headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not token:
-            raise error(
-                "login",
-                "This needs an access token: Authorization: Bearer …",
-                headers={"WWW-Authenticate": 'Bearer realm="fhir"'},
-            )
-        return await self._server.caller_of_token(token.strip(), base)
+    async def caller(self, method: str, headers: dict[str, str], base: str) -> Caller:
+        """Who asks; base: of FHIR, which tokens are for. FhirError "login" for nobody where one is needed."""
+        return await self._server.caller_of(method, headers, base)
 
     def require(self, caller: Caller, method: str) -> None:
         """FhirError "forbidden" where the caller's scopes allow no such thing with studies."""

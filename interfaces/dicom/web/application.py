@@ -98,7 +98,8 @@ class DicomWeb:
         if method == "OPTIONS":
             return WebAnswer(204, [("allow", "GET, HEAD, POST, DELETE, OPTIONS")])
         base = self._base(scope, headers)
-        caller = await self._access.caller(headers, self._settings.base_url or base.removesuffix(PREFIX) + "/fhir")
+        of_fhir = self._settings.base_url or base.removesuffix(PREFIX) + "/fhir"
+        caller = await self._access.caller(method, headers, of_fhir)
         self._access.require(caller, method)
         visible = self._access.filter(caller)
         request = WebRequest(method, path, query, headers, base, self._archive, caller.name, visible)

@@ -1,5 +1,7 @@
 // Calls of the server: JSON in and out; a refusal is an Error with the words of its OperationOutcome.
 
+import { OWN_PAGE, signInEnded } from "../../page/session.js";
+
 const ROOT = new URL("..", import.meta.url);
 
 /** GET a path below /hl7 -> its JSON. */
@@ -27,7 +29,8 @@ async function call(method, path, body = null) {
   const text = typeof body === "string";
   const response = await fetch(new URL(path, ROOT), {
     method,
-    headers: body === null ? {} : { "Content-Type": text ? "x-application/hl7-v2+er7" : "application/json" },
+    headers:
+      body === null ? {} : { "Content-Type": text ? "x-application/hl7-v2+er7" : "application/json", ...OWN_PAGE },
     body: body === null ? null : text ? body : JSON.stringify(body),
   });
   const content = await response.text();
@@ -38,6 +41,7 @@ async function call(method, path, body = null) {
     // Not JSON: the text itself says what is wrong.
   }
   if (response.ok) return found;
+  if (response.status === 401) signInEnded();
   const told = found?.issue?.map((issue) => issue.diagnostics).join(" ");
   throw new Error(told || content.slice(0, 300) || `${response.status} ${response.statusText}`);
 }

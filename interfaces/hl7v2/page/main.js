@@ -1,6 +1,7 @@
 // Starts the page of HL7 v2 messages and shows the place that the URL names: the log, a message, the destinations.
 
 import { h } from "../../page/dom.js";
+import { account, requireSignIn } from "../../page/session.js";
 import { destinationsView } from "./destinations.js";
 import { logView } from "./log.js";
 import { messageView } from "./message.js";
@@ -27,5 +28,7 @@ async function show() {
   document.title = `${main.querySelector("h1")?.textContent ?? "Messages"} · HL7 v2`;
 }
 
+document.querySelector("header.top nav").append(account());
+await requireSignIn();
 window.addEventListener("hashchange", show);
 show();
