@@ -166,7 +166,7 @@ def token(
             family=family, client="hms-token", scope=scope, user=owner, fhir_user=person.fhir_user if person else "",
             context={"patient": patient} if patient else {},
         )  # fmt: skip
-        base = base_url or settings.base_url or f"http://{settings.host}:{settings.port}/fhir"
+        base = base_url or settings.base_url or f"{settings.origin}/fhir"
         print(found.tokens.access_token(grant, base.removesuffix("/fhir"), base, person.roles if person else ()))
 
 
@@ -188,6 +188,6 @@ def launch(
             raise error("not-found", f"There is no client {id} with a --launch-uri.")
         given = {"patient": patient, "encounter": encounter, "intent": intent}
         context = {"client": id, "need_patient_banner": True, **{k: v for k, v in given.items() if v}}
-        base = base_url or settings.base_url or f"http://{settings.host}:{settings.port}/fhir"
+        base = base_url or settings.base_url or f"{settings.origin}/fhir"
         separator = "&" if "?" in app.launch_uri else "?"
         print(app.launch_uri + separator + urlencode({"iss": base, "launch": found.launch(context)}))

@@ -40,6 +40,10 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stopped)
     require_safe(settings)
+    if settings.tls_certificate or settings.tls_key or settings.tls_clients:
+        from fhir_server.rest.http1.tls import context_of
+
+        context_of(settings)  # refused here, it is one line
     if settings.mongodb_url:
         require_distributed(settings)
     else:
@@ -87,9 +91,10 @@ def run(settings: Settings, listening: socket.socket) -> None:
 
 def answer(listening: socket.socket) -> bool:
     """Answers requests in this process, with the settings of the environment; whether it had started."""
-    from fhir_server.rest.http1 import serving
+    from fhir_server.rest.http1 import serving, tls
 
-    return serving.run(application, listening, load().stop_seconds)
+    settings = load()
+    return serving.run(application, listening, settings.stop_seconds, tls.context_of(settings))
 
 
 def worker(listening: socket.socket) -> None:
@@ -139,8 +144,7 @@ def tune() -> None:
 
 def banner(settings: Settings, samples: bool, *interfaces: str) -> str:
     """What a person who starts a server sees; interfaces: the lines of those, "" for none."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    own = f"http://{host}:{settings.port}"
+    own = settings.origin
     lines = [
         f"FHIR R4      {settings.base_url or own + '/fhir'}",
         f"page         {own}/",

@@ -56,6 +56,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(description="How long a stop waits for the requests under way.", ge=0, le=3600)
     ] = 30
 
+    tls_certificate: Annotated[
+        str, Meta(description="PEM file of the server's certificate and those between; empty: plain HTTP.")
+    ] = ""
+    tls_key: Annotated[str, Meta(description="PEM file of the certificate's key; empty: it is in the same file.")] = ""
+    tls_clients: Annotated[
+        str,
+        Meta(
+            description="PEM file of authorities: who connects must have a certificate of theirs. Empty: nobody is "
+            "asked for one."
+        ),
+    ] = ""
+
     security: Annotated[
         Literal["open", "smart"],
         Meta(
@@ -327,6 +339,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="How log lines look; auto is console on a terminal and json elsewhere."),
     ] = "auto"
     access_log: Annotated[bool, Meta(description="Whether each request is logged, without ids or criteria.")] = False
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port that it listens on, as a URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls_certificate else 'http'}://{host}:{self.port}"
 
 
 def load(

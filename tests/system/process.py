@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,8 @@ def hms(*arguments: object, code: int = 0) -> str:
 class Server:
     """`hms serve` on a free port, in a process group of its own; base is its FHIR base URL."""
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, *arguments: object, verify: ssl.SSLContext | bool = True) -> None:
+        self._verify = verify
         run, environment = command("serve", "--port", 0, *arguments)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
         self.process = subprocess.Popen(run, env=environment, stderr=self._log, start_new_session=True)
@@ -55,7 +57,10 @@ class Server:
             if found:
                 self.base = found[1]
                 with suppress(httpx.TransportError):
-                    if httpx.get(f"{self.origin}/health/ready", timeout=START_SECONDS).status_code == 200:
+                    if (
+                        httpx.get(f"{self.origin}/health/ready", timeout=START_SECONDS, verify=self._verify).status_code
+                        == 200
+                    ):
                         return self
             time.sleep(0.02)
         raise AssertionError(f"The server did not start:\n{self.said()}")
@@ -96,9 +101,9 @@ class Server:
 
 
 @contextmanager
-def serving(data: Path, *arguments: object) -> Iterator[Server]:
-    """A started server that answers, stopped in the end; more arguments as for `hms serve`."""
-    server = Server("--data", data, *arguments)
+def serving(data: Path, *arguments: object, verify: ssl.SSLContext | bool = True) -> Iterator[Server]:
+    """A started server that answers, stopped in the end; more arguments as for `hms serve`; verify: as httpx has it."""
+    server = Server("--data", data, *arguments, verify=verify)
     try:
         yield server.wait_until_ready()
     finally:

@@ -19,6 +19,7 @@ STATUS_LINES = {status.value: b"HTTP/1.1 %d %s" % (status, status.phrase.encode(
 WITHOUT_BODY = (204, 304)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 DISCONNECT = {"type": "http.disconnect"}
+STRICT_TRANSPORT = b"strict-transport-security: max-age=31536000"
 _FIELD = b": ".join  # of a name and a value
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -174,6 +175,8 @@ class Exchange:
         """Status line and headers; decides how the body's end is told."""
         host = self._connection.host
         lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status, *map(_FIELD, headers), host.date]
+        if self._connection.scheme == "https":
+            lines.append(STRICT_TRANSPORT)
         length = dict(headers).get(b"content-length")
         if length is not None:
             self._left = int(length)

@@ -1,0 +1,48 @@
+"""A certificate authority made for a test, and certificates of it."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+PLAIN = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
+class Authority:
+    """Keeps its files in a folder; path: its own certificate."""
+
+    def __init__(self, folder: Path, name: str = "authority") -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        made = self._made(self._name, self._key.public_key()).add_extension(x509.BasicConstraints(True, 0), True)
+        self.path = folder / f"{name}.pem"
+        self.path.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+    def _made(self, name: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        return (
+            x509.CertificateBuilder(self._name, name, key, x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+        )
+
+    def certificate(self, name: str) -> tuple[Path, Path]:
+        """Files of a certificate for localhost, 127.0.0.1 or as a client's, and of its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        made = (
+            self._made(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key.public_key())
+            .add_extension(x509.SubjectAlternativeName(names), False)
+            .sign(self._key, hashes.SHA256())
+        )
+        certificate, private = self._folder / f"{name}.pem", self._folder / f"{name}.key"
+        certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+        private.write_bytes(key.private_bytes(*PLAIN))
+        return certificate, private
