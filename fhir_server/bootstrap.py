@@ -23,6 +23,7 @@ from fhir_server.interactions.custom_parameters import CustomParameters
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.masks import require_known
 from fhir_server.interactions.parameters_in_force import TYPE as PARAMETERS
+from fhir_server.interactions.policy_parameters import require_expressions
 from fhir_server.interactions.profile_follower import ProfileFollower
 from fhir_server.interactions.searching import Searching
 from fhir_server.interactions.terminology_follower import CONSUMER, TerminologyFollower
@@ -34,7 +35,7 @@ from fhir_server.rest.mounting import Mounted, require_everything
 from fhir_server.rest.observing import observer
 from fhir_server.rest.page_assets import PAGE_POLICY, Assets, folder_assets
 from fhir_server.search.identifying import Identifying
-from fhir_server.security.policies import load as load_policies
+from fhir_server.security.policies import Policies, PolicyFile
 from fhir_server.storage.sqlite.check import StoreCheck
 from fhir_server.storage.sqlite.database import FILE_NAME
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
@@ -164,12 +165,17 @@ def audited(settings: Settings) -> bool:
     return settings.audit == "on" or (settings.audit == "auto" and settings.security != "open")
 
 
+def check_policies(policies: Policies, definitions: Definitions) -> None:
+    """FhirError "value" for rules that speak of what R4 does not have."""
+    require_known(policies, definitions)
+    require_expressions(policies, definitions)
+
+
 async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     """Opens the stores that the settings name and puts a server on them."""
     sys.setswitchinterval(0.0005)  # a finished flush must not wait 5 ms for the event loop's thread
-    policies = load_policies(settings.policies)
     definitions = r4.load()
-    require_known(policies, definitions)
+    policies = PolicyFile(settings.policies, lambda found: check_policies(found, definitions))
     service = Terminology(settings.data / TERMINOLOGY_FILE, clock=clock)
     packages = InstalledPackages(settings.data / PACKAGES_FILE)
     stored = StoredProfiles()
@@ -217,14 +223,20 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     profiles = ProfileFollower(engine.store, engine.store, stored)
     environment.followers = [parameters, follower, profiles]
 
-    security = consents = None
+    security = consents = emergencies = break_glass = None
     if settings.security == "smart":
         from fhir_server.security.service import Security
 
         security = Security(settings, clock)
         consents = ConsentFollower(engine.store, engine.store)
         environment.followers.append(consents)
-    callers = environment.callers = Callers(environment, policies, consents)
+        from fhir_server.interactions.break_glass import BreakGlass
+        from fhir_server.security.emergencies import FILE_NAME as EMERGENCIES_FILE
+        from fhir_server.security.emergencies import Emergencies
+
+        emergencies = Emergencies(settings.data / EMERGENCIES_FILE, clock)
+        break_glass = BreakGlass(environment, emergencies)
+    callers = environment.callers = Callers(environment, policies, consents, break_glass)
 
     if audited(settings):
         from fhir_server.security.audit import FILE_NAME as AUDIT_FILE
@@ -240,6 +252,8 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
             environment.audit.close()
         if security is not None:
             security.close()
+        if emergencies is not None:
+            emergencies.close()
         await engine.close()
         packages.close()
         service.close()

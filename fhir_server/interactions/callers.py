@@ -7,16 +7,19 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import parse_qsl
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import Caller
 from fhir_server.core.query import EVERYTHING as EVERYTHING_OF_IT
-from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn, Not, TokenIn
+from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn, Not
+from fhir_server.interactions.break_glass import BreakGlass
 from fhir_server.interactions.consent_follower import ConsentFollower
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.masks import Hidden, Masks, hidden_by
+from fhir_server.interactions.policy_parameters import code_of, store_parameters
+from fhir_server.interactions.refusals import refused
 from fhir_server.interactions.request import Request
 from fhir_server.security.consents import Denied, denied
 from fhir_server.security.model import Access, User
@@ -27,7 +30,6 @@ from fhir_server.security.scopes import Scope, resource_scopes
 OPAQUE = frozenset({"Binary", "Bundle", "Linkage", "MessageHeader", "Parameters", "Subscription"})
 NO_POLICIES = Policies()
 CONSENTS_KEPT = 60_000_000  # microseconds after which the periods of Consents are looked at again
-SHORTEST_REASON = 8  # characters
 EVERYTHING = (Scope("user", "*", "cruds"),)
 
 
@@ -35,11 +37,17 @@ class Callers:
     """Makes Callers for one environment, and keeps those of the tokens that were shown last."""
 
     def __init__(
-        self, environment: Environment, policies: Policies = NO_POLICIES, consents: ConsentFollower | None = None
+        self,
+        environment: Environment,
+        policies: Policies | Callable[[], Policies] = NO_POLICIES,
+        consents: ConsentFollower | None = None,
+        break_glass: BreakGlass | None = None,
     ) -> None:
         self._environment = environment
-        self._policies = policies
+        self._in_force = policies if callable(policies) else lambda: policies
+        self._policies = NO_POLICIES
         self._consents = consents
+        self._break_glass = break_glass
         self._kept: dict[tuple[Access, int, str, int, int], Caller] = {}
 
     async def of_access(self, access: Access, purpose: str = "", reason: str = "") -> Caller:
@@ -47,8 +55,9 @@ class Callers:
 
         FhirError "forbidden" where its scopes can't be understood, or break-glass is not for it.
         """
+        await self._renew()
         if purpose:
-            self._require_emergency(access, purpose, reason)
+            reason = await self._emergency(access, purpose, reason)
         generation = self._consents.generation if self._consents else 0
         hour = self._environment.clock() // CONSENTS_KEPT if generation else 0
         key = (access, id(self._environment.searching), purpose, generation, hour)
@@ -63,17 +72,27 @@ class Callers:
             caller = self._kept[key] = made._replace(access=access)
         return caller._replace(reason=reason) if reason else caller
 
-    def _require_emergency(self, access: Access, purpose: str, reason: str) -> None:
+    async def _renew(self) -> None:
+        """Puts changed policies in force."""
+        policies = self._in_force()
+        if policies is not self._policies:
+            await store_parameters(self._environment, policies)
+            self._kept.clear()
+            self._policies = policies
+
+    async def _emergency(self, access: Access, purpose: str, reason: str) -> str:
+        """The reason of the emergency that a caller is in."""
         if purpose != BREAK_GLASS:
             raise error("value", f"X-Purpose can be {BREAK_GLASS} only.", location="header:X-Purpose")
         if not access.user or set(access.roles).isdisjoint(self._policies.break_glass):
             raise error("forbidden", "Break-glass is for users with a role that the policies give it to.")
-        if len(reason.strip()) < SHORTEST_REASON:
-            raise error("required", "Break-glass needs X-Purpose-Reason: why it can't wait.",
-                        location="header:X-Purpose-Reason")  # fmt: skip
+        if self._break_glass is None:
+            raise error("forbidden", "Break-glass is not possible here.")
+        return await self._break_glass.require(access, self._policies, reason)
 
     async def of_user(self, user: User) -> Caller:
         """What a user may do at the server's own pages."""
+        await self._renew()
         return await self._caller(EVERYTHING, user.fhir_user, "", "", user.id, user.roles)
 
     async def _caller(
@@ -93,15 +112,18 @@ class Callers:
         }
         criteria = {scope: await self._criteria(scope) for scope in scopes if scope.criteria}
         rules = self._policies.about(roles, user, client, purpose)
-        meant = {text: await self._meant(text) for rule in rules for text in rule.resources}
+        meant = {rule: [await self._meant(rule, text) for text in rule.resources] for rule in rules}
         refusals = self._refusals(fhir_user, purpose, whose["user"])
+        searching = self._environment.searching
         limits: dict[tuple[str, str], Clause | None] = {}
 
         def within(interactions: str, type: str) -> Clause | None:
             key = (interactions, type)
             if key not in limits:
                 scoped = self._limit(interactions, type, scopes, whose, criteria)
-                limits[key] = together(scoped, *ruled(interactions, type), *self._refused(refusals, type))
+                limits[key] = together(
+                    scoped, *ruled(interactions, type), *refused(refusals, type, self._of_patient, searching)
+                )
             return limits[key]
 
         def ruled(interaction: str, type: str) -> Iterator[Clause]:
@@ -109,7 +131,7 @@ class Callers:
             found: dict[str, list[Clause]] = {"permit": [], "deny": []}
             for rule in rules:
                 if rule.effect in found and interaction in rule.interactions:
-                    found[rule.effect] += [meant[text][type] for text in rule.resources if type in meant[text]]
+                    found[rule.effect] += [clauses[type] for clauses in meant[rule] if type in clauses]
             if self._policies.permits:
                 yield Any(tuple(found["permit"]))
             yield from map(Not, found["deny"])
@@ -130,11 +152,11 @@ class Callers:
             masks=self._masks(rules, meant),
         )
 
-    def _masks(self, rules: Sequence[Rule], meant: dict[str, dict[str, Clause]]) -> Masks | None:
+    def _masks(self, rules: Sequence[Rule], meant: dict[Rule, list[dict[str, Clause]]]) -> Masks | None:
         by_type: dict[str, list[Hidden]] = {}
         for rule in rules:
-            for text in rule.resources if rule.effect == "mask" else ():
-                for type, clause in meant[text].items():
+            for clauses in meant[rule] if rule.effect == "mask" else ():
+                for type, clause in clauses.items():
                     tree = hidden_by(rule, type, self._environment.definitions)
                     if tree:
                         where = None if clause == EVERYTHING_OF_IT else clause
@@ -153,23 +175,27 @@ class Callers:
             for each in denied(patient, provision, fhir_user, purpose, now)
         ]
 
-    def _refused(self, refusals: Sequence[Denied], type: str) -> Iterator[Clause]:
-        for refusal in refusals:
-            whose = self._of_patient(type, refusal.patient)
-            about = type not in refusal.spared and (not refusal.types or type in refusal.types)
-            if whose is None or whose == NOTHING or not about:
-                continue
-            labels = [TokenIn(("_security",), refusal.labels)] if refusal.labels else []
-            yield Not(All((whose, *labels)))
-
-    async def _meant(self, text: str) -> dict[str, Clause]:
-        """The clause of a rule's `Type?criteria` by type."""
+    async def _meant(self, rule: Rule, text: str) -> dict[str, Clause]:
+        """The clause of a rule's `Type?criteria` by type, with its expression."""
         found = RESOURCES.match(text)
         assert found is not None
+        clauses: dict[str, Clause] = {}
         if found[2]:
-            return await self._criteria(Scope("user", found[1], "", found[2]))
-        types = self._environment.definitions.resource_types if found[1] == "*" else (found[1],)
-        return dict.fromkeys(types, EVERYTHING_OF_IT)
+            clauses = await self._criteria(Scope("user", found[1], "", found[2]))
+        else:
+            types = self._environment.definitions.resource_types if found[1] == "*" else (found[1],)
+            clauses = dict.fromkeys(types, EVERYTHING_OF_IT)
+        return {type: await self._computed(rule, type, clause) for type, clause in clauses.items()}
+
+    async def _computed(self, rule: Rule, type: str, clause: Clause) -> Clause:
+        """The clause, where the rule's expression holds too."""
+        if not rule.fhirpath:
+            return clause
+        holding = Scope("user", type, "", f"{code_of(type, rule.fhirpath)}=true")
+        try:
+            return All((clause, *(await self._criteria(holding)).values()))
+        except FhirError:  # not indexed everywhere yet
+            return NOTHING if rule.effect == "permit" else clause
 
     async def _patient_of(self, fhir_user: str) -> str:
         """The patient within whose records a user stays: a patient's own, a related person's; "" for everybody else."""

@@ -1,7 +1,8 @@
 """What a Consent denies (https://hl7.org/fhir/R4/consent.html): its provisions, for one caller at one moment.
 
-Understood are the patient, type, period, actor.reference, purpose, class (a resource type) and securityLabel of the
-provision and of the exceptions in it. What narrows a denial in another way is not applied: then more is denied.
+Understood are the patient, type, period, actor.reference, purpose, class (a resource type), securityLabel, dataPeriod
+and data of the provision and of the exceptions in it. What narrows a denial in another way (code, action) is not
+applied: then more is denied. An exception that is narrower than its types spares nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ Resource = dict[str, Any]
 
 
 class Provision(msgspec.Struct, frozen=True, kw_only=True):
-    """A provision; (start, end) in microseconds since 1970 UTC; empty tuples stand for any."""
+    """A provision; (start, end) in microseconds since 1970 UTC; empty tuples stand for any.
+
+    covered: dataPeriod, the span of what it is about; data: (meaning, Type/id), "?" for what can't be understood.
+    """
 
     deny: bool
     start: int = MIN_DATE
@@ -25,6 +29,8 @@ class Provision(msgspec.Struct, frozen=True, kw_only=True):
     purposes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
+    covered: tuple[int, int] | None = None
+    data: tuple[tuple[str, str], ...] = ()
     inside: tuple[Provision, ...] = ()
 
     def applies(self, actor: str, purpose: str, now: int) -> bool:
@@ -35,14 +41,24 @@ class Provision(msgspec.Struct, frozen=True, kw_only=True):
             and (not self.purposes or purpose in self.purposes)
         )
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is about all of its types."""
+        return not self.labels and self.covered is None and not self.data
+
 
 class Denied(msgspec.Struct, frozen=True):
-    """What of a patient's record is denied: some types (() for all), with some labels (() for any), but not spared."""
+    """What of a patient's record is denied: some types (() for all), with some labels (() for any), but not spared.
+
+    covered, data: see Provision.
+    """
 
     patient: str
     types: tuple[str, ...]
     labels: tuple[tuple[str, str], ...]
     spared: tuple[str, ...] = ()
+    covered: tuple[int, int] | None = None
+    data: tuple[tuple[str, str], ...] = ()
 
 
 def denied(patient: str, root: Provision, actor: str, purpose: str, now: int) -> list[Denied]:
@@ -52,11 +68,15 @@ def denied(patient: str, root: Provision, actor: str, purpose: str, now: int) ->
         if not root.applies(actor, purpose, now):
             return []
         permitted = [each for each in now_inside if not each.deny]
-        if any(not each.classes and not each.labels for each in permitted):
+        if any(not each.classes and each.whole for each in permitted):
             return []
-        spared = tuple(name for each in permitted if not each.labels for name in each.classes)
-        return [Denied(patient, root.classes, root.labels, spared)]
-    return [Denied(patient, each.classes, each.labels) for each in now_inside if each.deny]
+        spared = tuple(name for each in permitted if each.whole for name in each.classes)
+        return [_denied(patient, root, spared)]
+    return [_denied(patient, each) for each in now_inside if each.deny]
+
+
+def _denied(patient: str, provision: Provision, spared: tuple[str, ...] = ()) -> Denied:
+    return Denied(patient, provision.classes, provision.labels, spared, provision.covered, provision.data)
 
 
 def provision_of(consent: Resource, moments: Any) -> tuple[str, Provision] | None:
@@ -72,16 +92,24 @@ def provision_of(consent: Resource, moments: Any) -> tuple[str, Provision] | Non
 
 
 def _provision(node: Resource, kind: str, moments: Any) -> Provision:
-    period = node.get("period", {})
-    start, end = (moments(period.get(name, "")) for name in ("start", "end"))
+    start, end = _span(node.get("period", {}), moments)
     opposite = "permit" if kind == "deny" else "deny"
     return Provision(
         deny=kind == "deny",
-        start=start[0] if start else MIN_DATE,
-        end=end[1] if end else MAX_DATE,
+        start=start,
+        end=end,
         actors=tuple(each.get("reference", {}).get("reference", "") for each in node.get("actor", ())),
         purposes=tuple(each.get("code", "") for each in node.get("purpose", ())),
         classes=tuple(each.get("code", "") for each in node.get("class", ())),
         labels=tuple((each.get("system", ""), each.get("code", "")) for each in node.get("securityLabel", ())),
+        covered=_span(node["dataPeriod"], moments) if isinstance(node.get("dataPeriod"), dict) else None,
+        data=tuple(
+            (each.get("meaning", "?"), each.get("reference", {}).get("reference", "?")) for each in node.get("data", ())
+        ),
         inside=tuple(_provision(each, each.get("type", opposite), moments) for each in node.get("provision", ())),
     )
+
+
+def _span(period: Resource, moments: Any) -> tuple[int, int]:
+    start, end = (moments(period.get(name, "")) for name in ("start", "end"))
+    return start[0] if start else MIN_DATE, end[1] if end else MAX_DATE

@@ -13,28 +13,39 @@
     fields = ["address", "name.given"]
     role = ["billing"]
 
+    [[rule]]
+    effect = "deny"                       # where search is not enough: FHIRPath, on the resource
+    resources = ["Observation"]
+    fhirpath = "component.count() > 3"
+
 A rule is about everybody, or about whoever has one of its roles, is one of its users, or uses one of its clients.
 """
 
 from __future__ import annotations
 
 import re
+import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+import structlog
 
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 
 BREAK_GLASS = "BTG"
+LOOK_EVERY = 1.0  # seconds between looks whether the file has changed
 RESOURCES = re.compile(r"(\*|[A-Z][A-Za-z]{1,60})(?:\?(.+))?\Z", re.DOTALL)
+
+log = structlog.get_logger("policies")
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One rule; resources: types, each with search criteria where it is not about all of the type.
 
-    fields, only: of a mask, what it hides, or all that it shows.
+    fields, only: of a mask, what it hides, or all that it shows; fhirpath: what holds for those it is about, too.
     """
 
     effect: Literal["permit", "deny", "mask"]
@@ -47,6 +58,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     breakable: bool = False
     fields: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    fhirpath: str = ""
 
     def concerns(self, roles: tuple[str, ...], user: str, client: str, purpose: str) -> bool:
         """Whether the rule is about this caller now."""
@@ -60,10 +72,14 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All rules; break_glass: the roles that may override breakable denials and Consents in an emergency."""
+    """All rules; break_glass: the roles that may override breakable denials and Consents in an emergency.
+
+    break_glass_minutes: how long one reason is good for.
+    """
 
     rule: tuple[Rule, ...] = ()
     break_glass: tuple[str, ...] = ()
+    break_glass_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 60
 
     def about(self, roles: tuple[str, ...], user: str, client: str, purpose: str) -> tuple[Rule, ...]:
         """The rules that are about a caller."""
@@ -95,3 +111,43 @@ def load(path: str) -> Policies:
         if what:
             raise error("value", f"Rule {number} in {path} can't be used: {what}.")
     return found
+
+
+class PolicyFile:
+    """The policies of a file as they are now: a changed one counts within a second, one that can't be used does not."""
+
+    def __init__(self, path: str, check: Callable[[Policies], None]) -> None:
+        self._path = path
+        self._check = check
+        self._seen = self._stamp()
+        self._looked = time.monotonic()
+        self._policies = load(path)
+        check(self._policies)
+
+    def __call__(self) -> Policies:
+        """What is in force."""
+        moment = time.monotonic()
+        if self._path and moment - self._looked >= LOOK_EVERY:
+            self._looked = moment
+            stamp = self._stamp()
+            if stamp != self._seen:
+                self._seen = stamp
+                self._take()
+        return self._policies
+
+    def _take(self) -> None:
+        try:
+            found = load(self._path)
+            self._check(found)
+        except FhirError as problem:
+            log.error("policies not changed", problem=str(problem))
+            return
+        self._policies = found
+        log.info("policies changed", rules=len(found.rule))
+
+    def _stamp(self) -> tuple[int, int, int]:
+        try:
+            found = Path(self._path).stat() if self._path else None
+        except OSError:
+            return (0, 0, 0)
+        return (found.st_mtime_ns, found.st_size, found.st_ino) if found else (0, 0, 0)

@@ -1,0 +1,107 @@
+"""Break-glass: the first request of an emergency begins it, tells of it, and leaves a Task for whoever reviews it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import structlog
+
+from fhir_server.codec.json import decode
+from fhir_server.core.errors import FhirError, error
+from fhir_server.core.keys import instant
+from fhir_server.core.ports import Transaction
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.preparing import prepare, store
+from fhir_server.security.emergencies import Emergencies, Emergency
+from fhir_server.security.model import Access
+from fhir_server.security.policies import BREAK_GLASS, Policies
+
+SHORTEST_REASON = 8  # characters
+ENDED = ("rejected", "cancelled", "failed")
+
+log = structlog.get_logger("break-glass")
+
+
+class BreakGlass:
+    """Over the emergencies of one server."""
+
+    def __init__(self, environment: Environment, emergencies: Emergencies) -> None:
+        self._environment = environment
+        self._emergencies = emergencies
+
+    async def require(self, access: Access, policies: Policies, reason: str) -> str:
+        """The reason of the emergency that goes on, or begins now.
+
+        FhirError "required" where one would begin without a reason, "forbidden" where a reviewer has ended it.
+        """
+        emergency = self._emergencies.now(access.user, access.client)
+        if emergency is None:
+            if len(reason.strip()) < SHORTEST_REASON:
+                raise error("required", "Break-glass needs X-Purpose-Reason: why it can't wait. Where you gave one "
+                            "before, its time is over.", location="header:X-Purpose-Reason")  # fmt: skip
+            emergency = self._emergencies.begin(
+                access.user, access.client, access.fhir_user, reason.strip(), policies.break_glass_minutes
+            )
+            if emergency is not None:
+                await self._told(emergency)
+        elif emergency.task and await self._ended(emergency):
+            raise error("forbidden", f"A reviewer has ended this emergency ({emergency.task}).")
+        return emergency.reason if emergency else reason
+
+    async def _ended(self, emergency: Emergency) -> bool:
+        type, _, id = emergency.task.partition("/")
+        version = await self._environment.store.read(type, id)
+        return version is not None and bool(version.body) and decode(version.body).get("status") in ENDED
+
+    async def _told(self, emergency: Emergency) -> None:
+        environment = self._environment
+        prepared = prepare(environment, review(emergency))
+
+        async def work(transaction: Transaction) -> str:
+            return (await store(transaction, prepared, "Task", environment.new_id(), 1, "POST")).key.reference
+
+        try:
+            task = await environment.store.commit(work)
+            if environment.audit is not None:
+                await environment.audit.record(event_of(emergency))
+        except FhirError:
+            self._emergencies.forget(emergency)
+            raise
+        task = task.partition("/_history")[0]
+        self._emergencies.keep(msgspec.structs.replace(emergency, task=task))
+        log.warning("glass broken", user=emergency.user, client=emergency.client, task=task)
+
+
+def event_of(emergency: Emergency) -> Any:
+    """The audit event of its beginning."""
+    from fhir_server.security.audit.event import Event
+
+    return Event(
+        recorded=emergency.begun, kind="break-glass", interaction="break-glass", action="E", outcome="0", status=200,
+        user=emergency.user, client=emergency.client, fhir_user=emergency.fhir_user, purpose=BREAK_GLASS,
+        reason=emergency.reason,
+    )  # fmt: skip
+
+
+def review(emergency: Emergency) -> dict[str, Any]:
+    """The Task for a reviewer: whose emergency, why, from when to when, and the search for what was looked at."""
+    begun, until = instant(emergency.begun), instant(emergency.until)
+    reference = {"reference": emergency.fhir_user} if emergency.fhir_user else {}
+    search = f"AuditEvent?altid={emergency.user}&date=ge{begun}&date=le{until}"
+    return {
+        "resourceType": "Task",
+        "status": "requested",
+        "intent": "order",
+        "priority": "urgent",
+        "code": {
+            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": BREAK_GLASS}],
+            "text": "Review of emergency access",
+        },
+        "description": "Look at what was read in this emergency. To end it at once, set the status to rejected.",
+        "authoredOn": begun,
+        "executionPeriod": {"start": begun, "end": until},
+        "requester": {**reference, "identifier": {"value": emergency.user}},
+        "reasonCode": {"text": emergency.reason},
+        "input": [{"type": {"text": "search"}, "valueString": search}],
+    }
