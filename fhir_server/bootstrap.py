@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 import uuid
@@ -305,7 +306,43 @@ def application(settings: Settings, clock: Clock = now) -> Application:
 
 async def interfaces_of(server: FhirServer, clock: Clock) -> list[Mounted]:
     """Starts the interfaces that the settings want, and tells what they put beside FHIR."""
-    return [*await _hl7(server, clock), *_dicom(server)]
+    return [*await _hl7(server, clock), *_dicom(server), *_subsystems(server)]
+
+
+def _subsystems(server: FhirServer) -> list[Mounted]:
+    """What `hms serve` runs in a process beside this one, which answers on a socket that the environment names."""
+    if not server.settings.subsystems:
+        return []
+    from fhir_server.rest.forwarding import Forwarding
+    from fhir_server.subsystems.endpoint import paths
+    from fhir_server.subsystems.registry import OF_EVERY, SOCKET_VARIABLE, chosen
+
+    async def no_metrics() -> list[Any]:
+        return []
+
+    async def allow(scope: dict[str, Any]) -> str:
+        caller = await require_everything(server, scope)
+        return "" if server.open else caller.name
+
+    socket = os.environ.get(SOCKET_VARIABLE, "")
+    return [
+        Mounted(
+            f"/{each.name}",
+            Forwarding(socket, f"/{each.name}", server.settings, allow),
+            page_of(each.name, each.package),
+            paths(each.name, each.title, (*OF_EVERY, *each.endpoints)),
+            no_metrics,
+            each.title,
+        )
+        for each in chosen(server.settings)
+    ]
+
+
+def page_of(name: str, package: str) -> Assets:
+    """The screen of a subsystem, at /NAME/."""
+    files = folder_assets("page", f"/{name}/page/", package)
+    files[f"/{name}/"] = files.pop(f"/{name}/page/index.html")
+    return Assets(files, PAGE_POLICY)
 
 
 def _dicom(server: FhirServer) -> list[Mounted]:
@@ -337,7 +374,7 @@ def _dicom(server: FhirServer) -> list[Mounted]:
     pages = administration.Administration(context, server, access)
     return [
         Mounted(PREFIX, DicomWeb(archive, server.settings, access), Assets({}, PAGE_POLICY), {}, no_metrics),
-        Mounted(administration.PREFIX, pages, Assets(page, PAGE_POLICY), {}, no_metrics),
+        Mounted(administration.PREFIX, pages, Assets(page, PAGE_POLICY), {}, no_metrics, "DICOM"),
     ]
 
 
@@ -361,5 +398,6 @@ async def _hl7(server: FhirServer, clock: Clock) -> list[Mounted]:
             Assets(files, PAGE_POLICY),
             openapi.paths(),
             lambda: metrics.families(interface),
+            "HL7 v2",
         )
     ]

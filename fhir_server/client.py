@@ -28,14 +28,17 @@ class FhirClient(Protocol):
 
 
 class HttpClient:
-    """A FHIR server at a base URL, such as http://127.0.0.1:8080/fhir."""
+    """A FHIR server at a base URL, such as http://127.0.0.1:8080/fhir; token: what it is shown, "" for none."""
 
-    def __init__(self, base: str, *, connections: int = 8, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, base: str, *, connections: int = 8, transport: httpx.AsyncBaseTransport | None = None, token: str = ""
+    ) -> None:
         self.base = base.rstrip("/")
         if not self.base.startswith(("http://", "https://")):
             raise error("value", f"{base!r} is no base URL; it must begin with http:// or https://.")
         self._http = httpx.AsyncClient(
             transport=transport,
+            headers={"authorization": f"Bearer {token}"} if token else None,
             timeout=httpx.Timeout(300, connect=10),
             limits=httpx.Limits(max_connections=connections),
         )

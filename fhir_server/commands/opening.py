@@ -33,15 +33,15 @@ async def store(settings: Settings, *, existing: bool = True) -> AsyncIterator[F
 
 
 @asynccontextmanager
-async def client(url: str, settings: Settings, *, existing: bool = True) -> AsyncIterator[FhirClient]:
-    """The server at a URL; with "" the store in settings.data."""
+async def client(url: str, settings: Settings, *, existing: bool = True, token: str = "") -> AsyncIterator[FhirClient]:
+    """The server at a URL, that a token is shown to where there is one; with "" the store in settings.data."""
     if not url:
         async with store(settings, existing=existing) as server:
             yield server
         return
     from fhir_server.client import HttpClient
 
-    http = HttpClient(url)
+    http = HttpClient(url, token=token)
     try:
         yield http
     finally:

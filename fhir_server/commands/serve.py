@@ -17,6 +17,7 @@ import typer
 
 from fhir_server.commands.dicom import beside
 from fhir_server.commands.hl7 import announced
+from fhir_server.commands.hosting import beside as hosted
 from fhir_server.commands.options import environment, with_settings
 from fhir_server.commands.sockets import listen
 from fhir_server.core.errors import error
@@ -59,8 +60,8 @@ def serve(
         load_samples(settings)
     configure(settings)
     os.environ.update(environment(settings))
-    with beside(settings) as dicom:
-        print(banner(settings, samples, dicom, *messages), file=sys.stderr, flush=True)
+    with beside(settings) as dicom, hosted(settings) as subsystems:
+        print(banner(settings, samples, dicom, *messages, *subsystems), file=sys.stderr, flush=True)
         run(settings, listening)
 
 

@@ -3,72 +3,84 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
+from fhir_server.commands.hosting import FOLDER, alone
 from fhir_server.commands.options import Config, Data, Server
-from fhir_server.core.errors import error
+from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings
 from fhir_server.core.settings import load as load_settings
 
 if TYPE_CHECKING:
     from fhir_server.subsystems.subsystem import Portion, Subsystem
 
-NAMES = ("analytics",)
-WAIT = 30  # seconds of a long poll
-
 subsystem = typer.Typer(help="Run a subsystem by itself, or rebuild what it keeps.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help=f"Which one: {', '.join(NAMES)}.", show_default=False)]
+Name = Annotated[str, typer.Argument(help="Which one: analytics, workforce.", show_default=False)]
+Token = Annotated[
+    str,
+    typer.Option(
+        help="Access token that the server is shown; it needs system/*.cruds.", envvar="FHIR_TOKEN", show_default=False
+    ),
+]
 
 
 def made(name: str, settings: Settings) -> Subsystem:
     """The subsystem with this name, on its folder in the data folder."""
-    if name != "analytics":
-        raise error("not-found", f"There is no subsystem {name}; there is {', '.join(NAMES)}.")
-    from fhir_server.subsystems.analytics.lake import Lake
+    from fhir_server.subsystems.registry import registered
 
-    return Lake(settings.data / "lake")
+    return registered(name).make(settings)
 
 
 @subsystem.command()
 def run(
     name: Name,
     server: Server = "",
+    token: Token = "",
     data: Data = None,
     config: Config = None,
+    port: Annotated[
+        int, typer.Option(help="Port of its page and its endpoints, on 127.0.0.1; 0 takes a free one.", max=65535)
+    ] = -1,
     once: Annotated[bool, typer.Option("--once", help="End when everything that there is by now is taken in.")] = False,
 ) -> None:
     """Follow the change feed, until stopped. What it keeps goes to the data folder."""
+    from fhir_server.commands.sockets import listen
+
     settings = load_settings({"data": data}, config=config)
-    asyncio.run(_follow(made(name, settings), settings, server, once))
+    wanted = made(name, settings)
+    if once:
+        asyncio.run(_settled(wanted, settings, server, token))
+        return
+    configure(settings)
+    settings = msgspec.structs.replace(settings, subsystems=(name,))
+    listening = listen("127.0.0.1", max(port, 0))
+    if port >= 0:
+        print(f"{name}: http://127.0.0.1:{listening.getsockname()[1]}/{name}/", flush=True)
+    alone(settings, listening, server, token)
 
 
 @subsystem.command()
-def rebuild(name: Name, server: Server = "", data: Data = None, config: Config = None) -> None:
+def rebuild(name: Name, server: Server = "", token: Token = "", data: Data = None, config: Config = None) -> None:
     """Drop what a subsystem keeps, and make it anew from the first change of the feed."""
     settings = load_settings({"data": data}, config=config)
-    wanted = made(name, settings)
-    wanted.drop()
-    asyncio.run(_follow(wanted, settings, server, True))
+    asyncio.run(_settled(made(name, settings), settings, server, token, anew=True))
 
 
-async def _follow(wanted: Subsystem, settings: Settings, server: str, once: bool) -> None:
+async def _settled(wanted: Subsystem, settings: Settings, server: str, token: str, anew: bool = False) -> None:
+    from fhir_server.bootstrap import now
     from fhir_server.commands.opening import client
-    from fhir_server.subsystems.subsystem import catch_up
+    from fhir_server.subsystems.following import held
+    from fhir_server.subsystems.subsystem import settle
 
     def told(portion: Portion) -> None:
         print(f"{wanted.name}: {portion.position} of {portion.head}", flush=True)
 
-    async with client(server, settings) as opened:
-        while True:
-            await catch_up(opened, wanted, told, 0 if once else WAIT)
-            if once:
-                print(f"{wanted.name} is at position {wanted.position()}", flush=True)
-                return
-
-
-def folder_of(settings: Settings) -> Path:
-    """Where the lake is."""
-    return settings.data / "lake"
+    with held(settings.data / FOLDER, wanted.name):
+        if anew:
+            wanted.drop()
+        async with client(server, settings, token=token) as opened:
+            await settle(opened, wanted, now(), told)
+    print(f"{wanted.name} is at position {wanted.position()}", flush=True)

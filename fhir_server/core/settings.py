@@ -163,6 +163,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="Folder of SQL on FHIR ViewDefinitions, NAME.json each, beside those that come with it."),
     ] = ""
 
+    indicators: Annotated[
+        str, Meta(description="Folder of indicators, NAME.json each, beside those that come with the server.")
+    ] = ""
+    subsystems: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Subsystems that run beside the server, in a process of their own: analytics, workforce, "
+            "each with a page at /NAME/ (docs/how-to/subsystems.md)."
+        ),
+    ] = ()
+
     dicom: Annotated[
         bool, Meta(description="Whether the server is a DICOM archive too: network services and DICOMweb.")
     ] = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -18,8 +19,8 @@ class Request(msgspec.Struct):
     None where there is none or where it isn't FHIR; body, content_type: as they came; if_match, if_none_match,
     if_none_exist, if_modified_since: the headers' values, "" for none; prefer: "", minimal, representation or
     OperationOutcome; lenient: Prefer handling=lenient; wait: Prefer wait=seconds, None for none; respond_async: Prefer
-    respond-async; accept: the header Accept; base: this server's
-    own base URL, without a slash at its end.
+    respond-async; accept: the header Accept; last_event_id: the header of a stream that is taken up again; base: this
+    server's own base URL, without a slash at its end.
     """
 
     method: str
@@ -37,6 +38,7 @@ class Request(msgspec.Struct):
     wait: float | None = None
     respond_async: bool = False
     accept: str = ""
+    last_event_id: str = ""
     base: str = ""
     caller: Caller = OPEN
 
@@ -46,7 +48,8 @@ class Response(msgspec.Struct):
 
     version: the stored version that it is about, which gives ETag and Last-Modified; body: the resource to send as
     canonical JSON bytes, b"" for none; location: of what was created or updated, relative to the base; issues: said
-    beside it (warnings); headers: others; content_type: of a body that is no FHIR resource and is sent as it is.
+    beside it (warnings); headers: others; content_type: of a body that is no FHIR resource and is sent as it is;
+    stream: gives the body piece by piece, after what is in body.
     """
 
     status: int
@@ -56,3 +59,4 @@ class Response(msgspec.Struct):
     issues: list[Issue] = []
     headers: dict[str, str] = {}
     content_type: str = ""
+    stream: AsyncIterator[bytes] | None = None

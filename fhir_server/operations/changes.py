@@ -1,59 +1,162 @@
-"""$changes: the change feed for what runs alone, by cursor, with a long poll.
+"""$changes: the change feed for what runs alone, by cursor with a long poll, or as server-sent events.
 
 GET [base]/$changes?after=POSITION&_count=1000&_type=Patient,Encounter&wait=30&resources=true answers with what was
 committed past a position, oldest first: {"changes": [{"position", "type", "id", "version", "method", "updated",
 "resource"}], "position": P, "head": H}. Go on with after=P. Where nothing is new, it waits up to `wait` seconds.
 resource is what is stored now, missing where the resource is gone; method is POST, PUT, PATCH, DELETE or ERASE.
+_typeFilter=Observation?category=laboratory, which may repeat, leaves of that type what matches it now.
+With Accept: text/event-stream each change is an event `change` whose id is its position; take a stream up again with
+Last-Event-ID (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+
+A caller who may not see everything gets the changes of what the caller may see now. Deletions can't be judged: they are
+told of types that the caller sees whole, whatever the filters.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
 
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion, instant
 from fhir_server.core.ports import Change
+from fhir_server.core.query import All, Any, IdIn, Query
+from fhir_server.interactions.callers import require
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.request import Response
+from fhir_server.operations.bulk.asked import search_of, type_filters
 
 MOST, DEFAULT = 5000, 1000
 LONGEST_WAIT = 60
 LOOK = 0.2  # seconds between looks at the feed while a caller waits
+TOGETHER = 500  # resources that are searched for together
+EVENTS = "text/event-stream"
+STREAM_SECONDS = 300  # after which a stream ends, so that its caller shows who it is again
+QUIET_SECONDS = 15  # after which a stream says that it is there
+GONE = ("DELETE", "ERASE")
+
+
+class Wanted(NamedTuple):
+    """What a caller asks of the feed: types, none for all; searches by type; whether with the resources."""
+
+    types: frozenset[str]
+    filters: dict[str, tuple[str, ...]]
+    resources: bool
+
+
+class Told(NamedTuple):
+    """Changes to tell, each as JSON, with its position, and the position after all that was looked at."""
+
+    entries: Sequence[tuple[int, bytes]]
+    position: int
 
 
 async def changes(environment: Environment, call: Call) -> Response:
-    """The changes past a position; FhirError "forbidden" for a caller who may not see everything."""
-    if environment.seen_by.restriction is not None:
-        raise error("forbidden", "The change feed tells of every resource: it needs a scope for everything.")
+    """The changes past a position that the caller may see, or a stream of them."""
     parameters = call.parameters
     after = parameters.whole("after", 0)
     count = min(parameters.whole("_count", DEFAULT), MOST)
     if count < 1:
         raise error("value", "_count must be 1 or more.", location="_count")
-    types = frozenset(parameters.texts("_type"))
+    wanted = await _wanted(environment, call)
+    if EVENTS in call.request.accept:
+        last = call.request.last_event_id
+        after = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else after
+        return Response(200, content_type=EVENTS, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+                        body=b"retry: 1000\n\n", stream=_events(environment, wanted, after, count))  # fmt: skip
+    until = time.monotonic() + min(parameters.whole("wait", 0), LONGEST_WAIT)
+    told = Told((), after)
+    while not told.entries:
+        before = told.position
+        told = await _next(environment, wanted, before, count)
+        if time.monotonic() >= until:
+            break
+        if told.position == before:
+            await asyncio.sleep(LOOK)
+    listed = b",".join(entry for _, entry in told.entries)
+    head = await environment.feed.head()
+    body = b'{"changes":[%b],"position":%d,"head":%d}' % (listed, told.position, head)
+    return Response(200, body=body, content_type="application/json")
+
+
+async def _wanted(environment: Environment, call: Call) -> Wanted:
+    types = tuple(dict.fromkeys(call.parameters.texts("_type")))
     for type in types:
         if not environment.definitions.is_resource(type):
             raise error("value", f"_type names '{type[:80]}', which is no resource type.", location="_type")
-    until = time.monotonic() + min(parameters.whole("wait", 0), LONGEST_WAIT)
-    while True:
-        read = await environment.feed.changes(after, count)
-        found = [change for change in read if change.method != "REINDEX" and (not types or change.type in types)]
-        after = read[-1].seq if read else after
-        if found or (not read and time.monotonic() >= until):
-            break
-        if not read:
+        require(call.request.caller, "s", type)
+    filters = await type_filters(environment, call, types or tuple(environment.definitions.resource_types))
+    return Wanted(frozenset(types), filters, call.parameters.flag("resources"))
+
+
+async def _events(environment: Environment, wanted: Wanted, after: int, count: int) -> AsyncIterator[bytes]:
+    until = time.monotonic() + STREAM_SECONDS
+    spoke = time.monotonic()
+    while time.monotonic() < until:
+        told = await _next(environment, wanted, after, count)
+        if told.entries:
+            yield b"".join(b"id: %d\nevent: change\ndata: %b\n\n" % each for each in told.entries)
+            spoke = time.monotonic()
+        elif time.monotonic() - spoke > QUIET_SECONDS:
+            yield b": nothing new up to %d\n\n" % told.position
+            spoke = time.monotonic()
+        if told.position == after:
             await asyncio.sleep(LOOK)
+        after = told.position
+
+
+async def _next(environment: Environment, wanted: Wanted, after: int, count: int) -> Told:
+    read = await environment.feed.changes(after, count)
+    if not read:
+        return Told((), after)
+    found = [
+        change for change in read if change.method != "REINDEX" and (not wanted.types or change.type in wanted.types)
+    ]
+    shown = await _shown(environment, wanted, found)
     versions: dict[tuple[str, str], StoredVersion | None] = {}
-    if found and parameters.flag("resources"):
-        keys = list({(change.type, change.id) for change in found})
+    if shown and wanted.resources:
+        keys = list({(change.type, change.id) for change in shown})
         versions = dict(zip(keys, await environment.store.read_many(keys), strict=True))
-    listed = b",".join(_entry(change, versions.get((change.type, change.id))) for change in found)
-    head = await environment.feed.head()
-    body = b'{"changes":[%b],"position":%d,"head":%d}' % (listed, after, head)
-    return Response(200, body=body, content_type="application/json")
+    entries = [(change.seq, _entry(change, versions.get((change.type, change.id)))) for change in shown]
+    return Told(entries, read[-1].seq)
+
+
+async def _shown(environment: Environment, wanted: Wanted, found: Sequence[Change]) -> Sequence[Change]:
+    """The changes that the caller may see and whose resources match the filters."""
+    restriction = environment.seen_by.restriction
+    limited = {
+        type
+        for type in {change.type for change in found}
+        if type in wanted.filters or (restriction is not None and restriction(type) is not None)
+    }
+    if not limited:
+        return found
+    seen: set[tuple[str, str]] = set()
+    for type in limited:
+        ids = list(dict.fromkeys(change.id for change in found if change.type == type))
+        for at in range(0, len(ids), TOGETHER):
+            seen |= {(type, id) for id in await _matching(environment, wanted, type, ids[at : at + TOGETHER])}
+    return [
+        change
+        for change in found
+        if change.type not in limited
+        or (change.type, change.id) in seen
+        or (change.method in GONE and (restriction is None or restriction(change.type) is None))
+    ]
+
+
+async def _matching(environment: Environment, wanted: Wanted, type: str, ids: Sequence[str]) -> set[str]:
+    searching = environment.searching
+    where: list[object] = [IdIn(tuple(ids))]
+    filters = wanted.filters.get(type, ())
+    if filters:
+        where.append(Any(tuple([(await searching.query(type, search_of(type, each))).where for each in filters])))
+    page = await environment.index.search(Query((type,), All(tuple(where)), count=len(ids)))  # type: ignore[arg-type]
+    return {version.id for version in page.matches}
 
 
 def _entry(change: Change, version: StoredVersion | None) -> bytes:
@@ -72,6 +175,10 @@ def _entry(change: Change, version: StoredVersion | None) -> bytes:
 
 HANDLERS = (
     OperationHandler(
-        "changes", changes, system=True, parameters=("after", "_count", "_type", "wait", "resources"), methods=("GET",)
+        "changes",
+        changes,
+        system=True,
+        parameters=("after", "_count", "_type", "_typeFilter", "wait", "resources"),
+        methods=("GET",),
     ),
 )

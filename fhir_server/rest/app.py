@@ -24,6 +24,7 @@ from fhir_server.rest.cors import Cors
 from fhir_server.rest.decode import base_of, headers_of, path_of, request_of
 from fhir_server.rest.encode import COMPRESS_FROM, Answer, answer_of, compressed, error_answer, version_headers
 from fhir_server.rest.observing import route
+from fhir_server.rest.streaming import streamed
 
 PREFIX = "/fhir"
 AUTHORIZATION = frozenset(PATHS)
@@ -158,6 +159,10 @@ class Application:
             answer.headers += self._cors.headers(headers["origin"])
         if request_id.HEADER in headers:
             answer.headers.append((b"x-request-id", headers[request_id.HEADER].encode()))
+        if answer.stream is not None:
+            await streamed(answer, method, receive, send)
+            self._observe(method, path, answer.status, time.perf_counter() - started)
+            return
         answer.headers.append((b"content-length", b"%d" % len(answer.body)))
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})

@@ -31,8 +31,13 @@ def beside(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Any:
     async def session() -> Answer:
         return Answer(200, [JSON], b'{"open":true}')
 
+    async def pages() -> Answer:
+        listed = [{"path": f"{each.prefix[1:]}/", "title": each.title} for each in mounted if each.title]
+        return Answer(200, [JSON], serialize(listed))
+
     computed: dict[str, Callable[[], Awaitable[Answer]]] = {
         "/openapi.json": document,
+        "/pages.json": pages,
         "/health/live": lambda: live(server),
         "/health/ready": lambda: ready(server),
         "/metrics": lambda: metrics(server, mounted),

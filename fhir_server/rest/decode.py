@@ -177,6 +177,7 @@ async def request_of(
         wait=prefer.wait,
         respond_async=prefer.respond_async,
         accept=headers.get("accept", ""),
+        last_event_id=headers.get("last-event-id", ""),
         base=base,
         caller=caller,
     )

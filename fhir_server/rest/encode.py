@@ -6,6 +6,7 @@ import base64
 import email.utils
 import functools
 import zlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 from fhir_server.codec import json, xml
@@ -38,14 +39,15 @@ def version_headers(version: StoredVersion) -> Headers:
 
 
 class Answer:
-    """What is sent: status, headers without the length, and the body."""
+    """What is sent: status, headers without the length, and the body; stream: the rest of it, piece by piece."""
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "headers", "status", "stream")
 
     def __init__(self, status: int, headers: Headers, body: bytes) -> None:
         self.status = status
         self.headers = headers
         self.body = body
+        self.stream: AsyncIterator[bytes] | None = None
 
 
 def answer_of(request: Request, response: Response, format: Format, accept: str, definitions: Definitions) -> Answer:
@@ -58,7 +60,9 @@ def answer_of(request: Request, response: Response, format: Format, accept: str,
         headers.append((b"location", f"{request.base}/{response.location}".encode()))
     if response.content_type:
         headers.append((b"content-type", response.content_type.encode()))
-        return Answer(response.status, headers, response.body)
+        answer = Answer(response.status, headers, response.body)
+        answer.stream = response.stream
+        return answer
     written = request.method in ("POST", "PUT", "PATCH") and version is not None
     body = response.body
     if written and request.prefer == "minimal":

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from fhir_server.api import FhirServer
 from fhir_server.core.errors import error
+from fhir_server.core.ports import OPEN, Caller
 from fhir_server.rest.decode import base_of, headers_of
 from fhir_server.rest.page_assets import Assets
 
@@ -16,7 +17,8 @@ Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 class Mounted(NamedTuple):
     """Everything under prefix, such as /hl7: assets are files, the rest is the application's.
 
-    paths: what openapi.json says of it; metrics: gives metric families of prometheus_client for each scrape.
+    paths: what openapi.json says of it; metrics: gives metric families of prometheus_client for each scrape; title: of
+    its page, for those who look for it.
     """
 
     prefix: str
@@ -24,17 +26,18 @@ class Mounted(NamedTuple):
     assets: Assets
     paths: dict[str, Any]
     metrics: Callable[[], Awaitable[Iterable[Any]]]
+    title: str = ""
 
     def has(self, path: str) -> bool:
         """Whether a path is below the prefix."""
         return path.startswith(self.prefix) and path[len(self.prefix) : len(self.prefix) + 1] in ("", "/")
 
 
-async def require_everything(server: FhirServer, scope: dict[str, Any]) -> None:
-    """FhirError "login" or "forbidden" for a caller who may not read all that is stored, or, where the request is no
-    GET, write it: what is mounted shows what any message said. In open mode everybody may."""
+async def require_everything(server: FhirServer, scope: dict[str, Any]) -> Caller:
+    """The caller; FhirError "login" or "forbidden" for one who may not read all that is stored, or, where the request
+    is no GET, write it: what is mounted shows what any message said. In open mode everybody may."""
     if server.open:
-        return
+        return OPEN
     headers = headers_of(scope)
     caller = await server.caller_of(scope["method"], headers, base_of(scope, headers, server.settings))
     if caller.masks is not None:
@@ -48,3 +51,4 @@ async def require_everything(server: FhirServer, scope: dict[str, Any]) -> None:
             raise error(
                 "forbidden", f"This needs a scope for everything, such as system/*.{wanted} or user/*.{wanted}."
             )
+    return caller

@@ -40,17 +40,23 @@ class _Answer(msgspec.Struct):
 
 
 class Subsystem(Protocol):
-    """What every subsystem has."""
+    """What every subsystem has; its package has mounted.py beside it (registry.py)."""
 
     name: str
     types: tuple[str, ...]  # that it follows, () for all
+    pause: float  # seconds between two looks at the feed, so that what comes meanwhile is taken in together
 
     def position(self) -> int:
         """How far in the feed its store is, 0 for a new one."""
         ...
 
     def take(self, portion: Portion) -> None:
-        """Takes changes in, durably; the same ones again change nothing."""
+        """Takes changes in, durably; the same ones again change nothing. Called in a thread of its own."""
+        ...
+
+    async def work(self, client: FhirClient, now: int) -> None:
+        """Does what follows from what it has taken in and from the time (microseconds since 1970): writes to FHIR what
+        it has found out, and nothing that is there already. Called after take, and every half minute at least."""
         ...
 
     def drop(self) -> None:
@@ -85,3 +91,15 @@ async def catch_up(
         taken += len(portion.changes)
         told(portion)
         wait = 0
+
+
+async def settle(
+    client: FhirClient, subsystem: Subsystem, now: int, told: Callable[[Portion], Any] = lambda portion: None
+) -> None:
+    """Takes in and works until nothing more follows: what it writes to FHIR comes back by the feed."""
+    while True:
+        await catch_up(client, subsystem, told)
+        before = (await read(client, subsystem.position(), subsystem.types)).head
+        await subsystem.work(client, now)
+        if (await read(client, subsystem.position(), subsystem.types)).head == before:
+            return

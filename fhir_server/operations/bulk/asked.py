@@ -60,7 +60,7 @@ async def asked_of(environment: Environment, call: Call) -> Asked:
         patients=await _patients(environment, call, level),
         since=_since(call),
         elements=elements,
-        filters=await _filters(environment, call, types),
+        filters=await type_filters(environment, call, types),
     )
 
 
@@ -135,7 +135,8 @@ def _patient_id(value: Any) -> str:
     raise error("value", f"patient must be a reference such as Patient/1, not '{text[:80]}'.", location="patient")
 
 
-async def _filters(environment: Environment, call: Call, types: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+async def type_filters(environment: Environment, call: Call, types: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """The searches of _typeFilter by type, each of one of these types."""
     found: dict[str, tuple[str, ...]] = {}
     for value in call.parameters.all("_typeFilter"):
         for text in _split(str(value)):
@@ -143,7 +144,7 @@ async def _filters(environment: Environment, call: Call, types: tuple[str, ...])
             if not mark or type not in types:
                 raise error(
                     "value",
-                    f"_typeFilter must be a search such as Observation?category=laboratory of a type that is exported, "
+                    f"_typeFilter must be a search such as Observation?category=laboratory of a type that _type names, "
                     f"not '{text[:80]}'.",
                     location="_typeFilter",
                 )

@@ -194,7 +194,9 @@ class Connection(asyncio.Protocol):
     def stop(self) -> None:
         """Ends the connection once the request under way is answered."""
         self._waiting.clear()
-        if self._current is None and not self._leaving:
+        if self._current is not None:
+            self._current.stop()
+        elif not self._leaving:
             self._leave()
 
     def cancel(self) -> None:

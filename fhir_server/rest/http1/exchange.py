@@ -113,6 +113,10 @@ class Exchange:
         self.keep_alive = False
         self._wake()
 
+    def stop(self) -> None:
+        """The server ends: an answer that has no end of its own must find one."""
+        self._wake()
+
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -122,7 +126,7 @@ class Exchange:
     async def receive(self) -> dict[str, Any]:
         """ASGI: the body, whole where it has come so far, else in pieces of about BUFFER bytes."""
         if self._taken:
-            while not (self.broken or self.answered):
+            while not (self.broken or self.answered or self._connection.host.stopping):
                 await self._news()
             return DISCONNECT
         while not (self.complete or self.broken or self.answered or self.buffered > BUFFER):

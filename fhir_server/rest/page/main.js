@@ -18,6 +18,7 @@ const router = new Router(show);
 const bar = new RequestBar({ base, go: router.go, capability: () => page.capability });
 document.querySelector("header.top").append(bar.element);
 document.querySelector("header.top nav").append(bar.others, account());
+showPages();
 
 async function show(place) {
   page.session?.cancel();
@@ -40,6 +41,18 @@ async function show(place) {
     if (page.session !== session) return false;
     return put("Something went wrong", problemView(problem));
   }
+}
+
+// The pages of interfaces and subsystems that this server has mounted.
+async function showPages() {
+  const answer = await fetch("pages.json").catch(() => null);
+  if (!answer?.ok) return;
+  const links = (await answer.json()).map(({ path, title }) => {
+    const link = h("a", {}, title);
+    link.setAttribute("href", path);
+    return link;
+  });
+  document.querySelector("header.top nav .version").after(...links);
 }
 
 function put(title, content) {

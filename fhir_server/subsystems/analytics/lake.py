@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fhir_server.client import FhirClient
 from fhir_server.subsystems.subsystem import Change, Portion
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Lake:
 
     name = "analytics"
     types: tuple[str, ...] = ()
+    pause = 0.0
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,6 +60,9 @@ class Lake:
         new = self.folder / f"{PLACE}.new"
         new.write_text(str(portion.position))
         new.replace(self.folder / PLACE)
+
+    async def work(self, client: FhirClient, now: int) -> None:
+        """Nothing follows from it."""
 
     def drop(self) -> None:
         """Removes the lake."""

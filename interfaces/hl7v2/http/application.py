@@ -16,7 +16,7 @@ from interfaces.hl7v2.interface import Hl7Interface
 
 log = structlog.get_logger("hl7")
 
-Allow = Callable[[dict[str, Any]], Awaitable[None]]
+Allow = Callable[[dict[str, Any]], Awaitable[Any]]
 
 _PATTERNS = [(route, re.compile(route.path.replace("{id}", "([0-9]{1,15})") + r"/?\Z")) for route in ROUTES]
 

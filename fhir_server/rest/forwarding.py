@@ -1,0 +1,74 @@
+"""Paths that another process of this machine answers: a request goes to its socket, once its caller may pass."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from fhir_server.codec.json import serialize
+from fhir_server.core.errors import FhirError, error, operation_outcome
+from fhir_server.core.settings import Settings
+from fhir_server.rest.decode import headers_of, read_body
+
+if TYPE_CHECKING:
+    import httpx
+
+PASSED_ON = ("content-type", "accept")
+PASSED_BACK = ("content-type", "content-disposition", "cache-control", "x-content-type-options", "allow", "retry-after")
+SECONDS = 120.0
+
+Allow = Callable[[dict[str, Any]], Awaitable[str]]
+
+
+class Forwarding:
+    """ASGI. path: of the Unix socket; prefix: such as /workforce; allow: the caller's name, or FhirError."""
+
+    def __init__(self, path: str, prefix: str, settings: Settings, allow: Allow) -> None:
+        self._path = path
+        self._prefix = prefix
+        self._settings = settings
+        self._allow = allow
+        self._client: httpx.AsyncClient | None = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """ASGI, scope type http."""
+        if scope["path"] == self._prefix:  # the page's own references are relative
+            location = f"{self._prefix.removeprefix('/')}/".encode()
+            await _send(send, scope, 308, [(b"location", location)], b"")
+            return
+        try:
+            status, headers, body = await self._ask(scope, await self._allow(scope), receive)
+        except FhirError as problem:
+            headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+            headers.append((b"content-type", b"application/fhir+json"))
+            status, body = problem.status, serialize(operation_outcome(problem.issues))
+        await _send(send, scope, status, headers, body)
+
+    async def _ask(self, scope: dict[str, Any], who: str, receive: Any) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        import httpx
+
+        headers = headers_of(scope)
+        body = await read_body(receive, headers, self._settings) if scope["method"] in ("POST", "PUT", "PATCH") else b""
+        if self._client is None:
+            transport = httpx.AsyncHTTPTransport(uds=self._path)
+            self._client = httpx.AsyncClient(transport=transport, base_url="http://beside", timeout=SECONDS)
+        sent = {name: headers[name] for name in PASSED_ON if name in headers}
+        url = f"{scope['path']}?{scope['query_string'].decode('latin-1')}".rstrip("?")
+        try:
+            answer = await self._client.request(
+                scope["method"], quote(url, safe="/?&=%+:,;@$!*'()-._~|"), content=body,
+                headers={**sent, "x-hms-who": quote(who)},
+            )  # fmt: skip
+        except httpx.HTTPError as problem:
+            raise error(
+                "unavailable", "The subsystem does not answer; it may be starting. Ask again in a moment."
+            ) from problem
+        found = [(name.encode(), answer.headers[name].encode()) for name in PASSED_BACK if name in answer.headers]
+        return answer.status_code, found, answer.content
+
+
+async def _send(send: Any, scope: dict[str, Any], status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

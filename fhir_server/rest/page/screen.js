@@ -1,0 +1,107 @@
+// The screen of what is mounted beside FHIR: it shows the place that the URL names, and how far it is with the feed.
+
+import { h } from "./dom.js";
+import { account, requireSignIn } from "./session.js";
+
+const LOOK = 3000; // milliseconds between looks at how far it is
+
+/**
+ * title: of the screen; view(parts): the content of a place, given the decoded parts of its hash; get: of callsBelow;
+ * live(parts): whether the place is shown anew as the feed moves. Gives show(), which shows the place anew, once somebody may see it.
+ */
+export async function screen({ title, view, get, live = () => false }) {
+  document.querySelector("header.top nav").append(account());
+  await requireSignIn();
+  const main = document.querySelector("main");
+  const kept = document.querySelector(".kept");
+  let shown = 0;
+  let position = -1;
+
+  const parts = () => location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+
+  async function show() {
+    const turn = ++shown;
+    main.setAttribute("aria-busy", "true");
+    let content;
+    try {
+      content = await view(parts());
+    } catch (problem) {
+      content = [h("h1", { tabindex: "-1" }, "Something went wrong"), h("p", { class: "error" }, problem.message)];
+    }
+    if (turn !== shown) return;
+    main.replaceChildren(...[content].flat(Infinity).filter(Boolean));
+    main.setAttribute("aria-busy", "false");
+    document.title = `${main.querySelector("h1")?.textContent ?? title} · ${title}`;
+  }
+
+  async function look() {
+    try {
+      const state = await get("state");
+      const behind = state.head - state.position;
+      kept.textContent = state.problem || (behind > 0 ? `${behind} changes behind` : "up to date");
+      const editing = main.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
+      if (position >= 0 && state.position !== position && live(parts()) && !editing) await show();
+      position = state.position;
+    } catch (problem) {
+      kept.textContent = problem.message;
+    }
+    setTimeout(look, LOOK);
+  }
+
+  window.addEventListener("hashchange", show);
+  show();
+  look();
+  return show;
+}
+
+/** A link to the page of a resource where a value is a reference, else the value. */
+export function linked(value, place) {
+  return /^[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/.test(value ?? "") ? h("a", { href: place(value) }, value) : value;
+}
+
+/** A table that scrolls by itself. columns: names; rows: lists of what h takes. */
+export function grid(columns, rows) {
+  return h(
+    "div",
+    { class: "scroll card" },
+    h(
+      "table",
+      {},
+      h("thead", {}, h("tr", {}, columns.map((column) => h("th", { scope: "col" }, column)))),
+      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((value) => h("td", {}, value))))),
+    ),
+  );
+}
+
+/** A form of labelled fields and a button. fields: [name, label, attributes or {options}]; send(values): a promise. */
+export function ask(fields, label, send) {
+  const answer = h("p", { role: "status" });
+  const inputs = fields.map(([name, text, attributes = {}]) => {
+    const { options, ...others } = attributes;
+    const input = options
+      ? h("select", { name }, options.map((option) => h("option", {}, option)))
+      : h("input", { name, ...others });
+    return h("label", {}, h("span", {}, text), input);
+  });
+  const form = h(
+    "form",
+    {
+      class: "card ask",
+      onsubmit: async (event) => {
+        event.preventDefault();
+        answer.className = "";
+        answer.textContent = "…";
+        try {
+          answer.textContent = (await send(Object.fromEntries(new FormData(form)))) ?? "";
+        } catch (problem) {
+          answer.className = "error";
+          answer.textContent = problem.message;
+        }
+      },
+    },
+    inputs,
+    h("button", { type: "submit" }, label),
+    answer,
+  );
+  return form;
+}

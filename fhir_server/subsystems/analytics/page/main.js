@@ -1,0 +1,13 @@
+// Starts the screen of analytics; the dashboard is shown anew as the lake moves.
+
+import { screen } from "../../page/screen.js";
+import { calls } from "./calls.js";
+import { dashboard, rowsView } from "./dashboard.js";
+import { sqlView } from "./sql.js";
+
+function view([name, month]) {
+  if (name === "sql") return sqlView();
+  return month ? rowsView(name, month) : dashboard();
+}
+
+screen({ title: "Analytics", view, get: calls.get, live: ([name]) => !name });

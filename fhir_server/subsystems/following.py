@@ -1,0 +1,84 @@
+"""A subsystem that keeps up with the feed of a server, whatever happens, until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from fhir_server.client import FhirClient
+from fhir_server.core.errors import FhirError, error
+from fhir_server.core.ports import Clock
+from fhir_server.subsystems.subsystem import Subsystem, read
+
+WAIT = 30  # seconds of a long poll
+LONGEST_PAUSE = 30.0  # seconds after failures that follow one another
+
+log = structlog.get_logger("subsystem")
+
+
+@contextlib.contextmanager
+def held(folder: Path, name: str) -> Iterator[None]:
+    """Has what a subsystem keeps in a data folder to this process; FhirError "unavailable" while another has it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise error(
+                "unavailable",
+                f"Another process runs {name} on {folder.resolve()}; stop it first, or the server that has it mounted.",
+            ) from None
+        yield
+
+
+class Follower:
+    """Keeps one subsystem up. head: the feed's newest position; problem: why it does not get on, "" while it does."""
+
+    def __init__(self, client: FhirClient, subsystem: Subsystem, clock: Clock, folder: Path) -> None:
+        self.client = client
+        self.subsystem = subsystem
+        self._clock = clock
+        self._folder = folder
+        self.head = 0
+        self.problem = ""
+        self._anew = False
+
+    def rebuild(self) -> None:
+        """Has it forget everything and begin at the feed's first change, before it goes on."""
+        self._anew = True
+
+    async def run(self) -> None:
+        """Never ends by itself: it is cancelled."""
+        failures = 0
+        while True:
+            try:
+                with held(self._folder, self.subsystem.name):
+                    while True:
+                        await self._step(0 if failures else WAIT)
+                        self.problem, failures = "", 0
+                        await asyncio.sleep(self.subsystem.pause)
+            except FhirError as problem:
+                self.problem = str(problem)
+                log.warning("subsystem waits", subsystem=self.subsystem.name, problem=self.problem)
+            except Exception as problem:
+                self.problem = f"{type(problem).__name__}: the log of the server says where"
+                log.exception("subsystem failed", subsystem=self.subsystem.name)
+            failures += 1
+            await asyncio.sleep(min(2.0**failures, LONGEST_PAUSE))
+
+    async def _step(self, wait: int) -> None:
+        subsystem = self.subsystem
+        if self._anew:
+            subsystem.drop()
+            self._anew = False
+        after = subsystem.position()
+        portion = await read(self.client, after, subsystem.types, wait)
+        self.head = portion.head
+        if portion.position != after:
+            await asyncio.to_thread(subsystem.take, portion)
+        await subsystem.work(self.client, self._clock())
