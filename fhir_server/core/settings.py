@@ -103,6 +103,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(description="Days that `hms audit prune` keeps the audit log for; 0: for ever.", ge=0, le=36_500)
     ] = 0
 
+    provenance: Annotated[
+        Literal["header", "automatic"],
+        Meta(description="Which commits have a Provenance: those of a request with the header X-Provenance, or all."),
+    ] = "header"
+
     update_as_create: Annotated[
         bool, Meta(description="Whether PUT to an id that does not exist creates the resource; otherwise 405.")
     ] = True

@@ -19,6 +19,7 @@ from fhir_server.interactions.environment import Environment, Follower
 from fhir_server.interactions.history import history
 from fhir_server.interactions.parameters import criteria_of, require_general
 from fhir_server.interactions.patch import conditional_patch, patch
+from fhir_server.interactions.provenance import recorded
 from fhir_server.interactions.read import read, vread
 from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.search import search, search_compartment
@@ -32,6 +33,8 @@ AT_INSTANCE = {"GET": "r", "PATCH": "u", "DELETE": "d"}
 async def perform(environment: Environment, request: Request) -> Response:
     """Runs the interaction that the request asks for; FhirError for every answer that is no success."""
     environment = environment_of(environment, request.caller)
+    if request.method != "GET":
+        environment = recorded(environment, request)
     response = await _route(environment, request)
     if request.method != "GET":
         for follower in environment.followers:

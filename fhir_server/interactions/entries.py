@@ -46,6 +46,7 @@ def entry_request(raw: Any, number: int, outer: Request) -> Request:
         lenient=outer.lenient,
         base=outer.base,
         caller=outer.caller,
+        provenance=outer.provenance,
     )
     resource = raw.get("resource")
     if resource is not None and not isinstance(resource, dict):

@@ -19,8 +19,8 @@ class Request(msgspec.Struct):
     None where there is none or where it isn't FHIR; body, content_type: as they came; if_match, if_none_match,
     if_none_exist, if_modified_since: the headers' values, "" for none; prefer: "", minimal, representation or
     OperationOutcome; lenient: Prefer handling=lenient; wait: Prefer wait=seconds, None for none; respond_async: Prefer
-    respond-async; accept: the header Accept; last_event_id: the header of a stream that is taken up again; base: this
-    server's own base URL, without a slash at its end.
+    respond-async; accept: the header Accept; last_event_id: the header of a stream that is taken up again; provenance:
+    the header X-Provenance; base: this server's own base URL, without a slash at its end.
     """
 
     method: str
@@ -41,6 +41,7 @@ class Request(msgspec.Struct):
     last_event_id: str = ""
     base: str = ""
     caller: Caller = OPEN
+    provenance: str = ""
 
 
 class Response(msgspec.Struct):

@@ -180,6 +180,7 @@ async def request_of(
         last_event_id=headers.get("last-event-id", ""),
         base=base,
         caller=caller,
+        provenance=headers.get("x-provenance", ""),
     )
     if method in ("POST", "PUT", "PATCH"):
         body = await read_body(receive, headers, settings)

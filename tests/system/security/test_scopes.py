@@ -143,3 +143,12 @@ async def test_patient_scopes_without_a_patient_are_worth_nothing(hospital: Fhir
 async def test_a_scope_whose_criteria_are_not_understood_gives_nothing(hospital: Fhir) -> None:
     answer = await Asking(hospital, "user/Observation.rs?nonsense=1")("Observation")
     assert answer.status_code == 403 and "nonsense" in answer.text
+
+
+async def test_a_provenance_header_needs_a_scope_for_provenance(hospital: Fhir) -> None:
+    given = '{"resourceType":"Provenance","recorded":"2026-01-01T00:00:00Z","agent":[{"who":{"display":"x"}}]}'
+    for scope, status in (("user/Patient.cruds", 403), ("patient/Patient.cruds user/Provenance.c", 200)):
+        headers = {**token(hospital, scope, patient="me"), "x-provenance": given}
+        patient = {"resourceType": "Patient", "id": "me", "gender": "other"}
+        answer = await hospital.http.put(f"{BASE}/Patient/me", json=patient, headers=headers)
+        assert answer.status_code == status, answer.text
