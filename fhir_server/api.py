@@ -95,7 +95,7 @@ class FhirServer:
             return OPEN
         token = bearer(headers)
         if token:
-            access = self.security.tokens.read(token, base.removesuffix("/fhir"), base)
+            access = await self.security.access(token, base)
         else:
             signed = self.security.signed_in(cookie(headers, PAGE_COOKIE))
             if signed is None:

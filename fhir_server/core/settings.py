@@ -83,6 +83,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int,
         Meta(description="How long without a request of a browser until its sign-in ends.", ge=60, le=604_800),
     ] = 3600
+    openid: Annotated[
+        str,
+        Meta(
+            description="TOML file of outside OpenID providers, such as Keycloak, whose tokens are believed and whose "
+            "accounts sign in here (docs/how-to/openid.md); empty: none."
+        ),
+    ] = ""
     dynamic_registration: Annotated[
         bool,
         Meta(description="Whether applications may register themselves (RFC 7591), for no more than a user's data."),

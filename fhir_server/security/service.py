@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,7 +17,10 @@ from fhir_server.security.keys import SigningKeys
 from fhir_server.security.model import Access, Client, Session, User
 from fhir_server.security.store import FILE_NAME, SecurityStore
 from fhir_server.security.throttle import Throttle
-from fhir_server.security.tokens import Tokens
+from fhir_server.security.tokens import Tokens, refused
+
+if TYPE_CHECKING:
+    from fhir_server.security.openid.provider import OpenIdProvider
 
 SECOND = 1_000_000
 SEEN_EACH = 60 * SECOND  # how closely it is kept when a sign-in was last seen
@@ -36,6 +40,44 @@ class Security:
         self.granting = Granting(self.store, self.tokens)
         self.throttle = Throttle(self.store)
         self.clock = clock
+        self.providers: dict[str, OpenIdProvider] = {}
+        if settings.openid:
+            from fhir_server.security.openid.configuration import load
+            from fhir_server.security.openid.provider import OpenIdProvider
+
+            self.providers = {each.issuer: OpenIdProvider(each, clock) for each in load(settings.openid)}
+
+    async def access(self, token: str, fhir_base: str) -> Access:
+        """What an access token says, one of this server's or of an outside provider's; FhirError "login"."""
+        provider = None
+        if self.providers:
+            from fhir_server.security.openid.provider import unverified_issuer
+
+            provider = self.providers.get(unverified_issuer(token))
+        if provider is None:
+            return self.tokens.read(token, fhir_base.removesuffix("/fhir"), fhir_base)
+        access = await provider.read(token, fhir_base)
+        known = self.store.user(access.user)
+        if known is not None and not known.active:
+            raise refused("its user is closed here")
+        return access
+
+    def provider_named(self, name: str) -> OpenIdProvider:
+        """A provider that people sign in with; FhirError "not-found"."""
+        found = next((each for each in self.providers.values() if each.settings.name == name), None)
+        if found is None or not found.settings.client_id:
+            raise error("not-found", "There is no such provider to sign in with here.")
+        return found
+
+    def put_outside_user(self, user: User) -> User:
+        """Keeps a user of an outside provider as the provider says; FhirError "login" for one who is closed here."""
+        known = self.store.user(user.id)
+        if known is not None:
+            if not known.active:
+                raise error("login", "Your account is closed here.")
+            user = msgspec.structs.replace(user, totp=known.totp, passkeys=known.passkeys)
+        self.store.put_user(user)
+        return user
 
     def close(self) -> None:
         """Closes its store."""

@@ -9,6 +9,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 
 from fhir_server.core.errors import error
+from fhir_server.security.believed import Believed
 from fhir_server.security.keys import ALGORITHM, SigningKeys
 from fhir_server.security.model import Access, Grant
 from fhir_server.security.scopes import IDENTITY
@@ -32,7 +33,7 @@ class Tokens:
         self._store = store
         self._keys = keys
         self.seconds = seconds
-        self._believed: dict[str, Access] = {}
+        self._believed = Believed()
 
     def _now(self) -> int:
         return self._store.clock() // 1_000_000
@@ -79,17 +80,15 @@ class Tokens:
 
     def read(self, token: str, issuer: str, audience: str) -> Access:
         """What an access token of this server says; FhirError "login" where it is not one, not now or not for us."""
-        access = self._believed.get(token)
+        access = self._believed.get(token, audience)
         if access is None:
             access = self._verified(token, issuer, audience)
-            if len(self._believed) >= 10_000:
-                self._believed.clear()
-            self._believed[token] = access
+            self._believed.keep(token, audience, access)
         if access.expires <= self._now():
-            self._believed.pop(token, None)
+            self._believed.forget(token, audience)
             raise refused("it has expired")
         if not self._store.good(access.family, access.jti):
-            self._believed.pop(token, None)
+            self._believed.forget(token, audience)
             raise refused("it was revoked")
         return access
 

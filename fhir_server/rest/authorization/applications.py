@@ -30,6 +30,15 @@ SCOPES = [
     "openid", "fhirUser", "profile", "launch", "launch/patient", "launch/encounter", "online_access", "offline_access",
     "patient/*.cruds", "user/*.cruds", "system/*.cruds",
 ]  # fmt: skip
+FROM_PROVIDER = (
+    "issuer", "jwks_uri", "authorization_endpoint", "token_endpoint", "introspection_endpoint", "revocation_endpoint",
+    "userinfo_endpoint", "registration_endpoint", "grant_types_supported", "token_endpoint_auth_methods_supported",
+    "scopes_supported", "response_types_supported", "code_challenge_methods_supported",
+)  # fmt: skip
+PROVIDER_CAPABILITIES = [
+    "client-public", "client-confidential-symmetric", "sso-openid-connect", "permission-offline", "permission-patient",
+    "permission-user", "permission-v1", "permission-v2",
+]  # fmt: skip
 METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 
 
@@ -66,6 +75,16 @@ def discovery(exchange: Exchange) -> dict[str, Any]:
 async def configuration(exchange: Exchange) -> Answer:
     """GET .well-known/smart-configuration and .well-known/openid-configuration."""
     return as_json(discovery(exchange))
+
+
+async def smart_configuration(exchange: Exchange) -> Answer:
+    """GET /fhir/.well-known/smart-configuration: of an outside provider where apps are sent there."""
+    provider = next((each for each in exchange.security.providers.values() if each.settings.advertised), None)
+    if provider is None:
+        return await configuration(exchange)
+    found = await provider.fetching.configuration()
+    kept = {name: found[name] for name in FROM_PROVIDER if name in found}
+    return as_json({"code_challenge_methods_supported": ["S256"], **kept, "capabilities": PROVIDER_CAPABILITIES})
 
 
 async def jwks(exchange: Exchange) -> Answer:

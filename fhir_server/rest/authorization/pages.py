@@ -53,8 +53,10 @@ def wrong(message: str) -> str:
     return f'<p class="wrong" role="alert">{escape(message)}</p>' if message else ""
 
 
-def sign_in(server: str, client: str, fields: Mapping[str, str], message: str, outside: str = "") -> str:
-    """Name, password and, for those who have set it up, a code; outside: a link to another provider."""
+def sign_in(
+    server: str, client: str, fields: Mapping[str, str], message: str, outside: Iterable[tuple[str, str]] = ()
+) -> str:
+    """Name, password and, for those who have set it up, a code; outside: (URL, title) of other providers."""
     why = f"<p>{escape(client)} wants to use {escape(server)}.</p>" if client else ""
     inside = (
         '<label for="name">Name</label>'
@@ -65,8 +67,11 @@ def sign_in(server: str, client: str, fields: Mapping[str, str], message: str, o
         '<input id="code" name="code" type="text" inputmode="numeric" autocomplete="one-time-code">'
         "<button>Sign in</button>"
     )
-    other = f'<p><a href="{escape(outside)}">Sign in with your organisation’s account</a></p>' if outside else ""
-    return page("Sign in", wrong(message) + why + form("/auth/sign-in", fields, inside) + other)
+    others = "".join(
+        f'<p><a href="{escape(url)}">Sign in with {escape(title or "your organisation’s account")}</a></p>'
+        for url, title in outside
+    )
+    return page("Sign in", wrong(message) + why + form("/auth/sign-in", fields, inside) + others)
 
 
 def choose_patient(

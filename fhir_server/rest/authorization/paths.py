@@ -19,4 +19,6 @@ PATHS = (
     "/auth/end",
     "/auth/sign-out",
     "/auth/session",
+    "/auth/outside",
+    "/auth/outside/callback",
 )

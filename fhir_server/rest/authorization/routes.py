@@ -9,7 +9,7 @@ import structlog
 
 from fhir_server.api import FhirServer
 from fhir_server.core.errors import FhirError
-from fhir_server.rest.authorization import applications, people
+from fhir_server.rest.authorization import account, applications, outside, people, sessions
 from fhir_server.rest.authorization.exchange import Exchange, as_error, as_json
 from fhir_server.rest.authorization.paths import PATHS, SMART
 from fhir_server.rest.cors import Cors
@@ -17,7 +17,7 @@ from fhir_server.rest.encode import Answer
 from fhir_server.security.oauth_errors import OAuthError
 
 ROUTES: dict[str, tuple[tuple[str, ...], Callable[[Exchange], Awaitable[Answer]]]] = {
-    SMART: (("GET",), applications.configuration),
+    SMART: (("GET",), applications.smart_configuration),
     "/.well-known/smart-configuration": (("GET",), applications.configuration),
     "/.well-known/openid-configuration": (("GET",), applications.configuration),
     "/.well-known/oauth-authorization-server": (("GET",), applications.configuration),
@@ -28,15 +28,17 @@ ROUTES: dict[str, tuple[tuple[str, ...], Callable[[Exchange], Awaitable[Answer]]
     "/auth/register": (("POST",), applications.register),
     "/auth/userinfo": (("GET", "POST"), applications.userinfo),
     "/auth/authorize": (("GET", "POST"), people.authorize),
-    "/auth/sign-in": (("GET", "POST"), people.sign_in),
+    "/auth/sign-in": (("GET", "POST"), sessions.sign_in),
     "/auth/decide": (("POST",), people.decide),
-    "/auth/account": (("GET",), people.account),
-    "/auth/end": (("POST",), people.end),
-    "/auth/sign-out": (("POST",), people.sign_out),
-    "/auth/session": (("GET",), people.session),
+    "/auth/account": (("GET",), account.account),
+    "/auth/end": (("POST",), account.end),
+    "/auth/sign-out": (("POST",), sessions.sign_out),
+    "/auth/session": (("GET",), sessions.session),
+    "/auth/outside": (("GET",), outside.begin),
+    "/auth/outside/callback": (("GET",), outside.finish),
 }
 assert set(ROUTES) == set(PATHS)
-FOR_PEOPLE = frozenset(path for path, (_, handler) in ROUTES.items() if handler.__module__ == people.__name__)
+FOR_PEOPLE = frozenset(path for path, (_, handler) in ROUTES.items() if handler.__module__ != applications.__name__)
 
 log = structlog.get_logger("authorization")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import html
 import re
@@ -16,7 +17,8 @@ import httpx
 import pytest
 
 from fhir_server.core.settings import Settings
-from fhir_server.security.model import Client
+from fhir_server.security import passwords
+from fhir_server.security.model import Client, User
 from tests.conftest import Fhir
 
 ORIGIN = "http://fhir.test"
@@ -47,6 +49,12 @@ RESOURCES = [
 ]  # fmt: skip
 
 
+@functools.cache
+def hashed() -> str:
+    """PASSWORD as it is kept; hashing is meant to take long, so that it is done once."""
+    return passwords.hashed(PASSWORD)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(data=tmp_path / "data", synchronous="OFF", security="smart", dynamic_registration=True)
@@ -61,8 +69,8 @@ async def hospital(fhir: Fhir) -> AsyncIterator[Fhir]:
             Request("PUT", (resource["resourceType"], resource["id"]), resource=resource, base=BASE)
         )
     security = fhir.server.security
-    security.add_user("doc", PASSWORD, "Practitioner/doc", ("physician",))
-    security.add_user("ada", PASSWORD, "Patient/me")
+    for name, record, roles in (("doc", "Practitioner/doc", ("physician",)), ("ada", "Patient/me", ())):
+        security.store.put_user(User(id=f"u-{name}", name=name, password=hashed(), fhir_user=record, roles=roles))
     app = Client(
         id="app", name="Growth Chart", redirect_uris=(REDIRECT,), launch_uri="https://app.test/launch",
         scopes="openid fhirUser launch launch/patient online_access offline_access patient/*.cruds user/*.cruds",
