@@ -9,7 +9,7 @@ SOURCES := fhir_server interfaces mappings terminology profiles tests
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo load test test-distributed lint format bench lock definitions docs clean
+.PHONY: help serve demo load test test-distributed test-keycloak lint format bench lock definitions docs clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: $(VENV)/.dev ## Run all tests: ARGS="-k name" for some
 
 test-distributed: $(VENV)/.dev ## Run the distributed engine's tests on services that it starts
 	@$(PY) -m tests.backends pytest --engines embedded,distributed $(or $(ARGS),$(DISTRIBUTED))
+
+test-keycloak: $(VENV)/.dev ## Run the tests of sign-in by a real Keycloak, which it starts
+	@KEYCLOAK=start $(PY) -m pytest tests/keycloak $(ARGS)
 
 # What both engines must do the same, by the store itself and by HTTP, then what only the distributed one has.
 DISTRIBUTED := tests/contract tests/distributed tests/unit/storage/elastic \

@@ -9,7 +9,8 @@ import msgspec
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who signs in. fhir_user: a reference such as Practitioner/1; roles: names that policies speak of;
-    provider: the issuer of the outside account that it is, "" for one of this server."""
+    totp: the secret of an authenticator app; recovery: digests of its recovery codes; passkeys: id, key, count, name,
+    added; provider: the issuer of the outside account that it is, "" for one of this server."""
 
     id: str
     name: str
@@ -17,6 +18,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     fhir_user: str = ""
     roles: tuple[str, ...] = ()
     totp: str = ""
+    recovery: tuple[str, ...] = ()
     passkeys: tuple[dict[str, Any], ...] = ()
     provider: str = ""
     active: bool = True

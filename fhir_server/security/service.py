@@ -11,7 +11,7 @@ import msgspec
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
 from fhir_server.core.settings import Settings
-from fhir_server.security import passwords, totp
+from fhir_server.security import passwords, second_factor
 from fhir_server.security.granting import Granting
 from fhir_server.security.keys import SigningKeys
 from fhir_server.security.model import Access, Client, Session, User
@@ -75,7 +75,7 @@ class Security:
         if known is not None:
             if not known.active:
                 raise error("login", "Your account is closed here.")
-            user = msgspec.structs.replace(user, totp=known.totp, passkeys=known.passkeys)
+            user = msgspec.structs.replace(user, passkeys=known.passkeys)
         self.store.put_user(user)
         return user
 
@@ -117,8 +117,7 @@ class Security:
         good = await asyncio.to_thread(passwords.matches, password, user.password if user else "")
         factors: tuple[str, ...] = ("password",)
         if user is not None and good and user.totp:
-            step = totp.step_of(user.totp, code, self.clock())
-            good = step is not None and self.store.first_use(f"totp:{user.id}", str(step), self.clock() + 3 * totp.STEP)
+            good = second_factor.accepted(self.store, user, code)
             factors = ("password", "totp")
         if user is None or not good or not user.active:
             self.throttle.failed(*subjects)

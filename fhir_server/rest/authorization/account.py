@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from fhir_server.core.keys import instant
-from fhir_server.rest.authorization import pages
+from fhir_server.rest.authorization import account_pages
 from fhir_server.rest.authorization.exchange import Exchange, as_page, see
 from fhir_server.rest.authorization.sessions import form_token, same, signed_in
 from fhir_server.rest.encode import Answer
 
 
 async def account(exchange: Exchange) -> Answer:
-    """GET /auth/account: sessions and applications of whoever is signed in."""
+    """GET /auth/account: sessions, applications, authenticator app and passkeys of whoever is signed in."""
+    return account_page(exchange)
+
+
+def account_page(exchange: Exchange, message: str = "", status: int = 200) -> Answer:
+    """The account's page, with what went wrong before it."""
     signed = signed_in(exchange)
     if signed is None:
         return see("/auth/sign-in")
@@ -24,11 +31,17 @@ async def account(exchange: Exchange) -> Answer:
         (family, f"{client}, since {instant(begun)}: {scope}")
         for family, client, scope, begun in store.families(user.id)
     ]
-    return as_page(pages.account(user.name, sessions, apps, {"form": form_token(secret)}))
+    fields = {"form": form_token(secret)}
+    own = ""
+    if not user.provider:
+        passkeys = [(each["id"], f"{each['name']}, since {instant(each['added'])}") for each in user.passkeys]
+        own = account_pages.factors(bool(user.totp), len(user.recovery), passkeys, fields)
+    html = account_pages.account(user.name, sessions, apps, own, fields, message)
+    return as_page(html, status, script=f"{exchange.issuer}/auth/passkeys.js")
 
 
 async def end(exchange: Exchange) -> Answer:
-    """POST /auth/end: ends one session or one application's access."""
+    """POST /auth/end: ends one session, one application's access, or one passkey."""
     signed = signed_in(exchange)
     if signed is None or not same(exchange.form.get("form", ""), signed[0]):
         return see("/auth/sign-in")
@@ -39,4 +52,8 @@ async def end(exchange: Exchange) -> Answer:
     family = exchange.form.get("family", "")
     if family in {each[0] for each in store.families(user.id)}:
         store.revoke_family(family)
+    passkey = exchange.form.get("passkey", "")
+    if any(each["id"] == passkey for each in user.passkeys):
+        kept = tuple(each for each in user.passkeys if each["id"] != passkey)
+        store.put_user(msgspec.structs.replace(user, passkeys=kept))
     return see("/auth/account")

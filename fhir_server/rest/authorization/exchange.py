@@ -18,7 +18,6 @@ NO_STORE = [(b"cache-control", b"no-store"), (b"pragma", b"no-cache")]
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src https: data:; base-uri 'none'; frame-ancestors 'none'"
 PAGE = [
     (b"content-type", b"text/html; charset=utf-8"),
-    (b"content-security-policy", POLICY.encode()),
     (b"x-frame-options", b"DENY"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -119,9 +118,10 @@ def as_error(problem: OAuthError) -> Answer:
     return as_json({"error": problem.error, "error_description": problem.description}, problem.status, *headers)
 
 
-def as_page(html: str, status: int = 200, *headers: tuple[bytes, bytes]) -> Answer:
-    """A page that nobody keeps or frames."""
-    return Answer(status, [*PAGE, *NO_STORE, *headers], html.encode())
+def as_page(html: str, status: int = 200, *headers: tuple[bytes, bytes], script: str = "") -> Answer:
+    """A page that nobody keeps or frames; script: the URL of the only script that may run on it."""
+    policy = f"{POLICY}; script-src {script}; connect-src 'self'" if script else POLICY
+    return Answer(status, [*PAGE, (b"content-security-policy", policy.encode()), *NO_STORE, *headers], html.encode())
 
 
 def see(url: str, *headers: tuple[bytes, bytes]) -> Answer:

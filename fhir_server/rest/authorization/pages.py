@@ -67,11 +67,15 @@ def sign_in(
         '<input id="code" name="code" type="text" inputmode="numeric" autocomplete="one-time-code">'
         "<button>Sign in</button>"
     )
+    passkey = (
+        '<button type="button" id="show-passkey" hidden>Sign in with a passkey</button>'
+        '<p id="passkey-told" role="alert"></p><script type="module" src="/auth/passkeys.js"></script>'
+    )
     others = "".join(
         f'<p><a href="{escape(url)}">Sign in with {escape(title or "your organisation’s account")}</a></p>'
         for url, title in outside
     )
-    return page("Sign in", wrong(message) + why + form("/auth/sign-in", fields, inside) + others)
+    return page("Sign in", wrong(message) + why + form("/auth/sign-in", fields, inside) + passkey + others)
 
 
 def choose_patient(
@@ -112,26 +116,6 @@ def consent(client: str, user: str, patient: str, scopes: Iterable[str], fields:
     )
     lead = f"{image}<p>Signed in as <b>{escape(user)}</b>. {escape(client)} asks to:</p>{about}"
     return page(f"{client} asks for access", lead + form("/auth/decide", fields, inside))
-
-
-def account(
-    user: str, sessions: Iterable[tuple[str, str]], apps: Iterable[tuple[str, str]], fields: Mapping[str, str]
-) -> str:
-    """Where a user is signed in, and what applications may do, each with a button that ends it."""
-
-    def rows(kind: str, entries: Iterable[tuple[str, str]]) -> str:
-        return "".join(
-            f"<li>{escape(text)} {form('/auth/end', {**fields, kind: id}, '<button>End</button>')}</li>"
-            for id, text in entries
-        )
-
-    signed = rows("session", sessions) or "<li>nowhere</li>"
-    allowed = rows("family", apps) or "<li>none</li>"
-    return page(
-        user,
-        f"<h2>Signed in at</h2><ul>{signed}</ul><h2>Applications with access</h2><ul>{allowed}</ul>"
-        + form("/auth/sign-out", fields, "<button>Sign out</button>"),
-    )
 
 
 def meaning(scope: str) -> str:

@@ -19,6 +19,13 @@ PATHS = (
     "/auth/end",
     "/auth/sign-out",
     "/auth/session",
+    "/auth/totp",
+    "/auth/totp/end",
+    "/auth/passkeys.js",
+    "/auth/passkeys/offer",
+    "/auth/passkeys/add",
+    "/auth/passkeys/ask",
+    "/auth/passkeys/sign-in",
     "/auth/outside",
     "/auth/outside/callback",
 )

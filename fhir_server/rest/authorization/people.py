@@ -120,7 +120,7 @@ async def _name_of(exchange: Exchange, user: User, patient: str) -> str:
 
 async def decide(exchange: Exchange) -> Answer:
     """POST /auth/decide: what a person allowed, as a code for the application."""
-    fields = asked_before(exchange)
+    fields = asked_before(exchange.form)
     signed = signed_in(exchange)
     if signed is None:
         return see(with_query("/auth/authorize", fields))

@@ -9,7 +9,7 @@ import structlog
 
 from fhir_server.api import FhirServer
 from fhir_server.core.errors import FhirError
-from fhir_server.rest.authorization import account, applications, outside, people, sessions
+from fhir_server.rest.authorization import account, applications, factors, outside, people, sessions
 from fhir_server.rest.authorization.exchange import Exchange, as_error, as_json
 from fhir_server.rest.authorization.paths import PATHS, SMART
 from fhir_server.rest.cors import Cors
@@ -34,6 +34,13 @@ ROUTES: dict[str, tuple[tuple[str, ...], Callable[[Exchange], Awaitable[Answer]]
     "/auth/end": (("POST",), account.end),
     "/auth/sign-out": (("POST",), sessions.sign_out),
     "/auth/session": (("GET",), sessions.session),
+    "/auth/totp": (("GET", "POST"), factors.app),
+    "/auth/totp/end": (("POST",), factors.end_app),
+    "/auth/passkeys.js": (("GET",), factors.script),
+    "/auth/passkeys/offer": (("POST",), factors.offer_passkey),
+    "/auth/passkeys/add": (("POST",), factors.add_passkey),
+    "/auth/passkeys/ask": (("POST",), factors.ask_passkey),
+    "/auth/passkeys/sign-in": (("POST",), factors.show_passkey),
     "/auth/outside": (("GET",), outside.begin),
     "/auth/outside/callback": (("GET",), outside.finish),
 }

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Mapping
 
 from fhir_server.core.errors import FhirError
 from fhir_server.rest.auditing import noted
@@ -52,12 +53,13 @@ def sign_in_page(
         if each.settings.client_id
     ]
     html = pages.sign_in(exchange.server.settings.server_name, client, carried, message, outside)
-    return as_page(html, status, exchange.set_cookie(FORM, secret, 3600))
+    cookie = exchange.set_cookie(FORM, secret, 3600)
+    return as_page(html, status, cookie, script=f"{exchange.issuer}/auth/passkeys.js")
 
 
 async def sign_in(exchange: Exchange) -> Answer:
     """POST /auth/sign-in; GET shows the form by itself. next: the place of a page of this server to go to then."""
-    fields = asked_before(exchange)
+    fields = asked_before(exchange.form)
     if exchange.method == "GET":
         return sign_in_page(exchange, {"next": own_place(fields)} if "next" in fields else {}, "")
     form = exchange.form
@@ -87,10 +89,10 @@ def own_place(fields: dict[str, str]) -> str:
     return wanted if OWN_PLACE.match(wanted) else "/auth/account"
 
 
-def asked_before(exchange: Exchange) -> dict[str, str]:
+def asked_before(form: Mapping[str, str]) -> dict[str, str]:
     """The application's request as our own forms carry it."""
     ours = {"name", "password", "code", "form", "scope", "decision"}
-    found = {name: value for name, value in exchange.form.items() if name not in ours}
+    found = {name: value for name, value in form.items() if name not in ours}
     if "asked_scope" in found:
         found["scope"] = found.pop("asked_scope")
     return found

@@ -40,6 +40,10 @@ CREATE TABLE attempts (subject TEXT PRIMARY KEY, failed INTEGER NOT NULL, until 
 CREATE TABLE known_place (user TEXT, place TEXT, PRIMARY KEY (user, place)) WITHOUT ROWID;
 """
 
+# Not there in the first files of layout 1.
+ADDED = """CREATE TABLE IF NOT EXISTS pending (id TEXT PRIMARY KEY, expires INTEGER NOT NULL, document BLOB NOT NULL)
+    WITHOUT ROWID"""
+
 T = TypeVar("T")
 
 
@@ -75,6 +79,7 @@ class SecurityStore:
             connection.execute(f"PRAGMA user_version = {VERSION}")
         elif version != VERSION:
             raise error("unavailable", f"The security database has layout {version}; this program knows {VERSION}.")
+        connection.execute(ADDED)
         connection.execute("COMMIT")
 
     def close(self) -> None:
@@ -312,6 +317,20 @@ class SecurityStore:
         return self._document(
             dict, "SELECT document FROM launch WHERE id = ? AND expires > ?", digest(id), self.clock()
         )
+
+    # ------------------------------------------------------------------ what waits for an answer
+    def put_pending(self, kind: str, secret: str, document: dict[str, Any], expires: int) -> None:
+        """Keeps what a question was about, until it is answered."""
+        self._execute("DELETE FROM pending WHERE expires < ?", (self.clock(),))
+        key = digest(f"{kind}:{secret}")
+        self._execute("INSERT OR REPLACE INTO pending VALUES (?, ?, ?)", (key, expires, msgspec.json.encode(document)))
+
+    def take_pending(self, kind: str, secret: str) -> dict[str, Any] | None:
+        """What the question was about, once and in time."""
+        row = self._execute(
+            "DELETE FROM pending WHERE id = ? RETURNING expires, document", (digest(f"{kind}:{secret}"),)
+        ).fetchone()
+        return msgspec.json.decode(row[1]) if row and row[0] > self.clock() else None
 
     # ------------------------------------------------------------------ once only, and not too often
     def first_use(self, issuer: str, jti: str, expires: int) -> bool:

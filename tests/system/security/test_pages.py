@@ -72,3 +72,18 @@ def test_a_patient_sees_their_own_record_at_the_page(server: Server, browser: Ch
     browser.sees("Not found (404)")
     browser.go(f"{server.origin}/hl7/")
     browser.sees("This needs a scope for everything")
+
+
+def test_a_passkey_is_added_and_signs_in(server: Server, browser: Chromium) -> None:
+    browser.call("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+    options |= {"isUserVerified": True, "automaticPresenceSimulation": True}
+    browser.call("WebAuthn.addVirtualAuthenticator", options=options)
+    origin = server.origin.replace("127.0.0.1", "localhost")  # a passkey is of a name, never of an address
+    browser.go(f"{origin}/auth/sign-in")
+    sign_in(browser, "doc")
+    browser.press("Add a passkey")
+    browser.sees(", since ")
+    browser.press("Sign out")
+    browser.press("Sign in with a passkey")
+    browser.sees("Signed in at")

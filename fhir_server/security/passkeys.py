@@ -1,0 +1,150 @@
+"""Passkeys (https://www.w3.org/TR/webauthn-3/): kept by a person's own devices, and good for one site only.
+
+A challenge is kept until it is answered, once and in time. A sign-in takes user verification (a finger, a face, a PIN),
+so that it counts as two factors.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from fhir_server.core.errors import error
+from fhir_server.security.model import User
+from fhir_server.security.store import SecurityStore
+
+KIND = "passkey"
+LIFE = 300_000_000  # microseconds that a challenge is good for
+MOST = 20  # passkeys of one user
+
+Options = dict[str, Any]
+
+
+class Passkeys:
+    """Those of one server's users. issuer: the URL that they are for."""
+
+    def __init__(self, store: SecurityStore, issuer: str, name: str) -> None:
+        parts = urlsplit(issuer)
+        self._store = store
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._site = parts.hostname or ""
+        self._name = name
+
+    def offer(self, user: User) -> Options:
+        """What a browser needs to make a passkey for a user."""
+        from webauthn import generate_registration_options, options_to_json
+        from webauthn.helpers.structs import (
+            AuthenticatorSelectionCriteria,
+            PublicKeyCredentialDescriptor,
+            ResidentKeyRequirement,
+            UserVerificationRequirement,
+        )
+
+        made = generate_registration_options(
+            rp_id=self._site,
+            rp_name=self._name,
+            user_id=user.id.encode(),
+            user_name=user.name,
+            authenticator_selection=AuthenticatorSelectionCriteria(
+                resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
+            ),
+            exclude_credentials=[PublicKeyCredentialDescriptor(id=_bytes(each["id"])) for each in user.passkeys],
+        )
+        self._remember(made.challenge, user.id)
+        return json.loads(options_to_json(made))
+
+    def add(self, user: User, credential: Any, name: str) -> User:
+        """The user with the passkey that a browser has made; FhirError "value" where it can't be believed."""
+        from webauthn import verify_registration_response
+
+        challenge = self._challenge(credential, user.id)
+        try:
+            found = verify_registration_response(
+                credential=credential,
+                expected_challenge=challenge,
+                expected_rp_id=self._site,
+                expected_origin=self._origin,
+                require_user_verification=True,
+            )
+        except Exception as problem:
+            raise _refused() from problem
+        if len(user.passkeys) >= MOST:
+            raise error("value", f"{MOST} passkeys are enough; remove one first.")
+        made = {
+            "id": _text(found.credential_id), "key": _text(found.credential_public_key), "count": found.sign_count,
+            "name": name[:60] or "passkey", "added": self._store.clock(),
+        }  # fmt: skip
+        return msgspec.structs.replace(user, passkeys=(*user.passkeys, made))
+
+    def ask(self) -> Options:
+        """What a browser needs to show a passkey, whosever it is."""
+        from webauthn import generate_authentication_options, options_to_json
+        from webauthn.helpers.structs import UserVerificationRequirement
+
+        made = generate_authentication_options(rp_id=self._site, user_verification=UserVerificationRequirement.REQUIRED)
+        self._remember(made.challenge, "")
+        return json.loads(options_to_json(made))
+
+    def recognised(self, credential: Any) -> User:
+        """Whose passkey was shown; FhirError "login". A device that counts must have counted on."""
+        from webauthn import verify_authentication_response
+
+        challenge = self._challenge(credential, "")
+        user = self._store.user(_handle(credential))
+        kept = next((each for each in user.passkeys if each["id"] == credential.get("id")), None) if user else None
+        if user is None or kept is None or not user.active:
+            raise error("login", "This passkey is not known here.")
+        try:
+            found = verify_authentication_response(
+                credential=credential,
+                expected_challenge=challenge,
+                expected_rp_id=self._site,
+                expected_origin=self._origin,
+                credential_public_key=_bytes(kept["key"]),
+                credential_current_sign_count=kept["count"],
+                require_user_verification=True,
+            )
+        except Exception as problem:
+            raise error("login", "This passkey is not accepted.") from problem
+        counted = tuple({**each, "count": found.new_sign_count} if each is kept else each for each in user.passkeys)
+        user = msgspec.structs.replace(user, passkeys=counted)
+        self._store.put_user(user)
+        return user
+
+    def _remember(self, challenge: bytes, user: str) -> None:
+        self._store.put_pending(KIND, _text(challenge), {"user": user}, self._store.clock() + LIFE)
+
+    def _challenge(self, credential: Any, user: str) -> bytes:
+        """The challenge that a credential answers, the first time and for this user ("" for a sign-in)."""
+        try:
+            said = json.loads(_bytes(credential["response"]["clientDataJSON"]))
+            challenge = str(said["challenge"])
+        except (KeyError, TypeError, ValueError, RecursionError):
+            raise _refused() from None
+        kept = self._store.take_pending(KIND, challenge)
+        if kept is None or kept["user"] != user:
+            raise error("value", "That took too long; please try again.")
+        return _bytes(challenge)
+
+
+def _refused() -> Exception:
+    return error("value", "The browser's answer can't be used; please try again.")
+
+
+def _handle(credential: Any) -> str:
+    try:
+        return _bytes(credential["response"]["userHandle"]).decode()
+    except (KeyError, TypeError, ValueError):
+        return ""
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _text(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).decode().rstrip("=")

@@ -1,0 +1,173 @@
+"""An authenticator app and its recovery codes; passkeys as a software authenticator makes and shows them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Any
+
+import httpx
+import pytest
+from cbor2 import dumps
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from fhir_server.security import totp
+from tests.system.security.conftest import ORIGIN, PASSWORD, Browser
+
+pytestmark = pytest.mark.anyio
+OWN = {"x-hms-page": "1"}
+
+
+async def sign_in(browser: Browser, code: str = "") -> httpx.Response:
+    browser.http.cookies.clear()
+    page = await browser.http.get("/auth/sign-in")
+    return await browser.submit(page, "/auth/sign-in", name="doc", password=PASSWORD, code=code)
+
+
+def code_now(browser: Browser, secret: str) -> str:
+    clock: Any = browser.fhir.server.environment.clock
+    clock.now += totp.STEP
+    return totp.code_at(secret, clock() // totp.STEP)
+
+
+async def set_up(browser: Browser) -> tuple[str, list[str]]:
+    await sign_in(browser)
+    page = await browser.http.get("/auth/totp")
+    assert "<svg" in page.text
+    secret = re.findall(r'name="secret" value="(\w+)"', page.text)[0]
+    wrong = await browser.submit(page, "/auth/totp", code="000000")
+    assert wrong.status_code == 400 and secret in wrong.text
+    done = await browser.submit(wrong, "/auth/totp", code=code_now(browser, secret))
+    return secret, re.findall(r"<code>([0-9a-f-]+)</code>", done.text)
+
+
+async def test_a_code_of_the_app_is_asked_for_once_it_is_set_up(browser: Browser) -> None:
+    secret, _ = await set_up(browser)
+    assert (await sign_in(browser)).status_code == 401
+    code = code_now(browser, secret)
+    assert "Signed in at" in (await sign_in(browser, code)).text
+    assert (await sign_in(browser, code)).status_code == 401  # each code counts once
+
+
+async def test_each_recovery_code_lets_in_once(browser: Browser) -> None:
+    _, codes = await set_up(browser)
+    assert len(codes) == 10
+    assert "Signed in at" in (await sign_in(browser, codes[3].upper())).text
+    assert (await sign_in(browser, codes[3])).status_code == 401
+
+
+async def test_the_app_is_done_without_by_showing_its_code(browser: Browser) -> None:
+    secret, _ = await set_up(browser)
+    await sign_in(browser, code_now(browser, secret))
+    page = await browser.http.get("/auth/account")
+    page = await browser.submit(page, "/auth/totp/end", code="123456")
+    assert page.status_code == 400
+    page = await browser.submit(page, "/auth/totp/end", code=code_now(browser, secret))
+    assert "Set up an authenticator app" in page.text
+
+
+async def test_a_browser_left_alone_gets_no_factor(browser: Browser) -> None:
+    await sign_in(browser)
+    clock: Any = browser.fhir.server.environment.clock
+    clock.now += 1_000_000_000
+    assert (await browser.http.get("/auth/totp")).headers["location"].startswith("/auth/sign-in")
+    assert (await browser.http.post("/auth/passkeys/offer", json={}, headers=OWN)).status_code == 401
+
+
+class Authenticator:
+    """What a security key does (https://www.w3.org/TR/webauthn-3/#sctn-authenticator-data)."""
+
+    def __init__(self) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.id = b"credential-of-a-test"
+        self.count = 0
+
+    def data(self, flags: int, site: str, more: bytes = b"") -> bytes:
+        self.count += 1
+        return hashlib.sha256(site.encode()).digest() + struct.pack(">BI", flags, self.count) + more
+
+    def make(self, challenge: str, site: str = "fhir.test", origin: str = ORIGIN, flags: int = 0x45) -> dict[str, Any]:
+        numbers = self.key.public_key().public_numbers()
+        cose = {1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")}
+        more = bytes(16) + struct.pack(">H", len(self.id)) + self.id + dumps(cose)
+        attested = dumps({"fmt": "none", "attStmt": {}, "authData": self.data(flags, site, more)})
+        said = client_data("webauthn.create", challenge, origin)
+        return self.credential(clientDataJSON=said, attestationObject=attested)
+
+    def show(
+        self, challenge: str, user: str, site: str = "fhir.test", origin: str = ORIGIN, flags: int = 0x05
+    ) -> dict[str, Any]:
+        data, said = self.data(flags, site), client_data("webauthn.get", challenge, origin)
+        signature = self.key.sign(data + hashlib.sha256(said).digest(), ec.ECDSA(hashes.SHA256()))
+        return self.credential(
+            clientDataJSON=said, authenticatorData=data, signature=signature, userHandle=user.encode()
+        )
+
+    def credential(self, **parts: bytes) -> dict[str, Any]:
+        response = {name: text(value) for name, value in parts.items()}
+        return {"id": text(self.id), "rawId": text(self.id), "type": "public-key", "response": response}
+
+
+def text(value: bytes) -> str:
+    return urlsafe_b64encode(value).decode().rstrip("=")
+
+
+def client_data(kind: str, challenge: str, origin: str) -> bytes:
+    return json.dumps({"type": kind, "challenge": challenge, "origin": origin, "crossOrigin": False}).encode()
+
+
+async def post(browser: Browser, path: str, body: Any, **headers: str) -> httpx.Response:
+    return await browser.http.post(f"/auth/passkeys/{path}", json=body, headers={**OWN, **headers})
+
+
+async def added(browser: Browser) -> Authenticator:
+    await sign_in(browser)
+    authenticator = Authenticator()
+    offered = (await post(browser, "offer", {})).json()
+    assert urlsafe_b64decode(offered["user"]["id"] + "==") == b"u-doc" and offered["rp"]["id"] == "fhir.test"
+    credential = authenticator.make(offered["challenge"])
+    assert (await post(browser, "add", {"credential": credential, "name": "key"})).status_code == 201
+    assert (await post(browser, "add", {"credential": credential})).status_code == 400  # a challenge counts once
+    browser.http.cookies.clear()
+    return authenticator
+
+
+async def test_a_passkey_signs_in(browser: Browser) -> None:
+    authenticator = await added(browser)
+    asked = (await post(browser, "ask", {})).json()
+    shown = {"credential": authenticator.show(asked["challenge"], "u-doc"), "fields": {"next": "/#/Patient"}}
+    answer = await post(browser, "sign-in", shown)
+    assert (answer.status_code, answer.json()["location"]) == (200, "/#/Patient")
+    assert (await browser.http.get("/fhir/Patient")).json()["total"] == 2
+    page = await browser.http.get("/auth/account")
+    await browser.submit(page, "/auth/end", passkey=text(authenticator.id))
+    assert browser.fhir.server.security.store.user("u-doc").passkeys == ()
+
+
+async def test_passkeys_that_are_not_believed(browser: Browser) -> None:
+    authenticator = await added(browser)
+    evil: list[dict[str, Any]] = [
+        {"origin": "https://evil.test"}, {"site": "evil.test"}, {"flags": 0x01}, {"flags": 0x04}, {"user": "u-ada"},
+    ]  # fmt: skip
+    for more in evil:
+        browser.fhir.server.security.throttle.succeeded("address:127.0.0.1")
+        challenge = (await post(browser, "ask", {})).json()["challenge"]
+        shown = authenticator.show(challenge, **{"user": "u-doc", **more})
+        assert (await post(browser, "sign-in", {"credential": shown})).status_code == 401, more
+    browser.fhir.server.security.throttle.succeeded("address:127.0.0.1")
+    challenge = (await post(browser, "ask", {})).json()["challenge"]
+    cloned = Authenticator()
+    cloned.key, cloned.count = authenticator.key, 0
+    assert (await post(browser, "sign-in", {"credential": cloned.show(challenge, "u-doc")})).status_code == 401
+    for nonsense in ({}, {"credential": 1}, {"credential": {"response": {"clientDataJSON": "e30"}}}, [], None):
+        assert (await post(browser, "sign-in", nonsense)).status_code in (400, 429), nonsense
+    assert "hms_session" not in browser.http.cookies
+
+
+async def test_another_sites_page_can_not_have_a_passkey_shown(browser: Browser) -> None:
+    assert (await browser.http.post("/auth/passkeys/ask", json={})).status_code == 403
+    assert (await post(browser, "ask", {}, **{"sec-fetch-site": "cross-site"})).status_code == 403
