@@ -186,6 +186,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ()
 
+    timezone: Annotated[
+        str, Meta(description="IANA time zone of the hospital's own days, nights and weeks, such as Europe/Berlin.")
+    ] = "UTC"
+    workforce_rest_hours: Annotated[
+        int, Meta(description="Hours that a rota leaves between two shifts of one person.", ge=0, le=48)
+    ] = 11
+    workforce_days_in_a_row: Annotated[
+        int, Meta(description="Most days one after the other on which a rota lets one person work.", ge=1, le=31)
+    ] = 6
+
     dicom: Annotated[
         bool, Meta(description="Whether the server is a DICOM archive too: network services and DICOMweb.")
     ] = False

@@ -18,7 +18,7 @@ PATIENT = {"resourceType": "Patient", "id": "p", "gender": "female"}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("served"), "--subsystems", "analytics") as server:
+    with serving(tmp_path_factory.mktemp("served"), "--subsystems", "analytics,workforce") as server:
         for resource in (PATIENT, STAY):
             put(server, resource)
         yield server
@@ -81,6 +81,23 @@ def test_its_page_and_its_endpoints_are_found(server: Server):
     assert paths["/analytics/indicators/{name}"]["get"]["parameters"][0] == {
         "name": "name", "in": "path", "required": True, "schema": {"type": "string"}
     }  # fmt: skip
+
+
+def test_a_rota_by_http_from_a_wish_to_shifts(server: Server):
+    put(server, {"resourceType": "Location", "id": "w", "name": "Ward"})
+    for id in ("n1", "n2", "n3"):
+        put(server, {"resourceType": "Practitioner", "id": id, "name": [{"family": id}]})
+        put(server, {"resourceType": "PractitionerRole", "id": id, "practitioner": {"reference": f"Practitioner/{id}"},
+                     "location": [{"reference": "Location/w"}]})  # fmt: skip
+    at = f"{server.origin}/workforce"
+    eventually(lambda: len(httpx.get(f"{at}/people").json()["people"]) == 3)
+    shifts = [{"kind": "D", "at": "07:00", "hours": 12, "needed": 1}]
+    wish = {"ward": "Location/w", "start": "2026-10-05", "days": 7, "shifts": shifts}
+    id = httpx.post(f"{at}/rotas", json=wish).json()["id"]
+    eventually(lambda: httpx.get(f"{at}/rotas/{id}").json().get("state") == "proposed")
+    assert httpx.post(f"{at}/rotas/{id}/publish").json() == {"assigned": 7}
+    covered = f"{server.base}/Slot?schedule=Schedule/{id}&status=busy&_summary=count"
+    eventually(lambda: httpx.get(covered).json()["total"] == 7)
 
 
 def test_a_process_of_subsystems_that_ends_is_started_again(server: Server):

@@ -1,0 +1,16 @@
+// Starts the screen of the workforce.
+
+import { screen } from "../../page/screen.js";
+import { calls } from "./calls.js";
+import { peopleView, reportsView } from "./people.js";
+import { rotaView, rotasView } from "./rotas.js";
+import { timeView } from "./time.js";
+
+const views = { people: peopleView, time: timeView, reports: reportsView };
+
+function view([name, id]) {
+  if (name === "rota") return rotaView(id);
+  return (views[name] ?? rotasView)(id);
+}
+
+screen({ title: "Workforce", view, get: calls.get, live: () => true });

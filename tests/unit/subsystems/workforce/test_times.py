@@ -1,0 +1,84 @@
+"""Time that was worked, and what is paid for it."""
+
+import csv
+import io
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from fhir_server.core.errors import FhirError
+from tests.conftest import Fhir
+from tests.unit.subsystems.workforce.ward import Ward, practitioner
+
+pytestmark = pytest.mark.anyio
+
+
+def lines(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode())))
+
+
+async def record(ward: Ward, start: str, end: str) -> None:
+    await ward.ask("POST", "/times", {"role": "PractitionerRole/anna-role", "start": start, "end": end})
+
+
+async def test_payroll_has_differentials_and_its_journal_balances(fhir: Fhir, tmp_path: Path):
+    ward = await Ward(fhir, tmp_path).open("anna")
+    await record(ward, "2026-10-05T18:00:00+02:00", "2026-10-06T04:00:00+02:00")  # Monday: 10 h, of them 8 by night
+    await record(ward, "2026-10-10T08:00:00+02:00", "2026-10-10T18:00:00+02:00")  # Saturday: 10 h
+    [row] = lines(await ward.ask("GET", "/payroll/2026-10"))
+    assert (row["hours"], row["night"], row["weekend"], row["overtime"]) == ("20.00", "8.00", "10.00", "0.00")
+    assert Decimal(row["pay"]) == 20 * 30 + 8 * Decimal("7.5") + 10 * 15
+    journal = lines(await ward.ask("GET", "/journal/2026-10"))
+    assert sum(Decimal(line["debit"]) - Decimal(line["credit"]) for line in journal) == 0
+    assert {line["for"] for line in journal if line["account"].startswith("6000")} == {"base", "night", "weekend"}
+
+
+async def test_overtime_is_what_passes_a_week(fhir: Fhir, tmp_path: Path):
+    ward = await Ward(fhir, tmp_path).open("anna")
+    for day in range(5, 10):
+        await record(ward, f"2026-10-{day:02}T08:00:00+02:00", f"2026-10-{day:02}T17:00:00+02:00")
+    [row] = lines(await ward.ask("GET", "/payroll/2026-10"))
+    assert (row["hours"], row["overtime"]) == ("45.00", "5.00")
+
+
+async def test_a_night_over_the_end_of_summer_time_is_as_long_as_it_was(fhir: Fhir, tmp_path: Path):
+    ward = await Ward(fhir, tmp_path).open("anna")
+    await record(ward, "2026-10-24T22:00:00+02:00", "2026-10-25T06:00:00+01:00")
+    [row] = lines(await ward.ask("GET", "/payroll/2026-10"))
+    assert (row["hours"], row["night"]) == ("9.00", "9.00")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        ("2026-10-05T10:00:00Z", "2026-10-05T09:00:00Z", "end must be after start"),
+        ("2026-10-05T10:00:00Z", "2026-10-07T09:00:00Z", "within 24 hours"),
+        ("2026-10-05", "2026-10-06", "must be times"),
+        ("now", "later", "must be times"),
+        ("2026-10-05T09:30:00Z", "2026-10-05T10:30:00Z", "overlaps"),
+    ],
+)
+async def test_time_that_can_not_be_is_refused(fhir: Fhir, tmp_path: Path, start: str, end: str, said: str):
+    ward = await Ward(fhir, tmp_path).open("anna")
+    await record(ward, "2026-10-05T10:00:00Z", "2026-10-05T12:00:00Z")
+    with pytest.raises(FhirError, match=said):
+        await record(ward, start, end)
+
+
+async def test_reports_of_compliance_and_performance(fhir: Fhir, tmp_path: Path):
+    ward = await Ward(fhir, tmp_path).open("anna", "ben")
+    await fhir.create(practitioner("ben", ends="2026-01-01"))
+    await record(ward, "2026-10-05T08:00:00+02:00", "2026-10-05T18:00:00+02:00")
+    await record(ward, "2026-10-05T22:00:00+02:00", "2026-10-06T02:00:00+02:00")
+    await fhir.create({"resourceType": "Encounter", "status": "finished", "class": {"code": "IMP"},
+                       "participant": [{"individual": {"reference": "Practitioner/anna"}}],
+                       "period": {"start": "2026-10-05T09:00:00+02:00"}})  # fmt: skip
+    await fhir.create({"resourceType": "Procedure", "status": "completed", "subject": {"reference": "Patient/p"},
+                       "performer": [{"actor": {"reference": "Practitioner/anna"}}],
+                       "performedDateTime": "2026-10-05"})  # fmt: skip
+    await ward.settle()
+    found = {each["name"]: each for each in (await ward.ask("GET", "/compliance"))["practitioners"]}
+    assert (found["Anna"]["state"], found["Anna"]["short_rests"], found["Ben"]["state"]) == ("valid", 1, "ended")
+    [anna] = (await ward.ask("GET", "/performance/2026-10"))["roles"]
+    assert (anna["worked_hours"], anna["encounters"], anna["procedures"], anna["acts_per_hour"]) == (14, 1, 1, 0.14)
