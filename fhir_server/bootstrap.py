@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_server import definitions as r4
 from fhir_server.api import FhirServer
+from fhir_server.client import NamedClient
 from fhir_server.codec.json import decode
 from fhir_server.core.identity import TimeOrderedIds
 from fhir_server.core.ports import Change, Clock, Finding, SearchIndex
@@ -358,7 +359,10 @@ def _dicom(server: FhirServer) -> list[Mounted]:
 
     archive = Archive(server.settings)
     context = Context(
-        server.settings, archive, Configuration(server.settings), Bridge(lambda: contextlib.nullcontext(server))
+        server.settings,
+        archive,
+        Configuration(server.settings),
+        Bridge(lambda: contextlib.nullcontext(NamedClient(server, "DICOM"))),
     )
     page = folder_assets("page", "/dicom/page/", "interfaces.dicom")
     page["/dicom/"] = page.pop("/dicom/page/index.html")

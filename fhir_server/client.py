@@ -8,9 +8,10 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from fhir_server.api import Request, Response
+from fhir_server.api import FhirServer, Request, Response
 from fhir_server.codec import json
 from fhir_server.core.errors import CATEGORIES, FhirError, Issue, error
+from fhir_server.core.ports import OPEN, Caller
 
 JSON_TYPE = "application/fhir+json"
 BUSY = (429, 503)
@@ -25,6 +26,55 @@ class FhirClient(Protocol):
     async def perform(self, request: Request) -> Response:
         """The answer; FhirError for every answer that is no success."""
         ...
+
+
+class NamedClient:
+    """The server of this process as a part of it calls it, such as an interface.
+
+    What it commits, or is refused, is in the audit log under its name before it is told; what fails to be kept is
+    FhirError "unavailable", so that it tries again.
+    """
+
+    def __init__(self, server: FhirServer, name: str) -> None:
+        self._server = server
+        self._caller = Caller(name=name, client=name)
+
+    async def perform(self, request: Request) -> Response:
+        """The answer; FhirError for every answer that is no success."""
+        if request.caller is OPEN:
+            request.caller = self._caller
+        try:
+            response = await self._server.perform(request)
+        except FhirError as problem:
+            await self._noted(request, problem.status, b"")
+            raise
+        await self._noted(request, response.status, response.body)
+        return response
+
+    async def _noted(self, request: Request, status: int, given: bytes) -> None:
+        log = self._server.audit
+        if log is None or request.method == "GET":
+            return
+        from fhir_server.security.audit import event
+
+        asked = request.body or (json.serialize(request.resource) if request.resource is not None else b"")
+        interaction, action = event.interaction_of(request.method, request.path)
+        caller = request.caller
+        await log.record(
+            event.Event(
+                recorded=self._server.environment.clock(),
+                kind="rest",
+                interaction=interaction,
+                action=action,
+                outcome=event.outcome_of(status),
+                status=status,
+                path="/".join(request.path)[:500],
+                client=caller.client,
+                user=caller.user,
+                fhir_user=caller.fhir_user,
+                patients=event.patients_in(request.path, given, asked if status < 400 else b""),
+            )
+        )
 
 
 class HttpClient:

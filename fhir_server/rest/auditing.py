@@ -45,7 +45,7 @@ class Auditing:
                 kind="rest",
                 interaction=interaction,
                 action=action,
-                outcome="0" if status < 400 else "4" if status < 500 else "8",
+                outcome=event.outcome_of(status),
                 status=status,
                 path="/".join(path)[:500],
                 query=scope["query_string"].decode("latin-1")[:2000],

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import structlog
 
+from fhir_server import definitions
 from fhir_server.core.settings import Settings
+from fhir_server.operations import HANDLERS
 from fhir_server.rest.metrics import request_times
 
 Observe = Callable[[str, tuple[str, ...], int, float], None]  # method, path below the base, status, seconds
+
+OTHERS = {"export", "export-status", "export-file", "verify-audit"}  # operations that are made with their parts
 
 
 def observer(settings: Settings) -> Observe:
@@ -29,7 +34,13 @@ def _logged(then: Observe) -> Observe:
 
 
 def route(path: tuple[str, ...]) -> str:
-    """A path without ids and versions: Patient/[id]/_history/[id]."""
-    return "/".join(
-        part if part[:1] in "_$" or (number != 1 and part.isalpha()) else "[id]" for number, part in enumerate(path)
-    )
+    """A path of the words that the server knows, all others as [id]: Patient/[id]/_history/[id]."""
+    known = _words()
+    return "/".join(part if part in known else "[id]" for part in path)
+
+
+@functools.cache
+def _words() -> frozenset[str]:
+    r4 = definitions.load()
+    codes = {operation.code for operation in r4.operations} | {handler.code for handler in HANDLERS} | OTHERS
+    return frozenset({*r4.resource_types, "metadata", "_history", "_search", "*", *(f"${code}" for code in codes)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fhir_server.api import FhirServer
-from fhir_server.client import FhirClient
+from fhir_server.client import FhirClient, NamedClient
 from fhir_server.core.ports import Clock
 from fhir_server.core.settings import Settings
 from interfaces.hl7v2.configuration import Interfaces, read_interfaces
@@ -36,11 +36,12 @@ async def beside_server(server: FhirServer, clock: Clock) -> Hl7Interface:
 
     settings = server.settings
     interfaces = interfaces_file(settings)
-    engine = Engine(interfaces, server, clock)
+    client = NamedClient(server, "HL7 v2")
+    engine = Engine(interfaces, client, clock)
     interface = Hl7Interface(
         interfaces,
         await message_store(settings, interfaces, clock),
-        server,
+        client,
         engine,
         clock,
         changes=ServerChanges(server),

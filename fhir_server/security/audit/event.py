@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 
-# in canonical JSON: a Patient, and a reference to one but for Patient.link.other; in a Bundle as it came: any reference
-_GIVEN = re.compile(
-    rb'"resourceType":"Patient","id":"([^"]+)"'
-    rb'|(?<!"other":\{)"reference":"(?:[^"]{0,200}/)?Patient/([A-Za-z0-9\-.]{1,64})["/]'
-)
-_ASKED = re.compile(rb'()[/"]Patient/([A-Za-z0-9\-.]{1,64})["/]')
+_ID = re.compile(rb"[A-Za-z0-9\-.]{1,64}")
+_OWN, _PATIENT, _REFERENCE, _OTHER = b'"resourceType":"Patient","id":"', b"Patient/", b'"reference":', b'"other":{'
+LONGEST = 256  # bytes of a reference before Patient/
 MOST_PATIENTS = 1000  # of one event
 
 
@@ -64,10 +62,44 @@ def interaction_of(method: str, path: tuple[str, ...]) -> tuple[str, str]:
     return "search-type", "E"
 
 
+def outcome_of(status: int) -> str:
+    """The outcome of an HTTP status: 0 success, 4 the caller's failure, 8 the server's."""
+    return "0" if status < 400 else "4" if status < 500 else "8"
+
+
 def patients_in(path: tuple[str, ...], given: bytes, asked: bytes) -> tuple[str, ...]:
     """Ids of the patients that a path is about, whose data was given, or that a Bundle that came refers to."""
     found = dict.fromkeys([path[1]]) if len(path) > 1 and path[0] == "Patient" and path[1][:1] not in "$_" else {}
-    for pattern, body in ((_GIVEN, given), (_ASKED, b"" if path else asked)):
-        for own, referred in pattern.findall(body):
-            found[(own or referred).decode()] = None
+    for at in _places(given, _OWN):
+        _note(found, given, at)
+    for at in _places(given, _PATIENT):
+        if _refers(given, at - len(_PATIENT)):
+            _note(found, given, at)
+    for body in (asked, given) if not path and asked else ():  # a Bundle, and where its entries are now
+        for at in _places(body, _PATIENT):
+            if body[at - len(_PATIENT) - 1 : at - len(_PATIENT)] in (b"/", b'"'):
+                _note(found, body, at)
     return tuple(found)[:MOST_PATIENTS]
+
+
+def _places(body: bytes, text: bytes) -> Iterator[int]:
+    """Where a text ends in a body, each time that it is there."""
+    at = body.find(text)
+    while at >= 0:
+        at += len(text)
+        yield at
+        at = body.find(text, at)
+
+
+def _note(found: dict[str, None], body: bytes, at: int) -> None:
+    id = _ID.match(body, at)
+    if id is not None and body[id.end() : id.end() + 1] in (b'"', b"/"):
+        found[id[0].decode()] = None
+
+
+def _refers(body: bytes, at: int) -> bool:
+    """Whether what begins at or before a place is a reference of canonical JSON, but for Patient.link.other's."""
+    quote = body.rfind(b'"', max(0, at - LONGEST), at)
+    begins = quote == at - 1 or body[at - 1 : at] == b"/"
+    front = body[max(0, quote - len(_REFERENCE) - len(_OTHER)) : quote]
+    return begins and quote >= 0 and front.endswith(_REFERENCE) and not front.startswith(_OTHER)

@@ -2,12 +2,14 @@
 
 Events that wait together are one row and one flush. Several workers append to one chain: each takes the newest hash
 inside its own transaction. Nothing is changed once it is written; retention removes whole rows at the old end and
-keeps the hash that they ended with, from where the rest can still be verified.
+keeps the hash that they ended with, from where the rest can still be verified. Who an event is about is indexed later
+than it is kept, many rows at a time: by the thread that writes, and before a search by it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import sqlite3
 import threading
@@ -28,9 +30,11 @@ CREATE TABLE IF NOT EXISTS batch (first INTEGER PRIMARY KEY, count INTEGER NOT N
 CREATE TABLE IF NOT EXISTS about (subject TEXT NOT NULL, first INTEGER NOT NULL, PRIMARY KEY (subject, first))
     WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS anchor (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL, hash BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS indexed (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS sent (receiver TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 """
 ORIGIN = bytes(32)
+INDEX_EVERY = 256  # rows after which they are indexed
 
 
 class Verdict(NamedTuple):
@@ -50,6 +54,8 @@ class AuditLog:
         self._disk = ThreadPoolExecutor(1, "audit")
         self._waiting: list[tuple[Event, asyncio.Future[None]]] = []
         self._flush: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._since_index = 0
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(Event).decode
         self._reading = threading.local()
@@ -70,7 +76,12 @@ class AuditLog:
     # ------------------------------------------------------------------ writing
     async def record(self, event: Event) -> None:
         """Returns once the event is durable; FhirError "unavailable" where it can't be kept."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None:  # an interface's own
+                return await loop.run_in_executor(self._disk, self.append, [event])
+            self._loop = loop
+        done: asyncio.Future[None] = loop.create_future()
         self._waiting.append((event, done))
         if self._flush is None:
             self._flush = asyncio.ensure_future(self._flush_all())
@@ -110,14 +121,51 @@ class AuditLog:
                     "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)",
                     (first, len(lines), min(times), max(times), b"\n".join(lines), hash),
                 )
-                subjects = {subject for event in events for subject in subjects_of(event)}
-                self._connection.executemany("INSERT INTO about VALUES (?, ?)", [(each, first) for each in subjects])
                 execute("COMMIT")
             except BaseException:
                 execute("ROLLBACK")
                 raise
         except sqlite3.Error as problem:
             raise error("unavailable", "The audit log can't be written now, so nothing is given out.") from problem
+        self._since_index += 1
+        if self._since_index >= INDEX_EVERY:
+            with contextlib.suppress(sqlite3.Error):  # the next search does it
+                self._index(self._connection)
+            self._since_index = 0
+
+    def _index(self, connection: sqlite3.Connection) -> None:
+        """Indexes what is not indexed yet."""
+        execute = connection.execute
+        if self._unindexed(execute) is None:
+            return
+        execute("BEGIN IMMEDIATE")
+        try:
+            begun = self._unindexed(execute)
+            rows = (
+                execute("SELECT first, count, events FROM batch WHERE first >= ?", (begun,)).fetchall() if begun else ()
+            )
+            found = {
+                (subject, first)
+                for first, _, events in rows
+                for line in events.split(b"\n")
+                for subject in subjects_of(self._decode(line))
+            }
+            connection.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", sorted(found))
+            if rows:
+                execute("INSERT OR REPLACE INTO indexed VALUES (1, ?)", (rows[-1][0] + rows[-1][1],))
+            execute("COMMIT")
+        except BaseException:
+            execute("ROLLBACK")
+            raise
+
+    @staticmethod
+    def _unindexed(execute: Callable[..., sqlite3.Cursor]) -> int | None:
+        """The first row that is not indexed; None where all are."""
+        row = execute(
+            "SELECT min(first) FROM batch WHERE first >= coalesce((SELECT next FROM indexed), "
+            "(SELECT max(first) + 1 FROM about), 0)"
+        ).fetchone()
+        return row[0]
 
     @staticmethod
     def _end(execute: Callable[[str], sqlite3.Cursor]) -> tuple[int, bytes]:
@@ -138,6 +186,7 @@ class AuditLog:
         """Events numbered below before, newest first; of a subject (patient:ID, agent:NAME), recorded since."""
         where = "first < ? AND newest >= ?"
         if subject:
+            self._index(self._read)
             where += " AND first IN (SELECT first FROM about WHERE subject = ?)"
         parameters = (before, since, subject) if subject else (before, since)
         for first, events in self._read.execute(
