@@ -245,6 +245,12 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         from fhir_server.security.audit import AuditLog
 
         environment.audit = AuditLog(settings.data / AUDIT_FILE, synchronous=settings.synchronous)
+        from fhir_server.interactions.alerting import Alerting
+        from fhir_server.security.audit.alerts import load as load_alert_rules
+
+        rules = load_alert_rules(settings.alert_rules)
+        environment.alerts = Alerting(environment, environment.audit, settings.data, rules)
+        environment.followers.append(environment.alerts)
 
     async def close() -> None:
         await exports.stop()

@@ -110,6 +110,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(description="Days that `hms audit prune` keeps the audit log for; 0: for ever.", ge=0, le=36_500)
     ] = 0
 
+    alert_rules: Annotated[
+        str,
+        Meta(description="TOML file of what in the audit log raises an alert; empty: the rules that come with it."),
+    ] = ""
+
     provenance: Annotated[
         Literal["header", "automatic"],
         Meta(description="Which commits have a Provenance: those of a request with the header X-Provenance, or all."),

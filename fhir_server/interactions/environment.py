@@ -110,6 +110,7 @@ class Environment:
     new_id: IdSource
     callers: Any = None  # makes Callers with this server's policies and Consents
     audit: Any = None  # the audit log, None where none is kept
+    alerts: Any = None  # what is raised along the audit log, None without one
     terminology: Any = None  # the terminology service, None for none
     operations: dict[str, Any] = field(default_factory=dict)
     kept: dict[Any, bytes] = field(default_factory=dict)  # made once, such as the CapabilityStatement

@@ -39,6 +39,7 @@ async def metrics(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Answer
     head = await server.environment.feed.head()
     families = [family for each in mounted for family in await each.metrics()]
     families += _index(await state()) if state is not None else ()
+    families += _alerts(server)
     registry = CollectorRegistry()
     registry.register(_Collector([*_requests(request_times()), *_store(server, counts, head), *families]))
     if server.settings.workers == 1:
@@ -85,6 +86,17 @@ def _store(server: FhirServer, counts: dict[str, int], head: int) -> Iterator[An
     yield GaugeMetricFamily("hms_store_bytes", "Bytes of the store's files.", size)
     free = shutil.disk_usage(server.settings.data).free
     yield GaugeMetricFamily("hms_disk_free_bytes", "Bytes free where the data folder is.", free)
+
+
+def _alerts(server: FhirServer) -> Iterator[Any]:
+    from prometheus_client.core import CounterMetricFamily
+
+    alerts = server.environment.alerts
+    if alerts is not None:
+        raised = CounterMetricFamily("hms_alerts", "Alerts raised along the audit log.", labels=["rule"])
+        for rule, number in alerts.raised().items():
+            raised.add_metric([rule], number)
+        yield raised
 
 
 def _index(state: IndexState) -> Iterator[Any]:

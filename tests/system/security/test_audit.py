@@ -8,7 +8,7 @@ import pytest
 
 from fhir_server.security.audit import FILE_NAME, AuditLog, Event
 from tests.conftest import Fhir
-from tests.system.security.conftest import Browser, observation
+from tests.system.security.conftest import ORIGIN, Browser, observation
 from tests.system.security.test_scopes import Asking
 
 pytestmark = pytest.mark.anyio
@@ -139,3 +139,20 @@ async def test_several_workers_make_one_chain_and_old_events_go_from_its_end(tmp
     assert "missing" in logs[0].verify().problem
     for log in logs:
         log.close()
+
+
+async def test_alerts_are_told_in_metrics_and_as_a_communication_once(hospital: Fhir) -> None:
+    refused = Asking(hospital, "user/Patient.r")
+    for _ in range(25):
+        assert (await refused("Observation/mine")).status_code == 403
+    alerts = hospital.server.environment.alerts
+    found = await alerts.look()
+    found += await alerts.look()
+    assert len([alert for alert in found if alert.rule == "many-refusals"]) <= 1
+    ask = Asking(hospital, "user/*.rs")
+    (told,) = (await ask("Communication?category=alert")).json()["entry"]
+    assert (
+        told["resource"]["topic"]["text"] == "many-refusals" and "u@" in told["resource"]["payload"][0]["contentString"]
+    )
+    scraped = (await hospital.http.get(f"{ORIGIN}/metrics")).text
+    assert 'hms_alerts_total{rule="many-refusals"} 1.0' in scraped

@@ -1,0 +1,127 @@
+"""Alerts: rules as data (alerts.toml) over the events of the audit log, in their order."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import deque
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+
+from fhir_server.core.errors import error
+from fhir_server.security.audit.event import Event
+
+MINUTE = 60_000_000  # microseconds
+MOST_SUBJECTS = 100_000  # of a rule: the oldest are forgotten
+
+Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One rule; see alerts.toml."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+    kind: str = ""
+    outcome: str = ""
+    interactions: tuple[str, ...] = ()
+    per: Literal["agent", "address", "agent-address"] = "agent"
+    distinct: Literal["", "patients"] = ""
+    count: Positive = 1
+    minutes: Positive = 60
+    known: bool = False
+
+    def concerns(self, event: Event) -> bool:
+        """Whether an event counts."""
+        return (
+            self.kind in ("", event.kind)
+            and self.outcome in ("", event.outcome)
+            and (not self.interactions or event.interaction in self.interactions)
+        )
+
+    def subject(self, event: Event) -> str:
+        """Whom it is about: an id of a user or client, an address, or both."""
+        agent = event.user or event.client
+        return {"agent": agent, "address": event.address, "agent-address": f"{agent}@{event.address}"}[self.per]
+
+
+class AlertRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file."""
+
+    rule: tuple[AlertRule, ...] = ()
+
+
+class Alert(NamedTuple):
+    """What was raised: by which rule, about whom, when (microseconds), and how many events or patients counted."""
+
+    rule: str
+    subject: str
+    moment: int
+    count: int
+
+
+def load(path: str = "") -> tuple[AlertRule, ...]:
+    """The rules of a file, those that come with the server for ""; FhirError "value" that says what is wrong."""
+    try:
+        shipped = resources.files("fhir_server.security.audit").joinpath("alerts.toml")
+        text = Path(path).read_text("utf-8") if path else shipped.read_text("utf-8")
+        return msgspec.convert(tomllib.loads(text), AlertRules).rule
+    except (OSError, ValueError) as problem:
+        raise error("value", f"The alert rules in {path} can't be used: {problem}.") from problem
+
+
+class Watch:
+    """The windows of all rules. known: (agent, network) that have been seen before."""
+
+    def __init__(self, rules: tuple[AlertRule, ...], known: set[tuple[str, str]] | None = None) -> None:
+        self._rules = rules
+        self._seen: dict[tuple[str, str], deque[tuple[int, tuple[str, ...]]]] = {}
+        self._quiet: dict[tuple[str, str], int] = {}
+        self.known = known if known is not None else set()
+
+    @property
+    def span(self) -> int:
+        """The longest window, in microseconds: how far back events count."""
+        return max((rule.minutes for rule in self._rules), default=0) * MINUTE
+
+    def take(self, event: Event) -> Iterator[Alert]:
+        """The alerts that an event raises."""
+        for rule in self._rules:
+            subject = rule.subject(event)
+            if not subject.strip("@") or not rule.concerns(event):
+                continue
+            count = self._new_place(event, subject) if rule.known else self._counted(rule, event, subject)
+            key = (rule.name, subject)
+            if count and (rule.known or event.recorded >= self._quiet.get(key, 0)):
+                self._quiet[key] = event.recorded + rule.minutes * MINUTE
+                yield Alert(rule.name, subject, event.recorded, count)
+
+    def _counted(self, rule: AlertRule, event: Event, subject: str) -> int:
+        """How many there are within the window; 0 where they are too few."""
+        if len(self._seen) > MOST_SUBJECTS:
+            del self._seen[next(iter(self._seen))]
+        window = self._seen.setdefault((rule.name, subject), deque())
+        window.append((event.recorded, event.patients if rule.distinct else ()))
+        while window and window[0][0] <= event.recorded - rule.minutes * MINUTE:
+            window.popleft()
+        if not rule.distinct:
+            return len(window) if len(window) >= rule.count else 0
+        found = {patient for _, patients in window for patient in patients}
+        return len(found) if len(found) >= rule.count else 0
+
+    def _new_place(self, event: Event, agent: str) -> int:
+        place = (agent, network(event.address))
+        if not place[1] or place in self.known:
+            return 0
+        others = any(known == agent for known, _ in self.known)
+        self.known.add(place)
+        return int(others)
+
+
+def network(address: str) -> str:
+    """The network of an address: a.b.c of IPv4, the first four groups of IPv6."""
+    if ":" in address:
+        return ":".join(address.split(":")[:4])
+    return address.rpartition(".")[0]
