@@ -38,6 +38,9 @@ async def authenticate(
     name, secret = (
         _basic(authorization) if authorization else (form.get("client_id", ""), form.get("client_secret", ""))
     )
+    if not (name or authorization) and form.get("grant_type") == "refresh_token":
+        # SMART asks for no client_id here, and its JavaScript client sends none. Only a public client may leave it out.
+        name = store.client_of_refresh(form.get("refresh_token", ""))
     client = store.client(name)
     if client is None or not client.active:
         passwords.matches(secret, "")

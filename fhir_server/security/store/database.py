@@ -261,6 +261,11 @@ class SecurityStore:
             self.clock(),
         )
 
+    def client_of_refresh(self, secret: str) -> str:
+        """The client that a refresh token was given to, used or not; "" for one that is not known."""
+        found = self._document(Refresh, "SELECT document FROM refresh WHERE digest = ?", digest(secret))
+        return found.grant.client if found else ""
+
     def _take(self, table: str, kind: type[T], secret: str) -> T | None:
         def work() -> T | None:
             row = self._execute(

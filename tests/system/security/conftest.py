@@ -8,7 +8,7 @@ import hashlib
 import html
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +20,8 @@ from fhir_server.core.settings import Settings
 from fhir_server.security import passwords
 from fhir_server.security.model import Client, User
 from tests.conftest import Fhir
+from tests.system.chromium import Chromium, browsing
+from tests.system.process import Server, serving
 
 ORIGIN = "http://fhir.test"
 BASE = f"{ORIGIN}/fhir"
@@ -162,3 +164,23 @@ async def browser(hospital: Fhir) -> AsyncIterator[Browser]:
     browser = Browser(hospital)
     yield browser
     await browser.http.aclose()
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+    """A started server with its data folder, for tests that drive a browser."""
+    from tests.system.security import started
+
+    data = tmp_path_factory.mktemp("secured") / "data"
+    started.prepare(data)
+    hl7 = tmp_path_factory.mktemp("hl7") / "hl7.toml"
+    hl7.write_text("[listener.ward]\nport = 0\n")
+    with serving(data, "--security", "smart", "--hl7", hl7, *started.DICOM) as server:
+        started.fill(server, data)
+        yield server, data
+
+
+@pytest.fixture
+def chromium(tmp_path: Path) -> Iterator[Chromium]:
+    with browsing(tmp_path / "profile") as chromium:
+        yield chromium

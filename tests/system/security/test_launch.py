@@ -118,3 +118,14 @@ async def test_an_app_may_register_itself(browser: Browser) -> None:
     assert (await browser.granted("user/Patient.rs"))["scope"] == "user/Patient.rs"
     refused = await browser.http.post("/auth/register", json={**metadata, "scope": "system/*.rs"})
     assert refused.json()["error"] == "invalid_client_metadata"
+
+
+async def test_a_public_client_may_refresh_without_its_id_and_reuse_is_still_seen(browser: Browser) -> None:
+    first = (await browser.granted("offline_access user/Patient.rs"))["refresh_token"]
+    form = {"grant_type": "refresh_token", "refresh_token": first}
+    second = (await browser.http.post("/auth/token", data=form)).json()["refresh_token"]
+    assert (await browser.http.post("/auth/token", data=form)).json()["error"] == "invalid_grant"
+    form["refresh_token"] = second
+    assert (await browser.http.post("/auth/token", data=form)).json()["error"] == "invalid_grant"
+    form["refresh_token"] = "unknown"
+    assert (await browser.http.post("/auth/token", data=form)).json()["error"] == "invalid_client"
