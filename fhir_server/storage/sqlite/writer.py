@@ -21,6 +21,7 @@ from fhir_server.storage.sqlite.database import file_size, log_size
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
 from fhir_server.storage.sqlite.failures import storage_error
 from fhir_server.storage.sqlite.transaction import SqliteTransaction
+from fhir_server.storage.sqlite.turns import Turns
 
 T = TypeVar("T")
 IndexOf = Callable[[sqlite3.Connection, Dictionaries], SearchIndex]
@@ -40,6 +41,7 @@ class Writer:
         self._connection = connection
         self._known = Dictionaries(connection)
         self._disk = ThreadPoolExecutor(1, "disk")
+        self._turns = Turns(path)
         index = index_of(connection, self._known)
         self._transaction = SqliteTransaction(connection, self._known, index, clock, self._disk)
         self._waiting: deque[tuple[Work, asyncio.Future]] = deque()
@@ -66,6 +68,7 @@ class Writer:
         try:
             await self._begin()
         except sqlite3.Error as problem:
+            self._turns.end()
             self._fail_waiting(problem)
             return
         finished: list[tuple[asyncio.Future, Any]] = []
@@ -90,9 +93,10 @@ class Writer:
                     if isinstance(problem, asyncio.CancelledError):
                         raise
             transaction.close_group()
-            await asyncio.get_running_loop().run_in_executor(self._disk, transaction.commit)
+            await asyncio.get_running_loop().run_in_executor(self._disk, self._commit)
         except sqlite3.Error as problem:
             self._give_up()
+            self._turns.end()
             for done, _ in finished:
                 if not done.done():
                     done.set_exception(self._outward(problem))
@@ -106,6 +110,7 @@ class Writer:
     async def _begin(self) -> None:
         deadline = asyncio.get_running_loop().time() + LOCK_PATIENCE
         pause = 0.0005
+        await self._turns.begin(LOCK_PATIENCE)
         while True:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -116,6 +121,10 @@ class Writer:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 0.01)
         self._transaction.open_group()
+
+    def _commit(self) -> None:
+        self._transaction.commit()
+        self._turns.end()  # at once: the next process must not wait for this one's event loop
 
     def _give_up(self) -> None:
         if self._connection.in_transaction:
@@ -157,6 +166,7 @@ class Writer:
         await self._transaction.index.close()
         checkpoint(self._connection)
         self._connection.close()
+        self._turns.close()
 
 
 def checkpoint(connection: sqlite3.Connection) -> None:
