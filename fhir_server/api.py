@@ -93,6 +93,8 @@ class FhirServer:
         """
         if self.open:
             return OPEN
+        if self.environment.following is not None:
+            await self.environment.following.before()
         token = bearer(headers)
         if token:
             access = await self.security.access(token, base)

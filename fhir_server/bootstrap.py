@@ -15,6 +15,7 @@ from fhir_server.api import FhirServer
 from fhir_server.client import NamedClient
 from fhir_server.codec.json import decode
 from fhir_server.core.identity import TimeOrderedIds
+from fhir_server.core.news import News
 from fhir_server.core.ports import Change, Clock, Finding, SearchIndex
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
@@ -23,6 +24,7 @@ from fhir_server.interactions.callers import Callers
 from fhir_server.interactions.consent_follower import ConsentFollower
 from fhir_server.interactions.custom_parameters import CustomParameters
 from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.following import Following
 from fhir_server.interactions.masks import require_known
 from fhir_server.interactions.parameters_in_force import TYPE as PARAMETERS
 from fhir_server.interactions.policy_parameters import require_expressions
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 
 FIRST_INDEX = 10.0  # seconds that a start waits for the search index to be made
 EXPORTS = "exports"  # the folder of bulk exports, in the data folder
+NEWS_FILE = "news"  # in the data folder: what its processes tell each other
 NODE_FILE = "node"  # in the data folder: the name of this machine's terminology among others on one database
 
 
@@ -173,6 +176,11 @@ def check_policies(policies: Policies, definitions: Definitions) -> None:
     require_expressions(policies, definitions)
 
 
+def preload() -> None:
+    """Loads what every worker needs, in the process that they are copies of."""
+    r4.load()
+
+
 async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     """Opens the stores that the settings name and puts a server on them."""
     sys.setswitchinterval(0.0005)  # a finished flush must not wait 5 ms for the event loop's thread
@@ -224,6 +232,8 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     follower = TerminologyFollower(engine.store, engine.store, service, consumer_of(settings))
     profiles = ProfileFollower(engine.store, engine.store, stored)
     environment.followers = [parameters, follower, profiles]
+    settings.data.mkdir(parents=True, exist_ok=True)
+    following = environment.following = Following(environment, News(settings.data / NEWS_FILE))
 
     security = consents = emergencies = break_glass = None
     if settings.security == "smart":
@@ -256,6 +266,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         await exports.stop()
         for each in environment.followers:
             await each.stop()
+        following.close()
         if environment.audit is not None:
             environment.audit.close()
         if security is not None:

@@ -27,6 +27,7 @@ from fhir_server.core.settings import Settings, load
 if TYPE_CHECKING:
     from fhir_server.rest.app import Application
 
+MOST_WORKERS = 4  # where the setting leaves the number to the machine
 GARBAGE_THRESHOLD = 20_000  # new objects between two looks for cycles; Python's 700 costs a twentieth of the time
 
 
@@ -53,7 +54,8 @@ def serve(
         prepare(settings.data / FILE_NAME)  # refused here, it is one line; in a worker it would be three
     messages = announced(settings)
     listening = listen(settings.host, settings.port)
-    settings = load({"port": listening.getsockname()[1]}, environ=environment(settings))
+    found = {"port": listening.getsockname()[1], "workers": settings.workers or min(processors(), MOST_WORKERS)}
+    settings = load(found, environ=environment(settings))
     if samples:
         from fhir_server.commands.load import load_samples
 
@@ -78,8 +80,11 @@ def require_safe(settings: Settings) -> None:
 def run(settings: Settings, listening: socket.socket) -> None:
     """Answers requests on a socket until the process is asked to stop."""
     if settings.workers > 1:
+        from fhir_server.bootstrap import preload
         from fhir_server.rest.http1.workers import keep
         from fhir_server.rest.request_times import FOLDER_VARIABLE
+
+        preload()
 
         with tempfile.TemporaryDirectory(prefix="ultimate-hms-") as folder:
             os.environ[FOLDER_VARIABLE] = folder
@@ -172,6 +177,11 @@ def program() -> str:
     if not installed.exists():
         return "hms"
     return os.path.relpath(installed) if installed.is_relative_to(Path.cwd()) else str(installed)
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def loopback(host: str) -> bool:

@@ -53,8 +53,12 @@ class StoredVersion(msgspec.Struct, frozen=True, gc=False):
         return ResourceKey(self.type, self.id, self.version)
 
 
-@functools.lru_cache(maxsize=4096)
 def instant(microseconds: int) -> str:
     """Microseconds since 1970 UTC as a FHIR instant with milliseconds."""
-    moment = _EPOCH + datetime.timedelta(microseconds=microseconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return f"{_second(seconds)}.{rest // 1000:03d}Z"
+
+
+@functools.lru_cache(maxsize=1024)
+def _second(seconds: int) -> str:
+    return (_EPOCH + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")

@@ -29,7 +29,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     host: Annotated[str, Meta(description="Address to listen on; 127.0.0.1 answers this machine only.")] = "127.0.0.1"
     port: Annotated[int, Meta(description="Port to listen on; 0 takes a free one.", ge=0, le=65535)] = 8080
     data: Annotated[Path, Meta(description="Folder of the store; made where it is missing.")] = Path("data")
-    workers: Annotated[int, Meta(description="Processes that answer requests on the one store.", ge=1, le=64)] = 1
+    workers: Annotated[
+        int,
+        Meta(
+            description="Processes that answer requests on the one store; 0 for one a processor, four at most.",
+            ge=0,
+            le=64,
+        ),
+    ] = 0
     base_url: Annotated[
         str,
         Meta(

@@ -1,9 +1,9 @@
 """SearchParameter resources that take effect (https://hl7.org/fhir/R4/searchparameter.html).
 
 An active SearchParameter with an expression is in force as soon as it is stored: every write that comes after it in the
-change feed is indexed by it, whatever worker it came to; searches know it in every worker within a second. What was
-stored before is indexed in the background along the change feed; the position is durable, so a restart goes on
-where it was. Until then a search by it says that it is still being indexed.
+change feed is indexed by it, whatever worker it came to; searches know it in every worker of the machine at once, in
+those of other machines within a second. What was stored before is indexed in the background along the change feed; the
+position is durable, so a restart goes on where it was. Until then a search by it says that it is still being indexed.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ class CustomParameters:
         """Puts the stored parameters in force if any has changed since the last look."""
         known = await follow(self._environment.store, self._known, self._official)
         if known is self._known:
+            if self._building:
+                await self._look_how_far()
             return
         self._known = known
         building: dict[str, Progress] = {}
@@ -78,6 +80,18 @@ class CustomParameters:
                 self._types[name] = custom.parameter.base
         self._building = building
         self._put_in_force()
+
+    async def _look_how_far(self) -> None:
+        """Takes note of what another worker has indexed meanwhile."""
+        done = [
+            name
+            for name, progress in list(self._building.items())
+            if await self._environment.feed.position(name) >= progress.target
+        ]
+        for name in done:
+            self._building.pop(name, None)
+        if done:
+            self._put_in_force()
 
     def _put_in_force(self) -> None:
         environment = self._environment
@@ -124,8 +138,10 @@ class CustomParameters:
             position = await reindex_page(self._environment, progress.position, None if anything else types)
             await feed.advance(name, position)
         if position >= progress.target:
-            del self._building[name]
+            self._building.pop(name, None)
             self._put_in_force()
+            if self._environment.following is not None:
+                self._environment.following.tell()
             log.info("search parameter indexed", url=progress.url)
-        else:
+        elif name in self._building:
             self._building[name] = progress._replace(position=position)

@@ -15,7 +15,7 @@ from fhir_server.interactions.batch import batch
 from fhir_server.interactions.callers import require, require_any
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import conditional_delete, delete
-from fhir_server.interactions.environment import Environment, Follower
+from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.history import history
 from fhir_server.interactions.parameters import criteria_of, require_general
 from fhir_server.interactions.patch import conditional_patch, patch
@@ -32,22 +32,16 @@ AT_INSTANCE = {"GET": "r", "PATCH": "u", "DELETE": "d"}
 
 async def perform(environment: Environment, request: Request) -> Response:
     """Runs the interaction that the request asks for; FhirError for every answer that is no success."""
+    following = environment.following
+    if following is not None:
+        await following.before()
     environment = environment_of(environment, request.caller)
     if request.method != "GET":
         environment = recorded(environment, request)
     response = await _route(environment, request)
-    if request.method != "GET":
-        for follower in environment.followers:
-            if _concerns(follower, request, response):
-                await follower.refresh()
+    if request.method != "GET" and following is not None:
+        await following.after(request, response)
     return response
-
-
-def _concerns(follower: Follower, request: Request, response: Response) -> bool:
-    """Whether the request may have changed what the follower follows; a Bundle's answer tells by its locations."""
-    if request.path:
-        return request.path[0] in follower.types
-    return any(f'"{type}/'.encode() in response.body for type in follower.types)
 
 
 async def _route(environment: Environment, request: Request) -> Response:

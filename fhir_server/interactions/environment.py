@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fhir_server.core.errors import FhirError, Issue
 from fhir_server.core.ports import (
@@ -24,6 +24,9 @@ from fhir_server.core.values import SearchValue
 from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import Request, Response
 from fhir_server.search.fields import Fields
+
+if TYPE_CHECKING:
+    from fhir_server.interactions.following import Following
 
 
 class Checker(Protocol):
@@ -118,6 +121,7 @@ class Environment:
     rebuild: Callable[[Callable[[int, int], None]], Awaitable[int]] | None = None  # that index anew, beside traffic
     index_state: Callable[[], Awaitable[IndexState]] | None = None  # where the index follows the store by the feed
     followers: list[Follower] = field(default_factory=list)
+    following: Following | None = None  # keeps them in step; None where nothing is followed
     seen_by: Caller = OPEN  # whose view of the store and the index this is
     outdated: Callable[[Transaction], Awaitable[Searching]] | None = None  # searching, where a transaction sees others
     perform: Callable[[Environment, Request], Awaitable[Response]] | None = None

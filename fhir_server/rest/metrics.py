@@ -42,7 +42,7 @@ async def metrics(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Answer
     families += _alerts(server)
     registry = CollectorRegistry()
     registry.register(_Collector([*_requests(request_times()), *_store(server, counts, head), *families]))
-    if server.settings.workers == 1:
+    if server.settings.workers <= 1:
         ProcessCollector(registry=registry)
     return Answer(200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], generate_latest(registry))
 

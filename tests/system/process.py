@@ -76,7 +76,7 @@ class Server:
         listed = subprocess.run(listing, capture_output=True, text=True, check=True)
         rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
         own = str(self.process.pid)
-        found = [int(row[0]) for row in rows if row[1] == own and "spawn_main" in row[2]]
+        found = [int(row[0]) for row in rows if row[1] == own and " serve " in row[2]]
         return found or [self.process.pid]
 
     def kill(self) -> None:

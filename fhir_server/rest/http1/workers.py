@@ -1,6 +1,8 @@
 """Several processes that serve one socket: started, replaced when they end, and stopped together.
 
-A worker may take as long as it needs to start; only one that has ended is replaced.
+A worker may take as long as it needs to start; only one that has ended is replaced. Workers are copies of this process
+(where the system can do that safely): what it has loaded by then they need not load, and share as memory. So it must
+have no other threads, and nothing open that is for one process only.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
@@ -27,7 +30,7 @@ def keep(count: int, work: Callable[[socket.socket], None], listening: socket.so
 
     work: a function of a module, which a fresh process can import; it exits with NOT_STARTED where it can't start.
     """
-    spawn = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     woken, waker = socket.socketpair()
     woken.setblocking(False)
     waker.setblocking(False)
@@ -42,7 +45,7 @@ def keep(count: int, work: Callable[[socket.socket], None], listening: socket.so
         signal.signal(number, stop)
 
     def start() -> tuple[BaseProcess, float]:
-        process = spawn.Process(target=work, args=(listening,))
+        process = context.Process(target=begin, args=(work, listening))
         process.start()
         return process, time.monotonic()
 
@@ -62,11 +65,20 @@ def keep(count: int, work: Callable[[socket.socket], None], listening: socket.so
                 wait([woken], SHORT)
             if not stopping:
                 workers[place] = start()
+    listening.close()  # whoever comes now must not wait for nobody
     _end([process for process, _ in workers], stop_seconds)
     signal.set_wakeup_fd(before)
     woken.close()
     waker.close()
     return not failed
+
+
+def begin(work: Callable[[socket.socket], None], listening: socket.socket) -> None:
+    """The worker's own start: signals are its own again."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    work(listening)
 
 
 def _end(workers: list[BaseProcess], stop_seconds: float) -> None:

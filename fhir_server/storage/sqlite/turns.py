@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 
@@ -24,34 +24,37 @@ class Turns:
         self._queue = open(f"{path}-queue", "ab")  # noqa: SIM115
         self._writing = open(f"{path}-writing", "ab")  # noqa: SIM115
         self._threads = ThreadPoolExecutor(1, "turn")
-        self._coming: Future | None = None  # a turn that is waited for
         self._held = False
 
     async def begin(self, patience: float) -> None:
         """Waits for the turn, for so many seconds at most."""
-        if self._coming is None:
-            if self._at_once():
-                self._held = True
-                return
-            self._coming = self._threads.submit(self._wait)
-        try:
-            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._coming)), patience)
-        except TimeoutError:
+        if self._at_once():
+            self._held = True
             return
-        self._coming = None
-        self._held = True
+        coming = self._threads.submit(self._wait)
+        try:
+            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(coming)), patience)
+            self._held = True
+        except TimeoutError:
+            pass
+        finally:
+            if not self._held:
+                coming.add_done_callback(lambda _: self._leave())
 
     def end(self) -> None:
         """Gives the turn to the next; nothing where it was never had."""
         if self._held:
             self._held = False
-            fcntl.flock(self._writing, fcntl.LOCK_UN)
+            self._leave()
 
     def close(self) -> None:
         """Leaves the line."""
         self._queue.close()
         self._writing.close()
         self._threads.shutdown(wait=False)
+
+    def _leave(self) -> None:
+        fcntl.flock(self._writing, fcntl.LOCK_UN)
 
     def _at_once(self) -> bool:
         """Takes the turn where nobody is in line."""

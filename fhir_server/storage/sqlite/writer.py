@@ -28,6 +28,7 @@ IndexOf = Callable[[sqlite3.Connection, Dictionaries], SearchIndex]
 Work = Callable[[SqliteTransaction], Awaitable[Any]]
 
 GROUP_LIMIT = 128  # works in one commit
+LOOKED_EVERY = 16  # commits between two looks at the size of the log
 LOCK_PATIENCE = 30.0  # seconds to wait for another process's transaction
 LOG_LIMITS = 64 * 2**20, 256 * 2**20  # bytes of write-ahead log after which it is copied into the file: as much as that
 # has, but within these. The same pages come again and again in a log and each is copied once, so a long one costs less.
@@ -47,6 +48,7 @@ class Writer:
         self._waiting: deque[tuple[Work, asyncio.Future]] = deque()
         self._running: asyncio.Task | None = None
         self._checkpointing: asyncio.Future | None = None
+        self._groups = 0
 
     async def run(self, work: Callable[[SqliteTransaction], Awaitable[T]]) -> T:
         """Runs work in a transaction; returns its result once that is on disk. Its exception undoes it alone."""
@@ -60,7 +62,10 @@ class Writer:
     async def _drain(self) -> None:
         try:
             while self._waiting:
-                await self._group()
+                try:
+                    await self._group()
+                finally:
+                    self._turns.end()
         finally:
             self._running = None
 
@@ -68,7 +73,6 @@ class Writer:
         try:
             await self._begin()
         except sqlite3.Error as problem:
-            self._turns.end()
             self._fail_waiting(problem)
             return
         finished: list[tuple[asyncio.Future, Any]] = []
@@ -96,7 +100,6 @@ class Writer:
             await asyncio.get_running_loop().run_in_executor(self._disk, self._commit)
         except sqlite3.Error as problem:
             self._give_up()
-            self._turns.end()
             for done, _ in finished:
                 if not done.done():
                     done.set_exception(self._outward(problem))
@@ -152,6 +155,9 @@ class Writer:
             if self._checkpointing.done():
                 self._checkpointing = None
                 await asyncio.get_running_loop().run_in_executor(self._disk, checkpoint, self._connection)
+            return
+        self._groups += 1
+        if self._groups % LOOKED_EVERY:
             return
         if log_size(self._path) > min(max(LOG_LIMITS[0], file_size(self._path)), LOG_LIMITS[1]):
             self._checkpointing = asyncio.get_running_loop().run_in_executor(None, checkpoint_beside, self._path)
