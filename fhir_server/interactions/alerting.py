@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import uuid
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ class Alerting:
         self._task: asyncio.Task | None = None
         self._watch: Watch | None = None
         self._position = 0
+        self._turn = threading.Lock()  # one thread at a time uses the connection
+        self._ended = False
         try:
             self._connection = sqlite3.connect(
                 folder / FILE_NAME, isolation_level=None, timeout=10, check_same_thread=False
@@ -65,9 +68,11 @@ class Alerting:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Ends the looking."""
+        """Ends the looking, once a look that is under way in its thread is over."""
         await end(self._task)
-        self._connection.close()
+        with self._turn:
+            self._ended = True
+            self._connection.close()
 
     async def refresh(self) -> None:
         """Nothing: what it follows is the audit log."""
@@ -89,6 +94,10 @@ class Alerting:
         return raised
 
     def _look(self) -> list[Alert]:
+        with self._turn:
+            return [] if self._ended else self._looked()
+
+    def _looked(self) -> list[Alert]:
         now = self._environment.clock()
         execute = self._connection.execute
         taken = execute(
@@ -125,7 +134,8 @@ class Alerting:
 
     def raised(self) -> dict[str, int]:
         """How many alerts there were of each rule."""
-        found = dict(self._connection.execute("SELECT rule, count(*) FROM alert GROUP BY rule").fetchall())
+        with self._turn:
+            found = dict(self._connection.execute("SELECT rule, count(*) FROM alert GROUP BY rule").fetchall())
         return {rule.name: found.get(rule.name, 0) for rule in self._rules}
 
     async def _tell(self, alert: Alert) -> None:
