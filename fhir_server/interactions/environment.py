@@ -76,6 +76,10 @@ class Searching(Protocol):
         """The clause of a conditional interaction's criteria, `identifier=a|b&…` as in a URL; always strict."""
         ...
 
+    async def criteria_of(self, type: str, pairs: list[tuple[str, str]], request: Request) -> Clause:
+        """The same of criteria as decoded names and values."""
+        ...
+
 
 class Follower(Protocol):
     """Keeps something of this process in step with stored resources of some types."""

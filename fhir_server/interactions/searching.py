@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock, TerminologyService
@@ -13,7 +13,7 @@ from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import Request
 from fhir_server.search.extract import Extractor
 from fhir_server.search.fields import Fields
-from fhir_server.search.parse import SearchContext, parse_query
+from fhir_server.search.parse import SearchContext, parse_criteria, parse_query
 from fhir_server.search.parse.compartment import membership
 from fhir_server.search.rewrite import rewrite
 
@@ -94,10 +94,17 @@ class Searching:
 
     async def criteria(self, type: str, text: str, request: Request) -> Clause:
         """The clause of conditional criteria; they are always strict and must say something."""
-        pairs = parse_qsl(text, keep_blank_values=True)
+        return await self.criteria_of(type, parse_qsl(text, keep_blank_values=True), request)
+
+    async def criteria_of(self, type: str, pairs: list[tuple[str, str]], request: Request) -> Clause:
+        """The same of criteria that are decoded already."""
+        plain = parse_criteria(type, pairs, self._context(request.base))
+        if plain is not None:
+            return await rewrite(plain, self.fields, self._terminology)
         query = await self.query(type, Request("GET", (type,), pairs, base=request.base, caller=request.caller))
         if not pairs or not query.used:
             raise error(
-                "value", f"The criteria '{text[:100]}' of {type} say nothing; use for example identifier=system|value."
+                "value",
+                f"The criteria '{urlencode(pairs)[:100]}' of {type} say nothing; use for example identifier=system|value.",
             )
         return query.where

@@ -13,7 +13,6 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlencode
 
 from fhir_server.codec import bundles
 from fhir_server.codec.bundles import EntryResponse
@@ -35,7 +34,8 @@ from fhir_server.interactions.update import put_matched
 PAUSE_EVERY = 25  # entries after which other requests get their turn
 REST_URL = re.compile(r"https?://.*/([A-Za-z]+)/([A-Za-z0-9\-.]{1,64})\Z")
 CONDITIONAL_REFERENCE = re.compile(r"([A-Z][A-Za-z]+)\?(.+)\Z", re.DOTALL)
-CONDITIONAL_IN_JSON = re.compile(rb'"[A-Z][A-Za-z]+\?')  # spares looking through most Bundles
+# Spares looking through most Bundles: one without either has no conditional reference, written plainly or escaped.
+CONDITIONAL_IN_JSON = re.compile(rb'"reference"\s*:\s*"[A-Z][A-Za-z]+\?|\\u00')
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 3}
 
 Matches = Callable[[str, Clause, int], Awaitable[list[StoredVersion]]]
@@ -150,10 +150,13 @@ async def _plan_entry(environment: Environment, number: int, request: Request, f
         if method == "PUT" and (request.resource or {}).get("id") != entry.id:
             raise error("invalid", f"The URL says {entry.type}/{entry.id}, the resource has another id or none.")
         return entry
-    entry.criteria = request.if_none_exist if method == "POST" else urlencode(request.query)
-    entry.criteria = entry.criteria.removeprefix(f"{entry.type}?").removeprefix("?")
-    if entry.criteria:
-        entry.where = await environment.searching.criteria(entry.type, entry.criteria, request)
+    if method == "POST":
+        entry.criteria = request.if_none_exist.removeprefix(f"{entry.type}?").removeprefix("?")
+        if entry.criteria:
+            entry.where = await environment.searching.criteria(entry.type, entry.criteria, request)
+    elif request.query:
+        entry.criteria = "&".join([f"{name}={value}" for name, value in request.query])
+        entry.where = await environment.searching.criteria_of(entry.type, request.query, request)
     elif method != "POST":
         raise error("required", f"{method} {entry.type} needs an id or criteria.")
     entry.new_id = environment.new_id()
@@ -226,7 +229,7 @@ async def _prepare(environment: Environment, plan: Plan, outer: Request) -> None
             continue
         try:
             entry.prepared = prepare(environment, resource)
-            if b'"urn:' in entry.prepared.draft.rest:
+            if b'"reference":"urn:' in entry.prepared.draft.rest:
                 _require_resolved(resource)
         except FhirError as problem:
             problems += _placed(problem, entry.number, entry.request)

@@ -27,6 +27,8 @@ from mappings.hl7v2.tables import Tables, standard
 
 # Made where they are missing and left alone where they are: a message speaks of them in passing.
 IN_PASSING = ("Practitioner", "Organization", "Location", "Device")
+# Written after what they refer to, which a store does with less: what is there already needs no place to be kept for it.
+GATHERING = ("DiagnosticReport",)
 PAUSE_EVERY = 50  # resources between two chances for others
 MANY = 300  # segments; a longer message is read in a thread
 BRINGS = ("ADT", "VXU", "BAR", "PPR", "REF")  # messages that introduce their patients
@@ -114,6 +116,7 @@ class _Settling:
         for one in merges:
             self.entries.extend(await one.entries(self.reader, self.draft, self.current, self.issues))
         _join(self.entries)
+        self.entries.sort(key=lambda entry: entry.get("resource", {}).get("resourceType") in GATHERING)
         self._provenance()
         structure, kind = self.draft.structure, self.draft.message.type
         bundle = {"resourceType": "Bundle", "type": "transaction", "entry": self.entries} if self.entries else None

@@ -1,12 +1,13 @@
 """A search URL's parameters to a typed Query (https://hl7.org/fhir/R4/search.html).
 
     parse_query(type, parameters, context, lenient=..., compartment=...) -> Query
+    parse_criteria(type, parameters, context) -> Clause | None
 
 One file per search type reads its values; modifiers.py is the table of what can be asked of which type, builtin.py of
 the parameters that are no index values, results.py of those that say how to answer.
 """
 
 from fhir_server.search.parse.context import SearchContext
-from fhir_server.search.parse.query import parse_query
+from fhir_server.search.parse.query import parse_criteria, parse_query
 
-__all__ = ["SearchContext", "parse_query"]
+__all__ = ["SearchContext", "parse_criteria", "parse_query"]

@@ -70,6 +70,17 @@ def parse_query(
     )
 
 
+def parse_criteria(type: str, parameters: Sequence[tuple[str, str]], context: SearchContext) -> Clause | None:
+    """The clause of parameters that only say what to find, spared what a search needs besides; None where parse_query
+    has to look at them."""
+    if len(parameters) != 1 or _is_result(parameters[0][0]) or not context.definitions.is_resource(type):
+        return None
+    try:
+        return Criteria(context).clause(type, *parameters[0])
+    except FhirError:
+        return None
+
+
 def _is_result(name: str) -> bool:
     return name.partition(":")[0] in RESULTS
 

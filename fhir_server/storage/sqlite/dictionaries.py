@@ -21,12 +21,16 @@ class Dictionaries:
         self._systems: dict[str, int] = {"": 0}
         self._terms: dict[tuple[str, str], int] = {}
         self._units: dict[tuple[str, str, str], int] = {}
+        self._absent: set[tuple[str, str]] = set()  # terms that were looked for in vain in this write transaction
+        self._unwritten: dict[tuple[str, str], tuple[int, str, int]] = {}  # rows of term for the caller to write
+        self._last_term = 0
         self._rids: dict[tuple[str, str], int] = {}
         self._new_rids: dict[tuple[str, str], int] = {}  # of this group, whether they are in the table by now or not
         self._last_rid = 0
         self._of_type: dict[str, _Fields] = {}
         self._added: list[tuple[dict, object]] = []
         self._epoch = 0
+        self._writing = False
 
     # ------------------------------------------------------------------ reading
     def find_type(self, name: str) -> int | None:
@@ -51,15 +55,19 @@ class Dictionaries:
 
     def find_term(self, system: str, code: str) -> int | None:
         """The integer of a code in a system ("" for none)."""
-        found = self._terms.get((system, code))
+        key = (system, code)
+        found = self._terms.get(key)
         if found is not None:
             return found
+        if key in self._absent:
+            return None
         system_id = self.find_system(system)
         if system_id is None:
             return None
-        return self._find(
-            self._terms, (system, code), "SELECT term FROM term WHERE code = ? AND system = ?", (code, system_id)
-        )
+        found = self._find(self._terms, key, "SELECT term FROM term WHERE code = ? AND system = ?", (code, system_id))
+        if found is None and self._writing:
+            self._absent.add(key)
+        return found
 
     def find_terms(self, code: str) -> list[int]:
         """The integers of a code in whatever system."""
@@ -74,6 +82,10 @@ class Dictionaries:
         if type_id is None:
             return None
         return self._find(self._rids, (type, id), "SELECT rid FROM resource WHERE type = ? AND id = ?", (type_id, id))
+
+    def has_rid(self, type: str, id: str) -> bool:
+        """Whether a resource is known without a look into the table."""
+        return (type, id) in self._rids or (type, id) in self._new_rids
 
     def _find(self, cache: dict, key: object, sql: str, parameters: tuple) -> int | None:
         found = cache.get(key)
@@ -112,16 +124,24 @@ class Dictionaries:
         )
 
     def keep_term(self, system: str, code: str) -> int:
-        """The integer of a code in a system, made where it is new."""
+        """The integer of a code in a system; of a new one the row is for the caller to write: see `unwritten_terms`."""
         found = self._terms.get((system, code)) or self.find_term(system, code)
         if found:
             return found
         system_id = self.find_system(system)
         if system_id is None:
             system_id = self._add(self._systems, system, "INSERT INTO system (uri) VALUES (?)", (system,))
-        return self._add(
-            self._terms, (system, code), "INSERT INTO term (code, system) VALUES (?, ?)", (code, system_id)
-        )
+        key = (system, code)
+        self._absent.discard(key)
+        self._last_term += 1
+        self._unwritten[key] = (self._last_term, code, system_id)
+        return self._keep(self._terms, key, self._last_term)
+
+    def unwritten_terms(self) -> list[tuple[int, str, int]]:
+        """The rows of term (term, code, system) that are to be written before anything looks there; given once."""
+        rows = list(self._unwritten.values())
+        self._unwritten.clear()
+        return rows
 
     def keep_unit(self, system: str, code: str, name: str) -> int:
         """The integer of a unit, made where it is new."""
@@ -150,6 +170,9 @@ class Dictionaries:
     def _add(self, cache: dict, key: object, sql: str, parameters: tuple) -> int:
         added = self._execute(sql, parameters).lastrowid
         assert added is not None
+        return self._keep(cache, key, added)
+
+    def _keep(self, cache: dict, key: object, added: int) -> int:
         if len(cache) >= CACHE_LIMIT:
             cache.clear()
             self._systems.setdefault("", 0)
@@ -162,6 +185,10 @@ class Dictionaries:
         """After BEGIN: what other processes may have changed."""
         self.follow_epoch()
         self._last_rid = self._execute("SELECT coalesce(max(rid), 0) FROM resource").fetchone()[0]
+        self._last_term = self._execute("SELECT coalesce(max(term), 0) FROM term").fetchone()[0]
+        self._absent.clear()
+        self._unwritten.clear()
+        self._writing = True
 
     def mark(self) -> int:
         """A point to go back to."""
@@ -171,6 +198,8 @@ class Dictionaries:
         """Forgets what was added since the mark: it has been rolled back."""
         for cache, key in self._added[mark:]:
             cache.pop(key, None)
+            if cache is self._terms:
+                self._unwritten.pop(key, None)  # type: ignore[arg-type]
         if mark < len(self._added):
             self._of_type.clear()
         del self._added[mark:]
@@ -194,6 +223,7 @@ class Dictionaries:
     def forget_terms(self) -> None:
         """Looks every term up again: some have been renamed in this transaction."""
         self._terms.clear()
+        self._absent.clear()
 
     def clear(self) -> None:
         """Empties the caches."""
@@ -202,6 +232,8 @@ class Dictionaries:
         self._systems[""] = 0
         self._of_type.clear()
         self._added.clear()
+        self._absent.clear()
+        self._unwritten.clear()
 
 
 class _Fields(dict[str, int]):

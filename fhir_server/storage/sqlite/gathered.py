@@ -20,6 +20,7 @@ from fhir_server.storage.sqlite.schema import INDEX_TABLES
 MOST_ROWS = 128  # in one statement; fewer by powers of two, so that few statements are ever prepared
 
 NEW = ("rid", "type", "id", "seq", "version", "live")
+TERM = ("term", "code", "system")
 VERSION = ("seq", "rid", "version", "type", "updated", "method", "body")
 NEXT = "ON CONFLICT (rid) DO UPDATE SET seq = excluded.seq, version = excluded.version"
 TURNED = f"{NEXT}, live = excluded.live"  # apart, as it touches the index of live resources

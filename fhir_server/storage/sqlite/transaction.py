@@ -18,7 +18,7 @@ from fhir_server.core.values import SearchValue
 from fhir_server.storage.sqlite import encode
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
 from fhir_server.storage.sqlite.flushed import FlushedIndex, FlushedReads
-from fhir_server.storage.sqlite.gathered import Change, Gathered, Head
+from fhir_server.storage.sqlite.gathered import TERM, Change, Gathered, Head, insert
 from fhir_server.storage.sqlite.schema import ERASE, METHOD_NUMBER, METHODS
 from fhir_server.storage.sqlite.touched import Touched
 
@@ -126,6 +126,7 @@ class SqliteTransaction:
 
     def commit(self) -> None:
         """Writes what is gathered, and makes the group durable: on the thread for the disk, beside the event loop."""
+        self._write_terms()
         self._gathered.write(self._connection)
         self._execute("COMMIT")
 
@@ -178,7 +179,7 @@ class SqliteTransaction:
         type, id, version, updated, method, body, values = write
         live = 1 if body else 0
         type_id = self.known.keep_type(type)
-        head = self._head(type, id)
+        head = None if version == 1 and method == "POST" and self._is_fresh(type, id) else self._head(type, id)
         newest, was_live = (head.version, head.live) if head else (0, 0)
         if version != newest + 1:
             raise error("conflict", f"{type}/{id} is at version {newest}; version {version} can't follow it.")
@@ -205,6 +206,10 @@ class SqliteTransaction:
             self._save()
             await asyncio.get_running_loop().run_in_executor(self._disk, self._gathered.write, self._connection)
         return stored
+
+    def _is_fresh(self, type: str, id: str) -> bool:
+        """Whether an id that the server has just made is new to this group too, where something may refer to it."""
+        return (type, id) not in self._heads and not self.known.has_rid(type, id)
 
     async def reindex(self, type: str, id: str, values: Sequence[SearchValue]) -> None:
         """Replaces the index values of a current resource."""
@@ -285,6 +290,7 @@ class SqliteTransaction:
         """A savepoint before what this work has put; what others have put is written before it."""
         if not self._saved:
             own = self._gathered.since(self._before[-1])
+            self._write_terms()
             self._gathered.write(self._connection)
             self._execute("SAVEPOINT work")
             self._saved = True
@@ -294,7 +300,11 @@ class SqliteTransaction:
         """Writes what is gathered, so that the tables answer."""
         if self._gathered:
             self._save()
+            self._write_terms()
             self._gathered.write(self._connection)
+
+    def _write_terms(self) -> None:
+        insert(self._connection, "term", TERM, self.known.unwritten_terms())
 
     def _forget_terms(self, terms: list[int]) -> None:
         """Renames the terms that nothing uses any more, so that an erased identifier is nowhere in the file."""

@@ -72,7 +72,8 @@ class Reader:
         if alone:
             self.execute("BEGIN")
         try:
-            self.known.follow_epoch()
+            if alone:  # inside a write transaction nobody else can move it
+                self.known.follow_epoch()
             return work()
         except sqlite3.OperationalError as problem:  # a look into a dictionary can be what is interrupted
             if problem.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
