@@ -105,6 +105,7 @@ class Searching:
         if not pairs or not query.used:
             raise error(
                 "value",
-                f"The criteria '{urlencode(pairs)[:100]}' of {type} say nothing; use for example identifier=system|value.",
+                f"The criteria '{urlencode(pairs)[:100]}' of {type} say nothing; "
+                "use for example identifier=system|value.",
             )
         return query.where

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from fhir_server.core.errors import error
+from mappings.hl7v2.primitives import is_zone
 
 MIB = 2**20
 
@@ -111,7 +112,15 @@ class Sender(Part, frozen=True):
         str, Meta(description="The destination that later acknowledgements of enhanced mode go to; else the connection "
                   "that the message came by.")
     ] = ""  # fmt: skip
+    zone: Annotated[
+        str, Meta(description="The zone of times that state none where MSH-7 states none either: Z, +hh:mm, or a name "
+                  "such as Europe/Berlin.")
+    ] = "Z"  # fmt: skip
     tables: Annotated[str, Meta(description="Folder of this sender's own mapping tables, over those of the site.")] = ""
+
+    def __post_init__(self) -> None:
+        if not is_zone(self.zone):
+            raise ValueError(f"zone {self.zone!r} is no zone; use Z, +hh:mm or a name such as Europe/Berlin")
 
 
 class Destination(Part, frozen=True):

@@ -54,9 +54,9 @@ class Engine:
         now = datetime.datetime.fromtimestamp(self._clock() / 1e6, datetime.UTC)
         try:
             if len(raw) < LARGE:
-                found = await translate(message, tables, self._reader, now=now)
+                found = await translate(message, tables, self._reader, zone=sender.zone, now=now)
             else:
-                found = await self._beside(message, tables, now)
+                found = await self._beside(message, tables, sender.zone, now)
         except FhirError as problem:
             if problem.category == "not-supported":
                 return Translation(problems=(self._unsupported(header, tables, str(problem)),))
@@ -92,7 +92,7 @@ class Engine:
             message.add(name, *fields)
         return message.encode()
 
-    async def _beside(self, message: er7.Message, tables: Tables, now: datetime.datetime) -> Any:
+    async def _beside(self, message: er7.Message, tables: Tables, zone: str, now: datetime.datetime) -> Any:
         """Translates in a thread; what it asks of the store is asked on the event loop."""
         loop = asyncio.get_running_loop()
         reader = _Elsewhere(self._reader, loop)
@@ -105,7 +105,7 @@ class Engine:
         def run() -> None:
             found, problem = None, None
             try:
-                found = asyncio.run(translate(message, tables, reader, now=now))
+                found = asyncio.run(translate(message, tables, reader, zone=zone, now=now))
             except BaseException as raised:
                 problem = raised
             with contextlib.suppress(RuntimeError):  # the loop is closed: the server has stopped meanwhile

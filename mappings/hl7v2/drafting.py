@@ -109,13 +109,14 @@ class _Walk:
         self.rows = rows
         self.current: dict[tuple[str, str, int], Node] = {}  # type, label, instance of its group
         self.latest: dict[tuple[str, int], Node] = {}  # the first of a type in a group that says something
-        self.pending: list[tuple[Link, list[Any], int]] = []
+        self.begun: dict[tuple[str, str, int], Node] = {}  # type, label, the segment that began it
+        self.pending: list[tuple[Link, list[Any], int, Segment]] = []
 
     def walk(self, root: Any) -> None:
         """The whole message."""
         self._group(root, [])
-        for link, around, ordinal in self.pending:
-            self._link(link, around, ordinal)
+        for link, around, ordinal, segment in self.pending:
+            self._link(link, around, ordinal, segment)
         self.draft.nodes = [node for node in self.draft.nodes if node.notes.get("used")]
 
     def _group(self, group: Any, outer: list[Any]) -> None:
@@ -145,7 +146,7 @@ class _Walk:
             self.latest.setdefault((node.type, id(node.notes["group"])), node)
             node.notes.setdefault("segments", {}).setdefault(segment.name, segment)
             node.notes.setdefault("around", around)
-        self.pending.extend((link, around, ordinals[key]) for link in prepared.links)
+        self.pending.extend((link, around, ordinals[key], segment) for link in prepared.links)
 
     def _node(self, prepared: Prepared, segment: Segment, around: list[Any]) -> Node:
         scope = next((group for group in around if group.path.partition(".")[2] == prepared.scope), around[-1])
@@ -154,7 +155,7 @@ class _Walk:
         if node is None or (prepared.begins and node.source is not segment):
             node = Node(prepared.type, prepared.label, segment)
             node.notes["group"] = scope
-            self.current[key] = node
+            self.current[key] = self.begun[prepared.type, prepared.label, id(segment)] = node
             self.draft.nodes.append(node)
         return node
 
@@ -168,8 +169,9 @@ class _Walk:
                 return found
         return None
 
-    def _link(self, link: Link, around: list[Any], ordinal: int) -> None:
-        holder, other = self.find(link.type, link.label, around), self.find(link.other, link.other_label, around)
+    def _link(self, link: Link, around: list[Any], ordinal: int, segment: Segment) -> None:
+        holder = self._of(segment, link.type, link.label) or self.find(link.type, link.label, around)
+        other = self._of(segment, link.other, link.other_label) or self.find(link.other, link.other_label, around)
         if holder is None or other is None or holder is other or len(link.target.steps) > 3:
             return
         element: Element = holder
@@ -182,6 +184,11 @@ class _Walk:
             element.put(last.name, other, True, ("link", id(other)))
         elif element.get(last.name) is None:
             element.put(last.name, other)
+
+    def _of(self, segment: Segment, type_name: str, label: str) -> Node | None:
+        """The resource that this segment began, where it says something."""
+        found = self.begun.get((type_name, label, id(segment)))
+        return found if found is not None and found.notes.get("used") else None
 
     @staticmethod
     def _has_patient(group: Any) -> bool:
@@ -237,7 +244,7 @@ def _read_rows(structure: str, tables: Tables) -> dict[str, list[Prepared]]:
         found = _TARGET.match(row.target)
         if not found or found[1] in _ABOUT_MESSAGE or not tables.used(structure, row.map):
             continue
-        if found[1] == "Provenance" and not row.map.startswith("EVN["):
+        if found[1] == "Provenance" and not row.map.startswith(("EVN[", "ORC[")):
             continue
         kind, label = found[1], found[2] or ""
         base = base_of(row.map)

@@ -34,12 +34,15 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "Account": {"status": "active"},
     "Goal": {"lifecycleStatus": "active"},
     "CareTeam": {"status": "active"},
+    "CarePlan": {"status": "active", "intent": "plan"},
+    "Consent": {"status": "active"},
 }
 # The concepts that R4 asks for: where one lacks, the resource can't be made; the field that states it.
 REQUIRED = {
     "Observation": ("code", "OBX-3"), "DiagnosticReport": ("code", "OBR-4"), "Immunization": ("vaccineCode", "RXA-5"),
     "MedicationRequest": ("medicationCodeableConcept", "RXE-2 or RXO-1"), "ChargeItem": ("code", "FT1-7"),
     "MedicationDispense": ("medicationCodeableConcept", "RXD-2"), "Goal": ("description", "GOL-3"),
+    "Consent": ("category", "CON-2"), "CarePlan": ("category", "PTH-2"),
     "MedicationAdministration": ("medicationCodeableConcept", "RXA-5"),
 }  # fmt: skip
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"

@@ -42,6 +42,9 @@ def assign(draft: Draft, tables: Tables) -> None:
     for node in sorted(draft.nodes, key=lambda one: order.get(one.type, 2)):
         namer.complete_identifiers(node)
         node.criteria = namer.criteria(node)
+        if "relates" in node.notes:
+            code, value = node.notes["relates"]
+            node.notes["relates"] = code, identity_of(value, tables, namer.fallback, 2)
     seen: dict[tuple[str, Identity], Node] = {}
     kept: list[Node] = []
     for number, node in enumerate(draft.nodes):
@@ -362,6 +365,8 @@ _MAKERS: dict[str, Callable[[_Namer, Node], list[Identity]]] = {
     "Goal": _of_patient("description"),
     "RelatedPerson": _relative,
     "Location": _location,
+    "CarePlan": _of_patient("category"),
+    "Consent": _of_patient("category"),
     "ChargeItem": _charge,
     "Immunization": _immunization,
     "PractitionerRole": _none,

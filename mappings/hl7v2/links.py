@@ -15,15 +15,16 @@ from mappings.hl7v2.targets import Target, parse_target
 
 # The element that names the patient, and the one that names the visit, of each type.
 PATIENT = {
-    "Account": "subject", "AllergyIntolerance": "patient", "Appointment": "", "CareTeam": "subject",
-    "ChargeItem": "subject", "Condition": "subject", "Coverage": "beneficiary", "DiagnosticReport": "subject",
+    "Account": "subject", "AllergyIntolerance": "patient", "Appointment": "", "CarePlan": "subject",
+    "CareTeam": "subject", "ChargeItem": "subject", "Condition": "subject", "Consent": "patient",
+    "Coverage": "beneficiary", "DiagnosticReport": "subject",
     "DocumentReference": "subject", "Encounter": "subject", "EpisodeOfCare": "patient", "Goal": "subject",
     "Immunization": "patient", "MedicationAdministration": "subject", "MedicationDispense": "subject",
     "MedicationRequest": "subject", "Observation": "subject", "Procedure": "subject", "RelatedPerson": "patient",
     "ServiceRequest": "subject", "Specimen": "subject", "Flag": "subject",
 }  # fmt: skip
 VISIT = {
-    "ChargeItem": "context", "Condition": "encounter", "DiagnosticReport": "encounter",
+    "CarePlan": "encounter", "ChargeItem": "context", "Condition": "encounter", "DiagnosticReport": "encounter",
     "DocumentReference": "context.encounter", "Immunization": "encounter", "MedicationAdministration": "context",
     "MedicationDispense": "context", "MedicationRequest": "encounter", "Observation": "encounter",
     "Procedure": "encounter", "ServiceRequest": "encounter",

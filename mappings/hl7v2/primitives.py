@@ -10,6 +10,7 @@ import base64
 import binascii
 import datetime
 import re
+import zoneinfo
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -25,7 +26,7 @@ _TRUE, _FALSE = {"Y", "YES", "T", "TRUE", "1"}, {"N", "NO", "F", "FALSE", "0"}
 
 
 def convert(value: str, type_name: str, zone: str = "Z") -> Any:
-    """A v2 value as a primitive of this type; zone: Z or +hh:mm, for times that state none."""
+    """A v2 value as a primitive of this type; zone, for times that state none: Z, +hh:mm or a name."""
     value = value.strip()
     if not value or (not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)):
         return None
@@ -42,7 +43,9 @@ def date_time(value: str, zone: str = "Z") -> str | None:
         return None
     year, month, day, hour, minute, second, fraction, offset = found.groups()
     try:
-        datetime.datetime(int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0))
+        moment = datetime.datetime(
+            int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0)
+        )
     except ValueError:
         return None
     if hour is None:
@@ -52,7 +55,22 @@ def date_time(value: str, zone: str = "Z") -> str | None:
         if int(offset[1:3]) > 14 or int(offset[4:6]) > 59:
             return None
     time = f"{hour}:{minute or '00'}:{second or '00'}" + (f".{fraction}" if fraction else "")
-    return f"{year}-{month}-{day}T{time}{offset or zone}"
+    return f"{year}-{month}-{day}T{time}{offset or offset_of(zone, moment)}"
+
+
+def offset_of(zone: str, moment: datetime.datetime) -> str:
+    """Z or +hh:mm: a zone's offset at a local time."""
+    if zone == "Z" or zone[0] in "+-":
+        return zone
+    offset = moment.replace(tzinfo=zoneinfo.ZoneInfo(zone)).strftime("%z")
+    return f"{offset[:3]}:{offset[3:5]}"
+
+
+def is_zone(text: str) -> bool:
+    """Whether a text names a zone: Z, +hh:mm, or a name of the time zone database."""
+    if text == "Z" or re.fullmatch(r"[+-](0\d|1[0-4]):[0-5]\d", text):
+        return True
+    return "/" in text and text in zoneinfo.available_timezones()
 
 
 def zone_of(value: str) -> str:
@@ -73,7 +91,9 @@ def _instant(value: str, zone: str) -> str | None:
     found = date_time(value, zone)
     if not found or len(found) < 10:
         return None
-    return found if "T" in found else f"{found}T00:00:00{zone}"
+    if "T" in found:
+        return found
+    return f"{found}T00:00:00{offset_of(zone, datetime.datetime.fromisoformat(found))}"
 
 
 def _time(value: str, zone: str) -> str | None:

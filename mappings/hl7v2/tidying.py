@@ -115,6 +115,7 @@ TIDY: dict[str, Callable[[Json, list[str]], Json]] = {
     "Duration": _duration, "Quantity": _quantity, "Ratio": _ratio, "Attachment": _attachment,
     "Observation.referenceRange": _reference_range, "Appointment.participant": _participant,
     "Timing.repeat": _repeat, "Encounter.location": _needs("location"), "Encounter.diagnosis": _needs("condition"),
+    "Account.guarantor": _needs("party"),
     "Patient.communication": _needs("language"), "RelatedPerson.communication": _needs("language"),
     "Coverage.class": _needs("type", "value"), "Procedure.performer": _needs("actor"),
     "Immunization.performer": _needs("actor"), "MedicationDispense.performer": _needs("actor"),

@@ -27,7 +27,7 @@ from mappings.hl7v2.tables import Tables, standard
 
 # Made where they are missing and left alone where they are: a message speaks of them in passing.
 IN_PASSING = ("Practitioner", "Organization", "Location", "Device")
-# Written after what they refer to, which a store does with less: what is there already needs no place to be kept for it.
+# Written after what they refer to, so that a store need not keep places for what is not there yet.
 GATHERING = ("DiagnosticReport",)
 PAUSE_EVERY = 50  # resources between two chances for others
 MANY = 300  # segments; a longer message is read in a thread
@@ -108,6 +108,7 @@ class _Settling:
                 self.current[id(one.survivor)] = patient
                 one.survivor.url = f"Patient/{patient['id']}"
         await self._orders()
+        await self._documents()
         for count, node in enumerate(self.draft.nodes):
             if node.type != "Provenance":
                 self._entry(node)
@@ -180,6 +181,34 @@ class _Settling:
             if reference.items:
                 node.put("basedOn", reference, True, "order")
 
+    async def _documents(self) -> None:
+        """What a document adds to or takes the place of: by its resource where it is known, else by its number."""
+        for node in self.draft.of("DocumentReference"):
+            code, identity = node.notes.get("relates", ("", None))
+            if identity is None:
+                continue
+            found = await self.reader.find("DocumentReference", [identity])
+            reference = Element("Reference")
+            if len(found) == 1:
+                reference.put("reference", f"DocumentReference/{found[0]['id']}")
+                if reference.get("reference") == node.url:
+                    continue
+                if code == "replaces" and found[0].get("status") == "current":
+                    self._supersede(found[0])
+            else:
+                reference.items = {"type": "DocumentReference", "identifier": Element("Identifier")}
+                reference.items["identifier"].items = {"system": identity[0], "value": identity[1]}
+            relation = Element("DocumentReference.relatesTo")
+            relation.items = {"code": code, "target": reference}
+            node.put("relatesTo", relation, True, "parent")
+
+    def _supersede(self, document: dict[str, Any]) -> None:
+        url = f"DocumentReference/{document['id']}"
+        request = {"method": "PUT", "url": url}
+        if version := document.get("meta", {}).get("versionId"):
+            request["ifMatch"] = f'W/"{version}"'
+        self.entries.append({"fullUrl": url, "resource": {**document, "status": "superseded"}, "request": request})
+
     async def _survivors(self, matches: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Patients that were merged into others, as those others."""
         found: dict[str, dict[str, Any]] = {}
@@ -244,9 +273,15 @@ class _Settling:
         """One Provenance that links every resource to the message."""
         if not self.entries:
             return
-        node = next((one for one in self.draft.nodes if one.type == "Provenance"), None)
+        node, *others = self.draft.of("Provenance") or [None]
         header = self.draft.header
         resource: dict[str, Any] = as_resource(node) if node is not None else {"resourceType": "Provenance"}
+        for other in others:  # each order's own: who entered it, who verified it
+            said = as_resource(other)
+            for name in ("agent", "contained"):
+                if name in said:
+                    known = resource.setdefault(name, [])
+                    known.extend(one for one in said[name] if one not in known)
         resource["id"] = (node.url if node is not None else _message_url(self.draft)).removeprefix("urn:uuid:")
         resource["target"] = [{"reference": entry["fullUrl"]} for entry in self.entries]
         resource["recorded"] = self.now.isoformat(timespec="milliseconds").replace("+00:00", "Z")

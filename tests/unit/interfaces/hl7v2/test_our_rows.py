@@ -1,0 +1,137 @@
+"""What HL7's tables have no rows for: guarantors, prior results, pathways, consents, documents that follow others."""
+
+from __future__ import annotations
+
+import pytest
+
+from interfaces.hl7v2.configuration import Sender
+from interfaces.hl7v2.er7 import parse
+from mappings.hl7v2.translating import translate
+from tests.unit.interfaces.hl7v2.test_translation import Hospital, hospital, pid
+
+pytestmark = pytest.mark.anyio
+__all__ = ["hospital"]
+
+ACCOUNT = pid(rest="|DOE^JANE||19700101|F||||||||||A77^^^HOSP")
+
+
+def gt1(number: str, name: str, relationship: str, organization: str = "") -> str:
+    return (
+        f"GT1|{number}|G{number}^^^HOSP|{name}||1 Main^^Town|555-1||19600102|M||{relationship}"
+        + "|" * 10
+        + organization
+    )
+
+
+async def test_guarantors_are_the_accounts(hospital: Hospital):
+    await hospital.send("BAR^P01^BAR_P01", ACCOUNT, gt1("1", "DOE^JOHN", "SPO"), gt1("2", "DOE^ANN", "PAR"))
+    account = await hospital.one("Account")
+    people = {one["name"][0]["given"][0]: one for one in await hospital.all("RelatedPerson")}
+    parties = [one["party"]["reference"] for one in account["guarantor"]]
+    assert parties == [f"RelatedPerson/{people[name]['id']}" for name in ("JOHN", "ANN")]
+    assert people["JOHN"]["birthDate"] == "1960-01-02"
+    assert people["JOHN"]["relationship"][0]["coding"][0]["code"] == "GUAR"
+    assert people["JOHN"]["patient"] == account["subject"][0]
+
+
+async def test_a_guarantor_of_an_admission(hospital: Hospital):
+    await hospital.send("ADT^A01^ADT_A01", ACCOUNT, "PV1|1|I|W^1^1", gt1("1", "DOE^JOHN", "SPO"))
+    assert len((await hospital.one("Account"))["guarantor"]) == 1
+
+
+async def test_a_patient_answers_for_herself(hospital: Hospital):
+    await hospital.send("BAR^P01^BAR_P01", ACCOUNT, gt1("1", "DOE^JANE", "SEL"))
+    patient = await hospital.one("Patient")
+    assert (await hospital.one("Account"))["guarantor"] == [{"party": {"reference": f"Patient/{patient['id']}"}}]
+    assert not await hospital.all("RelatedPerson")
+
+
+async def test_an_organization_answers(hospital: Hospital):
+    await hospital.send("BAR^P01^BAR_P01", ACCOUNT, gt1("1", "", "EMR", "Acme^L^77^^^HOSP"))
+    party = (await hospital.one("Account"))["guarantor"][0]["party"]["reference"]
+    assert party.startswith(("#", "Organization/"))
+
+
+async def test_prior_results_support_the_order(hospital: Hospital):
+    await hospital.send(
+        "OML^O21^OML_O21", pid(), "ORC|NW|P9^HIS", "OBR|1|P9^HIS||24317-0^Hemogram^LN",
+        pid(), "ORC|RE|P1^HIS|F1^LAB", "OBR|1|P1^HIS|F1^LAB|24317-0^Hemogram^LN|||20230102" + "|" * 18 + "F",
+        "OBX|1|NM|718-7^Hgb^LN||11.5|g/dL|||||F",
+    )  # fmt: skip
+    order, report = await hospital.one("ServiceRequest"), await hospital.one("DiagnosticReport")
+    found = await hospital.one("Observation")
+    assert order["supportingInfo"] == [{"reference": f"DiagnosticReport/{report['id']}"}]
+    assert report["result"] == [{"reference": f"Observation/{found['id']}"}]
+    assert order["subject"] == report["subject"] == found["subject"]
+
+
+async def test_a_pathway_addresses_its_problem(hospital: Hospital):
+    pathway = "PTH|{}|HIP^Hip replacement^99P|PW1^HIS|20240101|active"
+    problem = "PRB|AD|20240101|M16.1^Coxarthrosis^I10|PR1^HIS"
+    await hospital.send("PPR^PC1^PPR_PC1", pid(), problem, pathway.format("AD"))
+    plan, condition = await hospital.one("CarePlan"), await hospital.one("Condition")
+    assert plan["addresses"] == [{"reference": f"Condition/{condition['id']}"}]
+    assert (plan["status"], plan["intent"], plan["title"]) == ("active", "plan", "Hip replacement")
+    await hospital.send("PPR^PC1^PPR_PC1", pid(), problem, pathway.format("DE"), sent="20240103", control="2")
+    assert (await hospital.one("CarePlan"))["status"] == "entered-in-error"
+
+
+@pytest.mark.parametrize(("code", "status", "kind"), [("A", "active", "permit"), ("R", "rejected", "deny")])
+async def test_a_consent(hospital: Hospital, code: str, status: str, kind: str):
+    consent = f"CON|1|031^Surgical procedure^HL70496||C1^HIS|||||||{code}||20240101|20240101|20250101"
+    txa = "TXA|1|OP^Operation note^99D|TX|20240102|||||||||D1^HIS"
+    await hospital.send("MDM^T02^MDM_T02", pid(), "PV1|1|I", txa, consent, "OBX|1|TX|1^Text||Said|||||||F")
+    found = await hospital.one("Consent")
+    assert (found["status"], found["provision"]["type"]) == (status, kind)
+    assert found["provision"]["period"] == {"start": "2024-01-01", "end": "2025-01-01"}
+
+
+@pytest.mark.parametrize(("event", "code", "left"), [
+    ("T05", "appends", "current"), ("T06", "appends", "current"),
+    ("T09", "replaces", "superseded"), ("T10", "replaces", "superseded"),
+])  # fmt: skip
+async def test_a_document_that_follows_another(hospital: Hospital, event: str, code: str, left: str):
+    text = "OBX|1|TX|1^Text||Said|||||||F"
+    first = "TXA|1|OP^Operation note^99D|TX|20240102||||||||D1^HIS"
+    await hospital.send("MDM^T02^MDM_T02", pid(), "PV1|1|I", first, text)
+    later = "TXA|1|OP^Operation note^99D|TX|20240103||||||||D2^HIS|D1^HIS"
+    segments = (text,) if event in ("T06", "T10") else ()
+    await hospital.send(f"MDM^{event}", pid(), "PV1|1|I", later, *segments, sent="20240103", control="2")
+    documents = {one["masterIdentifier"]["value"]: one for one in await hospital.all("DocumentReference")}
+    target = {"reference": f"DocumentReference/{documents['D1']['id']}"}
+    assert documents["D2"]["relatesTo"] == [{"code": code, "target": target}]
+    assert documents["D1"]["status"] == left
+
+
+async def test_a_document_that_follows_an_unknown_one(hospital: Hospital):
+    later = "TXA|1|OP^Operation note^99D|TX|20240103||||||||D2^HIS|D1^HIS"
+    await hospital.send("MDM^T09^MDM_T01", pid(), "PV1|1|I", later)
+    target = (await hospital.one("DocumentReference"))["relatesTo"][0]["target"]
+    assert target["identifier"]["value"] == "D1"
+
+
+async def test_who_entered_and_verified_an_order(hospital: Hospital):
+    order = "ORC|NW|P1^HIS||||||||E1^Enterer^Eve^^^^^^HOSP|V1^Verifier^Vic^^^^^^HOSP|O1^Orderer^Olga^^^^^^HOSP"
+    await hospital.send("OML^O21^OML_O21", pid(), order, "OBR|1|P1^HIS||24317-0^Hemogram^LN")
+    agents = (await hospital.one("Provenance"))["agent"]
+    who = {agent["type"]["coding"][0]["code"]: agent["who"] for agent in agents}
+    people = {one["identifier"][0]["value"]: f"Practitioner/{one['id']}" for one in await hospital.all("Practitioner")}
+    assert who["enterer"] == {"reference": people["E1"]}
+    assert who["verifier"] == {"reference": people["V1"]}
+
+
+@pytest.mark.parametrize(("zone", "summer", "winter"), [
+    ("Europe/Berlin", "+02:00", "+01:00"), ("-05:00", "-05:00", "-05:00"), ("Z", "Z", "Z"),
+])  # fmt: skip
+async def test_times_without_a_zone_are_in_the_senders(zone: str, summer: str, winter: str):
+    head = "MSH|^~\\&|A|H|B|H|20240701120000||ADT^A01^ADT_A01|1|P|2.5.1\r"
+    visit = "PV1|1|I" + "|" * 42 + "20240101080000|20240701080000\r"
+    made = await translate(parse((head + pid() + "\r" + visit).encode()), zone=Sender(zone=zone).zone)
+    assert made.bundle
+    visits = [one["resource"] for one in made.bundle["entry"] if one["resource"]["resourceType"] == "Encounter"]
+    assert visits[0]["period"] == {"start": f"2024-01-01T08:00:00{winter}", "end": f"2024-07-01T08:00:00{summer}"}
+
+
+def test_a_zone_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="no zone"):
+        Sender(zone="Berlin")
