@@ -9,11 +9,12 @@ from typing import Any
 
 from pynetdicom import evt
 
+from interfaces.dicom.archive.receiving import Announced
 from interfaces.dicom.association.server import AssociationServer, entity, requested, tls_context
 from interfaces.dicom.association.slots import Slots
 from interfaces.dicom.services.registry import SERVICES
 from interfaces.dicom.services.service import NATIVE, Context
-from interfaces.dicom.services.storage import received
+from interfaces.dicom.services.storage import Arriving
 
 SLOTS = "slots"
 
@@ -41,12 +42,12 @@ class Acceptor:
             )
         )
 
-        def keep(association: Any, sop_class: str, sop_instance: str, syntax: str, data: bytes) -> tuple[int, str]:
+        def arriving(association: Any, sop_class: str, sop_instance: str, syntax: str) -> Arriving:
             sender = (association.requestor.ae_title or "").strip()
-            return received(context, sender, sop_class, sop_instance, syntax, data)
+            return Arriving(context, Announced(sop_class, sop_instance, syntax, sender))
 
         self._slots = Slots(context.archive.folder / SLOTS, settings.dicom_max_associations)
-        self._server = AssociationServer(made, listening, settings, self._slots, bound, tls_context(settings), keep)
+        self._server = AssociationServer(made, listening, settings, self._slots, bound, tls_context(settings), arriving)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="dicom", daemon=True)
 
     def start(self) -> None:

@@ -112,48 +112,79 @@ def studies_of(base: str) -> int:
     return httpx.get(f"{base}/ImagingStudy?_summary=count").json()["total"]
 
 
+def tree(pid: int) -> list[int]:
+    """A process and all below it."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True).stdout
+    wanted = {pid}
+    for own, parent in sorted(tuple(map(int, line.split())) for line in listed.splitlines()):
+        if parent in wanted:
+            wanted.add(own)
+    return sorted(wanted)
+
+
 def memory(pid: int) -> float:
     """MiB of a process and all below it."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,rss="], capture_output=True, text=True).stdout
-    rows = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    wanted, total = {pid}, 0
-    for own, parent, size in sorted(rows):
-        if own in wanted or parent in wanted:
-            wanted.add(own)
-            total += size
-    return total / 1024
+    pages = sum(int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in tree(pid))
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def storing(count: int, runs: int) -> dict[str, Any]:
+def processor(pid: int) -> float:
+    """Milliseconds of a processor that a process and all below it have used, with children that ended."""
+    ticks = 0
+    for each in tree(pid):
+        ticks += sum(map(int, Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return ticks * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+def settled(pid: int) -> None:
+    """Waits until a receiver that has started does nothing any more."""
+    before = -1.0
+    while processor(pid) - before > 10:
+        before = processor(pid)
+        time.sleep(0.5)
+
+
+RECEIVERS: dict[str, Callable[[Path], Any]] = {"ultimate-hms": ours, "storescp": storescp, "orthanc": orthanc}
+PROGRAMS = {"storescp": "storescp", "orthanc": "Orthanc"}
+
+
+def storing(count: int, runs: int, names: list[str]) -> dict[str, Any]:
+    """The receivers take turns in each run, so that what else the machine does meets all of them."""
     results: dict[str, Any] = {}
-    receivers: dict[str, Callable[[Path], Any]] = {"ultimate-hms": ours, "storescp": storescp, "orthanc": orthanc}
+    for name in [name for name in names if name in PROGRAMS and not shutil.which(PROGRAMS[name])]:
+        print(f"{name} is not installed: left out", file=sys.stderr)
+        names.remove(name)
     with tempfile.TemporaryDirectory(dir=".") as root:
-        for name, receiver in receivers.items():
-            if name != "ultimate-hms" and not shutil.which({"orthanc": "Orthanc"}.get(name, name)):
-                print(f"{name} is not installed: left out", file=sys.stderr)
-                continue
+        for run in range(runs):
             for associations in (1, 4):
-                rates, whole = [], []
-                for run in range(runs):
-                    paths = files(study(count, 512), Path(root, f"{name}-{associations}-{run}-sent"))
-                    size = sum(path.stat().st_size for path in paths) / 1e6
-                    with receiver(Path(root, f"{name}-{associations}-{run}")) as started:
-                        begun = time.perf_counter()
-                        rates.append(size / send(started, paths, associations))
-                        if "fhir" in started:
-                            until(lambda base=started["fhir"]: studies_of(base) == 1)
-                            whole.append(time.perf_counter() - begun)
-                        used = memory(started["pid"])
+                for name in names:
+                    folder = Path(root, f"{name}-{associations}-{run}")
+                    paths = files(study(count, 512), Path(root, "sent"))
+                    with RECEIVERS[name](folder) as started:
+                        found = one_run(started, paths, associations)
                         if run == 0 and associations == 1 and started.get("web"):
                             results[f"{name} web"] = web(started["web"], paths)
-                    for path in paths:
-                        path.unlink()
-                key = f"{name} C-STORE {associations}"
-                results[key] = {"MB/s": [round(rate, 1) for rate in rates], "MiB": round(used)}
-                if whole:
-                    results[key]["seconds with FHIR, pause of 1 s included"] = [round(each, 2) for each in whole]
-                print(key, results[key], flush=True)
+                    shutil.rmtree(folder)
+                    kept = results.setdefault(f"{name} C-STORE {associations}", {})
+                    for figure, value in found.items():
+                        kept.setdefault(figure, []).append(value)
+                    print(f"{name} C-STORE {associations}", found, f"load {os.getloadavg()[0]:.1f}", flush=True)
     return results
+
+
+def one_run(started: dict[str, Any], paths: list[Path], associations: int) -> dict[str, float]:
+    size = sum(path.stat().st_size for path in paths) / 1e6
+    settled(started["pid"])
+    used = processor(started["pid"])
+    begun = time.perf_counter()
+    found = {
+        "MB/s": round(size / send(started, paths, associations), 1),
+        "ms of a processor a file": round((processor(started["pid"]) - used) / len(paths), 2),
+    }
+    if "fhir" in started:
+        until(lambda: studies_of(started["fhir"]) == 1)
+        found["seconds with FHIR, pause of 1 s included"] = round(time.perf_counter() - begun, 2)
+    return found | {"MiB": round(memory(started["pid"]))}
 
 
 def web(base: str, paths: list[Path]) -> dict[str, Any]:
@@ -262,6 +293,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--studies", type=int, default=100_000)
     parser.add_argument("--only", choices=("storing", "finding"))
+    parser.add_argument("--receivers", default=",".join(RECEIVERS))
     parser.add_argument("--results", type=Path)
     arguments = parser.parse_args()
     results: dict[str, Any] = {
@@ -269,7 +301,7 @@ def main() -> None:
         "files": arguments.files,
     }
     if arguments.only != "finding":
-        results |= storing(arguments.files, arguments.runs)
+        results |= storing(arguments.files, arguments.runs, arguments.receivers.split(","))
     if arguments.only != "storing":
         results["C-FIND"] = finding(arguments.studies)
     if arguments.results:

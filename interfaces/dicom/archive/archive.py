@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 import time
@@ -13,16 +12,20 @@ from typing import Any, TypeVar
 
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.database import FILE_NAME, Readers
-from interfaces.dicom.archive.files import FileStore, LocalFiles, ObjectFiles
+from interfaces.dicom.archive.files import FileStore, ObjectFiles
+from interfaces.dicom.archive.local_files import LocalFiles
 from interfaces.dicom.archive.placing import Outcome, enqueue, note, place, remove_instance
-from interfaces.dicom.archive.record import Mismatch, Record, record_of
+from interfaces.dicom.archive.receiving import Announced, Receiving
+from interfaces.dicom.archive.record import Mismatch, Record, is_uid
 from interfaces.dicom.archive.writer import Writer
-from interfaces.dicom.dataset.part10 import header, read_meta
+from interfaces.dicom.dataset.model import text, to_model
+from interfaces.dicom.dataset.part10 import read_meta
 from interfaces.dicom.dataset.walk import DataSet
 
 T = TypeVar("T")
 FOLDER = "dicom"
 MIB = 2**20
+NAMES = frozenset({0x00080016, 0x00080018})
 
 
 def now() -> int:
@@ -79,28 +82,40 @@ class Archive:
         Malformed where it is no whole data set; Mismatch where it is not what was announced or has no name; OSError
         where it can't be written. Neither leaves anything behind.
         """
-        data_set = DataSet(data, transfer_syntax)
-        record = record_of(
-            data_set, transfer_syntax=transfer_syntax, digest="", size=0, start=0, sender=sender, issuer=issuer
+        names = to_model(DataSet(data, transfer_syntax), only=NAMES)
+        receiving = self.begin(
+            Announced(
+                sop_class or text(names, "00080016"),
+                sop_instance or text(names, "00080018"),
+                transfer_syntax,
+                sender,
+                issuer,
+            )
         )
-        if sop_instance and record.uid != sop_instance:
-            raise Mismatch("SOP Instance UID is not the Affected SOP Instance UID")
-        if sop_class and record.sop_class != sop_class:
-            raise Mismatch("SOP Class UID is not the Affected SOP Class UID")
-        head = header(record.sop_class, record.uid, transfer_syntax)
-        hashed = hashlib.sha256(head)
-        hashed.update(data)
-        digest = hashed.hexdigest()
-        record = record._replace(digest=digest, size=len(head) + len(data), start=len(head))
-        made = self.files.put(digest, (head, data))
+        try:
+            receiving.write(data)
+        except BaseException:
+            receiving.discard()
+            raise
+        return receiving.finish()
+
+    def begin(self, announced: Announced) -> Receiving:
+        """A data set that will arrive in parts; Mismatch where it is announced by what is no UID."""
+        for uid in (announced.sop_class, announced.sop_instance):
+            if not is_uid(uid):
+                raise Mismatch("SOP Class UID or SOP Instance UID is missing or no UID")
+        return Receiving(self, announced)
+
+    def place_file(self, record: Record, *, made: bool) -> Outcome:
+        """Puts a file that was kept into the index, and takes it away where it does not get there; made: it is new."""
         try:
             outcome = self.place(record)
         except BaseException:
-            if made and not self._named(digest):
-                self.files.delete(digest)
+            if made and not self._named(record.digest):
+                self.files.delete(record.digest)
             raise
         if made and outcome in (Outcome.REFUSED, Outcome.KEPT):
-            self.files.delete(digest)
+            self.files.delete(record.digest)
         return outcome
 
     def _named(self, digest: str) -> bool:

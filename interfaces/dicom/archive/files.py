@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 
-class FileStore(Protocol):
-    """Keeps files by digest; what put returned from is on the disk, if the fsync policy says so."""
+class Writing(Protocol):
+    """A file that is arriving; nobody else sees it until it is kept."""
 
-    def put(self, digest: str, parts: Sequence[bytes | memoryview]) -> bool:
-        """Keeps a file; False where it was there. OSError where it can't be."""
+    def write(self, part: bytes | bytearray | memoryview) -> None:
+        """Adds bytes; OSError where they can't be written, ENOSPC where the reserve would be touched."""
+        ...
+
+    def view(self) -> memoryview:
+        """All that was written."""
+        ...
+
+    def keep(self, digest: str) -> bool:
+        """Makes it the file of a digest; False where that was there. On the disk then, if the fsync policy says so."""
+        ...
+
+    def discard(self) -> None:
+        """Leaves nothing of it."""
+        ...
+
+
+class FileStore(Protocol):
+    """Keeps files by digest."""
+
+    def begin(self) -> Writing:
+        """A new file."""
         ...
 
     def read(self, digest: str, start: int = 0, length: int = -1) -> bytes:
@@ -34,100 +51,6 @@ class FileStore(Protocol):
         ...
 
 
-class LocalFiles:
-    """Files in a folder: ab/abcd….dcm. A new file is written beside and moved, so that none is ever half there."""
-
-    def __init__(self, folder: Path, *, fsync: bool = True, reserve: int = 0) -> None:
-        self._folder = folder
-        self._fsync = fsync
-        self._reserve = reserve
-        self._incoming = folder / "incoming"
-        self._incoming.mkdir(parents=True, exist_ok=True)
-        for number in range(256):  # made beforehand: a file then costs one flush of its bytes and one of its folder
-            (folder / f"{number:02x}").mkdir(exist_ok=True)
-        if fsync:
-            _sync_folder(folder)
-
-    def put(self, digest: str, parts: Sequence[bytes | memoryview]) -> bool:
-        """Keeps a file; OSError ENOSPC where the reserve would be touched."""
-        path = self._path(digest)
-        if path.exists():
-            return False
-        if self._reserve:
-            free = os.statvfs(self._folder)
-            if free.f_bavail * free.f_frsize < self._reserve + sum(len(part) for part in parts):
-                raise OSError(28, "No space left above the reserve")
-        name = self._incoming / secrets.token_hex(8)
-        descriptor = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
-        try:
-            _write(descriptor, parts)
-            if self._fsync:
-                os.fdatasync(descriptor)
-            os.rename(name, path)
-        except BaseException:
-            name.unlink(missing_ok=True)
-            raise
-        finally:
-            os.close(descriptor)
-        if self._fsync:
-            _sync_folder(path.parent)
-        return True
-
-    def read(self, digest: str, start: int = 0, length: int = -1) -> bytes:
-        """Bytes of a file."""
-        with self._path(digest).open("rb") as file:
-            file.seek(start)
-            return file.read(length)
-
-    def local(self, digest: str) -> Path | None:
-        """Its path."""
-        return self._path(digest)
-
-    def delete(self, digest: str) -> None:
-        """Removes a file."""
-        self._path(digest).unlink(missing_ok=True)
-
-    def digests(self, since: float = 0) -> Iterator[str]:
-        """Every file changed since then; looks only into folders that changed."""
-        for folder in os.scandir(self._folder):
-            if len(folder.name) != 2 or folder.stat().st_mtime < since:
-                continue
-            for file in os.scandir(folder.path):
-                if file.name.endswith(".dcm") and file.stat().st_mtime >= since:
-                    yield file.name[:-4]
-
-    def clear_incoming(self) -> int:
-        """Removes what was being written when a process ended; only while nobody else writes. Gives how many."""
-        left = list(self._incoming.iterdir())
-        for path in left:
-            path.unlink(missing_ok=True)
-        return len(left)
-
-    def free(self) -> int:
-        """Bytes that are free."""
-        return shutil.disk_usage(self._folder).free
-
-    def _path(self, digest: str) -> Path:
-        return self._folder / digest[:2] / f"{digest}.dcm"
-
-
-def _write(descriptor: int, parts: Sequence[bytes | memoryview]) -> None:
-    total = sum(len(part) for part in parts)
-    written = os.writev(descriptor, parts)
-    if written < total:  # one call writes at most 2 GiB
-        rest = memoryview(b"".join(parts))[written:]
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 class ObjectFiles:
     """Files in an object store by its fsspec URL, such as s3://bucket/dicom; the store decides what is durable."""
 
@@ -136,13 +59,9 @@ class ObjectFiles:
 
         self._system, self._folder = fsspec.core.url_to_fs(url)
 
-    def put(self, digest: str, parts: Sequence[bytes | memoryview]) -> bool:
-        """Keeps a file."""
-        path = self._path(digest)
-        if self._system.exists(path):
-            return False
-        self._system.pipe_file(path, b"".join(parts))
-        return True
+    def begin(self) -> Writing:
+        """A new file, in memory until it is kept."""
+        return _ObjectWriting(self._system, self._path)
 
     def read(self, digest: str, start: int = 0, length: int = -1) -> bytes:
         """Bytes of a file."""
@@ -167,3 +86,26 @@ class ObjectFiles:
 
     def _path(self, digest: str) -> str:
         return f"{self._folder}/{digest[:2]}/{digest}.dcm"
+
+
+class _ObjectWriting:
+    def __init__(self, system: Any, path: Any) -> None:
+        self._system = system
+        self._path = path
+        self._bytes = bytearray()
+
+    def write(self, part: bytes | bytearray | memoryview) -> None:
+        self._bytes += part
+
+    def view(self) -> memoryview:
+        return memoryview(self._bytes)
+
+    def keep(self, digest: str) -> bool:
+        path = self._path(digest)
+        if self._system.exists(path):
+            return False
+        self._system.pipe_file(path, bytes(self._bytes))
+        return True
+
+    def discard(self) -> None:
+        self._bytes = bytearray()

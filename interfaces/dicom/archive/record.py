@@ -10,6 +10,7 @@ from interfaces.dicom.dataset.model import Model, first, items, text, to_model
 from interfaces.dicom.dataset.walk import DataSet, Malformed
 
 LONGEST_UID = 64
+_UID_LETTERS = frozenset("0123456789.")
 
 
 class Mismatch(Exception):
@@ -65,13 +66,17 @@ def record_of(
         (study, "0020000D", "Study Instance UID"),
         (series, "0020000E", "Series Instance UID"),
     ):
-        uid = text(model, tag)
-        if not uid or len(uid) > LONGEST_UID or not set(uid) <= set("0123456789."):
+        if not is_uid(text(model, tag)):
             raise Mismatch(f"{name} is missing or no UID")
     if issuer and not first(patient, "00100021"):
         patient["00100021"] = {"vr": "LO", "Value": [issuer]}
     sop_class = text(instance, "00080016")
     return Record(patient, study, series, instance, sop_class, transfer_syntax, digest, size, start, sender)
+
+
+def is_uid(text: str) -> bool:
+    """Whether a text has the letters and the length of a UID (PS3.5 section 9)."""
+    return 0 < len(text) <= LONGEST_UID and _UID_LETTERS.issuperset(text)
 
 
 def accession_issuer(study: Model) -> str:

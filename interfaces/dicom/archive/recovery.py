@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import structlog
 
 from interfaces.dicom.archive.archive import Archive
-from interfaces.dicom.archive.files import LocalFiles
+from interfaces.dicom.archive.local_files import LocalFiles
 from interfaces.dicom.archive.placing import Outcome
 from interfaces.dicom.archive.record import Mismatch, record_of
 from interfaces.dicom.dataset.part10 import read_file
@@ -37,6 +39,10 @@ def recover(archive: Archive, *, everything: bool = False) -> int:
 def _index(archive: Archive, digest: str) -> int:
     try:
         data = archive.files.read(digest)
+        if hashlib.sha256(data).hexdigest() != digest:
+            archive.files.delete(digest)
+            log.warning("a file that a power failure tore is removed: nobody was told that it is kept", digest=digest)
+            return 0
         meta, data_set = read_file(data)
         record = record_of(
             data_set,

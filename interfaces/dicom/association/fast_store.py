@@ -9,14 +9,32 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
 NO_DATA_SET = 0x0101
 SOP_CLASS, FIELD, MESSAGE_ID, DATA_SET_TYPE, SOP_INSTANCE = 0x0002, 0x0100, 0x0110, 0x0800, 0x1000
 COMMAND_LAST, LAST = 3, 2  # message control headers (PS3.8 annex E.2)
-# gives status and comment for the peer's association, SOP class, SOP instance, transfer syntax and data set
-Keep = Callable[[Any, str, str, str, bytes], tuple[int, str]]
+
+
+class Arriving(Protocol):
+    """Takes a data set as it comes."""
+
+    def write(self, part: memoryview) -> None:
+        """Adds bytes, which are the caller's again afterwards."""
+        ...
+
+    def finish(self) -> tuple[int, str]:
+        """Status and comment of the answer."""
+        ...
+
+    def discard(self) -> None:
+        """The rest won't come."""
+        ...
+
+
+# for the peer's association, SOP class, SOP instance and transfer syntax
+Begin = Callable[[Any, str, str, str], Arriving]
 Values = list[tuple[int, memoryview]]
 
 
@@ -24,19 +42,18 @@ class Request(NamedTuple):
     """A C-STORE request whose data set is arriving."""
 
     context: int
-    transfer_syntax: str
     sop_class: bytes
     sop_instance: bytes
     message: bytes
-    chunks: list[memoryview]
+    arriving: Arriving
 
 
 class FastStore:
     """The C-STORE requests of one association."""
 
-    def __init__(self, association: Any, keep: Keep) -> None:
+    def __init__(self, association: Any, begin: Begin) -> None:
         self._association = association
-        self._keep = keep
+        self._beginning = begin
         self._request: Request | None = None
 
     def take(self, values: Values) -> bytes | bool:
@@ -53,13 +70,17 @@ class FastStore:
         for context, fragment in values:
             if fragment[0] & 1 or context != request.context:
                 raise ValueError("a command or another context within a data set")
-            request.chunks.append(fragment[1:])
+            request.arriving.write(fragment[1:])
             if fragment[0] & LAST:
                 self._request = None
-                data = b"".join(request.chunks)
-                syntax, names = request.transfer_syntax, (_uid(request.sop_class), _uid(request.sop_instance))
-                return response(request, *self._keep(self._association, *names, syntax, data))
+                return response(request, *request.arriving.finish())
         return True
+
+    def abandon(self) -> None:
+        """The association is over: half a data set leaves nothing."""
+        if self._request is not None:
+            self._request.arriving.discard()
+            self._request = None
 
     def _begin(self, context: int, fragment: memoryview) -> bool:
         if fragment[0] & COMMAND_LAST != COMMAND_LAST:
@@ -74,7 +95,8 @@ class FastStore:
             names = command[SOP_CLASS], command[SOP_INSTANCE], command[MESSAGE_ID]
         except KeyError:
             return False
-        self._request = Request(context, str(accepted.transfer_syntax[0]), *names, [])
+        syntax, uids = str(accepted.transfer_syntax[0]), (_uid(names[0]), _uid(names[1]))
+        self._request = Request(context, *names, self._beginning(self._association, *uids, syntax))
         return True
 
 

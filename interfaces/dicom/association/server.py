@@ -18,13 +18,14 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.settings import Settings
-from interfaces.dicom.association.fast_store import FastStore, Keep
+from interfaces.dicom.association.fast_store import Begin, FastStore
 from interfaces.dicom.association.slots import Slots
 from interfaces.dicom.association.upper_layer import AcceptedAssociation, Socket
 from interfaces.dicom.configuration import Configuration
 from interfaces.dicom.dataset.part10 import IMPLEMENTATION_NAME, IMPLEMENTATION_UID
 
 CONNECTIONS_PER_SLOT = 4  # connections that have not asked for an association yet are bounded too
+YIELD_SECONDS = 0.002  # for each open association: how long another process is let go first
 LIMIT_EXCEEDED = (0x02, 0x03, 0x02)  # PS3.8 table 9-21: transient, presentation related, local limit exceeded
 UNKNOWN_CALLING = (0x01, 0x01, 0x03)  # permanent, service user, calling AE title not recognized
 
@@ -50,7 +51,7 @@ class _Handler(RequestHandler):
         server: Any = self.server
         association = AcceptedAssociation(self.ae)
         association._server = server
-        association.store = FastStore(association, server.keep)
+        association.store = FastStore(association, server.begin)
         association.name = "AcceptorThread"
         association.ended = server.ended
         association.set_socket(Socket(association, self.request))
@@ -86,9 +87,9 @@ class AssociationServer(ThreadedAssociationServer):
         slots: Slots,
         handlers: list[Any],
         tls: Any,
-        keep: Keep,
+        begin: Begin,
     ) -> None:
-        self.keep = keep
+        self.begin = begin
         self._listening = listening
         self._timeout = settings.dicom_timeout_seconds
         self._most = settings.dicom_max_associations * CONNECTIONS_PER_SLOT
@@ -103,13 +104,15 @@ class AssociationServer(ThreadedAssociationServer):
         """The socket is bound already."""
         self.socket.close()  # type: ignore[union-attr]
         self.socket = self._listening
+        self._listening.setblocking(False)
         self.server_address = self._listening.getsockname()
 
     def server_activate(self) -> None:
         """The socket listens already."""
 
     def get_request(self) -> Any:
-        """The next connection."""
+        """The next connection; OSError where another process took it, which one with fewer associations does."""
+        time.sleep(min(len(self.open), 10) * YIELD_SECONDS)
         connection, address = self._listening.accept()
         connection.settimeout(self._timeout)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

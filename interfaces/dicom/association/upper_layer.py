@@ -27,6 +27,7 @@ P_DATA_TF = 4
 ESTABLISHED = "Sta6"
 LONGEST_CONTROL = 2**20  # bytes of an A-ASSOCIATE PDU; a real one has a few thousand
 QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+BUFFER = 256 * 1024  # bytes received at a time; more where a PDU is longer
 IDLE_SECONDS = 0.2  # how long a thread sleeps at most before it looks at its timers
 
 
@@ -38,6 +39,11 @@ class Socket(AssociationSocket):
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
+        self._buffer = bytearray(BUFFER)
+        self._start = self._end = 0  # what has been received and not taken
+        self._poll = select.poll()
+        self._poll.register(self._woken, select.POLLIN)
+        self._poll.register(client_socket, select.POLLIN)
 
     def wake(self) -> None:
         """Ends the wait of the thread that reads."""
@@ -50,14 +56,14 @@ class Socket(AssociationSocket):
         if self.socket is None or not self._is_connected:
             return False
         pending = getattr(self.socket, "pending", None)
-        if pending and pending():
+        if self._start < self._end or (pending and pending()):
             return True
         patient = self.event_queue.empty() and not self.assoc.dul._kill_thread
-        poll = select.poll()
         try:
-            poll.register(self.socket, select.POLLIN)
-            poll.register(self._woken, select.POLLIN)
-            found = poll.poll(IDLE_SECONDS * 1000 if patient else 0)
+            found = self._poll.poll(0)
+            if not found and patient:
+                self._acknowledge()
+                found = self._poll.poll(IDLE_SECONDS * 1000)
         except (OSError, ValueError):
             self.event_queue.put("Evt17")
             return False
@@ -70,19 +76,40 @@ class Socket(AssociationSocket):
                 ready = True
         return ready
 
+    def take(self, count: int) -> memoryview | None:
+        """So many bytes, the caller's until the next call; None where the peer closed before."""
+        if self._end - self._start < count:
+            self._fill(count)
+        if self._end - self._start < count:
+            return None
+        self._start += count
+        return memoryview(self._buffer)[self._start - count : self._start]
+
     def recv(self, nr_bytes: int) -> bytearray:
         """So many bytes, fewer where the peer closed."""
+        return bytearray(self.take(nr_bytes) or b"")
+
+    def _fill(self, count: int) -> None:
+        """Receives until so many bytes are there, and as many more as wait already."""
         assert self.socket is not None
-        buffer = bytearray(nr_bytes)
-        view, got = memoryview(buffer), 0
-        if QUICKACK is not None:  # a peer that leaves Nagle's algorithm on would wait 40 ms for the delayed answer
+        left = self._buffer[self._start : self._end]
+        if len(self._buffer) < count:
+            self._buffer = bytearray(count)
+        self._buffer[: len(left)] = left
+        self._start, self._end = 0, len(left)
+        view = memoryview(self._buffer)
+        while self._end < count:
+            got = self.socket.recv_into(view[self._end :])
+            if not got:
+                return
+            self._end += got
+            if self._end < count:
+                self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        """Acknowledges at once, before a wait: a peer with Nagle's algorithm would wait 40 ms for the delayed one."""
+        if QUICKACK is not None and self.socket is not None:
             self.socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
-        while got < nr_bytes:
-            count = self.socket.recv_into(view[got:])
-            if not count:
-                break
-            got += count
-        return buffer if got == nr_bytes else buffer[:got]
 
     def discard(self) -> None:
         """Closes everything that is left."""
@@ -129,74 +156,88 @@ class UpperLayer(DULServiceProvider):
             self.socket.wake()
 
     def _read_pdu_data(self) -> None:
-        connection = self.socket
-        assert connection is not None
-        try:
-            head = connection.recv(6)
-            if len(head) < 6:
-                self.event_queue.put("Evt17")
+        """Reads the PDU that waits, and those that follow it while they are C-STORE requests only."""
+        while self._read_pdu() and self.event_queue.empty() and self.to_provider_queue.empty():
+            connection = self.socket
+            if self._kill_thread or connection is None or not connection.ready:
                 return
+
+    def _read_pdu(self) -> bool:
+        """Reads a PDU; True where it was dealt with here, and is no longer needed."""
+        connection = self.socket
+        assert isinstance(connection, Socket)
+        try:
+            head = bytes(connection.take(6) or b"")
+            if not head:
+                self.event_queue.put("Evt17")
+                return False
             kind, _, length = struct.unpack(">BBL", head)
             if kind not in range(1, 8) or length > self._longest(kind):
                 self.event_queue.put("Evt19")
-                return
-            body = connection.recv(length)
+                return False
+            body = connection.take(length)
         except OSError:
             self.event_queue.put("Evt17")
-            return
-        if len(body) < length:
+            return False
+        if body is None:
             self.event_queue.put("Evt17")
-            return
+            return False
         if kind == P_DATA_TF and self.state_machine.current_state == ESTABLISHED:
-            self._data(memoryview(body))
-            return
+            return self._data(body)
         try:
-            pdu, event = self._decode_pdu(head + body)
+            pdu, event = self._decode_pdu(bytearray(head + bytes(body)))
         except Exception:
             self.event_queue.put("Evt19")
-            return
+            return False
         self.event_queue.put(event)
         self._recv_pdu.put(pdu)
+        return False
 
     def _longest(self, kind: int) -> int:
         if kind != P_DATA_TF:
             return LONGEST_CONTROL
         return self.assoc.acceptor.maximum_length or 2**32 - 1
 
-    def _data(self, body: memoryview) -> None:
-        """The presentation data values of a P-DATA-TF PDU (PS3.8 section 9.3.5) to the DIMSE provider."""
-        values, at = [], 0
-        while at < len(body):
-            if len(body) - at < 6:
-                self.event_queue.put("Evt19")
-                return
-            (length,) = struct.unpack_from(">L", body, at)
-            if length < 2 or length > len(body) - at - 4:
-                self.event_queue.put("Evt19")
-                return
-            values.append((body[at + 4], body[at + 5 : at + 4 + length]))
-            at += 4 + length
-        if not values:
-            return
-        store = self.assoc.store
-        if store is not None:
-            try:
-                answer = store.take(values)
-            except ValueError:
-                self.event_queue.put("Evt19")
-                return
-            if answer is not False:
-                if isinstance(answer, bytes) and self.socket is not None:
-                    self.socket.send(answer)
-                self._idle_timer.restart()
-                return
+    def _data(self, body: memoryview) -> bool:
+        """Takes the presentation data values of a P-DATA-TF PDU (PS3.8 section 9.3.5); True where they were C-STORE's.
+
+        What is not goes to pynetdicom's DIMSE provider, as copies: the buffer is used again.
+        """
+        try:
+            values = presentation_data_values(body)
+            if not values:
+                return False
+            answer: bytes | bool = self.assoc.store.take(values) if self.assoc.store else False
+        except ValueError:
+            self.event_queue.put("Evt19")
+            return False
+        if answer is not False:
+            if isinstance(answer, bytes) and self.socket is not None:
+                self.socket.send(answer)
+            self._idle_timer.restart()
+            return True
         primitive = P_DATA()
-        primitive._presentation_data_value_list = values  # type: ignore[assignment]
+        primitive._presentation_data_value_list = [(context, bytes(value)) for context, value in values]
         try:
             self.assoc.dimse.receive_primitive(primitive)
         except Exception:
             self.event_queue.put("Evt19")
         self._idle_timer.restart()
+        return False
+
+
+def presentation_data_values(body: memoryview) -> list[tuple[int, memoryview]]:
+    """Context id, and message control header with fragment, of each value of a P-DATA-TF PDU; ValueError."""
+    values, at = [], 0
+    while at < len(body):
+        if len(body) - at < 6:
+            raise ValueError("a presentation data value is cut short")
+        (length,) = struct.unpack_from(">L", body, at)
+        if length < 2 or length > len(body) - at - 4:
+            raise ValueError("a presentation data value is longer than its PDU")
+        values.append((body[at + 4], body[at + 5 : at + 4 + length]))
+        at += 4 + length
+    return values
 
 
 class Messages(DIMSEServiceProvider):
@@ -234,6 +275,8 @@ class AcceptedAssociation(Association):
             connection = self.dul.socket
             if isinstance(connection, Socket):
                 self.dul.join(5)
+                if self.store is not None and not self.dul.is_alive():
+                    self.store.abandon()
                 connection.discard()
 
     def _run_reactor(self) -> None:

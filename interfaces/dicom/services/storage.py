@@ -12,6 +12,7 @@ from pynetdicom.presentation import AllStoragePresentationContexts
 
 from fhir_server.core.errors import FhirError
 from interfaces.dicom.archive.placing import Outcome
+from interfaces.dicom.archive.receiving import Announced, Receiving
 from interfaces.dicom.archive.record import Mismatch
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed_to, calling, log, status
@@ -42,40 +43,65 @@ STATUSES = (
 def store(context: Context, event: Any) -> Any:
     """Keeps the data set of a C-STORE request that pynetdicom has decoded."""
     request = event.request
-    data = request.DataSet.getvalue() if request.DataSet else b""
     names = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
-    return status(*received(context, calling(event), *names, str(event.context.transfer_syntax), data))
+    arriving = Arriving(context, Announced(*names, str(event.context.transfer_syntax), calling(event)))
+    if request.DataSet:
+        arriving.write(request.DataSet.getvalue())
+    return status(*arriving.finish())
 
 
-def received(
-    context: Context, sender: str, sop_class: str, sop_instance: str, transfer_syntax: str, data: bytes
-) -> tuple[int, str]:
-    """Keeps a data set; the status, and why it is no success."""
-    if not allowed_to(context, sender, "store"):
-        return NOT_AUTHORIZED, "this peer may not store"
-    try:
-        outcome = context.archive.receive(
-            data,
-            transfer_syntax=transfer_syntax,
-            sop_class=sop_class,
-            sop_instance=sop_instance,
-            sender=sender,
-            issuer=context.configuration.issuer(sender),
-        )
-    except Malformed as problem:
-        log.warning("instance refused", sender=sender, problem=str(problem))
-        return CANNOT_UNDERSTAND, str(problem)
-    except Mismatch as problem:
-        log.warning("instance refused", sender=sender, problem=str(problem))
-        return NO_MATCH, str(problem)
-    except (OSError, sqlite3.Error, FhirError) as problem:
-        full = getattr(problem, "errno", None) in FULL or getattr(problem, "sqlite_errorname", "") == "SQLITE_FULL"
-        log.error("instance could not be kept", sender=sender, problem=str(problem))
-        return (OUT_OF_RESOURCES, "no space left") if full else (PROCESSING_FAILURE, "")
-    except Exception as problem:  # an answer in any case: the peer must not wait for one
-        log.error("instance could not be kept", sender=sender, problem=type(problem).__name__, exc_info=True)
+class Arriving:
+    """The data set of a C-STORE request while it comes; what goes wrong on the way is answered at its end."""
+
+    def __init__(self, context: Context, announced: Announced) -> None:
+        self._sender = announced.sender
+        self._answer: tuple[int, str] | None = None
+        self._receiving: Receiving | None = None
+        if not allowed_to(context, announced.sender, "store"):
+            self._answer = NOT_AUTHORIZED, "this peer may not store"
+            return
+        try:
+            issuer = context.configuration.issuer(announced.sender)
+            self._receiving = context.archive.begin(announced._replace(issuer=issuer))
+        except Exception as problem:
+            self._answer = self._failed(problem)
+
+    def write(self, part: bytes | memoryview) -> None:
+        """Adds bytes."""
+        if self._answer is None and self._receiving is not None:
+            try:
+                self._receiving.write(part)
+            except Exception as problem:
+                self._answer = self._failed(problem)
+                self.discard()
+
+    def finish(self) -> tuple[int, str]:
+        """Keeps it; the status, and why it is no success."""
+        if self._answer is None and self._receiving is not None:
+            try:
+                outcome = self._receiving.finish()
+                self._answer = OUTCOMES.get(outcome, SUCCESS), outcome.value if outcome in OUTCOMES else ""
+            except Exception as problem:
+                self._answer = self._failed(problem)
+        assert self._answer is not None
+        return self._answer
+
+    def discard(self) -> None:
+        """Leaves nothing of it."""
+        if self._receiving is not None:
+            self._receiving.discard()
+
+    def _failed(self, problem: Exception) -> tuple[int, str]:
+        if isinstance(problem, Malformed | Mismatch):
+            log.warning("instance refused", sender=self._sender, problem=str(problem))
+            return (CANNOT_UNDERSTAND if isinstance(problem, Malformed) else NO_MATCH), str(problem)
+        if isinstance(problem, OSError | sqlite3.Error | FhirError):
+            full = getattr(problem, "errno", None) in FULL or getattr(problem, "sqlite_errorname", "") == "SQLITE_FULL"
+            log.error("instance could not be kept", sender=self._sender, problem=str(problem))
+            return (OUT_OF_RESOURCES, "no space left") if full else (PROCESSING_FAILURE, "")
+        # an answer in any case: the peer must not wait for one
+        log.error("instance could not be kept", sender=self._sender, exc_info=problem)
         return PROCESSING_FAILURE, ""
-    return OUTCOMES.get(outcome, SUCCESS), outcome.value if outcome in OUTCOMES else ""
 
 
 STORAGE = Service(

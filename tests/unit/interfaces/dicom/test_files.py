@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from interfaces.dicom.archive.files import LocalFiles, ObjectFiles
+from interfaces.dicom.archive.files import ObjectFiles
+from interfaces.dicom.archive.local_files import LocalFiles
 
 
 @pytest.fixture(params=["folder", "object store"])
@@ -15,7 +16,11 @@ def kept(request, tmp_path):
 
 def put(files, content):
     digest = hashlib.sha256(content).hexdigest()
-    return digest, files.put(digest, (content[:2], content[2:]))
+    writing = files.begin()
+    writing.write(content[:2])
+    writing.write(content[2:])
+    assert writing.view() == content
+    return digest, writing.keep(digest)
 
 
 def test_what_is_put_is_read_whole_and_in_parts(kept):

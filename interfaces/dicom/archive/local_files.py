@@ -1,0 +1,147 @@
+"""Files in a folder, written while they arrive."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from interfaces.dicom.archive.flushing import EARLY_BYTES, flush, renames_with_files, start_writing
+
+RESERVE_EVERY = 16 * 2**20  # bytes after which the free space is looked at again
+
+
+class LocalFiles:
+    """Files in a folder: ab/abcd….dcm. A new file is written beside and moved once it is whole.
+
+    On a file system that keeps a rename with the file's own flush the file is moved before that one flush, so after a
+    power failure a file may be torn that nobody was told of: recovery.py compares what the index does not name with its
+    digest. Elsewhere file and folder are flushed one after the other.
+    """
+
+    def __init__(self, folder: Path, *, fsync: bool = True, reserve: int = 0) -> None:
+        self.folder = folder
+        self.fsync = fsync
+        self.reserve = reserve
+        self.incoming = folder / "incoming"
+        self.incoming.mkdir(parents=True, exist_ok=True)
+        for number in range(256):  # made beforehand, so that no file waits for its folder
+            (folder / f"{number:02x}").mkdir(exist_ok=True)
+        self.together = renames_with_files(folder)
+        if fsync:
+            flush(folder)
+
+    def begin(self) -> Incoming:
+        """A new file; OSError ENOSPC where the reserve is touched already."""
+        return Incoming(self)
+
+    def read(self, digest: str, start: int = 0, length: int = -1) -> bytes:
+        """Bytes of a file."""
+        with self.path(digest).open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+
+    def local(self, digest: str) -> Path | None:
+        """Its path."""
+        return self.path(digest)
+
+    def delete(self, digest: str) -> None:
+        """Removes a file."""
+        self.path(digest).unlink(missing_ok=True)
+
+    def digests(self, since: float = 0) -> Iterator[str]:
+        """Every file changed since then; looks only into folders that changed."""
+        for folder in os.scandir(self.folder):
+            if len(folder.name) != 2 or folder.stat().st_mtime < since:
+                continue
+            for file in os.scandir(folder.path):
+                if file.name.endswith(".dcm") and file.stat().st_mtime >= since:
+                    yield file.name[:-4]
+
+    def clear_incoming(self) -> int:
+        """Removes what was being written when a process ended; only while nobody else writes. Gives how many."""
+        left = list(self.incoming.iterdir())
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
+    def free(self) -> int:
+        """Bytes that are free."""
+        return shutil.disk_usage(self.folder).free
+
+    def path(self, digest: str) -> Path:
+        """Where the file of a digest is."""
+        return self.folder / digest[:2] / f"{digest}.dcm"
+
+
+class Incoming:
+    """A file that is arriving; the disk writes while more of it comes."""
+
+    def __init__(self, files: LocalFiles) -> None:
+        self._files = files
+        self._size = self._started = self._looked = 0
+        self._check_reserve()
+        self._path = f"{files.incoming}/{secrets.token_hex(8)}"
+        self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o640)
+
+    def write(self, part: bytes | bytearray | memoryview) -> None:
+        """Adds bytes."""
+        if self._files.reserve and self._size - self._looked > RESERVE_EVERY:
+            self._check_reserve()
+        written = os.write(self._descriptor, part)
+        while written < len(part):
+            written += os.write(self._descriptor, memoryview(part)[written:])
+        self._size += written
+        if self._files.fsync and self._size - self._started >= EARLY_BYTES:
+            self._write_early()
+
+    def view(self) -> memoryview:
+        """All that was written, as it is mapped from the file; the last chance to let the disk begin."""
+        if self._files.fsync:
+            self._write_early()
+        return memoryview(mmap.mmap(self._descriptor, self._size, access=mmap.ACCESS_READ))
+
+    def keep(self, digest: str) -> bool:
+        """Moves it to its place and flushes it."""
+        files, path = self._files, self._files.path(digest)
+        try:
+            if path.exists():  # another may have moved it there and wait for its flush still
+                if files.fsync:
+                    flush(path)
+                self.discard()
+                return False
+            if files.fsync and not files.together:
+                os.fdatasync(self._descriptor)
+            os.rename(self._path, path)
+            if files.fsync and files.together:
+                os.fsync(self._descriptor)
+            elif files.fsync:
+                flush(path.parent)
+        except BaseException:
+            self.discard()
+            raise
+        os.close(self._descriptor)
+        self._descriptor = -1
+        return True
+
+    def discard(self) -> None:
+        """Removes it; nothing happens to one that is kept."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            Path(self._path).unlink(missing_ok=True)
+
+    def _write_early(self) -> None:
+        start_writing(self._descriptor, self._started, self._size - self._started)
+        self._started = self._size
+
+    def _check_reserve(self) -> None:
+        self._looked = self._size
+        if self._files.reserve:
+            free = os.statvfs(self._files.folder)
+            if free.f_bavail * free.f_frsize < self._files.reserve:
+                raise OSError(errno.ENOSPC, "No space left above the reserve")
