@@ -31,8 +31,9 @@ from fhir_server.interactions.policy_parameters import require_expressions
 from fhir_server.interactions.profile_follower import ProfileFollower
 from fhir_server.interactions.searching import Searching
 from fhir_server.interactions.terminology_follower import CONSUMER, TerminologyFollower
-from fhir_server.operations import HANDLERS, export, registered, terminology, verify_audit
+from fhir_server.operations import HANDLERS, export, imports, registered, terminology, verify_audit
 from fhir_server.operations.bulk.exports import Exports
+from fhir_server.operations.bulk.imports import Imports
 from fhir_server.rest.app import Application
 from fhir_server.rest.beside import beside
 from fhir_server.rest.mounting import Mounted, require_everything
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from fhir_server.storage.elastic.engine import ElasticEngine
 
 FIRST_INDEX = 10.0  # seconds that a start waits for the search index to be made
-EXPORTS = "exports"  # the folder of bulk exports, in the data folder
+EXPORTS, IMPORTS = "exports", "imports"  # the folders of bulk jobs, in the data folder
 NEWS_FILE = "news"  # in the data folder: what its processes tell each other
 NODE_FILE = "node"  # in the data folder: the name of this machine's terminology among others on one database
 
@@ -203,7 +204,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         engine = await distributed(settings, clock, in_force, definitions, follow)
     else:
         engine = embedded(settings, clock, in_force)
-    exports = Exports(settings.data / EXPORTS)
+    exports, importing = Exports(settings.data / EXPORTS), Imports(settings.data / IMPORTS)
     environment = Environment(
         settings=settings,
         definitions=definitions,
@@ -221,6 +222,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
                 *HANDLERS,
                 *terminology.handlers(service),
                 *export.handlers(exports),
+                *imports.handlers(importing),
                 *(verify_audit.HANDLERS if audited(settings) else ()),
             ),
         ),
@@ -264,6 +266,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
 
     async def close() -> None:
         await exports.stop()
+        await importing.stop()
         for each in environment.followers:
             await each.stop()
         following.close()
@@ -288,6 +291,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         Jobs(service.store, clock, settings.data / TERMINOLOGY_FILE).take_up()
         checks.require_known()
         exports.follow(environment)
+        importing.follow(environment)
     except BaseException:
         await close()
         raise

@@ -182,6 +182,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(description="Most resources that one conditional delete may delete; more matches are 412.", ge=1)
     ] = 1000
 
+    import_from: Annotated[
+        tuple[str, ...],
+        Meta(description="What a URL must begin with for $import to fetch it, such as https://files.example.org/."),
+    ] = ()
     views: Annotated[
         str,
         Meta(description="Folder of SQL on FHIR ViewDefinitions, NAME.json each, beside those that come with it."),

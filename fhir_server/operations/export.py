@@ -17,8 +17,9 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.request import Response
 from fhir_server.operations.bulk.asked import PARAMETERS
-from fhir_server.operations.bulk.exports import KEPT, Exports
+from fhir_server.operations.bulk.exports import Exports
 from fhir_server.operations.bulk.jobs import Job, Part
+from fhir_server.operations.bulk.works import KEPT
 
 DEFINED = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
 NDJSON = "application/fhir+ndjson"

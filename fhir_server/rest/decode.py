@@ -204,6 +204,8 @@ def _take_body(request: Request, body: bytes, headers: dict[str, str], definitio
         return
     if request.path[:1] == ("Binary",) and len(request.path) <= 2 and body_format(stated) is None:
         request.resource = _binary(request, body, stated or "application/octet-stream", headers)
+    elif request.path == ("$import",) and media in ("application/fhir+ndjson", "application/ndjson"):
+        request.body = body
     elif request_format(stated).name == "xml":
         request.resource = xml.parse(body, definitions)
     else:

@@ -113,6 +113,9 @@ def calls(code: str, type: str, sample: dict[str, Any]) -> list[tuple[str, str, 
             return [("POST", "Patient/o1/$purge", None)]
         case ("changes", _):
             return [("GET", "$changes?_count=1", None)]
+        case ("import", _):
+            part = [{"name": "url", "valueUrl": "http://files.test/all.ndjson"}]
+            return [("POST", "$import", {"resourceType": "Parameters", "parameter": [{"name": "input", "part": part}]})]
         case ("export", "Group"):
             return [("GET", "Group/o1/$export", None)]
         case ("export", _):

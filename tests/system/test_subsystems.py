@@ -42,7 +42,7 @@ def eventually(look: Callable[[], object], seconds: float = 30) -> object:
 def test_what_is_mounted_follows_the_feed_and_answers(server: Server):
     def stay() -> object:
         found = httpx.get(f"{server.origin}/analytics/indicators/length_of_stay").json()
-        return found["months"] or None
+        return found.get("months")
 
     assert eventually(stay) == [{"month": "2026-03", "value": 3.0, "rows": 1, "met": True}]
     rows = httpx.get(f"{server.origin}/analytics/indicators/length_of_stay/2026-03").json()
@@ -90,7 +90,7 @@ def test_a_rota_by_http_from_a_wish_to_shifts(server: Server):
         put(server, {"resourceType": "PractitionerRole", "id": id, "practitioner": {"reference": f"Practitioner/{id}"},
                      "location": [{"reference": "Location/w"}]})  # fmt: skip
     at = f"{server.origin}/workforce"
-    eventually(lambda: len(httpx.get(f"{at}/people").json()["people"]) == 3)
+    eventually(lambda: len(httpx.get(f"{at}/people").json().get("people", ())) == 3)
     shifts = [{"kind": "D", "at": "07:00", "hours": 12, "needed": 1}]
     wish = {"ward": "Location/w", "start": "2026-10-05", "days": 7, "shifts": shifts}
     id = httpx.post(f"{at}/rotas", json=wish).json()["id"]
@@ -108,7 +108,9 @@ def test_a_process_of_subsystems_that_ends_is_started_again(server: Server):
                     return int(pid)
         return 0
 
-    os.kill(child(), 9)
+    pid = eventually(child)
+    assert isinstance(pid, int)
+    os.kill(pid, 9)
     eventually(lambda: httpx.get(f"{server.origin}/analytics/state").status_code == 200)
 
 

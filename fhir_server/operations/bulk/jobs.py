@@ -1,4 +1,4 @@
-"""Export jobs on disk: a folder each, with what was asked, how far it has got, and the files.
+"""Jobs of export and import on disk: a folder each, with what was asked, how far it has got, and the files.
 
 A worker that works on a job holds a lock on a file of it, which ends with the worker: then another takes the job up
 where it stood.
@@ -57,17 +57,22 @@ class Job(msgspec.Struct, kw_only=True):
 
 
 class Jobs:
-    """The jobs in a folder."""
+    """The jobs in a folder; kind: the Struct that they are kept as."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: Any = Job) -> None:
         self._folder = folder
+        self._kind = kind
 
-    def create(self, job: Job) -> None:
+    def path(self, job: Any, name: str) -> Path:
+        """Where a file of a job is."""
+        return self._folder / job.id / name
+
+    def create(self, job: Any) -> None:
         """Keeps a new job."""
         (self._folder / job.id).mkdir(parents=True)
         self.save(job)
 
-    def save(self, job: Job) -> bool:
+    def save(self, job: Any) -> bool:
         """Keeps how far a job has got, at once or not at all; False where it was deleted meanwhile."""
         folder = self._folder / job.id
         try:
@@ -78,16 +83,16 @@ class Jobs:
             return False
         return True
 
-    def find(self, id: str) -> Job | None:
+    def find(self, id: str) -> Any | None:
         """A job, None where there is none."""
         if not JOB_ID.match(id):
             return None
         try:
-            return msgspec.json.decode((self._folder / id / "job.json").read_bytes(), type=Job)
+            return msgspec.json.decode((self._folder / id / "job.json").read_bytes(), type=self._kind)
         except FileNotFoundError:
             return None
 
-    def all(self) -> list[Job]:
+    def all(self) -> list[Any]:
         """Every job."""
         names = sorted(entry.name for entry in self._folder.glob("*")) if self._folder.exists() else []
         return [job for name in names if (job := self.find(name)) is not None]
@@ -96,7 +101,7 @@ class Jobs:
         """Forgets a job and its files; whoever works on it notices and ends."""
         shutil.rmtree(self._folder / id, ignore_errors=True)
 
-    def file(self, job: Job, name: str) -> Path | None:
+    def file(self, job: Any, name: str) -> Path | None:
         """The path of a file of a job; None where it has none of that name."""
         known = FILE.match(name) and any(part.name == name for part in job.parts)
         return self._folder / job.id / name if known else None

@@ -1,0 +1,184 @@
+"""Imports: NDJSON, sent along or fetched, stored line by line in batches, with the place kept after each.
+
+A resource goes by PUT under its id; one without an id gets one that is made of its content, so that an import that is
+sent again stores nothing twice under other ids. A line that can't be stored is told in a file of OperationOutcomes, and
+the others go on. A worker that ends is followed by another, which begins at the batch that was under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+import msgspec
+
+from fhir_server.codec import json
+from fhir_server.core.errors import FhirError, error, operation_outcome
+from fhir_server.core.keys import ID_PATTERN
+from fhir_server.core.ports import Caller
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.request import Request
+from fhir_server.operations.bulk.jobs import Part
+from fhir_server.operations.bulk.works import Works
+
+TOGETHER = 200  # lines of a batch
+LONGEST_LINE = 64 * 2**20
+ERRORS = "OperationOutcome.1.ndjson"
+CONTENT = uuid.UUID("d0c43a3d-8a9b-5b6b-9f5e-6b1e0d0f1b57")  # the namespace of ids that are made of content
+FETCH_SECONDS = 60
+
+
+class Input(msgspec.Struct):
+    """One file: where it is from, "" for what was sent along; the type that it must hold, "" for any."""
+
+    url: str
+    type: str = ""
+    fetched: bool = False
+    stored: int = 0
+    failed: int = 0
+
+
+class ImportJob(msgspec.Struct, kw_only=True):
+    """at: how many inputs are done; offset, line: within the next one; the rest as of Job."""
+
+    id: str
+    url: str
+    inputs: list[Input]
+    moment: int
+    owner: str = ""
+    access: dict[str, Any] | None = None
+    resumable: bool = True
+    state: str = "running"
+    problem: str = ""
+    at: int = 0
+    offset: int = 0
+    line: int = 0
+    parts: list[Part] = []
+    finished: int = 0
+
+
+class Imports(Works):
+    """Imports in a folder."""
+
+    name = "import"
+    kind = ImportJob
+
+    def begin(self, environment: Environment, caller: Caller, url: str, inputs: list[Input], body: bytes) -> ImportJob:
+        """A new job; body: what was sent along, b"" where the inputs are fetched."""
+        self.require_room(environment)
+        job = ImportJob(url=url, inputs=inputs, moment=environment.clock(), **self.whose(caller))
+        self.jobs.create(job)
+        if body:
+            self.jobs.path(job, _name(0)).write_bytes(body)
+            inputs[0].fetched = True
+            self.jobs.save(job)
+        self.start(job, caller)
+        return job
+
+    async def work(self, environment: Environment, job: ImportJob, caller: Caller) -> None:
+        """Stores line after line."""
+        try:
+            while job.at < len(job.inputs):
+                given = job.inputs[job.at]
+                if not given.fetched:
+                    await self._fetch(job, given)
+                if not await self._store(environment, job, given, caller):
+                    return
+                job.at, job.offset, job.line = job.at + 1, 0, 0
+            job.state = "done"
+        except FhirError as problem:
+            job.state, job.problem = "failed", str(problem)
+        job.finished = environment.clock()
+        self.jobs.save(job)
+
+    async def _fetch(self, job: ImportJob, given: Input) -> None:
+        import httpx
+
+        try:
+            async with (
+                httpx.AsyncClient(timeout=FETCH_SECONDS) as http,
+                http.stream("GET", given.url, headers={"accept": "application/fhir+ndjson"}) as answer,
+            ):
+                if answer.status_code != 200:
+                    raise error("unavailable", f"{given.url} answered {answer.status_code}, not 200.")
+                with self.jobs.path(job, _name(job.at)).open("wb") as file:
+                    async for piece in answer.aiter_bytes():
+                        await asyncio.to_thread(file.write, piece)
+        except httpx.HTTPError as problem:
+            raise error("unavailable", f"{given.url} can't be fetched: {type(problem).__name__}.") from None
+        given.fetched = True
+        self.jobs.save(job)
+
+    async def _store(self, environment: Environment, job: ImportJob, given: Input, caller: Caller) -> bool:
+        """Stores an input from where it stands; False where the job was deleted meanwhile."""
+        with self.jobs.path(job, _name(job.at)).open("rb") as file:
+            file.seek(job.offset)
+            while True:
+                lines = [line for _ in range(TOGETHER) if (line := file.readline(LONGEST_LINE))]
+                if not lines:
+                    return True
+                problems = await self._batch(environment, job, given, caller, lines)
+                await asyncio.to_thread(self._tell, job, given, problems)
+                job.offset, job.line = file.tell(), job.line + len(lines)
+                if not self.jobs.save(job):
+                    return False
+
+    async def _batch(
+        self, environment: Environment, job: ImportJob, given: Input, caller: Caller, lines: list[bytes]
+    ) -> list[tuple[int, dict[str, Any]]]:
+        """Stores lines; gives what went wrong: number of the line and the OperationOutcome."""
+        entries: list[dict[str, Any]] = []
+        numbers: list[int] = []
+        problems: list[tuple[int, dict[str, Any]]] = []
+        for number, line in enumerate(lines, job.line + 1):
+            if not line.strip():
+                continue
+            try:
+                entries.append(_entry(line, given.type))
+                numbers.append(number)
+            except FhirError as problem:
+                problems.append((number, operation_outcome(problem.issues)))
+        if entries:
+            assert environment.perform is not None
+            bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+            answer = await environment.perform(environment, Request("POST", (), resource=bundle, caller=caller))
+            for number, entry in zip(numbers, json.decode(answer.body)["entry"], strict=True):
+                if entry["response"]["status"][:1] == "2":
+                    given.stored += 1
+                else:
+                    problems.append((number, entry["response"].get("outcome") or operation_outcome([])))
+        return problems
+
+    def _tell(self, job: ImportJob, given: Input, problems: list[tuple[int, dict[str, Any]]]) -> None:
+        if not problems:
+            return
+        if not job.parts:
+            job.parts.append(Part(ERRORS, "OperationOutcome", kind="error"))
+        part = job.parts[0]
+        with self.jobs.path(job, ERRORS).open("r+b" if part.size else "w+b") as file:
+            file.truncate(part.size)
+            file.seek(part.size)
+            for number, outcome in sorted(problems, key=lambda each: each[0]):
+                for issue in outcome.get("issue", ()):
+                    issue["diagnostics"] = f"Line {number}: {issue.get('diagnostics', 'it could not be stored')}"
+                part.size += file.write(json.serialize(outcome) + b"\n")
+        part.count += len(problems)
+        given.failed += len(problems)
+
+
+def _name(at: int) -> str:
+    return f"input.{at}.ndjson"
+
+
+def _entry(line: bytes, type: str) -> dict[str, Any]:
+    resource = json.parse(line)
+    found = resource.get("resourceType")
+    if not isinstance(found, str) or (type and found != type):
+        raise error("invalid", f"It is a {str(found)[:60]}, not a {type or 'resource'}.")
+    id = resource.get("id")
+    if id is None:
+        id = resource["id"] = str(uuid.uuid5(CONTENT, line.decode("utf-8", "replace").strip()))
+    if not isinstance(id, str) or not ID_PATTERN.match(id):
+        raise error("value", f"{str(id)[:80]!r} can't be an id.")
+    return {"resource": resource, "request": {"method": "PUT", "url": f"{found}/{id}"}}

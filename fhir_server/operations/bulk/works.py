@@ -1,0 +1,143 @@
+"""The jobs of one worker, exports or imports: begun here, or taken up from a worker that ended."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from fhir_server.core.errors import error
+from fhir_server.core.ports import OPEN, Caller
+from fhir_server.interactions.callers import Callers
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.operation import Call
+from fhir_server.interactions.visible import environment_of
+from fhir_server.operations.bulk.jobs import Jobs
+
+MOST_RUNNING = 10
+KEPT = 24 * 3600 * 1_000_000  # microseconds that the files of a finished job are kept
+RETRY_AFTER = "10"
+
+log = structlog.get_logger("bulk")
+
+
+class Works:
+    """Jobs in a folder that all workers share; name: what one is called, kind: the Struct that it is kept as."""
+
+    name = ""
+    kind: Any = None
+
+    def __init__(self, folder: Path) -> None:
+        self.jobs = Jobs(folder, self.kind)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._environment: Environment | None = None
+
+    async def work(self, environment: Environment, job: Any, caller: Caller) -> None:
+        """Works on a job from where it stands to its end; environment: as its caller sees the server."""
+        raise NotImplementedError
+
+    def require_room(self, environment: Environment) -> None:
+        """Forgets old jobs; FhirError "throttled" where too many are running."""
+        running = 0
+        for job in self.jobs.all():
+            if job.state == "running":
+                running += 1
+            elif job.finished + KEPT < environment.clock():
+                self.jobs.delete(job.id)
+        if running >= MOST_RUNNING:
+            raise error(
+                "throttled", f"{running} {self.name}s are running; ask again later.",
+                headers={"Retry-After": RETRY_AFTER},
+            )  # fmt: skip
+
+    def whose(self, caller: Caller) -> dict[str, Any]:
+        """What every job keeps of its caller, and its id."""
+        access: Any = caller.access
+        return {
+            "id": uuid.uuid4().hex,
+            "owner": owner(caller),
+            "access": msgspec.to_builtins(access) if access is not None else None,
+            "resumable": access is not None or caller.restriction is None,
+        }
+
+    def follow(self, environment: Environment) -> None:
+        """Takes up what runs nowhere. environment: the whole server's."""
+        self._environment = environment
+        for job in self.jobs.all():
+            self.take_up(job)
+
+    def take_up(self, job: Any) -> None:
+        """Goes on with a job if nobody works on it."""
+        if job.state == "running" and job.id not in self._tasks:
+            self.start(job, None)
+
+    def start(self, job: Any, caller: Caller | None) -> None:
+        """Begins to work on a job."""
+        task = self._tasks[job.id] = asyncio.create_task(self._run(job.id, caller))
+        task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
+
+    async def _run(self, id: str, caller: Caller | None) -> None:
+        with self.jobs.held(id) as mine:
+            job = self.jobs.find(id) if mine else None
+            environment = self._environment
+            if job is None or job.state != "running" or environment is None:
+                return
+            try:
+                if caller is None and not job.resumable:
+                    job.state, job.problem, job.finished = (
+                        "failed",
+                        f"Its worker ended; {self.name} again.",
+                        environment.clock(),
+                    )
+                    self.jobs.save(job)
+                    return
+                found = caller or await self._caller(environment, job)
+                await self.work(environment_of(environment, found), job, found)
+            except FileNotFoundError:
+                return  # deleted while it was worked on
+            except Exception:
+                log.exception("job failed", job=id, kind=self.name)
+                job.state, job.problem, job.finished = (
+                    "failed",
+                    f"The server failed; {self.name} again.",
+                    environment.clock(),
+                )
+                self.jobs.save(job)
+
+    async def _caller(self, environment: Environment, job: Any) -> Caller:
+        from fhir_server.security.model import Access
+
+        if job.access is None:
+            return OPEN
+        callers = environment.callers or Callers(environment)
+        return await callers.of_access(msgspec.convert(job.access, Access))
+
+    def of(self, call: Call) -> Any:
+        """The job that a call names; FhirError "not-found" for another's and for none."""
+        id = str(call.parameters.one("job") or "")
+        job = self.jobs.find(id)
+        if job is None or job.owner != owner(call.request.caller):
+            raise error("not-found", f"There is no such {self.name}; it may have been deleted, or be too old.")
+        return job
+
+    async def delete(self, job: Any) -> None:
+        """Ends a job and forgets it."""
+        task = self._tasks.get(job.id)
+        if task is not None:
+            task.cancel()
+        self.jobs.delete(job.id)
+
+    async def stop(self) -> None:
+        """Ends what is under way; another worker, or this one when it starts again, goes on with it."""
+        for task in list(self._tasks.values()):
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+def owner(caller: Caller) -> str:
+    """Whose job it is: a client's, or a user's of it."""
+    return f"{caller.client}|{caller.user}" if caller.client or caller.user else ""

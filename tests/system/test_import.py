@@ -1,0 +1,97 @@
+"""$import by the asynchronous pattern."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fhir_server import bootstrap
+from fhir_server.core.settings import Settings
+from tests.conftest import BASE, Fhir, HeldClock, issue_of
+
+pytestmark = pytest.mark.anyio
+
+
+def ndjson(*resources: Any) -> bytes:
+    return b"\n".join(each if isinstance(each, bytes) else json.dumps(each).encode() for each in resources)
+
+
+async def begun(fhir: Fhir, body: bytes) -> str:
+    answer = await fhir.post("$import", body, content_type="application/fhir+ndjson")
+    assert answer.status_code == 202, answer.text
+    return answer.headers["content-location"].removeprefix(f"{BASE}/")
+
+
+async def done(fhir: Fhir, status: str) -> dict[str, Any]:
+    while (answer := await fhir.get(status)).status_code == 202:
+        await asyncio.sleep(0.01)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_lines_are_stored_and_what_is_wrong_is_told_by_its_line(fhir: Fhir):
+    found = [{"resourceType": "Patient", "id": f"p{n}"} for n in range(450)]
+    wrong = [
+        b"{",
+        {"resourceType": "Patient", "id": "x", "colour": "red"},
+        {"resourceType": "Patient", "id": "a b"},
+        [],
+    ]
+    manifest = await done(fhir, await begun(fhir, ndjson(*found[:300], *wrong, *found[300:])))
+    assert manifest["output"] == [{"count": 450}]
+    assert (await fhir.get("Patient?_summary=count")).json()["total"] == 450
+    [errors] = manifest["error"]
+    lines = (await fhir.http.get(errors["url"])).text.splitlines()
+    assert errors["count"] == len(lines) == 4
+    told = [json.loads(line)["issue"][0]["diagnostics"] for line in lines]
+    assert [text.partition(":")[0] for text in told] == ["Line 301", "Line 302", "Line 303", "Line 304"]
+
+
+async def test_the_same_again_under_no_id_makes_nothing_new(fhir: Fhir):
+    for _ in range(2):
+        await done(fhir, await begun(fhir, ndjson({"resourceType": "Patient", "gender": "female"})))
+    assert (await fhir.get("Patient?_summary=count")).json()["total"] == 1
+
+
+async def test_a_worker_that_ended_is_followed_by_another(settings: Settings):
+    async with started(settings) as fhir:
+        status = await begun(fhir, ndjson(*({"resourceType": "Patient", "id": f"p{n}"} for n in range(2000))))
+        while " 0 resources" in (await fhir.get(status)).headers["x-progress"]:
+            await asyncio.sleep(0)
+    async with started(settings) as again:
+        assert (await done(again, status))["output"] == [{"count": 2000}]
+        assert (await again.get("Patient?_summary=count")).json()["total"] == 2000
+
+
+@contextlib.asynccontextmanager
+async def started(settings: Settings) -> AsyncIterator[Fhir]:
+    application = bootstrap.application(settings, HeldClock())
+    async with (
+        application.running() as server,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=application)) as http,
+    ):
+        yield Fhir(http, server)
+
+
+async def test_only_what_the_setting_allows_is_fetched(fhir: Fhir):
+    part = [{"name": "url", "valueUrl": "http://169.254.169.254/latest"}]
+    answer = await fhir.post("$import", {"resourceType": "Parameters", "parameter": [{"name": "input", "part": part}]})
+    assert answer.status_code == 403
+    assert "import_from" in issue_of(answer)["diagnostics"]
+
+
+@pytest.mark.parametrize("body", [None, {"resourceType": "Parameters"}, {"resourceType": "Patient"}])
+async def test_an_import_of_nothing_is_refused(fhir: Fhir, body: Any):
+    assert (await fhir.post("$import", body)).status_code == 400
+
+
+async def test_an_import_that_is_deleted_is_gone(fhir: Fhir):
+    status = await begun(fhir, ndjson({"resourceType": "Patient"}))
+    assert (await fhir("DELETE", status)).status_code == 202
+    assert (await fhir.get(status)).status_code == 404
+    assert not list(Path(fhir.server.settings.data, "imports").iterdir())
