@@ -68,6 +68,10 @@ class Transaction(Protocol):
         """The newest version, a deletion too; None where the resource never was."""
         ...
 
+    async def prefetch(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Says which resources (type, id) will be read or indexed anew, so that a store far away is asked but once."""
+        ...
+
     async def newest(self, type: str) -> int:
         """The position in the feed of this type's newest version that is not erased, its own writes too; 0 for none."""
         ...
@@ -206,6 +210,10 @@ class ChangeFeed(Protocol):
 
     async def head(self) -> int:
         """The position of the newest change, 0 for none."""
+        ...
+
+    async def newest(self) -> int:
+        """The same, at once: it is at or past every change that was answered before; some before it may yet appear."""
         ...
 
     async def position(self, consumer: str) -> int:

@@ -25,6 +25,7 @@ async def reindex_page(environment: Environment, after: int, types: Collection[s
 
     async def work(transaction: Transaction) -> None:
         searching = await environment.searching_in(transaction)
+        await transaction.prefetch(keys)
         for type, id in dict.fromkeys(keys):
             head = await transaction.read(type, id)
             if head is not None and not head.deleted and after < head.seq <= changes[-1].seq:

@@ -271,6 +271,10 @@ class VisibleTransaction(VisibleReads):
         writing = self._caller.writing
         return writing(interaction, type) if writing is not None else self._reading(type)
 
+    async def prefetch(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Says what will be read; who may not see it learns nothing by that."""
+        await self.whole.prefetch(keys)
+
     async def reindex(self, type: str, id: str, values: Sequence[SearchValue]) -> None:
         """Replaces the index values of what may be seen."""
         if await self._seen(type, (id,)):

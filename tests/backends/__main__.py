@@ -20,7 +20,7 @@ def main(command: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="hms-backends-") as folder:
         wanted: dict[str, Service] = {}
         if not os.environ.get(MONGODB):
-            wanted[MONGODB] = mongodb(Path(folder) / "mongodb")
+            wanted[MONGODB] = mongodb(Path(folder) / "mongodb", durable=False)  # nobody kills this one
         if not os.environ.get(ELASTICSEARCH):
             if missing():
                 print(

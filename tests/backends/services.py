@@ -92,9 +92,9 @@ class Service:
         self._process = None
 
 
-def mongodb(folder: Path, *options: str) -> Service:
-    """The stand-in for MongoDB, with its data in a folder; what is committed survives kill -9."""
-    return Service("start-mongodb.sh", free_port(), str(folder), "--sync-on-commit", *options)
+def mongodb(folder: Path, *options: str, durable: bool = True) -> Service:
+    """The stand-in for MongoDB, with its data in a folder; durable: what is committed survives kill -9."""
+    return Service("start-mongodb.sh", free_port(), str(folder), *(["--sync-on-commit"] if durable else []), *options)
 
 
 def elasticsearch() -> Service:

@@ -34,6 +34,14 @@ async def test_a_version_knows_its_position(shelf: Shelf) -> None:
     assert await shelf.store.head() == stored.seq
 
 
+async def test_what_was_answered_is_at_or_before_the_newest_position(shelf: Shelf) -> None:
+    assert await shelf.store.newest() == 0
+    stored = await shelf.put(patient("a"))
+    other = await shelf.another()
+    assert await other.store.newest() == stored.seq
+    await other.store.close()
+
+
 async def test_positions_only_grow_and_are_read_on_from(shelf: Shelf) -> None:
     for number in range(10):
         await shelf.put(patient(f"p{number}"))

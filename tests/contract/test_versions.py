@@ -7,6 +7,7 @@ import pytest
 from fhir_server.codec.canonical import draft
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import FhirError
+from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction, Write
 from tests.contract.conftest import Shelf
 from tests.engines import EMBEDDED
@@ -30,6 +31,16 @@ async def test_many_are_read_in_the_order_asked(shelf: Shelf) -> None:
         await shelf.put({**PATIENT, "id": id})
     found = await shelf.store.read_many([("Patient", "c"), ("Patient", "x"), ("Patient", "a"), ("Patient", "c")])
     assert [version and version.id for version in found] == ["c", None, "a", "c"]
+
+
+async def test_what_is_read_ahead_is_what_is_read(shelf: Shelf) -> None:
+    stored = [await shelf.put({**PATIENT, "id": id}) for id in "ab"]
+
+    async def work(transaction: Transaction) -> list[StoredVersion | None]:
+        await transaction.prefetch([("Patient", "a"), ("Patient", "b"), ("Patient", "c")])
+        return [await transaction.read("Patient", id) for id in "abc"]
+
+    assert await shelf.store.commit(work) == [*stored, None]
 
 
 async def test_every_version_stays_and_a_deletion_is_one(shelf: Shelf) -> None:

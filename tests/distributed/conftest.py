@@ -14,6 +14,10 @@ from tests.conftest import HeldClock
 from tests.contract.conftest import EXTRACT, Shelf
 from tests.engines import DISTRIBUTED, chosen
 
+# A server that refuses tells its clients by the answer that they wait for when it can be asked again. One that only
+# pretends to, by failCommand, does not; so clients here look twice a second themselves.
+LOOKING = "&serverMonitoringMode=poll&heartbeatFrequencyMS=500"
+
 
 @pytest.fixture(autouse=True)
 def _only_distributed(request: pytest.FixtureRequest) -> None:
@@ -40,7 +44,7 @@ class Stores:
         self.opened: list[MongoStore] = []
 
     async def database(self) -> Database:
-        return await connect(self.url, self.name)
+        return await connect(self.url + LOOKING, self.name)
 
     async def open(self, clock: Callable[[], int] | None = None) -> Shelf:
         store = MongoStore(await self.database(), clock or HeldClock(), EXTRACT, lambda type, field: True)

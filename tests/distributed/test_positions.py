@@ -39,6 +39,14 @@ async def test_the_open_transaction_of_a_dead_writer_is_ended(stores: Stores) ->
         assert [change.id for change in await shelf.store.changes(0)] == ["a"]
 
 
+async def test_a_position_that_nobody_used_is_not_the_newest(stores: Stores) -> None:
+    shelf = await stores.open()
+    stored = await shelf.put(PATIENT)
+    allocated = await shelf.store.feed.allocate(1, 1, {"id": b"undone"})
+    await shelf.store.feed.void([allocated.first])
+    assert await shelf.store.newest() == stored.seq
+
+
 async def test_a_writer_that_comes_too_late_takes_another_position(stores: Stores) -> None:
     shelf = await stores.open()
     feed = shelf.store.feed

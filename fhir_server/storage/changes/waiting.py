@@ -1,4 +1,8 @@
-"""Until a consumer has got as far as the feed was when somebody asked."""
+"""Until a consumer has got as far as the feed was when somebody asked.
+
+What was answered to anybody, by whichever worker, has a position at or before the newest one that is committed. So a
+search has to look at that once; all that ask while a look is under way share the next one, which begins after they did.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from collections.abc import Callable
 
 from fhir_server.core.ports import ChangeFeed
 from fhir_server.core.tasks import end
+from fhir_server.storage.changes.shared import Shared
 
 POLL, LONGEST_POLL = 0.005, 0.05  # seconds between looks at what another process has reached
 
@@ -21,6 +26,7 @@ class Waiting:
         self._reached: dict[str, int] = {}
         self._away: set[str] = set()
         self._moved = asyncio.Event()
+        self._newest = Shared(feed.newest)
         self._looking: asyncio.Task[None] | None = None
         self._waiting = 0
 
@@ -39,15 +45,15 @@ class Waiting:
         self._moved = asyncio.Event()
 
     async def __call__(self, consumer: str, seconds: float) -> bool:
-        """Whether the consumer reaches within so long what was the feed's head when this was called."""
-        head = await self._feed.head()
-        if self._reached.get(consumer, 0) >= head:
+        """Whether the consumer reaches within so long what was the feed's newest change when this was called."""
+        newest = await self._newest()
+        if self._reached.get(consumer, 0) >= newest:
             return True
         until = time.monotonic() + seconds
         self.hurry(consumer)
         self._waiting += 1
         try:
-            while self._reached.get(consumer, 0) < head:
+            while self._reached.get(consumer, 0) < newest:
                 moved, left = self._moved, until - time.monotonic()
                 if left <= 0 or consumer in self._away:
                     return False
@@ -74,3 +80,4 @@ class Waiting:
     async def close(self) -> None:
         """Ends the looking."""
         await end(self._looking)
+        await self._newest.close()

@@ -113,6 +113,15 @@ class MongoFeed:
                 break
         return found
 
+    async def newest(self) -> int:
+        """The position of the newest change that is committed: past every one that was answered before this call.
+
+        A position that nobody used is none: whoever waited for it would wait for nothing.
+        """
+        with answering():
+            found = await self._database.feed.find_one({"m": {"$ne": VOID}}, {"_id": 1}, sort=[("_id", -1)])
+        return int(found["_id"]) if found else 0
+
     async def head(self) -> int:
         """The position of the newest change; nothing will appear at or before it any more."""
         with answering():

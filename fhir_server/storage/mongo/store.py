@@ -77,6 +77,10 @@ class MongoStore(MongoReads):
         """The position of the newest change."""
         return await self.feed.head()
 
+    async def newest(self) -> int:
+        """The position of the newest change; some before it may be on their way."""
+        return await self.feed.newest()
+
     async def position(self, consumer: str) -> int:
         """Where a consumer has got to."""
         return await self.feed.position(consumer)

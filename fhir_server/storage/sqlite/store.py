@@ -60,6 +60,10 @@ class SqliteStore(SqliteReads):
         """The position of the newest change."""
         return self._execute("SELECT coalesce(max(seq), 0) FROM version").fetchone()[0]
 
+    async def newest(self) -> int:
+        """The same: nothing appears behind it."""
+        return await self.head()
+
     async def position(self, consumer: str) -> int:
         """Where a consumer has got to."""
         row = self._execute("SELECT position FROM consumer WHERE name = ?", (consumer,)).fetchone()

@@ -7,9 +7,11 @@ same moment; what a process had that ended is freed by the next look.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from pymongo import ASCENDING, ReturnDocument
+from pymongo.errors import BulkWriteError
 
 from interfaces.hl7v2.messages.message import LANES, RECEIVED, TRANSLATING, Message
 from interfaces.hl7v2.messages.mongo.documents import message_of
@@ -30,8 +32,10 @@ class Lanes:
     async def make(self) -> None:
         """Makes the documents of the lanes where they are missing."""
         there = {found["_id"] async for found in self._lanes.find({}, {"_id": 1})}
-        for lane in set(range(LANES)) - there:
-            await self._lanes.update_one({"_id": lane}, {"$setOnInsert": {"message": 0, "since": 0}}, upsert=True)
+        missing = [{"_id": lane, "message": 0, "since": 0} for lane in range(LANES) if lane not in there]
+        if missing:
+            with suppress(BulkWriteError):  # another makes some at this moment
+                await self._lanes.insert_many(missing, ordered=False)
 
     async def take(self, id: int, lanes: Iterable[int], owner: str, now: int) -> Message | None:
         """The message, now the owner's; None where it is not first, or another's."""

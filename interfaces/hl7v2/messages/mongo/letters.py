@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
@@ -23,10 +23,16 @@ class MongoLetters:
         self._sequences = database["hl7_numbers"]
         self._told = told
 
+    async def _make_numbers(self) -> None:
+        """Makes the sequences where they are missing; counting on must never be the first to make one, as two may."""
+        for name in ("message", "letter"):
+            with suppress(DuplicateKeyError):  # another makes it at this moment
+                await self._sequences.update_one({"_id": name}, {"$setOnInsert": {"last": 0}}, upsert=True)
+
     async def _number(self, name: str) -> int:
         """The next number of a sequence."""
         found = await self._sequences.find_one_and_update(
-            {"_id": name}, {"$inc": {"last": 1}}, upsert=True, return_document=ReturnDocument.AFTER
+            {"_id": name}, {"$inc": {"last": 1}}, return_document=ReturnDocument.AFTER
         )
         return found["last"]
 

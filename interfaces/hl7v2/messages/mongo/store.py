@@ -63,9 +63,10 @@ class MongoMessageStore(MongoLetters):
         self._lanes = Lanes(database)
 
     async def make(self) -> None:
-        """Makes indexes and lanes where they are missing."""
+        """Makes indexes, sequences and lanes where they are missing."""
         for name, indexes in INDEXES.items():
             await self._database[name].create_indexes(indexes)
+        await self._make_numbers()
         await self._lanes.make()
 
     # ------------------------------------------------------------------ in
