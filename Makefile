@@ -23,8 +23,8 @@ demo: $(VENV)/.runtime ## Start a server with 28 synthetic patients in it: PORT=
 load: $(VENV)/.runtime ## Load the sample patients into the server at PORT=8080
 	@$(PY) -m fhir_server.cli load --samples --server http://127.0.0.1:$(PORT)/fhir
 
-test: $(VENV)/.dev ## Run all tests: ARGS="-k name" for some
-	@$(PY) -m pytest $(ARGS)
+test: $(VENV)/.dev ## Run all tests, a file on each processor at a time: ARGS="-k name" for some
+	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
 
 test-distributed: $(VENV)/.dev ## Run the distributed engine's tests on services that it starts
 	@$(PY) -m tests.backends pytest --engines embedded,distributed $(or $(ARGS),$(DISTRIBUTED))
