@@ -11,7 +11,7 @@ from fhir_server.core.settings import Settings
 from interfaces.hl7v2.configuration import Interfaces, read_interfaces
 from interfaces.hl7v2.interface import Hl7Interface
 from interfaces.hl7v2.messages.port import MessageStore
-from interfaces.hl7v2.outbound.subscribing import ServerChanges
+from interfaces.hl7v2.outbound.subscribing import ClientChanges, ServerChanges
 
 
 def interfaces_file(settings: Settings) -> Interfaces:
@@ -58,6 +58,9 @@ async def apart(settings: Settings, client: FhirClient, clock: Clock) -> Hl7Inte
 
     interfaces = interfaces_file(settings)
     store = await message_store(settings, interfaces, clock)
-    interface = Hl7Interface(interfaces, store, client, Engine(interfaces, client, clock), clock)
+    engine = Engine(interfaces, client, clock)
+    interface = Hl7Interface(
+        interfaces, store, client, engine, clock, changes=ClientChanges(client), to_message=engine.to_message
+    )
     await interface.start()
     return interface

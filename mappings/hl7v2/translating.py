@@ -273,7 +273,8 @@ class _Settling:
         """One Provenance that links every resource to the message."""
         if not self.entries:
             return
-        node, *others = self.draft.of("Provenance") or [None]
+        nodes = self.draft.of("Provenance")
+        node, others = (nodes[0] if nodes else None), nodes[1:]
         header = self.draft.header
         resource: dict[str, Any] = as_resource(node) if node is not None else {"resourceType": "Provenance"}
         for other in others:  # each order's own: who entered it, who verified it

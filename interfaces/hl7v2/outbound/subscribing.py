@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import structlog
 
 from fhir_server.api import FhirServer, Request
+from fhir_server.client import FhirClient
 from fhir_server.codec import json
 from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import Change, Clock
@@ -19,6 +20,7 @@ from interfaces.hl7v2.messages.port import Letter, MessageStore
 log = structlog.get_logger("hl7")
 
 AT_ONCE = 200  # changes looked at in one go
+LAST = 2**62  # a position past every change
 
 
 class Changes(Protocol):
@@ -61,9 +63,45 @@ class ServerChanges:
 
     async def matching(self, type: str, id: str, criteria: str) -> dict[str, Any] | None:
         """See Changes."""
-        query = [*parse_qsl(criteria), ("_id", id)]
-        found = json.parse((await self._server.perform(Request("GET", (type,), query))).body)
-        return next((entry["resource"] for entry in found.get("entry", ()) if entry["resource"].get("id") == id), None)
+        return await matching(self._server, type, id, criteria)
+
+
+class ClientChanges:
+    """The feed of a server behind a client, by its `$changes`."""
+
+    def __init__(self, client: FhirClient) -> None:
+        self._client = client
+
+    async def head(self) -> int:
+        """See Changes."""
+        return (await self._asked(LAST, 1))["head"]
+
+    async def after(self, position: int, limit: int) -> list[Change]:
+        """See Changes."""
+        while True:
+            told = await self._asked(position, limit)
+            if told["changes"] or told["position"] == position:
+                break
+            position = told["position"]  # nothing of these is for callers
+        return [
+            Change(one["position"], one["type"], one["id"], int(one["version"]), one["method"], 0)
+            for one in told["changes"]
+        ]
+
+    async def matching(self, type: str, id: str, criteria: str) -> dict[str, Any] | None:
+        """See Changes."""
+        return await matching(self._client, type, id, criteria)
+
+    async def _asked(self, position: int, limit: int) -> dict[str, Any]:
+        query = [("after", str(position)), ("_count", str(limit))]
+        return json.parse((await self._client.perform(Request("GET", ("$changes",), query))).body)
+
+
+async def matching(client: FhirClient, type: str, id: str, criteria: str) -> dict[str, Any] | None:
+    """The resource as it is now, where it is and the criteria hold for it."""
+    query = [*parse_qsl(criteria), ("_id", id)]
+    found = json.parse((await client.perform(Request("GET", (type,), query))).body)
+    return next((entry["resource"] for entry in found.get("entry", ()) if entry["resource"].get("id") == id), None)
 
 
 class Subscriber:

@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from interfaces.hl7v2 import er7
@@ -176,6 +177,49 @@ def test_a_process_of_its_own_against_a_server_that_goes_and_comes(tmp_path: Pat
             assert listening.wait(30) == 0
         assert "apart-2" in hms("hl7", "list", "--data", tmp_path / "hl7")
         assert "done" in hms("hl7", "show", 1, "--data", tmp_path / "hl7")
+
+
+def test_changes_of_a_server_elsewhere_become_messages(tmp_path: Path):
+    port = _free_port()
+    file = tmp_path / "hl7.toml"
+    file.write_text(f"""
+[listener.lab]
+port = 0
+[destination.his]
+host = "127.0.0.1"
+port = {port}
+message = "ADT"
+subscribe = ["Patient?active=true"]
+""")
+    with serving(tmp_path / "fhir") as server, socket.create_server(("127.0.0.1", port)) as listening:
+        run, environment = command("hl7", "listen", "--server", server.base, "--hl7", file, "--data", tmp_path / "hl7")
+        apart = subprocess.Popen(run, env=environment, stderr=subprocess.PIPE, text=True)
+        try:
+            listening.settimeout(60)
+            assert apart.stderr is not None
+            assert any("mllp://" in line for line in apart.stderr)
+            frames, came, numbers = Frames(100_000), None, []
+            for number in range(100):  # until it has begun to follow
+                for active in (False, True):
+                    patient = {"resourceType": "Patient", "id": f"p{number}-{active}".lower(), "active": active}
+                    patient["identifier"] = [{"system": "urn:oid:1.2", "value": f"N{number}-{active}"}]
+                    assert httpx.put(f"{server.base}/Patient/{patient['id']}", json=patient).status_code == 201
+                listening.settimeout(0.5)
+                try:
+                    came, _ = listening.accept()
+                    break
+                except TimeoutError:
+                    continue
+            assert came is not None
+            came.settimeout(60)
+            while not numbers:
+                for frame in frames.feed(came.recv(65536)):
+                    numbers.append(er7.parse(frame.content).get("PID-3"))
+            assert all(number.endswith("True") for number in numbers)
+            came.close()
+        finally:
+            apart.send_signal(signal.SIGTERM)
+            assert apart.wait(30) == 0
 
 
 def test_the_command_line(tmp_path: Path):

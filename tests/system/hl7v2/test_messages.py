@@ -37,8 +37,10 @@ def test_an_unknown_event_and_an_unknown_type(hospital: Hospital):
 def test_a_result_without_a_pid(hospital: Hospital):
     lines = oru("no-pid", "M4", 1).split("\r")
     answer = hospital.ask("\r".join(line for line in lines if not line.startswith("PID")))
-    assert answer.get("MSA-1") in ("AE", "AA")  # by the tables a result may stand without a patient
-    assert hospital.messages(text="no-pid")[0]["state"] in ("failed", "done")
+    assert (codes(answer), answer.get("ERR-2.1")) == (("AE", "101"), "PID")
+    assert "PID is required" in answer.get("ERR-8") + answer.get("ERR-7")
+    assert hospital.messages(text="no-pid")[0]["state"] == "failed"
+    assert hospital.found("DiagnosticReport?identifier=Fno-pid") == []
 
 
 @pytest.mark.parametrize("version", ["2.1", "2.3.1", "2.9", ""])

@@ -39,6 +39,12 @@ async def test_a_guarantor_of_an_admission(hospital: Hospital):
     assert len((await hospital.one("Account"))["guarantor"]) == 1
 
 
+async def test_a_guarantor_of_an_order(hospital: Hospital):
+    order = ("ORC|NW|P1^HIS", "OBR|1|P1^HIS||24317-0^Hemogram^LN")
+    await hospital.send("OML^O21^OML_O21", ACCOUNT, "PV1|1|O", gt1("1", "DOE^JOHN", "SPO"), *order)
+    assert len((await hospital.one("Account"))["guarantor"]) == 1
+
+
 async def test_a_patient_answers_for_herself(hospital: Hospital):
     await hospital.send("BAR^P01^BAR_P01", ACCOUNT, gt1("1", "DOE^JANE", "SEL"))
     patient = await hospital.one("Patient")
