@@ -12,7 +12,7 @@ import typer
 from fhir_server.core.errors import error
 
 if TYPE_CHECKING:
-    from mappings.hl7v2.translating import Translation
+    from mappings.hl7v2.translation import Translation
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A message; - reads standard input.", show_default=False)]
 Tables = Annotated[

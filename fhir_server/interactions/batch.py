@@ -15,7 +15,7 @@ from fhir_server.core.errors import FhirError, error, operation_outcome
 from fhir_server.interactions.entries import STATUS_TEXT, entry_request, entry_response
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request, Response
-from fhir_server.interactions.transaction import transaction
+from fhir_server.interactions.transaction import PAUSE_EVERY, transaction
 
 TOGETHER = 64  # entries of a batch that are under way at once, so that their commits share a flush
 
@@ -36,7 +36,11 @@ async def batch(environment: Environment, request: Request) -> Response:
     if not isinstance(listed, list):
         raise error("invalid", "Bundle.entry must be an array.", expression="Bundle.entry")
     if type == "transaction":
-        requests = [entry_request(raw, number, request) for number, raw in enumerate(listed)]
+        requests = []
+        for number, raw in enumerate(listed):
+            requests.append(entry_request(raw, number, request))
+            if number % PAUSE_EVERY == PAUSE_EVERY - 1:
+                await asyncio.sleep(0)
         return await transaction(environment, request, listed, requests)
     answers: list[EntryResponse] = []
     for start in range(0, len(listed), TOGETHER):

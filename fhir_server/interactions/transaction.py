@@ -107,6 +107,8 @@ async def _plan(environment: Environment, outer: Request, listed: list[Any], req
     plan = Plan([])
     problems: list[Issue] = []
     for number, request in enumerate(requests):
+        if number % PAUSE_EVERY == PAUSE_EVERY - 1:
+            await asyncio.sleep(0)
         try:
             plan.entries.append(await _plan_entry(environment, number, request, listed[number].get("fullUrl", "")))
         except FhirError as problem:
@@ -189,6 +191,8 @@ async def _match(plan: Plan, matches: Matches) -> None:
     for entry in plan.entries:
         if entry.where is None:
             continue
+        if entry.number % PAUSE_EVERY == PAUSE_EVERY - 1:
+            await asyncio.sleep(0)
         found = await matches(entry.type, entry.where, 2)
         if len(found) > 1:
             raise FhirError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -27,6 +28,8 @@ class ClientReader:
         """The resources of a type that have any of these identifiers."""
         found: dict[str, dict[str, Any]] = {}
         for start in range(0, len(identifiers), AT_ONCE):
+            if start:  # others get their turn
+                await asyncio.sleep(0)
             tokens = [f"{_escaped(system)}|{_escaped(value)}" for system, value in identifiers[start : start + AT_ONCE]]
             for one in await self._search((type_name,), [("identifier", ",".join(tokens))]):
                 found[one["id"]] = one

@@ -6,20 +6,19 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fhir_server.definitions import load
-from mappings.hl7v2.codings import system_uri, translate_concept
+from mappings.hl7v2.codings import translate_concept
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.elements import Element, Node, copied
+from mappings.hl7v2.locations import locations
 from mappings.hl7v2.plans import plan_of
-from mappings.hl7v2.primitives import convert, encoded
+from mappings.hl7v2.primitives import convert
 from mappings.hl7v2.rules import Rule, base_of
 from mappings.hl7v2.source import Segment, Value, component, is_empty, is_null, part
 from mappings.hl7v2.tables import Map, Tables
 from mappings.hl7v2.targets import Step
+from mappings.hl7v2.values import data_of, primitive_of, translated
 
-# Locations from the most granular to the least, by the labels of HL7's PL[Location]: bed, room, floor, point of care,
-# building, facility.
 MOST_VALUES = 20_000  # values whose elements are kept
-GRANULARITY = ("1", "2", "3", "4", "5", "6")
 
 
 class Traced(NamedTuple):
@@ -52,7 +51,7 @@ class Applier:
         plan = plan_of(mapping, segment, context)
         for rule, condition, _ in plan.constants:
             if condition is None or condition(context):
-                self._put(rule, node, node, [], context, (segment.name, ordinal, 1), segment.name)
+                self.put(rule, node, node, [], context, (segment.name, ordinal, 1), segment.name)
         used = 0
         for field, place, rules, ready, absent in plan.visits:
             if absent:
@@ -79,7 +78,7 @@ class Applier:
                                 continue
                         elif not condition(context):
                             continue
-                    self._put(rule, node, node, value, context, scope, shown)
+                    self.put(rule, node, node, value, context, scope, shown)
             context.value = []
         return used
 
@@ -88,7 +87,7 @@ class Applier:
         for rule in rules:
             if rule.condition is None or rule.condition(context):
                 scope = (segment.name, ordinal, 1)
-                self._put(rule, node, node, [], context, scope, f"{segment.name}-{rule.field}")
+                self.put(rule, node, node, [], context, scope, f"{segment.name}-{rule.field}")
 
     def _remove(self, rules: list[Rule], node: Node, place: str) -> None:
         """Notes what a `""` asks to remove: the element, and the constants that tell it from its siblings."""
@@ -110,7 +109,7 @@ class Applier:
                 self.traced.append(Traced(place, '""', node, "removes " + ".".join(names), rule))
 
     # ---------------------------------------------------------------- one rule
-    def _put(
+    def put(
         self,
         rule: Rule,
         node: Node,
@@ -120,6 +119,8 @@ class Applier:
         scope: tuple[str, int, int],
         shown: str,
     ) -> None:
+        """Applies a rule to a value: puts what it makes where its target is. scope: the segment, its ordinal, the
+        repetition; shown: the place for issues and traces."""
         target = rule.target
         if not target.steps:
             self._put_whole(rule, node, base, value, context, shown)
@@ -140,13 +141,13 @@ class Applier:
             if found is _DONE:
                 return
         elif kind == "base64Binary":
-            found = self._data(value, rule, context, shown)
+            found = data_of(self, value, rule, context, shown)
         elif not rule.primitive:
             return
         else:
-            found = self._primitive_of(part(value), kind, rule, base, step, shown)
+            found = primitive_of(self, part(value), kind, rule, base, step, shown)
         if rule.vocabulary and isinstance(found, str) and rule.assignment is None:
-            found = self._translated(rule, found, kind, shown)
+            found = translated(self, rule, found, kind, shown)
         if found is None:
             return
         if rule.map and isinstance(found, str) and rule.primitive and kind not in ("code", "string"):
@@ -217,14 +218,14 @@ class Applier:
     ) -> Any:
         mapping = self.tables.map(map_name)
         if mapping is None:
-            return self._primitive_of(part(value), kind, rule, holder, step, shown) if self._primitive(kind) else None
+            return primitive_of(self, part(value), kind, rule, holder, step, shown) if self._primitive(kind) else None
         base = base_of(map_name)
         if kind == "Reference":
             refers = base if base and self._resource(base) else step.refers
             if not refers:
                 return None
             if base == "Location" and any(rule.target.own for rules in mapping.by_field.values() for rule in rules):
-                found = self._locations(mapping, map_name, value, context, shown)
+                found = locations(self, mapping, map_name, value, context, shown)
                 if found is not None:
                     holder.put(step.name, found, step.repeats, key)
                     self._note(rule, owner, shown, found.type)
@@ -322,7 +323,7 @@ class Applier:
         try:
             for rule in mapping.constants:
                 if rule.condition is None or rule.condition(context):
-                    self._put(rule, node, element, [], context, (map_name, 1, 1), shown)
+                    self.put(rule, node, element, [], context, (map_name, 1, 1), shown)
             for number, rules in mapping.by_field.items():
                 if number > len(value) and number not in mapping.absent:
                     continue
@@ -330,7 +331,7 @@ class Applier:
                 if is_empty(inner):
                     for rule in rules:
                         if _holds_for_absence(rule, context):
-                            self._put(rule, node, element, [], context, (map_name, 1, 1), shown)
+                            self.put(rule, node, element, [], context, (map_name, 1, 1), shown)
                     continue
                 if is_null(inner):
                     continue
@@ -345,7 +346,7 @@ class Applier:
                     at = element
                     if rule.target.own and rule.target.own[0] != "1" and siblings is not None:
                         at = siblings(rule.target.own)
-                    self._put(rule, node, at, inner, context, (map_name, 1, 1), place)
+                    self.put(rule, node, at, inner, context, (map_name, 1, 1), place)
         finally:
             context.inner = outer
         return returned
@@ -357,75 +358,6 @@ class Applier:
             return self._components(mapping, rule.map, Element(""), Node(""), value, context, shown)
         return part(value) or None
 
-    def _locations(self, mapping: Map, map_name: str, value: Value, context: Context, shown: str) -> Node | None:
-        """PL: a location for each level that is stated, each part of the next; the most granular is the answer."""
-        nodes: dict[str, Node] = {}
-
-        def node_of(label: str) -> Node:
-            if label not in nodes:
-                nodes[label] = Node("Location", source=context.segment)
-            return nodes[label]
-
-        outer, context.inner = context.inner, value
-        try:
-            for number, rules in mapping.by_field.items():
-                inner = component(value, number)
-                if is_empty(inner) or is_null(inner):
-                    continue
-                for rule in rules:
-                    if rule.condition is not None and not rule.condition(context):
-                        continue
-                    labels = list(nodes) if "-" in rule.target.own else [rule.target.own or "1"]
-                    if rule.target.type == "Reference" and rule.target.steps[-1].name == "partOf":
-                        continue
-                    for label in labels:
-                        if number >= 9 and label not in nodes:
-                            continue
-                        node = node_of(label)
-                        self._put(rule, node, node, inner, context, (map_name, 1, 1), f"{shown}.{number}")
-        finally:
-            context.inner = outer
-        chain = [nodes[label] for label in GRANULARITY if label in nodes]
-        names = {label: part(value, number) for label, number in zip("123456", (3, 2, 8, 1, 7, 4), strict=True)}
-        for index, label in enumerate(label for label in GRANULARITY if label in nodes):
-            node = nodes[label]
-            node.notes["place"] = [names[other] for other in GRANULARITY[GRANULARITY.index(label) :] if names[other]]
-            if index + 1 < len(chain):
-                node.put("partOf", chain[index + 1])
-        self.made.extend(chain)
-        return chain[0] if chain else None
-
-    # ---------------------------------------------------------------- values
-    def _data(self, value: Value, rule: Rule, context: Context, shown: str) -> str | None:
-        """base64Binary: of ED.5 in the encoding of ED.4, else of a text."""
-        whole = context.inner if context.inner is not None else context.value
-        encoding = part(whole, 4) if rule.name.startswith("ED[") else "A"
-        text = part(value)
-        found = encoded(text, encoding or "Base64")
-        if found is None and text:
-            self.issues.append(f"{shown}: the data is not {encoding or 'Base64'}.")
-        return found
-
-    def _primitive_of(self, text: str, kind: str, rule: Rule, base: Element, step: Step, shown: str) -> Any:
-        if not text:
-            return None
-        if kind in ("uri", "url") and step.name == "system" and base.type in _CODED:
-            return system_uri(self.tables, text)
-        if rule.vocabulary:
-            return text
-        found = convert(text, kind, self.zone)
-        if found is None:
-            self.issues.append(f"{shown}: {text[:40]!r} is no {kind}.")
-        return found
-
-    def _translated(self, rule: Rule, code: str, kind: str, shown: str) -> str | None:
-        found = self.tables.code(rule.vocabulary, code)
-        if found is None:
-            if kind == "code":
-                self.issues.append(f"{shown}: the code {code[:40]!r} is not in the table {rule.vocabulary}.")
-            return None
-        return found[0] if kind != "boolean" else convert(found[0], "boolean")
-
     def _note(self, rule: Rule, node: Node, shown: str, value: Any) -> None:
         if self.traced is not None:
             path = ".".join(step.name.lstrip("_") for step in rule.target.steps)
@@ -433,7 +365,6 @@ class Applier:
 
 
 _DONE = object()
-_CODED = frozenset(("Coding", "CodeableConcept", "Quantity", "Identifier"))
 
 
 def _holds_for_absence(rule: Rule, context: Context) -> bool:

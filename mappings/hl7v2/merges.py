@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from fhir_server.core.errors import error
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Node
-from mappings.hl7v2.identity import NAMESPACE, authority_uri, identity_of, token
+from mappings.hl7v2.identifiers import NAMESPACE, authority_uri, identity_of, token
 from mappings.hl7v2.reader import Reader
 from mappings.hl7v2.source import Segment
 from mappings.hl7v2.tables import Tables

@@ -8,7 +8,7 @@ from interfaces.hl7v2.er7 import Message
 from interfaces.hl7v2.queries.numbers import fallback_of
 from interfaces.hl7v2.queries.response import Answer, missing, page_of
 from interfaces.hl7v2.reading import ClientReader
-from mappings.hl7v2.identity import identity_of
+from mappings.hl7v2.identifiers import identity_of
 from mappings.hl7v2.outgoing import segment_of
 from mappings.hl7v2.primitives import convert
 from mappings.hl7v2.tables import Tables

@@ -6,7 +6,7 @@ from interfaces.hl7v2.er7 import Message
 from interfaces.hl7v2.queries.patients import domain_of
 from interfaces.hl7v2.queries.response import Answer, missing
 from interfaces.hl7v2.reading import ClientReader
-from mappings.hl7v2.identity import authority_uri, identity_of
+from mappings.hl7v2.identifiers import authority_uri, identity_of
 from mappings.hl7v2.outgoing import segment_of
 from mappings.hl7v2.tables import Tables
 

@@ -9,7 +9,7 @@ from typing import Any
 from interfaces.hl7v2.er7 import Message
 from interfaces.hl7v2.queries.response import Answer, missing, page_of
 from interfaces.hl7v2.reading import ClientReader
-from mappings.hl7v2.identity import authority_uri
+from mappings.hl7v2.identifiers import authority_uri
 from mappings.hl7v2.outgoing import segment_of
 from mappings.hl7v2.tables import Tables
 

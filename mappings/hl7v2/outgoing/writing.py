@@ -12,8 +12,8 @@ from urllib.parse import unquote
 
 from fhir_server.definitions import load
 from fhir_server.fhirpath import Path, compile_path
-from mappings.hl7v2.identity import AUTHORITY
 from mappings.hl7v2.outgoing.gathering import Gathered
+from mappings.hl7v2.primitives import AUTHORITY
 from mappings.hl7v2.tables import Tables
 
 _V2_TABLE = re.compile(r"http://terminology\.hl7\.org/CodeSystem/v2-(\d{4})")

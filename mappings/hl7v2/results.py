@@ -1,0 +1,149 @@
+"""What results and reports ask for beyond their fields; ED and RP as Binaries and attachments."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+from mappings.hl7v2.content import absent, choices
+from mappings.hl7v2.drafting import Draft
+from mappings.hl7v2.elements import Element, Node
+from mappings.hl7v2.primitives import convert, date_time, encoded
+from mappings.hl7v2.source import Segment, part
+from mappings.hl7v2.tables import Tables
+
+TEXTS = ("TX", "FT", "ST", "")
+MEDIA = {"PDF": "application/pdf", "RTF": "application/rtf", "HTML": "text/html", "JPEG": "image/jpeg",
+         "JPG": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "TIFF": "image/tiff", "XML": "application/xml",
+         "TXT": "text/plain", "TEXT": "text/plain", "OCTET-STREAM": "application/octet-stream"}  # fmt: skip
+
+
+def finish_observation(draft: Draft, node: Node, tables: Tables) -> None:
+    """One value, or why there is none; documents in OBX-5 as Binaries."""
+    segment: Segment | None = node.notes.get("segments", {}).get("OBX")
+    if segment is None:
+        return
+    kind = segment.value(2)
+    values = segment.repetitions(5)
+    valued = any(name.startswith("value") for name in node.items) or "component" in node.items
+    if kind in ("ED", "RP") and values:
+        for name in [name for name in node.items if name.startswith("value") or name == "component"]:
+            del node.items[name]
+        present_document(draft, node, segment, kind)
+    elif values and not valued:
+        text = "\n".join(" ".join(one for component in value for one in component if one) for value in values)
+        if kind == "SN":
+            text = " ".join([*(one for one in text.split() if one), segment.value(6)]).strip()
+        if text.strip() and text != '""':
+            node.put("valueString", convert(text, "string"))
+            if kind not in (*TEXTS, "SN", "VR", "ID", "FT"):
+                draft.issues.append(f"OBX-5: {text[:40]!r} can't be read as {kind}; it is kept as text.")
+    quantity = node.items.get("valueQuantity")
+    if isinstance(quantity, Element) and "value" not in quantity.items:
+        del node.items["valueQuantity"]
+        if "valueString" not in node.items and values:
+            text = part(values[0]) or part(values[0], 2)
+            if text:
+                node.put("valueString", f"{text} {segment.value(6)}".strip())
+    if len(choices(node, "value")) > 1:
+        node.items.pop("valueString", None)
+    components = node.items.get("component")
+    if isinstance(components, dict):
+        for element in components.values():
+            if "code" not in element.items and isinstance(node.items.get("code"), Element):
+                element.items["code"] = node.items["code"]
+            number = element.items.get("valueQuantity")
+            if isinstance(number, Element) and segment.value(6):
+                number.items.setdefault("unit", segment.value(6, 1, 2) or segment.value(6))
+    status = segment.value(11)
+    if status == "X" and not valued:
+        absent(node, "error")
+    if choices(node, "value"):
+        node.items.pop("dataAbsentReason", None)
+    elif status == "N":
+        node.items.pop("dataAbsentReason", None)
+        absent(node, "not-asked")
+    if "effectiveDateTime" not in node.items:
+        report = node.notes.get("report_time")
+        if report:
+            node.put("effectiveDateTime", report)
+
+
+def present_document(draft: Draft, node: Node, segment: Segment, kind: str) -> None:
+    """ED and RP: the content goes to a Binary; the report presents it, and a document refers to it."""
+    node.items.pop("extension", None)
+    for number, value in enumerate(segment.repetitions(5), 1):
+        attachment = Element("Attachment")
+        attachment.put("title", segment.value(3, 1, 2) or segment.value(3))
+        if kind == "RP":
+            url = convert(part(value), "url")
+            if url:
+                attachment.put("url", url)
+            media = "/".join(one for one in (part(value, 3), part(value, 4)) if one)
+            if "/" in media:
+                attachment.put("contentType", media)
+        else:
+            media = _media_type(part(value, 2), part(value, 3))
+            data = encoded(part(value, 5), part(value, 4) or "Base64")
+            attachment.put("contentType", media)
+            if data is None:
+                if part(value, 5):
+                    draft.issues.append(
+                        f"ERROR OBX-5: the content of {segment.value(3)} is not {part(value, 4) or 'Base64'}."
+                    )
+                continue
+            raw = base64.b64decode(data)
+            binary = Node("Binary", source=segment)
+            binary.items = {"contentType": media, "data": data}
+            binary.notes["content_of"] = node
+            binary.notes["number"] = number
+            binary.notes["used"] = True
+            draft.nodes.append(binary)
+            attachment.put("url", binary)
+            attachment.put("size", len(raw))
+            attachment.put("hash", base64.b64encode(hashlib.sha1(raw, usedforsecurity=False).digest()).decode())
+        if "url" not in attachment.items:
+            continue
+        holders = [one for one in draft.nodes if one.type == "DiagnosticReport" and node in one.values("result")]
+        for report in holders:
+            report.put("presentedForm", attachment, True, (id(node), number))
+        documents = [one for one in draft.nodes if one.type == "DocumentReference"]
+        if not holders and documents:
+            content = Element("DocumentReference.content")
+            content.put("attachment", attachment)
+            documents[-1].put("content", content, True, (id(node), number))
+    if not choices(node, "value"):
+        node.put("valueString", segment.value(3, 1, 2) or "see the document")
+
+
+def _media_type(kind: str, subtype: str) -> str:
+    """ED.2 and ED.3 as a MIME type; some senders write application, others AP."""
+    if "/" in subtype:
+        return subtype.lower()
+    known = MEDIA.get(subtype.upper())
+    if known:
+        return known
+    kind = {"AP": "application", "APPLICATION": "application", "IM": "image", "IMAGE": "image", "TX": "text",
+            "TEXT": "text", "FT": "text", "AU": "audio"}.get(kind.upper(), "application")  # fmt: skip
+    subtype = re.sub(r"[^a-z0-9.+-]", "", subtype.lower())
+    return f"{kind}/{subtype}" if subtype else "application/octet-stream"
+
+
+def finish_report(draft: Draft, node: Node, tables: Tables) -> None:
+    """The time, status and issue of a report where OBR leaves them to its results."""
+    segment: Segment | None = node.notes.get("segments", {}).get("OBR")
+    time = node.items.get("effectiveDateTime") or (segment and date_time(segment.value(7), draft.zone))
+    for one in node.values("result"):
+        if isinstance(one, Node) and time:
+            one.notes.setdefault("report_time", time)
+    if "status" not in node.items:
+        statuses = {one.items.get("status") for one in node.values("result") if isinstance(one, Node)}
+        for status in ("corrected", "preliminary", "registered", "final", "cancelled"):
+            if statuses and (status in statuses if status in ("corrected", "preliminary") else statuses == {status}):
+                node.put("status", status)
+                break
+    if "issued" not in node.items and node.items.get("status") in ("final", "corrected", "amended") and segment:
+        issued = convert(segment.value(22), "instant", draft.zone)
+        if issued:
+            node.put("issued", issued)

@@ -1,0 +1,294 @@
+"""A draft set against what the store has: which resource is meant, what changes, and the entries that do it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import datetime
+from typing import Any
+
+from fhir_server.core.errors import error
+from mappings.hl7v2.drafting import Draft
+from mappings.hl7v2.elements import Element, Node
+from mappings.hl7v2.identifiers import BY_ID, KEY, key, own_identities, token, url_of
+from mappings.hl7v2.merges import Merge
+from mappings.hl7v2.merging import is_older, merge, snapshot_of, stamp
+from mappings.hl7v2.reader import Reader
+from mappings.hl7v2.resources import as_resource, identities_of
+from mappings.hl7v2.translation import Translation
+
+# Made where they are missing and left alone where they are: a message speaks of them in passing.
+IN_PASSING = ("Practitioner", "Organization", "Location", "Device")
+# Written after what they refer to, so that a store need not keep places for what is not there yet.
+GATHERING = ("DiagnosticReport",)
+PAUSE_EVERY = 50  # resources between two chances for others
+BRINGS = ("ADT", "VXU", "BAR", "PPR", "REF")  # messages that introduce their patients
+PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+
+
+class Settling:
+    """Sets a draft against what the store has."""
+
+    def __init__(self, made: Draft, reader: Reader, now: datetime.datetime) -> None:
+        self.draft = made
+        self.reader = reader
+        self.now = now
+        self.entries: list[dict[str, Any]] = []
+        self.issues = [one for one in dict.fromkeys(made.issues) if not one.startswith("ERROR ")]
+        self.errors = [one.removeprefix("ERROR ") for one in dict.fromkeys(made.issues) if one.startswith("ERROR ")]
+        self.current: dict[int, dict[str, Any]] = {}
+        self.unknown: list[tuple[str, str]] = []
+        self.kept: set[int] = set()  # binaries that are there already
+
+    async def settle(self, merges: list[Merge]) -> Translation:
+        """The translation."""
+        await self._read()
+        for one in merges:
+            if id(one.survivor) not in self.current and (patient := await one.known_as(self.reader)):
+                self.current[id(one.survivor)] = patient
+                one.survivor.url = f"Patient/{patient['id']}"
+        await self._orders()
+        await self._documents()
+        for count, node in enumerate(self.draft.nodes):
+            if node.type != "Provenance":
+                self._entry(node)
+            if count % PAUSE_EVERY == PAUSE_EVERY - 1:
+                await asyncio.sleep(0)
+        for one in merges:
+            self.entries.extend(await one.entries(self.reader, self.draft, self.current, self.issues))
+        _join(self.entries)
+        self.entries.sort(key=lambda entry: entry.get("resource", {}).get("resourceType") in GATHERING)
+        self._provenance()
+        structure, kind = self.draft.structure, self.draft.message.type
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": self.entries} if self.entries else None
+        return Translation(bundle, self.issues, self.errors, self.draft.traced, structure, kind in BRINGS, self.unknown)
+
+    async def _read(self) -> None:
+        """The current resources of the draft's identities, in one search a type; merged patients as their survivors."""
+        wanted: dict[str, list[Node]] = {}
+        for node in self.draft.nodes:
+            if node.type == "Binary":
+                reference = f"Binary/{node.url.removeprefix('urn:uuid:')}"
+                if await self.reader.read(reference) is not None:
+                    self.kept.add(id(node))
+                    node.url = reference
+            elif node.type not in BY_ID:
+                wanted.setdefault(node.type, []).append(node)
+        for type_name, nodes in wanted.items():
+            found = await self.reader.find(type_name, [one for node in nodes for one in node.criteria])
+            by_identity: dict[tuple[Any, Any], dict[str, dict[str, Any]]] = {}
+            for resource in found:
+                for identity in identities_of(resource):
+                    by_identity.setdefault(identity, {})[resource["id"]] = resource
+            for node in nodes if found or type_name == "Patient" else ():
+                matched: dict[str, dict[str, Any]] = {}
+                for identity in node.criteria:
+                    matched |= by_identity.get(identity, {})
+                matches = list(matched.values())
+                if type_name == "Patient":
+                    matches = await self._survivors(matches)
+                    if not matches:
+                        self.unknown.append(node.criteria[0])
+                if len(matches) > 1:
+                    first = [one for one in matches if node.criteria[0] in identities_of(one)]
+                    if len(first) != 1:
+                        raise _ambiguous(node, matches)
+                    if type_name == "Patient":
+                        self.issues.append(
+                            f"The identifiers of the patient belong to {len(matches)} patients; the first, "
+                            f"{node.criteria[0][1]}, is taken."
+                        )
+                    matches = first
+                if matches:
+                    self.current[id(node)] = matches[0]
+                    node.url = f"{type_name}/{matches[0]['id']}"
+
+    async def _orders(self) -> None:
+        """Reports refer to their orders: to the resource where it is known, else by the placer's number."""
+        reports = [node for node in self.draft.nodes if node.type == "DiagnosticReport" and "basedOn" not in node.items]
+        numbers = {id(node): [one for one in own_identities(node) if not one[0].startswith(KEY)] for node in reports}
+        asked = [one for found in numbers.values() for one in found]
+        known = await self.reader.find("ServiceRequest", asked) if asked else []
+        for node in reports:
+            orders = [one for one in known if set(numbers[id(node)]) & set(identities_of(one))]
+            reference = Element("Reference")
+            if len(orders) == 1:
+                reference.put("reference", f"ServiceRequest/{orders[0]['id']}")
+            elif placer := node.get("identifier", True, ("ORC", "1", 1, 1)) or node.get(
+                "identifier", True, ("OBR", "1", 1, 1)
+            ):
+                reference.items = {"type": "ServiceRequest", "identifier": placer}
+            if reference.items:
+                node.put("basedOn", reference, True, "order")
+
+    async def _documents(self) -> None:
+        """What a document adds to or takes the place of: by its resource where it is known, else by its number."""
+        for node in self.draft.of("DocumentReference"):
+            code, identity = node.notes.get("relates", ("", None))
+            if identity is None:
+                continue
+            found = await self.reader.find("DocumentReference", [identity])
+            reference = Element("Reference")
+            if len(found) == 1:
+                reference.put("reference", f"DocumentReference/{found[0]['id']}")
+                if reference.get("reference") == node.url:
+                    continue
+                if code == "replaces" and found[0].get("status") == "current":
+                    self._supersede(found[0])
+            else:
+                reference.items = {"type": "DocumentReference", "identifier": Element("Identifier")}
+                reference.items["identifier"].items = {"system": identity[0], "value": identity[1]}
+            relation = Element("DocumentReference.relatesTo")
+            relation.items = {"code": code, "target": reference}
+            node.put("relatesTo", relation, True, "parent")
+
+    def _supersede(self, document: dict[str, Any]) -> None:
+        url = f"DocumentReference/{document['id']}"
+        request = {"method": "PUT", "url": url}
+        if version := document.get("meta", {}).get("versionId"):
+            request["ifMatch"] = f'W/"{version}"'
+        self.entries.append({"fullUrl": url, "resource": {**document, "status": "superseded"}, "request": request})
+
+    async def _survivors(self, matches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Patients that were merged into others, as those others."""
+        found: dict[str, dict[str, Any]] = {}
+        for one in matches:
+            seen: set[str] = set()
+            while one["id"] not in seen:
+                seen.add(one["id"])
+                link = next((link for link in one.get("link", ()) if link.get("type") == "replaced-by"), None)
+                survivor = await self.reader.read(link["other"]["reference"]) if link else None
+                if survivor is None:
+                    break
+                one = survivor
+            found[one["id"]] = one
+        return list(found.values())
+
+    def _entry(self, node: Node) -> None:
+        resource = as_resource(node, self.draft.contains)
+        self.issues.extend(one for one in node.notes.get("left_out", ()) if one not in self.issues)
+        system, value = node.criteria[0]
+        current = self.current.get(id(node))
+        criteria = f"identifier={token(system)}|{token(value)}"
+        if current is not None and node.type in IN_PASSING:
+            return
+        if current is not None:
+            if is_older(self.draft.sent, snapshot_of(current)):
+                self.issues.append(
+                    f"{node.type} {value}: the message of {self.draft.sent} is older than what is kept"
+                    f" ({snapshot_of(current)}); it changes nothing."
+                )
+                return
+            merged = merge(current, resource, node.notes.get("removals", []))
+            _schedule(merged)
+            if _same(merged, current):
+                return
+            stamp(merged, self.draft.sent)
+            request = {"method": "PUT", "url": node.url}
+            if version := current.get("meta", {}).get("versionId"):
+                request["ifMatch"] = f'W/"{version}"'
+            self.entries.append({"fullUrl": node.url, "resource": merged, "request": request})
+            return
+        if node.type in BY_ID:
+            if id(node) in self.kept:
+                return
+            resource["id"] = node.url.removeprefix("urn:uuid:")
+            self.entries.append(
+                {
+                    "fullUrl": node.url,
+                    "resource": resource,
+                    "request": {"method": "PUT", "url": f"{node.type}/{resource['id']}"},
+                }
+            )
+            return
+        if node.type in IN_PASSING:
+            request = {"method": "POST", "url": node.type, "ifNoneExist": criteria}
+        else:
+            stamp(resource, self.draft.sent)
+            _schedule(resource)
+            request = {"method": "PUT", "url": f"{node.type}?{criteria}"}
+        self.entries.append({"fullUrl": node.url, "resource": resource, "request": request})
+
+    def _provenance(self) -> None:
+        """One Provenance that links every resource to the message."""
+        if not self.entries:
+            return
+        nodes = self.draft.of("Provenance")
+        node, others = (nodes[0] if nodes else None), nodes[1:]
+        header = self.draft.header
+        resource: dict[str, Any] = as_resource(node) if node is not None else {"resourceType": "Provenance"}
+        for other in others:  # each order's own: who entered it, who verified it
+            said = as_resource(other)
+            for name in ("agent", "contained"):
+                if name in said:
+                    known = resource.setdefault(name, [])
+                    known.extend(one for one in said[name] if one not in known)
+        resource["id"] = (node.url if node is not None else _message_url(self.draft)).removeprefix("urn:uuid:")
+        resource["target"] = [{"reference": entry["fullUrl"]} for entry in self.entries]
+        resource["recorded"] = self.now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        if "occurredDateTime" not in resource and self.draft.sent:
+            resource["occurredDateTime"] = self.draft.sent
+        author: dict[str, Any] = {
+            "type": {"coding": [{"system": PARTICIPANT, "code": "author"}]},
+            "who": {"display": "|".join(one for one in (header.value(3), header.value(4)) if one) or "unknown sender"},
+        }
+        resource["agent"] = [*resource.get("agent", ()), author]
+        number = header.value(10)
+        what: dict[str, Any] = {"identifier": {"system": "urn:hl7-org:v2:MSH-10", "value": number}} if number else {}
+        display = f"{self.draft.message.type}^{self.draft.event} {number}".strip()
+        resource["entity"] = [{"role": "source", "what": {**what, "display": display}}]
+        self.entries.append(
+            {
+                "fullUrl": f"urn:uuid:{resource['id']}",
+                "resource": resource,
+                "request": {"method": "PUT", "url": f"Provenance/{resource['id']}"},
+            }
+        )
+
+
+def _schedule(resource: dict[str, Any]) -> None:
+    """app-2, app-3: an appointment has a start and an end, or it is proposed or cancelled."""
+    if resource["resourceType"] != "Appointment":
+        return
+    start, end = resource.get("start"), resource.get("end")
+    if start and end and start < end:
+        return
+    resource.pop("end", None)
+    resource.pop("start", None)
+    if resource.get("status") not in ("proposed", "cancelled", "waitlist"):
+        over = resource.get("status") in ("entered-in-error", "noshow")
+        resource["status"] = "cancelled" if over else "proposed"
+
+
+def _same(merged: dict[str, Any], current: dict[str, Any]) -> bool:
+    def bare(resource: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in resource.items() if name not in ("meta", "text")}
+
+    return bare(merged) == bare(current)
+
+
+def _join(entries: list[dict[str, Any]]) -> None:
+    """Two entries for one resource become one."""
+    seen: dict[str, dict[str, Any]] = {}
+    for entry in list(entries):
+        first = seen.setdefault(entry["request"]["url"], entry)
+        if first is not entry and entry["request"]["method"] == "PUT":
+            first["resource"] = {**first["resource"], **copy.copy(entry["resource"])}
+            entries.remove(entry)
+
+
+def _ambiguous(node: Node, matches: list[dict[str, Any]]) -> Exception:
+    ids = ", ".join(f"{node.type}/{one['id']}" for one in matches[:5])
+    value = node.criteria[0][1] if not node.criteria[0][0].startswith(KEY) else "of this message"
+    return error(
+        "unprocessable",
+        f"The identifier {value} belongs to more than one {node.type} ({ids}); merge them, then replay the message.",
+        code="multiple-matches",
+    )
+
+
+def _message_url(made: Draft) -> str:
+    node = Node("Provenance")
+    header = made.header
+    node.criteria = [key("Provenance", header.value(3), header.value(4), header.value(10))]
+    return url_of(node)

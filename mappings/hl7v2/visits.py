@@ -1,0 +1,89 @@
+"""What patients, visits, appointments and their insurance ask for beyond their fields."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from mappings.hl7v2.content import ABSENT, has_content
+from mappings.hl7v2.drafting import Draft
+from mappings.hl7v2.elements import Element, Node
+from mappings.hl7v2.source import Segment
+from mappings.hl7v2.tables import Tables
+
+
+def finish_patient(draft: Draft, node: Node, tables: Tables) -> None:
+    """Activity by the event, and pat-1."""
+    if draft.event == "A29" and draft.message.type == "ADT":
+        node.put("active", False)
+    for contact in node.values("contact"):
+        for name in list(contact.items):
+            if not any(has_content(one) for one in contact.values(name)):
+                del contact.items[name]
+    item = node.items.get("contact")
+    if isinstance(item, dict):  # pat-1: a contact has a name, a telecom, an address or an organization
+        for one, contact in list(item.items()):
+            if not any(contact.values(name) for name in ("name", "telecom", "address", "organization")):
+                del item[one]
+
+
+def finish_encounter(draft: Draft, node: Node, tables: Tables) -> None:
+    """The status that an ADT event tells, a class, and only places and people that are known."""
+    event = draft.event
+    if draft.message.type == "ADT":
+        found = tables.code("Event[EncounterStatus]", event)
+        if found and event not in ("A04", "A08"):  # these tell nothing that PV1 does not tell better
+            node.put("status", found[0])
+    if not isinstance(node.items.get("class"), Element) or not node.items["class"].items.get("code"):
+        coding = Element("Coding")
+        coding.items = {"system": ABSENT, "code": "unknown"}
+        node.put("class", coding)
+    for name in ("location", "participant", "diagnosis"):
+        item = node.items.get(name)
+        for one, element in list(item.items()) if isinstance(item, dict) else ():
+            asked = {"location": "location", "participant": "individual", "diagnosis": "condition"}[name]
+            if asked not in element.items or not has_content(element.items[asked]):
+                del item[one]  # type: ignore[union-attr]
+
+
+def finish_appointment(draft: Draft, node: Node, tables: Tables) -> None:
+    """The status that the event tells, its patient, and its end."""
+    event = tables.code("Event[AppointmentStatus]", draft.event)
+    if event and (draft.event in ("S15", "S16", "S17", "S26") or "status" not in node.items):
+        node.put("status", event[0])
+    patient = next(iter(draft.of("Patient")), None)
+    participants = node.items.setdefault("participant", {})
+    if patient is not None:
+        element = Element("Appointment.participant")
+        element.put("actor", patient)
+        participants["patient"] = element
+    for one, element in list(participants.items()):
+        actor = element.items.get("actor")
+        if not element.values("type") and (actor is None or not has_content(actor)):
+            del participants[one]
+            continue
+        element.items.setdefault("status", "accepted")
+    start, minutes = node.items.get("start"), node.items.get("minutesDuration")
+    if start and "end" not in node.items and minutes:
+        end = datetime.fromisoformat(start.replace("Z", "+00:00")) + timedelta(minutes=int(minutes))
+        node.put("end", end.isoformat().replace("+00:00", "Z" if start.endswith("Z") else "+00:00"))
+    if not participants:
+        draft.issues.append("The appointment has no participant.")
+        draft.nodes.remove(node)
+
+
+def finish_coverage(draft: Draft, node: Node, tables: Tables) -> None:
+    """A payor, whole classes, and the subscriber."""
+    payors = node.items.get("payor")
+    if not isinstance(payors, dict) or not any(has_content(one) for one in payors.values()):
+        unknown = Element("Reference")
+        unknown.put("display", "not stated")
+        node.items["payor"] = {"unknown": unknown}
+    classes = node.items.get("class")
+    if isinstance(classes, dict):
+        for one, element in list(classes.items()):
+            if "value" not in element.items:
+                del classes[one]
+    patient = next(iter(draft.of("Patient")), None)
+    segment: Segment | None = node.notes.get("segments", {}).get("IN1")
+    if patient is not None and segment and segment.value(17).upper() in ("SEL", "18", "SELF", "PATIENT"):
+        node.put("subscriber", patient)
