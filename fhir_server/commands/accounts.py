@@ -167,7 +167,9 @@ def token(
             context={"patient": patient} if patient else {},
         )  # fmt: skip
         base = base_url or settings.base_url or f"{settings.origin}/fhir"
-        print(found.tokens.access_token(grant, base.removesuffix("/fhir"), base, person.roles if person else ()))
+        roles = person.roles if person else ()
+        seconds = settings.token_seconds
+        print(found.tokens.access_token(grant, base.removesuffix("/fhir"), base, roles, seconds))
 
 
 def launch(

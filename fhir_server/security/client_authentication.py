@@ -16,12 +16,13 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from fhir_server.security import passwords
+from fhir_server.security import passwords, unverified
 from fhir_server.security.keys import ACCEPTED, key_of
 from fhir_server.security.model import Client
 from fhir_server.security.oauth_errors import OAuthError
 from fhir_server.security.store import SecurityStore
-from fhir_server.security.tokens import LONGEST, SKEW
+from fhir_server.security.tokens import SKEW
+from fhir_server.security.unverified import LONGEST
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LIFE = 300  # seconds that an assertion may be good for at most
@@ -75,10 +76,12 @@ async def _by_assertion(store: SecurityStore, form: Mapping[str, str], token_url
     assertion = form.get("client_assertion", "")
     if form.get("client_assertion_type") != ASSERTION or not assertion or len(assertion) > LONGEST:
         raise OAuthError("invalid_client", f"client_assertion_type must be {ASSERTION}, with a client_assertion.", 401)
-    issuer = _unverified_issuer(assertion)
-    client = store.client(issuer)
+    client = store.client(unverified.issuer(assertion))
     if client is None or not client.active or not (client.jwks or client.jwks_uri):
         raise OAuthError("invalid_client", "The assertion's iss is no client that has keys here.", 401)
+    jku = unverified.header(assertion).get("jku")
+    if jku is not None and jku != client.jwks_uri:
+        raise OAuthError("invalid_client", "The assertion's jku is not the URL that the client has registered.", 401)
     claims = _verified(assertion, await _keys(client, keys_at))
     now = store.clock() // 1_000_000
     expires = claims.get("exp")
@@ -101,18 +104,6 @@ async def _by_assertion(store: SecurityStore, form: Mapping[str, str], token_url
     if not store.first_use(client.id, claims["jti"], (int(expires or 0) + SKEW) * 1_000_000):
         raise OAuthError("invalid_client", "The assertion is not accepted: its jti was used before.", 401)
     return client
-
-
-def _unverified_issuer(assertion: str) -> str:
-    """Whose keys to try; nothing else is taken from the assertion before its signature is checked."""
-    import json
-
-    try:
-        payload = assertion.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return str(claims["iss"])
-    except (IndexError, ValueError, KeyError, TypeError, RecursionError):
-        raise OAuthError("invalid_client", "client_assertion is no signed JWT with an iss.", 401) from None
 
 
 async def _keys(client: Client, keys_at: KeysAt) -> KeySet:

@@ -111,7 +111,7 @@ class Granting:
         answer: dict[str, Any] = {
             "access_token": self._tokens.access_token(grant, issuer, fhir_base, roles),
             "token_type": "Bearer",
-            "expires_in": self._tokens.seconds,
+            "expires_in": self._tokens.lifetime(grant),
             "scope": grant.scope,
         }
         answer |= {name: grant.context[name] for name in SHOWN if name in grant.context}

@@ -8,37 +8,44 @@ from joserfc.jwk import ECKey, Key, KeySet, RSAKey
 
 from fhir_server.security.store import SecurityStore
 
-ALGORITHM = "ES384"
-ACCEPTED = ("ES384", "RS384")  # of our own tokens, and of client assertions
+ALGORITHM = "ES384"  # of access tokens
+ID_ALGORITHM = "RS256"  # of id_tokens, as SMART's OpenID Connect profile wants it
+ACCEPTED = ("ES384", "RS384")  # of client assertions
 
 
 class SigningKeys:
-    """The newest key signs; the older ones are still believed until they are removed."""
+    """The newest key of an algorithm signs; the older ones are still believed until they are removed."""
 
     def __init__(self, store: SecurityStore) -> None:
         self._store = store
         self._loaded: tuple[tuple[str, ...], KeySet] | None = None
-        if not store.signing_keys():
-            self.renew()
+        there = {algorithm for _, algorithm, _, _ in store.signing_keys()}
+        for algorithm in (ALGORITHM, ID_ALGORITHM):
+            if algorithm not in there:
+                self.renew(algorithm)
 
-    def renew(self) -> str:
+    def renew(self, algorithm: str = ALGORITHM) -> str:
         """Makes a new key that signs from now on; gives its kid."""
-        key = ECKey.generate_key("P-384", {"use": "sig", "alg": ALGORITHM}, private=True, auto_kid=True)
-        self._store.add_signing_key(str(key.kid), ALGORITHM, dict(key.as_dict(private=True)))
+        about: Any = {"use": "sig", "alg": algorithm}
+        key: Key
+        if algorithm == ALGORITHM:
+            key = ECKey.generate_key("P-384", about, private=True, auto_kid=True)
+        else:
+            key = RSAKey.generate_key(2048, about, private=True, auto_kid=True)
+        self._store.add_signing_key(str(key.kid), algorithm, dict(key.as_dict(private=True)))
         return str(key.kid)
 
     def all(self) -> KeySet:
-        """Every key that is believed, the one that signs first."""
+        """Every key that is believed, newest first."""
         kept = self._store.signing_keys()
         kids = tuple(kid for kid, _, _, _ in kept)
         if self._loaded is None or self._loaded[0] != kids:
             self._loaded = kids, KeySet([key_of(jwk) for _, _, _, jwk in kept])
         return self._loaded[1]
 
-    @property
-    def current(self) -> Key:
-        """The key that signs."""
-        return self.all().keys[0]
+    def current(self, algorithm: str = ALGORITHM) -> Key:
+        """The key that signs by an algorithm."""
+        return next(key for key in self.all().keys if key.get("alg") == algorithm)
 
     def published(self) -> dict[str, Any]:
         """The JWK Set of the public halves (RFC 7517)."""

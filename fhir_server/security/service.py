@@ -11,7 +11,7 @@ import msgspec
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
 from fhir_server.core.settings import Settings
-from fhir_server.security import passwords, second_factor
+from fhir_server.security import passwords, second_factor, unverified
 from fhir_server.security.granting import Granting
 from fhir_server.security.keys import SigningKeys
 from fhir_server.security.model import Access, Client, Session, User
@@ -49,11 +49,7 @@ class Security:
 
     async def access(self, token: str, fhir_base: str) -> Access:
         """What an access token says, one of this server's or of an outside provider's; FhirError "login"."""
-        provider = None
-        if self.providers:
-            from fhir_server.security.openid.provider import unverified_issuer
-
-            provider = self.providers.get(unverified_issuer(token))
+        provider = self.providers.get(unverified.issuer(token)) if self.providers else None
         if provider is None:
             return self.tokens.read(token, fhir_base.removesuffix("/fhir"), fhir_base)
         access = await provider.read(token, fhir_base)

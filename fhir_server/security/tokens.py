@@ -10,12 +10,13 @@ from joserfc.errors import JoseError
 
 from fhir_server.core.errors import error
 from fhir_server.security.believed import Believed
-from fhir_server.security.keys import ALGORITHM, SigningKeys
+from fhir_server.security.keys import ALGORITHM, ID_ALGORITHM, SigningKeys
 from fhir_server.security.model import Access, Grant
 from fhir_server.security.scopes import IDENTITY
 from fhir_server.security.store import SecurityStore
+from fhir_server.security.unverified import LONGEST
 
-LONGEST = 16 * 1024  # characters of a token
+SERVICE_SECONDS = 300  # the most that SMART recommends for backend services
 SKEW = 60  # seconds that another's clock may be off
 AT_TYPE = "at+jwt"
 REALM = {"WWW-Authenticate": 'Bearer realm="fhir", error="invalid_token"'}
@@ -38,12 +39,18 @@ class Tokens:
     def _now(self) -> int:
         return self._store.clock() // 1_000_000
 
-    def _sign(self, claims: dict[str, Any], kind: str) -> str:
-        key = self._keys.current
-        return jwt.encode({"alg": ALGORITHM, "kid": key.kid, "typ": kind}, claims, key, algorithms=[ALGORITHM])
+    def _sign(self, claims: dict[str, Any], kind: str, algorithm: str = ALGORITHM) -> str:
+        key = self._keys.current(algorithm)
+        return jwt.encode({"alg": algorithm, "kid": key.kid, "typ": kind}, claims, key, algorithms=[algorithm])
 
-    def access_token(self, grant: Grant, issuer: str, audience: str, roles: tuple[str, ...] = ()) -> str:
-        """An access token of a grant."""
+    def lifetime(self, grant: Grant) -> int:
+        """Seconds that an access token of a grant is good for: a service by itself gets another at any time."""
+        return self.seconds if grant.user else min(self.seconds, SERVICE_SECONDS)
+
+    def access_token(
+        self, grant: Grant, issuer: str, audience: str, roles: tuple[str, ...] = (), seconds: int = 0
+    ) -> str:
+        """An access token of a grant; seconds: how long it is good for, 0 for as long as is usual."""
         now = self._now()
         claims = {
             "iss": issuer,
@@ -52,7 +59,7 @@ class Tokens:
             "client_id": grant.client,
             "scope": grant.scope,
             "iat": now,
-            "exp": now + self.seconds,
+            "exp": now + (seconds or self.lifetime(grant)),
             "jti": secrets.token_urlsafe(16),
             "sid": grant.family,
         }
@@ -76,7 +83,7 @@ class Tokens:
             claims["nonce"] = grant.nonce
         if IDENTITY & set(grant.scope.split()) - {"openid"} and grant.fhir_user:
             claims["fhirUser"] = f"{fhir_base}/{grant.fhir_user}"
-        return self._sign(claims, "JWT")
+        return self._sign(claims, "JWT", ID_ALGORITHM)
 
     def read(self, token: str, issuer: str, audience: str) -> Access:
         """What an access token of this server says; FhirError "login" where it is not one, not now or not for us."""

@@ -22,9 +22,10 @@ HERE = Path(__file__).parent
 PEERS = json.loads((HERE / "peers.json").read_text("utf-8"))
 
 
-def start(data: Path, workers: int) -> tuple[subprocess.Popen, str]:
+def start(data: Path, workers: int, security: str = "open") -> tuple[subprocess.Popen, str]:
     """A server with default settings on a free port, and its base URL."""
     command = [sys.executable, "-m", "fhir_server.cli", "serve", "--port", "0", "--data", str(data)]
+    command += ["--security", security, "--token-seconds", "86400"]
     began = time.perf_counter()
     server = subprocess.Popen([*command, "--workers", str(workers)], stderr=subprocess.PIPE, text=True)
     assert server.stderr is not None
@@ -44,7 +45,7 @@ def wait_for(base: str) -> None:
 
     for _ in range(200):
         try:
-            httpx.get(f"{base}/Patient?_count=1")
+            httpx.get(f"{base}/metadata")
             return
         except httpx.TransportError:
             time.sleep(0.02)
@@ -64,9 +65,18 @@ def measure(options: argparse.Namespace, base: str, pid: int, data: Path) -> dic
         "--out",
         str(out),
     ]
+    if options.security == "smart":
+        command += ["--header", f"Authorization:Bearer {token(base, data, options.scope)}"]
     command += ["--patients", str(options.patients), "--seconds", str(options.seconds), "--phases", options.phases]
     subprocess.run(command, check=True)
     return json.loads(out.read_text("utf-8"))
+
+
+def token(base: str, data: Path, scope: str) -> str:
+    """An access token for a secured server."""
+    command = [sys.executable, "-m", "fhir_server.cli", "token", "--data", str(data), "--base-url", base]
+    made = subprocess.run([*command, "--scope", scope], check=True, capture_output=True, text=True)
+    return made.stdout.strip()
 
 
 def table(result: dict[str, Any]) -> str:
@@ -101,12 +111,14 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=1000, help="about 54 resources each")
     parser.add_argument("--seconds", type=float, default=8, help="each row is measured for so long")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--security", choices=("open", "smart"), default="open", help="smart: with tokens and audit")
+    parser.add_argument("--scope", default="user/*.cruds", help="of the token, with --security smart")
     parser.add_argument("--phases", default="load,check,all", help="load, check, all, or names of rows, with commas")
     parser.add_argument("--write", type=Path, help="keep the raw result in this file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        server, base = start(data, options.workers)
+        server, base = start(data, options.workers, options.security)
         try:
             result = measure(options, base, server.pid, data)
         finally:

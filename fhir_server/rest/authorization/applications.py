@@ -14,7 +14,7 @@ from fhir_server.core.errors import FhirError
 from fhir_server.rest.authorization.exchange import Exchange, as_json
 from fhir_server.rest.encode import Answer
 from fhir_server.security.client_authentication import authenticate
-from fhir_server.security.keys import ACCEPTED
+from fhir_server.security.keys import ACCEPTED, ID_ALGORITHM
 from fhir_server.security.model import Access, Client
 from fhir_server.security.oauth_errors import OAuthError
 from fhir_server.security.scopes import known
@@ -62,7 +62,7 @@ def discovery(exchange: Exchange) -> dict[str, Any]:
         "response_modes_supported": ["query"],
         "code_challenge_methods_supported": ["S256"],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["ES384"],
+        "id_token_signing_alg_values_supported": [ID_ALGORITHM],
         "claims_supported": ["sub", "fhirUser", "auth_time", "nonce"],
         "authorization_response_iss_parameter_supported": True,
         "capabilities": CAPABILITIES,

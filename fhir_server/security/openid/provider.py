@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import json
 from typing import Any
 
 import msgspec
@@ -13,12 +12,14 @@ from joserfc.errors import JoseError
 
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
+from fhir_server.security import unverified
 from fhir_server.security.believed import Believed
 from fhir_server.security.model import Access, User
 from fhir_server.security.openid import claims
 from fhir_server.security.openid.configuration import Provider
 from fhir_server.security.openid.fetching import Fetching
-from fhir_server.security.tokens import LONGEST, SKEW, refused
+from fhir_server.security.tokens import SKEW, refused
+from fhir_server.security.unverified import LONGEST
 
 NO_ACCESS_TOKENS = ("ID", "Refresh", "Offline", "Logout")  # what Keycloak calls its other tokens in the claim typ
 
@@ -74,7 +75,7 @@ class OpenIdProvider:
         """The claims of a token that the provider has signed, by a key of its own and a pinned algorithm."""
         if len(token) > LONGEST:
             raise refused("it is too long")
-        keys = await self.fetching.keys(str(header(token).get("kid", "")))
+        keys = await self.fetching.keys(str(unverified.header(token).get("kid", "")))
         try:
             found = jwt.decode(token, keys, algorithms=list(self.settings.algorithms)).claims
         except (JoseError, ValueError, TypeError, KeyError, UnicodeError):
@@ -161,22 +162,3 @@ def _require_times(said: dict[str, Any], now: int) -> None:
         raise refused("it has expired")
     if any(isinstance(said.get(name), int | float) and said[name] > now + SKEW for name in ("nbf", "iat")):
         raise refused("it is from the future")
-
-
-def header(token: str) -> dict[str, Any]:
-    """What a token's header says, before anything of it is believed; {} for what is no token."""
-    return _segment(token, 0)
-
-
-def unverified_issuer(token: str) -> str:
-    """Who a token says it is from, to choose whose keys to try."""
-    return str(_segment(token, 1).get("iss", "")) if len(token) <= LONGEST else ""
-
-
-def _segment(token: str, number: int) -> dict[str, Any]:
-    try:
-        part = token.split(".")[number]
-        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        return found if isinstance(found, dict) else {}
-    except (IndexError, ValueError, RecursionError):
-        return {}

@@ -31,7 +31,7 @@ async def test_a_standalone_launch_with_a_chosen_patient(browser: Browser) -> No
     token = (await browser.token(said["code"])).json()
     assert token["patient"] == "me" and token["token_type"] == "Bearer"
     keys = KeySet.import_key_set((await browser.http.get("/auth/jwks")).json())
-    claims = jwt.decode(token["id_token"], keys, algorithms=["ES384"]).claims
+    claims = jwt.decode(token["id_token"], keys, algorithms=["RS256"]).claims
     assert claims["aud"] == "app" and claims["fhirUser"] == f"{BASE}/Practitioner/doc"
 
 

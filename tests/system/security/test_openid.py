@@ -110,7 +110,7 @@ async def test_tokens_that_somebody_else_has_signed(hospital: Fhir, provider: Pr
     hs = urlsafe_b64encode(json.dumps({"alg": "HS256", "kid": provider.key.kid}).encode()).rstrip(b"=").decode()
     secret = json.dumps(provider.key.as_dict(private=False)).encode()
     mac = urlsafe_b64encode(hmac.digest(secret, f"{hs}.{body}".encode(), "sha256")).rstrip(b"=").decode()
-    own = hospital.server.security.keys.current
+    own = hospital.server.security.keys.current()
     for token in (
         provider.token(now(hospital), key=other),
         provider.token(now(hospital), header=strange, key=other),
