@@ -97,6 +97,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "accounts sign in here (docs/how-to/openid.md); empty: none."
         ),
     ] = ""
+    sign_in_rate: Annotated[
+        int,
+        Meta(
+            description="Requests that one address may make within a minute, in each worker, to sign in, for tokens "
+            "and to whatever else takes a secret; 0: any number.",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 600
+    allowed_networks: Annotated[
+        tuple[str, ...],
+        Meta(description="Networks, such as 10.0.0.0/8, whose addresses are answered; empty is all."),
+    ] = ()
     dynamic_registration: Annotated[
         bool,
         Meta(description="Whether applications may register themselves (RFC 7591), for no more than a user's data."),

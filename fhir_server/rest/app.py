@@ -23,6 +23,7 @@ from fhir_server.rest.authorization.paths import PATHS
 from fhir_server.rest.cors import Cors
 from fhir_server.rest.decode import base_of, headers_of, path_of, request_of
 from fhir_server.rest.encode import COMPRESS_FROM, Answer, answer_of, compressed, error_answer, version_headers
+from fhir_server.rest.networks import REFUSED, Networks
 from fhir_server.rest.observing import route
 from fhir_server.rest.streaming import streamed
 
@@ -52,13 +53,16 @@ class Application:
         self._beside: Asgi | None = None
         self._authorization: Asgi | None = None
         self._auditing: Auditing | None = None
+        self._networks: Networks | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """ASGI."""
         kind = scope["type"]
         if kind == "http":
             path: str = scope["path"]
-            if self._authorization is not None and path in AUTHORIZATION:
+            if self._networks is not None and not self._networks.lets(scope):
+                await REFUSED(scope, receive, send)
+            elif self._authorization is not None and path in AUTHORIZATION:
                 await self._authorization(scope, receive, send)
             elif path.startswith(PREFIX) and (len(path) == 5 or path[5] == "/"):
                 await self._fhir(scope, receive, send)
@@ -75,6 +79,8 @@ class Application:
         """Starts the server and closes it again."""
         self._server = await self._start()
         self._cors = Cors(self._server.settings)
+        if self._server.settings.allowed_networks:
+            self._networks = Networks(self._server.settings)
         if self._server.audit is not None:
             self._auditing = Auditing(self._server)
         if not self._server.open:

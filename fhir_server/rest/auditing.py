@@ -60,8 +60,8 @@ class Auditing:
         )
 
 
-async def noted(exchange: Exchange, kind: str, status: int, user: str) -> None:
-    """Keeps a sign-in or sign-out, or that one was tried."""
+async def noted(exchange: Exchange, kind: str, status: int, user: str, client: str = "") -> None:
+    """Keeps a sign-in or sign-out, or that one was tried, or that a client got a token or was refused one."""
     log = exchange.server.audit
     if log is None:
         return
@@ -76,6 +76,7 @@ async def noted(exchange: Exchange, kind: str, status: int, user: str) -> None:
             outcome="0" if status < 400 else "4",
             status=status,
             user=user,
+            client=client,
             address=exchange.address,
         )
     )

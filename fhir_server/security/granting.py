@@ -33,8 +33,10 @@ class Granting:
         self._store = store
         self._tokens = tokens
 
-    def answer(self, client: Client, form: Mapping[str, str], issuer: str, fhir_base: str) -> dict[str, Any]:
-        """The token response; OAuthError."""
+    def answer(
+        self, client: Client, form: Mapping[str, str], issuer: str, fhir_base: str
+    ) -> tuple[dict[str, Any], str]:
+        """The token response, and the user that it is for, "" for none; OAuthError."""
         kind = form.get("grant_type", "")
         kinds = {
             "authorization_code": self._by_code,
@@ -46,7 +48,7 @@ class Granting:
         if kind not in client.grants:
             raise OAuthError("unauthorized_client", f"This client may not use {kind}.")
         grant, refresh = kinds[kind](client, form)
-        return self._response(grant, refresh, issuer, fhir_base)
+        return self._response(grant, refresh, issuer, fhir_base), grant.user
 
     def _by_code(self, client: Client, form: Mapping[str, str]) -> tuple[Grant, str]:
         code = self._store.take_code(form.get("code", ""))

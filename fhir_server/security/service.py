@@ -15,6 +15,7 @@ from fhir_server.security import passwords, second_factor, unverified
 from fhir_server.security.granting import Granting
 from fhir_server.security.keys import SigningKeys
 from fhir_server.security.model import Access, Client, Session, User
+from fhir_server.security.rate import Rate
 from fhir_server.security.store import FILE_NAME, SecurityStore
 from fhir_server.security.throttle import Throttle
 from fhir_server.security.tokens import Tokens, refused
@@ -39,6 +40,7 @@ class Security:
         self.tokens = Tokens(self.store, self.keys, settings.token_seconds)
         self.granting = Granting(self.store, self.tokens)
         self.throttle = Throttle(self.store)
+        self.rate = Rate(settings.sign_in_rate, clock)
         self.clock = clock
         self.providers: dict[str, OpenIdProvider] = {}
         if settings.openid:

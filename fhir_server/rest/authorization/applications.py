@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from fhir_server.core.errors import FhirError
+from fhir_server.rest.auditing import noted
 from fhir_server.rest.authorization.exchange import Exchange, as_json
 from fhir_server.rest.encode import Answer
 from fhir_server.security.client_authentication import authenticate
@@ -133,8 +134,16 @@ async def _client(exchange: Exchange) -> Client:
 
 async def token(exchange: Exchange) -> Answer:
     """POST /auth/token."""
-    client = await _client(exchange)
-    return as_json(exchange.security.granting.answer(client, exchange.form, exchange.issuer, exchange.base))
+    name = exchange.form.get("client_id", "")[:100]
+    try:
+        client = await _client(exchange)
+        name = client.id
+        answer, user = exchange.security.granting.answer(client, exchange.form, exchange.issuer, exchange.base)
+    except OAuthError as problem:
+        await noted(exchange, "token", problem.status, "", name)
+        raise
+    await noted(exchange, "token", 200, user, name)
+    return as_json(answer)
 
 
 async def introspect(exchange: Exchange) -> Answer:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from fhir_server.api import FhirServer
 from fhir_server.codec.json import serialize
-from fhir_server.core.errors import error
-from fhir_server.rest.decode import address_of, headers_of, read_body
+from fhir_server.core.errors import FhirError, error
+from fhir_server.rest.decode import address_of, headers_of, pairs, read_body
 from fhir_server.rest.encode import Answer
 from fhir_server.security.credentials import PAGE_COOKIE, SESSION_COOKIE, cookie
 from fhir_server.security.oauth_errors import OAuthError
@@ -42,7 +42,7 @@ class Exchange:
 
     async def read(self, receive: Any) -> None:
         """Takes in query and body; OAuthError "invalid_request" where they can't be read."""
-        pairs = _pairs(self.scope["query_string"])
+        given = _pairs(self.scope["query_string"], "query")
         self.json: Any = None
         if self.method == "POST":
             body = await read_body(receive, self.headers, self.server.settings)
@@ -50,12 +50,12 @@ class Exchange:
                 raise OAuthError("invalid_request", "The body is too large.", 413)
             media = self.headers.get("content-type", "").partition(";")[0].strip().lower()
             if media == "application/x-www-form-urlencoded":
-                pairs += _pairs(body)
+                given += _pairs(body, "body")
             elif media == "application/json":
                 self.json = _json(body)
             elif body:
                 raise OAuthError("invalid_request", "Send application/x-www-form-urlencoded.", 415)
-        for name, value in pairs:
+        for name, value in given:
             self.lists.setdefault(name, []).append(value)
         self.form = {name: values[-1] for name, values in self.lists.items()}
 
@@ -91,11 +91,11 @@ class Exchange:
         ]
 
 
-def _pairs(text: bytes) -> list[tuple[str, str]]:
+def _pairs(text: bytes, where: str) -> list[tuple[str, str]]:
     try:
-        return parse_qsl(text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=200)
-    except ValueError:
-        raise OAuthError("invalid_request", "The parameters can't be read.") from None
+        return pairs(text.decode("ascii"), where)
+    except (FhirError, ValueError):
+        raise OAuthError("invalid_request", f"The {where}'s parameters can't be read.") from None
 
 
 def _json(body: bytes) -> Any:

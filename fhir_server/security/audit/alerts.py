@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -77,7 +78,9 @@ class Watch:
 
     def __init__(self, rules: tuple[AlertRule, ...], known: set[tuple[str, str]] | None = None) -> None:
         self._rules = rules
-        self._seen: dict[tuple[str, str], deque[tuple[int, tuple[str, ...]]]] = {}
+        # (rule, subject) -> what counts, a patient or the number of an event, and when it was last seen, oldest first
+        self._seen: dict[tuple[str, str], OrderedDict[str | int, int]] = {}
+        self._numbers = itertools.count()
         self._quiet: dict[tuple[str, str], int] = {}
         self.known = known if known is not None else set()
 
@@ -102,14 +105,14 @@ class Watch:
         """How many there are within the window; 0 where they are too few."""
         if len(self._seen) > MOST_SUBJECTS:
             del self._seen[next(iter(self._seen))]
-        window = self._seen.setdefault((rule.name, subject), deque())
-        window.append((event.recorded, event.patients if rule.distinct else ()))
-        while window and window[0][0] <= event.recorded - rule.minutes * MINUTE:
-            window.popleft()
-        if not rule.distinct:
-            return len(window) if len(window) >= rule.count else 0
-        found = {patient for _, patients in window for patient in patients}
-        return len(found) if len(found) >= rule.count else 0
+        window = self._seen.setdefault((rule.name, subject), OrderedDict())
+        for each in event.patients if rule.distinct else (next(self._numbers),):
+            window.pop(each, None)
+            window[each] = event.recorded
+        since = event.recorded - rule.minutes * MINUTE
+        while window and (next(iter(window.values())) <= since or (not rule.distinct and len(window) > rule.count)):
+            window.popitem(last=False)
+        return len(window) if len(window) >= rule.count else 0
 
     def _new_place(self, event: Event, agent: str) -> int:
         place = (agent, network(event.address))

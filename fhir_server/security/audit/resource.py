@@ -19,6 +19,7 @@ PURPOSE = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 SIGNING = {
     "login": ("110122", "Login"),
     "logout": ("110123", "Logout"),
+    "token": ("110126", "Node Authentication"),
     "break-glass": ("110127", "Emergency Override Started"),
 }
 OUTCOMES = {"0": "Success", "4": "Refused", "8": "Failed"}

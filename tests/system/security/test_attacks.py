@@ -4,6 +4,7 @@ import base64
 import hmac
 import json
 import time
+from typing import Any
 
 import pytest
 from joserfc import jwt
@@ -310,3 +311,21 @@ async def test_bodies_that_make_no_sense(browser: Browser, body: bytes) -> None:
         answer = await browser.http.post("/auth/token", content=body, headers={"content-type": kind})
         assert answer.status_code in (400, 401, 413, 415, 429), answer.text
         assert answer.json()["error"]
+
+
+async def test_asking_too_often_is_slowed_down_and_ends_with_the_minute(browser: Browser) -> None:
+    rate = browser.fhir.server.security.rate
+    rate._most = 5
+    answers = [await browser.http.post("/auth/token", data={"grant_type": "x", "client_id": "app"}) for _ in range(8)]
+    assert [answer.status_code for answer in answers][-1] == 429 and int(answers[-1].headers["retry-after"]) <= 61
+    clock: Any = browser.fhir.server.environment.clock
+    clock.now += 61_000_000
+    assert (await browser.http.post("/auth/token", data={"client_id": "app"})).status_code == 400
+
+
+async def test_forms_with_letters_that_no_token_has(browser: Browser) -> None:
+    page = await browser.authorize("user/*.rs")
+    for form in ("é", "\x00", "x" * 5000):
+        answer = await browser.http.post("/auth/sign-in", data={"name": "doc", "password": PASSWORD, "form": form})
+        assert answer.status_code == 400, form
+    assert (await browser.sign_in(page)).status_code == 200
