@@ -23,6 +23,7 @@ from fhir_server.commands.score import score
 from fhir_server.commands.serve import serve
 from fhir_server.commands.subsystem import subsystem
 from fhir_server.commands.terminology import terminology
+from fhir_server.commands.trace import trace
 from fhir_server.commands.validate import validate
 from fhir_server.core.errors import FhirError
 
@@ -51,6 +52,7 @@ for command in (
     sql,
     kpi,
     score,
+    trace,
 ):
     app.command()(command)
 app.add_typer(packages, name="packages")

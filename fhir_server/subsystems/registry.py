@@ -28,9 +28,26 @@ async def _rebuild(follower: Any, call: Call) -> Answer:
     return Answer({"rebuilding": True}, status=202)
 
 
+async def _trace(follower: Any, call: Call) -> Answer:
+    from fhir_server.subsystems.tracing import trace
+
+    found = await trace(call.client, call.query.get("of", ""))
+    return Answer({
+        "reference": found.reference, "more": found.more,
+        "back": [step._asdict() for step in found.back], "forward": [step._asdict() for step in found.forward],
+    })  # fmt: skip
+
+
 # of a Follower (following.py)
 OF_EVERY = (
     Endpoint("GET", "/state", "How far it has kept up with the change feed, and why it does not get on", _state),
+    Endpoint(
+        "GET",
+        "/trace",
+        "From a resource (of=Type/ID) or a message (of=its control id) back and forward",
+        _trace,
+        ("of",),
+    ),
     Endpoint("POST", "/rebuild", "Drop what it keeps and make it anew from the feed", _rebuild),
 )
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.system.process import Server, hms, serving
 
+HTTP = httpx.Client(timeout=60)
 STAY = {"resourceType": "Encounter", "id": "e", "status": "finished", "class": {"code": "IMP"},
         "subject": {"reference": "Patient/p"}, "period": {"start": "2026-03-01", "end": "2026-03-04"}}  # fmt: skip
 PATIENT = {"resourceType": "Patient", "id": "p", "gender": "female"}
@@ -25,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def put(server: Server, resource: dict) -> None:
-    answer = httpx.put(f"{server.base}/{resource['resourceType']}/{resource['id']}", json=resource)
+    answer = HTTP.put(f"{server.base}/{resource['resourceType']}/{resource['id']}", json=resource)
     assert answer.status_code in (200, 201), answer.text
 
 
@@ -41,15 +42,15 @@ def eventually(look: Callable[[], object], seconds: float = 30) -> object:
 
 def test_what_is_mounted_follows_the_feed_and_answers(server: Server):
     def stay() -> object:
-        found = httpx.get(f"{server.origin}/analytics/indicators/length_of_stay").json()
+        found = HTTP.get(f"{server.origin}/analytics/indicators/length_of_stay").json()
         return found.get("months")
 
     assert eventually(stay) == [{"month": "2026-03", "value": 3.0, "rows": 1, "met": True}]
-    rows = httpx.get(f"{server.origin}/analytics/indicators/length_of_stay/2026-03").json()
+    rows = HTTP.get(f"{server.origin}/analytics/indicators/length_of_stay/2026-03").json()
     assert rows["rows"] == [["Encounter/e", "Patient/p", 3.0]]
-    asked = httpx.post(f"{server.origin}/analytics/sql", json={"query": "SELECT count(*) AS n FROM patients"})
+    asked = HTTP.post(f"{server.origin}/analytics/sql", json={"query": "SELECT count(*) AS n FROM patients"})
     assert asked.json() == {"columns": ["n"], "rows": [[1]], "more": False}
-    state = httpx.get(f"{server.origin}/analytics/state").json()
+    state = HTTP.get(f"{server.origin}/analytics/state").json()
     assert (state["position"], state["problem"]) == (state["head"], "")
 
 
@@ -67,17 +68,17 @@ def test_what_is_mounted_follows_the_feed_and_answers(server: Server):
     ],
 )
 def test_a_mistake_is_told_as_an_outcome(server: Server, method: str, path: str, body: bytes | None, status: int):
-    answer = httpx.request(method, f"{server.origin}/analytics/{path}", content=body)
+    answer = HTTP.request(method, f"{server.origin}/analytics/{path}", content=body)
     assert answer.status_code == status
     assert answer.json()["issue"][0]["diagnostics"]
 
 
 def test_its_page_and_its_endpoints_are_found(server: Server):
-    assert {"path": "analytics/", "title": "Analytics"} in httpx.get(f"{server.origin}/pages.json").json()
-    page = httpx.get(f"{server.origin}/analytics", follow_redirects=True)
+    assert {"path": "analytics/", "title": "Analytics"} in HTTP.get(f"{server.origin}/pages.json").json()
+    page = HTTP.get(f"{server.origin}/analytics", follow_redirects=True)
     assert page.headers["content-type"].startswith("text/html")
-    assert httpx.get(f"{server.origin}/analytics/page/main.js").status_code == 200
-    paths = httpx.get(f"{server.origin}/openapi.json").json()["paths"]
+    assert HTTP.get(f"{server.origin}/analytics/page/main.js").status_code == 200
+    paths = HTTP.get(f"{server.origin}/openapi.json").json()["paths"]
     assert paths["/analytics/indicators/{name}"]["get"]["parameters"][0] == {
         "name": "name", "in": "path", "required": True, "schema": {"type": "string"}
     }  # fmt: skip
@@ -90,14 +91,14 @@ def test_a_rota_by_http_from_a_wish_to_shifts(server: Server):
         put(server, {"resourceType": "PractitionerRole", "id": id, "practitioner": {"reference": f"Practitioner/{id}"},
                      "location": [{"reference": "Location/w"}]})  # fmt: skip
     at = f"{server.origin}/workforce"
-    eventually(lambda: len(httpx.get(f"{at}/people").json().get("people", ())) == 3)
+    eventually(lambda: len(HTTP.get(f"{at}/people").json().get("people", ())) == 3)
     shifts = [{"kind": "D", "at": "07:00", "hours": 12, "needed": 1}]
     wish = {"ward": "Location/w", "start": "2026-10-05", "days": 7, "shifts": shifts}
-    id = httpx.post(f"{at}/rotas", json=wish).json()["id"]
-    eventually(lambda: httpx.get(f"{at}/rotas/{id}").json().get("state") == "proposed")
-    assert httpx.post(f"{at}/rotas/{id}/publish").json() == {"assigned": 7}
+    id = HTTP.post(f"{at}/rotas", json=wish).json()["id"]
+    eventually(lambda: HTTP.get(f"{at}/rotas/{id}").json().get("state") == "proposed")
+    assert HTTP.post(f"{at}/rotas/{id}/publish").json() == {"assigned": 7}
     covered = f"{server.base}/Slot?schedule=Schedule/{id}&status=busy&_summary=count"
-    eventually(lambda: httpx.get(covered).json()["total"] == 7)
+    eventually(lambda: HTTP.get(covered).json()["total"] == 7)
 
 
 def test_a_process_of_subsystems_that_ends_is_started_again(server: Server):
@@ -111,7 +112,7 @@ def test_a_process_of_subsystems_that_ends_is_started_again(server: Server):
     pid = eventually(child)
     assert isinstance(pid, int)
     os.kill(pid, 9)
-    eventually(lambda: httpx.get(f"{server.origin}/analytics/state").status_code == 200)
+    eventually(lambda: HTTP.get(f"{server.origin}/analytics/state").status_code == 200)
 
 
 def test_alone_it_runs_by_http_only(server: Server, tmp_path: Path):
@@ -134,11 +135,11 @@ def test_the_feed_as_events_goes_on_where_it_ended(server: Server):
 
     address, accept = f"{server.base}/$changes?resources=true&_type=Group", {"accept": "text/event-stream"}
     put(server, {"resourceType": "Group", "id": "a", "type": "person", "actual": True})
-    with httpx.stream("GET", address, headers=accept) as stream:
+    with HTTP.stream("GET", address, headers=accept) as stream:
         assert stream.headers["content-type"] == "text/event-stream"
         [(first, change)] = events(stream, 1)
     assert (change["method"], change["resource"]["id"]) == ("PUT", "a")
-    with httpx.stream("GET", address, headers={**accept, "last-event-id": str(first)}) as stream:
+    with HTTP.stream("GET", address, headers={**accept, "last-event-id": str(first)}) as stream:
         put(server, {"resourceType": "Group", "id": "b", "type": "person", "actual": True})
         assert [change["id"] for _, change in events(stream, 1)] == ["b"]
 
@@ -146,7 +147,7 @@ def test_the_feed_as_events_goes_on_where_it_ended(server: Server):
 def test_a_stream_does_not_keep_a_server_from_stopping(tmp_path: Path):
     with (
         serving(tmp_path) as server,
-        httpx.stream("GET", f"{server.base}/$changes", headers={"accept": "text/event-stream"}) as stream,
+        HTTP.stream("GET", f"{server.base}/$changes", headers={"accept": "text/event-stream"}) as stream,
     ):
         lines = stream.iter_lines()
         assert next(lines) == "retry: 1000"
