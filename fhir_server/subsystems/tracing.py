@@ -1,7 +1,7 @@
 """The trace of a result: back to the resources, rules and messages that made it, and forward to what was made of it.
 
 Everything that writes says so by Provenance: `target` is what was made, `entity` what it was made of, `activity` the
-rule, and an entity with an identifier the message. Where there is none (a resource that a client wrote), the trace ends.
+rule, and an entity with an identifier the message. Where there is none, of what a client wrote, the trace ends.
 """
 
 from __future__ import annotations

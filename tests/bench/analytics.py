@@ -24,6 +24,7 @@ from fhir_server import definitions as r4
 from fhir_server.api import Request
 from fhir_server.core.settings import Settings
 from fhir_server.subsystems.analytics.lake import Lake
+from fhir_server.subsystems.analytics.query import LakeQuery
 from fhir_server.subsystems.subsystem import Change, Portion, catch_up, read
 from fhir_server.views.library import SHIPPED, Library
 from fhir_server.views.sql.prepare import prepare
@@ -112,6 +113,26 @@ def view(folder: Path, count: int) -> None:
         connection.execute(f"CREATE TABLE whole AS {query}")
 
 
+def asked(folder: Path, count: int) -> None:
+    """The same by a lake: rows of the view are kept beside its files."""
+    r4s = r4.load()
+    made = Lake(folder / "asked")
+    body = [msgspec.Raw(json.dumps(observation(number)).encode()) for number in range(5000)]
+    for at in range(0, count, 50_000):
+        changes = [
+            Change(at + n + 1, "Observation", f"o{at + n}", 1, "PUT", "2026-01-01T00:00:00.000Z", body[n % 5000])
+            for n in range(50_000)
+        ]
+        made.take(Portion(changes, at + 50_000, count))
+    query = LakeQuery(made, Library([SHIPPED], r4s), r4s)
+    with measured("rows of the views of a lake, once", count):
+        query.refresh()
+    with measured("lake: mean value by code", count):
+        assert len(query.ask("SELECT code, avg(value), count(*) FROM observations GROUP BY 1").rows) == 50
+    with measured("lake: newest of each patient and code", count):
+        query.ask("SELECT patient, code, max(effective) FROM observations GROUP BY 1, 2 ORDER BY 1, 2")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--observations", type=int, default=1_000_000)
@@ -120,6 +141,7 @@ def main() -> None:
         asyncio.run(feed(Path(folder)))
         lake(Path(folder))
         view(Path(folder), given.observations)
+        asked(Path(folder), given.observations)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fhir_server.core.errors import FhirError, error
 from fhir_server.definitions import Definitions
 from fhir_server.subsystems.analytics.lake import Lake
+from fhir_server.subsystems.analytics.rows import KeptRows
+from fhir_server.views.definition import View
 from fhir_server.views.library import Library
 from fhir_server.views.sql.prepare import prepare
 from fhir_server.views.sql.value import name, text
@@ -38,6 +41,17 @@ class LakeQuery:
         self._lake = lake
         self._library = library
         self._definitions = definitions
+        self._rows = KeptRows(lake, definitions)
+
+    def refresh(self) -> None:
+        """Makes the rows of every view that are missing, and forgets those of what is gone."""
+        import duckdb
+
+        views = list(self._library.all())
+        self._rows.forget(views)
+        with duckdb.connect(config={"memory_limit": MEMORY}) as connection:
+            for view in views:
+                self._rows.files(connection, view)
 
     def ask(
         self, sql: str, parameters: list[Any] | None = None, *, rows: int = MOST_ROWS, seconds: float = MOST_SECONDS
@@ -45,7 +59,7 @@ class LakeQuery:
         """The answer of one SELECT; FhirError for anything else, a mistake in it, and one that takes too long."""
         import duckdb
 
-        with self._connection() as connection:
+        with self._connection(sql) as connection:
             _require_select(connection, sql)
             timer = threading.Timer(seconds, connection.interrupt)
             timer.start()
@@ -61,22 +75,27 @@ class LakeQuery:
                 timer.cancel()
         return Rows(columns, found[:rows], len(found) > rows)
 
-    def _connection(self) -> duckdb.DuckDBPyConnection:
+    def _connection(self, sql: str) -> duckdb.DuckDBPyConnection:
         import duckdb
 
         folder = str(self._lake.folder.resolve())
         connection = duckdb.connect(config={"memory_limit": MEMORY})
         connection.execute(f"SET allowed_directories = [{text(folder)}]")
+        named = {word.lower() for word in re.findall(r"\w+", sql)}
         for view in self._library.all():
-            files = ", ".join(text(file) for file in self._lake.files(view.resource))
-            source = f"SELECT body FROM read_parquet([{files}])" if files else "SELECT ''::VARCHAR AS body WHERE false"
-            query = prepare(connection, view, self._definitions, source)
+            # what is not named has its columns only, for messages and the catalogue
+            files = self._rows.files(connection, view) if view.name.lower() in named else []
+            listed = ", ".join(text(file) for file in files)
+            query = f"SELECT * FROM read_parquet([{listed}])" if files else self._empty(connection, view)
             connection.execute(f"CREATE VIEW {name(view.name)} AS {query}")
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(MOMENT)
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         return connection
+
+    def _empty(self, connection: duckdb.DuckDBPyConnection, view: View) -> str:
+        return prepare(connection, view, self._definitions, "SELECT ''::VARCHAR AS body WHERE false")
 
 
 def _require_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:

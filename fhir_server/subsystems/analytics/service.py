@@ -25,6 +25,7 @@ class Analytics:
         self._query = query
         self._folder = folder
         self._known: dict[str, tuple[int, Sequence[Month]]] = {}
+        self._refreshed = -1
         self._asking = asyncio.Semaphore(2)
 
     def position(self) -> int:
@@ -32,11 +33,17 @@ class Analytics:
         return self._lake.position()
 
     def take(self, portion: Portion) -> None:
-        """Takes changes into the lake."""
+        """Takes changes into the lake; what is erased leaves the rows of views too."""
         self._lake.take(portion)
+        if any(change.method == "ERASE" for change in portion.changes):
+            self._query.refresh()
 
     async def work(self, client: FhirClient, now: int) -> None:
-        """Nothing: what it knows is in the lake."""
+        """Makes the rows of views for what has come, so that nobody who asks waits for them."""
+        position = self.position()
+        if position != self._refreshed:
+            await asyncio.to_thread(self._query.refresh)
+            self._refreshed = position
 
     def drop(self) -> None:
         """Removes the lake."""

@@ -107,3 +107,21 @@ async def test_the_feed_by_cursor(fhir: Fhir):
     end = (await fhir.get(f"$changes?after={rest['head']}")).json()
     assert end["changes"] == [] and end["position"] == end["head"]
     assert (await fhir.get("$changes?_type=Nothing")).status_code == 400
+
+
+async def test_rows_of_views_follow_the_lake_and_what_is_erased_leaves_them(fhir: Fhir, tmp_path: Path):
+    lake = Lake(tmp_path / "lake")
+    asked = LakeQuery(lake, Library([SHIPPED], r4.load()), r4.load())
+    await story(fhir)
+    await fhir.create({"resourceType": "Patient", "id": "z", "name": [{"family": "Zebrafish"}]})
+    await catch_up(fhir.server, lake)
+    for _ in range(2):
+        assert asked.ask("SELECT count(*) FROM Patients").rows == [(4,)]
+    kept = list((lake.folder / "views").rglob("*.parquet"))
+    await fhir.create({"resourceType": "Patient", "id": "a", "gender": "male"})
+    assert (await fhir.post("Patient/z/$purge", None)).status_code == 200
+    await catch_up(fhir.server, lake)
+    asked.refresh()
+    assert asked.ask("SELECT gender, count(*) FROM patients GROUP BY 1 ORDER BY 1").rows == [("female", 2), ("male", 1)]
+    assert not any(file.exists() for file in kept if "patients" in str(file.parent))
+    assert not any(b"Zebrafish" in file.read_bytes() for file in (lake.folder / "views").rglob("*") if file.is_file())
