@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,10 @@ from fhir_server.core.errors import error
 from fhir_server.core.settings import Settings
 from fhir_server.core.settings import load as load_settings
 
-NAMES = ("news2",)
+if TYPE_CHECKING:
+    from fhir_server.client import FhirClient
+
+NAMES = ("news2", "lace", "cha2ds2-vasc")
 
 
 def score(
@@ -27,25 +30,45 @@ def score(
     ] = 1,
     store: Annotated[bool, typer.Option("--store", help="Store it as a RiskAssessment.")] = False,
 ) -> None:
-    """Work out a score from the newest observations of a patient, and name its inputs."""
+    """Work out a score of a patient from what is stored, and name its inputs."""
     if name not in NAMES:
         raise error("not-found", f"There is no score {name}; there is {', '.join(NAMES)}.")
     settings = load_settings({"data": data}, config=config)
-    asyncio.run(_score(settings, server, patient.removeprefix("Patient/"), scale, store))
+    asyncio.run(_score(settings, server, patient.removeprefix("Patient/"), name, scale, store))
 
 
-async def _score(settings: Settings, server: str, patient: str, scale: int, store: bool) -> None:
+async def _score(settings: Settings, server: str, patient: str, name: str, scale: int, store: bool) -> None:
     from fhir_server.api import Request
     from fhir_server.commands.opening import client
-    from fhir_server.subsystems.analytics.scores.news2 import news2, risk_assessment
 
+    now = datetime.datetime.now(datetime.UTC)
     async with client(server, settings) as opened:
-        found = await news2(opened, patient, scale=scale)
-        print(f"NEWS2 {found.score} ({found.risk})")
-        for each in found.inputs:
-            print(f"  {each.points}  {each.name}: {each.found}  {each.reference}".rstrip())
+        lines, resource = await _found(opened, name, patient, scale, now)
+        print("\n".join(lines))
         if store:
-            moment = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            resource = risk_assessment(patient, found, moment)
             answer = await opened.perform(Request("POST", ("RiskAssessment",), resource=resource))
             print(f"stored as {answer.location.partition('/_history')[0]}")
+
+
+async def _found(
+    opened: FhirClient, name: str, patient: str, scale: int, now: datetime.datetime
+) -> tuple[list[str], dict[str, Any]]:
+    """What is printed of a score, and its RiskAssessment."""
+    from fhir_server.subsystems.analytics.scores import assessment, cha2ds2_vasc, lace, news2
+
+    moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if name == "news2":
+        early = await news2.news2(opened, patient, scale=scale)
+        rows = [(each.points, each.name, each.found, each.reference) for each in early.inputs]
+        title, points, risk = "NEWS2", early.score, early.risk
+        resource = news2.risk_assessment(patient, early, moment)
+    else:
+        if name == "lace":
+            found = await lace.lace(opened, patient)
+        else:
+            found = await cha2ds2_vasc.cha2ds2_vasc(opened, patient, now.date())
+        rows = [(each.points, each.name, each.found, " ".join(each.references)) for each in found.inputs]
+        title, points, risk = found.title, found.score, found.risk
+        resource = assessment.risk_assessment(patient, found, moment)
+    listed = [f"  {given}  {what}: {said}  {reference}".rstrip() for given, what, said, reference in rows]
+    return [f"{title} {points} ({risk})", *listed], resource
