@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fhir_server.subsystems.subsystem import Portion, Subsystem
 
 subsystem = typer.Typer(help="Run a subsystem by itself, or rebuild what it keeps.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="Which one: analytics, workforce.", show_default=False)]
+Name = Annotated[str, typer.Argument(help="Which one: analytics, billing, workforce.", show_default=False)]
 Token = Annotated[
     str,
     typer.Option(

@@ -12,7 +12,7 @@ from fhir_server.core.settings import Settings
 from fhir_server.subsystems.endpoint import Answer, Call, Endpoint
 from fhir_server.subsystems.subsystem import Subsystem
 
-NAMES = ("analytics", "workforce")
+NAMES = ("analytics", "billing", "workforce")
 SOCKET_VARIABLE = "ULTIMATE_HMS_SUBSYSTEMS"  # names the Unix socket of their process to the workers of one server
 
 

@@ -81,15 +81,8 @@ def write_remittance(found: Remittance, envelope: Envelope) -> str:
     for claim in found.claims:
         body += _write_claim(claim)
     for each in found.provider:
-        body.append(
-            segment(
-                "PLB",
-                found.payee.id,
-                f"{found.date[:4]}1231",
-                f"{each.reason}:{text(each.reference, 50)}",
-                amount(each.cents),
-            )  # fmt: skip
-        )
+        why = f"{each.reason}:{text(each.reference, 50)}"
+        body.append(segment("PLB", found.payee.id, f"{found.date[:4]}1231", why, amount(each.cents)))
     return interchange("835", [body], envelope)
 
 

@@ -42,8 +42,8 @@ def institutional(control="C2", **changes):
         Line("", 100000, "2", "20261101", revenue="0120", until="20261103", control="L1"),
         Line("80053", 4999, "1", "20261101", revenue="0301", control="L2"),
     )
-    return claim(control, **({"kind": "I", "facility": "11", "lines": lines, "cents": 104999, "start": "20261101",
-                              "end": "20261103", "admitted": "202611010830", "admission_source": "1"} | changes))  # fmt: skip
+    made = {"kind": "I", "facility": "11", "lines": lines, "cents": 104999, "start": "20261101", "end": "20261103"}
+    return claim(control, **(made | {"admitted": "202611010830", "admission_source": "1"} | changes))
 
 
 def secondary():

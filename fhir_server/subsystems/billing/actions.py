@@ -1,0 +1,248 @@
+"""What a person does: claims an encounter, sends claims, loads a payer's file, corrects, voids, appeals."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Any
+
+import msgspec
+
+from fhir_server.client import FhirClient
+from fhir_server.codec.json import decode
+from fhir_server.core.errors import error
+from fhir_server.core.keys import instant
+from fhir_server.subsystems.billing import claiming, posting, written
+from fhir_server.subsystems.billing.charges import coverages
+from fhir_server.subsystems.billing.facts import Json, known, rows
+from fhir_server.subsystems.billing.scrub import Finding, findings
+from fhir_server.subsystems.billing.service import Billing
+from fhir_server.subsystems.writing import put_all, stored
+from interfaces.x12.claims import write_claims
+from interfaces.x12.shapes import ClaimAnswer, ClaimData, Envelope, Line, OtherPayer, Party
+
+MOST = 5000  # claims of a file
+
+
+def checked(billing: Billing, claim: Json) -> list[Finding]:
+    """What the scrub says of a Claim."""
+    store = billing.store
+    coverage = claim["insurance"][0]["coverage"]["reference"]
+    eligible = claiming.eligibility(store, claim["patient"]["reference"], coverage)
+    return findings(_data(billing, claim), billing.edits, eligible)
+
+
+async def claim_encounter(billing: Billing, client: FhirClient, encounter: str, now: int, who: str) -> Json:
+    """Locks the charges of an encounter into a Claim; FhirError "business-rule" with the findings that hold it back."""
+    open_claims = [
+        row
+        for row in rows(billing.store, "SELECT * FROM claim WHERE encounter = ? AND replaced = ''", (encounter,))
+        if row["frequency"] != "8"
+    ]
+    if open_claims:
+        raise error(
+            "conflict", f"{encounter} is claimed already, by Claim/{open_claims[0]['id']}: replace or void that one."
+        )
+    count = len(rows(billing.store, "SELECT 1 FROM claim WHERE encounter = ?", (encounter,)))
+    claim = claiming.make(billing.store, encounter, _id(encounter, count), instant(now))
+    return await _put(billing, client, claim, now, who, "claim")
+
+
+async def follow_up(billing: Billing, client: FhirClient, id: str, how: str, now: int, who: str) -> Json:
+    """how: replace, void or secondary, of a claim by its id."""
+    found = rows(billing.store, "SELECT * FROM claim WHERE id = ?", (id,))
+    if not found:
+        raise error("not-found", f"There is no Claim/{id} of billing; GET /billing/claims lists them.")
+    own = found[0]
+    if own["replaced"]:
+        raise error("conflict", f"Claim/{id} was replaced by Claim/{own['replaced']}; go on with that one.")
+    count = len(rows(billing.store, "SELECT 1 FROM claim WHERE encounter = ?", (own["encounter"],)))
+    new = _id(own["encounter"], count)
+    if how == "secondary":
+        return await _put(billing, client, _secondary(billing, own, new, instant(now)), now, who, how)
+    known_to_payer = bool(own["payer_control"])
+    frequency = "8" if how == "void" else "7" if known_to_payer else "1"
+    claim = claiming.make(
+        billing.store,
+        own["encounter"],
+        new,
+        instant(now),
+        frequency=frequency,
+        prior=id,
+        coverage=own["coverage"] if own["responsibility"] != "P" else "",
+        responsibility=own["responsibility"],
+    )
+    return await _put(billing, client, claim, now, who, how)
+
+
+async def send(billing: Billing, client: FhirClient, receiver: str, usage: str, now: int, who: str) -> list[Json]:
+    """Writes the claims that were not sent yet into 837 files, one for each kind; gives each file with its text."""
+    if usage not in ("P", "T"):
+        raise error("value", "usage must be P (production) or T (test).", location="usage")
+    waiting = rows(
+        billing.store,
+        "SELECT * FROM claim WHERE status = 'made' AND file = '' AND NOT (frequency = '8' "
+        "AND payer_control = '') AND replaced = '' ORDER BY created, id LIMIT ?",
+        (MOST,),
+    )
+    made = []
+    for kind in ("P", "I"):
+        of_kind = [row for row in waiting if row["kind"] == kind]
+        if not of_kind:
+            continue
+        numbers = rows(billing.store, "SELECT control FROM file WHERE outgoing = 1")
+        control = max((int(row[0]) for row in numbers if row[0].isdigit()), default=0) + 1 + len(made)
+        text = await asyncio.to_thread(_file, billing, of_kind, receiver, usage, control, instant(now))
+        document = written.document(text.encode(), "outgoing", f"837{kind}", instant(now), str(control))
+        sources = [f"Claim/{row['id']}" for row in of_kind]
+        await put_all(client, [document], subsystem="billing", rule=f"837{kind}", now=now, sources=sources, who=who)
+        made.append(
+            {
+                "file": f"DocumentReference/{document['id']}",
+                "kind": f"837{kind}",
+                "control": f"{control:09}",
+                "claims": len(of_kind),
+                "text": text,
+            }
+        )
+    return made
+
+
+async def load(billing: Billing, client: FhirClient, content: bytes, now: int, who: str) -> Json:
+    """Keeps a file that came, whatever it is, and says what is wrong with it; it is posted when the feed brings it."""
+    if not content.strip():
+        raise error("value", "The file is empty.")
+    found = await asyncio.to_thread(posting.understand, content)
+    document = written.document(content, "incoming", found.kind, instant(now), str(now))
+    await put_all(client, [document], subsystem="billing", rule="file received", now=now, who=who)
+    before = rows(billing.store, "SELECT id, loaded FROM file WHERE digest = ? AND outgoing = 0", (found.digest,))
+    problems = list(found.problems)
+    if before:
+        problems.append(f"the same file came on {before[0]['loaded'][:10]}; it is not posted again")
+    return {
+        "file": f"DocumentReference/{document['id']}",
+        "kind": found.kind,
+        "control": found.control,
+        "problems": problems,
+    }
+
+
+async def appeal(billing: Billing, client: FhirClient, id: str, reason: str, now: int, who: str) -> Json:
+    """Notes on a denial's Task that it is appealed; the item stays open until the payer answers."""
+    return await _task(client, id, "in-progress", f"appealed on {instant(now)[:10]}", reason, now, who)
+
+
+async def complete(billing: Billing, client: FhirClient, id: str, reason: str, now: int, who: str) -> Json:
+    """Closes a work item with a reason."""
+    return await _task(client, id, "completed", "closed", reason, now, who)
+
+
+async def _task(client: FhirClient, id: str, status: str, business: str, reason: str, now: int, who: str) -> Json:
+    body = await stored(client, "Task", id)
+    if body is None:
+        raise error("not-found", f"There is no Task/{id}; GET /billing/work lists the open ones.")
+    task = decode(body)
+    task["meta"] = {"tag": task["meta"].get("tag", [])}
+    task["status"] = status
+    task["businessStatus"] = {"text": business}
+    task["note"] = [
+        *task.get("note", ()),
+        {"time": instant(now), "text": reason, **({"authorString": who} if who else {})},
+    ]
+    await put_all(client, [task], subsystem="billing", rule=business.split()[0], now=now, who=who, reason=reason)
+    return task
+
+
+async def _put(billing: Billing, client: FhirClient, claim: Json, now: int, who: str, rule: str) -> Json:
+    if claiming.extension(claim, claiming.FREQUENCY) != "8":
+        wrong = [each for each in await asyncio.to_thread(checked, billing, claim) if each.severity == "error"]
+        if wrong:
+            raise error("business-rule", "The claim is held back: " + " ".join(each.text for each in wrong))
+    sources = [f"{each}/_history/{version}" for each, version in claiming.sources_of(claim).items()]
+    await put_all(client, [claim], subsystem="billing", rule=rule, now=now, sources=sources, who=who)
+    return claim
+
+
+def _id(encounter: str, count: int) -> str:
+    """Of a claim, which is CLM01 too: at most 20 characters."""
+    return "B" + hashlib.sha256(f"{encounter}|{count}".encode()).hexdigest()[:18].upper()
+
+
+def _file(billing: Billing, claims: list[Any], receiver: str, usage: str, control: int, now: str) -> str:
+    bodies = [known(billing.store, f"Claim/{row['id']}") for row in claims]
+    data = [_data(billing, body) for body in bodies if body is not None]
+    if not data:
+        raise error("not-found", "The claims to send are deleted.")
+    first = data[0].billing
+    submitter = Party(first.name, id=first.tax.replace("-", "") or first.id, phone=first.phone)
+    envelope = Envelope(submitter.id, receiver, control, now[:10].replace("-", ""), now[11:13] + now[14:16], usage)
+    return write_claims(data, envelope, submitter, Party(receiver, id=receiver))
+
+
+def _data(billing: Billing, claim: Json) -> ClaimData:
+    """What an 837 says of a Claim, with the payer's number of what it replaces, and what the payer before it paid."""
+    related = claim.get("related", ())
+    prior = related[0]["claim"]["reference"].rpartition("/")[2] if related else ""
+    responsibility = claiming.extension(claim, f"{claiming.SYSTEM}:responsibility") or "P"
+    before = rows(billing.store, "SELECT * FROM claim WHERE id = ?", (prior,)) if prior else []
+    frequency = claiming.extension(claim, claiming.FREQUENCY)
+    control = before[0]["payer_control"] if before and frequency in ("7", "8") else ""
+    if responsibility == "P" or not before:
+        return claiming.data_of(billing.store, claim, control)
+    own = before[0]
+    answer, date = _answer(billing, own["id"])
+    data = claiming.data_of(billing.store, claim, control)
+    primary = claiming.data_of(billing.store, known(billing.store, f"Claim/{own['id']}") or claim)
+    by_control = {each.control: each for each in answer.lines}
+    lines: list[Line] = []
+    for line, of_primary in zip(data.lines, primary.lines, strict=False):
+        lines.append(msgspec.structs.replace(line, answer=by_control.get(of_primary.control)))
+    other = OtherPayer(
+        primary.payer,
+        primary.subscriber,
+        own["responsibility"],
+        primary.relationship,
+        primary.filing,
+        answer.paid,
+        date,
+        answer.adjustments,
+    )
+    return msgspec.structs.replace(data, lines=tuple(lines), others=(other,))
+
+
+def _answer(billing: Billing, claim: str) -> tuple[ClaimAnswer, str]:
+    found = rows(
+        billing.store,
+        "SELECT body, date FROM answer WHERE claim = ? ORDER BY date DESC, file DESC, number DESC LIMIT 1",
+        (claim,),
+    )
+    if not found:
+        raise error(
+            "business-rule", f"The first payer has not answered Claim/{claim} yet: a secondary claim says what it paid."
+        )
+    return msgspec.json.decode(bytes(found[0]["body"]), type=ClaimAnswer), found[0]["date"]
+
+
+def _secondary(billing: Billing, own: Any, id: str, now: str) -> Json:
+    _answer(billing, own["id"])
+    asked = {
+        row["coverage"] for row in rows(billing.store, "SELECT coverage FROM claim WHERE root = ?", (own["root"],))
+    }
+    left = [
+        each
+        for each in coverages(billing.store, own["patient"], own["created"][:10])
+        if f"Coverage/{each['id']}" not in asked
+    ]
+    if not left:
+        raise error("business-rule", f"{own['patient']} has no further coverage; what is left is the patient's to pay.")
+    claimed = known(billing.store, f"Claim/{own['id']}")
+    if claimed is None:
+        raise error("not-found", f"Claim/{own['id']} is deleted.")
+    made = claiming.make(billing.store, own["encounter"], id, now, prior=own["id"], frequency="8")
+    made["extension"] = [
+        {"url": claiming.FREQUENCY, "valueCode": "1"},
+        {"url": f"{claiming.SYSTEM}:responsibility", "valueCode": "S"},
+    ]
+    made["insurance"] = [{"sequence": 1, "focal": True, "coverage": {"reference": f"Coverage/{left[0]['id']}"}}]
+    made["insurer"] = {"reference": left[0]["payor"][0]["reference"]}
+    return made

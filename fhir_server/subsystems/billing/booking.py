@@ -1,0 +1,78 @@
+"""Claims in the journal: what is claimed is owed; a replacement or a void reverses what it replaces."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from fhir_server.subsystems.billing import ledger
+from fhir_server.subsystems.billing.claiming import cents_of, extension, sources_of
+from fhir_server.subsystems.billing.facts import Json, ours, relative
+from fhir_server.subsystems.billing.items import close_items
+from fhir_server.subsystems.billing.ledger import Posting
+from fhir_server.subsystems.billing.models import FREQUENCY, SYSTEM
+
+
+def book(connection: sqlite3.Connection, claim: Json, date: str) -> bool:
+    """Takes a Claim of ours in, once; a version that comes later changes nothing."""
+    id = claim["id"]
+    if not ours(claim, "claim") or connection.execute("SELECT 1 FROM claim WHERE id = ?", (id,)).fetchone():
+        return False
+    frequency = extension(claim, FREQUENCY) or "1"
+    responsibility = extension(claim, f"{SYSTEM}:responsibility") or "P"
+    related = claim.get("related", ())
+    prior = related[0]["claim"]["reference"].rpartition("/")[2] if related else ""
+    before = connection.execute("SELECT * FROM claim WHERE id = ?", (prior,)).fetchone() if prior else None
+    root = before["root"] if before else id
+    patient, payer = relative(claim["patient"]["reference"]), relative(claim["insurer"]["reference"])
+    cents = cents_of(claim["total"])
+    kind = "I" if claim["type"]["coding"][0]["code"] == "institutional" else "P"
+    encounter = relative(claim["item"][0]["encounter"][0]["reference"])
+    connection.execute(
+        "INSERT INTO claim VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            id,
+            root,
+            prior,
+            kind,
+            frequency,
+            patient,
+            encounter,
+            payer,
+            claim["insurance"][0]["coverage"]["reference"],
+            responsibility,
+            cents,
+            claim["created"],
+            json.dumps(sources_of(claim), sort_keys=True),
+            "made",
+            "",
+            before["payer_control"] if before else "",
+            "",
+            "",
+        ),
+    )
+    made_of = [(source, id) for source in {encounter, *sources_of(claim)}]
+    connection.executemany("INSERT OR IGNORE INTO claimed VALUES (?, ?)", made_of)
+    source = f"Claim/{id}"
+    if responsibility != "P":
+        open_cents = ledger.balance(connection, ledger.PATIENT, root)
+        lines = [
+            Posting(ledger.RECEIVABLE, open_cents, patient, payer, root),
+            Posting(ledger.PATIENT, -open_cents, patient, "", root),
+        ]
+        ledger.post(connection, f"claim:{id}", date, "to the next payer", source, lines)
+    else:
+        if before:
+            ledger.reverse(connection, f"claim:{prior}", f"claim:{prior}:reversal", date, f"replaced by {id}", source)
+        if frequency != "8":
+            lines = [
+                Posting(ledger.RECEIVABLE, cents, patient, payer, root),
+                Posting(ledger.REVENUE, -cents, patient, "", root),
+            ]
+            ledger.post(connection, f"claim:{id}", date, "claimed", source, lines)
+    if before and responsibility == before["responsibility"]:
+        connection.execute("UPDATE claim SET replaced = ? WHERE id = ?", (id, prior))
+        for kind in ("denial", "rejected", "changed", "deleted"):
+            close_items(connection, kind, "claim", prior, f"Claim/{id}")
+    connection.execute("INSERT OR IGNORE INTO dirty SELECT 'charge', id FROM charge WHERE encounter = ?", (encounter,))
+    return True

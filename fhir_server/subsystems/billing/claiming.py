@@ -1,0 +1,342 @@
+"""Claims: a FHIR Claim made of an encounter's charges, and what an 837 says of it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from fhir_server.core.errors import error
+from fhir_server.subsystems.billing.charges import coverages
+from fhir_server.subsystems.billing.facts import Json, identifier, known, of_encounter, of_patient, relative, rows
+from fhir_server.subsystems.billing.models import CPT, FREQUENCY, NPI, PAYER_ID, SOURCE, SYSTEM, TAX
+from interfaces.x12.shapes import ClaimData, Line, OtherPayer, Party, Place
+
+INPATIENT = frozenset({"IMP", "ACUTE", "NONACUTE"})
+ICD10 = "http://hl7.org/fhir/sid/icd-10-cm"
+CLAIM_TYPE = "http://terminology.hl7.org/CodeSystem/claim-type"
+RELATIONSHIPS = {"self": "18", "spouse": "01", "child": "19", "parent": "G8", "common": "53", "other": "G8"}
+
+
+def money(cents: int) -> Json:
+    """FHIR Money."""
+    return {"value": Decimal(cents) / 100, "currency": "USD"}
+
+
+def cents_of(found: Json | None) -> int:
+    """Whole cents of FHIR Money."""
+    return int(Decimal(str((found or {}).get("value", 0))) * 100)
+
+
+def charges_of(store: Any, encounter: str) -> list[Any]:
+    """The proposals of an encounter."""
+    return rows(store, "SELECT * FROM charge WHERE encounter = ? ORDER BY date, source, id", (encounter,))
+
+
+def make(
+    store: Any,
+    encounter: str,
+    id: str,
+    created: str,
+    *,
+    frequency: str = "1",
+    prior: str = "",
+    coverage: str = "",
+    responsibility: str = "P",
+) -> Json:
+    """The Claim of an encounter; FhirError "not-found", "value" where something that every claim has is missing."""
+    found = known(store, encounter)
+    claimed = known(store, f"Claim/{prior}") if prior else None
+    if frequency == "8" and claimed is not None:
+        base = {**claimed, "id": id, "created": created}
+        base.pop("meta", None)
+    else:
+        if found is None:
+            raise error("not-found", f"There is no {encounter} here; it is deleted, or billing has not got so far yet.")
+        patient = relative(found.get("subject", {}).get("reference", ""))
+        charges = [each for each in charges_of(store, encounter) if each["cents"] is not None and not each["problem"]]
+        if not charges:
+            raise error("value", f"{encounter} has no charges to claim; GET /billing/encounters/{{id}} says why.")
+        date = min(each["date"] for each in charges)
+        chosen = known(store, coverage) if coverage else next(iter(coverages(store, patient, date)), None)
+        if chosen is None:
+            raise error(
+                "value", f"{patient} has no coverage that is active on {date}; add a Coverage, or bill the patient."
+            )
+        kind = "institutional" if found.get("class", {}).get("code") in INPATIENT else "professional"
+        base = {
+            "resourceType": "Claim",
+            "id": id,
+            "status": "active",
+            "type": {"coding": [{"system": CLAIM_TYPE, "code": kind}]},
+            "use": "claim",
+            "patient": {"reference": patient},
+            "billablePeriod": _period(found, charges),
+            "created": created,
+            "insurer": _payer(chosen),
+            "provider": _provider(store, found),
+            "priority": {
+                "coding": [{"system": "http://terminology.hl7.org/CodeSystem/processpriority", "code": "normal"}]
+            },
+            "insurance": [{"sequence": 1, "focal": True, "coverage": {"reference": f"Coverage/{chosen['id']}"}}],
+            "item": [_item(number, each, encounter) for number, each in enumerate(charges, 1)],
+            "total": money(sum(each["cents"] for each in charges)),
+        }
+        diagnoses = _diagnoses(store, found)
+        if diagnoses:
+            base["diagnosis"] = [
+                {"sequence": number, "diagnosisCodeableConcept": {"coding": [{"system": ICD10, "code": code}]}}
+                for number, code in enumerate(diagnoses, 1)
+            ]
+    base["meta"] = {"tag": [{"system": SYSTEM, "code": "claim"}]}
+    base["identifier"] = [{"system": f"{SYSTEM}:claim", "value": id}]
+    base["extension"] = [
+        {"url": FREQUENCY, "valueCode": frequency},
+        {"url": f"{SYSTEM}:responsibility", "valueCode": responsibility},
+    ]
+    base.pop("related", None)
+    if prior:
+        base["related"] = [
+            {
+                "claim": {"reference": f"Claim/{prior}"},
+                "relationship": {
+                    "coding": [
+                        {"system": "http://terminology.hl7.org/CodeSystem/ex-relatedclaimrelationship", "code": "prior"}
+                    ]
+                },
+            }
+        ]
+    return base
+
+
+def extension(resource: Json, url: str) -> str:
+    """The code of an extension, "" for none."""
+    return next((each.get("valueCode", "") for each in resource.get("extension", ()) if each.get("url") == url), "")
+
+
+def sources_of(claim: Json) -> dict[str, int]:
+    """What a Claim was made of: reference -> version."""
+    found = {}
+    for item in claim.get("item", ()):
+        for each in item.get("extension", ()):
+            if each.get("url") == SOURCE:
+                reference, _, version = each["valueReference"]["reference"].partition("/_history/")
+                found[reference] = int(version or 0)
+    return found
+
+
+def data_of(store: Any, claim: Json, payer_control: str = "", others: tuple[OtherPayer, ...] = ()) -> ClaimData:
+    """What an 837 says of a Claim; FhirError "value" where the resources that it refers to lack something."""
+    patient = known(store, claim["patient"]["reference"])
+    coverage = known(store, claim["insurance"][0]["coverage"]["reference"])
+    payer = known(store, claim["insurer"]["reference"])
+    provider = known(store, claim["provider"].get("reference", ""))
+    encounter = known(store, claim["item"][0]["encounter"][0]["reference"]) or {}
+    if patient is None or coverage is None or payer is None or provider is None:
+        missing = next(
+            name
+            for name, each in (("patient", patient), ("coverage", coverage), ("payer", payer), ("provider", provider))
+            if each is None
+        )
+        raise error("value", f"Claim/{claim['id']}: its {missing} is not there.")
+    institutional = claim["type"]["coding"][0]["code"] == "institutional"
+    member = coverage.get("subscriberId") or identifier(
+        coverage, *(each.get("system", "") for each in coverage.get("identifier", ()))
+    )
+    code = next((each.get("code", "") for each in coverage.get("relationship", {}).get("coding", ())), "self")
+    relationship = RELATIONSHIPS.get(code, "18")
+    person = _person(patient, member)
+    subscriber = person
+    if relationship != "18":
+        holder = known(store, coverage.get("subscriber", {}).get("reference", "Patient/"))
+        subscriber = _person(holder or patient, member)
+    diagnoses = tuple(
+        each["diagnosisCodeableConcept"]["coding"][0]["code"].replace(".", "") for each in claim.get("diagnosis", ())
+    )
+    lines = tuple(_line(claim["id"], each, len(diagnoses)) for each in claim["item"])
+    period = encounter.get("period", {})
+    rendering = _rendering(store, encounter)
+    grouped = next(
+        (
+            each.get("value", "")
+            for each in coverage.get("class", ())
+            if each.get("type", {}).get("coding", [{}])[0].get("code") == "group"
+        ),
+        "",
+    )
+    started = period.get("start", "")
+    return ClaimData(
+        kind="I" if institutional else "P",
+        control=claim["id"],
+        cents=cents_of(claim["total"]),
+        billing=Party(
+            provider.get("name", ""),
+            id=identifier(provider, NPI),
+            place=_place(provider),
+            tax=identifier(provider, *TAX),
+            phone=_phone(provider),
+        ),
+        subscriber=subscriber,
+        payer=payer_of(payer),
+        diagnoses=diagnoses,
+        lines=lines,
+        facility=("11" if institutional else "21" if encounter.get("class", {}).get("code") in INPATIENT else "11"),
+        frequency=extension(claim, FREQUENCY) or "1",
+        payer_control=payer_control,
+        patient=person if relationship != "18" else None,
+        relationship=relationship,
+        group=grouped,
+        responsibility=extension(claim, f"{SYSTEM}:responsibility") or "P",
+        rendering=rendering,
+        others=others,
+        start=_compact(claim["billablePeriod"].get("start", "")),
+        end=_compact(claim["billablePeriod"].get("end", "")),
+        admitted=(_compact(started) + (started[11:13] + started[14:16] if len(started) > 15 else "0000"))
+        if institutional and started
+        else "",
+    )
+
+
+def payer_of(payer: Json) -> Party:
+    """A payer as a party, known by the identifier that it has at the clearing house."""
+    first = next((each.get("value", "") for each in payer.get("identifier", ())), "")
+    return Party(
+        payer.get("name", ""),
+        id=identifier(payer, PAYER_ID) or first,
+        qualifier="PI",
+        place=_place(payer),
+        tax=identifier(payer, *TAX),
+    )
+
+
+def party_of(organization: Json) -> Party:
+    """An organization as a submitter."""
+    return Party(
+        organization.get("name", ""),
+        id=identifier(organization, *TAX, NPI).replace("-", ""),
+        phone=_phone(organization),
+    )
+
+
+def _item(number: int, charge: Any, encounter: str) -> Json:
+    made: Json = {
+        "extension": [
+            {"url": SOURCE, "valueReference": {"reference": f"{charge['source']}/_history/{charge['version']}"}}
+        ],
+        "sequence": number,
+        "productOrService": {
+            "coding": [
+                {"system": CPT if charge["hcpcs"] else charge["system"], "code": charge["hcpcs"] or charge["code"]}
+            ],
+            "text": charge["text"],
+        },
+        "servicedDate": charge["date"],
+        "quantity": {"value": Decimal(charge["units"])},
+        "net": money(charge["cents"]),
+        "encounter": [{"reference": encounter}],
+    }
+    if charge["modifiers"]:
+        made["modifier"] = [{"coding": [{"system": CPT, "code": each}]} for each in charge["modifiers"].split()]
+    if charge["revenue"]:
+        made["revenue"] = {
+            "coding": [{"system": "https://www.nubc.org/CodeSystem/RevenueCodes", "code": charge["revenue"]}]
+        }
+    return made
+
+
+def _line(claim: str, item: Json, diagnoses: int) -> Line:
+    coding = item["productOrService"]["coding"][0]
+    modifiers = tuple(each["coding"][0]["code"] for each in item.get("modifier", ()))
+    revenue = item.get("revenue", {}).get("coding", [{}])[0].get("code", "")
+    return Line(
+        coding["code"] if coding.get("system") == CPT else "",
+        cents_of(item["net"]),
+        format(Decimal(str(item["quantity"]["value"])).normalize(), "f"),
+        _compact(item["servicedDate"]),
+        tuple(range(1, min(diagnoses, 4) + 1)) or (1,),
+        modifiers,
+        f"{claim}-{item['sequence']}",
+        revenue,
+    )
+
+
+def _diagnoses(store: Any, encounter: Json) -> list[str]:
+    conditions = [
+        known(store, each["condition"]["reference"])
+        for each in sorted(encounter.get("diagnosis", ()), key=lambda each: each.get("rank", 99))
+        if each.get("condition", {}).get("reference")
+    ] or list(of_encounter(store, "Condition", f"Encounter/{encounter['id']}"))
+    codes = [
+        coding["code"]
+        for condition in conditions
+        for coding in (condition or {}).get("code", {}).get("coding", ())
+        if coding.get("system") == ICD10 and coding.get("code")
+    ]
+    return list(dict.fromkeys(codes))
+
+
+def _period(encounter: Json, charges: list[Any]) -> Json:
+    period = encounter.get("period", {})
+    start = period.get("start", "")[:10] or min(each["date"] for each in charges)
+    end = period.get("end", "")[:10] or max(each["date"] for each in charges)
+    return {"start": start, "end": max(start, end)}
+
+
+def _payer(coverage: Json) -> Json:
+    return {"reference": relative(coverage["payor"][0].get("reference", "Organization/unknown"))}
+
+
+def _provider(store: Any, encounter: Json) -> Json:
+    reference = encounter.get("serviceProvider", {}).get("reference", "")
+    if not reference:
+        raise error("value", f"Encounter/{encounter['id']} has no serviceProvider, the organization that bills.")
+    return {"reference": relative(reference)}
+
+
+def _rendering(store: Any, encounter: Json) -> Party | None:
+    for participant in encounter.get("participant", ()):
+        reference = participant.get("individual", {}).get("reference", "")
+        found = known(store, reference) if "Practitioner/" in reference else None
+        if found is not None and identifier(found, NPI):
+            name = (found.get("name") or [{}])[0]
+            return Party(name.get("family", ""), " ".join(name.get("given", ())[:1]), identifier(found, NPI))
+    return None
+
+
+def _person(patient: Json, member: str) -> Party:
+    name = (patient.get("name") or [{}])[0]
+    gender = {"male": "M", "female": "F"}.get(patient.get("gender", ""), "U")
+    return Party(
+        name.get("family", ""),
+        " ".join(name.get("given", ())[:1]),
+        member,
+        "MI",
+        _place(patient),
+        born=_compact(patient.get("birthDate", "")),
+        gender=gender,
+    )
+
+
+def _place(resource: Json) -> Place:
+    found = (resource.get("address") or [{}])[0]
+    return Place(
+        " ".join(found.get("line", ())), found.get("city", ""), found.get("state", ""), found.get("postalCode", "")
+    )
+
+
+def _phone(resource: Json) -> str:
+    return next((each.get("value", "") for each in resource.get("telecom", ()) if each.get("system") == "phone"), "")
+
+
+def _compact(date: str) -> str:
+    return date[:10].replace("-", "")
+
+
+def eligibility(store: Any, patient: str, coverage: str) -> bool | None:
+    """What the newest answer on file says of a coverage: in force or not, None for no answer."""
+    found = [
+        (answer.get("created", ""), insurance.get("inforce"))
+        for answer in of_patient(store, "CoverageEligibilityResponse", patient)
+        for insurance in answer.get("insurance", ())
+        if relative(insurance.get("coverage", {}).get("reference", "")) == coverage and "inforce" in insurance
+    ]
+    return max(found)[1] if found else None

@@ -1,0 +1,214 @@
+"""The REST endpoints of billing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_server.core.keys import instant
+from fhir_server.subsystems.billing import actions, claiming, ledger
+from fhir_server.subsystems.billing.facts import rows
+from fhir_server.subsystems.billing.scrub import texts
+from fhir_server.subsystems.billing.service import Billing
+from fhir_server.subsystems.endpoint import CSV, Answer, Call, Endpoint
+
+LAST = 1000
+
+
+def _all(billing: Billing, sql: str, values: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
+    return [dict(row) for row in rows(billing.store, sql, values)]
+
+
+async def overview(billing: Billing, call: Call) -> Answer:
+    """What waits, what is owed, and whether the journal balances."""
+    trial = ledger.trial_balance(billing.store)
+    claims = _all(
+        billing, "SELECT status, count(*) count, sum(cents) cents FROM claim WHERE replaced = '' GROUP BY status"
+    )
+    work = _all(billing, "SELECT kind, count(*) count, sum(cents) cents FROM item WHERE closed = '' GROUP BY kind")
+    return Answer({"trial": trial, "claims": claims, "work": work})
+
+
+async def encounters(billing: Billing, call: Call) -> Answer:
+    """Encounters with charges that are on no claim."""
+    found = _all(
+        billing,
+        "SELECT encounter, patient, count(*) charges, sum(cents) cents, sum(problem <> '') problems, min(date) date "
+        "FROM charge WHERE encounter <> '' AND NOT EXISTS "
+        "(SELECT 1 FROM claim c WHERE c.encounter = charge.encounter AND replaced = '' "
+        "AND frequency <> '8') GROUP BY encounter, patient ORDER BY date LIMIT ?",
+        (LAST,),
+    )
+    return Answer({"encounters": found})
+
+
+async def encounter(billing: Billing, call: Call) -> Answer:
+    """The charges of an encounter, and what the scrub says of a claim of them."""
+    reference = f"Encounter/{call.path['id']}"
+    charges = [dict(each) for each in claiming.charges_of(billing.store, reference)]
+    claim = claiming.make(billing.store, reference, "TRIAL", instant(call.now))
+    return Answer(
+        {
+            "charges": charges,
+            "total": sum(each["cents"] or 0 for each in charges),
+            "findings": texts(actions.checked(billing, claim)),
+        }
+    )
+
+
+async def claim(billing: Billing, call: Call) -> Answer:
+    """Makes the claim of an encounter."""
+    made = await actions.claim_encounter(billing, call.client, f"Encounter/{call.path['id']}", call.now, call.who)
+    return Answer({"claim": f"Claim/{made['id']}"}, status=201)
+
+
+async def claims(billing: Billing, call: Call) -> Answer:
+    """Claims, the newest first."""
+    status = call.query.get("status", "")
+    found = _all(
+        billing, "SELECT * FROM claim WHERE ? IN ('', status) ORDER BY created DESC, id LIMIT ?", (status, LAST)
+    )
+    return Answer({"claims": found})
+
+
+async def one_claim(billing: Billing, call: Call) -> Answer:
+    """A claim with the lines of the journal, the answers and the work about it."""
+    id = call.path["id"]
+    found = _all(billing, "SELECT * FROM claim WHERE id = ?", (id,))
+    root = found[0]["root"] if found else id
+    items = _all(billing, "SELECT * FROM item WHERE claim = ? ORDER BY opened", (id,))
+    answers = _all(billing, "SELECT file, date, CAST(body AS TEXT) body FROM answer WHERE claim = ?", (id,))
+    chain = _all(billing, "SELECT * FROM claim WHERE root = ? ORDER BY created, id", (root,))
+    return Answer(
+        {"claims": chain, "journal": ledger.entries(billing.store, "claim", root), "answers": answers, "work": items}
+    )
+
+
+async def replace(billing: Billing, call: Call) -> Answer:
+    """Replaces a claim by what is charged now (frequency 7)."""
+    return await _follow(billing, call, "replace")
+
+
+async def void(billing: Billing, call: Call) -> Answer:
+    """Voids a claim (frequency 8)."""
+    return await _follow(billing, call, "void")
+
+
+async def secondary(billing: Billing, call: Call) -> Answer:
+    """Claims what the first payer left from the next one."""
+    return await _follow(billing, call, "secondary")
+
+
+async def _follow(billing: Billing, call: Call, how: str) -> Answer:
+    made = await actions.follow_up(billing, call.client, call.path["id"], how, call.now, call.who)
+    return Answer({"claim": f"Claim/{made['id']}"}, status=201)
+
+
+async def send(billing: Billing, call: Call) -> Answer:
+    """Writes 837 files of the claims that wait."""
+    usage = call.fields.get("usage") or "P"
+    made = await actions.send(billing, call.client, call.required("receiver"), str(usage), call.now, call.who)
+    return Answer({"files": made}, status=201 if made else 200)
+
+
+async def load(billing: Billing, call: Call) -> Answer:
+    """Loads a payer's file."""
+    content = call.required("content").encode()
+    return Answer(await actions.load(billing, call.client, content, call.now, call.who), status=202)
+
+
+async def files(billing: Billing, call: Call) -> Answer:
+    """Files that were sent and came."""
+    return Answer({"files": _all(billing, "SELECT * FROM file ORDER BY loaded DESC, id LIMIT ?", (LAST,))})
+
+
+async def work(billing: Billing, call: Call) -> Answer:
+    """The work list, what is due first at its head."""
+    kind = call.query.get("kind", "")
+    sql = "SELECT * FROM item WHERE closed = '' AND ? IN ('', kind) ORDER BY deadline, id LIMIT ?"
+    return Answer({"work": _all(billing, sql, (kind, LAST))})
+
+
+async def appeal(billing: Billing, call: Call) -> Answer:
+    """Appeals a denial."""
+    return Answer(
+        await actions.appeal(billing, call.client, call.path["id"], call.required("reason"), call.now, call.who)
+    )
+
+
+async def complete(billing: Billing, call: Call) -> Answer:
+    """Closes a work item."""
+    return Answer(
+        await actions.complete(billing, call.client, call.path["id"], call.required("reason"), call.now, call.who)
+    )
+
+
+async def journal(billing: Billing, call: Call) -> Answer:
+    """Entries of the journal."""
+    for name in ("claim", "patient", "source"):
+        if call.query.get(name):
+            return Answer({"entries": ledger.entries(billing.store, name, call.query[name])})
+    return Answer({"entries": ledger.entries(billing.store)})
+
+
+async def trial(billing: Billing, call: Call) -> Answer:
+    """The trial balance."""
+    return Answer(ledger.trial_balance(billing.store))
+
+
+async def aging(billing: Billing, call: Call) -> Answer:
+    """What is owed by age."""
+    by = "patient" if call.query.get("by") == "patient" else "payer"
+    return Answer({"by": by, "rows": ledger.aging(billing.store, by, instant(call.now)[:10])})
+
+
+async def journal_csv(billing: Billing, call: Call) -> Answer:
+    """The journal as CSV for the books of finance."""
+    found = rows(
+        billing.store,
+        "SELECT e.id, e.date, e.text, e.source, account, patient, payer, claim, cents FROM journal_line l "
+        "JOIN journal_entry e ON e.id = entry ORDER BY e.id, number",
+    )
+    lines = ["entry,date,text,source,account,patient,payer,claim,amount"]
+    for row in found:
+        text = '"' + row["text"].replace('"', '""') + '"'
+        sign = "-" if row["cents"] < 0 else ""
+        amount = f"{sign}{abs(row['cents']) // 100}.{abs(row['cents']) % 100:02}"
+        lines.append(
+            ",".join(
+                [
+                    str(row["id"]),
+                    row["date"],
+                    text,
+                    row["source"],
+                    row["account"],
+                    row["patient"],
+                    row["payer"],
+                    row["claim"],
+                    amount,
+                ]
+            )
+        )
+    return Answer("\n".join([*lines, ""]).encode(), CSV, filename="journal.csv")
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/overview", "What waits, what is owed, whether the journal balances", overview),
+    Endpoint("GET", "/encounters", "Encounters with charges that are on no claim", encounters),
+    Endpoint("GET", "/encounters/{id}", "An encounter's charges, and what the scrub says of them", encounter),
+    Endpoint("POST", "/encounters/{id}/claim", "Lock the charges of an encounter into a claim", claim),
+    Endpoint("GET", "/claims", "Claims, the newest first", claims, ("status",)),
+    Endpoint("GET", "/claims/{id}", "A claim with its journal, answers and work", one_claim),
+    Endpoint("POST", "/claims/{id}/replace", "Replace a claim by what is charged now (frequency 7)", replace),
+    Endpoint("POST", "/claims/{id}/void", "Void a claim (frequency 8)", void),
+    Endpoint("POST", "/claims/{id}/secondary", "Claim from the next payer what the first one left", secondary),
+    Endpoint("POST", "/send", "Write 837 files of the claims that wait", send, (), ("receiver", "usage")),
+    Endpoint("GET", "/files", "Files that were sent and came", files),
+    Endpoint("POST", "/files", "Load a payer's file: 835, 999, TA1, 277CA, 271, 277", load, (), ("content",)),
+    Endpoint("GET", "/work", "The work list, what is due first at its head", work, ("kind",)),
+    Endpoint("POST", "/work/{id}/appeal", "Appeal a denial", appeal, (), ("reason",)),
+    Endpoint("POST", "/work/{id}/complete", "Close a work item", complete, (), ("reason",)),
+    Endpoint("GET", "/journal", "Entries of the journal, the newest first", journal, ("claim", "patient", "source")),
+    Endpoint("GET", "/journal.csv", "The journal as CSV", journal_csv, (), (), CSV),
+    Endpoint("GET", "/trial-balance", "Debits, credits and balance of each account", trial),
+    Endpoint("GET", "/aging", "What payers or patients owe, by age in days", aging, ("by",)),
+)

@@ -1,0 +1,103 @@
+"""Work items: what a person has to look at. Each becomes a Task, with the reasons, the cause and a deadline."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import hashlib
+import json
+import sqlite3
+from importlib import resources
+from typing import Any
+
+from fhir_server.subsystems.billing.models import SYSTEM
+
+Json = dict[str, Any]
+
+KINDS = {
+    "charge": "a charge can't be priced or claimed",
+    "changed": "what was claimed has been corrected since",
+    "deleted": "what was claimed has been deleted since",
+    "rejected": "a claim was not accepted for processing",
+    "denial": "a claim or a line was denied",
+    "set-aside": "a file was not posted",
+    "duplicate": "a file came twice",
+    "unmatched": "money came for a claim that is not ours",
+    "order": "an interchange came out of order",
+}
+CARC = "https://x12.org/codes/claim-adjustment-reason-codes"
+RARC = "https://x12.org/codes/remittance-advice-remark-codes"
+
+
+@functools.cache
+def reasons() -> Json:
+    """How each adjustment reason is treated (rules/reasons.json)."""
+    return json.loads((resources.files("fhir_server.subsystems.billing") / "rules" / "reasons.json").read_text())
+
+
+def open_item(
+    connection: sqlite3.Connection,
+    kind: str,
+    subject: str,
+    date: str,
+    text: str,
+    *,
+    detail: str = "",
+    patient: str = "",
+    claim: str = "",
+    cents: int = 0,
+    codes: tuple[str, ...] = (),
+    cause: str = "",
+    days: int = 30,
+) -> str:
+    """Opens an item once for what it is about; one that was closed by itself is opened again."""
+    id = "work-" + hashlib.sha256(f"{kind}|{subject}|{detail}".encode()).hexdigest()[:24]
+    deadline = (datetime.date.fromisoformat(date[:10]) + datetime.timedelta(days=days)).isoformat()
+    row = (id, kind, subject, patient, claim, cents, " ".join(codes), cause, date, deadline, text, "")
+    connection.execute("INSERT OR IGNORE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    connection.execute("UPDATE item SET text = ?, closed = '' WHERE id = ? AND closed <> 'by a person'", (text, id))
+    connection.execute("INSERT OR IGNORE INTO dirty VALUES ('item', ?)", (id,))
+    return id
+
+
+def close_items(connection: sqlite3.Connection, kind: str, column: str, value: str, why: str) -> None:
+    """Closes the open items of a kind about something (column: subject, claim or id)."""
+    found = connection.execute(f"SELECT id FROM item WHERE kind = ? AND {column} = ? AND closed = ''", (kind, value))
+    for (id,) in found.fetchall():
+        connection.execute("UPDATE item SET closed = ? WHERE id = ?", (why, id))
+        connection.execute("INSERT OR IGNORE INTO dirty VALUES ('item', ?)", (id,))
+
+
+def task(item: Any) -> Json:
+    """The Task of an item (a row)."""
+    codings = []
+    for code in item["reasons"].split():
+        remark = code[:1].isalpha() and "-" not in code
+        codings.append(
+            {"coding": [{"system": RARC if remark else CARC, "code": code.rpartition("-")[2]}], "text": code}
+        )
+    made: Json = {
+        "resourceType": "Task",
+        "id": item["id"],
+        "meta": {"tag": [{"system": SYSTEM, "code": "work"}]},
+        "status": "completed" if item["closed"] else "requested",
+        "intent": "order",
+        "code": {"coding": [{"system": SYSTEM, "code": item["kind"]}], "text": KINDS[item["kind"]]},
+        "description": item["text"],
+        "authoredOn": item["opened"],
+        "restriction": {"period": {"end": item["deadline"]}},
+    }
+    if "/" in item["subject"]:
+        made["focus"] = {"reference": item["subject"]}
+    if item["patient"]:
+        made["for"] = {"reference": item["patient"]}
+    if item["cause"]:
+        made["businessStatus"] = {"text": item["cause"]}
+    if len(codings) == 1:
+        made["reasonCode"] = codings[0]
+    elif codings:
+        made["reasonCode"] = {
+            "coding": [each["coding"][0] for each in codings],
+            "text": " ".join(each["text"] for each in codings),
+        }
+    return made

@@ -1,0 +1,168 @@
+"""Billing as a subsystem: it takes the feed into its tables, and writes charges, answers and work items to FHIR."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+from fhir_server.client import FhirClient
+from fhir_server.subsystems.billing import facts, posting, written
+from fhir_server.subsystems.billing.booking import book
+from fhir_server.subsystems.billing.charges import priced_by, propose, rules, take_prices
+from fhir_server.subsystems.billing.facts import Json, known, ours
+from fhir_server.subsystems.billing.items import close_items, open_item
+from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA
+from fhir_server.subsystems.billing.scrub import Edits
+from fhir_server.subsystems.store import SubsystemStore
+from fhir_server.subsystems.subsystem import Change, Portion
+from fhir_server.subsystems.writing import put_all
+
+AT_ONCE = 200  # resources of a transaction
+
+
+class Billing:
+    """The subsystem on two files of a folder: its tables, and the code edits that were loaded."""
+
+    name = "billing"
+    types = facts.TYPES
+    pause = 0.5
+
+    def __init__(self, folder: Path) -> None:
+        self.store = SubsystemStore(folder / "billing.sqlite", SCHEMA, LAYOUT)
+        self.edits = Edits(folder / "billing-edits.sqlite")
+
+    def position(self) -> int:
+        """How far in the feed its tables are."""
+        return self.store.position()
+
+    def drop(self) -> None:
+        """Forgets all but the code edits, which do not come from the feed."""
+        self.store.drop()
+
+    def close(self) -> None:
+        """Closes its files."""
+        self.store.close()
+        self.edits.close()
+
+    def take(self, portion: Portion) -> None:
+        """Takes changes in, in one commit."""
+        with self.store.writing(portion.position) as connection:
+            payers_changed = False
+            sources: set[str] = set()
+            codes: set[str] = set()
+            for change in portion.changes:
+                payers_changed |= change.type == "Organization"
+                sources |= self._take(connection, change, codes)
+            sources.update(priced_by(connection, codes))
+            for source in sorted(sources):
+                type, _, id = source.partition("/")
+                propose(connection, type, id, known(connection, source))
+                _look(connection, source, portion)
+            if payers_changed:
+                self._try_again(connection)
+
+    def _take(self, connection: sqlite3.Connection, change: Change, codes: set[str]) -> set[str]:
+        """Takes a change in; gives the sources whose charges have to be made anew, and adds codes with new prices."""
+        resource = facts.keep(connection, change)
+        reference = f"{change.type}/{change.id}"
+        if change.type == "ChargeItemDefinition":
+            codes.update(take_prices(connection, change.id, resource))
+            return set()
+        if change.type == "Coverage" and resource is not None:
+            rows = connection.execute(
+                "SELECT DISTINCT source FROM charge WHERE patient = ?", (facts.patient_of(resource),)
+            )
+            return {row[0] for row in rows}
+        if change.type in rules() and not (resource is not None and ours(resource)):
+            return {reference}
+        if resource is None:
+            return set()
+        if change.type == "Claim":
+            book(connection, resource, change.updated)
+        elif change.type == "DocumentReference" and (ours(resource, "incoming") or ours(resource, "outgoing")):
+            posting.take_file(connection, change.id, resource, change.updated)
+        elif change.type == "Task" and ours(resource, "work") and resource.get("status") in ("completed", "cancelled"):
+            connection.execute("UPDATE item SET closed = 'by a person' WHERE id = ? AND closed = ''", (change.id,))
+        return set()
+
+    def _try_again(self, connection: sqlite3.Connection) -> None:
+        waiting = [
+            row[0] for row in connection.execute("SELECT id FROM file WHERE state = 'set-aside' ORDER BY loaded, id")
+        ]
+        found = {id: known(connection, f"DocumentReference/{id}") for id in waiting}
+        posting.try_again(connection, {id: posting.text_of(each) for id, each in found.items() if each is not None})
+
+    async def work(self, client: FhirClient, now: int) -> None:
+        """Writes what has changed, each under an id of its own, so that nothing is written twice."""
+        while True:
+            dirty = self.store.rows("SELECT kind, id FROM dirty ORDER BY kind, id LIMIT ?", (AT_ONCE,))
+            if not dirty:
+                return
+            wanted = await asyncio.to_thread(self._wanted, dirty)
+            for (rule, sources), resources in _grouped(wanted).items():
+                await put_all(client, resources, subsystem="billing", rule=rule, now=now, sources=sources)
+            with self.store.writing() as connection:
+                connection.executemany("DELETE FROM dirty WHERE kind = ? AND id = ?", [tuple(row) for row in dirty])
+
+    def _wanted(self, dirty: list[sqlite3.Row]) -> list[written.Wanted]:
+        return [written.wanted(self.store, row["kind"], row["id"]) for row in dirty]
+
+
+def _grouped(wanted: list[written.Wanted]) -> dict[tuple[str, tuple[str, ...]], list[Json]]:
+    """Resources by the rule and the sources that made them, so that a Provenance is right for all that it names."""
+    made: dict[tuple[str, tuple[str, ...]], list[Json]] = {}
+    for each in wanted:
+        if each.resources:
+            made.setdefault((each.rule, each.sources), []).extend(each.resources)
+    return made
+
+
+def _look(connection: sqlite3.Connection, source: str, portion: Portion) -> None:
+    """Opens and closes the items about a source: charges with a problem, claims on a version that is no more."""
+    date = portion.changes[-1].updated if portion.changes else ""
+    problem = connection.execute(
+        "SELECT problem, patient FROM charge WHERE source = ? AND problem <> '' ORDER BY id LIMIT 1", (source,)
+    ).fetchone()
+    if problem is not None:
+        open_item(connection, "charge", source, date, f"{source}: {problem['problem']}.", patient=problem["patient"])
+    else:
+        close_items(connection, "charge", "subject", source, "resolved")
+    now = _charged(connection, source)
+    gone = connection.execute("SELECT version FROM gone WHERE reference = ?", (source,)).fetchone()
+    claims = connection.execute(
+        "SELECT claim.* FROM claimed JOIN claim ON claim.id = claimed.claim "
+        "WHERE source = ? AND replaced = '' AND frequency <> '8' ORDER BY claim.id",
+        (source,),
+    )
+    for claim in claims.fetchall():
+        _compare(connection, claim, source, now, gone is not None, date)
+
+
+def _compare(
+    connection: sqlite3.Connection, claim: sqlite3.Row, source: str, now: list[tuple], gone: bool, date: str
+) -> None:
+    body = known(connection, f"Claim/{claim['id']}") or {}
+    then = written.claimed(body, source)
+    common = {"patient": claim["patient"], "claim": claim["id"], "cents": claim["cents"], "days": 14, "detail": source}
+    if gone:
+        text = f"{source} was deleted after Claim/{claim['id']} was made of it: void the claim, or replace it."
+        open_item(connection, "deleted", f"Claim/{claim['id']}", date, text, **common)
+    else:
+        close_items(connection, "deleted", "subject", f"Claim/{claim['id']}", "it is there again")
+    if not gone and then != now:
+        text = (
+            f"{source} was corrected after Claim/{claim['id']} was made of it, and is charged "
+            "otherwise now: replace the claim."
+        )
+        open_item(connection, "changed", f"Claim/{claim['id']}", date, text, **common)
+    elif then == now:
+        close_items(connection, "changed", "subject", f"Claim/{claim['id']}", "as it was claimed")
+
+
+def _charged(connection: sqlite3.Connection, source: str) -> list[tuple]:
+    rows = connection.execute(
+        "SELECT hcpcs, code, units, date, cents FROM charge WHERE source = ? AND cents IS NOT NULL AND problem = ''",
+        (source,),
+    )
+    return sorted((row["hcpcs"] or row["code"], row["units"], row["date"], row["cents"]) for row in rows)

@@ -1,0 +1,270 @@
+"""What billing writes to FHIR: ChargeItems of proposals, Tasks of work items, what a file of a payer says."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+from fhir_server.codec.json import decode
+from fhir_server.subsystems.billing import ledger
+from fhir_server.subsystems.billing.charges import coverages
+from fhir_server.subsystems.billing.claiming import cents_of, money
+from fhir_server.subsystems.billing.facts import Json, known
+from fhir_server.subsystems.billing.items import CARC, RARC, task
+from fhir_server.subsystems.billing.models import CPT, SOURCE, SYSTEM, X12_TYPE
+from fhir_server.subsystems.store import SubsystemStore
+from fhir_server.subsystems.writing import same
+from interfaces.x12.shapes import ClaimAnswer
+
+ADJUDICATION = "http://terminology.hl7.org/CodeSystem/adjudication"
+
+
+class Wanted(NamedTuple):
+    """Resources to write, the rule that made them, and the sources, with versions, that they were made of."""
+
+    rule: str
+    sources: tuple[str, ...]
+    resources: list[Json]
+
+
+def wanted(store: SubsystemStore, kind: str, id: str) -> Wanted:
+    """What has to be written for something that changed; nothing where FHIR says it already."""
+    if kind == "charge":
+        return _charge(store, id)
+    if kind == "item":
+        return _item(store, id)
+    return _file(store, id)
+
+
+def claimed(claim: Json, source: str) -> list[tuple]:
+    """What a Claim charged for a source: code, units, day, cents."""
+    found = []
+    for item in claim.get("item", ()):
+        made_of = next(
+            (each["valueReference"]["reference"] for each in item.get("extension", ()) if each["url"] == SOURCE), ""
+        )
+        if made_of.partition("/_history/")[0] == source:
+            units = format(Decimal(str(item["quantity"]["value"])).normalize(), "f")
+            code = item["productOrService"]["coding"][0]["code"]
+            found.append((code, units, item["servicedDate"], cents_of(item["net"])))
+    return sorted(found)
+
+
+def document(content: bytes, direction: str, kind: str, now: str, number: str) -> Json:
+    """The DocumentReference that keeps a file. direction: incoming or outgoing; number: tells two arrivals apart."""
+    digest = hashlib.sha256(content).hexdigest()
+    return {
+        "resourceType": "DocumentReference",
+        "id": f"x12-{digest[:32]}-{number}",
+        "meta": {"tag": [{"system": SYSTEM, "code": direction}]},
+        "status": "current",
+        "type": {"coding": [{"system": f"{SYSTEM}:file", "code": kind or "unknown"}]},
+        "date": now,
+        "content": [{"attachment": {"contentType": X12_TYPE, "data": base64.b64encode(content).decode()}}],
+    }
+
+
+def _charge(store: SubsystemStore, id: str) -> Wanted:
+    row = store.row("SELECT * FROM charge WHERE id = ?", (id,))
+    stored = store.row("SELECT body FROM fact WHERE type = 'ChargeItem' AND id = ?", (id,))
+    if row is None:
+        if stored is None:
+            return Wanted("", (), [])
+        made = {**decode(bytes(stored["body"])), "status": "entered-in-error"}
+        made["meta"] = {"tag": made["meta"]["tag"]}
+        return Wanted("withdrawn", (), [] if same(stored["body"], made) else [made])
+    if not row["patient"]:
+        return Wanted("", (), [])
+    source = f"{row['source']}/_history/{row['version']}"
+    claim = store.row(
+        "SELECT 1 FROM claim WHERE encounter = ? AND replaced = '' AND frequency <> '8'", (row["encounter"],)
+    )
+    made: Json = {
+        "resourceType": "ChargeItem",
+        "id": id,
+        "meta": {"tag": [{"system": SYSTEM, "code": "charge"}]},
+        "extension": [{"url": SOURCE, "valueReference": {"reference": source}}],
+        "status": "billed" if claim else "planned",
+        "code": {"coding": [{"system": row["system"] or SYSTEM, "code": row["code"]}], "text": row["text"]},
+        "subject": {"reference": row["patient"]},
+        "quantity": {"value": Decimal(row["units"])},
+        "note": [{"text": f"Rule {row['rule']}" + (f"; {row['problem']}" if row["problem"] else "")}],
+    }
+    if row["hcpcs"] and row["hcpcs"] != row["code"]:
+        made["code"]["coding"].append({"system": CPT, "code": row["hcpcs"]})
+    if row["encounter"]:
+        made["context"] = {"reference": row["encounter"]}
+    if row["date"]:
+        made["occurrenceDateTime"] = row["date"]
+    if row["cents"] is not None:
+        made["priceOverride"] = money(row["cents"])
+    if row["definition"]:
+        made["definitionCanonical"] = [row["definition"]]
+    return Wanted(f"charge: {row['rule']}", (source,), [] if stored and same(stored["body"], made) else [made])
+
+
+def _item(store: SubsystemStore, id: str) -> Wanted:
+    row = store.row("SELECT * FROM item WHERE id = ?", (id,))
+    found = store.row("SELECT body FROM fact WHERE type = 'Task' AND id = ?", (id,))
+    if row is None:
+        return Wanted("", (), [])
+    made = task(row)
+    if found is not None:
+        stored = decode(bytes(found["body"]))
+        finished = stored.get("status") in ("completed", "cancelled", "rejected", "failed")
+        if finished == bool(row["closed"]):
+            return Wanted("", (), [])
+        made = {**stored, "meta": {"tag": stored["meta"]["tag"]}, "status": made["status"], "description": row["text"]}
+    return Wanted(f"work: {row['kind']}", (), [made])
+
+
+def _file(store: SubsystemStore, id: str) -> Wanted:
+    file = store.row("SELECT * FROM file WHERE id = ?", (id,))
+    if file is None or file["state"] != "posted":
+        return Wanted("", (), [])
+    answers = store.rows(
+        "SELECT a.*, c.patient, c.payer, c.kind, c.root, c.created FROM answer a "
+        "JOIN claim c ON c.id = a.claim "
+        "WHERE a.file = ? ORDER BY number",
+        (id,),
+    )
+    made = [_payment(file, answers)]
+    made += [_response(row, msgspec.json.decode(bytes(row["body"]), type=ClaimAnswer)) for row in answers]
+    made += [each for root in dict.fromkeys(row["root"] for row in answers) for each in _invoice(store, root)]
+    fresh = [each for each in made if known(store, f"{each['resourceType']}/{each['id']}") is None]
+    return Wanted("835", (f"DocumentReference/{id}/_history/1",), fresh)
+
+
+def _payment(file: Any, answers: list[Any]) -> Json:
+    day = answers[0]["date"] if answers else file["loaded"][:10].replace("-", "")
+    made: Json = {
+        "resourceType": "PaymentReconciliation",
+        "id": f"pay-{file['id'][4:]}",
+        "meta": {"tag": [{"system": SYSTEM, "code": "payment"}]},
+        "status": "active",
+        "created": file["loaded"],
+        "outcome": "complete",
+        "paymentDate": f"{day[:4]}-{day[4:6]}-{day[6:8]}",
+        "paymentAmount": money(file["cents"]),
+        "paymentIdentifier": {"system": f"{SYSTEM}:trace", "value": file["trace"] or "none"},
+    }
+    if file["payer"].count(" ") == 0 and file["payer"]:
+        made["paymentIssuer"] = {"reference": file["payer"]}
+    if answers:
+        made["detail"] = [
+            {
+                "type": {
+                    "coding": [{"system": "http://terminology.hl7.org/CodeSystem/payment-type", "code": "payment"}]
+                },
+                "request": {"reference": f"Claim/{row['claim']}"},
+                "response": {"reference": f"ClaimResponse/{_response_id(row)}"},
+                "amount": money(msgspec.json.decode(bytes(row["body"]), type=ClaimAnswer).paid),
+            }
+            for row in answers
+        ]
+    return made
+
+
+def _response_id(row: Any) -> str:
+    return "answer-" + hashlib.sha256(f"{row['file']}|{row['number']}".encode()).hexdigest()[:24]
+
+
+def _response(row: Any, answer: ClaimAnswer) -> Json:
+    kind = "institutional" if row["kind"] == "I" else "professional"
+    made: Json = {
+        "resourceType": "ClaimResponse",
+        "id": _response_id(row),
+        "meta": {"tag": [{"system": SYSTEM, "code": "answer"}]},
+        "status": "active",
+        "use": "claim",
+        "patient": {"reference": row["patient"]},
+        "insurer": {"reference": row["payer"]},
+        "type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/claim-type", "code": kind}]},
+        "created": f"{row['date'][:4]}-{row['date'][4:6]}-{row['date'][6:8]}",
+        "request": {"reference": f"Claim/{row['claim']}"},
+        "outcome": "complete",
+        "disposition": f"CLP02 {answer.status}",
+        "payment": {
+            "type": {
+                "coding": [{"system": "http://terminology.hl7.org/CodeSystem/ex-paymenttype", "code": "complete"}]
+            },
+            "amount": money(answer.paid),
+        },
+        "total": [_amount("submitted", answer.charged), _amount("benefit", answer.paid)],
+    }
+    if answer.payer_control:
+        made["identifier"] = [{"system": f"{SYSTEM}:payer-control", "value": answer.payer_control}]
+    adjudication = [_adjusted(each) for each in answer.adjustments]
+    if adjudication:
+        made["adjudication"] = adjudication
+    items = []
+    for number, line in enumerate(answer.lines, 1):
+        said = [
+            _amount("submitted", line.charged),
+            _amount("benefit", line.paid),
+            *(_adjusted(each) for each in line.adjustments),
+        ]
+        said += [
+            {"category": {"text": "remark"}, "reason": {"coding": [{"system": RARC, "code": code}]}}
+            for code in line.remarks
+        ]
+        _, _, sequence = line.control.rpartition("-")
+        items.append(
+            {"itemSequence": int(sequence) if sequence.isdigit() and int(sequence) else number, "adjudication": said}
+        )
+    if items:
+        made["item"] = items
+    return made
+
+
+def _amount(category: str, cents: int) -> Json:
+    return {"category": {"coding": [{"system": ADJUDICATION, "code": category}]}, "amount": money(cents)}
+
+
+def _adjusted(found: Any) -> Json:
+    return {
+        "category": {"text": f"adjustment {found.group}"},
+        "reason": {"coding": [{"system": CARC, "code": found.reason}]},
+        "amount": money(found.cents),
+    }
+
+
+def _invoice(store: SubsystemStore, root: str) -> list[Json]:
+    """The patient's Invoice for what is left once every payer has answered."""
+    cents = ledger.balance(store, ledger.PATIENT, root)
+    claim = store.row("SELECT * FROM claim WHERE id = ?", (root,))
+    if cents <= 0 or claim is None:
+        return []
+    asked = {row["payer"] for row in store.rows("SELECT payer FROM claim WHERE root = ?", (root,))}
+    left = [
+        each
+        for each in coverages(store, claim["patient"], claim["created"][:10])
+        if each.get("payor") and each["payor"][0].get("reference") not in asked
+    ]
+    if left:
+        return []
+    return [
+        {
+            "resourceType": "Invoice",
+            "id": f"invoice-{root}",
+            "meta": {"tag": [{"system": SYSTEM, "code": "invoice"}]},
+            "status": "issued",
+            "subject": {"reference": claim["patient"]},
+            "recipient": {"reference": claim["patient"]},
+            "date": claim["created"],
+            "identifier": [{"system": f"{SYSTEM}:invoice", "value": root}],
+            "lineItem": [
+                {
+                    "sequence": 1,
+                    "chargeItemCodeableConcept": {"text": f"Your share of claim {root}"},
+                    "priceComponent": [{"type": "base", "amount": money(cents)}],
+                }
+            ],
+            "totalNet": money(cents),
+            "totalGross": money(cents),
+        }
+    ]

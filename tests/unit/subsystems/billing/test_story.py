@@ -1,0 +1,135 @@
+"""From a visit to a balanced journal, and what goes on after it."""
+
+import pytest
+
+from fhir_server.core.errors import FhirError
+from interfaces.x12.acknowledgements import functional
+from interfaces.x12.reader import read
+from interfaces.x12.shapes import Envelope
+from tests.unit.subsystems.billing.story import Story, answer, coverage, denied, encounter, payer, procedure
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_what_was_done_becomes_priced_charges_without_typing(story: Story):
+    found = story.rows("SELECT hcpcs, units, cents, date FROM charge ORDER BY hcpcs")
+    assert found == [("80053", "1", 4999, "2026-11-02"), ("99213", "1", 12550, "2026-11-02")]
+    assert sorted(await story.fhir.ids("ChargeItem?context=Encounter/visit")) == sorted(
+        row[0] for row in story.rows("SELECT id FROM charge")
+    )
+    item = (await story.fhir.get(f"ChargeItem/{story.rows('SELECT id FROM charge')[0][0]}")).json()
+    assert item["status"] == "planned"
+    assert len(await story.fhir.ids(f"Provenance?target=ChargeItem/{item['id']}")) == 1
+
+
+async def test_a_charge_follows_its_source_until_it_is_claimed(story: Story):
+    await story.store(procedure(performedDateTime="2026-11-03"))
+    await story.store(procedure("draw", "36415"))
+    assert story.rows("SELECT cents, date, version FROM charge WHERE source = 'Procedure/lab'") == [
+        (4999, "2026-11-03", 2)
+    ]
+    await story.store(procedure("draw", "36415", status="entered-in-error"))
+    assert story.rows("SELECT count(*) FROM charge") == [(2,)]
+    assert await story.fhir.ids("ChargeItem?code=36415") != []
+    statuses = {
+        (await story.fhir.get(f"ChargeItem/{id}")).json()["status"]
+        for id in await story.fhir.ids("ChargeItem?code=36415")
+    }
+    assert statuses == {"entered-in-error"}
+
+
+async def test_from_a_visit_to_a_balanced_journal(story: Story):
+    id = await story.claim()
+    assert story.accounts() == {"receivable": 17549, "revenue": -17549}
+    [sent] = await story.send()
+    assert sent["kind"] == "837P" and story.rows("SELECT status FROM claim") == [("sent",)]
+    await story.load(functional(read(sent["text"]).interchanges[0], Envelope("CLEAR1", "HOSP1", 9, "20261103", "0900")))
+    assert story.rows("SELECT status FROM claim") == [("received",)]
+    said = await story.load(story.remittance(answer(sent["text"])))
+    assert said["problems"] == [] and said["kind"] == "835"
+    assert story.accounts() == {"cash": 15049, "contractual": 500, "patient-receivable": 2000, "revenue": -17549}
+    assert story.rows("SELECT status, payer_control FROM claim") == [("paid", "ICN77")]
+    assert story.work() == []
+    invoice = (await story.fhir.get(f"Invoice/invoice-{id}")).json()
+    assert invoice["totalGross"]["value"] == 20.0
+    [response] = await story.fhir.ids(f"ClaimResponse?request=Claim/{id}")
+    assert (await story.fhir.get(f"ClaimResponse/{response}")).json()["payment"]["amount"]["value"] == 150.49
+    assert len(await story.fhir.ids("PaymentReconciliation?status=active")) == 1
+    charges = [
+        (await story.fhir.get(f"ChargeItem/{each}")).json()["status"] for each in await story.fhir.ids("ChargeItem")
+    ]
+    assert charges == ["billed", "billed"]
+
+
+async def test_a_rebuild_gives_the_same_state_and_writes_nothing(story: Story):
+    await story.claim()
+    [sent] = await story.send()
+    await story.load(story.remittance(denied(sent["text"])))
+    await story.load("garbage")
+    before = story.state()
+    history = len(await story.fhir.ids("Provenance"))
+    story.billing.drop()
+    await story.settle()
+    assert story.state() == before
+    assert len(await story.fhir.ids("Provenance")) == history
+
+
+async def test_a_denial_is_a_task_with_reasons_cause_and_deadline(story: Story):
+    id = await story.claim()
+    [sent] = await story.send()
+    await story.load(story.remittance(denied(sent["text"], "197")))
+    [task] = [(await story.fhir.get(f"Task/{each}")).json() for each in await story.fhir.ids(f"Task?focus=Claim/{id}")]
+    assert task["reasonCode"]["text"] == "CO-197" and task["businessStatus"]["text"] == "authorization"
+    assert task["restriction"]["period"]["end"] and "175.49 of 175.49 denied" in task["description"]
+    assert story.accounts() == {"receivable": 17549, "revenue": -17549}
+    new = await story.follow(id, "replace")
+    assert story.rows("SELECT frequency, prior FROM claim WHERE id = ?", new) == [("7", id)]
+    assert story.work() == [] and story.accounts() == {"receivable": 17549, "revenue": -17549}
+    [again] = await story.send()
+    assert ":7*" in again["text"].replace("11:B:7", "x:7") and "REF*F8*ICN77" in again["text"]
+
+
+async def test_a_void_reverses_and_the_encounter_can_be_claimed_anew(story: Story):
+    id = await story.claim()
+    await story.follow(id, "void")
+    assert story.accounts() == {}
+    assert story.rows("SELECT count(*) FROM journal_entry") == [(2,)]
+    await story.claim()
+    assert story.accounts() == {"receivable": 17549, "revenue": -17549}
+
+
+async def test_a_second_payer_gets_what_the_first_left(story: Story):
+    await story.store(payer("second", "70077", "Second Payer"), coverage("cov2", "second", 2))
+    id = await story.claim()
+    [sent] = await story.send()
+    await story.load(story.remittance(answer(sent["text"])))
+    assert (await story.fhir.get(f"Invoice/invoice-{id}")).status_code == 404
+    await story.follow(id, "secondary")
+    assert story.accounts()["receivable"] == 2000 and "patient-receivable" not in story.accounts()
+    [second] = await story.send()
+    assert "SBR*S*18" in second["text"] and "AMT*D*150.49" in second["text"] and "CAS*PR*2*20" in second["text"]
+
+
+async def test_an_encounter_that_is_corrected_after_billing_is_work(story: Story):
+    id = await story.claim()
+    await story.store(procedure(code="36415"))
+    assert story.work() == ["changed"]
+    await story.follow(id, "replace")
+    assert story.work() == [] and story.accounts() == {"receivable": 13350, "revenue": -13350}
+
+
+async def test_a_claim_of_a_deleted_encounter_is_work_until_it_is_voided(story: Story):
+    id = await story.claim()
+    await story.fhir("DELETE", "Encounter/visit")
+    await story.settle()
+    assert "deleted" in story.work()
+    await story.follow(id, "void")
+    assert story.work() == [] and story.accounts() == {}
+
+
+async def test_a_claim_is_held_back_with_what_to_change(story: Story):
+    await story.store(encounter(diagnosis=[{"condition": {"reference": "Condition/none"}}]))
+    with pytest.raises(FhirError, match="ICD-10-CM diagnosis"):
+        await story.claim()
+    await story.store(encounter(type=[{"coding": [{"system": "http://www.ama-assn.org/go/cpt", "code": "99999"}]}]))
+    assert story.work() == ["charge"]
