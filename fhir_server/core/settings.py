@@ -210,8 +210,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     subsystems: Annotated[
         tuple[str, ...],
         Meta(
-            description="Subsystems that run beside the server, in a process of their own: analytics, billing, workforce, "
-            "each with a page at /NAME/ (docs/how-to/subsystems.md)."
+            description="Subsystems that run beside the server, in a process of their own: analytics, billing, "
+            "workforce, each with a page at /NAME/ (docs/how-to/subsystems.md)."
         ),
     ] = ()
 
