@@ -135,7 +135,7 @@ async def distributed(
             await follow()
 
     elastic = ElasticEngine(
-        connect_to_elasticsearch(settings.elasticsearch_url),
+        connect_to_elasticsearch(settings.elasticsearch_url, authorities=settings.elasticsearch_ca),
         store,
         store.exact,
         lambda body: searching().extract(decode(body)),

@@ -360,6 +360,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
 
+    elasticsearch_ca: Annotated[
+        str,
+        Meta(
+            description="PEM file of the authorities that an https elasticsearch_url's certificate may be from; empty: "
+            "those that the system trusts."
+        ),
+    ] = ""
     elasticsearch_shards: Annotated[
         int, Meta(description="Primary shards of a new search index; it holds for what is made after.", ge=1, le=256)
     ] = 1

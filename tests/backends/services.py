@@ -36,6 +36,11 @@ class Service:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the service
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Of the first of its processes; 0 where it does not run."""
+        return self._process.pid if self._process is not None else 0
+
     def start(self) -> Service:
         """Starts it and waits until it answers; AssertionError with what it said where it does not."""
         self._log.seek(0, os.SEEK_END)

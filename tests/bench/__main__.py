@@ -1,6 +1,9 @@
 """make bench: starts a server of its own on an empty store, measures it, and prints the table beside the peers'.
 
 make bench ARGS="--patients 1000 --seconds 8 --write docs/performance/results/NAME.json"
+
+--engine distributed starts MongoDB's stand-in and Elasticsearch for it (tests/backends) and counts their processor time
+and memory with the server's; HMS_TEST_MONGODB_URL and HMS_TEST_ELASTICSEARCH_URL name others, which are not counted.
 """
 
 from __future__ import annotations
@@ -15,19 +18,29 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.backends.services import Service, elasticsearch, mongodb
+from tests.engines import ELASTICSEARCH, EMBEDDED, ENGINES, MONGODB
+
 HERE = Path(__file__).parent
+SETTINGS = {MONGODB: "HMS_MONGODB_URL", ELASTICSEARCH: "HMS_ELASTICSEARCH_URL"}
 PEERS = json.loads((HERE / "peers.json").read_text("utf-8"))
 
 
-def start(data: Path, workers: int, security: str = "open") -> tuple[subprocess.Popen, str]:
-    """A server with default settings on a free port, and its base URL."""
+def start(
+    data: Path, workers: int, security: str = "open", urls: dict[str, str] | None = None
+) -> tuple[subprocess.Popen, str]:
+    """A server with default settings on a free port, and its base URL; urls: of the services, as settings."""
     command = [sys.executable, "-m", "fhir_server.cli", "serve", "--port", "0", "--data", str(data)]
     command += ["--security", security, "--token-seconds", "86400"]
     began = time.perf_counter()
-    server = subprocess.Popen([*command, "--workers", str(workers)], stderr=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [*command, "--workers", str(workers)], stderr=subprocess.PIPE, text=True, env={**os.environ, **(urls or {})}
+    )
     assert server.stderr is not None
     for line in server.stderr:
         found = re.search(r"http://\S+/fhir", line)
@@ -51,7 +64,27 @@ def wait_for(base: str) -> None:
             time.sleep(0.02)
 
 
-def measure(options: argparse.Namespace, base: str, pid: int, data: Path) -> dict[str, Any]:
+@contextmanager
+def services(engine: str, folder: Path) -> Iterator[tuple[dict[str, str], list[int]]]:
+    """Where the distributed engine's services are, as settings, and the processes that were started for it."""
+    if engine == EMBEDDED:
+        yield {}, []
+        return
+    started: list[Service] = []
+    named = {setting: os.environ.get(variable, "") for variable, setting in SETTINGS.items()}
+    try:
+        for setting, url in named.items():
+            if not url:
+                made = mongodb(folder / "mongodb") if setting == SETTINGS[MONGODB] else elasticsearch()
+                started.append(made)
+                named[setting] = made.start().url
+        yield {**named, "HMS_MONGODB_DATABASE": f"test-bench-{os.getpid()}"}, [service.pid for service in started]
+    finally:
+        for service in started:
+            service.stop()
+
+
+def measure(options: argparse.Namespace, base: str, pids: list[int], data: Path) -> dict[str, Any]:
     """Runs the generator in a process of its own."""
     out = data.parent / "result.json"
     command = [
@@ -59,7 +92,7 @@ def measure(options: argparse.Namespace, base: str, pid: int, data: Path) -> dic
         str(HERE / "fhirload.py"),
         base,
         "--pids",
-        str(pid),
+        ",".join(map(str, pids)),
         "--disk",
         str(data),
         "--out",
@@ -99,6 +132,8 @@ def table(result: dict[str, Any]) -> str:
     resources = result.get("load", {}).get("resources")
     lines.append("")
     lines.append(f"Server memory {result['mem_mb']} MB; disk {result['disk_mb']} MB; {resources} resources loaded.")
+    if "settle_s" in result:
+        lines.append(f"Searches found everything {result['settle_s']} s after the last answer of the load.")
     checks = result.get("check", [])
     wrong = [check["what"] for check in checks if not check["ok"]]
     lines.append(f"Searches with known totals: {len(checks) - len(wrong)} of {len(checks)} right. {', '.join(wrong)}")
@@ -114,16 +149,18 @@ def main() -> None:
     parser.add_argument("--security", choices=("open", "smart"), default="open", help="smart: with tokens and audit")
     parser.add_argument("--scope", default="user/*.cruds", help="of the token, with --security smart")
     parser.add_argument("--phases", default="load,check,all", help="load, check, all, or names of rows, with commas")
+    parser.add_argument("--engine", choices=ENGINES, default=EMBEDDED)
     parser.add_argument("--write", type=Path, help="keep the raw result in this file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        server, base = start(data, options.workers, options.security)
-        try:
-            result = measure(options, base, server.pid, data)
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(30)
+        with services(options.engine, Path(folder)) as (urls, pids):
+            server, base = start(data, options.workers, options.security, urls)
+            try:
+                result = measure(options, base, [server.pid, *pids], data)
+            finally:
+                server.send_signal(signal.SIGTERM)
+                server.wait(30)
     result["machine"] = {"cores": os.cpu_count(), "python": sys.version.split()[0]}
     if options.write:
         options.write.parent.mkdir(parents=True, exist_ok=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from typing import Any
 
 import msgspec
 from elastic_transport import JsonSerializer, NdjsonSerializer
 from elasticsearch import AsyncElasticsearch
+
+from fhir_server.core.errors import error
 
 CONTENT_TYPE = "application/vnd.elasticsearch+json"
 CONTENT_TYPE_LINES = "application/vnd.elasticsearch+x-ndjson"
@@ -40,13 +43,20 @@ class _Lines(NdjsonSerializer):
         return _decode(data)
 
 
-def connect(url: str, *, timeout: float = 30.0, connections: int = 32, **options: Any) -> AsyncElasticsearch:
+def connect(url: str, *, timeout: float = 30.0, connections: int = 32, authorities: str = "") -> AsyncElasticsearch:
     """A client for the nodes at these URLs, with commas between; user:password@ in a URL logs in.
 
-    options: of AsyncElasticsearch, such as api_key and ca_certs. What fails is tried once more, at another node.
+    authorities: a PEM file of those that a node's certificate may be from, "" for those that the system trusts;
+    FhirError "value" where it can't be read. What fails is tried once more, at another node.
     """
     for name in ("elastic_transport.transport", "elastic_transport.node_pool"):
         logging.getLogger(name).setLevel(logging.ERROR)  # they tell of each request; what fails is told by who asked
+    options: dict[str, Any] = {}
+    if authorities and "https:" in url:
+        try:
+            options["ssl_context"] = ssl.create_default_context(cafile=authorities)
+        except OSError as problem:
+            raise error("value", f"elasticsearch_ca can't be read: {problem.strerror or 'no PEM file'}.") from problem
     hosts = [part.strip() for part in url.split(",") if part.strip()]
     return AsyncElasticsearch(
         hosts,

@@ -7,12 +7,15 @@ import random
 import signal
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import pytest
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.query import EVERYTHING, Query
-from tests.unit.storage.elastic.house import ready
+from fhir_server.storage.elastic import asking
+from tests.backends.proxy import Proxy
+from tests.unit.storage.elastic.house import House, ready
 
 INFLIGHT = "network.breaker.inflight_requests.limit"
 
@@ -71,6 +74,30 @@ def test_an_index_that_has_become_read_only_is_waited_for(run):
         return [v.id for v in during.matches], during.warnings[0].code, await whole(house), await house.ids()
 
     assert run(work) == (["before"], "incomplete", [], ["before", "during"])
+
+
+def test_a_slow_elasticsearch_slows_searches_and_loses_nothing(tmp_path, elasticsearch_url, monkeypatch):
+    monkeypatch.setattr(asking, "SECONDS", 1.5)
+
+    async def work():
+        with Proxy(urlsplit(elasticsearch_url).port) as proxy:
+            house = House(tmp_path, f"http://127.0.0.1:{proxy.port}", wait=0.2)
+            house.engine.start()
+            await ready(house)
+            proxy.delay = 0.4  # seconds for each answer: longer than a search waits for the index
+            for number in range(20):
+                await house.put(f"p{number}", "x")
+            during = await house.index.search(Query(("Patient",), EVERYTHING))
+            proxy.delay = 3.0  # longer than a search's patience
+            with pytest.raises(FhirError) as refused:
+                await house.ids()
+            proxy.delay = 0.0
+            state = refused.value.status, refused.value.headers["Retry-After"]
+            after = await whole(house), len(await house.ids())
+            await house.close()
+            return [issue.code for issue in during.warnings], state, after
+
+    assert asyncio.run(work()) == (["incomplete"], (503, "5"), ([], 20))
 
 
 def test_a_search_that_must_see_all_is_refused_where_the_index_is_behind(run):
