@@ -8,12 +8,14 @@ import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_server import definitions as r4
 from fhir_server.api import FhirServer
 from fhir_server.client import NamedClient
 from fhir_server.codec.json import decode
+from fhir_server.core.errors import error
 from fhir_server.core.identity import TimeOrderedIds
 from fhir_server.core.news import News
 from fhir_server.core.ports import Change, Clock, Finding, SearchIndex
@@ -42,7 +44,7 @@ from fhir_server.rest.page_assets import PAGE_POLICY, Assets, folder_assets
 from fhir_server.search.identifying import Identifying
 from fhir_server.security.policies import Policies, PolicyFile
 from fhir_server.storage.sqlite.check import StoreCheck
-from fhir_server.storage.sqlite.database import FILE_NAME
+from fhir_server.storage.sqlite.database import FILE_NAME, sealed_already
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
 from fhir_server.storage.sqlite.store import SqliteStore
 from profiles.checking import Checker, Source
@@ -53,6 +55,7 @@ from terminology import Terminology
 from terminology.loaders.jobs import Jobs
 
 if TYPE_CHECKING:
+    from fhir_server.security.encryption import DataKeys
     from fhir_server.storage.elastic.engine import ElasticEngine
 
 FIRST_INDEX = 10.0  # seconds that a start waits for the search index to be made
@@ -91,13 +94,47 @@ def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching
         cache_mb=settings.cache_mb,
         synchronous=settings.synchronous,
     )
+    keys = data_keys(settings)
     check = StoreCheck(
         store,
-        decode,
+        decode if keys is None else lambda body: decode(keys.open(body) or b"{}"),
         lambda resource: searching().extract(resource),
         lambda type, field: searching().indexes(type, field),
     )
-    return Engine(store, store.index, check.run, store.close)
+    if keys is None:
+        return Engine(store, store.index, check.run, store.close)
+    from fhir_server.interactions.encrypted import EncryptedIndex, EncryptedStore
+
+    async def close() -> None:
+        await store.close()
+        keys.close()
+
+    index: Any = EncryptedIndex(store.index, keys)
+
+    def fields_of(type: str) -> frozenset[str]:
+        known = searching()
+        codes = known.definitions.compartments["Patient"].members.get(type, ())
+        parameters = known.fields.of(type).parameters
+        return frozenset(field for code in codes if code in parameters for field in parameters[code].fields)
+
+    return Engine(EncryptedStore(store, keys, fields_of), index, check.run, close)
+
+
+def data_keys(settings: Settings) -> DataKeys | None:
+    """What seals bodies; None without a key file. FhirError "value" where it can't be used, or is needed."""
+    sealed = sealed_already(settings.data / FILE_NAME)
+    if not settings.encryption_keys:
+        if sealed:
+            raise error("value", "What is stored is encrypted: name the file of its master key by encryption_keys.")
+        return None
+    if sealed and not (settings.data / "keys.sqlite").exists():
+        raise error(
+            "value", f"What is stored is encrypted, and {settings.data} has no keys.sqlite: put its copy there."
+        )
+    from fhir_server.security.encryption import FILE_NAME as KEYS_FILE
+    from fhir_server.security.encryption import DataKeys, MasterKeys
+
+    return DataKeys(settings.data / KEYS_FILE, MasterKeys(Path(settings.encryption_keys)))
 
 
 async def distributed(
@@ -200,6 +237,9 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     async def follow() -> None:
         await environments[0].followers[0].refresh()
 
+    if settings.mongodb_url and settings.encryption_keys:
+        raise error("value", "MongoDB keeps documents that it can read; encryption_keys is for the embedded store. Use "
+                    "MongoDB's own encryption at rest.")  # fmt: skip
     if settings.mongodb_url:
         engine = await distributed(settings, clock, in_force, definitions, follow)
     else:

@@ -8,6 +8,7 @@ import typer
 
 from fhir_server.commands.accounts import client, launch, token, user
 from fhir_server.commands.analytics import kpi, sql
+from fhir_server.commands.anonymity import k_anonymity
 from fhir_server.commands.audit import audit
 from fhir_server.commands.backup import backup, restore
 from fhir_server.commands.check import check
@@ -15,6 +16,7 @@ from fhir_server.commands.dicom import dicom
 from fhir_server.commands.export import export
 from fhir_server.commands.hl7 import hl7
 from fhir_server.commands.info import info
+from fhir_server.commands.keys import keys
 from fhir_server.commands.load import load
 from fhir_server.commands.packages import packages
 from fhir_server.commands.project import project
@@ -58,7 +60,9 @@ for command in (
 app.add_typer(packages, name="packages")
 app.add_typer(subsystem, name="subsystem")
 app.add_typer(user, name="user")
+app.command("k-anonymity")(k_anonymity)
 app.add_typer(audit, name="audit")
+app.add_typer(keys, name="keys")
 app.add_typer(client, name="client")
 app.add_typer(terminology, name="terminology")
 app.add_typer(dicom, name="dicom")

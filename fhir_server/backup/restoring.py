@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -45,6 +46,8 @@ async def restore(
     try:
         done = await _apply(server, _lines(folder, manifest, base.head, at), Restored(0, base.updated))
         await server.environment.feed.advance(manifest.consumer, 0)
+        if server.settings.encryption_keys:
+            await server.reindex()  # an encrypted store's copy has no index
     finally:
         await server.close()
     return done
@@ -95,12 +98,22 @@ async def _put(server: FhirServer, transaction: Transaction, line: Line) -> None
     if line.method == "ERASE":
         await transaction.erase(line.type, line.id)
         return
-    body = b"" if line.body == NOTHING else bytes(line.body)
+    body = b"" if line.body == NOTHING else _opened(server, bytes(line.body))
     values = []
     if body:
         searching = await server.environment.searching_in(transaction)
         values = searching.extract(decode(body))
     await transaction.put(Write(line.type, line.id, line.version, line.updated, line.method, body, values))
+
+
+def _opened(server: FhirServer, body: bytes) -> bytes:
+    """A body that came sealed, b"" where its key is destroyed; FhirError "value" without keys."""
+    if not body.startswith(b'"'):
+        return body
+    keys = getattr(server.environment.store, "keys", None)
+    if keys is None:
+        raise error("value", "The backup is encrypted: name the file of its master key by encryption_keys.")
+    return keys.open(base64.b64decode(body)) or b""
 
 
 async def _groups(lines: Iterator[Line]) -> AsyncIterator[list[Line]]:

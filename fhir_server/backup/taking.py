@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -16,11 +17,12 @@ from fhir_server.backup.folder import BESIDE, BackupFolder, Base, Beside, Manife
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Change
 from fhir_server.storage.sqlite.database import FILE_NAME
+from fhir_server.storage.sqlite.schema import INDEX_TABLES
 
 PAGE = 1000  # changes read at once
 SEGMENT = 100_000  # changes in one file
 NOTHING = msgspec.Raw(b"null")
-NEVER = (".part", "-wal", "-shm", "-journal", ".lock", ".tmp")
+NEVER = ("keys.sqlite", ".part", "-wal", "-shm", "-journal", ".lock", ".tmp")
 
 
 class Line(msgspec.Struct):
@@ -60,7 +62,8 @@ async def back_up(server: FhirServer, folder: BackupFolder, *, whole: bool = Fal
         async for segment in _segments(server, folder, begun):
             manifest.segments.append(segment)
     if whole:
-        manifest.bases.append(await asyncio.to_thread(_base, server.settings.data / FILE_NAME, folder))
+        sealed = bool(server.settings.encryption_keys)
+        manifest.bases.append(await asyncio.to_thread(_base, server.settings.data / FILE_NAME, folder, sealed))
     await asyncio.to_thread(_beside, server.settings.data, folder, manifest)
     folder.write(manifest)
     if manifest.until > begun:
@@ -68,10 +71,16 @@ async def back_up(server: FhirServer, folder: BackupFolder, *, whole: bool = Fal
     return Taken(whole, sum(segment.changes for segment in manifest.segments if segment.after >= begun), manifest.until)
 
 
-def _base(path: Path, folder: BackupFolder) -> Base:
+def _base(path: Path, folder: BackupFolder, sealed: bool) -> Base:
+    """A whole copy; of an encrypted store without the search index, which is not: a restore makes it anew."""
     with folder.room() as room:
         copy = room / FILE_NAME
         copy_database(path, copy)
+        if sealed:
+            with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+                for table in (*INDEX_TABLES, "narrative", "term", "unit", "system"):
+                    connection.execute(f"DELETE FROM {table}")
+                connection.execute("VACUUM")
         with contextlib.closing(sqlite3.connect(copy)) as connection:
             newest = connection.execute("SELECT seq, updated FROM version ORDER BY seq DESC LIMIT 1").fetchone()
         head, updated = newest or (0, 0)
@@ -108,11 +117,18 @@ async def _segments(server: FhirServer, folder: BackupFolder, after: int) -> Asy
         after = until
 
 
+def _as_json(body: bytes) -> msgspec.Raw:
+    """A body as it is, one that is sealed as base64."""
+    return msgspec.Raw(body if body.startswith(b"{") else b'"' + base64.b64encode(body) + b'"')
+
+
 async def _line(server: FhirServer, change: Change) -> Line:
     version = None
     if change.version:
-        version = await server.environment.store.read_version(change.type, change.id, change.version)
-    body = msgspec.Raw(version.body) if version and version.body else NOTHING
+        store: Any = server.environment.store
+        read = getattr(store, "sealed", store.read_version)  # an encrypted store's backup is encrypted, too
+        version = await read(change.type, change.id, change.version)
+    body = _as_json(version.body) if version and version.body else NOTHING
     return Line(change.seq, change.type, change.id, change.version, change.method, change.updated, body)
 
 

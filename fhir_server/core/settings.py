@@ -130,6 +130,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(description="Days that `hms audit prune` keeps the audit log for; 0: for ever.", ge=0, le=36_500)
     ] = 0
 
+    encryption_keys: Annotated[
+        str,
+        Meta(
+            description="File of master keys (`hms keys init`): bodies of resources are encrypted at rest by it "
+            "(docs/how-to/encryption.md); empty: they are not."
+        ),
+    ] = ""
+    deidentify_rules: Annotated[
+        str,
+        Meta(description="TOML file of rules for $de-identify (docs/how-to/de-identification.md); empty: Safe Harbor."),
+    ] = ""
     alert_rules: Annotated[
         str,
         Meta(description="TOML file of what in the audit log raises an alert; empty: the rules that come with it."),

@@ -7,6 +7,7 @@ from fhir_server.interactions.operation import OperationHandler
 from fhir_server.operations import (
     changes,
     convert,
+    deidentify,
     document,
     everything,
     fhirpath,
@@ -29,6 +30,7 @@ HANDLERS: tuple[OperationHandler, ...] = (
     *match.HANDLERS,
     *ihe_pix.HANDLERS,
     *document.HANDLERS,
+    *deidentify.HANDLERS,
     *convert.HANDLERS,
     *graph.HANDLERS,
     *fhirpath.HANDLERS,

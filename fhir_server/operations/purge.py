@@ -1,7 +1,8 @@
 """$purge: erasure of a patient with everything of the compartment, in every version, and a receipt.
 
 R4 has no operation for it; the name and the receipt are ours (docs/decisions). The feed keeps a change of method ERASE
-for each resource, so that every consumer forgets it too.
+for each resource, so that every consumer forgets it too. Where bodies are encrypted, the patient's key is destroyed:
+what backups have of the patient can't be read any more. A legal hold (a Flag) refuses it.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ import hashlib
 from collections import Counter
 from typing import Any
 
-from fhir_server.codec.json import serialize
+from fhir_server.codec.json import decode, serialize
 from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
 from fhir_server.core.ports import Transaction
+from fhir_server.core.query import Query
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.preparing import prepare, store
 from fhir_server.interactions.request import Request, Response
 
 PAGE = 500
+HOLD = "legal-hold"  # the code of a Flag
 
 
 async def purge(environment: Environment, call: Call) -> Response:
@@ -27,6 +30,7 @@ async def purge(environment: Environment, call: Call) -> Response:
     newest = await environment.store.read(call.type, call.id)
     if newest is None:
         raise error("not-found", f"There is no {call.type}/{call.id} here.")
+    await _require_free(environment, call.id)
     members = await _compartment(environment, call)
     reference = f"{call.type}/{call.id}"
     mentioned = [key for key in await environment.store.mentions(reference) if key not in members]
@@ -48,14 +52,29 @@ async def purge(environment: Environment, call: Call) -> Response:
         return erased, left, stored.key.reference
 
     erased, left, receipt = await environment.store.commit(work)
+    keys = getattr(environment.store, "keys", None)
+    destroyed = keys is not None and keys.destroy(reference)
     parameters: list[dict[str, Any]] = [
         {"name": "receipt", "valueReference": {"reference": receipt}},
         {"name": "erased", "valueInteger": sum(erased.values())},
         *({"name": "type", "part": [{"name": "code", "valueCode": type}, {"name": "erased", "valueInteger": number}]}
           for type, number in sorted(erased.items())),
+        *([{"name": "keyDestroyed", "valueBoolean": destroyed}] if keys is not None else []),
         *({"name": "stillMentionedBy", "valueReference": {"reference": other}} for other in left),
     ]  # fmt: skip
     return Response(200, body=serialize({"resourceType": "Parameters", "parameter": parameters}))
+
+
+async def _require_free(environment: Environment, id: str) -> None:
+    """FhirError "conflict" where an active Flag with the code legal-hold is on the patient."""
+    about = environment.searching.about("Flag", ("Patient", id))
+    assert about is not None
+    page = await environment.index.search(Query(("Flag",), about, count=PAGE))
+    for version in page.matches:
+        flag = decode(version.body)
+        codes = [coding.get("code") for coding in flag.get("code", {}).get("coding", ())]
+        if flag.get("status") == "active" and HOLD in codes:
+            raise error("conflict", f"Flag/{version.id} is a legal hold: the patient can't be erased until it ends.")
 
 
 async def _compartment(environment: Environment, call: Call) -> list[tuple[str, str]]:

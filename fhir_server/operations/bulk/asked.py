@@ -20,14 +20,15 @@ from fhir_server.interactions.request import Request
 from fhir_server.search.dates import date_range
 
 FORMATS = ("application/fhir+ndjson", "application/ndjson", "ndjson")
-PARAMETERS = ("_outputFormat", "_since", "_type", "_elements", "_typeFilter", "patient", "includeAssociatedData")
+PARAMETERS = ("_outputFormat", "_since", "_type", "_elements", "_typeFilter", "patient", "includeAssociatedData",
+              "_deidentify")  # fmt: skip
 LEVELS = {"": "system", "Patient": "patient", "Group": "group"}
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """One export: level is system | patient | group; patients: ids, () for all; since in microseconds, 0 for ever.
 
-    filters: type -> searches of which one must find a resource.
+    filters: type -> searches of which one must find a resource; deidentify: "", shift or year (see $de-identify).
     """
 
     level: str
@@ -36,6 +37,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     since: int = 0
     elements: tuple[str, ...] = ()
     filters: dict[str, tuple[str, ...]] = {}
+    deidentify: str = ""
 
 
 async def asked_of(environment: Environment, call: Call) -> Asked:
@@ -61,6 +63,7 @@ async def asked_of(environment: Environment, call: Call) -> Asked:
         since=_since(call),
         elements=elements,
         filters=await type_filters(environment, call, types),
+        deidentify=_deidentify(call),
     )
 
 
@@ -89,6 +92,13 @@ def _types(environment: Environment, call: Call, level: str) -> tuple[str, ...]:
         if not call.request.lenient:
             raise error("value", problem, location="_type")
     return tuple(found)
+
+
+def _deidentify(call: Call) -> str:
+    wanted = str(call.parameters.one("_deidentify") or "")
+    if wanted not in ("", "shift", "year"):
+        raise error("value", f"_deidentify must be shift or year, not '{wanted[:40]}'.", location="_deidentify")
+    return wanted
 
 
 def _since(call: Call) -> int:

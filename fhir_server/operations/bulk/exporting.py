@@ -14,6 +14,7 @@ from fhir_server.core.query import All, Any, Clause, IdIn, Query, UpdatedIs
 from fhir_server.interactions.environment import Environment
 from fhir_server.operations.bulk.asked import Asked, search_of
 from fhir_server.operations.bulk.jobs import Job, Jobs, Part
+from fhir_server.operations.deidentify import deidentifier
 from fhir_server.operations.everything import of_any
 
 PAGE = 500
@@ -30,6 +31,7 @@ class Exporting:
         self._job = job
         # references of what was exported: Provenance follows it, and what several patients share is exported once
         self._exported: set[str] = set()
+        self._clean = deidentifier(environment, job.asked.deidentify) if job.asked.deidentify else None
 
     async def run(self) -> bool:
         """To its end from where it stands; False where the job was deleted meanwhile."""
@@ -123,16 +125,19 @@ class Exporting:
         _written(self._jobs.file(self._job, part.name), part, lines)
 
     def _line(self, version: StoredVersion) -> bytes:
-        if not self._job.asked.elements:
+        asked = self._job.asked
+        if not asked.elements and self._clean is None:
             return version.body + b"\n"
-        return (
-            serialize(elements(decode(version.body), self._job.asked.elements, self._environment.definitions)) + b"\n"
-        )
+        resource = decode(version.body)
+        if asked.elements:
+            resource = elements(resource, asked.elements, self._environment.definitions)
+        return serialize(self._clean(resource) if self._clean is not None else resource) + b"\n"
 
     async def _deletions(self) -> None:
         """What was deleted since `_since`, as transaction Bundles; of what is everybody's only."""
         job, environment = self._job, self._environment
-        if not job.asked.since or job.asked.level != "system" or environment.seen_by.restriction is not None:
+        whole = job.asked.level == "system" and environment.seen_by.restriction is None
+        if job.asked.deidentify or not job.asked.since or not whole:
             return
         seen: set[tuple[str, str]] = set()
         gone: list[tuple[str, str]] = []

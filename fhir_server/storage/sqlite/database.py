@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
@@ -84,3 +85,17 @@ def file_size(path: Path) -> int:
 def log_size(path: Path) -> int:
     """Bytes of the write-ahead log."""
     return file_size(Path(f"{path}-wal"))
+
+
+def sealed_already(path: Path) -> bool:
+    """Whether what was written last is sealed (fhir_server/security/encryption); False where there is no store."""
+    if not path.exists():
+        return False
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        try:
+            rows = connection.execute(
+                "SELECT substr(body, 1, 1) FROM version WHERE body <> x'' ORDER BY seq DESC LIMIT 5"
+            )
+            return any(row[0] == b"\x01" for row in rows)
+        except sqlite3.Error:  # what is wrong with it is told by whoever opens it
+            return False

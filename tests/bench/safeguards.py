@@ -1,6 +1,6 @@
-"""What the audit log costs: processor time of the whole process a request, without and with it.
+"""What the audit log and encryption at rest cost: processor time of the whole process a request, without and with them.
 
-python -m tests.bench.audit
+python -m tests.bench.safeguards
 
 As tests.bench.connections, but with sleep between looks, so that waiting for the disk costs nothing, and with all
 threads counted. The least of many rounds counts.
@@ -20,10 +20,18 @@ from fhir_server.commands.serve import tune
 from fhir_server.core.settings import Settings
 from fhir_server.rest.http1.connection import Connection
 from fhir_server.rest.http1.host import Host
+from fhir_server.security.encryption.master_keys import add_key
 from tests.bench.connections import GET, PUT, SEARCH, Nowhere
 
 ROUNDS = 25
 ASKED = (("update", PUT, 6), ("read", GET, 30), ("search by identifier", SEARCH, 10))
+
+
+class Lasting(Nowhere):
+    """One that stays."""
+
+    def close(self) -> None:
+        pass
 
 
 async def ask(connections: list[Connection], request: bytes) -> None:
@@ -37,7 +45,7 @@ async def measured(host: Host, request: bytes, times: int, number: int) -> float
     """Microseconds of processor time a request."""
     connections = [host.connection() for _ in range(number)]
     for connection in connections:
-        connection.connection_made(Nowhere())
+        connection.connection_made(Lasting())
     await ask(connections, request)
     least = float("inf")
     for _ in range(ROUNDS):
@@ -50,18 +58,30 @@ async def measured(host: Host, request: bytes, times: int, number: int) -> float
 
 
 async def main() -> None:
-    found: dict[tuple[str, int], list[float]] = {}
-    for audit in ("off", "on"):
+    found: dict[tuple[str, int], dict[str, float]] = {}
+    for safeguard in ("neither", "audit", "encryption"):
         with tempfile.TemporaryDirectory() as folder:
-            application = bootstrap.application(Settings(data=Path(folder) / "data", audit=audit))  # type: ignore[arg-type]
+            application = bootstrap.application(chosen(Path(folder), safeguard))
             async with application.running():
                 tune()
                 for number in (16, 64):
                     for name, request, times in ASKED:
                         cost = await measured(Host(application), request, times, number)
-                        found.setdefault((name, number), []).append(cost)
-    for (name, number), (off, on) in found.items():
-        print(f"{name:22} {number:3} at a time  off {off:6.1f} µs  on {on:6.1f} µs  more {on - off:5.1f} µs")
+                        found.setdefault((name, number), {})[safeguard] = cost
+    for (name, number), costs in found.items():
+        print(f"{name:22} {number:3} at a time  " + "  ".join(f"{of} {cost:6.1f} µs" for of, cost in costs.items()))
+
+
+def chosen(folder: Path, safeguard: str) -> Settings:
+    """The settings with one safeguard, or with none."""
+    keys = folder / "master.json"
+    if safeguard == "encryption":
+        add_key(keys)
+    return Settings(
+        data=folder / "data",
+        audit="on" if safeguard == "audit" else "off",
+        encryption_keys=str(keys) if safeguard == "encryption" else "",
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,98 @@
+"""Master keys in a file, the newest first: {"keys": [{"id": "…", "key": "32 bytes in base64"}]}.
+
+They wrap data keys and encrypt nothing else. Who has the file and the data folder can read everything, so keep them
+apart; who has lost it has lost everything.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from fhir_server.core.errors import error
+
+SIZE = 32  # bytes: AES-256
+NONCE = 12
+
+
+class MasterKeys:
+    """The keys of a file as they were when it was read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._ciphers: dict[str, AESGCM] = {}
+        self.read()
+
+    def read(self) -> None:
+        """Reads the file anew; FhirError "value" where it can't be used, or others than its owner may read it."""
+        try:
+            if self.path.stat().st_mode & 0o077:
+                raise error("value", f"{self.path} can be read by others than its owner: chmod 600 {self.path}.")
+            keys = json.loads(self.path.read_text("ascii"))["keys"]
+            found = {each["id"]: AESGCM(_key(each["key"])) for each in keys}
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise error(
+                "value", f"The key file {self.path} can't be used: {problem!r}. `hms keys init` makes one."
+            ) from None
+        if not found:
+            raise error("value", f"The key file {self.path} has no key. `hms keys init` makes one.")
+        self._ciphers = found
+
+    @property
+    def newest(self) -> str:
+        """The id of the key that wraps from now on."""
+        return next(iter(self._ciphers))
+
+    def wrap(self, key: bytes, about: bytes) -> bytes:
+        """A data key wrapped by the newest key, good for what it is about only."""
+        nonce = os.urandom(NONCE)
+        return nonce + self._ciphers[self.newest].encrypt(nonce, key, about)
+
+    def unwrap(self, master: str, wrapped: bytes, about: bytes) -> bytes:
+        """The data key; FhirError "unavailable" where the master key is not in the file, or is another."""
+        cipher = self._ciphers.get(master)
+        try:
+            if cipher is None:
+                raise InvalidTag
+            return cipher.decrypt(wrapped[:NONCE], wrapped[NONCE:], about)
+        except InvalidTag:
+            raise error("unavailable", f"The master key {master} is not in {self.path}; data can't be read.") from None
+
+
+def _key(text: str) -> bytes:
+    key = base64.b64decode(text, validate=True)
+    if len(key) != SIZE:
+        raise binascii.Error(f"a key has {SIZE} bytes")
+    return key
+
+
+def add_key(path: Path) -> str:
+    """Puts a new key in front of those of a file, which it makes where there is none; the new key's id."""
+    keys = json.loads(path.read_text("ascii"))["keys"] if path.exists() else []
+    id = secrets.token_hex(8)
+    _write(path, [{"id": id, "key": base64.b64encode(os.urandom(SIZE)).decode()}, *keys])
+    return id
+
+
+def keep_newest(path: Path) -> int:
+    """Removes all keys but the newest; how many went."""
+    keys = json.loads(path.read_text("ascii"))["keys"]
+    _write(path, keys[:1])
+    return len(keys) - 1
+
+
+def _write(path: Path, keys: list[dict[str, str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        json.dump({"keys": keys}, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

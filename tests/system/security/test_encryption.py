@@ -1,0 +1,150 @@
+"""Bodies are sealed in the store and in backups; a key that is destroyed takes its patient's record with it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from fhir_server import bootstrap
+from fhir_server.api import FhirServer, Request
+from fhir_server.backup.folder import BackupFolder
+from fhir_server.backup.restoring import restore
+from fhir_server.backup.taking import back_up
+from fhir_server.core.errors import FhirError
+from fhir_server.core.settings import Settings
+from fhir_server.security.encryption import FILE_NAME, DataKeys, MasterKeys
+from fhir_server.security.encryption.master_keys import add_key, keep_newest
+from tests.conftest import Fhir, HeldClock
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "Quxenbaumle"
+NUMBER = "4711-quxen"
+PATIENT = {
+    "resourceType": "Patient", "id": "p", "gender": "female", "identifier": [{"value": NUMBER}],
+    "contact": [{"name": {"text": SECRET}}],
+}  # fmt: skip
+
+
+def observation(id: str, patient: str = "p") -> dict[str, Any]:
+    return {"resourceType": "Observation", "id": id, "status": "final", "code": {"text": "x"},
+            "subject": {"reference": f"Patient/{patient}"}, "note": [{"text": SECRET}]}  # fmt: skip
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    add_key(tmp_path / "master.json")
+    return Settings(data=tmp_path / "data", synchronous="OFF", encryption_keys=str(tmp_path / "master.json"))
+
+
+def on_disk(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file())
+
+
+async def test_bodies_are_sealed_and_everything_else_is_as_it_was(fhir: Fhir, settings: Settings) -> None:
+    await fhir.put("Patient/p", PATIENT)
+    await fhir.put("Patient/p", {**PATIENT, "gender": "male"})
+    await fhir.put("Observation/o", observation("o"))
+    assert SECRET.encode() not in on_disk(settings.data)
+    assert (await fhir.get("Patient/p")).json()["contact"] == PATIENT["contact"]
+    assert (await fhir.get("Patient/p/_history/1")).json()["gender"] == "female"
+    assert len((await fhir.get("Patient/p/_history")).json()["entry"]) == 2
+    found = (await fhir.get("Observation?subject:Patient.gender=male&_include=Observation:subject")).json()
+    assert found["total"] == 1 and len(found["entry"]) == 2
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [
+        {"resource": {**PATIENT, "gender": "other"}, "request": {"method": "PUT", "url": "Patient?gender=male"}},
+        {"request": {"method": "GET", "url": "Patient/p"}}]}  # fmt: skip
+    answer = await fhir.post("", bundle)
+    assert answer.json()["entry"][1]["resource"]["gender"] == "other", answer.text
+    for search in ("Patient?_content=x", "Patient?_text=x"):
+        assert (await fhir.get(search)).status_code == 400
+    assert await fhir.server.check() == []
+
+
+async def test_master_keys_are_rotated_beside_the_server(fhir: Fhir, settings: Settings) -> None:
+    await fhir.put("Patient/p", PATIENT)
+    file = Path(settings.encryption_keys)
+    before = file.read_text()
+    add_key(file)
+    other = DataKeys(settings.data / FILE_NAME, MasterKeys(file))
+    assert other.rotate() == 1
+    keep_newest(file)
+    await fhir.put("Patient/q", {**PATIENT, "id": "q"})
+    fresh = DataKeys(settings.data / FILE_NAME, MasterKeys(file))
+    raw = fhir.server.environment.store
+    for id in ("p", "q"):
+        sealed = (await raw.sealed("Patient", id, 1)).body
+        assert SECRET.encode() in fresh.open(sealed)
+    other.close()
+    fresh.close()
+    file.write_text(before)
+    late = DataKeys(settings.data / FILE_NAME, MasterKeys(file))
+    with pytest.raises(FhirError, match="master key"):
+        late.open(sealed)
+    late.close()
+
+
+async def test_what_was_changed_on_disk_is_not_given_out(fhir: Fhir) -> None:
+    await fhir.put("Patient/p", PATIENT)
+    keys = fhir.server.environment.store.keys
+    sealed = keys.seal("Patient/p", b"{}")
+    with pytest.raises(FhirError, match="not as it was sealed"):
+        keys.open(sealed[:-1] + bytes([sealed[-1] ^ 1]))
+
+
+async def test_an_erasure_reaches_backups_and_a_hold_refuses_it(fhir: Fhir, settings: Settings, tmp_path: Path) -> None:
+    for resource in (PATIENT, {**PATIENT, "id": "other"}, observation("o"), observation("x", "other")):
+        await fhir.put(f"{resource['resourceType']}/{resource['id']}", resource)
+    await back_up(fhir.server, BackupFolder(tmp_path / "backup"))
+    await fhir.put("Observation/o", {**observation("o"), "status": "amended"})
+    await fhir.put("Observation/x", {**observation("x", "other"), "status": "amended"})
+    await back_up(fhir.server, BackupFolder(tmp_path / "backup"))
+    hold = {"resourceType": "Flag", "id": "hold", "status": "active", "subject": {"reference": "Patient/p"},
+            "code": {"coding": [{"code": "legal-hold"}]}}  # fmt: skip
+    await fhir.put("Flag/hold", hold)
+    assert (await fhir.post("Patient/p/$purge", {"resourceType": "Parameters"})).status_code == 409
+    await fhir.put("Flag/hold", {**hold, "status": "inactive"})
+    answer = await fhir.post("Patient/p/$purge", {"resourceType": "Parameters"})
+    assert {"name": "keyDestroyed", "valueBoolean": True} in answer.json()["parameter"], answer.text
+    assert (await fhir.get("Patient/p")).status_code == 404
+    assert (await fhir.get("Patient/other")).status_code == 200
+    for file in (tmp_path / "backup").glob("*.zst"):
+        content = zstandard.ZstdDecompressor().decompressobj().decompress(file.read_bytes())
+        assert NUMBER.encode() not in content and SECRET.encode() not in content, file
+    restored = await restored_with_keys(settings, tmp_path)
+    try:
+        query = Request("GET", ("Patient",), [("identifier", NUMBER)])
+        assert b'"id":"other"' in (found := (await restored.perform(query)).body) and b'"id":"p"' not in found
+        for path in ("Patient/p", "Observation/o", "Patient/p/_history/1", "Observation/o/_history/2"):
+            with pytest.raises(FhirError) as refused:
+                await restored.perform(Request("GET", tuple(path.split("/"))))
+            assert refused.value.category in ("not-found", "deleted")
+        for id, version in (("x", "1"), ("x", "2")):
+            found = await restored.perform(Request("GET", ("Observation", id, "_history", version)))
+            assert SECRET.encode() in found.body
+    finally:
+        await restored.close()
+
+
+async def restored_with_keys(settings: Settings, tmp_path: Path) -> FhirServer:
+    """The backup in a new folder, with the live file of data keys."""
+    import msgspec
+
+    there = msgspec.structs.replace(settings, data=tmp_path / "restored")
+    there.data.mkdir()
+    (there.data / FILE_NAME).write_bytes((settings.data / FILE_NAME).read_bytes())
+
+    async def start() -> FhirServer:
+        return await bootstrap.start(there, HeldClock())
+
+    await restore(BackupFolder(tmp_path / "backup"), there.data, start)
+    return await start()
+
+
+async def test_a_sealed_store_does_not_open_without_its_keys(fhir: Fhir, settings: Settings) -> None:
+    import msgspec
+
+    await fhir.put("Patient/p", PATIENT)
+    with pytest.raises(FhirError, match="encryption_keys"):
+        await bootstrap.start(msgspec.structs.replace(settings, encryption_keys=""), HeldClock())
