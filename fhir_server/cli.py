@@ -11,6 +11,7 @@ from fhir_server.commands.analytics import kpi, sql
 from fhir_server.commands.anonymity import k_anonymity
 from fhir_server.commands.audit import audit
 from fhir_server.commands.backup import backup, restore
+from fhir_server.commands.billing import billing
 from fhir_server.commands.check import check
 from fhir_server.commands.dicom import dicom
 from fhir_server.commands.export import export
@@ -58,6 +59,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(packages, name="packages")
+app.add_typer(billing, name="billing")
 app.add_typer(subsystem, name="subsystem")
 app.add_typer(user, name="user")
 app.command("k-anonymity")(k_anonymity)

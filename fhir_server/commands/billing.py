@@ -1,0 +1,92 @@
+"""hms billing: fee schedules and code edits, and what the journal says."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fhir_server.commands.options import Config, Data, Server
+from fhir_server.core.errors import error
+from fhir_server.core.settings import load as load_settings
+
+if TYPE_CHECKING:
+    from fhir_server.subsystems.billing.service import Billing
+
+AT_ONCE = 500
+billing = typer.Typer(help="Fee schedules, code edits, X12 files, the journal.", no_args_is_help=True)
+File = Annotated[Path, typer.Argument(help="The file.", exists=True, dir_okay=False, show_default=False)]
+Token = Annotated[str, typer.Option(help="Access token for --server.", envvar="FHIR_TOKEN", show_default=False)]
+
+
+@billing.command()
+def fees(file: File, server: Server = "", token: Token = "", data: Data = None, config: Config = None) -> None:
+    """Load a fee schedule: CSV with code, price, and where wanted system, title, from, to, payer, hcpcs, revenue."""
+    from fhir_server.bootstrap import now
+    from fhir_server.commands.opening import client
+    from fhir_server.subsystems.billing.fees import definitions
+    from fhir_server.subsystems.writing import put_all
+
+    found = list(definitions(file.read_text("utf-8")))
+
+    async def write() -> None:
+        settings = load_settings({"data": data}, config=config)
+        async with client(server, settings, token=token) as opened:
+            for start in range(0, len(found), AT_ONCE):
+                part = found[start : start + AT_ONCE]
+                await put_all(opened, part, subsystem="billing", rule="fee schedule", now=now())
+
+    asyncio.run(write())
+    print(f"{len(found)} prices")
+
+
+@billing.command()
+def edits(
+    kind: Annotated[str, typer.Argument(help="ptp or mue.", show_default=False)],
+    file: File,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Load NCCI edits as CMS publishes them: pairs of codes (ptp) or most units (mue); they replace the old ones."""
+    if kind not in ("ptp", "mue"):
+        raise error("value", f"The kind must be ptp or mue, not {kind[:20]!r}.")
+    opened = _opened(data, config)
+    print(f"{opened.edits.load(kind, file.read_text('utf-8', errors='replace'))} {kind} edits")
+    opened.close()
+
+
+@billing.command()
+def check(file: File) -> None:
+    """Read an X12 file and print what is wrong in it, with segment and loop."""
+    from interfaces.x12.reader import read
+
+    document = read(file.read_bytes())
+    for transaction in document.transactions():
+        print(f"{transaction.name} {transaction.st[2]}: {sum(1 for _ in transaction.root.walk())} segments")
+    problems = document.problems()
+    for problem in problems:
+        print(f"{problem.kind}: {problem}")
+    if problems:
+        raise SystemExit(1)
+
+
+@billing.command()
+def trial(data: Data = None, config: Config = None) -> None:
+    """Print the trial balance."""
+    from fhir_server.subsystems.billing.ledger import trial_balance
+
+    opened = _opened(data, config)
+    found = trial_balance(opened.store)
+    for row in found["accounts"]:
+        amounts = "".join(f"{row[name] / 100:>17.2f}" for name in ("debit", "credit", "balance"))
+        print(f"{row['account']:<22}{amounts}")
+    print(f"{'sum':<22} {found['sum'] / 100:>50.2f}")
+    opened.close()
+
+
+def _opened(data: Path | None, config: Path | None) -> Billing:
+    from fhir_server.subsystems.billing.mounted import make
+
+    return make(load_settings({"data": data}, config=config))

@@ -1,0 +1,15 @@
+// Starts the screen of billing; lists are shown anew as the feed moves.
+
+import { screen } from "../../page/screen.js";
+import { calls } from "./calls.js";
+import { claim, claims, encounter, encounters, files, journal, overview, work } from "./places.js";
+
+function view([place, name]) {
+  if (place === "encounters") return name ? encounter(name) : encounters();
+  if (place === "claims") return name ? claim(name) : claims();
+  if (place === "files") return files();
+  if (place === "work") return work(name);
+  return place === "journal" ? journal() : overview();
+}
+
+screen({ title: "Billing", view, get: calls.get, live: ([, name]) => !name });

@@ -1,0 +1,154 @@
+// The places of billing: overview, what can be claimed, claims, files, work, journal.
+
+import { h } from "../../page/dom.js";
+import { ask, grid } from "../../page/screen.js";
+import { calls } from "./calls.js";
+import { amount, button, claimLink, resource } from "./parts.js";
+
+const head = (text) => h("h1", { tabindex: "-1" }, text);
+
+export async function overview() {
+  const { trial, claims, work } = await calls.get("overview");
+  const by = await calls.get("aging?by=payer");
+  const patients = await calls.get("aging?by=patient");
+  const ages = ["to30", "to60", "to90", "to120", "over120", "total"];
+  const owed = (title, name, rows) => [
+    h("h2", {}, title),
+    grid(
+      ["Who", "to 30 days", "to 60", "to 90", "to 120", "over 120", "Total"],
+      rows.map((row) => [resource(row[name]), ...ages.map((age) => amount(row[age]))]),
+    ),
+  ];
+  return [
+    head("Billing"),
+    h("p", {}, trial.sum === 0 ? "The journal balances." : `The journal is out of balance by ${trial.sum} cents.`),
+    grid(["Account", "Debit", "Credit", "Balance"], trial.accounts.map((each) => [each.account, amount(each.debit), amount(each.credit), amount(each.balance)])),
+    h("h2", {}, "Claims"),
+    grid(["Status", "Number", "Amount"], claims.map((each) => [each.status, each.count, amount(each.cents)])),
+    h("h2", {}, "Open work"),
+    grid(["Kind", "Number", "Amount"], work.map((each) => [h("a", { href: `#/work/${each.kind}` }, each.kind), each.count, amount(each.cents)])),
+    owed("Owed by payers", "payer", by.rows),
+    owed("Owed by patients", "patient", patients.rows),
+  ];
+}
+
+export async function encounters() {
+  const found = (await calls.get("encounters")).encounters;
+  return [
+    head("To claim"),
+    grid(
+      ["Encounter", "Patient", "Day", "Charges", "Amount", ""],
+      found.map((each) => {
+        const id = each.encounter.split("/")[1];
+        return [
+          h("a", { href: `#/encounters/${id}` }, each.encounter), resource(each.patient), each.date, each.charges, amount(each.cents),
+          each.problems ? `${each.problems} with a problem` : "",
+        ];
+      }),
+    ),
+    found.length ? null : h("p", {}, "Every charge is on a claim."),
+  ];
+}
+
+export async function encounter(id) {
+  const { charges, total, findings } = await calls.get(`encounters/${id}`);
+  return [
+    head(`Encounter ${id}`),
+    grid(
+      ["Made of", "Rule", "Code", "What", "Day", "Units", "Amount", "Problem"],
+      charges.map((each) => [resource(each.source), each.rule, each.hcpcs || each.code, each.text, each.date, each.units, amount(each.cents), each.problem]),
+    ),
+    h("p", {}, "Total ", amount(total)),
+    h("h2", {}, "Scrub"),
+    findings.length
+      ? h("ul", {}, findings.map((each) => h("li", { class: each.severity }, `${each.severity} ${each.code}: ${each.text}`)))
+      : h("p", {}, "Nothing to change."),
+    h("p", {}, button("Make the claim", () => calls.post(`encounters/${id}/claim`), () => (location.hash = "#/claims"))),
+  ];
+}
+
+export async function claims() {
+  const found = (await calls.get("claims")).claims;
+  const send = ask([["receiver", "Receiver (ISA08)", { required: true }], ["usage", "Usage", { options: ["P", "T"] }]], "Write 837 files", async (values) => {
+    const { files } = await calls.post("send", values);
+    return files.length ? files.map((each) => `${each.kind} ${each.control}: ${each.claims} claims`).join("; ") : "No claim waits.";
+  });
+  return [
+    head("Claims"),
+    send,
+    grid(
+      ["Claim", "Patient", "Payer", "Frequency", "Amount", "Status", "Made"],
+      found.map((each) => [claimLink(each.id), resource(each.patient), resource(each.payer), each.frequency, amount(each.cents), each.status, each.created.slice(0, 10)]),
+    ),
+  ];
+}
+
+export async function claim(id) {
+  const { claims: chain, journal, work } = await calls.get(`claims/${id}`);
+  const act = (how, label) => button(label, () => calls.post(`claims/${id}/${how}`), () => (location.hash = "#/claims"));
+  return [
+    head(`Claim ${id}`),
+    grid(
+      ["Claim", "Encounter", "Payer", "Frequency", "Amount", "Status", "File", "Replaced by"],
+      chain.map((each) => [claimLink(each.id), resource(each.encounter), resource(each.payer), each.frequency, amount(each.cents), each.status, each.file ? resource(`DocumentReference/${each.file}`) : "", claimLink(each.replaced)]),
+    ),
+    h("p", {}, resource(`Claim/${id}`), " ", act("replace", "Replace"), " ", act("void", "Void"), " ", act("secondary", "Claim from the next payer")),
+    h("h2", {}, "Work"),
+    workTable(work),
+    h("h2", {}, "Journal"),
+    entryTable(journal),
+  ];
+}
+
+export async function files() {
+  const found = (await calls.get("files")).files;
+  const field = h("textarea", { class: "file mono", "aria-label": "Text of an X12 file", spellcheck: "false" });
+  const told = h("p", { role: "status" });
+  const load = button("Load", () => calls.post("files", { content: field.value }), (answer) => {
+    told.textContent = answer.problems.length ? `Set aside: ${answer.problems.join("; ")}` : `${answer.kind} ${answer.control} is taken.`;
+  });
+  return [
+    head("Files"),
+    h("div", { class: "card" }, h("label", {}, "A payer's file: 835, 999, TA1, 277CA", field), load, told),
+    grid(
+      ["File", "Kind", "Control", "", "State", "Amount", "Came", "Why"],
+      found.map((each) => [resource(`DocumentReference/${each.id}`), each.kind, each.control, each.outgoing ? "sent" : "came", each.state, each.cents ? amount(each.cents) : "", each.loaded.slice(0, 16), each.problem]),
+    ),
+  ];
+}
+
+export async function work(kind = "") {
+  const found = (await calls.get(`work?kind=${encodeURIComponent(kind)}`)).work;
+  return [head(kind ? `Work: ${kind}` : "Work"), workTable(found), found.length ? null : h("p", {}, "Nothing waits.")];
+}
+
+export async function journal() {
+  const { entries } = await calls.get("journal");
+  return [head("Journal"), h("p", {}, h("a", { href: "journal.csv" }, "All of it as CSV")), entryTable(entries)];
+}
+
+function workTable(items) {
+  const reason = () => window.prompt("Why?") ?? "";
+  return grid(
+    ["Due", "Kind", "About", "Claim", "Reasons", "Cause", "What", ""],
+    items.map((each) => [
+      each.deadline, each.kind, resource(each.subject), claimLink(each.claim), each.reasons, each.cause, each.text,
+      each.closed ? "closed" : [
+        each.kind === "denial" ? button("Appeal", () => calls.post(`work/${each.id}/appeal`, { reason: reason() })) : null,
+        button("Close", () => calls.post(`work/${each.id}/complete`, { reason: reason() })),
+      ],
+    ]),
+  );
+}
+
+function entryTable(entries) {
+  return grid(
+    ["Entry", "Date", "Text", "From", "Account", "Patient", "Payer", "Amount"],
+    entries.flatMap((entry) =>
+      entry.lines.map((line, at) => [
+        at ? "" : entry.id, at ? "" : entry.date.slice(0, 10), at ? "" : entry.text, at ? "" : resource(entry.source),
+        line.account, resource(line.patient), resource(line.payer), amount(line.cents),
+      ]),
+    ),
+  );
+}
