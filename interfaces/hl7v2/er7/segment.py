@@ -16,19 +16,59 @@ Field = list[list[list[str]]]
 _NO_FIELD: Field = []
 _TOO_MANY: list[Field] = []
 MANY = 500  # fields of a segment that are split one by one
+MOST_READ = 5000  # different fields of a message that are kept as read
 
 
 class Encoding:
-    """What the segments of one message share: its delimiters and Python's name of its character set."""
+    """What the segments of one message share: its delimiters, Python's name of its character set, and fields read."""
 
-    __slots__ = ("codec", "component", "delimiters", "special")
+    __slots__ = ("codec", "delimiters", "read")
 
     def __init__(self, delimiters: Delimiters, codec: str) -> None:
         self.delimiters = delimiters
         self.codec = codec
-        self.component = delimiters.component
+        self.read = _Read(delimiters, codec)
+
+
+class _Read(dict[str, Field]):
+    """Fields as written -> what they are: much of a message is said again and again, and is split once."""
+
+    __slots__ = ("_codec", "_component", "_delimiters", "_special")
+
+    def __init__(self, delimiters: Delimiters, codec: str) -> None:
+        super().__init__()
+        self[""] = _NO_FIELD
+        self._delimiters = delimiters
+        self._codec = codec
+        self._component = delimiters.component
         marks = delimiters.escape + delimiters.repetition + delimiters.subcomponent
-        self.special = re.compile(f"[{re.escape(marks)}]" if marks else "(?!)").search
+        self._special = re.compile(f"[{re.escape(marks)}]" if marks else "(?!)").search
+
+    def __missing__(self, raw: str) -> Field:
+        mark = self._component
+        if self._special(raw):
+            found = self.split(raw)
+        else:
+            found = [[[part] for part in raw.split(mark)]] if mark in raw else [[[raw]]]
+        if len(self) < MOST_READ:
+            self[raw] = found
+        return found
+
+    def split(self, raw: str) -> Field:
+        """Repetitions of components of sub-components, unescaped."""
+        delimiters, codec = self._delimiters, self._codec
+        escaped = bool(delimiters.escape) and delimiters.escape in raw
+        repetitions = []
+        for repetition in _parts(raw, delimiters.repetition):
+            components = repetition.split(delimiters.component)
+            if delimiters.subcomponent and delimiters.subcomponent in repetition:
+                found = [component.split(delimiters.subcomponent) for component in components]
+            else:
+                found = [[component] for component in components]
+            if escaped and delimiters.escape in repetition:
+                found = [[unescape(value, delimiters, codec) for value in component] for component in found]
+            repetitions.append(found)
+        return repetitions
 
 
 class Segment:
@@ -37,14 +77,13 @@ class Segment:
     end: the characters that ended it in the message ("\\r" by the standard); edited: whether it was changed since.
     """
 
-    __slots__ = ("_encoding", "_fields", "_parsed", "_plain", "_text", "edited", "end", "name")
+    __slots__ = ("_encoding", "_fields", "_parsed", "_text", "edited", "end", "name")
 
     def __init__(self, text: str, encoding: Encoding, end: str = "\r") -> None:
         self._text = text
         self._encoding = encoding
         self._fields: list[str] | None = None
         self._parsed: list[Field] | None = None
-        self._plain = False  # whether fields have components at most
         self.end = end
         self.edited = False
         self.name = text[:3]
@@ -71,7 +110,6 @@ class Segment:
             separator = self._encoding.delimiters.field
             text = self._text
             fields = self._fields = text.split(separator)
-            self._plain = self._encoding.special(text) is None
             if self.name in HEADERS:
                 fields.insert(1, separator)
         return fields
@@ -95,21 +133,17 @@ class Segment:
         fields = self._fields if self._fields is not None else self.fields
         if len(fields) > MANY:
             return _TOO_MANY
-        mark = self._encoding.component
-        if self._plain:
-            return [
-                [[[part] for part in raw.split(mark)]] if mark in raw else [[[raw]]] if raw else _NO_FIELD
-                for raw in fields
-            ]
-        special = self._encoding.special
-        return [
-            (self._split(field, raw) if special(raw) else [[[part] for part in raw.split(mark)]]) if raw else _NO_FIELD
-            for field, raw in enumerate(fields)
-        ]
+        read = self._encoding.read
+        found = [read[raw] for raw in fields]
+        if self.name in HEADERS:  # the separators themselves
+            found[1:3] = [[[[raw]]] for raw in fields[1:3]]
+        return found
 
     def _one(self, field: int) -> Field:
         raw = self.raw(field)
-        return self._split(field, raw) if raw else _NO_FIELD
+        if field <= 2 and self.name in HEADERS:
+            return [[[raw]]]
+        return self._encoding.read.split(raw) if raw else _NO_FIELD
 
     def value(self, field: int, repetition: int = 1, component: int = 1, subcomponent: int = 1) -> str:
         """One value, unescaped; "" where there is none, NULL where it says that the value is to be removed."""
@@ -151,25 +185,7 @@ class Segment:
         _extend(fields, field + 1)
         fields[field] = written
         self._parsed = None
-        self._plain = False
         self.edited = True
-
-    def _split(self, field: int, raw: str) -> Field:
-        if field <= 2 and self.name in HEADERS:
-            return [[[raw]]]
-        delimiters, codec = self._encoding.delimiters, self._encoding.codec
-        escaped = bool(delimiters.escape) and delimiters.escape in raw
-        repetitions = []
-        for repetition in _parts(raw, delimiters.repetition):
-            components = repetition.split(delimiters.component)
-            if delimiters.subcomponent and delimiters.subcomponent in repetition:
-                found = [component.split(delimiters.subcomponent) for component in components]
-            else:
-                found = [[component] for component in components]
-            if escaped and delimiters.escape in repetition:
-                found = [[unescape(value, delimiters, codec) for value in component] for component in found]
-            repetitions.append(found)
-        return repetitions
 
 
 def _parts(text: str, separator: str) -> list[str]:
