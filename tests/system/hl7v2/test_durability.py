@@ -49,7 +49,7 @@ def test_kill_before_the_answer_and_resend(tmp_path: Path):
     assert "whole" in hms("check", "--data", tmp_path / "data")
 
 
-def test_a_hundred_patients_over_eight_connections_and_two_workers(tmp_path: Path):
+def test_a_hundred_patients_over_eight_connections_and_eight_workers(tmp_path: Path):
     file = tmp_path / "hl7.toml"
     port = _free_port()
     file.write_text(f"[listener.lab]\nport = {port}\n")
@@ -69,7 +69,7 @@ def test_a_hundred_patients_over_eight_connections_and_two_workers(tmp_path: Pat
         for sender in senders:
             sender.close()
 
-    with serving(tmp_path / "data", "--hl7", file, "--workers", 2) as server:
+    with serving(tmp_path / "data", "--hl7", file, "--workers", 8) as server:
         hospital = Hospital(server)
         threads = [threading.Thread(target=send, args=(part,)) for part in range(8)]
         for thread in threads:
