@@ -73,17 +73,10 @@ async def prepare(database: Database, migrations: tuple[Migration, ...] = MIGRAT
     deadline = time.monotonic() + PATIENCE
     with answering():
         while True:
-            found = await database.meta.find_one({"_id": "layout"}) or {}
-            version = int(found.get("version", 0))
-            if version > newest and int(found["oldest"]) > newest:
-                raise error(
-                    "unavailable",
-                    f"The database has the layout of version {version}, which this program (version {newest}) can't "
-                    "work beside; start the program of that version or a later one.",
-                )
-            if version >= newest:
+            if await _version(database, newest) >= newest:
                 return
             if await take(database.meta, "migration", owner, LEASE):
+                version = await _version(database, newest)  # another may have had the lease since the look before
                 for migration in migrations:
                     if migration.version > version:
                         await _run(database, migration)
@@ -92,6 +85,19 @@ async def prepare(database: Database, migrations: tuple[Migration, ...] = MIGRAT
             if time.monotonic() > deadline:
                 raise error("unavailable", "Another worker is changing the database's layout for too long.")
             await asyncio.sleep(0.1)
+
+
+async def _version(database: Database, newest: int) -> int:
+    """The version of the layout that is there; FhirError where this program (newest) can't work beside it."""
+    found = await database.meta.find_one({"_id": "layout"}) or {}
+    version = int(found.get("version", 0))
+    if version > newest and int(found["oldest"]) > newest:
+        raise error(
+            "unavailable",
+            f"The database has the layout of version {version}, which this program (version {newest}) can't "
+            "work beside; start the program of that version or a later one.",
+        )
+    return version
 
 
 async def _run(database: Database, migration: Migration) -> None:
