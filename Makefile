@@ -9,7 +9,7 @@ SOURCES := fhir_server interfaces mappings terminology profiles tests
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo load test test-distributed test-keycloak lint format bench lock definitions docs clean
+.PHONY: help serve demo load test test-distributed test-keycloak audit lint format bench lock definitions docs clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test-keycloak: $(VENV)/.dev ## Run the tests of sign-in by a real Keycloak, whic
 DISTRIBUTED := tests/contract tests/distributed tests/unit/storage/elastic \
 	$(addprefix tests/system/test_,$(addsuffix .py,read_and_write history conditional concurrency transaction search \
 	search_answers operations))
+
+audit: $(VENV)/.dev ## Look for known vulnerabilities of the packages that the server needs
+	@$(PY) -m tests.known_vulnerabilities
 
 lint: $(VENV)/.dev ## Check style, types and the layers of imports
 	$(PY) -m ruff check $(SOURCES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -77,10 +77,7 @@ def remove_user(name: str, data: Data = None, config: Config = None) -> None:
     """Remove a person; sign-ins and tokens end at once."""
     with security(data, config) as (found, _):
         each = found.store.user_named(name)
-        if each is None:
-            raise error("not-found", f"There is no user {name}.")
-        found.store.remove_user(each.id)
-    print(f"{name} is removed.")
+        _remove(found.store.remove_user, each.id if each else "", f"user {name}")
 
 
 @client.command("add")
@@ -136,10 +133,15 @@ def list_clients(data: Data = None, config: Config = None) -> None:
 def remove_client(id: str, data: Data = None, config: Config = None) -> None:
     """Remove an application; its tokens end at once."""
     with security(data, config) as (found, _):
-        if found.store.client(id) is None:
-            raise error("not-found", f"There is no client {id}.")
-        found.store.remove_client(id)
-    print(f"{id} is removed.")
+        _remove(found.store.remove_client, id if found.store.client(id) else "", f"client {id}")
+
+
+def _remove(remove: Callable[[str], None], id: str, what: str) -> None:
+    """Removes a user or client by id and says so; FhirError "not-found" where the id is ""."""
+    if not id:
+        raise error("not-found", f"There is no {what}.")
+    remove(id)
+    print(f"The {what} is removed.")
 
 
 def token(

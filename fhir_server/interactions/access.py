@@ -34,11 +34,12 @@ def restrict(restriction: Restriction, query: Query) -> Query:
 
 def visible(restriction: Restriction, types: Sequence[str], where: Clause) -> Clause:
     """The clause about resources of these types, for those that may be seen."""
-    limits = []
-    for type in types:
-        limit = restriction(type)
-        limits.append(TypeIn((type,)) if limit is None else All((TypeIn((type,)), limit)))
-    return All((within(restriction, where), Any(tuple(limits))))
+    inner = within(restriction, where)
+    found = [(type, restriction(type)) for type in types]
+    if found and all(limit is None for _, limit in found):
+        return inner
+    limits = [TypeIn((type,)) if limit is None else All((TypeIn((type,)), limit)) for type, limit in found]
+    return All((inner, Any(tuple(limits))))
 
 
 def within(restriction: Restriction, clause: Clause) -> Clause:

@@ -64,6 +64,8 @@ class SecurityStore:
         except (OSError, sqlite3.Error) as problem:
             raise error("unavailable", f"{path} can't be used: {problem}. Name another data folder.") from problem
         self._execute = self._connection.execute
+        self._looked = (0, 0)
+        self._good: dict[tuple[str, str], bool] = {}
         self.clock = clock
 
     def _prepare(self) -> None:
@@ -297,7 +299,20 @@ class SecurityStore:
         self._execute("INSERT OR IGNORE INTO revoked_token VALUES (?, ?)", (jti, expires))
 
     def good(self, family: str, jti: str) -> bool:
-        """Whether neither an access token nor its family has been revoked; asked for each request."""
+        """Whether neither an access token nor its family has been revoked; asked for each request.
+
+        What was found counts until anything in the file changes, by whichever worker.
+        """
+        now = self._execute("PRAGMA data_version").fetchone()[0], self._connection.total_changes
+        if now != self._looked:
+            self._looked = now
+            self._good.clear()
+        key = (family, jti)
+        if key not in self._good:
+            self._good[key] = self._not_revoked(family, jti)
+        return self._good[key]
+
+    def _not_revoked(self, family: str, jti: str) -> bool:
         row = self._execute(
             "SELECT revoked OR EXISTS (SELECT 1 FROM revoked_token WHERE jti = ?) FROM family WHERE id = ?",
             (jti, family),

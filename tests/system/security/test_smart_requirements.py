@@ -154,9 +154,9 @@ async def test_keys_may_be_registered_by_url(hospital: Fhir) -> None:
         url = f"{site.issuer}/keys"
         client = Client(id="by-url", name="U", jwks_uri=url, scopes="system/*.rs", grants=("client_credentials",))
         hospital.server.security.add_client(client, confidential=False)
-        by_url = {"iss": "by-url", "sub": "by-url"}
+        by_url: dict[str, Any] = {"iss": "by-url", "sub": "by-url"}
         assert (await service.token(service.assertion({"jku": url}, **by_url))).status_code == 200
-        assert (await service.token(service.assertion(**by_url))).status_code == 200
+        assert (await service.token(service.assertion(None, **by_url))).status_code == 200
         elsewhere = service.assertion({"jku": f"{url}/other"}, **by_url)
         assert (await service.token(elsewhere)).status_code == 401
         assert site.asked == ["/realm/keys", "/realm/keys"]
