@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 
@@ -134,7 +135,7 @@ class Application:
             if method == "OPTIONS":
                 answer = self._options(headers, path)
             elif to_page:
-                answer = Answer(303, [(b"location", b"/#/" + "/".join(path).encode())], b"")
+                answer = Answer(303, [(b"location", f"/#/{quote('/'.join(path), safe='/$')}".encode())], b"")
             elif method == "GET" and len(path) == 2 and not query and format is JSON and self._plain(path, headers):
                 answer = await self._read(server, path, caller)
                 given = answer.body

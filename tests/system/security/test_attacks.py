@@ -329,3 +329,38 @@ async def test_forms_with_letters_that_no_token_has(browser: Browser) -> None:
         answer = await browser.http.post("/auth/sign-in", data={"name": "doc", "password": PASSWORD, "form": form})
         assert answer.status_code == 400, form
     assert (await browser.sign_in(page)).status_code == 200
+
+
+async def test_a_patch_assigns_nothing_that_is_not_the_callers(hospital: Fhir) -> None:
+    from tests.system.security.test_scopes import token
+
+    headers = {
+        **token(hospital, "patient/Observation.cruds", patient="me"),
+        "content-type": "application/json-patch+json",
+    }
+    for path, value in (
+        ("/subject/reference", "Patient/other"), ("/id", "theirs"), ("/resourceType", "Patient"),
+        ("/meta/versionId", "99"), ("/meta/lastUpdated", "1999-01-01T00:00:00Z"), ("/__proto__", {"x": 1}),
+    ):  # fmt: skip
+        body = json.dumps([{"op": "add", "path": path, "value": value}])
+        answer = await hospital.http.patch(f"{BASE}/Observation/mine", content=body, headers=headers)
+        kept = (await hospital.get("Observation/mine", **token(hospital, "system/*.rs"))).json()
+        assert kept["subject"] == {"reference": "Patient/me"} and kept["resourceType"] == "Observation", path
+        assert kept["meta"]["versionId"] != "99" and not kept["meta"]["lastUpdated"].startswith("1999"), answer.text
+        assert "__proto__" not in kept and answer.status_code < 500
+
+
+async def test_tricks_in_paths_and_ids_reach_nothing_else(hospital: Fhir) -> None:
+    from tests.system.security.test_scopes import token
+
+    headers = token(hospital, "patient/*.rs", patient="me")
+    for path in (
+        "Patient/me%2f..%2fother", "Patient/me/../other", "Patient/./other", "Patient//other", "Patient/%6fther",
+        "Patient/other%00", "Patient/OTHER", "Patient/%EF%BD%8Fther", "patient/other", "Patient/other%0d%0aX-Y:%20z",
+        "Patient/other;x=y", "Patient/other%20", "Patient/me/_history/../../other", "%50atient/other",
+    ):  # fmt: skip
+        answer = await hospital.http.get(f"{BASE}/{path}", headers=headers)
+        assert answer.status_code in (400, 403, 404), (path, answer.text)
+        assert "Theirs" not in answer.text and "x-y" not in answer.headers
+    page = await hospital.http.get(f"{BASE}/Patient%0d%0aset-cookie:%20a=b", headers={"accept": "text/html"})
+    assert "set-cookie" not in page.headers and "\n" not in page.headers.get("location", "")
