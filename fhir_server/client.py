@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
@@ -78,17 +79,25 @@ class NamedClient:
 
 
 class HttpClient:
-    """A FHIR server at a base URL, such as http://127.0.0.1:8080/fhir; token: what it is shown, "" for none."""
+    """A FHIR server at a base URL, such as http://127.0.0.1:8080/fhir.
+
+    token: what it is shown, "" for none, or what gives it for each request.
+    """
 
     def __init__(
-        self, base: str, *, connections: int = 8, transport: httpx.AsyncBaseTransport | None = None, token: str = ""
+        self,
+        base: str,
+        *,
+        connections: int = 8,
+        transport: httpx.AsyncBaseTransport | None = None,
+        token: str | Callable[[], str] = "",
     ) -> None:
         self.base = base.rstrip("/")
         if not self.base.startswith(("http://", "https://")):
             raise error("value", f"{base!r} is no base URL; it must begin with http:// or https://.")
+        self._token = token
         self._http = httpx.AsyncClient(
             transport=transport,
-            headers={"authorization": f"Bearer {token}"} if token else None,
             timeout=httpx.Timeout(300, connect=10),
             limits=httpx.Limits(max_connections=connections),
         )
@@ -113,6 +122,9 @@ class HttpClient:
         if request.query:
             url += "?" + urlencode(request.query)
         headers = {"accept": JSON_TYPE}
+        token = self._token() if callable(self._token) else self._token
+        if token:
+            headers["authorization"] = f"Bearer {token}"
         if request.resource is not None:
             headers["content-type"] = JSON_TYPE
         if request.prefer:

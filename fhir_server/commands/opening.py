@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,9 @@ async def store(settings: Settings, *, existing: bool = True) -> AsyncIterator[F
 
 
 @asynccontextmanager
-async def client(url: str, settings: Settings, *, existing: bool = True, token: str = "") -> AsyncIterator[FhirClient]:
+async def client(
+    url: str, settings: Settings, *, existing: bool = True, token: str | Callable[[], str] = ""
+) -> AsyncIterator[FhirClient]:
     """The server at a URL, that a token is shown to where there is one; with "" the store in settings.data."""
     if not url:
         async with store(settings, existing=existing) as server:

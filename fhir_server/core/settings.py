@@ -254,7 +254,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = "ULTIMATEHMS"
     dicom_processes: Annotated[
         int, Meta(description="Processes that accept associations on the one port.", ge=1, le=64)
-    ] = 1
+    ] = 2
     dicom_max_associations: Annotated[
         int, Meta(description="Most associations at a time, over all processes; more are rejected.", ge=1, le=4096)
     ] = 100

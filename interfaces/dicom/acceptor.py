@@ -12,6 +12,7 @@ from pynetdicom import evt
 from interfaces.dicom.archive.receiving import Announced
 from interfaces.dicom.association.server import AssociationServer, entity, requested, tls_context
 from interfaces.dicom.association.slots import Slots
+from interfaces.dicom.services.negotiation import extended
 from interfaces.dicom.services.registry import SERVICES
 from interfaces.dicom.services.service import NATIVE, Context
 from interfaces.dicom.services.storage import Arriving
@@ -41,6 +42,8 @@ class Acceptor:
                 ),
             )
         )
+
+        bound.append((evt.EVT_SOP_EXTENDED, extended))
 
         def arriving(association: Any, sop_class: str, sop_instance: str, syntax: str) -> Arriving:
             sender = (association.requestor.ae_title or "").strip()

@@ -75,9 +75,12 @@ async def worklist(client: FhirClient, keys: Model | None = None) -> list[Entry]
 
 def _open(step: Resource, begun: bool) -> bool:
     """Whether a step is still to be done; an appointment that has begun says so by what was made of its order."""
-    if step["resourceType"] == "Task":
-        return step.get("status") in OPEN_TASKS
-    return step.get("status") in OPEN_APPOINTMENTS and not begun
+    return is_open(step) and (step["resourceType"] == "Task" or not begun)
+
+
+def is_open(step: Resource) -> bool:
+    """Whether a Task or an Appointment has not ended, and a Task not begun, by its own status."""
+    return step.get("status") in (OPEN_TASKS if step["resourceType"] == "Task" else OPEN_APPOINTMENTS)
 
 
 def _single(keys: Model, tag: str) -> str:

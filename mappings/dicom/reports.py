@@ -16,6 +16,14 @@ IMAGING = {"system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "R
 CATEGORY = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "imaging"}
 MEASUREMENT_GROUP = "125007"  # PS3.16 TID 1501
 TRACKING_UID, FINDING_SITE, FINDING = "112040", ("363698007", "G-C0E3"), "121071"
+EVALUATIONS = ("C0034375",)  # Qualitative Evaluations, TID 1500 row 10
+VALUES = ("NUM", "CODE", "TEXT")
+# what says of a group or of its image which it is, and is no evaluation (PS3.16 TID 1419, 1501, 1502)
+ABOUT_THE_GROUP = frozenset({"", *FINDING_SITE, FINDING, TRACKING_UID}).union(
+    ("112039", "C1299494", "272741003", "G-C171", "110910", "121112", "276214006", "121233", "R-40FB4", "363704007"),
+    ("G-A1F8", "370129005", "G-C306", "246205007", "C67447", "126072", "121106", "121058", "121401", "112227"),
+    ("126070", "126071", "121322", "371881003"),
+)
 LONGEST = 64 * 1024
 # value types whose value is one attribute
 _PLAIN = {"DATE": "0040A121", "TIME": "0040A122", "DATETIME": "0040A120", "UIDREF": "0040A124"}
@@ -91,7 +99,10 @@ def value_text(item: Model) -> str:
 
 
 def observations(model: Model, *, subject: str, study: str, issued: str) -> list[dict[str, Any]]:
-    """The measurements of a document: each NUM of its measurement groups, with site and finding of its group."""
+    """The measurements and evaluations of a document: each NUM, and each CODE and TEXT that is an evaluation.
+
+    Groups within groups count too; site and tracking identifier are those of the group that a value stands in.
+    """
     uid = _first(model, "00080018")
     effective = moment(model, "00080023", "00080033") or moment(model, "00080020", "00080030")
     made: list[dict[str, Any]] = []
@@ -101,7 +112,7 @@ def observations(model: Model, *, subject: str, study: str, issued: str) -> list
         site = next((coded[code] for code in FINDING_SITE if code in coded), None)
         tracking = coded.get("112039")  # Tracking Identifier
         for child in children:
-            if _first(child, "0040A040") != "NUM":
+            if _first(child, "0040A040") not in VALUES or _code(child.get("0040A043")) in ABOUT_THE_GROUP:
                 continue
             observation = _observation(child, f"{oid(uid)}#{len(made) + 1}", subject, study)
             if observation is None:
@@ -123,18 +134,39 @@ def observations(model: Model, *, subject: str, study: str, issued: str) -> list
 def _groups(item: Model) -> list[Model]:
     found = []
     for child in _items(item, "0040A730"):
-        if _code(child.get("0040A043")) == MEASUREMENT_GROUP:
+        if _code(child.get("0040A043")) in (MEASUREMENT_GROUP, *EVALUATIONS):
             found.append(child)
-        else:
-            found += _groups(child)
+        found += _groups(child)
     return found
 
 
 def _observation(item: Model, identifier: str, subject: str, study: str) -> dict[str, Any] | None:
     code = concept_of(item.get("0040A043"))
-    measured = next(iter(_items(item, "0040A300")), None)
-    if code is None or measured is None:
+    found = _observed(item)
+    if code is None or found is None:
         return None
+    return {
+        "resourceType": "Observation",
+        "identifier": [{"system": URN_DCM_UID, "value": identifier}],
+        "status": "final",
+        "category": [{"coding": [CATEGORY]}],
+        "code": code,
+        "subject": {"reference": subject},
+        "partOf": [{"reference": study}],
+        **found,
+    }
+
+
+def _observed(item: Model) -> dict[str, Any] | None:
+    """The value[x] of a content item; None where it has none."""
+    kind = _first(item, "0040A040")
+    if kind == "CODE":
+        concept = concept_of(item.get("0040A168"))
+        return {"valueCodeableConcept": concept} if concept else None
+    if kind == "TEXT":
+        text = _first(item, "0040A160")
+        return {"valueString": text} if text else None
+    measured = next(iter(_items(item, "0040A300")), {})
     value = measured.get("0040A30A", {}).get("Value")
     if not value or not isinstance(value[0], (int, float)):
         return None
@@ -144,16 +176,7 @@ def _observation(item: Model, identifier: str, subject: str, study: str) -> dict
         quantity |= {"unit": unit.get("display") or unit["code"], "system": unit["system"], "code": unit["code"]}
     elif unit:
         quantity["unit"] = unit.get("display") or unit["code"]
-    return {
-        "resourceType": "Observation",
-        "identifier": [{"system": URN_DCM_UID, "value": identifier}],
-        "status": "final",
-        "category": [{"coding": [CATEGORY]}],
-        "code": code,
-        "subject": {"reference": subject},
-        "partOf": [{"reference": study}],
-        "valueQuantity": quantity,
-    }
+    return {"valueQuantity": quantity}
 
 
 def concept_of(attribute: dict[str, Any] | None) -> dict[str, Any] | None:

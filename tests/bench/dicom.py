@@ -11,6 +11,7 @@ within the time that is measured for it as "with FHIR". storescp does not flush;
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -132,7 +133,8 @@ def processor(pid: int) -> float:
     """Milliseconds of a processor that a process and all below it have used, with children that ended."""
     ticks = 0
     for each in tree(pid):
-        ticks += sum(map(int, Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:15]))
+        with contextlib.suppress(OSError):  # it may end meanwhile
+            ticks += sum(map(int, Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:15]))
     return ticks * 1000 / os.sysconf("SC_CLK_TCK")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.levels import LEVELS
 from interfaces.dicom.archive.matching import as_text, asked
-from interfaces.dicom.archive.query import combined
+from interfaces.dicom.archive.query import attributes_of
 from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, UNCOMPRESSED
 
@@ -45,7 +45,7 @@ def instances(connection: sqlite3.Connection, where: str, values: Sequence[Any])
 
 def attributes(row: sqlite3.Row) -> Model:
     """All that the index keeps of an instance."""
-    return combined(row, LEVELS)
+    return attributes_of(row, LEVELS)
 
 
 def data_set(archive: Archive, row: sqlite3.Row, accepted: Collection[str] = ()) -> Any:

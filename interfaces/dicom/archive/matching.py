@@ -13,11 +13,36 @@ from interfaces.dicom.dataset.model import Model
 WILD = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])  # VRs that take * and ?
 RANGES = frozenset(["DA", "TM", "DT"])
 CHARACTER_SET = "00080005"
+# study, series, acquisition, content
+DATES_WITH_TIMES = (
+    ("00080020", "00080030"),
+    ("00080021", "00080031"),
+    ("00080022", "00080032"),
+    ("00080023", "00080033"),
+)
 
 
 def matches(model: Model, keys: Model) -> bool:
     """Whether a model has what every key with a value asks for."""
     return all(_one(model.get(tag), key) for tag, key in keys.items() if tag != CHARACTER_SET and asked(key))
+
+
+def moments(keys: Model) -> list[tuple[str, str]]:
+    """The pairs of a date and a time key that both ask for something, for combined matching."""
+    return [pair for pair in DATES_WITH_TIMES if all(tag in keys and asked(keys[tag]) for tag in pair)]
+
+
+def in_moments(model: Model, keys: Model, pairs: list[tuple[str, str]]) -> bool:
+    """Whether each date with its time lies between the first of both and the last of both (PS3.4 C.2.2.2.5)."""
+    for date, time in pairs:
+        found = [as_text((model.get(tag, {}).get("Value") or [""])[0] or "") for tag in (date, time)]
+        if not found[0]:
+            return False
+        days, times = (bounds(vr, as_text(keys[tag]["Value"][0])) for vr, tag in (("DA", date), ("TM", time)))
+        low, high = ((days[end] or "0").ljust(8, "0")[:8] + (times[end] or "0").ljust(12, "0")[:12] for end in (0, 1))
+        if not low <= _filled("DA", found[0], "0") + _filled("TM", found[1], "0") <= high:
+            return False
+    return True
 
 
 def asked(key: dict[str, Any]) -> bool:

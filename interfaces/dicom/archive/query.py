@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from interfaces.dicom.archive.levels import IMAGE, LEVELS, PATIENT, SERIES, STUDY
-from interfaces.dicom.archive.matching import RANGES, WILD, as_text, asked, bounds, matches
+from interfaces.dicom.archive.matching import RANGES, WILD, as_text, asked, bounds, in_moments, matches, moments
 from interfaces.dicom.archive.names import folded
 from interfaces.dicom.dataset.model import Model
 
@@ -80,11 +80,17 @@ def find(
     limit: int = -1,
     offset: int = 0,
     fuzzy: bool = False,
+    combined: bool = False,
     ordered: bool = False,
     held: bool = False,
 ) -> Iterator[Match]:
-    """What matches at a level, as it is found; ordered: oldest first, for pages; held: quarantined studies too."""
-    where, values, rest = _conditions(level, keys, fuzzy)
+    """What matches at a level, as it is found; ordered: oldest first, for pages; held: quarantined studies too.
+
+    combined: a date and its time are one moment, so that two ranges are one from the first to the last of both.
+    """
+    pairs = moments(keys) if combined else []
+    times = {time for _, time in pairs}
+    where, values, rest = _conditions(level, {tag: key for tag, key in keys.items() if tag not in times}, fuzzy)
     if not held:
         where.append(
             "t.state <> 'quarantined'"
@@ -95,14 +101,15 @@ def find(
     sql = f"SELECT {', '.join(_SELECT[each] for each in shown)} FROM {_FROM[level]} WHERE {' AND '.join(where) or '1'}"
     if ordered:
         sql += f" ORDER BY {_ALIAS[level]}.pk"
-    if not rest:
+    compared = bool(rest or pairs)
+    if not compared:
         sql += f" LIMIT {limit} OFFSET {offset}"
     skipped = given = 0
     for row in connection.execute(sql, values):
-        model = combined(row, shown)
+        model = attributes_of(row, shown)
         _count(connection, model, row, level, keys)
-        if rest:
-            if not matches(model, rest):
+        if compared:
+            if not (matches(model, rest) and in_moments(model, keys, pairs)):
                 continue
             if skipped < offset:
                 skipped += 1
@@ -113,7 +120,7 @@ def find(
         yield Match(model, row)
 
 
-def combined(row: sqlite3.Row, levels: tuple[str, ...]) -> Model:
+def attributes_of(row: sqlite3.Row, levels: tuple[str, ...]) -> Model:
     """The attributes of a row's levels, coerced where the study is."""
     model: Model = {}
     for level, column in zip(LEVELS, ("patient", "study", "series", "instance"), strict=True):

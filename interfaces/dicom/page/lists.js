@@ -1,5 +1,5 @@
 // Worklist, quarantine, peers and jobs.
-import { date, get, personName, post } from "./calls.js";
+import { date, get, personName, post, value } from "./calls.js";
 import { action, h, table } from "./parts.js";
 
 export async function worklist() {
@@ -64,6 +64,7 @@ export async function peers() {
     h("h1", {}, "Peers"),
     h("p", {}, `This archive is ${found.ae_title}. Peers are in ${found.file}.`),
     table(["AE title", "Where", "Issuer of patient ids", "May", ""], rows, "No peer is configured."),
+    ...(found.peers.length ? [h("h2", {}, "Search a peer"), search(found.peers)] : []),
     h("h2", {}, "Forward rules"),
     table(
       ["To", "From", "Modalities"],
@@ -71,6 +72,39 @@ export async function peers() {
       "Nothing is forwarded.",
     ),
   ];
+}
+
+// A query of the studies of a peer (C-FIND), and a button at each to have it sent here (C-MOVE).
+function search(known) {
+  const peer = h("select", { "aria-label": "Peer" }, known.map((each) => h("option", {}, each.ae_title)));
+  const field = (name, label) => h("input", { name, placeholder: label, "aria-label": label });
+  const fields = [
+    field("patient_id", "Patient ID"),
+    field("patient_name", "Name, as Doe*"),
+    field("date", "Date, as 20260101-"),
+    field("accession", "Accession number"),
+  ];
+  const matches = h("div", {});
+  const find = action("Search", async () => {
+    const keys = Object.fromEntries(fields.filter((each) => each.value).map((each) => [each.name, each.value]));
+    const title = encodeURIComponent(peer.value);
+    const studies = (await post(`api/peers/${title}/find`, keys)).find;
+    const rows = studies.map((study) => [
+      date(value(study, "00080020")),
+      value(study, "00100010"),
+      value(study, "00100020"),
+      value(study, "00080050"),
+      value(study, "00081030"),
+      action("Fetch", async () => {
+        const answer = await post(`api/peers/${title}/fetch`, { study: value(study, "0020000D") });
+        return `${answer.fetch} images were sent.`;
+      }),
+    ]);
+    const headings = ["Date", "Patient", "Patient ID", "Accession", "Study", ""];
+    matches.replaceChildren(table(headings, rows, "The peer has no such study."));
+    return `${studies.length} found.`;
+  });
+  return h("section", {}, h("p", {}, peer, " ", ...fields.flatMap((each) => [each, " "]), find), matches);
 }
 
 export async function jobs() {

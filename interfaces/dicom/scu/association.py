@@ -9,6 +9,7 @@ from typing import Any
 
 from interfaces.dicom.association.server import entity
 from interfaces.dicom.configuration import Peer
+from interfaces.dicom.scu.checkpoint import steady
 from interfaces.dicom.services.service import Context
 
 CONNECT_SECONDS = 10
@@ -36,6 +37,7 @@ def associated(
     if not association.is_established:
         rejected = "rejected the association" if association.is_rejected else f"does not answer at port {peer.port}"
         raise NoAssociation(f"{peer.ae_title} {rejected}")
+    steady(association)
     try:
         yield association
     finally:

@@ -13,7 +13,17 @@ from interfaces.dicom.archive.query import find as find_in
 from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.services.identifiers import answer, keys_of, level_of
-from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, status
+from interfaces.dicom.services.service import (
+    COMBINED,
+    FUZZY,
+    NOT_AUTHORIZED,
+    RELATIONAL,
+    Context,
+    Service,
+    allowed,
+    negotiated,
+    status,
+)
 
 PENDING = 0xFF00
 CANCELLED = 0xFE00
@@ -45,11 +55,13 @@ def find(context: Context, event: Any) -> Iterator[tuple[Any, Any]]:
         yield status(CANNOT_UNDERSTAND, str(problem)), None
         return
     level = level_of(keys)
-    problem = refused(context, str(event.request.AffectedSOPClassUID) == PATIENT_ROOT, level, keys)
+    relational = context.settings.dicom_relational or negotiated(event, RELATIONAL)
+    problem = refused(str(event.request.AffectedSOPClassUID) == PATIENT_ROOT, level, keys, relational=relational)
     if problem:
         yield status(WRONG_IDENTIFIER, problem), None
         return
-    for match in find_in(context.archive.reading, level, keys):
+    how = {"fuzzy": negotiated(event, FUZZY), "combined": negotiated(event, COMBINED)}
+    for match in find_in(context.archive.reading, level, keys, **how):
         if event.is_cancelled:
             yield CANCELLED, None
             return
@@ -57,12 +69,12 @@ def find(context: Context, event: Any) -> Iterator[tuple[Any, Any]]:
         yield PENDING, made
 
 
-def refused(context: Context, patient_root: bool, level: str, keys: Model) -> str:
+def refused(patient_root: bool, level: str, keys: Model, *, relational: bool) -> str:
     """Why an identifier can't be a query at its level; "" where it can."""
     levels = LEVELS if patient_root else LEVELS[1:]
     if level not in levels:
         return f"level {level[:16] or 'missing'}: one of {', '.join(levels)}"
-    if context.settings.dicom_relational:
+    if relational:
         return ""
     for above in levels[: levels.index(level)]:
         key = keys.get(UNIQUE_KEYS[above])

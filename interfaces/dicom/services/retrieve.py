@@ -15,7 +15,16 @@ from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.services.find import refused
 from interfaces.dicom.services.identifiers import keys_of, level_of
-from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, log, status
+from interfaces.dicom.services.service import (
+    NOT_AUTHORIZED,
+    RELATIONAL,
+    Context,
+    Service,
+    allowed,
+    log,
+    negotiated,
+    status,
+)
 
 PENDING = 0xFF00
 CANCELLED = 0xFE00
@@ -52,7 +61,8 @@ def _rows(context: Context, event: Any) -> tuple[list[sqlite3.Row], Any]:
     except Malformed as problem:
         return [], status(CANNOT_UNDERSTAND, str(problem))
     root = str(event.request.AffectedSOPClassUID) in PATIENT_ROOTS
-    problem = refused(context, root, level_of(keys), keys)
+    relational = context.settings.dicom_relational or negotiated(event, RELATIONAL)
+    problem = refused(root, level_of(keys), keys, relational=relational)
     return chosen(context.archive.reading, keys), status(WRONG_IDENTIFIER, problem) if problem else None
 
 

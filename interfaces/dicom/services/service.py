@@ -64,6 +64,15 @@ def allowed_to(context: Context, title: str, permission: Permission) -> bool:
     return permission in peer.may if peer else not context.settings.dicom_known_peers_only
 
 
+RELATIONAL, COMBINED, FUZZY = range(3)  # bytes of a query's extended negotiation (PS3.4 section C.5.1.1)
+
+
+def negotiated(event: Any, byte: int) -> bool:
+    """Whether the association has that byte of the extended negotiation of the request's SOP class."""
+    given = event.assoc.acceptor.sop_class_extended.get(event.request.AffectedSOPClassUID, b"")
+    return len(given) > byte and given[byte] == 1
+
+
 def calling(event: Any) -> str:
     """The calling AE title."""
     return (event.assoc.requestor.ae_title or "").strip()

@@ -6,6 +6,8 @@ import json
 import sqlite3
 from collections.abc import Iterator
 
+import msgspec
+
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.instances import encoded
@@ -14,9 +16,10 @@ from interfaces.dicom.dataset.part10 import read_file
 from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, syntax
 from interfaces.dicom.dataset.walk import DataSet, Malformed
 from interfaces.dicom.web.accept import MediaRange, chosen, media_ranges
-from interfaces.dicom.web.exchange import DICOM_JSON, WebAnswer, WebRequest, json_answer, not_found, ranged, tagged
+from interfaces.dicom.web.exchange import DICOM_JSON, WebAnswer, WebRequest, not_found, ranged, tagged
 from interfaces.dicom.web.multipart import Part, related
 from interfaces.dicom.web.native import native
+from interfaces.dicom.web.recent import Recent
 from interfaces.dicom.web.resources import model_url, named, split, tag_of
 
 DICOM = "application/dicom"
@@ -76,7 +79,17 @@ def metadata(request: WebRequest) -> WebAnswer:
     if type == DICOM_XML:
         parts = (([("Content-Type", DICOM_XML)], native(attributes(request, row))) for row in rows)
         return tagged(request, tag, related(DICOM_XML, parts))
-    return tagged(request, tag, json_answer([attributes(request, row) for row in rows], type=type))
+    body = b",".join(
+        _METADATA.get(
+            (row["digest"], row["coercion"], request.base),
+            lambda row=row: msgspec.json.encode(attributes(request, row)),
+        )
+        for row in rows
+    )
+    return tagged(request, tag, WebAnswer(200, [("content-type", type)], b"[%b]" % body))
+
+
+_METADATA = Recent(32 * 2**20)
 
 
 def attributes(request: WebRequest, row: sqlite3.Row) -> Model:

@@ -1,4 +1,4 @@
-"""STOW-RS: instances as files, or as JSON metadata with their bulk data (PS3.18 section 10.5)."""
+"""STOW-RS: instances as files, or as JSON or XML metadata with their bulk data (PS3.18 section 10.5)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, FRAME_TYPES
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest, json_answer
 from interfaces.dicom.web.multipart import boundary_of, parts_of
+from interfaces.dicom.web.native import read_native
 
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
+DICOM_XML = "application/dicom+xml"
 LARGEST_PART = 2**31
 # failure reasons (PS3.18 table I.2-2, PS3.4 annex B)
 PROCESSING_FAILURE, NO_SPACE, NO_MATCH, CANNOT_UNDERSTAND, DUPLICATE = 0x0110, 0xA700, 0xA900, 0xC000, 0x0111
@@ -115,6 +117,8 @@ async def store(request: WebRequest, chunks: AsyncIterator[bytes]) -> WebAnswer:
             await asyncio.to_thread(stored.file, content)
         elif type in (DICOM_JSON, "application/json"):
             models += _models(content)
+        elif type in (DICOM_XML, "text/xml", "application/xml"):
+            models.append(read_native(content))
         elif "content-location" in headers:
             bulk[headers["content-location"]] = (headers.get("content-type", ""), content)
         else:

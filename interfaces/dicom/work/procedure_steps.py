@@ -19,6 +19,9 @@ from mappings.dicom.worklist import step_id, study_uid
 SCHEDULED_STEPS = "00400270"
 # status of the step -> status of what scheduled it
 TASKS = {"IN PROGRESS": "in-progress", "COMPLETED": "completed", "DISCONTINUED": "failed"}
+ENDED = frozenset(
+    ["completed", "fulfilled", "cancelled", "failed", "rejected", "noshow", "entered-in-error"]
+)  # of Task and Appointment
 APPOINTMENTS = {"IN PROGRESS": "arrived", "COMPLETED": "fulfilled", "DISCONTINUED": "cancelled"}
 
 
@@ -35,21 +38,33 @@ async def procedure_step(context: Context, client: FhirClient, job: Job) -> None
         subject = await _patient(client, model)
     made = procedure(job.key, model, subject, reference(order) if order else "")
     entries = [put(made, f"identifier=urn:dicom:uid|urn:oid:{job.key}", f"urn:uuid:{_uuid()}")]
-    for step in scheduled:
-        moved = _moved(step, row["status"])
-        if moved is not None:
-            entries.append(
-                {
-                    "fullUrl": reference(moved),
-                    "resource": moved,
-                    "request": {
-                        "method": "PUT",
-                        "url": reference(moved),
-                        "ifMatch": f'W/"{step["meta"]["versionId"]}"',
-                    },
-                }
-            )
+    entries += moves(scheduled, row["status"])
     await transaction(client, entries)
+
+
+def moves(scheduled: list[Resource], status: str) -> list[Resource]:
+    """The entries that move what scheduled a step to what its status says."""
+    return [
+        {
+            "fullUrl": reference(moved),
+            "resource": moved,
+            "request": {
+                "method": "PUT",
+                "url": reference(moved),
+                "ifMatch": f'W/"{moved["meta"]["versionId"]}"',
+            },
+        }
+        for moved in (_moved(step, status) for step in scheduled)
+        if moved is not None
+    ]
+
+
+async def scheduling(client: FhirClient, order: Resource) -> list[Resource]:
+    """The Tasks and Appointments of an order."""
+    found: list[Resource] = []
+    for type in ("Task", "Appointment"):
+        found += await search(client, type, ("based-on", reference(order)))
+    return found
 
 
 def _uuid() -> str:
@@ -61,7 +76,7 @@ def _uuid() -> str:
 def _moved(step: Resource, status: str) -> Resource | None:
     table = TASKS if step["resourceType"] == "Task" else APPOINTMENTS
     wanted = table[status]
-    if step["status"] == wanted or step["status"] in ("completed", "fulfilled", "cancelled"):
+    if step["status"] == wanted or step["status"] in ENDED:
         return None
     return {**step, "status": wanted}
 
@@ -72,9 +87,7 @@ async def ordered(client: FhirClient, model: Model) -> tuple[Resource | None, li
         order = await _order(client, item)
         if order is None:
             continue
-        scheduled: list[Resource] = []
-        for type in ("Task", "Appointment"):
-            scheduled += await search(client, type, ("based-on", reference(order)))
+        scheduled = await scheduling(client, order)
         wanted = text(item, "00400009")
         exact = [step for step in scheduled if step_id(order, step) == wanted]
         return order, exact or scheduled

@@ -13,12 +13,14 @@ from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.instances import instances
 from interfaces.dicom.archive.levels import LEVELS
 from interfaces.dicom.archive.placing import enqueue, note, patient_row, quarantine
-from interfaces.dicom.archive.query import combined
+from interfaces.dicom.archive.query import attributes_of
 from interfaces.dicom.fhir import Resource, post, put, reference, search, transaction
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work.patients import Held, Subject, subject
+from interfaces.dicom.work.procedure_steps import moves, scheduling
 from interfaces.dicom.work.queue import Job
 from interfaces.dicom.work.traces import audit_event, provenance
+from interfaces.dicom.worklist import is_open
 from mappings.dicom.coercion import differing, order_attributes, patient_attributes
 from mappings.dicom.engine import Model
 from mappings.dicom.identifiers import token
@@ -87,9 +89,9 @@ async def _write(
         entries.append(post(made, f"urn:uuid:{uuid.uuid4()}", f"identifier={_token(made)}"))
     order = [reference(whose.order)] if whose.order else []
     resource = imaging_study(
-        combined(rows[0], LEVELS[:2]) | {"00080050": {"vr": "SH", "Value": [row["accession"]]}}
+        attributes_of(rows[0], LEVELS[:2]) | {"00080050": {"vr": "SH", "Value": [row["accession"]]}}
         if row["accession"]
-        else combined(rows[0], LEVELS[:2]),
+        else attributes_of(rows[0], LEVELS[:2]),
         series,
         subject=patient_url,
         endpoint=endpoint_url,
@@ -106,6 +108,7 @@ async def _write(
         entries.append(put(resource, f"identifier=urn:dicom:uid|urn:oid:{uid}", study_url))
         moment = instant(archive.clock())
         entries.append(post(provenance(study_url, row["sender"], moment)))
+        entries += await _arrived(client, whose.order)
         entries.append(post(audit_event(study_url, patient_url, row["sender"], uid, moment)))
         answer = await transaction(client, entries)
         study_reference = located(answer[at])
@@ -187,6 +190,13 @@ def _token(resource: Resource) -> str:
     from urllib.parse import quote
 
     return quote(f"{identifier['system']}|{value}", safe=":/|")
+
+
+async def _arrived(client: FhirClient, order: Resource | None) -> list[Resource]:
+    """What scheduled an order has begun once its images arrive; a modality that tells of its steps says so itself."""
+    if order is None or await search(client, "Procedure", ("based-on", reference(order))):
+        return []
+    return moves([each for each in await scheduling(client, order) if is_open(each)], "IN PROGRESS")
 
 
 async def _current(client: FhirClient, uid: str) -> Resource | None:

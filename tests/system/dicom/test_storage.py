@@ -15,6 +15,7 @@ from pynetdicom import AE
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.sop_class import CTImageStorage, Verification
 
+from interfaces.dicom.scu.checkpoint import steady
 from tests.system.dicom.conftest import TITLE, until
 from tests.system.dicom.images import encoded, files, image, study
 
@@ -23,7 +24,7 @@ def associate(dicom, *contexts, called=TITLE, **others):
     entity = AE("MODALITY")
     for uid, syntax in contexts or ((CTImageStorage, None),):
         entity.add_requested_context(uid, syntax) if syntax else entity.add_requested_context(uid)
-    return entity.associate("127.0.0.1", dicom.port, ae_title=called, **others)
+    return steady(entity.associate("127.0.0.1", dicom.port, ae_title=called, **others))
 
 
 def send_raw(association, data, uid="1.2.3", sop_class=CTImageStorage):

@@ -191,3 +191,27 @@ def test_a_deleted_study_is_cancelled(dicom):
     idle(dicom)
     [resource] = resources(dicom, "ImagingStudy")
     assert resource["status"] == "cancelled" and dicom.stored_files() == [] and dicom.count("patient") == 0
+
+
+def test_a_study_of_5000_instances_is_one_imaging_study(dicom_with):
+    dicom = dicom_with(dicom_study_pause_seconds=1)
+    first = image(4, SOPInstanceUID="1.2.3.10000", StudyInstanceUID="1.2.5000", SeriesInstanceUID="1.2.5001")
+    data, syntax = encoded(first), str(first.file_meta.TransferSyntaxUID)
+    for number in range(5000):
+        dicom.archive.receive(data.replace(b"1.2.3.10000", b"1.2.3.1%04d" % number), transfer_syntax=syntax)
+    idle(dicom)
+    [made] = resources(dicom, "ImagingStudy")
+    assert made["numberOfInstances"] == len({each["uid"] for each in made["series"][0]["instance"]}) == 5000
+    answer = dicom.tool("findscu", "-S", "-k", "0008,0052=IMAGE", "-k", "0020,000d=1.2.5000", "-k", "0008,0018")
+    assert (answer.stdout + answer.stderr).count("1.2.3.1") == 5000
+
+
+def test_what_scheduled_an_order_has_begun_once_its_images_arrive(dicom):
+    person(dicom)
+    order(dicom)
+    based = {"intent": "order", "basedOn": [{"reference": "ServiceRequest/o1"}]}
+    for id, status in (("t1", "requested"), ("t2", "failed")):
+        dicom.fhir("PUT", f"Task/{id}", {"resourceType": "Task", "id": id, "status": status, **based})
+    receive(dicom, image(IssuerOfPatientID="HOSPITAL"))
+    idle(dicom)
+    assert [dicom.fhir("GET", f"Task/{id}")["status"] for id in ("t1", "t2")] == ["in-progress", "failed"]

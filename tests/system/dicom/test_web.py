@@ -11,10 +11,12 @@ import pydicom
 import pytest
 from dicomweb_client.api import DICOMwebClient
 from PIL import Image
+from pydicom import Dataset
 from pydicom.data import get_testdata_file
 
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.web.native import native
 from tests.system.dicom.conftest import free_port
 from tests.system.dicom.images import encoded, image, study
 from tests.system.process import serving
@@ -232,6 +234,23 @@ def test_metadata_with_bulk_data_is_stored(base, client):
     assert answer.status_code == 200, answer.text
     got = client.retrieve_instance(made.StudyInstanceUID, made.SeriesInstanceUID, made.SOPInstanceUID)
     assert got.PixelData == made.PixelData and got.PatientID == "W2"
+
+
+def test_metadata_in_xml_with_bulk_data_is_stored(base, client):
+    made = image(16, PatientID="W4", PatientName="Doe^Jane^^Dr", SpecificCharacterSet="ISO_IR 192")
+    made.WindowCenter, made.OtherPatientIDsSequence = [40, 400.5], [Dataset()]
+    made.OtherPatientIDsSequence[0].PatientID = "Ü1"
+    model = made.to_json_dict(bulk_data_threshold=100, bulk_data_element_handler=lambda element: "urn:pixels")
+    xml, pixels = "Content-Type: application/dicom+xml", "Content-Type: application/octet-stream"
+    headers = {"content-type": 'multipart/related; type="application/dicom+xml"; boundary=x'}
+    body = multipart((xml, native(model)), (f"{pixels}\r\nContent-Location: urn:pixels", made.PixelData))
+    answer = httpx.post(f"{base}/studies", content=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    got = client.retrieve_instance(made.StudyInstanceUID, made.SeriesInstanceUID, made.SOPInstanceUID)
+    assert got.PixelData == made.PixelData and got.PatientName == "Doe^Jane^^Dr" and got.Rows == 16
+    assert got.OtherPatientIDsSequence[0].PatientID == "Ü1" and list(got.WindowCenter) == [40, 400.5]
+    for wrong in (b"<x", b"<NativeDicomModel/>", native(model).replace(b'vr="IS"', b'vr="US"').replace(b">1<", b">a<")):
+        assert httpx.post(f"{base}/studies", content=multipart((xml, wrong)), headers=headers).status_code == 400
 
 
 def test_what_can_not_be_stored_is_told_for_each(base):

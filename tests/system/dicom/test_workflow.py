@@ -208,6 +208,21 @@ def test_a_measurement_report_becomes_a_report_and_observations(dicom):
     assert written["result"] == [{"reference": f"Observation/{measured['id']}"}]
 
 
+def test_evaluations_and_groups_within_groups_become_observations_too(dicom):
+    margin = content("CODE", code("129736005", "SCT", "Margin"), ConceptCodeSequence=[code("1", "99T", "Spiculated")])
+    remark = content("TEXT", code("121106x", "99T", "Appearance"), TextValue="Solid")
+    inner = content("CONTAINER", code("125007", "DCM", "Measurement Group"), [margin])
+    outer = content("CONTAINER", code("125007", "DCM", "Measurement Group"), [inner])
+    likely = content("CODE", code("2", "99T", "Likely"), ConceptCodeSequence=[code("3", "99T", "Malignant")])
+    evaluations = content("CONTAINER", code("C0034375", "UMLS", "Qualitative Evaluations"), [likely, remark])
+    receive(dicom, measurement_report(ContentSequence=[outer, evaluations]))
+    idle(dicom)
+    made = {each["code"]["text"]: each for each in resources(dicom, "Observation")}
+    assert made["Margin"]["valueCodeableConcept"]["text"] == "Spiculated"
+    assert made["Likely"]["valueCodeableConcept"]["text"] == "Malignant"
+    assert made["Appearance"]["valueString"] == "Solid" and len(made) == 3
+
+
 def test_an_encapsulated_pdf_becomes_a_report_with_it(dicom):
     made = measurement_report()
     del made.ContentSequence
