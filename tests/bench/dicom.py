@@ -90,7 +90,9 @@ def ours(folder: Path, processes: int = 2) -> Iterator[dict[str, Any]]:
     with serving(folder, *options, "--dicom-processes", processes) as server:
         import re
 
-        port = int(re.search(r"^DICOM +\S+ at \S+:(\d+)$", server.said(), re.MULTILINE)[1])
+        told = re.search(r"^DICOM +\S+ at \S+:(\d+)$", server.said(), re.MULTILINE)
+        assert told
+        port = int(told[1])
         until(lambda: reachable(port, TITLE))
         yield {
             "port": port, "title": TITLE, "pid": server.process.pid,
