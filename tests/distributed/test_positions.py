@@ -66,6 +66,22 @@ async def test_a_writer_that_comes_too_late_takes_another_position(stores: Store
     assert await shelf.store.read("Patient", "a") == stored
 
 
+async def test_a_work_that_waits_long_for_its_turn_is_stored_all_the_same(stores: Stores) -> None:
+    """Others go on committing while it waits: it runs anew once, for its clock may be behind, not for ever."""
+    shelf = await stores.open()
+    await shelf.put(PATIENT)
+    allocate, calls = shelf.store.feed.allocate, []
+
+    async def late(count: int, updated: int, session: object) -> feeds.Allocated:
+        calls.append(updated)
+        await shelf.store.database.counters.update_one({"_id": feeds.COUNTER}, {"$inc": {"updated": 5_000_000}})
+        return await allocate(count, updated, session)
+
+    shelf.store.feed.allocate = late
+    stored = await shelf.put({**PATIENT, "id": "b"})
+    assert len(calls) == 2 and stored.version == 1
+
+
 @pytest.mark.parametrize(
     "how",
     [

@@ -70,18 +70,20 @@ class Commits:
         """Runs work until its changes are stored; see the port."""
         deadline = time.monotonic() + PATIENCE
         names: set[str] = set()
-        pause = 0.001
+        again, pause = False, 0.001
         while True:
             async with AsyncExitStack() as held:
                 await self._turns.enter(held, names)
                 transaction = MongoTransaction(self._around, self._flush.floor, careful=bool(names))
+                transaction.changes.again = again
                 result = await work(transaction)
                 if not transaction.changes:
                     return result
                 try:
                     await self._store(transaction.changes)
                     return result
-                except ConflictError:
+                except ConflictError as problem:
+                    again = again or isinstance(problem, OvertakenError)
                     names |= transaction.changes.touched
             if time.monotonic() > deadline:
                 raise error("locked", "Others write the same at this time; try again.", headers={"Retry-After": "1"})
@@ -132,7 +134,7 @@ class Commits:
             await self._flush.store([waiting.changes for waiting in group])
         except OvertakenError:
             for waiting in group:
-                waiting.settle(ConflictError())
+                waiting.settle(OvertakenError())
         except ConflictError as problem:
             if len(group) == 1:
                 group[0].settle(problem)

@@ -93,7 +93,7 @@ class Flush:
     async def _once(self, sets: Sequence[ChangeSet], deadline: float) -> None:
         count = sum(one.positions for one in sets)
         newest = max((moment for one in sets for moment in one.moments), default=0)
-        oldest = min((moment for one in sets for moment in one.moments), default=0)
+        oldest = min((moment for one in sets if not one.again for moment in one.moments), default=0)
         async with self._database.client.start_session(causal_consistency=False) as session:
             allocated = await self._feed.allocate(count, newest, session.session_id)
             positions = range(allocated.first, allocated.first + count)
