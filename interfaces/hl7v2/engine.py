@@ -27,6 +27,7 @@ from mappings.hl7v2.tables import SiteTables, Tables
 from mappings.hl7v2.translating import translate
 
 LARGE = 256 * 1024  # bytes from which a message is translated beside the event loop
+_LACKING = re.compile(r"([A-Z][A-Z0-9]{2}) is required")  # a segment
 _PLACE = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)(?:\.(\d+))?")
 
 
@@ -164,5 +165,7 @@ def problem_of(text: str, severity: str) -> Problem:
     place: tuple[str | int, ...] = ()
     if found:
         place = (found[1], 1, int(found[2])) + ((1, int(found[3])) if found[3] else ())
+    elif lacking := _LACKING.match(text):
+        return Problem("100", text, (lacking[1], 1), severity)
     code = "101" if "is required" in text else "102" if found else "199"
     return Problem(code, text, place, severity)

@@ -83,10 +83,6 @@ class Dictionaries:
             return None
         return self._find(self._rids, (type, id), "SELECT rid FROM resource WHERE type = ? AND id = ?", (type_id, id))
 
-    def has_rid(self, type: str, id: str) -> bool:
-        """Whether a resource is known without a look into the table."""
-        return (type, id) in self._rids or (type, id) in self._new_rids
-
     def _find(self, cache: dict, key: object, sql: str, parameters: tuple) -> int | None:
         found = cache.get(key)
         if found is None:

@@ -182,7 +182,7 @@ class SqliteTransaction:
         type, id, version, updated, method, body, values = write
         live = 1 if body else 0
         type_id = self.known.keep_type(type)
-        head = None if version == 1 and method == "POST" and self._is_fresh(type, id) else self._head(type, id)
+        head = self._head(type, id)
         newest, was_live = (head.version, head.live) if head else (0, 0)
         if version != newest + 1:
             raise error("conflict", f"{type}/{id} is at version {newest}; version {version} can't follow it.")
@@ -209,10 +209,6 @@ class SqliteTransaction:
             self._save()
             await asyncio.get_running_loop().run_in_executor(self._disk, self._gathered.write, self._connection)
         return stored
-
-    def _is_fresh(self, type: str, id: str) -> bool:
-        """Whether an id that the server has just made is new to this group too, where something may refer to it."""
-        return (type, id) not in self._heads and not self.known.has_rid(type, id)
 
     async def reindex(self, type: str, id: str, values: Sequence[SearchValue]) -> None:
         """Replaces the index values of a current resource."""

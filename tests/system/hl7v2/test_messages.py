@@ -37,7 +37,7 @@ def test_an_unknown_event_and_an_unknown_type(hospital: Hospital):
 def test_a_result_without_a_pid(hospital: Hospital):
     lines = oru("no-pid", "M4", 1).split("\r")
     answer = hospital.ask("\r".join(line for line in lines if not line.startswith("PID")))
-    assert (codes(answer), answer.get("ERR-2.1")) == (("AE", "101"), "PID")
+    assert (codes(answer), answer.get("ERR-2.1")) == (("AE", "100"), "PID")
     assert "PID is required" in answer.get("ERR-8") + answer.get("ERR-7")
     assert hospital.messages(text="no-pid")[0]["state"] == "failed"
     assert hospital.found("DiagnosticReport?identifier=Fno-pid") == []
