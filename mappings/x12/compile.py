@@ -21,6 +21,10 @@ SETS = {
     "999": ("999.5010X231.A1.xml", ["005010X231A1", "005010X231"], "FA", False),
 }
 NESTED = {"2000C": "2000B", "2000D": "2000C", "2000E": "2000D"}  # of 277, whose map has these loops side by side
+ADDED = {
+    "270": {"DTP01": ["102", "291"]},
+    "276": {"DTP01": ["472"]},
+}  # qualifiers that 005010 has beside those of 004010
 SITUATIONAL = {"277CA": {("2200C", "STC")}}  # that the map requires, but X214 doesn't: a provider may only be counted
 CONVENTION = ["Implementation Convention Reference", "AN", 1, 35, "S", []]
 
@@ -28,8 +32,9 @@ CONVENTION = ["Implementation Convention Reference", "AN", 1, 35, "S", []]
 class Compiler:
     """One map at a time; elements that are the same are kept once."""
 
-    def __init__(self, types: dict[str, tuple[str, int, int]], older: bool) -> None:
+    def __init__(self, types: dict[str, tuple[str, int, int]], older: bool, added: dict[str, list[str]]) -> None:
         self._types = types
+        self._added = added
         self._older = older
         self.elements: list[Any] = []
         self._known: dict[str, int] = {}
@@ -94,6 +99,7 @@ class Compiler:
         usage = value(node, "usage") or "S"
         if (node.get("xid") or "").startswith("ST03") and usage == "N":
             usage, codes = "S", []
+        codes += self._added.get(node.get("xid") or "", ()) if codes else ()
         if self._older and usage == "N":
             usage = "S"
         return self._index([value(node, "name"), type, least, most, usage, codes])
@@ -146,7 +152,7 @@ def main() -> None:
     for name, (file, conventions, group, older) in SETS.items():
         tree = ElementTree.parse(maps / file)
         node = next(each for each in tree.iter("loop") if each.get("xid") == "ST_LOOP")
-        compiler = Compiler(types, older)
+        compiler = Compiler(types, older, ADDED.get(name, {}))
         root = compiler.loop(node)
         if name == "277":
             root[6] = nest(root[6])

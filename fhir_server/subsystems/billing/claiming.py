@@ -168,13 +168,7 @@ def data_of(store: Any, claim: Json, payer_control: str = "", others: tuple[Othe
         kind="I" if institutional else "P",
         control=claim["id"],
         cents=cents_of(claim["total"]),
-        billing=Party(
-            provider.get("name", ""),
-            id=identifier(provider, NPI),
-            place=_place(provider),
-            tax=identifier(provider, *TAX),
-            phone=_phone(provider),
-        ),
+        billing=provider_of(provider),
         subscriber=subscriber,
         payer=payer_of(payer),
         diagnoses=diagnoses,
@@ -208,13 +202,23 @@ def payer_of(payer: Json) -> Party:
     )
 
 
-def party_of(organization: Json) -> Party:
-    """An organization as a submitter."""
+def provider_of(organization: Json) -> Party:
+    """An organization as the provider that bills."""
     return Party(
         organization.get("name", ""),
-        id=identifier(organization, *TAX, NPI).replace("-", ""),
+        id=identifier(organization, NPI),
+        place=_place(organization),
+        tax=identifier(organization, *TAX),
         phone=_phone(organization),
     )
+
+
+def subscriber_of(patient: Json, coverage: Json) -> Party:
+    """A patient as a member of a plan."""
+    member = coverage.get("subscriberId") or next(
+        (each.get("value", "") for each in coverage.get("identifier", ())), ""
+    )
+    return _person(patient, member)
 
 
 def _item(number: int, charge: Any, encounter: str) -> Json:

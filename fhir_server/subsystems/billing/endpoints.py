@@ -116,6 +116,21 @@ async def load(billing: Billing, call: Call) -> Answer:
     return Answer(await actions.load(billing, call.client, content, call.now, call.who), status=202)
 
 
+async def ask_eligibility(billing: Billing, call: Call) -> Answer:
+    """Writes a 270."""
+    patient, receiver = f"Patient/{call.path['id']}", call.required("receiver")
+    made = await actions.ask_eligibility(billing, call.client, patient, receiver, call.now, call.who)
+    return Answer(made, status=201)
+
+
+async def ask_status(billing: Billing, call: Call) -> Answer:
+    """Writes a 276."""
+    made = await actions.ask_status(
+        billing, call.client, call.path["id"], call.required("receiver"), call.now, call.who
+    )
+    return Answer(made, status=201)
+
+
 async def files(billing: Billing, call: Call) -> Answer:
     """Files that were sent and came."""
     return Answer({"files": _all(billing, "SELECT * FROM file ORDER BY loaded DESC, id LIMIT ?", (LAST,))})
@@ -201,6 +216,15 @@ ENDPOINTS = (
     Endpoint("POST", "/claims/{id}/replace", "Replace a claim by what is charged now (frequency 7)", replace),
     Endpoint("POST", "/claims/{id}/void", "Void a claim (frequency 8)", void),
     Endpoint("POST", "/claims/{id}/secondary", "Claim from the next payer what the first one left", secondary),
+    Endpoint("POST", "/claims/{id}/status", "Ask the payer where a claim is (276)", ask_status, (), ("receiver",)),
+    Endpoint(
+        "POST",
+        "/patients/{id}/eligibility",
+        "Ask whether a patient is covered (270)",
+        ask_eligibility,
+        (),
+        ("receiver",),
+    ),
     Endpoint("POST", "/send", "Write 837 files of the claims that wait", send, (), ("receiver", "usage")),
     Endpoint("GET", "/files", "Files that were sent and came", files),
     Endpoint("POST", "/files", "Load a payer's file: 835, 999, TA1, 277CA, 271, 277", load, (), ("content",)),

@@ -20,6 +20,7 @@ from fhir_server.subsystems.billing.facts import Json, ours
 from fhir_server.subsystems.billing.items import close_items, open_item, reasons
 from fhir_server.subsystems.billing.ledger import Posting
 from interfaces.x12.acknowledgements import Acknowledged, acknowledgements
+from interfaces.x12.inquiries import ClaimStatus, Eligibility, eligibilities, statuses
 from interfaces.x12.problem import CONTENT
 from interfaces.x12.reader import read
 from interfaces.x12.remittances import remittance, unbalanced
@@ -40,6 +41,8 @@ class Understood(NamedTuple):
     remittances: list[Remittance]
     answers: list[Acknowledged]
     problems: list[str]
+    statuses: list[ClaimStatus]
+    eligibilities: list[Eligibility]
 
 
 def text_of(document: Json) -> bytes:
@@ -61,7 +64,7 @@ def understand(content: bytes) -> Understood:
     try:
         document = read(content)
     except FhirError as problem:
-        return Understood("?", "", "", digest, [], [], [str(problem)])
+        return Understood("?", "", "", digest, [], [], [str(problem)], [], [])
     kinds = sorted({each.name for each in document.transactions()})
     kind = (
         kinds[0] if len(kinds) == 1 else "TA1" if not kinds and document.interchanges[0].ta1 else "+".join(kinds) or "?"
@@ -72,7 +75,18 @@ def understand(content: bytes) -> Understood:
     answers: list[Acknowledged] = []
     if not problems:
         problems, remittances, answers = _content(document, kind)
-    return Understood(kind, first.control, "|".join(first.sender), digest, remittances, answers, problems)
+    asked = [] if problems else list(document.transactions())
+    return Understood(
+        kind,
+        first.control,
+        "|".join(first.sender),
+        digest,
+        remittances,
+        answers,
+        problems,
+        [status for each in asked if each.name == "277" for status in statuses(each)],
+        [answer for each in asked if each.name == "271" for answer in eligibilities(each)],
+    )
 
 
 def _content(document: Document, kind: str) -> tuple[list[str], list[Remittance], list[Acknowledged]]:
@@ -145,6 +159,8 @@ def _post_or_set_aside(connection: sqlite3.Connection, id: str, found: Understoo
         _post(connection, id, number, each, payer, date)
     for each in found.answers:
         _acknowledge(connection, id, each, date)
+    for status in found.statuses:
+        connection.execute("UPDATE claim SET reasons = ? WHERE id = ?", (" ".join(status.statuses), status.trace))
     traces = " ".join(each.trace for each in found.remittances)
     cents = sum(each.amount for each in found.remittances)
     state = "posted" if found.remittances else "read"

@@ -16,6 +16,7 @@ from fhir_server.subsystems.billing.claiming import cents_of, money
 from fhir_server.subsystems.billing.facts import Json, known
 from fhir_server.subsystems.billing.items import CARC, RARC, task
 from fhir_server.subsystems.billing.models import CPT, SOURCE, SYSTEM, X12_TYPE
+from fhir_server.subsystems.billing.posting import text_of, understand
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.writing import same
 from interfaces.x12.shapes import ClaimAnswer
@@ -124,6 +125,8 @@ def _item(store: SubsystemStore, id: str) -> Wanted:
 
 def _file(store: SubsystemStore, id: str) -> Wanted:
     file = store.row("SELECT * FROM file WHERE id = ?", (id,))
+    if file is not None and file["state"] == "read" and file["kind"] == "271":
+        return _eligibility(store, id)
     if file is None or file["state"] != "posted":
         return Wanted("", (), [])
     answers = store.rows(
@@ -137,6 +140,40 @@ def _file(store: SubsystemStore, id: str) -> Wanted:
     made += [each for root in dict.fromkeys(row["root"] for row in answers) for each in _invoice(store, root)]
     fresh = [each for each in made if known(store, f"{each['resourceType']}/{each['id']}") is None]
     return Wanted("835", (f"DocumentReference/{id}/_history/1",), fresh)
+
+
+def _eligibility(store: SubsystemStore, id: str) -> Wanted:
+    """A CoverageEligibilityResponse for each answer of a 271 to a question of ours."""
+    kept = known(store, f"DocumentReference/{id}")
+    made: list[Json] = []
+    for number, answer in enumerate(understand(text_of(kept)).eligibilities if kept else ()):
+        request = known(store, f"CoverageEligibilityRequest/{answer.trace}")
+        response = f"eligible-{hashlib.sha256(f'{id}|{number}'.encode()).hexdigest()[:24]}"
+        if request is None or known(store, f"CoverageEligibilityResponse/{response}") is not None:
+            continue
+        insurance: Json = {"coverage": request["insurance"][0]["coverage"]}
+        if answer.active is not None:
+            insurance["inforce"] = answer.active
+        said = "; ".join(
+            [*(f"{code} {service} {text}".strip() for code, service, text in answer.benefits), *answer.refusals]
+        )
+        made.append(
+            {
+                "resourceType": "CoverageEligibilityResponse",
+                "id": response,
+                "status": "active",
+                "purpose": ["validation"],
+                "meta": {"tag": [{"system": SYSTEM, "code": "eligibility"}]},
+                "patient": request["patient"],
+                "created": (kept or {})["date"],
+                "request": {"reference": f"CoverageEligibilityRequest/{answer.trace}"},
+                "outcome": "complete",
+                "insurer": request["insurer"],
+                "insurance": [insurance],
+                **({"disposition": said} if said else {}),
+            }
+        )
+    return Wanted("271", (f"DocumentReference/{id}/_history/1",), made)
 
 
 def _payment(file: Any, answers: list[Any]) -> Json:
