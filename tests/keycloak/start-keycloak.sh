@@ -13,7 +13,8 @@ mkdir -p "$work"
 exec 9>"$work/lock"
 flock 9
 if [ ! -e "$home/built" ]; then
-  mvn -q dependency:copy -Dartifact="org.keycloak:keycloak-quarkus-dist:$version:zip" -DoutputDirectory="$work/download" -Dmdep.useBaseVersion=true
+  mvn -q dependency:copy -Dartifact="org.keycloak:keycloak-quarkus-dist:$version:zip" -DoutputDirectory="$work/download" -Dmdep.useBaseVersion=true >&2 ||
+    { echo "ABSENT"; exit 1; }
   unzip -q -o "$work/download/keycloak-quarkus-dist-$version.zip" -d "$work"
   "$home/bin/kc.sh" build --db=dev-mem >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
   rm -rf "$work/download"

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import sqlite3
+from typing import Any
 
 import pytest
 
@@ -156,3 +157,11 @@ async def test_alerts_are_told_in_metrics_and_as_a_communication_once(hospital: 
     )
     scraped = (await hospital.http.get(f"{ORIGIN}/metrics")).text
     assert 'hms_alerts_total{rule="many-refusals"} 1.0' in scraped
+
+
+async def test_tokens_are_kept_whether_they_are_given_or_refused(hospital: Fhir, browser: Browser) -> None:
+    await browser.granted("user/Patient.rs")
+    await browser.token("guessed")
+    log: Any = hospital.server.audit
+    found = [event for _, event in log.newest_first() if event.kind == "token"]
+    assert [(event.outcome, event.client, event.user) for event in found] == [("4", "app", ""), ("0", "app", "u-doc")]
