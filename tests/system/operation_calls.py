@@ -111,6 +111,12 @@ def calls(code: str, type: str, sample: dict[str, Any]) -> list[tuple[str, str, 
             return [("GET", "Observation/$lastn?subject=Patient/o1&max=1", None)]
         case ("purge", _):
             return [("POST", "Patient/o1/$purge", None)]
+        case ("de-identify", ""):
+            return [("POST", "$de-identify", {"resourceType": "Basic", "code": {"text": "x"}})]
+        case ("de-identify", _):
+            return [("GET", f"{type}/o1/$de-identify", None)]
+        case ("k-anonymity", _):
+            return [("GET", f"{type}/$k-anonymity?quasi=id", None)]
         case ("changes", _):
             return [("GET", "$changes?_count=1", None)]
         case ("import", _):
