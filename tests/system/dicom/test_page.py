@@ -9,7 +9,7 @@ from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
 from tests.system.dicom.conftest import free_port, until
 from tests.system.dicom.images import encoded, image, study
-from tests.system.process import serving
+from tests.system.process import hms, serving
 from tests.system.test_page import chromium  # noqa: F401  a fixture
 
 OPTIONS = ("--dicom", "true", "--dicom-port", 0, "--dicom-reserve-mb", 0, "--dicom-study-pause-seconds", 0)
@@ -80,3 +80,35 @@ def test_with_security_tokens_are_asked_for(tmp_path):
             assert answer.status_code == 401 and answer.headers["www-authenticate"].startswith("Bearer")
             wrong = httpx.get(server.origin + path, headers={"authorization": "Bearer wrong"})
             assert wrong.status_code == 401
+
+
+def test_a_token_of_one_patient_shows_that_patients_studies_only(tmp_path):
+    data = tmp_path / "data"
+    archive = Archive(Settings(data=data, dicom_fsync=False, dicom_reserve_mb=0, dicom_study_pause_seconds=0))
+    for number in "12":
+        made = image(PatientID=number, StudyInstanceUID=f"1.2.{number}", AccessionNumber="")
+        archive.receive(encoded(made), transfer_syntax=str(made.file_meta.TransferSyntaxUID))
+    archive.close()
+    with serving(data, *OPTIONS, "--security", "smart") as server:
+
+        def shown(*options):
+            token = hms("token", "--data", data, "--base-url", server.base, *options).strip()
+            return httpx.Client(headers={"authorization": f"Bearer {token}"}, timeout=60)
+
+        everything = shown()
+        studies = until(lambda: _both(everything.get(f"{server.base}/ImagingStudy").json()))
+        mine = next(each["subject"]["reference"] for each in studies if each["identifier"][0]["value"].endswith(".1"))
+        patient = shown("--scope", "patient/*.rs", "--patient", mine.removeprefix("Patient/"))
+        web = f"{server.origin}/dicom-web/studies"
+        assert [each["0020000D"]["Value"] for each in patient.get(web).json()] == [["1.2.1"]]
+        assert len(everything.get(web).json()) == 2
+        assert patient.get(f"{web}/1.2.1/metadata").status_code == 200
+        assert patient.get(f"{web}/1.2.2/metadata").status_code == 404
+        assert patient.delete(f"{web}/1.2.1").status_code in (403, 404, 405)
+        assert shown("--scope", "patient/Observation.rs", "--patient", "x").get(web).status_code == 403
+        assert patient.get(f"{server.origin}/dicom/api/quarantine").status_code == 403
+
+
+def _both(bundle):
+    found = [entry["resource"] for entry in bundle.get("entry", [])]
+    return found if len(found) == 2 else None
