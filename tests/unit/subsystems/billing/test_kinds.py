@@ -1,0 +1,68 @@
+"""Stays in hospital, medication, charges of other systems, aging, and billing on a server behind HTTP."""
+
+import pytest
+
+from fhir_server.client import HttpClient
+from fhir_server.subsystems.billing import ledger
+from fhir_server.subsystems.billing.fees import definitions
+from fhir_server.subsystems.billing.models import CPT
+from fhir_server.subsystems.subsystem import settle
+from tests.conftest import BASE
+from tests.unit.subsystems.billing.story import NOW, Story, coded, encounter, procedure
+
+pytestmark = pytest.mark.anyio
+
+STAY = {"class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"}}
+DRUGS = "http://hl7.org/fhir/sid/ndc"
+
+
+async def test_a_stay_becomes_an_institutional_claim(story: Story):
+    fees = "code,price,from,revenue\n99213,125.50,2026-01-01,0450\n80053,49.99,2026-01-01,0301\n"
+    await story.store(*definitions(fees), encounter(**STAY))
+    await story.claim()
+    [sent] = await story.send()
+    assert sent["kind"] == "837I" and "SV2*0301*HC:80053*49.99*UN*1" in sent["text"]
+    assert "DTP*435*DT*202611020900" in sent["text"]
+
+
+async def test_medication_and_charges_of_other_systems_are_charged(story: Story):
+    drug = coded(DRUGS, "0002-1433")
+    await story.store(*definitions(f"system,code,price,hcpcs\n{DRUGS},0002-1433,10.25,J1815\n"))
+    await story.store(
+        {"resourceType": "MedicationAdministration", "id": "given", "status": "completed", "medicationCodeableConcept": drug,
+         "subject": {"reference": "Patient/anna"}, "context": {"reference": "Encounter/visit"},
+         "effectiveDateTime": "2026-11-02T10:00:00Z", "dosage": {"dose": {"value": 3}}},
+        {"resourceType": "MedicationDispense", "id": "handed", "status": "completed", "medicationCodeableConcept": drug,
+         "subject": {"reference": "Patient/anna"}, "whenHandedOver": "2026-11-02T11:00:00Z", "quantity": {"value": 2}},
+        {"resourceType": "ChargeItem", "id": "elsewhere", "status": "billable", "code": coded(CPT, "36415"),
+         "subject": {"reference": "Patient/anna"}, "occurrenceDateTime": "2026-11-02",
+         "priceOverride": {"value": 9, "currency": "USD"}},
+        {"resourceType": "ServiceRequest", "id": "order", "status": "completed", "intent": "order",
+         "code": coded(CPT, "36415"), "subject": {"reference": "Patient/anna"}, "authoredOn": "2026-11-02"},
+    )  # fmt: skip
+    wanted = "rule NOT IN ('encounter', 'procedure') ORDER BY rule"
+    found = story.rows(f"SELECT rule, hcpcs, units, cents FROM charge WHERE {wanted}")
+    assert found == [("administration", "J1815", "3", 3075), ("charge", "36415", "1", 900), ("dispense", "J1815", "2", 2050),
+                     ("order", "36415", "1", 800)]  # fmt: skip
+
+
+async def test_what_is_owed_ages(story: Story):
+    await story.claim()
+    ages = [ledger.aging(story.billing.store, "payer", day)[0] for day in ("2026-12-01", "2027-01-10", "2028-01-01")]
+    assert [tuple(each[age] for age in ("to30", "to60", "over120")) for each in ages] == [
+        (17549, 0, 0),
+        (0, 17549, 0),
+        (0, 0, 17549),
+    ]
+    assert ages[0]["payer"] == "Organization/blue" and ledger.aging(story.billing.store, "patient", "2026-12-01") == []
+
+
+async def test_it_runs_against_a_server_over_http_only(story: Story):
+    before = story.state()
+    client = HttpClient(BASE, transport=story.fhir.http._transport)
+    story.billing.drop()
+    await story.fhir.create(procedure("draw", "36415"))
+    await settle(client, story.billing, NOW)
+    assert len(story.state()["charge"]) == len(before["charge"]) + 1
+    assert len(await story.fhir.ids("ChargeItem?code=36415")) == 1
+    await client.close()
