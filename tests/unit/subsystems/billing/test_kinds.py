@@ -29,11 +29,13 @@ async def test_medication_and_charges_of_other_systems_are_charged(story: Story)
     drug = coded(DRUGS, "0002-1433")
     await story.store(*definitions(f"system,code,price,hcpcs\n{DRUGS},0002-1433,10.25,J1815\n"))
     await story.store(
-        {"resourceType": "MedicationAdministration", "id": "given", "status": "completed", "medicationCodeableConcept": drug,
-         "subject": {"reference": "Patient/anna"}, "context": {"reference": "Encounter/visit"},
+        {"resourceType": "MedicationAdministration", "id": "given", "status": "completed",
+         "medicationCodeableConcept": drug, "subject": {"reference": "Patient/anna"},
+         "context": {"reference": "Encounter/visit"},
          "effectiveDateTime": "2026-11-02T10:00:00Z", "dosage": {"dose": {"value": 3}}},
-        {"resourceType": "MedicationDispense", "id": "handed", "status": "completed", "medicationCodeableConcept": drug,
-         "subject": {"reference": "Patient/anna"}, "whenHandedOver": "2026-11-02T11:00:00Z", "quantity": {"value": 2}},
+        {"resourceType": "MedicationDispense", "id": "handed", "status": "completed",
+         "medicationCodeableConcept": drug, "subject": {"reference": "Patient/anna"},
+         "whenHandedOver": "2026-11-02T11:00:00Z", "quantity": {"value": 2}},
         {"resourceType": "ChargeItem", "id": "elsewhere", "status": "billable", "code": coded(CPT, "36415"),
          "subject": {"reference": "Patient/anna"}, "occurrenceDateTime": "2026-11-02",
          "priceOverride": {"value": 9, "currency": "USD"}},
@@ -42,8 +44,12 @@ async def test_medication_and_charges_of_other_systems_are_charged(story: Story)
     )  # fmt: skip
     wanted = "rule NOT IN ('encounter', 'procedure') ORDER BY rule"
     found = story.rows(f"SELECT rule, hcpcs, units, cents FROM charge WHERE {wanted}")
-    assert found == [("administration", "J1815", "3", 3075), ("charge", "36415", "1", 900), ("dispense", "J1815", "2", 2050),
-                     ("order", "36415", "1", 800)]  # fmt: skip
+    assert found == [
+        ("administration", "J1815", "3", 3075),
+        ("charge", "36415", "1", 900),
+        ("dispense", "J1815", "2", 2050),
+        ("order", "36415", "1", 800),
+    ]
 
 
 async def test_what_is_owed_ages(story: Story):
