@@ -24,6 +24,7 @@ from fhir_server.commands.project import project
 from fhir_server.commands.reindex import reindex
 from fhir_server.commands.score import score
 from fhir_server.commands.serve import serve
+from fhir_server.commands.story import story
 from fhir_server.commands.subsystem import subsystem
 from fhir_server.commands.terminology import terminology
 from fhir_server.commands.trace import trace
@@ -56,6 +57,7 @@ for command in (
     kpi,
     score,
     trace,
+    story,
 ):
     app.command()(command)
 app.add_typer(packages, name="packages")

@@ -37,7 +37,10 @@ def held(folder: Path, name: str) -> Iterator[None]:
 
 
 class Follower:
-    """Keeps one subsystem up. head: the feed's newest position; problem: why it does not get on, "" while it does."""
+    """Keeps one subsystem up. head: the feed's newest position; problem: why it does not get on, "" while it does.
+
+    rebuilds: how often it has been made anew since it runs.
+    """
 
     def __init__(self, client: FhirClient, subsystem: Subsystem, clock: Clock, folder: Path) -> None:
         self.client = client
@@ -46,11 +49,12 @@ class Follower:
         self._folder = folder
         self.head = 0
         self.problem = ""
-        self._anew = False
+        self.rebuilds = 0
+        self._anew = asyncio.Event()
 
     def rebuild(self) -> None:
         """Has it forget everything and begin at the feed's first change, before it goes on."""
-        self._anew = True
+        self._anew.set()
 
     async def run(self) -> None:
         """Never ends by itself: it is cancelled."""
@@ -73,11 +77,21 @@ class Follower:
 
     async def _step(self, wait: int) -> None:
         subsystem = self.subsystem
-        if self._anew:
+        if self._anew.is_set():
             subsystem.drop()
-            self._anew = False
+            self._anew.clear()
+            self.rebuilds += 1
         after = subsystem.position()
-        portion = await read(self.client, after, subsystem.types, wait)
+        reading = asyncio.ensure_future(read(self.client, after, subsystem.types, wait))
+        asked = asyncio.ensure_future(self._anew.wait())
+        try:
+            await asyncio.wait((reading, asked), return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                return
+            portion = reading.result()
+        finally:
+            reading.cancel()
+            asked.cancel()
         self.head = portion.head
         if portion.position != after:
             await asyncio.to_thread(subsystem.take, portion)

@@ -20,7 +20,8 @@ async def _state(follower: Any, call: Call) -> Answer:
     subsystem = follower.subsystem
     position = subsystem.position()
     return Answer({"name": subsystem.name, "position": position, "head": max(follower.head, position),
-                   "problem": follower.problem})  # fmt: skip
+                   "problem": follower.problem,
+                   "rebuilds": follower.rebuilds})  # fmt: skip
 
 
 async def _rebuild(follower: Any, call: Call) -> Answer:

@@ -1,0 +1,26 @@
+"""A visit end to end, as `hms story` and `make demo` tell it, on a server with everything mounted; twice the same."""
+
+import re
+import socket
+from pathlib import Path
+
+from tests.system.process import hms, serving
+
+
+def test_the_story_is_told_and_told_again(tmp_path: Path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        mllp = free.getsockname()[1]
+    mounted = ("--subsystems", "analytics,workforce", "--hl7-port", mllp, "--dicom", "true", "--dicom-port", 0,
+               "--dicom-study-pause-seconds", 0)  # fmt: skip
+    with serving(tmp_path, *mounted) as server:
+        found = re.search(r"DICOM .*:(\d+)$", server.said(), re.MULTILINE)
+        assert found
+        where = ("--server", server.origin, "--mllp", f"127.0.0.1:{mllp}", "--dicom", f"127.0.0.1:{found[1]}")
+        for _ in range(2):
+            said = hms("story", *where)
+            for step in ("ADT^A01 by MLLP", "ORU^R01 by MLLP", "CT by DICOM", "shift covered", "time recorded",
+                         "indicator admissions", "traced", "made again from the feed", "is told."):  # fmt: skip
+                assert step in said
+        traced = hms("trace", "STORY-A01", "--server", server.base)
+        assert "Encounter/" in traced
