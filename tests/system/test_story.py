@@ -11,7 +11,7 @@ def test_the_story_is_told_and_told_again(tmp_path: Path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         mllp = free.getsockname()[1]
-    mounted = ("--subsystems", "analytics,workforce", "--hl7-port", mllp, "--dicom", "true", "--dicom-port", 0,
+    mounted = ("--subsystems", "analytics,billing,workforce", "--hl7-port", mllp, "--dicom", "true", "--dicom-port", 0,
                "--dicom-study-pause-seconds", 0)  # fmt: skip
     with serving(tmp_path, *mounted) as server:
         found = re.search(r"DICOM .*:(\d+)$", server.said(), re.MULTILINE)
