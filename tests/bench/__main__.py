@@ -37,9 +37,10 @@ def start(
     """A server with default settings on a free port, and its base URL; urls: of the services, as settings."""
     command = [sys.executable, "-m", "fhir_server.cli", "serve", "--port", "0", "--data", str(data)]
     command += ["--security", security, "--token-seconds", "86400"]
+    own = {name: value for name, value in os.environ.items() if not name.startswith("HMS_TEST_")}  # no settings
     began = time.perf_counter()
     server = subprocess.Popen(
-        [*command, "--workers", str(workers)], stderr=subprocess.PIPE, text=True, env={**os.environ, **(urls or {})}
+        [*command, "--workers", str(workers)], stderr=subprocess.PIPE, text=True, env={**own, **(urls or {})}
     )
     assert server.stderr is not None
     for line in server.stderr:
