@@ -84,7 +84,7 @@ class Searching:
 
     def compartment(self, type: str, compartment: tuple[str, str]) -> Clause:
         """What makes a resource of a type a member of a compartment; NOTHING for a type that is in none."""
-        return membership(type, compartment, self.definitions, self.fields)
+        return membership(type, compartment, self.fields)
 
     def about(self, type: str, target: tuple[str, str]) -> Clause | None:
         """What makes a resource of a type refer to a target; None where no search parameter can."""

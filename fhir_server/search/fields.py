@@ -27,6 +27,7 @@ from fhir_server.search.elements import types_at
 from fhir_server.search.phonetic import kind_of
 
 BUILT_IN = frozenset({"_id", "_lastUpdated"})  # answered from the resource's own row, not from index values
+ITSELF = "{def}"  # in a compartment's definition: the resource that it is of
 REFERENCES = frozenset({"Reference", "canonical"})
 _AS_TYPE = re.compile(r"\bas\((\w+)\)")
 
@@ -59,12 +60,21 @@ class TypeFields(NamedTuple):
     parameters: dict[str, ParameterFields]
 
 
+class Membership(NamedTuple):
+    """In a compartment is what refers to its resource by one of the fields, and, where itself, the resource."""
+
+    fields: tuple[str, ...]
+    itself: bool
+
+
 class Fields:
     """The fields of every resource type, each worked out on first use and kept."""
 
     def __init__(self, definitions: Definitions) -> None:
         self._definitions = definitions
         self._types: dict[str, TypeFields] = {}
+        self._memberships: dict[tuple[str, str], Membership] = {}
+        self._references: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
 
     def of(self, type_name: str) -> TypeFields:
         """The fields and parameters of a concrete resource type. KeyError for an unknown one."""
@@ -73,6 +83,29 @@ class Fields:
             if not self._definitions.is_resource(type_name):
                 raise KeyError(type_name)
             found = self._types[type_name] = self._derive(type_name)
+        return found
+
+    def membership(self, type_name: str, compartment: str) -> Membership:
+        """What makes resources of a type members of compartments of this kind, such as those of Patients."""
+        found = self._memberships.get((type_name, compartment))
+        if found is None:
+            codes = self._definitions.compartments[compartment].members.get(type_name, ())
+            parameters = self.of(type_name).parameters
+            named = {field: None for code in codes if code in parameters for field in parameters[code].fields}
+            found = self._memberships[type_name, compartment] = Membership(tuple(named), ITSELF in codes)
+        return found
+
+    def references(self, type_name: str, targets: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """The fields that hold references; only those that can name one of the targets, if any are given."""
+        found = self._references.get((type_name, targets))
+        if found is None:
+            named = {
+                field: None
+                for parameter in self.of(type_name).parameters.values()
+                if parameter.parameter.type == "reference" and (not targets or set(targets) & set(parameter.targets))
+                for field in parameter.fields
+            }
+            found = self._references[type_name, targets] = tuple(named)
         return found
 
     def _derive(self, type_name: str) -> TypeFields:

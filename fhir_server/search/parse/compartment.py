@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from fhir_server.core.errors import error
-from fhir_server.core.query import Any, Clause, IdIn, RefersTo
-from fhir_server.definitions import Definitions
-from fhir_server.search.fields import Fields
-from fhir_server.search.parse.context import SearchContext
+from collections.abc import Sequence
 
-ITSELF = "{def}"
+from fhir_server.core.errors import error
+from fhir_server.core.query import All, Any, Clause, IdIn, RefersTo, TypeIn
+from fhir_server.search.fields import Fields, Membership
+from fhir_server.search.parse.context import SearchContext
 
 
 def compartment_types(compartment: str, context: SearchContext) -> tuple[str, ...]:
@@ -20,21 +19,28 @@ def compartment_types(compartment: str, context: SearchContext) -> tuple[str, ..
     return tuple(sorted(definition.members))
 
 
-def in_compartment(type_name: str, compartment: tuple[str, str], context: SearchContext) -> Clause:
-    """What makes a resource of this type a member of the compartment (type, id)."""
+def in_compartment(types: Sequence[str], compartment: tuple[str, str], context: SearchContext) -> Clause:
+    """What makes resources of these types members of the compartment (type, id)."""
     kind, _ = compartment
-    if type_name not in compartment_types(kind, context):
-        raise error("not-found", f"{type_name} is not part of the {kind} compartment.")
-    return membership(type_name, compartment, context.definitions, context.fields)
+    members = set(compartment_types(kind, context))
+    groups: dict[Membership, list[str]] = {}
+    for name in types:
+        if name not in members:
+            raise error("not-found", f"{name} is not part of the {kind} compartment.")
+        groups.setdefault(context.fields.membership(name, kind), []).append(name)
+    clauses = [(names, _clause(membership, compartment)) for membership, names in groups.items()]
+    if len(clauses) == 1:
+        return clauses[0][1]
+    return Any(tuple(All((TypeIn(tuple(names)), clause)) for names, clause in clauses))
 
 
-def membership(type_name: str, compartment: tuple[str, str], definitions: Definitions, fields: Fields) -> Clause:
-    """The same for any type; NOTHING for one that is no part of such compartments."""
-    kind, id_ = compartment
-    codes = definitions.compartments[kind].members.get(type_name, ())
-    parameters = fields.of(type_name).parameters
-    named = {field: None for code in codes if code in parameters for field in parameters[code].fields}
-    clauses: list[Clause] = [RefersTo(tuple(named), ((kind, id_),))] if named else []
-    if ITSELF in codes:
-        clauses.append(IdIn((id_,)))
+def membership(type_name: str, compartment: tuple[str, str], fields: Fields) -> Clause:
+    """The same for any one type; NOTHING for one that is no part of such compartments."""
+    return _clause(fields.membership(type_name, compartment[0]), compartment)
+
+
+def _clause(membership: Membership, compartment: tuple[str, str]) -> Clause:
+    clauses: list[Clause] = [RefersTo(membership.fields, (compartment,))] if membership.fields else []
+    if membership.itself:
+        clauses.append(IdIn((compartment[1],)))
     return clauses[0] if len(clauses) == 1 else Any(tuple(clauses))

@@ -78,14 +78,5 @@ def _all_references(
     targets: tuple[str, ...] = (),
 ) -> list[Include]:
     """For each source its reference fields; only those that can name one of the targets, if any are given."""
-    includes = []
-    for source in sources:
-        fields = {
-            field: None
-            for parameter in context.fields.of(source).parameters.values()
-            if parameter.parameter.type == "reference" and (not targets or set(targets) & set(parameter.targets))
-            for field in parameter.fields
-        }
-        if fields:
-            includes.append(Include(source, tuple(fields), (), reverse, iterate))
-    return includes
+    found = ((source, context.fields.references(source, targets)) for source in sources)
+    return [Include(source, fields, (), reverse, iterate) for source, fields in found if fields]

@@ -46,7 +46,7 @@ def parse_query(
         reading.each(parameters, lambda name: name == "_type", reading.types)
     draft = reading.draft
     if compartment is not None:
-        draft.clauses.append(_in_each(draft.types, lambda t: in_compartment(t, compartment, context)))
+        draft.clauses.append(in_compartment(draft.types, compartment, context))
     reading.each(parameters, lambda name: not _is_result(name) and not (type is None and name == "_type"), reading.find)
     reading.each(parameters, _is_result, reading.answer)
     try:

@@ -32,21 +32,26 @@ def included(query: Query, scope: Scope, matches: Iterable[tuple]) -> list[Store
     rows = list(matches)
     seen = {row[3] for row in rows}
     found: list[StoredVersion] = []
-    reached = {row[ROW - 1] for row in rows}
-    fresh: Collection[int] = reached
+    names = {type_id: name for name, type_id in scope.types.items()}
+    reached = {row[ROW - 1]: names[row[0]] for row in rows}
+    fresh = reached
     includes: Iterable[Include] = query.includes
     while fresh and includes:
-        brought: set[int] = set()
+        brought: dict[int, str] = {}
+        by_type: dict[str, list[int]] = {}
+        for rid, type in fresh.items():
+            by_type.setdefault(type, []).append(rid)
         for include in includes:
-            for row in _visible(query, scope, _bring(include, scope, fresh)):
+            sources = fresh if include.reverse else by_type.get(include.source)
+            for row in _visible(query, scope, _bring(include, scope, sources)) if sources else ():
                 if row[3] not in seen:
                     seen.add(row[3])
                     found.append(StoredVersion(row[0], row[1], row[2], row[3], row[4], METHODS[row[5]], row[6]))
-                    brought.add(row[7])
+                    brought[row[7]] = row[0]
         if len(found) > LIMIT:
             raise _too_many()
-        fresh = brought - reached
-        reached |= fresh
+        fresh = {rid: type for rid, type in brought.items() if rid not in reached}
+        reached = reached | fresh
         includes = [include for include in query.includes if include.iterate]
     return found
 
