@@ -42,7 +42,7 @@ from fhir_server.rest.mounting import Mounted, require_everything
 from fhir_server.rest.observing import observer
 from fhir_server.rest.page_assets import PAGE_POLICY, Assets, folder_assets
 from fhir_server.search.identifying import Identifying
-from fhir_server.security.policies import Policies, PolicyFile
+from fhir_server.security.policies import ALL_INTERFACES, Policies, PolicyFile
 from fhir_server.storage.sqlite.check import StoreCheck
 from fhir_server.storage.sqlite.database import FILE_NAME, sealed_already
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
@@ -211,6 +211,14 @@ def audited(settings: Settings) -> bool:
 def check_policies(policies: Policies, definitions: Definitions) -> None:
     """FhirError "value" for rules that speak of what R4 does not have."""
     require_known(policies, definitions)
+    named = policies.administration.keys() - {"hl7", "dicom", ALL_INTERFACES}
+    if named:
+        from fhir_server.subsystems.registry import NAMES
+
+        wrong = sorted(named.difference(NAMES))
+        if wrong:
+            there = ", ".join(("hl7", "dicom", *NAMES, ALL_INTERFACES))
+            raise error("value", f"The policies' administration names {wrong[0]!r}; it can name {there}.")
     require_expressions(policies, definitions)
 
 
@@ -382,15 +390,18 @@ def _subsystems(server: FhirServer) -> list[Mounted]:
     async def no_metrics() -> list[Any]:
         return []
 
-    async def allow(scope: dict[str, Any]) -> str:
-        caller = await require_everything(server, scope)
-        return "" if server.open else caller.name
+    def allowing(name: str) -> Callable[[dict[str, Any]], Awaitable[str]]:
+        async def allow(scope: dict[str, Any]) -> str:
+            caller = await require_everything(server, scope, name)
+            return "" if server.open else caller.name
+
+        return allow
 
     socket = os.environ.get(SOCKET_VARIABLE, "")
     return [
         Mounted(
             f"/{each.name}",
-            Forwarding(socket, f"/{each.name}", server.settings, allow),
+            Forwarding(socket, f"/{each.name}", server.settings, allowing(each.name)),
             page_of(each.name, each.package),
             paths(each.name, each.title, (*OF_EVERY, *each.endpoints)),
             no_metrics,
@@ -458,7 +469,7 @@ async def _hl7(server: FhirServer, clock: Clock) -> list[Mounted]:
         Mounted(
             "/hl7",
             application.Hl7Application(
-                interface, settings.max_body_bytes, lambda scope: require_everything(server, scope)
+                interface, settings.max_body_bytes, lambda scope: require_everything(server, scope, "hl7")
             ),
             Assets(files, PAGE_POLICY),
             openapi.paths(),

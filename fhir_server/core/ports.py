@@ -283,6 +283,8 @@ class Caller(NamedTuple):
     name: for people; client, user, fhir_user (a reference), purpose, reason: for the audit.
     masks: what is hidden of resources that may be seen (interactions/masks.py); None for nothing.
     access: what the token said that the caller showed, so that a job can go on for the same caller.
+    administers: whether an interface, such as hl7, is shown whole to the caller for interactions such as rs, whatever
+    policies and Consents keep of its resources; None for nobody's.
     """
 
     name: str = "anonymous"
@@ -297,6 +299,7 @@ class Caller(NamedTuple):
     access: Any = None
     reason: str = ""
     masks: Any = None
+    administers: Callable[[str, str], bool] | None = None
 
 
 OPEN = Caller()

@@ -139,6 +139,17 @@ class Callers:
         def may(interaction: str, type: str) -> bool:
             return any(interaction in scope.interactions and scope.type in ("*", type) for scope in scopes)
 
+        free = {
+            interaction
+            for scope in scopes
+            if scope.type == "*" and not scope.criteria and not whose[scope.context]
+            for interaction in scope.interactions
+        }
+        policies = self._policies
+
+        def administers(interface: str, interactions: str) -> bool:
+            return free.issuperset(interactions) and policies.administers(roles, interface)
+
         return Caller(
             name=user or client,
             restriction=lambda type: within("s", type),
@@ -150,6 +161,7 @@ class Callers:
             fhir_user=fhir_user,
             purpose=purpose,
             masks=self._masks(rules, meant),
+            administers=administers,
         )
 
     def _masks(self, rules: Sequence[Rule], meant: dict[Rule, list[dict[str, Clause]]]) -> Masks | None:

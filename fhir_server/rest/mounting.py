@@ -10,6 +10,7 @@ from fhir_server.core.errors import error
 from fhir_server.core.ports import OPEN, Caller
 from fhir_server.rest.decode import base_of, headers_of
 from fhir_server.rest.page_assets import Assets
+from fhir_server.security.policies import WAY
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
@@ -33,22 +34,27 @@ class Mounted(NamedTuple):
         return path.startswith(self.prefix) and path[len(self.prefix) : len(self.prefix) + 1] in ("", "/")
 
 
-async def require_everything(server: FhirServer, scope: dict[str, Any]) -> Caller:
+async def require_everything(server: FhirServer, scope: dict[str, Any], interface: str) -> Caller:
     """The caller; FhirError "login" or "forbidden" for one who may not read all that is stored, or, where the request
-    is no GET, write it: what is mounted shows what any message said. In open mode everybody may."""
+    is no GET, write it: what is mounted shows what any message said. In open mode everybody may, and everywhere those
+    whose role has this interface, as far as their scopes go."""
     if server.open:
         return OPEN
     headers = headers_of(scope)
     caller = await server.caller_of(scope["method"], headers, base_of(scope, headers, server.settings))
+    wanted = "rs" if scope["method"] in ("GET", "HEAD") else "cruds"
+    if caller.administers is not None and caller.administers(interface, wanted):
+        return caller
     if caller.masks is not None:
         raise error(
-            "forbidden", "Fields are hidden from you by a policy, and what is shown here can't be shown in part."
+            "forbidden", f"Fields are hidden from you by a policy, and what is shown here can't be shown in part. {WAY}"
         )
-    wanted = "rs" if scope["method"] in ("GET", "HEAD") else "cruds"
     for type in server.definitions.resource_types:
         seen = caller.restriction is None or caller.restriction(type) is None
         if not seen or (caller.may is not None and not all(caller.may(each, type) for each in wanted)):
             raise error(
-                "forbidden", f"This needs a scope for everything, such as system/*.{wanted} or user/*.{wanted}."
+                "forbidden",
+                f"This needs a scope for everything, such as system/*.{wanted} or user/*.{wanted}, and no policy or "
+                f"Consent that takes from it. {WAY}",
             )
     return caller

@@ -18,6 +18,9 @@
     resources = ["Observation"]
     fhirpath = "component.count() > 3"
 
+    [administration]                      # whom interfaces are shown whole to; else the role administrator, all
+    hl7 = ["integration"]
+
 A rule is about everybody, or about whoever has one of its roles, is one of its users, or uses one of its clients.
 """
 
@@ -71,15 +74,29 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return not set(roles).isdisjoint(self.role) or user in self.user or client in self.client
 
 
+ALL_INTERFACES = "*"
+ADMINISTRATOR = "administrator"  # the role that has them all where the policies don't say
+WAY = f"A role of administration, such as {ADMINISTRATOR}, opens it (docs/how-to/security.md)."
+
+
 class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All rules; break_glass: the roles that may override breakable denials and Consents in an emergency.
 
-    break_glass_minutes: how long one reason is good for.
+    break_glass_minutes: how long one reason is good for; administration: the roles that each interface (hl7, dicom,
+    the name of a subsystem, * for all) is shown whole to.
     """
 
     rule: tuple[Rule, ...] = ()
     break_glass: tuple[str, ...] = ()
     break_glass_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 60
+    administration: dict[str, tuple[str, ...]] = msgspec.field(
+        default_factory=lambda: {ALL_INTERFACES: (ADMINISTRATOR,)}
+    )
+
+    def administers(self, roles: tuple[str, ...], interface: str) -> bool:
+        """Whether one of the roles has an interface."""
+        having = (*self.administration.get(interface, ()), *self.administration.get(ALL_INTERFACES, ()))
+        return not set(roles).isdisjoint(having)
 
     def about(self, roles: tuple[str, ...], user: str, client: str, purpose: str) -> tuple[Rule, ...]:
         """The rules that are about a caller."""

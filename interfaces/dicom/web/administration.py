@@ -67,7 +67,7 @@ class Administration:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         base = self._context.settings.base_url or f"{scope.get('scheme', 'http')}://{headers.get('host', '')}/fhir"
         caller = await self._access.caller(scope["method"], headers, base)
-        self._access.require_everything(caller)
+        self._access.require_everything(caller, scope["method"])
         if scope["method"] in ("GET", "HEAD") and path in self._gets:
             return await self._gets[path]()
         if scope["method"] == "POST":

@@ -1,0 +1,91 @@
+"""Interfaces are shown whole to those with a role of administration, whatever policies and Consents take from them."""
+
+from pathlib import Path
+
+import pytest
+
+from fhir_server import bootstrap
+from fhir_server.core.errors import FhirError
+from fhir_server.core.settings import Settings
+from tests.conftest import Fhir
+from tests.system.security.test_policies import As, consent, house
+
+pytestmark = pytest.mark.anyio
+__all__ = ["house"]
+
+NAMED = """
+[[rule]]
+effect = "mask"
+role = ["integration"]
+resources = ["Patient"]
+fields = ["address"]
+
+[administration]
+"*" = ["chief"]
+hl7 = ["integration"]
+"""
+PAGES = ("hl7/messages", "dicom/api/peers", "workforce/state")
+ALL = [200, 200, 503]  # no process of subsystems is started beside the test
+NONE = [403, 403, 403]
+
+
+@pytest.fixture
+def policies() -> str:
+    return ""
+
+
+@pytest.fixture
+def settings(tmp_path: Path, policies: str) -> Settings:
+    hl7, file = tmp_path / "hl7.toml", tmp_path / "policies.toml"
+    hl7.write_text("[listener.ward]\nport = 0\n")
+    file.write_text(policies)
+    return Settings(
+        data=tmp_path / "data", synchronous="OFF", security="smart", policies=str(file), hl7=str(hl7), dicom=True,
+        subsystems=("workforce",),
+    )  # fmt: skip
+
+
+async def statuses(house: Fhir, *roles: str, **more: str) -> list[int]:
+    """What each page answers while a Consent is in force that denies everybody one patient's record."""
+    stored = await As(house)("Consent/c", "PUT", consent({"type": "deny"}))
+    assert stored.status_code == 201, stored.text
+    asking = As(house, *roles, **more)
+    return [(await asking(f"../{page}")).status_code for page in PAGES]
+
+
+async def test_an_administrator_gets_the_pages_while_a_consent_denies(house: Fhir) -> None:
+    assert await statuses(house, "administrator") == ALL
+    assert (await As(house, "administrator")("Patient/other")).status_code == 404
+
+
+async def test_a_clinician_does_not(house: Fhir) -> None:
+    assert await statuses(house, "physician") == NONE
+    refused = await As(house, "physician")("../hl7/messages")
+    assert "administrator" in refused.json()["issue"][0]["diagnostics"]
+
+
+@pytest.mark.parametrize(
+    "more", [{"scope": "user/Patient.cruds"}, {"scope": "user/*.cruds?_security=N"}, {"user": "Patient/me"}]
+)
+async def test_a_role_reaches_no_further_than_scopes_and_record(house: Fhir, more: dict[str, str]) -> None:
+    assert await statuses(house, "administrator", **more) == NONE
+
+
+async def test_what_reads_only_changes_nothing(house: Fhir) -> None:
+    assert await statuses(house, "administrator", scope="user/*.rs") == ALL
+    reading = As(house, "administrator", scope="user/*.rs")
+    assert (await reading("../hl7/messages/1/replay", "POST", {})).status_code == 403
+    assert (await reading("../dicom/api/peers/X/echo", "POST", {})).status_code == 403
+
+
+@pytest.mark.parametrize("policies", [NAMED])
+async def test_policies_name_the_roles_of_each_interface(house: Fhir, policies: str) -> None:
+    assert await statuses(house, "integration") == [200, 403, 403]
+    assert [(await As(house, "chief")(f"../{page}")).status_code for page in PAGES] == ALL
+    assert (await As(house, "administrator")("../hl7/messages")).status_code == 403
+
+
+@pytest.mark.parametrize("policies", ['[administration]\nhl8 = ["chief"]\n'])
+async def test_a_role_for_an_interface_that_there_is_not_stops_the_start(settings: Settings) -> None:
+    with pytest.raises(FhirError, match="hl8"):
+        await bootstrap.start(settings)
