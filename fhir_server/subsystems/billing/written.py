@@ -212,6 +212,7 @@ def _response_id(row: Any) -> str:
 
 def _response(row: Any, answer: ClaimAnswer) -> Json:
     kind = "institutional" if row["kind"] == "I" else "professional"
+    day = f"{row['date'][:4]}-{row['date'][4:6]}-{row['date'][6:8]}"
     made: Json = {
         "resourceType": "ClaimResponse",
         "id": _response_id(row),
@@ -221,7 +222,7 @@ def _response(row: Any, answer: ClaimAnswer) -> Json:
         "patient": {"reference": row["patient"]},
         "insurer": {"reference": row["payer"]},
         "type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/claim-type", "code": kind}]},
-        "created": f"{row['date'][:4]}-{row['date'][4:6]}-{row['date'][6:8]}",
+        "created": day,
         "request": {"reference": f"Claim/{row['claim']}"},
         "outcome": "complete",
         "disposition": f"CLP02 {answer.status}",
@@ -229,6 +230,7 @@ def _response(row: Any, answer: ClaimAnswer) -> Json:
             "type": {
                 "coding": [{"system": "http://terminology.hl7.org/CodeSystem/ex-paymenttype", "code": "complete"}]
             },
+            "date": day,
             "amount": money(answer.paid),
         },
         "total": [_amount("submitted", answer.charged), _amount("benefit", answer.paid)],
