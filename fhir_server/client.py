@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
@@ -26,6 +25,18 @@ class FhirClient(Protocol):
 
     async def perform(self, request: Request) -> Response:
         """The answer; FhirError for every answer that is no success."""
+        ...
+
+
+class ShownToken(Protocol):
+    """The access token that a server behind HTTP is shown, as it changes over time."""
+
+    async def token(self) -> str:
+        """The one to show now; FhirError "unavailable" where there is none."""
+        ...
+
+    def refused(self, token: str) -> bool:
+        """Takes note that a token was refused; whether there may be another one now."""
         ...
 
 
@@ -81,7 +92,7 @@ class NamedClient:
 class HttpClient:
     """A FHIR server at a base URL, such as http://127.0.0.1:8080/fhir.
 
-    token: what it is shown, "" for none, or what gives it for each request.
+    token: what it is shown; where it refuses that (401), asking fails as "unavailable", as another token may come.
     """
 
     def __init__(
@@ -90,7 +101,7 @@ class HttpClient:
         *,
         connections: int = 8,
         transport: httpx.AsyncBaseTransport | None = None,
-        token: str | Callable[[], str] = "",
+        token: ShownToken | None = None,
     ) -> None:
         self.base = base.rstrip("/")
         if not self.base.startswith(("http://", "https://")):
@@ -122,16 +133,25 @@ class HttpClient:
         if request.query:
             url += "?" + urlencode(request.query)
         headers = {"accept": JSON_TYPE}
-        token = self._token() if callable(self._token) else self._token
-        if token:
-            headers["authorization"] = f"Bearer {token}"
         if request.resource is not None:
             headers["content-type"] = JSON_TYPE
         if request.prefer:
             headers["prefer"] = f"return={request.prefer}"
         body = json.serialize(request.resource) if request.resource is not None else None
+        if self._token is None:
+            return await self._ask(request.method, url, body, headers)
+        for _ in range(2):
+            token = await self._token.token()
+            answer = await self._ask(request.method, url, body, {**headers, "authorization": f"Bearer {token}"})
+            if answer.status_code != 401 or not self._token.refused(token):
+                break
+        if answer.status_code == 401:
+            raise error("unavailable", f"{self.base} refuses the token: {_issues(answer)[0].diagnostics}")
+        return answer
+
+    async def _ask(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> httpx.Response:
         try:
-            return await self._http.request(request.method, url, content=body, headers=headers)
+            return await self._http.request(method, url, content=body, headers=headers)
         except httpx.ConnectError as problem:
             raise error(
                 "unavailable", f"No server answers at {self.base}; is it started, and is this its URL?"

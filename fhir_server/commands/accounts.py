@@ -92,6 +92,9 @@ def add_client(
     confidential: Annotated[bool, typer.Option("--confidential", help="Give it a secret.")] = False,
     jwks: Annotated[Path | None, typer.Option(help="A file with its public keys, a JWK Set.")] = None,
     jwks_uri: Annotated[str, typer.Option(help="The URL of its public keys.")] = "",
+    new_key: Annotated[
+        Path | None, typer.Option(help="Make it a key: the private half goes to this new file, a JWK.")
+    ] = None,
     backend: Annotated[
         bool, typer.Option("--backend", help="It works by itself: client_credentials, system scopes.")
     ] = False,
@@ -103,9 +106,13 @@ def add_client(
 
     from fhir_server.security.model import Client
 
+    if new_key and (jwks or jwks_uri):
+        raise error("value", "Give --new-key, or the keys that it has by --jwks or --jwks-uri.")
     keys: dict[str, Any] | None = json.loads(jwks.read_text("utf-8")) if jwks else None
-    if backend and not (keys or jwks_uri or confidential):
-        raise error("required", "A backend service proves itself: give --jwks, --jwks-uri or --confidential.")
+    if backend and not (keys or jwks_uri or new_key or confidential):
+        raise error(
+            "required", "A backend service proves itself: give --new-key, --jwks, --jwks-uri or --confidential."
+        )
     if not backend and not redirect_uri:
         raise error("required", "An application for people needs at least one --redirect-uri.")
     grants = ("client_credentials",) if backend else ("authorization_code", "refresh_token")
@@ -114,10 +121,32 @@ def add_client(
         launch_uri=launch_uri, scopes=scope or ("system/*.rs" if backend else DEFAULT_SCOPES), grants=grants,
     )  # fmt: skip
     with security(data, config) as (found, _):
+        if new_key:
+            if found.store.client(id):
+                raise error("conflict", f"There is a client {id} already.")
+            import msgspec
+
+            wanted = msgspec.structs.replace(wanted, jwks={"keys": [_made(new_key)]})
         _, secret = found.add_client(wanted, confidential)
     print(f"client_id     {id}")
     if secret:
         print(f"client_secret {secret}")
+
+
+def _made(file: Path) -> dict[str, Any]:
+    """A new key; its private half goes to the file, its public half is given."""
+    import json
+    import os
+
+    from joserfc.jwk import ECKey
+
+    key = ECKey.generate_key("P-384", {"use": "sig", "alg": "ES384"}, private=True, auto_kid=True)
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
+            json.dump(key.as_dict(private=True), made)
+    except OSError as problem:
+        raise error("value", f"No key can be put into {file}: {problem.strerror}.") from problem
+    return dict(key.as_dict(private=False))
 
 
 @client.command("list")

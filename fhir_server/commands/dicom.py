@@ -7,39 +7,14 @@ import functools
 import socket
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from fhir_server.commands.opening import client
 from fhir_server.commands.options import Server, with_settings
 from fhir_server.commands.sockets import listen as listen_on
-from fhir_server.core.errors import error
+from fhir_server.commands.tokens import ClientIdOption, ClientKeyOption, TokenFileOption, shown
 from fhir_server.core.settings import Settings
-
-
-class TokenFile:
-    """The token in a file, as it is now: another program may put a new one there before the old one ends."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stamp = (0, 0)
-        self._token = ""
-
-    def __call__(self) -> str:
-        """The token; FhirError "value" where the file has none."""
-        try:
-            found = self._path.stat()
-            if (found.st_mtime_ns, found.st_size) != self._stamp:
-                self._token = self._path.read_text("ascii").strip()
-                self._stamp = (found.st_mtime_ns, found.st_size)
-        except (OSError, UnicodeError) as problem:
-            raise error("value", f"The token file {self._path} can't be read: {problem}.") from problem
-        if not self._token:
-            raise error("value", f"The token file {self._path} is empty.")
-        return self._token
-
 
 dicom = typer.Typer(help="The DICOM archive: listen, check, import.", no_args_is_help=True)
 
@@ -49,20 +24,17 @@ dicom = typer.Typer(help="The DICOM archive: listen, check, import.", no_args_is
 def listen(
     settings: Settings,
     server: Server = "",
-    token_file: Annotated[
-        Path | None,
-        typer.Option(help="File with the access token for --server; read again whenever it changes."),
-    ] = None,
+    token_file: TokenFileOption = None,
+    client_id: ClientIdOption = "",
+    client_key: ClientKeyOption = None,
 ) -> None:
     """Accept DICOM associations beside a FHIR server that runs elsewhere, or on the store in --data."""
     from interfaces.dicom.listener import listen as run
 
-    shown = TokenFile(token_file) if token_file else ""
-    if token_file:
-        TokenFile(token_file)()
+    token = shown(server, token_file, client_id, client_key)
     listening = bind(settings)
     print(banner(settings, listening), file=sys.stderr, flush=True)
-    run(settings, listening, functools.partial(client, server, settings, existing=False, token=shown))
+    run(settings, listening, functools.partial(client, server, settings, existing=False, token=token))
 
 
 def bind(settings: Settings) -> socket.socket:

@@ -14,11 +14,13 @@ import typer
 from fhir_server.commands.hl7_try import try_message
 from fhir_server.commands.message_log import MessageLog, opened
 from fhir_server.commands.options import Config, Data, with_settings
+from fhir_server.commands.tokens import ClientIdOption, ClientKeyOption, TokenFileOption, shown
 from fhir_server.core.errors import error
 from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings, load
 
 if TYPE_CHECKING:
+    from fhir_server.client import ShownToken
     from interfaces.hl7v2.interface import Hl7Interface
 
 T = TypeVar("T")
@@ -48,6 +50,9 @@ Until = Annotated[str, typer.Option(help="Received before this date or time.")]
 def listen(
     settings: Settings,
     server: Annotated[str, typer.Option(metavar="URL", help="FHIR base URL that messages are committed to.")],
+    token_file: TokenFileOption = None,
+    client_id: ClientIdOption = "",
+    client_key: ClientKeyOption = None,
 ) -> None:
     """Receive messages in a process of its own and commit them to a FHIR server behind HTTP."""
     from interfaces.hl7v2.assembly import interfaces_file
@@ -55,16 +60,17 @@ def listen(
     interfaces = interfaces_file(settings)
     if not interfaces.listener and not interfaces.folder:
         raise error("required", "There is nothing to listen to; give --hl7-port or --hl7 with a file of listeners.")
+    token = shown(server, token_file, client_id, client_key)
     configure(settings)
-    asyncio.run(_listen(settings, server))
+    asyncio.run(_listen(settings, server, token))
 
 
-async def _listen(settings: Settings, server: str) -> None:
+async def _listen(settings: Settings, server: str, token: ShownToken | None) -> None:
     from fhir_server.bootstrap import now
     from fhir_server.client import HttpClient
     from interfaces.hl7v2.assembly import apart
 
-    client = HttpClient(server, connections=64)
+    client = HttpClient(server, connections=64, token=token)
     interface = await apart(settings, client, now)
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from fhir_server.core.settings import Settings
 
 if TYPE_CHECKING:
     from fhir_server.api import FhirServer
-    from fhir_server.client import FhirClient
+    from fhir_server.client import FhirClient, ShownToken
 
 
 @asynccontextmanager
@@ -34,7 +34,7 @@ async def store(settings: Settings, *, existing: bool = True) -> AsyncIterator[F
 
 @asynccontextmanager
 async def client(
-    url: str, settings: Settings, *, existing: bool = True, token: str | Callable[[], str] = ""
+    url: str, settings: Settings, *, existing: bool = True, token: ShownToken | None = None
 ) -> AsyncIterator[FhirClient]:
     """The server at a URL, that a token is shown to where there is one; with "" the store in settings.data."""
     if not url:

@@ -1,0 +1,98 @@
+"""`hms hl7 listen` and `hms dicom listen` in processes of their own beside a secured server."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.system.dicom.conftest import until
+from tests.system.dicom.images import files, study
+from tests.system.dicom.test_serving import storescu
+from tests.system.hl7v2.conftest import Sender, oru
+from tests.system.process import Server, command, hms, serving
+
+
+class House:
+    """A secured server that has a client with a key."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.server = server
+        self.data = folder / "data"
+        self.key = folder / "listener.jwk"
+        hms(
+            "client", "add", "listener", "--backend", "--new-key", self.key, "--scope", "system/*.cruds",
+            "--data", self.data,
+        )  # fmt: skip
+        self.token = hms("token", "--data", self.data, "--base-url", server.base).strip()
+
+    def total(self, search: str) -> int:
+        answer = httpx.get(f"{self.server.base}/{search}", headers={"authorization": f"Bearer {self.token}"})
+        return answer.json()["total"]
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("secure")
+    with serving(folder / "data", "--security", "smart") as server:
+        yield House(server, folder)
+
+
+@contextmanager
+def listening(interface: str, secure: House, *arguments: object) -> Iterator[int]:
+    """The port of a listener that has been started."""
+    run, environment = command(interface, "listen", "--server", secure.server.base, *arguments)
+    process = subprocess.Popen(run, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        found = (re.search(r"(?:mllp://| at )[\d.]+:(\d+)", line) for line in process.stderr)
+        yield next(int(match[1]) for match in found if match)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def test_messages_are_committed_by_a_client_with_its_key(secure: House, tmp_path: Path) -> None:
+    file = tmp_path / "hl7.toml"
+    file.write_text("[listener.lab]\nport = 0\n")
+    proof = ("--client-id", "listener", "--client-key", secure.key)
+    with listening("hl7", secure, "--hl7", file, "--data", tmp_path / "hl7", *proof) as port:
+        sender = Sender(port)
+        assert sender.ask(oru("secure-1", "S1", 2)).get("MSA-1") == "AA"
+        sender.close()
+    assert secure.total("Observation?patient.identifier=S1") == 2
+
+
+def test_messages_wait_until_the_token_file_has_one_that_counts(secure: House, tmp_path: Path) -> None:
+    file, token = tmp_path / "hl7.toml", tmp_path / "token"
+    file.write_text("[listener.lab]\nport = 0\n")
+    token.write_text("of yesterday")
+    with listening("hl7", secure, "--hl7", file, "--data", tmp_path / "hl7", "--token-file", token) as port:
+        sender = Sender(port)
+        sender.send(oru("secure-2", "S2", 1))
+        until(lambda: "refuses the token" in hms("hl7", "show", 1, "--data", tmp_path / "hl7"))
+        token.write_text(secure.token)
+        assert b"MSA|AA|secure-2" in sender.next()
+        sender.close()
+    assert secure.total("Observation?patient.identifier=S2") == 1
+
+
+def test_images_become_studies(secure: House, tmp_path: Path) -> None:
+    proof = ("--client-id", "listener", "--client-key", secure.key)
+    options = ("--dicom-port", 0, "--dicom-reserve-mb", 0, "--dicom-study-pause-seconds", 1)
+    before = secure.total("ImagingStudy")
+    with listening("dicom", secure, *options, "--data", tmp_path / "dicom", *proof) as port:
+        assert storescu(port, *files(study(2), tmp_path / "sent")).returncode == 0
+        until(lambda: secure.total("ImagingStudy") == before + 1)
+
+
+def test_a_key_that_is_no_key_is_told_at_the_start(secure: House, tmp_path: Path) -> None:
+    proof = ("--client-id", "listener", "--client-key", tmp_path / "none")
+    told = hms("dicom", "listen", "--server", secure.server.base, "--data", tmp_path, *proof, code=1)
+    assert "key file" in told and "Traceback" not in told
