@@ -50,6 +50,8 @@ def story(
     if claim:
         story_billing.counted(told, claim)
     told.traces(bool(mllp))
+    if claim:
+        story_billing.traced(told, claim)
     told.again()
     print("The story is told.")
 

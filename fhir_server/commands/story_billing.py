@@ -129,6 +129,21 @@ def counted(told: Story, claim: Json) -> None:
         )
 
 
+def traced(told: Story, claim: Json) -> None:
+    """From the entry of the payment back over the 835, the claim and its charges to the message."""
+    entries = told.ask("GET", f"billing/journal?claim={claim['id']}")["entries"]
+    posting = next(each for each in entries if each["source"].startswith("DocumentReference/"))
+    start = f"journal/{posting['id']}"
+    back = told.ask("GET", f"billing/trace?of={start}")["back"]
+    way = []
+    for wanted in ("DocumentReference/", "Claim/", "ChargeItem/", "Procedure/", "message "):
+        step = next((each["reference"] for each in back if each["reference"].startswith(wanted)), None)
+        if step is None:
+            raise error("conflict", f"{start} can't be traced back to a {wanted.strip(' /')}.")
+        way.append(step)
+    told.say("traced", " <- ".join((start, *way)))
+
+
 def _load(told: Story, content: str) -> None:
     said = told.ask("POST", "billing/files", {"content": content})
     if said["problems"]:

@@ -30,9 +30,10 @@ async def _rebuild(follower: Any, call: Call) -> Answer:
 
 
 async def _trace(follower: Any, call: Call) -> Answer:
-    from fhir_server.subsystems.tracing import trace
+    from fhir_server.subsystems.tracing import Ways, trace
 
-    found = await trace(call.client, call.query.get("of", ""))
+    links = getattr(follower.subsystem, "links", lambda _: Ways())
+    found = await trace(call.client, call.query.get("of", ""), links)
     return Answer({
         "reference": found.reference, "more": found.more,
         "back": [step._asdict() for step in found.back], "forward": [step._asdict() for step in found.forward],

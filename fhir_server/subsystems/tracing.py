@@ -1,12 +1,13 @@
 """The trace of a result: back to the resources, rules and messages that made it, and forward to what was made of it.
 
 Everything that writes says so by Provenance: `target` is what was made, `entity` what it was made of, `activity` the
-rule, and an entity with an identifier the message. Where there is none, of what a client wrote, the trace ends.
+rule, and an entity with an identifier the message. Where there is none, of what a client wrote, the trace ends. A
+subsystem adds the links that only its own tables have, such as those of its journal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from fhir_server.api import Request
@@ -40,30 +41,70 @@ class Trace(NamedTuple):
     more: bool
 
 
-async def trace(client: FhirClient, reference: str) -> Trace:
-    """The trace of Type/id, or of a message by its control id; FhirError "not-found" where there is neither."""
+class Link(NamedTuple):
+    """One step on: to a reference; how and said as in Step."""
+
+    reference: str
+    how: str
+    said: str
+
+
+class Ways(NamedTuple):
+    """The links of a reference, both ways."""
+
+    back: Sequence[Link] = ()
+    forward: Sequence[Link] = ()
+
+
+Links = Callable[[str], Ways]
+Follow = Callable[[FhirClient, str], Awaitable[list[Link]]]
+
+
+async def trace(client: FhirClient, reference: str, links: Links = lambda _: Ways()) -> Trace:
+    """The trace of Type/id, of what links knows, or of a message by its control id; FhirError "not-found" for others.
+
+    links: of a subsystem, which may know references of its own, in small letters.
+    """
+
+    async def back(client: FhirClient, reference: str) -> list[Link]:
+        return [*await _back(client, reference), *links(reference).back]
+
+    async def forward(client: FhirClient, reference: str) -> list[Link]:
+        return [*await _forward(client, reference), *links(reference).forward]
+
+    return await _traced(client, reference, back, forward, links)
+
+
+async def _traced(client: FhirClient, reference: str, back: Follow, forward: Follow, links: Links) -> Trace:
     type, _, id = reference.partition("/_history/")[0].partition("/")
-    if id and type[:1].isupper():
-        if await stored(client, type, id) is None and not await _provenances(client, "target", f"{type}/{id}"):
+    of_links = bool(id) and not type[:1].isupper() and any(links(reference))
+    if of_links or (id and type[:1].isupper()):
+        if (
+            not of_links
+            and await stored(client, type, id) is None
+            and not await _provenances(client, "target", f"{type}/{id}")
+        ):
             raise error("not-found", f"There is no {type[:64]}/{id[:64]}.")
-        back, more_back = await _walk(client, f"{type}/{id}", _back)
-        forward, more_forward = await _walk(client, f"{type}/{id}", _forward)
-        return Trace(f"{type}/{id}", back, forward, more_back or more_forward)
+        made_of, more_back = await _walk(client, f"{type}/{id}", back)
+        became, more_forward = await _walk(client, f"{type}/{id}", forward)
+        return Trace(f"{type}/{id}", made_of, became, more_back or more_forward)
     made = await _of_message(client, reference)
     if not made:
         raise error("not-found", f"There is no message with the control id {reference[:80]!r} that made a resource.")
-    forward: list[Step] = []
+    became: list[Step] = []
     more = False
+    seen = {each.reference for each in made}
     for step in made:
-        forward.append(step)
-        found, cut = await _walk(client, step.reference, _forward, 1, {each.reference for each in made})
-        forward += found
+        became.append(step)
+        found, cut = await _walk(client, step.reference, forward, 1, seen)
+        became += found
+        seen.update(each.reference for each in found)
         more = more or cut
-    return Trace(reference, [], forward, more)
+    return Trace(reference, [], became, more)
 
 
 async def _walk(
-    client: FhirClient, start: str, step: Any, depth: int = 0, known: set[str] | None = None
+    client: FhirClient, start: str, step: Follow, depth: int = 0, known: set[str] | None = None
 ) -> tuple[list[Step], bool]:
     found: list[Step] = []
     seen = {start, *(known or ())}
@@ -85,7 +126,7 @@ async def _walk(
     return found, bool(border)
 
 
-async def _back(client: FhirClient, reference: str) -> list[tuple[str, str, str]]:
+async def _back(client: FhirClient, reference: str) -> list[Link]:
     found = []
     for provenance in await _provenances(client, "target", reference):
         rule, who = _rule(provenance), _who(provenance)
@@ -93,17 +134,17 @@ async def _back(client: FhirClient, reference: str) -> list[tuple[str, str, str]
             what = entity.get("what", {})
             if "reference" in what:
                 source = _plain(what["reference"])
-                found.append((source, rule, f"{who}; version {_version(what['reference'])}".strip("; ")))
+                found.append(Link(source, rule, f"{who}; version {_version(what['reference'])}".strip("; ")))
             elif "identifier" in what:
-                found.append((f"message {what['identifier'].get('value', '')}", rule, who))
+                found.append(Link(f"message {what['identifier'].get('value', '')}", rule, who))
         if not provenance.get("entity"):
-            found.append((f"Provenance/{provenance['id']}", rule, who))
+            found.append(Link(f"Provenance/{provenance['id']}", rule, who))
     return found
 
 
-async def _forward(client: FhirClient, reference: str) -> list[tuple[str, str, str]]:
+async def _forward(client: FhirClient, reference: str) -> list[Link]:
     return [
-        (_plain(target["reference"]), _rule(provenance), _who(provenance))
+        Link(_plain(target["reference"]), _rule(provenance), _who(provenance))
         for provenance in await _provenances(client, "entity", reference)
         for target in provenance.get("target", ())
         if "reference" in target
@@ -122,6 +163,8 @@ async def _of_message(client: FhirClient, control: str) -> list[Step]:
 
 
 async def _provenances(client: FhirClient, parameter: str, reference: str) -> list[Json]:
+    if not reference[:1].isupper():  # of a subsystem's own tables
+        return []
     return await _search(client, [(parameter, reference), ("_sort", "-_lastUpdated"), ("_count", str(PAGE))])
 
 

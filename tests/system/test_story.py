@@ -34,3 +34,8 @@ def test_the_story_is_told_and_told_again(tmp_path: Path):
         assert message
         traced = hms("trace", message[1], "--server", server.base)
         assert "Encounter/" in traced
+        entry = re.search(r"journal/\d+", said)
+        assert entry
+        traced = hms("trace", entry[0], "--server", server.base)
+        assert "ChargeItem/" in traced and message[1] in traced
+        assert entry[0] in hms("trace", message[1], "--data", tmp_path)

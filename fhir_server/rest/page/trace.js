@@ -3,10 +3,10 @@
 import { h } from "./dom.js";
 import { ask, linked } from "./screen.js";
 
-/** calls: of callsBelow; of: Type/id or a message's control id, "" for none yet. */
-export async function traceView(calls, of = "") {
+/** calls: of callsBelow; of: Type/id or a message's control id, "" for none yet; label: what else may be asked for. */
+export async function traceView(calls, of = "", label = "Resource (Type/ID) or control id of a message") {
   const form = ask(
-    [["of", "Resource (Type/ID) or control id of a message", { value: of, required: true }]],
+    [["of", label, { value: of, required: true }]],
     "Trace it",
     async ({ of }) => {
       location.hash = `#/trace/${encodeURIComponent(of.trim())}`;
@@ -20,7 +20,7 @@ export async function traceView(calls, of = "") {
     form,
     steps("Made of", found.back, calls.place),
     steps("Became", found.forward, calls.place),
-    found.back.length + found.forward.length ? "" : h("p", {}, "No Provenance tells of it."),
+    found.back.length + found.forward.length ? "" : h("p", {}, "Nothing tells of it."),
     found.more ? h("p", { class: "qualifier" }, "There is more than is shown.") : "",
   ];
 }

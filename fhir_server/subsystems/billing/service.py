@@ -12,10 +12,12 @@ from fhir_server.subsystems.billing.booking import book
 from fhir_server.subsystems.billing.charges import priced_by, propose, rules, take_prices
 from fhir_server.subsystems.billing.facts import Json, known, ours
 from fhir_server.subsystems.billing.items import close_items, open_item
+from fhir_server.subsystems.billing.links import ways
 from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA
 from fhir_server.subsystems.billing.scrub import Edits
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.subsystem import Change, Portion
+from fhir_server.subsystems.tracing import Ways
 from fhir_server.subsystems.writing import put_all
 
 AT_ONCE = 200  # resources of a transaction
@@ -44,6 +46,10 @@ class Billing:
         """Closes its files."""
         self.store.close()
         self.edits.close()
+
+    def links(self, reference: str) -> Ways:
+        """What its tables know of the way to and from a reference, journal/NUMBER among them."""
+        return ways(self.store, reference)
 
     def take(self, portion: Portion) -> None:
         """Takes changes in, in one commit."""

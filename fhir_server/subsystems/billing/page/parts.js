@@ -14,6 +14,9 @@ export function amount(cents) {
 /** A link to the server's page of a resource. */
 export const resource = (reference) => linked(reference, calls.place);
 
+/** A link to the trace of a reference, told as text. */
+export const traced = (reference, text = "trace") => h("a", { href: `#/trace/${encodeURIComponent(reference)}` }, text);
+
 export const claimLink = (id) => (id ? h("a", { href: `#/claims/${encodeURIComponent(id)}` }, id) : "");
 
 /** A button that calls, tells a refusal beside itself, and then goes on. */

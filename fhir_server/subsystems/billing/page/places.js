@@ -3,7 +3,7 @@
 import { h } from "../../page/dom.js";
 import { ask, grid } from "../../page/screen.js";
 import { calls } from "./calls.js";
-import { amount, button, claimLink, resource } from "./parts.js";
+import { amount, button, claimLink, resource, traced } from "./parts.js";
 
 const head = (text) => h("h1", { tabindex: "-1" }, text);
 
@@ -92,7 +92,7 @@ export async function claim(id) {
       ["Claim", "Encounter", "Payer", "Frequency", "Amount", "Status", "File", "Replaced by"],
       chain.map((each) => [claimLink(each.id), resource(each.encounter), resource(each.payer), each.frequency, amount(each.cents), each.status, each.file ? resource(`DocumentReference/${each.file}`) : "", claimLink(each.replaced)]),
     ),
-    h("p", {}, resource(`Claim/${id}`), " ", act("replace", "Replace"), " ", act("void", "Void"), " ", act("secondary", "Claim from the next payer")),
+    h("p", {}, resource(`Claim/${id}`), " ", traced(`Claim/${id}`), " ", act("replace", "Replace"), " ", act("void", "Void"), " ", act("secondary", "Claim from the next payer")),
     h("h2", {}, "Work"),
     workTable(work),
     h("h2", {}, "Journal"),
@@ -111,8 +111,8 @@ export async function files() {
     head("Files"),
     h("div", { class: "card" }, h("label", {}, "A payer's file: 835, 999, TA1, 277CA", field), load, told),
     grid(
-      ["File", "Kind", "Control", "", "State", "Amount", "Came", "Why"],
-      found.map((each) => [resource(`DocumentReference/${each.id}`), each.kind, each.control, each.outgoing ? "sent" : "came", each.state, each.cents ? amount(each.cents) : "", each.loaded.slice(0, 16), each.problem]),
+      ["File", "Kind", "Control", "", "State", "Amount", "Came", "Why", ""],
+      found.map((each) => [resource(`DocumentReference/${each.id}`), each.kind, each.control, each.outgoing ? "sent" : "came", each.state, each.cents ? amount(each.cents) : "", each.loaded.slice(0, 16), each.problem, traced(`DocumentReference/${each.id}`)]),
     ),
   ];
 }
@@ -146,7 +146,7 @@ function entryTable(entries) {
     ["Entry", "Date", "Text", "From", "Account", "Patient", "Payer", "Amount"],
     entries.flatMap((entry) =>
       entry.lines.map((line, at) => [
-        at ? "" : entry.id, at ? "" : entry.date.slice(0, 10), at ? "" : entry.text, at ? "" : resource(entry.source),
+        at ? "" : traced(`journal/${entry.id}`, entry.id), at ? "" : entry.date.slice(0, 10), at ? "" : entry.text, at ? "" : resource(entry.source),
         line.account, resource(line.patient), resource(line.payer), amount(line.cents),
       ]),
     ),
