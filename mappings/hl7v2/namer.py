@@ -74,9 +74,9 @@ class Namer:
         patient = node.first(name) if name else None
         return "#".join(patient.criteria[0]) if isinstance(patient, Node) and patient.criteria else ""
 
-    def visit_key(self, node: Node) -> str:
-        """The identity of its visit, as a text."""
-        visit = node.first("encounter")
+    def visit_key(self, node: Node, name: str = "encounter") -> str:
+        """The identity of its visit, as a text; name: the element that refers to it."""
+        visit = node.first(name)
         return "#".join(visit.criteria[0]) if isinstance(visit, Node) and visit.criteria else ""
 
     def order_key(self, node: Node) -> str:
@@ -219,7 +219,10 @@ def _location(namer: Namer, node: Node) -> list[Identity]:
 def _charge(namer: Namer, node: Node) -> list[Identity]:
     segment = node.notes.get("segments", {}).get("FT1")
     number = segment.value(2) if segment else ""
-    parts = [] if number or not segment else [segment.value(4), segment.value(7) or segment.value(25), segment.value(1)]
+    parts: list[str] = []
+    if segment and not number:
+        code = segment.value(7) or segment.value(25)
+        parts = [namer.visit_key(node, "context"), segment.value(4), code, segment.value(1)]
     return [key("ChargeItem", namer.patient_key(node), number, *parts)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from interfaces.hl7v2.configuration import Sender
@@ -141,3 +143,78 @@ async def test_times_without_a_zone_are_in_the_senders(zone: str, summer: str, w
 def test_a_zone_that_is_none_is_refused():
     with pytest.raises(ValueError, match="no zone"):
         Sender(zone="Berlin")
+
+
+PATIENT_AND_VISIT = (ACCOUNT, "PV1|1|O|W^1^2^HOSP" + "|" * 16 + "V1^^^A")
+
+
+def ft1(
+    number: str, transaction: str = "", code: str = "99213", quantity: str = "2", kind: str = "CG", price: str = ""
+):
+    price = price or "100.50&USD|50.25&USD"
+    people = "7^DOC^DAN^^^^^^A|8^ORD^OLA^^^^^^A"
+    concept = f"{code}^Service^CPT"
+    return f"FT1|{number}|{transaction}||20240102|20240103|{kind}|{concept}|||{quantity}|{price}|" + "|" * 7 + people
+
+
+@pytest.mark.parametrize("kind", ["DFT^P03^DFT_P03", "DFT^P03", "DFT^P11^DFT_P11", "DFT^P11"])
+async def test_a_transaction_is_a_charge(hospital: Hospital, kind: str):
+    await hospital.send(kind, *PATIENT_AND_VISIT, ft1("1", "T9"))
+    charge = await hospital.one("ChargeItem", identifier="T9")
+    account, visit = await hospital.one("Account"), await hospital.one("Encounter")
+    assert charge["code"]["coding"][0] == {
+        "system": "http://www.ama-assn.org/go/cpt", "code": "99213", "display": "Service",
+    }  # fmt: skip
+    assert (charge["status"], charge["quantity"]["value"]) == ("billable", 2)
+    assert charge["priceOverride"] == {"value": Decimal("100.50"), "currency": "USD"}
+    assert (charge["occurrenceDateTime"], charge["enteredDate"][:10]) == ("2024-01-02", "2024-01-03")
+    assert charge["account"] == [{"reference": f"Account/{account['id']}"}]
+    assert charge["context"] == {"reference": f"Encounter/{visit['id']}"}
+    people = {f"Practitioner/{one['id']}": one["identifier"][0]["value"] for one in await hospital.all("Practitioner")}
+    assert [people[one["actor"]["reference"]] for one in charge["performer"]] == ["7", "8"]
+
+
+@pytest.mark.parametrize("transaction", ["T9", ""])
+async def test_a_transaction_sent_again_is_the_same_charge(hospital: Hospital, transaction: str):
+    await hospital.send("DFT^P03^DFT_P03", *PATIENT_AND_VISIT, ft1("1", transaction), ft1("2", code="85025"))
+    await hospital.send(
+        "DFT^P03^DFT_P03", *PATIENT_AND_VISIT, ft1("1", transaction, quantity="3"), sent="20240103", control="2"
+    )
+    charges = {one["code"]["coding"][0]["code"]: one["quantity"]["value"] for one in await hospital.all("ChargeItem")}
+    assert charges == {"99213": 3, "85025": 2} and len(await hospital.all("ChargeItem")) == 2
+
+
+async def test_the_same_service_of_another_visit_is_another_charge(hospital: Hospital):
+    await hospital.send("DFT^P03^DFT_P03", *PATIENT_AND_VISIT, ft1("1"))
+    visit = PATIENT_AND_VISIT[1].replace("V1^", "V2^")
+    await hospital.send("DFT^P03^DFT_P03", ACCOUNT, visit, ft1("1"), sent="20240103", control="2")
+    assert len(await hospital.all("ChargeItem")) == 2
+
+
+async def test_each_transaction_of_a_p11_has_its_diagnosis_and_guarantor_behind_it(hospital: Hospital):
+    behind = ("DG1|1||J20^Bronchitis^I10|||F", gt1("1", "DOE^JOHN", "SPO"))
+    await hospital.send("DFT^P11^DFT_P11", *PATIENT_AND_VISIT, ft1("1", "T1"), *behind, ft1("2", "T2", "85025"))
+    charges = {one["code"]["coding"][0]["code"]: one["code"] for one in await hospital.all("ChargeItem")}
+    assert sorted(charges) == ["85025", "99213"]
+    assert all(len(code["coding"]) == 1 for code in charges.values())
+    assert (await hospital.one("Condition"))["code"]["coding"][0]["code"] == "J20"
+    assert len((await hospital.one("Account"))["guarantor"]) == 1
+
+
+@pytest.mark.parametrize("kind", ["CD", "PY", "AJ", "CO"])
+async def test_what_is_no_charge_is_not_billed(hospital: Hospital, kind: str):
+    await hospital.send("DFT^P03^DFT_P03", *PATIENT_AND_VISIT, ft1("1", "T9", kind=kind))
+    assert (await hospital.one("ChargeItem"))["status"] == "not-billable"
+
+
+@pytest.mark.parametrize(("quantity", "price"), [("", 50), ("1", 50), ("2", None)])
+async def test_a_price_of_one_is_the_price_of_all_where_there_is_one(
+    hospital: Hospital, quantity: str, price: int | None
+):
+    await hospital.send("DFT^P03^DFT_P03", *PATIENT_AND_VISIT, ft1("1", "T9", quantity=quantity, price="|50&USD"))
+    assert (await hospital.one("ChargeItem")).get("priceOverride", {}).get("value") == price
+
+
+async def test_a_transaction_without_a_code_is_told(hospital: Hospital):
+    made = await hospital.send("DFT^P03^DFT_P03", *PATIENT_AND_VISIT, "FT1|1|T9||20240102||CG")
+    assert any("FT1-7" in one for one in (*made.issues, *made.errors))
