@@ -186,6 +186,11 @@ class Interfaces(Part, frozen=True):
         found = self.sender.get(origin) or self.sender.get(origin.split("|")[0]) or self.sender.get("default")
         return found or Sender()
 
+    def named(self, origin: str) -> str:
+        """A sender as the file names it, by application and facility or by its application; else "other"."""
+        known = (name for name in (origin, origin.split("|")[0]) if name in self.sender and name != "default")
+        return next(known, "other")
+
 
 def read_interfaces(path: Path | None, port: int = 0, host: str = "127.0.0.1") -> Interfaces:
     """The interfaces of a file, None for none, and a listener `mllp` at the port, 0 for none.

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 LONGEST_HEADER = 16_384  # bytes; an MSH is a few hundred
 BEFORE = b"\xef\xbb\xbf \t\r\n\x0b"  # what some senders put before MSH: a byte order mark, empty lines
+STANDARD = "^~\\&"  # the recommended encoding characters, 2.5.4
 LINE_END = re.compile(rb"[\r\n]+")
 
 
@@ -68,7 +69,11 @@ class Header(NamedTuple):
 
 
 def read_header(message: bytes) -> Header | None:
-    """The header of a message, None where it does not begin with a readable MSH."""
+    """The header of a message, None where it does not begin with a readable MSH.
+
+    One whose separators can't be told apart from text, or from each other, has the standard's, so that the answer that
+    refuses the message can be read.
+    """
     line = LINE_END.split(message[:LONGEST_HEADER].lstrip(BEFORE), maxsplit=1)[0]
     if not line.startswith(b"MSH") or len(line) < 5:
         return None
@@ -78,7 +83,10 @@ def read_header(message: bytes) -> Header | None:
         return None
     fields = text.split(field)
     marks = fields[1][:4]
-    marks += "^~\\&"[len(marks) :]
+    if any(mark.isalnum() for mark in marks) or len({field, *marks}) <= len(marks):
+        fields = [each.replace("|", "\\F\\") for each in fields]
+        field, marks = "|", STANDARD
+    marks += STANDARD[len(marks) :]
     fields += [""] * (22 - len(fields))
     component, repetition, escape, subcomponent = marks
     return Header(

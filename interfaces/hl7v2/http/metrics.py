@@ -1,7 +1,11 @@
-"""What /metrics says of the interface: rates by sender, states, lag, the oldest that wait, destinations."""
+"""What /metrics says of the interface: rates by sender, states, lag, the oldest that wait, destinations.
+
+Senders are those that the interfaces file names; what a message says of itself makes no labels.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,16 +23,25 @@ async def families(interface: Hl7Interface) -> Iterable[Any]:
         "Messages that came (new, duplicate, other: a used MSH-10) and states that they came to.",
         labels=["sender", "event"],
     )
-    for counter in await interface.store.counters():
-        events.add_metric([counter.sender, counter.what], counter.count)
+    counts: Counter[tuple[str, str]] = Counter()
+    for each in await interface.store.counters():
+        counts[interface.interfaces.named(each.sender), each.what] += each.count
+    for labels, count in counts.items():
+        events.add_metric(labels, count)
     states = GaugeMetricFamily("hms_hl7_messages", "Messages in the store.", labels=["sender", "state"])
     ages = GaugeMetricFamily(
         "hms_hl7_oldest_seconds", "Age of the oldest message that is not settled.", labels=["sender", "state"]
     )
+    stored: Counter[tuple[str, str]] = Counter()
+    oldest: dict[tuple[str, str], int] = {}
     for tally in await interface.store.tallies():
-        states.add_metric([tally.sender, tally.state], tally.count)
-        if tally.state in (*OPEN, WAITING):
-            ages.add_metric([tally.sender, tally.state], max(0.0, (now - tally.oldest) / 1e6))
+        key = interface.interfaces.named(tally.sender), tally.state
+        stored[key] += tally.count
+        oldest[key] = min(oldest.get(key, now), tally.oldest)
+    for key, count in stored.items():
+        states.add_metric(key, count)
+        if key[1] in (*OPEN, WAITING):
+            ages.add_metric(key, (now - oldest[key]) / 1e6)
     connections = GaugeMetricFamily("hms_hl7_connections", "Open MLLP connections.", labels=["listener"])
     for listener in interface.listeners:
         connections.add_metric([listener.name], listener.connections)

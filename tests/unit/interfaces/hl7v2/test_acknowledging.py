@@ -94,6 +94,20 @@ async def test_answers_may_go_to_a_destination(open_station: Open):
     server.close()
 
 
+@pytest.mark.parametrize(
+    ("separators", "sender"),
+    [("|ABCD", "LAB"), ("|^~1&", "LAB"), ("|^^\\&", "LAB"), ("#A~\\&", "L|B"), ("^ABCD", "LAB"), ("|A", "LAB")],
+)
+async def test_the_answer_to_unusable_separators_can_be_read(station: Station, separators: str, sender: str):
+    field = separators[0]
+    sent = field.join(["MSH", separators[1:], sender, "H", "HMS", "H", "2026", "", "ADT", "c1", "P", "2.5.1"])
+    async with station.client() as client:
+        answer = er7.parse(await client.ask(sent.encode() + b"\r"))
+    assert (answer.get("MSH-1"), answer.get("MSH-2")) == ("|", "^~\\&")
+    assert answer.get("MSA-1") in ("AE", "AR")
+    assert (answer.get("MSA-2"), answer.get("MSH-5")) == ("c1", sender)
+
+
 async def test_an_acknowledgement_is_not_acknowledged(station: Station):
     async with station.client() as client:
         await client.send(b"MSH|^~\\&|LAB|H|HMS|H|2026||ACK^A01|7|P|2.5\rMSA|AA|1\r")

@@ -10,11 +10,13 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from interfaces.hl7v2.configuration import Interfaces, Listener, Sender
 from interfaces.hl7v2.http.application import Hl7Application
 from interfaces.hl7v2.http.metrics import families
 from interfaces.hl7v2.http.openapi import paths
 from interfaces.hl7v2.http.routes import ROUTES
 from tests.conftest import issue_of
+from tests.unit.interfaces.hl7v2.conftest import Open
 from tests.unit.interfaces.hl7v2.test_states import until
 from tests.unit.interfaces.hl7v2.traffic import Station, message
 
@@ -112,6 +114,13 @@ async def test_mistakes_are_told(http: httpx.AsyncClient, method: str, path: str
     assert issue_of(answer)["diagnostics"]
 
 
+async def metrics(station: Station) -> str:
+    registry = CollectorRegistry()
+    made = await families(station.interface)
+    registry.register(type("Made", (), {"collect": lambda self: iter(made)})())
+    return generate_latest(registry).decode()
+
+
 async def test_the_status_and_the_metrics_tell_what_waits(http: httpx.AsyncClient, station: Station):
     await http.post("/hl7/upload", content=message("1"))
     await http.post("/hl7/upload", content=message("1"))
@@ -122,13 +131,23 @@ async def test_the_status_and_the_metrics_tell_what_waits(http: httpx.AsyncClien
         ("LAB|H", "done"): 1,
         ("LAB|H", "failed"): 1,
     }
-    registry = CollectorRegistry()
-    made = await families(station.interface)
-    registry.register(type("Made", (), {"collect": lambda self: iter(made)})())
-    text = generate_latest(registry).decode()
+    text = await metrics(station)
     for event, count in (("new", 2), ("duplicate", 1), ("done", 1), ("failed", 1)):
-        assert f'hms_hl7_events_total{{event="{event}",sender="LAB|H"}} {count}.0' in text
-    assert 'hms_hl7_messages{sender="LAB|H",state="failed"} 1.0' in text
+        assert f'hms_hl7_events_total{{event="{event}",sender="other"}} {count}.0' in text
+    assert 'hms_hl7_messages{sender="other",state="failed"} 1.0' in text
+
+
+async def test_metrics_name_the_senders_that_the_file_names(open_station: Open):
+    senders = {"LAB|H": Sender(), "RIS": Sender(), "default": Sender()}
+    station = await open_station(Interfaces(listener={"lab": Listener(port=0)}, sender=senders))
+    async with station.client() as client:
+        for number, name in enumerate(("LAB", "RIS", "default", "x1", "x2", "x3")):
+            await client.ask(message(str(number), sender=name))
+    text = await metrics(station)
+    for name, count in (("LAB|H", 1), ("RIS", 1), ("other", 4)):
+        assert f'hms_hl7_events_total{{event="new",sender="{name}"}} {count}.0' in text
+        assert f'hms_hl7_messages{{sender="{name}",state="done"}} {count}.0' in text
+    assert "x1" not in text and "default" not in text
 
 
 async def test_what_openapi_says_is_there(http: httpx.AsyncClient):
