@@ -113,7 +113,7 @@ class Callers:
         criteria = {scope: await self._criteria(scope) for scope in scopes if scope.criteria}
         rules = self._policies.about(roles, user, client, purpose)
         meant = {rule: [await self._meant(rule, text) for text in rule.resources] for rule in rules}
-        refusals = self._refusals(fhir_user, purpose, whose["user"])
+        refusals = [] if self._by_itself(client, user) else self._refusals(fhir_user, purpose, whose["user"])
         searching = self._environment.searching
         limits: dict[tuple[str, str], Clause | None] = {}
 
@@ -174,6 +174,10 @@ class Callers:
                         where = None if clause == EVERYTHING_OF_IT else clause
                         by_type.setdefault(type, []).append(Hidden(tree, where))
         return Masks(by_type, self._environment.searching) if by_type else None
+
+    def _by_itself(self, client: str, user: str) -> bool:
+        """Whether a client is an interface that acts in nobody's name."""
+        return not user and client in self._policies.interfaces
 
     def _refusals(self, fhir_user: str, purpose: str, own: str) -> list[Denied]:
         """What Consents deny this caller now; not a patient's own record, and nothing in an emergency."""

@@ -83,12 +83,15 @@ class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All rules; break_glass: the roles that may override breakable denials and Consents in an emergency.
 
     break_glass_minutes: how long one reason is good for; administration: the roles that each interface (hl7, dicom,
-    the name of a subsystem, * for all) is shown whole to.
+    the name of a subsystem, * for all) is shown whole to;
+    interfaces: clients that Consents keep nothing from while they act by themselves, as they keep nothing from the
+    interfaces inside the server: what these don't find, they make a second time.
     """
 
     rule: tuple[Rule, ...] = ()
     break_glass: tuple[str, ...] = ()
     break_glass_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 60
+    interfaces: tuple[str, ...] = ()
     administration: dict[str, tuple[str, ...]] = msgspec.field(
         default_factory=lambda: {ALL_INTERFACES: (ADMINISTRATOR,)}
     )

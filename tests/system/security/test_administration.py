@@ -85,6 +85,15 @@ async def test_policies_name_the_roles_of_each_interface(house: Fhir, policies: 
     assert (await As(house, "administrator")("../hl7/messages")).status_code == 403
 
 
+@pytest.mark.parametrize("policies", ['interfaces = ["listener"]\n'])
+async def test_consents_keep_nothing_from_an_interface_that_acts_by_itself(house: Fhir, policies: str) -> None:
+    stored = await As(house)("Consent/c", "PUT", consent({"type": "deny"}))
+    assert stored.status_code == 201, stored.text
+    for client, seen in (("listener", ["me", "other"]), ("nightly", ["me"])):
+        assert await As(house, client=client, user="", scope="system/*.cruds").ids("Patient") == seen
+    assert await As(house, client="listener").ids("Patient") == ["me"]
+
+
 @pytest.mark.parametrize("policies", ['[administration]\nhl8 = ["chief"]\n'])
 async def test_a_role_for_an_interface_that_there_is_not_stops_the_start(settings: Settings) -> None:
     with pytest.raises(FhirError, match="hl8"):

@@ -67,7 +67,7 @@ async def house(fhir: Fhir) -> AsyncIterator[Fhir]:
 
 
 class As:
-    """Asks in a role, with all scopes of a user or those given."""
+    """Asks in a role, with all scopes of a user or those given; user "" for a client by itself."""
 
     def __init__(
         self, fhir: Fhir, *roles: str, user: str = "Practitioner/doc", client: str = "app", scope: str = "user/*.cruds"
@@ -75,8 +75,8 @@ class As:
         from fhir_server.security.model import Grant
 
         security = fhir.server.security
-        security.store.begin_family("f", "u", client, scope)
-        grant = Grant(family="f", client=client, scope=scope, user="u", fhir_user=user)
+        security.store.begin_family("f", user and "u", client, scope)
+        grant = Grant(family="f", client=client, scope=scope, user=user and "u", fhir_user=user)
         self.token = security.tokens.access_token(grant, ORIGIN, BASE, roles)
         self.http = fhir.http
 
