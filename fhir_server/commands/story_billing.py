@@ -124,9 +124,8 @@ def counted(told: Story, claim: Json) -> None:
 
         found = told.until(f"{reference} is in the indicator {name}", row)
         value = next(each for each in told.ask("GET", path)["months"] if each["month"] == month)
-        told.say(
-            f"indicator {name}", f"{value['value']:g} of {value['rows']} answers; {reference} is {float(found[2]):g}"
-        )
+        one = f"{float(found[2]):g} by {reference}"
+        told.say(f"indicator {name}", f"{value['value']:g} of {value['rows']} rows, {one}")
 
 
 def traced(told: Story, claim: Json) -> None:

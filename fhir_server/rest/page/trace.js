@@ -37,7 +37,8 @@ function steps(title, list, place) {
       list.map(({ depth, reference, how, said }) => {
         const at = reference.startsWith("message ") ? "" : ` · `;
         const on = at ? h("a", { href: `#/trace/${encodeURIComponent(reference)}` }, "trace") : "";
-        const item = h("li", {}, linked(reference, place), at, on, h("div", { class: "qualifier" }, `${how}; ${said}`));
+        const why = [how, said].filter(Boolean).join("; ");
+        const item = h("li", {}, linked(reference, place), at, on, h("div", { class: "qualifier" }, why));
         item.style.marginLeft = `${(depth - 1) * 1.5}rem`;
         return item;
       }),
