@@ -27,7 +27,7 @@ class Billing:
     """The subsystem on two files of a folder: its tables, and the code edits that were loaded."""
 
     name = "billing"
-    types = facts.TYPES
+    types: tuple[str, ...] = facts.TYPES
     pause = 0.5
 
     def __init__(self, folder: Path) -> None:

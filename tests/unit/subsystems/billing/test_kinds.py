@@ -3,10 +3,13 @@
 import pytest
 
 from fhir_server.client import HttpClient
+from fhir_server.codec.json import serialize
 from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.fees import definitions
 from fhir_server.subsystems.billing.models import CPT
 from fhir_server.subsystems.subsystem import settle
+from interfaces.hl7v2.er7 import parse
+from mappings.hl7v2.translating import translate
 from tests.conftest import BASE
 from tests.unit.subsystems.billing.story import NOW, Story, coded, encounter, procedure
 
@@ -50,6 +53,22 @@ async def test_medication_and_charges_of_other_systems_are_charged(story: Story)
         ("dispense", "J1815", "2", 2050),
         ("order", "36415", "1", 800),
     ]
+
+
+async def test_what_a_dft_and_a_bar_tell_of_is_charged(story: Story):
+    visit = "PV1|1|O|WARD" + "|" * 16 + "V1"
+    for event, line in (
+        ("DFT^P03", "FT1|1|||20261102|20261102|CG|36415^Draw^C4|||2"),
+        ("BAR^P01", "PR1|1||80053^Panel^C4||20261102"),
+    ):
+        head = f"MSH|^~\\&|LAB|HOSPITAL|HMS|HOSPITAL|20261102||{event}|{event[:3]}1|P|2.5.1"
+        message = "\r".join((head, "PID|1||P1^^^HOSPITAL^MR||Story^Stella", visit, line, ""))
+        await story.fhir("POST", "", serialize((await translate(parse(message.encode()))).bundle))
+    await story.settle()
+    of_others = "FROM charge WHERE patient <> 'Patient/anna'"
+    found = story.rows(f"SELECT rule, hcpcs, units, cents, date {of_others} ORDER BY rule")
+    assert found == [("charge", "36415", "2", 1600, "2026-11-02"), ("procedure", "80053", "1", 4999, "2026-11-02")]
+    assert len(story.rows(f"SELECT DISTINCT encounter {of_others}")) == 1
 
 
 async def test_what_is_owed_ages(story: Story):
