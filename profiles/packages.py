@@ -17,6 +17,7 @@ import zstandard
 
 from fhir_server.codec import json as codec
 from fhir_server.core.errors import error
+from fhir_server.core.write_ahead import use_write_ahead_log
 from profiles.archive import Manifest, read_package
 
 Json = dict[str, Any]
@@ -57,7 +58,7 @@ class PackageStore:
         self._connection = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
         self._connection.execute("PRAGMA foreign_keys = ON")
         if path is not None:
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            use_write_ahead_log(self._connection)
             self._connection.execute("PRAGMA busy_timeout = 30000")
         self._connection.executescript(_SCHEMA)
 

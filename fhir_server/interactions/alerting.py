@@ -19,6 +19,7 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import instant
 from fhir_server.core.ports import Transaction
 from fhir_server.core.tasks import end
+from fhir_server.core.write_ahead import use_write_ahead_log
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import prepare, store
 from fhir_server.security.audit.alerts import Alert, AlertRule, Watch
@@ -58,7 +59,7 @@ class Alerting:
             self._connection = sqlite3.connect(
                 folder / FILE_NAME, isolation_level=None, timeout=10, check_same_thread=False
             )
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            use_write_ahead_log(self._connection)
             self._connection.executescript(TABLES)
         except sqlite3.Error as problem:
             raise error("unavailable", f"{folder / FILE_NAME} can't be used: {problem}.") from problem

@@ -10,6 +10,7 @@ import msgspec
 
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
+from fhir_server.core.write_ahead import use_write_ahead_log
 
 FILE_NAME = "emergencies.sqlite"
 TABLE = """CREATE TABLE IF NOT EXISTS emergency (id TEXT PRIMARY KEY, user TEXT NOT NULL, client TEXT NOT NULL,
@@ -37,7 +38,7 @@ class Emergencies:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
             path.chmod(0o600)
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            use_write_ahead_log(self._connection)
             self._connection.execute(TABLE)
         except (OSError, sqlite3.Error) as problem:
             raise error("unavailable", f"{path} can't be used: {problem}. Name another data folder.") from problem

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from fhir_server.core.write_ahead import use_write_ahead_log
+
 FRAME = """
 CREATE TABLE IF NOT EXISTS place (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS effect (
@@ -38,7 +40,7 @@ class SubsystemStore:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         new = not self._file.exists()
         self._writer = _connect(self._file)
-        self._writer.execute("PRAGMA journal_mode = WAL")
+        use_write_ahead_log(self._writer)
         self._writer.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes, the feed brings again
         if new:
             self._writer.executescript(FRAME + self._schema)

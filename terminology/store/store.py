@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.core.errors import error
+from fhir_server.core.write_ahead import use_write_ahead_log
 from terminology.model import Record, SystemInfo
 from terminology.packs.pack import canonical_parts
 from terminology.regex import compiled
@@ -22,7 +23,7 @@ from terminology.store.code_system import StoredSystem
 from terminology.store.resource import map_ends, parents_of, records_of, system_info
 
 FILE_NAME = "terminology.db"
-_PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -32000", "mmap_size = 1073741824")
+_PRAGMAS = ("synchronous = NORMAL", "cache_size = -32000", "mmap_size = 1073741824")
 _SYSTEM = (
     "SELECT id, url, version, name, content, case_sensitive, supplements, hierarchical, count, resource, preferred"
 )
@@ -34,6 +35,7 @@ Json = dict[str, Any]
 def _connect(path: Path | None) -> sqlite3.Connection:
     connection = sqlite3.connect(path or ":memory:", timeout=60, isolation_level=None, check_same_thread=False)
     if path:
+        use_write_ahead_log(connection)
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
     connection.create_function("matches", 2, lambda pattern, text: compiled(pattern).matches(text), deterministic=True)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import msgspec
 
 from fhir_server.core.errors import error
+from fhir_server.core.write_ahead import use_write_ahead_log
 from fhir_server.security.audit.event import Event
 
 FILE_NAME = "audit.sqlite"
@@ -69,7 +70,7 @@ class AuditLog:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, timeout=10, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
+        use_write_ahead_log(connection)
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         return connection
 

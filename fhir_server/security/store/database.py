@@ -15,6 +15,7 @@ import msgspec
 
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
+from fhir_server.core.write_ahead import use_write_ahead_log
 from fhir_server.security.model import Client, Code, Refresh, Session, User
 
 FILE_NAME = "security.sqlite"
@@ -70,7 +71,7 @@ class SecurityStore:
 
     def _prepare(self) -> None:
         connection = self._connection
-        connection.execute("PRAGMA journal_mode = WAL")
+        use_write_ahead_log(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("BEGIN IMMEDIATE")
         version = connection.execute("PRAGMA user_version").fetchone()[0]

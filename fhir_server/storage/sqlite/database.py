@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.write_ahead import use_write_ahead_log
 from fhir_server.storage.sqlite import schema
 
 FILE_NAME = "fhir.sqlite"
@@ -45,7 +46,7 @@ def prepare(path: Path) -> None:
         raise _unwritable(path.parent, problem) from problem
     try:
         connection.execute("PRAGMA page_size = 4096")
-        connection.execute("PRAGMA journal_mode = WAL")
+        use_write_ahead_log(connection)
         connection.execute("BEGIN IMMEDIATE")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:

@@ -6,6 +6,8 @@ import sqlite3
 import threading
 from pathlib import Path
 
+from fhir_server.core.write_ahead import use_write_ahead_log
+
 FILE_NAME = "index.sqlite"
 SCHEMA_VERSION = 1
 BUSY_MS = 30_000
@@ -16,8 +18,9 @@ def connect(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     connection.row_factory = sqlite3.Row
+    use_write_ahead_log(connection)
     connection.executescript(
-        f"PRAGMA busy_timeout={BUSY_MS};PRAGMA journal_mode=WAL;PRAGMA synchronous={synchronous};"
+        f"PRAGMA busy_timeout={BUSY_MS};PRAGMA synchronous={synchronous};"
         "PRAGMA cache_size=-16384;PRAGMA foreign_keys=ON;"
     )
     found = connection.execute("PRAGMA user_version").fetchone()[0]

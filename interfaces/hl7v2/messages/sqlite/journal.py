@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.write_ahead import use_write_ahead_log
 
 T = TypeVar("T")
 
@@ -145,7 +146,7 @@ def prepare(path: Path, tables: str, version: int) -> None:
         raise _unusable(path, problem) from problem
     try:
         connection.execute("PRAGMA page_size = 8192")
-        connection.execute("PRAGMA journal_mode = WAL")
+        use_write_ahead_log(connection)
         connection.execute("BEGIN IMMEDIATE")
         found = connection.execute("PRAGMA user_version").fetchone()[0]
         if found == 0:
