@@ -82,17 +82,22 @@ class Destinations:
             counts.setdefault(tally.sender, {})[tally.state] = tally.count
             if tally.state in PENDING:
                 oldest[tally.sender] = min(tally.oldest, oldest.get(tally.sender, tally.oldest))
-        return [
-            {
-                "name": name,
-                "host": queue.destination.host,
-                "port": queue.destination.port,
-                "subscribe": list(queue.destination.subscribe),
-                "circuit": queue.circuit,
-                "failures": queue.failures,
-                "problem": queue.problem,
-                "letters": counts.get(name, {}),
-                "oldest": oldest.get(name, 0),
-            }
-            for name, queue in self.queues.items()
-        ]
+        found = []
+        for name, queue in self.queues.items():
+            # told by the letter whose turn it is, so that every process says the same, whichever has the destination
+            first = await self._store.next_letter(name) if name in oldest else None
+            failures = first.tries - (first.state == "sent") if first is not None else 0
+            found.append(
+                {
+                    "name": name,
+                    "host": queue.destination.host,
+                    "port": queue.destination.port,
+                    "subscribe": list(queue.destination.subscribe),
+                    "circuit": "open" if failures >= queue.destination.failures else "closed",
+                    "failures": failures,
+                    "problem": first.reason if first is not None and failures else "",
+                    "letters": counts.get(name, {}),
+                    "oldest": oldest.get(name, 0),
+                }
+            )
+        return found

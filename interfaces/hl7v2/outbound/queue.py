@@ -40,21 +40,13 @@ class Queue:
     ) -> None:
         self.name = name
         self.destination = destination
-        self.failures = 0
-        self.problem = ""
+        self._failures = 0
         self._store = store
         self._clock = clock
         self._owner = owner
         self._subscriber = subscriber
         self._sender = MllpSender(destination)
         self._mine_until = 0
-
-    @property
-    def circuit(self) -> str:
-        """closed: letters are sent; open: a try now and then; elsewhere: another process has the destination."""
-        if self._mine_until < self._clock():
-            return "elsewhere"
-        return "open" if self.failures >= self.destination.failures else "closed"
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -118,16 +110,15 @@ class Queue:
                 state = "accepted" if found.accepted else "held" if there.refused == "hold" else "failed"
                 reason = f"{found.code} {found.text}".strip()[:2000]
         except Undelivered as problem:
-            self.failures += 1
-            self.problem = str(problem)
+            self._failures += 1
             await self._store.mark(letter.id, "queued", str(problem)[:2000], b"", self._clock())
-            if self.failures == there.failures:
+            if self._failures == there.failures:
                 log.warning("hl7 destination away", destination=self.name, problem=str(problem))
-            if self.failures >= there.failures:
+            if self._failures >= there.failures:
                 return there.longest_pause_seconds
-            return min(there.back_off_seconds * 2 ** (self.failures - 1), there.longest_pause_seconds)
-        if self.failures >= there.failures:
+            return min(there.back_off_seconds * 2 ** (self._failures - 1), there.longest_pause_seconds)
+        if self._failures >= there.failures:
             log.info("hl7 destination back", destination=self.name)
-        self.failures, self.problem = 0, ""
+        self._failures = 0
         await self._store.mark(letter.id, state, reason, answer, self._clock())
         return 0
