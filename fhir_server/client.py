@@ -89,6 +89,21 @@ class NamedClient:
         )
 
 
+class GivenToken:
+    """An access token that stays the same."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    async def token(self) -> str:
+        """The token."""
+        return self._token
+
+    def refused(self, token: str) -> bool:
+        """There is no other one."""
+        return False
+
+
 class HttpClient:
     """A FHIR server at a base URL, such as http://127.0.0.1:8080/fhir.
 

@@ -34,16 +34,16 @@ async def store(settings: Settings, *, existing: bool = True) -> AsyncIterator[F
 
 @asynccontextmanager
 async def client(
-    url: str, settings: Settings, *, existing: bool = True, token: ShownToken | None = None
+    url: str, settings: Settings, *, existing: bool = True, token: ShownToken | str | None = None
 ) -> AsyncIterator[FhirClient]:
     """The server at a URL, that a token is shown to where there is one; with "" the store in settings.data."""
     if not url:
         async with store(settings, existing=existing) as server:
             yield server
         return
-    from fhir_server.client import HttpClient
+    from fhir_server.client import GivenToken, HttpClient
 
-    http = HttpClient(url, token=token)
+    http = HttpClient(url, token=(GivenToken(token) if token else None) if isinstance(token, str) else token)
     try:
         yield http
     finally:

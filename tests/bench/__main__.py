@@ -146,7 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patients", type=int, default=1000, help="about 54 resources each")
     parser.add_argument("--seconds", type=float, default=8, help="each row is measured for so long")
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=0, help="0 for as many as the server chooses")
     parser.add_argument("--security", choices=("open", "smart"), default="open", help="smart: with tokens and audit")
     parser.add_argument("--scope", default="user/*.cruds", help="of the token, with --security smart")
     parser.add_argument("--phases", default="load,check,all", help="load, check, all, or names of rows, with commas")

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from fhir_server.storage.words import texts_in, worded, words_of
 
-TEXTS = st.text(st.sampled_from('aÜİß③1._-,:"\\\n\t{}[]é ') | st.characters(exclude_categories=["Cs"]), max_size=8)
+TEXTS = st.text(
+    st.sampled_from('aÜİß③1._-,:"\\\n\t{}[]é ') | st.characters(exclude_categories=["Cs"], exclude_characters="\3"),
+    max_size=8,
+)
 VALUES = st.recursive(
     TEXTS | st.booleans() | st.none() | st.integers(-(2**60), 2**60) | st.floats(-1e6, 1e6),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b1", "value"]), inner),
@@ -20,6 +23,4 @@ VALUES = st.recursive(
 def test_words_in_the_bytes_are_those_of_the_parsed_texts(value):
     body = msgspec.json.encode({"note": value})
     parsed = texts_in(msgspec.json.decode(body))
-    assert [text.split() for text in worded(body)] == [
-        words for text in parsed if (words := words_of(text.replace("\3", " ")))
-    ]
+    assert [text.split() for text in worded(body)] == [words for text in parsed if (words := words_of(text))]
