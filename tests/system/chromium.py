@@ -129,10 +129,10 @@ class Chromium:
             self.run(f"document.getElementById({json.dumps(id)}).value = {json.dumps(value)}")
 
     def press(self, words: str) -> None:
-        """Presses the button, or follows the link, that reads so."""
+        """Presses the button, or follows the link, that is shown and reads so."""
         script = (
-            "[...document.querySelectorAll('button, a, summary')].find((each) => each.innerText.trim() === "
-            f"{json.dumps(words)})"
+            "[...document.querySelectorAll('button, a, summary')].find((each) => each.getClientRects().length"
+            f" && each.innerText.trim() === {json.dumps(words)})"
         )
         self.until(f"{script} !== undefined")
         self.run(f"void setTimeout(() => {script}.click())")
