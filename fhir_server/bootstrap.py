@@ -112,10 +112,7 @@ def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching
     index: Any = EncryptedIndex(store.index, keys)
 
     def fields_of(type: str) -> frozenset[str]:
-        known = searching()
-        codes = known.definitions.compartments["Patient"].members.get(type, ())
-        parameters = known.fields.of(type).parameters
-        return frozenset(field for code in codes if code in parameters for field in parameters[code].fields)
+        return frozenset(searching().fields.membership(type, "Patient").fields)
 
     return Engine(EncryptedStore(store, keys, fields_of), index, check.run, close)
 
@@ -127,13 +124,13 @@ def data_keys(settings: Settings) -> DataKeys | None:
         if sealed:
             raise error("value", "What is stored is encrypted: name the file of its master key by encryption_keys.")
         return None
-    if sealed and not (settings.data / "keys.sqlite").exists():
-        raise error(
-            "value", f"What is stored is encrypted, and {settings.data} has no keys.sqlite: put its copy there."
-        )
     from fhir_server.security.encryption import FILE_NAME as KEYS_FILE
     from fhir_server.security.encryption import DataKeys, MasterKeys
 
+    if sealed and not (settings.data / KEYS_FILE).exists():
+        raise error(
+            "value", f"What is stored is encrypted, and {settings.data} has no {KEYS_FILE}: put its copy there."
+        )
     return DataKeys(settings.data / KEYS_FILE, MasterKeys(Path(settings.encryption_keys)))
 
 

@@ -13,6 +13,7 @@ from fhir_server.core.query import EVERYTHING, All, Any, Clause, DateIs, IdIn, M
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.read import current
+from fhir_server.interactions.refusals import CARE_DATE
 from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.search import answer
 from fhir_server.search.dates import date_range
@@ -22,7 +23,6 @@ TYPES = ("Patient", "Encounter")
 DEFAULT_COUNT = 100
 PARAMETERS = ("_cursor", "_since", "_type", "_count")
 ANY_ID = "-"  # stands for the id of every one until the clause is made
-CARE_DATE = "date"  # the parameter that R4 gives most clinical types for when care took place
 
 
 async def everything(environment: Environment, call: Call) -> Response:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 import structlog
 
 from fhir_server.codec import json
+from fhir_server.codec.asgi import not_possible, object_of, query_of, whole_body
 from fhir_server.core.errors import FhirError, error, operation_outcome
 from fhir_server.core.ports import Clock
 from fhir_server.subsystems.endpoint import Answer, Call, Endpoint
@@ -60,16 +61,9 @@ class Subsystems:
             raise error("not-found", f"There is no subsystem at /{name[:60]}; /openapi.json lists what there is.")
         follower = self._followers[name]
         endpoint, inside = self._endpoint(name, scope["method"], f"/{rest}")
-        body = await self._body(receive)
-        fields: Any = {}
-        if endpoint.method in ("POST", "PUT") and body:
-            fields = json.parse_any(body)
-            if not isinstance(fields, dict):
-                raise error("malformed", "The body must be a JSON object.")
-        try:
-            query = dict(parse_qsl(scope["query_string"].decode("latin-1"), max_num_fields=50, errors="strict"))
-        except ValueError as problem:
-            raise error("value", "The query can't be read: it must be UTF-8, at most 50 parameters.") from problem
+        body = await whole_body(receive, self._limit)
+        fields = object_of(body) if endpoint.method in ("POST", "PUT") else {}
+        query = query_of(scope)
         who = dict(scope["headers"]).get(WHO, b"").decode()
         call = Call(follower.client, self._clock(), unquote(who), inside, query, fields)
         return await endpoint.handler(follower if endpoint in OF_EVERY else follower.subsystem, call)
@@ -84,25 +78,8 @@ class Subsystems:
             if found:
                 allowed.append(endpoint.method)
         if allowed:
-            raise error(
-                "not-supported", f"{method[:20]} is not possible here; possible: {', '.join(allowed)}.",
-                headers={"Allow": ", ".join(allowed)},
-            )  # fmt: skip
+            raise not_possible(method, allowed)
         raise error("not-found", f"There is nothing at /{name}{path[:100]}; /openapi.json lists what there is.")
-
-    async def _body(self, receive: Any) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            event = await receive()
-            if event["type"] != "http.request":
-                raise error("malformed", "The body broke off before its end; send all that Content-Length announces.")
-            parts.append(event.get("body", b""))
-            size += len(parts[-1])
-            if size > self._limit:
-                raise error("too-large", f"The body is larger than {self._limit // 2**20} MiB; send it in parts.")
-            if not event.get("more_body"):
-                return b"".join(parts)
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -64,11 +64,12 @@ async def nothing(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-async def ask(connections: list[Connection], request: bytes) -> None:
+async def ask(connections: list[Connection], request: bytes, pause: float = 0) -> None:
+    """Sends the request on all of them, and waits for the answers by looks with that pause, in seconds, between."""
     for connection in connections:
         connection.data_received(request)
     while any(connection.busy for connection in connections):
-        await asyncio.sleep(0)
+        await asyncio.sleep(pause)
 
 
 async def measure(host: Host, name: str, request: bytes, times: int) -> None:

@@ -8,7 +8,6 @@ threads counted. The least of many rounds counts.
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 import time
 from pathlib import Path
@@ -18,13 +17,13 @@ import uvloop
 from fhir_server import bootstrap
 from fhir_server.commands.serve import tune
 from fhir_server.core.settings import Settings
-from fhir_server.rest.http1.connection import Connection
 from fhir_server.rest.http1.host import Host
 from fhir_server.security.encryption import DataKeys, MasterKeys
 from fhir_server.security.encryption.master_keys import add_key
-from tests.bench.connections import GET, PUT, SEARCH, Nowhere
+from tests.bench.connections import GET, PUT, SEARCH, Nowhere, ask
 
 ROUNDS = 25
+PAUSE = 0.0003  # seconds between two looks for answers
 ASKED = (("update", PUT, 6), ("read", GET, 30), ("search by identifier", SEARCH, 10))
 
 
@@ -37,24 +36,17 @@ class Lasting(Nowhere):
     abort = close
 
 
-async def ask(connections: list[Connection], request: bytes) -> None:
-    for connection in connections:
-        connection.data_received(request)
-    while any(connection.busy for connection in connections):
-        await asyncio.sleep(0.0003)
-
-
 async def measured(host: Host, request: bytes, times: int, number: int) -> float:
     """Microseconds of processor time a request."""
     connections = [host.connection() for _ in range(number)]
     for connection in connections:
         connection.connection_made(Lasting())
-    await ask(connections, request)
+    await ask(connections, request, PAUSE)
     least = float("inf")
     for _ in range(ROUNDS):
         began = time.process_time()
         for _ in range(times):
-            await ask(connections, request)
+            await ask(connections, request, PAUSE)
         least = min(least, (time.process_time() - began) / times / number)
     assert connections[0].transport.written[9:10] == b"2"  # type: ignore[attr-defined]
     return least * 1e6

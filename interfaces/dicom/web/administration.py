@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from fhir_server.client import FhirClient
+from fhir_server.codec.asgi import whole_body
 from fhir_server.core.errors import FhirError, error
 from interfaces.dicom.configuration import Peer
 from interfaces.dicom.dataset.model import Model, items, text
@@ -182,16 +183,7 @@ async def _body(scope: dict[str, Any], receive: Any) -> Body:
     type = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
     if not type.startswith(b"application/json"):  # what a form of another site can't send
         raise error("unsupported-media", "Send Content-Type: application/json.")
-    content = b""
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise error("malformed", "The body broke off before its end; send all that Content-Length announces.")
-        content += message.get("body", b"")
-        if len(content) > LARGEST_BODY:
-            raise error("too-large", "The body is larger than 64 KiB.")
-        if not message.get("more_body"):
-            break
+    content = await whole_body(receive, LARGEST_BODY, "The body is larger than 64 KiB.")
     try:
         found = msgspec.json.decode(content or b"{}")
     except msgspec.DecodeError as problem:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import parse_qsl
 
 import structlog
 
 from fhir_server.codec import json
+from fhir_server.codec.asgi import not_possible, object_of, query_of, whole_body
 from fhir_server.core.errors import FhirError, error, operation_outcome
 from interfaces.hl7v2.http.routes import JSON, ROUTES, Answer, Call, Route
 from interfaces.hl7v2.interface import Hl7Interface
@@ -57,32 +57,10 @@ class Hl7Application:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     async def _call(self, route: Route, number: int, scope: dict[str, Any], receive: Any) -> Call:
-        try:
-            query = dict(parse_qsl(scope["query_string"].decode("latin-1"), max_num_fields=50, errors="strict"))
-        except ValueError as problem:
-            raise error("value", "The query can't be read: it must be UTF-8, at most 50 parameters.") from problem
-        body = await self._body(receive) if route.method == "POST" else b""
-        fields: dict[str, Any] = {}
-        if route.takes == JSON and body:
-            found = json.parse_any(body)
-            if not isinstance(found, dict):
-                raise error("malformed", "The body must be a JSON object.")
-            fields = found
+        query = query_of(scope)
+        body = await whole_body(receive, self._limit) if route.method == "POST" else b""
+        fields = object_of(body) if route.takes == JSON else {}
         return Call(number, query, body, fields)
-
-    async def _body(self, receive: Any) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            event = await receive()
-            if event["type"] != "http.request":
-                raise error("malformed", "The body broke off before its end; send all that Content-Length announces.")
-            parts.append(event.get("body", b""))
-            size += len(parts[-1])
-            if size > self._limit:
-                raise error("too-large", f"The body is larger than {self._limit // 2**20} MiB; send it in parts.")
-            if not event.get("more_body"):
-                return b"".join(parts)
 
 
 def _route(method: str, path: str) -> tuple[Route, int]:
@@ -95,8 +73,5 @@ def _route(method: str, path: str) -> tuple[Route, int]:
                 return route, int(found[1]) if found.groups() else 0
             allowed.append(route.method)
     if allowed:
-        raise error(
-            "not-supported", f"{method[:20]} is not possible here; possible: {', '.join(allowed)}.",
-            headers={"Allow": ", ".join(allowed)},
-        )  # fmt: skip
+        raise not_possible(method, allowed)
     raise error("not-found", f"There is nothing at {path[:100]}; /openapi.json lists what there is under /hl7.")

@@ -1,0 +1,54 @@
+"""What applications beside FHIR read of an ASGI request: its body, query and JSON object (https://asgi.readthedocs.io)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fhir_server.codec import json
+from fhir_server.core.errors import FhirError, error
+
+MOST_PARAMETERS = 50
+
+
+async def whole_body(receive: Any, limit: int, too_large: str = "") -> bytes:
+    """The body; FhirError "malformed" where it breaks off, "too-large" for more bytes than limit, saying too_large."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        event = await receive()
+        if event["type"] != "http.request":
+            raise error("malformed", "The body broke off before its end; send all that Content-Length announces.")
+        parts.append(event.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise error("too-large", too_large or f"The body is larger than {limit // 2**20} MiB; send it in parts.")
+        if not event.get("more_body"):
+            return b"".join(parts)
+
+
+def query_of(scope: dict[str, Any]) -> dict[str, str]:
+    """The query's parameters, of a repeated one the last; FhirError "value" where they can't be read."""
+    try:
+        return dict(parse_qsl(scope["query_string"].decode("latin-1"), max_num_fields=MOST_PARAMETERS, errors="strict"))
+    except ValueError as problem:
+        raise error(
+            "value", f"The query can't be read: it must be UTF-8, at most {MOST_PARAMETERS} parameters."
+        ) from problem
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body, {} for none; FhirError "malformed" for anything else."""
+    found = json.parse_any(body) if body else {}
+    if not isinstance(found, dict):
+        raise error("malformed", "The body must be a JSON object.")
+    return found
+
+
+def not_possible(method: str, allowed: Sequence[str]) -> FhirError:
+    """The error for a method that a path does not have."""
+    possible = ", ".join(allowed)
+    return error(
+        "not-supported", f"{method[:20]} is not possible here; possible: {possible}.", headers={"Allow": possible}
+    )
