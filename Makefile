@@ -39,7 +39,7 @@ test-keycloak: $(VENV)/.dev ## Run the tests of sign-in by a real Keycloak, whic
 # What both engines must do the same, by the store itself and by HTTP, then what only the distributed one has.
 DISTRIBUTED := tests/contract tests/distributed tests/unit/storage/elastic \
 	$(addprefix tests/system/test_,$(addsuffix .py,read_and_write history conditional concurrency transaction search \
-	search_answers operations))
+	search_answers operations custom_parameters))
 
 audit: $(VENV)/.dev ## Look for known vulnerabilities of the packages that the server needs
 	@$(PY) -m tests.known_vulnerabilities

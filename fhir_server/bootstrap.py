@@ -138,12 +138,12 @@ async def distributed(
     settings: Settings,
     clock: Clock,
     searching: Callable[[], Searching],
-    definitions: Definitions,
+    official: Searching,
     follow: Callable[[], Awaitable[None]],
 ) -> Engine:
     """MongoDB at settings.mongodb_url, Elasticsearch at settings.elasticsearch_url.
 
-    follow: puts the search parameters that are stored by now in force.
+    official: without custom parameters; follow: puts the search parameters that are stored by now in force.
     """
     from fhir_server.storage.mongo.check import MongoCheck
     from fhir_server.storage.mongo.database import connect as connect_to_mongodb
@@ -151,7 +151,9 @@ async def distributed(
     from fhir_server.storage.mongo.without_index import NoIndex
 
     database = await connect_to_mongodb(settings.mongodb_url, settings.mongodb_database, settings.mongodb_reads)
-    store = MongoStore(database, clock, lambda resource: searching().extract(resource), Identifying(definitions))
+    store = MongoStore(
+        database, clock, lambda resource: searching().extract(resource), Identifying(official.definitions)
+    )
     try:
         await store.start()
     except BaseException:
@@ -161,6 +163,7 @@ async def distributed(
     if not settings.elasticsearch_url:
         return Engine(store, NoIndex(), check.run, store.close)
     from fhir_server.storage.elastic.client import connect as connect_to_elasticsearch
+    from fhir_server.storage.elastic.digests import Parameters
     from fhir_server.storage.elastic.engine import ElasticEngine
 
     async def prepare(changes: Sequence[Change] | None) -> None:
@@ -173,7 +176,11 @@ async def distributed(
         store,
         store.exact,
         lambda body: searching().extract(decode(body)),
-        lambda type: sort_groups(searching(), type),
+        Parameters(
+            lambda type: sort_groups(searching(), type),
+            official.indexes,
+            lambda type, field: searching().indexes(type, field),
+        ),
         clock,
         converter=UcumConverter(),
         prefix=settings.mongodb_database,
@@ -246,7 +253,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         raise error("value", "MongoDB keeps documents that it can read; encryption_keys is for the embedded store. Use "
                     "MongoDB's own encryption at rest.")  # fmt: skip
     if settings.mongodb_url:
-        engine = await distributed(settings, clock, in_force, definitions, follow)
+        engine = await distributed(settings, clock, in_force, searching, follow)
     else:
         engine = embedded(settings, clock, in_force)
     exports, importing = Exports(settings.data / EXPORTS), Imports(settings.data / IMPORTS)

@@ -2,6 +2,7 @@
 
 mapping      the fields of a document, with their version
 terms        values as composed strings: what is indexed and what is asked are made by the same functions
+digests      whether a document is what the values make, without reading it back
 encode       search values -> one flat document a resource
 generations  the indices, their alias, their rebuilding
 writing      documents in bulks, by bytes, late ones lose

@@ -8,6 +8,7 @@ from fhir_server.core.ports import Change, ChangeFeed, Finding, ResourceReads
 from fhir_server.storage.changes.entries import Entry
 from fhir_server.storage.changes.reading import Reading
 from fhir_server.storage.elastic.asking import Asking, answered
+from fhir_server.storage.elastic.digests import Parameters, differ
 from fhir_server.storage.elastic.generations import Generation, Generations
 from fhir_server.storage.elastic.mapping import UNIT_TYPE
 from fhir_server.storage.elastic.search.clauses import negation, one_of
@@ -34,6 +35,7 @@ class IndexCheck:
         feed: ChangeFeed,
         reads: ResourceReads,
         reading: Reading,
+        parameters: Parameters,
         writer_of: Callable[[Generation], Writer],
         caught_up: Callable[[str], Awaitable[None]],
     ) -> None:
@@ -41,6 +43,7 @@ class IndexCheck:
         self._feed = feed
         self._reads = reads
         self._reading = reading
+        self._parameters = parameters
         self._writer_of = writer_of
         self._caught_up = caught_up
 
@@ -97,8 +100,7 @@ class IndexCheck:
         """What the store says, as of this position or later: the feed's head wins over all but what comes after."""
         return await self._reading.entry(Change(change, *key, 0, "REINDEX", 0), await self._reads.read(*key))
 
-    @staticmethod
-    def _difference(entry: Entry, indexed: Found | None, writer: Writer) -> str:
+    def _difference(self, entry: Entry, indexed: Found | None, writer: Writer) -> str:
         if entry.values is None:
             return "" if indexed is None else "it is in the search index but is deleted or was never stored"
         if indexed is None:
@@ -108,7 +110,7 @@ class IndexCheck:
         if "problem" in indexed.properties:
             return f"it is found by its id only: {indexed.properties['problem'][0]}"
         document, _ = writer.document(entry)
-        if indexed.properties.get("digest") != [document["digest"]]:
+        if differ(entry.type, indexed.properties.get("digest", ()), document["digest"], self._parameters):
             return "its values in the search index are not those of its content"
         return ""
 

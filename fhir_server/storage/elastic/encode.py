@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,13 +30,10 @@ from fhir_server.storage.words import worded, words_of
 
 Document = dict[str, Any]
 Unit = tuple[str, str, str]  # system, code, name
-SortGroups = Callable[[str], Iterable[tuple[str, ...]]]  # type -> the several fields that one sort key may be over
 
 GREATEST = 1.7976931348623157e308
 QUANTITY_FIELD = "q"  # of a nested value: "q" and the field for a quantity, "c" and the field for a composite
 COMPOSITE_FIELD = "c"
-
-_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Encoded(NamedTuple):
@@ -71,8 +68,10 @@ def finite(number: float) -> float:
     return max(-GREATEST, min(GREATEST, number)) + 0.0
 
 
-def encode(type: str, values: Sequence[SearchValue], groups: SortGroups, body: bytes = b"") -> Encoded:
-    """What finds and sorts a resource; body: its JSON, b"" where _content is not searched."""
+def encode(values: Sequence[SearchValue], groups: Iterable[tuple[str, ...]], body: bytes = b"") -> Encoded:
+    """What finds and sorts a resource; groups: the several fields that one sort key may be over; body: its JSON, b""
+    where _content is not searched.
+    """
     building = _Building()
     for value in values:
         kind = value[0]
@@ -81,15 +80,10 @@ def encode(type: str, values: Sequence[SearchValue], groups: SortGroups, body: b
             continue
         building.has.add(value[1])
         building.add(kind, value[1], value)
-    document = building.finish([fields for fields in groups(type) if len(fields) > 1])
+    document = building.finish([fields for fields in groups if len(fields) > 1])
     if body:
         document["content"] = worded(body)
     return Encoded(document, building.units)
-
-
-def digest(document: Document) -> str:
-    """Tells documents apart."""
-    return hashlib.blake2b(_encode(document), digest_size=12).hexdigest()
 
 
 class _Building:

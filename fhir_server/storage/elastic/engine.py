@@ -17,7 +17,7 @@ from fhir_server.storage.changes.projector import LEASE, Prepare
 from fhir_server.storage.changes.reading import Extract, Reading
 from fhir_server.storage.changes.waiting import Waiting
 from fhir_server.storage.elastic.checking import IndexCheck
-from fhir_server.storage.elastic.encode import SortGroups
+from fhir_server.storage.elastic.digests import Parameters
 from fhir_server.storage.elastic.generations import Generation, Generations
 from fhir_server.storage.elastic.index import ElasticSearchIndex
 from fhir_server.storage.elastic.projecting import Projecting
@@ -31,7 +31,7 @@ CHECK_PATIENCE = 60.0  # seconds that a check waits for the index to catch up
 
 
 class ElasticEngine:
-    """reads: must see every commit at once; extract: search values of a resource's JSON; groups: see encode.SortGroups.
+    """reads: must see every commit at once; extract: search values of a resource's JSON; parameters: those in force.
 
     wait: seconds that a search waits at most for what was committed before it began; content: whether _content works;
     prepare: see Projector; lease: seconds after which another process takes up the feeding where one is gone.
@@ -43,7 +43,7 @@ class ElasticEngine:
         feed: ChangeFeed,
         reads: ResourceReads,
         extract: Extract,
-        groups: SortGroups,
+        parameters: Parameters,
         clock: Clock,
         *,
         converter: UnitConverter | None = None,
@@ -58,7 +58,7 @@ class ElasticEngine:
         self._client = client
         self._feed = feed
         self._clock = clock
-        self._groups = groups
+        self._parameters = parameters
         self._content = content
         self._waiting = Waiting(feed)
         reading = Reading(reads, extract)
@@ -69,13 +69,13 @@ class ElasticEngine:
             self.generations,
             feed,
             reading,
-            groups,
+            parameters,
             self._waiting,
             content=content,
             prepare=prepare,
             lease=lease,
         )
-        self._check = IndexCheck(self.generations, feed, reads, reading, self._writer, self._caught_up)
+        self._check = IndexCheck(self.generations, feed, reads, reading, parameters, self._writer, self._caught_up)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -126,7 +126,7 @@ class ElasticEngine:
         return IndexState("", generation.name, *behind, answer["hits"]["total"]["value"])
 
     def _writer(self, generation: Generation) -> Writer:
-        return Writer(self._client, generation, self._groups, content=self._content)
+        return Writer(self._client, generation, self._parameters, content=self._content)
 
     async def _caught_up(self, consumer: str) -> None:
         await self._waiting(consumer, CHECK_PATIENCE)

@@ -11,7 +11,7 @@
     v              nested: quantities and composites, whose parts belong together; each part a to e has the same fields
     s.F l.F d.F    what sort keys read: strings, integers, doubles, by kind and field
     narrative content   words, for _text and _content
-    digest         of all that is found by
+    digest         of all that is found by (digests.py)
     problem        why there is nothing to find it by but its id
 
 The source is not kept: the store has the resource, and a rebuild reads it there.
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import Any
 
-VERSION = 1
+VERSION = 2
 PARTS = "abcde"  # of a composite value
 MOST_FIELDS = 10_000  # dates, numbers and sort keys have a field each: some 1,200 in all of R4
 UNIT_TYPE = "~unit"  # documents of this type tell which units quantities have

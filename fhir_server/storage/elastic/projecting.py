@@ -13,7 +13,7 @@ from fhir_server.core.tasks import end
 from fhir_server.storage.changes.projector import LEASE, Prepare, Projector
 from fhir_server.storage.changes.reading import Reading
 from fhir_server.storage.changes.waiting import Waiting
-from fhir_server.storage.elastic.encode import SortGroups
+from fhir_server.storage.elastic.digests import Parameters
 from fhir_server.storage.elastic.generations import LOOK_EVERY, Generations
 from fhir_server.storage.elastic.writing import Writer
 
@@ -28,7 +28,7 @@ class Projecting:
         generations: Generations,
         feed: ChangeFeed,
         reading: Reading,
-        groups: SortGroups,
+        parameters: Parameters,
         waiting: Waiting,
         *,
         content: bool = True,
@@ -38,7 +38,7 @@ class Projecting:
         self._generations = generations
         self._feed = feed
         self._reading = reading
-        self._groups = groups
+        self._parameters = parameters
         self._waiting = waiting
         self._content = content
         self._prepare = prepare
@@ -77,7 +77,7 @@ class Projecting:
             await self._end(consumer)
         for consumer, generation in found.items():
             if consumer not in self._running:
-                writer = Writer(self._generations.client, generation, self._groups, content=self._content)
+                writer = Writer(self._generations.client, generation, self._parameters, content=self._content)
                 waiting = self._waiting
                 projector = Projector(
                     self._feed,

@@ -17,7 +17,8 @@ from elasticsearch import ApiError, AsyncElasticsearch
 
 from fhir_server.storage.changes.entries import Away, Busy, Entry, Refused
 from fhir_server.storage.elastic.client import CONTENT_TYPE
-from fhir_server.storage.elastic.encode import SortGroups, Unit, digest, encode, unit_document
+from fhir_server.storage.elastic.digests import Parameters, digests
+from fhir_server.storage.elastic.encode import Unit, encode, unit_document
 from fhir_server.storage.elastic.generations import Generation
 
 BULK_BYTES = 4 * 2**20  # of one request; a larger document goes alone
@@ -35,11 +36,11 @@ class Writer:
     """Writes into one generation. content: whether _content is searched."""
 
     def __init__(
-        self, client: AsyncElasticsearch, generation: Generation, groups: SortGroups, *, content: bool = True
+        self, client: AsyncElasticsearch, generation: Generation, parameters: Parameters, *, content: bool = True
     ) -> None:
         self._client = client
         self._name = generation.name
-        self._groups = groups
+        self._parameters = parameters
         self._content = content
         self.consumer = generation.consumer
         self._units: set[Unit] = set()
@@ -82,8 +83,9 @@ class Writer:
 
     def document(self, entry: Entry) -> tuple[dict[str, Any], set[Unit]]:
         """The whole document of an entry, and the units of its quantities."""
-        found, units = encode(entry.type, entry.values or (), self._groups, entry.body if self._content else b"")
-        found["digest"] = digest(found)
+        values, body = entry.values or (), entry.body if self._content else b""
+        found, units = encode(values, self._parameters.groups(entry.type), body)
+        found["digest"] = digests(entry.type, values, self._parameters, body)
         found.update(
             type=entry.type, id=entry.id, seq=entry.seq, first=entry.first, version=entry.version, updated=entry.updated
         )

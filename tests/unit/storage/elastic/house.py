@@ -16,6 +16,7 @@ from fhir_server.core.ports import Write
 from fhir_server.core.query import EVERYTHING, Query, StringIs
 from fhir_server.core.values import STRING, fold
 from fhir_server.storage.elastic.client import connect
+from fhir_server.storage.elastic.digests import Parameters
 from fhir_server.storage.elastic.engine import ElasticEngine
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
 from fhir_server.storage.sqlite.store import SqliteStore
@@ -47,7 +48,7 @@ class House:
 
     def another(self, url, **options):
         return ElasticEngine(
-            connect(url, timeout=5.0), self.store, self.store, extract, lambda type: (), now,
+            connect(url, timeout=5.0), self.store, self.store, extract, Parameters(lambda type: ()), now,
             prefix=self.prefix, **options,
         )  # fmt: skip
 

@@ -14,6 +14,7 @@ from fhir_server.core.query import Clause, Near, Page, Query
 from fhir_server.core.values import SearchValue
 from fhir_server.storage.changes.entries import Entry
 from fhir_server.storage.elastic.client import connect
+from fhir_server.storage.elastic.digests import Parameters
 from fhir_server.storage.elastic.generations import Generations
 from fhir_server.storage.elastic.index import ElasticSearchIndex
 from fhir_server.storage.elastic.search.clauses import MARGIN
@@ -67,7 +68,7 @@ class ElasticShelf(Shelf):
         self.generations = Generations(loop.client, f"test-{os.getpid()}-{next(_numbers)}", shards=shards)
         loop.run(self.generations.start())
         self.generation = loop.run(self.generations.all())[0]
-        self.writer = Writer(loop.client, self.generation, lambda _: GROUPS)
+        self.writer = Writer(loop.client, self.generation, Parameters(lambda _: GROUPS))
         self.embedded = self.index
         self.index = ElasticSearchIndex(
             self.generations, SqliteReads(self.connection, Dictionaries(self.connection)), at_once, converter
