@@ -57,9 +57,9 @@ class Group:
 
 
 class _Node:
-    """A place of a structure: a segment (children is None) or a group."""
+    """A place of a structure: a segment (children is None) or a group; path: the dotted names of a group."""
 
-    __slots__ = ("children", "contains", "max", "min", "name", "parent", "position")
+    __slots__ = ("children", "contains", "max", "min", "name", "parent", "path", "position")
 
     def __init__(self, entry: Sequence[Any], parent: _Node | None, position: int) -> None:
         self.name: str = entry[0]
@@ -67,6 +67,7 @@ class _Node:
         self.max: int = entry[2]
         self.parent = parent
         self.position = position
+        self.path: str = f"{parent.path}.{self.name}" if parent else self.name
         self.children: list[_Node] | None = None
         self.contains: frozenset[str] = frozenset((self.name,))
         if len(entry) > 3:
@@ -93,11 +94,24 @@ class _Node:
 
 
 class _Step(NamedTuple):
-    """Where a segment goes: its place, the group that stays open around it, and whether the reading moves there."""
+    """Where a segment goes: its place, the group that stays open around it, and whether the reading moves there.
+
+    opened: the groups that are opened for it, the outermost first.
+    """
 
     place: _Node
     around: _Node
     moves: bool
+    opened: tuple[_Node, ...]
+
+
+def _step(place: _Node, around: _Node, moves: bool) -> _Step:
+    opened: list[_Node] = []
+    node = place.parent
+    while node is not None and node is not around:
+        opened.append(node)
+        node = node.parent
+    return _Step(place, around, moves, tuple(reversed(opened)))
 
 
 class Structure:
@@ -105,29 +119,38 @@ class Structure:
 
     def __init__(self, name: str, children: Sequence[Any]) -> None:
         self.root = _Node([name, 1, 1, children], None, 0)
-        self._steps: dict[tuple[int, str], _Step | None] = {}
+        self._steps: dict[tuple[_Node | None, str], _Step | None] = {}
 
     def group(self, segments: Sequence[Named]) -> Group:
         """The root group, with every segment somewhere in it."""
         root = Group(self.root.name, self.root.name)
         open_groups: list[tuple[_Node, Group]] = [(self.root, root)]
+        steps = self._steps
         at: _Node | None = None
+        children = root.children  # of the innermost group that is open
         for segment in segments:
-            key = (id(at), segment.name)
+            key = (at, segment.name)
             try:
-                step = self._steps[key]
+                step = steps[key]
             except KeyError:
-                step = self._steps[key] = self._find(at, segment.name)
+                step = steps[key] = self._find(at, segment.name)
             if step is None:
-                open_groups[-1][1].children.append(segment)
-            elif step.moves:
-                at = step.place
-                while open_groups[-1][0] is not step.around:
-                    open_groups.pop()
-                self._open(open_groups, step.place)
-                open_groups[-1][1].children.append(segment)
-            else:
+                children.append(segment)
+                continue
+            at_place, around, moves, opened = step
+            if not moves:
                 self._join(open_groups, step, segment)
+                continue
+            at = at_place
+            while open_groups[-1][0] is not around:
+                open_groups.pop()
+            children = open_groups[-1][1].children
+            for node in opened:
+                group = Group(node.name, node.path)
+                children.append(group)
+                open_groups.append((node, group))
+                children = group.children
+            children.append(segment)
         return root
 
     def _find(self, at: _Node | None, name: str) -> _Step | None:
@@ -147,11 +170,11 @@ class Structure:
                 if child.may_enter(name):
                     found = child.first(name, strict)
                     if found:
-                        return _Step(found, group, True)
+                        return _step(found, group, True)
             if group.max != 1 and group.parent:
                 found = group.first(name, strict)
                 if found:
-                    return _Step(found, group.parent, True)
+                    return _step(found, group.parent, True)
             start = group.position + 1
             group = group.parent
         return None
@@ -162,33 +185,15 @@ class Structure:
             for child in reversed(group.children or []):
                 found = child.first(name, False)
                 if found:
-                    return _Step(found, group, False)
+                    return _step(found, group, False)
             group = group.parent
         return None
-
-    @staticmethod
-    def _open(open_groups: list[tuple[_Node, Group]], place: _Node) -> None:
-        inner: list[_Node] = []
-        node = place.parent
-        while node is not None and node is not open_groups[-1][0]:
-            inner.append(node)
-            node = node.parent
-        for node in reversed(inner):
-            around = open_groups[-1][1]
-            group = Group(node.name, f"{around.path}.{node.name}")
-            around.children.append(group)
-            open_groups.append((node, group))
 
     @staticmethod
     def _join(open_groups: list[tuple[_Node, Group]], step: _Step, segment: Named) -> None:
         """A segment out of order: into the group around, or the latest group inside it that its place names."""
         group = next(group for node, group in open_groups if node is step.around)
-        inner: list[_Node] = []
-        node = step.place.parent
-        while node is not None and node is not step.around:
-            inner.append(node)
-            node = node.parent
-        for node in reversed(inner):
+        for node in step.opened:
             existing = group.groups(node.name)
             if existing:
                 group = existing[-1]

@@ -15,6 +15,7 @@ from interfaces.hl7v2.er7.place import read_place
 from interfaces.hl7v2.er7.segment import NULL, Encoding, Segment
 
 _BEFORE = re.compile(rb"(?:\xef\xbb\xbf|[\s\x0b])+")
+_LINE = re.compile(rb"[^\r\n]*")
 _WIDE = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 # A carriage return ends a segment. A line feed does where a segment, or nothing, follows; else it is text.
 _END = re.compile(r"\r[\r\n]*|\n+(?=[A-Z][A-Z0-9]{2}(?:[^A-Za-z0-9\r\n]|[\r\n]|\Z)|\Z)")
@@ -174,7 +175,7 @@ def parse(raw: bytes, *, default_codec: str = "iso8859-1") -> Message:
     if raw[:2] in _WIDE or raw[:4:2] == b"\0\0" or raw[1:4:2] == b"\0\0":
         codec, text, prefix = _decode_wide(raw)
     else:
-        header = re.split(rb"[\r\n]", body[:4000], maxsplit=1)[0].decode("ascii", LOSSLESS)
+        header = _LINE.match(body, 0, 4000)[0].decode("ascii", LOSSLESS)  # type: ignore[index]  matches all
         delimiters = read_delimiters(header)
         stated = header.split(delimiters.field)[17:18]
         names = stated[0].split(delimiters.repetition or "~") if stated and stated[0] else []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 
 from fhir_server.core.errors import error
 from interfaces.hl7v2.er7.delimiters import HEADERS, Delimiters
@@ -16,22 +18,26 @@ Field = list[list[list[str]]]
 _NO_FIELD: Field = []
 _TOO_MANY: list[Field] = []
 MANY = 500  # fields of a segment that are split one by one
-MOST_READ = 5000  # different fields of a message that are kept as read
+MOST_READ = 5000  # different fields that are kept as read
+LONGEST_READ = 100  # characters of a field that is kept as read
 
 
 class Encoding:
-    """What the segments of one message share: its delimiters, Python's name of its character set, and fields read."""
+    """What the segments of one message share: its delimiters, Python's name of its character set, and fields read.
+
+    Messages of the same delimiters and character set share the fields read: codes, units and names come again.
+    """
 
     __slots__ = ("codec", "delimiters", "read")
 
     def __init__(self, delimiters: Delimiters, codec: str) -> None:
         self.delimiters = delimiters
         self.codec = codec
-        self.read = _Read(delimiters, codec)
+        self.read = _reading(delimiters, codec)
 
 
 class _Read(dict[str, Field]):
-    """Fields as written -> what they are: much of a message is said again and again, and is split once."""
+    """Fields as written -> what they are: much of messages is said again and again, and is split once."""
 
     __slots__ = ("_codec", "_component", "_delimiters", "_special")
 
@@ -45,12 +51,18 @@ class _Read(dict[str, Field]):
         self._special = re.compile(f"[{re.escape(marks)}]" if marks else "(?!)").search
 
     def __missing__(self, raw: str) -> Field:
-        mark = self._component
-        if self._special(raw):
+        if raw.isalnum():  # no delimiter is a letter or a digit
+            found = [[[raw]]]
+        elif self._special(raw):
             found = self.split(raw)
+        elif self._component in raw:
+            found = [[[part] for part in raw.split(self._component)]]
         else:
-            found = [[[part] for part in raw.split(mark)]] if mark in raw else [[[raw]]]
-        if len(self) < MOST_READ:
+            found = [[[raw]]]
+        if len(raw) <= LONGEST_READ:
+            if len(self) >= MOST_READ:
+                self.clear()
+                self[""] = _NO_FIELD
             self[raw] = found
         return found
 
@@ -69,6 +81,9 @@ class _Read(dict[str, Field]):
                 found = [[unescape(value, delimiters, codec) for value in component] for component in found]
             repetitions.append(found)
         return repetitions
+
+
+_reading = lru_cache(16)(_Read)
 
 
 class Segment:
@@ -119,6 +134,13 @@ class Segment:
         fields = self.fields
         return fields[field] if field < len(fields) else ""
 
+    def values(self) -> Sequence[Field]:
+        """All fields as `repetitions` gives each, the name first; not to be changed."""
+        parsed = self._parsed
+        if parsed is None:
+            parsed = self._parsed = self._parse()
+        return [self._one(field) for field in range(len(self.fields))] if parsed is _TOO_MANY else parsed
+
     def repetitions(self, field: int) -> Field:
         """A field's repetitions of components of sub-components, unescaped; [] for an empty or absent field."""
         parsed = self._parsed
@@ -133,8 +155,7 @@ class Segment:
         fields = self._fields if self._fields is not None else self.fields
         if len(fields) > MANY:
             return _TOO_MANY
-        read = self._encoding.read
-        found = [read[raw] for raw in fields]
+        found = list(map(self._encoding.read.__getitem__, fields))
         if self.name in HEADERS:  # the separators themselves
             found[1:3] = [[[[raw]]] for raw in fields[1:3]]
         return found
