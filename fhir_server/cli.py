@@ -22,6 +22,7 @@ from fhir_server.commands.load import load
 from fhir_server.commands.packages import packages
 from fhir_server.commands.project import project
 from fhir_server.commands.reindex import reindex
+from fhir_server.commands.report import report
 from fhir_server.commands.score import score
 from fhir_server.commands.serve import serve
 from fhir_server.commands.story import story
@@ -62,6 +63,7 @@ for command in (
     app.command()(command)
 app.add_typer(packages, name="packages")
 app.add_typer(billing, name="billing")
+app.add_typer(report, name="report")
 app.add_typer(subsystem, name="subsystem")
 app.add_typer(user, name="user")
 app.command("k-anonymity")(k_anonymity)

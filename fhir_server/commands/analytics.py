@@ -11,9 +11,11 @@ import typer
 
 from fhir_server.commands.options import Config, Data
 from fhir_server.core.errors import error
+from fhir_server.core.settings import Settings
 from fhir_server.core.settings import load as load_settings
 
 if TYPE_CHECKING:
+    from fhir_server.subsystems.analytics.lake import Lake
     from fhir_server.subsystems.analytics.query import LakeQuery, Rows
 
 
@@ -61,12 +63,16 @@ def kpi(
 
 def opened(data: Path | None, config: Path | None) -> LakeQuery:
     """The lake of a data folder; FhirError "not-found" where there is none."""
+    return opened_lake(load_settings({"data": data}, config=config))[1]
+
+
+def opened_lake(settings: Settings) -> tuple[Lake, LakeQuery]:
+    """The lake of the settings' data folder, and what asks it; FhirError "not-found" where there is none."""
     from fhir_server import definitions
     from fhir_server.subsystems.analytics.lake import Lake
     from fhir_server.subsystems.analytics.query import LakeQuery
     from fhir_server.views.library import Library, folders_of
 
-    settings = load_settings({"data": data}, config=config)
     lake = Lake(settings.data / "lake")
     if not lake.position():
         raise error(
@@ -74,7 +80,7 @@ def opened(data: Path | None, config: Path | None) -> LakeQuery:
             f"There is no lake in {settings.data.resolve()}; make it with: hms subsystem run analytics --once",
         )
     r4 = definitions.load()
-    return LakeQuery(lake, Library(folders_of(settings.views), r4), r4)
+    return lake, LakeQuery(lake, Library(folders_of(settings.views), r4), r4)
 
 
 def _print(found: Rows) -> None:

@@ -218,6 +218,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     indicators: Annotated[
         str, Meta(description="Folder of indicators, NAME.json each, beside those that come with the server.")
     ] = ""
+    reports: Annotated[
+        str,
+        Meta(description="Folder of scheduled reports, NAME.json each, beside those that come with the server."),
+    ] = ""
+    report_font: Annotated[
+        str, Meta(description="TrueType file that reports as PDF are set in; empty: Bitstream Vera, for Latin letters.")
+    ] = ""
+    smtp_url: Annotated[
+        str,
+        Meta(
+            description="Mail server that scheduled reports go to: smtp://USER:PASSWORD@HOST:587, which must have "
+            "STARTTLS, or smtps://USER:PASSWORD@HOST:465. Empty: nothing is sent.",
+            pattern=r"^(smtps?://[^\s]+)?$",
+        ),
+    ] = ""
+    smtp_sender: Annotated[
+        str,
+        Meta(description="Address that reports come from.", pattern=r"^([^\s@<>]{1,64}@[A-Za-z0-9.-]{1,190})?$"),
+    ] = ""
+    smtp_authorities: Annotated[
+        str,
+        Meta(
+            description="PEM file of the authorities that the mail server's certificate may be from; empty: those that "
+            "the system trusts."
+        ),
+    ] = ""
     subsystems: Annotated[
         tuple[str, ...],
         Meta(

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from fhir_server.core.errors import error
 from fhir_server.core.settings import Settings
 from fhir_server.subsystems.analytics.indicators import Indicator, Month
+from fhir_server.subsystems.analytics.reports.endpoints import ENDPOINTS as OF_REPORTS
 from fhir_server.subsystems.analytics.service import Analytics
 from fhir_server.subsystems.endpoint import Answer, Call, Endpoint
+
+if TYPE_CHECKING:
+    from fhir_server.subsystems.analytics.lake import Lake
+    from fhir_server.subsystems.analytics.query import LakeQuery
+    from fhir_server.subsystems.analytics.reports.desk import Desk
 
 TITLE = "Analytics"
 MOST_MONTHS = 240
@@ -24,7 +31,29 @@ def make(settings: Settings) -> Analytics:
     r4 = definitions.load()
     lake = Lake(settings.data / "lake")
     query = LakeQuery(lake, Library(folders_of(settings.views), r4), r4)
-    return Analytics(lake, query, Path(settings.indicators) if settings.indicators else None)
+    return Analytics(lake, query, _folder(settings.indicators), desk(settings, lake, query))
+
+
+def desk(settings: Settings, lake: Lake, query: LakeQuery) -> Desk:
+    """What writes and sends the scheduled reports; FhirError "value" for a setting that is wrong."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    from fhir_server.subsystems.analytics.reports.archive import Archive
+    from fhir_server.subsystems.analytics.reports.desk import Desk
+    from fhir_server.subsystems.analytics.reports.mail import mailer
+
+    try:
+        zone = ZoneInfo(settings.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise error("value", f"timezone {settings.timezone!r} is no IANA time zone, such as Europe/Berlin.") from None
+    return Desk(
+        Archive(settings.data / "reports.sqlite"), query, lake.position, zone, folder=_folder(settings.reports),
+        indicator_folder=_folder(settings.indicators), mailer=mailer(settings), font=settings.report_font,
+    )  # fmt: skip
+
+
+def _folder(setting: str) -> Path | None:
+    return Path(setting) if setting else None
 
 
 async def all_indicators(analytics: Analytics, call: Call) -> Answer:
@@ -75,5 +104,6 @@ ENDPOINTS = (
     Endpoint("GET", "/indicators", "Every indicator, month by month", all_indicators, ("months",)),
     Endpoint("GET", "/indicators/{name}", "One indicator, month by month", one_indicator, ("months",)),
     Endpoint("GET", "/indicators/{name}/{month}", "What the value of a month (YYYY-MM) is made of", rows),
+    *OF_REPORTS,
     Endpoint("POST", "/sql", "Ask the lake: one SELECT, where every view is a table", sql, ("rows",), ("query",)),
 )

@@ -54,7 +54,12 @@ class LakeQuery:
                 self._rows.files(connection, view)
 
     def ask(
-        self, sql: str, parameters: list[Any] | None = None, *, rows: int = MOST_ROWS, seconds: float = MOST_SECONDS
+        self,
+        sql: str,
+        parameters: list[Any] | dict[str, Any] | None = None,
+        *,
+        rows: int = MOST_ROWS,
+        seconds: float = MOST_SECONDS,
     ) -> Rows:
         """The answer of one SELECT; FhirError for anything else, a mistake in it, and one that takes too long."""
         import duckdb

@@ -10,22 +10,30 @@ from fhir_server.client import FhirClient
 from fhir_server.subsystems.analytics.indicators import Indicator, Month, by_month, indicators, named, rows_of
 from fhir_server.subsystems.analytics.lake import Lake
 from fhir_server.subsystems.analytics.query import LakeQuery, Rows
+from fhir_server.subsystems.analytics.reports import definition
+from fhir_server.subsystems.analytics.reports.desk import Desk
 from fhir_server.subsystems.subsystem import Portion
 
 
 class Analytics:
-    """Keeps the lake up with the feed, and answers from it; an indicator is worked out once for a state of the lake."""
+    """Keeps the lake up with the feed, answers from it, and writes the reports whose time has come.
+
+    An indicator is worked out once for a state of the lake.
+    """
 
     name = "analytics"
     types: tuple[str, ...] = ()
     pause = 2.0  # each portion costs the lake a commit for every type in it
 
-    def __init__(self, lake: Lake, query: LakeQuery, folder: Path | None) -> None:
+    def __init__(self, lake: Lake, query: LakeQuery, folder: Path | None, desk: Desk) -> None:
+        self.desk = desk
         self._lake = lake
         self._query = query
         self._folder = folder
         self._known: dict[str, tuple[int, Sequence[Month]]] = {}
         self._refreshed = -1
+        self._head = 0
+        self._awaited = 0  # how far the lake must be before a report that is due is written
         self._asking = asyncio.Semaphore(2)
 
     def position(self) -> int:
@@ -35,15 +43,37 @@ class Analytics:
     def take(self, portion: Portion) -> None:
         """Takes changes into the lake; what is erased leaves the rows of views too."""
         self._lake.take(portion)
-        if any(change.method == "ERASE" for change in portion.changes):
+        self._head = portion.head
+        erased = [change.id for change in portion.changes if change.method == "ERASE"]
+        if erased:
             self._query.refresh()
+            self.desk.archive.withdraw(erased)
 
     async def work(self, client: FhirClient, now: int) -> None:
-        """Makes the rows of views for what has come, so that nobody who asks waits for them."""
+        """Makes the rows of views for what has come, so that nobody who asks waits; writes and sends reports."""
         position = self.position()
         if position != self._refreshed:
             await asyncio.to_thread(self._query.refresh)
             self._refreshed = position
+        if position:
+            await asyncio.to_thread(self._report, position, now)
+
+    def _report(self, position: int, now: int) -> None:
+        if self.desk.due(now):
+            self._awaited = self._awaited or self._head
+            if position >= self._awaited:
+                self._awaited = 0
+                self.desk.write_due(now)
+        self.desk.send(now)
+
+    async def report_now(self, name: str, period: str, now: int) -> bool:
+        """Writes a report of a period and sends it; False where it is there, FhirError for a wrong name or period."""
+        report = definition.named(self.desk.reports(), name)
+        wanted = self.desk.ended(report, period, now)
+        async with self._asking:
+            new = await asyncio.to_thread(self.desk.write, report, wanted, now)
+            await asyncio.to_thread(self.desk.send, now)
+        return new
 
     def drop(self) -> None:
         """Removes the lake."""

@@ -4,11 +4,13 @@ import { screen } from "../../page/screen.js";
 import { traceView } from "../../page/trace.js";
 import { calls } from "./calls.js";
 import { dashboard, rowsView } from "./dashboard.js";
+import { reportsView } from "./reports.js";
 import { sqlView } from "./sql.js";
 
 function view([name, month]) {
   if (name === "sql") return sqlView();
   if (name === "trace") return traceView(calls, month);
+  if (name === "reports") return reportsView();
   return month ? rowsView(name, month) : dashboard();
 }
 
