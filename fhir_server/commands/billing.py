@@ -86,6 +86,35 @@ def trial(data: Data = None, config: Config = None) -> None:
     opened.close()
 
 
+@billing.command()
+def pay(
+    patient: Annotated[str, typer.Argument(help="Id of the patient.", show_default=False)],
+    amount: Annotated[str, typer.Argument(help="Such as 12.50.", show_default=False)],
+    receipt: Annotated[str, typer.Option(help="Its receipt number, which is posted once.", show_default=False)],
+    server: Annotated[str, typer.Option(metavar="URL", help="FHIR base URL of a server with billing mounted.")],
+    method: Annotated[str, typer.Option(help="cash, card, check or transfer.")] = "cash",
+    invoice: Annotated[str, typer.Option(help="Invoice to pay first; else the oldest.", show_default=False)] = "",
+    date: Annotated[str, typer.Option(help="Day it was paid, if not today.", show_default=False)] = "",
+    token: Token = "",
+) -> None:
+    """Post a payment of a patient; what is beyond the invoices is kept as a credit."""
+    import httpx
+
+    fields = {"receipt": receipt, "amount": amount, "method": method, "invoice": invoice, "date": date}
+    at = httpx.URL(server).join(f"/billing/patients/{patient.removeprefix('Patient/')}/payments")
+    try:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        answer = httpx.post(at, json=fields, headers=headers, timeout=60)
+        said = answer.json()
+    except (httpx.HTTPError, ValueError) as problem:
+        raise error("unavailable", f"There is no billing at {at}: {problem or type(problem).__name__}.") from None
+    if answer.status_code >= 400:
+        raise error("value", "; ".join(each.get("diagnostics", "") for each in said.get("issue", ())))
+    print(f"{said['payment']}  {'posted' if answer.status_code == 201 else 'was posted before'}")
+    for each in said["details"]:
+        print(f"{each['amount']:>12}  {each.get('invoice') or 'kept as a credit'}")
+
+
 def _opened(data: Path | None, config: Path | None) -> Billing:
     from fhir_server.subsystems.billing.mounted import make
 

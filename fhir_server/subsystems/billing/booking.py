@@ -75,4 +75,5 @@ def book(connection: sqlite3.Connection, claim: Json, date: str) -> bool:
         for kind in ("denial", "rejected", "changed", "deleted"):
             close_items(connection, kind, "claim", prior, f"Claim/{id}")
     connection.execute("INSERT OR IGNORE INTO dirty SELECT 'charge', id FROM charge WHERE encounter = ?", (encounter,))
+    connection.execute("INSERT OR IGNORE INTO dirty VALUES ('invoice', ?)", (root,))
     return True

@@ -10,6 +10,7 @@ from fhir_server.subsystems.store import SubsystemStore
 
 RECEIVABLE, PATIENT, REVENUE, CASH = "receivable", "patient-receivable", "revenue", "cash"
 CONTRACTUAL, PROVIDER, UNAPPLIED = "contractual", "provider-adjustment", "unapplied"
+CREDIT, WRITTEN_OFF = "patient-credit", "written-off"
 BUCKETS = (30, 60, 90, 120)  # days
 
 
@@ -59,6 +60,11 @@ def balance(store: SubsystemStore | sqlite3.Connection, account: str, claim: str
         return store.execute(sql, (claim, account)).fetchone()[0]
     row = store.row(sql, (claim, account))
     return row[0] if row else 0
+
+
+def amount(cents: int) -> str:
+    """Cents as an amount, 12.50."""
+    return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02}"
 
 
 def trial_balance(store: SubsystemStore) -> dict[str, Any]:

@@ -35,6 +35,13 @@ def _back(store: SubsystemStore, type: str, id: str) -> Iterator[Link]:
         claim = (known(store, f"ClaimResponse/{id}") or {}).get("request", {}).get("reference", "")
         if claim:
             yield Link(claim, "answers", "")
+    elif type == "PaymentReconciliation":
+        for row in store.rows(
+            "SELECT DISTINCT claim FROM journal_line JOIN journal_entry e ON entry = e.id "
+            "WHERE e.source = ? AND claim <> '' ORDER BY claim",
+            (f"PaymentReconciliation/{id}",),
+        ):
+            yield Link(f"Claim/{row['claim']}", "pays", "the patient's share")
     elif type == "DocumentReference":
         for row in store.rows("SELECT claim, body FROM answer WHERE file = ? ORDER BY number", (id,)):
             answer = msgspec.json.decode(bytes(row["body"]), type=ClaimAnswer)
@@ -77,11 +84,17 @@ def _forward(store: SubsystemStore, type: str, id: str) -> Iterator[Link]:
             "JOIN charge ON charge.source = claimed.source WHERE charge.id = ? ORDER BY created, claim.id"
         )
         yield from _claims(store, sql, id)
-    elif type in ("Claim", "DocumentReference"):
+    elif type in ("Claim", "DocumentReference", "PaymentReconciliation"):
         if type == "Claim":
             yield from _claims(store, "SELECT * FROM claim WHERE prior = ? ORDER BY created, id", id)
             for row in store.rows("SELECT DISTINCT file FROM answer WHERE claim = ? ORDER BY date, file", (id,)):
                 yield Link(f"DocumentReference/{row['file']}", "answered", "835")
+            sql = (
+                "SELECT DISTINCT source, text FROM journal_entry JOIN journal_line ON entry = id "
+                "WHERE claim = ? AND key LIKE 'payment:%' ORDER BY id"
+            )
+            for row in store.rows(sql, (id,)):
+                yield Link(row["source"], row["text"], "by the patient")
         for entry in store.rows("SELECT * FROM journal_entry WHERE source = ? ORDER BY id", (reference,)):
             yield Link(f"{JOURNAL}/{entry['id']}", entry["text"], _lines(store, entry))
 

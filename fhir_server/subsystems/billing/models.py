@@ -6,7 +6,7 @@ foreign key refuses lines without an entry, and nothing of the journal is ever c
 
 from __future__ import annotations
 
-LAYOUT = 1
+LAYOUT = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (
     type TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, updated TEXT NOT NULL, link TEXT NOT NULL,
@@ -63,6 +63,13 @@ CREATE TABLE IF NOT EXISTS item (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS item_subject ON item (subject);
 CREATE INDEX IF NOT EXISTS item_claim ON item (claim);
+
+CREATE TABLE IF NOT EXISTS payment (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, patient TEXT NOT NULL, receipt TEXT NOT NULL, cents INTEGER NOT NULL,
+    written_off INTEGER NOT NULL, date TEXT NOT NULL, created TEXT NOT NULL, text TEXT NOT NULL, reverses TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS payment_patient ON payment (patient);
+CREATE INDEX IF NOT EXISTS payment_reverses ON payment (reverses);
 
 CREATE TABLE IF NOT EXISTS journal_entry (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, date TEXT NOT NULL, text TEXT NOT NULL, source TEXT NOT NULL,

@@ -19,6 +19,7 @@ from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.facts import Json, ours
 from fhir_server.subsystems.billing.items import close_items, open_item, reasons
 from fhir_server.subsystems.billing.ledger import Posting
+from fhir_server.subsystems.billing.payments import credit
 from interfaces.x12.acknowledgements import Acknowledged, acknowledgements
 from interfaces.x12.inquiries import ClaimStatus, Eligibility, eligibilities, statuses
 from interfaces.x12.problem import CONTENT
@@ -210,6 +211,7 @@ def _control(connection: sqlite3.Connection, id: str, found: Understood, date: s
 # ---------------------------------------------------------------------- what an 835 says in the journal
 def _post(connection: sqlite3.Connection, file: str, number: int, found: Remittance, payer: str, date: str) -> None:
     source = f"DocumentReference/{file}"
+    answered: list[sqlite3.Row] = []
     for place, claim in enumerate(found.claims):
         key = f"835:{file}:{number}:{place}"
         own = connection.execute("SELECT * FROM claim WHERE id = ?", (claim.control,)).fetchone()
@@ -219,6 +221,7 @@ def _post(connection: sqlite3.Connection, file: str, number: int, found: Remitta
             ledger.post(connection, key, date, f"unknown claim {claim.control}", source, lines)
             open_item(connection, "unmatched", source, date, text, detail=claim.control, cents=claim.paid)
             continue
+        answered.append(own)
         entry = f"answer {number}.{place}"
         connection.execute(
             "INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?)",
@@ -234,6 +237,8 @@ def _post(connection: sqlite3.Connection, file: str, number: int, found: Remitta
         ]
         ledger.post(connection, key, date, f"{entry} of {found.trace}", source, lines)
         _settle(connection, own, claim, denied, date)
+    for root in dict.fromkeys(own["root"] for own in answered):
+        credit(connection, f"credit:{file}:{number}:{root}", root, date, source)
     kept = sum(each.cents for each in found.provider)
     why = ", ".join(f"{each.reason} {each.reference}".strip() for each in found.provider)
     lines = [Posting(ledger.PROVIDER, kept, "", payer), Posting(ledger.CASH, -kept, "", payer)]

@@ -14,6 +14,7 @@ from fhir_server.subsystems.billing.facts import Json, known, ours
 from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.links import ways
 from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA
+from fhir_server.subsystems.billing.payments import take_payment
 from fhir_server.subsystems.billing.scrub import Edits
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.subsystem import Change, Portion
@@ -33,6 +34,7 @@ class Billing:
     def __init__(self, folder: Path) -> None:
         self.store = SubsystemStore(folder / "billing.sqlite", SCHEMA, LAYOUT)
         self.edits = Edits(folder / "billing-edits.sqlite")
+        self.desk = asyncio.Lock()  # held while a payment is made, so that two do not pay the same
 
     def position(self) -> int:
         """How far in the feed its tables are."""
@@ -76,16 +78,21 @@ class Billing:
             codes.update(take_prices(connection, change.id, resource))
             return set()
         if change.type == "Coverage" and resource is not None:
-            rows = connection.execute(
-                "SELECT DISTINCT source FROM charge WHERE patient = ?", (facts.patient_of(resource),)
+            patient = (facts.patient_of(resource),)
+            connection.execute(
+                "INSERT OR IGNORE INTO dirty SELECT 'invoice', root FROM claim WHERE patient = ?", patient
             )
-            return {row[0] for row in rows}
+            return {
+                row[0] for row in connection.execute("SELECT DISTINCT source FROM charge WHERE patient = ?", patient)
+            }
         if change.type in rules() and not (resource is not None and ours(resource)):
             return {reference}
         if resource is None:
             return set()
         if change.type == "Claim":
             book(connection, resource, change.updated)
+        elif change.type == "PaymentReconciliation":
+            take_payment(connection, resource)
         elif change.type == "DocumentReference" and (ours(resource, "incoming") or ours(resource, "outgoing")):
             posting.take_file(connection, change.id, resource, change.updated)
         elif change.type == "Task" and ours(resource, "work") and resource.get("status") in ("completed", "cancelled"):

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from fhir_server.codec.json import decode
-from fhir_server.subsystems.billing import ledger
-from fhir_server.subsystems.billing.charges import coverages
+from fhir_server.subsystems.billing import invoices
 from fhir_server.subsystems.billing.claiming import cents_of, money
 from fhir_server.subsystems.billing.facts import Json, known
 from fhir_server.subsystems.billing.items import CARC, RARC, task
@@ -38,6 +37,8 @@ def wanted(store: SubsystemStore, kind: str, id: str) -> Wanted:
         return _charge(store, id)
     if kind == "item":
         return _item(store, id)
+    if kind == "invoice":
+        return Wanted("invoice", *invoices.wanted(store, id))
     return _file(store, id)
 
 
@@ -137,7 +138,6 @@ def _file(store: SubsystemStore, id: str) -> Wanted:
     )
     made = [_payment(file, answers)]
     made += [_response(row, msgspec.json.decode(bytes(row["body"]), type=ClaimAnswer)) for row in answers]
-    made += [each for root in dict.fromkeys(row["root"] for row in answers) for each in _invoice(store, root)]
     fresh = [each for each in made if known(store, f"{each['resourceType']}/{each['id']}") is None]
     return Wanted("835", (f"DocumentReference/{id}/_history/1",), fresh)
 
@@ -270,40 +270,3 @@ def _adjusted(found: Any) -> Json:
         "reason": {"coding": [{"system": CARC, "code": found.reason}]},
         "amount": money(found.cents),
     }
-
-
-def _invoice(store: SubsystemStore, root: str) -> list[Json]:
-    """The patient's Invoice for what is left once every payer has answered."""
-    cents = ledger.balance(store, ledger.PATIENT, root)
-    claim = store.row("SELECT * FROM claim WHERE id = ?", (root,))
-    if cents <= 0 or claim is None:
-        return []
-    asked = {row["payer"] for row in store.rows("SELECT payer FROM claim WHERE root = ?", (root,))}
-    left = [
-        each
-        for each in coverages(store, claim["patient"], claim["created"][:10])
-        if each.get("payor") and each["payor"][0].get("reference") not in asked
-    ]
-    if left:
-        return []
-    return [
-        {
-            "resourceType": "Invoice",
-            "id": f"invoice-{root}",
-            "meta": {"tag": [{"system": SYSTEM, "code": "invoice"}]},
-            "status": "issued",
-            "subject": {"reference": claim["patient"]},
-            "recipient": {"reference": claim["patient"]},
-            "date": claim["created"],
-            "identifier": [{"system": f"{SYSTEM}:invoice", "value": root}],
-            "lineItem": [
-                {
-                    "sequence": 1,
-                    "chargeItemCodeableConcept": {"text": f"Your share of claim {root}"},
-                    "priceComponent": [{"type": "base", "amount": money(cents)}],
-                }
-            ],
-            "totalNet": money(cents),
-            "totalGross": money(cents),
-        }
-    ]

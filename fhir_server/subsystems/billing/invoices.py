@@ -1,0 +1,64 @@
+"""The patient's Invoice of a claim: issued once every payer has answered, balanced once nothing is open."""
+
+from __future__ import annotations
+
+from fhir_server.codec.json import decode
+from fhir_server.subsystems.billing.accounts import Share, others, share
+from fhir_server.subsystems.billing.claiming import money
+from fhir_server.subsystems.billing.facts import Json
+from fhir_server.subsystems.billing.ledger import amount
+from fhir_server.subsystems.billing.models import SYSTEM
+from fhir_server.subsystems.store import SubsystemStore
+from fhir_server.subsystems.writing import same
+
+
+def wanted(store: SubsystemStore, root: str) -> tuple[tuple[str, ...], list[Json]]:
+    """The sources of a claim's Invoice, and the Invoice where FHIR does not say it yet."""
+    found = share(store, root)
+    if found is None:
+        return (), []
+    stored = store.row("SELECT body FROM fact WHERE type = 'Invoice' AND id = ?", (found.invoice,))
+    body = bytes(stored["body"]) if stored else None
+    if found.asked <= 0 or others(store, found):
+        if body is None:
+            return (), []
+        made = {**decode(body), "status": "cancelled", "meta": {"tag": [{"system": SYSTEM, "code": "invoice"}]}}
+    else:
+        made = _invoice(found)
+    return _sources(store, root), [] if same(body, made) else [made]
+
+
+def _invoice(found: Share) -> Json:
+    made: Json = {
+        "resourceType": "Invoice",
+        "id": found.invoice,
+        "meta": {"tag": [{"system": SYSTEM, "code": "invoice"}]},
+        "status": "balanced" if found.open <= 0 else "issued",
+        "subject": {"reference": found.patient},
+        "recipient": {"reference": found.patient},
+        "date": found.created,
+        "identifier": [{"system": f"{SYSTEM}:invoice", "value": found.root}],
+        "lineItem": [
+            {
+                "sequence": 1,
+                "chargeItemCodeableConcept": {"text": f"Your share of claim {found.root}"},
+                "priceComponent": [{"type": "base", "amount": money(found.asked)}],
+            }
+        ],
+        "totalNet": money(found.asked),
+        "totalGross": money(found.asked),
+    }
+    if found.paid or found.written_off:
+        said = f"Paid {amount(found.paid)}, written off {amount(found.written_off)}, open {amount(found.open)}."
+        made["note"] = [{"text": said}]
+    return made
+
+
+def _sources(store: SubsystemStore, root: str) -> tuple[str, ...]:
+    """The resources, as they were written, of the entries that move the patient's share."""
+    found = store.rows(
+        "SELECT DISTINCT source FROM journal_entry JOIN journal_line ON entry = id "
+        "WHERE claim = ? AND account = 'patient-receivable' ORDER BY source",
+        (root,),
+    )
+    return tuple(f"{row['source']}/_history/1" for row in found)

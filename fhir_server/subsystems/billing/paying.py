@@ -1,0 +1,273 @@
+"""What the clerk at the desk does: takes a patient's payment, gives money back, writes a small balance off, reverses.
+
+Each writes a PaymentReconciliation once and posts it at once; the feed brings the same and changes nothing. A receipt
+number is posted once: the same again is answered with what was posted.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+from importlib import resources
+from typing import NamedTuple
+
+from fhir_server.client import FhirClient
+from fhir_server.codec.json import decode
+from fhir_server.core.errors import error
+from fhir_server.core.keys import instant
+from fhir_server.subsystems.billing import accounts, payments
+from fhir_server.subsystems.billing.claiming import money
+from fhir_server.subsystems.billing.facts import Json, known
+from fhir_server.subsystems.billing.ledger import amount
+from fhir_server.subsystems.billing.models import SYSTEM
+from fhir_server.subsystems.billing.payments import Detail, Payment
+from fhir_server.subsystems.billing.service import Billing
+from fhir_server.subsystems.writing import id_of, put_all, stored
+
+
+class Desk(NamedTuple):
+    """Where a clerk works. now: microseconds since 1970; who: the clerk, "" for nobody who is known."""
+
+    billing: Billing
+    client: FhirClient
+    now: int
+    who: str = ""
+
+
+@functools.cache
+def rules() -> Json:
+    """How patients pay, and up to which amount a balance is small (rules/desk.json)."""
+    return json.loads((resources.files("fhir_server.subsystems.billing") / "rules" / "desk.json").read_text())
+
+
+async def pay(
+    desk: Desk, patient: str, receipt: str, cents: int, *, method: str = "cash", date: str = "", invoice: str = ""
+) -> tuple[Json, bool]:
+    """Takes a payment: on the invoice that is named, then on the others, the oldest first; the rest is a credit.
+
+    Gives the PaymentReconciliation, and whether it is new.
+    """
+    methods = rules()["methods"]
+    if method not in methods:
+        raise error("value", f"method must be one of {', '.join(methods)}, not {method[:20]!r}.", location="method")
+    async with desk.billing.desk:
+        _patient(desk, patient)
+        before = await _before(desk, receipt, patient, "payment", cents)
+        if before:
+            return before, False
+        details = _divided(desk, patient, cents, invoice)
+        text = f"payment by {methods[method]}, receipt {receipt}"
+        made = _payment(desk, "payment", patient, cents, text, details, receipt=receipt, date=date)
+        return await _post(desk, made), True
+
+
+async def refund(desk: Desk, patient: str, receipt: str, cents: int, reason: str) -> tuple[Json, bool]:
+    """Gives money of a patient's credit back."""
+    async with desk.billing.desk:
+        _patient(desk, patient)
+        before = await _before(desk, receipt, patient, "refund", -cents)
+        if before:
+            return before, False
+        _enough(desk, patient, cents)
+        details = (Detail("advance", -cents),)
+        made = _payment(desk, "refund", patient, -cents, f"refund, receipt {receipt}", details, receipt=receipt)
+        return await _post(desk, made, reason), True
+
+
+async def use_credit(desk: Desk, invoice: str, cents: int | None = None) -> Json:
+    """Pays an invoice, or a part of it, of the patient's credit; without an amount as much as there is."""
+    async with desk.billing.desk:
+        share = _open(desk, invoice)
+        there = accounts.credit_of(desk.billing.store, share.patient)
+        cents = min(there, share.open) if cents is None else cents
+        if cents > share.open:
+            raise error("business-rule", f"{amount(share.open)} of Invoice/{invoice} is open, not {amount(cents)}.")
+        _enough(desk, share.patient, max(cents, 1))
+        details = (Detail("advance", -cents), Detail("payment", cents, share.root))
+        return await _post(desk, _payment(desk, "credit", share.patient, 0, "paid of the credit", details))
+
+
+async def write_off(desk: Desk, invoice: str, reason: str) -> Json:
+    """Writes off what is open of an invoice, where it is a small balance (rules/desk.json), with a reason."""
+    async with desk.billing.desk:
+        share = _open(desk, invoice)
+        most = payments.cents_of({"value": rules()["smallBalance"]})
+        if share.open > most:
+            raise error(
+                "business-rule",
+                f"{amount(share.open)} of Invoice/{invoice} is open; only up to {amount(most)} is written off.",
+            )
+        details = (Detail("adjustment", share.open, share.root),)
+        return await _post(desk, _payment(desk, "write-off", share.patient, 0, "written off", details), reason)
+
+
+async def reverse(desk: Desk, id: str, reason: str) -> Json:
+    """Reverses a payment, a refund, a write-off or the use of a credit, by its id, with a reason."""
+    async with desk.billing.desk:
+        store = desk.billing.store
+        body = await stored(desk.client, "PaymentReconciliation", id)
+        row = store.row("SELECT kind FROM payment WHERE id = ?", (id,))
+        if row is None or body is None:
+            raise error("not-found", f"There is no payment {id} of the desk; GET /billing/payments lists them.")
+        if row["kind"] == "reversal":
+            raise error("business-rule", f"{id} is a reversal itself: post what is right anew.")
+        done = store.row("SELECT id FROM payment WHERE reverses = ?", (id,))
+        if done is not None:
+            raise error("conflict", f"{id} was reversed already, by PaymentReconciliation/{done['id']}.")
+        found = payments.read(decode(body))
+        kept = sum(each.cents for each in found.details if each.type == "advance")
+        if kept > 0:
+            _enough(desk, found.patient, kept, ": reverse first what was done with the credit of this payment")
+        details = tuple(each._replace(cents=-each.cents) for each in found.details)
+        text = f"reversal of {found.text}"
+        return await _post(
+            desk, _payment(desk, "reversal", found.patient, -found.cents, text, details, reverses=id), reason
+        )
+
+
+# ---------------------------------------------------------------------- what must hold
+def _patient(desk: Desk, patient: str) -> None:
+    if known(desk.billing.store, patient) is None:
+        raise error("not-found", f"There is no {patient}; it is deleted, or billing has not got so far yet.")
+
+
+async def _before(desk: Desk, receipt: str, patient: str, kind: str, cents: int) -> Json | None:
+    """What was posted with a receipt number; FhirError "conflict" where it was something else."""
+    body = await stored(desk.client, "PaymentReconciliation", _id(receipt))
+    if body is None:
+        return None
+    resource = decode(body)
+    found = payments.read(resource)
+    if (found.patient, found.kind, found.cents) != (patient, kind, cents):
+        raise error(
+            "conflict",
+            f"Receipt {receipt} is a {found.kind} of {amount(found.cents)} of {found.patient}, posted on "
+            f"{found.created[:10]}: give this one a number of its own.",
+            location="receipt",
+        )
+    return resource
+
+
+def _divided(desk: Desk, patient: str, cents: int, invoice: str) -> tuple[Detail, ...]:
+    """A payment by invoices, with what is left as an advance."""
+    waiting = accounts.payable(desk.billing.store, patient)
+    if invoice:
+        named = _open(desk, invoice)
+        if named.patient != patient:
+            raise error(
+                "business-rule", f"Invoice/{invoice} is of {named.patient}, not of {patient}.", location="invoice"
+            )
+        waiting = [named, *(each for each in waiting if each.root != named.root)]
+    details = []
+    for share in waiting:
+        part = min(cents, share.open)
+        if part > 0:
+            details.append(Detail("payment", part, share.root))
+            cents -= part
+    if cents:
+        details.append(Detail("advance", cents))
+    return tuple(details)
+
+
+def _open(desk: Desk, invoice: str) -> accounts.Share:
+    """The share that an Invoice asks for; FhirError where there is none, or nothing of it is open."""
+    root = invoice.removeprefix("Invoice/").removeprefix(payments.INVOICE)
+    found = accounts.share(desk.billing.store, root)
+    if found is None:
+        raise error("not-found", f"There is no {invoice[:80]} of billing; GET /billing/invoices lists them.")
+    if found.open <= 0:
+        raise error("business-rule", f"Nothing of {invoice} is open.", location="invoice")
+    return found
+
+
+def _enough(desk: Desk, patient: str, cents: int, why: str = "") -> None:
+    there = accounts.credit_of(desk.billing.store, patient)
+    if there < cents:
+        raise error("business-rule", f"{patient} has a credit of {amount(there)}, not of {amount(cents)}{why}.")
+
+
+# ---------------------------------------------------------------------- what is written
+def _id(receipt: str) -> str:
+    return f"receipt-{id_of(receipt)[:24]}"
+
+
+def _payment(
+    desk: Desk, kind: str, patient: str, cents: int, text: str, details: tuple[Detail, ...], *, receipt: str = "",
+    date: str = "", reverses: str = "",
+) -> Json:  # fmt: skip
+    created = instant(desk.now)
+    id = _id(receipt) if receipt else f"{kind}-{id_of(reverses or (patient, details, created))[:24]}"
+    made: Json = {
+        "resourceType": "PaymentReconciliation",
+        "id": id,
+        "meta": {"tag": [{"system": SYSTEM, "code": payments.TAG}]},
+        "extension": [
+            {"url": payments.PATIENT, "valueReference": {"reference": patient}},
+            {"url": payments.KIND, "valueCode": kind},
+        ],
+        "status": "active",
+        "created": created,
+        "outcome": "complete",
+        "disposition": text,
+        "paymentDate": _day(date, created[:10]),
+        "paymentAmount": money(cents),
+    }
+    if reverses:
+        reference = {"reference": f"PaymentReconciliation/{reverses}"}
+        made["extension"].append({"url": payments.REVERSES, "valueReference": reference})
+    if receipt:
+        made["paymentIdentifier"] = {"system": payments.RECEIPT, "value": receipt}
+    made["detail"] = [_detail(each) for each in details]
+    return made
+
+
+def _detail(detail: Detail) -> Json:
+    made: Json = {
+        "type": {"coding": [{"system": payments.DETAIL_TYPES, "code": detail.type}]},
+        "amount": money(detail.cents),
+    }
+    if detail.root:
+        made["request"] = {"reference": f"Invoice/{payments.INVOICE}{detail.root}"}
+    return made
+
+
+def _day(date: str, today: str) -> str:
+    if not date:
+        return today
+    try:
+        day = datetime.date.fromisoformat(date).isoformat()
+    except ValueError:
+        raise error("value", f"date must be a day such as {today}, not {date[:20]!r}.", location="date") from None
+    if day > today:
+        raise error("value", f"The payment's day {day} is not there yet; today is {today}.", location="date")
+    return day
+
+
+async def _post(desk: Desk, made: Json, reason: str = "") -> Json:
+    kind = made["extension"][1]["valueCode"]
+    await put_all(
+        desk.client, [made], subsystem="billing", rule=f"desk: {kind}", now=desk.now, who=desk.who, reason=reason
+    )
+    with desk.billing.store.writing() as connection:
+        payments.take_payment(connection, made)
+    return made
+
+
+def posted(found: Payment | Json) -> Json:
+    """A payment as REST tells it."""
+    payment = found if isinstance(found, Payment) else payments.read(found)
+    return {
+        "payment": f"PaymentReconciliation/{payment.id}",
+        "kind": payment.kind,
+        "amount": amount(payment.cents),
+        "receipt": payment.receipt,
+        "details": [
+            {
+                "type": each.type,
+                "amount": amount(each.cents),
+                **({"invoice": f"Invoice/{payments.INVOICE}{each.root}"} if each.root else {}),
+            }
+            for each in payment.details
+        ],
+    }

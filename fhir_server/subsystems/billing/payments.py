@@ -1,0 +1,154 @@
+"""Payments of patients: what a PaymentReconciliation of the desk says, and how it is posted.
+
+Money comes, goes back, is written off or moved between a credit and an invoice by a resource that is written once. Its
+details say what it does, with amounts that are negative where it goes the other way, so that one rule posts them all:
+
+| detail.type | account | |
+| --- | --- | --- |
+| payment | patient-receivable | of the invoice that detail.request names |
+| advance | patient-credit | what was paid beyond what is owed |
+| adjustment | patient-receivable, written-off | of the invoice that detail.request names |
+
+paymentAmount is the cash: the sum of payments and advances.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import NamedTuple
+
+from fhir_server.subsystems.billing import ledger
+from fhir_server.subsystems.billing.facts import Json, ours, relative
+from fhir_server.subsystems.billing.items import open_item
+from fhir_server.subsystems.billing.ledger import Posting
+from fhir_server.subsystems.billing.models import SYSTEM
+
+TAG = "patient-payment"
+PATIENT, KIND, REVERSES = f"{SYSTEM}:patient", f"{SYSTEM}:entry", f"{SYSTEM}:reverses"  # extensions
+RECEIPT = f"{SYSTEM}:receipt"  # system of paymentIdentifier
+INVOICE = "invoice-"  # before the id of the first claim, in the id of its Invoice
+DETAIL_TYPES = "http://terminology.hl7.org/CodeSystem/payment-type"
+
+
+class Detail(NamedTuple):
+    """type: payment, advance or adjustment; root: the claim whose patient's share it is about, "" for an advance."""
+
+    type: str
+    cents: int
+    root: str = ""
+
+
+class Payment(NamedTuple):
+    """What a PaymentReconciliation of the desk says. kind: payment, refund, write-off, credit or reversal."""
+
+    id: str
+    kind: str
+    patient: str
+    receipt: str
+    cents: int
+    date: str
+    created: str
+    text: str
+    reverses: str
+    details: tuple[Detail, ...]
+
+
+def read(resource: Json) -> Payment:
+    """The payment in a resource with our tag; KeyError, TypeError or ValueError where one of its parts is missing."""
+    extensions = {each["url"]: each for each in resource["extension"]}
+    details = tuple(
+        Detail(
+            each["type"]["coding"][0]["code"],
+            cents_of(each["amount"]),
+            relative(each.get("request", {}).get("reference", "")).partition(f"Invoice/{INVOICE}")[2],
+        )
+        for each in resource.get("detail", ())
+    )
+    reverses = extensions.get(REVERSES, {}).get("valueReference", {}).get("reference", "")
+    return Payment(
+        resource["id"],
+        extensions[KIND]["valueCode"],
+        relative(extensions[PATIENT]["valueReference"]["reference"]),
+        resource.get("paymentIdentifier", {}).get("value", ""),
+        cents_of(resource["paymentAmount"]),
+        resource["paymentDate"],
+        resource["created"],
+        resource.get("disposition", ""),
+        reverses.rpartition("/")[2],
+        details,
+    )
+
+
+def take_payment(connection: sqlite3.Connection, resource: Json) -> bool:
+    """Posts a payment, once; what can't be read or does not add up is set aside as an item of work."""
+    source = f"PaymentReconciliation/{resource['id']}"
+    if (
+        not ours(resource, TAG)
+        or connection.execute("SELECT 1 FROM payment WHERE id = ?", (resource["id"],)).fetchone()
+    ):
+        return False
+    try:
+        found = read(resource)
+        unknown = [each.root for each in found.details if each.root and not _patient_of(connection, each.root)]
+        total = sum(each.cents for each in found.details if each.type != "adjustment")
+        problem = f"it names {unknown[0]}, which is no claim" if unknown else ""
+        if total != found.cents:
+            problem = f"its details add up to {ledger.amount(total)}, its amount is {ledger.amount(found.cents)}"
+    except (KeyError, TypeError, ValueError, ArithmeticError, IndexError, AttributeError):
+        found, problem = None, "it lacks a part that each payment of the desk has"
+    if found is None or problem:
+        date = resource.get("created", "2000-01-01")
+        open_item(connection, "set-aside", source, date, f"{source} is not posted: {problem}.")
+        return False
+    connection.execute(
+        "INSERT INTO payment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (found.id, found.kind, found.patient, found.receipt, found.cents, _written_off(found), found.date,
+         found.created, found.text, found.reverses),
+    )  # fmt: skip
+    key = f"payment:{found.id}"
+    reverses = f"payment:{found.reverses}" if found.reverses else ""
+    ledger.post(connection, key, found.created, found.text, source, list(_lines(connection, found)), reverses)
+    for root in dict.fromkeys(each.root for each in found.details if each.root):
+        credit(connection, f"credit:{found.id}:{root}", root, found.created, source)
+    return True
+
+
+def credit(connection: sqlite3.Connection, key: str, root: str, date: str, source: str) -> None:
+    """What a patient has paid beyond the share of a claim becomes a credit; the claim's Invoice is looked at again."""
+    connection.execute("INSERT OR IGNORE INTO dirty VALUES ('invoice', ?)", (root,))
+    beyond = -ledger.balance(connection, ledger.PATIENT, root)
+    if beyond > 0:
+        patient = _patient_of(connection, root)
+        lines = [Posting(ledger.PATIENT, beyond, patient, "", root), Posting(ledger.CREDIT, -beyond, patient, "", root)]
+        ledger.post(connection, key, date, "paid beyond what is owed", source, lines)
+
+
+def _lines(connection: sqlite3.Connection, found: Payment) -> Iterator[Posting]:
+    yield Posting(ledger.CASH, found.cents, found.patient)
+    for each in found.details:
+        if each.type == "advance":
+            yield Posting(ledger.CREDIT, -each.cents, found.patient)
+            continue
+        patient = _patient_of(connection, each.root)
+        yield Posting(ledger.PATIENT, -each.cents, patient, "", each.root)
+        if each.type == "adjustment":
+            yield Posting(ledger.WRITTEN_OFF, each.cents, patient, "", each.root)
+
+
+def _written_off(found: Payment) -> int:
+    return sum(each.cents for each in found.details if each.type == "adjustment")
+
+
+def _patient_of(connection: sqlite3.Connection, root: str) -> str:
+    row = connection.execute("SELECT patient FROM claim WHERE id = ?", (root,)).fetchone()
+    return row[0] if row else ""
+
+
+def cents_of(money: Json) -> int:
+    """Whole cents of FHIR Money; ValueError for parts of cents."""
+    cents = Decimal(str(money["value"])) * 100
+    if cents != int(cents):
+        raise ValueError("parts of cents")
+    return int(cents)
