@@ -8,7 +8,6 @@ import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_server import definitions as r4
@@ -125,13 +124,13 @@ def data_keys(settings: Settings) -> DataKeys | None:
             raise error("value", "What is stored is encrypted: name the file of its master key by encryption_keys.")
         return None
     from fhir_server.security.encryption import FILE_NAME as KEYS_FILE
-    from fhir_server.security.encryption import DataKeys, MasterKeys
+    from fhir_server.security.encryption.opening import opened
 
     if sealed and not (settings.data / KEYS_FILE).exists():
         raise error(
             "value", f"What is stored is encrypted, and {settings.data} has no {KEYS_FILE}: put its copy there."
         )
-    return DataKeys(settings.data / KEYS_FILE, MasterKeys(Path(settings.encryption_keys)))
+    return opened(settings)
 
 
 async def distributed(
@@ -289,7 +288,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     settings.data.mkdir(parents=True, exist_ok=True)
     following = environment.following = Following(environment, News(settings.data / NEWS_FILE))
 
-    security = consents = emergencies = break_glass = None
+    security = consents = emergencies = break_glass = audit_keys = None
     if settings.security == "smart":
         from fhir_server.security.service import Security
 
@@ -308,7 +307,11 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         from fhir_server.security.audit import FILE_NAME as AUDIT_FILE
         from fhir_server.security.audit import AuditLog
 
-        environment.audit = AuditLog(settings.data / AUDIT_FILE, synchronous=settings.synchronous)
+        if settings.encryption_keys:
+            from fhir_server.security.encryption.opening import opened
+
+            audit_keys = opened(settings)
+        environment.audit = AuditLog(settings.data / AUDIT_FILE, synchronous=settings.synchronous, keys=audit_keys)
         from fhir_server.interactions.alerting import Alerting
         from fhir_server.security.audit.alerts import load as load_alert_rules
 
@@ -324,6 +327,8 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         following.close()
         if environment.audit is not None:
             environment.audit.close()
+        if audit_keys is not None:
+            audit_keys.close()
         if security is not None:
             security.close()
         if emergencies is not None:

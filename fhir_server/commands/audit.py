@@ -33,11 +33,16 @@ def opened(data: Path | None, config: Path | None) -> Iterator[tuple[AuditLog, S
     settings = load({"data": data}, config=config)
     if not (settings.data / FILE_NAME).exists():
         raise error("not-found", f"There is no audit log in {settings.data}.")
-    log = AuditLog(settings.data / FILE_NAME)
+    from fhir_server.security.encryption.opening import opened as opened_keys
+
+    keys = opened_keys(settings)
+    log = AuditLog(settings.data / FILE_NAME, keys=keys)
     try:
         yield log, settings
     finally:
         log.close()
+        if keys is not None:
+            keys.close()
 
 
 @audit.command()

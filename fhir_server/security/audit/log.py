@@ -1,28 +1,30 @@
 """The audit log: an append-only file of its own, in which every event's hash takes in the one before it.
 
-Events that wait together are one row and one flush. Several workers append to one chain: each takes the newest hash
-inside its own transaction. Nothing is changed once it is written; retention removes whole rows at the old end and
-keeps the hash that they ended with, from where the rest can still be verified. Who an event is about is indexed later
-than it is kept, many rows at a time: by the thread that writes, and before a search by it.
+An event is durable first in its process's journal (journal.py), many with one flush. Journals are taken into the log
+together, in the order of the time, by whoever reads the log and by a process that has written enough: in one
+transaction with the place up to which each was taken, so that each event gets in once. Nothing is changed once it is
+written; retention removes whole rows at the old end and keeps the hash that they ended with, from where the rest can
+still be verified. With keys, journals and rows are sealed; hashes are of what was sealed.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 from fhir_server.core.write_ahead import use_write_ahead_log
 from fhir_server.security.audit.event import Event
+from fhir_server.security.audit.journal import Journal, Journals
+from fhir_server.security.audit.recorder import Recorder
 
 FILE_NAME = "audit.sqlite"
 TABLES = """
@@ -31,11 +33,26 @@ CREATE TABLE IF NOT EXISTS batch (first INTEGER PRIMARY KEY, count INTEGER NOT N
 CREATE TABLE IF NOT EXISTS about (subject TEXT NOT NULL, first INTEGER NOT NULL, PRIMARY KEY (subject, first))
     WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS anchor (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL, hash BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS indexed (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS sent (receiver TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS taken (journal TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS broken (journal TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
 """
 ORIGIN = bytes(32)
-INDEX_EVERY = 256  # rows after which they are indexed
+OWNER = "audit"  # of the key that seals the log
+ROW = 256  # events at most
+TAKEN_AFTER, TAKEN_EVERY = 4096, 1.0  # events, and seconds, after which a process that writes takes journals in
+
+
+class Keys(Protocol):
+    """What seals."""
+
+    def seal(self, owner: str, plain: bytes) -> bytes:
+        """The bytes sealed with an owner's key."""
+        ...
+
+    def open(self, sealed: bytes) -> bytes | None:
+        """What was sealed; None where its key is destroyed."""
+        ...
 
 
 class Verdict(NamedTuple):
@@ -47,16 +64,18 @@ class Verdict(NamedTuple):
 
 
 class AuditLog:
-    """Appends from an event loop; reads from any thread by connections of their own."""
+    """Appends from any event loop; reads from any thread by connections of their own."""
 
-    def __init__(self, path: Path, *, synchronous: str = "FULL") -> None:
+    def __init__(self, path: Path, *, synchronous: str = "FULL", keys: Keys | None = None) -> None:
         self.path = path
         self._synchronous = synchronous
-        self._disk = ThreadPoolExecutor(1, "audit")
-        self._waiting: list[tuple[Event, asyncio.Future[None]]] = []
-        self._flush: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._since_index = 0
+        self._keys = keys
+        self._folder = path.with_suffix(".journals")
+        self._journals = Journals(self._folder)
+        self._journal: Journal | None = None
+        self._recorder = Recorder(self.append)
+        self._since = 0
+        self._taken_at = time.monotonic()
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(Event).decode
         self._reading = threading.local()
@@ -65,6 +84,8 @@ class AuditLog:
             self._connection = self._connect()
             self._connection.executescript(TABLES)
             path.chmod(0o600)
+            if keys is not None:
+                keys.seal(OWNER, b"")  # its key is there before threads ask for it
         except (OSError, sqlite3.Error) as problem:
             raise error("unavailable", f"The audit log {path} can't be used: {problem}.") from problem
 
@@ -77,96 +98,90 @@ class AuditLog:
     # ------------------------------------------------------------------ writing
     async def record(self, event: Event) -> None:
         """Returns once the event is durable; FhirError "unavailable" where it can't be kept."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            if self._loop is not None:  # an interface's own
-                return await loop.run_in_executor(self._disk, self.append, [event])
-            self._loop = loop
-        done: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((event, done))
-        if self._flush is None:
-            self._flush = asyncio.ensure_future(self._flush_all())
-        await done
-
-    async def _flush_all(self) -> None:
-        """Writes what waits until nothing does: whatever comes in during a flush shares the next one."""
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            taken, self._waiting = self._waiting, []
-            problem: Exception | None = None
-            try:
-                await loop.run_in_executor(self._disk, self.append, [event for event, _ in taken])
-            except Exception as raised:
-                problem = raised
-            for _, done in taken:
-                if done.done():
-                    continue
-                if problem is None:
-                    done.set_result(None)
-                else:
-                    done.set_exception(problem)
-        self._flush = None
+        await self._recorder.record(event)
 
     def append(self, events: Sequence[Event]) -> None:
-        """Writes events as one row, durable when it returns."""
-        lines = [self._encode(event) for event in events]
-        execute = self._connection.execute
+        """Writes events to this process's journal, durable when it returns; one thread at a time."""
+        block = self._sealed(b"\n".join(map(self._encode, events)))
         try:
-            execute("BEGIN IMMEDIATE")
-            try:
-                first, hash = self._end(execute)
-                for line in lines:
-                    hash = chained(hash, line)
-                times = [event.recorded for event in events]
-                execute(
-                    "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)",
-                    (first, len(lines), min(times), max(times), b"\n".join(lines), hash),
-                )
-                execute("COMMIT")
-            except BaseException:
-                execute("ROLLBACK")
-                raise
-        except sqlite3.Error as problem:
+            if self._journal is None or not self._journal.has_room(block):
+                if self._journal is not None:
+                    self._journal.close()
+                    self._journal = None
+                self._journal = Journal(self._folder, len(block), durable=self._synchronous != "OFF")
+            self._journal.append(block)
+        except OSError as problem:
             raise error("unavailable", "The audit log can't be written now, so nothing is given out.") from problem
-        self._since_index += 1
-        if self._since_index >= INDEX_EVERY:
-            with contextlib.suppress(sqlite3.Error):  # the next search does it
-                self._index(self._connection)
-            self._since_index = 0
+        self._since += len(events)
+        now = time.monotonic()
+        if self._since >= TAKEN_AFTER or now - self._taken_at >= TAKEN_EVERY:
+            self._since, self._taken_at = 0, now
+            with contextlib.suppress(sqlite3.Error):  # the journal keeps them
+                self._take_in(self._connection)
 
-    def _index(self, connection: sqlite3.Connection) -> None:
-        """Indexes what is not indexed yet."""
+    def _sealed(self, plain: bytes) -> bytes:
+        return self._keys.seal(OWNER, plain) if self._keys is not None else plain
+
+    def _lines(self, kept: bytes) -> list[bytes]:
+        """The events of a block or a row."""
+        if self._keys is None and kept[:1] != b"[":
+            raise error(
+                "unavailable", "The audit log is sealed; start with the encryption_keys that it was sealed with."
+            )
+        plain = self._keys.open(kept) if self._keys is not None else kept
+        if plain is None:
+            raise error("unavailable", "The key of the audit log was destroyed; it can't be read any more.")
+        return plain.split(b"\n")
+
+    # ------------------------------------------------------------------ taking journals in
+    def _take_in(self, connection: sqlite3.Connection) -> None:
+        """Has what is in any journal in the log."""
         execute = connection.execute
-        if self._unindexed(execute) is None:
+        places = dict(execute("SELECT journal, place FROM taken"))
+        names = self._journals.names()
+        if not any(self._journals.pending(name, places.get(name, 0)) for name in names):
+            for name in names:
+                self._journals.remove_finished(name)
             return
         execute("BEGIN IMMEDIATE")
         try:
-            begun = self._unindexed(execute)
-            rows = (
-                execute("SELECT first, count, events FROM batch WHERE first >= ?", (begun,)).fetchall() if begun else ()
-            )
-            found = {
-                (subject, first)
-                for first, _, events in rows
-                for line in events.split(b"\n")
-                for subject in subjects_of(self._decode(line))
-            }
-            connection.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", sorted(found))
-            if rows:
-                execute("INSERT OR REPLACE INTO indexed VALUES (1, ?)", (rows[-1][0] + rows[-1][1],))
+            names = self._journals.names()
+            lines = [line for name in names for line in self._new_lines(execute, name)]
+            known = ((self._decode(line), line) for line in lines)
+            self._insert(connection, sorted(known, key=lambda each: each[0].recorded))
+            gone = places.keys() - names
+            connection.executemany("DELETE FROM taken WHERE journal = ?", [(name,) for name in gone])
             execute("COMMIT")
         except BaseException:
             execute("ROLLBACK")
             raise
+        for name in names:
+            self._journals.remove_finished(name)
 
-    @staticmethod
-    def _unindexed(execute: Callable[..., sqlite3.Cursor]) -> int | None:
-        """The first row that is not indexed; None where all are."""
-        row = execute(
-            "SELECT min(first) FROM batch WHERE first >= coalesce((SELECT next FROM indexed), "
-            "(SELECT max(first) + 1 FROM about), 0)"
-        ).fetchone()
-        return row[0]
+    def _new_lines(self, execute: Callable[..., sqlite3.Cursor], name: str) -> list[bytes]:
+        row = execute("SELECT place FROM taken WHERE journal = ?", (name,)).fetchone()
+        place = row[0] if row else 0
+        found = self._journals.read(name, place)
+        if not found.whole:
+            execute("INSERT OR IGNORE INTO broken VALUES (?, ?)", (name, found.end))
+        if found.end > place:
+            execute("INSERT OR REPLACE INTO taken VALUES (?, ?)", (name, found.end))
+        return [line for block in found.blocks for line in self._lines(block)]
+
+    def _insert(self, connection: sqlite3.Connection, events: Sequence[tuple[Event, bytes]]) -> None:
+        first, hash = self._end(connection.execute)
+        for begin in range(0, len(events), ROW):
+            row = events[begin : begin + ROW]
+            for _, line in row:
+                hash = chained(hash, line)
+            times = [event.recorded for event, _ in row]
+            kept = self._sealed(b"\n".join(line for _, line in row))
+            connection.execute(
+                "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)", (first, len(row), min(times), max(times), kept, hash)
+            )
+            subjects = sorted({subject for event, _ in row for subject in subjects_of(event)})
+            connection.executemany("INSERT INTO about VALUES (?, ?)", [(subject, first) for subject in subjects])
+            first += len(row)
 
     @staticmethod
     def _end(execute: Callable[[str], sqlite3.Cursor]) -> tuple[int, bytes]:
@@ -178,22 +193,23 @@ class AuditLog:
     # ------------------------------------------------------------------ reading
     @property
     def _read(self) -> sqlite3.Connection:
+        """This thread's connection, once everything is in the log."""
         connection = getattr(self._reading, "connection", None)
         if connection is None:
             connection = self._reading.connection = self._connect()
+        self._take_in(connection)
         return connection
 
     def newest_first(self, before: int = 2**62, subject: str = "", since: int = 0) -> Iterator[tuple[int, Event]]:
         """Events numbered below before, newest first; of a subject (patient:ID, agent:NAME), recorded since."""
         where = "first < ? AND newest >= ?"
         if subject:
-            self._index(self._read)
             where += " AND first IN (SELECT first FROM about WHERE subject = ?)"
         parameters = (before, since, subject) if subject else (before, since)
         for first, events in self._read.execute(
             f"SELECT first, events FROM batch WHERE {where} ORDER BY first DESC", parameters
         ):
-            lines = events.split(b"\n")
+            lines = self._lines(events)
             for number in range(first + len(lines) - 1, first - 1, -1):
                 if number < before:
                     event = self._decode(lines[number - first])
@@ -205,7 +221,7 @@ class AuditLog:
         for first, events in self._read.execute(
             "SELECT first, events FROM batch WHERE first + count > ? ORDER BY first", (after + 1,)
         ):
-            for number, line in enumerate(events.split(b"\n"), first):
+            for number, line in enumerate(self._lines(events), first):
                 if number > after:
                     yield number, self._decode(line)
 
@@ -214,31 +230,39 @@ class AuditLog:
         row = self._read.execute(
             "SELECT first, events FROM batch WHERE first <= ? ORDER BY first DESC LIMIT 1", (number,)
         ).fetchone()
-        lines = row[1].split(b"\n") if row else []
+        lines = self._lines(row[1]) if row else []
         return self._decode(lines[number - row[0]]) if row and number - row[0] < len(lines) else None
 
     def verify(self) -> Verdict:
         """Makes every hash anew. A changed, missing, added or reordered event breaks the chain where it is."""
-        row = self._read.execute("SELECT next, hash FROM anchor").fetchone()
+        read = self._read
+        row = read.execute("SELECT next, hash FROM anchor").fetchone()
         expected, hash = (row[0], bytes(row[1])) if row else (1, ORIGIN)
         seen = 0
-        for first, count, events, kept in self._read.execute(
+        for first, count, events, kept in read.execute(
             "SELECT first, count, CAST(events AS BLOB), hash FROM batch ORDER BY first"
         ):
-            lines = events.split(b"\n")
+            changed = f"Events {first} to {first + count - 1} are not as they were written."
+            try:
+                lines = self._lines(events)
+            except FhirError:
+                return Verdict(seen, changed, hash.hex())
             if first != expected or len(lines) != count:
                 return Verdict(seen, f"Event {expected} is missing, or event {first} was put in.", hash.hex())
             for line in lines:
                 hash = chained(hash, line)
             if hash != bytes(kept):
-                return Verdict(seen, f"Events {first} to {first + count - 1} are not as they were written.", hash.hex())
+                return Verdict(seen, changed, hash.hex())
             expected, seen = first + count, seen + count
-        return Verdict(seen, "", hash.hex())
+        broken = read.execute("SELECT journal, place FROM broken").fetchone()
+        problem = f"The journal {broken[0]} was changed behind byte {broken[1]}: events are missing." if broken else ""
+        return Verdict(seen, problem, hash.hex())
 
     # ------------------------------------------------------------------ keeping
     def prune(self, before: int) -> int:
         """Removes rows whose newest event is older than a moment; gives how many events went."""
         connection = self._connect()
+        self._take_in(connection)
         connection.execute("BEGIN IMMEDIATE")
         try:
             limit = connection.execute("SELECT min(first) FROM batch WHERE newest >= ?", (before,)).fetchone()[0]
@@ -263,11 +287,16 @@ class AuditLog:
 
     def keep_sent(self, receiver: str, position: int) -> None:
         """Keeps how far a receiver is."""
-        self._read.execute("INSERT OR REPLACE INTO sent VALUES (?, ?)", (receiver, position))
+        self._connection.execute("INSERT OR REPLACE INTO sent VALUES (?, ?)", (receiver, position))
 
     def close(self) -> None:
-        """Finishes what is being written and closes the file."""
-        self._disk.shutdown()
+        """Finishes what is being written, takes it in and closes the file."""
+        self._recorder.close()
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+            with contextlib.suppress(sqlite3.Error):  # whoever opens the log next does it
+                self._take_in(self._connection)
         self._connection.close()
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import errno
+import os
 import sqlite3
 from typing import Any
 
@@ -109,13 +111,17 @@ async def test_verify_finds_what_was_changed(hospital: Fhir) -> None:
 
     assert (await verdict())["result"] is True
     with sqlite3.connect(hospital.server.settings.data / FILE_NAME) as file:
-        file.execute("UPDATE batch SET events = replace(events, 'Patient/me', 'Patient/xy') WHERE first = 2")
-    assert "2" in (await verdict())["problem"]
+        file.execute("UPDATE batch SET events = replace(events, 'Patient/me', 'Patient/xy')")
+    assert "not as they were written" in (await verdict())["problem"]
     assert (await Asking(hospital, "patient/*.rs", patient="me")("$verify-audit")).status_code == 403
 
 
+def full(*_: Any) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 async def test_nothing_is_given_out_that_can_not_be_noted(hospital: Fhir, monkeypatch) -> None:
-    hospital.server.audit._connection.execute("PRAGMA query_only = ON")
+    monkeypatch.setattr(os, "pwrite", full)
     answer = await Asking(hospital, "user/*.rs")("Patient/me")
     assert answer.status_code == 503 and "Ada" not in answer.text
 
@@ -129,6 +135,7 @@ async def test_several_workers_make_one_chain_and_old_events_go_from_its_end(tmp
     logs = [AuditLog(tmp_path / FILE_NAME) for _ in range(3)]
     for start in range(0, 60, 6):
         await asyncio.gather(*(logs[number % 3].record(event(number)) for number in range(start, start + 6)))
+        assert logs[start % 3].verify()[:2] == (start + 6, "")
     assert logs[0].verify()[:2] == (60, "")
     assert [e.user for _, e in logs[1].newest_first(subject="agent:u7")] == ["u7"]
     assert len(list(logs[1].oldest_first(after=50))) == 10

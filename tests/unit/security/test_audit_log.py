@@ -1,0 +1,153 @@
+"""Events are durable in journals first, and each gets into the chain once, whoever takes it in."""
+
+import asyncio
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from fhir_server.core.errors import FhirError
+from fhir_server.security.audit import FILE_NAME, AuditLog, Event
+from fhir_server.security.encryption import DataKeys, MasterKeys
+from fhir_server.security.encryption.master_keys import add_key
+
+
+def event(number: int) -> Event:
+    return Event(recorded=number, kind="rest", interaction="read", action="R", outcome="0", status=200,
+                 user=f"u{number}", patients=(f"p{number % 3}",))  # fmt: skip
+
+
+def numbers(log: AuditLog) -> list[tuple[int, int]]:
+    return [(number, each.recorded) for number, each in log.oldest_first()]
+
+
+def journals(folder: Path) -> list[Path]:
+    return sorted((folder / "audit.journals").glob("*.journal"))
+
+
+def test_another_reader_sees_at_once_what_was_appended_and_the_owner_does_not_repeat_it(tmp_path):
+    log, other = AuditLog(tmp_path / FILE_NAME), AuditLog(tmp_path / FILE_NAME)
+    log.append([event(1), event(2)])
+    assert numbers(other) == [(1, 1), (2, 2)]
+    log.append([event(3)])
+    assert numbers(log) == numbers(other) == [(1, 1), (2, 2), (3, 3)]
+    log.close()
+    other.close()
+    assert journals(tmp_path) == []
+
+
+def test_what_a_process_left_behind_that_died_is_taken_in(tmp_path):
+    log = AuditLog(tmp_path / FILE_NAME)
+    log.append([event(1)])
+    (journal,) = journals(tmp_path)
+    kept = journal.read_bytes()
+    log._journal.close()  # type: ignore[union-attr]  # as the system does
+    next_one = AuditLog(tmp_path / FILE_NAME)
+    assert numbers(next_one) == [(1, 1)] and next_one.verify().problem == ""
+    assert journals(tmp_path) == []
+    journal.write_bytes(kept)  # died before it could remove it
+    assert numbers(next_one) == [(1, 1)]
+    next_one.close()
+
+
+def test_a_write_that_a_crash_cut_short_is_left_out_and_no_fault(tmp_path):
+    log = AuditLog(tmp_path / FILE_NAME)
+    log.append([event(1)])
+    log.append([event(2)])
+    (journal,) = journals(tmp_path)
+    data = bytearray(journal.read_bytes())
+    data[len(bytes(data).rstrip(b"\0")) - 3] = 0
+    journal.write_bytes(data)
+    log._journal.close()  # type: ignore[union-attr]
+    next_one = AuditLog(tmp_path / FILE_NAME)
+    assert numbers(next_one) == [(1, 1)] and next_one.verify().problem == ""
+    next_one.close()
+
+
+def test_a_journal_that_somebody_changed_is_told(tmp_path):
+    log = AuditLog(tmp_path / FILE_NAME)
+    for number in (1, 2, 3):
+        log.append([event(number)])
+    (journal,) = journals(tmp_path)
+    journal.write_bytes(journal.read_bytes().replace(b'"u2"', b'"u9"'))
+    log._journal.close()  # type: ignore[union-attr]
+    next_one = AuditLog(tmp_path / FILE_NAME)
+    assert "was changed" in next_one.verify().problem
+    next_one.close()
+
+
+def test_journals_of_several_are_put_in_the_order_of_time_and_full_ones_followed_by_others(tmp_path, monkeypatch):
+    monkeypatch.setattr("fhir_server.security.audit.journal.SIZE", 1000)
+    logs = [AuditLog(tmp_path / FILE_NAME) for _ in range(2)]
+    for number in range(1, 41):
+        logs[number % 2].append([event(number)])
+    assert len(journals(tmp_path)) > 2
+    assert numbers(logs[0]) == [(number, number) for number in range(1, 41)]
+    assert logs[1].verify()[:2] == (40, "")
+    assert [each.recorded for _, each in logs[1].newest_first(subject="patient:p1")] == list(range(40, 0, -3))
+    for log in logs:
+        log.close()
+
+
+def test_event_loops_of_several_threads_record_together(tmp_path):
+    log = AuditLog(tmp_path / FILE_NAME)
+
+    async def many(begin: int) -> None:
+        await asyncio.gather(*(log.record(event(number)) for number in range(begin, begin + 50)))
+
+    threads = [threading.Thread(target=asyncio.run, args=(many(begin),)) for begin in (0, 50, 100)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert sorted(each for _, each in numbers(log)) == list(range(150))
+    assert log.verify()[:2] == (150, "")
+    log.close()
+
+
+def test_one_who_does_not_wait_any_more_hinders_nobody(tmp_path):
+    log = AuditLog(tmp_path / FILE_NAME)
+
+    async def some() -> None:
+        gone = asyncio.ensure_future(log.record(event(1)))
+        stays = asyncio.ensure_future(log.record(event(2)))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await stays
+
+    asyncio.run(some())
+    assert len(numbers(log)) == 2
+    log.close()
+
+
+def test_with_keys_nothing_of_an_event_is_readable_in_the_files(tmp_path):
+    add_key(tmp_path / "master.json")
+    keys = DataKeys(tmp_path / "keys.sqlite", MasterKeys(tmp_path / "master.json"))
+    log = AuditLog(tmp_path / FILE_NAME, keys=keys)
+    log.append([event(1)])
+    assert b"u1" not in journals(tmp_path)[0].read_bytes()
+    assert numbers(log) == [(1, 1)] and log.verify()[:2] == (1, "")
+    with sqlite3.connect(tmp_path / FILE_NAME) as file:
+        assert file.execute("SELECT count(*) FROM batch WHERE instr(events, 'u1')").fetchone() == (0,)
+    without = AuditLog(tmp_path / FILE_NAME)
+    with pytest.raises(FhirError, match="encryption_keys"):
+        numbers(without)
+    for each in (log, without, keys):
+        each.close()
+
+
+def test_keys_that_come_later_leave_what_was_written_readable(tmp_path):
+    log = AuditLog(tmp_path / FILE_NAME)
+    log.append([event(1)])
+    log.close()
+    add_key(tmp_path / "master.json")
+    keys = DataKeys(tmp_path / "keys.sqlite", MasterKeys(tmp_path / "master.json"))
+    log = AuditLog(tmp_path / FILE_NAME, keys=keys)
+    log.append([event(2)])
+    assert len(numbers(log)) == 2 and log.verify()[:2] == (2, "")
+    with sqlite3.connect(tmp_path / FILE_NAME) as file:
+        file.execute("UPDATE batch SET events = zeroblob(100) WHERE first = 2")
+    assert "not as they were written" in log.verify().problem
+    log.close()
+    keys.close()
