@@ -8,6 +8,9 @@ NO_NETWORK := echo "make: the packages could not be installed; the lines above s
 SOURCES := fhir_server interfaces mappings terminology profiles tests
 UV := uv==0.13.9
 
+# Without its compiled modules the server needs a second more to start, and every test that starts one.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help serve demo load test test-distributed test-keycloak audit lint format bench lock definitions docs clean
 
