@@ -2,8 +2,9 @@
 
 First every entry is planned: which resource it will write, new ids included, so that references can be put right
 before anything is stored. Then one commit writes: deletes, creates, updates and patches, in this order; reads come last
-and see what was written. Where an entry or a reference has criteria, matching and preparing happen inside the commit,
-so that no other writer comes between.
+and see what was written. Where an entry or a reference has criteria, matching happens inside the commit, so that no
+other writer comes between. Others wait for a commit, so entries are prepared before it, as if their criteria matched
+nothing; what refers to one of which that was wrong is prepared again inside. A conditional reference can't be supposed.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ Matches = Callable[[str, Clause, int], Awaitable[list[StoredVersion]]]
 
 @dataclass
 class Entry:
-    """One entry while it is planned: id "" where it is not known yet; found: what its criteria match."""
+    """One entry while it is planned: id "" where it is not known yet; found: what its criteria match.
+
+    supposed: the id by which others refer to it already, before its criteria were matched.
+    """
 
     number: int
     request: Request
@@ -54,6 +58,7 @@ class Entry:
     where: Clause | None = None
     found: StoredVersion | None = None
     new_id: str = ""
+    supposed: str = ""
     prepared: Prepared | None = None
     document: PatchDocument | None = None
     writes: bool = False  # whether it changes what is stored
@@ -78,9 +83,10 @@ async def transaction(
 ) -> Response:
     """Performs a transaction Bundle; requests: its entries, in order."""
     plan = await _plan(environment, request, listed, requests)
-    if not plan.asks:
-        await _prepare(environment, plan, request)
     came = request.body or serialize(request.resource) if plan.asks else b""
+    if not plan.conditional:
+        _suppose(plan)
+        await _prepare(environment, plan, request, ahead=plan.asks)
     attempts = 0
 
     async def work(inside: Transaction) -> dict[int, EntryResponse]:
@@ -90,6 +96,7 @@ async def transaction(
             if attempts > 1:  # the first attempt has put references right in place
                 for entry, raw in zip(plan.entries, decode(came)["entry"], strict=True):
                     entry.request.resource = raw.get("resource")
+                    entry.prepared, entry.supposed = None, ""
             await _match(plan, inside.matches)
             await _prepare(environment, plan, request)
         return await _write(environment, inside, plan, request)
@@ -204,8 +211,7 @@ async def _match(plan: Plan, matches: Matches) -> None:
                 ),
             )
         entry.found = found[0] if found else None
-        stated = (entry.request.resource or {}).get("id") if entry.request.method == "PUT" else None
-        entry.id = entry.found.id if entry.found else stated or entry.new_id
+        entry.id = entry.found.id if entry.found else _unmatched(entry)
     _require_distinct(plan)
     for text, (type, where) in plan.conditional.items():
         found = await matches(type, where, 2)
@@ -216,9 +222,26 @@ async def _match(plan: Plan, matches: Matches) -> None:
 
 
 # ---------------------------------------------------------------------- preparing
-async def _prepare(environment: Environment, plan: Plan, outer: Request) -> None:
-    """Puts the references right, then checks and encodes what will be written; reports every bad entry."""
-    mapping = {**plan.matched, **_identities(plan, outer.base)}
+def _suppose(plan: Plan) -> None:
+    """Gives the entries with criteria the ids that they have if these match nothing."""
+    for entry in plan.entries:
+        if entry.where is not None:
+            entry.id = entry.supposed = _unmatched(entry)
+
+
+def _unmatched(entry: Entry) -> str:
+    stated = (entry.request.resource or {}).get("id") if entry.request.method == "PUT" else None
+    return stated or entry.new_id
+
+
+async def _prepare(environment: Environment, plan: Plan, outer: Request, ahead: bool = False) -> None:
+    """Puts the references right, then checks and encodes what will be written; reports every bad entry.
+
+    ahead: what its criteria match is not known yet; a bad entry is left for then.
+    """
+    moved = {f"{e.type}/{e.supposed}": f"{e.type}/{e.id}" for e in plan.entries if e.supposed and e.supposed != e.id}
+    mapping = {**plan.matched, **_identities(plan, outer.base), **moved}
+    changed = [reference.encode() for reference in moved]
     problems: list[Issue] = []
     category = "unprocessable"
     for count, entry in enumerate(plan.entries):
@@ -227,6 +250,10 @@ async def _prepare(environment: Environment, plan: Plan, outer: Request) -> None
             continue
         if count % PAUSE_EVERY == PAUSE_EVERY - 1:
             await asyncio.sleep(0)
+        if entry.prepared is not None:
+            written = entry.prepared.draft.meta + entry.prepared.draft.rest if changed else b""
+            if not any(reference in written for reference in changed):
+                continue
         if mapping:
             rewrite(resource, mapping)
         if entry.request.method == "POST" and entry.found is not None:
@@ -236,8 +263,10 @@ async def _prepare(environment: Environment, plan: Plan, outer: Request) -> None
             if b'"reference":"urn:' in entry.prepared.draft.rest:
                 _require_resolved(resource)
         except FhirError as problem:
-            problems += _placed(problem, entry.number, entry.request)
-            category = problem.category
+            entry.prepared = None
+            if not ahead:
+                problems += _placed(problem, entry.number, entry.request)
+                category = problem.category
     if problems:
         raise FhirError(category, problems)
 

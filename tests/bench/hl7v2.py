@@ -13,6 +13,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -121,12 +122,15 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="keep the raw result in this file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "hl7.toml").write_text('[listener.lab]\nport = 0\n[sender.KEEP]\nignore = ["ORU"]\n')
+        with socket.socket() as found:  # one that all workers share: of port 0 each would have its own
+            found.bind(("127.0.0.1", 0))
+            port = found.getsockname()[1]
+        (Path(folder) / "hl7.toml").write_text(f'[listener.lab]\nport = {port}\n[sender.KEEP]\nignore = ["ORU"]\n')
         command = [sys.executable, "-m", "fhir_server.cli", "serve", "--port", "0", "--data", f"{folder}/data"]
         command += ["--hl7", f"{folder}/hl7.toml", "--workers", str(options.workers)]
         server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         try:
-            base, port = _started(server)
+            base = _started(server, options.workers)
             results = asyncio.run(_measure(options, server.pid, base, port))
         finally:
             server.send_signal(signal.SIGTERM)
@@ -163,19 +167,20 @@ def open_messages(base: str) -> int:
     return sum(row["count"] for row in rows if row["state"] in ("received", "translating"))
 
 
-def _started(server: subprocess.Popen) -> tuple[str, int]:
-    """The server's root URL and the listener's port."""
+def _started(server: subprocess.Popen, workers: int) -> str:
+    """The server's root URL, once every worker listens."""
     base = ""
     assert server.stderr is not None
     for line in server.stderr:
         if found := re.search(r"FHIR R4 +(http://\S+)/fhir", line):
             base = found[1]
-        if "hl7 listening" in line and (found := re.search(r'"port": (\d+)', line)):
+        workers -= "hl7 listening" in line
+        if base and not workers:
             os.set_blocking(server.stderr.fileno(), False)
             for _ in range(100):
                 try:
                     httpx.get(f"{base}/health/live")
-                    return base, int(found[1])
+                    return base
                 except httpx.TransportError:
                     time.sleep(0.05)
     raise SystemExit("the server did not start")

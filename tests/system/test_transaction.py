@@ -118,6 +118,27 @@ async def test_conditional_create_and_reference_find_what_is_there(fhir: Fhir) -
         assert (await stored(fhir, made[number]))["subject"]["reference"] == "Patient/seven"
 
 
+async def test_what_refers_to_a_conditional_entry_that_matches_refers_to_what_is_there(fhir: Fhir) -> None:
+    await fhir.create(patient("7", id="seven"))
+    result = observation("urn:uuid:p") | {"meta": {"source": "urn:uuid:p"}}
+    for entries in (
+        entry("PUT", f"Patient?identifier={MRN}|7", patient("7", active=True), "urn:uuid:p"),
+        entry("POST", "Patient", {"resourceType": "Patient", "gender": "?"}, "urn:uuid:p", ifNoneExist="_id=seven"),
+    ):
+        answer = await fhir.post("", bundle(entry("POST", "Observation", result), entries))
+        assert answer.status_code == 200, answer.text
+        found = await stored(fhir, answer.json()["entry"][0])
+        assert (found["subject"]["reference"], found["meta"]["source"]) == ("Patient/seven", "Patient/seven")
+        assert 'href="Patient/seven"' in found["text"]["div"]
+
+
+async def test_a_bad_entry_beside_criteria_is_named(fhir: Fhir) -> None:
+    bad = patient("8", gender="?")
+    answer = await fhir.post("", bundle(entry("PUT", f"Patient?identifier={MRN}|8", bad)))
+    assert answer.status_code == 422
+    assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[0].resource.gender"]
+
+
 @pytest.mark.parametrize("reference", ["urn:uuid:nobody", f"Patient?identifier={MRN}|none"])
 async def test_a_reference_to_nothing_refuses_the_transaction(fhir: Fhir, reference: str) -> None:
     answer = await fhir.post("", bundle(entry("POST", "Observation", observation(reference))))
