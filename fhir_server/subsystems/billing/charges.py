@@ -34,14 +34,15 @@ def id_of(source: str, rule: str, number: int) -> str:
     return "charge-" + hashlib.sha256(f"{source}|{rule}|{number}".encode()).hexdigest()[:24]
 
 
-def propose(connection: sqlite3.Connection, type: str, id: str, resource: Json | None) -> None:
-    """Makes the proposals of a source anew."""
+def propose(connection: sqlite3.Connection, type: str, id: str, resource: Json | None) -> set[str]:
+    """Makes the proposals of a source anew; gives the encounters that they were and are of."""
     source = f"{type}/{id}"
+    before = {row[0] for row in connection.execute("SELECT encounter FROM charge WHERE source = ?", (source,))}
     connection.execute("INSERT OR IGNORE INTO dirty SELECT 'charge', id FROM charge WHERE source = ?", (source,))
     connection.execute("DELETE FROM charge WHERE source = ?", (source,))
     rule = rules().get(type)
     if resource is None or rule is None or resource.get("status") not in rule["status"] or ours(resource):
-        return
+        return before
     version = int(resource["meta"]["versionId"])
     encounter = source if rule.get("encounter") == "itself" else encounter_of(resource)
     patient = patient_of(resource)
@@ -69,7 +70,7 @@ def propose(connection: sqlite3.Connection, type: str, id: str, resource: Json |
         code = hcpcs or (coding["code"] if coding.get("system") in CODES else "")
         base, *modifiers = code.replace("-", " ").split() or [""]
         connection.execute(
-            "INSERT INTO charge VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO charge VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
             (
                 id_of(source, rule["rule"], number),
                 source,
@@ -92,6 +93,7 @@ def propose(connection: sqlite3.Connection, type: str, id: str, resource: Json |
         )
         connection.execute("INSERT OR IGNORE INTO dirty VALUES ('charge', ?)", (id_of(source, rule["rule"], number),))
         number += 1
+    return before | {encounter}
 
 
 def take_prices(connection: sqlite3.Connection, id: str, definition: Json | None) -> list[str]:

@@ -32,6 +32,11 @@ def charges_of(store: Any, encounter: str) -> list[Any]:
     return rows(store, "SELECT * FROM charge WHERE encounter = ? ORDER BY date, source, id", (encounter,))
 
 
+def claimable(charge: Any) -> bool:
+    """Whether a charge has a price and no problem, and is not of a service that another one charges."""
+    return charge["cents"] is not None and not charge["problem"] and not charge["same"]
+
+
 def make(
     store: Any,
     encounter: str,
@@ -53,7 +58,7 @@ def make(
         if found is None:
             raise error("not-found", f"There is no {encounter} here; it is deleted, or billing has not got so far yet.")
         patient = relative(found.get("subject", {}).get("reference", ""))
-        charges = [each for each in charges_of(store, encounter) if each["cents"] is not None and not each["problem"]]
+        charges = [each for each in charges_of(store, encounter) if claimable(each)]
         if not charges:
             raise error("value", f"{encounter} has no charges to claim; GET /billing/encounters/{{id}} says why.")
         date = min(each["date"] for each in charges)

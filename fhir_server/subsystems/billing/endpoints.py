@@ -33,7 +33,7 @@ async def encounters(billing: Billing, call: Call) -> Answer:
     found = _all(
         billing,
         "SELECT encounter, patient, count(*) charges, sum(cents) cents, sum(problem <> '') problems, min(date) date "
-        "FROM charge WHERE encounter <> '' AND NOT EXISTS "
+        "FROM charge WHERE encounter <> '' AND same = '' AND NOT EXISTS "
         "(SELECT 1 FROM claim c WHERE c.encounter = charge.encounter AND replaced = '' "
         "AND frequency <> '8') GROUP BY encounter, patient ORDER BY date LIMIT ?",
         (LAST,),
@@ -49,7 +49,7 @@ async def encounter(billing: Billing, call: Call) -> Answer:
     return Answer(
         {
             "charges": charges,
-            "total": sum(each["cents"] or 0 for each in charges),
+            "total": sum(each["cents"] or 0 for each in charges if not each["same"]),
             "findings": texts(actions.checked(billing, claim)),
         }
     )

@@ -6,7 +6,7 @@ foreign key refuses lines without an entry, and nothing of the journal is ever c
 
 from __future__ import annotations
 
-LAYOUT = 2
+LAYOUT = 3
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (
     type TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, updated TEXT NOT NULL, link TEXT NOT NULL,
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS charge (
     id TEXT PRIMARY KEY, source TEXT NOT NULL, version INTEGER NOT NULL, rule TEXT NOT NULL, patient TEXT NOT NULL,
     encounter TEXT NOT NULL, system TEXT NOT NULL, code TEXT NOT NULL, text TEXT NOT NULL, hcpcs TEXT NOT NULL,
     modifiers TEXT NOT NULL, revenue TEXT NOT NULL, units TEXT NOT NULL, date TEXT NOT NULL, cents INTEGER,
-    definition TEXT NOT NULL, problem TEXT NOT NULL
+    definition TEXT NOT NULL, problem TEXT NOT NULL, same TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS charge_source ON charge (source);
 CREATE INDEX IF NOT EXISTS charge_encounter ON charge (encounter);

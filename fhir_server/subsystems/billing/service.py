@@ -16,6 +16,7 @@ from fhir_server.subsystems.billing.links import ways
 from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA
 from fhir_server.subsystems.billing.payments import take_payment
 from fhir_server.subsystems.billing.scrub import Edits
+from fhir_server.subsystems.billing.services import matched
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.subsystem import Change, Portion
 from fhir_server.subsystems.tracing import Ways
@@ -59,19 +60,24 @@ class Billing:
             payers_changed = False
             sources: set[str] = set()
             codes: set[str] = set()
+            encounters: set[str] = set()
             for change in portion.changes:
                 payers_changed |= change.type == "Organization"
-                sources |= self._take(connection, change, codes)
+                sources |= self._take(connection, change, codes, encounters)
             sources.update(priced_by(connection, codes))
             for source in sorted(sources):
                 type, _, id = source.partition("/")
-                propose(connection, type, id, known(connection, source))
+                encounters |= propose(connection, type, id, known(connection, source))
+            for encounter in sorted(encounters):
+                sources |= matched(connection, encounter)
+            for source in sorted(sources):
                 _look(connection, source, portion)
             if payers_changed:
                 self._try_again(connection)
 
-    def _take(self, connection: sqlite3.Connection, change: Change, codes: set[str]) -> set[str]:
-        """Takes a change in; gives the sources whose charges have to be made anew, and adds codes with new prices."""
+    def _take(self, connection: sqlite3.Connection, change: Change, codes: set[str], encounters: set[str]) -> set[str]:
+        """Takes a change in; gives the sources whose charges have to be made anew, adds codes with new prices, and
+        encounters that are claimed otherwise now."""
         resource = facts.keep(connection, change)
         reference = f"{change.type}/{change.id}"
         if change.type == "ChargeItemDefinition":
@@ -90,7 +96,8 @@ class Billing:
         if resource is None:
             return set()
         if change.type == "Claim":
-            book(connection, resource, change.updated)
+            if book(connection, resource, change.updated):
+                encounters.add(facts.relative(resource["item"][0]["encounter"][0]["reference"]))
         elif change.type == "PaymentReconciliation":
             take_payment(connection, resource)
         elif change.type == "DocumentReference" and (ours(resource, "incoming") or ours(resource, "outgoing")):
@@ -135,7 +142,8 @@ def _look(connection: sqlite3.Connection, source: str, portion: Portion) -> None
     """Opens and closes the items about a source: charges with a problem, claims on a version that is no more."""
     date = portion.changes[-1].updated if portion.changes else ""
     problem = connection.execute(
-        "SELECT problem, patient FROM charge WHERE source = ? AND problem <> '' ORDER BY id LIMIT 1", (source,)
+        "SELECT problem, patient FROM charge WHERE source = ? AND problem <> '' AND same = '' ORDER BY id LIMIT 1",
+        (source,),
     ).fetchone()
     if problem is not None:
         open_item(connection, "charge", source, date, f"{source}: {problem['problem']}.", patient=problem["patient"])
@@ -175,7 +183,8 @@ def _compare(
 
 def _charged(connection: sqlite3.Connection, source: str) -> list[tuple]:
     rows = connection.execute(
-        "SELECT hcpcs, code, units, date, cents FROM charge WHERE source = ? AND cents IS NOT NULL AND problem = ''",
+        "SELECT hcpcs, code, units, date, cents FROM charge "
+        "WHERE source = ? AND cents IS NOT NULL AND problem = '' AND same = ''",
         (source,),
     )
     return sorted((row["hcpcs"] or row["code"], row["units"], row["date"], row["cents"]) for row in rows)

@@ -96,6 +96,14 @@ def _charge(store: SubsystemStore, id: str) -> Wanted:
         "quantity": {"value": Decimal(row["units"])},
         "note": [{"text": f"Rule {row['rule']}" + (f"; {row['problem']}" if row["problem"] else "")}],
     }
+    others = store.rows("SELECT source, version FROM charge WHERE same = ? ORDER BY source", (id,))
+    if row["same"]:
+        made["status"] = "not-billable"
+        made["partOf"] = [{"reference": f"ChargeItem/{row['same']}"}]
+        made["note"].append({"text": f"Told of twice: charged by ChargeItem/{row['same']}"})
+    elif others:
+        said = ", ".join(each["source"] for each in others)
+        made["note"].append({"text": f"Told of by {said} too: charged once"})
     if row["hcpcs"] and row["hcpcs"] != row["code"]:
         made["code"]["coding"].append({"system": CPT, "code": row["hcpcs"]})
     if row["encounter"]:
@@ -106,7 +114,8 @@ def _charge(store: SubsystemStore, id: str) -> Wanted:
         made["priceOverride"] = money(row["cents"])
     if row["definition"]:
         made["definitionCanonical"] = [row["definition"]]
-    return Wanted(f"charge: {row['rule']}", (source,), [] if stored and same(stored["body"], made) else [made])
+    sources = (source, *(f"{each['source']}/_history/{each['version']}" for each in others))
+    return Wanted(f"charge: {row['rule']}", sources, [] if stored and same(stored["body"], made) else [made])
 
 
 def _item(store: SubsystemStore, id: str) -> Wanted:

@@ -56,7 +56,7 @@ export async function encounter(id) {
     head(`Encounter ${id}`),
     grid(
       ["Made of", "Rule", "Code", "What", "Day", "Units", "Amount", "Problem"],
-      charges.map((each) => [resource(each.source), each.rule, each.hcpcs || each.code, each.text, each.date, each.units, amount(each.cents), each.problem]),
+      charges.map((each) => [resource(each.source), each.rule, each.hcpcs || each.code, each.text, each.date, each.units, amount(each.cents), each.same ? ["told of twice, charged by ", resource(`ChargeItem/${each.same}`)] : each.problem]),
     ),
     h("p", {}, "Total ", amount(total)),
     h("h2", {}, "Scrub"),
