@@ -111,9 +111,10 @@ def _scheduled(order: Resource, step: Resource | None) -> str:
         period = step.get("executionPeriod") or step.get("restriction", {}).get("period") or {}
         if period.get("start"):
             return period["start"]
-    return (
-        order.get("occurrenceDateTime") or order.get("occurrencePeriod", {}).get("start") or order.get("authoredOn", "")
-    )
+    timing = order.get("occurrenceTiming", {})
+    period = order.get("occurrencePeriod") or timing.get("repeat", {}).get("boundsPeriod", {})
+    events = timing.get("event") or [""]
+    return order.get("occurrenceDateTime") or period.get("start") or events[0] or order.get("authoredOn", "")
 
 
 def _moment(text: str) -> tuple[str, str]:

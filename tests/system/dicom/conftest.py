@@ -46,12 +46,10 @@ def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
         time.sleep(0.02)
 
 
-class Listening:
-    """The archive under test: its port, its context, and dcmtk's tools against it."""
+class Called:
+    """An archive at a port, and dcmtk's tools against it."""
 
-    def __init__(self, context: Context, port: int) -> None:
-        self.context = context
-        self.archive = context.archive
+    def __init__(self, port: int) -> None:
         self.port = port
 
     def tool(self, name: str, *arguments: object, called: str = TITLE, calling: str = "MODALITY") -> Any:
@@ -59,6 +57,15 @@ class Listening:
         run = [dcmtk(name), "-aec", called, "-aet", calling, "127.0.0.1", str(self.port), *map(str, arguments)]
         environment = {**os.environ, "TCP_NODELAY": "1"}
         return subprocess.run(run, env=environment, capture_output=True, text=True, timeout=300)
+
+
+class Listening(Called):
+    """The archive under test, in this process: its context beside its port."""
+
+    def __init__(self, context: Context, port: int) -> None:
+        super().__init__(port)
+        self.context = context
+        self.archive = context.archive
 
     def count(self, table: str = "instance", where: str = "1") -> int:
         return self.archive.reading.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()[0]
