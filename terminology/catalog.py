@@ -105,7 +105,15 @@ def _newest_first(entries: list[Entry]) -> list[Entry]:
 class Catalog:
     """One view of everything that is known; with_request() gives another that knows more."""
 
-    def __init__(self, store: Store, shipped: Shipped, rules: VersionRules = NO_RULES, extra: Store | None = None):
+    def __init__(
+        self,
+        store: Store,
+        shipped: Shipped,
+        rules: VersionRules = NO_RULES,
+        extra: Store | None = None,
+        hidden: frozenset[tuple[str, str]] = frozenset(),
+    ) -> None:
+        self._hidden = hidden
         self.store = store
         self.shipped = shipped
         self.rules = rules
@@ -131,9 +139,13 @@ class Catalog:
                     raise error("value", "A tx-resource is a CodeSystem, ValueSet or ConceptMap with a url.")
                 extra.put(resource)
             extra.generation()
-        view = Catalog(self.store, self.shipped, rules, extra)
+        view = Catalog(self.store, self.shipped, rules, extra, self._hidden)
         view._grammars = self._grammars
         return view
+
+    def without(self, hidden: frozenset[tuple[str, str]]) -> Catalog:
+        """The same without these stored value sets, by url and version."""
+        return Catalog(self.store, self.shipped, hidden=hidden)
 
     @property
     def plain(self) -> bool:
@@ -215,9 +227,13 @@ class Catalog:
 
     def _resource(self, type: str, url: str, version: str) -> Json | None:
         for store in self._stores:
-            if (found := store.resource(type, url, version)) is not None:
+            found = store.resource(type, url, version)
+            if found is not None and not (store is self.store and type == "ValueSet" and self._hides(found)):
                 return found
         return self.shipped.resource(type, url, version)
+
+    def _hides(self, resource: Json) -> bool:
+        return bool(self._hidden) and (resource.get("url", ""), resource.get("version", "")) in self._hidden
 
     def maps(self, end: str) -> list[Json]:
         """The concept maps with this value set or code system at one of their ends, what is nearer first."""

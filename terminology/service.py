@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,15 @@ class Terminology:
             self._sets, self._maps = {}, {}
             self._generation = generation
         return self._catalog
+
+    def without(self, hidden: frozenset[tuple[str, str]]) -> Terminology:
+        """The same service to one who does not know these stored value sets (url, version)."""
+        if not hidden:
+            return self
+        seen = copy(self)
+        seen._catalog = self._catalog.without(hidden)
+        seen._sets, seen._maps, seen._generation = {}, {}, -1
+        return seen
 
     def put(self, resource: Json) -> None:
         """Takes a CodeSystem, ValueSet or ConceptMap in, in place of the one with its url and version.

@@ -146,6 +146,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="TOML file of what in the audit log raises an alert; empty: the rules that come with it."),
     ] = ""
 
+    brands: Annotated[
+        str,
+        Meta(description="File of a User-access Brand Bundle that the SMART configuration names; empty: none."),
+    ] = ""
+    brand: Annotated[
+        str,
+        Meta(description="Identifier (system|value) of this server's own brand among those; empty: there is one only."),
+    ] = ""
+
     provenance: Annotated[
         Literal["header", "automatic"],
         Meta(description="Which commits have a Provenance: those of a request with the header X-Provenance, or all."),

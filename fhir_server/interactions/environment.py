@@ -16,6 +16,7 @@ from fhir_server.core.ports import (
     IndexState,
     ResourceStore,
     SearchIndex,
+    TerminologyService,
     Transaction,
 )
 from fhir_server.core.query import Clause, Query
@@ -50,6 +51,10 @@ class Searching(Protocol):
 
     def with_definitions(self, definitions: Definitions, building: frozenset[str], position: int) -> Searching:
         """The same with other search parameters."""
+        ...
+
+    def with_terminology(self, terminology: TerminologyService) -> Searching:
+        """The same that asks another terminology."""
         ...
 
     def indexes(self, type: str, field: str) -> bool:
@@ -127,6 +132,7 @@ class Environment:
     followers: list[Follower] = field(default_factory=list)
     following: Following | None = None  # keeps them in step; None where nothing is followed
     seen_by: Caller = OPEN  # whose view of the store and the index this is
+    whole: Environment | None = None  # what it is a view of, None for no view
     outdated: Callable[[Transaction], Awaitable[Searching]] | None = None  # searching, where a transaction sees others
     perform: Callable[[Environment, Request], Awaitable[Response]] | None = None
 

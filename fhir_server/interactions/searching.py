@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode
 
@@ -47,6 +48,12 @@ class Searching:
         position: in the change feed, of the newest SearchParameter among them.
         """
         return Searching(definitions, self._settings, self._clock, self._terminology, building, position)
+
+    def with_terminology(self, terminology: TerminologyService) -> Searching:
+        """The same that asks another terminology."""
+        found = copy(self)
+        found._terminology = terminology
+        return found
 
     def indexes(self, type: str, field: str) -> bool:
         """Whether a parameter in force has this field of a type's index values, be they of contained resources."""

@@ -16,6 +16,7 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import RESULT_PARAMETERS, Call, OperationHandler
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Response
+from fhir_server.interactions.vocabulary import hidden_value_sets, limit_of
 from terminology import Terminology, operations, parameter_names
 from terminology.loaders.jobs import Job, Jobs
 
@@ -35,7 +36,7 @@ def handlers(service: Terminology) -> tuple[OperationHandler, ...]:
     return loads, *(
         OperationHandler(
             code,
-            functools.partial(_invoke, function, code),
+            functools.partial(_invoke, service, function, (type, code)),
             system=code in AT_SYSTEM,
             type=code not in AT_SYSTEM,
             instance=code not in AT_SYSTEM + ON_TYPE_ONLY and not code.startswith("batch-"),
@@ -47,12 +48,18 @@ def handlers(service: Terminology) -> tuple[OperationHandler, ...]:
     )
 
 
-async def _invoke(function: Any, code: str, environment: Environment, call: Call) -> Response:
+async def _invoke(
+    service: Terminology, function: Any, key: tuple[str, str], environment: Environment, call: Call
+) -> Response:
+    """What the caller may not read of stored value sets is not known to the operation."""
+    hidden = await hidden_value_sets((environment.whole or environment).index, limit_of(call.request.caller))
+    if hidden:
+        function = operations(service.without(hidden))[key]
     instance = None
     if call.id:
         instance = decode((await current(environment, call.request, call.type, call.id)).body)
     given = _parameters(call)
-    if code in QUICK:
+    if key[1] in QUICK:
         return Response(200, body=serialize(function(given, instance)))
     return Response(200, body=serialize(await asyncio.to_thread(function, given, instance)))
 

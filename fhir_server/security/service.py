@@ -12,6 +12,7 @@ from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
 from fhir_server.core.settings import Settings
 from fhir_server.security import passwords, second_factor, unverified
+from fhir_server.security.brands import load as load_brands
 from fhir_server.security.granting import Granting
 from fhir_server.security.keys import SigningKeys
 from fhir_server.security.model import Access, Client, Session, User
@@ -42,6 +43,7 @@ class Security:
         self.throttle = Throttle(self.store)
         self.rate = Rate(settings.sign_in_rate, clock)
         self.clock = clock
+        self.brands = load_brands(settings.brands, settings.brand) if settings.brands else None
         self.providers: dict[str, OpenIdProvider] = {}
         if settings.openid:
             from fhir_server.security.openid.configuration import load

@@ -70,7 +70,27 @@ def discovery(exchange: Exchange) -> dict[str, Any]:
     }
     if exchange.server.settings.dynamic_registration:
         found["registration_endpoint"] = f"{issuer}/auth/register"
-    return found
+    return found | _brands(exchange)
+
+
+def _brands(exchange: Exchange) -> dict[str, Any]:
+    """Where the Brand Bundle is, and which of its brands is this server's."""
+    brands = exchange.security.brands
+    if brands is None:
+        return {}
+    bundle = f"{exchange.issuer}/auth/brands"
+    return {"user_access_brand_bundle": bundle, "user_access_brand_identifier": brands.primary}
+
+
+async def brands(exchange: Exchange) -> Answer:
+    """GET /auth/brands: the User-access Brand Bundle."""
+    found = exchange.security.brands
+    if found is None:
+        return as_json({"error": "not_found", "error_description": "No brands are published here."}, 404)
+    headers = [(b"etag", found.tag.encode()), (b"cache-control", b"no-cache")]
+    if found.tag in exchange.headers.get("if-none-match", ""):
+        return Answer(304, headers, b"")
+    return Answer(200, [*headers, (b"content-type", b"application/fhir+json")], found.body)
 
 
 async def configuration(exchange: Exchange) -> Answer:
@@ -85,7 +105,8 @@ async def smart_configuration(exchange: Exchange) -> Answer:
         return await configuration(exchange)
     found = await provider.fetching.configuration()
     kept = {name: found[name] for name in FROM_PROVIDER if name in found}
-    return as_json({"code_challenge_methods_supported": ["S256"], **kept, "capabilities": PROVIDER_CAPABILITIES})
+    own = {**_brands(exchange), "capabilities": PROVIDER_CAPABILITIES}
+    return as_json({"code_challenge_methods_supported": ["S256"], **kept, **own})
 
 
 async def jwks(exchange: Exchange) -> Answer:

@@ -6,6 +6,7 @@ PATHS = (
     "/.well-known/smart-configuration",
     "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
+    "/auth/brands",
     "/auth/jwks",
     "/auth/token",
     "/auth/introspect",

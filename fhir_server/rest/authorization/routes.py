@@ -21,6 +21,7 @@ ROUTES: dict[str, tuple[tuple[str, ...], Callable[[Exchange], Awaitable[Answer]]
     "/.well-known/smart-configuration": (("GET",), applications.configuration),
     "/.well-known/openid-configuration": (("GET",), applications.configuration),
     "/.well-known/oauth-authorization-server": (("GET",), applications.configuration),
+    "/auth/brands": (("GET",), applications.brands),
     "/auth/jwks": (("GET",), applications.jwks),
     "/auth/token": (("POST",), applications.token),
     "/auth/introspect": (("POST",), applications.introspect),
