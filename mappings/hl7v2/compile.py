@@ -30,6 +30,8 @@ OWN_STRUCTURES = (
     "OMP_O09", "RDE_O11", "RDS_O13", "RAS_O17", "MDM_T01", "DFT_P03", "DFT_P11", "BAR_P01", "BAR_P02", "BAR_P12",
     "PPR_PC1", "REF_I12", "ORL_O22", "ORR_O02", "ORG_O20",
 )  # fmt: skip
+# Groups that orders of imaging add IPC (OMI_O23) or ZDS (IHE Radiology, RAD TF-2 section 4.4) to.
+IMAGING = (("OML_O21", "ORDER", "OBSERVATION_REQUEST"), ("ORM_O01", "ORDER", "ORDER_DETAIL"))
 VERSIONS = ("2_8_2", "2_8_1", "2_8", "2_7", "2_6", "2_5_1", "2_5", "2_4", "2_3_1", "2_3")
 
 
@@ -78,6 +80,11 @@ def compile_tables(files: Iterator[tuple[str, str, str]]) -> dict[str, Any]:
     messages["ADT_A17"] = _swap(messages["ADT_A17"])
     messages["ORM_O01"] = _grouped("ORM_O01", messages["ORM_O01"])
     messages["SIU_S12"]["structure"].insert(2, ["TQ1", 0, -1])  # since v2.5
+    for name, *groups in IMAGING:
+        children = messages[name]["structure"]
+        for group in groups:
+            children = next(child[3] for child in children if child[0] == group)
+        children += [["IPC", 0, -1], ["ZDS", 0, 1]]
     for name in OWN_STRUCTURES:
         messages.setdefault(name, {"structure": _standard(name), "rows": []})
     return {"messages": messages, "maps": maps, "codes": codes}
