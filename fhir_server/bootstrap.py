@@ -36,6 +36,7 @@ from fhir_server.operations import HANDLERS, export, imports, registered, termin
 from fhir_server.operations.bulk.exports import Exports
 from fhir_server.operations.bulk.imports import Imports
 from fhir_server.rest.app import Application
+from fhir_server.rest.auditing import Auditing
 from fhir_server.rest.beside import beside
 from fhir_server.rest.mounting import Mounted, require_everything
 from fhir_server.rest.observing import observer
@@ -478,7 +479,10 @@ async def _hl7(server: FhirServer, clock: Clock) -> list[Mounted]:
         Mounted(
             "/hl7",
             application.Hl7Application(
-                interface, settings.max_body_bytes, lambda scope: require_everything(server, scope, "hl7")
+                interface,
+                settings.max_body_bytes,
+                lambda scope: require_everything(server, scope, "hl7"),
+                Auditing(server).mounted if server.audit is not None else None,
             ),
             Assets(files, PAGE_POLICY),
             openapi.paths(),

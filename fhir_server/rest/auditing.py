@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_server.api import FhirServer
 from fhir_server.core.ports import Caller
-from fhir_server.rest.decode import address_of
+from fhir_server.rest.decode import address_of, headers_of
 
 if TYPE_CHECKING:
     from fhir_server.rest.authorization.exchange import Exchange
@@ -37,17 +37,39 @@ class Auditing:
 
         FhirError "unavailable" where it can't be kept: then the answer must not go out.
         """
+        patients = self._event.patients_in(path, given, asked if status < 400 else b"")
+        told = self._event.interaction_of(scope["method"], path)
+        await self._record(scope, headers, "/".join(path), caller, told, status, patients)
+
+    async def mounted(
+        self, scope: dict[str, Any], caller: Caller, told: tuple[str, str], status: int, patients: tuple[str, ...]
+    ) -> None:
+        """Keeps that a request to what is mounted beside FHIR was answered; told: its interaction and action.
+
+        FhirError "unavailable" where it can't be kept: then the answer must not go out.
+        """
+        await self._record(scope, headers_of(scope), scope["path"][1:], caller, told, status, patients)
+
+    async def _record(
+        self,
+        scope: dict[str, Any],
+        headers: dict[str, str],
+        path: str,
+        caller: Caller,
+        told: tuple[str, str],
+        status: int,
+        patients: tuple[str, ...],
+    ) -> None:
         event = self._event
-        interaction, action = event.interaction_of(scope["method"], path)
         await self._log.record(
             event.Event(
                 recorded=self._clock(),
                 kind="rest",
-                interaction=interaction,
-                action=action,
+                interaction=told[0],
+                action=told[1],
                 outcome=event.outcome_of(status),
                 status=status,
-                path="/".join(path)[:500],
+                path=path[:500],
                 query=scope["query_string"].decode("latin-1")[:2000],
                 user=caller.user,
                 client=caller.client,
@@ -55,7 +77,7 @@ class Auditing:
                 address=address_of(scope, headers, self._trust),
                 purpose=caller.purpose,
                 reason=caller.reason,
-                patients=event.patients_in(path, given, asked if status < 400 else b""),
+                patients=patients,
             )
         )
 

@@ -52,7 +52,12 @@ class Hl7Interface:
         self.store = store
         self.clock = clock
         self.worker = Worker(
-            store, Applying(interfaces, client, translator, clock), clock, interfaces.parallel, self._settled
+            store,
+            Applying(interfaces, client, translator, clock),
+            clock,
+            interfaces.parallel,
+            self._settled,
+            self._open_here,
         )
         self.intake = Intake(interfaces, store, self.worker, clock)
         self.desk = Desk(store, clock)
@@ -88,6 +93,14 @@ class Hl7Interface:
         """Whether this process has some work, of which there is one for all processes, for so long."""
         now = self.clock()
         return await self.store.lease(name, self.worker.name, now, now + int(seconds * 1_000_000))
+
+    def _open_here(self) -> dict[str, int]:
+        return {listener.name: listener.connections for listener in self.listeners}
+
+    async def connections(self) -> dict[str, int]:
+        """Open connections by listener, of all processes; those of others as they said some seconds ago at most."""
+        elsewhere = await self.store.connections(self.clock(), self.worker.name)
+        return {name: count + elsewhere.get(name, 0) for name, count in self._open_here().items()}
 
     # ------------------------------------------------------------------ later acknowledgements by a destination
     async def _settled(self, message: Message, outcome: Outcome) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 import structlog
@@ -33,9 +33,17 @@ Settled = Callable[[Message, Outcome], Awaitable[None]]
 
 
 class Worker:
-    """Applies messages, a few at once."""
+    """Applies messages, a few at once. connections: how many are open here, by listener; others are told."""
 
-    def __init__(self, store: MessageStore, applying: Applying, clock: Clock, parallel: int, settled: Settled) -> None:
+    def __init__(
+        self,
+        store: MessageStore,
+        applying: Applying,
+        clock: Clock,
+        parallel: int,
+        settled: Settled,
+        connections: Callable[[], Mapping[str, int]],
+    ) -> None:
         self.name = f"{owner_name()}/{uuid.uuid4().hex[:8]}"
         self._store = store
         self._applying = applying
@@ -43,6 +51,7 @@ class Worker:
         self._room = asyncio.Semaphore(parallel)
         self._parallel = parallel
         self._settled = settled
+        self._connections = connections
         self._running: dict[int, asyncio.Task] = {}
         self._asked: dict[int, asyncio.Future[Message]] = {}
         self._loops: list[asyncio.Task] = []
@@ -137,7 +146,7 @@ class Worker:
 
     # ------------------------------------------------------------------ loops
     async def _beat(self) -> None:
-        await self._store.alive(self.name, self._clock() + ALIVE_SECONDS * SECOND)
+        await self._store.alive(self.name, self._clock() + ALIVE_SECONDS * SECOND, self._connections())
 
     async def _beats(self) -> None:
         while True:

@@ -137,6 +137,16 @@ async def test_a_dead_owners_messages_are_taken_over(store: MessageStore):
     assert await store.finish(kept.message, OTHER, DONE, 5) == []
 
 
+async def test_owners_tell_of_their_connections(store: MessageStore):
+    await store.alive(ME, 2**60, {"lab": 2, "adt": 1})
+    await store.alive(OTHER, 2**60, {"lab": 4})
+    await store.alive(OTHER, 2**60, {"lab": 3})
+    assert await store.connections(5, ME) == {"lab": 3}
+    assert await store.connections(5, "third") == {"lab": 5, "adt": 1}
+    await store.gone(OTHER)
+    assert await store.connections(5, ME) == {}
+
+
 async def test_what_a_worker_that_stops_has_is_free(store: MessageStore):
     await store.alive(OTHER, 2**60)
     kept = await store.keep(arrival("1", "A"), OTHER)

@@ -103,7 +103,8 @@ def _entities(event: Event) -> list[dict[str, Any]]:
     found = [_entity("1", "1", what={"reference": f"Patient/{id}"}) for id in event.patients]
     parts = event.path.split("/")
     if len(parts) > 1 and parts[1][:1] not in ("$", "_") and parts[0] != "Patient":
-        found.append(_entity("2", "4", what={"reference": "/".join(parts[:2])}))
+        stored = parts[0][:1].isupper()  # else it is of what is mounted beside FHIR, such as hl7/messages/7
+        found.append(_entity("2", "4", what={"reference": "/".join(parts[:2])} if stored else {"display": event.path}))
     if event.query or event.interaction.startswith("search"):
         text = f"{event.path}?{event.query}".encode()
         found.append(_entity("2", "24", query=base64.b64encode(text).decode()))

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from fhir_server.codec import json
 from fhir_server.codec.asgi import not_possible, object_of, query_of, whole_body
 from fhir_server.core.errors import FhirError, error, operation_outcome
+from fhir_server.core.ports import OPEN, Caller
 from interfaces.hl7v2.http.routes import JSON, ROUTES, Answer, Call, Route
 from interfaces.hl7v2.interface import Hl7Interface
 
 log = structlog.get_logger("hl7")
 
-Allow = Callable[[dict[str, Any]], Awaitable[Any]]
+Allow = Callable[[dict[str, Any]], Awaitable[Caller]]
+
+
+class Note(Protocol):
+    """Keeps in the audit log that a request was answered; FhirError "unavailable" where it can't."""
+
+    async def __call__(
+        self, scope: dict[str, Any], caller: Caller, told: tuple[str, str], status: int, patients: tuple[str, ...]
+    ) -> None:
+        """told: the interaction and its action; patients: ids of those whose data was given or changed."""
+        ...
+
+
+MOST_PATIENTS = 1000  # of one event of the audit log
 
 _PATTERNS = [(route, re.compile(route.path.replace("{id}", "([0-9]{1,15})") + r"/?\Z")) for route in ROUTES]
 
@@ -24,13 +38,15 @@ _PATTERNS = [(route, re.compile(route.path.replace("{id}", "([0-9]{1,15})") + r"
 class Hl7Application:
     """Calls the route that a request asks for.
 
-    limit: most bytes of a body; allow: raises FhirError for a request, by its ASGI scope, of a caller who may not.
+    limit: most bytes of a body; allow: who makes a request, by its ASGI scope, FhirError for a caller who may not;
+    note: what is told of requests that read or change messages, refused ones too, None where no log is kept.
     """
 
-    def __init__(self, interface: Hl7Interface, limit: int, allow: Allow) -> None:
+    def __init__(self, interface: Hl7Interface, limit: int, allow: Allow, note: Note | None = None) -> None:
         self._interface = interface
         self._limit = limit
         self._allow = allow
+        self._note = note
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """ASGI, scope type http."""
@@ -40,27 +56,48 @@ class Hl7Application:
             await send({"type": "http.response.start", "status": 308, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
             return
+        caller = OPEN
         try:
-            await self._allow(scope)
+            caller = await self._allow(scope)
             route, number = _route(scope["method"], scope["path"])
             answer = await route.handler(self._interface, await self._call(route, number, scope, receive))
         except FhirError as problem:
             headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
-            answer = Answer(operation_outcome(problem.issues), "application/fhir+json", problem.status)
+            answer = _refusal(problem)
         except Exception:
             log.exception("hl7 request failed", path=re.sub("[0-9]+", "[id]", scope["path"])[:100])
             problem = error("exception", "The server failed to answer; the failure is in its log.")
-            answer = Answer(operation_outcome(problem.issues), "application/fhir+json", 500)
+            answer = _refusal(problem)
+        try:
+            await self._tell(scope, caller, answer)
+        except FhirError as problem:  # what can't be audited is not given
+            answer = _refusal(problem)
         body = answer.content if isinstance(answer.content, bytes) else json.serialize(answer.content)
         headers += [(b"content-type", answer.type.encode()), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _tell(self, scope: dict[str, Any], caller: Caller, answer: Answer) -> None:
+        if self._note is None:
+            return
+        try:
+            told = _route(scope["method"], scope["path"])[0].told
+        except FhirError:
+            return  # there is no such thing
+        if told is not None:
+            links = (link.split("/") for message in answer.about for link in message.links)
+            patients = dict.fromkeys(parts[1] for parts in links if parts[0] == "Patient" and len(parts) > 1)
+            await self._note(scope, caller, told, answer.status, tuple(patients)[:MOST_PATIENTS])
 
     async def _call(self, route: Route, number: int, scope: dict[str, Any], receive: Any) -> Call:
         query = query_of(scope)
         body = await whole_body(receive, self._limit) if route.method == "POST" else b""
         fields = object_of(body) if route.takes == JSON else {}
         return Call(number, query, body, fields)
+
+
+def _refusal(problem: FhirError) -> Answer:
+    return Answer(operation_outcome(problem.issues), "application/fhir+json", problem.status)
 
 
 def _route(method: str, path: str) -> tuple[Route, int]:

@@ -43,8 +43,8 @@ async def families(interface: Hl7Interface) -> Iterable[Any]:
         if key[1] in (*OPEN, WAITING):
             ages.add_metric(key, (now - oldest[key]) / 1e6)
     connections = GaugeMetricFamily("hms_hl7_connections", "Open MLLP connections.", labels=["listener"])
-    for listener in interface.listeners:
-        connections.add_metric([listener.name], listener.connections)
+    for name, count in (await interface.connections()).items():
+        connections.add_metric([name], count)
     letters = GaugeMetricFamily("hms_hl7_letters", "Messages to destinations.", labels=["destination", "state"])
     waiting = GaugeMetricFamily(
         "hms_hl7_oldest_letter_seconds",

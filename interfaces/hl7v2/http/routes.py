@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from fhir_server.core.errors import error
@@ -11,7 +11,7 @@ from interfaces.hl7v2.exchange.batches import is_batch
 from interfaces.hl7v2.exchange.intake import Unanswered
 from interfaces.hl7v2.http.views import letter_view, message_row, message_view, status
 from interfaces.hl7v2.interface import Hl7Interface
-from interfaces.hl7v2.messages.message import STATES
+from interfaces.hl7v2.messages.message import STATES, Message
 from interfaces.hl7v2.messages.port import Wanted
 
 ER7 = "x-application/hl7-v2+er7"
@@ -30,11 +30,12 @@ class Call(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Content as JSON, or bytes of a content type."""
+    """Content as JSON, or bytes of a content type. about: the messages that it tells of."""
 
     content: Any
     type: str = "application/json"
     status: int = 200
+    about: Sequence[Message] = ()
 
 
 Handler = Callable[[Hl7Interface, Call], Awaitable[Answer]]
@@ -51,6 +52,15 @@ class Route(NamedTuple):
     takes: str = ""
     fields: tuple[str, ...] = ()
 
+    @property
+    def told(self) -> tuple[str, str] | None:
+        """What the audit log calls it: an interaction of FHIR and its action; None where no message is shown."""
+        if self.path in ("/hl7/status", "/hl7/destinations"):
+            return None
+        if self.method == "GET":
+            return ("read", "R") if "{id}" in self.path else ("search-type", "E")
+        return ("create", "C") if self.path == "/hl7/upload" else ("update", "U")
+
 
 FILTER = ("state", "sender", "kind", "patient", "text", "since", "until", "alarm")
 
@@ -60,33 +70,36 @@ async def messages(interface: Hl7Interface, call: Call) -> Answer:
     wanted = wanted_of(call.query)
     found = await interface.desk.list(wanted)
     following = found[-1].id if len(found) == wanted.limit and found else 0
-    return Answer({"messages": [message_row(each) for each in found], "next": following})
+    return Answer({"messages": [message_row(each) for each in found], "next": following}, about=found)
 
 
 async def message(interface: Hl7Interface, call: Call) -> Answer:
     """A message with its segments, steps, links and acknowledgement."""
     found = await interface.desk.show(call.id)
-    return Answer(message_view(found, await interface.desk.raw(call.id)))
+    return Answer(message_view(found, await interface.desk.raw(call.id)), about=(found,))
 
 
 async def raw(interface: Hl7Interface, call: Call) -> Answer:
     """The bytes of a message."""
     revision = _number(call.query, "revision", -1)
-    return Answer(await interface.desk.raw(call.id, revision), ER7)
+    content = await interface.desk.raw(call.id, revision)
+    return Answer(content, ER7, about=(await interface.desk.show(call.id),))
 
 
 async def replay(interface: Hl7Interface, call: Call) -> Answer:
     """Applies a message anew."""
+    before = await interface.desk.show(call.id)
     await interface.desk.replay(call.id, str(call.fields.get("reason", "")))
     await interface.worker.look()
-    return Answer({"id": call.id}, status=202)
+    return Answer({"id": call.id}, status=202, about=(before,))
 
 
 async def correct(interface: Hl7Interface, call: Call) -> Answer:
     """Applies a message anew with the content that is sent."""
+    before = await interface.desk.show(call.id)
     await interface.desk.correct(call.id, call.body, call.query.get("reason", ""))
     await interface.worker.look()
-    return Answer({"id": call.id}, status=202)
+    return Answer({"id": call.id}, status=202, about=(before,))
 
 
 async def dismiss(interface: Hl7Interface, call: Call) -> Answer:
@@ -123,9 +136,10 @@ async def upload(interface: Hl7Interface, call: Call) -> Answer:
 
 async def interface_status(interface: Hl7Interface, call: Call) -> Answer:
     """Listeners, and how many messages are in which state."""
+    connections = await interface.connections()
     listeners = [
         {"name": each.name, "host": each.listener.host, "port": each.port, "tls": each.listener.tls is not None,
-         "connections": each.connections, "refused": each.refused}
+         "connections": connections[each.name], "refused": each.refused}
         for each in interface.listeners
     ]  # fmt: skip
     return Answer({

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
 from interfaces.hl7v2.messages.message import Arrival, Message, Outcome
 
+NONE_OPEN: Mapping[str, int] = MappingProxyType({})
 Novelty = Literal["new", "duplicate", "other"]  # other: the same MSH-10 as another message of the sender
 
 
@@ -118,8 +120,12 @@ class MessageStore(Protocol):
         """Settles a waiting message."""
         ...
 
-    async def alive(self, owner: str, until: int) -> None:
-        """The owner lives and works, at least until then."""
+    async def alive(self, owner: str, until: int, connections: Mapping[str, int] = NONE_OPEN) -> None:
+        """The owner lives and works, at least until then; connections: how many it has open, by listener."""
+        ...
+
+    async def connections(self, now: int, but: str) -> dict[str, int]:
+        """How many connections the living owners but that one have last said to have open, by listener."""
         ...
 
     async def gone(self, owner: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, ReturnDocument, WriteConcern
@@ -29,7 +29,7 @@ from interfaces.hl7v2.messages.message import (
 from interfaces.hl7v2.messages.mongo.documents import INDEXES, message_document, message_of, parts
 from interfaces.hl7v2.messages.mongo.lanes import Lanes
 from interfaces.hl7v2.messages.mongo.letters import MongoLetters
-from interfaces.hl7v2.messages.port import Counter, Kept, Novelty, Tally, Wanted
+from interfaces.hl7v2.messages.port import NONE_OPEN, Counter, Kept, Novelty, Tally, Wanted
 
 FOLLOWING = 8  # messages that one that is settled may hand on
 SELECTION_MS = 5000
@@ -203,10 +203,20 @@ class MongoMessageStore(MongoLetters):
             return len(ids)
 
     # ------------------------------------------------------------------ workers
-    async def alive(self, owner: str, until: int) -> None:
+    async def alive(self, owner: str, until: int, connections: Mapping[str, int] = NONE_OPEN) -> None:
         """See the port."""
+        said = {"until": until, "connections": [list(one) for one in connections.items()]}
         async with _told():
-            await self._workers.update_one({"_id": owner}, {"$set": {"until": until}}, upsert=True)
+            await self._workers.update_one({"_id": owner}, {"$set": said}, upsert=True)
+
+    async def connections(self, now: int, but: str) -> dict[str, int]:
+        """See the port."""
+        found: dict[str, int] = {}
+        async with _told():
+            async for worker in self._workers.find({"_id": {"$ne": but}, "until": {"$gte": now}}):
+                for listener, count in worker.get("connections", ()):
+                    found[listener] = found.get(listener, 0) + count
+        return found
 
     async def gone(self, owner: str) -> None:
         """See the port."""

@@ -134,10 +134,11 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def prepare(path: Path, tables: str, version: int) -> None:
+def prepare(path: Path, tables: str, version: int, later: str = "") -> None:
     """Makes the file and its tables where they are missing; safe when several processes start together.
 
-    FhirError "unavailable" where it can't be made or is of a layout that this program does not know.
+    later: what files of this version that are older lack. FhirError "unavailable" where it can't be made or is of a
+    layout that this program does not know.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,6 +156,7 @@ def prepare(path: Path, tables: str, version: int) -> None:
             connection.execute(f"PRAGMA user_version = {version}")
         elif found != version:
             raise error("unavailable", f"{path} has the layout of version {found}; this program knows {version}.")
+        connection.execute(later)
         connection.execute("COMMIT")
     except sqlite3.Error as problem:
         raise _unusable(path, problem) from problem

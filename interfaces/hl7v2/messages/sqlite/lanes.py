@@ -6,7 +6,7 @@ the first in each. The oldest message of all is always first everywhere, so noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from sqlite3 import Connection
 
 import msgspec
@@ -116,9 +116,28 @@ def count(connection: Connection, sender: str, what: str) -> None:
     )
 
 
+def alive(connection: Connection, owner: str, until: int, connections: Mapping[str, int]) -> None:
+    """The owner lives until then and has these connections open."""
+    connection.execute("INSERT OR REPLACE INTO worker VALUES (?, ?)", (owner, until))
+    rows = [(owner, listener, count) for listener, count in connections.items()]
+    connection.executemany("INSERT OR REPLACE INTO connection VALUES (?, ?, ?)", rows)
+
+
+def connections(connection: Connection, now: int, but: str) -> dict[str, int]:
+    """What the living but one have open, by listener."""
+    return dict(
+        connection.execute(
+            "SELECT c.listener, sum(c.open) FROM worker w JOIN connection c ON c.owner = w.name "
+            "WHERE w.until >= ? AND w.name <> ? GROUP BY c.listener",
+            (now, but),
+        ).fetchall()
+    )
+
+
 def free(connection: Connection, owner: str) -> None:
     """What this owner has is nobody's."""
     connection.execute("DELETE FROM worker WHERE name = ?", (owner,))
+    connection.execute("DELETE FROM connection WHERE owner = ?", (owner,))
     connection.execute("DELETE FROM lease WHERE owner = ?", (owner,))
     connection.execute(
         "UPDATE message SET state = ?, owner = '' WHERE state = ? AND owner = ?", (RECEIVED, TRANSLATING, owner)

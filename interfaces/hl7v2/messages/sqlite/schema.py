@@ -6,12 +6,18 @@ patient   patient number -> messages, for people who search
 queue     lane -> messages that are not settled: the first of a lane may be applied
 waiting   patient number -> messages that wait for its patient
 worker    who applies messages, and until when it is surely alive
+connection  how many connections a worker has open
 counter   how many messages of a sender were new, duplicate, other, or came to a state, since the store was made
 lease     work that one worker at a time does
 letter    messages to destinations; position: where their making has got to in the change feed
 """
 
 VERSION = 1
+LATER = """
+CREATE TABLE IF NOT EXISTS connection (
+    owner TEXT, listener TEXT, open INTEGER NOT NULL, PRIMARY KEY (owner, listener)
+) WITHOUT ROWID
+"""  # added to files that are there; a program that does not know it leaves it alone
 REVISIONS = 1000
 
 TABLES = """

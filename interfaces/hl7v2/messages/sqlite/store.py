@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from fhir_server.core.ports import Clock
 from interfaces.hl7v2.messages.message import LANES, TRANSLATING, WAITING, Arrival, Message, Outcome
-from interfaces.hl7v2.messages.port import Counter, Kept, Tally, Wanted
+from interfaces.hl7v2.messages.port import NONE_OPEN, Counter, Kept, Tally, Wanted
 from interfaces.hl7v2.messages.sqlite import lanes, reading, writing
 from interfaces.hl7v2.messages.sqlite.journal import Journal, connect, prepare
 from interfaces.hl7v2.messages.sqlite.letters import SqliteLetters
-from interfaces.hl7v2.messages.sqlite.schema import TABLES, VERSION
+from interfaces.hl7v2.messages.sqlite.schema import LATER, TABLES, VERSION
 
 FILE_NAME = "hl7.sqlite"
 FOLLOWING = 8  # messages that one that is settled may hand on
@@ -27,7 +27,7 @@ class SqliteMessageStore(SqliteLetters):
     """Messages in one file; several processes may have it open. Reads run beside the event loop."""
 
     def __init__(self, path: Path, clock: Clock, *, synchronous: str = "FULL") -> None:
-        prepare(path, TABLES, VERSION)
+        prepare(path, TABLES, VERSION, LATER)
         self._clock = clock
         self._journal = Journal(path, synchronous)
         self._reader = connect(path, read_only=True)
@@ -93,11 +93,13 @@ class SqliteMessageStore(SqliteLetters):
         return await self._journal.run(lambda c: writing.purge(c, before, states, limit), durable=False)
 
     # ------------------------------------------------------------------ workers
-    async def alive(self, owner: str, until: int) -> None:
+    async def alive(self, owner: str, until: int, connections: Mapping[str, int] = NONE_OPEN) -> None:
         """See the port."""
-        await self._journal.run(
-            lambda c: c.execute("INSERT OR REPLACE INTO worker VALUES (?, ?)", (owner, until)).rowcount, durable=False
-        )
+        await self._journal.run(lambda c: lanes.alive(c, owner, until, connections), durable=False)
+
+    async def connections(self, now: int, but: str) -> dict[str, int]:
+        """See the port."""
+        return await self._read(lambda c: lanes.connections(c, now, but))
 
     async def gone(self, owner: str) -> None:
         """See the port."""

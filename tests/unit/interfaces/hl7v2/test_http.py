@@ -10,6 +10,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from fhir_server.core.ports import OPEN, Caller
 from interfaces.hl7v2.configuration import Interfaces, Listener, Sender
 from interfaces.hl7v2.http.application import Hl7Application
 from interfaces.hl7v2.http.metrics import families
@@ -23,8 +24,9 @@ from tests.unit.interfaces.hl7v2.traffic import Station, message
 pytestmark = pytest.mark.anyio
 
 
-async def everybody(scope: dict[str, Any]) -> None:
+async def everybody(scope: dict[str, Any]) -> Caller:
     """Open mode."""
+    return OPEN
 
 
 @pytest.fixture
@@ -148,6 +150,15 @@ async def test_metrics_name_the_senders_that_the_file_names(open_station: Open):
         assert f'hms_hl7_events_total{{event="new",sender="{name}"}} {count}.0' in text
         assert f'hms_hl7_messages{{sender="{name}",state="done"}} {count}.0' in text
     assert "x1" not in text and "default" not in text
+
+
+async def test_connections_of_all_workers_are_counted(station: Station):
+    store = station.interface.store
+    await store.alive("other/1/1", 2**60, {"lab": 3})
+    await store.alive("dead/1/1", 0, {"lab": 5})
+    async with station.client() as client:
+        await client.ask(message("1"))
+        assert 'hms_hl7_connections{listener="lab"} 4.0' in await metrics(station)
 
 
 async def test_what_openapi_says_is_there(http: httpx.AsyncClient):
