@@ -226,10 +226,7 @@ class SqliteTransaction:
         type_id = self.known.keep_type(type)
         terms = [row[0] for row in self.execute("SELECT DISTINCT term FROM token WHERE rid = ?", (rid,))]
         self.replace_index(type, rid, ())
-        self._flush()
-        self.execute("PRAGMA secure_delete = ON")  # overwrites what it frees
         erased = self.execute("DELETE FROM version WHERE rid = ?", (rid,)).rowcount
-        self.execute("PRAGMA secure_delete = OFF")
         self.execute("UPDATE resource SET seq = 0, version = 0, live = 0 WHERE rid = ?", (rid,))
         self._live[type_id] -= live
         self._seq += 1
