@@ -107,6 +107,9 @@ class Follower(Protocol):
         ...
 
 
+Erase = Callable[[str], Awaitable[int]]  # what belongs to a patient (Patient/ID); how many there were
+
+
 @dataclass
 class Environment:
     """The parts, by the names of their ports."""
@@ -129,6 +132,7 @@ class Environment:
     started: int = 0
     rebuild: Callable[[Callable[[int, int], None]], Awaitable[int]] | None = None  # that index anew, beside traffic
     index_state: Callable[[], Awaitable[IndexState]] | None = None  # where the index follows the store by the feed
+    erasures: dict[str, Erase] = field(default_factory=dict)  # by what is erased beside the store
     followers: list[Follower] = field(default_factory=list)
     following: Following | None = None  # keeps them in step; None where nothing is followed
     seen_by: Caller = OPEN  # whose view of the store and the index this is

@@ -54,12 +54,14 @@ async def purge(environment: Environment, call: Call) -> Response:
     erased, left, receipt = await environment.store.commit(work)
     keys = getattr(environment.store, "keys", None)
     destroyed = keys is not None and keys.destroy(reference)
+    beside = {what: await erase(reference) for what, erase in environment.erasures.items()}
     parameters: list[dict[str, Any]] = [
         {"name": "receipt", "valueReference": {"reference": receipt}},
         {"name": "erased", "valueInteger": sum(erased.values())},
         *({"name": "type", "part": [{"name": "code", "valueCode": type}, {"name": "erased", "valueInteger": number}]}
           for type, number in sorted(erased.items())),
         *([{"name": "keyDestroyed", "valueBoolean": destroyed}] if keys is not None else []),
+        *({"name": what, "valueInteger": number} for what, number in beside.items()),
         *({"name": "stillMentionedBy", "valueReference": {"reference": other}} for other in left),
     ]  # fmt: skip
     return Response(200, body=serialize({"resourceType": "Parameters", "parameter": parameters}))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fhir_server.api import FhirServer
 from fhir_server.client import FhirClient, NamedClient
+from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
 from fhir_server.core.settings import Settings
 from interfaces.hl7v2.configuration import Interfaces, read_interfaces
@@ -22,12 +23,20 @@ def interfaces_file(settings: Settings) -> Interfaces:
 async def message_store(settings: Settings, interfaces: Interfaces, clock: Clock) -> MessageStore:
     """The store that the interfaces file names, hl7.sqlite in the data folder by default."""
     if interfaces.store:
+        if settings.encryption_keys:
+            raise error("value", "MongoDB keeps messages that it can read; encryption_keys is for those in the data "
+                        "folder. Leave the interfaces' store out, or use MongoDB's encryption at rest.")  # fmt: skip
         from interfaces.hl7v2.messages.mongo import open_store
 
         return await open_store(interfaces.store, clock)
     from interfaces.hl7v2.messages.sqlite.store import FILE_NAME, SqliteMessageStore
 
-    return SqliteMessageStore(settings.data / FILE_NAME, clock, synchronous=settings.synchronous)
+    keys = None
+    if settings.encryption_keys:
+        from fhir_server.security.encryption.opening import opened
+
+        keys = opened(settings)
+    return SqliteMessageStore(settings.data / FILE_NAME, clock, synchronous=settings.synchronous, keys=keys)
 
 
 async def beside_server(server: FhirServer, clock: Clock) -> Hl7Interface:
@@ -38,9 +47,13 @@ async def beside_server(server: FhirServer, clock: Clock) -> Hl7Interface:
     interfaces = interfaces_file(settings)
     client = NamedClient(server, "HL7 v2")
     engine = Engine(interfaces, client, clock)
+    store = await message_store(settings, interfaces, clock)
+    erase = getattr(store, "erase", None)  # MongoDB's has none: decision 21
+    if erase is not None:
+        server.environment.erasures["messages"] = erase
     interface = Hl7Interface(
         interfaces,
-        await message_store(settings, interfaces, clock),
+        store,
         client,
         engine,
         clock,

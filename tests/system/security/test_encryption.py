@@ -15,6 +15,8 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
 from fhir_server.security.encryption import FILE_NAME, DataKeys, MasterKeys
 from fhir_server.security.encryption.master_keys import add_key, keep_newest
+from interfaces.hl7v2.assembly import beside_server
+from interfaces.hl7v2.messages.port import Wanted
 from tests.conftest import Fhir, HeldClock
 
 pytestmark = pytest.mark.anyio
@@ -148,3 +150,19 @@ async def test_a_sealed_store_does_not_open_without_its_keys(fhir: Fhir, setting
     await fhir.put("Patient/p", PATIENT)
     with pytest.raises(FhirError, match="encryption_keys"):
         await bootstrap.start(msgspec.structs.replace(settings, encryption_keys=""), HeldClock())
+
+
+async def test_an_erasure_reaches_the_messages_that_were_filed_to_the_patient(fhir: Fhir) -> None:
+    interface = await beside_server(fhir.server, fhir.server.environment.clock)
+    raw = b"MSH|^~\\&|S|F|R|F|20260101||ADT^A04^ADT_A01|1|P|2.5\rEVN||20260101\rPID|1||4711^^^MRN||Quux^Ada\rPV1|1|O\r"
+    try:
+        reply = await interface.intake.take(raw, "test", 10)
+        if reply.later is not None:
+            await reply.later
+        (kept,) = await interface.store.find(Wanted(state="done"))
+        patient = next(link for link in kept.links if link.startswith("Patient/")).partition("/_history")[0]
+        answer = (await fhir.post(f"{patient}/$purge", {"resourceType": "Parameters"})).json()
+        told = {each["name"]: each.get("valueInteger") for each in answer["parameter"]}
+        assert told["messages"] == 1 and await interface.store.raw(kept.id) == b""
+    finally:
+        await interface.stop()

@@ -9,6 +9,7 @@ from typing import Any
 from interfaces.hl7v2.messages.port import Letter, Tally
 from interfaces.hl7v2.messages.sqlite.journal import Journal
 from interfaces.hl7v2.messages.sqlite.rows import LETTER, letter
+from interfaces.hl7v2.messages.sqlite.sealing import Sealing
 
 Read = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
 
@@ -16,7 +17,8 @@ Read = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
 class SqliteLetters:
     """The part of the store that destinations need."""
 
-    def __init__(self, journal: Journal, read: Read) -> None:
+    def __init__(self, journal: Journal, read: Read, sealing: Sealing) -> None:
+        self._seals = sealing
         self._journal = journal
         self._look = read
 
@@ -27,7 +29,8 @@ class SqliteLetters:
             connection.executemany(
                 "INSERT OR IGNORE INTO letter (destination, key, kind, control, body, state, made, changed, reason) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [(x.destination, x.key, x.kind, x.control, x.body, x.state, x.made, x.changed, x.reason)
+                [(x.destination, x.key, x.kind, x.control, self._seals.sealed(x.body), x.state, x.made, x.changed,
+                  x.reason)
                  for x in letters],
             )  # fmt: skip
             if consumer:
@@ -51,12 +54,12 @@ class SqliteLetters:
             "WHERE destination = ? AND state IN ('queued', 'sent', 'held'))"
         )
         row = await self._look(lambda c: c.execute(sql, (destination,)).fetchone())
-        return letter(row) if row else None
+        return self._seals.letter(letter(row)) if row else None
 
     async def letter(self, id: int) -> Letter | None:
         """See the port."""
         row = await self._look(lambda c: c.execute(f"SELECT {LETTER} FROM letter WHERE id = ?", (id,)).fetchone())
-        return letter(row) if row else None
+        return self._seals.letter(letter(row)) if row else None
 
     async def letters(self, destination: str = "", state: str = "", before: int = 0, limit: int = 50) -> list[Letter]:
         """See the port."""
@@ -65,12 +68,15 @@ class SqliteLetters:
             "AND (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?"
         )
         values = (destination, destination, state, state, before, before, limit)
-        return [letter(row) for row in await self._look(lambda c: c.execute(sql, values).fetchall())]
+        return [
+            self._seals.letter(letter(row)) for row in await self._look(lambda c: c.execute(sql, values).fetchall())
+        ]
 
     async def mark(self, id: int, state: str, reason: str, answer: bytes, now: int, tried: int = 0) -> None:
         """See the port."""
         sql = "UPDATE letter SET state = ?, reason = ?, answer = ?, changed = ?, tries = tries + ? WHERE id = ?"
-        await self._journal.run(lambda c: c.execute(sql, (state, reason, answer, now, tried, id)).rowcount)
+        sealed = self._seals.sealed(answer)
+        await self._journal.run(lambda c: c.execute(sql, (state, reason, sealed, now, tried, id)).rowcount)
 
     async def letter_tallies(self) -> list[Tally]:
         """See the port."""

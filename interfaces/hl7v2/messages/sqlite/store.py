@@ -16,6 +16,7 @@ from interfaces.hl7v2.messages.sqlite import lanes, reading, writing
 from interfaces.hl7v2.messages.sqlite.journal import Journal, connect, prepare
 from interfaces.hl7v2.messages.sqlite.letters import SqliteLetters
 from interfaces.hl7v2.messages.sqlite.schema import LATER, TABLES, VERSION
+from interfaces.hl7v2.messages.sqlite.sealing import Keys, Sealing
 
 FILE_NAME = "hl7.sqlite"
 FOLLOWING = 8  # messages that one that is settled may hand on
@@ -26,13 +27,14 @@ T = TypeVar("T")
 class SqliteMessageStore(SqliteLetters):
     """Messages in one file; several processes may have it open. Reads run beside the event loop."""
 
-    def __init__(self, path: Path, clock: Clock, *, synchronous: str = "FULL") -> None:
+    def __init__(self, path: Path, clock: Clock, *, synchronous: str = "FULL", keys: Keys | None = None) -> None:
         prepare(path, TABLES, VERSION, LATER)
         self._clock = clock
         self._journal = Journal(path, synchronous)
         self._reader = connect(path, read_only=True)
         self._reading = threading.Lock()
-        super().__init__(self._journal, self._read)
+        self._sealing = Sealing(keys)
+        super().__init__(self._journal, self._read, self._sealing)
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         def locked() -> T:
@@ -45,7 +47,9 @@ class SqliteMessageStore(SqliteLetters):
     async def keep(self, arrival: Arrival, owner: str, refuse_other: str = "") -> Kept:
         """See the port."""
         digest, now = arrival.digest, self._clock()
-        return await self._journal.run(lambda c: writing.keep(c, arrival, digest, owner, refuse_other, now))
+        content, given = self._sealing.sealed(arrival.raw), self._sealing.arrival(arrival)
+        kept = await self._journal.run(lambda c: writing.keep(c, given, content, digest, owner, refuse_other, now))
+        return kept._replace(message=self._sealing.message(kept.message))
 
     async def claim(self, owner: str, limit: int) -> list[Message]:
         """See the port."""
@@ -55,12 +59,13 @@ class SqliteMessageStore(SqliteLetters):
             lanes.free_dead(connection, now)
             return lanes.take(connection, owner, range(LANES), now, limit)
 
-        return await self._journal.run(work, durable=False)
+        return self._sealing.messages(await self._journal.run(work, durable=False))
 
     async def finish(self, message: Message, owner: str, outcome: Outcome, now: int) -> list[Message]:
         """See the port; not flushed: what it says can be told again from the FHIR store."""
-        return await self._journal.run(
-            lambda c: lanes.settle(c, message, owner, outcome, now, FOLLOWING), durable=False
+        sealed = self._sealing.outcome(outcome)
+        return self._sealing.messages(
+            await self._journal.run(lambda c: lanes.settle(c, message, owner, sealed, now, FOLLOWING), durable=False)
         )
 
     async def note(self, message: Message, reason: str) -> None:
@@ -73,7 +78,8 @@ class SqliteMessageStore(SqliteLetters):
 
     async def reopen(self, id: int, raw: bytes | None, reason: str, patients: tuple[str, ...], now: int) -> bool:
         """See the port."""
-        return await self._journal.run(lambda c: writing.reopen(c, id, raw, reason, patients, now))
+        content = raw if raw is None else self._sealing.sealed(raw)
+        return await self._journal.run(lambda c: writing.reopen(c, id, content, reason, patients, now))
 
     async def dismiss(self, id: int, reason: str, now: int) -> bool:
         """See the port."""
@@ -86,11 +92,20 @@ class SqliteMessageStore(SqliteLetters):
 
     async def expire(self, message: Message, outcome: Outcome, now: int) -> None:
         """See the port."""
-        await self._journal.run(lambda c: writing.expire(c, message, outcome, now))
+        sealed = self._sealing.outcome(outcome)
+        await self._journal.run(lambda c: writing.expire(c, message, sealed, now))
 
     async def purge(self, before: int, states: Sequence[str], limit: int = 1000) -> int:
         """See the port."""
         return await self._journal.run(lambda c: writing.purge(c, before, states, limit), durable=False)
+
+    async def erase(self, patient: str) -> int:
+        """Erases what the messages say that were filed to a patient (Patient/ID); how many. Their rows stay.
+
+        So a message that is sent again is known, and nothing of it is applied.
+        """
+        now = self._clock()
+        return await self._journal.run(lambda c: writing.erase(c, patient, now))
 
     # ------------------------------------------------------------------ workers
     async def alive(self, owner: str, until: int, connections: Mapping[str, int] = NONE_OPEN) -> None:
@@ -112,19 +127,20 @@ class SqliteMessageStore(SqliteLetters):
     # ------------------------------------------------------------------ reads
     async def load(self, id: int) -> Message | None:
         """See the port."""
-        return await self._read(lambda c: reading.load(c, id))
+        found = await self._read(lambda c: reading.load(c, id))
+        return self._sealing.message(found) if found is not None else None
 
     async def raw(self, id: int, revision: int = -1) -> bytes:
         """See the port."""
-        return await self._read(lambda c: reading.raw(c, id, revision))
+        return self._sealing.opened(await self._read(lambda c: reading.raw(c, id, revision)))
 
     async def find(self, wanted: Wanted) -> list[Message]:
         """See the port."""
-        return await self._read(lambda c: reading.find(c, wanted))
+        return self._sealing.messages(await self._read(lambda c: reading.find(c, wanted)))
 
     async def settled(self, ids: Sequence[int]) -> list[Message]:
         """See the port."""
-        return await self._read(lambda c: reading.settled(c, ids))
+        return self._sealing.messages(await self._read(lambda c: reading.settled(c, ids)))
 
     async def tallies(self) -> list[Tally]:
         """See the port."""
@@ -138,3 +154,4 @@ class SqliteMessageStore(SqliteLetters):
         """See the port."""
         await self._journal.close()
         self._reader.close()
+        self._sealing.close()

@@ -22,9 +22,13 @@ from interfaces.hl7v2.messages.sqlite.lanes import count, enter, forget
 from interfaces.hl7v2.messages.sqlite.rows import MESSAGE, joined, message, step
 from interfaces.hl7v2.messages.sqlite.schema import REVISIONS
 
+ERASED = "Erased with its patient."
 
-def keep(connection: Connection, arrival: Arrival, digest: bytes, owner: str, refuse_other: str, now: int) -> Kept:
-    """See MessageStore.keep."""
+
+def keep(
+    connection: Connection, arrival: Arrival, content: bytes, digest: bytes, owner: str, refuse_other: str, now: int
+) -> Kept:
+    """See MessageStore.keep; content: the bytes as they are kept, which may be sealed."""
     same = connection.execute(
         f"SELECT {MESSAGE} FROM message WHERE sender = ? AND control = ? AND digest = ?",
         (arrival.sender, arrival.control, digest),
@@ -61,7 +65,7 @@ def keep(connection: Connection, arrival: Arrival, digest: bytes, owner: str, re
          owner if claimed else "", novelty == "other", arrival.code, steps, arrival.answer),
     ).lastrowid  # fmt: skip
     assert id is not None
-    connection.execute("INSERT INTO body VALUES (?, ?)", (id * REVISIONS, arrival.raw))
+    connection.execute("INSERT INTO body VALUES (?, ?)", (id * REVISIONS, content))
     connection.executemany("INSERT INTO patient VALUES (?, ?)", [(number, id) for number in arrival.patients])
     if state in OPEN:
         enter(connection, id, lanes)
@@ -137,6 +141,22 @@ def purge(connection: Connection, before: int, states: Sequence[str], limit: int
             "DELETE FROM patient WHERE number = ? AND message = ?", [(number, id) for number in patients.split("\n")]
         )
     return len(ids)
+
+
+def erase(connection: Connection, patient: str, now: int) -> int:
+    """Erases the bytes, answers and patient numbers of what was filed to a patient; how many messages."""
+    rows = connection.execute(
+        "SELECT id FROM message WHERE instr(char(10) || links, char(10) || ? || '/_history/')", (patient,)
+    ).fetchall()
+    connection.execute("PRAGMA secure_delete = ON")
+    for (id,) in rows:
+        connection.execute("DELETE FROM body WHERE key BETWEEN ? AND ?", (id * REVISIONS, (id + 1) * REVISIONS - 1))
+        connection.execute("DELETE FROM patient WHERE message = ?", (id,))
+        connection.execute(
+            "UPDATE message SET patients = '', answer = x'', links = '', reason = ?, changed = ? WHERE id = ?",
+            (ERASED, now, id),
+        )
+    return len(rows)
 
 
 def lease(connection: Connection, name: str, owner: str, now: int, until: int) -> bool:
