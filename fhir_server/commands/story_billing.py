@@ -25,6 +25,7 @@ HOSPITAL = {
     "identifier": [
         {"system": "http://hl7.org/fhir/sid/us-npi", "value": "1234567893"},
         {"system": "urn:oid:2.16.840.1.113883.4.4", "value": "12-3456789"},
+        {"system": "urn:x-hl7v2:facility", "value": "HOSPITAL"},  # PV1-39 or MSH-4 of those who send for it
     ],
 }
 
@@ -42,9 +43,6 @@ def prices(told: Story) -> None:
 def charged(told: Story) -> Json:
     """The Encounter of the story, once what was done has a price and the scrub finds nothing that holds it back."""
     encounter = told.found(f"Encounter?identifier={visit_number(admitted())}&status=finished")
-    if "serviceProvider" not in encounter:
-        provider = {"reference": f"Organization/{HOSPITAL['id']}"}
-        told.ask("PUT", f"fhir/Encounter/{encounter['id']}", {**encounter, "serviceProvider": provider})
 
     def look() -> Json | None:
         found = told.seen(f"billing/encounters/{encounter['id']}")

@@ -46,7 +46,7 @@ def identity_of(value: Value, tables: Tables, fallback: str, at: int = 4) -> Ide
         name, universal, kind = part(value, at), part(value, at, 2), part(value, at, 3)
     system = fallback
     if universal and kind.upper() == "ISO":
-        system = f"urn:oid:{universal}"
+        system = tables.systems.get(universal) or f"urn:oid:{universal}"
     elif universal and kind.upper() in ("UUID", "GUID"):
         system = f"urn:uuid:{universal}"
     elif universal and kind.upper() in ("URI", "URL"):

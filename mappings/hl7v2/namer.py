@@ -43,6 +43,8 @@ class Namer:
                 one.put("system", self.fallback)
             elif system.startswith(AUTHORITY):
                 one.put("system", self.tables.systems.get(system.removeprefix(AUTHORITY).upper(), system))
+            elif system.startswith("urn:oid:"):
+                one.put("system", self.tables.systems.get(system.removeprefix("urn:oid:"), system))
 
     def criteria(self, node: Node) -> list[Identity]:
         """What it is found by, the first first."""

@@ -10,6 +10,8 @@ from mappings.hl7v2.elements import Element, Node
 from mappings.hl7v2.source import Segment
 from mappings.hl7v2.tables import Tables
 
+FACILITY = "urn:x-hl7v2:facility"  # system of the names of facilities, PV1-39 or MSH-4
+
 
 def finish_patient(draft: Draft, node: Node, tables: Tables) -> None:
     """Activity by the event, and pat-1."""
@@ -43,6 +45,21 @@ def finish_encounter(draft: Draft, node: Node, tables: Tables) -> None:
             asked = {"location": "location", "participant": "individual", "diagnosis": "condition"}[name]
             if asked not in element.items or not has_content(element.items[asked]):
                 del item[one]  # type: ignore[union-attr]
+    visit: Segment | None = node.notes.get("segments", {}).get("PV1")
+    if visit is not None and "serviceProvider" not in node.items:
+        _provided_by(visit.value(39) or draft.header.value(4), node, tables)
+
+
+def _provided_by(facility: str, node: Node, tables: Tables) -> None:
+    """The organization by its identifier: v2's name of it, or what a site's codes.csv has for table Facility."""
+    if not facility:
+        return
+    found = tables.code("Facility", facility)
+    named = Element("Identifier")
+    named.items = {"system": found[2] if found else FACILITY, "value": found[0] if found else facility}
+    provider = Element("Reference")
+    provider.items = {"type": "Organization", "identifier": named}
+    node.put("serviceProvider", provider)
 
 
 def finish_appointment(draft: Draft, node: Node, tables: Tables) -> None:

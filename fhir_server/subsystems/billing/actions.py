@@ -190,7 +190,9 @@ def _provider(billing: Billing, patient: str) -> Party:
     """Who asks: the organization of the patient's newest encounter."""
     found = [each for each in of_patient(billing.store, "Encounter", patient) if each.get("serviceProvider")]
     newest = max(found, key=lambda each: each.get("period", {}).get("start", ""), default=None)
-    organization = known(billing.store, newest["serviceProvider"].get("reference", "")) if newest else None
+    organization = (
+        known(billing.store, claiming.provider_reference(billing.store, newest["serviceProvider"])) if newest else None
+    )
     if organization is None:
         raise error("business-rule", f"{patient} has no encounter with a serviceProvider, which would be who asks.")
     return claiming.provider_of(organization)

@@ -295,10 +295,33 @@ def _payer(coverage: Json) -> Json:
 
 
 def _provider(store: Any, encounter: Json) -> Json:
-    reference = encounter.get("serviceProvider", {}).get("reference", "")
-    if not reference:
+    """A reference to the organization that bills."""
+    named = encounter.get("serviceProvider", {})
+    if not named:
         raise error("value", f"Encounter/{encounter['id']} has no serviceProvider, the organization that bills.")
-    return {"reference": relative(reference)}
+    reference = provider_reference(store, named)
+    if not reference:
+        said = named.get("identifier", {})
+        raise error(
+            "value",
+            f"Encounter/{encounter['id']} names who bills (serviceProvider) by the identifier {said.get('value')} of "
+            f"{said.get('system')}, which no Organization has: give it to the one that bills.",
+        )
+    return {"reference": reference}
+
+
+def provider_reference(store: Any, named: Json) -> str:
+    """Organization/id that a serviceProvider names, by reference or by an identifier; "" where it is not here."""
+    if named.get("reference"):
+        return relative(named["reference"])
+    wanted = named.get("identifier", {})
+    for row in rows(
+        store, "SELECT reference FROM payer WHERE value = ? ORDER BY reference", (wanted.get("value", ""),)
+    ):
+        found = (known(store, row["reference"]) or {}).get("identifier", ())
+        if any((each.get("system"), each.get("value")) == (wanted.get("system"), wanted["value"]) for each in found):
+            return row["reference"]
+    return ""
 
 
 def _rendering(store: Any, encounter: Json) -> Party | None:

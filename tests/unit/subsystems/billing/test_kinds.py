@@ -4,6 +4,7 @@ import pytest
 
 from fhir_server.client import HttpClient
 from fhir_server.codec.json import serialize
+from fhir_server.core.errors import FhirError
 from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.fees import definitions
 from fhir_server.subsystems.billing.models import CPT
@@ -11,7 +12,7 @@ from fhir_server.subsystems.subsystem import settle
 from interfaces.hl7v2.er7 import parse
 from mappings.hl7v2.translating import translate
 from tests.conftest import BASE
-from tests.unit.subsystems.billing.story import NOW, Story, coded, encounter, procedure
+from tests.unit.subsystems.billing.story import NOW, Story, coded, encounter, hospital, procedure
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +70,17 @@ async def test_what_a_dft_and_a_bar_tell_of_is_charged(story: Story):
     found = story.rows(f"SELECT rule, hcpcs, units, cents, date {of_others} ORDER BY rule")
     assert found == [("charge", "36415", "2", 1600, "2026-11-02"), ("procedure", "80053", "1", 4999, "2026-11-02")]
     assert len(story.rows(f"SELECT DISTINCT encounter {of_others}")) == 1
+
+
+async def test_who_bills_is_known_by_the_name_that_messages_have_for_it(story: Story):
+    named = {"type": "Organization", "identifier": {"system": "urn:x-hl7v2:facility", "value": "GEN"}}
+    await story.store(encounter(serviceProvider=named))
+    with pytest.raises(FhirError, match="GEN of urn:x-hl7v2:facility, which no Organization has"):
+        await story.claim()
+    general = next(each for each in hospital() if each["id"] == "hospital")
+    await story.store(general | {"identifier": [*general["identifier"], named["identifier"]]})
+    claim = (await story.fhir.get(f"Claim/{await story.claim()}")).json()
+    assert claim["provider"]["reference"] == "Organization/hospital"
 
 
 async def test_what_is_owed_ages(story: Story):
