@@ -1,4 +1,4 @@
-"""What workforce blocks is refused by the policy that docs/how-to/workforce.md gives: no order after a licence ended."""
+"""What workforce blocks is refused by the policy of docs/how-to/workforce.md: no order after a licence ended."""
 
 import re
 from pathlib import Path
@@ -42,8 +42,9 @@ def order(type: str, by: str) -> dict[str, Any]:
     return made
 
 
-async def test_orders_are_refused_after_the_licence_ended_and_allowed_once_it_is_renewed(fhir: Fhir, tmp_path: Path):
-    workforce, today = Workforce(tmp_path / "workforce.sqlite", ZoneInfo("UTC")), NOW
+async def test_orders_are_refused_after_the_licence_ended_until_it_is_renewed(fhir: Fhir, tmp_path: Path) -> None:
+    workforce: Any = Workforce(tmp_path / "workforce.sqlite", ZoneInfo("UTC"))
+    today = NOW
     await put(fhir, {"resourceType": "Patient", "id": "me"})
     await put(fhir, practitioner("anna", ends="2026-10-31"))
     await put(fhir, practitioner("ben"))
