@@ -53,6 +53,7 @@ class ConsentFollower:
                     version = await self._store.read("Consent", id)
                     self._take(id, version.body if version else b"")
                 self._position = changes[-1].seq
+                await asyncio.sleep(0)  # others get their turn between pages
 
     def _take(self, id: str, body: bytes) -> None:
         found = provision_of(decode(body), lambda text: date_range(text) if text else None) if body else None

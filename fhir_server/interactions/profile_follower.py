@@ -54,6 +54,7 @@ class ProfileFollower:
                     else:
                         self._profiles.put(type, id, version.body)
                 self._position = changes[-1].seq
+                await asyncio.sleep(0)  # others get their turn between pages
 
     async def _watch(self) -> None:
         while True:

@@ -57,6 +57,7 @@ class TerminologyFollower:
                         relevant = True
                         await self._take(change)
                 self._position = changes[-1].seq
+                await asyncio.sleep(0)  # others get their turn between pages
             if relevant:
                 await self._feed.advance(self._consumer, self._position)
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from fhir_server.codec import bundles
 from fhir_server.codec.bundles import EntryResponse
@@ -33,12 +33,14 @@ from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.update import put_matched
 
 PAUSE_EVERY = 25  # entries after which other requests get their turn
+MANY = 1000  # entries from which what looks through all of them at once does so in a thread, beside the event loop
 REST_URL = re.compile(r"https?://.*/([A-Za-z]+)/([A-Za-z0-9\-.]{1,64})\Z")
 CONDITIONAL_REFERENCE = re.compile(r"([A-Z][A-Za-z]+)\?(.+)\Z", re.DOTALL)
 # Spares looking through most Bundles: one without either has no conditional reference, written plainly or escaped.
 CONDITIONAL_IN_JSON = re.compile(rb'"reference"\s*:\s*"[A-Z][A-Za-z]+\?|\\u00')
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 3}
 
+T = TypeVar("T")
 Matches = Callable[[str, Clause, int], Awaitable[list[StoredVersion]]]
 
 
@@ -85,7 +87,7 @@ async def transaction(
     plan = await _plan(environment, request, listed, requests)
     came = request.body or serialize(request.resource) if plan.asks else b""
     if not plan.conditional:
-        _suppose(plan)
+        await _beside(plan.entries, _suppose, plan)
         await _prepare(environment, plan, request, ahead=plan.asks)
     attempts = 0
 
@@ -106,7 +108,12 @@ async def transaction(
         if entry.number not in answers:
             answers[entry.number] = await _answer_late(environment, entry, request)
     listing = [answers[number] for number in range(len(plan.entries))]
-    return Response(200, body=bundles.responses("transaction-response", listing))
+    return Response(200, body=await _beside(listing, bundles.responses, "transaction-response", listing))
+
+
+async def _beside(entries: Sequence[Any], work: Callable[..., T], *given: Any) -> T:
+    """What work returns; where there are many entries others get their turn meanwhile."""
+    return await asyncio.to_thread(work, *given) if len(entries) > MANY else work(*given)
 
 
 # ---------------------------------------------------------------------- planning
@@ -123,7 +130,7 @@ async def _plan(environment: Environment, outer: Request, listed: list[Any], req
     if problems:
         raise FhirError("invalid", problems)
     if outer.body and not CONDITIONAL_IN_JSON.search(outer.body):
-        _require_distinct(plan)
+        await _beside(plan.entries, _require_distinct, plan)
         return plan
     for entry in plan.entries:
         if entry.request.resource is not None and entry.writes:
@@ -135,7 +142,7 @@ async def _plan(environment: Environment, outer: Request, listed: list[Any], req
                     except FhirError as problem:
                         raise FhirError(problem.category, _placed(problem, entry.number, entry.request, path)) from None
                     plan.conditional[text] = (match[1], where)
-    _require_distinct(plan)
+    await _beside(plan.entries, _require_distinct, plan)
     return plan
 
 
@@ -212,7 +219,7 @@ async def _match(plan: Plan, matches: Matches) -> None:
             )
         entry.found = found[0] if found else None
         entry.id = entry.found.id if entry.found else _unmatched(entry)
-    _require_distinct(plan)
+    await _beside(plan.entries, _require_distinct, plan)
     for text, (type, where) in plan.conditional.items():
         found = await matches(type, where, 2)
         if len(found) != 1:
@@ -239,8 +246,7 @@ async def _prepare(environment: Environment, plan: Plan, outer: Request, ahead: 
 
     ahead: what its criteria match is not known yet; a bad entry is left for then.
     """
-    moved = {f"{e.type}/{e.supposed}": f"{e.type}/{e.id}" for e in plan.entries if e.supposed and e.supposed != e.id}
-    mapping = {**plan.matched, **_identities(plan, outer.base), **moved}
+    moved, mapping = await _beside(plan.entries, _mapping, plan, outer.base)
     changed = [reference.encode() for reference in moved]
     problems: list[Issue] = []
     category = "unprocessable"
@@ -269,6 +275,12 @@ async def _prepare(environment: Environment, plan: Plan, outer: Request, ahead: 
                 category = problem.category
     if problems:
         raise FhirError(category, problems)
+
+
+def _mapping(plan: Plan, base: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The references to ids that were supposed wrongly as they must be, and all that have to be put right."""
+    moved = {f"{e.type}/{e.supposed}": f"{e.type}/{e.id}" for e in plan.entries if e.supposed and e.supposed != e.id}
+    return moved, {**plan.matched, **_identities(plan, base), **moved}
 
 
 def _identities(plan: Plan, base: str) -> dict[str, str]:

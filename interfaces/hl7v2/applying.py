@@ -6,6 +6,7 @@ store, not remembered beside it: a second try of the same message meets that Pro
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ log = structlog.get_logger("hl7")
 
 PASSING = ("unavailable", "locked", "no-store", "throttled")  # categories of errors that go away by themselves
 RACES = ("conflict", "precondition", "multiple-matches")
+LARGE = 100_000  # bytes of a transaction's answer that is read beside the event loop
 TRIES = 4  # of a transaction that another write came between
 MESSAGE_ID = "urn:hl7-org:v2:MSH-10"
 PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
@@ -117,7 +119,8 @@ class Applying:
         request = Request(
             "POST", (), resource=bundle, body=json.serialize(bundle), content_type="application/fhir+json"
         )
-        return _links((await self._client.perform(request)).body)
+        body = (await self._client.perform(request)).body
+        return await asyncio.to_thread(_links, body) if len(body) > LARGE else _links(body)
 
     async def _applied(self, message: Message) -> tuple[str, ...] | None:
         """What the message made, where it was applied; None where it was not."""
