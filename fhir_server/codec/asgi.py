@@ -1,4 +1,7 @@
-"""What applications beside FHIR read of an ASGI request: its body, query and JSON object (https://asgi.readthedocs.io)."""
+"""What applications read of an ASGI request: where it was sent to, its body, query and JSON object.
+
+https://asgi.readthedocs.io
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,23 @@ from urllib.parse import parse_qsl
 
 from fhir_server.codec import json
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.settings import Settings
 
 MOST_PARAMETERS = 50
+
+
+def origin_of(scope: dict[str, Any], headers: dict[str, str], trust_proxy: bool) -> str:
+    """Scheme and host as the caller sees them: those that a trusted proxy names, else the request's own."""
+    host, scheme = headers.get("host", ""), scope.get("scheme", "http")
+    if trust_proxy:
+        host = headers.get("x-forwarded-host", host)
+        scheme = headers.get("x-forwarded-proto", scheme)
+    return f"{scheme}://{host}"
+
+
+def base_of(scope: dict[str, Any], headers: dict[str, str], settings: Settings) -> str:
+    """The FHIR base URL as the caller sees it, unless one is set; tokens are for it, whatever asks for them."""
+    return settings.base_url or f"{origin_of(scope, headers, settings.trust_proxy)}/fhir"
 
 
 async def whole_body(receive: Any, limit: int, too_large: str = "") -> bytes:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import structlog
 
 from fhir_server.api import FhirServer
+from fhir_server.codec.asgi import base_of
 from fhir_server.codec.formats import HTML, JSON, Format, negotiate
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import ID_PATTERN
@@ -22,7 +23,7 @@ from fhir_server.rest import request_id
 from fhir_server.rest.auditing import Auditing
 from fhir_server.rest.authorization.paths import PATHS
 from fhir_server.rest.cors import Cors
-from fhir_server.rest.decode import base_of, headers_of, path_of, request_of
+from fhir_server.rest.decode import headers_of, path_of, request_of
 from fhir_server.rest.encode import COMPRESS_FROM, Answer, answer_of, compressed, error_answer, version_headers
 from fhir_server.rest.networks import REFUSED, Networks
 from fhir_server.rest.observing import route

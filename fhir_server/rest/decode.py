@@ -84,18 +84,6 @@ def address_of(scope: dict[str, Any], headers: dict[str, str], trust_proxy: bool
     return client[0] if client else ""
 
 
-def base_of(scope: dict[str, Any], headers: dict[str, str], settings: Settings) -> str:
-    """The FHIR base URL as the caller sees it, unless one is set."""
-    if settings.base_url:
-        return settings.base_url
-    host = headers.get("host", "")
-    scheme = scope.get("scheme", "http")
-    if settings.trust_proxy:
-        host = headers.get("x-forwarded-host", host)
-        scheme = headers.get("x-forwarded-proto", scheme)
-    return f"{scheme}://{host}/fhir"
-
-
 def path_of(scope: dict[str, Any], prefix: str) -> tuple[str, ...]:
     """The decoded segments below the FHIR base; an encoded slash stays within its segment."""
     raw = scope.get("raw_path")

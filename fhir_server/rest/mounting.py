@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
 from fhir_server.api import FhirServer
+from fhir_server.codec.asgi import base_of
 from fhir_server.core.errors import error
 from fhir_server.core.ports import OPEN, Caller
-from fhir_server.rest.decode import base_of, headers_of
+from fhir_server.rest.decode import headers_of
 from fhir_server.rest.page_assets import Assets
 from fhir_server.security.policies import WAY
 

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from fhir_server.client import FhirClient
-from fhir_server.codec.asgi import whole_body
+from fhir_server.codec.asgi import base_of, whole_body
 from fhir_server.core.errors import FhirError, error
 from interfaces.dicom.configuration import Peer
 from interfaces.dicom.dataset.model import Model, items, text
@@ -66,7 +66,7 @@ class Administration:
             raise error("not-found", "There is nothing here; the page is at /dicom/.")
         path = path[1:]
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        base = self._context.settings.base_url or f"{scope.get('scheme', 'http')}://{headers.get('host', '')}/fhir"
+        base = base_of(scope, headers, self._context.settings)
         caller = await self._access.caller(scope["method"], headers, base)
         self._access.require_everything(caller, scope["method"])
         if scope["method"] in ("GET", "HEAD") and path in self._gets:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote
 import structlog
 
 from fhir_server.codec import json
+from fhir_server.codec.asgi import base_of, origin_of
 from fhir_server.core.errors import FhirError, error, operation_outcome
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
@@ -98,8 +99,7 @@ class DicomWeb:
         if method == "OPTIONS":
             return WebAnswer(204, [("allow", "GET, HEAD, POST, DELETE, OPTIONS")])
         base = self._base(scope, headers)
-        of_fhir = self._settings.base_url or base.removesuffix(PREFIX) + "/fhir"
-        caller = await self._access.caller(method, headers, of_fhir)
+        caller = await self._access.caller(method, headers, base_of(scope, headers, self._settings))
         self._access.require(caller, method)
         visible = self._access.filter(caller)
         request = WebRequest(method, path, query, headers, base, self._archive, caller.name, visible)
@@ -120,11 +120,7 @@ class DicomWeb:
             return settings.dicom_web_url
         if settings.base_url:
             return settings.base_url.removesuffix("/fhir") + PREFIX
-        host, scheme = headers.get("host", ""), scope.get("scheme", "http")
-        if settings.trust_proxy:
-            host = headers.get("x-forwarded-host", host)
-            scheme = headers.get("x-forwarded-proto", scheme)
-        return f"{scheme}://{host}{PREFIX}"
+        return origin_of(scope, headers, settings.trust_proxy) + PREFIX
 
     async def _send(self, send: Any, answer: WebAnswer, method: str, headers: dict[str, str]) -> None:
         sent = [(name.encode(), value.encode("latin-1", "replace")) for name, value in answer.headers]
