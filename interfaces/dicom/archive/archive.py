@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fhir_server.core.settings import Settings
-from interfaces.dicom.archive.database import FILE_NAME, Readers
 from interfaces.dicom.archive.files import FileStore, ObjectFiles
+from interfaces.dicom.archive.index import Index, Rows, Work
+from interfaces.dicom.archive.instances import instances
 from interfaces.dicom.archive.local_files import LocalFiles
 from interfaces.dicom.archive.placing import Outcome, enqueue, note, place, remove_instance
 from interfaces.dicom.archive.receiving import Announced, Receiving
 from interfaces.dicom.archive.record import Mismatch, Record, is_uid
-from interfaces.dicom.archive.writer import Writer
 from interfaces.dicom.dataset.model import text, to_model
 from interfaces.dicom.dataset.part10 import read_meta
 from interfaces.dicom.dataset.walk import DataSet
@@ -25,6 +24,7 @@ from interfaces.dicom.dataset.walk import DataSet
 T = TypeVar("T")
 FOLDER = "dicom"
 MIB = 2**20
+REMOVED_TOGETHER = 200  # instances in one transaction
 NAMES = frozenset({0x00080016, 0x00080018})
 
 
@@ -50,22 +50,20 @@ class Archive:
                 reserve=settings.dicom_reserve_mb * MIB,
             )
         )
-        synchronous = "FULL" if settings.dicom_fsync else "NORMAL"
-        self._readers = Readers(self.folder / FILE_NAME, synchronous)
-        self._writer = Writer(self.folder / FILE_NAME, synchronous)
+        self._index = open_index(settings, self.folder)
 
     @property
-    def reading(self) -> sqlite3.Connection:
-        """This thread's connection to the index, for reading."""
-        return self._readers.get()
+    def reading(self) -> Rows:
+        """The index as it is committed, for this thread."""
+        return self._index.reading
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Runs work in a transaction of the index; on the disk when it returns."""
-        return self._writer.run(work)
+    def write(self, work: Work[T]) -> T:
+        """Runs work in a transaction of the index; durable when it returns."""
+        return self._index.write(work)
 
-    def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
+    def submit(self, work: Work[T]) -> Future[T]:
         """Runs work in a transaction of the index, later."""
-        return self._writer.submit(work)
+        return self._index.submit(work)
 
     def receive(
         self,
@@ -119,7 +117,7 @@ class Archive:
         return outcome
 
     def _named(self, digest: str) -> bool:
-        return self.reading.execute("SELECT 1 FROM instance WHERE digest = ?", (digest,)).fetchone() is not None
+        return self.reading.one("instance", {"digest": digest}) is not None
 
     def receive_file(self, data: bytes | memoryview, *, sender: str = "", issuer: str = "") -> Outcome:
         """Keeps a file of PS3.10; its own file meta information gives way to this server's."""
@@ -137,39 +135,51 @@ class Archive:
         due = moment + self.settings.dicom_study_pause_seconds * 1_000_000
         duplicates = self.settings.dicom_duplicates
         # the file is on the disk: an entry that a power failure takes is made again at the next start (recovery.py)
-        return self._writer.run(lambda connection: place(connection, record, moment, duplicates, due), durable=False)
+        return self._index.write(lambda index: place(index, record, moment, duplicates, due), durable=False)
 
     def enqueue(self, kind: str, key: str, due: int = 0, payload: dict[str, Any] | None = None) -> None:
         """A job for the worker."""
-        self.write(lambda connection: enqueue(connection, kind, key, due, json.dumps(payload or {})))
+        self.write(lambda index: enqueue(index, kind, key, due, json.dumps(payload or {})))
 
     def note(self, kind: str, subject: str, **detail: object) -> None:
         """Keeps what happened, for people."""
         moment = self.clock()
-        self.write(lambda connection: note(connection, moment, kind, subject, detail))
+        self.write(lambda index: note(index, moment, kind, subject, detail))
 
-    def delete(self, where: str, values: tuple[object, ...], who: str = "") -> int:
-        """Removes the instances (i), series (s) and studies (t) for which a condition holds; gives their number."""
+    def delete(self, named: Mapping[str, str], who: str = "") -> int:
+        """Removes the instances of unique keys, as `instances` takes them; gives how many."""
         moment = self.clock()
+        rows = instances(self.reading, named, held=True)
+        removed = 0
 
-        def work(connection: sqlite3.Connection) -> tuple[list[str], int]:
-            rows = connection.execute(
-                "SELECT i.pk, i.uid, t.uid AS study FROM instance i JOIN series s ON s.pk = i.series"
-                f" JOIN study t ON t.pk = s.study WHERE {where}",
-                values,
-            ).fetchall()
-            free = [digest for row in rows for digest in remove_instance(connection, row["pk"])]
-            for study in {row["study"] for row in rows}:
-                note(connection, moment, "deleted", study, {"by": who, "instances": len(rows)})
-                enqueue(connection, "study", study, moment)
-            return free, len(rows)
+        def work(index: Rows, part: list[str]) -> list[list[str] | None]:
+            gone = [remove_instance(index, uid) for uid in part]
+            for study in {row["study_uid"] for row in rows}:
+                enqueue(index, "study", study, moment)
+            return gone
 
-        free, count = self.write(work)
-        for digest in free:
-            self.files.delete(digest)
-        return count
+        for start in range(0, len(rows), REMOVED_TOGETHER):
+            part = [row["instance_uid"] for row in rows[start : start + REMOVED_TOGETHER]]
+            gone = [free for free in self.write(lambda index, part=part: work(index, part)) if free is not None]
+            removed += len(gone)
+            for digest in (digest for free in gone for digest in free):
+                self.files.delete(digest)
+        for study in {row["study_uid"] for row in rows}:
+            self.note("deleted", study, by=who, instances=removed)
+        return removed
 
     def close(self) -> None:
         """Finishes what waits and lets go of the index."""
-        self._writer.close()
-        self._readers.close()
+        self._index.close()
+
+
+def open_index(settings: Settings, folder: Path) -> Index:
+    """The index of the server's engine: in MongoDB where mongodb_url is set, else a file in the folder."""
+    if settings.mongodb_url:
+        from interfaces.dicom.archive.mongo.store import open_index as open_mongo
+
+        return open_mongo(settings.mongodb_url, settings.mongodb_database)
+    from interfaces.dicom.archive.sqlite.database import FILE_NAME
+    from interfaces.dicom.archive.sqlite.store import SqliteIndex
+
+    return SqliteIndex(folder / FILE_NAME, "FULL" if settings.dicom_fsync else "NORMAL")

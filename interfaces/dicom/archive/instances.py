@@ -4,51 +4,55 @@ from __future__ import annotations
 
 import io
 import json
-import sqlite3
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
-from interfaces.dicom.archive.archive import Archive
-from interfaces.dicom.archive.levels import LEVELS
+from interfaces.dicom.archive.index import Condition, Row, Rows, Selection, one_of
+from interfaces.dicom.archive.levels import IMAGE, LEVELS, PATIENT, SERIES, STUDY
 from interfaces.dicom.archive.matching import as_text, asked
 from interfaces.dicom.archive.query import attributes_of
 from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, UNCOMPRESSED
 
-_UNIQUE = (("00100020", "p.patient_id"), ("0020000D", "t.uid"), ("0020000E", "s.uid"), ("00080018", "i.uid"))
-COLUMNS = (
-    "p.attributes AS patient, t.attributes AS study, t.coercion, t.modalities, t.series_count, t.instance_count,"
-    " t.uid AS study_uid, s.attributes AS series, s.uid AS series_uid, s.instance_count AS series_instances,"
-    " i.attributes AS instance, i.uid AS instance_uid, i.sop_class, i.transfer_syntax, i.digest, i.size, i.start,"
-    " i.frames, t.fhir_study"
-)
-TABLES = "instance i JOIN series s ON s.pk = i.series JOIN study t ON t.pk = s.study JOIN patient p ON p.pk = t.patient"
+if TYPE_CHECKING:
+    from interfaces.dicom.archive.archive import Archive
+
+UNIQUE = {
+    "00100020": (PATIENT, "patient_id"),
+    "0020000D": (STUDY, "uid"),
+    "0020000E": (SERIES, "uid"),
+    "00080018": (IMAGE, "uid"),
+}
 
 
-def chosen(connection: sqlite3.Connection, keys: Model) -> list[sqlite3.Row]:
+def chosen(index: Rows, keys: Model) -> list[Row]:
     """The instances that unique keys name, each one UID or a list; [] where no unique key has a value."""
-    where, values = [], []
-    for tag, column in _UNIQUE:
+    named: dict[str, list[str]] = {}
+    for tag in UNIQUE:
         key = keys.get(tag)
         if key and asked(key):
-            texts = [as_text(value) for value in key["Value"] if value is not None]
-            where.append(f"{column} IN ({','.join('?' * len(texts))})")
-            values += texts
-    return instances(connection, " AND ".join(where), values) if where else []
+            named[tag] = [as_text(value) for value in key["Value"] if value is not None]
+    return instances(index, named, held=True) if named else []
 
 
-def instances(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[sqlite3.Row]:
-    """The instances for which a condition on p, t, s and i holds, in the order of series and number."""
-    sql = f"SELECT {COLUMNS} FROM {TABLES} WHERE {where} ORDER BY t.pk, s.number, s.pk, i.number, i.pk"
-    return connection.execute(sql, values).fetchall()
+def instances(index: Rows, named: Mapping[str, str | list[str]], *, held: bool = False) -> list[Row]:
+    """The instances of unique keys, each a value or a list, in the order of study, series and number.
+
+    held: those of quarantined studies too.
+    """
+    conditions = tuple(
+        Condition(*UNIQUE[tag], (one_of([wanted] if isinstance(wanted, str) else wanted),))
+        for tag, wanted in named.items()
+    )
+    return list(index.select(Selection(IMAGE, conditions, held, "number")))
 
 
-def attributes(row: sqlite3.Row) -> Model:
+def attributes(row: Row) -> Model:
     """All that the index keeps of an instance."""
     return attributes_of(row, LEVELS)
 
 
-def data_set(archive: Archive, row: sqlite3.Row, accepted: Collection[str] = ()) -> Any:
+def data_set(archive: Archive, row: Row, accepted: Collection[str] = ()) -> Any:
     """An instance as a pydicom data set, coerced; uncompressed where the receiver does not take its syntax.
 
     ValueError or RuntimeError where it would have to be uncompressed and can't.
@@ -68,7 +72,7 @@ def data_set(archive: Archive, row: sqlite3.Row, accepted: Collection[str] = ())
     return read
 
 
-def encoded(archive: Archive, row: sqlite3.Row, accepted: Collection[str] = ()) -> bytes:
+def encoded(archive: Archive, row: Row, accepted: Collection[str] = ()) -> bytes:
     """An instance as a file of PS3.10; the stored bytes where nothing of them has to change."""
     if not row["coercion"] and (not accepted or row["transfer_syntax"] in accepted):
         return archive.files.read(row["digest"])

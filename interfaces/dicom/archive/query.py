@@ -1,63 +1,46 @@
-"""Queries at a level: what columns can answer is SQL, the rest is compared on the attributes that are kept."""
+"""Queries at a level: what columns can answer the index does, the rest is compared on the attributes that are kept."""
 
 from __future__ import annotations
 
 import functools
 import json
-import sqlite3
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from interfaces.dicom.archive.index import Condition, Row, Rows, Selection, Test, one_of
 from interfaces.dicom.archive.levels import IMAGE, LEVELS, PATIENT, SERIES, STUDY
 from interfaces.dicom.archive.matching import RANGES, WILD, as_text, asked, bounds, in_moments, matches, moments
 from interfaces.dicom.archive.names import folded
 from interfaces.dicom.dataset.model import Model
 
-_FROM = {
-    PATIENT: "patient p",
-    STUDY: "study t JOIN patient p ON p.pk = t.patient",
-    SERIES: "series s JOIN study t ON t.pk = s.study JOIN patient p ON p.pk = t.patient",
-    IMAGE: "instance i JOIN series s ON s.pk = i.series JOIN study t ON t.pk = s.study"
-    " JOIN patient p ON p.pk = t.patient",
-}
-_ALIAS = {PATIENT: "p", STUDY: "t", SERIES: "s", IMAGE: "i"}
-_SELECT = {
-    PATIENT: "p.pk, p.attributes AS patient",
-    STUDY: "t.attributes AS study, t.coercion, t.modalities, t.series_count, t.instance_count, t.uid AS study_uid,"
-    " t.fhir_study",
-    SERIES: "s.attributes AS series, s.uid AS series_uid, s.instance_count AS series_instances",
-    IMAGE: "i.attributes AS instance, i.uid AS instance_uid, i.sop_class, i.transfer_syntax, i.digest, i.size, i.start,"
-    " i.frames",
-}
-
 
 class _Column(NamedTuple):
     level: str
-    sql: str
+    name: str
     vr: str
 
 
 # attributes with a column of their own: tag -> level, column, VR
 _COLUMNS = {
-    "00100010": _Column(PATIENT, "p.name", "PN"),
-    "00100020": _Column(PATIENT, "p.patient_id", "LO"),
-    "00100021": _Column(PATIENT, "p.issuer", "LO"),
-    "00100030": _Column(PATIENT, "p.birth_date", "DA"),
-    "00100040": _Column(PATIENT, "p.sex", "CS"),
-    "0020000D": _Column(STUDY, "t.uid", "UI"),
-    "00080020": _Column(STUDY, "t.date", "DA"),
-    "00080050": _Column(STUDY, "t.accession", "SH"),
-    "00080090": _Column(STUDY, "t.referring", "PN"),
-    "00200010": _Column(STUDY, "t.study_id", "SH"),
-    "00081030": _Column(STUDY, "t.description", "LO"),
-    "0020000E": _Column(SERIES, "s.uid", "UI"),
-    "00080060": _Column(SERIES, "s.modality", "CS"),
-    "00200011": _Column(SERIES, "s.number", "IS"),
-    "00080018": _Column(IMAGE, "i.uid", "UI"),
-    "00080016": _Column(IMAGE, "i.sop_class", "UI"),
-    "00200013": _Column(IMAGE, "i.number", "IS"),
+    "00100010": _Column(PATIENT, "name", "PN"),
+    "00100020": _Column(PATIENT, "patient_id", "LO"),
+    "00100021": _Column(PATIENT, "issuer", "LO"),
+    "00100030": _Column(PATIENT, "birth_date", "DA"),
+    "00100040": _Column(PATIENT, "sex", "CS"),
+    "0020000D": _Column(STUDY, "uid", "UI"),
+    "00080020": _Column(STUDY, "date", "DA"),
+    "00080050": _Column(STUDY, "accession", "SH"),
+    "00080090": _Column(STUDY, "referring", "PN"),
+    "00200010": _Column(STUDY, "study_id", "SH"),
+    "00081030": _Column(STUDY, "description", "LO"),
+    "0020000E": _Column(SERIES, "uid", "UI"),
+    "00080060": _Column(SERIES, "modality", "CS"),
+    "00200011": _Column(SERIES, "number", "IS"),
+    "00080018": _Column(IMAGE, "uid", "UI"),
+    "00080016": _Column(IMAGE, "sop_class", "UI"),
+    "00200013": _Column(IMAGE, "number", "IS"),
 }
 _ABOUT_THE_QUERY = ("00080005", "00080052", "00080053", "00080054", "00080056", "00080201")
 MODALITIES = "00080061"
@@ -69,11 +52,11 @@ class Match(NamedTuple):
     """One match: every attribute that is kept of it and of what is above it, and the row it was made of."""
 
     model: Model
-    row: sqlite3.Row
+    row: Row
 
 
 def find(
-    connection: sqlite3.Connection,
+    index: Rows,
     level: str,
     keys: Model,
     *,
@@ -90,24 +73,16 @@ def find(
     """
     pairs = moments(keys) if combined else []
     times = {time for _, time in pairs}
-    where, values, rest = _conditions(level, {tag: key for tag, key in keys.items() if tag not in times}, fuzzy)
-    if not held:
-        where.append(
-            "t.state <> 'quarantined'"
-            if level != PATIENT
-            else "EXISTS (SELECT 1 FROM study q WHERE q.patient = p.pk AND q.state <> 'quarantined')"
-        )
+    conditions, rest = _conditions(level, {tag: key for tag, key in keys.items() if tag not in times}, fuzzy)
     shown = LEVELS[: LEVELS.index(level) + 1]
-    sql = f"SELECT {', '.join(_SELECT[each] for each in shown)} FROM {_FROM[level]} WHERE {' AND '.join(where) or '1'}"
-    if ordered:
-        sql += f" ORDER BY {_ALIAS[level]}.pk"
     compared = bool(rest or pairs)
+    selection = Selection(level, tuple(conditions), held, "arrival" if ordered else "")
     if not compared:
-        sql += f" LIMIT {limit} OFFSET {offset}"
+        selection = selection._replace(limit=limit, offset=offset)
     skipped = given = 0
-    for row in connection.execute(sql, values):
+    for row in index.select(selection):
         model = attributes_of(row, shown)
-        _count(connection, model, row, level, keys)
+        _count(index, model, row, level, keys)
         if compared:
             if not (matches(model, rest) and in_moments(model, keys, pairs)):
                 continue
@@ -120,7 +95,7 @@ def find(
         yield Match(model, row)
 
 
-def attributes_of(row: sqlite3.Row, levels: tuple[str, ...]) -> Model:
+def attributes_of(row: Row, levels: tuple[str, ...]) -> Model:
     """The attributes of a row's levels, coerced where the study is."""
     model: Model = {}
     for level, column in zip(LEVELS, ("patient", "study", "series", "instance"), strict=True):
@@ -148,26 +123,25 @@ def _decoded(text: str) -> Model:
     return msgspec.json.decode(text)
 
 
-def _count(connection: sqlite3.Connection, model: Model, row: sqlite3.Row, level: str, keys: Model) -> None:
+def _count(index: Rows, model: Model, row: Row, level: str, keys: Model) -> None:
     """Counts that are asked for and cost a look of their own."""
     if any(tag in keys for tag in COUNTS):
-        counted = connection.execute(
-            "SELECT count(*), sum(series_count), sum(instance_count) FROM study WHERE patient = ?", (row["pk"],)
-        ).fetchone()
-        model.update({tag: {"vr": "IS", "Value": [number or 0]} for tag, number in zip(COUNTS, counted, strict=True)})
+        studies = index.all("study", {"patient": row["patient_pk"]})
+        counted = (
+            len(studies),
+            sum(study["series_count"] for study in studies),
+            sum(study["instance_count"] for study in studies),
+        )
+        model.update({tag: {"vr": "IS", "Value": [number]} for tag, number in zip(COUNTS, counted, strict=True)})
     if SOP_CLASSES in keys and level != PATIENT:
-        found = connection.execute(
-            "SELECT DISTINCT i.sop_class FROM instance i JOIN series s ON s.pk = i.series"
-            " JOIN study t ON t.pk = s.study WHERE t.uid = ? ORDER BY 1",
-            (row["study_uid"],),
-        ).fetchall()
-        model[SOP_CLASSES] = {"vr": "UI", "Value": [each[0] for each in found]}
+        series = index.distinct("series", "pk", {"study": row["study_pk"]})
+        found = index.distinct("instance", "sop_class", {"series": one_of(series)})
+        model[SOP_CLASSES] = {"vr": "UI", "Value": found}
 
 
-def _conditions(level: str, keys: Model, fuzzy: bool) -> tuple[list[str], list[Any], Model]:
-    """SQL conditions with their values, and the keys that are left to compare."""
-    where: list[str] = []
-    values: list[Any] = []
+def _conditions(level: str, keys: Model, fuzzy: bool) -> tuple[list[Condition], Model]:
+    """What the index compares, and the keys that are left."""
+    conditions: list[Condition] = []
     rest: Model = {}
     for tag, key in keys.items():
         if tag in _ABOUT_THE_QUERY or not asked(key):
@@ -175,46 +149,32 @@ def _conditions(level: str, keys: Model, fuzzy: bool) -> tuple[list[str], list[A
         column = _COLUMNS.get(tag)
         texts = [as_text(value) for value in key["Value"] if value is not None]
         if tag == MODALITIES and level != PATIENT and not any(set("*?") & set(text) for text in texts):
-            where.append("(" + " OR ".join("instr(t.modalities, ?) > 0" for _ in texts) + ")")
-            values += [f"\\{text}\\" for text in texts]
+            parts = tuple(Test("has", (f"\\{text}\\",)) for text in texts)
+            conditions.append(Condition(STUDY, "modalities", parts))
         elif column is None or key["vr"] == "SQ":
             rest[tag] = key
-        elif LEVELS.index(column.level) <= LEVELS.index(level):
-            parts = [_compare(column, text, fuzzy) for text in texts]
-            where.append("(" + " OR ".join(sql for sql, _ in parts) + ")")
-            values += [value for _, added in parts for value in added]
-        elif level == STUDY and column.level == SERIES:
-            sql, added = _compare(column, texts[0], fuzzy)
-            where.append(f"EXISTS (SELECT 1 FROM series s WHERE s.study = t.pk AND {sql})")
-            values += added
+        elif LEVELS.index(column.level) <= LEVELS.index(level) or (level, column.level) == (STUDY, SERIES):
+            parts = tuple(_test(column.vr, text, fuzzy) for text in texts)
+            conditions.append(Condition(column.level, column.name, parts))
         else:
             rest[tag] = key
-    return where, values, rest
+    return conditions, rest
 
 
-def _compare(column: _Column, text: str, fuzzy: bool) -> tuple[str, list[Any]]:
-    name = column.sql
-    if column.vr == "PN":
+def _test(vr: str, text: str, fuzzy: bool) -> Test:
+    if vr == "PN":
         text = folded(text)
         if fuzzy and "*" not in text and "?" not in text:
-            words = [word for word in text.replace("^", " ").split() if word]
-            parts = " AND ".join(f"(' ' || replace({name}, '^', ' ')) GLOB ?" for _ in words)
-            return f"({parts or '1'})", [f"* {_escaped(word)}*" for word in words]
-    if column.vr in RANGES:
-        low, high = bounds(column.vr, text)
-        return f"{name} BETWEEN ? AND ?", [low or "0", high]
-    if column.vr == "IS":
+            return Test("words", tuple(word for word in text.replace("^", " ").split() if word))
+    if vr in RANGES:
+        low, high = bounds(vr, text)
+        return Test("between", (low or "0", high))
+    if vr == "IS":
         try:
-            return f"{name} = ?", [int(text)]
+            number = int(text)
         except ValueError:
-            return "0", []
-    if column.vr in WILD and ("*" in text or "?" in text):
-        prefix = text[: min(at for at in (text.find("*"), text.find("?")) if at >= 0)]
-        if prefix:  # an index can follow the range, not the pattern
-            return f"{name} >= ? AND {name} < ? AND {name} GLOB ?", [prefix, prefix + "\U0010ffff", _escaped(text)]
-        return f"{name} GLOB ?", [_escaped(text)]
-    return f"{name} = ?", [text]
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", "[[]")
+            return Test("never")
+        return Test("=", (number,)) if abs(number) < 2**63 else Test("never")
+    if vr in WILD and ("*" in text or "?" in text):
+        return Test("wild", (text,))
+    return Test("=", (text,))

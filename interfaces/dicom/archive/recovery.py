@@ -23,14 +23,14 @@ def recover(archive: Archive, *, everything: bool = False) -> int:
     """Looks at the files since the last sweep, or at all; only while nothing is received. Gives how many were added."""
     if isinstance(archive.files, LocalFiles):
         archive.files.clear_incoming()
-    row = archive.reading.execute("SELECT value FROM note WHERE name = ?", (SWEPT,)).fetchone()
+    row = archive.reading.one("note", {"name": SWEPT})
     since = 0.0 if row is None or everything else float(row["value"]) - OVERLAP
     began = archive.clock() / 1_000_000
     added = 0
     for digest in archive.files.digests(since):
-        if archive.reading.execute("SELECT 1 FROM instance WHERE digest = ?", (digest,)).fetchone() is None:
+        if archive.reading.one("instance", {"digest": digest}) is None:
             added += _index(archive, digest)
-    archive.write(lambda connection: connection.execute("REPLACE INTO note VALUES (?,?)", (SWEPT, str(began))))
+    archive.write(lambda index: index.put("note", {"name": SWEPT}, {"value": str(began)}))
     if added:
         log.warning("files without an index entry were added to the index", files=added)
     return added

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable
 from typing import Any
 
 from pynetdicom import build_context
 
+from interfaces.dicom.archive.index import Row
 from interfaces.dicom.archive.instances import data_set
 from interfaces.dicom.configuration import Peer
 from interfaces.dicom.dataset.model import Model
@@ -67,7 +67,7 @@ def fetch(context: Context, peer: Peer, study: str) -> int:
     return sent
 
 
-def store(context: Context, peer: Peer, rows: list[sqlite3.Row], sent: Callable[[str], None]) -> list[str]:
+def store(context: Context, peer: Peer, rows: list[Row], sent: Callable[[str], None]) -> list[str]:
     """Sends instances; sent is called with each SOP Instance UID that the peer took. Gives what it refused and why."""
     refused: list[str] = []
     contexts = contexts_for({(row["sop_class"], row["transfer_syntax"]) for row in rows})

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any
 
 from pynetdicom import evt
 
+from interfaces.dicom.archive.index import Rows
 from interfaces.dicom.archive.placing import enqueue
 from interfaces.dicom.dataset.model import Model, text, to_model
 from interfaces.dicom.dataset.walk import DataSet, Malformed
@@ -59,7 +59,7 @@ def update(context: Context, event: Any) -> tuple[Any, Any]:
         model = _model(event, event.request.ModificationList)
     except Malformed as problem:
         return status(PROCESSING_FAILURE, str(problem)), None
-    row = context.archive.reading.execute("SELECT * FROM procedure_step WHERE uid = ?", (uid,)).fetchone()
+    row = context.archive.reading.one("procedure_step", {"uid": uid})
     if row is None:
         return status(NO_SUCH), None
     if row["status"] in FINAL:
@@ -81,13 +81,13 @@ def _model(event: Any, attributes: Any) -> Model:
 def _keep(context: Context, uid: str, model: Model, sender: str, *, new: bool) -> bool:
     moment = context.archive.clock()
 
-    def work(connection: sqlite3.Connection) -> bool:
-        sql = "INSERT OR IGNORE" if new else "REPLACE"
-        values = (uid, text(model, STATUS), json.dumps(model), sender, moment)
-        done = connection.execute(f"{sql} INTO procedure_step VALUES (?,?,?,?,?)", values).rowcount
-        if done:
-            enqueue(connection, "procedure-step", uid, moment)
-        return bool(done)
+    def work(index: Rows) -> bool:
+        if new and index.one("procedure_step", {"uid": uid}) is not None:
+            return False
+        values = {"status": text(model, STATUS), "attributes": json.dumps(model), "sender": sender, "changed": moment}
+        index.put("procedure_step", {"uid": uid}, values)
+        enqueue(index, "procedure-step", uid, moment)
+        return True
 
     return context.archive.write(work)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import ssl
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from pynetdicom import build_context, evt
 
 from fhir_server.core.errors import FhirError
+from interfaces.dicom.archive.index import Row
 from interfaces.dicom.archive.instances import chosen, data_set
 from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from interfaces.dicom.dataset.walk import Malformed
@@ -52,7 +52,7 @@ STATUSES = (
 )
 
 
-def _rows(context: Context, event: Any) -> tuple[list[sqlite3.Row], Any]:
+def _rows(context: Context, event: Any) -> tuple[list[Row], Any]:
     """The instances that a request names, and the status where it is refused."""
     if not allowed(context, event, "retrieve"):
         return [], status(NOT_AUTHORIZED, "this peer may not retrieve")
@@ -94,7 +94,7 @@ def get(context: Context, event: Any) -> Iterator[Any]:
     yield from _send(context, event, rows, problem, lambda: event.assoc)
 
 
-def _send(context: Context, event: Any, rows: list[sqlite3.Row], problem: Any, association: Any) -> Iterator[Any]:
+def _send(context: Context, event: Any, rows: list[Row], problem: Any, association: Any) -> Iterator[Any]:
     yield 1 if problem else len(rows)
     if problem is not None:
         yield problem, None

@@ -140,8 +140,9 @@ class Administration:
         return [_shown(entry.item) for entry in await worklist(self._server)]
 
     def _events(self) -> list[Body]:
-        rows = self._context.archive.reading.execute("SELECT * FROM event ORDER BY pk DESC LIMIT 200")
-        return [{**dict(row), "detail": msgspec.json.decode(row["detail"])} for row in rows]
+        rows = self._context.archive.reading.all("event", {}, newest=True, limit=200)
+        names = ("pk", "at", "kind", "subject")
+        return [{**{name: row[name] for name in names}, "detail": msgspec.json.decode(row["detail"])} for row in rows]
 
 
 def _shown(item: Model) -> Body:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.index import Row
 from interfaces.dicom.archive.instances import attributes
 from interfaces.dicom.dataset.model import first
 from interfaces.dicom.dataset.part10 import read_file
@@ -41,7 +41,7 @@ def frames(request: WebRequest) -> WebAnswer:
     return tagged(request, tag, related(type, parts()))
 
 
-def numbers_of(text: str, row: sqlite3.Row) -> list[int]:
+def numbers_of(text: str, row: Row) -> list[int]:
     """Frame numbers from 1; FhirError where one is none of the instance."""
     try:
         numbers = [int(part) for part in text.split(",")]
@@ -53,7 +53,7 @@ def numbers_of(text: str, row: sqlite3.Row) -> list[int]:
     return numbers
 
 
-def _how(request: WebRequest, row: sqlite3.Row) -> tuple[bool, str]:
+def _how(request: WebRequest, row: Row) -> tuple[bool, str]:
     """Whether frames are given as they are kept, and their media type."""
     kept = row["transfer_syntax"]
     kept_type = FRAME_TYPES.get(kept, OCTETS)
@@ -71,7 +71,7 @@ def _how(request: WebRequest, row: sqlite3.Row) -> tuple[bool, str]:
     )
 
 
-def read(archive: Archive, row: sqlite3.Row, numbers: list[int], as_kept: bool) -> Iterator[bytes]:
+def read(archive: Archive, row: Row, numbers: list[int], as_kept: bool) -> Iterator[bytes]:
     """The frames of an instance; FhirError where it has none or they can't be decoded."""
     data = archive.files.read(row["digest"])
     _, data_set = read_file(data)
@@ -96,7 +96,7 @@ def read(archive: Archive, row: sqlite3.Row, numbers: list[int], as_kept: bool) 
         yield decoded(data, number).tobytes()
 
 
-def frame_bytes(row: sqlite3.Row) -> int:
+def frame_bytes(row: Row) -> int:
     """Bytes of one native frame; 0 where its bits are not whole bytes or colours are subsampled."""
     model = attributes(row)
     bits = first(model, "00280100", 0)

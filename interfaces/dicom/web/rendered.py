@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import sqlite3
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.index import Row
 from interfaces.dicom.web.accept import chosen
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest, tagged
 from interfaces.dicom.web.frames import numbers_of
@@ -106,7 +106,7 @@ def _numbers(parts: list[str], empty: float | None = None) -> list[float]:
     return [] if any(number != number or abs(number) > 1e9 for number in found) else found
 
 
-def image(archive: Archive, row: sqlite3.Row, number: int, type: str, view: View) -> bytes:
+def image(archive: Archive, row: Row, number: int, type: str, view: View) -> bytes:
     """A frame as an image file; FhirError where it can't be shown."""
     from pydicom import dcmread
 

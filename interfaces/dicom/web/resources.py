@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 
+from interfaces.dicom.archive.index import Row
 from interfaces.dicom.archive.instances import instances
 from interfaces.dicom.web.exchange import WebRequest, not_found
 
-_COLUMNS = {"studies": "t.uid", "series": "s.uid", "instances": "i.uid"}
+_TAGS = {"studies": "0020000D", "series": "0020000E", "instances": "00080018"}
 
 
-def named(request: WebRequest, path: tuple[str, ...]) -> list[sqlite3.Row]:
+def named(request: WebRequest, path: tuple[str, ...]) -> list[Row]:
     """The instances of /studies/1[/series/2[/instances/3]]; FhirError "not-found" for none. Held ones are none."""
     pairs = list(zip(path[::2], path[1::2], strict=False))
-    where = " AND ".join(f"{_COLUMNS[kind]} = ?" for kind, _ in pairs)
-    values = [uid for _, uid in pairs]
-    rows = instances(request.archive.reading, f"{where} AND t.state <> 'quarantined'", values)
+    rows = instances(request.archive.reading, keys_of(path))
     if not rows or (request.visible and not request.visible(rows[0]["fhir_study"])):
         kind, uid = pairs[-1]
         raise not_found(f"{ {'studies': 'study', 'series': 'series', 'instances': 'instance'}[kind] } {uid}")
     return rows
 
 
-def tag_of(rows: list[sqlite3.Row], *others: str) -> str:
+def keys_of(path: tuple[str, ...]) -> dict[str, str]:
+    """The unique keys that a path names: tag -> UID."""
+    return {_TAGS[kind]: uid for kind, uid in zip(path[::2], path[1::2], strict=False)}
+
+
+def tag_of(rows: list[Row], *others: str) -> str:
     """An entity tag: the digests of the instances, what is coerced, and how they are given."""
     made = hashlib.sha256()
     for row in rows:
@@ -37,11 +40,11 @@ def tag_of(rows: list[sqlite3.Row], *others: str) -> str:
 def split(path: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The part of a path that names studies, series and instances, and the rest."""
     at = 0
-    while at + 1 < len(path) and path[at] in _COLUMNS:
+    while at + 1 < len(path) and path[at] in _TAGS:
         at += 2
     return path[:at], path[at:]
 
 
-def model_url(request: WebRequest, row: sqlite3.Row) -> str:
+def model_url(request: WebRequest, row: Row) -> str:
     """The URL of an instance."""
     return f"{request.base}/studies/{row['study_uid']}/series/{row['series_uid']}/instances/{row['instance_uid']}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
 
 import msgspec
 
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.index import Row
 from interfaces.dicom.archive.instances import encoded
 from interfaces.dicom.dataset.model import Model, to_model
 from interfaces.dicom.dataset.part10 import read_file
@@ -55,7 +55,7 @@ def _wanted(accept: str) -> list[MediaRange]:
     return [each._replace(syntax=each.syntax or "*") if each.type == "*/*" else each for each in wanted]
 
 
-def file_of(archive: Archive, row: sqlite3.Row, syntaxes: set[str]) -> bytes:
+def file_of(archive: Archive, row: Row, syntaxes: set[str]) -> bytes:
     """An instance as a file in one of the syntaxes, () for as it is kept; FhirError where it can't be converted."""
     try:
         return encoded(archive, row, syntaxes)
@@ -92,7 +92,7 @@ def metadata(request: WebRequest) -> WebAnswer:
 _METADATA = Recent(32 * 2**20)
 
 
-def attributes(request: WebRequest, row: sqlite3.Row) -> Model:
+def attributes(request: WebRequest, row: Row) -> Model:
     """The attributes of an instance, as they are in its file but for what is coerced."""
     data_set = head(request.archive, row)
     base = model_url(request, row)
@@ -104,7 +104,7 @@ def attributes(request: WebRequest, row: sqlite3.Row) -> Model:
     return model
 
 
-def head(archive: Archive, row: sqlite3.Row) -> DataSet:
+def head(archive: Archive, row: Row) -> DataSet:
     """The data set of an instance up to its pixel data, without reading these where that is possible."""
     if not syntax(row["transfer_syntax"]).deflated and row["size"] > HEAD_BYTES:
         data = memoryview(archive.files.read(row["digest"], 0, HEAD_BYTES))

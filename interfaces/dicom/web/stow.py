@@ -57,7 +57,7 @@ class Stored:
             self._fail(uids, CANNOT_UNDERSTAND)
         except Mismatch:
             self._fail(uids, NO_MATCH)
-        except (OSError, sqlite3.Error) as problem:
+        except (OSError, sqlite3.Error, FhirError) as problem:
             self._fail(uids, NO_SPACE if getattr(problem, "errno", 0) == 28 else PROCESSING_FAILURE)
         else:
             if outcome is Outcome.REFUSED:

@@ -46,7 +46,7 @@ def report(archive: Archive, transaction: str, wanted: list[list[str]]) -> tuple
     for sop_class, uid in wanted:
         item = Dataset()
         item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
-        row = archive.reading.execute("SELECT sop_class, digest FROM instance WHERE uid = ?", (uid,)).fetchone()
+        row = archive.reading.one("instance", {"uid": uid})
         if row is None:
             item.FailureReason = NO_SUCH_INSTANCE
         elif row["sop_class"] != sop_class:

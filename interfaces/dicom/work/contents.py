@@ -14,10 +14,10 @@ ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 async def contents(context: Context, client: FhirClient, job: Job) -> None:
     """Asks for what follows of each instance."""
     archive = context.archive
-    rows = instances(archive.reading, "t.uid = ?", [job.key])
-    if not rows:
+    rows = instances(archive.reading, {"0020000D": job.key}, held=True)
+    study = archive.reading.one("study", {"uid": job.key})
+    if study is None:
         return
-    study = archive.reading.execute("SELECT sender, modalities FROM study WHERE uid = ?", (job.key,)).fetchone()
     for row in rows:
         if row["sop_class"].startswith(REPORTS) or row["sop_class"] == ENCAPSULATED_PDF:
             archive.enqueue("report", row["instance_uid"])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from fhir_server.api import Request
 from fhir_server.client import FhirClient
 from fhir_server.codec import json
 from fhir_server.core.keys import instant
+from interfaces.dicom.archive.index import Rows
 from interfaces.dicom.archive.placing import enqueue
 from interfaces.dicom.services.service import Context
 
@@ -19,10 +18,10 @@ COLUMNS = {"Patient": "fhir_patient", "ServiceRequest": "fhir_order"}
 async def follow(context: Context, client: FhirClient) -> int:
     """Asks for the changes since the last look; gives how many studies are to be looked at again."""
     archive = context.archive
-    row = archive.reading.execute("SELECT value FROM note WHERE name = ?", (PLACE,)).fetchone()
+    row = archive.reading.one("note", {"name": PLACE})
     began = archive.clock()
     if row is None:
-        archive.write(lambda connection: connection.execute("REPLACE INTO note VALUES (?,?)", (PLACE, str(began))))
+        archive.write(lambda index: index.put("note", {"name": PLACE}, {"value": str(began)}))
         return 0
     since = instant(int(row["value"]) - OVERLAP)
     changed = {type: await _changed(client, type, since) for type in COLUMNS}
@@ -30,15 +29,15 @@ async def follow(context: Context, client: FhirClient) -> int:
     fresh = {type: [each for each in found if each not in seen] for type, found in changed.items()}
     archive.followed = {each for found in changed.values() for each in found}
 
-    def work(connection: sqlite3.Connection) -> int:
+    def work(index: Rows) -> int:
         count = 0
         for type, found in fresh.items():
             for reference, _ in found:
-                rows = connection.execute(f"SELECT uid FROM study WHERE {COLUMNS[type]} = ?", (reference,)).fetchall()
+                rows = index.all("study", {COLUMNS[type]: reference})
                 for study in rows:
-                    enqueue(connection, "study", study["uid"], began)
+                    enqueue(index, "study", study["uid"], began)
                 count += len(rows)
-        connection.execute("REPLACE INTO note VALUES (?,?)", (PLACE, str(began)))
+        index.put("note", {"name": PLACE}, {"value": str(began)})
         return count
 
     return archive.write(work)

@@ -6,12 +6,13 @@ import asyncio
 
 from fhir_server.client import FhirClient
 from fhir_server.core.errors import error
+from interfaces.dicom.archive.index import one_of
 from interfaces.dicom.archive.instances import instances
 from interfaces.dicom.scu.services import store
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work.queue import Job
 
-UNSENT = "t.uid = ? AND NOT EXISTS (SELECT 1 FROM sent WHERE sent.peer = ? AND sent.uid = i.uid)"
+ASKED_TOGETHER = 5000
 
 
 async def forward(context: Context, client: FhirClient, job: Job) -> None:
@@ -25,12 +26,18 @@ def _send(context: Context, title: str, study: str) -> None:
     if peer is None:
         raise error("not-found", f"{title} is none of the peers any more.")
     archive = context.archive
-    rows = instances(archive.reading, UNSENT, [study, title])
+    rows = instances(archive.reading, {"0020000D": study}, held=True)
+    uids = [row["instance_uid"] for row in rows]
+    had: set[str] = set()
+    for start in range(0, len(uids), ASKED_TOGETHER):
+        part = one_of(uids[start : start + ASKED_TOGETHER])
+        had.update(archive.reading.distinct("sent", "uid", {"peer": title, "uid": part}))
+    rows = [row for row in rows if row["instance_uid"] not in had]
     if not rows:
         return
 
     def sent(uid: str) -> None:
-        archive.submit(lambda connection: connection.execute("INSERT OR IGNORE INTO sent VALUES (?,?)", (title, uid)))
+        archive.submit(lambda index: index.put("sent", {"peer": title, "uid": uid}, {}))
 
     refused = store(context, peer, rows, sent)
     if refused:

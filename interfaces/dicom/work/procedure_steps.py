@@ -27,7 +27,7 @@ APPOINTMENTS = {"IN PROGRESS": "arrived", "COMPLETED": "fulfilled", "DISCONTINUE
 
 async def procedure_step(context: Context, client: FhirClient, job: Job) -> None:
     """Writes the Procedure, and moves what was scheduled."""
-    row = context.archive.reading.execute("SELECT * FROM procedure_step WHERE uid = ?", (job.key,)).fetchone()
+    row = context.archive.reading.one("procedure_step", {"uid": job.key})
     if row is None:
         return
     model: Model = json.loads(row["attributes"])

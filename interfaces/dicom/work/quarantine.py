@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any
 
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.index import QUARANTINED, Rows
 from interfaces.dicom.archive.placing import enqueue, note
 from interfaces.dicom.dataset.model import text
+
+HELD = ("uid", "reason", "date", "accession", "description", "sender", "received", "instance_count")
 
 
 def held(archive: Archive) -> list[dict[str, Any]]:
     """The studies in quarantine, with why."""
-    rows = archive.reading.execute(
-        "SELECT t.uid, t.reason, t.date, t.accession, t.description, t.sender, t.received, t.instance_count,"
-        " p.attributes FROM study t JOIN patient p ON p.pk = t.patient WHERE t.state = 'quarantined' ORDER BY t.pk"
-    ).fetchall()
     found = []
-    for row in rows:
-        patient = json.loads(row["attributes"])
-        shown = {key: row[key] for key in row.keys() if key != "attributes"}  # noqa: SIM118  a row gives its values
+    for row in archive.reading.all("study", {"state": QUARANTINED}):
+        kept = archive.reading.one("patient", {"pk": row["patient"]})
+        patient = json.loads(kept["attributes"]) if kept else {}
+        shown = {name: row[name] for name in HELD}
         found.append({**shown, "patient_id": text(patient, "00100020"), "patient_name": text(patient, "00100010")})
     return found
 
@@ -33,18 +32,14 @@ def reconcile(archive: Archive, study: str, patient: str, order: str, who: str) 
     """
     moment = archive.clock()
 
-    def work(connection: sqlite3.Connection) -> bool:
-        row = connection.execute(
-            "SELECT pk, reason FROM study WHERE uid = ? AND state = 'quarantined'", (study,)
-        ).fetchone()
+    def work(index: Rows) -> bool:
+        row = index.one("study", {"uid": study, "state": QUARANTINED})
         if row is None:
             return False
         decision = {"patient": patient, "order": order}
-        connection.execute(
-            "UPDATE study SET state = 'kept', reason = '', decision = ? WHERE pk = ?", (json.dumps(decision), row["pk"])
-        )
-        note(connection, moment, "reconciled", study, {**decision, "by": who, "reason": row["reason"]})
-        enqueue(connection, "study", study, moment)
+        index.change("study", {"pk": row["pk"]}, {"state": "kept", "reason": "", "decision": json.dumps(decision)})
+        note(index, moment, "reconciled", study, {**decision, "by": who, "reason": row["reason"]})
+        enqueue(index, "study", study, moment)
         return True
 
     if not archive.write(work):

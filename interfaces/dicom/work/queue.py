@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any, NamedTuple
 
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.index import Row, Rows, at_most, below, is_not
 
 LEASE = 120_000_000  # microseconds after which a job of a process that ended is taken by another
 PAUSES = (1, 5, 15, 60, 300, 900)  # seconds before it is tried again
@@ -27,34 +27,35 @@ class Job(NamedTuple):
 def claim(archive: Archive) -> Job | None:
     """The next job that is due, for this process alone."""
     moment = archive.clock()
-    due = archive.reading.execute(
-        "SELECT 1 FROM job WHERE (state = 'waiting' AND due <= ?) OR (state = 'running' AND leased < ?) LIMIT 1",
-        (moment, moment),
-    ).fetchone()
-    if due is None:
+    if _due(archive.reading, moment) is None:
         return None
 
-    def work(connection: sqlite3.Connection) -> Job | None:
-        row = connection.execute(
-            "UPDATE job SET state = 'running', leased = ? WHERE pk = (SELECT pk FROM job WHERE (state = 'waiting' AND"
-            " due <= ?) OR (state = 'running' AND leased < ?) ORDER BY due LIMIT 1)"
-            " RETURNING pk, kind, key, round, attempts, payload",
-            (moment + LEASE, moment, moment),
-        ).fetchall()
-        if not row:
+    def work(index: Rows) -> Job | None:
+        row = _due(index, moment)
+        if row is None:
             return None
-        pk, kind, key, round, attempts, payload = row[0]
-        return Job(pk, kind, key, round, attempts, json.loads(payload))
+        index.change("job", {"pk": row["pk"]}, {"state": "running", "leased": moment + LEASE})
+        payload = json.loads(row["payload"])
+        return Job(row["pk"], row["kind"], row["key"], row["round"], row["attempts"], payload)
 
     return archive.write(work)
+
+
+def _due(index: Rows, moment: int) -> Row | None:
+    """The job to do first: one that waits, or one whose process has ended."""
+    found = [
+        *index.all("job", {"state": "waiting", "due": at_most(moment)}, "due", limit=1),
+        *index.all("job", {"state": "running", "leased": below(moment)}, "due", limit=1),
+    ]
+    return min(found, key=lambda row: row["due"], default=None)
 
 
 def done(archive: Archive, job: Job) -> None:
     """Takes a job off the list, unless it was asked for again meanwhile."""
 
-    def work(connection: sqlite3.Connection) -> None:
-        connection.execute("DELETE FROM job WHERE pk = ? AND round = ?", (job.pk, job.round))
-        connection.execute("UPDATE job SET state = 'waiting' WHERE pk = ? AND state = 'running'", (job.pk,))
+    def work(index: Rows) -> None:
+        index.remove("job", {"pk": job.pk, "round": job.round})
+        index.change("job", {"pk": job.pk, "state": "running"}, {"state": "waiting"})
 
     archive.write(work)
 
@@ -64,33 +65,24 @@ def failed(archive: Archive, job: Job, problem: str, *, transient: bool) -> bool
     attempts = job.attempts + 1
     pause = PAUSES[min(attempts, len(PAUSES)) - 1] * 1_000_000
     given_up = attempts >= ATTEMPTS and not transient
-    archive.write(
-        lambda connection: connection.execute(
-            "UPDATE job SET state = ?, attempts = ?, due = ?, problem = ? WHERE pk = ?",
-            ("failed" if given_up else "waiting", attempts, archive.clock() + pause, problem[:500], job.pk),
-        )
-    )
+    changed = {
+        "state": "failed" if given_up else "waiting",
+        "attempts": attempts,
+        "due": archive.clock() + pause,
+        "problem": problem[:500],
+    }
+    archive.write(lambda index: index.change("job", {"pk": job.pk}, changed))
     return not given_up
 
 
 def again(archive: Archive, pk: int) -> bool:
     """Has a job tried at once, one that was given up too; False where there is none."""
-    moment = archive.clock()
-    return bool(
-        archive.write(
-            lambda connection: (
-                connection.execute(
-                    "UPDATE job SET state = 'waiting', attempts = 0, due = ? WHERE pk = ? AND state <> 'running'",
-                    (moment, pk),
-                ).rowcount
-            )
-        )
-    )
+    asked = {"state": "waiting", "attempts": 0, "due": archive.clock()}
+    return bool(archive.write(lambda index: index.change("job", {"pk": pk, "state": is_not("running")}, asked)))
 
 
 def listed(archive: Archive) -> list[dict[str, Any]]:
     """Every job that is not done."""
-    rows = archive.reading.execute(
-        "SELECT pk, kind, key, state, attempts, due, problem FROM job ORDER BY due LIMIT 500"
-    )
-    return [dict(row) for row in rows]
+    names = ("pk", "kind", "key", "state", "attempts", "due", "problem")
+    rows = archive.reading.all("job", {}, "due", limit=500)
+    return [{name: row[name] for name in names} for row in rows]

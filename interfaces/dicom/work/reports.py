@@ -22,13 +22,13 @@ DOCUMENT_LENGTH = 0x00420015
 async def report(context: Context, client: FhirClient, job: Job) -> None:
     """Writes what one document says; the same resources each time, by the document's UID."""
     archive = context.archive
-    rows = instances(archive.reading, "i.uid = ? AND t.state <> 'quarantined' AND t.fhir_study <> ''", [job.key])
-    if not rows:
+    rows = instances(archive.reading, {"00080018": job.key})
+    study = archive.reading.one("study", {"uid": rows[0]["study_uid"]}) if rows else None
+    if study is None or not study["fhir_study"]:
         return
     row = rows[0]
-    study = archive.reading.execute("SELECT * FROM study WHERE uid = ?", (row["study_uid"],)).fetchone()
     model, pdf = await asyncio.to_thread(_read, archive.files.read(row["digest"]))
-    subject, reference, issued = study["fhir_patient"], study["fhir_study"], instant(row_received(context, job.key))
+    subject, reference, issued = study["fhir_patient"], study["fhir_study"], instant(row["received"])
     measured = [] if pdf else observations(model, subject=subject, study=reference, issued=issued)
     made = diagnostic_report(
         model, subject=subject, study=reference, based_on=study["fhir_order"], issued=issued, pdf=pdf
@@ -40,12 +40,6 @@ async def report(context: Context, client: FhirClient, job: Job) -> None:
         entries.append(put(each, f"identifier=urn:dicom:uid|{_escaped(each['identifier'][0]['value'])}", url))
     entries.append(put(made, f"identifier=urn:dicom:uid|urn:oid:{job.key}", f"urn:uuid:{uuid.uuid4()}"))
     await transaction(client, entries)
-
-
-def row_received(context: Context, uid: str) -> int:
-    """When an instance was received, in microseconds."""
-    row = context.archive.reading.execute("SELECT received FROM instance WHERE uid = ?", (uid,)).fetchone()
-    return row["received"]
 
 
 def _escaped(value: str) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 import uuid
 
 from fhir_server.client import FhirClient
 from fhir_server.core.keys import instant
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.index import QUARANTINED, Row, Rows
 from interfaces.dicom.archive.instances import instances
 from interfaces.dicom.archive.levels import LEVELS
-from interfaces.dicom.archive.placing import enqueue, note, patient_row, quarantine
+from interfaces.dicom.archive.placing import enqueue, note, patient_columns, patient_row, quarantine
 from interfaces.dicom.archive.query import attributes_of
 from interfaces.dicom.fhir import Resource, post, put, reference, search, transaction
 from interfaces.dicom.services.service import Context
@@ -37,16 +37,13 @@ from mappings.dicom.imaging_study import (
 async def study(context: Context, client: FhirClient, job: Job) -> None:
     """Writes the ImagingStudy of a study, or holds the study where patient and order do not fit."""
     archive = context.archive
-    row = archive.reading.execute(
-        "SELECT t.*, p.attributes AS patient_attributes FROM study t JOIN patient p ON p.pk = t.patient WHERE uid = ?",
-        (job.key,),
-    ).fetchone()
+    row = archive.reading.one("study", {"uid": job.key})
     if row is None:
         await _gone(client, job.key)
         return
-    if row["state"] == "quarantined":
+    if row["state"] == QUARANTINED:
         return
-    rows = instances(archive.reading, "t.uid = ?", [job.key])
+    rows = instances(archive.reading, {"0020000D": job.key}, held=True)
     decision = json.loads(row["decision"]) if row["decision"] else {}
     kept = sent_patient(archive, row)
     try:
@@ -55,24 +52,22 @@ async def study(context: Context, client: FhirClient, job: Job) -> None:
             raise Held("FHIR knows no patient of its Patient ID")
     except Held as held:
         reason, moment = str(held), archive.clock()
-        archive.write(lambda connection: quarantine(connection, row["pk"], reason, moment))
+        archive.write(lambda index: quarantine(index, row["pk"], reason, moment))
         return
     await _write(context, client, row, rows, whose, kept)
 
 
-def sent_patient(archive: Archive, row: sqlite3.Row) -> Model:
+def sent_patient(archive: Archive, row: Row) -> Model:
     """The patient attributes as they were sent, whatever was coerced since; from the event that first changed them."""
-    if not row["coercion"]:
-        return json.loads(row["patient_attributes"])
-    original = archive.reading.execute(
-        "SELECT detail FROM event WHERE subject = ? AND kind = 'coerced' ORDER BY pk LIMIT 1", (row["uid"],)
-    ).fetchone()
-    return json.loads(original["detail"])["before"] if original else json.loads(row["patient_attributes"])
+    if row["coercion"]:
+        first_change = archive.reading.all("event", {"subject": row["uid"], "kind": "coerced"}, limit=1)
+        if first_change:
+            return json.loads(first_change[0]["detail"])["before"]
+    patient = archive.reading.one("patient", {"pk": row["patient"]})
+    return json.loads(patient["attributes"]) if patient else {}
 
 
-async def _write(
-    context: Context, client: FhirClient, row: sqlite3.Row, rows: list[sqlite3.Row], whose: Subject, kept: Model
-) -> None:
+async def _write(context: Context, client: FhirClient, row: Row, rows: list[Row], whose: Subject, kept: Model) -> None:
     archive, uid = context.archive, row["uid"]
     entries: list[Resource] = []
     if whose.patient is None:
@@ -127,44 +122,27 @@ async def _write(
     )
 
 
-def _keep(
-    context: Context, row: sqlite3.Row, kept: Model, coerced: Model, study: str, patient: str, order: str
-) -> None:
+def _keep(context: Context, row: Row, kept: Model, coerced: Model, study: str, patient: str, order: str) -> None:
     """Keeps the references, and what has to be answered otherwise than it was sent; asks for what follows."""
     archive = context.archive
     moment = archive.clock()
     text = json.dumps(coerced) if coerced else ""
 
-    def work(connection: sqlite3.Connection) -> None:
+    def work(index: Rows) -> None:
         if text != row["coercion"]:
-            note(connection, moment, "coerced", row["uid"], {"before": kept, "after": coerced})
+            note(index, moment, "coerced", row["uid"], {"before": kept, "after": coerced})
             whole = {**kept, **{tag: value for tag, value in coerced.items() if tag.startswith("0010")}}
-            target = patient_row(connection, whole)
-            connection.execute(
-                "UPDATE patient SET attributes = ?, name = ?, birth_date = ?, sex = ? WHERE pk = ?",
-                (json.dumps(whole), *_columns(whole), target),
-            )
-            connection.execute(
-                "UPDATE study SET patient = ?, coercion = ?, accession = ? WHERE pk = ?",
-                (target, text, first(coerced, "00080050") or row["accession"], row["pk"]),
-            )
-        connection.execute(
-            "UPDATE study SET fhir_study = ?, fhir_patient = ?, fhir_order = ? WHERE pk = ?",
-            (study, patient, order, row["pk"]),
-        )
-        enqueue(connection, "contents", row["uid"], moment)
+            target = patient_row(index, whole)
+            index.change("patient", {"pk": target}, patient_columns(whole))
+            accession = first(coerced, "00080050") or row["accession"]
+            index.change("study", {"pk": row["pk"]}, {"patient": target, "coercion": text, "accession": accession})
+        index.change("study", {"pk": row["pk"]}, {"fhir_study": study, "fhir_patient": patient, "fhir_order": order})
+        enqueue(index, "contents", row["uid"], moment)
 
     archive.write(work)
 
 
-def _columns(patient: Model) -> tuple[str, str, str]:
-    from interfaces.dicom.archive.names import folded
-
-    name = patient.get("00100010", {}).get("Value") or [{}]
-    return folded(name[0].get("Alphabetic", "")), first(patient, "00100030"), first(patient, "00100040")
-
-
-def series_of(rows: list[sqlite3.Row]) -> list[SeriesModel]:
+def series_of(rows: list[Row]) -> list[SeriesModel]:
     """The series of a study's instances, in their order."""
     grouped: dict[str, SeriesModel] = {}
     for row in rows:

@@ -67,8 +67,8 @@ class Listening(Called):
         self.context = context
         self.archive = context.archive
 
-    def count(self, table: str = "instance", where: str = "1") -> int:
-        return self.archive.reading.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()[0]
+    def count(self, table: str = "instance", **where: Any) -> int:
+        return len(self.archive.reading.all(table, where))
 
     def stored_files(self) -> list[Path]:
         return [path for path in (self.archive.folder / "files").rglob("*") if path.is_file()]

@@ -80,13 +80,13 @@ def test_orthanc_takes_what_is_sent_and_sends_what_is_asked_for(orthanc, tmp_pat
     wanted = {"Level": "Study", "Query": {"PatientID": "O1"}}
     [known] = httpx.post(f"{base}/tools/find", json=wanted).json()
     assert httpx.post(f"{base}/modalities/ours/store", json=[known], timeout=60).status_code == 200
-    assert dicom.count("patient", "patient_id = 'O1'") == 1
+    assert dicom.count("patient", patient_id="O1") == 1
 
     keys = {"00080052": {"vr": "CS", "Value": ["STUDY"]}, "00100020": {"vr": "LO", "Value": ["O2"]}}
     [found] = services.find(context, peer, {**keys, "0020000D": {"vr": "UI"}})
     assert found["0020000D"]["Value"] == [pulled[0].StudyInstanceUID]
     assert services.fetch(context, peer, pulled[0].StudyInstanceUID) == 2
-    assert dicom.count("patient", "patient_id = 'O2'") == 1
+    assert dicom.count("patient", patient_id="O2") == 1
 
 
 def certificate(folder, name, issuer=None):

@@ -108,15 +108,15 @@ def test_a_patient_that_is_not_the_orders_is_quarantined_with_its_pixels_and_rec
     receive(dicom, made)
     idle(dicom)
     assert resources(dicom, "ImagingStudy") == []
-    assert dicom.count("study", "state = 'quarantined'") == 1 and len(dicom.stored_files()) == 1
+    assert dicom.count("study", state="quarantined") == 1 and len(dicom.stored_files()) == 1
     assert dicom.tool("findscu", "-d", "-S", "-k", "0008,0052=STUDY").stderr.count("Find Response: ") == 0
     reconcile(dicom.archive, made.StudyInstanceUID, "Patient/p1", "ServiceRequest/o1", "tester")
     idle(dicom)
     [study_resource] = resources(dicom, "ImagingStudy")
     assert study_resource["subject"]["reference"] == "Patient/p1"
-    row = dicom.archive.reading.execute("SELECT detail FROM event WHERE kind = 'reconciled'").fetchone()
+    row = dicom.archive.reading.one("event", {"kind": "reconciled"})
     assert json.loads(row["detail"])["by"] == "tester"
-    coerced = json.loads(dicom.archive.reading.execute("SELECT coercion FROM study").fetchone()[0])
+    coerced = json.loads(dicom.archive.reading.one("study", {})["coercion"])
     assert coerced["00100020"]["Value"] == ["OTHER"]
 
 
@@ -125,7 +125,7 @@ def test_two_patients_in_one_study_are_quarantined(dicom):
     second.PatientID = "P2"
     receive(dicom, first, second)
     idle(dicom)
-    assert dicom.count("study", "state = 'quarantined'") == 1 and dicom.count() == 2
+    assert dicom.count("study", state="quarantined") == 1 and dicom.count() == 2
     assert resources(dicom, "ImagingStudy") == []
 
 
@@ -133,14 +133,14 @@ def test_unknown_patients_are_held_where_the_setting_says_so(dicom_with):
     dicom = dicom_with(dicom_unknown_patients="hold")
     receive(dicom, image())
     idle(dicom)
-    assert resources(dicom, "Patient") == [] and dicom.count("study", "state = 'quarantined'") == 1
+    assert resources(dicom, "Patient") == [] and dicom.count("study", state="quarantined") == 1
 
 
 @pytest.mark.parametrize("name", ["", None])
 def test_a_study_without_patient_id_is_quarantined(dicom, name):
     receive(dicom, image(PatientID=name))
     idle(dicom)
-    assert dicom.count("study", "state = 'quarantined'") == 1
+    assert dicom.count("study", state="quarantined") == 1
 
 
 def test_a_merge_follows_into_queries_and_into_what_is_retrieved(dicom, tmp_path):
@@ -153,7 +153,7 @@ def test_a_merge_follows_into_queries_and_into_what_is_retrieved(dicom, tmp_path
     person(dicom, "new", "P9", name=[{"family": "Roe", "given": ["Jane"]}], birthDate="1970-01-01", gender="female")
     old["link"] = [{"other": {"reference": "Patient/new"}, "type": "replaced-by"}]
     dicom.fhir("PUT", f"Patient/{old['id']}", old)
-    until(lambda: dicom.count("study", "fhir_patient = 'Patient/new'"), 60)
+    until(lambda: dicom.count("study", fhir_patient="Patient/new"), 60)
     idle(dicom)
     [resource] = resources(dicom, "ImagingStudy")
     assert resource["subject"]["reference"] == "Patient/new"
@@ -187,7 +187,7 @@ def test_a_deleted_study_is_cancelled(dicom):
     made = image()
     receive(dicom, made)
     idle(dicom)
-    assert dicom.archive.delete("t.uid = ?", (made.StudyInstanceUID,), "tester") == 1
+    assert dicom.archive.delete({"0020000D": made.StudyInstanceUID}, "tester") == 1
     idle(dicom)
     [resource] = resources(dicom, "ImagingStudy")
     assert resource["status"] == "cancelled" and dicom.stored_files() == [] and dicom.count("patient") == 0

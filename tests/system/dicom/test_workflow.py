@@ -11,6 +11,7 @@ from pydicom.uid import EncapsulatedPDFStorage, EnhancedSRStorage, generate_uid
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import ModalityPerformedProcedureStep, StorageCommitmentPushModel
 
+from interfaces.dicom.archive.index import is_not
 from tests.system.dicom.conftest import TITLE, free_port, until
 from tests.system.dicom.images import files, image, study
 from tests.system.dicom.test_studies import idle, order, person, receive, resources
@@ -343,7 +344,7 @@ def test_studies_are_forwarded_by_rule_and_tried_again_until_the_peer_is_there(d
     receive(dicom, image(Modality="MR", StudyInstanceUID="1.9"))
     images = study(3)
     receive(dicom, *images)
-    until(lambda: dicom.count("job", "kind = 'forward' AND attempts > 0"))
+    until(lambda: dicom.count("job", kind="forward", attempts=is_not(0)))
     process = receiver(tmp_path / "got", port)
     try:
         idle(dicom)

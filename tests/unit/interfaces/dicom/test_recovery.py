@@ -20,7 +20,7 @@ def archive(tmp_path):
 def one_file(archive):
     made = image()
     archive.receive(encoded(made), transfer_syntax=str(made.file_meta.TransferSyntaxUID))
-    archive.write(lambda index: index.execute("DELETE FROM instance"))
+    archive.write(lambda index: index.remove("instance", {}))
     [digest] = archive.files.digests()
     return archive.files.local(digest)
 

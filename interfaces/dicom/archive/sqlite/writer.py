@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from interfaces.dicom.archive.database import connect
+from interfaces.dicom.archive.index import Rows, Work
+from interfaces.dicom.archive.sqlite.database import connect
+from interfaces.dicom.archive.sqlite.rows import SqliteRows
 
 T = TypeVar("T")
 MOST_TOGETHER = 256
-_Work = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]", bool]
+_Waiting = tuple[Work[Any], "Future[Any]", bool]
 
 
 class Writer:
@@ -25,12 +25,13 @@ class Writer:
 
     def __init__(self, path: Path, synchronous: str) -> None:
         self._connection = connect(path, synchronous)
+        self._rows: Rows = SqliteRows(self._connection)
         self._flushing = synchronous == "FULL"
         self._full = self._flushing
-        self._waiting: deque[_Work] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._writing = threading.Lock()
 
-    def submit(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = True) -> Future[T]:
+    def submit(self, work: Work[T], *, durable: bool = True) -> Future[T]:
         """Runs work in a transaction; the future is done once that is on the disk.
 
         durable: False where what is written can be had again from the files after a power failure.
@@ -46,7 +47,7 @@ class Writer:
                 self._writing.release()
         return future
 
-    def run(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = True) -> T:
+    def run(self, work: Work[T], *, durable: bool = True) -> T:
         """submit, and its result."""
         return self.submit(work, durable=durable).result()
 
@@ -55,8 +56,8 @@ class Writer:
         with self._writing:
             self._connection.close()
 
-    def _next(self) -> list[_Work]:
-        group: list[_Work] = []
+    def _next(self) -> list[_Waiting]:
+        group: list[_Waiting] = []
         while len(group) < MOST_TOGETHER:
             try:
                 group.append(self._waiting.popleft())
@@ -64,7 +65,7 @@ class Writer:
                 break
         return group
 
-    def _commit(self, group: list[_Work]) -> None:
+    def _commit(self, group: list[_Waiting]) -> None:
         results: list[tuple[Future[Any], Any]] = []
         try:
             full = self._flushing and any(durable for _, _, durable in group)
@@ -75,7 +76,7 @@ class Writer:
             for work, future, _ in group:
                 self._connection.execute("SAVEPOINT one")
                 try:
-                    results.append((future, work(self._connection)))
+                    results.append((future, work(self._rows)))
                     self._connection.execute("RELEASE one")
                 except Exception as problem:
                     self._connection.execute("ROLLBACK TO one")

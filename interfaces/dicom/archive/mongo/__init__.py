@@ -1,0 +1,1 @@
+"""The index in MongoDB, for servers on several machines."""

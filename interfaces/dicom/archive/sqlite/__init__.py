@@ -1,0 +1,1 @@
+"""The index in a SQLite file that the processes of one machine share."""

@@ -1,0 +1,39 @@
+"""Tests of a column as SQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from interfaces.dicom.archive.index import Test
+
+
+def condition(column: str, test: Test) -> tuple[str, list[Any]]:
+    """An expression with its values."""
+    values = list(test.values)
+    match test.kind:
+        case "=" | "<>" | "<=" | "<":
+            return f"{column} {test.kind} ?", values
+        case "in":
+            return f"{column} IN ({','.join('?' * len(values))})", values
+        case "between":
+            return f"{column} BETWEEN ? AND ?", values
+        case "has":
+            return f"instr({column}, ?) > 0", values
+        case "wild":
+            return _wild(column, values[0])
+        case "words":
+            parts = " AND ".join(f"(' ' || replace({column}, '^', ' ')) GLOB ?" for _ in values)
+            return f"({parts or '1'})", [f"* {_escaped(word)}*" for word in values]
+    return "0", []
+
+
+def _wild(column: str, text: str) -> tuple[str, list[Any]]:
+    prefix = text[: min(at for at in (text.find("*"), text.find("?")) if at >= 0)]
+    if prefix:  # an index can follow the range, not the pattern
+        sql = f"({column} >= ? AND {column} < ? AND {column} GLOB ?)"
+        return sql, [prefix, prefix + "\U0010ffff", _escaped(text)]
+    return f"{column} GLOB ?", [_escaped(text)]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", "[[]")
