@@ -12,7 +12,7 @@ UV := uv==0.13.9
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo load test test-distributed test-keycloak audit lint format bench lock definitions docs clean
+.PHONY: help serve demo load test test-distributed test-keycloak test-engines audit lint format bench lock definitions docs clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test-distributed: $(VENV)/.dev ## Run the distributed engine's tests on services
 test-keycloak: $(VENV)/.dev ## Run the tests of sign-in by a real Keycloak, which it starts
 	@KEYCLOAK=start $(PY) -m pytest tests/keycloak $(ARGS)
 
+test-engines: $(VENV)/.engines ## Run the tests of ClickHouse and Spark on the lake, which it installs
+	@$(PY) -m pytest tests/unit/subsystems/analytics/test_engines.py -rs $(ARGS)
+
 # What both engines must do the same, by the store itself and by HTTP, then what only the distributed one has.
 DISTRIBUTED := tests/contract tests/distributed tests/unit/storage/elastic \
 	$(addprefix tests/system/test_,$(addsuffix .py,read_and_write history conditional concurrency transaction search \
@@ -64,6 +67,7 @@ lock: $(VENV)/.dev ## Renew the lock files from pyproject.toml
 	$(INSTALL) $(UV)
 	$(VENV)/bin/uv pip compile $(LOCKING) --extra build --output-file requirements.lock pyproject.toml
 	$(VENV)/bin/uv pip compile $(LOCKING) --extra build --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$(VENV)/bin/uv pip compile $(LOCKING) --extra engines --constraint requirements-dev.lock --output-file requirements-engines.lock pyproject.toml
 
 LOCKING := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
 
@@ -87,6 +91,11 @@ $(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/.made
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo "Installing what tests and checks need …"
 	@$(INSTALL) --require-hashes -r requirements-dev.lock || { $(NO_NETWORK); exit 1; }
+	@touch $@
+
+$(VENV)/.engines: requirements-engines.lock $(VENV)/.dev
+	@echo "Installing ClickHouse's engine and Spark, 1.5 GB …"
+	@$(INSTALL) --require-hashes -r requirements-engines.lock || { $(NO_NETWORK); exit 1; }
 	@touch $@
 
 # PYTHON=… names one; else the first of these that is new enough. A candidate is run, as a shim may stand for nothing.

@@ -27,6 +27,7 @@ from fhir_server.commands.score import score
 from fhir_server.commands.serve import serve
 from fhir_server.commands.story import story
 from fhir_server.commands.subsystem import subsystem
+from fhir_server.commands.tables import tables
 from fhir_server.commands.terminology import terminology
 from fhir_server.commands.trace import trace
 from fhir_server.commands.validate import validate
@@ -56,6 +57,7 @@ for command in (
     launch,
     sql,
     kpi,
+    tables,
     score,
     trace,
     story,

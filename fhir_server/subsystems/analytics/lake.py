@@ -75,6 +75,10 @@ class Lake:
         path = self.folder / type
         return DeltaTable(str(path)) if (path / "_delta_log").exists() else None
 
+    def tables(self) -> list[str]:
+        """The resource types that it has a table of."""
+        return sorted(log.parent.name for log in self.folder.glob("*/_delta_log"))
+
     def files(self, type: str) -> list[str]:
         """The Parquet files that hold a type's current rows."""
         table = self.table(type)

@@ -53,6 +53,16 @@ class LakeQuery:
             for view in views:
                 self._rows.files(connection, view)
 
+    def files(self) -> dict[str, list[str]]:
+        """Name of each view -> Parquet files with its rows, one without rows where it has none."""
+        import duckdb
+
+        with duckdb.connect(config={"memory_limit": MEMORY}) as connection:
+            return {
+                view.name: self._rows.files(connection, view) or [self._rows.without(connection, view)]
+                for view in self._library.all()
+            }
+
     def ask(
         self,
         sql: str,

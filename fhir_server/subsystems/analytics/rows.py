@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import duckdb
 
 FOLDER = "views"  # in the lake's; no resource type has this name
+NO_ROWS = "none.parquet"
 LAYOUT = 1  # grows whenever views are compiled to other rows
 
 
@@ -40,13 +41,23 @@ class KeptRows:
         for file in self._lake.files(view.resource):
             kept = folder / Path(file).name
             if not kept.exists():
-                folder.mkdir(parents=True, exist_ok=True)
-                new = kept.with_suffix(".new")
-                query = prepare(connection, view, self._definitions, f"SELECT body FROM read_parquet({text(file)})")
-                connection.execute(f"COPY ({query}) TO {text(str(new))} (FORMAT parquet, COMPRESSION zstd)")
-                new.replace(kept)
+                self._make(connection, view, f"SELECT body FROM read_parquet({text(file)})", kept)
             found.append(str(kept))
         return found
+
+    def without(self, connection: duckdb.DuckDBPyConnection, view: View) -> str:
+        """A Parquet file with the columns of a view and no rows."""
+        kept = self._folder(view) / NO_ROWS
+        if not kept.exists():
+            self._make(connection, view, "SELECT ''::VARCHAR AS body WHERE false", kept)
+        return str(kept)
+
+    def _make(self, connection: duckdb.DuckDBPyConnection, view: View, bodies: str, kept: Path) -> None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        new = kept.with_suffix(".new")
+        query = prepare(connection, view, self._definitions, bodies)
+        connection.execute(f"COPY ({query}) TO {text(str(new))} (FORMAT parquet, COMPRESSION zstd)")
+        new.replace(kept)
 
     def forget(self, views: Sequence[View]) -> None:
         """Removes what is kept of files that are no longer the lake's, and of views that there are no more."""
@@ -59,7 +70,7 @@ class KeptRows:
                 continue
             there = {Path(file).name for file in self._lake.files(view.resource)}
             for file in folder.iterdir():
-                if file.name not in there:
+                if file.name not in there and file.name != NO_ROWS:
                     file.unlink(missing_ok=True)
 
     def _folder(self, view: View) -> Path:
