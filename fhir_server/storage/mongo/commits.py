@@ -33,7 +33,8 @@ T = TypeVar("T")
 
 TOGETHER = 2  # transactions of this process that are under way at one time
 MOST = 500  # versions in one, unless one work has more
-PATIENCE = 30.0  # seconds for a work to come through
+PATIENCE = 30.0  # seconds for a work to come through,
+TRIES = 10  # and this often at least it is tried: a large transaction takes seconds, and others go before it
 LONGEST_PAUSE = 0.25  # seconds between two tries
 
 log = structlog.get_logger("commits")
@@ -70,8 +71,9 @@ class Commits:
         """Runs work until its changes are stored; see the port."""
         deadline = time.monotonic() + PATIENCE
         names: set[str] = set()
-        again, pause = False, 0.001
+        again, pause, tries = False, 0.001, 0
         while True:
+            tries += 1
             async with AsyncExitStack() as held:
                 await self._turns.enter(held, names)
                 transaction = MongoTransaction(self._around, self._flush.floor, careful=bool(names))
@@ -85,7 +87,7 @@ class Commits:
                 except ConflictError as problem:
                     again = again or isinstance(problem, OvertakenError)
                     names |= transaction.changes.touched
-            if time.monotonic() > deadline:
+            if tries >= TRIES and time.monotonic() > deadline:
                 raise error("locked", "Others write the same at this time; try again.", headers={"Retry-After": "1"})
             await asyncio.sleep(pause * random.random())
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -133,8 +135,12 @@ class Commits:
         try:
             await self._flush.store([waiting.changes for waiting in group])
         except OvertakenError:
+            once_more = [waiting for waiting in group if waiting.changes.again]
             for waiting in group:
-                waiting.settle(OvertakenError())
+                if not waiting.changes.again:
+                    waiting.settle(OvertakenError())
+            if once_more:  # these have heard of the feed's moment and need not run a third time
+                await self._group(once_more)
         except ConflictError as problem:
             if len(group) == 1:
                 group[0].settle(problem)

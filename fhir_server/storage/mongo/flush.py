@@ -32,7 +32,7 @@ log = structlog.get_logger("commits")
 
 
 class OvertakenError(ConflictError):
-    """The works have taken their time from a clock that is behind; all have to run again."""
+    """Works have taken their time from a clock that is behind, or have waited long; all that run first run again."""
 
 
 class Flush:
