@@ -6,6 +6,7 @@ Every test has a database of its own, which goes with it.
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Iterator
@@ -53,6 +54,17 @@ def settings_on(engine: str, data: Path) -> Iterator[Settings]:
     finally:
         if not os.environ.get(KEEP):
             drop(settings)
+
+
+def named(settings: Settings, folder: Path) -> list[str]:
+    """The options by which a command uses the services of these settings; [] on the embedded engine."""
+    if not settings.mongodb_url:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "distributed.toml"
+    names = ("mongodb_url", "mongodb_database", "elasticsearch_url", "search_wait_seconds")
+    file.write_text("".join(f"{name} = {json.dumps(getattr(settings, name))}\n" for name in names))
+    return ["--config", str(file)]
 
 
 def drop(settings: Settings) -> None:
