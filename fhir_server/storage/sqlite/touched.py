@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fhir_server.core.query import All, Clause, TokenIs
+from fhir_server.core.query import All, Clause, DateIs, IdIn, RefersTo, StringIs, TokenIs
 from fhir_server.core.values import TOKEN, SearchValue
+
+OF_ITSELF = (TokenIs, StringIs, DateIs, RefersTo, IdIn)  # clauses that ask for values of the resource itself only
 
 
 class Touched:
@@ -29,12 +31,21 @@ class Touched:
         """Whether this resource was put."""
         return (type, id) in self._resources
 
-    def may_hold(self, where: Clause) -> bool:
+    def may_matter(self, where: Clause) -> bool:
+        """Whether what was put may change what a clause finds: by itself, or as what a chain or the like leads to."""
+        return bool(self._resources) and (not asks_itself(where) or self._may_hold(where))
+
+    def _may_hold(self, where: Clause) -> bool:
         """Whether a clause may hold for something that was put: surely not, where it asks for a token that none has."""
-        if not self._resources:
-            return False
         if isinstance(where, All):
-            return all(self.may_hold(part) for part in where.clauses)
+            return all(self._may_hold(part) for part in where.clauses)
         if isinstance(where, TokenIs) and where.code is not None and where.system is not None:
             return (where.system, where.code) in self._tokens
         return True
+
+
+def asks_itself(where: Clause) -> bool:
+    """Whether a clause asks for values of the resource itself only, so that no change of another can make it hold."""
+    if isinstance(where, All):
+        return all(asks_itself(part) for part in where.clauses)
+    return isinstance(where, OF_ITSELF)

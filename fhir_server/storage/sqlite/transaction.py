@@ -28,6 +28,7 @@ NEWEST = f"SELECT seq FROM version WHERE type = ? AND method <> {ERASE} ORDER BY
 INSERT_ERASED = f"""INSERT INTO version (seq, rid, version, type, updated, method, body)
 VALUES (?, ?, ?, ?, ?, {ERASE}, x'')"""
 FULL = 4000  # rows gathered by a long work after which they are written beside the event loop
+MERGE_NARRATIVES = "INSERT INTO narrative (narrative) VALUES ('optimize')"  # until then it keeps words of what went
 
 
 class Kept(NamedTuple):
@@ -69,6 +70,7 @@ class SqliteTransaction:
         self._touched = Touched()
         self._heads: dict[tuple[str, str], Kept] = {}
         self._newest: dict[str, int] = {}
+        self._erased = False
         self._saved = False
         self._before: tuple = ()
         self._heads_before: list[tuple[tuple[str, str], Kept | None]] = []
@@ -83,6 +85,7 @@ class SqliteTransaction:
         self._heads.clear()
         self._gathered.clear()  # what a group that failed has left
         self._touched.clear()
+        self._erased = False
         self.known.begin()
 
     def start(self) -> None:
@@ -128,6 +131,8 @@ class SqliteTransaction:
         """Writes what is gathered, and makes the group durable: on the thread for the disk, beside the event loop."""
         self._write_terms()
         self._gathered.write(self._connection)
+        if self._erased:
+            self._execute(MERGE_NARRATIVES)
         self._execute("COMMIT")
 
     # ------------------------------------------------------------------ the port
@@ -171,7 +176,7 @@ class SqliteTransaction:
     async def matches(self, type: str, where: Clause, limit: int = 2) -> list[StoredVersion]:
         """Current resources for which the clause holds; nothing is written first where nothing put can hold for it."""
         query = Query((type,), where, count=limit)
-        if not self._touched.may_hold(where):
+        if not self._touched.may_matter(where):
             found = (await self._unflushed.search(query)).matches
             if not any(self._touched.has(version.type, version.id) for version in found):
                 return found
@@ -222,6 +227,7 @@ class SqliteTransaction:
         if head is None or head.stored is None:
             return 0
         rid, live = head.rid, head.live
+        self._erased = True
         self._flush()
         type_id = self.known.keep_type(type)
         terms = [row[0] for row in self.execute("SELECT DISTINCT term FROM token WHERE rid = ?", (rid,))]

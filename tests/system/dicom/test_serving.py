@@ -57,6 +57,6 @@ def test_what_was_acknowledged_survives_a_kill_and_what_lies_between_file_and_in
     half = data / "dicom" / "files" / "incoming" / "half"
     half.write_bytes(b"x")
     with serving(data, *OPTIONS) as server:
-        assert counted(data) == kept and not half.exists()
+        assert kept <= counted(data) <= len(paths) and not half.exists()  # one may have been on disk without an answer
         assert storescu(port_of(server), *paths).returncode == 0
         assert counted(data) == 30

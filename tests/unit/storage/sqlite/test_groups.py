@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fhir_server.core.ports import Transaction, Write
-from fhir_server.core.query import RefersTo, StringIs, TokenIs
+from fhir_server.core.query import All, Chain, RefersTo, StringIs, TokenIs
 from fhir_server.core.values import REFERENCE, STRING, TOKEN
 from fhir_server.storage.sqlite import transaction as module
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
@@ -97,6 +97,20 @@ def test_criteria_see_what_the_same_commit_has_taken_away(tmp_path):
 
     gave, found, _ = together(tmp_path, asks, lambda inside: put(inside, "a", "B", 2), asks)
     assert (gave, found) == ([1, None, 0], {"B": ["a"]})
+
+
+def test_criteria_see_what_the_same_commit_has_changed_of_a_resource_that_they_lead_to(tmp_path):
+    async def refers(inside: Transaction) -> None:
+        values = [(TOKEN, "code", "s", "c", ""), (REFERENCE, "subject", "Patient", "a", "")]
+        await inside.put(Write("Condition", "c", 1, inside.now(), "PUT", b"{}", values))
+
+    async def asks(inside: Transaction) -> int:
+        where = All((TokenIs(("code",), "s", "c"), Chain(("subject",), (("Patient", identified("B")),))))
+        return len(await inside.matches("Condition", where))
+
+    together(tmp_path, lambda inside: put(inside, "a", "A"), refers)
+    gave, *_ = together(tmp_path, asks, lambda inside: put(inside, "a", "B", 2), asks)
+    assert gave == [0, None, 1]
 
 
 def test_of_versions_in_one_commit_the_newest_is_indexed(tmp_path):
