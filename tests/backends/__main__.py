@@ -6,10 +6,12 @@ Those that HMS_TEST_MONGODB_URL and HMS_TEST_ELASTICSEARCH_URL name are used; th
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import FrameType
 
 from tests.backends.services import Service, elasticsearch, missing, mongodb, together
 from tests.engines import ELASTICSEARCH, KEEP, MONGODB
@@ -41,7 +43,13 @@ def main(command: list[str]) -> int:
                 service.stop()
 
 
+def stopped(number: int, frame: FrameType | None) -> None:
+    """Whoever ends this process ends its services too."""
+    raise SystemExit(128 + number)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, stopped)
     arguments = sys.argv[1:]
     if arguments[:1] == ["pytest"]:
         arguments = [sys.executable, "-m", *arguments]
