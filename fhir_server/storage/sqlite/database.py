@@ -12,6 +12,7 @@ from fhir_server.core.write_ahead import use_write_ahead_log
 from fhir_server.storage.sqlite import schema
 
 FILE_NAME = "fhir.sqlite"
+PATIENCE = 30.0  # seconds that opening waits for other processes
 LOG_KEPT = 64 * 2**20  # bytes that the write-ahead log keeps when it begins anew
 
 
@@ -21,16 +22,22 @@ def connect(
     """A connection in autocommit mode; usable from any thread, one thread at a time.
 
     synchronous FULL makes a commit survive power loss. The log is checkpointed by the writer, not by whoever commits.
+    Opening waits for another process that has the file for itself, as the last one to close it has (1); what comes
+    after waits only where it is read_only: the writer has a way of its own.
+
+    (1) https://www.sqlite.org/wal.html#sometimes_queries_return_sqlite_busy_in_wal_mode
     """
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=0)
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=PATIENCE
+    )
     connection.execute(f"PRAGMA cache_size = -{cache_mb * 1024}")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT}")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA secure_delete = ON")  # so that an erasure reaches what updates have replaced before it
+    connection.execute(f"PRAGMA busy_timeout = {5000 if read_only else 0}")
     if read_only:
-        connection.execute("PRAGMA busy_timeout = 5000")
         connection.execute("PRAGMA query_only = ON")
     return connection
 
@@ -42,7 +49,7 @@ def prepare(path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)
     except (OSError, sqlite3.Error) as problem:
         raise _unwritable(path.parent, problem) from problem
     try:
