@@ -50,6 +50,7 @@ class Follower:
         self.head = 0
         self.problem = ""
         self.rebuilds = 0
+        self._goal = 0  # the position that it must reach before it works
         self._anew = asyncio.Event()
 
     def rebuild(self) -> None:
@@ -76,9 +77,12 @@ class Follower:
             await asyncio.sleep(min(2.0**failures, LONGEST_PAUSE))
 
     async def _step(self, wait: int) -> None:
+        """Takes in what comes next, and works once all is taken in that was there when it began: what it writes follows
+        from the whole feed, and a feed that grows all the time holds it up by a portion at most."""
         subsystem = self.subsystem
         if self._anew.is_set():
             subsystem.drop()
+            self._goal = 0
             self._anew.clear()
             self.rebuilds += 1
         after = subsystem.position()
@@ -95,4 +99,8 @@ class Follower:
         self.head = portion.head
         if portion.position != after:
             await asyncio.to_thread(subsystem.take, portion)
+            self._goal = self._goal or portion.head
+            if portion.position < self._goal:
+                return
         await subsystem.work(self.client, self._clock())
+        self._goal = 0

@@ -56,7 +56,8 @@ class Subsystem(Protocol):
 
     async def work(self, client: FhirClient, now: int) -> None:
         """Does what follows from what it has taken in and from the time (microseconds since 1970): writes to FHIR what
-        it has found out, and nothing that is there already. Called after take, and every half minute at least."""
+        it has found out, and nothing that is there already. Called when the feed is taken in, and every half minute at
+        least while nothing comes."""
         ...
 
     def drop(self) -> None:
