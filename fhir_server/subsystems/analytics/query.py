@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 10_000
 MOST_SECONDS = 30.0
 MEMORY = "2GB"
+ATTEMPTS = 3
 # a FHIR date or time as TIMESTAMP in UTC; NULL for one without a day
 MOMENT = "CREATE MACRO moment(written) AS CAST(try_cast(written AS TIMESTAMPTZ) AS TIMESTAMP)"
 
@@ -71,7 +72,20 @@ class LakeQuery:
         rows: int = MOST_ROWS,
         seconds: float = MOST_SECONDS,
     ) -> Rows:
-        """The answer of one SELECT; FhirError for anything else, a mistake in it, and one that takes too long."""
+        """The answer of one SELECT; FhirError for anything else, a mistake in it, and one that takes too long.
+
+        Where the lake moves on meanwhile, so that a file is gone before it is read, the lake is asked as it is then.
+        """
+        import duckdb
+
+        for _ in range(ATTEMPTS):
+            try:
+                return self._asked(sql, parameters or [], rows, seconds)
+            except (duckdb.IOException, FileNotFoundError) as problem:
+                gone = problem
+        raise _told(gone, self._lake.folder)
+
+    def _asked(self, sql: str, parameters: list[Any] | dict[str, Any], rows: int, seconds: float) -> Rows:
         import duckdb
 
         with self._connection(sql) as connection:
@@ -79,11 +93,13 @@ class LakeQuery:
             timer = threading.Timer(seconds, connection.interrupt)
             timer.start()
             try:
-                answer = connection.execute(sql, parameters or [])
+                answer = connection.execute(sql, parameters)
                 columns = [column[0] for column in answer.description or ()]
                 found = answer.fetchmany(rows + 1)
             except duckdb.InterruptException:
                 raise error("too-costly", f"The query took longer than {seconds:g} s; ask for less.") from None
+            except duckdb.IOException:
+                raise
             except duckdb.Error as problem:
                 raise _told(problem, self._lake.folder) from None
             finally:

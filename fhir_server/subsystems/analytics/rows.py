@@ -1,15 +1,18 @@
 """Rows of views, kept beside the lake: for each file of a table the rows that a view makes of it.
 
 A file of the lake never changes, so what a view makes of it holds for as long as the file is one of the table's; a file
-that is not, be it that its rows were changed or erased, takes the kept rows with it.
+that is not, be it that its rows were changed or erased, takes the kept rows with it. One thread of one process at a
+time makes and removes files, the others wait for it, by a lock on a file of the lake.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     import duckdb
 
 FOLDER = "views"  # in the lake's; no resource type has this name
+LOCK = "views.lock"
 NO_ROWS = "none.parquet"
 LAYOUT = 1  # grows whenever views are compiled to other rows
 
@@ -53,25 +57,36 @@ class KeptRows:
         return str(kept)
 
     def _make(self, connection: duckdb.DuckDBPyConnection, view: View, bodies: str, kept: Path) -> None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        new = kept.with_suffix(".new")
         query = prepare(connection, view, self._definitions, bodies)
-        connection.execute(f"COPY ({query}) TO {text(str(new))} (FORMAT parquet, COMPRESSION zstd)")
-        new.replace(kept)
+        with self._alone():
+            if kept.exists():  # another has made it meanwhile
+                return
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            new = kept.with_suffix(".new")
+            connection.execute(f"COPY ({query}) TO {text(str(new))} (FORMAT parquet, COMPRESSION zstd)")
+            new.replace(kept)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        self._lake.folder.mkdir(parents=True, exist_ok=True)
+        with (self._lake.folder / LOCK).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def forget(self, views: Sequence[View]) -> None:
         """Removes what is kept of files that are no longer the lake's, and of views that there are no more."""
         root = self._lake.folder / FOLDER
         known = {self._folder(view).name: view for view in views}
-        for folder in root.iterdir() if root.exists() else ():
-            view = known.get(folder.name)
-            if view is None:
-                shutil.rmtree(folder, ignore_errors=True)
-                continue
-            there = {Path(file).name for file in self._lake.files(view.resource)}
-            for file in folder.iterdir():
-                if file.name not in there and file.name != NO_ROWS:
-                    file.unlink(missing_ok=True)
+        with self._alone():
+            for folder in root.iterdir() if root.exists() else ():
+                view = known.get(folder.name)
+                if view is None:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    continue
+                there = {Path(file).name for file in self._lake.files(view.resource)}
+                for file in folder.iterdir():
+                    if file.name not in there and file.name != NO_ROWS:
+                        file.unlink(missing_ok=True)
 
     def _folder(self, view: View) -> Path:
         said = json.dumps([LAYOUT, view.json], sort_keys=True, default=str)

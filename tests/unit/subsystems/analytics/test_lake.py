@@ -1,5 +1,6 @@
 """The lake follows the change feed."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,15 @@ async def test_rows_of_views_follow_the_lake_and_what_is_erased_leaves_them(fhir
     assert asked.ask("SELECT gender, count(*) FROM patients GROUP BY 1 ORDER BY 1").rows == [("female", 2), ("male", 1)]
     assert not any(file.exists() for file in kept if "patients" in str(file.parent))
     assert not any(b"Zebrafish" in file.read_bytes() for file in (lake.folder / "views").rglob("*") if file.is_file())
+
+
+async def test_rows_are_made_while_others_ask_and_the_lake_moves_on(fhir: Fhir, tmp_path: Path):
+    lake = Lake(tmp_path / "lake")
+    query = LakeQuery(lake, Library([SHIPPED], r4.load()), r4.load())
+    await story(fhir)
+    for number in range(3):
+        await fhir.create({"resourceType": "Patient", "id": "a", "gender": ["male", "female", "other"][number]})
+        await catch_up(fhir.server, lake)
+        asking = [asyncio.to_thread(query.ask, "SELECT count(*) FROM patients") for _ in range(4)]
+        *answers, _, _ = await asyncio.gather(*asking, *(asyncio.to_thread(query.refresh) for _ in range(2)))
+        assert [answer.rows for answer in answers] == [[(3,)]] * 4
