@@ -30,14 +30,14 @@ CT, SR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.88.11"
 
 
 @pytest.fixture(params=["sqlite", "mongodb"], scope="module")
-def engine(request: pytest.FixtureRequest) -> str:
+def kind(request: pytest.FixtureRequest) -> str:
     if request.param == "mongodb" and URL not in os.environ:
         pytest.skip(f"{URL} names no server")
     return request.param
 
 
-def open_index(engine: str, folder: Path, name: str) -> Index:
-    if engine == "sqlite":
+def open_index(kind: str, folder: Path, name: str) -> Index:
+    if kind == "sqlite":
         from interfaces.dicom.archive.sqlite.store import SqliteIndex
 
         return SqliteIndex(folder / f"{name}.sqlite", "NORMAL")
@@ -46,8 +46,8 @@ def open_index(engine: str, folder: Path, name: str) -> Index:
     return open_index(os.environ[URL], name)
 
 
-def drop(engine: str, name: str) -> None:
-    if engine == "mongodb":
+def drop(kind: str, name: str) -> None:
+    if kind == "mongodb":
         from pymongo import MongoClient
 
         with MongoClient(os.environ[URL]) as client:
@@ -55,18 +55,18 @@ def drop(engine: str, name: str) -> None:
 
 
 @pytest.fixture
-def opened(engine: str, tmp_path: Path) -> Iterator[Any]:
+def opened(kind: str, tmp_path: Path) -> Iterator[Any]:
     """Opens the index of the test, as often as it likes."""
     name, made = f"test-{uuid.uuid4().hex[:16]}", []
 
     def start() -> Index:
-        made.append(open_index(engine, tmp_path, name))
+        made.append(open_index(kind, tmp_path, name))
         return made[-1]
 
     yield start
     for index in made:
         index.close()
-    drop(engine, name)
+    drop(kind, name)
 
 
 @pytest.fixture
@@ -122,10 +122,10 @@ def put(index: Index, made: Record, duplicates: Any = "refuse", now: int = 1) ->
 
 
 @pytest.fixture(scope="module")
-def archive(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+def archive(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
     """Three studies of two patients, only read by tests."""
     name = f"test-{uuid.uuid4().hex[:16]}"
-    index = open_index(engine, tmp_path_factory.mktemp("index"), name)
+    index = open_index(kind, tmp_path_factory.mktemp("index"), name)
     anna = {"patient": "P1", "name": "Müller^Anna"}
     bo = {"patient": "P2", "name": "Li^Bo [x]", "sex": "M", "birth": "19850505", "accession": "B-2", "date": "20260220"}
     for number in (2, 1, 3):
@@ -135,7 +135,7 @@ def archive(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[I
     put(index, record("2.1", "2.1.1", "2.1.1.1", modality="SR", sop_class=SR, **bo))
     yield index
     index.close()
-    drop(engine, name)
+    drop(kind, name)
 
 
 UIDS = {PATIENT: "00100020", STUDY: "0020000D", SERIES: "0020000E", IMAGE: "00080018"}
@@ -312,8 +312,8 @@ def test_two_processes_place_one_study(opened: Any):
     assert len(indexes[1].reading.all("instance", {})) == 10 and len(indexes[1].reading.all("study", {})) == 1
 
 
-def test_a_newer_layout_is_refused(engine: str, opened: Any, tmp_path: Path):
-    if engine == "sqlite":
+def test_a_newer_layout_is_refused(kind: str, opened: Any, tmp_path: Path):
+    if kind == "sqlite":
         pytest.skip("its version is in the file: unit/interfaces/dicom")
     index = opened()
     index._database["dicom_layout"].update_one({"_id": "layout"}, {"$set": {"version": 99}})
@@ -334,7 +334,7 @@ class Archives:
 
 
 @pytest.fixture
-def archives(engine: str, tmp_path: Path) -> Iterator[Archives]:
+def archives(kind: str, tmp_path: Path) -> Iterator[Archives]:
     name = f"test-{uuid.uuid4().hex[:16]}"
     settings = Settings(
         data=tmp_path,
@@ -342,22 +342,22 @@ def archives(engine: str, tmp_path: Path) -> Iterator[Archives]:
         dicom_reserve_mb=0,
         dicom_study_pause_seconds=1,
         dicom_web_delete=True,
-        mongodb_url=os.environ[URL] if engine == "mongodb" else "",
+        mongodb_url=os.environ[URL] if kind == "mongodb" else "",
         mongodb_database=name,
     )
     made = Archives(settings)
     yield made
     for each in made.opened:
         each.close()
-    drop(engine, name)
+    drop(kind, name)
 
 
-def test_the_engine_of_the_server_has_the_index(archives: Archives, engine: str):
+def test_the_engine_of_the_server_has_the_index(archives: Archives, kind: str):
     [archive] = archives.opened
     made = image()
     given = {"transfer_syntax": str(made.file_meta.TransferSyntaxUID), "sender": "MODALITY"}
     assert archive.receive(encoded(made), **given) is Outcome.NEW
-    assert (archive.folder / "index.sqlite").exists() is (engine == "sqlite")
+    assert (archive.folder / "index.sqlite").exists() is (kind == "sqlite")
     another = archives.open()
     archives.opened.append(another)
     assert another.receive(encoded(made), **given) is Outcome.SAME
