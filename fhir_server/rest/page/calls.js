@@ -2,11 +2,13 @@
 
 import { OWN_PAGE, signInEnded } from "./session.js";
 
-/** root: the URL of what is mounted, with a slash at its end -> {get(path), post(path, object), place(reference)}. */
+/** root: the URL of what is mounted, with a slash at its end -> {get(path), post(path, object), file(path), place(reference)}. */
 export function callsBelow(root) {
   return {
     get: (path) => call(new URL(path, root), "GET"),
     post: (path, body = {}) => call(new URL(path, root), "POST", JSON.stringify(body)),
+    /** Where a file is fetched from by a link. */
+    file: (path) => new URL(path, root).href,
     /** Where the server's page shows a resource. */
     place: (reference) => new URL(`../#/${reference}`, root).href,
   };

@@ -4,6 +4,7 @@ import { h } from "./dom.js";
 import { account, requireSignIn } from "./session.js";
 
 const LOOK = 3000; // milliseconds between looks at how far it is
+const FEW = 4; // columns that a phone has room for
 
 /**
  * title: of the screen; view(parts): the content of a place, given the decoded parts of its hash; get: of callsBelow;
@@ -59,16 +60,20 @@ export function linked(value, place) {
   return /^[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/.test(value ?? "") ? h("a", { href: place(value) }, value) : value;
 }
 
-/** A table that scrolls by itself. columns: names; rows: lists of what h takes. */
-export function grid(columns, rows) {
+/**
+ * A table that scrolls by itself; on a phone one of many columns is a list of its rows.
+ * columns: names; rows: lists of what h takes; none: said where there are no rows.
+ */
+export function grid(columns, rows, none = "None.") {
+  if (!rows.length) return h("p", { class: "empty" }, none);
   return h(
     "div",
-    { class: "scroll card" },
+    { class: `scroll card ${columns.length > FEW ? "many" : ""}` },
     h(
       "table",
       {},
       h("thead", {}, h("tr", {}, columns.map((column) => h("th", { scope: "col" }, column)))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((value) => h("td", {}, value))))),
+      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((value, at) => h("td", { "data-column": columns[at] }, value))))),
     ),
   );
 }

@@ -31,7 +31,7 @@ function section({ name, title, every, at, next, recipients, problem, written })
 function files(name, { period, files: names, withdrawn }) {
   if (withdrawn) return "withdrawn: what it was about has been erased";
   return names.map((file) =>
-    h("a", { class: "file", href: ["reports", name, period, file].map(encodeURIComponent).join("/"), download: file }, ending(file, name, period)),
+    h("a", { class: "file", href: calls.file(["reports", name, period, file].map(encodeURIComponent).join("/")), download: file }, ending(file, name, period)),
   );
 }
 

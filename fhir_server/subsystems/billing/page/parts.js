@@ -8,7 +8,7 @@ import { calls } from "./calls.js";
 export function amount(cents) {
   if (cents === null || cents === undefined) return "";
   const text = (Math.abs(cents) / 100).toFixed(2);
-  return h("span", { class: "mono" }, cents < 0 ? `−${text}` : text);
+  return h("span", { class: "amount" }, cents < 0 ? `−${text}` : text);
 }
 
 /** A link to the server's page of a resource. */

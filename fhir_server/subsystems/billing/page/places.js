@@ -45,8 +45,8 @@ export async function encounters() {
           each.problems ? `${each.problems} with a problem` : "",
         ];
       }),
+      "Every charge is on a claim.",
     ),
-    found.length ? null : h("p", {}, "Every charge is on a claim."),
   ];
 }
 
@@ -92,7 +92,7 @@ export async function claim(id) {
       ["Claim", "Encounter", "Payer", "Frequency", "Amount", "Status", "File", "Replaced by"],
       chain.map((each) => [claimLink(each.id), resource(each.encounter), resource(each.payer), each.frequency, amount(each.cents), each.status, each.file ? resource(`DocumentReference/${each.file}`) : "", claimLink(each.replaced)]),
     ),
-    h("p", {}, resource(`Claim/${id}`), " ", traced(`Claim/${id}`), " ", act("replace", "Replace"), " ", act("void", "Void"), " ", act("secondary", "Claim from the next payer")),
+    h("p", { class: "doing" }, resource(`Claim/${id}`), " ", traced(`Claim/${id}`), " ", act("replace", "Replace"), " ", act("void", "Void"), " ", act("secondary", "Claim from the next payer")),
     h("h2", {}, "Work"),
     workTable(work),
     h("h2", {}, "Journal"),
@@ -111,7 +111,7 @@ export async function files() {
     head("Files"),
     h("div", { class: "card" }, h("label", {}, "A payer's file: 835, 999, TA1, 277CA", field), load, told),
     grid(
-      ["File", "Kind", "Control", "", "State", "Amount", "Came", "Why", ""],
+      ["File", "Kind", "Control", "Way", "State", "Amount", "Came", "Why", ""],
       found.map((each) => [resource(`DocumentReference/${each.id}`), each.kind, each.control, each.outgoing ? "sent" : "came", each.state, each.cents ? amount(each.cents) : "", each.loaded.slice(0, 16), each.problem, traced(`DocumentReference/${each.id}`)]),
     ),
   ];
@@ -119,12 +119,12 @@ export async function files() {
 
 export async function work(kind = "") {
   const found = (await calls.get(`work?kind=${encodeURIComponent(kind)}`)).work;
-  return [head(kind ? `Work: ${kind}` : "Work"), workTable(found), found.length ? null : h("p", {}, "Nothing waits.")];
+  return [head(kind ? `Work: ${kind}` : "Work"), workTable(found)];
 }
 
 export async function journal() {
   const { entries } = await calls.get("journal");
-  return [head("Journal"), h("p", {}, h("a", { href: "journal.csv" }, "All of it as CSV")), entryTable(entries)];
+  return [head("Journal"), h("p", {}, h("a", { href: calls.file("journal.csv") }, "All of it as CSV")), entryTable(entries)];
 }
 
 function workTable(items) {
@@ -138,6 +138,7 @@ function workTable(items) {
         button("Close", () => calls.post(`work/${each.id}/complete`, { reason: reason() })),
       ],
     ]),
+    "Nothing waits.",
   );
 }
 

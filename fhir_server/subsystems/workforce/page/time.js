@@ -1,11 +1,12 @@
 // Time that was worked: recorded, and as pay.
 
 import { h } from "../../page/dom.js";
-import { ask, grid, linked } from "../../page/screen.js";
+import { ask, grid } from "../../page/screen.js";
 import { calls } from "./calls.js";
 
 export async function timeView() {
   const [{ times }, { people }] = await Promise.all([calls.get("times"), calls.get("people")]);
+  const names = new Map(people.map(({ role, name }) => [role, name]));
   const month = new Date().toISOString().slice(0, 7);
   return [
     h("h1", { tabindex: "-1" }, "Time and pay"),
@@ -32,7 +33,15 @@ export async function timeView() {
     h("h2", {}, "Recorded"),
     grid(
       ["From", "To", "Who", "Entry"],
-      times.map((each) => [each.start, each.end, linked(each.role, calls.place), linked(`Basic/${each.id}`, calls.place)]),
+      times.map((each) => [
+        shown(each.start), shown(each.end), h("a", { href: calls.place(each.role) }, names.get(each.role) ?? each.role),
+        h("a", { href: calls.place(`Basic/${each.id}`) }, "entry"),
+      ]),
     ),
   ];
+}
+
+/** A moment as people here write it. */
+function shown(moment) {
+  return new Date(moment).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" });
 }

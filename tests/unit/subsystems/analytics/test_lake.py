@@ -135,6 +135,9 @@ async def test_rows_are_made_while_others_ask_and_the_lake_moves_on(fhir: Fhir, 
     for number in range(3):
         await fhir.create({"resourceType": "Patient", "id": "a", "gender": ["male", "female", "other"][number]})
         await catch_up(fhir.server, lake)
-        asking = [asyncio.to_thread(query.ask, "SELECT count(*) FROM patients") for _ in range(4)]
-        *answers, _, _ = await asyncio.gather(*asking, *(asyncio.to_thread(query.refresh) for _ in range(2)))
+        refreshing = [asyncio.create_task(asyncio.to_thread(query.refresh)) for _ in range(2)]
+        answers = await asyncio.gather(
+            *(asyncio.to_thread(query.ask, "SELECT count(*) FROM patients") for _ in range(4))
+        )
+        await asyncio.gather(*refreshing)
         assert [answer.rows for answer in answers] == [[(3,)]] * 4

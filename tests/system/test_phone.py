@@ -1,0 +1,86 @@
+"""The screens of the subsystems at the width of a phone, in a headless Chromium on a started server."""
+
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.system.chromium import Chromium, browsing, required
+from tests.system.process import Server, serving
+
+PLACES = (
+    "analytics/#/", "analytics/#/reports", "analytics/#/sql", "analytics/#/trace/Patient%2Fanna",
+    "analytics/#/admissions/2026-03",
+    "billing/#/", "billing/#/encounters", "billing/#/claims", "billing/#/files", "billing/#/work", "billing/#/payments",
+    "billing/#/patients/anna", "billing/#/journal",
+    "workforce/#/", "workforce/#/people", "workforce/#/time", "workforce/#/reports",
+)  # fmt: skip
+RESOURCES = (
+    {"resourceType": "Patient", "id": "anna"},
+    {"resourceType": "Encounter", "id": "stay-with-an-identifier-as-long-as-they-come", "status": "finished",
+     "class": {"code": "IMP"}, "subject": {"reference": "Patient/anna"},
+     "period": {"start": "2026-03-01", "end": "2026-03-04"}},
+    {"resourceType": "Practitioner", "id": "nurse", "name": [{"family": "Nurse"}]},
+    {"resourceType": "PractitionerRole", "id": "role-with-an-identifier-as-long-as-they-come",
+     "practitioner": {"reference": "Practitioner/nurse"}},
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    required()
+    with serving(tmp_path_factory.mktemp("served"), "--subsystems", "analytics,billing,workforce") as server:
+        for each in RESOURCES:
+            url = f"{server.base}/{each['resourceType']}/{each['id']}"
+            httpx.put(url, json=each, timeout=60).raise_for_status()
+        until = time.monotonic() + 60
+        while not all((written(server), people(server), months(server))) and time.monotonic() < until:
+            time.sleep(0.1)
+        yield server
+
+
+def written(server: Server) -> list:
+    reports = httpx.get(f"{server.origin}/analytics/reports", timeout=60).json().get("reports", ())
+    return [period for report in reports for period in report["written"]]
+
+
+def people(server: Server) -> list:
+    return httpx.get(f"{server.origin}/workforce/people", timeout=60).json().get("people", [])
+
+
+def months(server: Server) -> list:
+    return httpx.get(f"{server.origin}/analytics/indicators/admissions", timeout=60).json().get("months", [])
+
+
+@pytest.fixture(scope="module")
+def phone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    required()
+    with browsing(tmp_path_factory.mktemp("profile")) as browser:
+        browser.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+        yield browser
+
+
+def shown(phone: Chromium, server: Server, place: str) -> None:
+    phone.go(f"{server.origin}/pages.json")
+    phone.go(f"{server.origin}/{place}")
+    phone.until("document.querySelector('main')?.getAttribute('aria-busy') === 'false'")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_screen_is_read_without_scrolling_sideways(phone: Chromium, server: Server, place: str):
+    shown(phone, server, place)
+    assert "Something went wrong" not in phone.text()
+    wide = "[...document.querySelectorAll('html, .scroll')].filter((each) => each.scrollWidth > each.clientWidth)"
+    assert phone.run(f"{wide}.map((each) => each.innerText)") == []
+    assert phone.said == []
+
+
+@pytest.mark.parametrize("place", ["analytics/#/reports", "billing/#/journal"])
+def test_the_files_of_a_screen_are_fetched_by_its_links(phone: Chromium, server: Server, place: str):
+    shown(phone, server, place)
+    links = phone.run("[...document.querySelectorAll('main a')].map((each) => each.href)")
+    files = [each for each in links if each.endswith((".csv", ".pdf"))]
+    assert files
+    for each in files:
+        assert httpx.get(each, timeout=60).status_code == 200
