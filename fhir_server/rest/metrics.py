@@ -6,6 +6,7 @@ import functools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,17 @@ async def metrics(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Answer
     """All metrics in Prometheus' text format."""
     from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
-    try:
+    counts: dict[str, int] = {}
+    head = index = None  # of a store or an index that is away nothing is told; of everything else it is
+    with suppress(FhirError):
         counts = await server.environment.index.counts()
-    except FhirError:  # the index is away; everything else can be told
-        counts = {}
-    state = server.environment.index_state
-    head = await server.environment.feed.head()
+    with suppress(FhirError):
+        head = await server.environment.feed.head()
+    if server.environment.index_state is not None:
+        with suppress(FhirError):
+            index = await server.environment.index_state()
     families = [family for each in mounted for family in await each.metrics()]
-    families += _index(await state()) if state is not None else ()
+    families += _index(index) if index is not None else ()
     families += _alerts(server)
     registry = CollectorRegistry()
     registry.register(_Collector([*_requests(request_times()), *_store(server, counts, head), *families]))
@@ -73,7 +77,7 @@ def _requests(kept: RequestTimes) -> Iterator[Any]:
     return iter((total, lasted))
 
 
-def _store(server: FhirServer, counts: dict[str, int], head: int) -> Iterator[Any]:
+def _store(server: FhirServer, counts: dict[str, int], head: int | None) -> Iterator[Any]:
     from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 
     yield InfoMetricFamily("hms", "What is running.", {"version": VERSION, "fhir": server.definitions.version})
@@ -81,7 +85,8 @@ def _store(server: FhirServer, counts: dict[str, int], head: int) -> Iterator[An
     for type, count in sorted(counts.items()):
         resources.add_metric([type], count)
     yield resources
-    yield GaugeMetricFamily("hms_change_position", "Position of the newest change in the feed.", head)
+    if head is not None:
+        yield GaugeMetricFamily("hms_change_position", "Position of the newest change in the feed.", head)
     size = sum(file.stat().st_size for file in server.settings.data.glob("*.sqlite*"))
     yield GaugeMetricFamily("hms_store_bytes", "Bytes of the store's files.", size)
     free = shutil.disk_usage(server.settings.data).free

@@ -69,8 +69,9 @@ def test_mongodb_killed_under_load_loses_nothing_that_was_answered(
 
     def again() -> None:
         service.kill()
-        time.sleep(0.5)
+        told = httpx.get(f"{server.origin}/metrics", timeout=60)
         service.start()
+        assert told.status_code == 200 and "hms_disk_free_bytes" in told.text
 
     with serving(tmp_path, *options) as server:
         asyncio.run(write(server.base, ledger, "before", 60, again))
