@@ -101,14 +101,15 @@ class Journals:
             end += HEAD.size + len(block)
         return Found(blocks, at + end, not _lies_behind(rest, end))
 
-    def remove_finished(self, name: str) -> None:
-        """Removes a journal that nobody writes to any more."""
+    def remove_finished(self, name: str, at: int) -> None:
+        """Removes a journal that nobody writes to any more, unless a block behind a place came in since it was read."""
         with contextlib.suppress(FileNotFoundError), open(self._folder / name, "rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return
-            (self._folder / name).unlink(missing_ok=True)
+            if not self.read(name, at).blocks:
+                (self._folder / name).unlink(missing_ok=True)
 
 
 def _blocks(data: bytes, place: int) -> Iterator[bytes]:

@@ -141,7 +141,7 @@ class AuditLog:
         names = self._journals.names()
         if not any(self._journals.pending(name, places.get(name, 0)) for name in names):
             for name in names:
-                self._journals.remove_finished(name)
+                self._journals.remove_finished(name, places.get(name, 0))
             return
         execute("BEGIN IMMEDIATE")
         try:
@@ -151,12 +151,13 @@ class AuditLog:
             self._insert(connection, sorted(known, key=lambda each: each[0].recorded))
             gone = places.keys() - names
             connection.executemany("DELETE FROM taken WHERE journal = ?", [(name,) for name in gone])
+            places = dict(execute("SELECT journal, place FROM taken"))
             execute("COMMIT")
         except BaseException:
             execute("ROLLBACK")
             raise
         for name in names:
-            self._journals.remove_finished(name)
+            self._journals.remove_finished(name, places.get(name, 0))
 
     def _new_lines(self, execute: Callable[..., sqlite3.Cursor], name: str) -> list[bytes]:
         row = execute("SELECT place FROM taken WHERE journal = ?", (name,)).fetchone()

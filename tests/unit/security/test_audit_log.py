@@ -51,6 +51,26 @@ def test_what_a_process_left_behind_that_died_is_taken_in(tmp_path):
     next_one.close()
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_what_its_process_writes_last_while_a_journal_is_taken_in_stays(tmp_path, taken):
+    log, other = AuditLog(tmp_path / FILE_NAME), AuditLog(tmp_path / FILE_NAME)
+    log.append([event(1)])
+    if taken:
+        assert numbers(other) == [(1, 1)]
+    remove = other._journals.remove_finished
+
+    def last(*given) -> None:
+        log.append([event(2)])
+        log._journal.close()  # type: ignore[union-attr]  # as the system does when the process ends
+        other._journals.remove_finished = remove  # type: ignore[method-assign]
+        remove(*given)
+
+    other._journals.remove_finished = last  # type: ignore[method-assign]
+    other.verify()
+    assert numbers(other) == [(1, 1), (2, 2)]
+    assert numbers(other) == [(1, 1), (2, 2)] and journals(tmp_path) == []
+
+
 def test_a_write_that_a_crash_cut_short_is_left_out_and_no_fault(tmp_path):
     log = AuditLog(tmp_path / FILE_NAME)
     log.append([event(1)])
