@@ -9,17 +9,17 @@ beside/                         the newest copy of the other databases and files
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 import zstandard
 
+from fhir_server.core import flushing
 from fhir_server.core.errors import FhirError, error
 
 MANIFEST = "backup.json"
@@ -174,19 +174,11 @@ def content(path: Path) -> Iterator[bytes]:
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file to write that appears under its name whole and flushed, or not at all; FhirError "unavailable"."""
-    part = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with flushing.whole_file(path) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        _flush_folder(path.parent)
     except OSError as problem:
         raise error("unavailable", f"{path} can't be written: {problem.strerror or problem}.") from problem
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_file(path: Path, chunks: Iterator[bytes]) -> None:
@@ -194,11 +186,3 @@ def write_file(path: Path, chunks: Iterator[bytes]) -> None:
     with whole_file(path) as file:
         for chunk in chunks:
             file.write(chunk)
-
-
-def _flush_folder(path: Path) -> None:
-    descriptor: Any = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from fhir_server.core.flushing import flush
+
 SIZE = 2 * 2**20  # bytes of a journal, unless a block is longer
 HEAD = struct.Struct("<II")
 SUFFIX = ".journal"
@@ -33,14 +35,14 @@ class Journal:
         self.position = 0
         self._size = max(SIZE, room + HEAD.size)
         fresh = self.path.with_suffix(".new")
-        flush = os.O_DSYNC if durable else 0
-        self._file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | flush, 0o600)
+        synchronous = os.O_DSYNC if durable else 0
+        self._file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | synchronous, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX)
             _write(self._file, bytes(self._size), 0)
             fresh.rename(self.path)  # only now others see it: locked
             if durable:
-                _flush_names(folder)
+                flush(folder)
         except BaseException:
             os.close(self._file)
             fresh.unlink(missing_ok=True)
@@ -139,11 +141,3 @@ def _write(file: int, data: bytes, place: int) -> None:
     written = os.pwrite(file, data, place)
     while written < len(data):
         written += os.pwrite(file, data[written:], place + written)
-
-
-def _flush_names(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -19,6 +19,7 @@ from typing import Any
 
 from fhir_server.codec.references import parse_reference, references
 from fhir_server.core.errors import error
+from fhir_server.core.flushing import flush
 from fhir_server.definitions import Definitions
 from fhir_server.fhirpath import FhirPathError, compile_path
 from fhir_server.security.deidentification.rules import DeidentifyRule
@@ -43,8 +44,7 @@ def key_of(folder: Path) -> bytes:
         return path.read_bytes()
     with os.fdopen(descriptor, "wb") as file:
         file.write(made := os.urandom(32))
-        file.flush()
-        os.fsync(file.fileno())
+    flush(path)
     return made
 
 

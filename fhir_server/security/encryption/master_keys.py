@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fhir_server.core.errors import error
+from fhir_server.core.flushing import whole_file
 
 SIZE = 32  # bytes: AES-256
 NONCE = 12
@@ -89,10 +90,5 @@ def keep_newest(path: Path) -> int:
 
 
 def _write(path: Path, keys: list[dict[str, str]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-        json.dump({"keys": keys}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    with whole_file(path, 0o600) as file:
+        file.write(json.dumps({"keys": keys}, indent=1).encode("ascii"))

@@ -1,4 +1,4 @@
-"""How the disk is made to hold what was written, and what a file system promises of it."""
+"""How the disk is made to begin early, and what a file system promises of a flush."""
 
 from __future__ import annotations
 
@@ -20,15 +20,6 @@ def start_writing(descriptor: int, start: int, length: int) -> None:
     """Lets the disk begin with so many bytes and does not wait; promises nothing (sync_file_range(2))."""
     if _start is not None and length:
         _start(descriptor, start, length, _SYNC_FILE_RANGE_WRITE)
-
-
-def flush(path: Path) -> None:
-    """Waits until a file or a folder's list of names is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def renames_with_files(folder: Path) -> bool:

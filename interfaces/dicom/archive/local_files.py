@@ -10,7 +10,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from interfaces.dicom.archive.flushing import EARLY_BYTES, flush, renames_with_files, start_writing
+from fhir_server.core.flushing import flush
+from interfaces.dicom.archive.flushing import EARLY_BYTES, renames_with_files, start_writing
 
 RESERVE_EVERY = 16 * 2**20  # bytes after which the free space is looked at again
 
