@@ -1,8 +1,8 @@
 """hms story: a visit told end to end on a running server with everything mounted, each step checked.
 
-An admission and a result come by HL7 v2, an image by DICOM; what was done is charged, claimed, paid and posted; the
-shifts of a ward are covered and worked; the numbers of the month move; each result is traced back; and everything made
-again from the feed is the same. A step that does not come about ends the story with the reason.
+An admission and a result come by HL7 v2, an image by DICOM; what was done is charged, claimed, denied, corrected, paid
+and posted; the shifts of a ward are covered and worked; the numbers of the month move; each result is traced back; and
+everything made again from the feed is the same. A step that does not come about ends the story with the reason.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from fhir_server.codec.json import serialize
-from fhir_server.commands import story_billing
+from fhir_server.commands import story_billing, story_claims
 from fhir_server.commands.story_messages import PATIENT, admitted, adt, ct, oru, visit_number
 from fhir_server.core.errors import error
 
@@ -42,16 +42,18 @@ def story(
         told.messages(mllp)
     if dicom:
         told.image(dicom, title)
-    claim = story_billing.paid(told) if mllp else None
-    if claim:
-        story_billing.balanced(told, claim)
+    claims: tuple[Json, ...] = ()
+    if mllp:
+        denied = story_claims.denied(told, story_billing.charged(told))
+        claims = denied, story_claims.corrected(told, denied, mllp)
+        story_billing.balanced(told, denied)
     told.ward()
     told.numbers(bool(mllp))
-    if claim:
-        story_billing.counted(told, claim)
+    if claims:
+        story_billing.counted(told, *claims)
     told.traces(bool(mllp))
-    if claim:
-        story_billing.traced(told, claim)
+    if claims:
+        story_billing.traced(told, *claims)
     told.again()
     print("The story is told.")
 
@@ -71,17 +73,18 @@ class Story:
     def messages(self, to: str) -> None:
         """Admission, result and discharge over MLLP."""
         begun = admitted()
-        self._send(to, adt("A01", begun))
+        self.send(to, adt("A01", begun))
         patient = self.found(f"Patient?identifier={PATIENT}")
         self.say("ADT^A01 by MLLP", f"Patient/{patient['id']}")
-        self._send(to, oru(begun))
+        self.send(to, oru(begun))
         report = self.found(f"Observation?subject=Patient/{patient['id']}&code=2823-3")
         self.say("ORU^R01 by MLLP", f"Observation/{report['id']}, potassium {report['valueQuantity']['value']}")
-        self._send(to, adt("A03", begun))
+        self.send(to, adt("A03", begun))
         visit = self.found(f"Encounter?identifier={visit_number(begun)}&status=finished")
         self.say("ADT^A03 by MLLP", f"Encounter/{visit['id']} is finished")
 
-    def _send(self, to: str, message: str) -> None:
+    def send(self, to: str, message: str) -> None:
+        """Sends a message over MLLP; FhirError "conflict" where it is not accepted."""
         from fhir_server.commands.hl7 import _send
 
         host, _, port = to.rpartition(":")
@@ -173,7 +176,7 @@ class Story:
 
     def again(self) -> None:
         """Everything made again from the feed is the same, and writes nothing."""
-        before, head = self._seen(), self._head()
+        before, head = self._seen(), self.head()
         names = ("analytics", "billing", "workforce")
         rebuilds = {name: self.ask("GET", f"{name}/state")["rebuilds"] for name in names}
         for name in names:
@@ -187,7 +190,7 @@ class Story:
             )
 
         self.until("everything is made again", lambda: made() and self._seen() == before)
-        written = self._head() - head
+        written = self.head() - head
         if written:
             raise error("conflict", f"Making everything again wrote {written} changes.")
         self.say("made again from the feed", "the same, and nothing was written")
@@ -198,7 +201,8 @@ class Story:
         money = [self.ask("GET", f"billing/{name}") for name in ("claims", "files", "work", "journal", "trial-balance")]
         return [rotas, times, self.ask("GET", "analytics/indicators")["indicators"], *money]  # type: ignore[list-item]
 
-    def _head(self) -> int:
+    def head(self) -> int:
+        """How far the feed is."""
         return self.ask("GET", "fhir/$changes?_count=1")["head"]
 
     # ---- asking

@@ -1,12 +1,7 @@
-"""The money of the story: what was done is charged, claimed, sent, acknowledged, paid and posted, and balances.
-
-Each step looks at how far the claim is, so that a story that was told is not paid twice.
-"""
+"""The money of the story: what was done is charged; what was paid for it is posted, balances, counts and is traced."""
 
 from __future__ import annotations
 
-import base64
-import time
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.commands.story_messages import admitted, visit_number
@@ -59,39 +54,6 @@ def charged(told: Story) -> Json:
     return encounter
 
 
-def paid(told: Story) -> Json:
-    """The claim of the story as billing has it, once it is sent, acknowledged, paid and posted."""
-    encounter = charged(told)
-
-    def claims() -> list[Json]:
-        found = told.ask("GET", "billing/claims")["claims"]
-        return [each for each in found if each["encounter"] == f"Encounter/{encounter['id']}" and not each["replaced"]]
-
-    if not claims():
-        told.ask("POST", f"billing/encounters/{encounter['id']}/claim", {})
-    claim = told.until("the claim is made", claims)[0]
-    told.say("claimed", f"Claim/{claim['id']}, {claim['cents'] / 100:.2f}")
-    if claim["status"] == "made":
-        told.ask("POST", "billing/send", {"receiver": "PAYER", "usage": "T"})
-    claim = told.until("the claim is sent", lambda: next((each for each in claims() if each["file"]), None))
-    told.say("837 written", f"DocumentReference/{claim['file']}")
-    from fhir_server.commands.story_payer import acknowledgement, remittance
-
-    kept = told.ask("GET", f"fhir/DocumentReference/{claim['file']}")
-    sent = base64.b64decode(kept["content"][0]["attachment"]["data"]).decode()
-    control = int(time.time()) % 10**9
-    if claim["status"] == "sent":
-        _load(told, acknowledgement(sent, control, told.today))
-        claim = told.until("the claim is acknowledged", lambda: _at(claims(), "received"))
-        told.say("999 taken", f"the payer has Claim/{claim['id']}")
-    if claim["status"] == "received":
-        _load(told, remittance(sent, claim["id"], control + 1, told.today))
-        claim = told.until("the claim is paid", lambda: _at(claims(), "paid"))
-    if claim["status"] != "paid":
-        raise error("conflict", f"Claim/{claim['id']} is {claim['status']}: {claim['reasons'] or 'not paid'}.")
-    return claim
-
-
 def balanced(told: Story, claim: Json) -> None:
     """The journal says what was paid, and balances."""
     entries = told.ask("GET", f"billing/journal?claim={claim['id']}")["entries"]
@@ -109,43 +71,46 @@ def balanced(told: Story, claim: Json) -> None:
     told.say("trial balance", f"0.00 over {len(trial['accounts'])} accounts")
 
 
-def counted(told: Story, claim: Json) -> None:
-    """The answer of the payer is in the indicators of its month."""
+def counted(told: Story, denied: Json, paid: Json) -> None:
+    """Both answers of the payer are in the indicators of their months: the one as denied, the other not."""
+    _in_indicator(told, "denial_rate", denied, 1)
+    _in_indicator(told, "denial_rate", paid, 0)
+    _in_indicator(told, "days_in_receivables", paid)
+
+
+def _in_indicator(told: Story, name: str, claim: Json, wanted: float | None = None) -> None:
     answer = told.found(f"ClaimResponse?request=Claim/{claim['id']}")
-    month, reference = answer["created"][:7], f"ClaimResponse/{answer['id']}"
-    for name in ("denial_rate", "days_in_receivables"):
-        path = f"analytics/indicators/{name}"
+    month, path = answer["created"][:7], f"analytics/indicators/{name}"
 
-        def row(path: str = path) -> list[Any] | None:
-            rows = told.ask("GET", f"{path}/{month}")["rows"]
-            return next((each for each in rows if str(each[0]).endswith(answer["id"])), None)
+    def row() -> list[Any] | None:
+        rows = told.ask("GET", f"{path}/{month}")["rows"]
+        return next((each for each in rows if str(each[0]).endswith(answer["id"])), None)
 
-        found = told.until(f"{reference} is in the indicator {name}", row)
-        value = next(each for each in told.ask("GET", path)["months"] if each["month"] == month)
-        one = f"{float(found[2]):g} by {reference}"
-        told.say(f"indicator {name}", f"{value['value']:g} of {value['rows']} rows, {one}")
+    value = float(told.until(f"ClaimResponse/{answer['id']} is in the indicator {name}", row)[2])
+    of_month = next(each for each in told.ask("GET", path)["months"] if each["month"] == month)
+    if wanted is not None and (value != wanted or not of_month["value"]):
+        raise error("conflict", f"Claim/{claim['id']} counts as {value:g} in the indicator {name}, not as {wanted:g}.")
+    one = f"{value:g} by ClaimResponse/{answer['id']}"
+    told.say(f"indicator {name}", f"{of_month['value']:g} of {of_month['rows']} rows, {one}")
 
 
-def traced(told: Story, claim: Json) -> None:
-    """From the entry of the payment back over the 835, the claim and its charges to the message."""
-    entries = told.ask("GET", f"billing/journal?claim={claim['id']}")["entries"]
+def traced(told: Story, denied: Json, paid: Json) -> None:
+    """From the entry of the payment back over the 835, both claims and the charges to the message; the Task from the
+    claim that was denied."""
+    entries = told.ask("GET", f"billing/journal?claim={denied['id']}")["entries"]
     posting = next(each for each in entries if each["source"].startswith("DocumentReference/"))
-    start = f"journal/{posting['id']}"
-    back = told.ask("GET", f"billing/trace?of={start}")["back"]
+    back = told.ask("GET", f"billing/trace?of=journal/{posting['id']}")["back"]
+    claims = [f"Claim/{each['id']}" for each in (paid, denied)]
+    _way(told, f"journal/{posting['id']}", back, "DocumentReference/", *claims, "ChargeItem/", "Procedure/", "message ")
+    forward = told.ask("GET", f"billing/trace?of={claims[1]}")["forward"]
+    _way(told, claims[1], forward, "Task/", claims[0])
+
+
+def _way(told: Story, start: str, steps: list[Json], *wanted: str) -> None:
     way = []
-    for wanted in ("DocumentReference/", "Claim/", "ChargeItem/", "Procedure/", "message "):
-        step = next((each["reference"] for each in back if each["reference"].startswith(wanted)), None)
+    for each in wanted:
+        step = next((step["reference"] for step in steps if step["reference"].startswith(each)), None)
         if step is None:
-            raise error("conflict", f"{start} can't be traced back to a {wanted.strip(' /')}.")
+            raise error("conflict", f"The trace of {start} does not lead to a {each.strip(' /')}.")
         way.append(step)
-    told.say("traced", " <- ".join((start, *way)))
-
-
-def _load(told: Story, content: str) -> None:
-    said = told.ask("POST", "billing/files", {"content": content})
-    if said["problems"]:
-        raise error("conflict", f"The {said['kind']} of the payer is not taken: {'; '.join(said['problems'])}.")
-
-
-def _at(claims: list[Json], status: str) -> Json | None:
-    return next((each for each in claims if each["status"] == status), None)
+    told.say("traced", f"{start}: {', '.join(way)}")

@@ -1,4 +1,5 @@
-"""What other systems send in the story: an admission, a result and a discharge by HL7 v2, an image by DICOM.
+"""What other systems send in the story: an admission, a result, a discharge and a correction by HL7 v2, an image by
+DICOM.
 
 A day's messages are the same whenever they are sent, so that telling the story again on that day changes nothing.
 """
@@ -10,6 +11,7 @@ from typing import Any
 
 PATIENT, ORDER = "STORY-1", "STORY-A1"
 STAY = datetime.timedelta(days=1, hours=6)
+CORRECTED_AFTER = datetime.timedelta(hours=5)  # after the discharge
 RESULT_AT, CT_AT = datetime.timedelta(hours=3), datetime.timedelta(hours=4)  # after the admission
 BMP, CHEST = "80048^Basic metabolic panel^C4", "71250^CT of the chest^C4"
 
@@ -26,9 +28,9 @@ def visit_number(begun: datetime.datetime) -> str:
 
 
 def adt(event: str, begun: datetime.datetime) -> str:
-    """ADT A01 with diagnosis and insurance, or A03 with what was done."""
-    ended = begun + STAY if event == "A03" else None
-    at = f"{ended or begun:%Y%m%d%H%M%S}"
+    """ADT A01 with diagnosis and insurance, A03 with what was done, or A08 with the diagnosis that A03 left out."""
+    ended = begun + STAY if event != "A01" else None
+    at = f"{(ended or begun) + (CORRECTED_AFTER if event == 'A08' else datetime.timedelta()):%Y%m%d%H%M%S}"
     stay = [""] * 46
     stay[1:4] = ["1", "I", "WARD^1^1"]
     stay[19], stay[44] = visit_number(begun), f"{begun:%Y%m%d%H%M%S}"
@@ -36,14 +38,17 @@ def adt(event: str, begun: datetime.datetime) -> str:
     insured = [""] * 37
     insured[1:5] = ["1", "PLAN^Plan of the story", "60054^^^PAYERS", "Payer of the story"]
     insured[16], insured[17], insured[36] = "Story^Stella", "SEL", "M-STORY"
+    found = [f"DG1|1||I10^Essential (primary) hypertension^I10C|||{'F' if ended else 'A'}"]
+    if event == "A08":
+        found.append("DG1|2||R05.3^Chronic cough^I10C|||F")
     done = (f"PR1|1||{BMP}||{begun + RESULT_AT:%Y%m%d%H%M%S}", f"PR1|2||{CHEST}||{begun + CT_AT:%Y%m%d%H%M%S}")
     return "\r".join((
         f"MSH|^~\\&|STORY|HOSPITAL|HMS|HOSPITAL|{at}||ADT^{event}|STORY-{event}-{begun:%Y%m%d}|P|2.5.1",
         f"EVN|{event}|{at}",
         f"PID|1||{PATIENT}^^^HOSPITAL^MR||Story^Stella||19600101|F|||1 Main St^^Albany^NY^122071234",
         f"PV1|{'|'.join(stay[1:])}",
-        f"DG1|1||I10^Essential (primary) hypertension^I10C|||{'F' if ended else 'A'}",
-        *(done if ended else ()),
+        *found,
+        *(done if event == "A03" else ()),
         f"IN1|{'|'.join(insured[1:])}",
         "",
     ))  # fmt: skip

@@ -7,7 +7,8 @@ from pathlib import Path
 from tests.system.process import hms, serving
 
 STEPS = (
-    "ADT^A01 by MLLP", "ORU^R01 by MLLP", "CT by DICOM", "charged", "scrubbed", "claimed", "837 written", "835 posted",
+    "ADT^A01 by MLLP", "ORU^R01 by MLLP", "CT by DICOM", "charged", "scrubbed", "claimed", "837 written", "denied",
+    "CO-16 M64, information missing, due", "ADT^A08 by MLLP", "frequency 7", "denial closed", "835 posted",
     "trial balance                0.00", "shift covered", "time recorded", "indicator admissions",
     "indicator denial_rate", "indicator days_in_receivables", "traced", "made again from the feed", "is told.",
 )  # fmt: skip

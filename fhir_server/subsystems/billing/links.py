@@ -17,7 +17,7 @@ JOURNAL = "journal"  # journal/NUMBER is an entry
 
 
 def ways(store: SubsystemStore, reference: str) -> Ways:
-    """From an entry, ChargeItem, Claim, ClaimResponse, Encounter or file with X12, one step back and one forward."""
+    """One step back and one forward: from an entry, ChargeItem, Claim, ClaimResponse, Encounter, Task, payment, file."""
     type, _, id = reference.partition("/")
     return Ways(tuple(_back(store, type, id)), tuple(_forward(store, type, id)))
 
@@ -44,6 +44,10 @@ def _back(store: SubsystemStore, type: str, id: str) -> Iterator[Link]:
             (f"PaymentReconciliation/{id}",),
         ):
             yield Link(f"Claim/{row['claim']}", "pays", "the patient's share")
+    elif type == "Task":
+        item = store.row("SELECT subject, kind, text FROM item WHERE id = ?", (id,))
+        if item is not None:
+            yield Link(item["subject"], item["kind"], item["text"])
     elif type == "DocumentReference":
         for row in store.rows("SELECT claim, body FROM answer WHERE file = ? ORDER BY number", (id,)):
             answer = msgspec.json.decode(bytes(row["body"]), type=ClaimAnswer)
@@ -97,6 +101,8 @@ def _forward(store: SubsystemStore, type: str, id: str) -> Iterator[Link]:
             )
             for row in store.rows(sql, (id,)):
                 yield Link(row["source"], row["text"], "by the patient")
+        for item in store.rows("SELECT id, kind, text FROM item WHERE subject = ? ORDER BY id", (reference,)):
+            yield Link(f"Task/{item['id']}", item["kind"], item["text"])
         for entry in store.rows("SELECT * FROM journal_entry WHERE source = ? ORDER BY id", (reference,)):
             yield Link(f"{JOURNAL}/{entry['id']}", entry["text"], _lines(store, entry))
 
