@@ -12,10 +12,11 @@ from fhir_server.client import FhirClient
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
-from fhir_server.subsystems.billing import claiming, posting, written
+from fhir_server.subsystems.billing import claiming, written
 from fhir_server.subsystems.billing.charges import coverages
 from fhir_server.subsystems.billing.facts import Json, known, of_patient, rows
 from fhir_server.subsystems.billing.models import SYSTEM
+from fhir_server.subsystems.billing.received import understand
 from fhir_server.subsystems.billing.scrub import Finding, findings
 from fhir_server.subsystems.billing.service import Billing
 from fhir_server.subsystems.writing import put_all, stored
@@ -114,7 +115,7 @@ async def load(billing: Billing, client: FhirClient, content: bytes, now: int, w
     """Keeps a file that came, whatever it is, and says what is wrong with it; it is posted when the feed brings it."""
     if not content.strip():
         raise error("value", "The file is empty.")
-    found = await asyncio.to_thread(posting.understand, content)
+    found = await asyncio.to_thread(understand, content)
     document = written.document(content, "incoming", found.kind, instant(now), str(now))
     await put_all(client, [document], subsystem="billing", rule="file received", now=now, who=who)
     before = rows(billing.store, "SELECT id, loaded FROM file WHERE digest = ? AND outgoing = 0", (found.digest,))

@@ -17,7 +17,7 @@ JOURNAL = "journal"  # journal/NUMBER is an entry
 
 
 def ways(store: SubsystemStore, reference: str) -> Ways:
-    """One step back and one forward: from an entry, ChargeItem, Claim, ClaimResponse, Encounter, Task, payment, file."""
+    """One step back and one forward from a resource that billing knows, or from an entry of the journal."""
     type, _, id = reference.partition("/")
     return Ways(tuple(_back(store, type, id)), tuple(_forward(store, type, id)))
 
@@ -52,6 +52,8 @@ def _back(store: SubsystemStore, type: str, id: str) -> Iterator[Link]:
         for row in store.rows("SELECT claim, body FROM answer WHERE file = ? ORDER BY number", (id,)):
             answer = msgspec.json.decode(bytes(row["body"]), type=ClaimAnswer)
             yield Link(f"Claim/{row['claim']}", "answers", f"paid {_money(answer.paid)}, CLP02 {answer.status}")
+        for row in store.rows("SELECT * FROM acknowledged WHERE file = ? ORDER BY about", (id,)):
+            yield Link(row["about"], f"{row['kind']} answers", row["said"])
 
 
 def _entry(store: SubsystemStore, id: str) -> Iterator[Link]:
@@ -101,6 +103,8 @@ def _forward(store: SubsystemStore, type: str, id: str) -> Iterator[Link]:
             )
             for row in store.rows(sql, (id,)):
                 yield Link(row["source"], row["text"], "by the patient")
+        for row in store.rows("SELECT * FROM acknowledged WHERE about = ? ORDER BY file", (reference,)):
+            yield Link(f"DocumentReference/{row['file']}", f"answered by {row['kind']}", row["said"])
         for item in store.rows("SELECT id, kind, text FROM item WHERE subject = ? ORDER BY id", (reference,)):
             yield Link(f"Task/{item['id']}", item["kind"], item["text"])
         for entry in store.rows("SELECT * FROM journal_entry WHERE source = ? ORDER BY id", (reference,)):

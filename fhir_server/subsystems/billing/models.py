@@ -6,7 +6,7 @@ foreign key refuses lines without an entry, and nothing of the journal is ever c
 
 from __future__ import annotations
 
-LAYOUT = 3
+LAYOUT = 4
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (
     type TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, updated TEXT NOT NULL, link TEXT NOT NULL,
@@ -50,6 +50,10 @@ CREATE TABLE IF NOT EXISTS answer (
     PRIMARY KEY (file, number)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS answer_claim ON answer (claim);
+CREATE TABLE IF NOT EXISTS acknowledged (
+    file TEXT NOT NULL, about TEXT NOT NULL, kind TEXT NOT NULL, said TEXT NOT NULL, PRIMARY KEY (file, about)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS acknowledged_about ON acknowledged (about);
 CREATE TABLE IF NOT EXISTS file (
     id TEXT PRIMARY KEY, digest TEXT NOT NULL, outgoing INTEGER NOT NULL, kind TEXT NOT NULL, control TEXT NOT NULL,
     sender TEXT NOT NULL, trace TEXT NOT NULL, payer TEXT NOT NULL, cents INTEGER NOT NULL, date TEXT NOT NULL,

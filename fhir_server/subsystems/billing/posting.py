@@ -6,101 +6,22 @@ payment was posted before (X221, section 1.10.2).
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import sqlite3
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import msgspec
 
-from fhir_server.core.errors import FhirError
 from fhir_server.subsystems.billing import ledger
+from fhir_server.subsystems.billing.acknowledging import acknowledge, take_sent, take_status
 from fhir_server.subsystems.billing.facts import Json, ours
 from fhir_server.subsystems.billing.items import close_items, open_item, reasons
 from fhir_server.subsystems.billing.ledger import Posting
 from fhir_server.subsystems.billing.payments import credit
-from interfaces.x12.acknowledgements import Acknowledged, acknowledgements
-from interfaces.x12.inquiries import ClaimStatus, Eligibility, eligibilities, statuses
-from interfaces.x12.problem import CONTENT
-from interfaces.x12.reader import read
-from interfaces.x12.remittances import remittance, unbalanced
+from fhir_server.subsystems.billing.received import Understood, text_of, understand
 from interfaces.x12.shapes import Adjustment, ClaimAnswer, Remittance
-from interfaces.x12.tree import Document
 
 encode = msgspec.json.encode
 DENIED, REVERSED = "4", "22"
-
-
-class Understood(NamedTuple):
-    """A file as far as it could be read. problems: why it must not be posted."""
-
-    kind: str
-    control: str
-    sender: str
-    digest: str
-    remittances: list[Remittance]
-    answers: list[Acknowledged]
-    problems: list[str]
-    statuses: list[ClaimStatus]
-    eligibilities: list[Eligibility]
-
-
-def text_of(document: Json) -> bytes:
-    """The file in a DocumentReference."""
-    try:
-        return base64.b64decode(document["content"][0]["attachment"].get("data", ""))
-    except (KeyError, IndexError, ValueError):
-        return b""
-
-
-def digest_of(content: bytes) -> str:
-    """What makes two files the same: line ends do not."""
-    return hashlib.sha256(content.replace(b"\r", b"").replace(b"\n", b"").strip()).hexdigest()
-
-
-def understand(content: bytes) -> Understood:
-    """Reads a file; never fails."""
-    digest = digest_of(content)
-    try:
-        document = read(content)
-    except FhirError as problem:
-        return Understood("?", "", "", digest, [], [], [str(problem)], [], [])
-    kinds = sorted({each.name for each in document.transactions()})
-    kind = (
-        kinds[0] if len(kinds) == 1 else "TA1" if not kinds and document.interchanges[0].ta1 else "+".join(kinds) or "?"
-    )
-    first = document.interchanges[0]
-    problems = [str(each) for each in document.problems() if each.kind != CONTENT]
-    remittances: list[Remittance] = []
-    answers: list[Acknowledged] = []
-    if not problems:
-        problems, remittances, answers = _content(document, kind)
-    asked = [] if problems else list(document.transactions())
-    return Understood(
-        kind,
-        first.control,
-        "|".join(first.sender),
-        digest,
-        remittances,
-        answers,
-        problems,
-        [status for each in asked if each.name == "277" for status in statuses(each)],
-        [answer for each in asked if each.name == "271" for answer in eligibilities(each)],
-    )
-
-
-def _content(document: Document, kind: str) -> tuple[list[str], list[Remittance], list[Acknowledged]]:
-    if kind == "835":
-        try:
-            found = [remittance(each) for each in document.transactions()]
-        except FhirError as problem:
-            return [str(problem)], [], []
-        return [problem for each in found for problem in unbalanced(each)], found, []
-    answers = list(acknowledgements(document))
-    if not answers and kind not in ("271", "277"):
-        return [f"a file of kind {kind} is not one that billing takes: 835, 999, TA1, 277CA, 271, 277"], [], []
-    return [], [], answers
 
 
 def take_file(connection: sqlite3.Connection, id: str, document: Json, date: str) -> None:
@@ -109,7 +30,7 @@ def take_file(connection: sqlite3.Connection, id: str, document: Json, date: str
         return
     content = text_of(document)
     if ours(document, "outgoing"):
-        _sent(connection, id, document, content, date)
+        take_sent(connection, id, content, date)
         return
     found = understand(content)
     row = [id, found.digest, 0, found.kind, found.control, found.sender, "", "", 0, date[:10], date, "", ""]
@@ -159,9 +80,9 @@ def _post_or_set_aside(connection: sqlite3.Connection, id: str, found: Understoo
     for number, (each, payer) in enumerate(zip(found.remittances, payers, strict=True)):
         _post(connection, id, number, each, payer, date)
     for each in found.answers:
-        _acknowledge(connection, id, each, date)
+        acknowledge(connection, id, each, date)
     for status in found.statuses:
-        connection.execute("UPDATE claim SET reasons = ? WHERE id = ?", (" ".join(status.statuses), status.trace))
+        take_status(connection, id, status)
     traces = " ".join(each.trace for each in found.remittances)
     cents = sum(each.amount for each in found.remittances)
     state = "posted" if found.remittances else "read"
@@ -295,77 +216,3 @@ def _settle(
         cause=next(iter(causes)),
         days=days,
     )
-
-
-# ---------------------------------------------------------------------- acknowledgements and files of our own
-def _acknowledge(connection: sqlite3.Connection, file: str, found: Acknowledged, date: str) -> None:
-    if found.kind == "277CA":
-        claims = connection.execute("SELECT * FROM claim WHERE id = ?", (found.control,)).fetchall()
-    else:
-        claims = connection.execute(
-            "SELECT claim.* FROM claim JOIN file ON file.id = claim.file "
-            "WHERE ltrim(file.control, '0') = ? AND outgoing = 1",
-            (found.control,),
-        ).fetchall()
-    if not claims:
-        text = f"A {found.kind} speaks of {found.control}, which was not sent from here."
-        open_item(connection, "unmatched", f"DocumentReference/{file}", date, text, detail=found.control)
-    for claim in claims:
-        if claim["status"] not in ("made", "sent", "received", "accepted", "rejected"):
-            continue
-        status = "rejected" if not found.accepted else "accepted" if found.kind == "277CA" else "received"
-        connection.execute(
-            "UPDATE claim SET status = ?, reasons = ?, payer_control = "
-            "CASE WHEN ? = '' THEN payer_control ELSE ? END WHERE id = ?",
-            (status, "; ".join(found.reasons), found.payer_control, found.payer_control, claim["id"]),
-        )
-        if not found.accepted:
-            said = "; ".join(found.reasons[:5]) or "without a reason"
-            open_item(
-                connection,
-                "rejected",
-                f"Claim/{claim['id']}",
-                date,
-                f"{found.kind}: {said}",
-                patient=claim["patient"],
-                claim=claim["id"],
-                cents=claim["cents"],
-                cause="not accepted",
-                days=14,
-            )
-
-
-def _sent(connection: sqlite3.Connection, id: str, document: Json, content: bytes, date: str) -> None:
-    try:
-        found = read(content)
-    except FhirError:
-        return
-    first = found.interchanges[0]
-    kind = next((each.name for each in found.transactions()), "?")
-    connection.execute(
-        f"INSERT INTO file VALUES ({', '.join('?' * 13)})",
-        (
-            id,
-            digest_of(content),
-            1,
-            kind,
-            first.control,
-            "|".join(first.sender),
-            "",
-            "",
-            0,
-            date[:10],
-            date,
-            "sent",
-            "",
-        ),
-    )
-    if kind.startswith("837"):
-        for transaction in found.transactions():
-            for loop in transaction.root.all("2300"):
-                claim = loop.segment("CLM")[1]
-                connection.execute(
-                    "UPDATE claim SET file = ?, status = CASE status WHEN 'made' THEN 'sent' ELSE status END "
-                    "WHERE id = ?",
-                    (id, claim),
-                )

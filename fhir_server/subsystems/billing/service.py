@@ -15,6 +15,7 @@ from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.links import ways
 from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA
 from fhir_server.subsystems.billing.payments import take_payment
+from fhir_server.subsystems.billing.received import text_of
 from fhir_server.subsystems.billing.scrub import Edits
 from fhir_server.subsystems.billing.services import matched
 from fhir_server.subsystems.store import SubsystemStore
@@ -111,7 +112,7 @@ class Billing:
             row[0] for row in connection.execute("SELECT id FROM file WHERE state = 'set-aside' ORDER BY loaded, id")
         ]
         found = {id: known(connection, f"DocumentReference/{id}") for id in waiting}
-        posting.try_again(connection, {id: posting.text_of(each) for id, each in found.items() if each is not None})
+        posting.try_again(connection, {id: text_of(each) for id, each in found.items() if each is not None})
 
     async def work(self, client: FhirClient, now: int) -> None:
         """Writes what has changed, each under an id of its own, so that nothing is written twice."""

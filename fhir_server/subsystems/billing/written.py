@@ -15,7 +15,7 @@ from fhir_server.subsystems.billing.claiming import cents_of, money
 from fhir_server.subsystems.billing.facts import Json, known
 from fhir_server.subsystems.billing.items import CARC, RARC, task
 from fhir_server.subsystems.billing.models import CPT, SOURCE, SYSTEM, X12_TYPE
-from fhir_server.subsystems.billing.posting import text_of, understand
+from fhir_server.subsystems.billing.received import text_of, understand
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.writing import same
 from interfaces.x12.shapes import ClaimAnswer

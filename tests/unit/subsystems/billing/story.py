@@ -180,6 +180,7 @@ class Story:
             "file": "SELECT * FROM file",
             "item": "SELECT id, kind, subject, patient, claim, cents, reasons, cause, text, closed FROM item",
             "answer": "SELECT * FROM answer",
+            "acknowledged": "SELECT * FROM acknowledged",
             "payment": "SELECT * FROM payment",
         }
         return {name: sorted(self.rows(sql)) for name, sql in wanted.items()}
