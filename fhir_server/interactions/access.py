@@ -29,7 +29,10 @@ Restriction = Callable[[str], Clause | None]
 
 def restrict(restriction: Restriction, query: Query) -> Query:
     """The query of what may be seen, over nothing but what may be seen."""
-    return replace(query, where=visible(restriction, query.types, query.where), restriction=restriction)
+    where = visible(restriction, query.types, query.where)
+    if where is query.where and not query.includes:
+        return query
+    return replace(query, where=where, restriction=restriction)
 
 
 def visible(restriction: Restriction, types: Sequence[str], where: Clause) -> Clause:

@@ -24,7 +24,7 @@ from fhir_server.interactions.request import Request
 from fhir_server.security.consents import Denied, denied
 from fhir_server.security.model import Access, User
 from fhir_server.security.policies import BREAK_GLASS, RESOURCES, Policies, Rule
-from fhir_server.security.scopes import Scope, resource_scopes
+from fhir_server.security.scopes import INTERACTIONS, Scope, resource_scopes
 
 # May hold anything about anybody, and no search parameter tells whom: never within a patient's context.
 OPAQUE = frozenset({"Binary", "Bundle", "Linkage", "MessageHeader", "Parameters", "Subscription"})
@@ -150,18 +150,22 @@ class Callers:
         def administers(interface: str, interactions: str) -> bool:
             return free.issuperset(interactions) and policies.administers(roles, interface)
 
-        return Caller(
+        caller = Caller(
             name=user or client,
-            restriction=lambda type: within("s", type),
-            reading=lambda type: within("r", type),
-            writing=within,
             may=may,
             client=client,
             user=user,
             fhir_user=fhir_user,
             purpose=purpose,
-            masks=self._masks(rules, meant),
             administers=administers,
+        )
+        if free.issuperset(INTERACTIONS) and not (rules or refusals or policies.permits):
+            return caller  # everything is the caller's: there is nothing to restrict
+        return caller._replace(
+            restriction=lambda type: within("s", type),
+            reading=lambda type: within("r", type),
+            writing=within,
+            masks=self._masks(rules, meant),
         )
 
     def _masks(self, rules: Sequence[Rule], meant: dict[Rule, list[dict[str, Clause]]]) -> Masks | None:

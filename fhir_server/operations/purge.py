@@ -20,6 +20,7 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.preparing import prepare, store
 from fhir_server.interactions.request import Request, Response
+from fhir_server.security.policies import WAY
 
 PAGE = 500
 HOLD = "legal-hold"  # the code of a Flag
@@ -27,6 +28,9 @@ HOLD = "legal-hold"  # the code of a Flag
 
 async def purge(environment: Environment, call: Call) -> Response:
     """Erases the patient and the compartment in one commit; answers with the receipt, which is stored as AuditEvent."""
+    administers = call.request.caller.administers
+    if administers is not None and not administers("purge", "cruds"):
+        raise error("forbidden", f"An erasure can't be undone: it takes a scope for everything and a role. {WAY}")
     newest = await environment.store.read(call.type, call.id)
     if newest is None:
         raise error("not-found", f"There is no {call.type}/{call.id} here.")

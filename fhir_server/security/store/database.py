@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from fhir_server.core.errors import error
+from fhir_server.core.news import News
 from fhir_server.core.ports import Clock
 from fhir_server.core.write_ahead import use_write_ahead_log
 from fhir_server.security.model import Client, Code, Refresh, Session, User
 
 FILE_NAME = "security.sqlite"
 VERSION = 1
+LOOK_EVERY = 1.0  # seconds between two looks whether somebody has changed the file without telling
 TABLES = """
 CREATE TABLE user (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, document BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE client (id TEXT PRIMARY KEY, document BLOB NOT NULL) WITHOUT ROWID;
@@ -64,8 +67,11 @@ class SecurityStore:
             self._prepare()
         except (OSError, sqlite3.Error) as problem:
             raise error("unavailable", f"{path} can't be used: {problem}. Name another data folder.") from problem
-        self._execute = self._connection.execute
-        self._looked = (0, 0)
+        self._news = News(path.with_suffix(".news"))
+        self._told = self._connection.total_changes
+        self._seen = b""
+        self._looked_at = 0.0
+        self._looked = 0
         self._good: dict[tuple[str, str], bool] = {}
         self.clock = clock
 
@@ -88,6 +94,16 @@ class SecurityStore:
     def close(self) -> None:
         """Closes the file."""
         self._connection.close()
+        self._news.close()
+
+    def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Runs a statement, and tells all processes once what it changed is stored."""
+        connection = self._connection
+        cursor = connection.execute(sql, parameters)
+        if connection.total_changes != self._told and not connection.in_transaction:
+            self._told = connection.total_changes
+            self._news.tell()
+        return cursor
 
     def _document(self, kind: type[T], sql: str, *parameters: Any) -> T | None:
         row = self._execute(sql, parameters).fetchone()
@@ -302,12 +318,15 @@ class SecurityStore:
     def good(self, family: str, jti: str) -> bool:
         """Whether neither an access token nor its family has been revoked; asked for each request.
 
-        What was found counts until anything in the file changes, by whichever worker.
+        What was found counts until anything in the file changes, by whichever process. One that did not tell, as it was
+        killed in between or is another program, is noticed within a second.
         """
-        now = self._execute("PRAGMA data_version").fetchone()[0], self._connection.total_changes
-        if now != self._looked:
-            self._looked = now
-            self._good.clear()
+        word, moment = self._news.word(), time.monotonic()
+        if word != self._seen or moment - self._looked_at >= LOOK_EVERY:
+            looked = self._connection.execute("PRAGMA data_version").fetchone()[0]
+            if word != self._seen or looked != self._looked:
+                self._good.clear()
+            self._seen, self._looked, self._looked_at = word, looked, moment
         key = (family, jti)
         if key not in self._good:
             self._good[key] = self._not_revoked(family, jti)

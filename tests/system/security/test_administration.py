@@ -27,6 +27,7 @@ hl7 = ["integration"]
 PAGES = ("hl7/messages", "dicom/api/peers", "workforce/state")
 ALL = [200, 200, 503]  # no process of subsystems is started beside the test
 NONE = [403, 403, 403]
+NOTHING = {"resourceType": "Parameters"}
 
 
 @pytest.fixture
@@ -76,6 +77,22 @@ async def test_what_reads_only_changes_nothing(house: Fhir) -> None:
     reading = As(house, "administrator", scope="user/*.rs")
     assert (await reading("../hl7/messages/1/replay", "POST", {})).status_code == 403
     assert (await reading("../dicom/api/peers/X/echo", "POST", {})).status_code == 403
+
+
+async def test_an_erasure_takes_the_role_and_a_view_of_everything(house: Fhir) -> None:
+    async def erasing(*roles: str, **more: str) -> int:
+        return (await As(house, *roles, **more)("Patient/other/$purge", "POST", NOTHING)).status_code
+
+    assert await erasing("physician") == 403
+    assert await erasing("administrator", scope="user/Patient.cruds") == 403
+    assert await erasing("administrator", scope="user/*.rs") == 403
+    assert await erasing("administrator") == 200
+    assert (await As(house)("Patient/other")).status_code == 404
+
+
+async def test_an_erasure_is_refused_where_a_consent_narrows_the_view(house: Fhir) -> None:
+    await As(house)("Consent/c", "PUT", consent({"type": "deny"}))
+    assert (await As(house, "administrator")("Patient/me/$purge", "POST", NOTHING)).status_code == 403
 
 
 @pytest.mark.parametrize("policies", [NAMED])
