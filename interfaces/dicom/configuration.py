@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -14,8 +14,8 @@ from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import FOLDER
 
 FILE_NAME = "peers.toml"
-Service = Literal["store", "query", "retrieve", "worklist", "procedure-step", "commitment"]
-SERVICES: tuple[Service, ...] = ("store", "query", "retrieve", "worklist", "procedure-step", "commitment")
+Service = Literal["store", "query", "retrieve", "worklist", "procedure-step", "commitment", "workitem"]
+SERVICES: tuple[Service, ...] = get_args(Service)
 Title = Annotated[str, Meta(min_length=1, max_length=16)]
 
 

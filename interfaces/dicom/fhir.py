@@ -49,6 +49,19 @@ def put(resource: Resource, criteria: str, url: str) -> Resource:
     }
 
 
+def replace(resource: Resource) -> Resource:
+    """An entry that updates a resource that was read, unless somebody else has changed it since."""
+    return {
+        "fullUrl": reference(resource),
+        "resource": resource,
+        "request": {
+            "method": "PUT",
+            "url": reference(resource),
+            "ifMatch": f'W/"{resource["meta"]["versionId"]}"',
+        },
+    }
+
+
 def post(resource: Resource, url: str = "", unless: str = "") -> Resource:
     """An entry that creates; unless: criteria of what may be there already."""
     made: Resource = {"resource": resource, "request": {"method": "POST", "url": resource["resourceType"]}}
@@ -62,3 +75,8 @@ def post(resource: Resource, url: str = "", unless: str = "") -> Resource:
 def reference(resource: Resource) -> str:
     """Type/id."""
     return f"{resource['resourceType']}/{resource['id']}"
+
+
+def located(entry: Resource) -> str:
+    """Type/id of an entry of a transaction's answer."""
+    return "/".join(entry["response"]["location"].split("/_history")[0].split("/")[-2:])

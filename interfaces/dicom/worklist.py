@@ -10,6 +10,7 @@ from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.fhir import Resource, reference, search
 from interfaces.dicom.work.patients import Held, survivor
 from mappings.dicom.identifiers import token
+from mappings.dicom.task import is_procedure_step
 from mappings.dicom.worklist import item
 
 OPEN_APPOINTMENTS = ("proposed", "pending", "booked", "arrived", "checked-in", "waitlist")
@@ -50,7 +51,7 @@ async def worklist(client: FhirClient, keys: Model | None = None) -> list[Entry]
     for each in found:
         if each["resourceType"] in ("Procedure", "ImagingStudy"):
             begun |= {based.get("reference", "") for based in each.get("basedOn", ())}
-        if each["resourceType"] in ("Appointment", "Task"):
+        if each["resourceType"] in ("Appointment", "Task") and not is_procedure_step(each):
             for based in each.get("basedOn", ()):
                 steps.setdefault(based.get("reference", ""), []).append(each)
     entries = []

@@ -74,6 +74,25 @@ def moment(model: Model, date_tag: str, time_tag: str) -> str | None:
     return f"{day}T{hour}:{minute or '00'}:{seconds}{f'{offset[1]}:{offset[2]}' if offset else 'Z'}"
 
 
+_DATE_TIME = re.compile(r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:\.(\d{1,6}))?([+-]\d{4})?")
+
+
+def date_time(values: list[Any], model: Model) -> str | None:
+    """A DT as a dateTime, with its own offset, that of the data set, or UTC; None where it is none."""
+    found = _DATE_TIME.fullmatch(str(values[0]).strip())
+    if not found:
+        return None
+    year, month, day, hour, minute, second, fraction, offset = found.groups()
+    if not day:
+        return f"{year}-{month}" if month and 1 <= int(month) <= 12 else None if month else year
+    whole = {
+        "00080020": {"Value": [f"{year}{month}{day}"]},
+        "00080030": {"Value": [f"{hour or ''}{minute or ''}{second or ''}" + (f".{fraction}" if fraction else "")]},
+        "00080201": {"Value": [offset or _value(model, "00080201")]},
+    }
+    return moment(whole, "00080020", "00080030")
+
+
 def _value(model: Model, tag: str) -> str:
     values = model.get(tag, {}).get("Value") or [""]
     return str(values[0] or "")

@@ -6,8 +6,9 @@ from typing import Any
 
 from pynetdicom import evt
 
-from interfaces.dicom.dataset.model import items, text, to_model
-from interfaces.dicom.dataset.walk import DataSet, Malformed
+from interfaces.dicom.dataset.model import items, text
+from interfaces.dicom.dataset.walk import Malformed
+from interfaces.dicom.services.identifiers import model_of
 from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, calling, status
 
 SOP_CLASS = "1.2.840.10008.1.20.1"
@@ -28,11 +29,8 @@ def request(context: Context, event: Any) -> tuple[Any, Any]:
     sender = calling(event)
     if not allowed(context, event, "commitment") or context.configuration.peers().named(sender) is None:
         return status(NOT_AUTHORIZED, "only peers get a report"), None
-    information = event.request.ActionInformation
     try:
-        if information is None:
-            raise Malformed("no action information")
-        model = to_model(DataSet(information.getvalue(), str(event.context.transfer_syntax)))
+        model = model_of(event, event.request.ActionInformation, "no action information")
     except Malformed as problem:
         return status(PROCESSING_FAILURE, str(problem)), None
     transaction = text(model, "00081195")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from interfaces.dicom.dataset.model import Model, text, to_model
+from interfaces.dicom.dataset.model import BulkUri, Model, text, to_model
 from interfaces.dicom.dataset.walk import DataSet, Malformed
 
 LEVEL = "00080052"
@@ -14,10 +14,17 @@ CHARACTER_SET = "00080005"
 
 def keys_of(event: Any) -> Model:
     """The keys of a request's identifier; Malformed where it is no data set."""
-    identifier = event.request.Identifier
-    if identifier is None:
-        raise Malformed("no identifier")
-    return to_model(DataSet(identifier.getvalue(), str(event.context.transfer_syntax)))
+    return model_of(event, event.request.Identifier, "no identifier")
+
+
+def model_of(event: Any, encoded: Any, missing: str, bulk: BulkUri | None = None) -> Model:
+    """A data set of a request as a model; Malformed where it is none, and for the reason missing where none came.
+
+    bulk: what is said of large binary values, which are left out without it.
+    """
+    if encoded is None:
+        raise Malformed(missing)
+    return to_model(DataSet(encoded.getvalue(), str(event.context.transfer_syntax)), bulk=bulk)
 
 
 def level_of(keys: Model) -> str:
@@ -27,16 +34,21 @@ def level_of(keys: Model) -> str:
 
 def answer(model: Model, keys: Model, **others: str) -> Any:
     """What is answered of a match: the attributes that were asked for, with the given ones (keyword=text)."""
+    made = data_set_of({tag: _of(model, tag, key) for tag, key in keys.items() if tag not in (CHARACTER_SET, LEVEL)})
+    for keyword, value in others.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def data_set_of(model: Model) -> Any:
+    """A model as a pydicom data set, with a character set where it needs one."""
     from pydicom.dataset import Dataset
 
-    wanted = {tag: _of(model, tag, key) for tag, key in keys.items() if tag not in (CHARACTER_SET, LEVEL)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # values that senders gave are given back, valid or not
-        made = Dataset.from_json(wanted)
-        if not ascii_only(wanted):
+        made = Dataset.from_json(model)
+        if not ascii_only(model):
             made.SpecificCharacterSet = "ISO_IR 192"
-        for keyword, value in others.items():
-            setattr(made, keyword, value)
     return made
 
 

@@ -9,8 +9,9 @@ from pynetdicom import evt
 
 from interfaces.dicom.archive.index import Rows
 from interfaces.dicom.archive.placing import enqueue
-from interfaces.dicom.dataset.model import Model, text, to_model
-from interfaces.dicom.dataset.walk import DataSet, Malformed
+from interfaces.dicom.dataset.model import Model, text
+from interfaces.dicom.dataset.walk import Malformed
+from interfaces.dicom.services.identifiers import model_of
 from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, calling, status
 
 DUPLICATE, NO_SUCH, INVALID_VALUE, MISSING, PROCESSING_FAILURE = 0x0111, 0x0112, 0x0106, 0x0120, 0x0110
@@ -38,7 +39,7 @@ def create(context: Context, event: Any) -> tuple[Any, Any]:
 
     uid = str(request.AffectedSOPInstanceUID or "") or str(generate_uid())
     try:
-        model = _model(event, request.AttributeList)
+        model = model_of(event, request.AttributeList, "no attributes")
     except Malformed as problem:
         return status(PROCESSING_FAILURE, str(problem)), None
     if text(model, STATUS) != IN_PROGRESS:
@@ -56,7 +57,7 @@ def update(context: Context, event: Any) -> tuple[Any, Any]:
         return status(NOT_AUTHORIZED), None
     uid = str(event.request.RequestedSOPInstanceUID)
     try:
-        model = _model(event, event.request.ModificationList)
+        model = model_of(event, event.request.ModificationList, "no attributes")
     except Malformed as problem:
         return status(PROCESSING_FAILURE, str(problem)), None
     row = context.archive.reading.one("procedure_step", {"uid": uid})
@@ -70,12 +71,6 @@ def update(context: Context, event: Any) -> tuple[Any, Any]:
     from pydicom.dataset import Dataset
 
     return 0x0000, Dataset()
-
-
-def _model(event: Any, attributes: Any) -> Model:
-    if attributes is None:
-        raise Malformed("no attributes")
-    return to_model(DataSet(attributes.getvalue(), str(event.context.transfer_syntax)))
 
 
 def _keep(context: Context, uid: str, model: Model, sender: str, *, new: bool) -> bool:

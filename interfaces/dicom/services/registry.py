@@ -8,6 +8,7 @@ from interfaces.dicom.services.procedure_step import PROCEDURE_STEP
 from interfaces.dicom.services.retrieve import GET, MOVE
 from interfaces.dicom.services.service import Service
 from interfaces.dicom.services.storage import STORAGE
+from interfaces.dicom.services.unified_procedure_step import UNIFIED_PROCEDURE_STEP
 from interfaces.dicom.services.verification import VERIFICATION
 from interfaces.dicom.services.worklist import WORKLIST
 
@@ -20,4 +21,5 @@ SERVICES: tuple[Service, ...] = (
     WORKLIST,
     PROCEDURE_STEP,
     COMMITMENT,
+    UNIFIED_PROCEDURE_STEP,
 )

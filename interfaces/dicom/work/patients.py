@@ -29,7 +29,7 @@ async def subject(client: FhirClient, patient: Model, accession: str, issuer: st
     if decision:
         order = await read(client, decision["order"]) if decision.get("order") else None
         return Subject(await survivor(client, await read(client, decision["patient"])), order)
-    order = await _order(client, accession, issuer)
+    order = await order_of(client, accession, issuer)
     found = await _patient(client, first(patient, "00100020"), first(patient, "00100021"))
     if order is None:
         return Subject(found, None)
@@ -67,7 +67,8 @@ async def _patient(client: FhirClient, patient_id: str, issuer: str) -> Resource
     return next(iter(survivors.values()), None)
 
 
-async def _order(client: FhirClient, accession: str, issuer: str) -> Resource | None:
+async def order_of(client: FhirClient, accession: str, issuer: str) -> Resource | None:
+    """The order of an accession number, None for none; Held where several have it."""
     if not accession:
         return None
     found = await search(client, "ServiceRequest", ("identifier", token(accession, issuer)))

@@ -8,12 +8,13 @@ from typing import Any
 from fhir_server.client import FhirClient
 from fhir_server.core.errors import error
 from interfaces.dicom.dataset.model import Model, items, text
-from interfaces.dicom.fhir import Resource, put, read, reference, search, transaction
+from interfaces.dicom.fhir import Resource, put, read, reference, replace, search, transaction
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work.patients import survivor
 from interfaces.dicom.work.queue import Job
 from mappings.dicom.identifiers import token
 from mappings.dicom.procedure import procedure
+from mappings.dicom.task import is_procedure_step
 from mappings.dicom.worklist import step_id, study_uid
 
 SCHEDULED_STEPS = "00400270"
@@ -44,19 +45,7 @@ async def procedure_step(context: Context, client: FhirClient, job: Job) -> None
 
 def moves(scheduled: list[Resource], status: str) -> list[Resource]:
     """The entries that move what scheduled a step to what its status says."""
-    return [
-        {
-            "fullUrl": reference(moved),
-            "resource": moved,
-            "request": {
-                "method": "PUT",
-                "url": reference(moved),
-                "ifMatch": f'W/"{moved["meta"]["versionId"]}"',
-            },
-        }
-        for moved in (_moved(step, status) for step in scheduled)
-        if moved is not None
-    ]
+    return [replace(moved) for moved in (_moved(step, status) for step in scheduled) if moved is not None]
 
 
 async def scheduling(client: FhirClient, order: Resource) -> list[Resource]:
@@ -64,7 +53,7 @@ async def scheduling(client: FhirClient, order: Resource) -> list[Resource]:
     found: list[Resource] = []
     for type in ("Task", "Appointment"):
         found += await search(client, type, ("based-on", reference(order)))
-    return found
+    return [each for each in found if not is_procedure_step(each)]
 
 
 def _uuid() -> str:

@@ -14,7 +14,7 @@ from interfaces.dicom.archive.instances import instances
 from interfaces.dicom.archive.levels import LEVELS
 from interfaces.dicom.archive.placing import enqueue, note, patient_columns, patient_row, quarantine
 from interfaces.dicom.archive.query import attributes_of
-from interfaces.dicom.fhir import Resource, post, put, reference, search, transaction
+from interfaces.dicom.fhir import Resource, located, post, put, reference, search, transaction
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work.patients import Held, Subject, subject
 from interfaces.dicom.work.procedure_steps import moves, scheduling
@@ -198,11 +198,6 @@ async def _gone(client: FhirClient, uid: str) -> None:
     current["status"], current["numberOfInstances"], current["numberOfSeries"] = "cancelled", 0, 0
     current.pop("series", None)
     await transaction(client, [put(current, f"identifier=urn:dicom:uid|urn:oid:{uid}", reference(current))])
-
-
-def located(entry: Resource) -> str:
-    """Type/id of an entry of a transaction's answer."""
-    return "/".join(entry["response"]["location"].split("/_history")[0].split("/")[-2:])
 
 
 def web_base(context: Context) -> str:

@@ -6,16 +6,17 @@ from typing import Any
 
 from mappings.dicom.conversions import DCM
 
+TRANSFERRED = {"system": DCM, "code": "110104", "display": "DICOM Instances Transferred"}
 PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 
 
-def provenance(target: str, sender: str, moment: str) -> dict[str, Any]:
-    """Says which application entity a resource came of."""
+def provenance(target: str, sender: str, moment: str, activity: dict[str, str] = TRANSFERRED) -> dict[str, Any]:
+    """Says which application entity a resource came of, and by what."""
     return {
         "resourceType": "Provenance",
         "target": [{"reference": target}],
         "recorded": moment,
-        "activity": {"coding": [{"system": DCM, "code": "110104", "display": "DICOM Instances Transferred"}]},
+        "activity": {"coding": [activity]},
         "agent": [
             {
                 "type": {"coding": [{"system": PARTICIPANT, "code": "assembler"}]},
@@ -34,7 +35,7 @@ def audit_event(study: str, patient: str, sender: str, uid: str, moment: str) ->
     """Says that instances of a study were received."""
     return {
         "resourceType": "AuditEvent",
-        "type": {"system": DCM, "code": "110104", "display": "DICOM Instances Transferred"},
+        "type": TRANSFERRED,
         "action": "C",
         "recorded": moment,
         "outcome": "0",

@@ -20,6 +20,7 @@ from interfaces.dicom.work.forwarding import forward
 from interfaces.dicom.work.procedure_steps import procedure_step
 from interfaces.dicom.work.reports import report
 from interfaces.dicom.work.studies import study
+from interfaces.dicom.work.workitems import workitem
 
 IDLE = 0.2  # seconds between two looks for a job
 FOLLOW_EVERY = 2.0
@@ -32,6 +33,7 @@ HANDLERS: dict[str, Handler] = {
     "procedure-step": procedure_step,
     "commitment": commitment,
     "report": report,
+    "workitem": workitem,
 }
 
 log = structlog.get_logger("dicom")

@@ -17,7 +17,7 @@ from pymongo.write_concern import WriteConcern
 
 from fhir_server.core.errors import error
 
-LAYOUT = 1
+LAYOUT = 2
 PREFIX = "dicom_"
 OPTIONS = {
     "appName": "ultimate-hms-dicom",
@@ -37,8 +37,11 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "procedure_step": (("uid",),),
     "sent": (("peer", "uid"),),
     "note": (("name",),),
+    "workitem": (("uid",), ("state",), ("patient_id",)),
+    "subscription": (("subscriber", "uid"), ("uid",)),
+    "workitem_event": (("_id",), ("subscriber",)),
 }
-NUMBERED = frozenset({"patient", "study", "series", "instance", "event", "job"})
+NUMBERED = frozenset({"patient", "study", "series", "instance", "event", "job", "workitem", "workitem_event"})
 
 
 def connect(url: str, name: str) -> tuple[MongoClient[Any], Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from fhir_server.core.write_ahead import use_write_ahead_log
 
 FILE_NAME = "index.sqlite"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_MS = 30_000
 
 

@@ -47,3 +47,20 @@ CREATE TABLE IF NOT EXISTS procedure_step (
 );
 CREATE TABLE IF NOT EXISTS sent (peer TEXT NOT NULL, uid TEXT NOT NULL, PRIMARY KEY (peer, uid)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS workitem (
+    pk INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, state TEXT NOT NULL, label TEXT NOT NULL, patient_id TEXT NOT NULL,
+    transaction_uid TEXT NOT NULL, requester TEXT NOT NULL, performer TEXT NOT NULL, created INTEGER NOT NULL,
+    changed INTEGER NOT NULL, changed_by TEXT NOT NULL, fhir_task TEXT NOT NULL, attributes TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS workitem_state ON workitem (state, pk);
+CREATE INDEX IF NOT EXISTS workitem_patient ON workitem (patient_id, pk);
+CREATE TABLE IF NOT EXISTS subscription (
+    subscriber TEXT NOT NULL, uid TEXT NOT NULL, deletion_lock INTEGER NOT NULL, keys TEXT NOT NULL,
+    PRIMARY KEY (subscriber, uid)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS subscription_uid ON subscription (uid);
+CREATE TABLE IF NOT EXISTS workitem_event (
+    pk INTEGER PRIMARY KEY, subscriber TEXT NOT NULL, uid TEXT NOT NULL, type INTEGER NOT NULL,
+    information TEXT NOT NULL, at INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS workitem_event_subscriber ON workitem_event (subscriber, pk);
