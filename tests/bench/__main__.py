@@ -114,21 +114,32 @@ def token(base: str, data: Path, scope: str) -> str:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The rows as Markdown."""
+    """The rows as Markdown; on the distributed engine CPU is that of all processes, and of each: the server, then its
+    services in the order in which they were started. What feeds the index after a load belongs to the load.
+    """
     lines = [
-        "| row | requests/s | p95 ms | server CPU ms | target | HAPI FHIR | Helios |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| row | requests/s | p95 ms | server CPU ms | target | HAPI FHIR | its CPU ms | Helios |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, row in PEERS["rows"].items():
         if name == "load":
             found = result.get("load", {})
-            rate, cpu = found.get("res_per_s"), found.get("srv_cpu_ms_per_resource")
+            rate, each = found.get("res_per_s"), found.get("settled_cpu_ms_each", ())
         else:
             found = result["phases"].get(name, {})
-            rate, cpu = found.get("rps"), found.get("srv_cpu_ms")
+            rate, each = found.get("rps"), found.get("cpu_ms_each", ())
         if rate is not None:
             target = f"{row['target']:,}" if row["target"] else ""
-            cells = [f"{rate:,.0f}", found["p95_ms"], cpu, target, f"{row['hapi']:,}", f"{row['helios']:,}"]
+            cpu = f"{sum(each):.2f}" + (f" ({' + '.join(f'{ms:.2f}' for ms in each)})" if len(each) > 1 else "")
+            cells = [
+                f"{rate:,.0f}",
+                found["p95_ms"],
+                cpu,
+                target,
+                f"{row['hapi']:,}",
+                row["hapi_cpu"],
+                f"{row['helios']:,}",
+            ]
             lines.append(f"| {row['title']} | {' | '.join(map(str, cells))} |")
     resources = result.get("load", {}).get("resources")
     lines.append("")

@@ -248,15 +248,24 @@ def tree(pids):
 
 
 def cpu_s(pids):
-    """CPU seconds of the processes and their (also reaped) children."""
-    t = 0
-    for p in tree(pids):
-        try:
-            f = open(f"/proc/{p}/stat").read().rsplit(")", 1)[1].split()
-            t += int(f[11]) + int(f[12]) + (int(f[13]) + int(f[14]) if p in pids else 0)
-        except OSError:
-            pass
-    return t / os.sysconf("SC_CLK_TCK")
+    """CPU seconds of each process with its (also reaped) children."""
+    found = []
+    for pid in pids:
+        t = 0
+        for p in tree([pid]):
+            try:
+                f = open(f"/proc/{p}/stat").read().rsplit(")", 1)[1].split()
+                t += int(f[11]) + int(f[12]) + (int(f[13]) + int(f[14]) if p == pid else 0)
+            except OSError:
+                pass
+        found.append(t / os.sysconf("SC_CLK_TCK"))
+    return found
+
+
+def cpu_ms(pids, before, n, digits=2):
+    """CPU milliseconds since then for one of n: of all processes together, and of each in the order of pids."""
+    each = [(now - then) * 1000 / max(1, n) for now, then in zip(cpu_s(pids), before)]
+    return round(sum(each), digits), [round(ms, digits) for ms in each]
 
 
 def mem_mb(pids):
@@ -351,7 +360,7 @@ async def closed_loop(cl, gen, conns, seconds, warmup, pids, cap=10**9):
         "codes": dict(codes),
     }
     if cpu0 is not None and pids:
-        res["srv_cpu_ms"] = round((cpu_s(pids) - cpu0) * 1000 / max(1, len(lat)), 2)
+        res["srv_cpu_ms"], res["cpu_ms_each"] = cpu_ms(pids, cpu0, len(lat))
         res["client_cpu_ms"] = round((time.process_time() - own0) * 1000 / max(1, len(lat)), 2)
     if errors:
         res["errors"] = errors
@@ -400,6 +409,9 @@ async def load(cl, a, state):
     wall = time.perf_counter() - t0
     lat.sort()
     state.update(ids=ids, patients=a.patients, seed=a.seed)
+    own = time.process_time() - own0
+    at_end = cpu_ms(a.pids, cpu0, done, 3)
+    settled = await settle(cl, {t: sum(map(len, found.values())) for t, found in ids.items()})
     return {
         "bundles": len(lat),
         "resources": done,
@@ -410,20 +422,23 @@ async def load(cl, a, state):
         "p99_ms": pct(lat, 0.99),
         "codes": dict(codes),
         "errors": errors,
-        "srv_cpu_ms_per_resource": round((cpu_s(a.pids) - cpu0) * 1000 / max(1, done), 2),
-        "client_cpu_ms_per_resource": round((time.process_time() - own0) * 1000 / max(1, done), 2),
+        "srv_cpu_ms_per_resource": round(at_end[0], 2),
+        "client_cpu_ms_per_resource": round(own * 1000 / max(1, done), 2),
+        "settle_s": settled,
+        "settled_cpu_ms_each": cpu_ms(a.pids, cpu0, done, 3)[1],
         "bundles_at_s": series,
     }
 
 
-async def settle(cl, n, secs=120):
-    """Wait until the server's search sees all n Patients (asynchronous indexes)."""
+async def settle(cl, expected, secs=120):
+    """Seconds until searches find all that was loaded of each type (asynchronous indexes)."""
     t0 = time.perf_counter()
-    while time.perf_counter() - t0 < secs:
-        st, data, _ = await cl.call("GET", "Patient?_summary=count", headers={"Cache-Control": "no-cache"})
-        if st == 200 and (loads(data).get("total") or 0) >= n:
-            break
-        await asyncio.sleep(0.5)
+    for t, n in expected.items():
+        while time.perf_counter() - t0 < secs:
+            st, data, _ = await cl.call("GET", f"{t}?_summary=count", headers={"Cache-Control": "no-cache"})
+            if st == 200 and (loads(data).get("total") or 0) >= n:
+                break
+            await asyncio.sleep(0.1)
     return round(time.perf_counter() - t0, 1)
 
 
@@ -666,7 +681,7 @@ async def main(a):
             if a.state:
                 json.dump(state, open(a.state, "w"))
             print("load", json.dumps({k: v for k, v in result["load"].items()}), file=sys.stderr, flush=True)
-            result["settle_s"] = await settle(cl, a.patients)
+            result["settle_s"] = result["load"]["settle_s"]
             result["mem_mb_after_load"], result["disk_mb_after_load"] = mem_mb(a.pids), disk_mb(a.disk)
         if "check" in a.phases:
             a.patients, a.seed = state.get("patients", a.patients), state.get("seed", a.seed)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from fhir_server.storage.mongo import beats
 from fhir_server.storage.mongo import feed as feeds
 from tests.distributed.conftest import Stores
 
@@ -37,6 +38,22 @@ async def test_the_open_transaction_of_a_dead_writer_is_ended(stores: Stores) ->
         last = await shelf.put(PATIENT)
         assert await shelf.store.head() == last.seq
         assert [change.id for change in await shelf.store.changes(0)] == ["a"]
+
+
+async def test_a_writer_that_is_only_slow_is_waited_for(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beats, "EVERY", 0.05)
+    shelf, other = await stores.open(), await stores.open()
+    counters = shelf.store.database.counters
+    await shelf.put(PATIENT)
+    await stores.fail(1, failCommands=["commitTransaction"], blockConnection=True, blockTimeMS=1500)
+    slow = asyncio.create_task(shelf.put({**PATIENT, "id": "slow"}))
+    while (await counters.find_one({"_id": feeds.COUNTER}))["seq"] < 2:
+        await asyncio.sleep(0.01)
+    last = await other.put({**PATIENT, "id": "b"})
+    assert await other.store.head() == last.seq == 3
+    assert [change.id for change in await other.store.changes(0)] == ["a", "slow", "b"]
+    assert (await slow).seq == 2
+    assert await counters.count_documents({}) == 1, "no sign is left"
 
 
 async def test_a_position_that_nobody_used_is_not_the_newest(stores: Stores) -> None:

@@ -27,6 +27,13 @@ class Entry(NamedTuple):
     problem: str = ""
 
 
+class Batch(NamedTuple):
+    """Entries that complete everything up to a position."""
+
+    entries: Sequence[Entry]
+    until: int
+
+
 class Refused(NamedTuple):
     """An entry that can't be indexed as it is, and why."""
 
@@ -55,8 +62,4 @@ class Target(Protocol):
 
         Busy where trying again may help.
         """
-        ...
-
-    async def show(self) -> None:
-        """Lets searches see what was written. Busy as with write."""
         ...

@@ -1,8 +1,10 @@
-"""The change feed into a target: at least once, in order, by whoever has the lease.
+"""The change feed into a target: at least once, by whoever has the lease.
 
-Each turn takes the next changes, reads the resources that they are about as they are now, writes them, lets searches
-see them and only then keeps the new position. So a projector that is killed at any moment has lost nothing; the next
-one does some of it again, and that changes nothing, as every entry carries its position in the feed.
+A turn takes the changes that there are, reads the resources that they are about as they are now, some at a time, and
+writes them; the next are made ready while the target takes those before. A position is kept once everything up to it is
+written. So a projector that is killed at any moment has lost nothing; the next one does some of it again, and that
+changes nothing, as every entry carries its position in the feed. For the same reason two writes of one resource may be
+under way at one time: whichever comes last, the later version stays.
 """
 
 from __future__ import annotations
@@ -11,15 +13,18 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import Change, ChangeFeed
 from fhir_server.storage.changes.entries import Away, Busy, Entry, Target
+from fhir_server.storage.changes.flight import Flight
 from fhir_server.storage.changes.reading import Behind, Reading, bare
 
-CHANGES = 1000  # of one turn at most
+CHANGES = 1000  # that are taken from the feed at once
+UNDER_WAY = 3  # writes at one time
 LEASE = 5.0  # seconds that one projector has the work to itself without a sign of life
 IDLE, QUIET = 0.02, 0.2  # seconds between looks at a feed that has nothing new, soon and later on
 QUIET_AFTER = 100  # looks
@@ -32,8 +37,8 @@ log = structlog.get_logger("projector")
 
 
 class Projector:
-    """Feeds one target; told: is called with the consumer and each position that searches can see, away: when the
-    target can't be reached; prepare: before the resources of changes are read, with None once the work was taken over.
+    """Feeds one target; told: is called with the consumer and each position that is kept, away: when the target can't
+    be reached; prepare: before the resources of changes are read, with None once the work was taken over.
 
     lease: seconds for which another waits before it takes up the work of one that is gone.
     """
@@ -99,7 +104,7 @@ class Projector:
             await asyncio.sleep(QUIET)  # whoever has the work is asked for it, not this one
 
     async def turn(self) -> bool:
-        """The next changes; False where there are none, or another has the work."""
+        """All changes that there are; False where there are none, or another has the work."""
         position = await self._place()
         if position is None:
             return False
@@ -107,12 +112,19 @@ class Projector:
         if not changes:
             await self._pass_over(position)
             return False
-        if self._prepare is not None:
-            await self._prepare(changes)
-        async for entries in self._reading.entries({(change.type, change.id): change for change in changes}):
-            await self._write(entries)
-        await self._target.show()
-        await self._reach(changes[-1].seq)
+        flight = Flight(UNDER_WAY)
+        try:
+            while changes and await self._place() is not None:
+                if self._prepare is not None:
+                    await self._prepare(changes)
+                async for batch in self._reading.batches(changes):
+                    await flight.begin(partial(self._write, batch.entries), batch.until)
+                    await self._reach(flight.done)
+                changes = await self._feed.changes(changes[-1].seq, CHANGES)
+            await flight.land()
+            await self._reach(flight.done)
+        finally:
+            await flight.abandon()
         return True
 
     async def _pass_over(self, position: int) -> None:
@@ -126,6 +138,8 @@ class Projector:
             await self._reach(head)
 
     async def _reach(self, position: int) -> None:
+        if self._position is None or position <= self._position:
+            return
         await self._feed.advance(self._target.consumer, position)
         self._position = position
         self._told(self._target.consumer, position)
@@ -144,7 +158,7 @@ class Projector:
         self._leased = now
         return self._position
 
-    async def _write(self, entries: list[Entry]) -> None:
+    async def _write(self, entries: Sequence[Entry]) -> None:
         refused = await self._target.write(entries)
         if not refused:
             return

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from fhir_server.core.keys import StoredVersion
+from fhir_server.core.pace import Pace
 from fhir_server.core.ports import Change, ResourceReads
 from fhir_server.core.values import SearchValue
-from fhir_server.storage.changes.entries import Entry
+from fhir_server.storage.changes.entries import Batch, Entry
 
 Extract = Callable[[bytes], Sequence[SearchValue]]  # of a resource's JSON
 Key = tuple[str, str]
 
 READ_AT_ONCE = 100  # resources
-BYTES = 8 * 2**20  # of resources given at once, about
-SLICE = 0.003  # seconds of extraction before others on the event loop have their turn
+TOGETHER = 300  # resources given at once, about
+BYTES = 4 * 2**20  # of them, about
 REMEMBERED = 20_000  # first positions of resources that have several versions
 
 
@@ -33,25 +32,25 @@ class Reading:
         self._extract = extract
         self._firsts: OrderedDict[Key, int] = OrderedDict()
 
-    async def entries(self, changes: Mapping[Key, Change]) -> AsyncIterator[list[Entry]]:
+    async def batches(self, changes: Sequence[Change]) -> AsyncIterator[Batch]:
         """One entry for each resource, by its last change, some at a time. Behind where a read can't keep up."""
-        keys = list(changes)
+        newest = {(change.type, change.id): change for change in changes}
+        oldest = {(change.type, change.id): change.seq for change in reversed(changes)}
+        keys, pace = list(newest), Pace()
         batch: list[Entry] = []
         size = 0
         for at in range(0, len(keys), READ_AT_ONCE):
             some = keys[at : at + READ_AT_ONCE]
-            began = time.monotonic()
             for key, version in zip(some, await self._reads.read_many(some), strict=True):
-                batch.append(await self.entry(changes[key], version))
+                batch.append(await self.entry(newest[key], version))
                 size += len(batch[-1].body)
-                if time.monotonic() - began > SLICE:
-                    await asyncio.sleep(0)
-                    began = time.monotonic()
-            if size > BYTES:
-                yield batch
+                await pace()
+            left = keys[at + READ_AT_ONCE :][:1]
+            if not left:
+                yield Batch(batch, changes[-1].seq)
+            elif len(batch) >= TOGETHER or size > BYTES:
+                yield Batch(batch, oldest[left[0]] - 1)
                 batch, size = [], 0
-        if batch:
-            yield batch
 
     async def entry(self, change: Change, version: StoredVersion | None) -> Entry:
         """What to index of a resource of which the store has this version now."""

@@ -1,29 +1,43 @@
-"""Until a consumer has got as far as the feed was when somebody asked.
+"""Until searches see what was in the feed when somebody asked.
 
 What was answered to anybody, by whichever worker, has a position at or before the newest one that is committed. So a
 search has to look at that once; all that ask while a look is under way share the next one, which begins after they did.
+Then the consumer must have got so far, and its target must show what it was given: who needs that has it shown, as
+showing after every write would cost more than the writes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from fhir_server.core.ports import ChangeFeed
 from fhir_server.core.tasks import end
+from fhir_server.storage.changes.entries import Busy
 from fhir_server.storage.changes.shared import Shared
 
 POLL, LONGEST_POLL = 0.005, 0.05  # seconds between looks at what another process has reached
 
 
 class Waiting:
-    """Waits, for many at once; hurry: is called for a consumer that is waited for."""
+    """Waits, for many at once. show: has a consumer's target show what it was given before, Busy where it can't;
+    hurry: is called for a consumer that is waited for.
+    """
 
-    def __init__(self, feed: ChangeFeed, hurry: Callable[[str], None] = lambda consumer: None) -> None:
+    def __init__(
+        self,
+        feed: ChangeFeed,
+        show: Callable[[str], Awaitable[None]],
+        hurry: Callable[[str], None] = lambda consumer: None,
+    ) -> None:
         self._feed = feed
+        self._show = show
         self.hurry = hurry
         self._reached: dict[str, int] = {}
+        self._shown: dict[str, int] = {}
+        self._showing: dict[str, Shared[None]] = {}
         self._away: set[str] = set()
         self._moved = asyncio.Event()
         self._newest = Shared(feed.newest)
@@ -45,11 +59,29 @@ class Waiting:
         self._moved = asyncio.Event()
 
     async def __call__(self, consumer: str, seconds: float) -> bool:
-        """Whether the consumer reaches within so long what was the feed's newest change when this was called."""
+        """Whether searches see within so long what was the feed's newest change when this was called."""
+        until = time.monotonic() + seconds
         newest = await self._newest()
+        if not await self._has_reached(consumer, newest, until):
+            return False
+        if self._shown.get(consumer, 0) >= newest:
+            return True
+        if consumer not in self._showing:
+            self._showing[consumer] = Shared(partial(self._have_shown, consumer))
+        try:
+            await asyncio.wait_for(self._showing[consumer](), until - time.monotonic())
+        except (TimeoutError, Busy):
+            return False
+        return True
+
+    async def _have_shown(self, consumer: str) -> None:
+        reached = self._reached[consumer]
+        await self._show(consumer)
+        self._shown[consumer] = reached
+
+    async def _has_reached(self, consumer: str, newest: int, until: float) -> bool:
         if self._reached.get(consumer, 0) >= newest:
             return True
-        until = time.monotonic() + seconds
         self.hurry(consumer)
         self._waiting += 1
         try:
@@ -81,3 +113,5 @@ class Waiting:
         """Ends the looking."""
         await end(self._looking)
         await self._newest.close()
+        for showing in self._showing.values():
+            await showing.close()

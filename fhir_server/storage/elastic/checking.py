@@ -69,7 +69,7 @@ class IndexCheck:
         if repair and found:
             head = await self._feed.head()
             await writer.write([await self._entry(key, head) for key in found], "external_gte")
-            await writer.show()
+            await self._generations.show(generation.consumer)
             left = await self._differing(list(found), scope, writer)
         else:
             left = found

@@ -22,7 +22,7 @@ from fhir_server.storage.elastic.generations import Generation, Generations
 from fhir_server.storage.elastic.index import ElasticSearchIndex
 from fhir_server.storage.elastic.projecting import Projecting
 from fhir_server.storage.elastic.rebuilding import rebuild
-from fhir_server.storage.elastic.writing import Writer
+from fhir_server.storage.elastic.writing import Writer, answering
 
 STRICT_WAIT = 10.0  # seconds for criteria that must see everything
 LOOK = 0.02  # seconds between looks whether there is an index
@@ -60,7 +60,7 @@ class ElasticEngine:
         self._clock = clock
         self._parameters = parameters
         self._content = content
-        self._waiting = Waiting(feed)
+        self._waiting = Waiting(feed, self._show)
         reading = Reading(reads, extract)
         searched = (self.generations, reads, self._waiting, converter)
         self.index = ElasticSearchIndex(*searched, wait=wait, content=content)
@@ -127,6 +127,10 @@ class ElasticEngine:
 
     def _writer(self, generation: Generation) -> Writer:
         return Writer(self._client, generation, self._parameters, content=self._content)
+
+    async def _show(self, consumer: str) -> None:
+        with answering():
+            await self.generations.show(consumer)
 
     async def _caught_up(self, consumer: str) -> None:
         await self._waiting(consumer, CHECK_PATIENCE)

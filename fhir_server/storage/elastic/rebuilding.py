@@ -30,6 +30,7 @@ async def rebuild(
         if position >= head:
             break
         await asyncio.sleep(LOOK)
+    await generations.show(fresh.consumer)
     before = await generations.swap(fresh)
     await asyncio.sleep(GRACE)
     for generation in before:

@@ -6,7 +6,7 @@ what makes writing the same changes twice, or by two projectors, do nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from elastic_transport import ConnectionError as Unreachable
 from elastic_transport import ConnectionTimeout, TransportError
 from elasticsearch import ApiError, AsyncElasticsearch
 
+from fhir_server.core.pace import Pace
 from fhir_server.storage.changes.entries import Away, Busy, Entry, Refused
 from fhir_server.storage.elastic.client import CONTENT_TYPE
 from fhir_server.storage.elastic.digests import Parameters, digests
@@ -28,6 +29,7 @@ GONE = 404
 BUSY = (429, 502, 503, 504)
 
 Versioning = Literal["external", "external_gte"]
+Line = tuple[Entry | None, bytes, set[Unit]]  # what it is of, None for a unit; its bytes in a bulk; units it brings
 
 _encode = msgspec.json.Encoder().encode
 
@@ -46,24 +48,17 @@ class Writer:
         self._units: set[Unit] = set()
 
     async def write(self, entries: Sequence[Entry], versioning: Versioning = "external") -> list[Refused]:
-        """Indexes entries; a search sees them once refresh is done. Returns those that no trying again will help.
+        """Indexes entries; a search sees them after the next refresh. Returns those that no trying again will help.
 
         Busy where some were not taken for now; writing all of them again is safe. versioning external_gte also
         replaces a document of the same change.
         """
         refused: list[Refused] = []
-        for batch in bulks(self._lines(entries, versioning, refused)):
+        async for batch in bulks(self._lines(entries, versioning, refused)):
             refused += await self._send(batch)
         return refused
 
-    async def show(self) -> None:
-        """Makes what was written visible."""
-        with answering():
-            await self._client.indices.refresh(index=self._name)
-
-    def _lines(
-        self, entries: Sequence[Entry], versioning: Versioning, refused: list[Refused]
-    ) -> Iterator[tuple[Entry | None, bytes, set[Unit]]]:
+    def _lines(self, entries: Sequence[Entry], versioning: Versioning, refused: list[Refused]) -> Iterator[Line]:
         for entry in entries:
             about = {"_id": f"{entry.type}/{entry.id}", "version": entry.change, "version_type": versioning}
             if entry.values is None:
@@ -93,7 +88,7 @@ class Writer:
             found["problem"] = entry.problem[:PROBLEM_LENGTH]
         return found, units
 
-    async def _send(self, batch: list[tuple[Entry | None, bytes, set[Unit]]]) -> list[Refused]:
+    async def _send(self, batch: list[Line]) -> list[Refused]:
         with answering():
             answer = await self._client.perform_request(
                 "POST",
@@ -131,11 +126,12 @@ def answering() -> Iterator[None]:
         raise Busy(f"{type(problem).__name__}: {problem}"[:300]) from problem
 
 
-def bulks(lines: Iterator[tuple[Entry | None, bytes, set[Unit]]]) -> Iterator[list]:
+async def bulks(lines: Iterator[Line]) -> AsyncIterator[list[Line]]:
     """Lines in lists of at most BULK_BYTES, or of one."""
-    batch: list = []
-    size = 0
+    batch: list[Line] = []
+    size, pace = 0, Pace()
     for each in lines:
+        await pace()
         if batch and size + len(each[1]) > BULK_BYTES:
             yield batch
             batch, size = [], 0

@@ -2,9 +2,10 @@
 
 A commit takes its positions from a counter just before its transaction, and inserts them first in it. Commits that run
 at one time may become visible in another order than that of their positions, so a reader stops before a position that
-is not there yet. It is there within milliseconds, unless its writer died: then a reader takes the position itself
-(VOID). A position is the document's _id, so either the writer's transaction or the reader's VOID has it, never both; a
-writer that finds its position taken commits nothing and takes another. No clock decides anything but how long to wait.
+is not there yet. It is there within milliseconds, or as soon as a writer that still gives signs of life (beats.py) has
+done; where the writer died, a reader takes the position itself (VOID). A position is the document's _id, so either the
+writer's transaction or the reader's VOID has it, never both; a writer that finds its position taken commits nothing and
+takes another. No clock decides anything but how long to wait.
 docs/decisions/0009-positions-of-the-distributed-feed.md has the reasons and the cost.
 """
 
@@ -22,13 +23,14 @@ from pymongo.errors import BulkWriteError, PyMongoError
 
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Change
+from fhir_server.storage.mongo.beats import Beats
 from fhir_server.storage.mongo.database import Database
 from fhir_server.storage.mongo.failures import answering
 from fhir_server.storage.mongo.leases import take
 
 COUNTER = "feed"
 VOID = "VOID"
-PATIENCE = 2.0  # seconds that a missing position is waited for before it is taken away from its writer
+PATIENCE = 2.0  # seconds without a sign of life after which a missing position is taken away from its writer
 GIVE_UP = 20.0  # seconds after which a reader says that the feed can't be read
 REMEMBERED = 100  # commits whose sessions the counter remembers, so that a dead writer's transaction can be ended
 SETTLED_EVERY = 1000  # positions after which the settled one is kept for other processes
@@ -43,6 +45,14 @@ class Allocated(NamedTuple):
     updated: int
 
 
+class Missing(NamedTuple):
+    """A position that is not there: since when (monotonic), and the signs of life of its writer by then."""
+
+    position: int
+    since: float
+    beats: dict[str, int]
+
+
 class MongoFeed:
     """The `ChangeFeed` port, and what a commit needs of it."""
 
@@ -50,7 +60,8 @@ class MongoFeed:
         self._database = database
         self._settled = 0  # every position up to it is there
         self._kept = 0
-        self._missing: tuple[int, float] = (0, 0.0)  # a position that is not there, and since when
+        self._missing = Missing(0, 0.0, {})
+        self.beats = Beats(database.counters)
 
     async def start(self) -> None:
         """Learns from where on positions have to be looked at."""
@@ -159,21 +170,24 @@ class MongoFeed:
         return None
 
     async def _look_after(self, last: int, following: int) -> None:
-        """Takes the positions between these two away from their writers once they have been missing for long."""
+        """Takes the positions between these two away from writers that have given no sign of life for long."""
         now = time.monotonic()
-        if self._missing[0] != last + 1:
-            self._missing = (last + 1, now)
-        if now - self._missing[1] < PATIENCE:
+        if self._missing.position != last + 1:
+            self._missing = Missing(last + 1, now, {})
+        if now - self._missing.since < PATIENCE:
             return
-        missing = range(last + 1, following)
-        log.warning("positions of the feed never came", first=missing[0], count=len(missing))
+        missing, beats = range(last + 1, following), self._missing.beats
         try:
-            await self._end_writers(missing)
-            with within(PATIENCE):
-                await self.void(missing)
+            beats = await self.beats.of(missing)
+            if beats == self._missing.beats:
+                log.warning("positions of the feed never came", first=missing[0], count=len(missing))
+                await self._end_writers(missing)
+                with within(PATIENCE):
+                    await self.void(missing)
+                await self.beats.remove(beats)
         except PyMongoError as problem:
             log.warning("positions of the feed can't be taken", problem=type(problem).__name__)
-        self._missing = (last + 1, time.monotonic())
+        self._missing = Missing(last + 1, time.monotonic(), beats)
 
     async def _end_writers(self, missing: range) -> None:
         """Ends the transactions of writers that died: MongoDB itself would do so after a minute."""

@@ -77,7 +77,10 @@ class Flush:
                 await self._once(sets, deadline)
                 return
             except TakenError:
-                pass
+                if time.monotonic() > deadline:
+                    raise error(
+                        "unavailable", "The store is too slow now; try again.", headers={"Retry-After": "5"}
+                    ) from None
             except PyMongoError as problem:
                 if time.monotonic() - begun > LIFETIME:
                     raise error(
@@ -102,13 +105,14 @@ class Flush:
                 await self._feed.void(positions)
                 raise OvertakenError
             writing = Writing(self._database, session, positions, ObjectId())
-            await session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=MAJORITY)
-            try:
-                await writing.write(sets)
-            except BaseException:
-                await self._abort(session, positions)
-                raise
-            await self._commit(session, positions, writing.mark, deadline)
+            async with self._feed.beats.beating(positions):
+                await session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=MAJORITY)
+                try:
+                    await writing.write(sets)
+                except BaseException:
+                    await self._abort(session, positions)
+                    raise
+                await self._commit(session, positions, writing.mark, deadline)
         self.floor = max(self.floor, newest)
         for version, seq in writing.placed:
             msgspec.structs.force_setattr(version, "seq", seq)

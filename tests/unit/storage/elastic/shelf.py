@@ -97,7 +97,7 @@ class ElasticShelf(Shelf):
 
     def _index(self, *entries: Entry) -> None:
         assert self.loop.run(self.writer.write(entries)) == []
-        self.loop.run(self.writer.show())
+        self.loop.run(self.generations.show(self.writer.consumer))
 
     def fill(self, shelf: Shelf, world: World) -> None:
         """Takes the resources of a world that another shelf has."""
