@@ -432,6 +432,7 @@ def _dicom(server: FhirServer) -> list[Mounted]:
     if not server.settings.dicom:
         return []
     from interfaces.dicom.archive.archive import Archive
+    from interfaces.dicom.archive.erasing import Erasing
     from interfaces.dicom.bridge import Bridge
     from interfaces.dicom.configuration import Configuration
     from interfaces.dicom.services.service import Context
@@ -440,6 +441,7 @@ def _dicom(server: FhirServer) -> list[Mounted]:
     from interfaces.dicom.web.application import PREFIX, DicomWeb
 
     archive = Archive(server.settings)
+    server.environment.erasures.append(Erasing(archive))
     context = Context(
         server.settings,
         archive,

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fhir_server.core.erasing import Erase
 from fhir_server.core.errors import FhirError, Issue
 from fhir_server.core.ports import (
     OPEN,
@@ -107,9 +108,6 @@ class Follower(Protocol):
         ...
 
 
-Erase = Callable[[str], Awaitable[int]]  # what belongs to a patient (Patient/ID); how many there were
-
-
 @dataclass
 class Environment:
     """The parts, by the names of their ports."""
@@ -132,7 +130,7 @@ class Environment:
     started: int = 0
     rebuild: Callable[[Callable[[int, int], None]], Awaitable[int]] | None = None  # that index anew, beside traffic
     index_state: Callable[[], Awaitable[IndexState]] | None = None  # where the index follows the store by the feed
-    erasures: dict[str, Erase] = field(default_factory=dict)  # by what is erased beside the store
+    erasures: list[Erase] = field(default_factory=list)  # what is erased beside the store
     followers: list[Follower] = field(default_factory=list)
     following: Following | None = None  # keeps them in step; None where nothing is followed
     seen_by: Caller = OPEN  # whose view of the store and the index this is

@@ -1,17 +1,20 @@
 """$purge: erasure of a patient with everything of the compartment, in every version, and a receipt.
 
 R4 has no operation for it; the name and the receipt are ours (docs/decisions). The feed keeps a change of method ERASE
-for each resource, so that every consumer forgets it too. Where bodies are encrypted, the patient's key is destroyed:
-what backups have of the patient can't be read any more. A legal hold (a Flag) refuses it.
+for each resource, so that every consumer forgets it too. What interfaces keep of the patient goes first: where one of
+them can't be reached the record is still there, and the erasure is asked for again. Where bodies are encrypted, the
+patient's key is destroyed: what backups have can't be read any more. A legal hold (a Flag) refuses it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from typing import Any
 
 from fhir_server.codec.json import decode, serialize
+from fhir_server.core.erasing import Erased
 from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
 from fhir_server.core.ports import Transaction
@@ -38,6 +41,9 @@ async def purge(environment: Environment, call: Call) -> Response:
     members = await _compartment(environment, call)
     reference = f"{call.type}/{call.id}"
     mentioned = [key for key in await environment.store.mentions(reference) if key not in members]
+    heads = await environment.store.read_many(mentioned)
+    deleted = [key for key, head in zip(mentioned, heads, strict=True) if head is not None and head.deleted]
+    beside = await _beside(environment, call, frozenset(f"{type}/{id}" for type, id in (*members, *deleted)))
 
     async def work(transaction: Transaction) -> tuple[Counter[str], list[str], str]:
         erased: Counter[str] = Counter()
@@ -51,21 +57,20 @@ async def purge(environment: Environment, call: Call) -> Response:
         for type, id in members:
             if await transaction.erase(type, id):
                 erased[type] += 1
-        receipt = _receipt(environment, reference, erased)
+        receipt = _receipt(environment, reference, erased + beside)
         stored = await store(transaction, prepare(environment, receipt), "AuditEvent", environment.new_id(), 1, "POST")
         return erased, left, stored.key.reference
 
     erased, left, receipt = await environment.store.commit(work)
     keys = getattr(environment.store, "keys", None)
     destroyed = keys is not None and keys.destroy(reference)
-    beside = {what: await erase(reference) for what, erase in environment.erasures.items()}
     parameters: list[dict[str, Any]] = [
         {"name": "receipt", "valueReference": {"reference": receipt}},
         {"name": "erased", "valueInteger": sum(erased.values())},
         *({"name": "type", "part": [{"name": "code", "valueCode": type}, {"name": "erased", "valueInteger": number}]}
           for type, number in sorted(erased.items())),
         *([{"name": "keyDestroyed", "valueBoolean": destroyed}] if keys is not None else []),
-        *({"name": what, "valueInteger": number} for what, number in beside.items()),
+        *({"name": what, "valueInteger": number} for what, number in sorted(beside.items())),
         *({"name": "stillMentionedBy", "valueReference": {"reference": other}} for other in left),
     ]  # fmt: skip
     return Response(200, body=serialize({"resourceType": "Parameters", "parameter": parameters}))
@@ -81,6 +86,42 @@ async def _require_free(environment: Environment, id: str) -> None:
         codes = [coding.get("code") for coding in flag.get("code", {}).get("coding", ())]
         if flag.get("status") == "active" and HOLD in codes:
             raise error("conflict", f"Flag/{version.id} is a legal hold: the patient can't be erased until it ends.")
+
+
+async def _beside(environment: Environment, call: Call, record: frozenset[str]) -> Counter[str]:
+    """Has erased what interfaces keep; how many of what."""
+    erased: Counter[str] = Counter()
+    if environment.erasures:
+        patient = Erased(f"{call.type}/{call.id}", await _identifiers(environment, call), record)
+        for erase in environment.erasures:
+            erased.update(await erase(patient))
+    return erased
+
+
+async def _identifiers(environment: Environment, call: Call) -> frozenset[tuple[str, str]]:
+    """Of every version; see Erased."""
+    found: set[tuple[str, str]] = set()
+    cursor = ""
+    while True:
+        page = await environment.store.history(call.type, call.id, cursor=cursor, count=PAGE)
+        for version in page.versions:
+            for one in decode(version.body).get("identifier", ()) if version.body else ():
+                if one.get("value"):
+                    found.add((one.get("system", ""), one["value"]))
+        cursor = page.next
+        if not cursor:
+            break
+    values = {value for _, value in found}
+    alone = {("", value) for value in values if not await _others_have(environment, call, value)}
+    return frozenset({each for each in found if each[0]} | alone)
+
+
+async def _others_have(environment: Environment, call: Call, value: str) -> bool:
+    whole = environment.whole or environment
+    token = re.sub(r"([\\,$|])", r"\\\1", value)
+    where = await whole.searching.criteria_of(call.type, [("identifier", token)], call.request)
+    page = await whole.index.search(Query((call.type,), where, count=2))
+    return any(version.id != call.id for version in page.matches)
 
 
 async def _compartment(environment: Environment, call: Call) -> list[tuple[str, str]]:

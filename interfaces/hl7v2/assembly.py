@@ -10,6 +10,7 @@ from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
 from fhir_server.core.settings import Settings
 from interfaces.hl7v2.configuration import Interfaces, read_interfaces
+from interfaces.hl7v2.erasing import Erasing
 from interfaces.hl7v2.interface import Hl7Interface
 from interfaces.hl7v2.messages.port import MessageStore
 from interfaces.hl7v2.outbound.subscribing import ClientChanges, ServerChanges
@@ -48,9 +49,7 @@ async def beside_server(server: FhirServer, clock: Clock) -> Hl7Interface:
     client = NamedClient(server, "HL7 v2")
     engine = Engine(interfaces, client, clock)
     store = await message_store(settings, interfaces, clock)
-    erase = getattr(store, "erase", None)  # MongoDB's has none: decision 21
-    if erase is not None:
-        server.environment.erasures["messages"] = erase
+    server.environment.erasures.append(Erasing(store, engine.patients))
     interface = Hl7Interface(
         interfaces,
         store,

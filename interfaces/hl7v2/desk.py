@@ -75,7 +75,7 @@ class Desk:
         while True:
             found = await self.list(_replace(wanted, after=after, oldest_first=True, limit=PAGE))
             for message in found:
-                if message.settled:
+                if message.settled and not message.erased:
                     await self._reopen(message, None, f"replayed{f': {reason}' if reason else ''}", message.patients)
                     count += 1
             if len(found) < PAGE:
@@ -83,6 +83,8 @@ class Desk:
             after = found[-1].id
 
     async def _reopen(self, found: Message, raw: bytes | None, reason: str, patients: tuple[str, ...]) -> None:
+        if found.erased:
+            raise error("business-rule", f"Message {found.id} was erased with its patient; nothing of it is left.")
         if not await self._store.reopen(found.id, raw, reason[:1000], patients, self._clock()):
             raise error("business-rule", f"Message {found.id} is {found.state}; it is being applied already.")
 

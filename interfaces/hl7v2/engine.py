@@ -17,11 +17,12 @@ from interfaces.hl7v2.configuration import Destination, Interfaces, Sender
 from interfaces.hl7v2.er7.charsets import codec_of
 from interfaces.hl7v2.er7.strict import strict_problems
 from interfaces.hl7v2.exchange.errors import Problem
-from interfaces.hl7v2.header import Header
+from interfaces.hl7v2.header import Header, patient_values, read_header
 from interfaces.hl7v2.queries import answer
 from interfaces.hl7v2.queries.response import Asker
 from interfaces.hl7v2.reading import ClientReader
 from interfaces.hl7v2.translation import Translation
+from mappings.hl7v2.identifiers import Identity, fallback_system, identity_of
 from mappings.hl7v2.outgoing import to_message
 from mappings.hl7v2.tables import SiteTables, Tables
 from mappings.hl7v2.translating import translate
@@ -92,6 +93,21 @@ class Engine:
         for name, fields in made.segments:
             message.add(name, *fields)
         return message.encode()
+
+    def patients(self, raw: bytes) -> set[Identity]:
+        """(system, value) of every patient number of a message, which may be one that can't be parsed.
+
+        A number without an authority is there by the sender's system, and with the system "" too.
+        """
+        header = read_header(raw)
+        if header is None:
+            return set()
+        tables = self._current(self._interfaces.policies(header.origin))
+        facility = header.sender_facility or header.sender
+        fallbacks = (fallback_system(tables, facility.split(header.component)[0]), "")
+        values = patient_values(raw, header)
+        found = (identity_of(value, tables, fallback) for value in values for fallback in fallbacks)
+        return {identity for identity in found if identity is not None}
 
     async def _beside(self, message: er7.Message, tables: Tables, zone: str, now: datetime.datetime) -> Any:
         """Translates in a thread; what it asks of the store is asked on the event loop."""

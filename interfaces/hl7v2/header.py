@@ -6,6 +6,7 @@ HL7 v2.9 chapter 2.14.9. Bytes stay bytes, so that no character set can come bet
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 LONGEST_HEADER = 16_384  # bytes; an MSH is a few hundred
@@ -120,11 +121,24 @@ def patient_numbers(message: bytes, header: Header) -> tuple[str, ...]:
     Two patients may share a number of two authorities; what follows from that is only that they wait for each other.
     """
     found: dict[str, None] = {}
+    for repetition in _identifying(message, header):
+        identifier = repetition.split(header.component)[0].split(header.subcomponent)[0].strip()
+        if identifier and identifier != '""':
+            found[identifier] = None
+    return tuple(found)
+
+
+def patient_values(message: bytes, header: Header) -> list[list[list[str]]]:
+    """The same fields with their authorities: each repetition as components of sub-components, escapes as they are."""
+    return [
+        [component.strip().split(header.subcomponent) for component in repetition.split(header.component)]
+        for repetition in _identifying(message, header)
+    ]
+
+
+def _identifying(message: bytes, header: Header) -> Iterator[str]:
     for line in _IDENTIFYING.findall(message):
         fields = line.decode("latin-1").split(header.field)
         for number in _FIELDS[fields[0][:3]]:
-            for repetition in fields[number].split(header.repetition) if number < len(fields) else ():
-                identifier = repetition.split(header.component)[0].split(header.subcomponent)[0].strip()
-                if identifier and identifier != '""':
-                    found[identifier] = None
-    return tuple(found)
+            if number < len(fields):
+                yield from fields[number].split(header.repetition)

@@ -22,6 +22,7 @@ from interfaces.hl7v2.messages.message import DONE, FAILED, IGNORED, Message, Ou
 from interfaces.hl7v2.messages.port import Letter, MessageStore
 from interfaces.hl7v2.mllp.listener import MllpListener
 from interfaces.hl7v2.outbound.destinations import Destinations
+from interfaces.hl7v2.outbound.queue import ANSWERS
 from interfaces.hl7v2.outbound.subscribing import Changes, ToMessage
 from interfaces.hl7v2.translation import Translator
 from interfaces.hl7v2.worker import Worker
@@ -116,7 +117,7 @@ class Hl7Interface:
         kind = answer.type if answer else "ACK"
         now = self.clock()
         letter = Letter(
-            0, policies.reply, f"answer {message.provenance}", kind, control, outcome.answer, "queued", now, now
+            0, policies.reply, f"{ANSWERS}{message.provenance}", kind, control, outcome.answer, "queued", now, now
         )
         await self.store.post("", 0, [letter])
 

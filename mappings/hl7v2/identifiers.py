@@ -35,6 +35,11 @@ def authority_uri(tables: Tables, name: str) -> str:
     return tables.systems.get(name.upper()) or AUTHORITY + quote(name, safe="")
 
 
+def fallback_system(tables: Tables, facility: str) -> str:
+    """The system of numbers that state no authority: the site's, else the sender's facility."""
+    return tables.systems.get("*") or authority_uri(tables, facility or "unknown")
+
+
 def identity_of(value: Value, tables: Tables, fallback: str, at: int = 4) -> Identity | None:
     """(system, value) of a CX (authority in component 4) or, with at=2, of an EI; None where there is no number."""
     number = part(value)

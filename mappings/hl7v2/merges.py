@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from fhir_server.core.errors import error
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Node
-from mappings.hl7v2.identifiers import NAMESPACE, authority_uri, identity_of, token
+from mappings.hl7v2.identifiers import NAMESPACE, fallback_system, identity_of, token
 from mappings.hl7v2.reader import Reader
 from mappings.hl7v2.source import Segment
 from mappings.hl7v2.tables import Tables
@@ -128,7 +128,7 @@ def merges_of(made: Draft, tables: Tables) -> list[Merge]:
     kind = KINDS.get(made.event) if made.message.type == "ADT" else None
     if kind is None:
         return []
-    fallback = tables.systems.get("*") or authority_uri(tables, made.facility or "unknown")
+    fallback = fallback_system(tables, made.facility)
     patients = iter(made.of("Patient"))
     survivor: Node | None = None
     found: list[Merge] = []

@@ -13,7 +13,7 @@ from mappings.hl7v2.identifiers import (
     BY_ID,
     KEY,
     Identity,
-    authority_uri,
+    fallback_system,
     identity_of,
     key,
     own_identities,
@@ -31,7 +31,7 @@ class Namer:
         self.draft = draft
         self.tables = tables
         self.counts: dict[str, int] = {}
-        self.fallback = tables.systems.get("*") or authority_uri(tables, draft.facility or "unknown")
+        self.fallback = fallback_system(tables, draft.facility)
 
     def complete_identifiers(self, node: Node) -> None:
         """Systems for identifiers that state none: the sender's facility; names of authorities as their URIs."""

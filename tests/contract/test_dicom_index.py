@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import uuid
@@ -11,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from fhir_server.core.erasing import Erased
 from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.erasing import Erasing
 from interfaces.dicom.archive.index import Index, at_most, is_not, one_of
 from interfaces.dicom.archive.instances import chosen, instances
 from interfaces.dicom.archive.levels import IMAGE, PATIENT, SERIES, STUDY
@@ -23,7 +26,7 @@ from interfaces.dicom.archive.record import Record
 from interfaces.dicom.dataset.model import text
 from interfaces.dicom.work import quarantine as quarantines
 from interfaces.dicom.work import queue
-from tests.system.dicom.images import encoded, image
+from tests.system.dicom.images import encoded, image, study
 
 URL = "HMS_TEST_MONGODB_URL"
 CT, SR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.88.11"
@@ -364,6 +367,23 @@ def test_the_engine_of_the_server_has_the_index(archives: Archives, kind: str):
     assert [row["instance_uid"] for row in instances(another.reading, {})] == [made.SOPInstanceUID]
     assert another.delete({"0020000D": made.StudyInstanceUID}, "somebody") == 1
     assert list(archive.files.digests()) == [] and archive.reading.all("study", {}) == []
+
+
+def test_a_patient_is_erased_with_files_and_rows_and_nobody_else(archives: Archives):
+    [archive] = archives.opened
+    studies = []
+    for number, issuer in (("7", "1.2.3.4"), ("7", "1.2.3.5"), ("8", "")):
+        images = study(2, PatientID=number, IssuerOfPatientID=issuer)
+        for made in images:
+            archive.receive(encoded(made), transfer_syntax=str(made.file_meta.TransferSyntaxUID))
+        studies.append(images[0].StudyInstanceUID)
+    patient = Erased("Patient/p", frozenset({("urn:oid:1.2.3.4", "7"), ("", "8")}), frozenset())
+    erase = Erasing(archive)
+    assert asyncio.run(erase(patient)) == {"images": 4, "procedureSteps": 0}
+    assert [row["uid"] for row in archive.reading.all("study", {})] == [studies[1]]
+    assert [row["issuer"] for row in archive.reading.all("patient", {})] == ["1.2.3.5"]
+    assert len(list(archive.files.digests())) == 2
+    assert asyncio.run(erase(patient)) == {"images": 0, "procedureSteps": 0}
 
 
 def test_a_job_is_one_workers_until_its_lease_ends(archives: Archives):

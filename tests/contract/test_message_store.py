@@ -291,3 +291,53 @@ async def test_two_processes_never_have_the_messages_of_one_patient(open_store: 
         for number in "01":
             turns = [int(control[2:]) for control in controls if control[0] == number]
             assert turns == sorted(turns)
+
+
+async def settled(store: MessageStore, control: str, outcome: Outcome, *patients: str) -> int:
+    kept = await store.keep(arrival(control, *patients), ME)
+    await store.finish(kept.message, ME, outcome, 7)
+    return kept.message.id
+
+
+async def test_what_is_erased_leaves_its_row_in_every_state(store: MessageStore):
+    done = await settled(store, "1", DONE, "A")
+    other = await settled(store, "2", Outcome("done", "", ("Patient/10/_history/1",)), "B")
+    failed = await settled(store, "3", Outcome("failed", "its patient is not known: A", (), "AE", b"no"), "A")
+    waiting = await settled(store, "4", Outcome("waiting", "its patient is not known"), "A")
+    first = (await store.keep(arrival("5", "C"), ME)).message
+    received = (await store.keep(arrival("6", "C"), ME)).message
+    erased = await store.erase("Patient/1", [failed, waiting, received.id, first.id])
+    assert sorted(each.id for each in erased) == [done, failed, waiting, received.id]
+    for message in erased:
+        found = await store.load(message.id)
+        assert found is not None and found.erased and not (found.patients or found.links or found.answer)
+        assert "known" not in str(found.steps) and await store.raw(message.id) == b""
+        assert found.state == ("done" if message.id == done else "ignored")
+        assert not await store.reopen(message.id, None, "replayed", (), 9)
+    assert await store.raw(other) == b"MSH 2" and await store.raw(first.id) == b"MSH 5"
+    assert await store.find(Wanted(patient="A")) == []
+    assert (await store.keep(arrival("3", "A"), ME)).novelty == "duplicate"
+    assert await store.finish(first, ME, Outcome("done", releases=("A",)), 9) == []
+    assert (await store.keep(arrival("7", "C"), ME)).claimed
+    assert await store.erase("Patient/1", [failed]) == []
+
+
+async def test_letters_of_a_record_are_erased_and_not_made_again(store: MessageStore):
+    made = [Letter(0, "lab", key, "ORU", "c", b"secret", "queued", 1, 1)
+            for key in ("Observation/1/_history/1", "Observation/1/_history/2", "Observation/10/_history/1", "answer x")
+            ]  # fmt: skip
+    await store.post("", 0, made)
+    sending = await store.next_letter("lab")
+    assert sending is not None
+    await store.mark(sending.id, "sent", "", b"", 2, 1)
+    assert await store.erase_letters({"Observation/1", "answer x"}) == 3
+    await store.mark(sending.id, "accepted", "AA secret", b"MSA secret", 3)
+    left = {letter.key: letter for letter in await store.letters()}
+    assert left["Observation/10/_history/1"].body == b"secret"
+    for key in ("Observation/1/_history/1", "Observation/1/_history/2", "answer x"):
+        assert (left[key].state, left[key].body, left[key].answer) == ("dropped", b"", b"")
+    await store.post("", 0, made)
+    assert len(await store.letters()) == 4
+    following = await store.next_letter("lab")
+    assert following is not None and following.key == "Observation/10/_history/1"
+    assert await store.erase_letters({"Observation/1"}) == 0

@@ -17,6 +17,7 @@ IGNORED = "ignored"  # nothing is to be done: by policy, by its kind, or dismiss
 
 STATES = (RECEIVED, TRANSLATING, DONE, WAITING, FAILED, IGNORED)
 OPEN = (RECEIVED, TRANSLATING)
+ERASED = "Erased with its patient."  # the reason of a message and of a letter that nothing is left of but its row
 
 LANES = 256
 
@@ -101,6 +102,11 @@ class Message(msgspec.Struct, frozen=True):
     def settled(self) -> bool:
         """Whether nothing more happens to it by itself."""
         return self.state not in OPEN
+
+    @property
+    def erased(self) -> bool:
+        """Whether what it said was erased with its patient."""
+        return self.reason == ERASED
 
     @property
     def provenance(self) -> str:

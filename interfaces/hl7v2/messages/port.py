@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
@@ -162,6 +162,21 @@ class MessageStore(Protocol):
 
     async def purge(self, before: int, states: Sequence[str], limit: int = 1000) -> int:
         """Removes messages of these states that came into them before this moment; how many."""
+        ...
+
+    async def erase(self, patient: str, ids: Sequence[int]) -> list[Message]:
+        """Erases what the messages say that were filed to a patient (Patient/ID), and what these say; gives them.
+
+        Their rows stay, so that one that is sent again is known and nothing of it is applied. One that is being applied
+        is left alone.
+        """
+        ...
+
+    async def erase_letters(self, made_of: Collection[str]) -> int:
+        """Erases the letters that were made of these, each a reference or a whole key, in any state; how many.
+
+        Their rows stay, so that they are not made again.
+        """
         ...
 
     async def post(self, consumer: str, position: int, letters: Sequence[Letter]) -> None:

@@ -56,7 +56,7 @@ class Destinations:
         """Queues a letter again, in its old place."""
         letter = await self._letter(id)
         if not letter.body:
-            raise error("business-rule", f"Letter {id} was never made: {letter.reason}")
+            raise error("business-rule", f"Letter {id} has no content: {letter.reason}")
         await self._store.mark(id, "queued", "sent again by hand", letter.answer, self._clock())
 
     async def drop(self, id: int, reason: str) -> None:

@@ -6,7 +6,7 @@ from interfaces.hl7v2.er7 import Message
 from interfaces.hl7v2.queries.patients import domain_of
 from interfaces.hl7v2.queries.response import Answer, missing
 from interfaces.hl7v2.reading import ClientReader
-from mappings.hl7v2.identifiers import authority_uri, identity_of
+from mappings.hl7v2.identifiers import fallback_system, identity_of
 from mappings.hl7v2.outgoing import segment_of
 from mappings.hl7v2.tables import Tables
 
@@ -44,4 +44,4 @@ async def corresponding(query: Message, reader: ClientReader, tables: Tables) ->
 def fallback_of(query: Message, tables: Tables) -> str:
     """The system of numbers without an authority: the asker's facility."""
     header = query.header
-    return tables.systems.get("*") or authority_uri(tables, header.value(4) or header.value(3) or "unknown")
+    return fallback_system(tables, header.value(4) or header.value(3))

@@ -21,7 +21,7 @@ def connect(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
     use_write_ahead_log(connection)
     connection.executescript(
         f"PRAGMA busy_timeout={BUSY_MS};PRAGMA synchronous={synchronous};"
-        "PRAGMA cache_size=-16384;PRAGMA foreign_keys=ON;"
+        "PRAGMA cache_size=-16384;PRAGMA foreign_keys=ON;PRAGMA secure_delete=ON;"
     )
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > SCHEMA_VERSION:

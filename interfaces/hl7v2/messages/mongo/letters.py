@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
+from fhir_server.core.ports import Clock
+from interfaces.hl7v2.messages.message import ERASED
 from interfaces.hl7v2.messages.mongo.documents import letter_document, letter_of
 from interfaces.hl7v2.messages.port import Letter, Tally
 
@@ -16,7 +18,8 @@ from interfaces.hl7v2.messages.port import Letter, Tally
 class MongoLetters:
     """The part of the store that destinations need; told: turns MongoDB's errors into ours."""
 
-    def __init__(self, database: Any, told: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+    def __init__(self, database: Any, told: Callable[[], AbstractAsyncContextManager[None]], clock: Clock) -> None:
+        self._clock = clock
         self._database = database
         self._letters = database["hl7_letters"]
         self._positions = database["hl7_positions"]
@@ -84,12 +87,24 @@ class MongoLetters:
         """See the port."""
         async with self._told():
             await self._letters.update_one(
-                {"_id": id},
+                {"_id": id, "reason": {"$ne": ERASED}},
                 {
                     "$set": {"state": state, "reason": reason, "answer": answer, "changed": now},
                     "$inc": {"tries": tried},
                 },
             )
+
+    async def erase_letters(self, made_of: Collection[str]) -> int:
+        """See the port."""
+        made_of, ids = frozenset(made_of), []
+        erased = {"state": "dropped", "body": b"", "answer": b"", "reason": ERASED, "changed": self._clock()}
+        async with self._told():
+            async for letter in self._letters.find({"reason": {"$ne": ERASED}}, {"key": 1}):
+                if letter["key"].partition("/_history/")[0] in made_of:
+                    ids.append(letter["_id"])
+            if ids:
+                await self._letters.update_many({"_id": {"$in": ids}}, {"$set": erased})
+            return len(ids)
 
     async def letter_tallies(self) -> list[Tally]:
         """See the port."""

@@ -14,6 +14,7 @@ from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
 from interfaces.hl7v2.messages.message import (
     DONE,
+    ERASED,
     FAILED,
     IGNORED,
     OPEN,
@@ -52,9 +53,8 @@ class MongoMessageStore(MongoLetters):
     """Messages in a database; any number of processes on any number of machines may share it."""
 
     def __init__(self, client: AsyncMongoClient, database: Any, clock: Clock) -> None:
-        super().__init__(database, _told)
+        super().__init__(database, _told, clock)
         self._client = client
-        self._clock = clock
         self._messages = database["hl7_messages"]
         self._bodies = database["hl7_bodies"]
         self._counters = database["hl7_counters"]
@@ -151,7 +151,7 @@ class MongoMessageStore(MongoLetters):
         """See the port."""
         async with _told():
             found = await self._messages.find_one({"_id": id})
-            if found is None or found["state"] in OPEN:
+            if found is None or found["state"] in OPEN or found["reason"] == ERASED:
                 return False
             revision = found["revision"]
             if raw is not None:
@@ -201,6 +201,35 @@ class MongoMessageStore(MongoLetters):
                 await self._bodies.delete_many({"message": {"$in": ids}})
                 await self._messages.delete_many({"_id": {"$in": ids}})
             return len(ids)
+
+    async def erase(self, patient: str, ids: Sequence[int]) -> list[Message]:
+        """See the port."""
+        filed = {"$regex": f"^{re.escape(patient)}/_history/"}
+        which = {
+            "state": {"$ne": TRANSLATING},
+            "reason": {"$ne": ERASED},
+            "$or": [{"_id": {"$in": list(ids)}}, {"links": filed}],
+        }
+        erased = []
+        async with _told():
+            async for found in self._messages.find(which):
+                message = message_of(found)
+                if await self._erase(message):
+                    erased.append(message)
+        return erased
+
+    async def _erase(self, message: Message) -> bool:
+        """Leaves its document, and of its states when they were; False where it is being applied by now."""
+        now, state = self._clock(), message.state if message.state == DONE else IGNORED
+        steps = [[each.at, each.state, ""] for each in message.steps] + [[now, state, ERASED]]
+        nothing = {"patients": [], "answer": b"", "links": [], "open": False, "owner": ""}
+        changed = await self._messages.update_one(
+            {"_id": message.id, "state": message.state},
+            {"$set": {**nothing, "steps": steps, "state": state, "reason": ERASED, "changed": now}},
+        )
+        if changed.matched_count:
+            await self._bodies.delete_many({"message": message.id})
+        return bool(changed.matched_count)
 
     # ------------------------------------------------------------------ workers
     async def alive(self, owner: str, until: int, connections: Mapping[str, int] = NONE_OPEN) -> None:

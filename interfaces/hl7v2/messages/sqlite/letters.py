@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
+from fhir_server.core.ports import Clock
+from interfaces.hl7v2.messages.message import ERASED
 from interfaces.hl7v2.messages.port import Letter, Tally
+from interfaces.hl7v2.messages.sqlite import erasing
 from interfaces.hl7v2.messages.sqlite.journal import Journal
 from interfaces.hl7v2.messages.sqlite.rows import LETTER, letter
 from interfaces.hl7v2.messages.sqlite.sealing import Sealing
@@ -17,7 +20,8 @@ Read = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
 class SqliteLetters:
     """The part of the store that destinations need."""
 
-    def __init__(self, journal: Journal, read: Read, sealing: Sealing) -> None:
+    def __init__(self, journal: Journal, read: Read, sealing: Sealing, clock: Clock) -> None:
+        self._clock = clock
         self._seals = sealing
         self._journal = journal
         self._look = read
@@ -74,9 +78,17 @@ class SqliteLetters:
 
     async def mark(self, id: int, state: str, reason: str, answer: bytes, now: int, tried: int = 0) -> None:
         """See the port."""
-        sql = "UPDATE letter SET state = ?, reason = ?, answer = ?, changed = ?, tries = tries + ? WHERE id = ?"
+        sql = (
+            "UPDATE letter SET state = ?, reason = ?, answer = ?, changed = ?, tries = tries + ? "
+            "WHERE id = ? AND reason <> ?"
+        )
         sealed = self._seals.sealed(answer)
-        await self._journal.run(lambda c: c.execute(sql, (state, reason, sealed, now, tried, id)).rowcount)
+        await self._journal.run(lambda c: c.execute(sql, (state, reason, sealed, now, tried, id, ERASED)).rowcount)
+
+    async def erase_letters(self, made_of: Collection[str]) -> int:
+        """See the port."""
+        now = self._clock()
+        return await self._journal.run(lambda c: erasing.erase_letters(c, made_of, now))
 
     async def letter_tallies(self) -> list[Tally]:
         """See the port."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 from fhir_server.core.ports import Clock
 from interfaces.hl7v2.messages.message import LANES, TRANSLATING, WAITING, Arrival, Message, Outcome
 from interfaces.hl7v2.messages.port import NONE_OPEN, Counter, Kept, Tally, Wanted
-from interfaces.hl7v2.messages.sqlite import lanes, reading, writing
+from interfaces.hl7v2.messages.sqlite import erasing, lanes, reading, writing
 from interfaces.hl7v2.messages.sqlite.journal import Journal, connect, prepare
 from interfaces.hl7v2.messages.sqlite.letters import SqliteLetters
 from interfaces.hl7v2.messages.sqlite.schema import LATER, TABLES, VERSION
@@ -29,12 +29,11 @@ class SqliteMessageStore(SqliteLetters):
 
     def __init__(self, path: Path, clock: Clock, *, synchronous: str = "FULL", keys: Keys | None = None) -> None:
         prepare(path, TABLES, VERSION, LATER)
-        self._clock = clock
         self._journal = Journal(path, synchronous)
         self._reader = connect(path, read_only=True)
         self._reading = threading.Lock()
         self._sealing = Sealing(keys)
-        super().__init__(self._journal, self._read, self._sealing)
+        super().__init__(self._journal, self._read, self._sealing, clock)
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         def locked() -> T:
@@ -99,13 +98,10 @@ class SqliteMessageStore(SqliteLetters):
         """See the port."""
         return await self._journal.run(lambda c: writing.purge(c, before, states, limit), durable=False)
 
-    async def erase(self, patient: str) -> int:
-        """Erases what the messages say that were filed to a patient (Patient/ID); how many. Their rows stay.
-
-        So a message that is sent again is known, and nothing of it is applied.
-        """
+    async def erase(self, patient: str, ids: Sequence[int]) -> list[Message]:
+        """See the port."""
         now = self._clock()
-        return await self._journal.run(lambda c: writing.erase(c, patient, now))
+        return await self._journal.run(lambda c: erasing.erase(c, patient, ids, now))
 
     # ------------------------------------------------------------------ workers
     async def alive(self, owner: str, until: int, connections: Mapping[str, int] = NONE_OPEN) -> None:

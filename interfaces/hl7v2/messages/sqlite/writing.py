@@ -22,8 +22,6 @@ from interfaces.hl7v2.messages.sqlite.lanes import count, enter, forget
 from interfaces.hl7v2.messages.sqlite.rows import MESSAGE, joined, message, step
 from interfaces.hl7v2.messages.sqlite.schema import REVISIONS
 
-ERASED = "Erased with its patient."
-
 
 def keep(
     connection: Connection, arrival: Arrival, content: bytes, digest: bytes, owner: str, refuse_other: str, now: int
@@ -82,7 +80,7 @@ def reopen(
 ) -> bool:
     """See MessageStore.reopen."""
     row = connection.execute(f"SELECT {MESSAGE} FROM message WHERE id = ?", (id,)).fetchone()
-    if row is None or not (old := message(row)).settled:
+    if row is None or not (old := message(row)).settled or old.erased:
         return False
     forget(connection, old)
     revision = old.revision
@@ -141,22 +139,6 @@ def purge(connection: Connection, before: int, states: Sequence[str], limit: int
             "DELETE FROM patient WHERE number = ? AND message = ?", [(number, id) for number in patients.split("\n")]
         )
     return len(ids)
-
-
-def erase(connection: Connection, patient: str, now: int) -> int:
-    """Erases the bytes, answers and patient numbers of what was filed to a patient; how many messages."""
-    rows = connection.execute(
-        "SELECT id FROM message WHERE instr(char(10) || links, char(10) || ? || '/_history/')", (patient,)
-    ).fetchall()
-    connection.execute("PRAGMA secure_delete = ON")
-    for (id,) in rows:
-        connection.execute("DELETE FROM body WHERE key BETWEEN ? AND ?", (id * REVISIONS, (id + 1) * REVISIONS - 1))
-        connection.execute("DELETE FROM patient WHERE message = ?", (id,))
-        connection.execute(
-            "UPDATE message SET patients = '', answer = x'', links = '', reason = ?, changed = ? WHERE id = ?",
-            (ERASED, now, id),
-        )
-    return len(rows)
 
 
 def lease(connection: Connection, name: str, owner: str, now: int, until: int) -> bool:

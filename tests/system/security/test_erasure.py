@@ -1,0 +1,157 @@
+"""An erasure reaches what the interfaces keep of the patient, and of nobody else; a legal hold keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_server.core.settings import Settings
+from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.erasing import Erasing
+from interfaces.hl7v2.assembly import beside_server
+from interfaces.hl7v2.interface import Hl7Interface
+from interfaces.hl7v2.messages.message import Message
+from interfaces.hl7v2.messages.port import Letter, Wanted
+from tests.conftest import Fhir
+from tests.system.dicom.images import encoded, image
+
+pytestmark = pytest.mark.anyio
+
+MRN, OTHER = "urn:oid:1.2.3.4", "urn:oid:1.2.3.5"
+HOLD = {"resourceType": "Flag", "id": "hold", "status": "active", "subject": {"reference": "Patient/p"},
+        "code": {"coding": [{"code": "legal-hold"}]}}  # fmt: skip
+INTERFACES = """
+[sender."LAB|H"]
+unknown_patient = "wait"
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "hl7.toml").write_text(INTERFACES)
+    return Settings(data=tmp_path / "data", synchronous="OFF", hl7=str(tmp_path / "hl7.toml"), dicom_fsync=False)
+
+
+@pytest.fixture
+async def hl7(fhir: Fhir) -> AsyncIterator[Hl7Interface]:
+    interface = await beside_server(fhir.server, fhir.server.environment.clock)
+    yield interface
+    await interface.stop()
+
+
+@pytest.fixture
+def archive(fhir: Fhir, settings: Settings) -> Any:
+    made = Archive(settings)
+    fhir.server.environment.erasures.append(Erasing(made))
+    yield made
+    made.close()
+
+
+async def patients(fhir: Fhir) -> None:
+    """p and q have the same number of two authorities; p's other number is nobody else's."""
+    for id, system in (("p", MRN), ("q", OTHER)):
+        identifiers = [{"system": system, "value": "77"}, {"system": "urn:card", "value": f"card-{id}"}]
+        await fhir.put(f"Patient/{id}", {"resourceType": "Patient", "id": id, "identifier": identifiers})
+        await fhir.put(f"Observation/{id}", {"resourceType": "Observation", "id": id, "status": "final",
+                       "code": {"text": "x"}, "subject": {"reference": f"Patient/{id}"}})  # fmt: skip
+
+
+async def erased(fhir: Fhir) -> dict[str, Any]:
+    answer = await fhir.post("Patient/p/$purge", {"resourceType": "Parameters"})
+    assert answer.status_code == 200, answer.text
+    return {each["name"]: each.get("valueInteger") for each in answer.json()["parameter"]}
+
+
+async def kept(hl7: Hl7Interface, control: str, number: str, *more: str) -> Message:
+    lines = (f"MSH|^~\\&|LAB|H|R|F|20260101||ORU^R01^ORU_R01|{control}|P|2.5", f"PID|1||{number}||Quux^Ada", *more)
+    reply = await hl7.intake.take("\r".join(lines).encode() + b"\r", "test", 10)
+    if reply.later is not None:
+        await reply.later
+    (found,) = [each for each in await hl7.store.find(Wanted(limit=100)) if each.control == control]
+    return found
+
+
+async def test_messages_that_failed_wait_or_were_dismissed_go_by_the_number_with_its_authority(
+    fhir: Fhir, hl7: Hl7Interface
+) -> None:
+    ours = "77^^^&1.2.3.4&ISO"
+    failed = await kept(hl7, "1", ours, "QQ|\\", "OBR||")
+    waiting = await kept(hl7, "2", f"unknown-9^^^S~{ours}")
+    dismissed = await kept(hl7, "3", "77^^^&1.2.3.4&ISO&x")
+    others = await kept(hl7, "4", "77^^^&1.2.3.5&ISO")
+    bare = await kept(hl7, "5", "card-p")
+    same = await kept(hl7, "6", "77")
+    assert waiting.state == others.state == bare.state == same.state == "waiting"
+    assert failed.state in ("failed", "waiting")
+    await hl7.desk.dismiss(dismissed.id, "a test")
+    await patients(fhir)
+    told = await erased(fhir)
+    assert told["messages"] == 4
+    for message in (failed, waiting, dismissed, bare):
+        assert await hl7.store.raw(message.id) == b""
+    for message in (others, same):  # another authority's, and a number that two patients have
+        assert b"77" in await hl7.store.raw(message.id)
+    assert b"4 messages" in (await fhir.get("AuditEvent")).content
+
+
+async def test_letters_of_the_record_go_and_a_hold_keeps_all(fhir: Fhir, hl7: Hl7Interface) -> None:
+    await patients(fhir)
+    for id in ("p", "q"):
+        await hl7.store.post(
+            "", 0, [Letter(0, "lab", f"Observation/{id}/_history/1", "ORU", "c", b"secret", "queued", 1, 1)]
+        )
+    await fhir.put("Flag/hold", HOLD)
+    assert (await fhir.post("Patient/p/$purge", {"resourceType": "Parameters"})).status_code == 409
+    assert [letter.body for letter in await hl7.store.letters()] == [b"secret", b"secret"]
+    await fhir.put("Flag/hold", {**HOLD, "status": "inactive"})
+    assert (await erased(fhir))["letters"] == 1
+    assert {letter.key: letter.body for letter in await hl7.store.letters()} == {
+        "Observation/q/_history/1": b"secret", "Observation/p/_history/1": b""
+    }  # fmt: skip
+
+
+def received(archive: Archive, **attributes: Any) -> str:
+    made = image(**attributes)
+    archive.receive(encoded(made), transfer_syntax=str(made.file_meta.TransferSyntaxUID), sender="CT")
+    return made.StudyInstanceUID
+
+
+async def test_images_go_with_their_files_and_rows(fhir: Fhir, archive: Archive, settings: Settings) -> None:
+    await patients(fhir)
+    ours = received(archive, PatientID="77", IssuerOfPatientID="1.2.3.4", PatientName="Quxenbaum")
+    received(archive, PatientID="card-p", PatientName="Quxenbaum")
+    given = received(archive, PatientID="elsewhere", PatientName="Quxenbaum")
+    archive.write(lambda index: index.change("study", {"uid": given}, {"fhir_patient": "Patient/p"}))
+    others = received(archive, PatientID="77", IssuerOfPatientID="1.2.3.5", PatientName="Other")
+    same = received(archive, PatientID="77", PatientName="Same")
+    archive.note("coerced", ours, before="Quxenbaum")
+    step = '{"00100020": {"vr": "LO", "Value": ["card-p"]}}'
+    archive.write(lambda index: index.put("procedure_step", {"uid": "1.2"}, {
+        "status": "COMPLETED", "attributes": step, "sender": "CT", "changed": 1}))  # fmt: skip
+    assert len(list(archive.files.digests())) == 5
+    told = await erased(fhir)
+    assert (told["images"], told["procedureSteps"]) == (3, 1)
+    assert {row["uid"] for row in archive.reading.all("study", {})} == {others, same}
+    assert len(list(archive.files.digests())) == 2
+    assert archive.reading.all("event", {"subject": ours}) == []
+    assert archive.reading.all("procedure_step", {}, "uid") == []
+    assert {row["key"] for row in archive.reading.all("job", {})} == {others, same}
+    archive.close()
+    left = b"".join(file.read_bytes() for file in settings.data.rglob("dicom/**/*") if file.is_file())
+    assert b"Quxenbaum" not in left and b"Same" in left
+
+
+async def test_what_fails_beside_the_store_leaves_the_record_to_be_erased_again(fhir: Fhir) -> None:
+    await patients(fhir)
+
+    async def away(erased: Any) -> dict[str, int]:
+        raise OSError("away")
+
+    fhir.server.environment.erasures.append(away)
+    assert (await fhir.post("Patient/p/$purge", {"resourceType": "Parameters"})).status_code == 500
+    assert (await fhir.get("Patient/p")).status_code == 200
+    fhir.server.environment.erasures.clear()
+    assert (await erased(fhir))["erased"] == 2
