@@ -181,7 +181,9 @@ def _given(*fields: tuple[str, int]) -> Callable[[Namer, Node], list[Identity]]:
     return make
 
 
-def _of_patient(*names: str) -> Callable[[Namer, Node], list[Identity]]:
+def _of_patient(
+    *names: str, beside: Callable[[Node], list[str]] = lambda _: []
+) -> Callable[[Namer, Node], list[Identity]]:
     def make(namer: Namer, node: Node) -> list[Identity]:
         own = own_identities(node)
         if own:
@@ -190,7 +192,7 @@ def _of_patient(*names: str) -> Callable[[Namer, Node], list[Identity]]:
         parts = [_words(node.first(name)) for name in names]
         if not patient or not any(parts):
             return []
-        return [key(node.type, patient, namer.visit_key(node), *parts)]
+        return [key(node.type, patient, namer.visit_key(node), *parts, *beside(node))]
 
     return make
 
@@ -226,6 +228,12 @@ def _charge(namer: Namer, node: Node) -> list[Identity]:
         code = segment.value(7) or segment.value(25)
         parts = [namer.visit_key(node, "context"), segment.value(4), code, segment.value(1)]
     return [key("ChargeItem", namer.patient_key(node), number, *parts)]
+
+
+def _modifiers(node: Node) -> list[str]:
+    """What tells the left side from the right one: the modifiers of a procedure (PR1-16)."""
+    segment = node.notes.get("segments", {}).get("PR1")
+    return [part(value) for value in segment.repetitions(16)] if segment else []
 
 
 def _immunization(namer: Namer, node: Node) -> list[Identity]:
@@ -267,7 +275,7 @@ _MAKERS: dict[str, Callable[[Namer, Node], list[Identity]]] = {
     "MedicationAdministration": _given(("RXA", 1), ("RXA", 3), ("RXA", 5)),
     "AllergyIntolerance": _of_patient("code"),
     "Condition": _of_patient("code"),
-    "Procedure": _of_patient("code", "performedDateTime"),
+    "Procedure": _of_patient("code", "performedDateTime", beside=_modifiers),
     "Coverage": _of_patient("subscriberId", "class", "payor"),
     "CareTeam": _of_patient("participant"),
     "Goal": _of_patient("description"),

@@ -2,12 +2,16 @@
 
 A proposal is keyed by the source and the rule, carries the source's version, and is made anew whenever the source or a
 price changes. What is on a claim stays as it was claimed.
+
+Modifiers stand behind a code (80053-76 or 80053:76) or beside it in extensions; a price of the code with them, which a
+fee schedule writes 80053-76, goes before that of the code alone.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import re
 import sqlite3
@@ -17,8 +21,9 @@ from importlib import resources
 from typing import Any
 
 from fhir_server.subsystems.billing.facts import Json, encounter_of, of_patient, ours, patient_of, relative
-from fhir_server.subsystems.billing.models import CODES, REVENUE
+from fhir_server.subsystems.billing.models import CODES, CPT, MODIFIER, REVENUE
 
+MODIFIERS = 4  # that a claim has room for
 _CODE = re.compile(rb'"code":"([^"]*)"')
 
 
@@ -48,10 +53,11 @@ def propose(connection: sqlite3.Connection, type: str, id: str, resource: Json |
     patient = patient_of(resource)
     date = next((found[:10] for found in _values(resource, rule["dates"]) if isinstance(found, str)), "")
     units = _units(next(_values(resource, rule.get("units", ())), None))
+    beside = modifiers_of(resource)
     concepts = [found for name in rule["codes"] for found in _listed(resource.get(name))]
     number = 0
     for concept in concepts:
-        priced = _priced(connection, concept, date, _payer(connection, patient))
+        priced = _priced(connection, concept, beside, date, _payer(connection, patient))
         if priced is None:
             continue
         coding, price = priced
@@ -66,9 +72,10 @@ def propose(connection: sqlite3.Connection, type: str, id: str, resource: Json |
             problem = "the day of the service is missing"
         elif not patient:
             problem = "the patient is missing"
-        hcpcs = price["hcpcs"] if price is not None and price["hcpcs"] else ""
-        code = hcpcs or (coding["code"] if coding.get("system") in CODES else "")
-        base, *modifiers = code.replace("-", " ").split() or [""]
+        own, modifiers = parted(coding)
+        base, of_price = parted({"system": CPT, "code": price["hcpcs"]}) if price is not None else ("", ())
+        base = base or (own if coding.get("system") in CODES else "")
+        modifiers = tuple(dict.fromkeys((*of_price, *modifiers, *beside)))
         connection.execute(
             "INSERT INTO charge VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
             (
@@ -96,10 +103,28 @@ def propose(connection: sqlite3.Connection, type: str, id: str, resource: Json |
     return before | {encounter}
 
 
+def modifiers_of(resource: Json) -> tuple[str, ...]:
+    """The modifiers that stand beside its code."""
+    concepts = [
+        each.get("valueCodeableConcept", {}) for each in resource.get("extension", ()) if each["url"] == MODIFIER
+    ]
+    codes = [next((each["code"] for each in concept.get("coding", ()) if each.get("code")), "") for concept in concepts]
+    return tuple(filter(None, codes))[:MODIFIERS]
+
+
+def parted(coding: Json) -> tuple[str, tuple[str, ...]]:
+    """A code without its modifiers, and these."""
+    if coding.get("system") not in CODES:
+        return coding.get("code", ""), ()
+    base, *modifiers = re.split(r"[-: ]+", coding.get("code", ""))
+    return base, tuple(modifiers)[:MODIFIERS]
+
+
 def take_prices(connection: sqlite3.Connection, id: str, definition: Json | None) -> list[str]:
     """Takes the prices of a ChargeItemDefinition in; gives the codes whose prices may have changed."""
     reference = f"ChargeItemDefinition/{id}"
-    codes = [row[0] for row in connection.execute("SELECT code FROM price WHERE definition = ?", (reference,))]
+    found = connection.execute("SELECT code FROM price WHERE definition = ?", (reference,))
+    codes = [row[0].partition(":")[0] for row in found]
     connection.execute("DELETE FROM price WHERE definition = ?", (reference,))
     if definition is None or definition.get("status") != "active":
         return codes
@@ -122,12 +147,13 @@ def take_prices(connection: sqlite3.Connection, id: str, definition: Json | None
                 (each.get("valueCode", "") for each in component.get("extension", ()) if each["url"] == REVENUE), ""
             )
             for coding in definition.get("code", {}).get("coding", ()):
+                base, modifiers = parted(coding)
                 for payer in payers:
                     connection.execute(
                         "INSERT OR REPLACE INTO price VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                         (
                             coding.get("system", ""),
-                            coding.get("code", ""),
+                            ":".join((base, *modifiers)),
                             payer,
                             period.get("start", "")[:10],
                             period.get("end", "")[:10] or "9999-12-31",
@@ -137,30 +163,37 @@ def take_prices(connection: sqlite3.Connection, id: str, definition: Json | None
                             reference,
                         ),
                     )
-                codes.append(coding.get("code", ""))
+                codes.append(base)
     return codes
 
 
 def priced_by(connection: sqlite3.Connection, codes: set[str]) -> Iterator[str]:
-    """The sources, as Type/id, of what may be charged by one of these codes."""
+    """The sources, as Type/id, of what may be charged by one of these codes, with modifiers or without."""
     wanted = {code.encode() for code in codes}
     for type in rules() if wanted else ():
         for row in connection.execute("SELECT id, body FROM fact WHERE type = ?", (type,)):
-            if not wanted.isdisjoint(_CODE.findall(bytes(row[1]))):
+            found = _CODE.findall(bytes(row[1]))
+            if not wanted.isdisjoint(found) or not wanted.isdisjoint(re.split(rb"[-: ]", each)[0] for each in found):
                 yield f"{type}/{row[0]}"
 
 
-def _priced(connection: sqlite3.Connection, concept: Json, date: str, payer: str) -> tuple[Json, Any] | None:
+def _priced(
+    connection: sqlite3.Connection, concept: Json, beside: tuple[str, ...], date: str, payer: str
+) -> tuple[Json, Any] | None:
     """The coding that is charged, with its price, None for no price; None where nothing is to be charged."""
     codings = [each for each in concept.get("coding", ()) if each.get("code")]
     for coding in codings:
-        price = connection.execute(
-            "SELECT * FROM price WHERE code = ? AND system = ? AND payer IN ('', ?) AND start <= ? AND until >= ? "
-            "ORDER BY payer = '', start DESC, definition LIMIT 1",
-            (coding["code"], coding.get("system", ""), payer, date, date),
-        ).fetchone()
-        if price is not None:
-            return coding, price
+        base, modifiers = parted(coding)
+        modifiers = (*modifiers, *beside)[:MODIFIERS]
+        for number in range(len(modifiers), -1, -1):
+            for chosen in itertools.combinations(modifiers, number):
+                price = connection.execute(
+                    "SELECT * FROM price WHERE code = ? AND system = ? AND payer IN ('', ?) AND start <= ? "
+                    "AND until >= ? ORDER BY payer = '', start DESC, definition LIMIT 1",
+                    (":".join((base, *chosen)), coding.get("system", ""), payer, date, date),
+                ).fetchone()
+                if price is not None:
+                    return coding, price
     chargeable = next((each for each in codings if each.get("system") in CODES), None)
     return (chargeable, None) if chargeable else None
 

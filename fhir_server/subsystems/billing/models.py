@@ -106,6 +106,7 @@ SYSTEM = "urn:ultimate-hms:billing"  # of tags, identifiers and codes of our own
 SOURCE = f"{SYSTEM}:source"  # extension: what a charge is made of, with its version
 FREQUENCY = f"{SYSTEM}:frequency"  # extension of a Claim: 1 original, 7 replacement, 8 void
 REVENUE = f"{SYSTEM}:revenue-code"  # extension of a price of a ChargeItemDefinition
+MODIFIER = "urn:x-hl7v2:procedure-code-modifier"  # extension of what is charged: FT1-26 and PR1-16 of HL7 v2, and ours
 X12_TYPE = "application/edi-x12"
 CPT, HCPCS = "http://www.ama-assn.org/go/cpt", "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 CODES = frozenset(

@@ -23,6 +23,7 @@ from fhir_server.subsystems.subsystem import Change, Portion
 from fhir_server.subsystems.tracing import Ways
 from fhir_server.subsystems.writing import put_all
 
+COMPARED = ("modifiers", "units", "date", "cents")  # of a charge and what was claimed, beside the code
 AT_ONCE = 200  # resources of a transaction
 
 
@@ -184,8 +185,8 @@ def _compare(
 
 def _charged(connection: sqlite3.Connection, source: str) -> list[tuple]:
     rows = connection.execute(
-        "SELECT hcpcs, code, units, date, cents FROM charge "
+        "SELECT hcpcs, code, modifiers, units, date, cents FROM charge "
         "WHERE source = ? AND cents IS NOT NULL AND problem = '' AND same = ''",
         (source,),
     )
-    return sorted((row["hcpcs"] or row["code"], row["units"], row["date"], row["cents"]) for row in rows)
+    return sorted((row["hcpcs"] or row["code"], *(row[name] for name in COMPARED)) for row in rows)

@@ -15,7 +15,7 @@ from decimal import Decimal
 from importlib import resources
 from typing import NamedTuple
 
-from fhir_server.subsystems.billing.facts import Json, known, relative
+from fhir_server.subsystems.billing.facts import Json, known, of_patient, relative
 
 LINKS = ("basedOn", "service", "partOf", "supportingInformation")  # elements that name the order or the same service
 
@@ -87,7 +87,7 @@ def _told(connection: sqlite3.Connection, encounter: str) -> Iterator[Told]:
             row["id"], row["source"], row["rule"], row["hcpcs"] or f"{row['system']}|{row['code']}",
             frozenset(row["modifiers"].split()), row["date"], Decimal(row["units"]),
             frozenset(_references([each.get("actor") for each in source.get("performer", ()) if "actor" in each])),
-            frozenset(_references([each for name in LINKS for each in source.get(name, ())])),
+            frozenset(_linked(connection, row["patient"], [each for name in LINKS for each in source.get(name, ())])),
             claimed is not None,
         )  # fmt: skip
 
@@ -96,6 +96,20 @@ def _references(found: list[Json]) -> Iterator[str]:
     for each in found:
         if isinstance(each, dict) and each.get("reference"):
             yield relative(each["reference"])
+
+
+def _linked(connection: sqlite3.Connection, patient: str, found: list[Json]) -> Iterator[str]:
+    """What is named by references, and orders of the patient that are named by an identifier (FT1-23)."""
+    yield from _references(found)
+    named = [each["identifier"] for each in found if each.get("type") == "ServiceRequest" and "identifier" in each]
+    for order in of_patient(connection, "ServiceRequest", patient) if named else ():
+        if any(_identifies(each, one) for each in named for one in order.get("identifier", ())):
+            yield f"ServiceRequest/{order['id']}"
+
+
+def _identifies(wanted: Json, own: Json) -> bool:
+    """A number without a system is one of the sender's, whatever system its orders have."""
+    return wanted.get("value") == own.get("value") and wanted.get("system") in (None, own.get("system"))
 
 
 def _rank(told: Told) -> tuple[bool, int, str, str]:

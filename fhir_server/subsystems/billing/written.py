@@ -14,7 +14,7 @@ from fhir_server.subsystems.billing import invoices
 from fhir_server.subsystems.billing.claiming import cents_of, money
 from fhir_server.subsystems.billing.facts import Json, known
 from fhir_server.subsystems.billing.items import CARC, RARC, task
-from fhir_server.subsystems.billing.models import CPT, SOURCE, SYSTEM, X12_TYPE
+from fhir_server.subsystems.billing.models import CPT, MODIFIER, SOURCE, SYSTEM, X12_TYPE
 from fhir_server.subsystems.billing.received import text_of, understand
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.writing import same
@@ -43,7 +43,7 @@ def wanted(store: SubsystemStore, kind: str, id: str) -> Wanted:
 
 
 def claimed(claim: Json, source: str) -> list[tuple]:
-    """What a Claim charged for a source: code, units, day, cents."""
+    """What a Claim charged for a source: code, modifiers, units, day, cents."""
     found = []
     for item in claim.get("item", ()):
         made_of = next(
@@ -52,7 +52,8 @@ def claimed(claim: Json, source: str) -> list[tuple]:
         if made_of.partition("/_history/")[0] == source:
             units = format(Decimal(str(item["quantity"]["value"])).normalize(), "f")
             code = item["productOrService"]["coding"][0]["code"]
-            found.append((code, units, item["servicedDate"], cents_of(item["net"])))
+            modifiers = " ".join(each["coding"][0]["code"] for each in item.get("modifier", ()))
+            found.append((code, modifiers, units, item["servicedDate"], cents_of(item["net"])))
     return sorted(found)
 
 
@@ -104,6 +105,10 @@ def _charge(store: SubsystemStore, id: str) -> Wanted:
     elif others:
         said = ", ".join(each["source"] for each in others)
         made["note"].append({"text": f"Told of by {said} too: charged once"})
+    made["extension"] += [
+        {"url": MODIFIER, "valueCodeableConcept": {"coding": [{"system": CPT, "code": each}]}}
+        for each in row["modifiers"].split()
+    ]
     if row["hcpcs"] and row["hcpcs"] != row["code"]:
         made["code"]["coding"].append({"system": CPT, "code": row["hcpcs"]})
     if row["encounter"]:

@@ -207,12 +207,37 @@ async def test_what_is_no_charge_is_not_billed(hospital: Hospital, kind: str):
     assert (await hospital.one("ChargeItem"))["status"] == "not-billable"
 
 
-@pytest.mark.parametrize(("quantity", "price"), [("", 50), ("1", 50), ("2", None)])
-async def test_a_price_of_one_is_the_price_of_all_where_there_is_one(
-    hospital: Hospital, quantity: str, price: int | None
-):
-    await hospital.send("DFT^P03^DFT_P03", *PATIENT_AND_VISIT, ft1("1", "T9", quantity=quantity, price="|50&USD"))
-    assert (await hospital.one("ChargeItem")).get("priceOverride", {}).get("value") == price
+@pytest.mark.parametrize(("quantity", "price"), [("", "33.33"), ("1", "33.33"), ("3", "99.99"), ("0.5", "16.665")])
+async def test_the_price_of_one_is_multiplied_by_how_many_there_are(hospital: Hospital, quantity: str, price: str):
+    await hospital.send("DFT^P03^DFT_P03", *PATIENT_AND_VISIT, ft1("1", "T9", quantity=quantity, price="|33.33&USD"))
+    assert (await hospital.one("ChargeItem"))["priceOverride"] == {"value": Decimal(price), "currency": "USD"}
+
+
+async def test_a_price_that_is_no_number_is_none(hospital: Hospital):
+    await hospital.send("DFT^P03^DFT_P03", *PATIENT_AND_VISIT, ft1("1", "T9", quantity="x", price="|50&USD"))
+    assert "value" not in (await hospital.one("ChargeItem")).get("priceOverride", {})
+
+
+async def test_modifiers_of_a_procedure_stand_beside_its_code_and_tell_the_sides_apart(hospital: Hospital):
+    left = "PR1|1||36415^Draw^C4||20240102" + "|" * 11 + "59^Distinct^C4~LT"
+    await hospital.send("BAR^P01^BAR_P01", *PATIENT_AND_VISIT, left, left.replace("~LT", "~RT"))
+    made = [modifiers(each) for each in await hospital.all("Procedure")]
+    assert sorted(made) == [["59", "LT"], ["59", "RT"]]
+
+
+async def test_a_transaction_has_modifiers_and_names_its_order(hospital: Hospital):
+    line = "FT1|1|T9||20240102||CG|36415^Draw^C4|||1" + "|" * 13 + "F77^LAB|||59^Distinct^C4~LT"
+    await hospital.send("DFT^P03^DFT_P03", *PATIENT_AND_VISIT, line)
+    charge = await hospital.one("ChargeItem")
+    assert modifiers(charge) == ["59", "LT"] and charge["code"]["coding"][0]["code"] == "36415"
+    [order] = charge["supportingInformation"]
+    assert (order["type"], order["identifier"]["value"]) == ("ServiceRequest", "F77")
+
+
+def modifiers(resource: dict) -> list[str]:
+    wanted = "urn:x-hl7v2:procedure-code-modifier"
+    found = [each for each in resource["extension"] if each["url"] == wanted]
+    return [each["valueCodeableConcept"]["coding"][0]["code"] for each in found]
 
 
 async def test_a_transaction_without_a_code_is_told(hospital: Hospital):

@@ -7,7 +7,7 @@ from fhir_server.codec.json import serialize
 from fhir_server.core.errors import FhirError
 from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.fees import definitions
-from fhir_server.subsystems.billing.models import CPT
+from fhir_server.subsystems.billing.models import CPT, MODIFIER
 from fhir_server.subsystems.subsystem import settle
 from interfaces.hl7v2.er7 import parse
 from mappings.hl7v2.translating import translate
@@ -70,6 +70,27 @@ async def test_what_a_dft_and_a_bar_tell_of_is_charged(story: Story):
     found = story.rows(f"SELECT rule, hcpcs, units, cents, date {of_others} ORDER BY rule")
     assert found == [("charge", "36415", "2", 1600, "2026-11-02"), ("procedure", "80053", "1", 4999, "2026-11-02")]
     assert len(story.rows(f"SELECT DISTINCT encounter {of_others}")) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "beside", "cents", "written"),
+    [
+        ("80053", "", 4999, "HC:80053*"),
+        ("80053-90", "", 4999, "HC:80053:90*"),
+        ("80053:90", "", 4999, "HC:80053:90*"),
+        ("80053", "26", 2000, "HC:80053:26*"),
+        ("80053-26", "59", 2000, "HC:80053:26:59*"),
+        ("80053", "59 26", 2000, "HC:80053:59:26*"),
+    ],
+)
+async def test_modifiers_are_priced_and_written(story: Story, code: str, beside: str, cents: int, written: str):
+    extensions = [{"url": MODIFIER, "valueCodeableConcept": coded(CPT, each)} for each in beside.split()]
+    await story.store(procedure(code=code, extension=extensions) if extensions else procedure(code=code))
+    await story.store(*definitions("code,price\n80053-26,20.00\n"))
+    assert story.rows("SELECT cents FROM charge WHERE source = 'Procedure/lab'") == [(cents,)]
+    await story.claim()
+    [sent] = await story.send()
+    assert written in sent["text"]
 
 
 async def test_who_bills_is_known_by_the_name_that_messages_have_for_it(story: Story):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fhir_server.codec.json import serialize
-from fhir_server.subsystems.billing.models import CPT
+from fhir_server.subsystems.billing.models import CPT, MODIFIER
 from fhir_server.subsystems.tracing import trace
 from interfaces.hl7v2.er7 import parse
 from mappings.hl7v2.translating import translate
@@ -32,6 +32,18 @@ def order(id: str = "order", code: str = "80053") -> dict[str, Any]:
 
 def by(name: str) -> dict[str, Any]:
     return {"performer": [{"actor": {"reference": f"Practitioner/{name}"}}]}
+
+
+def beside(code: str) -> list[dict[str, Any]]:
+    return [{"url": MODIFIER, "valueCodeableConcept": {"coding": [{"code": code}]}}]
+
+
+def numbered() -> dict[str, Any]:
+    return order() | {"identifier": [{"system": "urn:lab", "value": "F77"}]}
+
+
+def by_number(value: str) -> list[dict[str, Any]]:
+    return [{"type": "ServiceRequest", "identifier": {"value": value}}]
 
 
 def charged(story: Story) -> list[str]:
@@ -86,11 +98,19 @@ async def test_the_charge_names_both_and_the_trace_leads_to_both(story: Story):
              procedure(basedOn=[{"reference": "ServiceRequest/b"}])],
             ["ChargeItem told", "Procedure lab"],
         ),
+        ([item(extension=beside("76"))], ["ChargeItem told", "Procedure lab"]),
+        ([item(extension=beside("LT"))], ["ChargeItem told"]),
+        ([numbered(), item(occurrenceDateTime="2026-11-04", supportingInformation=by_number("F77"))],
+         ["ChargeItem told", "Procedure lab"]),
+        ([numbered(), item(occurrenceDateTime="2026-11-04", supportingInformation=by_number("F78"))],
+         ["ChargeItem told", "Procedure lab", "ServiceRequest order"]),
     ],
     ids=[
         "one kind twice", "units of both", "one of two", "done again", "the same done again", "left and right",
         "one names the side", "two performers", "one performer", "another day", "another visit", "an order alone",
         "an order that was done", "named", "two orders",
+        "done again, told beside the code", "one names the side beside the code", "the order of a number",
+        "another number",
     ],
 )  # fmt: skip
 async def test_what_is_one_service_and_what_is_not(story: Story, stored: list, wanted: list[str]):
