@@ -8,9 +8,10 @@ response = await server.perform(Request("GET", ("Patient",), [("name", "smith")]
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import OPEN, Caller, Change, Finding
@@ -20,6 +21,7 @@ from fhir_server.interactions.callers import Callers, require
 from fhir_server.interactions.custom_parameters import Progress
 from fhir_server.interactions.dispatch import perform
 from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.identified import identified
 from fhir_server.interactions.read import current
 from fhir_server.interactions.reindexing import reindex_all
 from fhir_server.interactions.request import Request, Response
@@ -127,6 +129,17 @@ class FhirServer:
             await self.perform(Request("GET", (type, id), caller=caller))
         seen = environment_of(self.environment, caller)
         return await current(seen, Request("GET", (type, id), caller=caller), type, id)
+
+    async def identified(
+        self, type: str, identifiers: Sequence[tuple[str, str]], caller: Caller = OPEN
+    ) -> list[dict[str, Any]]:
+        """The current resources of a type that have any of these identifiers (system, value)."""
+        environment = self.environment
+        if environment.following is not None:
+            await environment.following.before()
+        require(caller, "s", type)
+        found = await identified(environment_of(environment, caller), type, identifiers)
+        return [decode(version.body) for version in found]
 
     async def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
         """The change feed past a position, oldest first."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Sequence
 from typing import Any, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import httpx
 
@@ -16,7 +18,10 @@ from fhir_server.core.ports import OPEN, Caller
 JSON_TYPE = "application/fhir+json"
 BUSY = (429, 503)
 ATTEMPTS = 5
+AT_ONCE = 80  # identifiers in one search
+PAGE = "500"
 LONGEST_WAIT = 30.0  # seconds before a busy server is asked again
+_SPECIAL = re.compile(r"([\\,|$])")
 _BY_STATUS = {category.status: name for name, category in reversed(CATEGORIES.items())}
 
 
@@ -25,6 +30,10 @@ class FhirClient(Protocol):
 
     async def perform(self, request: Request) -> Response:
         """The answer; FhirError for every answer that is no success."""
+        ...
+
+    async def identified(self, type: str, identifiers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+        """The current resources of a type that have any of these identifiers (system, value)."""
         ...
 
 
@@ -62,6 +71,10 @@ class NamedClient:
             raise
         await self._noted(request, response.status, response.body)
         return response
+
+    async def identified(self, type: str, identifiers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+        """The current resources of a type that have any of these identifiers."""
+        return await self._server.identified(type, identifiers, self._caller)
 
     async def _noted(self, request: Request, status: int, given: bytes) -> None:
         log = self._server.audit
@@ -139,6 +152,15 @@ class HttpClient:
             raise FhirError(_BY_STATUS.get(answer.status_code, "exception"), _issues(answer))
         return Response(answer.status_code, body=answer.content, location=answer.headers.get("location", ""))
 
+    async def identified(self, type: str, identifiers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+        """The current resources of a type that have any of these identifiers: a search for some at a time."""
+        found: dict[str, dict[str, Any]] = {}
+        for start in range(0, len(identifiers), AT_ONCE):
+            tokens = [f"{_escaped(system)}|{_escaped(value)}" for system, value in identifiers[start : start + AT_ONCE]]
+            for one in await searched(self, (type,), [("identifier", ",".join(tokens))]):
+                found[one["id"]] = one
+        return list(found.values())
+
     async def close(self) -> None:
         """Closes its connections."""
         await self._http.aclose()
@@ -173,6 +195,26 @@ class HttpClient:
             ) from problem
         except httpx.HTTPError as problem:
             raise error("unavailable", f"{self.base} did not answer: {problem or type(problem).__name__}.") from problem
+
+
+async def searched(client: FhirClient, path: tuple[str, ...], query: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """All matches of a search at a path, page by page."""
+    found: list[dict[str, Any]] = []
+    asked = [*query, ("_count", PAGE), ("_total", "none")]
+    while asked:
+        bundle = json.parse((await client.perform(Request("GET", path, asked))).body)
+        found.extend(
+            entry["resource"]
+            for entry in bundle.get("entry", ())
+            if entry.get("search", {}).get("mode", "match") == "match"
+        )
+        following = next((link["url"] for link in bundle.get("link", ()) if link["relation"] == "next"), "")
+        asked = parse_qsl(urlsplit(following).query, keep_blank_values=True) if following else []
+    return found
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", text)
 
 
 def _wait(answer: httpx.Response, attempt: int) -> float:

@@ -149,8 +149,12 @@ def _rewrite(node: dict[str, Any], plan: _Plan, mapping: dict[str, str]) -> None
         if kind is str:
             if step is _NARRATIVE:
                 node[name] = _rewrite_narrative(value, mapping)
-            elif type(step) is str and (new := mapping.get(value) or _before_fragment(value, mapping)):
-                node[name] = new
+            elif type(step) is str:
+                new = mapping.get(value)
+                if new is None and "#" in value:
+                    new = _before_fragment(value, mapping)
+                if new:
+                    node[name] = new
         elif kind is dict:
             if type(step) is _Plan:
                 _rewrite(value, step, mapping)

@@ -80,6 +80,10 @@ class Transaction(Protocol):
         """Up to limit current resources for which the clause holds: the criteria of a conditional interaction."""
         ...
 
+    async def matches_each(self, asked: Sequence[tuple[str, Clause]]) -> list[list[StoredVersion]]:
+        """The same, two at most, for each (type, clause) in order; asked together, so that a store may look once."""
+        ...
+
     async def put(self, write: Write) -> StoredVersion:
         """Stores the version and its index values; write.version must be the newest version plus one, else conflict."""
         ...

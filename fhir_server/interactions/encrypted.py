@@ -186,6 +186,12 @@ class EncryptedTransaction(_Opening):
         require_possible(where)
         return self._all(await self._inner.matches(type, where, limit))
 
+    async def matches_each(self, asked: Sequence[tuple[str, Clause]]) -> list[list[StoredVersion]]:
+        """The same for each."""
+        for _, where in asked:
+            require_possible(where)
+        return [self._all(found) for found in await self._inner.matches_each(asked)]
+
     async def put(self, write: Write) -> StoredVersion:
         """Seals and stores a version."""
         values = [value for value in write.values if value[0] != NARRATIVE]

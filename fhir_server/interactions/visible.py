@@ -265,6 +265,10 @@ class VisibleTransaction(VisibleReads):
         found = await self.whole.matches(type, visible(self._restriction, (type,), where), limit)
         return self._masks.all_shown(found) if self._masks else found
 
+    async def matches_each(self, asked: Sequence[tuple[str, Clause]]) -> list[list[StoredVersion]]:
+        """The same for each."""
+        return [await self.matches(type, where) for type, where in asked]
+
     async def put(self, write: Write) -> StoredVersion:
         """Stores a version that the caller may write; FhirError "forbidden" for any other.
 

@@ -84,6 +84,26 @@ async def test_a_work_matches_what_it_has_put_itself(shelf: Shelf) -> None:
     assert await shelf.store.commit(work) == (["b"], ["a"])
 
 
+async def test_several_criteria_are_matched_in_their_order(shelf: Shelf) -> None:
+    for id, value in (("a", "1"), ("b", "2"), ("c", "2")):
+        await shelf.put(patient(id, value))
+
+    async def work(transaction: Transaction) -> list[list[str]]:
+        await shelf.put_in(transaction, patient("d", "3"))
+        await shelf.put_in(transaction, patient("a", "4"))
+        asked = [
+            ("Patient", identifier("2")),
+            ("Patient", identifier("none")),
+            ("Patient", identifier("3")),
+            ("Patient", identifier("1")),
+            ("Patient", identifier("4", None)),
+            ("Observation", identifier("2")),
+        ]
+        return [sorted(version.id for version in found) for found in await transaction.matches_each(asked)]
+
+    assert await shelf.store.commit(work) == [["b", "c"], [], ["d"], [], ["a"], []]
+
+
 def create_unless(shelf: Shelf, id: str, where: Clause, resource: dict):
     async def work(transaction: Transaction) -> str:
         found = await transaction.matches("Patient", where)

@@ -54,3 +54,17 @@ async def test_a_server_that_is_not_there_is_named():
 def test_a_base_without_scheme_is_refused():
     with pytest.raises(FhirError, match="http://"):
         HttpClient("localhost:8080/fhir")
+
+
+@pytest.mark.parametrize("each", [1, 80])
+async def test_resources_are_found_by_their_identifiers_over_http_and_in_process(fhir, client, monkeypatch, each):
+    monkeypatch.setattr("fhir_server.client.AT_ONCE", each)
+    monkeypatch.setattr("fhir_server.interactions.identified.AT_ONCE", each)
+    for id, system, value in (("1", "urn:a", "x|1"), ("2", "urn:a", "2"), ("3", "urn:b", "2"), ("4", "urn:a", "2")):
+        stated = [{"system": system, "value": value}]
+        resource = {"resourceType": "Patient", "id": id, "identifier": stated}
+        await fhir.server.perform(Request("PUT", ("Patient", id), resource=resource))
+    asked = [("urn:a", "2"), ("urn:a", "x|1"), ("urn:a", "none")]
+    for asking in (client, fhir.server):
+        assert sorted(one["id"] for one in await asking.identified("Patient", asked)) == ["1", "2", "4"]
+        assert await asking.identified("Binary", asked[:0]) == []

@@ -206,6 +206,10 @@ class MongoTransaction:
             self.changes.criteria[mark] = entry["mark"] if entry else None
         return await self.current(type, where, limit)
 
+    async def matches_each(self, asked: Sequence[tuple[str, Clause]]) -> list[list[StoredVersion]]:
+        """The same for each; one after the other, as each has to leave its mark."""
+        return [await self.matches(type, where) for type, where in asked]
+
     async def current(self, type: str, where: Clause, limit: int) -> list[StoredVersion]:
         """Up to limit current resources for which the clause holds now, oldest version first."""
         found = await self.by_keys(type, where, limit)

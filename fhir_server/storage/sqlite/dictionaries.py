@@ -6,7 +6,9 @@ which every worker empties its caches. What is not there is never cached.
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Iterable
 
 CACHE_LIMIT = 100_000
 
@@ -68,6 +70,24 @@ class Dictionaries:
         if found is None and self._writing:
             self._absent.add(key)
         return found
+
+    def look_up_terms(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Looks for many (system, code) by one statement, in a write transaction; find_term knows of each then."""
+        unknown = {key for key in wanted if key not in self._terms and key not in self._absent}
+        if not unknown:
+            return
+        if len(self._terms) >= CACHE_LIMIT:
+            self._terms.clear()
+        by_rows = {(self.find_system(system), code): (system, code) for system, code in unknown}
+        found = self._execute(
+            "SELECT t.system, t.code, t.term FROM json_each(?) j CROSS JOIN term t ON t.code = j.value",
+            (json.dumps([code for _, code in unknown]),),
+        )
+        for system_id, code, term in found:
+            if key := by_rows.get((system_id, code)):
+                self._terms[key] = term
+                unknown.discard(key)
+        self._absent |= unknown
 
     def find_terms(self, code: str) -> list[int]:
         """The integers of a code in whatever system."""

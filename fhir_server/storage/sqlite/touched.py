@@ -39,9 +39,8 @@ class Touched:
         """Whether a clause may hold for something that was put: surely not, where it asks for a token that none has."""
         if isinstance(where, All):
             return all(self._may_hold(part) for part in where.clauses)
-        if isinstance(where, TokenIs) and where.code is not None and where.system is not None:
-            return (where.system, where.code) in self._tokens
-        return True
+        token = token_of(where)
+        return token is None or token in self._tokens
 
 
 def asks_itself(where: Clause) -> bool:
@@ -49,3 +48,10 @@ def asks_itself(where: Clause) -> bool:
     if isinstance(where, All):
         return all(asks_itself(part) for part in where.clauses)
     return isinstance(where, OF_ITSELF)
+
+
+def token_of(where: Clause) -> tuple[str, str] | None:
+    """(system, code) where a clause asks for one token, None for any other."""
+    if isinstance(where, TokenIs) and where.code is not None and where.system is not None:
+        return where.system, where.code
+    return None

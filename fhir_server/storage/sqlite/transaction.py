@@ -20,7 +20,7 @@ from fhir_server.storage.sqlite.dictionaries import Dictionaries
 from fhir_server.storage.sqlite.flushed import FlushedIndex, FlushedReads
 from fhir_server.storage.sqlite.gathered import TERM, Change, Gathered, Head, insert
 from fhir_server.storage.sqlite.schema import ERASE, METHOD_NUMBER, METHODS
-from fhir_server.storage.sqlite.touched import Touched
+from fhir_server.storage.sqlite.touched import Touched, token_of
 
 HEAD = """SELECT r.rid, r.version, r.live, r.seq, v.updated, v.method, v.body
 FROM resource r LEFT JOIN version v ON v.seq = r.seq WHERE r.type = ? AND r.id = ?"""
@@ -181,6 +181,18 @@ class SqliteTransaction:
             if not any(self._touched.has(version.type, version.id) for version in found):
                 return found
         return (await self.index.search(query)).matches
+
+    async def matches_each(self, asked: Sequence[tuple[str, Clause]]) -> list[list[StoredVersion]]:
+        """The same for each; one that asks for a token which no resource has is answered by a look for all of them."""
+        known, touched = self.known, self._touched
+        tokens = [token_of(where) for _, where in asked]
+        known.look_up_terms([token for token in tokens if token])
+        return [
+            []
+            if token and known.find_term(*token) is None and not touched.may_matter(where)
+            else await self.matches(type, where)
+            for (type, where), token in zip(asked, tokens, strict=True)
+        ]
 
     async def put(self, write: Write) -> StoredVersion:
         """Stores a version and replaces the index values."""

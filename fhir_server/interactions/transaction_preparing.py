@@ -1,0 +1,100 @@
+"""The entries of a transaction made ready: references put right, resources checked and encoded.
+
+Others wait for a commit, so this is done before it, as if all criteria matched nothing; inside only what refers to one
+of which that was wrong is prepared again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from fhir_server.codec.references import references, rewrite
+from fhir_server.core.errors import FhirError, Issue, error
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.preparing import prepare
+from fhir_server.interactions.request import Request
+from fhir_server.interactions.transaction_plan import PAUSE_EVERY, Plan, beside, placed
+
+REST_URL = re.compile(r"https?://.*/([A-Za-z]+)/([A-Za-z0-9\-.]{1,64})\Z")
+
+
+async def prepare_ahead(environment: Environment, plan: Plan, outer: Request) -> None:
+    """Before the commit: with the ids that entries have if their criteria match nothing."""
+    await beside(plan.entries, _suppose, plan)
+    await prepare_all(environment, plan, outer, ahead=plan.asks)
+
+
+def _suppose(plan: Plan) -> None:
+    for entry in plan.entries:
+        if entry.where is not None:
+            entry.id = entry.supposed = entry.unmatched
+
+
+async def prepare_all(environment: Environment, plan: Plan, outer: Request, ahead: bool = False) -> None:
+    """Prepares what is not prepared as it must be, and reports every bad entry.
+
+    ahead: what its criteria match is not known yet; a bad entry is left for then.
+    """
+    moved, mapping = await beside(plan.entries, _mapping, plan, outer.base)
+    changed = [reference.encode() for reference in moved]
+    problems: list[Issue] = []
+    category = "unprocessable"
+    for count, entry in enumerate(plan.entries):
+        resource = entry.request.resource
+        if not entry.writes or resource is None or entry.request.method not in ("POST", "PUT"):
+            continue
+        if entry.prepared is not None:
+            written = entry.prepared.draft.meta + entry.prepared.draft.rest if changed else b""
+            if not any(reference in written for reference in changed):
+                continue
+        if count % PAUSE_EVERY == PAUSE_EVERY - 1:
+            await asyncio.sleep(0)
+        if mapping:
+            rewrite(resource, mapping)
+        if entry.request.method == "POST" and entry.found is not None:
+            continue
+        try:
+            entry.prepared = prepare(environment, resource)
+            if b'"reference":"urn:' in entry.prepared.draft.rest:
+                _require_resolved(resource)
+        except FhirError as problem:
+            entry.prepared = None
+            if not ahead:
+                problems += placed(problem, entry.number, entry.request)
+                category = problem.category
+    if problems:
+        raise FhirError(category, problems)
+
+
+def _mapping(plan: Plan, base: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The references to ids that were supposed wrongly as they must be, and all that have to be put right."""
+    moved = {f"{e.type}/{e.supposed}": f"{e.type}/{e.id}" for e in plan.entries if e.supposed and e.supposed != e.id}
+    return moved, {**plan.matched, **_identities(plan, base), **moved}
+
+
+def _identities(plan: Plan, base: str) -> dict[str, str]:
+    """What each fullUrl stands for."""
+    mapping = {}
+    for entry in plan.entries:
+        url = entry.full_url
+        if not url or not entry.writes or not entry.id or entry.request.method == "DELETE":
+            continue
+        identity = f"{entry.type}/{entry.id}"
+        if url != identity:
+            mapping[url] = identity
+        match = REST_URL.match(url)
+        if match and f"{match[1]}/{match[2]}" != identity:
+            mapping[f"{match[1]}/{match[2]}"] = identity
+    return mapping
+
+
+def _require_resolved(resource: dict[str, Any]) -> None:
+    for path, text in references(resource):
+        if text.startswith(("urn:uuid:", "urn:oid:")):
+            raise error(
+                "unprocessable",
+                f"{path} refers to {text[:100]}, which is the fullUrl of no entry of this transaction.",
+                expression=path,
+            )
