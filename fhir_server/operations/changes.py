@@ -2,7 +2,8 @@
 
 GET [base]/$changes?after=POSITION&_count=1000&_type=Patient,Encounter&wait=30&resources=true answers with what was
 committed past a position, oldest first: {"changes": [{"position", "type", "id", "version", "method", "updated",
-"resource"}], "position": P, "head": H}. Go on with after=P. Where nothing is new, it waits up to `wait` seconds.
+"resource"}], "position": P, "head": H}. Go on with after=P. Where nothing is new, it waits up to `wait` seconds; where
+all that is new is left out by the filters, a second of them, so that the caller's position gets on.
 resource is what is stored now, missing where the resource is gone; method is POST, PUT, PATCH, DELETE or ERASE.
 _typeFilter=Observation?category=laboratory, which may repeat, leaves of that type what matches it now.
 With Accept: text/event-stream each change is an event `change` whose id is its position; take a stream up again with
@@ -33,6 +34,7 @@ from fhir_server.operations.bulk.asked import search_of, type_filters
 MOST, DEFAULT = 5000, 1000
 LONGEST_WAIT = 60
 LOOK = 0.2  # seconds between looks at the feed while a caller waits
+LEFT_OUT = 1.0  # seconds that a caller waits on where the feed moves by what the filters leave out
 TOGETHER = 500  # resources that are searched for together
 EVENTS = "text/event-stream"
 STREAM_SECONDS = 300  # after which a stream ends, so that its caller shows who it is again
@@ -49,10 +51,11 @@ class Wanted(NamedTuple):
 
 
 class Told(NamedTuple):
-    """Changes to tell, each as JSON, with its position, and the position after all that was looked at."""
+    """Changes to tell, each as JSON, with its position; the position after all that was looked at; more: at once."""
 
     entries: Sequence[tuple[int, bytes]]
     position: int
+    more: bool = False
 
 
 async def changes(environment: Environment, call: Call) -> Response:
@@ -69,14 +72,14 @@ async def changes(environment: Environment, call: Call) -> Response:
         return Response(200, content_type=EVENTS, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
                         body=b"retry: 1000\n\n", stream=_events(environment, wanted, after, count))  # fmt: skip
     until = time.monotonic() + min(parameters.whole("wait", 0), LONGEST_WAIT)
-    told = Told((), after)
+    told = await _next(environment, wanted, after, count)
     while not told.entries:
-        before = told.position
-        told = await _next(environment, wanted, before, count)
+        if told.position != after:
+            until = min(until, time.monotonic() + LEFT_OUT)
         if time.monotonic() >= until:
             break
-        if told.position == before:
-            await asyncio.sleep(LOOK)
+        await asyncio.sleep(0 if told.more else LOOK)
+        told = await _next(environment, wanted, told.position, count)
     listed = b",".join(entry for _, entry in told.entries)
     head = await environment.feed.head()
     body = b'{"changes":[%b],"position":%d,"head":%d}' % (listed, told.position, head)
@@ -104,9 +107,8 @@ async def _events(environment: Environment, wanted: Wanted, after: int, count: i
         elif time.monotonic() - spoke > QUIET_SECONDS:
             yield b": nothing new up to %d\n\n" % told.position
             spoke = time.monotonic()
-        if told.position == after:
-            await asyncio.sleep(LOOK)
         after = told.position
+        await asyncio.sleep(0 if told.more else LOOK)
 
 
 async def _next(environment: Environment, wanted: Wanted, after: int, count: int) -> Told:
@@ -122,7 +124,7 @@ async def _next(environment: Environment, wanted: Wanted, after: int, count: int
         keys = list({(change.type, change.id) for change in shown})
         versions = dict(zip(keys, await environment.store.read_many(keys), strict=True))
     entries = [(change.seq, _entry(change, versions.get((change.type, change.id)))) for change in shown]
-    return Told(entries, read[-1].seq)
+    return Told(entries, read[-1].seq, len(read) == count)
 
 
 async def _shown(environment: Environment, wanted: Wanted, found: Sequence[Change]) -> Sequence[Change]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from fhir_server.core.ports import Clock
 from fhir_server.subsystems.subsystem import Subsystem, read
 
 WAIT = 30  # seconds of a long poll
-LONGEST_PAUSE = 30.0  # seconds after failures that follow one another
+LONGEST_WAIT = 30.0  # seconds after failures that follow one another
+REST = 9  # times what taking changes in took, so that more come together: its part is a tenth of a core at most
+LONGEST_REST = 10.0  # seconds
 
 log = structlog.get_logger("subsystem")
 
@@ -64,9 +67,9 @@ class Follower:
             try:
                 with held(self._folder, self.subsystem.name):
                     while True:
-                        await self._step(0 if failures else WAIT)
+                        rest = await self._step(0 if failures else WAIT)
                         self.problem, failures = "", 0
-                        await asyncio.sleep(self.subsystem.pause)
+                        await asyncio.sleep(rest)
             except FhirError as problem:
                 self.problem = str(problem)
                 log.warning("subsystem waits", subsystem=self.subsystem.name, problem=self.problem)
@@ -74,11 +77,12 @@ class Follower:
                 self.problem = f"{type(problem).__name__}: the log of the server says where"
                 log.exception("subsystem failed", subsystem=self.subsystem.name)
             failures += 1
-            await asyncio.sleep(min(2.0**failures, LONGEST_PAUSE))
+            await asyncio.sleep(min(2.0**failures, LONGEST_WAIT))
 
-    async def _step(self, wait: int) -> None:
+    async def _step(self, wait: int) -> float:
         """Takes in what comes next, and works once all is taken in that was there when it began: what it writes follows
-        from the whole feed, and a feed that grows all the time holds it up by a portion at most."""
+        from the whole feed, and a feed that grows all the time holds it up by a portion at most. Gives the seconds to
+        rest before the next step."""
         subsystem = self.subsystem
         if self._anew.is_set():
             subsystem.drop()
@@ -91,16 +95,20 @@ class Follower:
         try:
             await asyncio.wait((reading, asked), return_when=asyncio.FIRST_COMPLETED)
             if not reading.done():
-                return
+                return 0.0
             portion = reading.result()
         finally:
             reading.cancel()
             asked.cancel()
         self.head = portion.head
+        rest = subsystem.pause
         if portion.position != after:
+            began = time.monotonic()
             await asyncio.to_thread(subsystem.take, portion)
+            rest = max(rest, min(REST * (time.monotonic() - began), LONGEST_REST))
             self._goal = self._goal or portion.head
             if portion.position < self._goal:
-                return
+                return 0.0
         await subsystem.work(self.client, self._clock())
         self._goal = 0
+        return rest

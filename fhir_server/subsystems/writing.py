@@ -46,15 +46,36 @@ async def put_all(
     who: str = "",
     reason: str = "",
 ) -> None:
-    """Stores resources with a Provenance of theirs, all or none.
+    """Stores resources with a Provenance of theirs, all or none; arguments as of `provenance`."""
+    if resources:
+        told = provenance(resources, subsystem=subsystem, rule=rule, now=now, sources=sources, who=who, reason=reason)
+        await put(client, [*resources, told])
 
-    rule: what made them; sources: references with versions of what they were made of; who: the person who decided it,
-    "" for nobody; reason: why, in that person's words; now: microseconds since 1970.
+
+async def put(client: FhirClient, resources: Sequence[Json]) -> None:
+    """Stores resources under their ids in one transaction."""
+    entries = [{"resource": each, "request": {"method": "PUT", "url": reference(each)}} for each in resources]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    await client.perform(Request("POST", (), resource=bundle))
+
+
+def provenance(
+    resources: Sequence[Json],
+    *,
+    subsystem: str,
+    rule: str,
+    now: int,
+    sources: Sequence[str] = (),
+    who: str = "",
+    reason: str = "",
+) -> Json:
+    """The Provenance of what is made together.
+
+    rule: what made it; sources: references with versions of what it was made of; who: the person who decided it, ""
+    for nobody; reason: why, in that person's words; now: microseconds since 1970.
     """
-    if not resources:
-        return
     content = b"\n".join(serialize(each) for each in resources)
-    provenance = {
+    made = {
         "resourceType": "Provenance",
         "id": id_of(subsystem, rule, *sources, who, reason, content.decode()),
         "target": [{"reference": reference(each)} for each in resources],
@@ -63,16 +84,12 @@ async def put_all(
         "agent": [{"who": {"display": f"{subsystem} subsystem"}}],
     }
     if who:
-        provenance["agent"].append({"who": {"display": who}})
+        made["agent"].append({"who": {"display": who}})
     if reason:
-        provenance["reason"] = [{"text": reason}]
+        made["reason"] = [{"text": reason}]
     if sources:
-        provenance["entity"] = [{"role": "source", "what": {"reference": each}} for each in sources]
-    entries = [
-        {"resource": each, "request": {"method": "PUT", "url": reference(each)}} for each in (*resources, provenance)
-    ]
-    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-    await client.perform(Request("POST", (), resource=bundle))
+        made["entity"] = [{"role": "source", "what": {"reference": each}} for each in sources]
+    return made
 
 
 async def stored(client: FhirClient, type: str, id: str) -> bytes | None:

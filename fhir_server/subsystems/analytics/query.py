@@ -11,9 +11,8 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.definitions import Definitions
 from fhir_server.subsystems.analytics.lake import Lake
 from fhir_server.subsystems.analytics.rows import KeptRows
-from fhir_server.views.definition import View
 from fhir_server.views.library import Library
-from fhir_server.views.sql.prepare import prepare
+from fhir_server.views.sql.compile import column_types
 from fhir_server.views.sql.value import name, text
 
 if TYPE_CHECKING:
@@ -117,7 +116,9 @@ class LakeQuery:
             # what is not named has its columns only, for messages and the catalogue
             files = self._rows.files(connection, view) if view.name.lower() in named else []
             listed = ", ".join(text(file) for file in files)
-            query = f"SELECT * FROM read_parquet([{listed}])" if files else self._empty(connection, view)
+            query = (
+                f"SELECT * FROM read_parquet([{listed}])" if files else _no_rows(column_types(view, self._definitions))
+            )
             connection.execute(f"CREATE VIEW {name(view.name)} AS {query}")
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(MOMENT)
@@ -125,8 +126,10 @@ class LakeQuery:
         connection.execute("SET lock_configuration = true")
         return connection
 
-    def _empty(self, connection: duckdb.DuckDBPyConnection, view: View) -> str:
-        return prepare(connection, view, self._definitions, "SELECT ''::VARCHAR AS body WHERE false")
+
+def _no_rows(types: dict[str, str]) -> str:
+    columns = ", ".join(f"NULL::{type} AS {name(column)}" for column, type in types.items())
+    return f"SELECT {columns} WHERE false"
 
 
 def _require_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:

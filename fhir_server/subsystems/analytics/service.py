@@ -14,6 +14,8 @@ from fhir_server.subsystems.analytics.reports import definition
 from fhir_server.subsystems.analytics.reports.desk import Desk
 from fhir_server.subsystems.subsystem import Portion
 
+REFRESH = 10_000_000  # microseconds between two times that the rows of views are made before anybody asks
+
 
 class Analytics:
     """Keeps the lake up with the feed, answers from it, and writes the reports whose time has come.
@@ -31,7 +33,7 @@ class Analytics:
         self._query = query
         self._folder = folder
         self._known: dict[str, tuple[int, Sequence[Month]]] = {}
-        self._refreshed = -1
+        self._refreshed, self._refreshed_at = -1, 0
         self._head = 0
         self._awaited = 0  # how far the lake must be before a report that is due is written
         self._asking = asyncio.Semaphore(2)
@@ -50,11 +52,11 @@ class Analytics:
             self.desk.archive.withdraw(erased)
 
     async def work(self, client: FhirClient, now: int) -> None:
-        """Makes the rows of views for what has come, so that nobody who asks waits; writes and sends reports."""
+        """Makes the rows of views for what has come, so that who asks has few to wait for; writes and sends reports."""
         position = self.position()
-        if position != self._refreshed:
+        if position != self._refreshed and now - self._refreshed_at >= REFRESH:
             await asyncio.to_thread(self._query.refresh)
-            self._refreshed = position
+            self._refreshed, self._refreshed_at = position, now
         if position:
             await asyncio.to_thread(self._report, position, now)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from fhir_server.client import FhirClient
@@ -21,10 +22,10 @@ from fhir_server.subsystems.billing.services import matched
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.subsystem import Change, Portion
 from fhir_server.subsystems.tracing import Ways
-from fhir_server.subsystems.writing import put_all
+from fhir_server.subsystems.writing import provenance, put, reference
 
 COMPARED = ("modifiers", "units", "date", "cents")  # of a charge and what was claimed, beside the code
-AT_ONCE = 200  # resources of a transaction
+AT_ONCE = 200  # that are written together
 
 
 class Billing:
@@ -122,13 +123,26 @@ class Billing:
             if not dirty:
                 return
             wanted = await asyncio.to_thread(self._wanted, dirty)
-            for (rule, sources), resources in _grouped(wanted).items():
-                await put_all(client, resources, subsystem="billing", rule=rule, now=now, sources=sources)
+            for together in _transactions(wanted, now):
+                await put(client, together)
             with self.store.writing() as connection:
                 connection.executemany("DELETE FROM dirty WHERE kind = ? AND id = ?", [tuple(row) for row in dirty])
 
     def _wanted(self, dirty: list[sqlite3.Row]) -> list[written.Wanted]:
         return [written.wanted(self.store, row["kind"], row["id"]) for row in dirty]
+
+
+def _transactions(wanted: list[written.Wanted], now: int) -> Iterator[list[Json]]:
+    """What is wanted with Provenance, as few transactions as there may be: each resource once in any of them."""
+    together: dict[str, Json] = {}
+    for (rule, sources), resources in _grouped(wanted).items():
+        if any(reference(each) in together for each in resources):
+            yield list(together.values())
+            together = {}
+        told = provenance(resources, subsystem="billing", rule=rule, now=now, sources=sources)
+        together |= {reference(each): each for each in (*resources, told)}
+    if together:
+        yield list(together.values())
 
 
 def _grouped(wanted: list[written.Wanted]) -> dict[tuple[str, tuple[str, ...]], list[Json]]:

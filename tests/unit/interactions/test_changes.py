@@ -1,5 +1,7 @@
 """$changes: what it tells of, and to whom."""
 
+import asyncio
+
 import pytest
 
 from fhir_server.api import Request
@@ -42,6 +44,15 @@ async def test_the_position_goes_on_past_what_is_not_told(fhir: Fhir):
     await observed(fhir, "vital", "vital-signs")
     answer = (await fhir.get("$changes?_type=Patient")).json()
     assert (answer["changes"], answer["position"]) == ([], answer["head"])
+
+
+async def test_who_waits_gets_on_where_only_others_types_change(fhir: Fhir):
+    before = (await fhir.get("$changes")).json()["position"]
+    waiting = asyncio.ensure_future(fhir.get(f"$changes?_type=Patient&after={before}&wait=60"))
+    await asyncio.sleep(0)
+    await observed(fhir, "vital", "vital-signs")
+    answer = (await asyncio.wait_for(waiting, 30)).json()
+    assert (answer["changes"], answer["position"]) == ([], before + 1)
 
 
 @pytest.mark.parametrize("query", ["_typeFilter=Observation", "_typeFilter=Observation%3Fcolour%3Dred",

@@ -10,6 +10,7 @@ import pytest
 from fhir_server import definitions as r4
 from fhir_server.client import HttpClient
 from fhir_server.core.errors import FhirError
+from fhir_server.subsystems.analytics import lake as module
 from fhir_server.subsystems.analytics.lake import Lake
 from fhir_server.subsystems.analytics.query import LakeQuery
 from fhir_server.subsystems.subsystem import catch_up, read
@@ -79,6 +80,30 @@ async def test_the_same_changes_again_change_nothing(fhir: Fhir, tmp_path: Path)
     (lake.folder / "position").unlink()  # as when a run ends between the tables and the position
     lake.take(await read(fhir.server, lake.position()))
     assert state(lake) == before
+
+
+async def test_a_lake_of_another_layout_is_made_anew(fhir: Fhir, tmp_path: Path):
+    lake = Lake(tmp_path / "lake")
+    await story(fhir)
+    await catch_up(fhir.server, lake)
+    before = state(lake)
+    (lake.folder / "layout").write_text("1")
+    assert (lake.position(), lake.tables(), lake.files("Patient")) == (0, [], [])
+    assert await catch_up(fhir.server, lake) == 3
+    assert state(lake) == before
+
+
+async def test_many_commits_leave_few_files(fhir: Fhir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "COMPACT", 3)
+    monkeypatch.setattr(module, "KEPT_HOURS", 0)
+    lake = Lake(tmp_path / "lake")
+    for number in range(9):
+        await fhir.create({"resourceType": "Patient", "id": f"p{number}"})
+        await catch_up(fhir.server, lake)
+    assert len(lake.files("Patient")) < 4
+    assert {str(file) for file in (lake.folder / "Patient").glob("*.parquet")} == set(lake.files("Patient"))
+    assert [row[0] for row in state(lake)["Patient"]] == [f"p{number}" for number in range(9)]
+    assert lake.files("Patient") == Lake(lake.folder).files("Patient")
 
 
 async def test_views_are_tables_and_only_bounded_selects_are_taken(fhir: Fhir, tmp_path: Path):
