@@ -10,6 +10,7 @@ from interfaces.dicom.services.registry import SERVICES
 from interfaces.dicom.services.service import NATIVE, Service
 from interfaces.dicom.web.application import DELETABLE, PREFIX, ROUTES, STORES
 from interfaces.dicom.web.rendered import TYPES
+from interfaces.dicom.workitems import events
 
 # what this archive asks of peers: SOP class -> what for
 AS_USER = {
@@ -17,6 +18,7 @@ AS_USER = {
     "1.2.840.10008.5.1.4.1.2.2.1": "C-FIND at a peer",
     "1.2.840.10008.5.1.4.1.2.2.2": "C-MOVE from a peer to this archive",
     "1.2.840.10008.1.20.1": "N-EVENT-REPORT of storage commitment, as its provider",
+    events.SOP_CLASS: "N-EVENT-REPORT of procedure steps to subscribers, as its provider",
 }
 HEAD = f"""# DICOM conformance statement
 

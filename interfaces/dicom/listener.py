@@ -20,6 +20,7 @@ from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.recovery import recover
 from interfaces.dicom.bridge import Bridge, Opening
 from interfaces.dicom.configuration import Configuration
+from interfaces.dicom.workitems.subscriptions import tell_restarted
 
 BACKLOG = 512
 
@@ -35,6 +36,8 @@ def listen(settings: Settings, listening: socket.socket, opening: Opening, ready
     configure(settings)
     archive = Archive(settings)
     recover(archive)
+    moment = archive.clock()
+    archive.write(lambda index: tell_restarted(index, moment))
     archive.close()
     spawn = multiprocessing.get_context("spawn")
     others = [

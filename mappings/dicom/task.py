@@ -120,8 +120,15 @@ def updated(current: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
 
 def is_procedure_step(resource: dict[str, Any]) -> bool:
     """Whether a resource is the Task of a Unified Procedure Step: it has a UID, which one that schedules has not."""
-    identifiers = resource.get("identifier", ()) if resource["resourceType"] == "Task" else ()
-    return any(each.get("system") == URN_DCM_UID for each in identifiers)
+    return resource["resourceType"] == "Task" and bool(step_uid(resource))
+
+
+def step_uid(task: dict[str, Any]) -> str:
+    """The SOP Instance UID of the step of a Task; "" for none."""
+    for identifier in task.get("identifier", ()):
+        if identifier.get("system") == URN_DCM_UID:
+            return identifier.get("value", "").removeprefix("urn:oid:")
+    return ""
 
 
 def entity(title: str) -> dict[str, Any]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fhir_server.api import Request
 from fhir_server.client import FhirClient
 from fhir_server.codec import json
 from fhir_server.core.keys import instant
 from interfaces.dicom.archive.index import Rows
 from interfaces.dicom.archive.placing import enqueue
+from interfaces.dicom.fhir import Resource, reference
 from interfaces.dicom.services.service import Context
+from interfaces.dicom.work.followed_steps import follow_patient, follow_tasks
 
 PLACE = "followed"
 OVERLAP = 5_000_000  # microseconds looked at again: commits may appear after later ones
@@ -24,16 +28,19 @@ async def follow(context: Context, client: FhirClient) -> int:
         archive.write(lambda index: index.put("note", {"name": PLACE}, {"value": str(began)}))
         return 0
     since = instant(int(row["value"]) - OVERLAP)
-    changed = {type: await _changed(client, type, since) for type in COLUMNS}
+    changed = {type: await _changed(client, type, since) for type in (*COLUMNS, "Task")}
     seen = archive.followed
-    fresh = {type: [each for each in found if each not in seen] for type, found in changed.items()}
+    fresh = {type: [found[each] for each in found if each not in seen] for type, found in changed.items()}
     archive.followed = {each for found in changed.values() for each in found}
+    await asyncio.to_thread(follow_tasks, archive, fresh.pop("Task"))
 
     def work(index: Rows) -> int:
         count = 0
         for type, found in fresh.items():
-            for reference, _ in found:
-                rows = index.all("study", {COLUMNS[type]: reference})
+            for each in found:
+                if type == "Patient":
+                    follow_patient(index, reference(each), began)
+                rows = index.all("study", {COLUMNS[type]: reference(each)})
                 for study in rows:
                     enqueue(index, "study", study["uid"], began)
                 count += len(rows)
@@ -43,12 +50,8 @@ async def follow(context: Context, client: FhirClient) -> int:
     return archive.write(work)
 
 
-async def _changed(client: FhirClient, type: str, since: str) -> list[tuple[str, str]]:
-    """(reference, version) of what changed, oldest changes included."""
+async def _changed(client: FhirClient, type: str, since: str) -> dict[tuple[str, str], Resource]:
+    """What changed by reference and version, oldest changes included."""
     response = await client.perform(Request("GET", (type, "_history"), [("_since", since), ("_count", "1000")]))
-    found = []
-    for entry in json.parse(response.body).get("entry", ()):
-        resource = entry.get("resource")
-        if resource is not None:
-            found.append((f"{type}/{resource['id']}", resource["meta"]["versionId"]))
-    return found
+    found = [entry["resource"] for entry in json.parse(response.body).get("entry", ()) if "resource" in entry]
+    return {(reference(each), each["meta"]["versionId"]): each for each in found}

@@ -20,6 +20,7 @@ from interfaces.dicom.work.forwarding import forward
 from interfaces.dicom.work.procedure_steps import procedure_step
 from interfaces.dicom.work.reports import report
 from interfaces.dicom.work.studies import study
+from interfaces.dicom.work.workitem_events import workitem_events
 from interfaces.dicom.work.workitems import workitem
 
 IDLE = 0.2  # seconds between two looks for a job
@@ -34,6 +35,7 @@ HANDLERS: dict[str, Handler] = {
     "commitment": commitment,
     "report": report,
     "workitem": workitem,
+    "workitem-events": workitem_events,
 }
 
 log = structlog.get_logger("dicom")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 
@@ -9,7 +10,7 @@ from fhir_server.client import FhirClient
 from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
 from interfaces.dicom.archive.index import Row
-from interfaces.dicom.archive.record import accession_issuer
+from interfaces.dicom.archive.record import accession_issuer, dumped
 from interfaces.dicom.dataset.model import Model, items, text
 from interfaces.dicom.fhir import Resource, located, post, put, read, reference, replace, search, transaction
 from interfaces.dicom.services.service import Context
@@ -17,6 +18,7 @@ from interfaces.dicom.work.patients import Held, Subject, order_of, subject, sur
 from interfaces.dicom.work.queue import Job
 from interfaces.dicom.work.traces import provenance
 from interfaces.dicom.workitems.attributes import REQUESTS
+from mappings.dicom.coercion import differing, patient_attributes
 from mappings.dicom.identifiers import token
 from mappings.dicom.imaging_study import patient_resource
 from mappings.dicom.task import task, updated
@@ -43,9 +45,17 @@ async def workitem(context: Context, client: FhirClient, job: Job) -> None:
             "business-rule", f"The procedure step: {held}. Correct the patient or the order in FHIR and try again."
         ) from held
     current = await _current(client, job.key)
-    answer = await _written(context, client, row, model, whose, orders, current)
-    if answer != row["fhir_task"]:
-        archive.write(lambda index: index.change("workitem", {"uid": job.key}, {"fhir_task": answer}))
+    written, patient = await _written(context, client, row, model, whose, orders, current)
+    known = patient_attributes(whose.patient, model) if whose.patient else {}
+    coerced = differing(known, model)
+    found = {
+        "fhir_task": written,
+        "fhir_patient": patient,
+        "coercion": dumped(coerced),
+        "patient_id": text({**model, **coerced}, "00100020"),
+    }
+    if any(row[name] != value for name, value in found.items()):
+        await asyncio.to_thread(archive.write, lambda index: index.change("workitem", {"uid": job.key}, found))
 
 
 async def _written(
@@ -56,8 +66,8 @@ async def _written(
     whose: Subject,
     orders: list[Resource],
     current: Resource | None,
-) -> str:
-    """Commits what has changed; the Task's reference."""
+) -> tuple[str, str]:
+    """Commits what has changed; the references of the Task and of its patient, "" for none."""
     entries: list[Resource] = []
     patient = reference(whose.patient) if whose.patient else ""
     if not patient and text(model, "00100020"):
@@ -76,7 +86,7 @@ async def _written(
     if current is not None:
         made, url = updated(current, made), reference(current)
         if made == current:
-            return url
+            return url, patient
         entry = replace(made)
     else:
         url = f"urn:uuid:{uuid.uuid4()}"
@@ -86,7 +96,7 @@ async def _written(
     moment = instant(context.archive.clock())
     entries.append(post(provenance(url, row["changed_by"], moment, UPDATED if current else CREATED)))
     answer = await transaction(client, entries)
-    return located(answer[at])
+    return located(answer[at]), located(answer[0]) if at else patient
 
 
 async def _whose(client: FhirClient, model: Model) -> tuple[Subject, list[Resource]]:

@@ -23,6 +23,7 @@ from interfaces.dicom.workitems.attributes import (
 )
 from interfaces.dicom.workitems.states import CANCELED
 
+SOP_CLASS = "1.2.840.10008.5.1.4.34.6.4"  # negotiated for events, which are of instances of the push class
 STATE_REPORT, CANCEL_REQUESTED, PROGRESS_REPORT, STATUS_CHANGE, ASSIGNED = 1, 2, 3, 4, 5
 REQUESTING_AE = "00741236"
 PERFORMER_CODE, PERFORMER_ORGANIZATION = "00404009", "00404036"
@@ -34,6 +35,16 @@ class Event(NamedTuple):
 
     type: int
     information: Model
+
+
+RESTARTED = Event(
+    STATUS_CHANGE,
+    {
+        "00741242": {"vr": "CS", "Value": ["RESTARTED"]},
+        "00741244": {"vr": "CS", "Value": ["WARM START"]},  # the subscriptions
+        "00741246": {"vr": "CS", "Value": ["WARM START"]},  # the steps
+    },
+)
 
 
 def state_report(model: Model) -> Event:

@@ -42,12 +42,17 @@ def find(index: Rows, keys: Model) -> Iterator[Found]:
     while True:
         rows = index.all("workitem", {**where, "pk": Test("between", (after + 1, LAST))}, limit=PAGE)
         for row in rows:
-            model = json.loads(row["attributes"])
+            model = attributes_of(row)
             if matches(model, keys):
                 yield Found(model, row)
         if len(rows) < PAGE:
             return
         after = rows[-1]["pk"]
+
+
+def attributes_of(row: Row) -> Model:
+    """The attributes of a row's step, with what FHIR knows better of its patient."""
+    return {**json.loads(row["attributes"]), **json.loads(row["coercion"])}
 
 
 def compared(keys: Model) -> Model:

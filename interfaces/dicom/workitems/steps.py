@@ -36,6 +36,7 @@ from interfaces.dicom.workitems.attributes import (
     lacking,
 )
 from interfaces.dicom.workitems.events import cancel_requested, changes, state_report, tell
+from interfaces.dicom.workitems.finding import attributes_of
 from interfaces.dicom.workitems.states import CANCELED, FINAL, IN_PROGRESS, STATES
 from interfaces.dicom.workitems.statuses import (
     DUPLICATE,
@@ -53,6 +54,7 @@ from interfaces.dicom.workitems.subscriptions import EVERYTHING, subscribe_to_ne
 PUSH = "1.2.840.10008.5.1.4.34.6.1"  # the SOP class of every step, whichever class a peer has negotiated
 JOB = "workitem"  # writes the Task; its key is the step's UID
 CHARACTER_SET = "00080005"
+NOTHING_YET = {"transaction_uid": "", "performer": "", "coercion": "{}", "fhir_task": "", "fhir_patient": ""}
 UNSPECIFIED: Model = {
     "00080100": {"vr": "SH", "Value": ["110513"]},
     "00080102": {"vr": "SH", "Value": ["DCM"]},
@@ -75,7 +77,7 @@ def create(archive: Archive, uid: str, model: Model, by: str) -> int:
     def work(index: Rows) -> int:
         if uid in EVERYTHING or index.one("workitem", {"uid": uid}) is not None:
             raise Refused(DUPLICATE)
-        made = {"uid": uid, "transaction_uid": "", "requester": by, "performer": "", "fhir_task": "", "created": moment}
+        made = {"uid": uid, "patient_id": text(kept, "00100020"), "requester": by, "created": moment, **NOTHING_YET}
         index.insert("workitem", {**made, **_columns(kept, by, moment)})
         subscribe_to_new(index, uid, kept)
         tell(index, uid, changes({}, kept), moment)
@@ -153,7 +155,7 @@ def request_cancel(archive: Archive, uid: str, information: Model, by: str) -> i
 
 def get(index: Rows, uid: str) -> Model:
     """The attributes of a step, without its lock; Refused for none."""
-    return json.loads(row_of(index, uid)["attributes"])
+    return attributes_of(row_of(index, uid))
 
 
 def row_of(index: Rows, uid: str) -> Row:
@@ -179,7 +181,6 @@ def _columns(model: Model, by: str, moment: int) -> dict[str, str | int]:
     return {
         "state": text(model, STATE),
         "label": text(model, WORKLIST_LABEL),
-        "patient_id": text(model, "00100020"),
         "attributes": dumped(model),
         "changed": moment,
         "changed_by": by,

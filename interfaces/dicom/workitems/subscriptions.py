@@ -8,7 +8,7 @@ from interfaces.dicom.archive.index import Rows
 from interfaces.dicom.archive.matching import matches
 from interfaces.dicom.archive.record import dumped
 from interfaces.dicom.dataset.model import Model
-from interfaces.dicom.workitems.events import state_report, tell_one
+from interfaces.dicom.workitems.events import RESTARTED, state_report, tell_one
 from interfaces.dicom.workitems.finding import compared, find
 from interfaces.dicom.workitems.statuses import INVALID_ARGUMENT, NO_SUCH_STEP, WRONG_INSTANCE, Refused
 
@@ -65,6 +65,12 @@ def subscribe_to_new(index: Rows, uid: str, model: Model) -> None:
         for row in index.all("subscription", {"uid": everything}, "subscriber"):
             if matches(model, json.loads(row["keys"])):
                 _put(index, uid, row["subscriber"], bool(row["deletion_lock"]))
+
+
+def tell_restarted(index: Rows, moment: int) -> None:
+    """Has every subscriber told that this service was away, and has lost nothing (inside a transaction)."""
+    for subscriber in index.distinct("subscription", "subscriber", {}):
+        tell_one(index, subscriber, GLOBAL, RESTARTED, moment)
 
 
 def _put(index: Rows, uid: str, subscriber: str, lock: bool, keys: str = "{}") -> None:

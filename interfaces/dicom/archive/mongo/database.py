@@ -37,7 +37,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "procedure_step": (("uid",),),
     "sent": (("peer", "uid"),),
     "note": (("name",),),
-    "workitem": (("uid",), ("state",), ("patient_id",)),
+    "workitem": (("uid",), ("state",), ("patient_id",), ("fhir_patient",)),
     "subscription": (("subscriber", "uid"), ("uid",)),
     "workitem_event": (("_id",), ("subscriber",)),
 }
