@@ -7,16 +7,19 @@ from typing import Any, NamedTuple
 from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.charges import coverages
 from fhir_server.subsystems.billing.facts import Connection, rows
+from fhir_server.subsystems.billing.models import SELF_PAY
 from fhir_server.subsystems.billing.payments import INVOICE
 
 
 class Share(NamedTuple):
-    """A patient's share of a claim and those that followed on it. root: the first one's id; amounts in cents.
+    """A patient's share of a claim and those that followed on it, or the whole of a visit that nobody insures.
 
-    asked: what payers left to the patient; paid, written_off: of it; open: what is still owed.
+    root: the first claim's id, or that of the visit's Invoice; kind: of the claim; amounts in cents; asked: what payers
+    left to the patient; paid, written_off: of it; open: what is still owed.
     """
 
     root: str
+    kind: str
     patient: str
     encounter: str
     created: str
@@ -32,7 +35,7 @@ class Share(NamedTuple):
 
 
 _SHARES = """
-SELECT c.id, c.patient, c.encounter, c.created,
+SELECT c.id, c.kind, c.patient, c.encounter, c.created,
     coalesce(sum(CASE WHEN account = 'patient-receivable' AND NOT by_desk THEN j.cents END), 0) asked,
     coalesce(sum(CASE WHEN account = 'written-off' THEN j.cents END), 0) written_off,
     coalesce(sum(CASE WHEN account = 'patient-receivable' THEN j.cents END), 0) open
@@ -61,6 +64,8 @@ def payable(store: Connection, patient: str) -> list[Share]:
 
 def others(store: Connection, of: Share) -> list[Any]:
     """The coverages of a patient whose payers were not asked for a claim yet."""
+    if of.kind == SELF_PAY:
+        return []
     asked = {row["payer"] for row in rows(store, "SELECT payer FROM claim WHERE root = ?", (of.root,))}
     return [
         each
@@ -77,7 +82,7 @@ def credit_of(store: Connection, patient: str) -> int:
 
 def _found(store: Connection, condition: str, value: str) -> list[Share]:
     return [
-        Share(row["id"], row["patient"], row["encounter"], row["created"], row["asked"],
+        Share(row["id"], row["kind"], row["patient"], row["encounter"], row["created"], row["asked"],
               row["asked"] - row["open"] - row["written_off"], row["written_off"], row["open"])
         for row in rows(store, _SHARES.format(condition), (value,))
     ]  # fmt: skip

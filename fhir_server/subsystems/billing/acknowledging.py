@@ -17,9 +17,9 @@ WAITING = ("made", "sent", "received", "accepted", "rejected")  # statuses of cl
 def acknowledge(connection: sqlite3.Connection, file: str, found: Acknowledged, date: str) -> None:
     """Takes in what a file says of a file or a claim of ours; an item of work where there is no such thing."""
     if found.kind == "277CA":
-        claims = connection.execute("SELECT * FROM claim WHERE id = ?", (found.control,)).fetchall()
+        claims = connection.execute("SELECT * FROM claim WHERE id = ? AND file <> ''", (found.control,)).fetchall()
         about = [f"Claim/{row['id']}" for row in claims]
-        about += [f"DocumentReference/{row['file']}" for row in claims if row["file"]]
+        about += [f"DocumentReference/{row['file']}" for row in claims]
     else:
         sent = connection.execute(
             "SELECT id FROM file WHERE ltrim(control, '0') = ? AND outgoing = 1", (found.control,)

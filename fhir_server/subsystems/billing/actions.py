@@ -12,10 +12,11 @@ from fhir_server.client import FhirClient
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
-from fhir_server.subsystems.billing import claiming, written
+from fhir_server.subsystems.billing import claiming, self_pay, written
 from fhir_server.subsystems.billing.charges import coverages
 from fhir_server.subsystems.billing.facts import Json, known, of_patient, rows
-from fhir_server.subsystems.billing.models import SYSTEM
+from fhir_server.subsystems.billing.models import SELF_PAY, SYSTEM
+from fhir_server.subsystems.billing.payments import INVOICE
 from fhir_server.subsystems.billing.received import understand
 from fhir_server.subsystems.billing.scrub import Finding, findings
 from fhir_server.subsystems.billing.service import Billing
@@ -37,30 +38,42 @@ def checked(billing: Billing, claim: Json) -> list[Finding]:
 
 async def claim_encounter(billing: Billing, client: FhirClient, encounter: str, now: int, who: str) -> Json:
     """Locks the charges of an encounter into a Claim; FhirError "business-rule" with the findings that hold it back."""
-    open_claims = [
-        row
-        for row in rows(billing.store, "SELECT * FROM claim WHERE encounter = ? AND replaced = ''", (encounter,))
-        if row["frequency"] != "8"
-    ]
-    if open_claims:
-        raise error(
-            "conflict", f"{encounter} is claimed already, by Claim/{open_claims[0]['id']}: replace or void that one."
-        )
-    count = len(rows(billing.store, "SELECT 1 FROM claim WHERE encounter = ?", (encounter,)))
-    claim = claiming.make(billing.store, encounter, _id(encounter, count), instant(now))
+    _not_billed(billing, encounter)
+    claim = claiming.make(billing.store, encounter, _next(billing, encounter), instant(now))
     return await _put(billing, client, claim, now, who, "claim")
+
+
+async def bill_patient(billing: Billing, client: FhirClient, encounter: str, now: int, who: str) -> Json:
+    """Locks the charges of an encounter that nobody insures into an Invoice to the patient."""
+    _not_billed(billing, encounter)
+    invoice = self_pay.invoice_of(billing.store, encounter, _next(billing, encounter), instant(now))
+    sources = [f"{each}/_history/{version}" for each, version in claiming.sources_of(invoice).items()]
+    await put_all(client, [invoice], subsystem="billing", rule="self-pay", now=now, sources=sources, who=who)
+    return invoice
+
+
+def _not_billed(billing: Billing, encounter: str) -> None:
+    found = rows(
+        billing.store,
+        "SELECT id, kind FROM claim WHERE encounter = ? AND replaced = '' AND frequency <> '8'",
+        (encounter,),
+    )
+    if found and found[0]["kind"] == SELF_PAY:
+        text = f"{encounter} is billed to the patient already, by Invoice/{INVOICE}{found[0]['id']}: cancel that one."
+        raise error("conflict", text)
+    if found:
+        raise error("conflict", f"{encounter} is claimed already, by Claim/{found[0]['id']}: replace or void that one.")
 
 
 async def follow_up(billing: Billing, client: FhirClient, id: str, how: str, now: int, who: str) -> Json:
     """how: replace, void or secondary, of a claim by its id."""
-    found = rows(billing.store, "SELECT * FROM claim WHERE id = ?", (id,))
+    found = rows(billing.store, "SELECT * FROM claim WHERE id = ? AND kind <> ?", (id, SELF_PAY))
     if not found:
         raise error("not-found", f"There is no Claim/{id} of billing; GET /billing/claims lists them.")
     own = found[0]
     if own["replaced"]:
         raise error("conflict", f"Claim/{id} was replaced by Claim/{own['replaced']}; go on with that one.")
-    count = len(rows(billing.store, "SELECT 1 FROM claim WHERE encounter = ?", (own["encounter"],)))
-    new = _id(own["encounter"], count)
+    new = _next(billing, own["encounter"])
     if how == "secondary":
         return await _put(billing, client, _secondary(billing, own, new, instant(now)), now, who, how)
     known_to_payer = bool(own["payer_control"])
@@ -235,8 +248,9 @@ async def _put(billing: Billing, client: FhirClient, claim: Json, now: int, who:
     return claim
 
 
-def _id(encounter: str, count: int) -> str:
-    """Of a claim, which is CLM01 too: at most 20 characters."""
+def _next(billing: Billing, encounter: str) -> str:
+    """The id of the next claim of an encounter, which is CLM01 too: at most 20 characters."""
+    count = len(rows(billing.store, "SELECT 1 FROM claim WHERE encounter = ?", (encounter,)))
     return "B" + hashlib.sha256(f"{encounter}|{count}".encode()).hexdigest()[:18].upper()
 
 

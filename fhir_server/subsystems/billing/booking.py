@@ -13,11 +13,11 @@ from fhir_server.subsystems.billing.ledger import Posting
 from fhir_server.subsystems.billing.models import FREQUENCY, SYSTEM
 
 
-def book(connection: sqlite3.Connection, claim: Json, date: str) -> bool:
-    """Takes a Claim of ours in, once; a version that comes later changes nothing."""
+def book(connection: sqlite3.Connection, claim: Json, date: str) -> str:
+    """Takes a Claim of ours in, once, whatever its version; gives the encounter that is claimed otherwise now."""
     id = claim["id"]
     if not ours(claim, "claim") or connection.execute("SELECT 1 FROM claim WHERE id = ?", (id,)).fetchone():
-        return False
+        return ""
     frequency = extension(claim, FREQUENCY) or "1"
     responsibility = extension(claim, f"{SYSTEM}:responsibility") or "P"
     related = claim.get("related", ())
@@ -76,4 +76,4 @@ def book(connection: sqlite3.Connection, claim: Json, date: str) -> bool:
             close_items(connection, kind, "claim", prior, f"Claim/{id}")
     connection.execute("INSERT OR IGNORE INTO dirty SELECT 'charge', id FROM charge WHERE encounter = ?", (encounter,))
     connection.execute("INSERT OR IGNORE INTO dirty VALUES ('invoice', ?)", (root,))
-    return True
+    return encounter

@@ -23,6 +23,8 @@ from typing import Any
 from fhir_server.subsystems.billing.facts import Json, encounter_of, of_patient, ours, patient_of, relative
 from fhir_server.subsystems.billing.models import CODES, CPT, MODIFIER, REVENUE
 
+SELF_PAYING = "http://terminology.hl7.org/CodeSystem/coverage-selfpay"
+PEOPLE = (["Patient"], ["RelatedPerson"])
 MODIFIERS = 4  # that a claim has room for
 _CODE = re.compile(rb'"code":"([^"]*)"')
 
@@ -204,13 +206,22 @@ def _payer(connection: sqlite3.Connection, patient: str) -> str:
 
 
 def coverages(connection: Any, patient: str, date: str = "") -> list[Json]:
-    """A patient's coverages that are active (on a day), in the order in which they pay."""
+    """A patient's insurance that is active (on a day), in the order in which it pays."""
     found = [
         each
         for each in of_patient(connection, "Coverage", patient)
-        if each.get("status") == "active" and (not date or in_force(each, date))
+        if each.get("status") == "active" and not paid_by_patient(each) and (not date or in_force(each, date))
     ]
     return sorted(found, key=lambda each: (int(each.get("order", 1)), each["id"]))
+
+
+def paid_by_patient(coverage: Json) -> bool:
+    """Whether a coverage says that the patient, or somebody for the patient, pays: it is no insurance."""
+    types = {
+        each.get("code") for each in coverage.get("type", {}).get("coding", ()) if each.get("system") == SELF_PAYING
+    }
+    payors = [each.get("reference", "") for each in coverage.get("payor", ())]
+    return "pay" in types or (bool(payors) and all(each.split("/")[-2:-1] in PEOPLE for each in payors))
 
 
 def in_force(coverage: Json, date: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_server.core.errors import error
 from fhir_server.subsystems.billing.charges import coverages
@@ -37,6 +37,27 @@ def claimable(charge: Any) -> bool:
     return charge["cents"] is not None and not charge["problem"] and not charge["same"]
 
 
+class Chargeable(NamedTuple):
+    """What an encounter is billed by: its resource, patient and charges, and the first day of these."""
+
+    encounter: Json
+    patient: str
+    charges: list[Any]
+    date: str
+
+
+def chargeable(store: Any, encounter: str) -> Chargeable:
+    """The charges of an encounter; FhirError "not-found", "value" where there is nothing to bill."""
+    found = known(store, encounter)
+    if found is None:
+        raise error("not-found", f"There is no {encounter} here; it is deleted, or billing has not got so far yet.")
+    charges = [each for each in charges_of(store, encounter) if claimable(each)]
+    if not charges:
+        raise error("value", f"{encounter} has no charges to claim; GET /billing/encounters/{{id}} says why.")
+    patient = relative(found.get("subject", {}).get("reference", ""))
+    return Chargeable(found, patient, charges, min(each["date"] for each in charges))
+
+
 def make(
     store: Any,
     encounter: str,
@@ -49,23 +70,17 @@ def make(
     responsibility: str = "P",
 ) -> Json:
     """The Claim of an encounter; FhirError "not-found", "value" where something that every claim has is missing."""
-    found = known(store, encounter)
     claimed = known(store, f"Claim/{prior}") if prior else None
     if frequency == "8" and claimed is not None:
         base = {**claimed, "id": id, "created": created}
         base.pop("meta", None)
     else:
-        if found is None:
-            raise error("not-found", f"There is no {encounter} here; it is deleted, or billing has not got so far yet.")
-        patient = relative(found.get("subject", {}).get("reference", ""))
-        charges = [each for each in charges_of(store, encounter) if claimable(each)]
-        if not charges:
-            raise error("value", f"{encounter} has no charges to claim; GET /billing/encounters/{{id}} says why.")
-        date = min(each["date"] for each in charges)
+        found, patient, charges, date = chargeable(store, encounter)
         chosen = known(store, coverage) if coverage else next(iter(coverages(store, patient, date)), None)
         if chosen is None:
             raise error(
-                "value", f"{patient} has no coverage that is active on {date}; add a Coverage, or bill the patient."
+                "value",
+                f"{patient} has no coverage that is active on {date}; add a Coverage, or bill the patient.",
             )
         kind = "institutional" if found.get("class", {}).get("code") in INPATIENT else "professional"
         base = {
@@ -119,9 +134,9 @@ def extension(resource: Json, url: str) -> str:
 
 
 def sources_of(claim: Json) -> dict[str, int]:
-    """What a Claim was made of: reference -> version."""
+    """What a Claim, or an Invoice of a visit, was made of: reference -> version."""
     found = {}
-    for item in claim.get("item", ()):
+    for item in (*claim.get("item", ()), *claim.get("lineItem", ())):
         for each in item.get("extension", ()):
             if each.get("url") == SOURCE:
                 reference, _, version = each["valueReference"]["reference"].partition("/_history/")

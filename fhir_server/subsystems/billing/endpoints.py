@@ -6,8 +6,10 @@ from typing import Any
 
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import actions, claiming, ledger
+from fhir_server.subsystems.billing.charges import coverages
 from fhir_server.subsystems.billing.facts import rows
-from fhir_server.subsystems.billing.scrub import texts
+from fhir_server.subsystems.billing.models import SELF_PAY
+from fhir_server.subsystems.billing.scrub import Finding, texts
 from fhir_server.subsystems.billing.service import Billing
 from fhir_server.subsystems.endpoint import CSV, Answer, Call, Endpoint
 
@@ -42,17 +44,19 @@ async def encounters(billing: Billing, call: Call) -> Answer:
 
 
 async def encounter(billing: Billing, call: Call) -> Answer:
-    """The charges of an encounter, and what the scrub says of a claim of them."""
+    """The charges of an encounter, whether it is insured, and what the scrub says of a claim where it is."""
     reference = f"Encounter/{call.path['id']}"
+    found = claiming.chargeable(billing.store, reference)
+    insured = bool(coverages(billing.store, found.patient, found.date))
+    if insured:
+        claim = claiming.make(billing.store, reference, "TRIAL", instant(call.now))
+        findings = actions.checked(billing, claim)
+    else:
+        text = f"{found.patient} has no coverage that is active on {found.date}: bill the patient, or add a Coverage."
+        findings = [Finding("warning", "coverage", text)]
     charges = [dict(each) for each in claiming.charges_of(billing.store, reference)]
-    claim = claiming.make(billing.store, reference, "TRIAL", instant(call.now))
-    return Answer(
-        {
-            "charges": charges,
-            "total": sum(each["cents"] or 0 for each in charges if not each["same"]),
-            "findings": texts(actions.checked(billing, claim)),
-        }
-    )
+    total = sum(each["cents"] or 0 for each in charges if not each["same"])
+    return Answer({"charges": charges, "total": total, "insured": insured, "findings": texts(findings)})
 
 
 async def claim(billing: Billing, call: Call) -> Answer:
@@ -61,11 +65,19 @@ async def claim(billing: Billing, call: Call) -> Answer:
     return Answer({"claim": f"Claim/{made['id']}"}, status=201)
 
 
+async def bill_patient(billing: Billing, call: Call) -> Answer:
+    """Bills a visit that nobody insures to the patient."""
+    made = await actions.bill_patient(billing, call.client, f"Encounter/{call.path['id']}", call.now, call.who)
+    return Answer({"invoice": f"Invoice/{made['id']}"}, status=201)
+
+
 async def claims(billing: Billing, call: Call) -> Answer:
     """Claims, the newest first."""
     status = call.query.get("status", "")
     found = _all(
-        billing, "SELECT * FROM claim WHERE ? IN ('', status) ORDER BY created DESC, id LIMIT ?", (status, LAST)
+        billing,
+        "SELECT * FROM claim WHERE ? IN ('', status) AND kind <> ? ORDER BY created DESC, id LIMIT ?",
+        (status, SELF_PAY, LAST),
     )
     return Answer({"claims": found})
 
@@ -211,6 +223,9 @@ ENDPOINTS = (
     Endpoint("GET", "/encounters", "Encounters with charges that are on no claim", encounters),
     Endpoint("GET", "/encounters/{id}", "An encounter's charges, and what the scrub says of them", encounter),
     Endpoint("POST", "/encounters/{id}/claim", "Lock the charges of an encounter into a claim", claim),
+    Endpoint(
+        "POST", "/encounters/{id}/invoice", "Bill a visit without insurance to the patient (an Invoice)", bill_patient
+    ),
     Endpoint("GET", "/claims", "Claims, the newest first", claims, ("status",)),
     Endpoint("GET", "/claims/{id}", "A claim with its journal, answers and work", one_claim),
     Endpoint("POST", "/claims/{id}/replace", "Replace a claim by what is charged now (frequency 7)", replace),

@@ -1,4 +1,4 @@
-"""The patient's Invoice of a claim: issued once every payer has answered, balanced once nothing is open."""
+"""The patient's Invoice: of a claim issued once every payer has answered, balanced once nothing is open."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fhir_server.subsystems.billing.accounts import Share, others, share
 from fhir_server.subsystems.billing.claiming import money
 from fhir_server.subsystems.billing.facts import Json
 from fhir_server.subsystems.billing.ledger import amount
-from fhir_server.subsystems.billing.models import SYSTEM
+from fhir_server.subsystems.billing.models import SELF_PAY, SYSTEM
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.writing import same
 
@@ -22,9 +22,10 @@ def wanted(store: SubsystemStore, root: str) -> tuple[tuple[str, ...], list[Json
     if found.asked <= 0 or others(store, found):
         if body is None:
             return (), []
-        made = {**decode(body), "status": "cancelled", "meta": {"tag": [{"system": SYSTEM, "code": "invoice"}]}}
+        made = {**decode(body), "status": "cancelled"}
     else:
-        made = _invoice(found)
+        made = _issued(decode(body), found) if body and found.kind == SELF_PAY else _invoice(found)
+    made["meta"] = {"tag": made["meta"]["tag"]}
     return _sources(store, root), [] if same(body, made) else [made]
 
 
@@ -33,7 +34,6 @@ def _invoice(found: Share) -> Json:
         "resourceType": "Invoice",
         "id": found.invoice,
         "meta": {"tag": [{"system": SYSTEM, "code": "invoice"}]},
-        "status": "balanced" if found.open <= 0 else "issued",
         "subject": {"reference": found.patient},
         "recipient": {"reference": found.patient},
         "date": found.created,
@@ -48,6 +48,13 @@ def _invoice(found: Share) -> Json:
         "totalNet": money(found.asked),
         "totalGross": money(found.asked),
     }
+    return _issued(made, found)
+
+
+def _issued(invoice: Json, found: Share) -> Json:
+    """An Invoice that says how far it is paid."""
+    made = {**invoice, "status": "balanced" if found.open <= 0 else "issued"}
+    made.pop("note", None)
     if found.paid or found.written_off:
         said = f"Paid {amount(found.paid)}, written off {amount(found.written_off)}, open {amount(found.open)}."
         made["note"] = [{"text": said}]
@@ -58,7 +65,7 @@ def _sources(store: SubsystemStore, root: str) -> tuple[str, ...]:
     """The resources, as they were written, of the entries that move the patient's share."""
     found = store.rows(
         "SELECT DISTINCT source FROM journal_entry JOIN journal_line ON entry = id "
-        "WHERE claim = ? AND account = 'patient-receivable' ORDER BY source",
+        "WHERE claim = ? AND account = 'patient-receivable' AND source NOT LIKE 'Invoice/%' ORDER BY source",
         (root,),
     )
     return tuple(f"{row['source']}/_history/1" for row in found)

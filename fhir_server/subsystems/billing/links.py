@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import msgspec
 
 from fhir_server.subsystems.billing.facts import known
+from fhir_server.subsystems.billing.models import SELF_PAY
+from fhir_server.subsystems.billing.payments import INVOICE
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.tracing import Link, Ways
 from interfaces.x12.shapes import ClaimAnswer
@@ -25,8 +27,8 @@ def ways(store: SubsystemStore, reference: str) -> Ways:
 def _back(store: SubsystemStore, type: str, id: str) -> Iterator[Link]:
     if type == JOURNAL:
         yield from _entry(store, id)
-    elif type == "Claim":
-        yield from _made_of(store, id)
+    elif type in ("Claim", "Invoice"):
+        yield from _made_of(store, id.removeprefix(INVOICE))
     elif type == "ChargeItem":
         charge = store.row("SELECT * FROM charge WHERE id = ? AND definition <> ''", (id,))
         if charge is not None:
@@ -39,11 +41,11 @@ def _back(store: SubsystemStore, type: str, id: str) -> Iterator[Link]:
             yield Link(claim, "answers", "")
     elif type == "PaymentReconciliation":
         for row in store.rows(
-            "SELECT DISTINCT claim FROM journal_line JOIN journal_entry e ON entry = e.id "
-            "WHERE e.source = ? AND claim <> '' ORDER BY claim",
+            "SELECT DISTINCT claim.id, claim.kind FROM journal_line JOIN journal_entry e ON entry = e.id "
+            "JOIN claim ON claim.id = claim WHERE e.source = ? ORDER BY claim.id",
             (f"PaymentReconciliation/{id}",),
         ):
-            yield Link(f"Claim/{row['claim']}", "pays", "the patient's share")
+            yield Link(_bill(row), "pays", "the patient's share")
     elif type == "Task":
         item = store.row("SELECT subject, kind, text FROM item WHERE id = ?", (id,))
         if item is not None:
@@ -77,7 +79,8 @@ def _made_of(store: SubsystemStore, id: str) -> Iterator[Link]:
             said = f"{charge['text']}, {_money(charge['cents'])}, rule {charge['rule']}"
             yield Link(f"ChargeItem/{charge['id']}", "charges", said)
     yield Link(claim["encounter"], "visit", "")
-    yield Link(claim["coverage"], "insured by", "")
+    if claim["coverage"]:
+        yield Link(claim["coverage"], "insured by", "")
     if claim["prior"]:
         yield Link(f"Claim/{claim['prior']}", f"frequency {claim['frequency']}", "follows on it")
 
@@ -92,8 +95,9 @@ def _forward(store: SubsystemStore, type: str, id: str) -> Iterator[Link]:
             "JOIN charge ON charge.source = claimed.source WHERE charge.id = ? ORDER BY created, claim.id"
         )
         yield from _claims(store, sql, id)
-    elif type in ("Claim", "DocumentReference", "PaymentReconciliation"):
-        if type == "Claim":
+    elif type in ("Claim", "Invoice", "DocumentReference", "PaymentReconciliation"):
+        if type in ("Claim", "Invoice"):
+            id = id.removeprefix(INVOICE)
             yield from _claims(store, "SELECT * FROM claim WHERE prior = ? ORDER BY created, id", id)
             for row in store.rows("SELECT DISTINCT file FROM answer WHERE claim = ? ORDER BY date, file", (id,)):
                 yield Link(f"DocumentReference/{row['file']}", "answered", "835")
@@ -113,7 +117,13 @@ def _forward(store: SubsystemStore, type: str, id: str) -> Iterator[Link]:
 
 def _claims(store: SubsystemStore, sql: str, value: str) -> Iterator[Link]:
     for row in store.rows(sql, (value,)):
-        yield Link(f"Claim/{row['id']}", "claimed", f"{_money(row['cents'])}, frequency {row['frequency']}")
+        invoiced = row["kind"] == SELF_PAY
+        said = _money(row["cents"]) if invoiced else f"{_money(row['cents'])}, frequency {row['frequency']}"
+        yield Link(_bill(row), "billed to the patient" if invoiced else "claimed", said)
+
+
+def _bill(claim: sqlite3.Row) -> str:
+    return f"Invoice/{INVOICE}{claim['id']}" if claim["kind"] == SELF_PAY else f"Claim/{claim['id']}"
 
 
 def _lines(store: SubsystemStore, entry: sqlite3.Row) -> str:

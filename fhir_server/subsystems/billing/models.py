@@ -102,6 +102,7 @@ CREATE TRIGGER IF NOT EXISTS line_is_kept BEFORE DELETE ON journal_line
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only: reverse the entry'); END;
 """
 
+SELF_PAY = "S"  # claim.kind of an Invoice to the patient; P and I are professional and institutional claims
 SYSTEM = "urn:ultimate-hms:billing"  # of tags, identifiers and codes of our own
 SOURCE = f"{SYSTEM}:source"  # extension: what a charge is made of, with its version
 FREQUENCY = f"{SYSTEM}:frequency"  # extension of a Claim: 1 original, 7 replacement, 8 void

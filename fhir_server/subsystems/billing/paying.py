@@ -20,7 +20,7 @@ from fhir_server.subsystems.billing import accounts, payments
 from fhir_server.subsystems.billing.claiming import money
 from fhir_server.subsystems.billing.facts import Json, known
 from fhir_server.subsystems.billing.ledger import amount
-from fhir_server.subsystems.billing.models import SYSTEM
+from fhir_server.subsystems.billing.models import SELF_PAY, SYSTEM
 from fhir_server.subsystems.billing.payments import Detail, Payment
 from fhir_server.subsystems.billing.service import Billing
 from fhir_server.subsystems.writing import id_of, put_all, stored
@@ -102,6 +102,25 @@ async def write_off(desk: Desk, invoice: str, reason: str) -> Json:
         return await _post(desk, _payment(desk, "write-off", share.patient, 0, "written off", details), reason)
 
 
+async def cancel(desk: Desk, invoice: str, reason: str) -> Json:
+    """Cancels the Invoice of a visit to its patient, with a reason; what was paid of it becomes a credit."""
+    async with desk.billing.desk:
+        root = invoice.removeprefix("Invoice/").removeprefix(payments.INVOICE)
+        row = desk.billing.store.row("SELECT * FROM claim WHERE id = ? AND kind = ?", (root, SELF_PAY))
+        if row is None:
+            raise error(
+                "not-found", f"{invoice[:80]} is no invoice of a visit; what a claim leaves is corrected by the claim."
+            )
+        if row["replaced"]:
+            raise error("conflict", f"{invoice} was cancelled already.")
+        share = accounts.share(desk.billing.store, root)
+        if share is not None and share.written_off:
+            raise error("business-rule", f"A part of {invoice} was written off: reverse that first.")
+        details = (Detail("adjustment", row["cents"], root),)
+        made = _payment(desk, payments.CANCELLATION, row["patient"], 0, "invoice cancelled", details)
+        return await _post(desk, made, reason)
+
+
 async def reverse(desk: Desk, id: str, reason: str) -> Json:
     """Reverses a payment, a refund, a write-off or the use of a credit, by its id, with a reason."""
     async with desk.billing.desk:
@@ -110,8 +129,8 @@ async def reverse(desk: Desk, id: str, reason: str) -> Json:
         row = store.row("SELECT kind FROM payment WHERE id = ?", (id,))
         if row is None or body is None:
             raise error("not-found", f"There is no payment {id} of the desk; GET /billing/payments lists them.")
-        if row["kind"] == "reversal":
-            raise error("business-rule", f"{id} is a reversal itself: post what is right anew.")
+        if row["kind"] in ("reversal", payments.CANCELLATION):
+            raise error("business-rule", f"{id} is a {row['kind']} itself: post what is right anew.")
         done = store.row("SELECT id FROM payment WHERE reverses = ?", (id,))
         if done is not None:
             raise error("conflict", f"{id} was reversed already, by PaymentReconciliation/{done['id']}.")

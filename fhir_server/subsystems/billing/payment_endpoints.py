@@ -77,6 +77,12 @@ async def write_off(billing: Billing, call: Call) -> Answer:
     return Answer(posted(made), status=201)
 
 
+async def cancel(billing: Billing, call: Call) -> Answer:
+    """Cancels the invoice of a visit."""
+    made = await paying.cancel(_desk(billing, call), call.path["id"], call.required("reason"))
+    return Answer(posted(made), status=201)
+
+
 async def reverse(billing: Billing, call: Call) -> Answer:
     """Reverses a payment."""
     made = await paying.reverse(_desk(billing, call), call.path["id"], call.required("reason"))
@@ -135,5 +141,8 @@ ENDPOINTS = (
     ),
     Endpoint("POST", "/invoices/{id}/credit", "Pay an invoice of the patient's credit", use_credit, (), ("amount",)),
     Endpoint("POST", "/invoices/{id}/write-off", "Write off a small balance", write_off, (), ("reason",)),
+    Endpoint(
+        "POST", "/invoices/{id}/cancel", "Cancel the invoice of a visit without insurance", cancel, (), ("reason",)
+    ),
     Endpoint("POST", "/payments/{id}/reverse", "Reverse what was done at the desk", reverse, (), ("reason",)),
 )

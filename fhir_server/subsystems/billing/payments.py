@@ -9,6 +9,7 @@ details say what it does, with amounts that are negative where it goes the other
 | advance | patient-credit | what was paid beyond what is owed |
 | adjustment | patient-receivable, written-off | of the invoice that detail.request names |
 
+A cancellation has one adjustment: it reverses the entry that billed a visit to its patient (self_pay.py).
 paymentAmount is the cash: the sum of payments and advances.
 """
 
@@ -21,13 +22,14 @@ from typing import NamedTuple
 
 from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.facts import Json, ours, relative
-from fhir_server.subsystems.billing.items import open_item
+from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.ledger import Posting
 from fhir_server.subsystems.billing.models import SYSTEM
 
 TAG = "patient-payment"
 PATIENT, KIND, REVERSES = f"{SYSTEM}:patient", f"{SYSTEM}:entry", f"{SYSTEM}:reverses"  # extensions
 RECEIPT = f"{SYSTEM}:receipt"  # system of paymentIdentifier
+CANCELLATION = "cancellation"
 INVOICE = "invoice-"  # before the id of the first claim, in the id of its Invoice
 DETAIL_TYPES = "http://terminology.hl7.org/CodeSystem/payment-type"
 
@@ -41,7 +43,10 @@ class Detail(NamedTuple):
 
 
 class Payment(NamedTuple):
-    """What a PaymentReconciliation of the desk says. kind: payment, refund, write-off, credit or reversal."""
+    """What a PaymentReconciliation of the desk says.
+
+    kind: payment, refund, write-off, credit, cancellation or reversal.
+    """
 
     id: str
     kind: str
@@ -107,12 +112,28 @@ def take_payment(connection: sqlite3.Connection, resource: Json) -> bool:
         (found.id, found.kind, found.patient, found.receipt, found.cents, _written_off(found), found.date,
          found.created, found.text, found.reverses),
     )  # fmt: skip
-    key = f"payment:{found.id}"
-    reverses = f"payment:{found.reverses}" if found.reverses else ""
-    ledger.post(connection, key, found.created, found.text, source, list(_lines(connection, found)), reverses)
+    if found.kind == CANCELLATION:
+        _cancel(connection, found, source)
+    else:
+        reverses = f"payment:{found.reverses}" if found.reverses else ""
+        lines = list(_lines(connection, found))
+        ledger.post(connection, f"payment:{found.id}", found.created, found.text, source, lines, reverses)
     for root in dict.fromkeys(each.root for each in found.details if each.root):
         credit(connection, f"credit:{found.id}:{root}", root, found.created, source)
     return True
+
+
+def _cancel(connection: sqlite3.Connection, found: Payment, source: str) -> None:
+    root = found.details[0].root
+    ledger.reverse(connection, f"claim:{root}", f"claim:{root}:reversal", found.created, found.text, source)
+    connection.execute("UPDATE claim SET replaced = ?, status = 'cancelled' WHERE id = ?", (CANCELLATION, root))
+    for kind in ("changed", "deleted"):
+        close_items(connection, kind, "claim", root, found.text)
+    connection.execute(
+        "INSERT OR IGNORE INTO dirty SELECT 'charge', charge.id FROM charge JOIN claim USING (encounter) "
+        "WHERE claim.id = ?",
+        (root,),
+    )
 
 
 def credit(connection: sqlite3.Connection, key: str, root: str, date: str, source: str) -> None:
@@ -138,7 +159,7 @@ def _lines(connection: sqlite3.Connection, found: Payment) -> Iterator[Posting]:
 
 
 def _written_off(found: Payment) -> int:
-    return sum(each.cents for each in found.details if each.type == "adjustment")
+    return sum(each.cents for each in found.details if each.type == "adjustment" and found.kind != CANCELLATION)
 
 
 def _patient_of(connection: sqlite3.Connection, root: str) -> str:

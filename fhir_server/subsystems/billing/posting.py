@@ -16,6 +16,7 @@ from fhir_server.subsystems.billing.acknowledging import acknowledge, take_sent,
 from fhir_server.subsystems.billing.facts import Json, ours
 from fhir_server.subsystems.billing.items import close_items, open_item, reasons
 from fhir_server.subsystems.billing.ledger import Posting
+from fhir_server.subsystems.billing.models import SELF_PAY
 from fhir_server.subsystems.billing.payments import credit
 from fhir_server.subsystems.billing.received import Understood, text_of, understand
 from interfaces.x12.shapes import Adjustment, ClaimAnswer, Remittance
@@ -135,7 +136,7 @@ def _post(connection: sqlite3.Connection, file: str, number: int, found: Remitta
     answered: list[sqlite3.Row] = []
     for place, claim in enumerate(found.claims):
         key = f"835:{file}:{number}:{place}"
-        own = connection.execute("SELECT * FROM claim WHERE id = ?", (claim.control,)).fetchone()
+        own = connection.execute("SELECT * FROM claim WHERE id = ? AND kind <> ?", (claim.control, SELF_PAY)).fetchone()
         if own is None:
             text = f"{found.payer.name} paid {claim.paid / 100:.2f} for {claim.control}, which is no claim of ours."
             lines = [Posting(ledger.CASH, claim.paid, "", payer), Posting(ledger.UNAPPLIED, -claim.paid, "", payer)]

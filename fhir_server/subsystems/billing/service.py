@@ -14,10 +14,12 @@ from fhir_server.subsystems.billing.charges import priced_by, propose, rules, ta
 from fhir_server.subsystems.billing.facts import Json, known, ours
 from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.links import ways
-from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA
-from fhir_server.subsystems.billing.payments import take_payment
+from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA, SELF_PAY
+from fhir_server.subsystems.billing.payments import INVOICE, take_payment
 from fhir_server.subsystems.billing.received import text_of
 from fhir_server.subsystems.billing.scrub import Edits
+from fhir_server.subsystems.billing.self_pay import billed
+from fhir_server.subsystems.billing.self_pay import book as book_invoice
 from fhir_server.subsystems.billing.services import matched
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.subsystem import Change, Portion
@@ -25,6 +27,7 @@ from fhir_server.subsystems.tracing import Ways
 from fhir_server.subsystems.writing import provenance, put, reference
 
 COMPARED = ("modifiers", "units", "date", "cents")  # of a charge and what was claimed, beside the code
+BOOKED = {"Claim": book, "Invoice": book_invoice}
 AT_ONCE = 200  # that are written together
 
 
@@ -98,9 +101,12 @@ class Billing:
             return {reference}
         if resource is None:
             return set()
-        if change.type == "Claim":
-            if book(connection, resource, change.updated):
-                encounters.add(facts.relative(resource["item"][0]["encounter"][0]["reference"]))
+        if change.type in BOOKED:
+            try:
+                encounters.add(BOOKED[change.type](connection, resource, change.updated))
+            except (KeyError, TypeError, ValueError, ArithmeticError, IndexError, AttributeError):
+                text = f"{reference} is not posted: it lacks a part that each of billing has."
+                open_item(connection, "set-aside", reference, change.updated, text)
         elif change.type == "PaymentReconciliation":
             take_payment(connection, resource)
         elif change.type == "DocumentReference" and (ours(resource, "incoming") or ours(resource, "outgoing")):
@@ -165,7 +171,6 @@ def _look(connection: sqlite3.Connection, source: str, portion: Portion) -> None
         open_item(connection, "charge", source, date, f"{source}: {problem['problem']}.", patient=problem["patient"])
     else:
         close_items(connection, "charge", "subject", source, "resolved")
-    now = _charged(connection, source)
     gone = connection.execute("SELECT version FROM gone WHERE reference = ?", (source,)).fetchone()
     claims = connection.execute(
         "SELECT claim.* FROM claimed JOIN claim ON claim.id = claimed.claim "
@@ -173,28 +178,34 @@ def _look(connection: sqlite3.Connection, source: str, portion: Portion) -> None
         (source,),
     )
     for claim in claims.fetchall():
-        _compare(connection, claim, source, now, gone is not None, date)
+        _compare(connection, claim, source, gone is not None, date)
 
 
-def _compare(
-    connection: sqlite3.Connection, claim: sqlite3.Row, source: str, now: list[tuple], gone: bool, date: str
-) -> None:
-    body = known(connection, f"Claim/{claim['id']}") or {}
-    then = written.claimed(body, source)
+def _compare(connection: sqlite3.Connection, claim: sqlite3.Row, source: str, gone: bool, date: str) -> None:
+    invoiced = claim["kind"] == SELF_PAY
+    subject = f"Invoice/{INVOICE}{claim['id']}" if invoiced else f"Claim/{claim['id']}"
+    body = known(connection, subject) or {}
+    then = billed(body, source) if invoiced else written.claimed(body, source)
+    now = _charges(connection, source) if invoiced else _charged(connection, source)
+    undo, anew = ("cancel it", "cancel it and bill anew") if invoiced else ("void the claim", "replace the claim")
     common = {"patient": claim["patient"], "claim": claim["id"], "cents": claim["cents"], "days": 14, "detail": source}
     if gone:
-        text = f"{source} was deleted after Claim/{claim['id']} was made of it: void the claim, or replace it."
-        open_item(connection, "deleted", f"Claim/{claim['id']}", date, text, **common)
+        text = f"{source} was deleted after {subject} was made of it: {undo}, or {anew}."
+        open_item(connection, "deleted", subject, date, text, **common)
     else:
-        close_items(connection, "deleted", "subject", f"Claim/{claim['id']}", "it is there again")
+        close_items(connection, "deleted", "subject", subject, "it is there again")
     if not gone and then != now:
-        text = (
-            f"{source} was corrected after Claim/{claim['id']} was made of it, and is charged "
-            "otherwise now: replace the claim."
-        )
-        open_item(connection, "changed", f"Claim/{claim['id']}", date, text, **common)
+        text = f"{source} was corrected after {subject} was made of it, and is charged otherwise now: {anew}."
+        open_item(connection, "changed", subject, date, text, **common)
     elif then == now:
-        close_items(connection, "changed", "subject", f"Claim/{claim['id']}", "as it was claimed")
+        close_items(connection, "changed", "subject", subject, "as it was claimed")
+
+
+def _charges(connection: sqlite3.Connection, source: str) -> list[tuple[str, int]]:
+    rows = connection.execute(
+        "SELECT id, cents FROM charge WHERE source = ? AND cents IS NOT NULL AND problem = '' AND same = ''", (source,)
+    )
+    return sorted((f"ChargeItem/{row['id']}", row["cents"]) for row in rows)
 
 
 def _charged(connection: sqlite3.Connection, source: str) -> list[tuple]:

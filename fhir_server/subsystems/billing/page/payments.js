@@ -48,9 +48,10 @@ export async function account(id) {
     invoices.length ? grid(
       ["Invoice", "Claim", "Of", "Share", "Paid", "Written off", "Open", ""],
       invoices.map((each) => [
-        resource(each.invoice), claimLink(each.root), each.created.slice(0, 10), amount(each.asked), amount(each.paid), amount(each.written_off), amount(each.open),
+        resource(each.invoice), each.kind === "S" ? "" : claimLink(each.root), each.created.slice(0, 10), amount(each.asked), amount(each.paid), amount(each.written_off), amount(each.open),
         each.open > 0 ? [
           credit > 0 ? button("Pay of the credit", () => calls.post(`${each.invoice.replace("Invoice/", "invoices/")}/credit`)) : null,
+          each.kind === "S" ? button("Cancel", () => calls.post(`${each.invoice.replace("Invoice/", "invoices/")}/cancel`, { reason: reason() })) : null,
           button("Write off", () => calls.post(`${each.invoice.replace("Invoice/", "invoices/")}/write-off`, { reason: reason() })),
         ] : "",
       ]),
@@ -78,7 +79,7 @@ function paymentTable(done, withPatient) {
     done.map((each) => [
       each.date, ...(withPatient ? [accountLink(each.patient)] : []), each.text, amount(each.cents), each.written_off ? amount(each.written_off) : "",
       traced(`PaymentReconciliation/${each.id}`),
-      each.reversed_by ? "reversed" : each.kind === "reversal" ? "" : button("Reverse", () => calls.post(`payments/${each.id}/reverse`, { reason: reason() })),
+      each.reversed_by ? "reversed" : ["reversal", "cancellation"].includes(each.kind) ? "" : button("Reverse", () => calls.post(`payments/${each.id}/reverse`, { reason: reason() })),
     ]),
   );
 }

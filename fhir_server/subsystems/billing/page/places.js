@@ -51,7 +51,7 @@ export async function encounters() {
 }
 
 export async function encounter(id) {
-  const { charges, total, findings } = await calls.get(`encounters/${id}`);
+  const { charges, total, insured, findings } = await calls.get(`encounters/${id}`);
   return [
     head(`Encounter ${id}`),
     grid(
@@ -63,7 +63,9 @@ export async function encounter(id) {
     findings.length
       ? h("ul", {}, findings.map((each) => h("li", { class: each.severity }, `${each.severity} ${each.code}: ${each.text}`)))
       : h("p", {}, "Nothing to change."),
-    h("p", {}, button("Make the claim", () => calls.post(`encounters/${id}/claim`), () => (location.hash = "#/claims"))),
+    h("p", {}, insured
+      ? button("Make the claim", () => calls.post(`encounters/${id}/claim`), () => (location.hash = "#/claims"))
+      : button("Bill the patient", () => calls.post(`encounters/${id}/invoice`), () => (location.hash = "#/payments"))),
   ];
 }
 

@@ -139,6 +139,12 @@ class Story:
         await self.settle()
         return made["id"]
 
+    async def bill(self) -> str:
+        """Bills the visit to the patient; gives the Invoice's id."""
+        made = await actions.bill_patient(self.billing, self.fhir.server, "Encounter/visit", NOW, "Berta")
+        await self.settle()
+        return made["id"]
+
     async def follow(self, id: str, how: str) -> str:
         made = await actions.follow_up(self.billing, self.fhir.server, id, how, NOW, "Berta")
         await self.settle()
