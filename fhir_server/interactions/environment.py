@@ -138,6 +138,12 @@ class Environment:
     outdated: Callable[[Transaction], Awaitable[Searching]] | None = None  # searching, where a transaction sees others
     perform: Callable[[Environment, Request], Awaitable[Response]] | None = None
 
+    def seen_as(self, caller: Caller) -> Environment:
+        """A copy, as the caller's; made for each request, so without what copy.copy asks of the class first."""
+        seen = object.__new__(Environment)
+        seen.__dict__.update(self.__dict__, seen_by=caller)
+        return seen
+
     async def searching_in(self, transaction: Transaction) -> Searching:
         """With the search parameters that the transaction sees: what it writes is indexed by them."""
         if self.outdated is None or await transaction.newest("SearchParameter") == self.searching.position:

@@ -15,7 +15,6 @@ they get the ports of the Environment itself.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from copy import copy
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -57,8 +56,7 @@ def environment_of(environment: Environment, caller: Caller) -> Environment:
     """The environment that a caller's interactions work with."""
     if caller is OPEN or environment.seen_by is caller:
         return environment
-    seen = copy(environment)  # for each request: dataclasses.replace takes ten times as long
-    seen.seen_by = caller
+    seen = environment.seen_as(caller)
     restriction = caller.restriction
     if restriction is None:
         return seen

@@ -78,6 +78,7 @@ class Watch:
 
     def __init__(self, rules: tuple[AlertRule, ...], known: set[tuple[str, str]] | None = None) -> None:
         self._rules = rules
+        self._concerning: dict[tuple[str, str, str], tuple[AlertRule, ...]] = {}
         # (rule, subject) -> what counts, a patient or the number of an event, and when it was last seen, oldest first
         self._seen: dict[tuple[str, str], OrderedDict[str | int, int]] = {}
         self._numbers = itertools.count()
@@ -91,15 +92,23 @@ class Watch:
 
     def take(self, event: Event) -> Iterator[Alert]:
         """The alerts that an event raises."""
-        for rule in self._rules:
+        for rule in self._about(event):
             subject = rule.subject(event)
-            if not subject.strip("@") or not rule.concerns(event):
+            if not subject.strip("@"):
                 continue
             count = self._new_place(event, subject) if rule.known else self._counted(rule, event, subject)
             key = (rule.name, subject)
             if count and (rule.known or event.recorded >= self._quiet.get(key, 0)):
                 self._quiet[key] = event.recorded + rule.minutes * MINUTE
                 yield Alert(rule.name, subject, event.recorded, count)
+
+    def _about(self, event: Event) -> tuple[AlertRule, ...]:
+        """The rules that it counts for."""
+        sort = (event.kind, event.outcome, event.interaction)
+        found = self._concerning.get(sort)
+        if found is None:
+            found = self._concerning[sort] = tuple([rule for rule in self._rules if rule.concerns(event)])
+        return found
 
     def _counted(self, rule: AlertRule, event: Event, subject: str) -> int:
         """How many there are within the window; 0 where they are too few."""

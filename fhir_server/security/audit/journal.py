@@ -48,9 +48,10 @@ class Journal:
             fresh.unlink(missing_ok=True)
             raise
 
-    def has_room(self, block: bytes) -> bool:
-        """Whether a block fits in what is left."""
-        return self.position + HEAD.size + len(block) <= self._size
+    @property
+    def left(self) -> int:
+        """Bytes that a block may have."""
+        return self._size - self.position - HEAD.size
 
     def append(self, block: bytes) -> None:
         """Writes a block, durable when it returns."""

@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -22,8 +21,9 @@ import msgspec
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.write_ahead import use_write_ahead_log
+from fhir_server.security.audit.appending import Appending
 from fhir_server.security.audit.event import Event
-from fhir_server.security.audit.journal import Journal, Journals
+from fhir_server.security.audit.journal import Journals
 from fhir_server.security.audit.recorder import Recorder
 
 FILE_NAME = "audit.sqlite"
@@ -40,7 +40,6 @@ CREATE TABLE IF NOT EXISTS broken (journal TEXT PRIMARY KEY, place INTEGER NOT N
 ORIGIN = bytes(32)
 OWNER = "audit"  # of the key that seals the log
 ROW = 256  # events at most
-TAKEN_AFTER, TAKEN_EVERY = 4096, 1.0  # events, and seconds, after which a process that writes takes journals in
 
 
 class Keys(Protocol):
@@ -72,10 +71,8 @@ class AuditLog:
         self._keys = keys
         self._folder = path.with_suffix(".journals")
         self._journals = Journals(self._folder)
-        self._journal: Journal | None = None
-        self._recorder = Recorder(self.append)
-        self._since = 0
-        self._taken_at = time.monotonic()
+        self._appending = Appending(self._folder, self._sealed, self._taken_in, durable=synchronous != "OFF")
+        self._recorder = Recorder(self._appending)
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(Event).decode
         self._reading = threading.local()
@@ -98,26 +95,12 @@ class AuditLog:
     # ------------------------------------------------------------------ writing
     async def record(self, event: Event) -> None:
         """Returns once the event is durable; FhirError "unavailable" where it can't be kept."""
-        await self._recorder.record(event)
+        await self._recorder.record(self._encode(event))
 
     def append(self, events: Sequence[Event]) -> None:
-        """Writes events to this process's journal, durable when it returns; one thread at a time."""
-        block = self._sealed(b"\n".join(map(self._encode, events)))
-        try:
-            if self._journal is None or not self._journal.has_room(block):
-                if self._journal is not None:
-                    self._journal.close()
-                    self._journal = None
-                self._journal = Journal(self._folder, len(block), durable=self._synchronous != "OFF")
-            self._journal.append(block)
-        except OSError as problem:
-            raise error("unavailable", "The audit log can't be written now, so nothing is given out.") from problem
-        self._since += len(events)
-        now = time.monotonic()
-        if self._since >= TAKEN_AFTER or now - self._taken_at >= TAKEN_EVERY:
-            self._since, self._taken_at = 0, now
-            with contextlib.suppress(sqlite3.Error):  # the journal keeps them
-                self._take_in(self._connection)
+        """Writes events to this process's journal, durable when it returns."""
+        if self._appending.write([*map(self._encode, events)]):
+            self._appending.tidy()
 
     def _sealed(self, plain: bytes) -> bytes:
         return self._keys.seal(OWNER, plain) if self._keys is not None else plain
@@ -134,6 +117,11 @@ class AuditLog:
         return plain.split(b"\n")
 
     # ------------------------------------------------------------------ taking journals in
+    def _taken_in(self) -> None:
+        """Has it there from time to time; where that fails the journals keep it."""
+        with contextlib.suppress(sqlite3.Error):
+            self._take_in(self._connection)
+
     def _take_in(self, connection: sqlite3.Connection) -> None:
         """Has what is in any journal in the log."""
         execute = connection.execute
@@ -293,11 +281,10 @@ class AuditLog:
     def close(self) -> None:
         """Finishes what is being written, takes it in and closes the file."""
         self._recorder.close()
-        if self._journal is not None:
-            self._journal.close()
-            self._journal = None
-            with contextlib.suppress(sqlite3.Error):  # whoever opens the log next does it
-                self._take_in(self._connection)
+        used = self._appending.used
+        self._appending.close()
+        if used:
+            self._taken_in()
         self._connection.close()
 
 

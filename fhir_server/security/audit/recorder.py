@@ -1,7 +1,8 @@
-"""Events that come together are written together: one write and one flush, by a thread that all event loops share.
+"""Events that come together are written together: one write and one flush for all that a turn of an event loop brought.
 
-A loop hands over what it has once a turn of it brought no more, so that a busy one writes seldom and an idle one at
-once. What comes in during a flush shares the next.
+A flush to a quick disk costs less than handing it to another thread, and is done by the loop itself. One that took long
+has the next ones done by a thread that all event loops share, for so much longer that a loop stands still for a small
+part of the time at most; the loop works on further requests meanwhile, and what these bring shares the next flush.
 """
 
 from __future__ import annotations
@@ -10,34 +11,74 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
+from typing import Protocol
 
-from fhir_server.security.audit.event import Event
+import structlog
 
-MOST_TURNS = 16  # of a loop that go by before it hands over, whatever comes in
-LONGEST = 0.002  # seconds, likewise
+MOST_TURNS = 16  # of a loop that go by before it flushes, whatever comes in
+QUICK = 0.001  # seconds that a flush may take of a loop
+PAUSE = 10  # times as long as a longer one took, until a loop flushes again itself
 
-Write = Callable[[Sequence[Event]], None]
+log = structlog.get_logger("audit")
+
+
+class Sink(Protocol):
+    """Where encoded events go."""
+
+    def ready(self) -> bool:
+        """Whether a write would be nothing but a write and a flush now."""
+        ...
+
+    def write(self, events: Sequence[bytes]) -> bool:
+        """Makes events durable, from any thread; whether there is something to tidy up."""
+        ...
+
+    def tidy(self) -> None:
+        """Does what can be done later, and takes long."""
+        ...
 
 
 class Recorder:
-    """write: makes events durable, in the thread."""
+    """For all event loops of a process."""
 
-    def __init__(self, write: Write) -> None:
-        self._write = write
-        self._loops: dict[asyncio.AbstractEventLoop, _Gathering] = {}
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._gatherings: dict[asyncio.AbstractEventLoop, _Gathering] = {}
         self._handed: queue.SimpleQueue[_Handed | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._not_before = 0.0  # on the monotonic clock: when a loop flushes again itself
 
-    def record(self, event: Event) -> asyncio.Future[None]:
+    def record(self, event: bytes) -> asyncio.Future[None]:
         """Done once the event is durable; has the exception of write where it could not be made so."""
         loop = asyncio.get_running_loop()
-        gathering = self._loops.get(loop)
+        gathering = self._gatherings.get(loop)
         if gathering is None:
             self._start()
-            gathering = self._loops[loop] = _Gathering(loop, self._handed)
+            gathering = self._gatherings[loop] = _Gathering(loop, self)
         return gathering.add(event)
+
+    def flush(self, handed: _Handed) -> bool:
+        """Makes the events of a loop durable; False where the thread does, and tells the loop."""
+        began = time.monotonic()
+        if began < self._not_before or not self._sink.ready():
+            self._handed.put(handed)
+            return False
+        handed.answer(self._write(handed.events))
+        took = time.monotonic() - began
+        if took > QUICK:
+            self._not_before = began + took * PAUSE
+        return True
+
+    def _write(self, events: Sequence[bytes]) -> Exception | None:
+        try:
+            if self._sink.write(events):
+                self._handed.put(_Handed())
+        except Exception as problem:
+            return problem
+        return None
 
     def _start(self) -> None:
         with self._starting:
@@ -46,23 +87,26 @@ class Recorder:
                 self._thread.start()
 
     def _run(self) -> None:
-        while True:
+        ended = False
+        while not ended:
             parts = [self._handed.get()]
             with contextlib.suppress(queue.Empty):
                 while parts[-1] is not None:
                     parts.append(self._handed.get_nowait())
-            there = [part for part in parts if part is not None]
-            problem: Exception | None = None
-            try:
-                if there:
-                    self._write([event for part in there for event in part.events])
-            except Exception as raised:
-                problem = raised
-            for part in there:
-                with contextlib.suppress(RuntimeError):  # its loop has ended
-                    part.loop.call_soon_threadsafe(part.answer, problem)
-            if parts[-1] is None:
-                return
+            ended = parts[-1] is None
+            there = [part for part in parts if part is not None and part.gathering is not None]
+            if there:
+                problem = self._write([event for part in there for event in part.events])
+                for part in there:
+                    part.told(problem)
+            elif not ended:
+                self._tidy()
+
+    def _tidy(self) -> None:
+        try:
+            self._sink.tidy()
+        except Exception:  # what is durable stays so, and others wait for this thread
+            log.exception("the audit log could not be tidied up")
 
     def close(self) -> None:
         """Finishes what was handed over."""
@@ -73,14 +117,21 @@ class Recorder:
 
 
 class _Handed:
-    """Events of one loop, and who waits for them."""
+    """Events of one loop, and who waits for them; of none, to have the sink tidied up."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.events: list[Event] = []
+    def __init__(self, gathering: _Gathering | None = None) -> None:
+        self.gathering = gathering
+        self.events: list[bytes] = []
         self.waiting: list[asyncio.Future[None]] = []
 
+    def told(self, problem: Exception | None) -> None:
+        """Answers from another thread."""
+        assert self.gathering is not None
+        with contextlib.suppress(RuntimeError):  # its loop has ended
+            self.gathering.loop.call_soon_threadsafe(self.gathering.flushed, self, problem)
+
     def answer(self, problem: Exception | None) -> None:
+        """Answers in the loop."""
         for done in self.waiting:
             if done.done():
                 continue
@@ -91,32 +142,39 @@ class _Handed:
 
 
 class _Gathering:
-    """What a loop has not handed over yet."""
+    """What a loop has not handed over yet; one flush of it is under way at most."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, handed: queue.SimpleQueue[_Handed | None]) -> None:
-        self._loop = loop
-        self._handed = handed
-        self._next = _Handed(loop)
-        self._begun = 0.0
+    def __init__(self, loop: asyncio.AbstractEventLoop, recorder: Recorder) -> None:
+        self.loop = loop
+        self._recorder = recorder
+        self._next = _Handed(self)
         self._turns = self._seen = 0
+        self._under_way = False
 
-    def add(self, event: Event) -> asyncio.Future[None]:
-        done = self._loop.create_future()
-        if not self._next.events:
-            self._begun = self._loop.time()
-            self._turns = self._seen = 0
-            self._loop.call_soon(self._turn)
+    def add(self, event: bytes) -> asyncio.Future[None]:
+        """Done once the event is durable."""
+        done = self.loop.create_future()
         self._next.events.append(event)
         self._next.waiting.append(done)
+        if not self._turns and not self._under_way:
+            self._turn()
         return done
 
     def _turn(self) -> None:
-        """After a turn of the loop: hands over, unless more came in."""
+        """Flushes once a turn of the loop has brought no more."""
         count = len(self._next.events)
-        self._turns += 1
-        if count > self._seen and self._turns < MOST_TURNS and self._loop.time() - self._begun < LONGEST:
+        if count > self._seen and self._turns < MOST_TURNS:
             self._seen = count
-            self._loop.call_soon(self._turn)
+            self._turns += 1
+            self.loop.call_soon(self._turn)
             return
-        self._handed.put(self._next)
-        self._next = _Handed(self._loop)
+        self._turns = self._seen = 0
+        handed, self._next = self._next, _Handed(self)
+        self._under_way = not self._recorder.flush(handed)
+
+    def flushed(self, handed: _Handed, problem: Exception | None) -> None:
+        """The thread has made them durable, or could not."""
+        self._under_way = False
+        handed.answer(problem)
+        if self._next.events:
+            self._turn()

@@ -42,7 +42,7 @@ def test_what_a_process_left_behind_that_died_is_taken_in(tmp_path):
     log.append([event(1)])
     (journal,) = journals(tmp_path)
     kept = journal.read_bytes()
-    log._journal.close()  # type: ignore[union-attr]  # as the system does
+    log._appending.close()  # as the system does
     next_one = AuditLog(tmp_path / FILE_NAME)
     assert numbers(next_one) == [(1, 1)] and next_one.verify().problem == ""
     assert journals(tmp_path) == []
@@ -61,7 +61,7 @@ def test_what_its_process_writes_last_while_a_journal_is_taken_in_stays(tmp_path
 
     def last(*given) -> None:
         log.append([event(2)])
-        log._journal.close()  # type: ignore[union-attr]  # as the system does when the process ends
+        log._appending.close()  # as the system does when the process ends
         other._journals.remove_finished = remove  # type: ignore[method-assign]
         remove(*given)
 
@@ -79,7 +79,7 @@ def test_a_write_that_a_crash_cut_short_is_left_out_and_no_fault(tmp_path):
     data = bytearray(journal.read_bytes())
     data[len(bytes(data).rstrip(b"\0")) - 3] = 0
     journal.write_bytes(data)
-    log._journal.close()  # type: ignore[union-attr]
+    log._appending.close()
     next_one = AuditLog(tmp_path / FILE_NAME)
     assert numbers(next_one) == [(1, 1)] and next_one.verify().problem == ""
     next_one.close()
@@ -91,7 +91,7 @@ def test_a_journal_that_somebody_changed_is_told(tmp_path):
         log.append([event(number)])
     (journal,) = journals(tmp_path)
     journal.write_bytes(journal.read_bytes().replace(b'"u2"', b'"u9"'))
-    log._journal.close()  # type: ignore[union-attr]
+    log._appending.close()
     next_one = AuditLog(tmp_path / FILE_NAME)
     assert "was changed" in next_one.verify().problem
     next_one.close()

@@ -1,0 +1,96 @@
+"""Who flushes, and that nobody is told that an event is durable before it is."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from fhir_server.core.errors import FhirError
+from fhir_server.security.audit import FILE_NAME, AuditLog
+from fhir_server.security.audit.recorder import Recorder
+from tests.unit.security.test_audit_log import event, numbers
+
+pytestmark = pytest.mark.anyio
+
+
+class Shelf:
+    """Keeps events in memory; open: whether a write may end."""
+
+    def __init__(self) -> None:
+        self.writes: list[tuple[str, int]] = []  # the thread's name, and how many
+        self.open = threading.Event()
+        self.open.set()
+
+    def ready(self) -> bool:
+        return True
+
+    def write(self, events: Sequence[bytes]) -> bool:
+        self.open.wait(10)
+        self.writes.append((threading.current_thread().name, len(events)))
+        return False
+
+    def tidy(self) -> None:
+        raise AssertionError("there is nothing to tidy up")
+
+
+def recorded(recorder: Recorder, count: int) -> list[asyncio.Future[None]]:
+    return [recorder.record(b"[]") for _ in range(count)]
+
+
+async def test_the_loop_flushes_itself_what_a_turn_brought() -> None:
+    shelf = Shelf()
+    recorder = Recorder(shelf)
+    await asyncio.gather(*recorded(recorder, 3))
+    recorder.close()
+    assert shelf.writes == [(threading.current_thread().name, 3)]
+
+
+async def test_after_a_slow_flush_the_loop_works_on_while_the_thread_flushes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fhir_server.security.audit.recorder.QUICK", -1.0)
+    monkeypatch.setattr("fhir_server.security.audit.recorder.PAUSE", 1e9)
+    shelf = Shelf()
+    recorder = Recorder(shelf)
+    await asyncio.gather(*recorded(recorder, 1))
+    shelf.open.clear()
+    first = recorded(recorder, 2)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    later = recorded(recorder, 5)
+    await asyncio.sleep(0)
+    assert not any(each.done() for each in first + later)
+    shelf.open.set()
+    await asyncio.gather(*first, *later)
+    recorder.close()
+    assert shelf.writes == [(threading.current_thread().name, 1), ("audit", 2), ("audit", 5)]
+
+
+@pytest.mark.parametrize("quick", [-1.0, 1.0])
+async def test_who_waits_is_told_that_it_can_not_be_kept(tmp_path: Path, monkeypatch, quick: float) -> None:
+    monkeypatch.setattr("fhir_server.security.audit.recorder.QUICK", quick)
+    log = AuditLog(tmp_path / FILE_NAME)
+    await log.record(event(1))
+
+    def full(block: bytes) -> None:
+        raise OSError("no space left")
+
+    append = log._appending._journal.append  # type: ignore[union-attr]
+    monkeypatch.setattr(log._appending._journal, "append", full)
+    told = await asyncio.gather(log.record(event(2)), log.record(event(3)), return_exceptions=True)
+    assert [type(each) for each in told] == [FhirError, FhirError]
+    monkeypatch.setattr(log._appending._journal, "append", append)
+    await log.record(event(4))
+    assert [number for _, number in numbers(log)] == [1, 4]
+    log.close()
+
+
+async def test_the_next_journal_is_there_before_one_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fhir_server.security.audit.journal.SIZE", 1000)
+    log = AuditLog(tmp_path / FILE_NAME)
+    for number in range(40):
+        await log.record(event(number))
+    assert len(list((tmp_path / "audit.journals").glob("*.journal"))) > 2
+    assert numbers(log) == [(number + 1, number) for number in range(40)]
+    log.close()
+    assert not any((tmp_path / "audit.journals").iterdir())
