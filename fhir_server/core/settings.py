@@ -270,6 +270,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     workforce_days_in_a_row: Annotated[
         int, Meta(description="Most days one after the other on which a rota lets one person work.", ge=1, le=31)
     ] = 6
+    workforce_pay: Annotated[
+        str,
+        Meta(
+            description="JSON file with what is paid beside the rate by night, on weekends, on public holidays and "
+            "past the week's hours, and with these holidays (docs/how-to/workforce.md); empty: the shipped one."
+        ),
+    ] = ""
 
     dicom: Annotated[
         bool, Meta(description="Whether the server is a DICOM archive too: network services and DICOMweb.")

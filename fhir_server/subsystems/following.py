@@ -42,7 +42,7 @@ def held(folder: Path, name: str) -> Iterator[None]:
 class Follower:
     """Keeps one subsystem up. head: the feed's newest position; problem: why it does not get on, "" while it does.
 
-    rebuilds: how often it has been made anew since it runs.
+    rebuilds: how often it has been made anew since it runs; works: how often it has done what follows from changes.
     """
 
     def __init__(self, client: FhirClient, subsystem: Subsystem, clock: Clock, folder: Path) -> None:
@@ -52,7 +52,7 @@ class Follower:
         self._folder = folder
         self.head = 0
         self.problem = ""
-        self.rebuilds = 0
+        self.rebuilds = self.works = 0
         self._goal = 0  # the position that it must reach before it works
         self._anew = asyncio.Event()
 
@@ -110,5 +110,6 @@ class Follower:
             if portion.position < self._goal:
                 return 0.0
         await subsystem.work(self.client, self._clock())
+        self.works += portion.position != after
         self._goal = 0
         return rest

@@ -21,7 +21,7 @@ async def _state(follower: Any, call: Call) -> Answer:
     position = subsystem.position()
     return Answer({"name": subsystem.name, "position": position, "head": max(follower.head, position),
                    "problem": follower.problem,
-                   "rebuilds": follower.rebuilds})  # fmt: skip
+                   "rebuilds": follower.rebuilds, "works": follower.works})  # fmt: skip
 
 
 async def _rebuild(follower: Any, call: Call) -> Answer:

@@ -14,7 +14,7 @@ PLACES = (
     "analytics/#/admissions/2026-03",
     "billing/#/", "billing/#/encounters", "billing/#/claims", "billing/#/files", "billing/#/work", "billing/#/payments",
     "billing/#/patients/anna", "billing/#/journal",
-    "workforce/#/", "workforce/#/people", "workforce/#/time", "workforce/#/reports",
+    "workforce/#/", "workforce/#/work", "workforce/#/people", "workforce/#/time", "workforce/#/reports",
 )  # fmt: skip
 RESOURCES = (
     {"resourceType": "Patient", "id": "anna"},

@@ -16,7 +16,7 @@ export async function screen({ title, view, get, live = () => false }) {
   const main = document.querySelector("main");
   const kept = document.querySelector(".kept");
   let shown = 0;
-  let position = -1;
+  let seen = "";
 
   const parts = () => location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
 
@@ -41,8 +41,9 @@ export async function screen({ title, view, get, live = () => false }) {
       const behind = state.head - state.position;
       kept.textContent = state.problem || (behind > 0 ? `${behind} changes behind` : "up to date");
       const editing = main.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
-      if (position >= 0 && state.position !== position && live(parts()) && !editing) await show();
-      position = state.position;
+      const moved = `${state.position} ${state.works}`;
+      if (seen && moved !== seen && live(parts()) && !editing) await show();
+      seen = moved;
     } catch (problem) {
       kept.textContent = problem.message;
     }

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.endpoint import CSV, Answer, Call, Endpoint
-from fhir_server.subsystems.workforce import reports, times
+from fhir_server.subsystems.workforce import items, reports, times
 from fhir_server.subsystems.workforce.rotas import MOST_DAYS, MOST_PEOPLE, Wanted
 
 if TYPE_CHECKING:
     from fhir_server.subsystems.workforce.models import Rota
+    from fhir_server.subsystems.workforce.pay import PayRules
     from fhir_server.subsystems.workforce.service import Workforce
 
 MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])\Z")
@@ -38,6 +39,11 @@ async def people(workforce: Workforce, call: Call) -> Answer:
             "blocked": bool(person and person.blocked),
         })  # fmt: skip
     return Answer({"people": listed})
+
+
+async def work(workforce: Workforce, call: Call) -> Answer:
+    """Tasks of the workforce that are open, those that are due first."""
+    return Answer({"items": items.listed(workforce.facts)})
 
 
 async def rotas(workforce: Workforce, call: Call) -> Answer:
@@ -168,8 +174,8 @@ async def record(workforce: Workforce, call: Call) -> Answer:
 
 async def payroll(workforce: Workforce, call: Call) -> Answer:
     """Hours and pay of a month as CSV."""
-    members, found, month = _paid(workforce, call)
-    return Answer(times.payroll_csv(members, found, month), CSV, filename=f"payroll-{month}.csv")
+    content = times.payroll_csv(*_paid(workforce, call))
+    return Answer(content, CSV, filename=f"payroll-{call.path['month']}.csv")
 
 
 async def journal(workforce: Workforce, call: Call) -> Answer:
@@ -178,10 +184,9 @@ async def journal(workforce: Workforce, call: Call) -> Answer:
     return Answer(times.journal_csv(lines), CSV, filename=f"journal-{call.path['month']}.csv")
 
 
-def _paid(workforce: Workforce, call: Call) -> tuple[Any, Any, str]:
-    month = _month(call)
-    members = workforce.facts.members()
-    return members, times.payroll(members, workforce.facts.worked(), month, workforce.zone), month
+def _paid(workforce: Workforce, call: Call) -> tuple[Any, Any, str, PayRules]:
+    month, members, rules = _month(call), workforce.facts.members(), workforce.pay
+    return members, times.payroll(members, workforce.facts.worked(), month, workforce.zone, rules), month, rules
 
 
 def _month(call: Call) -> str:
@@ -198,7 +203,7 @@ async def compliance(workforce: Workforce, call: Call) -> Answer:
 
 async def performance(workforce: Workforce, call: Call) -> Answer:
     """Hours and what was done in them."""
-    return Answer({"roles": reports.performance(workforce.facts, workforce.zone, _month(call))})
+    return Answer({"roles": reports.performance(workforce.facts, workforce.zone, _month(call), workforce.pay)})
 
 
 def _local(workforce: Workforce, moment: int) -> str:
@@ -207,6 +212,7 @@ def _local(workforce: Workforce, moment: int) -> str:
 
 ENDPOINTS = (
     Endpoint("GET", "/people", "Members: wards, skills, qualifications, who is blocked", people),
+    Endpoint("GET", "/work", "Open Tasks: qualifications that end, rotas whose rules collide", work),
     Endpoint("GET", "/rotas", "Every rota: its state, what is missing, which rules collide", rotas),
     Endpoint("POST", "/rotas", "Ask for a rota of a ward", ask, (), ("ward", "start", "days:integer", "shifts:array")),
     Endpoint("GET", "/rotas/{id}", "A rota: each shift with who works it, or is proposed for it", rota),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fhir_server.core.errors import error
 from fhir_server.core.settings import Settings
 from fhir_server.subsystems.workforce.endpoints import ENDPOINTS
+from fhir_server.subsystems.workforce.pay import pay_rules
 from fhir_server.subsystems.workforce.rota.problem import Rules
 from fhir_server.subsystems.workforce.service import Workforce
 
@@ -16,7 +18,7 @@ TITLE = "Workforce"
 
 
 def make(settings: Settings) -> Workforce:
-    """On its file in the data folder; FhirError "value" for a time zone that there is not."""
+    """On its file in the data folder; FhirError "value" for a time zone that there is not, or wrong rules of pay."""
     try:
         zone = ZoneInfo(settings.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -24,4 +26,5 @@ def make(settings: Settings) -> Workforce:
             "value", f"timezone must be a name such as Europe/Berlin, not {settings.timezone[:60]!r}."
         ) from None
     file = settings.data / "subsystems" / "workforce.sqlite"
-    return Workforce(file, zone, Rules(settings.workforce_rest_hours, settings.workforce_days_in_a_row))
+    rules = Rules(settings.workforce_rest_hours, settings.workforce_days_in_a_row)
+    return Workforce(file, zone, rules, pay_rules(Path(settings.workforce_pay)) if settings.workforce_pay else None)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.workforce.facts import Facts
 from fhir_server.subsystems.workforce.models import DAY, HOUR
+from fhir_server.subsystems.workforce.pay import PayRules
 from fhir_server.subsystems.workforce.qualifications import LEAD_DAYS
 from fhir_server.subsystems.workforce.rota.problem import Problem, Rules
 from fhir_server.subsystems.workforce.times import payroll
@@ -54,10 +55,10 @@ def compliance(facts: Facts, rules: Rules, zone: ZoneInfo, now: int) -> list[Jso
     return found
 
 
-def performance(facts: Facts, zone: ZoneInfo, month: str) -> list[Json]:
+def performance(facts: Facts, zone: ZoneInfo, month: str, rules: PayRules) -> list[Json]:
     """Each role in a month: hours planned and worked, Encounters and Procedures, and these per hour worked."""
     members = facts.members()
-    worked = payroll(members, facts.worked(), month, zone)
+    worked = payroll(members, facts.worked(), month, zone, rules)
     planned: Counter[str] = Counter()
     problem = Problem([], [], [], Rules(), zone)
     for each in facts.assignments(list(members)):
@@ -69,7 +70,7 @@ def performance(facts: Facts, zone: ZoneInfo, month: str) -> list[Json]:
             done[row["practitioner"]][row["type"]] += 1
     found = []
     for role, member in sorted(members.items()):
-        hours = worked[role].worked / 60 if role in worked else 0.0
+        hours = worked[role].worked / 3600 if role in worked else 0.0
         acts = done[member.practitioner]
         total = acts["Encounter"] + acts["Procedure"]
         if not (hours or planned[role] or total):

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from fhir_server.client import FhirClient
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.subsystem import Portion
-from fhir_server.subsystems.workforce import qualifications
+from fhir_server.subsystems.workforce import conflicts, items, qualifications
 from fhir_server.subsystems.workforce.facts import ACTIVE, KEPT, LAYOUT, ORDERS, SCHEMA, Facts
+from fhir_server.subsystems.workforce.pay import PayRules, pay_rules
 from fhir_server.subsystems.workforce.rota.problem import Rules
 from fhir_server.subsystems.workforce.rotas import Rotas
 
@@ -19,15 +20,22 @@ LOOK = 60_000_000  # microseconds after which the time alone is a reason to look
 
 
 class Workforce:
-    """On a file; zone: of the hospital's own time."""
+    """On a file; zone: of the hospital's own time; pay: the shipped rules without."""
 
     name = "workforce"
     types = (*KEPT, *ACTIVE)
     pause = 0.2
 
-    def __init__(self, file: Path, zone: ZoneInfo, rules: Rules = Rules()) -> None:  # noqa: B008  it is immutable
+    def __init__(
+        self,
+        file: Path,
+        zone: ZoneInfo,
+        rules: Rules = Rules(),  # noqa: B008  it is immutable
+        pay: PayRules | None = None,
+    ) -> None:
         self._store = SubsystemStore(file, SCHEMA, LAYOUT)
         self.zone = zone
+        self.pay = pay or pay_rules()
         self.facts = Facts(self._store)
         self.rotas = Rotas(self.facts, zone, rules)
         self._stirred, self._worked = True, 0
@@ -44,12 +52,15 @@ class Workforce:
                 self.facts.keep(connection, change)
 
     async def work(self, client: FhirClient, now: int) -> None:
-        """Follows up qualifications, proposes rotas whose facts have changed, and tells which shifts are covered."""
+        """Proposes rotas whose facts have changed, follows up qualifications and rules that collide, and tells which
+        shifts are covered."""
         if not self._stirred and now - self._worked < LOOK:
             return
         self._stirred, self._worked = False, now
-        await qualifications.follow_up(self.facts, client, now)
         await asyncio.to_thread(self.rotas.propose)
+        wanted = [*qualifications.tasks(self.facts, now), *conflicts.tasks(self.facts, self.rotas, self.zone)]
+        await items.follow_up(self.facts, client, wanted, now)
+        await qualifications.label(self.facts, client, now)
         await self.rotas.tell(client, now)
 
     def drop(self) -> None:

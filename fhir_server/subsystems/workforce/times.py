@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import calendar
 import csv
 import datetime
 import io
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,33 +20,30 @@ from fhir_server.core.keys import instant
 from fhir_server.subsystems.workforce import words
 from fhir_server.subsystems.workforce.facts import Facts
 from fhir_server.subsystems.workforce.models import Member, Worked
+from fhir_server.subsystems.workforce.pay import PayRules
 from fhir_server.subsystems.writing import id_of, put_all
 
-# percent beside the rate; night: from 20 to 6, weekend: Saturday and Sunday, local time; overtime: past a week's hours
-NIGHT_FROM, NIGHT_TO = 20, 6
-PERCENT = {"night": Decimal(25), "weekend": Decimal(50), "overtime": Decimal(50)}
-WAGES, ACCRUED = "6000 wages", "2300 wages payable"
 LONGEST = 24 * 3_600_000_000
 CENT = Decimal("0.01")
-MINUTE = 60_000_000
+SECOND = 1_000_000
+AROUND = datetime.timedelta(days=8)  # beside a month: what its weeks and time zones reach into
 
 Json = dict[str, Any]
 
 
 @dataclass
 class Paid:
-    """What a member has worked in a month, in minutes; night, weekend and overtime are parts of worked."""
+    """What a member has worked in a month, in seconds; parts: those of a differential, by its name."""
 
     worked: int = 0
-    night: int = 0
-    weekend: int = 0
-    overtime: int = 0
+    parts: Counter[str] = field(default_factory=Counter)
 
-    def pay(self, rate: Decimal) -> dict[str, Decimal]:
+    def pay(self, rate: Decimal, rules: PayRules) -> dict[str, Decimal]:
         """Money by what it is for, each rounded to cents."""
-        parts = {"base": Decimal(self.worked)}
-        parts |= {name: getattr(self, name) * percent / 100 for name, percent in PERCENT.items()}
-        return {name: (minutes * rate / 60).quantize(CENT, ROUND_HALF_UP) for name, minutes in parts.items() if minutes}
+        percents = {each.name: each.percent for each in rules.differentials}
+        seconds = {"base": Decimal(self.worked)}
+        seconds |= {name: self.parts[name] * percent / 100 for name, percent in percents.items()}
+        return {name: (each * rate / 3600).quantize(CENT, ROUND_HALF_UP) for name, each in seconds.items() if each}
 
 
 async def record(
@@ -80,57 +79,85 @@ async def record(
     return id
 
 
-def payroll(members: dict[str, Member], entries: Sequence[Worked], month: str, zone: ZoneInfo) -> dict[str, Paid]:
-    """Role -> what was worked in a month (YYYY-MM, local time). Overtime is what passes the hours of an ISO week."""
+def payroll(
+    members: dict[str, Member], entries: Sequence[Worked], month: str, zone: ZoneInfo, rules: PayRules
+) -> dict[str, Paid]:
+    """Role -> what was worked in a month (YYYY-MM, local time)."""
     found: dict[str, Paid] = defaultdict(Paid)
-    weeks: dict[tuple[str, tuple[int, int]], int] = defaultdict(int)
+    weeks: Counter[tuple[str, tuple[int, int]]] = Counter()
+    first, last = _around(month)
     for entry in sorted(entries, key=lambda each: each.start):
+        if entry.end < first or entry.start > last:
+            continue
         member = members.get(entry.role)
-        for at in _minutes(entry, zone):
+        for at, seconds in _pieces(entry, zone, rules.clocks()):
             week = (entry.role, at.isocalendar()[:2])
-            weeks[week] += 1
+            weeks[week] += seconds
+            over = min(seconds, max(0, weeks[week] - int(member.hours * 3600))) if member is not None else 0
             if f"{at:%Y-%m}" != month:
                 continue
-            paid = found[entry.role]
-            paid.worked += 1
-            paid.night += at.hour >= NIGHT_FROM or at.hour < NIGHT_TO
-            paid.weekend += at.weekday() >= 5
-            paid.overtime += member is not None and weeks[week] > member.hours * 60
+            paid, holiday = found[entry.role], rules.is_holiday(at.date())
+            paid.worked += seconds
+            for part, past in ((seconds - over, False), (over, True)):
+                for name in rules.paid(at, holiday=holiday, over=past):
+                    paid.parts[name] += part
     return dict(found)
 
 
-def _minutes(entry: Worked, zone: ZoneInfo) -> Iterator[datetime.datetime]:
-    for at in range(entry.start, entry.end - MINUTE + 1, MINUTE):
-        yield datetime.datetime.fromtimestamp(at // 1_000_000, zone)
+def _pieces(entry: Worked, zone: ZoneInfo, clocks: Iterable[datetime.time]) -> Iterator[tuple[datetime.datetime, int]]:
+    """An entry cut at local times: when each piece begins, and its seconds."""
+
+    def local(moment: int) -> datetime.datetime:
+        return datetime.datetime.fromtimestamp(moment // SECOND, zone)
+
+    day, last = local(entry.start).date(), local(entry.end).date()
+    cuts = {entry.start, entry.end}
+    while day <= last:
+        for clock in clocks:
+            at = int(datetime.datetime.combine(day, clock, zone).timestamp()) * SECOND
+            if entry.start < at < entry.end:
+                cuts.add(at)
+        day += datetime.timedelta(days=1)
+    for start, end in itertools.pairwise(sorted(cuts)):
+        yield local(start), (end - start) // SECOND
 
 
-def payroll_csv(members: dict[str, Member], found: dict[str, Paid], month: str) -> bytes:
+def _around(month: str) -> tuple[int, int]:
+    """Microseconds since 1970 between which lies what counts for a month."""
+    first = datetime.datetime.fromisoformat(f"{month}-01T00:00:00+00:00")
+    days = calendar.monthrange(first.year, first.month)[1]
+    last = first + datetime.timedelta(days=days)
+    return int((first - AROUND).timestamp()) * SECOND, int((last + AROUND).timestamp()) * SECOND
+
+
+def payroll_csv(members: dict[str, Member], found: dict[str, Paid], month: str, rules: PayRules) -> bytes:
     """One line a member."""
-    head = ["month", "role", "name", "hours", "night", "weekend", "overtime", "rate", "currency", "pay"]
+    names = [each.name for each in rules.differentials]
+    head = ["month", "role", "name", "hours", *names, "rate", "currency", "pay"]
     rows = []
     for role, paid in sorted(found.items()):
         member = members.get(role)
         rate = member.rate if member else Decimal(0)
-        hours = [_hours(getattr(paid, name)) for name in ("worked", "night", "weekend", "overtime")]
+        hours = [_hours(paid.worked), *(_hours(paid.parts[name]) for name in names)]
         rows.append([month, f"PractitionerRole/{role}", member.name if member else "", *hours, rate,
-                     member.currency if member else "", sum(paid.pay(rate).values(), Decimal(0))])  # fmt: skip
+                     member.currency if member else "", sum(paid.pay(rate, rules).values(), Decimal(0))])  # fmt: skip
     return _csv(head, rows)
 
 
-def journal(members: dict[str, Member], found: dict[str, Paid], month: str) -> list[Json]:
+def journal(members: dict[str, Member], found: dict[str, Paid], month: str, rules: PayRules) -> list[Json]:
     """Balanced lines: wages by ward and what they are for against wages payable; reference: the role."""
     lines = []
     for role, paid in sorted(found.items()):
         member = members.get(role)
         if member is None:
             continue
-        parts = paid.pay(member.rate)
+        parts = paid.pay(member.rate, rules)
         own = {"date": month, "reference": f"PractitionerRole/{role}", "currency": member.currency,
                "centre": min(member.wards, default="")}  # fmt: skip
         for name, money in parts.items():
-            lines.append({**own, "account": WAGES, "for": name, "debit": money, "credit": Decimal(0)})
+            lines.append({**own, "account": rules.accounts.wages, "for": name, "debit": money, "credit": Decimal(0)})
         total = sum(parts.values(), Decimal(0))
-        lines.append({**own, "account": ACCRUED, "for": "pay", "debit": Decimal(0), "credit": total})
+        lines.append({**own, "account": rules.accounts.payable, "for": "pay", "debit": Decimal(0), "credit": total})
     return lines
 
 
@@ -146,8 +173,8 @@ def entry_row(entry: Worked) -> Json:
             "start": instant(entry.start), "end": instant(entry.end)}  # fmt: skip
 
 
-def _hours(minutes: int) -> Decimal:
-    return (Decimal(minutes) / 60).quantize(CENT)
+def _hours(seconds: int) -> Decimal:
+    return (Decimal(seconds) / 3600).quantize(CENT)
 
 
 def _csv(head: list[str], rows: Sequence[Sequence[Any]]) -> bytes:

@@ -6,8 +6,9 @@ import { calls } from "./calls.js";
 import { peopleView, reportsView } from "./people.js";
 import { rotaView, rotasView } from "./rotas.js";
 import { timeView } from "./time.js";
+import { workView } from "./work.js";
 
-const views = { people: peopleView, time: timeView, reports: reportsView };
+const views = { work: workView, people: peopleView, time: timeView, reports: reportsView };
 
 function view([name, id]) {
   if (name === "rota") return rotaView(id);

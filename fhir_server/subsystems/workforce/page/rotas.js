@@ -4,6 +4,8 @@ import { h } from "../../page/dom.js";
 import { ask, grid } from "../../page/screen.js";
 import { calls } from "./calls.js";
 
+const STATES = ["proposed", "published"]; // in which it is known who is missing
+
 export async function rotasView() {
   const { rotas } = await calls.get("rotas");
   return [
@@ -52,7 +54,7 @@ export async function rotaView(id) {
   const at = (day, kind) => rota.shifts.find((shift) => shift.kind === kind && shift.start.startsWith(day));
   return [
     h("h1", { tabindex: "-1" }, rota.name || "Rota"),
-    h("p", {}, `${rota.state}; ${rota.missing ? `${rota.missing} people are missing` : "everybody who is needed is there"}.`),
+    h("p", {}, `${rota.state}${STATES.includes(rota.state) ? `; ${covered(rota.missing)}` : ""}.`),
     rota.collide.length ? h("p", { class: "error" }, `These rules collide: ${rota.collide.join(", ")}.`) : "",
     rota.state === "proposed" ? publishForm(rota) : "",
     grid(
@@ -61,6 +63,11 @@ export async function rotaView(id) {
     ),
     rota.state === "published" ? swapForm(rota, people) : "",
   ];
+}
+
+function covered(missing) {
+  if (!missing) return "everybody who is needed is there";
+  return missing === 1 ? "1 person is missing" : `${missing} people are missing`;
 }
 
 function shiftCell(shift) {

@@ -7,7 +7,7 @@ import pytest
 
 from fhir_server.subsystems.subsystem import Portion, read
 from tests.conftest import Fhir
-from tests.unit.subsystems.workforce.ward import Ward, practitioner, role
+from tests.unit.subsystems.workforce.ward import DAY_AND_NIGHT, Ward, practitioner, role
 
 pytestmark = pytest.mark.anyio
 
@@ -26,6 +26,7 @@ async def story(fhir: Fhir, folder: Path) -> Ward:
     published = await ward.rota(days=2)
     await ward.ask("POST", f"/rotas/{published}/publish")
     await ward.rota(days=2, start="2026-10-12")
+    await ward.rota(days=1, start="2026-10-20", shifts=[{**DAY_AND_NIGHT[0], "needed": 9}])
     await ward.ask(
         "POST", "/times", {"role": "ben-role", "start": "2026-10-05T07:00:00Z", "end": "2026-10-05T15:00:00Z"}
     )

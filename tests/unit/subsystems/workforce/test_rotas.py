@@ -50,6 +50,11 @@ async def test_a_rota_that_can_not_be_says_which_rules_collide_and_what_is_missi
         await ward.fhir.create(role(nurse, notAvailable=[
             {"description": "leave", "during": {"start": "2026-10-05", "end": "2026-10-05"}}]))  # fmt: skip
     id = await ward.rota()
+    [item] = (await ward.ask("GET", "/work"))["items"]
+    assert (item["rule"], item["about"], item["priority"]) == ("rota can not be", f"Schedule/{id}", "urgent")
+    [task] = await ward.found("Task?status=requested")
+    assert [each["valueString"] for each in task["input"][:3]] == ["cover", "rest", "leave"]
+    assert task["input"][3]["valueReference"]["display"].endswith(": 1 missing")
     rota = await ward.ask("GET", f"/rotas/{id}")
     assert set(rota["collide"]) == {"cover", "leave", "rest"}
     # the only one who is there works the day or the night; the night's rest ends after the next day begins
@@ -59,6 +64,22 @@ async def test_a_rota_that_can_not_be_says_which_rules_collide_and_what_is_missi
         await ward.ask("POST", f"/rotas/{id}/publish")
     await ward.ask("POST", f"/rotas/{id}/publish", {"short": True, "reason": "agency staff is asked for"})
     assert (await ward.ask("GET", f"/rotas/{id}"))["missing"] == 1
+    assert (await ward.ask("GET", "/work"))["items"] == []
+
+
+async def test_the_work_item_of_a_rota_is_closed_and_opened_as_the_rota_can_be(ward: Ward):
+    away = {"notAvailable": [{"description": "leave", "during": {"start": "2026-10-05", "end": "2026-10-09"}}]}
+    await ward.rota(days=1, shifts=[{**DAY_AND_NIGHT[0], "needed": 4}])
+    for leave, status in ((away, "requested"), ({}, "completed"), (away, "requested")):
+        await ward.fhir.create(role("anna", **leave))
+        await ward.settle()
+        assert [task["status"] for task in await ward.found("Task")] in ([], [status])
+    [task] = await ward.found("Task")
+    assert "these rules collide: cover, leave, and 1 person is missing" in task["description"]
+    await ward.fhir.create({**task, "status": "in-progress"})
+    await ward.fhir.create(role("anna"))
+    await ward.settle()
+    assert [task["status"] for task in await ward.found("Task")] == ["in-progress"]
 
 
 async def test_skills_and_weekly_hours_are_kept(ward: Ward):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fhir_server.core.errors import FhirError
+from fhir_server.subsystems.workforce.pay import easter, pay_rules
 from tests.conftest import Fhir
 from tests.unit.subsystems.workforce.ward import Ward, practitioner
 
@@ -47,6 +48,49 @@ async def test_a_night_over_the_end_of_summer_time_is_as_long_as_it_was(fhir: Fh
     await record(ward, "2026-10-24T22:00:00+02:00", "2026-10-25T06:00:00+01:00")
     [row] = lines(await ward.ask("GET", "/payroll/2026-10"))
     assert (row["hours"], row["night"]) == ("9.00", "9.00")
+
+
+async def test_what_is_paid_beside_the_rate_is_data(fhir: Fhir, tmp_path: Path):
+    file = tmp_path / "pay.json"
+    file.write_text("""{"accounts": {"wages": "W", "payable": "P"}, "differentials": [
+        {"name": "late", "percent": 10, "from": "18:00", "to": "22:00"},
+        {"name": "sunday", "percent": 30, "days": ["Sun"]},
+        {"name": "holiday", "percent": 100, "holidays": true, "instead_of": ["sunday"]}],
+        "holidays": [{"name": "Unity", "every": "10-03"}, {"name": "Easter", "easter": 0}]}""")
+    ward = await Ward(fhir, tmp_path).open("anna")
+    ward.workforce.pay = pay_rules(file)
+    await record(ward, "2026-04-04T20:30:30+02:00", "2026-04-05T04:00:00+02:00")  # into the night of Easter Sunday
+    await record(ward, "2026-04-12T08:00:00+02:00", "2026-04-12T10:00:00+02:00")  # another Sunday
+    [row] = lines(await ward.ask("GET", "/payroll/2026-04"))
+    assert (row["hours"], row["late"], row["sunday"], row["holiday"]) == ("9.49", "1.49", "2.00", "4.00")
+    journal = lines(await ward.ask("GET", "/journal/2026-04"))
+    assert {line["account"] for line in journal} == {"W", "P"}
+    assert sum(Decimal(line["debit"]) - Decimal(line["credit"]) for line in journal) == 0
+
+
+@pytest.mark.parametrize(("year", "day"), [(1818, "03-22"), (2000, "04-23"), (2025, "04-20"), (2026, "04-05"),
+                                           (2027, "03-28"), (2038, "04-25")])  # fmt: skip
+def test_easter(year: int, day: str):
+    assert f"{easter(year):%m-%d}" == day
+
+
+@pytest.mark.parametrize(
+    ("differential", "said"),
+    [
+        ('{"name": "x", "percent": 10}', "x needs a condition"),
+        ('{"name": "x", "percent": 10, "from": "18:00"}', "needs both from and to"),
+        ('{"name": "x", "percent": 10, "days": ["Sonntag"]}', "Invalid enum value"),
+        ('{"name": "x", "percent": -1, "holidays": true}', "percent from 0"),
+        ('{"name": "base", "percent": 1, "holidays": true}', "take another"),
+        ('{"name": "x", "percent": 1, "holidays": true, "instead_of": ["y"]}', "instead of y"),
+        ('{"name": "x", "percent": 1, "holiday": true}', "unknown field"),
+    ],
+)
+def test_wrong_rules_of_pay_are_named(tmp_path: Path, differential: str, said: str):
+    file = tmp_path / "pay.json"
+    file.write_text('{"accounts": {"wages": "W", "payable": "P"}, "differentials": [' + differential + "]}")
+    with pytest.raises(FhirError, match=said):
+        pay_rules(file)
 
 
 @pytest.mark.parametrize(
