@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import structlog
@@ -33,6 +34,7 @@ VOID = "VOID"
 PATIENCE = 2.0  # seconds without a sign of life after which a missing position is taken away from its writer
 GIVE_UP = 20.0  # seconds after which a reader says that the feed can't be read
 REMEMBERED = 100  # commits whose sessions the counter remembers, so that a dead writer's transaction can be ended
+WINDOW = 1000  # positions that are looked at together
 SETTLED_EVERY = 1000  # positions after which the settled one is kept for other processes
 
 log = structlog.get_logger("feed")
@@ -53,6 +55,13 @@ class Missing(NamedTuple):
     beats: dict[str, int]
 
 
+class Still(NamedTuple):
+    """The newest committed position that is known, and where the counter stood then; None: more may come."""
+
+    end: int | None
+    newest: int
+
+
 class MongoFeed:
     """The `ChangeFeed` port, and what a commit needs of it."""
 
@@ -61,6 +70,7 @@ class MongoFeed:
         self._settled = 0  # every position up to it is there
         self._kept = 0
         self._missing = Missing(0, 0.0, {})
+        self._still = Still(None, 0)
         self.beats = Beats(database.counters)
 
     async def start(self) -> None:
@@ -97,32 +107,28 @@ class MongoFeed:
         try:
             await self._database.feed.insert_many([{"_id": seq, "m": VOID} for seq in taken], ordered=False)
         except BulkWriteError:
-            found = await self._database.feed.find({"_id": {"$in": taken}, "m": VOID}, {"_id": 1}).to_list()
-            return {int(entry["_id"]) for entry in found}
+            found = await self._database.feed.find({"_id": {"$in": taken}}, {"m": 1}).to_list()
+            return {int(entry["_id"]) for entry in found if entry["m"] == VOID}
         return set(taken)
 
     # ------------------------------------------------------------------ reading
     async def changes(self, after: int, limit: int = 1000) -> list[Change]:
         """Changes past a position, oldest first."""
         found: list[Change] = []
-        while not found:
-            with answering():
-                query = self._database.feed.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit)
-                entries = await query.to_list()
-            if not entries:
-                break
-            for entry in entries:
-                seq = int(entry["_id"])
-                if seq != after + 1:
-                    await self._look_after(after, seq)
+        with answering():
+            for window in windows(after, await self._end()):
+                for entry in await self._entries(window):
+                    seq = int(entry["_id"])
+                    if seq != after + 1:
+                        await self._look_after(after, seq)
+                        return found[:limit]
+                    after = seq
+                    if entry["m"] != VOID:
+                        found.append(Change(seq, entry["t"], entry["i"], int(entry["v"]), entry["m"], int(entry["u"])))
+                self._settled = max(self._settled, after)
+                if len(found) >= limit or (found and after != window[-1]):
                     break
-                after = seq
-                if entry["m"] != VOID:
-                    found.append(Change(seq, entry["t"], entry["i"], int(entry["v"]), entry["m"], int(entry["u"])))
-            self._settled = max(self._settled, after)
-            if seq != after:
-                break
-        return found
+        return found[:limit]
 
     async def newest(self) -> int:
         """The position of the newest change that is committed: past every one that was answered before this call.
@@ -130,16 +136,24 @@ class MongoFeed:
         A position that nobody used is none: whoever waited for it would wait for nothing.
         """
         with answering():
-            found = await self._database.feed.find_one({"m": {"$ne": VOID}}, {"_id": 1}, sort=[("_id", -1)])
-        return int(found["_id"]) if found else 0
+            end = await self._end()
+            if end == self._still.end:
+                return self._still.newest
+            newest = before = self._still.newest
+            unused = 0
+            for window in windows(before, end, backwards=True):
+                entries = await self._entries(window, {"m": 1})
+                newest = max((int(entry["_id"]) for entry in entries if entry["m"] != VOID), default=before)
+                unused += sum(1 for entry in entries if entry["_id"] > newest)
+                if newest > before:
+                    break
+        self._still = Still(end if unused == end - newest else None, newest)
+        return newest
 
     async def head(self) -> int:
         """The position of the newest change; nothing will appear at or before it any more."""
         with answering():
-            newest = await self._database.feed.find_one({}, {"_id": 1}, sort=[("_id", -1)])
-        if newest is None:
-            return 0
-        head = int(newest["_id"])
+            head = await self._last()
         pause, until = 0.001, time.monotonic() + GIVE_UP
         while self._settled < head:
             with answering():
@@ -154,19 +168,35 @@ class MongoFeed:
         await self._keep_settled()
         return head
 
+    async def _end(self) -> int:
+        """The last position that any commit has taken."""
+        counter = await self._database.counters.find_one({"_id": COUNTER}, {"seq": 1})
+        return int((counter or {}).get("seq", 0))
+
+    async def _entries(self, window: range, shown: dict[str, int] | None = None) -> list[dict[str, Any]]:
+        """What is at these positions, in order. Each is named, as a look-up by keys is quick whatever MongoDB it is."""
+        found = await self._database.feed.find({"_id": {"$in": list(window)}}, shown).to_list()
+        return sorted(found, key=itemgetter("_id"))
+
+    async def _last(self) -> int:
+        """The last position that is there."""
+        settled = self._settled
+        for window in windows(settled, await self._end(), backwards=True):
+            entries = await self._entries(window, {"_id": 1})
+            if entries:
+                return int(entries[-1]["_id"])
+        return settled
+
     async def _first_missing(self, head: int) -> tuple[int, int] | None:
         """The last position that is there before a gap and the first after it; None for none up to head."""
         after = self._settled
-        count = await self._database.feed.count_documents({"_id": {"$gt": after, "$lte": head}})
-        if count == head - after:
-            self._settled = max(self._settled, head)
-            return None
-        async for entry in self._database.feed.find({"_id": {"$gt": after}}, {"_id": 1}).sort("_id", 1):
-            seq = int(entry["_id"])
-            if seq != after + 1:
-                self._settled = max(self._settled, after)
-                return after, seq
-            after = seq
+        for window in windows(after, head):
+            for entry in await self._entries(window, {"_id": 1}):
+                seq = int(entry["_id"])
+                if seq != after + 1:
+                    return after, seq
+                after = seq
+            self._settled = max(self._settled, after)
         return None
 
     async def _look_after(self, last: int, following: int) -> None:
@@ -223,3 +253,13 @@ class MongoFeed:
         """Whether owner has this consumer's work to itself for so long, by the clock of MongoDB."""
         with answering():
             return await take(self._database.consumers, consumer, owner, seconds)
+
+
+def windows(after: int, end: int, backwards: bool = False) -> Iterator[range]:
+    """The positions past one and up to another, some at a time."""
+    if backwards:
+        for last in range(end, after, -WINDOW):
+            yield range(max(last - WINDOW, after) + 1, last + 1)
+    else:
+        for first in range(after + 1, end + 1, WINDOW):
+            yield range(first, min(first + WINDOW, end + 1))

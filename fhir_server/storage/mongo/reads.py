@@ -90,19 +90,19 @@ class MongoReads:
             newest["updated"] = older["updated"] = span
         if among is not None:
             newest["$or"], older["$or"] = _among(among)
+        past: dict[str, Any] = {}
+        if cursor:
+            if not cursor.isdigit():
+                raise error("value", "This _cursor was not given by this server; start again without it.")
+            past = {"seq": {"$lt": min(int(cursor), 2**63 - 1)}}
         with answering():
-            total = await self._total(newest, older) if id else None
-            if cursor:
-                if not cursor.isdigit():
-                    raise error("value", "This _cursor was not given by this server; start again without it.")
-                newest["seq"] = older["seq"] = {"$lt": min(int(cursor), 2**63 - 1)}
-            if not count:
-                return HistoryPage([], "", total)
-            documents = await self._newest_first(newest, older, count + 1)
+            documents = await self._newest_first({**newest, **past}, {**older, **past}, count + 1) if count else []
             versions = [await self.version(document) for document in documents[:count]]
-        more = len(documents) > count
-        if not (more or cursor):
-            total = len(versions)
+            more = len(documents) > count
+            if count and not (more or cursor):
+                total = len(versions)
+            else:
+                total = await self._total(newest, older) if id else None
         return HistoryPage(versions, str(versions[-1].seq) if more else "", total)
 
     async def _newest_first(
@@ -112,6 +112,8 @@ class MongoReads:
         for collection, where in ((self._resources, newest), (self._history, older)):
             for document in await collection.find(where, SHOWN).sort("seq", -1).limit(limit).to_list():
                 found.setdefault(int(document["seq"]), document)
+                if "_id" in where and document["version"] == 1:
+                    return [document]  # the newest of one resource is its first
         return [found[seq] for seq in sorted(found, reverse=True)[:limit]]
 
     async def _total(self, newest: Mapping[str, Any], older: Mapping[str, Any]) -> int:
