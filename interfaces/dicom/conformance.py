@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from interfaces.dicom.dataset.part10 import IMPLEMENTATION_NAME, IMPLEMENTATION_UID
 from interfaces.dicom.dataset.syntaxes import FRAME_TYPES
@@ -10,6 +11,7 @@ from interfaces.dicom.services.registry import SERVICES
 from interfaces.dicom.services.service import NATIVE, Service
 from interfaces.dicom.web.application import DELETABLE, PREFIX, ROUTES, STORES
 from interfaces.dicom.web.rendered import TYPES
+from interfaces.dicom.web.workitem_routes import WORKITEMS
 from interfaces.dicom.workitems import events
 
 # what this archive asks of peers: SOP class -> what for
@@ -27,7 +29,8 @@ HEAD = f"""# DICOM conformance statement
 ## Overview
 
 An archive that stores and retrieves instances, provides worklists from FHIR orders, takes performed procedure steps and
-storage commitment requests, and serves DICOMweb. How it is set up: [how-to](../how-to/dicom.md).
+storage commitment requests, manages unified procedure steps, and serves DICOMweb. How it is set up:
+[how-to](../how-to/dicom.md).
 
 | | |
 | --- | --- |
@@ -85,24 +88,34 @@ def _user() -> str:
 def _web() -> str:
     lines = [f"## DICOMweb\n\nBelow `{PREFIX}` (PS3.18).\n\n| method | path | what |\n| --- | --- | --- |\n"]
     for shape, handler in ROUTES:
-        what = (handler.__doc__ or "").split(";")[0].split(":")[0].strip().rstrip(".")
-        lines.append(f"| GET | `{_path(shape)}` | {what.splitlines()[0]} |\n")
+        lines.append(f"| GET | `{_path(shape)}` | {_first(handler)} |\n")
     lines += [
         f"| POST | `{_path(shape)}` | Stores instances: files, or metadata with bulk data |\n" for shape in STORES
     ]
     lines += [
         f"| DELETE | `{_path(shape)}` | Where the setting `dicom_web_delete` allows it |\n" for shape in DELETABLE
     ]
+    lines += [f"| {route.method} | `{_path(route.shape)}` | {_first(route.handler)} |\n" for route in WORKITEMS]
     kept = sorted(set(FRAME_TYPES.values()))
     lines.append(
         f"\nFrames: `application/octet-stream` (decoded), or as kept: {', '.join(f'`{each}`' for each in kept)}."
     )
     lines.append(f" Rendered: {', '.join(f'`{each}`' for each in TYPES)}.\n")
+    lines.append(
+        "\nProcedure steps: `application/dicom+json` and `application/dicom+xml`. There is no WebSocket: events go to "
+        "peers by N-EVENT-REPORT.\n"
+    )
     return "".join(lines)
 
 
+def _first(handler: Any) -> str:
+    """The first thing that a handler's docstring says."""
+    return (handler.__doc__ or "").split(";")[0].split(":")[0].strip().rstrip(".").splitlines()[0]
+
+
 def _path(shape: tuple[str, ...]) -> str:
-    names = {"studies": "{study}", "series": "{series}", "instances": "{instance}", "frames": "{frames}"}
+    names = {"studies": "{study}", "series": "{series}", "instances": "{instance}", "frames": "{frames}",
+             "workitems": "{workitem}", "subscribers": "{AE title}"}  # fmt: skip
     shown = []
     for at, part in enumerate(shape):
         shown.append(names.get(shape[at - 1], "{}") if part == "*" else "{path}" if part == "+" else part)

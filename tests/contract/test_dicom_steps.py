@@ -10,6 +10,7 @@ from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.dataset.model import text
 from interfaces.dicom.workitems import finding, steps
 from interfaces.dicom.workitems.statuses import Refused
+from interfaces.dicom.workitems.steps import Who
 from interfaces.dicom.workitems.subscriptions import FILTERED, GLOBAL, subscribe, suspend, unsubscribe
 from tests.contract.test_dicom_index import Archives, archives, element, kind  # noqa: F401
 
@@ -46,11 +47,11 @@ def told(archive: Archive, subscriber: str) -> list[str]:
 def test_a_step_is_locked_for_every_process(archives: Archives):  # noqa: F811
     one, two = archives.opened[0], archives.open()
     archives.opened.append(two)
-    assert steps.create(one, "1.1", step(), "A") == 0
-    assert refusal(steps.create, two, "1.1", step(), "B") == 0x0111
-    assert steps.change_state(one, "1.1", moving("IN PROGRESS", "9.1"), "A") == 0
-    assert refusal(steps.change_state, two, "1.1", moving("IN PROGRESS", "9.2"), "B") == 0xC301
-    assert refusal(steps.update, two, "1.1", {"00741204": element("LO", "Mine")}, "B") == 0xC301
+    assert steps.create(one, "1.1", step(), Who("A")) == 0
+    assert refusal(steps.create, two, "1.1", step(), Who("B")) == 0x0111
+    assert steps.change_state(one, "1.1", moving("IN PROGRESS", "9.1"), Who("A")) == 0
+    assert refusal(steps.change_state, two, "1.1", moving("IN PROGRESS", "9.2"), Who("B")) == 0xC301
+    assert refusal(steps.update, two, "1.1", {"00741204": element("LO", "Mine")}, Who("B")) == 0xC301
     assert text(steps.get(two.reading, "1.1"), "00741000") == "IN PROGRESS"
     assert [row["key"] for row in one.reading.all("job", {"kind": steps.JOB})] == ["1.1"]
 
@@ -59,7 +60,7 @@ def test_steps_are_found_in_their_order_page_by_page(archives: Archives, monkeyp
     monkeypatch.setattr(finding, "PAGE", 2)
     [archive] = archives.opened
     for number in range(1, 6):
-        steps.create(archive, f"1.{number}", step(**{"00741202": element("LO", "AB"[number % 2])}), "A")
+        steps.create(archive, f"1.{number}", step(**{"00741202": element("LO", "AB"[number % 2])}), Who("A"))
     for keys, expected in (
         ({}, ["1.1", "1.2", "1.3", "1.4", "1.5"]),
         ({"00741202": element("LO", "B")}, ["1.1", "1.3", "1.5"]),
@@ -72,15 +73,15 @@ def test_steps_are_found_in_their_order_page_by_page(archives: Archives, monkeyp
 
 def test_subscriptions_to_one_to_all_and_to_some(archives: Archives):  # noqa: F811
     [archive] = archives.opened
-    steps.create(archive, "1.1", step(), "A")
+    steps.create(archive, "1.1", step(), Who("A"))
     subscribed(archive, "1.1", "ONE")
     subscribed(archive, GLOBAL, "ALL", True)
     subscribed(archive, FILTERED, "HIGH", True, **{"00741200": element("CS", "HIGH")})
     assert [told(archive, name) for name in ("ONE", "ALL", "HIGH")] == [["1.1"], ["1.1"], []]
-    steps.create(archive, "1.2", step(**{"00741200": element("CS", "HIGH")}), "A")
+    steps.create(archive, "1.2", step(**{"00741200": element("CS", "HIGH")}), Who("A"))
     assert [told(archive, name) for name in ("ONE", "ALL", "HIGH")] == [["1.1"], ["1.1", "1.2"], ["1.2"]]
     assert archive.write(lambda index: suspend(index, GLOBAL, "ALL")) == 1
     assert archive.write(lambda index: unsubscribe(index, FILTERED, "HIGH")) == 2
-    steps.create(archive, "1.3", step(**{"00741200": element("CS", "HIGH")}), "A")
-    steps.request_cancel(archive, "1.2", {}, "A")
+    steps.create(archive, "1.3", step(**{"00741200": element("CS", "HIGH")}), Who("A"))
+    steps.request_cancel(archive, "1.2", {}, Who("A"))
     assert [told(archive, name) for name in ("ALL", "HIGH")] == [["1.1", "1.2", "1.2", "1.2"], []]

@@ -2,10 +2,11 @@
 import { account, requireSignIn } from "../../page/session.js";
 import { jobs, peers, quarantine, worklist } from "./lists.js";
 import { h } from "./parts.js";
+import { steps } from "./steps.js";
 import { studies } from "./studies.js";
 import { viewer } from "./viewer.js";
 
-const LISTS = { worklist, quarantine, peers, jobs };
+const LISTS = { worklist, steps, quarantine, peers, jobs };
 
 async function show() {
   const main = document.getElementById("main");

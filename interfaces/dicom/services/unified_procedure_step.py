@@ -16,6 +16,7 @@ from interfaces.dicom.workitems import statuses, steps
 from interfaces.dicom.workitems.attributes import SOP_CLASS, SOP_INSTANCE, TRANSACTION
 from interfaces.dicom.workitems.finding import find as find_in
 from interfaces.dicom.workitems.statuses import Refused
+from interfaces.dicom.workitems.steps import Who
 from interfaces.dicom.workitems.subscriptions import EVERYTHING, subscribe, suspend, unsubscribe
 
 PENDING, CANCELLED, CANNOT_UNDERSTAND, OUT_OF_RESOURCES = 0xFF00, 0xFE00, 0xC000, 0x0213
@@ -66,7 +67,7 @@ def create(context: Context, event: Any) -> Answer:
     request = event.request
     uid = str(request.AffectedSOPInstanceUID or "") or str(generate_uid())
     model = _attributes(event, request.AttributeList)
-    code = steps.create(context.archive, uid, model, calling(event))
+    code = steps.create(context.archive, uid, model, _who(event))
     made = Dataset()
     if not request.AffectedSOPInstanceUID:
         made.AffectedSOPInstanceUID = uid
@@ -79,7 +80,7 @@ def update(context: Context, event: Any) -> Answer:
     from pydicom.dataset import Dataset
 
     model = _attributes(event, event.request.ModificationList)
-    return steps.update(context.archive, _uid(event), model, calling(event)), Dataset()
+    return steps.update(context.archive, _uid(event), model, _who(event)), Dataset()
 
 
 @_guarded
@@ -100,23 +101,23 @@ def act(context: Context, event: Any) -> Answer:
         raise Refused(statuses.NO_SUCH_ACTION)
     information = event.request.ActionInformation
     model = model_of(event, information, "") if information is not None else {}
-    code = action(context, _uid(event), model, calling(event))
+    code = action(context, _uid(event), model, _who(event))
     return (status(code, statuses.MEANINGS[code]) if code else code), None
 
 
-def _change_state(context: Context, uid: str, information: Model, by: str) -> int:
+def _change_state(context: Context, uid: str, information: Model, by: Who) -> int:
     if uid in EVERYTHING:
         raise Refused(statuses.WRONG_INSTANCE)
     return steps.change_state(context.archive, uid, information, by)
 
 
-def _request_cancel(context: Context, uid: str, information: Model, by: str) -> int:
+def _request_cancel(context: Context, uid: str, information: Model, by: Who) -> int:
     if uid in EVERYTHING:
         raise Refused(statuses.WRONG_INSTANCE)
     return steps.request_cancel(context.archive, uid, information, by)
 
 
-def _subscribe(context: Context, uid: str, information: Model, by: str) -> int:
+def _subscribe(context: Context, uid: str, information: Model, by: Who) -> int:
     receiver = _receiver(information)
     lock = text(information, DELETION_LOCK)
     if lock not in ("TRUE", "FALSE", ""):
@@ -130,20 +131,20 @@ def _subscribe(context: Context, uid: str, information: Model, by: str) -> int:
     return statuses.SUCCESS
 
 
-def _unsubscribe(context: Context, uid: str, information: Model, by: str) -> int:
+def _unsubscribe(context: Context, uid: str, information: Model, by: Who) -> int:
     receiver = _receiver(information)
     context.archive.write(lambda index: unsubscribe(index, uid, receiver))
     return statuses.SUCCESS
 
 
-def _suspend(context: Context, uid: str, information: Model, by: str) -> int:
+def _suspend(context: Context, uid: str, information: Model, by: Who) -> int:
     receiver = _receiver(information)
     context.archive.write(lambda index: suspend(index, uid, receiver))
     return statuses.SUCCESS
 
 
 # action type -> what does it (tables CC.2.1-1, CC.2.2-1 and CC.2.3-1)
-ACTIONS: dict[int, Callable[[Context, str, Model, str], int]] = {
+ACTIONS: dict[int, Callable[[Context, str, Model, Who], int]] = {
     1: _change_state,
     2: _request_cancel,
     3: _subscribe,
@@ -179,6 +180,10 @@ def _attributes(event: Any, encoded: Any) -> Model:
 
 def _uid(event: Any) -> str:
     return str(event.request.RequestedSOPInstanceUID)
+
+
+def _who(event: Any) -> Who:
+    return Who(calling(event))
 
 
 def _receiver(information: Model) -> str:

@@ -25,25 +25,25 @@ class Access:
         """Who asks; base: of FHIR, which tokens are for. FhirError "login" for nobody where one is needed."""
         return await self._server.caller_of(method, headers, base)
 
-    def require(self, caller: Caller, method: str) -> None:
-        """FhirError "forbidden" where the caller's scopes allow no such thing with studies."""
-        interaction = INTERACTIONS.get(method, "r")
-        if caller.masks is not None and not {TYPE, "Patient"}.isdisjoint(caller.masks.types()):
+    def require(self, caller: Caller, interaction: str, type: str = TYPE) -> None:
+        """FhirError "forbidden" where the caller's scopes allow no such thing with studies, or with Tasks."""
+        if caller.masks is not None and not {type, "Patient"}.isdisjoint(caller.masks.types()):
             raise error(
-                "forbidden", "Fields of patients or studies are hidden from you by a policy, and images show them."
+                "forbidden",
+                f"Fields of Patient or {type} are hidden from you by a policy, and what is asked for shows them.",
             )
-        if caller.may is not None and not caller.may(interaction, TYPE):
-            raise error("forbidden", f"The token's scopes do not allow '{interaction}' of {TYPE}.")
+        if caller.may is not None and not caller.may(interaction, type):
+            raise error("forbidden", f"The token's scopes do not allow '{interaction}' of {type}.")
 
-    def require_everything(self, caller: Caller, method: str) -> None:
+    def require_everything(self, caller: Caller, method: str, *others: str) -> None:
         """FhirError "forbidden" for whoever sees a part of the studies only, unless their role has this interface: what
-        the page shows is of all."""
+        the page shows is of all; others: more types that it shows."""
         wanted = "rs" if method in ("GET", "HEAD") else "cruds"
         if caller.administers is not None and caller.administers("dicom", wanted):
             return
         if caller.masks is not None:
             raise error("forbidden", f"This page needs a token from which no policy hides fields. {WAY}")
-        for type in (TYPE, "Patient", "ServiceRequest"):
+        for type in (TYPE, "Patient", "ServiceRequest", *others):
             if caller.restriction is not None and caller.restriction(type) is not None:
                 raise error("forbidden", f"This page needs a token that may see every {type}. {WAY}")
             if caller.may is not None and not caller.may("u", type):

@@ -16,6 +16,7 @@ from fhir_server.core.errors import FhirError, error
 from interfaces.dicom.configuration import Peer
 from interfaces.dicom.dataset.model import Model, items, text
 from interfaces.dicom.services.service import Context
+from interfaces.dicom.web import steps_shown
 from interfaces.dicom.web.access import Access
 from interfaces.dicom.web.application import refusal
 from interfaces.dicom.web.exchange import json_answer
@@ -42,6 +43,7 @@ class Administration:
             ("quarantine",): lambda: asyncio.to_thread(quarantine.held, context.archive),
             ("peers",): self._peers,
             ("jobs",): lambda: asyncio.to_thread(queue.listed, context.archive),
+            ("workitems",): lambda: asyncio.to_thread(steps_shown.listed, context.archive),
             ("events",): lambda: asyncio.to_thread(self._events),
         }
 
@@ -68,7 +70,8 @@ class Administration:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         base = base_of(scope, headers, self._context.settings)
         caller = await self._access.caller(scope["method"], headers, base)
-        self._access.require_everything(caller, scope["method"])
+        others = ("Task",) if path[:1] == ("workitems",) else ()
+        self._access.require_everything(caller, scope["method"], *others)
         if scope["method"] in ("GET", "HEAD") and path in self._gets:
             return await self._gets[path]()
         if scope["method"] == "POST":
@@ -85,6 +88,9 @@ class Administration:
                 given = (study, body["patient"], body.get("order") or "", who)
                 await asyncio.to_thread(quarantine.reconcile, self._context.archive, *given)
                 return {"reconciled": study}
+            case ("workitems", uid, "cancel"):
+                await asyncio.to_thread(steps_shown.cancel, self._context.archive, uid, name)
+                return {"asked": uid}
             case ("jobs", pk, "again") if pk.isdigit():
                 if not await asyncio.to_thread(queue.again, self._context.archive, int(pk)):
                     raise error("not-found", f"There is no job {pk} that waits.")

@@ -10,11 +10,13 @@ from urllib.parse import parse_qsl, unquote
 import structlog
 
 from fhir_server.codec import json
-from fhir_server.codec.asgi import base_of, origin_of
+from fhir_server.codec.asgi import base_of, origin_of, whole_body
 from fhir_server.core.errors import FhirError, error, operation_outcome
+from fhir_server.core.ports import Caller
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
-from interfaces.dicom.web.access import Access
+from interfaces.dicom.web.access import INTERACTIONS, Access
+from interfaces.dicom.web.data_sets import data_set
 from interfaces.dicom.web.delete import delete
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest
 from interfaces.dicom.web.frames import frames
@@ -23,6 +25,7 @@ from interfaces.dicom.web.rendered import rendered, thumbnail
 from interfaces.dicom.web.retrieve import bulk, instances, metadata
 from interfaces.dicom.web.stow import store
 from interfaces.dicom.web.wado_uri import wado
+from interfaces.dicom.web.workitem_routes import LARGEST_STEP, WORKITEMS
 
 PREFIX = "/dicom-web"
 _S, _SE, _I = ("studies", "*"), ("series", "*"), ("instances", "*")
@@ -97,12 +100,14 @@ class DicomWeb:
         except ValueError as problem:
             raise error("value", "The query is not UTF-8, or has more than 200 parameters.") from problem
         if method == "OPTIONS":
-            return WebAnswer(204, [("allow", "GET, HEAD, POST, DELETE, OPTIONS")])
+            return WebAnswer(204, [("allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS")])
         base = self._base(scope, headers)
         caller = await self._access.caller(method, headers, base_of(scope, headers, self._settings))
-        self._access.require(caller, method)
         visible = self._access.filter(caller)
         request = WebRequest(method, path, query, headers, base, self._archive, caller.name, visible)
+        if path[:1] in (("workitems",), ("subscribers",)):
+            return await self._workitem(request, caller, receive)
+        self._access.require(caller, INTERACTIONS.get(method, "r"))
         if method == "POST" and any(fits(shape, path) for shape in STORES):
             return await store(request, _chunks(receive))
         if method == "DELETE" and any(fits(shape, path) for shape in DELETABLE):
@@ -113,6 +118,20 @@ class DicomWeb:
         if method not in ("GET", "HEAD"):
             raise error("not-supported", f"{method[:20]} can't be done here.", headers={"Allow": "GET, HEAD"})
         return await asyncio.to_thread(handler, request)
+
+    async def _workitem(self, request: WebRequest, caller: Caller, receive: Any) -> WebAnswer:
+        """A request of UPS-RS, with its body as one data set."""
+        found = [route for route in WORKITEMS if fits(route.shape, request.path)]
+        method = "GET" if request.method == "HEAD" else request.method
+        route = next((each for each in found if each.method == method), None)
+        if route is None and found:
+            allowed = ", ".join(each.method for each in found)
+            raise error("not-supported", f"{method[:20]} can't be done here.", headers={"Allow": allowed})
+        if route is None:
+            raise error("not-found", "There is no such path; procedure steps are at /workitems.")
+        self._access.require(caller, route.interaction, "Task")
+        content = b"" if method == "GET" else await whole_body(receive, LARGEST_STEP, "The body is larger than 4 MiB.")
+        return await asyncio.to_thread(lambda: route.handler(request, data_set(request, content, needed=route.body)))
 
     def _base(self, scope: dict[str, Any], headers: dict[str, str]) -> str:
         settings = self._settings
@@ -129,7 +148,7 @@ class DicomWeb:
             sent += [
                 (b"access-control-allow-origin", origin.encode("latin-1")),
                 (b"access-control-allow-headers", b"*, Authorization"),
-                (b"access-control-allow-methods", b"GET, HEAD, POST, DELETE, OPTIONS"),
+                (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, DELETE, OPTIONS"),
                 (b"access-control-expose-headers", b"*"),
                 (b"vary", b"Origin"),
             ]

@@ -17,6 +17,7 @@ from interfaces.dicom.web.multipart import related
 from interfaces.dicom.web.native import native
 
 DICOM_XML = "application/dicom+xml"
+MORE = "There are more results; ask for them with offset."
 MOST = 5000  # matches of an answer; more are had with offset
 # what is always given (PS3.18 tables 10.6.3-3 to 10.6.3-5)
 _ALWAYS = {
@@ -33,13 +34,13 @@ def search(request: WebRequest) -> WebAnswer:
     """Answers a search; 204 where nothing matches."""
     *above, kind = request.path
     level = {"studies": STUDY, "series": SERIES, "instances": IMAGE}[kind]
-    keys, wanted, everything = _keys(request)
+    keys, wanted, everything = keys_of_query(request)
     names = dict(zip(above[::2], above[1::2], strict=True))
     for name, tag in (("studies", "0020000D"), ("series", "0020000E")):
         if name in names:
             keys[tag] = {"vr": "UI", "Value": [names[name]]}
-    limit = min(_number(request, "limit", MOST), MOST)
-    offset = _number(request, "offset", 0)
+    limit = min(number(request, "limit", MOST), MOST)
+    offset = number(request, "offset", 0)
     matches = find(
         request.archive.reading,
         level,
@@ -57,7 +58,7 @@ def search(request: WebRequest) -> WebAnswer:
     headers = []
     if len(found) > limit:
         found.pop()
-        headers.append(("warning", '299 ultimate-hms "There are more results; ask for them with offset."'))
+        headers.append(("warning", f'299 ultimate-hms "{MORE}"'))
     if not found:
         return WebAnswer(204, headers)
     type, _ = chosen(request.accept(), (DICOM_JSON, "application/json", DICOM_XML))
@@ -89,7 +90,7 @@ def _shown(request: WebRequest, match: Match, level: str, tags: set[str] | None)
     return {tag: model[tag] for tag in sorted(model) if tags is None or tag in tags}
 
 
-def _keys(request: WebRequest) -> tuple[Model, list[str], bool]:
+def keys_of_query(request: WebRequest) -> tuple[Model, list[str], bool]:
     """The keys of the query, the fields to give beside them, and whether all are wanted."""
     keys: Model = {}
     fields: list[str] = []
@@ -134,7 +135,8 @@ def _put(keys: Model, path: list[str], value: str) -> None:
         at[tag] = {"vr": vr, "Value": values} if value else {"vr": vr}
 
 
-def _number(request: WebRequest, name: str, default: int) -> int:
+def number(request: WebRequest, name: str, default: int) -> int:
+    """A parameter that is a whole number; FhirError "value" for another."""
     given = request.parameter(name)
     if not given:
         return default

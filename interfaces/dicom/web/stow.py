@@ -116,7 +116,7 @@ async def store(request: WebRequest, chunks: AsyncIterator[bytes]) -> WebAnswer:
         if type == DICOM:
             await asyncio.to_thread(stored.file, content)
         elif type in (DICOM_JSON, "application/json"):
-            models += _models(content)
+            models += models_of(content)
         elif type in (DICOM_XML, "text/xml", "application/xml"):
             models.append(read_native(content))
         elif "content-location" in headers:
@@ -128,7 +128,8 @@ async def store(request: WebRequest, chunks: AsyncIterator[bytes]) -> WebAnswer:
     return stored.answer()
 
 
-def _models(content: bytes) -> list[Model]:
+def models_of(content: bytes) -> list[Model]:
+    """Data sets in the DICOM JSON Model, one or a list; FhirError "malformed" for anything else."""
     try:
         found = msgspec.json.decode(content)
     except msgspec.DecodeError as problem:

@@ -11,7 +11,7 @@ from interfaces.dicom.workitems.statuses import ALREADY_CANCELED, NO_SUCH_STEP, 
 from mappings.dicom.task import is_procedure_step, step_uid
 
 ENDED = ("cancelled", "rejected", "failed", "entered-in-error")
-BY = "FHIR"
+BY = steps.Who("", "FHIR")
 
 
 def follow_tasks(archive: Archive, tasks: list[Resource]) -> None:

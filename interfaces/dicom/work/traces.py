@@ -10,8 +10,10 @@ TRANSFERRED = {"system": DCM, "code": "110104", "display": "DICOM Instances Tran
 PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 
 
-def provenance(target: str, sender: str, moment: str, activity: dict[str, str] = TRANSFERRED) -> dict[str, Any]:
-    """Says which application entity a resource came of, and by what."""
+def provenance(
+    target: str, sender: str, moment: str, activity: dict[str, str] = TRANSFERRED, name: str = ""
+) -> dict[str, Any]:
+    """Says which application entity a resource came of, or who by name where it was none, and by what."""
     return {
         "resourceType": "Provenance",
         "target": [{"reference": target}],
@@ -27,7 +29,7 @@ def provenance(target: str, sender: str, moment: str, activity: dict[str, str] =
             }
         ]
         if sender
-        else [{"who": {"display": "DICOM archive"}}],
+        else [{"who": {"display": name or "DICOM archive"}}],
     }
 
 

@@ -94,7 +94,8 @@ async def _written(
     at = len(entries)
     entries.append(entry)
     moment = instant(context.archive.clock())
-    entries.append(post(provenance(url, row["changed_by"], moment, UPDATED if current else CREATED)))
+    activity = UPDATED if current else CREATED
+    entries.append(post(provenance(url, row["changed_by"], moment, activity, row["changed_name"])))
     answer = await transaction(client, entries)
     return located(answer[at]), located(answer[0]) if at else patient
 

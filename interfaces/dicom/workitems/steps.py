@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from typing import NamedTuple
 
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.index import Row, Rows
@@ -62,7 +63,14 @@ UNSPECIFIED: Model = {
 }
 
 
-def create(archive: Archive, uid: str, model: Model, by: str) -> int:
+class Who(NamedTuple):
+    """Who changes a step: an application entity by its title, or by name whom the web or FHIR knows."""
+
+    title: str
+    name: str = ""
+
+
+def create(archive: Archive, uid: str, model: Model, by: Who) -> int:
     """A new step; Refused where it can't be one."""
     if not is_uid(uid):
         raise Refused(INVALID_INSTANCE)
@@ -77,7 +85,13 @@ def create(archive: Archive, uid: str, model: Model, by: str) -> int:
     def work(index: Rows) -> int:
         if uid in EVERYTHING or index.one("workitem", {"uid": uid}) is not None:
             raise Refused(DUPLICATE)
-        made = {"uid": uid, "patient_id": text(kept, "00100020"), "requester": by, "created": moment, **NOTHING_YET}
+        made = {
+            "uid": uid,
+            "patient_id": text(kept, "00100020"),
+            "requester": by.title,
+            "created": moment,
+            **NOTHING_YET,
+        }
         index.insert("workitem", {**made, **_columns(kept, by, moment)})
         subscribe_to_new(index, uid, kept)
         tell(index, uid, changes({}, kept), moment)
@@ -87,7 +101,7 @@ def create(archive: Archive, uid: str, model: Model, by: str) -> int:
     return archive.write(work)
 
 
-def update(archive: Archive, uid: str, model: Model, by: str) -> int:
+def update(archive: Archive, uid: str, model: Model, by: Who) -> int:
     """Sets attributes of a step that has not ended; Refused where they, the state or the lock do not allow it."""
     moment = archive.clock()
 
@@ -104,7 +118,7 @@ def update(archive: Archive, uid: str, model: Model, by: str) -> int:
     return archive.write(work)
 
 
-def change_state(archive: Archive, uid: str, information: Model, by: str) -> int:
+def change_state(archive: Archive, uid: str, information: Model, by: Who) -> int:
     """Moves a step to another state; SUCCESS, or the warning that it is in it already. Refused otherwise."""
     wanted, transaction = text(information, STATE), text(information, TRANSACTION)
     if wanted not in STATES:
@@ -121,7 +135,7 @@ def change_state(archive: Archive, uid: str, information: Model, by: str) -> int
         if lack:
             raise Refused(FINAL_STATE_NOT_MET, f"lacks {lack}")
         after = _in_state(model, wanted, moment)
-        claimed = {"transaction_uid": transaction, "performer": by} if wanted == IN_PROGRESS else {}
+        claimed = {"transaction_uid": transaction, "performer": by.title} if wanted == IN_PROGRESS else {}
         _keep(index, row, after, by, moment, **claimed)
         tell(index, uid, [state_report(after)], moment)
         return SUCCESS
@@ -129,7 +143,7 @@ def change_state(archive: Archive, uid: str, information: Model, by: str) -> int
     return archive.write(work)
 
 
-def request_cancel(archive: Archive, uid: str, information: Model, by: str) -> int:
+def request_cancel(archive: Archive, uid: str, information: Model, by: Who) -> int:
     """Cancels a step that nobody has begun, and has the performer of another asked to (section CC.2.2.3)."""
     moment = archive.clock()
 
@@ -141,7 +155,7 @@ def request_cancel(archive: Archive, uid: str, information: Model, by: str) -> i
         if row["state"] == IN_PROGRESS:
             if index.one("subscription", {"uid": uid}) is None:
                 raise Refused(NOBODY_TO_CONTACT)
-            tell(index, uid, [cancel_requested(information, by)], moment)
+            tell(index, uid, [cancel_requested(information, by.title or archive.settings.dicom_ae_title)], moment)
             return SUCCESS
         model = json.loads(row["attributes"])
         begun = _in_state(model, IN_PROGRESS, moment)
@@ -172,18 +186,19 @@ def date_time(moment: int) -> str:
     return at.strftime("%Y%m%d%H%M%S+0000")
 
 
-def _keep(index: Rows, row: Row, model: Model, by: str, moment: int, **others: str) -> None:
+def _keep(index: Rows, row: Row, model: Model, by: Who, moment: int, **others: str) -> None:
     index.change("workitem", {"pk": row["pk"]}, {**_columns(model, by, moment), **others})
     enqueue(index, JOB, row["uid"], moment)
 
 
-def _columns(model: Model, by: str, moment: int) -> dict[str, str | int]:
+def _columns(model: Model, by: Who, moment: int) -> dict[str, str | int]:
     return {
         "state": text(model, STATE),
         "label": text(model, WORKLIST_LABEL),
         "attributes": dumped(model),
         "changed": moment,
-        "changed_by": by,
+        "changed_by": by.title,
+        "changed_name": by.name,
     }
 
 

@@ -9,6 +9,7 @@ from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
 from tests.system.dicom.conftest import free_port, until
 from tests.system.dicom.images import encoded, image, study
+from tests.system.dicom.procedure_steps import step
 from tests.system.process import hms, serving
 from tests.system.test_page import chromium  # noqa: F401  a fixture
 
@@ -59,6 +60,18 @@ def test_what_was_sent_for_later_is_a_job_that_says_why_it_waits(server):
     assert api(server, f"jobs/{job['pk']}/again", {}).status_code == 200
 
 
+def test_procedure_steps_are_listed_and_cancelled(server):
+    made = [step(ProcedureStepLabel="Fuse", PatientName="Doe^Jane").to_json_dict()]
+    answer = httpx.post(f"{server.origin}/dicom-web/workitems", json=made)
+    uid = answer.headers["location"].rsplit("/", 1)[1]
+    [shown] = api(server, "workitems").json()
+    assert (shown["label"], shown["patient_name"], shown["open"]) == ("Fuse", "Doe^Jane", True)
+    assert api(server, f"workitems/{uid}/cancel", {}).status_code == 200
+    assert api(server, "workitems/1.2.3/cancel", {}).status_code == 404
+    [shown] = api(server, "workitems").json()
+    assert (shown["state"], shown["open"]) == ("CANCELED", False)
+
+
 def test_other_sites_can_not_post(server):
     answer = httpx.post(f"{server.origin}/dicom/api/peers/AWAY/echo", data={"x": "y"})
     assert answer.status_code == 415
@@ -75,7 +88,7 @@ def test_the_page_shows_studies(server, chromium, tmp_path):  # noqa: F811
 
 def test_with_security_tokens_are_asked_for(tmp_path):
     with serving(tmp_path / "data", *OPTIONS, "--security", "smart") as server:
-        for path in ("/dicom-web/studies", "/dicom/api/quarantine", "/dicom-web/wado"):
+        for path in ("/dicom-web/studies", "/dicom-web/workitems", "/dicom/api/quarantine", "/dicom-web/wado"):
             answer = httpx.get(server.origin + path)
             assert answer.status_code == 401 and answer.headers["www-authenticate"].startswith("Bearer")
             wrong = httpx.get(server.origin + path, headers={"authorization": "Bearer wrong"})
@@ -107,6 +120,16 @@ def test_a_token_of_one_patient_shows_that_patients_studies_only(tmp_path):
         assert patient.delete(f"{web}/1.2.1").status_code in (403, 404, 405)
         assert shown("--scope", "patient/Observation.rs", "--patient", "x").get(web).status_code == 403
         assert patient.get(f"{server.origin}/dicom/api/quarantine").status_code == 403
+
+        web = f"{server.origin}/dicom-web/workitems"
+        steps = [everything.post(web, json=[step(PatientID=id).to_json_dict()]).headers["location"] for id in "12"]
+        until(lambda: _both(everything.get(f"{server.base}/Task").json()))
+        until(lambda: patient.get(web).status_code == 200)
+        assert [each["00100020"]["Value"] for each in patient.get(web).json()] == [["1"]]
+        assert [patient.get(each).status_code for each in steps] == [200, 404]
+        assert patient.post(web, json=[step().to_json_dict()]).status_code == 403
+        assert patient.post(f"{steps[0]}/cancelrequest").status_code == 403
+        assert shown("--scope", "patient/ImagingStudy.rs", "--patient", "x").get(web).status_code == 403
 
 
 def _both(bundle):

@@ -50,8 +50,8 @@ CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS workitem (
     pk INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, state TEXT NOT NULL, label TEXT NOT NULL, patient_id TEXT NOT NULL,
     transaction_uid TEXT NOT NULL, requester TEXT NOT NULL, performer TEXT NOT NULL, created INTEGER NOT NULL,
-    changed INTEGER NOT NULL, changed_by TEXT NOT NULL, attributes TEXT NOT NULL, coercion TEXT NOT NULL DEFAULT '{}',
-    fhir_task TEXT NOT NULL DEFAULT '', fhir_patient TEXT NOT NULL DEFAULT ''
+    changed INTEGER NOT NULL, changed_by TEXT NOT NULL, changed_name TEXT NOT NULL, attributes TEXT NOT NULL,
+    coercion TEXT NOT NULL DEFAULT '{}', fhir_task TEXT NOT NULL DEFAULT '', fhir_patient TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS workitem_fhir_patient ON workitem (fhir_patient) WHERE fhir_patient <> '';
 CREATE INDEX IF NOT EXISTS workitem_state ON workitem (state, pk);
