@@ -66,12 +66,16 @@ class Assignment:
         return names
 
     def _name(self, group: list[Branch], branches: dict[str, Branches]) -> str:
-        """After the parameter of the element's own name, or one that reads this alone, if it can be unrestricted."""
+        """After the parameter of the element's own name, or one that reads this alone, if it can be unrestricted.
+
+        Else after the only one that reads this, if nothing else is.
+        """
         element = group[0].path.rpartition(".")[2]
         readers = [code for code, found in branches.items() if group[0] in found]
         exact = [code for code in readers if branches[code].keys() == set(group)]
         free = [code for code in exact if not any(branches[code].values())]
-        for name in [code for code in readers if code == element] + free + exact:
+        only = readers if len(readers) == 1 else []
+        for name in [code for code in readers if code == element] + free + exact + only:
             if name not in self.fields:
                 return name
         number = 1

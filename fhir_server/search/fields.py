@@ -8,6 +8,7 @@ answered by the fields that hold its paths:
     component-code  field "component-code"  Observation.component.code
     combo-code      fields "code", "component-code"
     patient         field "subject", where it names a Patient
+    name            fields "family", "given", "name"   Patient.name.family, .given; what is left of Patient.name
 
 Paths that the same parameters read are one field (value-quantity: the Quantity and the SampledData). A field is named
 after the parameter that reads just its paths. A custom parameter uses the official fields that hold its paths, and has
@@ -24,6 +25,7 @@ from fhir_server.definitions import Component, Definitions, SearchParameter
 from fhir_server.definitions.expressions import normal_form, split_union
 from fhir_server.search.assignment import Assignment, Branch, Branches, FieldComponent, IndexField
 from fhir_server.search.elements import types_at
+from fhir_server.search.parts import in_parts
 from fhir_server.search.phonetic import kind_of
 
 BUILT_IN = frozenset({"_id", "_lastUpdated"})  # answered from the resource's own row, not from index values
@@ -150,7 +152,9 @@ class Fields:
         for path, target in paths:
             if target and not restricted:
                 path, target = f"{path}.where(resolve() is {target})", ""
-            yield Branch(self._with_type_names(path), kind_of(parameter), components), target
+            path, kind = self._with_type_names(path), kind_of(parameter)
+            for part in in_parts(self._definitions, type_name, path) if kind == "string" else (path,):
+                yield Branch(part, kind, components), target
 
     def _components(self, type_name: str, parameter: SearchParameter) -> tuple[FieldComponent, ...]:
         components = []

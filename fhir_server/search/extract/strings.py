@@ -7,9 +7,8 @@ from typing import Any
 
 from fhir_server.core.values import STRING, fold
 from fhir_server.search.extract.adding import Add
+from fhir_server.search.parts import PARTS
 
-NAME_PARTS = ("text", "family"), ("given", "prefix", "suffix")  # those with one value, those with several
-ADDRESS_PARTS = ("text", "city", "district", "state", "postalCode", "country"), ("line",)
 SHORT = 64  # folded texts are kept up to this length
 
 _kept = lru_cache(maxsize=1 << 13)(fold)
@@ -28,21 +27,18 @@ def add_string(add: Add, field: str, value: str) -> None:
 
 
 def add_human_name(add: Add, field: str, value: dict[str, Any]) -> None:
-    """Each part of a HumanName."""
-    _add_parts(add, field, value, *NAME_PARTS)
+    """Each part of a HumanName that a path leads to which is not plain (search.parts has the others)."""
+    _add_parts(add, field, value, PARTS["HumanName"])
 
 
 def add_address(add: Add, field: str, value: dict[str, Any]) -> None:
-    """Each part of an Address."""
-    _add_parts(add, field, value, *ADDRESS_PARTS)
+    """The same of an Address."""
+    _add_parts(add, field, value, PARTS["Address"])
 
 
-def _add_parts(add: Add, field: str, value: dict[str, Any], single: tuple[str, ...], several: tuple[str, ...]) -> None:
-    for name in single:
-        if name in value:
-            add_string(add, field, value[name])
-    for name in several:
-        if name in value:
-            for part in value[name]:
-                if part is not None:
-                    add_string(add, field, part)
+def _add_parts(add: Add, field: str, value: dict[str, Any], parts: tuple[str, ...]) -> None:
+    for name in parts:
+        found = value.get(name, ())
+        for part in found if isinstance(found, list) else (found,):
+            if part:
+                add_string(add, field, part)

@@ -42,7 +42,7 @@ KIND_OF_VALUE: dict[str, type] = {"date": int, "updated": int, "number": float, 
 
 
 class Source(NamedTuple):
-    """A table s that has one row for each resource with the key, in its order; feed: it is version."""
+    """A table s that has rows of resources with the key, in its order; feed: it is version."""
 
     table: str
     column: str
@@ -81,50 +81,51 @@ class Key:
             (*point, *fields.bound),
         )
 
-    def source(self) -> Source | None:
-        """The table to walk along; None where there is none."""
+    def sources(self) -> list[Source]:
+        """The tables to walk along together, in which each resource with the key has one row; [] if there are none."""
         kind = self._key.kind
         if self._own:
-            return self._own_source() if len(self._scope.type_ids) == 1 else None
-        if len(self._fields) != 1:
-            return None
+            return self._own_source() if len(self._scope.type_ids) == 1 else []
         table = VALUES.get(kind, ("",))[0]
         if table == "token":
-            return self._terms_in_order()
+            return self._terms_in_order() if len(self._fields) == 1 else []
         if kind not in IN_ORDER:
-            return None
+            return []
+        return [self._field_in_order(kind, table, field) for field in self._fields]
+
+    def _field_in_order(self, kind: str, table: str, field: int) -> Source:
         first, second = IN_ORDER[kind]
         sign = ">" if self.descending else "<"
+        fields = member("o.field", self._fields)
+        sooner = f"(o.{first}, o.{second}, o.field) {sign} (s.{first}, s.{second}, s.field)"
         once = (
             f"NOT EXISTS (SELECT 1 FROM {table} o INDEXED BY {by_resource(table)} "
-            f"WHERE o.rid = s.rid AND o.field = s.field AND (o.{first}, o.{second}) {sign} (s.{first}, s.{second}))"
+            f"WHERE o.rid = s.rid AND {fields.text} AND {sooner})"
         )
-        return Source(
-            f"{table} s NOT INDEXED", f"s.{first}", "s.rid", Sql(f"s.field = ? AND {once}", (self._fields[0],))
-        )
+        where = Sql(f"s.field = ? AND {once}", (field, *fields.bound))
+        return Source(f"{table} s NOT INDEXED", f"s.{first}", "s.rid", where)
 
-    def _terms_in_order(self) -> Source:
+    def _terms_in_order(self) -> list[Source]:
         sign = ">" if self.descending else "<"
         once = (
             "NOT EXISTS (SELECT 1 FROM token o INDEXED BY token_rid CROSS JOIN term n ON n.term = o.term "
             f"WHERE o.rid = s.rid AND o.field = s.field AND (n.code, n.term) {sign} (m.code, m.term))"
         )
         where = Sql(f"s.field = ? AND s.term = m.term AND {once}", (self._fields[0],))
-        return Source("term m CROSS JOIN token s NOT INDEXED", "m.code", "s.rid", where)
+        return [Source("term m CROSS JOIN token s NOT INDEXED", "m.code", "s.rid", where)]
 
-    def _own_source(self) -> Source | None:
+    def _own_source(self) -> list[Source]:
         type_id = self._scope.type_ids[0]
         if self._key.kind == "id":
-            return Source(
-                "resource s INDEXED BY resource_key", "s.id", "s.rid", Sql("s.type = ? AND s.live = 1", (type_id,))
-            )
+            live = Sql("s.type = ? AND s.live = 1", (type_id,))
+            return [Source("resource s INDEXED BY resource_key", "s.id", "s.rid", live)]
         if self._key.kind == "updated":
             newest = (
                 "EXISTS (SELECT 1 FROM resource o NOT INDEXED WHERE o.rid = s.rid AND o.seq = s.seq AND o.live = 1)"
             )
             where = Sql(f"s.type = ? AND {newest}", (type_id,))
-            return Source("version s INDEXED BY version_type", "s.seq", "s.rid", where, True)
-        return None
+            return [Source("version s INDEXED BY version_type", "s.seq", "s.rid", where, True)]
+        return []
 
     def codes(self) -> list[str] | None:
         """The codes that it takes, where they are few; None where it takes no codes or many."""

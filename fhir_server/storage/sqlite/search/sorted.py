@@ -34,9 +34,9 @@ def in_order(scope: Scope, condition: Condition, keys: Sequence[Key], window: Wi
         return unsorted(scope, condition, window)
     if many(scope, condition, window.limit, KEY * len(keys)):
         found = _code_by_code(scope, condition, keys, window)
-        source = keys[0].source() if found is None else None
-        if source is not None:
-            found = _walk(scope, source, condition, keys, window)
+        sources = keys[0].sources() if found is None else []
+        if sources:
+            found = _walk(scope, sources, condition, keys, window)
         if found is not None:
             return found
     driver, others = driving(condition)
@@ -74,12 +74,12 @@ def _sort(scope: Scope, driver: Condition, others: list[Condition], keys: Sequen
 
 def _walk(
     scope: Scope,
-    source: Source,
+    sources: Sequence[Source],
     condition: Condition,
     keys: Sequence[Key],
     window: Window,
 ) -> list[tuple] | None:
-    """Along a table that has the first key in order, and where that ends, those without it; None if it takes long."""
+    """Along tables that have the first key in order, and where they end, those without it; None if it takes long."""
     tests = condition.parts if isinstance(condition, AllOf) else [condition]
     at = window.position
     found: list[tuple] = []
@@ -90,7 +90,7 @@ def _walk(
             continue
         part = window._replace(limit=missing, position=at if here else None)
         if with_key:
-            rows = scope.reader.attempt(matches(_along(source, tests, keys, part)))
+            rows = scope.reader.attempt(matches(_along(sources, tests, keys, part)))
             if rows is None:
                 return None
             found += rows
@@ -124,7 +124,18 @@ def _without(scope: Scope, condition: Condition, keys: Sequence[Key], window: Wi
     return [(*row[:ROW], None, *row[ROW:]) for row in in_order(scope, condition, keys[1:], rest)]
 
 
-def _along(source: Source, tests: Sequence[Condition], keys: Sequence[Key], window: Window) -> Sql:
+def _along(sources: Sequence[Source], tests: Sequence[Condition], keys: Sequence[Key], window: Window) -> Sql:
+    """The rows of all sources, merged in their order."""
+    parts = [_of_source(source, tests, keys, window) for source in sources]
+    others = [Column(Sql(f"k{n}"), key.descending) for n, key in enumerate(keys[1:], 1)]
+    order = f"k0 {direction(keys[0].descending, window.backward)}, {order_by(others, 'rid', window.backward)}"
+    return Sql(
+        f"{' UNION ALL '.join(part.text for part in parts)} ORDER BY {order} LIMIT ?",
+        (*[value for part in parts for value in part.bound], window.limit),
+    )
+
+
+def _of_source(source: Source, tests: Sequence[Condition], keys: Sequence[Key], window: Window) -> Sql:
     first, at = keys[0], window.position
     others = [key.column(source.rid) for key in keys[1:]]
     where = [source.where]
@@ -142,10 +153,7 @@ def _along(source: Source, tests: Sequence[Condition], keys: Sequence[Key], wind
     ]
     condition = conjunction(where)
     listed = "".join([f", {column.expression.text} AS k{n}" for n, column in enumerate(others, 1)])
-    named = [Column(Sql(f"k{n}"), column.descending) for n, column in enumerate(others, 1)]
-    order = order_by(named, source.rid, window.backward)
     return Sql(
-        f"SELECT {source.rid} AS rid, {source.column} AS k0{listed} FROM {source.table} WHERE {condition.text} "
-        f"ORDER BY {source.column} {direction(first.descending, window.backward)}, {order} LIMIT ?",
-        (*[v for column in others for v in column.expression.bound], *condition.bound, window.limit),
+        f"SELECT {source.rid} AS rid, {source.column} AS k0{listed} FROM {source.table} WHERE {condition.text}",
+        (*[v for column in others for v in column.expression.bound], *condition.bound),
     )
