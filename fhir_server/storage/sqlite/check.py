@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -50,7 +50,7 @@ class StoreCheck:
         while True:
 
             async def work(transaction: SqliteTransaction, after: int = last) -> tuple[list[Finding], int]:
-                return self._page(transaction, after, repair)
+                return await self._page(transaction, after, repair)
 
             findings, reached = await self._store.commit_here(work)
             found += findings
@@ -63,16 +63,16 @@ class StoreCheck:
 
         return found + await self._store.commit_here(whole)
 
-    def _page(self, transaction: SqliteTransaction, after: int, repair: bool) -> tuple[list[Finding], int]:
+    async def _page(self, transaction: SqliteTransaction, after: int, repair: bool) -> tuple[list[Finding], int]:
         fields = transaction.execute(FIELDS).fetchall()
         self._left = frozenset(field for field, type, name in fields if not self._indexes(type, name))
         rows = transaction.execute(RESOURCES, (after, PAGE)).fetchall()
         found: list[Finding] = []
         for row in rows:
-            found += self._resource(transaction, row, repair)
+            found += [finding async for finding in self._resource(transaction, row, repair)]
         return found, rows[-1][0] if rows else after
 
-    def _resource(self, transaction: SqliteTransaction, row: tuple, repair: bool) -> Iterator[Finding]:
+    async def _resource(self, transaction: SqliteTransaction, row: tuple, repair: bool) -> AsyncIterator[Finding]:
         rid, type, id, version, live, seq, stored, body, size = row
         reference = f"{type}/{id}"
         if version == 0:
@@ -97,7 +97,7 @@ class StoreCheck:
             kept = {row for row in transaction.execute(encode.SELECT[table], (rid,)) if row[0] not in self._left}
             if kept != set(rows.get(table, ())):
                 if repair:
-                    transaction.replace_index(type, rid, values)
+                    await transaction.reindex(type, id, values)
                 yield Finding(reference, f"its index values in {table} are not those of its content", repair)
                 return
 

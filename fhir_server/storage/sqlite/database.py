@@ -58,16 +58,17 @@ def prepare(path: Path) -> None:
         connection.execute("BEGIN IMMEDIATE")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
-            for statement in schema.TABLES.split(";\n"):
-                if statement.strip():
-                    connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {schema.VERSION}")
-        elif version != schema.VERSION:
+            _execute(connection, schema.TABLES)
+        elif version > schema.VERSION:
             raise error(
                 "unavailable",
                 f"{path} has the layout of version {version}; this program knows version {schema.VERSION}. "
                 "Start the program that made it and export, or choose another data folder.",
             )
+        for step in range(version or schema.VERSION, schema.VERSION):
+            _execute(connection, schema.STEPS[step])
+        if version != schema.VERSION:
+            connection.execute(f"PRAGMA user_version = {schema.VERSION}")
         connection.execute("COMMIT")
     except sqlite3.DatabaseError as problem:
         if not os.access(path.parent, os.W_OK):
@@ -77,6 +78,12 @@ def prepare(path: Path) -> None:
         ) from problem
     finally:
         connection.close()
+
+
+def _execute(connection: sqlite3.Connection, statements: str) -> None:
+    for statement in statements.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
 
 
 def _unwritable(folder: Path, problem: Exception) -> FhirError:

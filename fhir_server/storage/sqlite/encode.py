@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from hashlib import blake2b
+
+import msgspec
 
 from fhir_server.core.values import (
     CANONICAL,
@@ -22,6 +25,7 @@ from fhir_server.core.values import (
     fold,
 )
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
+from fhir_server.storage.sqlite.schema import INDEX_TABLES
 
 Rows = dict[str, list[tuple]]
 
@@ -47,6 +51,12 @@ SELECT = {
     table: f"SELECT {', '.join(columns)} FROM {table} WHERE rid IN (SELECT value FROM json_each(?))"
     for table, columns in COLUMNS.items()
 }
+
+NARRATIVE_DIGEST = len(INDEX_TABLES)  # the place of the narrative's digest, after those of the tables
+DIGEST_SIZE = 6  # bytes
+NO_DIGEST = bytes(DIGEST_SIZE)  # of a table that the resource has no rows in
+
+_bytes_of = msgspec.msgpack.Encoder().encode
 
 
 def encode(type: str, rid: int, values: Sequence[SearchValue], known: Dictionaries) -> tuple[Rows, str]:
@@ -86,6 +96,20 @@ def encode(type: str, rid: int, values: Sequence[SearchValue], known: Dictionari
             if columns is not None:
                 rows["composite"].append((field, *columns, rid))
     return rows, narrative
+
+
+def digests(rows: Rows, narrative: str) -> bytes:
+    """A digest of the rows of each table, in the order of INDEX_TABLES, and of the narrative.
+
+    Where one is the same as before, the table has these rows already: two different sets of rows have the same in one
+    case of 2**48.
+    """
+    parts = [rows.get(table) for table in INDEX_TABLES]
+    return b"".join([_digest(part) for part in (*parts, narrative)])
+
+
+def _digest(part: object) -> bytes:
+    return blake2b(_bytes_of(part), digest_size=DIGEST_SIZE).digest() if part else NO_DIGEST
 
 
 def composite_columns(parts: Sequence[SearchValue], known: Dictionaries) -> tuple | None:

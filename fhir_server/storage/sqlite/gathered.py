@@ -19,11 +19,12 @@ from fhir_server.storage.sqlite.schema import INDEX_TABLES
 
 MOST_ROWS = 128  # in one statement; fewer by powers of two, so that few statements are ever prepared
 
-NEW = ("rid", "type", "id", "seq", "version", "live")
+NEW = ("rid", "type", "id", "seq", "version", "live", "digests")
 TERM = ("term", "code", "system")
 VERSION = ("seq", "rid", "version", "type", "updated", "method", "body")
-NEXT = "ON CONFLICT (rid) DO UPDATE SET seq = excluded.seq, version = excluded.version"
+NEXT = "ON CONFLICT (rid) DO UPDATE SET seq = excluded.seq, version = excluded.version, digests = excluded.digests"
 TURNED = f"{NEXT}, live = excluded.live"  # apart, as it touches the index of live resources
+TOLD = "SELECT id FROM narrative_docsize WHERE id IN (SELECT value FROM json_each(?))"
 
 
 class Head(NamedTuple):
@@ -35,15 +36,26 @@ class Head(NamedTuple):
     seq: int
     version: int
     live: int
+    digests: bytes
     turns: bool
 
 
 class Change(NamedTuple):
-    """All index rows that a resource is to have instead of those it has; narrative "" for none."""
+    """All index rows that a resource is to have instead of those it has; narrative "" for none.
+
+    before, after: the digests of both; before None where it is not known what it has.
+    """
 
     rid: int
     rows: encode.Rows
     narrative: str
+    before: bytes | None
+    after: bytes
+
+    def differs(self, place: int) -> bool:
+        """Whether it changes the table at this place of the digests."""
+        at = slice(place * encode.DIGEST_SIZE, (place + 1) * encode.DIGEST_SIZE)
+        return not self.before or self.before[at] != self.after[at]
 
 
 class Gathered:
@@ -112,22 +124,25 @@ class Gathered:
     # ------------------------------------------------------------------ writing
     def compare(self, connection: sqlite3.Connection) -> None:
         """Deletes what the changes replace, and leaves only those of their rows to be written that are new."""
-        changes = {change.rid: change for change in self.changes}
+        changes: dict[int, Change] = {}
+        for change in self.changes:
+            first = changes.get(change.rid, change)
+            changes[change.rid] = change._replace(before=first.before)
         self.changes.clear()
         if not changes.keys().isdisjoint(self._added):
             self.write(connection)
-        rids = msgspec.json.encode(list(changes)).decode()
-        for table in INDEX_TABLES:
-            old = set(connection.execute(encode.SELECT[table], (rids,)))
-            new = {row for change in changes.values() for row in change.rows.get(table, ())}
-            if old != new:
+        for place, table in enumerate(INDEX_TABLES):
+            differing = [change for change in changes.values() if change.differs(place)]
+            if differing:
+                old = set(connection.execute(encode.SELECT[table], (_rids(differing),)))
+                new = {row for change in differing for row in change.rows.get(table, ())}
                 connection.executemany(encode.DELETE[table], old - new)
                 self._lists[table] += new - old
-        told = connection.execute(
-            "SELECT id FROM narrative_docsize WHERE id IN (SELECT value FROM json_each(?))", (rids,)
-        )
-        connection.executemany("DELETE FROM narrative WHERE rowid = ?", told.fetchall())
-        self.narratives += [(change.rid, change.narrative) for change in changes.values() if change.narrative]
+        differing = [change for change in changes.values() if change.differs(encode.NARRATIVE_DIGEST)]
+        if differing:
+            told = connection.execute(TOLD, (_rids(differing),)).fetchall()
+            connection.executemany("DELETE FROM narrative WHERE rowid = ?", told)
+            self.narratives += [(change.rid, change.narrative) for change in differing if change.narrative]
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Puts everything into the tables."""
@@ -140,8 +155,8 @@ class Gathered:
             if head.turns:
                 turned.add(head.rid)
         insert(connection, "resource", NEW, self.new)
-        insert(connection, "resource", NEW, [head[:6] for head in last.values() if head.rid not in turned], NEXT)
-        insert(connection, "resource", NEW, [head[:6] for head in last.values() if head.rid in turned], TURNED)
+        insert(connection, "resource", NEW, [head[:7] for head in last.values() if head.rid not in turned], NEXT)
+        insert(connection, "resource", NEW, [head[:7] for head in last.values() if head.rid in turned], TURNED)
         insert(connection, "version", VERSION, self.versions)
         for table in INDEX_TABLES:
             insert(connection, table, encode.COLUMNS[table], self._lists[table], encode.REPEATED)
@@ -159,6 +174,10 @@ def insert(
         bound: Iterable = chain.from_iterable(rows[at : at + size])
         connection.execute(_statement(table, columns, size, otherwise), tuple(bound))
         at += size
+
+
+def _rids(changes: list[Change]) -> str:
+    return msgspec.json.encode([change.rid for change in changes]).decode()
 
 
 @cache

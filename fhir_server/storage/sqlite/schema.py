@@ -7,7 +7,8 @@ address outside this server is a term. Index tables are clustered by value (to f
 sort, to test, to replace); only the values of live resources are in them. Ranges are found by their lower end, as most
 are points or a day at most; the few wider ones also by their upper end (the indexes _wide).
 
-    resource   type, id -> rid; seq and version of its newest version; live: it exists and is not deleted
+    resource   type, id -> rid; seq and version of its newest version; live: it exists and is not deleted; digests: of
+               its rows in each index table (encode.py), NULL where they are not known
     version    every version of every resource, keyed by seq: this table, in order of seq, is the change feed
     string_value  STRING and (as field "<field>:text") TEXT: text is folded, exact is "" where it equals text
     token      TOKEN, and URI and CANONICAL as terms: a URI is the term (code=uri, system=0), a canonical's version is
@@ -17,7 +18,8 @@ are points or a day at most; the few wider ones also by their upper end (the ind
                negative, as a reference may stand in the same column; unused columns are 0
 """
 
-VERSION = 1
+VERSION = 2
+STEPS = {1: "ALTER TABLE resource ADD COLUMN digests BLOB"}  # the version of a file -> what makes it the next
 
 METHODS = ("", "POST", "PUT", "PATCH", "DELETE", "ERASE")  # version.method is the position in this tuple
 METHOD_NUMBER = {name: number for number, name in enumerate(METHODS)}
@@ -33,7 +35,7 @@ CREATE TABLE unit (unit INTEGER PRIMARY KEY, system TEXT NOT NULL, code TEXT NOT
     UNIQUE (system, code, name));
 
 CREATE TABLE resource (rid INTEGER PRIMARY KEY, type INTEGER NOT NULL, id TEXT NOT NULL,
-    seq INTEGER NOT NULL DEFAULT 0, version INTEGER NOT NULL DEFAULT 0, live INTEGER NOT NULL DEFAULT 0);
+    seq INTEGER NOT NULL DEFAULT 0, version INTEGER NOT NULL DEFAULT 0, live INTEGER NOT NULL DEFAULT 0, digests BLOB);
 CREATE UNIQUE INDEX resource_key ON resource (type, id);
 CREATE INDEX resource_live ON resource (type, rid) WHERE live = 1;
 

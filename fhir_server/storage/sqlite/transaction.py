@@ -22,7 +22,7 @@ from fhir_server.storage.sqlite.gathered import TERM, Change, Gathered, Head, in
 from fhir_server.storage.sqlite.schema import ERASE, METHOD_NUMBER, METHODS
 from fhir_server.storage.sqlite.touched import Touched, token_of
 
-HEAD = """SELECT r.rid, r.version, r.live, r.seq, v.updated, v.method, v.body
+HEAD = """SELECT r.rid, r.version, r.live, r.digests, r.seq, v.updated, v.method, v.body
 FROM resource r LEFT JOIN version v ON v.seq = r.seq WHERE r.type = ? AND r.id = ?"""
 NEWEST = f"SELECT seq FROM version WHERE type = ? AND method <> {ERASE} ORDER BY seq DESC LIMIT 1"
 INSERT_ERASED = f"""INSERT INTO version (seq, rid, version, type, updated, method, body)
@@ -37,6 +37,7 @@ class Kept(NamedTuple):
     rid: int
     version: int
     live: int
+    digests: bytes | None
     stored: StoredVersion | None
 
 
@@ -155,9 +156,9 @@ class SqliteTransaction:
             row = self._execute(HEAD, (type_id, id)).fetchone() if type_id else None
             if row is None:
                 return None
-            rid, version, live, seq, updated, method, body = row
+            rid, version, live, digests, seq, updated, method, body = row
             stored = StoredVersion(type, id, version, seq, updated, METHODS[method], body) if version else None
-            self._keep((type, id), head := Kept(rid, version, live, stored))
+            self._keep((type, id), head := Kept(rid, version, live, digests, stored))
         return head
 
     def _keep(self, key: tuple[str, str], head: Kept) -> None:
@@ -205,33 +206,38 @@ class SqliteTransaction:
             raise error("conflict", f"{type}/{id} is at version {newest}; version {version} can't follow it.")
         seq = self._seq + 1
         gathered = self._gathered
+        rid = head.rid if head else self.known.new_rid(type, id)
+        replaces = bool(was_live) or self._touched.has(type, id)
+        digests = self._replace(type, rid, values, replaces, head.digests if head else None)
         if head is None:
-            rid = self.known.new_rid(type, id)
-            gathered.new.append((rid, type_id, id, seq, version, live))
+            gathered.new.append((rid, type_id, id, seq, version, live, digests))
         else:
-            rid = head.rid
-            gathered.next.append(Head(rid, type_id, id, seq, version, live, live != was_live))
+            gathered.next.append(Head(rid, type_id, id, seq, version, live, digests, live != was_live))
         gathered.versions.append((seq, rid, version, type_id, updated, METHOD_NUMBER[method], body))
         gathered.bytes += len(body)
         self._seq, self._updated = seq, updated
         if type in self._newest:
             self._newest[type] = seq
         self._live[type_id] += live - was_live
-        replaces = bool(was_live) or self._touched.has(type, id)
         self._touched.add(type, id, values)
         stored = StoredVersion(type, id, version, seq, updated, method, body)
-        self._keep((type, id), Kept(rid, version, live, stored))
-        self.replace_index(type, rid, values, replaces)
+        self._keep((type, id), Kept(rid, version, live, digests, stored))
         if gathered.size > FULL:
             self._save()
             await asyncio.get_running_loop().run_in_executor(self._disk, self._gathered.write, self._connection)
         return stored
 
     async def reindex(self, type: str, id: str, values: Sequence[SearchValue]) -> None:
-        """Replaces the index values of a current resource."""
-        rid = self.known.find_rid(type, id)
-        if rid is not None:
-            self.replace_index(type, rid, values)
+        """Replaces the index values of a current resource, whatever they are now."""
+        head = self._head(type, id)
+        if head is None or head.stored is None:
+            return
+        digests = self._replace(type, head.rid, values, True, None)
+        type_id = self.known.keep_type(type)
+        self._gathered.next.append(
+            Head(head.rid, type_id, id, head.stored.seq, head.version, head.live, digests, turns=False)
+        )
+        self._keep((type, id), head._replace(digests=digests))
 
     async def erase(self, type: str, id: str) -> int:
         """Removes all versions and index values; terms and texts that only this resource used go too."""
@@ -243,16 +249,16 @@ class SqliteTransaction:
         self._flush()
         type_id = self.known.keep_type(type)
         terms = [row[0] for row in self.execute("SELECT DISTINCT term FROM token WHERE rid = ?", (rid,))]
-        self.replace_index(type, rid, ())
+        self._replace(type, rid, (), True, None)
         erased = self.execute("DELETE FROM version WHERE rid = ?", (rid,)).rowcount
-        self.execute("UPDATE resource SET seq = 0, version = 0, live = 0 WHERE rid = ?", (rid,))
+        self.execute("UPDATE resource SET seq = 0, version = 0, live = 0, digests = NULL WHERE rid = ?", (rid,))
         self._live[type_id] -= live
         self._seq += 1
         self._newest.clear()
         self._updated = self.now()
         self.execute(INSERT_ERASED, (self._seq, rid, -self._seq, type_id, self._updated))
         self._forget_terms(terms)
-        self._keep((type, id), Kept(rid, 0, 0, None))
+        self._keep((type, id), Kept(rid, 0, 0, None, None))
         return erased
 
     async def referring(self, type: str, id: str, limit: int = 1) -> list[tuple[str, str]]:
@@ -292,13 +298,20 @@ class SqliteTransaction:
         self._save()
         return self._execute(sql, bound)
 
-    def replace_index(self, type: str, rid: int, values: Sequence[SearchValue], replaces: bool = True) -> None:
-        """Gathers the index rows of a resource, instead of those that it may have or, without replaces, of none."""
+    def _replace(
+        self, type: str, rid: int, values: Sequence[SearchValue], replaces: bool, before: bytes | None
+    ) -> bytes:
+        """Gathers the index rows of a resource, instead of those that it may have or, without replaces, of none.
+
+        before: the digests of those it has, None where they are to be looked at; returns the new ones.
+        """
         rows, narrative = encode.encode(type, rid, values, self.known)
+        after = encode.digests(rows, narrative)
         if replaces:
-            self._gathered.changes.append(Change(rid, rows, narrative))
+            self._gathered.changes.append(Change(rid, rows, narrative, before, after))
         else:
             self._gathered.add(rows, rid, narrative)
+        return after
 
     def _save(self) -> None:
         """A savepoint before what this work has put; what others have put is written before it."""
