@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,7 +22,8 @@ def trace(
     reference: Annotated[
         str,
         typer.Argument(
-            help="Type/ID, journal/NUMBER of billing, or the control id of a message (MSH-10).", show_default=False
+            help="Type/ID, journal/NUMBER of billing, indicator/NAME/MONTH, or the control id of a message (MSH-10).",
+            show_default=False,
         ),
     ],
     server: Server = "",
@@ -38,10 +39,10 @@ async def _trace(settings: Settings, server: str, token: str, reference: str) ->
     from fhir_server.commands.opening import client
     from fhir_server.subsystems.tracing import trace as traced
 
-    found = await _of_billing(server, token, reference) if server else None
+    found = await _of_mounted(server, token, reference) if server else None
     if found is None:
         async with client(server, settings, token=token) as opened:
-            with _links(settings, server) as links:
+            with _links(settings, server, reference) as links:
                 found = await traced(opened, reference, links)
     print(found.reference)
     for title, steps in (("made of", found.back), ("became", found.forward)):
@@ -55,8 +56,13 @@ async def _trace(settings: Settings, server: str, token: str, reference: str) ->
         print(" … and more")
 
 
-async def _of_billing(server: str, token: str, reference: str) -> Trace | None:
-    """The trace by billing that is mounted at a server, which knows the journal; None where there is none to ask."""
+def _knows(reference: str) -> str:
+    """The subsystem that knows most of a reference: analytics its indicators, billing its journal."""
+    return "analytics" if reference.startswith("indicator/") else "billing"
+
+
+async def _of_mounted(server: str, token: str, reference: str) -> Trace | None:
+    """The trace by the subsystem that knows most of it, where it is mounted at a server; None where it is not."""
     import httpx
 
     from fhir_server.core.errors import error
@@ -65,10 +71,10 @@ async def _of_billing(server: str, token: str, reference: str) -> Trace | None:
     headers = {"authorization": f"Bearer {token}"} if token else {}
     try:
         async with httpx.AsyncClient(timeout=300, headers=headers) as http:
-            at = httpx.URL(server)
-            if (await http.get(at.join("/billing/state"))).status_code != 200:
+            at = httpx.URL(server).join(f"/{_knows(reference)}/")
+            if (await http.get(at.join("state"))).status_code != 200:
                 return None
-            answer = await http.get(at.join("/billing/trace"), params={"of": reference})
+            answer = await http.get(at.join("trace"), params={"of": reference})
             said = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return None
@@ -81,17 +87,18 @@ async def _of_billing(server: str, token: str, reference: str) -> Trace | None:
 
 
 @contextlib.contextmanager
-def _links(settings: Settings, server: str) -> Iterator[Links]:
-    """Those of billing in the data folder, where it has been kept there."""
+def _links(settings: Settings, server: str, reference: str) -> Iterator[Links]:
+    """Those of the subsystem that knows most of a reference, where it has been kept in the data folder."""
+    from fhir_server.subsystems.registry import registered
     from fhir_server.subsystems.tracing import Ways
 
-    if server or not (settings.data / "subsystems" / "billing.sqlite").exists():
+    name = _knows(reference)
+    kept = {"analytics": settings.data / "lake", "billing": settings.data / "subsystems" / "billing.sqlite"}[name]
+    if server or not kept.exists():
         yield lambda _: Ways()
         return
-    from fhir_server.subsystems.billing.mounted import make
-
-    billing = make(settings)
+    subsystem: Any = registered(name).make(settings)
     try:
-        yield billing.links
+        yield subsystem.links
     finally:
-        billing.close()
+        getattr(subsystem, "close", lambda: None)()

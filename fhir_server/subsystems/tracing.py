@@ -7,6 +7,8 @@ subsystem adds the links that only its own tables have, such as those of its jou
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -63,21 +65,25 @@ Follow = Callable[[FhirClient, str], Awaitable[list[Link]]]
 async def trace(client: FhirClient, reference: str, links: Links = lambda _: Ways()) -> Trace:
     """The trace of Type/id, of what links knows, or of a message by its control id; FhirError "not-found" for others.
 
-    links: of a subsystem, which may know references of its own, in small letters.
+    links: of a subsystem, which may know references of its own, in small letters; asked in a thread.
     """
+    once = functools.cache(links)
+
+    async def known(reference: str) -> Ways:
+        return await asyncio.to_thread(once, reference)
 
     async def back(client: FhirClient, reference: str) -> list[Link]:
-        return [*await _back(client, reference), *links(reference).back]
+        return [*await _back(client, reference), *(await known(reference)).back]
 
     async def forward(client: FhirClient, reference: str) -> list[Link]:
-        return [*await _forward(client, reference), *links(reference).forward]
+        return [*await _forward(client, reference), *(await known(reference)).forward]
 
-    return await _traced(client, reference, back, forward, links)
+    of_own = "/" in reference and not reference[:1].isupper() and any(await known(reference))
+    return await _traced(client, reference, back, forward, of_own)
 
 
-async def _traced(client: FhirClient, reference: str, back: Follow, forward: Follow, links: Links) -> Trace:
+async def _traced(client: FhirClient, reference: str, back: Follow, forward: Follow, of_links: bool) -> Trace:
     type, _, id = reference.partition("/_history/")[0].partition("/")
-    of_links = bool(id) and not type[:1].isupper() and any(links(reference))
     if of_links or (id and type[:1].isupper()):
         if (
             not of_links

@@ -25,6 +25,7 @@ def test_from_a_file_to_a_lake_an_indicator_and_a_score(tmp_path: Path):
     shown = hms("kpi", "length_of_stay", "--data", data)
     assert "2026-03         3.00  of 1      met" in shown
     assert "Encounter/e,Patient/p,3.0" in hms("kpi", "length_of_stay", "--rows", "2026-03", "--data", data)
+    assert "  Encounter/e  Length of stay" in hms("trace", "indicator/length_of_stay/2026-03", "--data", data)
     before = hms("sql", "SELECT * FROM observations ORDER BY 1", "--data", data)
     hms("subsystem", "rebuild", "analytics", "--data", data)
     assert hms("sql", "SELECT * FROM observations ORDER BY 1", "--data", data) == before

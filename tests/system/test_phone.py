@@ -76,6 +76,19 @@ def test_a_screen_is_read_without_scrolling_sideways(phone: Chromium, server: Se
     assert phone.said == []
 
 
+def test_the_dashboard_moves_with_the_lake(phone: Chromium, server: Server):
+    shown(phone, server, "analytics/#/")
+    newest = "document.querySelector('section[aria-label=Admissions] strong')?.innerText"
+    assert phone.run(newest) == "1"
+    encounter = {**RESOURCES[1], "id": "another-stay"}
+    httpx.put(f"{server.base}/Encounter/another-stay", json=encounter, timeout=60).raise_for_status()
+    phone.until(f"{newest} === '2'")
+    phone.go(f"{server.origin}/analytics/#/admissions/2026-03")
+    phone.press("Trace it")
+    phone.sees("Encounter/another-stay")
+    assert phone.said == []
+
+
 @pytest.mark.parametrize("place", ["analytics/#/reports", "billing/#/journal"])
 def test_the_files_of_a_screen_are_fetched_by_its_links(phone: Chromium, server: Server, place: str):
     shown(phone, server, place)

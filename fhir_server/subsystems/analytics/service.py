@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fhir_server.client import FhirClient
+from fhir_server.core.errors import error
 from fhir_server.subsystems.analytics.indicators import Indicator, Month, by_month, indicators, named, rows_of
 from fhir_server.subsystems.analytics.lake import Lake
 from fhir_server.subsystems.analytics.query import LakeQuery, Rows
 from fhir_server.subsystems.analytics.reports import definition
 from fhir_server.subsystems.analytics.reports.desk import Desk
 from fhir_server.subsystems.subsystem import Portion
+from fhir_server.subsystems.tracing import Link, Ways
 
 REFRESH = 10_000_000  # microseconds between two times that the rows of views are made before anybody asks
 
@@ -102,7 +104,26 @@ class Analytics:
         async with self._asking:
             return await asyncio.to_thread(rows_of, self._query, named(self.indicators(), name), month)
 
+    def links(self, reference: str) -> Ways:
+        """From indicator/NAME/YYYY-MM to the resources that its value is made of; FhirError "not-found" for none."""
+        kind, _, rest = reference.partition("/")
+        if kind != "indicator":
+            return Ways()
+        name, _, month = rest.partition("/")
+        indicator = named(self.indicators(), name)
+        found = rows_of(self._query, indicator, month).rows
+        if not found:
+            raise error(
+                "not-found", f"{indicator.title} has no rows in {month[:20] or 'no month'}; months are YYYY-MM."
+            )
+        return Ways([Link(row, indicator.title, _said(label, value, indicator.unit)) for row, label, value in found])
+
     async def ask(self, sql: str, rows: int, seconds: float) -> Rows:
         """The answer of one SELECT."""
         async with self._asking:
             return await asyncio.to_thread(self._query.ask, sql, rows=rows, seconds=seconds)
+
+
+def _said(label: str | None, value: float | None, unit: str) -> str:
+    counted = f"{value:g} {unit}" if value is not None else ""
+    return "; ".join(filter(None, (label, counted)))

@@ -43,6 +43,7 @@ export async function rowsView(name, month) {
   return [
     h("h1", { tabindex: "-1" }, `${indicator.title}, ${month}`),
     h("p", {}, value ? `${number(value.value)} ${indicator.unit}, of ${value.rows} rows` : "Nothing in this month."),
+    value ? h("p", {}, h("a", { href: `#/trace/${encodeURIComponent(`indicator/${name}/${month}`)}` }, "Trace it")) : "",
     table(rows),
   ];
 }

@@ -9,7 +9,7 @@ import { sqlView } from "./sql.js";
 
 function view([name, month]) {
   if (name === "sql") return sqlView();
-  if (name === "trace") return traceView(calls, month);
+  if (name === "trace") return traceView(calls, month, "Resource (Type/ID), indicator/NAME/MONTH or control id of a message");
   if (name === "reports") return reportsView();
   return month ? rowsView(name, month) : dashboard();
 }

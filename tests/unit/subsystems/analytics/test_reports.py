@@ -5,6 +5,7 @@ import datetime
 import io
 import json
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,17 @@ def test_a_period_has_one_report_however_many_write_it(tmp_path: Path):
     assert sum(found) == 2
     assert first.write_due(NOW + 10 * DAY) == []
     assert [each.period.name for each in first.write_due(NOW + 30 * DAY)] == ["2026-04", "2026-04"]
+
+
+def test_a_period_exists_once_and_whole_wherever_its_writing_was_killed(tmp_path: Path):
+    desk_on(tmp_path, report={**WARD, "indicators": ["admissions"], "questions": [], "formats": ["csv"]})
+    command = [sys.executable, "-m", "tests.unit.subsystems.analytics.killed_report", tmp_path]
+    subprocess.run(command, capture_output=True, timeout=300, check=True)
+    *killed, (_, whole) = json.loads((tmp_path / "found.json").read_text())
+    months = [["2026-02", 1.0, 1, None], ["2026-03", 2.0, 2, None]]
+    assert whole == [["2026-03", [months], ["head@example.org", "matron@example.org"]]]
+    assert len(killed) > 5
+    assert all(found in ([], whole) and after == whole for found, after in killed)
 
 
 def test_each_recipient_gets_it_once_by_starttls_and_a_login(tmp_path: Path):
