@@ -17,8 +17,8 @@ Connection = sqlite3.Connection | SubsystemStore
 TYPES = (
     "Patient", "Coverage", "Organization", "Practitioner", "Encounter", "Condition", "Procedure", "ServiceRequest",
     "MedicationAdministration", "MedicationDispense", "ChargeItem", "ChargeItemDefinition", "Claim", "ClaimResponse",
-    "CoverageEligibilityRequest", "CoverageEligibilityResponse", "PaymentReconciliation", "Invoice", "Task",
-    "DocumentReference",
+    "CoverageEligibilityRequest", "CoverageEligibilityResponse", "PaymentReconciliation", "PaymentNotice", "Invoice",
+    "Task", "DocumentReference",
 )  # fmt: skip
 
 

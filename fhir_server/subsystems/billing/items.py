@@ -23,6 +23,7 @@ KINDS = {
     "set-aside": "a file was not posted",
     "duplicate": "a file came twice",
     "unmatched": "money came for a claim that is not ours",
+    "notice": "another system tells of a payment that was not posted so",
     "order": "an interchange came out of order",
 }
 CARC = "https://x12.org/codes/claim-adjustment-reason-codes"

@@ -6,7 +6,7 @@ foreign key refuses lines without an entry, and nothing of the journal is ever c
 
 from __future__ import annotations
 
-LAYOUT = 4
+LAYOUT = 5
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (
     type TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, updated TEXT NOT NULL, link TEXT NOT NULL,
@@ -74,6 +74,10 @@ CREATE TABLE IF NOT EXISTS payment (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS payment_patient ON payment (patient);
 CREATE INDEX IF NOT EXISTS payment_reverses ON payment (reverses);
+CREATE TABLE IF NOT EXISTS notice (
+    reference TEXT PRIMARY KEY, payment TEXT NOT NULL, posted INTEGER NOT NULL, updated TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS notice_payment ON notice (payment);
 
 CREATE TABLE IF NOT EXISTS journal_entry (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, date TEXT NOT NULL, text TEXT NOT NULL, source TEXT NOT NULL,

@@ -17,10 +17,9 @@ from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import accounts, payments
-from fhir_server.subsystems.billing.claiming import money
 from fhir_server.subsystems.billing.facts import Json, known
 from fhir_server.subsystems.billing.ledger import amount
-from fhir_server.subsystems.billing.models import SELF_PAY, SYSTEM
+from fhir_server.subsystems.billing.models import SELF_PAY
 from fhir_server.subsystems.billing.payments import Detail, Payment
 from fhir_server.subsystems.billing.service import Billing
 from fhir_server.subsystems.writing import id_of, put_all, stored
@@ -153,7 +152,7 @@ def _patient(desk: Desk, patient: str) -> None:
 
 async def _before(desk: Desk, receipt: str, patient: str, kind: str, cents: int) -> Json | None:
     """What was posted with a receipt number; FhirError "conflict" where it was something else."""
-    body = await stored(desk.client, "PaymentReconciliation", _id(receipt))
+    body = await stored(desk.client, "PaymentReconciliation", payments.receipt_id(receipt))
     if body is None:
         return None
     resource = decode(body)
@@ -207,48 +206,17 @@ def _enough(desk: Desk, patient: str, cents: int, why: str = "") -> None:
 
 
 # ---------------------------------------------------------------------- what is written
-def _id(receipt: str) -> str:
-    return f"receipt-{id_of(receipt)[:24]}"
-
-
 def _payment(
     desk: Desk, kind: str, patient: str, cents: int, text: str, details: tuple[Detail, ...], *, receipt: str = "",
     date: str = "", reverses: str = "",
 ) -> Json:  # fmt: skip
     created = instant(desk.now)
-    id = _id(receipt) if receipt else f"{kind}-{id_of(reverses or (patient, details, created))[:24]}"
-    made: Json = {
-        "resourceType": "PaymentReconciliation",
-        "id": id,
-        "meta": {"tag": [{"system": SYSTEM, "code": payments.TAG}]},
-        "extension": [
-            {"url": payments.PATIENT, "valueReference": {"reference": patient}},
-            {"url": payments.KIND, "valueCode": kind},
-        ],
-        "status": "active",
-        "created": created,
-        "outcome": "complete",
-        "disposition": text,
-        "paymentDate": _day(date, created[:10]),
-        "paymentAmount": money(cents),
-    }
-    if reverses:
-        reference = {"reference": f"PaymentReconciliation/{reverses}"}
-        made["extension"].append({"url": payments.REVERSES, "valueReference": reference})
-    if receipt:
-        made["paymentIdentifier"] = {"system": payments.RECEIPT, "value": receipt}
-    made["detail"] = [_detail(each) for each in details]
-    return made
-
-
-def _detail(detail: Detail) -> Json:
-    made: Json = {
-        "type": {"coding": [{"system": payments.DETAIL_TYPES, "code": detail.type}]},
-        "amount": money(detail.cents),
-    }
-    if detail.root:
-        made["request"] = {"reference": f"Invoice/{payments.INVOICE}{detail.root}"}
-    return made
+    id = payments.receipt_id(receipt) if receipt else f"{kind}-{id_of(reverses or (patient, details, created))[:24]}"
+    identifier = {"system": payments.RECEIPT, "value": receipt} if receipt else {}
+    return payments.resource_of(
+        id, kind, patient, cents, text, details, created=created, date=_day(date, created[:10]), identifier=identifier,
+        reverses=reverses,
+    )  # fmt: skip
 
 
 def _day(date: str, today: str) -> str:

@@ -21,10 +21,11 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from fhir_server.subsystems.billing import ledger
-from fhir_server.subsystems.billing.facts import Json, ours, relative
+from fhir_server.subsystems.billing.facts import Connection, Json, ours, relative, rows
 from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.ledger import Posting
 from fhir_server.subsystems.billing.models import SYSTEM
+from fhir_server.subsystems.writing import id_of
 
 TAG = "patient-payment"
 PATIENT, KIND, REVERSES = f"{SYSTEM}:patient", f"{SYSTEM}:entry", f"{SYSTEM}:reverses"  # extensions
@@ -86,6 +87,54 @@ def read(resource: Json) -> Payment:
     )
 
 
+def receipt_id(receipt: str) -> str:
+    """The id of the payment of a receipt number."""
+    return f"receipt-{id_of(receipt)[:24]}"
+
+
+def resource_of(
+    id: str, kind: str, patient: str, cents: int, text: str, details: tuple[Detail, ...], *, created: str, date: str,
+    identifier: Json, reverses: str = "",
+) -> Json:  # fmt: skip
+    """The resource of a payment. date: the day it was paid; identifier: of the payment, {} for none."""
+    made: Json = {
+        "resourceType": "PaymentReconciliation",
+        "id": id,
+        "meta": {"tag": [{"system": SYSTEM, "code": TAG}]},
+        "extension": [
+            {"url": PATIENT, "valueReference": {"reference": patient}},
+            {"url": KIND, "valueCode": kind},
+        ],
+        "status": "active",
+        "created": created,
+        "outcome": "complete",
+        "disposition": text,
+        "paymentDate": date,
+        "paymentAmount": _money(cents),
+    }
+    if reverses:
+        reference = {"reference": f"PaymentReconciliation/{reverses}"}
+        made["extension"].append({"url": REVERSES, "valueReference": reference})
+    if identifier:
+        made["paymentIdentifier"] = identifier
+    made["detail"] = [_detail(each) for each in details]
+    return made
+
+
+def _detail(detail: Detail) -> Json:
+    made: Json = {
+        "type": {"coding": [{"system": DETAIL_TYPES, "code": detail.type}]},
+        "amount": _money(detail.cents),
+    }
+    if detail.root:
+        made["request"] = {"reference": f"Invoice/{INVOICE}{detail.root}"}
+    return made
+
+
+def _money(cents: int) -> Json:
+    return {"value": Decimal(cents) / 100, "currency": "USD"}
+
+
 def take_payment(connection: sqlite3.Connection, resource: Json) -> bool:
     """Posts a payment, once; what can't be read or does not add up is set aside as an item of work."""
     source = f"PaymentReconciliation/{resource['id']}"
@@ -96,7 +145,7 @@ def take_payment(connection: sqlite3.Connection, resource: Json) -> bool:
         return False
     try:
         found = read(resource)
-        unknown = [each.root for each in found.details if each.root and not _patient_of(connection, each.root)]
+        unknown = [each.root for each in found.details if each.root and not patient_of(connection, each.root)]
         total = sum(each.cents for each in found.details if each.type != "adjustment")
         problem = f"it names {unknown[0]}, which is no claim" if unknown else ""
         if total != found.cents:
@@ -141,7 +190,7 @@ def credit(connection: sqlite3.Connection, key: str, root: str, date: str, sourc
     connection.execute("INSERT OR IGNORE INTO dirty VALUES ('invoice', ?)", (root,))
     beyond = -ledger.balance(connection, ledger.PATIENT, root)
     if beyond > 0:
-        patient = _patient_of(connection, root)
+        patient = patient_of(connection, root)
         lines = [Posting(ledger.PATIENT, beyond, patient, "", root), Posting(ledger.CREDIT, -beyond, patient, "", root)]
         ledger.post(connection, key, date, "paid beyond what is owed", source, lines)
 
@@ -152,7 +201,7 @@ def _lines(connection: sqlite3.Connection, found: Payment) -> Iterator[Posting]:
         if each.type == "advance":
             yield Posting(ledger.CREDIT, -each.cents, found.patient)
             continue
-        patient = _patient_of(connection, each.root)
+        patient = patient_of(connection, each.root)
         yield Posting(ledger.PATIENT, -each.cents, patient, "", each.root)
         if each.type == "adjustment":
             yield Posting(ledger.WRITTEN_OFF, each.cents, patient, "", each.root)
@@ -162,9 +211,10 @@ def _written_off(found: Payment) -> int:
     return sum(each.cents for each in found.details if each.type == "adjustment" and found.kind != CANCELLATION)
 
 
-def _patient_of(connection: sqlite3.Connection, root: str) -> str:
-    row = connection.execute("SELECT patient FROM claim WHERE id = ?", (root,)).fetchone()
-    return row[0] if row else ""
+def patient_of(connection: Connection, root: str) -> str:
+    """The patient of a claim or of the Invoice of a visit, "" where there is none."""
+    found = rows(connection, "SELECT patient FROM claim WHERE id = ?", (root,))
+    return found[0][0] if found else ""
 
 
 def cents_of(money: Json) -> int:

@@ -15,6 +15,7 @@ from fhir_server.subsystems.billing.facts import Json, known, ours
 from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.links import ways
 from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA, SELF_PAY
+from fhir_server.subsystems.billing.notices import take_notice, withdraw
 from fhir_server.subsystems.billing.payments import INVOICE, take_payment
 from fhir_server.subsystems.billing.received import text_of
 from fhir_server.subsystems.billing.scrub import Edits
@@ -100,6 +101,8 @@ class Billing:
         if change.type in rules() and not (resource is not None and ours(resource)):
             return {reference}
         if resource is None:
+            if change.type in ("PaymentNotice", "PaymentReconciliation"):
+                withdraw(connection, reference, change.updated)
             return set()
         if change.type in BOOKED:
             try:
@@ -107,6 +110,8 @@ class Billing:
             except (KeyError, TypeError, ValueError, ArithmeticError, IndexError, AttributeError):
                 text = f"{reference} is not posted: it lacks a part that each of billing has."
                 open_item(connection, "set-aside", reference, change.updated, text)
+        elif change.type == "PaymentNotice" or (change.type == "PaymentReconciliation" and not ours(resource)):
+            take_notice(connection, resource, change.updated)
         elif change.type == "PaymentReconciliation":
             take_payment(connection, resource)
         elif change.type == "DocumentReference" and (ours(resource, "incoming") or ours(resource, "outgoing")):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from fhir_server.codec.json import decode
-from fhir_server.subsystems.billing import invoices
+from fhir_server.subsystems.billing import invoices, notices
 from fhir_server.subsystems.billing.claiming import cents_of, money
 from fhir_server.subsystems.billing.facts import Json, known
 from fhir_server.subsystems.billing.items import CARC, RARC, task
@@ -39,6 +39,8 @@ def wanted(store: SubsystemStore, kind: str, id: str) -> Wanted:
         return _item(store, id)
     if kind == "invoice":
         return Wanted("invoice", *invoices.wanted(store, id))
+    if kind == "payment":
+        return Wanted("notice", *notices.wanted(store, id))
     return _file(store, id)
 
 
