@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from fhir_server.definitions import load
 from mappings.hl7v2.codings import translate_concept
 from mappings.hl7v2.context import Context
-from mappings.hl7v2.elements import Element, Node, copied
+from mappings.hl7v2.elements import Element, Node, copied, copied_items, keep
 from mappings.hl7v2.locations import locations
-from mappings.hl7v2.plans import plan_of
+from mappings.hl7v2.plans import Visit, plan_of
 from mappings.hl7v2.primitives import convert
 from mappings.hl7v2.rules import Rule, base_of
 from mappings.hl7v2.source import Segment, Value, component, is_empty, is_null, part
@@ -18,7 +18,8 @@ from mappings.hl7v2.tables import Map, Tables
 from mappings.hl7v2.targets import Step
 from mappings.hl7v2.values import data_of, primitive_of, translated
 
-MOST_VALUES = 20_000  # values whose elements are kept
+MOST_VALUES = 10_000  # values and texts whose elements are kept
+LONGEST_KEPT = 100  # characters of a text of which that is done
 
 
 class Traced(NamedTuple):
@@ -31,12 +32,28 @@ class Traced(NamedTuple):
     rule: Rule
 
 
-class Applier:
-    """Applies maps; one a message. zone: for times that state none; issues: what could not be read, in sentences."""
+class Made(NamedTuple):
+    """What the rules of a field make of a text: items of a resource, and how many repetitions have content.
 
-    def __init__(self, tables: Tables, zone: str, traced: list[Traced] | None) -> None:
+    plain: whether the items may be put as they are, as nothing in them is ever changed.
+    """
+
+    items: dict[str, Any]
+    used: int
+    plain: bool
+
+
+class Applier:
+    """Applies maps; one a message. zone: for times that state none; issues: what could not be read, in sentences.
+
+    separators: MSH-1 and MSH-2, with which a field as written tells what it says.
+    """
+
+    def __init__(self, tables: Tables, zone: str, traced: list[Traced] | None, separators: str) -> None:
         self.tables = tables
         self.zone = zone
+        self.written = f"{zone} {separators}"
+        self._escape = separators[3:4]
         self.traced = traced
         self.issues: list[str] = []
         self.made: list[Node] = []  # resources that others refer to
@@ -48,15 +65,25 @@ class Applier:
         """Applies a map to a segment; ordinal: the how-manieth of its name for this node. How many fields were used."""
         segment = context.segment
         tried: dict[Any, bool] = {}
-        plan = plan_of(mapping, segment, context)
+        plan = plan_of(mapping, segment, context, self.tables)
         for rule, condition, _ in plan.constants:
             if condition is None or condition(context):
                 self.put(rule, node, node, [], context, (segment.name, ordinal, 1), segment.name)
         used = 0
-        for field, place, rules, ready, absent in plan.visits:
-            if absent:
-                self._absent(absent, node, segment, context, ordinal)
+        for visit in plan.visits:
+            if visit.absent:
+                self._absent(visit.absent, node, segment, context, ordinal)
                 continue
+            field, place = visit.field, visit.place
+            if visit.alone and ordinal == 1 and self.traced is None:
+                raw = segment.fields[field]
+                made = self.tables.values.get((visit, self.written, raw))
+                if made is None:
+                    made = self._made_of(visit, raw, node.type, context)
+                if made and _lay(made, node.items):
+                    used += made.used
+                    continue
+            rules, ready = visit.rules, visit.ready
             values = segment.repetitions(field)
             for number, value in enumerate(values, 1):
                 if is_empty(value):
@@ -81,6 +108,28 @@ class Applier:
                     self.put(rule, node, node, value, context, scope, shown)
             context.value = []
         return used
+
+    def _made_of(self, visit: Visit, raw: str, type_name: str, context: Context) -> Made | None:
+        """What the rules of a field make of its text, kept; None where it has to be made each time."""
+        if len(raw) > LONGEST_KEPT or '""' in raw or (self._escape and self._escape in raw):
+            return None
+        segment, issues, scratch, used = context.segment, len(self.issues), Node(type_name), 0
+        for number, value in enumerate(segment.repetitions(visit.field), 1):
+            if not is_empty(value):
+                used += 1
+                for rule, _, _ in visit.ready:
+                    self.put(rule, scratch, scratch, value, context, (segment.name, 1, number), visit.place)
+        if len(self.issues) > issues:
+            del self.issues[issues:]
+            return None
+        plain = True
+        for item in scratch.items.values():
+            keep(item)
+            plain = plain and not isinstance(item, dict) and (not isinstance(item, Element) or item.kept is not None)
+        if len(self.tables.values) > MOST_VALUES:
+            self.tables.values.clear()
+        made = self.tables.values[visit, self.written, raw] = Made(scratch.items, used, plain)
+        return made
 
     def _absent(self, rules: list[Rule], node: Node, segment: Segment, context: Context, ordinal: int) -> None:
         """Rules that say what holds where their field is empty."""
@@ -280,7 +329,9 @@ class Applier:
         """Puts what a map makes of a value alone, made once and kept; False where it has to meet what is there."""
         mapping, map_name, value, kind = made_by
         existing = holder.get(step.name, step.repeats, key)
-        if existing is not None and (rule.vocabulary or type(existing) is not Element or existing.type != kind):
+        if existing is not None and (
+            rule.vocabulary or type(existing) is not Element or existing.type != kind or existing.kept is not None
+        ):
             return False
         name = (map_name, kind, rule.vocabulary, self.zone, tuple([tuple(one) for one in value]))
         known = self.tables.values.get(name)
@@ -370,3 +421,37 @@ _DONE = object()
 def _holds_for_absence(rule: Rule, context: Context) -> bool:
     """Whether a rule is about its own source being empty, and its condition holds."""
     return rule.absent and rule.condition is not None and rule.condition(context)
+
+
+def _lay(made: Made, items: dict[str, Any]) -> bool:
+    """Puts what was made of a text into a resource; False, with nothing put, where it has to meet what is there."""
+    if made.items.keys().isdisjoint(items):
+        items.update(made.items if made.plain else copied_items(made.items))
+        return True
+    for name, item in made.items.items():
+        mine = items.get(name)
+        if isinstance(item, dict):
+            if mine is not None and not (isinstance(mine, dict) and item.keys().isdisjoint(mine)):
+                return False
+        elif isinstance(item, Element) and mine is not None and not _joins(item, mine):
+            return False
+    for name, item in copied_items(made.items).items():
+        mine = items.get(name)
+        if isinstance(mine, dict) and isinstance(item, dict):
+            mine.update(item)
+        elif isinstance(mine, Element) and isinstance(item, Element):
+            mine.items.update(item.items)
+        else:
+            items[name] = item
+    return True
+
+
+def _joins(item: Element, mine: Any) -> bool:
+    """Whether an element is put into one that is there by its values alone."""
+    return (
+        type(mine) is Element
+        and mine.kept is None
+        and mine.type == item.type
+        and item.type not in ("CodeableConcept", "Coding")
+        and not any(isinstance(one, Element | dict) for one in item.items.values())
+    )

@@ -12,6 +12,8 @@ ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 def has_content(item: Any) -> bool:
     """Whether anything but empty elements is in it."""
     if isinstance(item, Element):
+        if item.kept is not None:
+            return bool(item.kept)
         return any(has_content(one) for name in item.items for one in item.values(name))
     return item not in (None, "")
 

@@ -60,6 +60,8 @@ class Context:
             return []
         if not field:
             return [segment.name]
+        if field >= len(segment.fields):
+            return []
         values = []
         for value in segment.repetitions(field):
             if component:

@@ -92,7 +92,8 @@ def draft(message: Message, tables: Tables, *, zone: str = "Z", trace: bool = Fa
     structure = structure_of(message, tables)
     made = Draft(message, structure, zone)
     root = message.grouped(structure, tables.structures[structure])
-    applier = Applier(tables, made.zone, made.traced if trace else None)
+    separators = "".join(made.header.fields[1:3])
+    applier = Applier(tables, made.zone, made.traced if trace else None, separators)
     _Walk(made, applier, _prepare(structure, tables)).walk(root)
     made.issues.extend(applier.issues)
     made.neighbours = applier.neighbours

@@ -16,13 +16,17 @@ FEW = 8  # items that are compared with one another; more are told apart by a ha
 
 
 class Element:
-    """An element of a type; items hold primitives, elements, resources that are referred to, or arrays by key."""
+    """An element of a type; items hold primitives, elements, resources that are referred to, or arrays by key.
 
-    __slots__ = ("items", "type")
+    kept: its JSON, where it is the same element in resources of many messages: then it is never changed.
+    """
+
+    __slots__ = ("items", "kept", "type")
 
     def __init__(self, type_name: str) -> None:
         self.type = type_name
         self.items: dict[str, Any] = {}
+        self.kept: dict[str, Any] | None = None
 
     def put(self, name: str, value: Any, repeats: bool = False, key: Key = 0) -> None:
         """Sets an element, or the item of an array under a key."""
@@ -37,10 +41,13 @@ class Element:
         return found.get(key) if repeats and found is not None else found
 
     def child(self, name: str, type_name: str, repeats: bool = False, key: Key = 0) -> Element:
-        """The element there, made where there is none."""
+        """The element there, to be changed; made where there is none."""
         found = self.get(name, repeats, key)
         if not isinstance(found, Element):
             found = Element(type_name)
+            self.put(name, found, repeats, key)
+        elif found.kept is not None:
+            found = _own(found)
             self.put(name, found, repeats, key)
         return found
 
@@ -62,17 +69,44 @@ class Element:
 
 
 def copied(element: Element) -> Element:
-    """An element of its own with the same content."""
+    """An element with the same content, to be changed; one that is never changed as it is."""
+    return element if element.kept is not None else _own(element)
+
+
+def _own(element: Element) -> Element:
     copy = Element(element.type)
-    copy.items = {
-        name: {key: copied(one) if isinstance(one, Element) else one for key, one in item.items()}
-        if isinstance(item, dict)
-        else copied(item)
-        if isinstance(item, Element)
-        else item
-        for name, item in element.items.items()
-    }
+    copy.items = copied_items(element.items)
     return copy
+
+
+def copied_items(items: dict[str, Any]) -> dict[str, Any]:
+    """The items of an element for another one."""
+    copies = {}
+    for name, item in items.items():
+        kind = type(item)
+        if kind is str:
+            copies[name] = item
+        elif kind is dict:
+            copies[name] = {key: copied(one) if isinstance(one, Element) else one for key, one in item.items()}
+        else:
+            copies[name] = copied(item) if isinstance(item, Element) else item
+    return copies
+
+
+def keep(item: Any) -> None:
+    """Keeps the JSON of the codings and concepts in an item, as no step after the rules changes any of these."""
+    if isinstance(item, dict):
+        for one in item.values():
+            keep(one)
+    elif isinstance(item, Element) and item.kept is None:
+        home = Node("")
+        if item.type in ("CodeableConcept", "Coding"):
+            found = to_json(item, home)
+            # a transaction puts links right in place
+            if "left_out" not in home.notes and "urn:uuid:" not in repr(found):
+                item.kept = found
+        for one in item.items.values():
+            keep(one)
 
 
 class Node(Element):
@@ -127,6 +161,8 @@ def to_json(element: Element, home: Node) -> dict[str, Any]:
 
 
 def _value(item: Element, home: Node) -> Any:
+    if item.kept is not None:
+        return item.kept
     if isinstance(item, Node):
         node: Node = item.notes.get("same", item)
         return {"reference": ("#" if node.contained else "") + node.url} if node.url else None

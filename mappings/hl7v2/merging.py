@@ -123,6 +123,13 @@ def choices_of(type_name: str) -> frozenset[str]:
     return frozenset(element.name for element in load().types[type_name].elements if element.choice)
 
 
+@functools.cache
+def stems_of(type_name: str) -> dict[str, str]:
+    """The names by which a type's choices are stated: valueQuantity -> value."""
+    properties = load().properties(type_name)
+    return {name: found.element.name for name, found in properties.items() if found.element.choice}
+
+
 def _joined(type_name: str, name: str, old: Any, new: Any) -> Any:
     if name == "extension":
         return _extensions(old or [], new)

@@ -1,18 +1,20 @@
 """Which rules a segment needs: found once for each shape of segment that comes, and kept with the map.
 
 A shape is which of the map's fields are filled, and which of the values that conditions ask for are there; rules whose
-condition the shape decides are left out, or are applied without asking again.
+condition the shape decides are left out, or are applied without asking again. Where nothing but the field is left to
+ask for, what its rules make of a text is made once and laid into each resource (applying.py).
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from fhir_server.definitions import load
 from mappings.hl7v2.conditions import Condition
 from mappings.hl7v2.context import Context
-from mappings.hl7v2.rules import Rule
+from mappings.hl7v2.rules import Rule, base_of
 from mappings.hl7v2.source import Segment
-from mappings.hl7v2.tables import Map
+from mappings.hl7v2.tables import Map, Tables
 
 MOST = 500  # shapes that are kept with a map
 
@@ -25,15 +27,21 @@ class Ready(NamedTuple):
     stable: bool
 
 
-class Visit(NamedTuple):
+class Visit:
     """A field to look at. rules: all of its rules; ready: those that may apply to a value; without rules for a value
-    the field is empty, and absent says what holds then."""
+    the field is empty, and absent says what holds then. alone: whether what is made depends on the text only."""
 
-    field: int
-    place: str
-    rules: list[Rule]
-    ready: list[Ready]
-    absent: list[Rule]
+    __slots__ = ("absent", "alone", "field", "place", "ready", "rules")
+
+    def __init__(
+        self, field: int, place: str, rules: list[Rule], ready: list[Ready], absent: list[Rule], alone: bool
+    ) -> None:
+        self.field = field
+        self.place = place
+        self.rules = rules
+        self.ready = ready
+        self.absent = absent
+        self.alone = alone
 
 
 class Plan(NamedTuple):
@@ -43,35 +51,38 @@ class Plan(NamedTuple):
     visits: list[Visit]
 
 
-def plan_of(mapping: Map, segment: Segment, context: Context) -> Plan:
+def plan_of(mapping: Map, segment: Segment, context: Context, tables: Tables) -> Plan:
     """The rules of a map that this segment needs."""
     fields = segment.fields
     length = len(fields)
     name = segment.name
-    filled = tuple([field < length and fields[field] != "" for field in mapping.by_field])
     told: list[str | None] = []
     for operand, values in mapping.needs:
-        found = context.read(operand) if operand.name == name else ()
+        mine = operand.name == name and operand.field < length and fields[operand.field] != ""
+        found = context.read(operand) if mine else ()
         first = found[0].upper() if found else None
         told.append(first if first in values else None)
-    shape = (name, filled, *told)
+    shape = (name, *map(bool, fields), *told)
     plan = mapping.plans.get(shape)
     if plan is None:
         if len(mapping.plans) >= MOST:
             mapping.plans.clear()
-        plan = mapping.plans[shape] = _made(mapping, name, filled, dict(zip(mapping.needs, told, strict=True)))
+        filled = tuple([field < length and fields[field] != "" for field in mapping.by_field])
+        plan = mapping.plans[shape] = _made(mapping, name, filled, dict(zip(mapping.needs, told, strict=True)), tables)
     return plan
 
 
-def _made(mapping: Map, name: str, filled: tuple[bool, ...], told: dict[Any, str | None]) -> Plan:
+def _made(mapping: Map, name: str, filled: tuple[bool, ...], told: dict[Any, str | None], tables: Tables) -> Plan:
     known = {operand: value for (operand, _), value in told.items()}
     visits: list[Visit] = []
     for (field, rules), full in zip(mapping.by_field.items(), filled, strict=True):
         if full:
-            visits.append(Visit(field, f"{name}-{field}", rules, _ready(rules, name, known), []))
+            ready = _ready(rules, name, known)
+            alone = all(one.condition is None and _reads_its_field_only(one.rule, tables) for one in ready)
+            visits.append(Visit(field, f"{name}-{field}", rules, ready, [], alone))
         elif field in mapping.absent:
             absent = [rule for rule in rules if rule.absent and rule.condition is not None]
-            visits.append(Visit(field, f"{name}-{field}", rules, [], absent))
+            visits.append(Visit(field, f"{name}-{field}", rules, [], absent, False))
     return Plan(_ready(mapping.constants, name, known), visits)
 
 
@@ -84,3 +95,15 @@ def _ready(rules: list[Rule], name: str, known: dict[Any, str | None]) -> list[R
         decided = rule.decided and len(own) == len(rule.needs)
         ready.append(Ready(rule, None if decided else rule.condition, rule.stable))
     return ready
+
+
+def _reads_its_field_only(rule: Rule, tables: Tables) -> bool:
+    """Whether what a rule makes of a value depends on nothing else, and is no resource of its own."""
+    if callable(rule.assignment) or rule.target.type in ("Reference", "base64Binary"):
+        return False
+    if any(step.refers for step in rule.target.steps):
+        return False
+    mapping = tables.map(rule.map) if rule.map else None
+    if not rule.target.steps and load().is_resource(base_of(rule.map)):
+        return False
+    return mapping is None or mapping.pure

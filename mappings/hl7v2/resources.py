@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from mappings.hl7v2.elements import Element, Node, to_json
-from mappings.hl7v2.merging import choices_of, drop_unused
+from mappings.hl7v2.merging import drop_unused, stems_of
 
 
 def as_resource(node: Node, contains: bool = True) -> dict[str, Any]:
@@ -35,10 +35,13 @@ def as_resource(node: Node, contains: bool = True) -> dict[str, Any]:
 
 def _keep_one_choice(type_name: str, body: dict[str, Any]) -> None:
     """Of effectiveDateTime and effectivePeriod the later is kept: it says more."""
-    for stem in choices_of(type_name):
-        stated = [name for name in body if name.startswith(stem) and name[len(stem) : len(stem) + 1].isupper()]
-        for name in stated[:-1]:
-            del body[name]
+    stems = stems_of(type_name)
+    chosen: dict[str, str] = {}
+    for name in [name for name in body if name in stems]:
+        before = chosen.get(stems[name])
+        if before is not None:
+            del body[before]
+        chosen[stems[name]] = name
 
 
 def _collect(element: Element, found: dict[int, Node]) -> None:
