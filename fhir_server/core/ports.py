@@ -228,6 +228,10 @@ class ChangeFeed(Protocol):
         """Whether owner has this consumer's work to itself for so long; renewed by asking again."""
         ...
 
+    async def holder(self, consumer: str) -> str:
+        """The owner that has, or was the last to have, this consumer's work to itself; "" for none."""
+        ...
+
     async def advance(self, consumer: str, position: int) -> None:
         """Keeps a consumer's position; never moves it back unless position is 0 (a rebuild)."""
         ...

@@ -117,6 +117,7 @@ async def test_a_consumer_keeps_its_position_and_only_a_rebuild_moves_it_back(sh
 async def test_a_lease_is_one_owners_until_it_runs_out(shelf: Shelf) -> None:
     assert await shelf.store.lease("index", "one", 60)
     assert not await shelf.store.lease("index", "two", 60)
+    assert [await shelf.store.holder(name) for name in ("index", "other")] == ["one", ""]
     assert await shelf.store.lease("index", "one", 0)
     assert await shelf.store.lease("other", "two", 60)
     await asyncio.sleep(0.01)

@@ -254,6 +254,12 @@ class MongoFeed:
         with answering():
             return await take(self._database.consumers, consumer, owner, seconds)
 
+    async def holder(self, consumer: str) -> str:
+        """The owner that has, or was the last to have, this consumer's work to itself."""
+        with answering():
+            found = await self._database.consumers.find_one({"_id": consumer}, {"owner": 1})
+        return str((found or {}).get("owner", ""))
+
 
 def windows(after: int, end: int, backwards: bool = False) -> Iterator[range]:
     """The positions past one and up to another, some at a time."""

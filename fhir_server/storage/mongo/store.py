@@ -92,3 +92,7 @@ class MongoStore(MongoReads):
     async def lease(self, consumer: str, owner: str, seconds: float) -> bool:
         """Whether owner has this consumer's work to itself for so long."""
         return await self.feed.lease(consumer, owner, seconds)
+
+    async def holder(self, consumer: str) -> str:
+        """The owner that has, or was the last to have, this consumer's work to itself."""
+        return await self.feed.holder(consumer)

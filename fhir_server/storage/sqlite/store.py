@@ -84,3 +84,8 @@ class SqliteStore(SqliteReads):
             return transaction.lease(consumer, owner, self._clock() + int(seconds * 1_000_000))
 
         return await self.commit_here(work)
+
+    async def holder(self, consumer: str) -> str:
+        """The owner that has, or was the last to have, this consumer's work to itself."""
+        row = self._execute("SELECT value FROM meta WHERE name = ?", (f"lease:{consumer}",)).fetchone()
+        return row[0].rpartition(" ")[0] if row else ""

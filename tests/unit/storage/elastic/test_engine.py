@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
+import pytest
+
+from fhir_server.core.errors import FhirError
 from fhir_server.core.query import StringIs
 from tests.unit.storage.elastic.house import ready
 
@@ -81,6 +85,42 @@ def test_a_rebuild_leaves_no_moment_without_answers(run):
         return await house.engine.check()
 
     assert run(work) == []
+
+
+def test_a_second_rebuild_is_refused_and_the_first_ends(run, elasticsearch_url):
+    async def work(house):
+        await ready(house)
+        await house.put("a", "x")
+        other = house.another(elasticsearch_url)
+        rebuilding = asyncio.create_task(house.engine.rebuild())
+        while not await house.store.holder(f"rebuild:{house.engine.generations.alias}"):
+            await asyncio.sleep(0.01)
+        with pytest.raises(FhirError, match=rf"by process {os.getpid()} on .* Wait until that has ended"):
+            await other.rebuild()
+        await rebuilding
+        await other.rebuild()
+        await other.close()
+        return await house.named("x"), len(await house.engine.generations.look())
+
+    assert run(work) == (["a"], 1)
+
+
+def test_a_rebuild_whose_process_was_killed_is_followed_by_the_next(run):
+    async def work(house):
+        await ready(house)
+        name = f"rebuild:{house.engine.generations.alias}"
+        await house.store.lease(name, "process 1 on elsewhere, 00", 0.5)
+        await house.engine.generations.add()
+        for _ in range(100):
+            try:
+                await house.engine.rebuild()
+                break
+            except FhirError as problem:
+                assert "by process 1 on elsewhere. Wait" in str(problem)
+                await asyncio.sleep(0.05)
+        return len(await house.engine.generations.look())
+
+    assert run(work) == 1
 
 
 def test_a_check_names_every_difference_and_repairs_it(run):
