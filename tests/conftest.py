@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     engines = chosen(metafunc.config.getoption("engines"))
     if "engine" in metafunc.fixturenames and engines != [EMBEDDED]:
         own = metafunc.definition.get_closest_marker("embedded") is not None
-        metafunc.parametrize("engine", [e for e in engines if e == EMBEDDED or not own])
+        chosen_here = [engine for engine in engines if engine == EMBEDDED or not own]
+        metafunc.parametrize("engine", chosen_here, scope="module")  # a module's started server is one of each engine
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
 
@@ -100,6 +102,16 @@ class Fhir:
             answer = await self.http.get(following)
 
 
+@asynccontextmanager
+async def running(settings: Settings, clock: HeldClock | None = None) -> AsyncIterator[Fhir]:
+    """A server with these settings."""
+    application = bootstrap.application(settings, clock or HeldClock())
+    async with application.running() as server:
+        transport = httpx.ASGITransport(app=application)
+        async with httpx.AsyncClient(transport=transport) as http:
+            yield Fhir(http, server)
+
+
 def issue_of(answer: httpx.Response) -> dict[str, Any]:
     """The only issue of an OperationOutcome."""
     outcome = answer.json()
@@ -108,7 +120,7 @@ def issue_of(answer: httpx.Response) -> dict[str, Any]:
     return outcome["issue"][0]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def engine() -> str:
     """The engine that a test runs on; tests/engines.py lets more than the embedded one take part."""
     return EMBEDDED
@@ -123,8 +135,5 @@ def settings(tmp_path: Path, engine: str) -> Iterator[Settings]:
 @pytest.fixture
 async def fhir(settings: Settings) -> AsyncIterator[Fhir]:
     """A server with default settings; a test module that needs others overrides the fixture `settings`."""
-    application = bootstrap.application(settings, HeldClock())
-    async with application.running() as server:
-        transport = httpx.ASGITransport(app=application)
-        async with httpx.AsyncClient(transport=transport) as http:
-            yield Fhir(http, server)
+    async with running(settings) as started:
+        yield started

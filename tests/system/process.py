@@ -16,6 +16,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.engines import named, settings_on
+
 START_SECONDS = 60
 STOP_SECONDS = 60
 _BASE = re.compile(r"^FHIR R4 +(\S+)$", re.MULTILINE)
@@ -108,3 +110,12 @@ def serving(data: Path, *arguments: object, verify: ssl.SSLContext | bool = True
         yield server.wait_until_ready()
     finally:
         server.close()
+
+
+@contextmanager
+def serving_on(engine: str, data: Path, *arguments: object) -> Iterator[Server]:
+    """The same on an empty store of an engine."""
+    with settings_on(engine, data) as settings:
+        named_by = named(settings, data.with_name(f"{data.name}-settings"))
+        with serving(data, *named_by, *arguments) as server:
+            yield server

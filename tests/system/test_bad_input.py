@@ -1,11 +1,14 @@
 """Bad input gets its R4 status and an OperationOutcome that says what to change; never a 500, nothing half-done."""
 
 import gzip
+from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from fhir_server.core.settings import Settings
-from tests.conftest import Fhir
+from tests.conftest import Fhir, running
+from tests.engines import settings_on
 
 pytestmark = pytest.mark.anyio
 
@@ -19,9 +22,15 @@ OUTSIDE = b"""<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    import msgspec
-
     return msgspec.structs.replace(settings, max_body_bytes=2**20)
+
+
+@pytest.fixture(scope="module")
+async def refusing(engine: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fhir]:
+    """One server for all that is refused, as that leaves nothing behind."""
+    with settings_on(engine, tmp_path_factory.mktemp("refusing")) as settings:
+        async with running(msgspec.structs.replace(settings, max_body_bytes=2**20)) as fhir:
+            yield fhir
 
 
 @pytest.mark.parametrize(
@@ -60,13 +69,13 @@ def settings(settings: Settings) -> Settings:
     ],
     ids=lambda value: value[:40].decode("latin-1") if isinstance(value, bytes) else None,
 )
-async def test_bodies(fhir: Fhir, body: bytes, content_type: str, status: int) -> None:
-    answer = await fhir("POST", "Patient", body, content_type=content_type)
+async def test_bodies(refusing: Fhir, body: bytes, content_type: str, status: int) -> None:
+    answer = await refusing("POST", "Patient", body, content_type=content_type)
     assert answer.status_code == status, answer.text
     outcome = answer.json()
     assert outcome["resourceType"] == "OperationOutcome"
     assert all(issue["diagnostics"] for issue in outcome["issue"])
-    assert await fhir.ids("Patient") == []
+    assert await refusing.ids("Patient") == []
 
 
 @pytest.mark.parametrize(
@@ -114,9 +123,9 @@ async def test_bodies(fhir: Fhir, body: bytes, content_type: str, status: int) -
         ("GET", "Patient/a/$meta-add", 405),
     ],
 )
-async def test_urls(fhir: Fhir, method: str, path: str, status: int) -> None:
+async def test_urls(refusing: Fhir, method: str, path: str, status: int) -> None:
     body = {"resourceType": "Patient"} if method in ("PUT", "POST") else None
-    answer = await fhir(method, path, body)
+    answer = await refusing(method, path, body)
     assert answer.status_code == status, answer.text
     assert answer.json()["resourceType"] == "OperationOutcome"
 

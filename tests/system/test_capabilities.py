@@ -13,7 +13,7 @@ import pytest
 from fhir_server import definitions
 from tests.official_examples import official_examples
 from tests.system.operation_calls import STORED, calls
-from tests.system.process import serving
+from tests.system.process import serving_on
 
 R4 = definitions.load()
 REFUSED = Path(__file__).parents[1] / "data/validation/refused_examples.json"
@@ -93,8 +93,8 @@ class Api:
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with serving(tmp_path_factory.mktemp("capabilities")) as server:
+def started(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with serving_on(engine, tmp_path_factory.mktemp("capabilities")) as server:
         yield Api(server.base)
 
 

@@ -17,16 +17,16 @@ from fhirclient.server import FHIRNotFoundException
 from fhirpy import AsyncFHIRClient, SyncFHIRClient
 from fhirpy.base.exceptions import MultipleResourcesFound, OperationOutcome, ResourceNotFound
 
-from tests.system.process import serving
+from tests.system.process import serving_on
 
 SYSTEM = "http://hospital.test/mrn"
 LOINC = "http://loinc.org"
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def base(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with three patients of one organization, and an observation a day for the first."""
-    with serving(tmp_path_factory.mktemp("clients")) as server:
+    with serving_on(engine, tmp_path_factory.mktemp("clients")) as server:
         client = SyncFHIRClient(server.base)
         client.resource("Organization", id="acme", name="Acme Hospital").save()
         for id, family, birth in (("ada", "Lovelace", "1815-12-10"), ("bob", "Brown", "1970"), ("cy", "Clark", "2001")):

@@ -45,11 +45,8 @@ async def test_a_deidentified_export_and_its_report(fhir: Fhir, tmp_path: Path) 
         await fhir.put(f"Patient/p{number}", patient(number))
     begun = await fhir.get("$export?_type=Patient&_deidentify=year", prefer="respond-async")
     assert begun.status_code == 202, begun.text
-    for _ in range(200):
-        answer = await fhir.http.get(begun.headers["content-location"])
-        if answer.status_code != 202:
-            break
-        await asyncio.sleep(0.02)
+    while (answer := await fhir.http.get(begun.headers["content-location"])).status_code == 202:
+        await asyncio.sleep(0.01)
     text = (await fhir.http.get(answer.json()["output"][0]["url"])).text
     assert text.count("\n") == 3 and "Quxen" not in text and "-02-03" not in text
     (tmp_path / "out.ndjson").write_text(text)

@@ -15,7 +15,7 @@ from fhir_server import definitions
 from fhir_server.codec import json
 from fhir_server.loading.sources import documents
 from fhir_server.samples import ARCHIVE
-from tests.system.process import hms, serving
+from tests.system.process import hms, serving_on
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "0"))
 R4 = definitions.load()
@@ -29,16 +29,15 @@ made_up = settings(
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
+def base(engine, tmp_path_factory):
     """A server with one patient's record in it."""
     files = tmp_path_factory.mktemp("files")
     for document in documents([ARCHIVE]):
         name = document.name.rpartition(":")[2]
         if name.startswith(("Alia555", "hospital", "practitioner")):
             (files / name).write_bytes(document.stream.read())
-    data = tmp_path_factory.mktemp("made_up")
-    hms("load", files, "--data", data)
-    with serving(data) as server:
+    with serving_on(engine, tmp_path_factory.mktemp("made_up")) as server:
+        hms("load", files, "--server", server.base)
         yield server.base
 
 

@@ -15,12 +15,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from lxml import html
 
 from fhir_server import bootstrap
-from fhir_server.core.settings import Settings
 from fhir_server.rest.http1.serving import serve
+from tests.engines import settings_on
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
@@ -78,23 +79,23 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with a few resources on a socket of its own: http://127.0.0.1:PORT."""
     listening = socket.create_server(("127.0.0.1", 0))
-    # Without validation, which would refuse the hostile narrative: the page must not rely on it.
-    settings = Settings(data=tmp_path_factory.mktemp("page"), synchronous="OFF", validation="none")
-    application = bootstrap.application(settings)
     address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    loop, stop = asyncio.new_event_loop(), asyncio.Event()
-    thread = threading.Thread(
-        target=loop.run_until_complete, args=(serve(application, listening, stop, 5),), daemon=True
-    )
-    thread.start()
-    for resource in RESOURCES:
-        put(f"{address}/fhir/{resource['resourceType']}/{resource['id']}", resource)
-    yield address
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(10)
+    with settings_on(engine, tmp_path_factory.mktemp("page")) as settings:
+        # Without validation, which would refuse the hostile narrative: the page must not rely on it.
+        application = bootstrap.application(msgspec.structs.replace(settings, validation="none"))
+        loop, stop = asyncio.new_event_loop(), asyncio.Event()
+        thread = threading.Thread(
+            target=loop.run_until_complete, args=(serve(application, listening, stop, 5),), daemon=True
+        )
+        thread.start()
+        for resource in RESOURCES:
+            put(f"{address}/fhir/{resource['resourceType']}/{resource['id']}", resource)
+        yield address
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
 
 
 def put(url: str, resource: dict) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.system.process import serving
+from tests.system.process import serving_on
 from tests.system.search_data import DIET, LOINC, MRN, RESOURCES, UCUM
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("search")) as server, httpx.Client() as http:
+def base(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving_on(engine, tmp_path_factory.mktemp("search")) as server, httpx.Client() as http:
         for resource in RESOURCES:
             answer = http.put(f"{server.base}/{resource['resourceType']}/{resource['id']}", json=resource)
             assert answer.status_code == 201, answer.text

@@ -83,11 +83,15 @@ class ElasticEngine:
         self._task = asyncio.create_task(self._projecting.run())
 
     async def ready(self, seconds: float) -> bool:
-        """Waits so long at most until there is an index to ask; a first start makes one."""
+        """Waits so long at most until there is an index that answers; a first start makes one."""
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        while (left := until - time.monotonic()) > 0:
             try:
-                if await self.generations.serving() is not None:
+                generation = await self.generations.serving()
+                if generation is not None:  # it is listed a moment before its shards are there
+                    patient = self._client.options(request_timeout=left + PATIENCE)
+                    wait: Any = {"wait_for_status": "yellow", "timeout": f"{left:.1f}s"}
+                    await patient.cluster.health(index=generation.name, **wait)
                     return True
             except (ApiError, TransportError):  # searches will say so
                 return False
