@@ -42,10 +42,12 @@ test-keycloak: $(VENV)/.dev ## Run the tests of sign-in by a real Keycloak, whic
 test-engines: $(VENV)/.engines ## Run the tests of ClickHouse and Spark on the lake, which it installs
 	@$(PY) -m pytest tests/unit/subsystems/analytics/test_engines.py -rs $(ARGS)
 
-# What both engines must do the same, by the store itself and by HTTP, then what only the distributed one has.
+# What both engines must do the same, by the store itself and by HTTP, and what only the distributed one has.
 DISTRIBUTED := tests/contract tests/distributed tests/unit/storage/elastic \
-	$(addprefix tests/system/test_,$(addsuffix .py,read_and_write history conditional concurrency transaction search \
-	search_answers operations custom_parameters))
+	$(addprefix tests/system/test_,$(addsuffix .py,bad_input beside capabilities clients concurrency conditional \
+	custom_parameters deidentify export history import made_up_requests operations page profiles provenance \
+	read_and_write search search_answers terminology transaction views workers)) \
+	$(addprefix tests/system/security/test_,$(addsuffix .py,attacks launch scopes))
 
 audit: $(VENV)/.dev ## Look for known vulnerabilities of the packages that the server needs
 	@$(PY) -m tests.known_vulnerabilities

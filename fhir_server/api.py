@@ -101,7 +101,7 @@ class FhirServer:
         if token:
             access = await self.security.access(token, base)
         else:
-            signed = self.security.signed_in(cookie(headers, PAGE_COOKIE))
+            signed = await self.security.signed_in(cookie(headers, PAGE_COOKIE))
             if signed is None:
                 raise error("login", "Sign in, or send an access token: Authorization: Bearer …", headers=REALM)
             require_own_page(method, headers)

@@ -7,7 +7,8 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_server import definitions as r4
@@ -16,6 +17,7 @@ from fhir_server.client import NamedClient
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.core.identity import TimeOrderedIds
+from fhir_server.core.jobs import JobStore
 from fhir_server.core.news import News
 from fhir_server.core.ports import Change, Clock, Finding, SearchIndex
 from fhir_server.core.settings import Settings
@@ -43,6 +45,7 @@ from fhir_server.rest.observing import observer
 from fhir_server.rest.page_assets import PAGE_POLICY, Assets, folder_assets
 from fhir_server.search.identifying import Identifying
 from fhir_server.security.policies import ALL_INTERFACES, Policies, PolicyFile
+from fhir_server.storage.files.jobs import FolderJobs
 from fhir_server.storage.sqlite.check import StoreCheck
 from fhir_server.storage.sqlite.database import FILE_NAME, sealed_already
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
@@ -55,13 +58,18 @@ from terminology import Terminology
 from terminology.loaders.jobs import Jobs
 
 if TYPE_CHECKING:
+    from fhir_server.security.audit import AuditLog
+    from fhir_server.security.audit.shared import SharedAuditLog
+    from fhir_server.security.emergencies import Emergencies
     from fhir_server.security.encryption import DataKeys
+    from fhir_server.security.service import Security
+    from fhir_server.security.store import AccountStore
     from fhir_server.storage.elastic.engine import ElasticEngine
 
-FIRST_INDEX = 10.0  # seconds that a start waits for the search index to be made
-EXPORTS, IMPORTS = "exports", "imports"  # the folders of bulk jobs, in the data folder
+FIRST_INDEX = 30.0  # seconds that a start waits for the search index to be made
+EXPORTS, IMPORTS = "exports", "imports"  # kinds of jobs, and their folders in the data folder of the embedded engine
 NEWS_FILE = "news"  # in the data folder: what its processes tell each other
-NODE_FILE = "node"  # in the data folder: the name of this machine's terminology among others on one database
+NODE_FILE = "node"  # in the data folder: the name of this machine among others on one database
 
 
 def now() -> int:
@@ -81,7 +89,9 @@ class Engine(NamedTuple):
     index: SearchIndex
     check: Callable[[bool], Awaitable[list[Finding]]]
     close: Callable[[], Awaitable[None]]
+    jobs: Callable[[str], JobStore]  # of a kind
     elastic: ElasticEngine | None = None
+    database: Any = None  # of MongoDB, for what else is kept there
 
 
 def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching]) -> Engine:
@@ -94,6 +104,10 @@ def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching
         cache_mb=settings.cache_mb,
         synchronous=settings.synchronous,
     )
+
+    def jobs(kind: str) -> JobStore:
+        return FolderJobs(settings.data / kind)
+
     keys = data_keys(settings)
     check = StoreCheck(
         store,
@@ -102,7 +116,7 @@ def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching
         lambda type, field: searching().indexes(type, field),
     )
     if keys is None:
-        return Engine(store, store.index, check.run, store.close)
+        return Engine(store, store.index, check.run, store.close, jobs)
     from fhir_server.interactions.encrypted import EncryptedIndex, EncryptedStore
 
     async def close() -> None:
@@ -114,7 +128,7 @@ def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching
     def fields_of(type: str) -> frozenset[str]:
         return frozenset(searching().fields.membership(type, "Patient").fields)
 
-    return Engine(EncryptedStore(store, keys, fields_of), index, check.run, close)
+    return Engine(EncryptedStore(store, keys, fields_of), index, check.run, close, jobs)
 
 
 def data_keys(settings: Settings) -> DataKeys | None:
@@ -147,6 +161,7 @@ async def distributed(
     """
     from fhir_server.storage.mongo.check import MongoCheck
     from fhir_server.storage.mongo.database import connect as connect_to_mongodb
+    from fhir_server.storage.mongo.jobs import FolderPieces, GridFsPieces, MongoJobs
     from fhir_server.storage.mongo.store import MongoStore
     from fhir_server.storage.mongo.without_index import NoIndex
 
@@ -159,9 +174,14 @@ async def distributed(
     except BaseException:
         await store.close()
         raise
+    pieces = FolderPieces(Path(settings.job_files)) if settings.job_files else GridFsPieces(database)
+
+    def jobs(kind: str) -> JobStore:
+        return MongoJobs(database, kind, pieces)
+
     check = MongoCheck(store)
     if not settings.elasticsearch_url:
-        return Engine(store, NoIndex(), check.run, store.close)
+        return Engine(store, NoIndex(), check.run, store.close, jobs, database=database.database)
     from fhir_server.storage.elastic.client import connect as connect_to_elasticsearch
     from fhir_server.storage.elastic.digests import Parameters
     from fhir_server.storage.elastic.engine import ElasticEngine
@@ -198,7 +218,7 @@ async def distributed(
         await elastic.close()
         await store.close()
 
-    return Engine(store, elastic.index, check_both, close, elastic)
+    return Engine(store, elastic.index, check_both, close, jobs, elastic, database.database)
 
 
 def sort_groups(searching: Searching, type: str) -> set[tuple[str, ...]]:
@@ -210,6 +230,59 @@ def sort_groups(searching: Searching, type: str) -> set[tuple[str, ...]]:
 def audited(settings: Settings) -> bool:
     """Whether an audit log is kept."""
     return settings.audit == "on" or (settings.audit == "auto" and settings.security != "open")
+
+
+async def secured(settings: Settings, clock: Clock, database: Any) -> tuple[Security, Emergencies]:
+    """Users, clients, tokens and emergencies: in the data folder, or in MongoDB where all machines know them.
+
+    FhirError "required" where no key is named that seals them in MongoDB.
+    """
+    from fhir_server.security.service import Security
+
+    accounts: AccountStore
+    emergencies: Emergencies
+    if settings.mongodb_url:
+        if not settings.account_keys:
+            raise error("required", "Users and signing keys are sealed in MongoDB: make a key by `hms keys init FILE`, "
+                        "give each machine a copy and name it by account_keys.")  # fmt: skip
+        from fhir_server.security.encryption.sealing import Sealing
+        from fhir_server.security.store.mongo import MongoAccounts, MongoEmergencies
+
+        sealing = Sealing(Path(settings.account_keys))
+        accounts = shared = MongoAccounts(database, sealing, clock)
+        await shared.start()
+        emergencies = MongoEmergencies(database, sealing, clock)
+    else:
+        from fhir_server.security.emergencies import FILE_NAME as EMERGENCIES_FILE
+        from fhir_server.security.emergencies import SqliteEmergencies
+        from fhir_server.security.store.sqlite import FILE_NAME as ACCOUNTS_FILE
+        from fhir_server.security.store.sqlite import SqliteAccounts
+
+        accounts = SqliteAccounts(settings.data / ACCOUNTS_FILE, clock)
+        emergencies = SqliteEmergencies(settings.data / EMERGENCIES_FILE, clock)
+    security = Security(settings, clock, accounts)
+    await security.start()
+    return security, emergencies
+
+
+@contextlib.asynccontextmanager
+async def opened_security(settings: Settings, clock: Clock = now) -> AsyncIterator[Security]:
+    """Users and clients without a server on them."""
+    connection = None
+    if settings.mongodb_url:
+        from fhir_server.storage.mongo.database import connect
+
+        connection = await connect(settings.mongodb_url, settings.mongodb_database)
+    try:
+        security, emergencies = await secured(settings, clock, connection and connection.database)
+        try:
+            yield security
+        finally:
+            await security.close()
+            await emergencies.close()
+    finally:
+        if connection is not None:
+            await connection.close()
 
 
 def check_policies(policies: Policies, definitions: Definitions) -> None:
@@ -256,7 +329,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         engine = await distributed(settings, clock, in_force, searching, follow)
     else:
         engine = embedded(settings, clock, in_force)
-    exports, importing = Exports(settings.data / EXPORTS), Imports(settings.data / IMPORTS)
+    exports, importing = Exports(engine.jobs(EXPORTS)), Imports(engine.jobs(IMPORTS))
     environment = Environment(
         settings=settings,
         definitions=definitions,
@@ -289,18 +362,13 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
     settings.data.mkdir(parents=True, exist_ok=True)
     following = environment.following = Following(environment, News(settings.data / NEWS_FILE))
 
-    security = consents = emergencies = break_glass = audit_keys = None
+    security = consents = emergencies = break_glass = audit_keys = shared_audit = None
     if settings.security == "smart":
-        from fhir_server.security.service import Security
-
-        security = Security(settings, clock)
+        security, emergencies = await secured(settings, clock, engine.database)
         consents = ConsentFollower(engine.store, engine.store)
         environment.followers.append(consents)
         from fhir_server.interactions.break_glass import BreakGlass
-        from fhir_server.security.emergencies import FILE_NAME as EMERGENCIES_FILE
-        from fhir_server.security.emergencies import Emergencies
 
-        emergencies = Emergencies(settings.data / EMERGENCIES_FILE, clock)
         break_glass = BreakGlass(environment, emergencies)
     callers = environment.callers = Callers(environment, policies, consents, break_glass)
 
@@ -312,12 +380,16 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
             from fhir_server.security.encryption.opening import opened
 
             audit_keys = opened(settings)
-        environment.audit = AuditLog(settings.data / AUDIT_FILE, synchronous=settings.synchronous, keys=audit_keys)
+        kept = AuditLog(settings.data / AUDIT_FILE, synchronous=settings.synchronous, keys=audit_keys)
+        environment.audit = kept
+        if settings.mongodb_url:
+            environment.audit = shared_audit = shared_with_all(settings, kept)
+            shared_audit.start()
         from fhir_server.interactions.alerting import Alerting
         from fhir_server.security.audit.alerts import load as load_alert_rules
 
         rules = load_alert_rules(settings.alert_rules)
-        environment.alerts = Alerting(environment, environment.audit, settings.data, rules)
+        environment.alerts = Alerting(environment, kept, settings.data, rules)
         environment.followers.append(environment.alerts)
 
     async def close() -> None:
@@ -326,14 +398,16 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         for each in environment.followers:
             await each.stop()
         following.close()
-        if environment.audit is not None:
+        if shared_audit is not None:
+            await shared_audit.stop()
+        elif environment.audit is not None:
             environment.audit.close()
         if audit_keys is not None:
             audit_keys.close()
         if security is not None:
-            security.close()
+            await security.close()
         if emergencies is not None:
-            emergencies.close()
+            await emergencies.close()
         await engine.close()
         packages.close()
         service.close()
@@ -358,14 +432,31 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
 
 def consumer_of(settings: Settings) -> str:
     """The name by which this data folder's terminology follows the feed: its own where several machines share one."""
-    if not settings.mongodb_url:
-        return CONSUMER
+    return f"{CONSUMER}:{machine_of(settings)}" if settings.mongodb_url else CONSUMER
+
+
+def machine_of(settings: Settings) -> str:
+    """The name of this data folder among those of other machines on one database: 32 hexadecimal digits."""
     file = settings.data / NODE_FILE
     if not file.exists():
         settings.data.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError), file.open("x", encoding="ascii") as made:
             made.write(uuid.uuid4().hex)
-    return f"{CONSUMER}:{file.read_text(encoding='ascii')}"
+    return file.read_text(encoding="ascii")
+
+
+def shared_with_all(settings: Settings, own: AuditLog) -> SharedAuditLog:
+    """This machine's audit log beside those of all machines."""
+    from fhir_server.security.audit.shared import SharedAuditLog
+    from fhir_server.storage.mongo.database import connect_in_threads
+
+    sealing = None
+    if settings.account_keys:
+        from fhir_server.security.encryption.sealing import Sealing
+
+        sealing = Sealing(Path(settings.account_keys))
+    client = connect_in_threads(settings.mongodb_url)
+    return SharedAuditLog(own, machine_of(settings)[:12], client, settings.mongodb_database, sealing)
 
 
 def application(settings: Settings, clock: Clock = now) -> Application:

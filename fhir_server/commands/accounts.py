@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 user = typer.Typer(help="People who sign in.", no_args_is_help=True)
 client = typer.Typer(help="Applications that ask for access.", no_args_is_help=True)
 
+T = TypeVar("T")
 DEFAULT_SCOPES = (
     "openid fhirUser launch launch/patient launch/encounter online_access offline_access patient/*.cruds user/*.cruds"
 )
 
 
-@contextmanager
-def security(data: Path | None, config: Path | None) -> Iterator[tuple[Security, Settings]]:
-    """The security database of a data folder, beside a running server if there is one."""
-    from fhir_server import bootstrap
-    from fhir_server.security.service import Security
-
+def with_security(data: Path | None, config: Path | None, work: Callable[[Security, Settings], Awaitable[T]]) -> T:
+    """What work returns with the users and clients of the settings, beside running servers if there are some."""
     settings = load({"data": data}, config=config)
-    found = Security(settings, bootstrap.now)
-    try:
-        yield found, settings
-    finally:
-        found.close()
+
+    async def run() -> T:
+        from fhir_server import bootstrap
+
+        async with bootstrap.opened_security(settings) as found:
+            return await work(found, settings)
+
+    return asyncio.run(run())
 
 
 @user.command("add")
@@ -58,26 +58,35 @@ def add_user(
     password = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     if fhir_user and fhir_user.count("/") != 1:
         raise error("value", f"--fhir-user must be a reference such as Practitioner/1, not {fhir_user!r}.")
-    with security(data, config) as (found, _):
-        added = found.add_user(name, password, fhir_user, tuple(role or ()))
-    print(f"{added.name} can sign in.")
+
+    async def work(found: Security, _: Settings) -> None:
+        await found.add_user(name, password, fhir_user, tuple(role or ()))
+
+    with_security(data, config, work)
+    print(f"{name} can sign in.")
 
 
 @user.command("list")
 def list_users(data: Data = None, config: Config = None) -> None:
     """List the people who can sign in."""
-    with security(data, config) as (found, _):
-        for each in found.store.users():
+
+    async def work(found: Security, _: Settings) -> None:
+        for each in await found.store.users():
             state = "" if each.active else " (closed)"
             print("\t".join([each.name + state, each.fhir_user, " ".join(each.roles)]))
+
+    with_security(data, config, work)
 
 
 @user.command("remove")
 def remove_user(name: str, data: Data = None, config: Config = None) -> None:
     """Remove a person; sign-ins and tokens end at once."""
-    with security(data, config) as (found, _):
-        each = found.store.user_named(name)
-        _remove(found.store.remove_user, each.id if each else "", f"user {name}")
+
+    async def work(found: Security, _: Settings) -> None:
+        each = await found.store.user_named(name)
+        await _remove(found.store.remove_user, each.id if each else "", f"user {name}")
+
+    with_security(data, config, work)
 
 
 @client.command("add")
@@ -120,14 +129,18 @@ def add_client(
         id=id, name=name or id, jwks=keys, jwks_uri=jwks_uri, redirect_uris=tuple(redirect_uri or ()),
         launch_uri=launch_uri, scopes=scope or ("system/*.rs" if backend else DEFAULT_SCOPES), grants=grants,
     )  # fmt: skip
-    with security(data, config) as (found, _):
-        if new_key:
-            if found.store.client(id):
-                raise error("conflict", f"There is a client {id} already.")
-            import msgspec
 
-            wanted = msgspec.structs.replace(wanted, jwks={"keys": [_made(new_key)]})
-        _, secret = found.add_client(wanted, confidential)
+    async def work(found: Security, _: Settings) -> str:
+        if not new_key:
+            return (await found.add_client(wanted, confidential))[1]
+        if await found.store.client(id):
+            raise error("conflict", f"There is a client {id} already.")
+        import msgspec
+
+        with_key = msgspec.structs.replace(wanted, jwks={"keys": [_made(new_key)]})
+        return (await found.add_client(with_key, confidential))[1]
+
+    secret = with_security(data, config, work)
     print(f"client_id     {id}")
     if secret:
         print(f"client_secret {secret}")
@@ -152,24 +165,30 @@ def _made(file: Path) -> dict[str, Any]:
 @client.command("list")
 def list_clients(data: Data = None, config: Config = None) -> None:
     """List the applications."""
-    with security(data, config) as (found, _):
-        for each in found.store.clients():
+
+    async def work(found: Security, _: Settings) -> None:
+        for each in await found.store.clients():
             kind = "public" if each.public else "confidential"
             print("\t".join([each.id, each.name, kind, " ".join(each.grants), each.scopes]))
+
+    with_security(data, config, work)
 
 
 @client.command("remove")
 def remove_client(id: str, data: Data = None, config: Config = None) -> None:
     """Remove an application; its tokens end at once."""
-    with security(data, config) as (found, _):
-        _remove(found.store.remove_client, id if found.store.client(id) else "", f"client {id}")
+
+    async def work(found: Security, _: Settings) -> None:
+        await _remove(found.store.remove_client, id if await found.store.client(id) else "", f"client {id}")
+
+    with_security(data, config, work)
 
 
-def _remove(remove: Callable[[str], None], id: str, what: str) -> None:
+async def _remove(remove: Callable[[str], Awaitable[None]], id: str, what: str) -> None:
     """Removes a user or client by id and says so; FhirError "not-found" where the id is ""."""
     if not id:
         raise error("not-found", f"There is no {what}.")
-    remove(id)
+    await remove(id)
     print(f"The {what} is removed.")
 
 
@@ -186,13 +205,13 @@ def token(
 
     from fhir_server.security.model import Grant
 
-    with security(data, config) as (found, settings):
-        person = found.store.user_named(as_user) if as_user else None
+    async def work(found: Security, settings: Settings) -> str:
+        person = await found.store.user_named(as_user) if as_user else None
         if as_user and person is None:
             raise error("not-found", f"There is no user {as_user}; `hms user list` shows them.")
         family = secrets.token_urlsafe(16)
         owner = person.id if person else ""
-        found.store.begin_family(family, owner, "hms-token", scope)
+        await found.store.begin_family(family, owner, "hms-token", scope)
         grant = Grant(
             family=family, client="hms-token", scope=scope, user=owner, fhir_user=person.fhir_user if person else "",
             context={"patient": patient} if patient else {},
@@ -200,7 +219,9 @@ def token(
         base = base_url or settings.base_url or f"{settings.origin}/fhir"
         roles = person.roles if person else ()
         seconds = settings.token_seconds
-        print(found.tokens.access_token(grant, base.removesuffix("/fhir"), base, roles, seconds))
+        return await found.tokens.access_token(grant, base.removesuffix("/fhir"), base, roles, seconds)
+
+    print(with_security(data, config, work))
 
 
 def launch(
@@ -215,12 +236,14 @@ def launch(
     """Print the URL that launches an application from an EHR, good for five minutes."""
     from urllib.parse import urlencode
 
-    with security(data, config) as (found, settings):
-        app = found.store.client(id)
+    async def work(found: Security, settings: Settings) -> str:
+        app = await found.store.client(id)
         if app is None or not app.launch_uri:
             raise error("not-found", f"There is no client {id} with a --launch-uri.")
         given = {"patient": patient, "encounter": encounter, "intent": intent}
         context = {"client": id, "need_patient_banner": True, **{k: v for k, v in given.items() if v}}
         base = base_url or settings.base_url or f"{settings.origin}/fhir"
         separator = "&" if "?" in app.launch_uri else "?"
-        print(app.launch_uri + separator + urlencode({"iss": base, "launch": found.launch(context)}))
+        return app.launch_uri + separator + urlencode({"iss": base, "launch": await found.launch(context)})
+
+    print(with_security(data, config, work))

@@ -18,6 +18,7 @@ from fhir_server.core.settings import Settings, load
 
 if TYPE_CHECKING:
     from fhir_server.security.audit import AuditLog
+    from fhir_server.security.audit.shared import SharedAuditLog
 
 audit = typer.Typer(help="The audit log: who did what with whose record.", no_args_is_help=True)
 
@@ -45,10 +46,26 @@ def opened(data: Path | None, config: Path | None) -> Iterator[tuple[AuditLog, S
             keys.close()
 
 
+@contextmanager
+def opened_of_all(data: Path | None, config: Path | None) -> Iterator[tuple[AuditLog | SharedAuditLog, Settings]]:
+    """The same, with MongoDB beside the logs of all machines."""
+    with opened(data, config) as (log, settings):
+        if not settings.mongodb_url:
+            yield log, settings
+            return
+        from fhir_server import bootstrap
+
+        shared = bootstrap.shared_with_all(settings, log)
+        try:
+            yield shared, settings
+        finally:
+            shared.disconnect()
+
+
 @audit.command()
 def verify(data: Data = None, config: Config = None) -> None:
     """Check that the log is as it was written; exit code 1 where it is not."""
-    with opened(data, config) as (log, _):
+    with opened_of_all(data, config) as (log, _):
         verdict = log.verify()
     print(f"{verdict.events} events, head {verdict.head}")
     if verdict.problem:
@@ -72,7 +89,7 @@ def export(
         count = 0
         for number, event in log.oldest_first(after):
             if not patient or patient in event.patients:
-                out.write(serialize(as_resource(number, event, settings.server_name)) + b"\n")
+                out.write(serialize(as_resource(str(number), event, settings.server_name)) + b"\n")
                 count += 1
         out.flush()
         if file:
@@ -117,7 +134,7 @@ def prune(
     config: Config = None,
 ) -> None:
     """Remove what is older than retention asks for; the rest can still be verified."""
-    with opened(data, config) as (log, settings):
+    with opened_of_all(data, config) as (log, settings):
         kept = days or settings.audit_days
         if not kept:
             raise error("required", "The log is kept for ever (audit_days = 0); give --days to remove something.")

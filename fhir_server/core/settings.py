@@ -137,6 +137,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "(docs/how-to/encryption.md); empty: they are not."
         ),
     ] = ""
+    account_keys: Annotated[
+        str,
+        Meta(
+            description="With mongodb_url and security smart: file of master keys (`hms keys init`), the same on every "
+            "machine, that seals users, sign-ins, grants and signing keys in MongoDB."
+        ),
+    ] = ""
     deidentify_rules: Annotated[
         str,
         Meta(description="TOML file of rules for $de-identify (docs/how-to/de-identification.md); empty: Safe Harbor."),
@@ -404,6 +411,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "what was written a moment ago; writes and what they rely on always see everything."
         ),
     ] = "primary"
+    job_files: Annotated[
+        str,
+        Meta(
+            description="With mongodb_url: folder of the files of bulk exports and imports, which every machine has "
+            "(such as one of NFS). Empty: in MongoDB (GridFS)."
+        ),
+    ] = ""
     elasticsearch_url: Annotated[
         str,
         Meta(

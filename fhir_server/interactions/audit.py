@@ -21,7 +21,7 @@ from fhir_server.interactions.request import Request, Response
 from fhir_server.search.holding import Version, holds
 from fhir_server.search.selflink import self_link
 from fhir_server.security.audit.event import Event
-from fhir_server.security.audit.resource import PREFIX, as_resource
+from fhir_server.security.audit.resource import PLACE, PREFIX, as_resource
 
 LOOKED_AT = 20_000  # events for one page: a search that finds fewer goes on with the next page
 
@@ -32,11 +32,10 @@ async def search_audit(environment: Environment, request: Request) -> Response:
     if asked.sort or asked.includes or asked.summary or asked.elements:
         raise error("unsupported-parameter", "AuditEvents are newest first and whole: leave out _sort, _include, "
                     "_summary and _elements.")  # fmt: skip
-    before = int(asked.cursor) if asked.cursor.isdecimal() else 2**62
     if request.caller.masks:
         request.caller.masks.require_open(asked)
     where = _within(environment, request, asked.where)
-    found, following = await asyncio.to_thread(_page, environment, where, before, asked.count)
+    found, following = await asyncio.to_thread(_page, environment, where, asked.cursor, asked.count)
     found = [_masked(request, version) for version in found]
     url = f"{request.base}/AuditEvent"
     links = [bundles.Link("self", self_link(url, asked))]
@@ -51,31 +50,31 @@ def _within(environment: Environment, request: Request, where: Clause) -> Clause
     return where if limit is None else All((where, limit))
 
 
-def _page(environment: Environment, where: Clause, before: int, count: int) -> tuple[list[StoredVersion], str]:
+def _page(environment: Environment, where: Clause, after: str, count: int) -> tuple[list[StoredVersion], str]:
+    """Those of one page behind a place in the log, and the place behind which the next one begins, "" for none."""
     log = environment.audit
     found: list[StoredVersion] = []
-    last = 0
     looked = 0
-    for number, event in islice(log.newest_first(before, _subject(where), _since(where)), LOOKED_AT):
-        looked, last = looked + 1, number
-        version = _version(environment, number, event, where)
+    for place, event in islice(log.page(after, _subject(where), _since(where)), LOOKED_AT):
+        version = _version(environment, place, event, where)
         if version is not None:
             if len(found) == count:
-                return found, str(number + 1)
+                return found, after
             found.append(version)
-    return found, str(last) if looked == LOOKED_AT else ""
+        looked, after = looked + 1, place
+    return found, after if looked == LOOKED_AT else ""
 
 
-def _version(environment: Environment, number: int, event: Event, where: Clause) -> StoredVersion | None:
+def _version(environment: Environment, place: str, event: Event, where: Clause) -> StoredVersion | None:
     """The event as a stored resource, where the clause holds for it."""
-    resource = as_resource(number, event, environment.settings.server_name)
+    resource = as_resource(place, event, environment.settings.server_name)
     answer = holds(where, Version("AuditEvent", resource["id"], environment.searching.extract(resource)))
     if answer is None:
         raise error("unsupported-parameter", "The audit log can't be searched by this; it can by patient, agent, date, "
                     "action, outcome, type, subtype, entity and more of an event's own elements.")  # fmt: skip
     if not answer:
         return None
-    return StoredVersion("AuditEvent", resource["id"], 1, number, event.recorded, "POST", serialize(resource))
+    return StoredVersion("AuditEvent", resource["id"], 1, 0, event.recorded, "POST", serialize(resource))
 
 
 def _parts(where: Clause) -> Iterator[Clause]:
@@ -106,11 +105,11 @@ def _masked(request: Request, version: StoredVersion) -> StoredVersion:
 
 async def read_audit(environment: Environment, request: Request, id: str) -> StoredVersion | None:
     """An event of the log by its id; None for an id that is not the log's. FhirError "not-found"."""
-    number = id.removeprefix(PREFIX)
-    if not id.startswith(PREFIX) or not number.isdecimal() or len(number) > 15:
+    place = id.removeprefix(PREFIX)
+    if not id.startswith(PREFIX) or not PLACE.match(place):
         return None
-    event = environment.audit.event(int(number))
-    version = _version(environment, int(number), event, _within(environment, request, All(()))) if event else None
+    event = await asyncio.to_thread(environment.audit.at, place)
+    version = _version(environment, place, event, _within(environment, request, All(()))) if event else None
     if version is None:
         raise error("not-found", f"There is no AuditEvent/{id} here.")
     return _masked(request, version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import msgspec
@@ -35,19 +36,21 @@ class BreakGlass:
 
         FhirError "required" where one would begin without a reason, "forbidden" where a reviewer has ended it.
         """
-        emergency = self._emergencies.now(access.user, access.client)
+        emergency = await self._emergencies.now(access.user, access.client)
         if emergency is None:
             if len(reason.strip()) < SHORTEST_REASON:
                 raise error("required", "Break-glass needs X-Purpose-Reason: why it can't wait. Where you gave one "
                             "before, its time is over.", location="header:X-Purpose-Reason")  # fmt: skip
-            emergency = self._emergencies.begin(
-                access.user, access.client, access.fhir_user, reason.strip(), policies.break_glass_minutes
-            )
-            if emergency is not None:
+            begun = self._environment.clock()
+            emergency = Emergency(
+                id=secrets.token_hex(8), user=access.user, client=access.client, fhir_user=access.fhir_user,
+                reason=reason.strip(), begun=begun, until=begun + policies.break_glass_minutes * 60_000_000,
+            )  # fmt: skip
+            if await self._emergencies.begin(emergency):
                 await self._told(emergency)
         elif emergency.task and await self._ended(emergency):
             raise error("forbidden", f"A reviewer has ended this emergency ({emergency.task}).")
-        return emergency.reason if emergency else reason
+        return emergency.reason
 
     async def _ended(self, emergency: Emergency) -> bool:
         type, _, id = emergency.task.partition("/")
@@ -66,10 +69,10 @@ class BreakGlass:
             if environment.audit is not None:
                 await environment.audit.record(event_of(emergency))
         except FhirError:
-            self._emergencies.forget(emergency)
+            await self._emergencies.forget(emergency)
             raise
         task = task.partition("/_history")[0]
-        self._emergencies.keep(msgspec.structs.replace(emergency, task=task))
+        await self._emergencies.keep(msgspec.structs.replace(emergency, task=task))
         log.warning("glass broken", user=emergency.user, client=emergency.client, task=task)
 
 

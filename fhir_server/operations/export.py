@@ -6,7 +6,6 @@ FHIR base, so that they need the same login as everything.
 
 from __future__ import annotations
 
-import asyncio
 import email.utils
 from urllib.parse import urlencode
 
@@ -38,7 +37,7 @@ def handlers(exports: Exports) -> tuple[OperationHandler, ...]:
         return Response(202, headers={"Content-Location": f"{base}/$export-status?job={job.id}"})
 
     async def status(environment: Environment, call: Call) -> Response:
-        job = exports.of(call)
+        job = await exports.of(call)
         if call.request.method == "DELETE":
             await exports.delete(job)
             return Response(202, body=serialize(operation_outcome([])))
@@ -53,11 +52,11 @@ def handlers(exports: Exports) -> tuple[OperationHandler, ...]:
         return Response(200, body=manifest, content_type="application/json", headers={"Expires": expires})
 
     async def file(environment: Environment, call: Call) -> Response:
-        job = exports.of(call)
-        path = exports.jobs.file(job, str(call.parameters.one("file") or ""))
-        if path is None or job.state != "done":
+        job = await exports.of(call)
+        found = await exports.jobs.content(job, str(call.parameters.one("file") or ""))
+        if found is None or job.state != "done":
             raise error("not-found", "This export has no such file.")
-        return Response(200, body=await asyncio.to_thread(path.read_bytes), content_type=NDJSON)
+        return Response(200, body=found, content_type=NDJSON)
 
     return (
         OperationHandler("export", export, system=True, parameters=PARAMETERS, url=DEFINED + "export"),

@@ -7,7 +7,6 @@ file must hold one type, `type`, as the proposal of SMART for bulk import has it
 
 from __future__ import annotations
 
-import asyncio
 from urllib.parse import urlencode
 
 from fhir_server.codec.json import serialize
@@ -33,11 +32,11 @@ def handlers(imports: Imports) -> tuple[OperationHandler, ...]:
         for given in inputs:
             if given.type:
                 require(request.caller, "u", given.type)
-        job = imports.begin(environment, request.caller, f"{request.base}/$import", inputs, body)
+        job = await imports.begin(environment, request.caller, f"{request.base}/$import", inputs, body)
         return Response(202, headers={"Content-Location": f"{request.base}/$import-status?job={job.id}"})
 
     async def status(environment: Environment, call: Call) -> Response:
-        job: ImportJob = imports.of(call)
+        job: ImportJob = await imports.of(call)
         if call.request.method == "DELETE":
             await imports.delete(job)
             return Response(202, body=serialize(operation_outcome([])))
@@ -50,11 +49,11 @@ def handlers(imports: Imports) -> tuple[OperationHandler, ...]:
         return Response(200, body=serialize(_manifest(call.request.base, job)), content_type="application/json")
 
     async def file(environment: Environment, call: Call) -> Response:
-        job = imports.of(call)
-        path = imports.jobs.file(job, str(call.parameters.one("file") or ""))
-        if path is None:
+        job = await imports.of(call)
+        found = await imports.jobs.content(job, str(call.parameters.one("file") or ""))
+        if found is None:
             raise error("not-found", "This import has no such file.")
-        return Response(200, body=await asyncio.to_thread(path.read_bytes), content_type=NDJSON[0])
+        return Response(200, body=found, content_type=NDJSON[0])
 
     return (
         OperationHandler("import", start, system=True, parameters=("input", "inputFormat", "inputSource"),

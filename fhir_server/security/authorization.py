@@ -17,7 +17,7 @@ import msgspec
 from fhir_server.security.model import Client, Code, Grant, Session, User
 from fhir_server.security.oauth_errors import OAuthError
 from fhir_server.security.scopes import REFRESHING, granted, known
-from fhir_server.security.store import SecurityStore
+from fhir_server.security.store import AccountStore
 
 CODE_LIFE = 60_000_000  # microseconds
 _CHALLENGE = re.compile(r"[A-Za-z0-9\-_]{43}\Z")
@@ -47,9 +47,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return asks and "patient" not in self.launch
 
 
-def client_of(store: SecurityStore, form: Mapping[str, str]) -> tuple[Client, str]:
+async def client_of(store: AccountStore, form: Mapping[str, str]) -> tuple[Client, str]:
     """The client and its redirect URI; Refusal where an answer could go to somebody else."""
-    client = store.client(form.get("client_id", ""))
+    client = await store.client(form.get("client_id", ""))
     if client is None or not client.active or "authorization_code" not in client.grants:
         raise Refusal("This application is not registered here. Register it with `hms client add`.")
     redirect_uri = form.get("redirect_uri", "")
@@ -60,7 +60,9 @@ def client_of(store: SecurityStore, form: Mapping[str, str]) -> tuple[Client, st
     return client, redirect_uri
 
 
-def asked(store: SecurityStore, form: Mapping[str, str], client: Client, redirect_uri: str, fhir_base: str) -> Asked:
+async def asked(
+    store: AccountStore, form: Mapping[str, str], client: Client, redirect_uri: str, fhir_base: str
+) -> Asked:
     """What is asked for; OAuthError where it can't be, to be sent to the redirect URI."""
     if form.get("response_type") != "code":
         raise OAuthError("unsupported_response_type", "response_type must be code.")
@@ -82,7 +84,7 @@ def asked(store: SecurityStore, form: Mapping[str, str], client: Client, redirec
         raise OAuthError("invalid_scope", f"No scope can be granted: {why}.")
     launch: dict[str, Any] = {}
     if form.get("launch"):
-        found = store.launch(form["launch"])
+        found = await store.launch(form["launch"])
         if found is None:
             raise OAuthError("invalid_request", "launch is not known or has expired; launch the app again.")
         launch = found
@@ -98,8 +100,8 @@ def asked(store: SecurityStore, form: Mapping[str, str], client: Client, redirec
     )
 
 
-def code_for(
-    store: SecurityStore, asked: Asked, user: User, session: Session, scope: str, context: Mapping[str, Any]
+async def code_for(
+    store: AccountStore, asked: Asked, user: User, session: Session, scope: str, context: Mapping[str, Any]
 ) -> str:
     """The redirect with a code once the user has agreed to (some of) the scopes; context as chosen and launched."""
     kept = granted(scope, asked.scope)
@@ -117,7 +119,7 @@ def code_for(
     if "online_access" in REFRESHING & set(kept.split()):
         grant = msgspec.structs.replace(grant, context={**grant.context, "_session": session.id})
     secret = secrets.token_urlsafe(32)
-    store.put_code(
+    await store.put_code(
         secret,
         Code(
             grant=grant,

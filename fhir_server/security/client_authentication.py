@@ -20,7 +20,7 @@ from fhir_server.security import passwords, unverified
 from fhir_server.security.keys import ACCEPTED, key_of
 from fhir_server.security.model import Client
 from fhir_server.security.oauth_errors import OAuthError
-from fhir_server.security.store import SecurityStore
+from fhir_server.security.store import AccountStore
 from fhir_server.security.tokens import SKEW
 from fhir_server.security.unverified import LONGEST
 
@@ -31,7 +31,7 @@ KeysAt = Callable[[str], Awaitable[dict[str, Any]]]  # a JWK Set URL -> its cont
 
 
 async def authenticate(
-    store: SecurityStore, form: Mapping[str, str], authorization: str, token_url: str, keys_at: KeysAt
+    store: AccountStore, form: Mapping[str, str], authorization: str, token_url: str, keys_at: KeysAt
 ) -> Client:
     """The client that a request to the token endpoint is from; OAuthError "invalid_client" where it is not proven."""
     if form.get("client_assertion") or form.get("client_assertion_type"):
@@ -41,8 +41,8 @@ async def authenticate(
     )
     if not (name or authorization) and form.get("grant_type") == "refresh_token":
         # SMART asks for no client_id here, and its JavaScript client sends none. Only a public client may leave it out.
-        name = store.client_of_refresh(form.get("refresh_token", ""))
-    client = store.client(name)
+        name = await store.client_of_refresh(form.get("refresh_token", ""))
+    client = await store.client(name)
     if client is None or not client.active:
         passwords.matches(secret, "")
         raise _unknown()
@@ -72,11 +72,11 @@ def _basic(authorization: str) -> tuple[str, str]:
     return unquote_plus(name), unquote_plus(secret)
 
 
-async def _by_assertion(store: SecurityStore, form: Mapping[str, str], token_url: str, keys_at: KeysAt) -> Client:
+async def _by_assertion(store: AccountStore, form: Mapping[str, str], token_url: str, keys_at: KeysAt) -> Client:
     assertion = form.get("client_assertion", "")
     if form.get("client_assertion_type") != ASSERTION or not assertion or len(assertion) > LONGEST:
         raise OAuthError("invalid_client", f"client_assertion_type must be {ASSERTION}, with a client_assertion.", 401)
-    client = store.client(unverified.issuer(assertion))
+    client = await store.client(unverified.issuer(assertion))
     if client is None or not client.active or not (client.jwks or client.jwks_uri):
         raise OAuthError("invalid_client", "The assertion's iss is no client that has keys here.", 401)
     jku = unverified.header(assertion).get("jku")
@@ -101,7 +101,7 @@ async def _by_assertion(store: SecurityStore, form: Mapping[str, str], token_url
     wrong = next((problem for problem, found in problems.items() if found), "")
     if wrong:
         raise OAuthError("invalid_client", f"The assertion is not accepted: {wrong}.", 401)
-    if not store.first_use(client.id, claims["jti"], (int(expires or 0) + SKEW) * 1_000_000):
+    if not await store.first_use(client.id, claims["jti"], (int(expires or 0) + SKEW) * 1_000_000):
         raise OAuthError("invalid_client", "The assertion is not accepted: its jti was used before.", 401)
     return client
 

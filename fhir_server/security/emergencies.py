@@ -1,10 +1,10 @@
-"""Emergencies: who has broken the glass, why, and until when. Workers share them by a file in the data folder."""
+"""Emergencies: who has broken the glass, why, and until when; every worker knows them."""
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -30,8 +30,32 @@ class Emergency(msgspec.Struct, frozen=True, kw_only=True):
     task: str = ""
 
 
-class Emergencies:
-    """One file."""
+class Emergencies(Protocol):
+    """Those of one server."""
+
+    async def now(self, user: str, client: str) -> Emergency | None:
+        """The emergency of a user in an application that goes on."""
+        ...
+
+    async def begin(self, emergency: Emergency) -> bool:
+        """Keeps a new one; False where one of this user in this application goes on already."""
+        ...
+
+    async def keep(self, emergency: Emergency) -> None:
+        """Replaces what is kept of one."""
+        ...
+
+    async def forget(self, emergency: Emergency) -> None:
+        """Takes back one that could not be told."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of what it holds."""
+        ...
+
+
+class SqliteEmergencies:
+    """In one file."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         try:
@@ -44,37 +68,42 @@ class Emergencies:
             raise error("unavailable", f"{path} can't be used: {problem}. Name another data folder.") from problem
         self._clock = clock
 
-    def now(self, user: str, client: str) -> Emergency | None:
+    async def now(self, user: str, client: str) -> Emergency | None:
         """The emergency of a user in an application that goes on."""
         row = self._connection.execute(
             "SELECT document FROM emergency WHERE user = ? AND client = ? AND until > ?", (user, client, self._clock())
         ).fetchone()
         return msgspec.json.decode(row[0], type=Emergency) if row else None
 
-    def begin(self, user: str, client: str, fhir_user: str, reason: str, minutes: int) -> Emergency | None:
-        """A new emergency; None where another worker has begun one meanwhile."""
-        begun = self._clock()
-        made = Emergency(
-            id=secrets.token_hex(8), user=user, client=client, fhir_user=fhir_user, reason=reason, begun=begun,
-            until=begun + minutes * 60_000_000,
-        )  # fmt: skip
+    async def begin(self, emergency: Emergency) -> bool:
+        """Keeps a new one; False where another worker has begun one meanwhile."""
+        user, client = emergency.user, emergency.client
         rows = self._connection.execute(
             "INSERT INTO emergency SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM emergency WHERE user = ? AND "
             "client = ? AND until > ?)",
-            (made.id, user, client, made.until, msgspec.json.encode(made), user, client, begun),
+            (
+                emergency.id,
+                user,
+                client,
+                emergency.until,
+                msgspec.json.encode(emergency),
+                user,
+                client,
+                emergency.begun,
+            ),
         )
-        return made if rows.rowcount else None
+        return rows.rowcount == 1
 
-    def keep(self, emergency: Emergency) -> None:
+    async def keep(self, emergency: Emergency) -> None:
         """Replaces what is kept of one."""
         self._connection.execute(
             "UPDATE emergency SET document = ? WHERE id = ?", (msgspec.json.encode(emergency), emergency.id)
         )
 
-    def forget(self, emergency: Emergency) -> None:
+    async def forget(self, emergency: Emergency) -> None:
         """Takes back one that could not be told."""
         self._connection.execute("DELETE FROM emergency WHERE id = ?", (emergency.id,))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Closes the file."""
         self._connection.close()

@@ -18,7 +18,7 @@ import msgspec
 from fhir_server.security.model import Client, Grant, Refresh
 from fhir_server.security.oauth_errors import OAuthError
 from fhir_server.security.scopes import granted, resource_scopes
-from fhir_server.security.store import SecurityStore
+from fhir_server.security.store import AccountStore
 from fhir_server.security.tokens import Tokens
 
 OFFLINE_LIFE = 90 * 24 * 3600 * 1_000_000  # microseconds without use
@@ -29,11 +29,11 @@ SHOWN = ("patient", "encounter", "fhirContext", "intent", "need_patient_banner",
 class Granting:
     """Answers token requests of an authenticated client."""
 
-    def __init__(self, store: SecurityStore, tokens: Tokens) -> None:
+    def __init__(self, store: AccountStore, tokens: Tokens) -> None:
         self._store = store
         self._tokens = tokens
 
-    def answer(
+    async def answer(
         self, client: Client, form: Mapping[str, str], issuer: str, fhir_base: str
     ) -> tuple[dict[str, Any], str]:
         """The token response, and the user that it is for, "" for none; OAuthError."""
@@ -47,11 +47,11 @@ class Granting:
             raise OAuthError("unsupported_grant_type", f"grant_type must be one of {', '.join(kinds)}.")
         if kind not in client.grants:
             raise OAuthError("unauthorized_client", f"This client may not use {kind}.")
-        grant, refresh = kinds[kind](client, form)
-        return self._response(grant, refresh, issuer, fhir_base), grant.user
+        grant, refresh = await kinds[kind](client, form)
+        return await self._response(grant, refresh, issuer, fhir_base), grant.user
 
-    def _by_code(self, client: Client, form: Mapping[str, str]) -> tuple[Grant, str]:
-        code = self._store.take_code(form.get("code", ""))
+    async def _by_code(self, client: Client, form: Mapping[str, str]) -> tuple[Grant, str]:
+        code = await self._store.take_code(form.get("code", ""))
         if code is None or code.grant.client != client.id:
             raise OAuthError("invalid_grant", "The code is not known, was used before, or has expired.")
         if form.get("redirect_uri", "") != code.redirect_uri:
@@ -60,31 +60,31 @@ class Granting:
         found = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         if not 43 <= len(verifier) <= 128 or not hmac.compare_digest(found, code.challenge):
             raise OAuthError("invalid_grant", "code_verifier is not what code_challenge was made of.")
-        return code.grant, self._new_refresh(client, code.grant)
+        return code.grant, await self._new_refresh(client, code.grant)
 
-    def _by_refresh(self, client: Client, form: Mapping[str, str]) -> tuple[Grant, str]:
+    async def _by_refresh(self, client: Client, form: Mapping[str, str]) -> tuple[Grant, str]:
         shown = form.get("refresh_token", "")
-        known = self._store.refresh_token(shown)
+        known = await self._store.refresh_token(shown)
         if known is not None and known.grant.client != client.id:
             raise OAuthError("invalid_grant", "The refresh token is another client's.")
         scope = form.get("scope", "")
         narrowed = granted(scope, known.grant.scope) if known and scope else ""
         if known and scope and set(narrowed.split()) != set(scope.split()):
             raise OAuthError("invalid_scope", "A refresh can't give more than was granted at first.")
-        refresh = self._store.take_refresh(shown)
-        if refresh is None or not self._alive(refresh):
+        refresh = await self._store.take_refresh(shown)
+        if refresh is None or not await self._alive(refresh):
             raise OAuthError("invalid_grant", "The refresh token is not known, was used before, or has ended.")
         grant = refresh.grant
-        new = self._new_refresh(client, grant)
+        new = await self._new_refresh(client, grant)
         return (msgspec.structs.replace(grant, scope=narrowed) if narrowed else grant), new
 
-    def _alive(self, refresh: Refresh) -> bool:
-        user = self._store.user(refresh.grant.user)
+    async def _alive(self, refresh: Refresh) -> bool:
+        user = await self._store.user(refresh.grant.user)
         if user is None or not user.active:
             return False
-        return not refresh.session or self._store.session_goes_on(refresh.session)
+        return not refresh.session or await self._store.session_goes_on(refresh.session)
 
-    def _by_itself(self, client: Client, form: Mapping[str, str]) -> tuple[Grant, str]:
+    async def _by_itself(self, client: Client, form: Mapping[str, str]) -> tuple[Grant, str]:
         if client.public:
             raise OAuthError("unauthorized_client", "A public client can't get a token by itself.")
         scope = granted(form.get("scope", ""), client.scopes)
@@ -92,10 +92,10 @@ class Granting:
         if not scope:
             raise OAuthError("invalid_scope", "No system scope that was asked for can be granted to this client.")
         family = secrets.token_urlsafe(16)
-        self._store.begin_family(family, "", client.id, scope)
+        await self._store.begin_family(family, "", client.id, scope)
         return Grant(family=family, client=client.id, scope=scope), ""
 
-    def _new_refresh(self, client: Client, grant: Grant) -> str:
+    async def _new_refresh(self, client: Client, grant: Grant) -> str:
         scopes = set(grant.scope.split())
         session = str(grant.context.get("_session", ""))
         if "refresh_token" not in client.grants or not scopes & {"offline_access", "online_access"}:
@@ -104,14 +104,14 @@ class Granting:
         online = "offline_access" not in scopes
         life = ONLINE_LIFE if online else OFFLINE_LIFE
         refresh = Refresh(grant=grant, expires=self._store.clock() + life, session=session if online else "")
-        self._store.put_refresh(secret, refresh)
+        await self._store.put_refresh(secret, refresh)
         return secret
 
-    def _response(self, grant: Grant, refresh: str, issuer: str, fhir_base: str) -> dict[str, Any]:
-        user = self._store.user(grant.user) if grant.user else None
+    async def _response(self, grant: Grant, refresh: str, issuer: str, fhir_base: str) -> dict[str, Any]:
+        user = await self._store.user(grant.user) if grant.user else None
         roles = user.roles if user else ()
         answer: dict[str, Any] = {
-            "access_token": self._tokens.access_token(grant, issuer, fhir_base, roles),
+            "access_token": await self._tokens.access_token(grant, issuer, fhir_base, roles),
             "token_type": "Bearer",
             "expires_in": self._tokens.lifetime(grant),
             "scope": grant.scope,
@@ -120,5 +120,5 @@ class Granting:
         if refresh:
             answer["refresh_token"] = refresh
         if "openid" in grant.scope.split() and grant.user:
-            answer["id_token"] = self._tokens.id_token(grant, issuer, fhir_base)
+            answer["id_token"] = await self._tokens.id_token(grant, issuer, fhir_base)
         return answer

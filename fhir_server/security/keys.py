@@ -6,7 +6,7 @@ from typing import Any
 
 from joserfc.jwk import ECKey, Key, KeySet, RSAKey
 
-from fhir_server.security.store import SecurityStore
+from fhir_server.security.store import AccountStore
 
 ALGORITHM = "ES384"  # of access tokens
 ID_ALGORITHM = "RS256"  # of id_tokens, as SMART's OpenID Connect profile wants it
@@ -16,15 +16,18 @@ ACCEPTED = ("ES384", "RS384")  # of client assertions
 class SigningKeys:
     """The newest key of an algorithm signs; the older ones are still believed until they are removed."""
 
-    def __init__(self, store: SecurityStore) -> None:
+    def __init__(self, store: AccountStore) -> None:
         self._store = store
         self._loaded: tuple[tuple[str, ...], KeySet] | None = None
-        there = {algorithm for _, algorithm, _, _ in store.signing_keys()}
+
+    async def start(self) -> None:
+        """Makes a key of each algorithm that has none."""
+        there = {key.algorithm for key in await self._store.signing_keys()}
         for algorithm in (ALGORITHM, ID_ALGORITHM):
             if algorithm not in there:
-                self.renew(algorithm)
+                await self.renew(algorithm)
 
-    def renew(self, algorithm: str = ALGORITHM) -> str:
+    async def renew(self, algorithm: str = ALGORITHM) -> str:
         """Makes a new key that signs from now on; gives its kid."""
         about: Any = {"use": "sig", "alg": algorithm}
         key: Key
@@ -32,24 +35,24 @@ class SigningKeys:
             key = ECKey.generate_key("P-384", about, private=True, auto_kid=True)
         else:
             key = RSAKey.generate_key(2048, about, private=True, auto_kid=True)
-        self._store.add_signing_key(str(key.kid), algorithm, dict(key.as_dict(private=True)))
+        await self._store.add_signing_key(str(key.kid), algorithm, dict(key.as_dict(private=True)))
         return str(key.kid)
 
-    def all(self) -> KeySet:
+    async def all(self) -> KeySet:
         """Every key that is believed, newest first."""
-        kept = self._store.signing_keys()
-        kids = tuple(kid for kid, _, _, _ in kept)
+        kept = await self._store.signing_keys()
+        kids = tuple(key.kid for key in kept)
         if self._loaded is None or self._loaded[0] != kids:
-            self._loaded = kids, KeySet([key_of(jwk) for _, _, _, jwk in kept])
+            self._loaded = kids, KeySet([key_of(key.jwk) for key in kept])
         return self._loaded[1]
 
-    def current(self, algorithm: str = ALGORITHM) -> Key:
+    async def current(self, algorithm: str = ALGORITHM) -> Key:
         """The key that signs by an algorithm."""
-        return next(key for key in self.all().keys if key.get("alg") == algorithm)
+        return next(key for key in (await self.all()).keys if key.get("alg") == algorithm)
 
-    def published(self) -> dict[str, Any]:
+    async def published(self) -> dict[str, Any]:
         """The JWK Set of the public halves (RFC 7517)."""
-        return {"keys": [dict(key.as_dict(private=False)) for key in self.all().keys]}
+        return {"keys": [dict(key.as_dict(private=False)) for key in (await self.all()).keys]}
 
 
 def key_of(jwk: dict[str, Any]) -> Key:

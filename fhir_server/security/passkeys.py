@@ -15,7 +15,7 @@ import msgspec
 
 from fhir_server.core.errors import error
 from fhir_server.security.model import User
-from fhir_server.security.store import SecurityStore
+from fhir_server.security.store import AccountStore
 
 KIND = "passkey"
 LIFE = 300_000_000  # microseconds that a challenge is good for
@@ -27,14 +27,14 @@ Options = dict[str, Any]
 class Passkeys:
     """Those of one server's users. issuer: the URL that they are for."""
 
-    def __init__(self, store: SecurityStore, issuer: str, name: str) -> None:
+    def __init__(self, store: AccountStore, issuer: str, name: str) -> None:
         parts = urlsplit(issuer)
         self._store = store
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._site = parts.hostname or ""
         self._name = name
 
-    def offer(self, user: User) -> Options:
+    async def offer(self, user: User) -> Options:
         """What a browser needs to make a passkey for a user."""
         from webauthn import generate_registration_options, options_to_json
         from webauthn.helpers.structs import (
@@ -54,14 +54,14 @@ class Passkeys:
             ),
             exclude_credentials=[PublicKeyCredentialDescriptor(id=_bytes(each["id"])) for each in user.passkeys],
         )
-        self._remember(made.challenge, user.id)
+        await self._remember(made.challenge, user.id)
         return json.loads(options_to_json(made))
 
-    def add(self, user: User, credential: Any, name: str) -> User:
+    async def add(self, user: User, credential: Any, name: str) -> User:
         """The user with the passkey that a browser has made; FhirError "value" where it can't be believed."""
         from webauthn import verify_registration_response
 
-        challenge = self._challenge(credential, user.id)
+        challenge = await self._challenge(credential, user.id)
         try:
             found = verify_registration_response(
                 credential=credential,
@@ -80,21 +80,21 @@ class Passkeys:
         }  # fmt: skip
         return msgspec.structs.replace(user, passkeys=(*user.passkeys, made))
 
-    def ask(self) -> Options:
+    async def ask(self) -> Options:
         """What a browser needs to show a passkey, whosever it is."""
         from webauthn import generate_authentication_options, options_to_json
         from webauthn.helpers.structs import UserVerificationRequirement
 
         made = generate_authentication_options(rp_id=self._site, user_verification=UserVerificationRequirement.REQUIRED)
-        self._remember(made.challenge, "")
+        await self._remember(made.challenge, "")
         return json.loads(options_to_json(made))
 
-    def recognised(self, credential: Any) -> User:
+    async def recognised(self, credential: Any) -> User:
         """Whose passkey was shown; FhirError "login". A device that counts must have counted on."""
         from webauthn import verify_authentication_response
 
-        challenge = self._challenge(credential, "")
-        user = self._store.user(_handle(credential))
+        challenge = await self._challenge(credential, "")
+        user = await self._store.user(_handle(credential))
         kept = next((each for each in user.passkeys if each["id"] == credential.get("id")), None) if user else None
         if user is None or kept is None or not user.active:
             raise error("login", "This passkey is not known here.")
@@ -112,20 +112,20 @@ class Passkeys:
             raise error("login", "This passkey is not accepted.") from problem
         counted = tuple({**each, "count": found.new_sign_count} if each is kept else each for each in user.passkeys)
         user = msgspec.structs.replace(user, passkeys=counted)
-        self._store.put_user(user)
+        await self._store.put_user(user)
         return user
 
-    def _remember(self, challenge: bytes, user: str) -> None:
-        self._store.put_pending(KIND, _text(challenge), {"user": user}, self._store.clock() + LIFE)
+    async def _remember(self, challenge: bytes, user: str) -> None:
+        await self._store.put_pending(KIND, _text(challenge), {"user": user}, self._store.clock() + LIFE)
 
-    def _challenge(self, credential: Any, user: str) -> bytes:
+    async def _challenge(self, credential: Any, user: str) -> bytes:
         """The challenge that a credential answers, the first time and for this user ("" for a sign-in)."""
         try:
             said = json.loads(_bytes(credential["response"]["clientDataJSON"]))
             challenge = str(said["challenge"])
         except (KeyError, TypeError, ValueError, RecursionError):
             raise _refused() from None
-        kept = self._store.take_pending(KIND, challenge)
+        kept = await self._store.take_pending(KIND, challenge)
         if kept is None or kept["user"] != user:
             raise error("value", "That took too long; please try again.")
         return _bytes(challenge)

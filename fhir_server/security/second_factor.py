@@ -10,34 +10,34 @@ import msgspec
 from fhir_server.core.errors import error
 from fhir_server.security import totp
 from fhir_server.security.model import User
-from fhir_server.security.store import SecurityStore, digest
+from fhir_server.security.store import AccountStore, digest
 
 RECOVERY_CODES = 10
 FOR_EVER = 2**62
 _SECRET = re.compile(r"[A-Z2-7]{32}\Z")
 
 
-def set_up(store: SecurityStore, user: User, secret: str, code: str) -> tuple[User, list[str]]:
+async def set_up(store: AccountStore, user: User, secret: str, code: str) -> tuple[User, list[str]]:
     """The user with the app's secret, and recovery codes to be shown once; FhirError "value" for a wrong code."""
     if not _SECRET.match(secret) or totp.step_of(secret, code, store.clock()) is None:
         raise error("value", "That is not the code that the app shows now; look whether its clock is right.")
     codes = [f"{secrets.token_hex(4)}-{secrets.token_hex(4)}" for _ in range(RECOVERY_CODES)]
     user = msgspec.structs.replace(user, totp=secret, recovery=tuple(map(digest, codes)))
-    store.put_user(user)
+    await store.put_user(user)
     return user, codes
 
 
-def take_away(store: SecurityStore, user: User, code: str) -> None:
+async def take_away(store: AccountStore, user: User, code: str) -> None:
     """Ends the second factor of whoever shows it once more; FhirError "value" for a wrong code."""
-    if not accepted(store, user, code):
+    if not await accepted(store, user, code):
         raise error("value", "The code is wrong.")
-    store.put_user(msgspec.structs.replace(user, totp="", recovery=()))
+    await store.put_user(msgspec.structs.replace(user, totp="", recovery=()))
 
 
-def accepted(store: SecurityStore, user: User, code: str) -> bool:
+async def accepted(store: AccountStore, user: User, code: str) -> bool:
     """Whether it is a code of the user's app, or a recovery code; each counts once, in every worker."""
     step = totp.step_of(user.totp, code, store.clock())
     if step is not None:
-        return store.first_use(f"totp:{user.id}", str(step), store.clock() + 3 * totp.STEP)
+        return await store.first_use(f"totp:{user.id}", str(step), store.clock() + 3 * totp.STEP)
     kept = digest(code.strip().lower())
-    return kept in user.recovery and store.first_use(f"recovery:{user.id}", kept, FOR_EVER)
+    return kept in user.recovery and await store.first_use(f"recovery:{user.id}", kept, FOR_EVER)

@@ -17,7 +17,7 @@ from fhir_server.security.granting import Granting
 from fhir_server.security.keys import SigningKeys
 from fhir_server.security.model import Access, Client, Session, User
 from fhir_server.security.rate import Rate
-from fhir_server.security.store import FILE_NAME, SecurityStore
+from fhir_server.security.store import AccountStore
 from fhir_server.security.throttle import Throttle
 from fhir_server.security.tokens import Tokens, refused
 
@@ -32,11 +32,11 @@ LAUNCH_LIFE = 5 * 60 * 1_000_000
 
 
 class Security:
-    """Users, clients and tokens of one server."""
+    """Users, clients and tokens of one server; started before it is used."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, store: AccountStore) -> None:
         self.settings = settings
-        self.store = SecurityStore(settings.data / FILE_NAME, clock)
+        self.store = store
         self.keys = SigningKeys(self.store)
         self.tokens = Tokens(self.store, self.keys, settings.token_seconds)
         self.granting = Granting(self.store, self.tokens)
@@ -51,13 +51,17 @@ class Security:
 
             self.providers = {each.issuer: OpenIdProvider(each, clock) for each in load(settings.openid)}
 
+    async def start(self) -> None:
+        """Makes the signing keys of a first start."""
+        await self.keys.start()
+
     async def access(self, token: str, fhir_base: str) -> Access:
         """What an access token says, one of this server's or of an outside provider's; FhirError "login"."""
         provider = self.providers.get(unverified.issuer(token)) if self.providers else None
         if provider is None:
-            return self.tokens.read(token, fhir_base.removesuffix("/fhir"), fhir_base)
+            return await self.tokens.read(token, fhir_base.removesuffix("/fhir"), fhir_base)
         access = await provider.read(token, fhir_base)
-        known = self.store.user(access.user)
+        known = await self.store.user(access.user)
         if known is not None and not known.active:
             raise refused("its user is closed here")
         return access
@@ -69,41 +73,41 @@ class Security:
             raise error("not-found", "There is no such provider to sign in with here.")
         return found
 
-    def put_outside_user(self, user: User) -> User:
+    async def put_outside_user(self, user: User) -> User:
         """Keeps a user of an outside provider as the provider says; FhirError "login" for one who is closed here."""
-        known = self.store.user(user.id)
+        known = await self.store.user(user.id)
         if known is not None:
             if not known.active:
                 raise error("login", "Your account is closed here.")
             user = msgspec.structs.replace(user, passkeys=known.passkeys)
-        self.store.put_user(user)
+        await self.store.put_user(user)
         return user
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Closes its store."""
-        self.store.close()
+        await self.store.close()
 
-    def add_user(self, name: str, password: str, fhir_user: str = "", roles: tuple[str, ...] = ()) -> User:
+    async def add_user(self, name: str, password: str, fhir_user: str = "", roles: tuple[str, ...] = ()) -> User:
         """A new user; FhirError "value" where the password is too weak, "conflict" where the name is taken."""
         wrong = passwords.problem(password, name)
         if wrong:
             raise error("value", wrong)
-        if self.store.user_named(name):
+        if await self.store.user_named(name):
             raise error("conflict", f"There is a user {name} already.")
         user = User(
             id=secrets.token_hex(8), name=name, password=passwords.hashed(password), fhir_user=fhir_user, roles=roles
         )
-        self.store.put_user(user)
+        await self.store.put_user(user)
         return user
 
-    def add_client(self, client: Client, confidential: bool) -> tuple[Client, str]:
+    async def add_client(self, client: Client, confidential: bool) -> tuple[Client, str]:
         """A new client, and its secret, which is kept as a hash only ("" for a public client and one with keys)."""
-        if self.store.client(client.id):
+        if await self.store.client(client.id):
             raise error("conflict", f"There is a client {client.id} already.")
         secret = secrets.token_urlsafe(32) if confidential else ""
         if secret:
             client = msgspec.structs.replace(client, secret=passwords.hashed(secret))
-        self.store.put_client(client)
+        await self.store.put_client(client)
         return client, secret
 
     async def sign_in(self, name: str, password: str, code: str, address: str, agent: str) -> tuple[str, Session]:
@@ -112,20 +116,22 @@ class Security:
         FhirError "login" where name, password or code is wrong, without saying which; "throttled" after too many.
         """
         subjects = (f"user:{name.casefold()}", f"address:{address}")
-        self.throttle.require(*subjects)
-        user = self.store.user_named(name)
+        await self.throttle.require(*subjects)
+        user = await self.store.user_named(name)
         good = await asyncio.to_thread(passwords.matches, password, user.password if user else "")
         factors: tuple[str, ...] = ("password",)
         if user is not None and good and user.totp:
-            good = second_factor.accepted(self.store, user, code)
+            good = await second_factor.accepted(self.store, user, code)
             factors = ("password", "totp")
         if user is None or not good or not user.active:
-            self.throttle.failed(*subjects)
+            await self.throttle.failed(*subjects)
             raise error("login", "The name, the password or the code is wrong.")
-        self.throttle.succeeded(f"user:{name.casefold()}")
-        return self.begin_session(user, address, agent, factors)
+        await self.throttle.succeeded(f"user:{name.casefold()}")
+        return await self.begin_session(user, address, agent, factors)
 
-    def begin_session(self, user: User, address: str, agent: str, factors: tuple[str, ...]) -> tuple[str, Session]:
+    async def begin_session(
+        self, user: User, address: str, agent: str, factors: tuple[str, ...]
+    ) -> tuple[str, Session]:
         """A session of a user who has been recognised, and the secret of its cookie."""
         now = self.clock()
         session = Session(
@@ -133,22 +139,22 @@ class Security:
             seen=now, address=address, agent=agent[:200], factors=factors,
         )  # fmt: skip
         secret = secrets.token_urlsafe(32)
-        self.store.put_session(secret, session)
+        await self.store.put_session(secret, session)
         return secret, session
 
-    def signed_in(self, secret: str) -> tuple[Session, User] | None:
+    async def signed_in(self, secret: str) -> tuple[Session, User] | None:
         """The sign-in that a cookie stands for, and whose it is; None where it has ended or was idle for too long."""
-        session = self.store.session(secret) if secret else None
-        user = self.store.user(session.user) if session else None
+        session = await self.store.session(secret) if secret else None
+        user = await self.store.user(session.user) if session else None
         if session is None or user is None or not user.active:
             return None
         now = self.clock()
         if now - session.seen > self.settings.session_idle_seconds * SECOND:
-            self.store.end_session(user.id, session.id)
+            await self.store.end_session(user.id, session.id)
             return None
         if now - session.seen > SEEN_EACH:
             session = msgspec.structs.replace(session, seen=now)
-            self.store.saw_session(secret, session)
+            await self.store.saw_session(secret, session)
         return session, user
 
     def page_access(self, session: Session, user: User) -> Access:
@@ -158,8 +164,8 @@ class Security:
             expires=session.expires // SECOND,
         )  # fmt: skip
 
-    def launch(self, context: dict[str, object]) -> str:
+    async def launch(self, context: dict[str, object]) -> str:
         """A launch parameter for an app, good for five minutes, that stands for this context."""
         id = secrets.token_urlsafe(24)
-        self.store.put_launch(id, dict(context), self.clock() + LAUNCH_LIFE)
+        await self.store.put_launch(id, dict(context), self.clock() + LAUNCH_LIFE)
         return id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fhir_server.core.errors import error
-from fhir_server.security.store import SecurityStore
+from fhir_server.security.store import AccountStore
 
 FREE = 5  # failures before the first wait
 FIRST = 30  # seconds of the first wait; each further failure doubles it
@@ -13,13 +13,13 @@ LONGEST = 3600
 class Throttle:
     """Counts failures by subject, such as a user's name or an address."""
 
-    def __init__(self, store: SecurityStore) -> None:
+    def __init__(self, store: AccountStore) -> None:
         self._store = store
 
-    def require(self, *subjects: str) -> None:
+    async def require(self, *subjects: str) -> None:
         """FhirError "throttled", with Retry-After, while one of the subjects has to wait."""
         now = self._store.clock()
-        wait = max((self._store.failures(subject)[1] - now for subject in subjects), default=0)
+        wait = max([await self._store.locked_until(subject) - now for subject in subjects], default=0)
         if wait > 0:
             seconds = wait // 1_000_000 + 1
             raise error(
@@ -28,14 +28,15 @@ class Throttle:
                 headers={"Retry-After": str(seconds)},
             )
 
-    def failed(self, *subjects: str) -> None:
+    async def failed(self, *subjects: str) -> None:
         """Counts a failure."""
         for subject in subjects:
-            count = self._store.failures(subject)[0] + 1
-            wait = min(FIRST * 2 ** (count - FREE), LONGEST) if count >= FREE else 0
-            self._store.set_failures(subject, count, self._store.clock() + wait * 1_000_000)
+            count = await self._store.count_failure(subject)
+            if count >= FREE:
+                wait = min(FIRST * 2 ** (count - FREE), LONGEST)
+                await self._store.lock(subject, self._store.clock() + wait * 1_000_000)
 
-    def succeeded(self, *subjects: str) -> None:
+    async def succeeded(self, *subjects: str) -> None:
         """Forgets the failures."""
         for subject in subjects:
-            self._store.set_failures(subject, 0, 0)
+            await self._store.forget_failures(subject)

@@ -13,7 +13,7 @@ from fhir_server.security.believed import Believed
 from fhir_server.security.keys import ALGORITHM, ID_ALGORITHM, SigningKeys
 from fhir_server.security.model import Access, Grant
 from fhir_server.security.scopes import IDENTITY
-from fhir_server.security.store import SecurityStore
+from fhir_server.security.store import AccountStore
 from fhir_server.security.unverified import LONGEST
 
 SERVICE_SECONDS = 300  # the most that SMART recommends for backend services
@@ -30,7 +30,7 @@ def refused(why: str) -> Exception:
 class Tokens:
     """Signs for one issuer and one audience, the FHIR base URL; believes what it has signed and nobody has revoked."""
 
-    def __init__(self, store: SecurityStore, keys: SigningKeys, seconds: int) -> None:
+    def __init__(self, store: AccountStore, keys: SigningKeys, seconds: int) -> None:
         self._store = store
         self._keys = keys
         self.seconds = seconds
@@ -39,15 +39,15 @@ class Tokens:
     def _now(self) -> int:
         return self._store.clock() // 1_000_000
 
-    def _sign(self, claims: dict[str, Any], kind: str, algorithm: str = ALGORITHM) -> str:
-        key = self._keys.current(algorithm)
+    async def _sign(self, claims: dict[str, Any], kind: str, algorithm: str = ALGORITHM) -> str:
+        key = await self._keys.current(algorithm)
         return jwt.encode({"alg": algorithm, "kid": key.kid, "typ": kind}, claims, key, algorithms=[algorithm])
 
     def lifetime(self, grant: Grant) -> int:
         """Seconds that an access token of a grant is good for: a service by itself gets another at any time."""
         return self.seconds if grant.user else min(self.seconds, SERVICE_SECONDS)
 
-    def access_token(
+    async def access_token(
         self, grant: Grant, issuer: str, audience: str, roles: tuple[str, ...] = (), seconds: int = 0
     ) -> str:
         """An access token of a grant; seconds: how long it is good for, 0 for as long as is usual."""
@@ -66,9 +66,9 @@ class Tokens:
         if grant.user:
             claims |= {"user": grant.user, "fhirUser": grant.fhir_user, "roles": list(roles)}
         claims |= {name: grant.context[name] for name in ("patient", "encounter") if name in grant.context}
-        return self._sign(claims, AT_TYPE)
+        return await self._sign(claims, AT_TYPE)
 
-    def id_token(self, grant: Grant, issuer: str, fhir_base: str) -> str:
+    async def id_token(self, grant: Grant, issuer: str, fhir_base: str) -> str:
         """An id_token of a grant with openid (https://openid.net/specs/openid-connect-core-1_0.html#IDToken)."""
         now = self._now()
         claims: dict[str, Any] = {
@@ -83,27 +83,28 @@ class Tokens:
             claims["nonce"] = grant.nonce
         if IDENTITY & set(grant.scope.split()) - {"openid"} and grant.fhir_user:
             claims["fhirUser"] = f"{fhir_base}/{grant.fhir_user}"
-        return self._sign(claims, "JWT", ID_ALGORITHM)
+        return await self._sign(claims, "JWT", ID_ALGORITHM)
 
-    def read(self, token: str, issuer: str, audience: str) -> Access:
+    async def read(self, token: str, issuer: str, audience: str) -> Access:
         """What an access token of this server says; FhirError "login" where it is not one, not now or not for us."""
         access = self._believed.get(token, audience)
         if access is None:
-            access = self._verified(token, issuer, audience)
+            access = await self._verified(token, issuer, audience)
             self._believed.keep(token, audience, access)
         if access.expires <= self._now():
             self._believed.forget(token, audience)
             raise refused("it has expired")
-        if not self._store.good(access.family, access.jti):
+        if not await self._store.good(access.family, access.jti):
             self._believed.forget(token, audience)
             raise refused("it was revoked")
         return access
 
-    def _verified(self, token: str, issuer: str, audience: str) -> Access:
+    async def _verified(self, token: str, issuer: str, audience: str) -> Access:
         if len(token) > LONGEST:
             raise refused("it is too long")
+        keys = await self._keys.all()
         try:
-            found = jwt.decode(token, self._keys.all(), algorithms=[ALGORITHM])
+            found = jwt.decode(token, keys, algorithms=[ALGORITHM])
         except (JoseError, ValueError, TypeError, KeyError, UnicodeError):
             raise refused("its signature is not this server's") from None
         claims = found.claims

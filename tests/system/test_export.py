@@ -4,16 +4,14 @@ import asyncio
 import json
 from typing import Any
 
-import httpx
 import pytest
 
-from fhir_server import bootstrap
 from fhir_server.api import Request
 from fhir_server.core.ports import Caller
 from fhir_server.core.query import NOTHING, IdIn
 from fhir_server.core.settings import Settings
 from fhir_server.operations.bulk import exporting
-from tests.conftest import BASE, Fhir, HeldClock
+from tests.conftest import BASE, Fhir, HeldClock, running
 
 pytestmark = pytest.mark.anyio
 
@@ -38,15 +36,12 @@ async def begun(fhir: Fhir, path: str) -> str:
 
 
 async def finished(fhir: Fhir, status: str) -> dict[str, Any]:
-    for _ in range(500):
-        answer = await fhir.http.get(status)
-        if answer.status_code != 202:
-            assert answer.status_code == 200, answer.text
-            assert answer.headers["content-type"] == "application/json"
-            return answer.json()
+    while (answer := await fhir.http.get(status)).status_code == 202:
         assert answer.headers["x-progress"]
         await asyncio.sleep(0.01)
-    raise AssertionError("The export does not end.")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    return answer.json()
 
 
 async def files(fhir: Fhir, manifest: dict[str, Any], kind: str = "output") -> dict[str, list[dict[str, Any]]]:
@@ -159,20 +154,16 @@ async def test_another_worker_goes_on_where_one_ended(settings: Settings, monkey
     clock = HeldClock()
 
     async def served(use: Any) -> Any:
-        application = bootstrap.application(settings, clock)
-        async with (
-            application.running() as server,
-            httpx.AsyncClient(transport=httpx.ASGITransport(app=application)) as http,
-        ):
-            return await use(Fhir(http, server))
+        async with running(settings, clock) as fhir:
+            return await use(fhir)
 
     async def first(fhir: Fhir) -> str:
         await record(fhir)
         append, count = exporting.Exporting._append, 0
 
-        def broken(self: Any, *given: Any) -> None:
+        async def broken(self: Any, *given: Any) -> None:
             nonlocal count
-            append(self, *given)
+            await append(self, *given)
             count += 1
             if count == 4:  # written, but not noted: as when the process is killed there
                 raise asyncio.CancelledError

@@ -1,18 +1,13 @@
 """$import by the asynchronous pattern."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from fhir_server import bootstrap
 from fhir_server.core.settings import Settings
-from tests.conftest import BASE, Fhir, HeldClock, issue_of
+from tests.conftest import BASE, Fhir, issue_of, running
 
 pytestmark = pytest.mark.anyio
 
@@ -59,23 +54,13 @@ async def test_the_same_again_under_no_id_makes_nothing_new(fhir: Fhir):
 
 
 async def test_a_worker_that_ended_is_followed_by_another(settings: Settings):
-    async with started(settings) as fhir:
+    async with running(settings) as fhir:
         status = await begun(fhir, ndjson(*({"resourceType": "Patient", "id": f"p{n}"} for n in range(2000))))
         while " 0 resources" in (await fhir.get(status)).headers["x-progress"]:
             await asyncio.sleep(0)
-    async with started(settings) as again:
+    async with running(settings) as again:
         assert (await done(again, status))["output"] == [{"count": 2000}]
         assert (await again.get("Patient?_summary=count")).json()["total"] == 2000
-
-
-@contextlib.asynccontextmanager
-async def started(settings: Settings) -> AsyncIterator[Fhir]:
-    application = bootstrap.application(settings, HeldClock())
-    async with (
-        application.running() as server,
-        httpx.AsyncClient(transport=httpx.ASGITransport(app=application)) as http,
-    ):
-        yield Fhir(http, server)
 
 
 async def test_only_what_the_setting_allows_is_fetched(fhir: Fhir):
@@ -94,4 +79,3 @@ async def test_an_import_that_is_deleted_is_gone(fhir: Fhir):
     status = await begun(fhir, ndjson({"resourceType": "Patient"}))
     assert (await fhir("DELETE", status)).status_code == 202
     assert (await fhir.get(status)).status_code == 404
-    assert not list(Path(fhir.server.settings.data, "imports").iterdir())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
 from fhir_server.codec.json import decode, serialize
 from fhir_server.codec.summary import elements
@@ -41,7 +40,7 @@ class Exporting:
         follows = asked.level != "system" and "Provenance" in asked.types
         remembers = follows or len(asked.patients) > PORTION
         if remembers:
-            self._remember()
+            await self._remember()
         while job.at < len(types):
             type = types[job.at]
             portions = _portions(asked) if type != "Provenance" or not follows else [()]
@@ -55,16 +54,16 @@ class Exporting:
                 elif remembers:
                     found = [version for version in found if f"{type}/{version.id}" not in self._exported]
                     self._exported.update(f"{type}/{version.id}" for version in found)
-                await asyncio.to_thread(self._append, type, found)
+                await self._append(type, found)
                 job.cursor = page.next
                 if not page.next:
                     job.portion += 1
-                if not self._jobs.save(job):
+                if not await self._jobs.save(job):
                     return False
             job.at, job.portion, job.cursor = job.at + 1, 0, ""
         await self._deletions()
         job.state, job.finished = "done", self._environment.clock()
-        return self._jobs.save(job)
+        return await self._jobs.save(job)
 
     async def _where(self, type: str, patients: Sequence[str]) -> Clause:
         searching, asked = self._environment.searching, self._job.asked
@@ -103,26 +102,23 @@ class Exporting:
         targets = decode(provenance.body).get("target", ())
         return any(target.get("reference", "").partition("/_history/")[0] in self._exported for target in targets)
 
-    def _remember(self) -> None:
+    async def _remember(self) -> None:
         """What was exported before the job was taken up again."""
         for part in self._job.parts:
-            path = self._jobs.file(self._job, part.name)
-            if part.kind == "output" and path is not None:
-                with path.open("rb") as lines:
-                    for line in lines:
-                        self._exported.add(f"{part.type}/{decode(line)['id']}")
+            if part.kind == "output":
+                async for line in self._jobs.lines(self._job, part.name):
+                    self._exported.add(f"{part.type}/{decode(line)['id']}")
 
-    def _append(self, type: str, versions: Sequence[StoredVersion], kind: str = "output") -> None:
-        lines = [self._line(version) for version in versions]
+    async def _append(self, type: str, versions: Sequence[StoredVersion]) -> None:
+        lines = await asyncio.to_thread(lambda: [self._line(version) for version in versions])
         if not lines:
             return
-        parts = [part for part in self._job.parts if part.type == type and part.kind == kind]
+        parts = [part for part in self._job.parts if part.type == type and part.kind == "output"]
         if not parts or parts[-1].size > LARGEST:
             number = len([part for part in self._job.parts if part.type == type]) + 1
-            parts.append(Part(f"{type}.{number}.ndjson", type, kind=kind))
+            parts.append(Part(f"{type}.{number}.ndjson", type))
             self._job.parts.append(parts[-1])
-        part = parts[-1]
-        _written(self._jobs.file(self._job, part.name), part, lines)
+        await self._jobs.append(self._job, parts[-1], lines)
 
     def _line(self, version: StoredVersion) -> bytes:
         asked = self._job.asked
@@ -156,22 +152,12 @@ class Exporting:
         if gone:
             part = Part("Bundle.999999.ndjson", "Bundle", kind="deleted")
             job.parts.append(part)
-            _written(self._jobs.file(job, part.name), part, [_deletion(type, id) for type, id in gone])
+            await self._jobs.append(job, part, [_deletion(type, id) for type, id in gone])
 
 
 def _portions(asked: Asked) -> list[tuple[str, ...]]:
     patients = asked.patients
     return [patients[at : at + PORTION] for at in range(0, len(patients), PORTION)] or [()]
-
-
-def _written(path: Path | None, part: Part, lines: Sequence[bytes]) -> None:
-    """Appends lines to a file, after what is known to be in it: more may be there of a worker that did not get on."""
-    assert path is not None
-    with path.open("r+b" if path.exists() else "w+b") as file:
-        file.truncate(part.size)
-        file.seek(part.size)
-        part.size += file.write(b"".join(lines))
-        part.count += len(lines)
 
 
 def _deletion(type: str, id: str) -> bytes:
@@ -185,4 +171,4 @@ async def work(environment: Environment, jobs: Jobs, job: Job) -> None:
         await Exporting(environment, jobs, job).run()
     except FhirError as problem:
         job.state, job.problem, job.finished = "failed", str(problem), environment.clock()
-        jobs.save(job)
+        await jobs.save(job)

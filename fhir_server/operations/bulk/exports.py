@@ -12,7 +12,7 @@ from fhir_server.operations.bulk.works import Works
 
 
 class Exports(Works):
-    """Exports in a folder."""
+    """Jobs that are exports."""
 
     name = "export"
     kind = Job
@@ -20,10 +20,10 @@ class Exports(Works):
     async def begin(self, environment: Environment, call: Call, url: str) -> Job:
         """A new job for a call; FhirError where it asks for what can't be given, or too many are running."""
         asked = await asked_of(environment, call)
-        self.require_room(environment)
+        await self.require_room(environment)
         caller = call.request.caller
         job = Job(url=url, asked=asked, moment=environment.clock(), **self.whose(caller))
-        self.jobs.create(job)
+        await self.jobs.create(job)
         self.start(job, caller)
         return job
 

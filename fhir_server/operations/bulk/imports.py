@@ -7,7 +7,6 @@ the others go on. A worker that ends is followed by another, which begins at the
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from typing import Any
 
@@ -23,10 +22,10 @@ from fhir_server.operations.bulk.jobs import Part
 from fhir_server.operations.bulk.works import Works
 
 TOGETHER = 200  # lines of a batch
-LONGEST_LINE = 64 * 2**20
 ERRORS = "OperationOutcome.1.ndjson"
 CONTENT = uuid.UUID("d0c43a3d-8a9b-5b6b-9f5e-6b1e0d0f1b57")  # the namespace of ids that are made of content
 FETCH_SECONDS = 60
+FETCHED = 2**20  # bytes that are written together
 
 
 class Input(msgspec.Struct):
@@ -59,20 +58,19 @@ class ImportJob(msgspec.Struct, kw_only=True):
 
 
 class Imports(Works):
-    """Imports in a folder."""
+    """Jobs that are imports."""
 
     name = "import"
     kind = ImportJob
 
-    def begin(self, environment: Environment, caller: Caller, url: str, inputs: list[Input], body: bytes) -> ImportJob:
+    async def begin(
+        self, environment: Environment, caller: Caller, url: str, inputs: list[Input], body: bytes
+    ) -> ImportJob:
         """A new job; body: what was sent along, b"" where the inputs are fetched."""
-        self.require_room(environment)
+        await self.require_room(environment)
         job = ImportJob(url=url, inputs=inputs, moment=environment.clock(), **self.whose(caller))
-        self.jobs.create(job)
-        if body:
-            self.jobs.path(job, _name(0)).write_bytes(body)
-            inputs[0].fetched = True
-            self.jobs.save(job)
+        inputs[0].fetched = bool(body)
+        await self.jobs.create(job, {_name(0): body} if body else {})
         self.start(job, caller)
         return job
 
@@ -90,7 +88,7 @@ class Imports(Works):
         except FhirError as problem:
             job.state, job.problem = "failed", str(problem)
         job.finished = environment.clock()
-        self.jobs.save(job)
+        await self.jobs.save(job)
 
     async def _fetch(self, job: ImportJob, given: Input) -> None:
         import httpx
@@ -102,27 +100,34 @@ class Imports(Works):
             ):
                 if answer.status_code != 200:
                     raise error("unavailable", f"{given.url} answered {answer.status_code}, not 200.")
-                with self.jobs.path(job, _name(job.at)).open("wb") as file:
-                    async for piece in answer.aiter_bytes():
-                        await asyncio.to_thread(file.write, piece)
+                at = 0
+                async for piece in answer.aiter_bytes(FETCHED):
+                    await self.jobs.write(job, _name(job.at), at, piece)
+                    at += len(piece)
         except httpx.HTTPError as problem:
             raise error("unavailable", f"{given.url} can't be fetched: {type(problem).__name__}.") from None
         given.fetched = True
-        self.jobs.save(job)
+        await self.jobs.save(job)
 
     async def _store(self, environment: Environment, job: ImportJob, given: Input, caller: Caller) -> bool:
         """Stores an input from where it stands; False where the job was deleted meanwhile."""
-        with self.jobs.path(job, _name(job.at)).open("rb") as file:
-            file.seek(job.offset)
-            while True:
-                lines = [line for _ in range(TOGETHER) if (line := file.readline(LONGEST_LINE))]
-                if not lines:
-                    return True
-                problems = await self._batch(environment, job, given, caller, lines)
-                await asyncio.to_thread(self._tell, job, given, problems)
-                job.offset, job.line = file.tell(), job.line + len(lines)
-                if not self.jobs.save(job):
+        batch: list[bytes] = []
+        async for line in self.jobs.lines(job, _name(job.at), job.offset):
+            batch.append(line)
+            if len(batch) == TOGETHER:
+                if not await self._keep(environment, job, given, caller, batch):
                     return False
+                batch = []
+        return not batch or await self._keep(environment, job, given, caller, batch)
+
+    async def _keep(
+        self, environment: Environment, job: ImportJob, given: Input, caller: Caller, lines: list[bytes]
+    ) -> bool:
+        """Stores lines and how far it has got; False where the job was deleted meanwhile."""
+        problems = await self._batch(environment, job, given, caller, lines)
+        await self._tell(job, given, problems)
+        job.offset, job.line = job.offset + sum(map(len, lines)), job.line + len(lines)
+        return await self.jobs.save(job)
 
     async def _batch(
         self, environment: Environment, job: ImportJob, given: Input, caller: Caller, lines: list[bytes]
@@ -150,20 +155,17 @@ class Imports(Works):
                     problems.append((number, entry["response"].get("outcome") or operation_outcome([])))
         return problems
 
-    def _tell(self, job: ImportJob, given: Input, problems: list[tuple[int, dict[str, Any]]]) -> None:
+    async def _tell(self, job: ImportJob, given: Input, problems: list[tuple[int, dict[str, Any]]]) -> None:
         if not problems:
             return
         if not job.parts:
             job.parts.append(Part(ERRORS, "OperationOutcome", kind="error"))
-        part = job.parts[0]
-        with self.jobs.path(job, ERRORS).open("r+b" if part.size else "w+b") as file:
-            file.truncate(part.size)
-            file.seek(part.size)
-            for number, outcome in sorted(problems, key=lambda each: each[0]):
-                for issue in outcome.get("issue", ()):
-                    issue["diagnostics"] = f"Line {number}: {issue.get('diagnostics', 'it could not be stored')}"
-                part.size += file.write(json.serialize(outcome) + b"\n")
-        part.count += len(problems)
+        lines = []
+        for number, outcome in sorted(problems, key=lambda each: each[0]):
+            for issue in outcome.get("issue", ()):
+                issue["diagnostics"] = f"Line {number}: {issue.get('diagnostics', 'it could not be stored')}"
+            lines.append(json.serialize(outcome) + b"\n")
+        await self.jobs.append(job, job.parts[0], lines)
         given.failed += len(problems)
 
 

@@ -1,26 +1,19 @@
-"""Jobs of export and import on disk: a folder each, with what was asked, how far it has got, and the files.
-
-A worker that works on a job holds a lock on a file of it, which ends with the worker: then another takes the job up
-where it stood.
-"""
+"""Jobs of export and import: what was asked, how far it has got, and the files, over the port `JobStore`."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import re
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
+from fhir_server.core.jobs import JobStore
 from fhir_server.operations.bulk.asked import Asked
 
 JOB_ID = re.compile(r"[0-9A-Za-z-]{1,64}\Z")
-FILE = re.compile(r"[A-Za-z]{1,60}\.[0-9]{1,6}\.ndjson\Z")
+LONGEST_LINE = 64 * 2**20  # bytes
 
 
 class Part(msgspec.Struct):
@@ -57,69 +50,60 @@ class Job(msgspec.Struct, kw_only=True):
 
 
 class Jobs:
-    """The jobs in a folder; kind: the Struct that they are kept as."""
+    """The jobs of a store; kind: the Struct that they are kept as."""
 
-    def __init__(self, folder: Path, kind: Any = Job) -> None:
-        self._folder = folder
+    def __init__(self, store: JobStore, kind: Any = Job) -> None:
+        self._store = store
         self._kind = kind
+        self.held = store.held
 
-    def path(self, job: Any, name: str) -> Path:
-        """Where a file of a job is."""
-        return self._folder / job.id / name
+    async def create(self, job: Any, files: Mapping[str, bytes] = MappingProxyType({})) -> None:
+        """Keeps a new job and the files that it begins with."""
+        await self._store.create(job.id, msgspec.json.encode(job), files)
 
-    def create(self, job: Any) -> None:
-        """Keeps a new job."""
-        (self._folder / job.id).mkdir(parents=True)
-        self.save(job)
+    async def save(self, job: Any) -> bool:
+        """Keeps how far a job has got; False where it was deleted meanwhile, or is another worker's by now."""
+        return await self._store.save(job.id, msgspec.json.encode(job))
 
-    def save(self, job: Any) -> bool:
-        """Keeps how far a job has got, at once or not at all; False where it was deleted meanwhile."""
-        folder = self._folder / job.id
-        try:
-            new = folder / "job.new"
-            new.write_bytes(msgspec.json.encode(job))
-            new.replace(folder / "job.json")
-        except FileNotFoundError:
-            return False
-        return True
-
-    def find(self, id: str) -> Any | None:
+    async def find(self, id: str) -> Any | None:
         """A job, None where there is none."""
-        if not JOB_ID.match(id):
-            return None
-        try:
-            return msgspec.json.decode((self._folder / id / "job.json").read_bytes(), type=self._kind)
-        except FileNotFoundError:
-            return None
+        document = await self._store.find(id) if JOB_ID.match(id) else None
+        return msgspec.json.decode(document, type=self._kind) if document is not None else None
 
-    def all(self) -> list[Any]:
+    async def all(self) -> list[Any]:
         """Every job."""
-        names = sorted(entry.name for entry in self._folder.glob("*")) if self._folder.exists() else []
-        return [job for name in names if (job := self.find(name)) is not None]
+        return [msgspec.json.decode(document, type=self._kind) for document in await self._store.all()]
 
-    def delete(self, id: str) -> None:
+    async def delete(self, id: str) -> None:
         """Forgets a job and its files; whoever works on it notices and ends."""
-        shutil.rmtree(self._folder / id, ignore_errors=True)
+        await self._store.delete(id)
 
-    def file(self, job: Any, name: str) -> Path | None:
-        """The path of a file of a job; None where it has none of that name."""
-        known = FILE.match(name) and any(part.name == name for part in job.parts)
-        return self._folder / job.id / name if known else None
+    async def append(self, job: Any, part: Part, lines: Sequence[bytes]) -> None:
+        """Puts lines at the end of a file of a job; they count once the job is saved."""
+        data = b"".join(lines)
+        await self._store.write(job.id, part.name, part.size, data)
+        part.size += len(data)
+        part.count += len(lines)
 
-    @contextlib.contextmanager
-    def held(self, id: str) -> Iterator[bool]:
-        """Whether the job is this worker's while the context lasts."""
-        try:
-            lock = os.open(self._folder / id / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-        except FileNotFoundError:
-            yield False
-            return
-        try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                yield False
-            else:
-                yield True
-        finally:
-            os.close(lock)
+    async def write(self, job: Any, name: str, at: int, data: bytes) -> None:
+        """Puts bytes into a file that is none of the job's parts."""
+        await self._store.write(job.id, name, at, data)
+
+    async def content(self, job: Any, name: str) -> bytes | None:
+        """A file that is one of a job's parts; None where it has none of that name."""
+        if not any(part.name == name for part in job.parts):
+            return None
+        return b"".join([piece async for piece in self._store.read(job.id, name)])
+
+    async def lines(self, job: Any, name: str, at: int = 0) -> AsyncIterator[bytes]:
+        """A file's lines from a place on, each with its end; one that is too long comes in parts."""
+        rest = b""
+        async for piece in self._store.read(job.id, name, at):
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                yield line + b"\n"
+            while len(rest) > LONGEST_LINE:
+                yield rest[:LONGEST_LINE]
+                rest = rest[LONGEST_LINE:]
+        if rest:
+            yield rest

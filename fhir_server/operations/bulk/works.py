@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
 
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
+from fhir_server.core.jobs import JobStore
 from fhir_server.core.ports import OPEN, Caller
+from fhir_server.core.tasks import end
 from fhir_server.interactions.callers import Callers
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call
@@ -21,18 +22,20 @@ from fhir_server.operations.bulk.jobs import Jobs
 MOST_RUNNING = 10
 KEPT = 24 * 3600 * 1_000_000  # microseconds that the files of a finished job are kept
 RETRY_AFTER = "10"
+LOOK = 5.0  # seconds between looks for jobs whose worker is gone
 
 log = structlog.get_logger("bulk")
 
 
 class Works:
-    """Jobs in a folder that all workers share; name: what one is called, kind: the Struct that it is kept as."""
+    """Jobs that all workers share; name: what one is called, kind: the Struct that it is kept as."""
 
     name = ""
     kind: Any = None
 
-    def __init__(self, folder: Path) -> None:
-        self.jobs = Jobs(folder, self.kind)
+    def __init__(self, store: JobStore) -> None:
+        self.jobs = Jobs(store, self.kind)
+        self._looking: asyncio.Task[None] | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._environment: Environment | None = None
 
@@ -40,14 +43,14 @@ class Works:
         """Works on a job from where it stands to its end; environment: as its caller sees the server."""
         raise NotImplementedError
 
-    def require_room(self, environment: Environment) -> None:
+    async def require_room(self, environment: Environment) -> None:
         """Forgets old jobs; FhirError "throttled" where too many are running."""
         running = 0
-        for job in self.jobs.all():
+        for job in await self.jobs.all():
             if job.state == "running":
                 running += 1
             elif job.finished + KEPT < environment.clock():
-                self.jobs.delete(job.id)
+                await self.jobs.delete(job.id)
         if running >= MOST_RUNNING:
             raise error(
                 "throttled", f"{running} {self.name}s are running; ask again later.",
@@ -65,10 +68,18 @@ class Works:
         }
 
     def follow(self, environment: Environment) -> None:
-        """Takes up what runs nowhere. environment: the whole server's."""
+        """Takes up what runs nowhere, now and whenever another worker ends. environment: the whole server's."""
         self._environment = environment
-        for job in self.jobs.all():
-            self.take_up(job)
+        self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while True:
+            try:
+                for job in await self.jobs.all():
+                    self.take_up(job)
+            except FhirError as problem:
+                log.warning("jobs can't be looked for", kind=self.name, problem=str(problem))
+            await asyncio.sleep(LOOK)
 
     def take_up(self, job: Any) -> None:
         """Goes on with a job if nobody works on it."""
@@ -81,19 +92,15 @@ class Works:
         task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
 
     async def _run(self, id: str, caller: Caller | None) -> None:
-        with self.jobs.held(id) as mine:
-            job = self.jobs.find(id) if mine else None
-            environment = self._environment
-            if job is None or job.state != "running" or environment is None:
+        environment = self._environment
+        assert environment is not None
+        async with self.jobs.held(id) as mine:
+            job = await self.jobs.find(id) if mine else None
+            if job is None or job.state != "running":
                 return
             try:
                 if caller is None and not job.resumable:
-                    job.state, job.problem, job.finished = (
-                        "failed",
-                        f"Its worker ended; {self.name} again.",
-                        environment.clock(),
-                    )
-                    self.jobs.save(job)
+                    await self._fail(environment, job, f"Its worker ended; {self.name} again.")
                     return
                 found = caller or await self._caller(environment, job)
                 await self.work(environment_of(environment, found), job, found)
@@ -101,12 +108,11 @@ class Works:
                 return  # deleted while it was worked on
             except Exception:
                 log.exception("job failed", job=id, kind=self.name)
-                job.state, job.problem, job.finished = (
-                    "failed",
-                    f"The server failed; {self.name} again.",
-                    environment.clock(),
-                )
-                self.jobs.save(job)
+                await self._fail(environment, job, f"The server failed; {self.name} again.")
+
+    async def _fail(self, environment: Environment, job: Any, problem: str) -> None:
+        job.state, job.problem, job.finished = "failed", problem, environment.clock()
+        await self.jobs.save(job)
 
     async def _caller(self, environment: Environment, job: Any) -> Caller:
         from fhir_server.security.model import Access
@@ -116,10 +122,10 @@ class Works:
         callers = environment.callers or Callers(environment)
         return await callers.of_access(msgspec.convert(job.access, Access))
 
-    def of(self, call: Call) -> Any:
+    async def of(self, call: Call) -> Any:
         """The job that a call names; FhirError "not-found" for another's and for none."""
         id = str(call.parameters.one("job") or "")
-        job = self.jobs.find(id)
+        job = await self.jobs.find(id)
         if job is None or job.owner != owner(call.request.caller):
             raise error("not-found", f"There is no such {self.name}; it may have been deleted, or be too old.")
         return job
@@ -129,10 +135,11 @@ class Works:
         task = self._tasks.get(job.id)
         if task is not None:
             task.cancel()
-        self.jobs.delete(job.id)
+        await self.jobs.delete(job.id)
 
     async def stop(self) -> None:
         """Ends what is under way; another worker, or this one when it starts again, goes on with it."""
+        await end(self._looking)
         for task in list(self._tasks.values()):
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)

@@ -13,23 +13,23 @@ from fhir_server.rest.encode import Answer
 
 async def account(exchange: Exchange) -> Answer:
     """GET /auth/account: sessions, applications, authenticator app and passkeys of whoever is signed in."""
-    return account_page(exchange)
+    return await account_page(exchange)
 
 
-def account_page(exchange: Exchange, message: str = "", status: int = 200) -> Answer:
+async def account_page(exchange: Exchange, message: str = "", status: int = 200) -> Answer:
     """The account's page, with what went wrong before it."""
-    signed = signed_in(exchange)
+    signed = await signed_in(exchange)
     if signed is None:
         return see("/auth/sign-in")
     secret, current, user = signed
     store = exchange.security.store
     sessions = [
         (each.id, f"{instant(each.begun)} {each.address} {each.agent}{' (here)' if each.id == current.id else ''}")
-        for each in store.sessions(user.id)
+        for each in await store.sessions(user.id)
     ]
     apps = [
-        (family, f"{client}, since {instant(begun)}: {scope}")
-        for family, client, scope, begun in store.families(user.id)
+        (family.id, f"{family.client}, since {instant(family.begun)}: {family.scope}")
+        for family in await store.families(user.id)
     ]
     fields = {"form": form_token(secret)}
     own = ""
@@ -42,18 +42,18 @@ def account_page(exchange: Exchange, message: str = "", status: int = 200) -> An
 
 async def end(exchange: Exchange) -> Answer:
     """POST /auth/end: ends one session, one application's access, or one passkey."""
-    signed = signed_in(exchange)
+    signed = await signed_in(exchange)
     if signed is None or not same(exchange.form.get("form", ""), signed[0]):
         return see("/auth/sign-in")
     user = signed[2]
     store = exchange.security.store
     if exchange.form.get("session"):
-        store.end_session(user.id, exchange.form["session"])
+        await store.end_session(user.id, exchange.form["session"])
     family = exchange.form.get("family", "")
-    if family in {each[0] for each in store.families(user.id)}:
-        store.revoke_family(family)
+    if family in {each.id for each in await store.families(user.id)}:
+        await store.revoke_family(family)
     passkey = exchange.form.get("passkey", "")
     if any(each["id"] == passkey for each in user.passkeys):
         kept = tuple(each for each in user.passkeys if each["id"] != passkey)
-        store.put_user(msgspec.structs.replace(user, passkeys=kept))
+        await store.put_user(msgspec.structs.replace(user, passkeys=kept))
     return see("/auth/account")

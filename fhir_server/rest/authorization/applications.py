@@ -111,7 +111,7 @@ async def smart_configuration(exchange: Exchange) -> Answer:
 
 async def jwks(exchange: Exchange) -> Answer:
     """GET /auth/jwks: the public keys."""
-    return as_json(exchange.security.keys.published())
+    return as_json(await exchange.security.keys.published())
 
 
 async def keys_at(url: str) -> dict[str, Any]:
@@ -135,7 +135,7 @@ async def _client(exchange: Exchange) -> Client:
     name = exchange.form.get("client_id", "")
     subjects = (f"client:{name}@{exchange.address}", f"address:{exchange.address}")
     try:
-        exchange.security.throttle.require(*subjects)
+        await exchange.security.throttle.require(*subjects)
     except FhirError as problem:
         raise OAuthError("slow_down", str(problem), 429) from None
     try:
@@ -147,9 +147,9 @@ async def _client(exchange: Exchange) -> Client:
             keys_at,
         )
     except OAuthError:
-        exchange.security.throttle.failed(*subjects)
+        await exchange.security.throttle.failed(*subjects)
         raise
-    exchange.security.throttle.succeeded(subjects[0])
+    await exchange.security.throttle.succeeded(subjects[0])
     return client
 
 
@@ -159,7 +159,7 @@ async def token(exchange: Exchange) -> Answer:
     try:
         client = await _client(exchange)
         name = client.id
-        answer, user = exchange.security.granting.answer(client, exchange.form, exchange.issuer, exchange.base)
+        answer, user = await exchange.security.granting.answer(client, exchange.form, exchange.issuer, exchange.base)
     except OAuthError as problem:
         await noted(exchange, "token", problem.status, "", name)
         raise
@@ -174,14 +174,14 @@ async def introspect(exchange: Exchange) -> Answer:
         raise OAuthError("invalid_client", "Introspection needs a client that can prove who it is.", 401)
     shown = exchange.form.get("token", "")
     try:
-        access = exchange.security.tokens.read(shown, exchange.issuer, exchange.base)
+        access = await exchange.security.tokens.read(shown, exchange.issuer, exchange.base)
     except FhirError:
-        return as_json(_refresh(exchange, shown))
+        return as_json(await _refresh(exchange, shown))
     return as_json(_described(exchange, access))
 
 
-def _refresh(exchange: Exchange, shown: str) -> dict[str, Any]:
-    refresh = exchange.security.store.refresh_token(shown)
+async def _refresh(exchange: Exchange, shown: str) -> dict[str, Any]:
+    refresh = await exchange.security.store.refresh_token(shown)
     if refresh is None:
         return {"active": False}
     grant = refresh.grant
@@ -209,23 +209,23 @@ async def revoke(exchange: Exchange) -> Answer:
     """POST /auth/revoke (RFC 7009): a client ends a token of its own; 200 for one that it never had too."""
     client = await _client(exchange)
     shown = exchange.form.get("token", "")
-    refresh = exchange.security.store.refresh_token(shown)
+    refresh = await exchange.security.store.refresh_token(shown)
     if refresh is not None and refresh.grant.client == client.id:
-        exchange.security.store.revoke_family(refresh.grant.family)
+        await exchange.security.store.revoke_family(refresh.grant.family)
         return as_json({})
     try:
-        access = exchange.security.tokens.read(shown, exchange.issuer, exchange.base)
+        access = await exchange.security.tokens.read(shown, exchange.issuer, exchange.base)
     except FhirError:
         return as_json({})
     if access.client == client.id:
-        exchange.security.store.revoke_token(access.jti, access.expires * 1_000_000)
+        await exchange.security.store.revoke_token(access.jti, access.expires * 1_000_000)
     return as_json({})
 
 
 async def userinfo(exchange: Exchange) -> Answer:
     """GET or POST /auth/userinfo: who the token is of."""
     kind, _, shown = exchange.headers.get("authorization", "").partition(" ")
-    access = exchange.security.tokens.read(
+    access = await exchange.security.tokens.read(
         shown.strip() if kind.lower() == "bearer" else "", exchange.issuer, exchange.base
     )
     if "openid" not in access.scope.split():
@@ -269,7 +269,7 @@ async def register(exchange: Exchange) -> Answer:
         scopes=scopes,
         grants=tuple(grants),
     )
-    client, secret = exchange.security.add_client(client, method.startswith("client_secret"))
+    client, secret = await exchange.security.add_client(client, method.startswith("client_secret"))
     answer = {**asked, "client_id": client.id, "scope": scopes, "grant_types": grants}
     if secret:
         answer |= {"client_secret": secret, "client_secret_expires_at": 0}

@@ -21,9 +21,9 @@ from fhir_server.security.passkeys import Passkeys
 RECENT = 900_000_000  # microseconds since the sign-in, within which factors may be added
 
 
-def _recently(exchange: Exchange) -> tuple[str, Session, User] | None:
+async def _recently(exchange: Exchange) -> tuple[str, Session, User] | None:
     """Whoever has signed in here not long ago: a browser left alone must not get a factor of somebody else's."""
-    signed = signed_in(exchange)
+    signed = await signed_in(exchange)
     if signed is None or signed[2].provider or exchange.security.clock() - signed[1].begun > RECENT:
         return None
     return signed
@@ -31,7 +31,7 @@ def _recently(exchange: Exchange) -> tuple[str, Session, User] | None:
 
 async def app(exchange: Exchange) -> Answer:
     """GET /auth/totp shows what to scan, POST takes the code that the app shows then."""
-    signed = _recently(exchange)
+    signed = await _recently(exchange)
     if signed is None:
         return see(with_query("/auth/sign-in", {"next": "/auth/totp"}))
     secret, _, user = signed
@@ -41,7 +41,9 @@ async def app(exchange: Exchange) -> Answer:
     if exchange.method == "GET" or not same(form.get("form", ""), secret):
         return _to_scan(exchange, totp.new_secret(), user, secret)
     try:
-        _, codes = second_factor.set_up(exchange.security.store, user, form.get("secret", ""), form.get("code", ""))
+        _, codes = await second_factor.set_up(
+            exchange.security.store, user, form.get("secret", ""), form.get("code", "")
+        )
     except FhirError as problem:
         return _to_scan(exchange, form.get("secret", ""), user, secret, str(problem))
     await noted(exchange, "login", 200, user.id)
@@ -59,18 +61,18 @@ def _to_scan(exchange: Exchange, key: str, user: User, secret: str, message: str
 
 async def end_app(exchange: Exchange) -> Answer:
     """POST /auth/totp/end: a user does without the app, whose code is asked for once more."""
-    signed = signed_in(exchange)
+    signed = await signed_in(exchange)
     if signed is None or not same(exchange.form.get("form", ""), signed[0]):
         return see("/auth/sign-in")
     user = signed[2]
     subject = f"user:{user.name.casefold()}"
     try:
-        exchange.security.throttle.require(subject)
+        await exchange.security.throttle.require(subject)
         if user.totp:
-            second_factor.take_away(exchange.security.store, user, exchange.form.get("code", ""))
+            await second_factor.take_away(exchange.security.store, user, exchange.form.get("code", ""))
     except FhirError as problem:
-        exchange.security.throttle.failed(subject)
-        return account_page(exchange, str(problem), problem.status)
+        await exchange.security.throttle.failed(subject)
+        return await account_page(exchange, str(problem), problem.status)
     return see("/auth/account")
 
 
@@ -85,8 +87,8 @@ def _sent(exchange: Exchange) -> dict[str, Any]:
     return exchange.json
 
 
-def _own(exchange: Exchange) -> User:
-    signed = _recently(exchange)
+async def _own(exchange: Exchange) -> User:
+    signed = await _recently(exchange)
     if signed is None:
         raise error("login", "Sign in again first: that was too long ago.")
     return signed[2]
@@ -94,35 +96,37 @@ def _own(exchange: Exchange) -> User:
 
 async def offer_passkey(exchange: Exchange) -> Answer:
     """POST /auth/passkeys/offer: what a browser needs to make a passkey."""
-    return as_json(_passkeys(exchange).offer(_own(exchange)))
+    return as_json(await _passkeys(exchange).offer(await _own(exchange)))
 
 
 async def add_passkey(exchange: Exchange) -> Answer:
     """POST /auth/passkeys/add: {"credential": what the browser made, "name": …}."""
     sent = _sent(exchange)
-    user = _passkeys(exchange).add(_own(exchange), sent.get("credential"), str(sent.get("name", "")))
-    exchange.security.store.put_user(user)
+    user = await _passkeys(exchange).add(await _own(exchange), sent.get("credential"), str(sent.get("name", "")))
+    await exchange.security.store.put_user(user)
     return as_json({"passkeys": len(user.passkeys)}, 201)
 
 
 async def ask_passkey(exchange: Exchange) -> Answer:
     """POST /auth/passkeys/ask: what a browser needs to show a passkey."""
-    exchange.security.throttle.require(f"address:{exchange.address}")
-    return as_json(_passkeys(exchange).ask())
+    await exchange.security.throttle.require(f"address:{exchange.address}")
+    return as_json(await _passkeys(exchange).ask())
 
 
 async def show_passkey(exchange: Exchange) -> Answer:
     """POST /auth/passkeys/sign-in: {"credential": …, "fields": the sign-in form's}; {"location": where to go on}."""
     sent, security = _sent(exchange), exchange.security
     subject = f"address:{exchange.address}"
-    security.throttle.require(subject)
+    await security.throttle.require(subject)
     try:
-        user = _passkeys(exchange).recognised(sent.get("credential"))
+        user = await _passkeys(exchange).recognised(sent.get("credential"))
     except FhirError as problem:
-        security.throttle.failed(subject)
+        await security.throttle.failed(subject)
         await noted(exchange, "login", problem.status, "")
         raise
-    secret, _ = security.begin_session(user, exchange.address, exchange.headers.get("user-agent", ""), ("webauthn",))
+    secret, _ = await security.begin_session(
+        user, exchange.address, exchange.headers.get("user-agent", ""), ("webauthn",)
+    )
     await noted(exchange, "login", 200, user.id)
     fields = sent.get("fields")
     given = (

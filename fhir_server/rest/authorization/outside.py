@@ -38,14 +38,14 @@ async def finish(exchange: Exchange) -> Answer:
     try:
         provider = exchange.security.provider_named(pending.provider)
         user = await provider.finish(pending, exchange.form, _back(exchange), exchange.base)
-        user = exchange.security.put_outside_user(user)
+        user = await exchange.security.put_outside_user(user)
     except FhirError as problem:
         await noted(exchange, "login", problem.status, pending.provider)
         answer = sign_in_page(exchange, pending.fields, str(problem), status=problem.status)
         answer.headers.append(gone)
         return answer
     agent = exchange.headers.get("user-agent", "")
-    secret, _ = exchange.security.begin_session(user, exchange.address, agent, ("outside",))
+    secret, _ = await exchange.security.begin_session(user, exchange.address, agent, ("outside",))
     await noted(exchange, "login", 200, user.id)
     answer = go_on(exchange, pending.fields, secret)
     answer.headers.append(gone)

@@ -31,13 +31,13 @@ async def authorize(exchange: Exchange) -> Answer:
     store = exchange.security.store
     try:
         exchange.require_single()
-        client, redirect_uri = client_of(store, exchange.form)
+        client, redirect_uri = await client_of(store, exchange.form)
     except Refusal as problem:
         return as_page(pages.page("This can't go on", pages.wrong(str(problem))), 400)
     if exchange.method == "POST":
         return see(with_query("/auth/authorize", exchange.form))  # so that the session's cookie comes along
     try:
-        wanted = asked(store, exchange.form, client, redirect_uri, exchange.base)
+        wanted = await asked(store, exchange.form, client, redirect_uri, exchange.base)
         return await _next(exchange, wanted)
     except OAuthError as problem:
         return see(_error(exchange, redirect_uri, problem))
@@ -45,7 +45,7 @@ async def authorize(exchange: Exchange) -> Answer:
 
 async def _next(exchange: Exchange, wanted: Asked) -> Answer:
     fields = _request(exchange)
-    signed = signed_in(exchange)
+    signed = await signed_in(exchange)
     stale = wanted.prompt == "login" and signed and exchange.security.clock() - signed[1].begun > 120_000_000
     if signed is None or stale:
         if wanted.prompt == "none":
@@ -121,19 +121,19 @@ async def _name_of(exchange: Exchange, user: User, patient: str) -> str:
 async def decide(exchange: Exchange) -> Answer:
     """POST /auth/decide: what a person allowed, as a code for the application."""
     fields = asked_before(exchange.form)
-    signed = signed_in(exchange)
+    signed = await signed_in(exchange)
     if signed is None:
         return see(with_query("/auth/authorize", fields))
     secret, session, user = signed
     store = exchange.security.store
     try:
-        client, redirect_uri = client_of(store, fields)
+        client, redirect_uri = await client_of(store, fields)
     except Refusal as problem:
         return as_page(pages.page("This can't go on", pages.wrong(str(problem))), 400)
     if not same(exchange.form.get("form", ""), secret):
         return see(with_query("/auth/authorize", fields))
     try:
-        wanted = asked(store, fields, client, redirect_uri, exchange.base)
+        wanted = await asked(store, fields, client, redirect_uri, exchange.base)
         if exchange.form.get("decision") != "allow":
             raise OAuthError("access_denied", "The person refused.")
         context = {}
@@ -145,7 +145,7 @@ async def decide(exchange: Exchange) -> Answer:
         kept = " ".join([*exchange.lists.get("scope", ()), *(["launch"] if "launch" in wanted.scope.split() else [])])
         if not kept:
             raise OAuthError("access_denied", "The person allowed nothing.")
-        code = code_for(store, wanted, user, session, kept, context)
+        code = await code_for(store, wanted, user, session, kept, context)
     except OAuthError as problem:
         return see(_error(exchange, redirect_uri, problem, fields.get("state", "")))
     return see(redirect(redirect_uri, exchange.issuer, code=code, state=wanted.state))

@@ -29,10 +29,10 @@ def form_token(secret: str) -> str:
     return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()
 
 
-def signed_in(exchange: Exchange) -> tuple[str, Session, User] | None:
+async def signed_in(exchange: Exchange) -> tuple[str, Session, User] | None:
     """(secret, sign-in, user) of the browser, None for nobody."""
     secret = exchange.cookie(SESSION_COOKIE)
-    found = exchange.security.signed_in(secret)
+    found = await exchange.security.signed_in(secret)
     return (secret, *found) if found else None
 
 
@@ -105,19 +105,19 @@ def same(token: str, secret: str) -> bool:
 
 async def sign_out(exchange: Exchange) -> Answer:
     """POST /auth/sign-out: ends this session; by the form of the account's page, or by another page's own request."""
-    signed = signed_in(exchange)
+    signed = await signed_in(exchange)
     by_page = PAGE_HEADER in exchange.headers
     if by_page:
         require_own_page("POST", exchange.headers)
     if signed is not None and (by_page or same(exchange.form.get("form", ""), signed[0])):
-        exchange.security.store.end_session(signed[2].id, signed[1].id)
+        await exchange.security.store.end_session(signed[2].id, signed[1].id)
         await noted(exchange, "logout", 200, signed[2].id)
     return see("/auth/sign-in", *exchange.session_cookies(""))
 
 
 async def session(exchange: Exchange) -> Answer:
     """GET /auth/session: {"open": false, "user": whoever is signed in at this browser, or null}, for the pages."""
-    signed = signed_in(exchange)
+    signed = await signed_in(exchange)
     if signed is None:
         return as_json({"open": False, "user": None})
     user = signed[2]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +41,7 @@ CREATE TABLE IF NOT EXISTS broken (journal TEXT PRIMARY KEY, place INTEGER NOT N
 ORIGIN = bytes(32)
 OWNER = "audit"  # of the key that seals the log
 ROW = 256  # events at most
+_PLACE = re.compile(r"[0-9]{1,15}\Z")
 
 
 class Keys(Protocol):
@@ -221,6 +223,23 @@ class AuditLog:
         ).fetchone()
         lines = self._lines(row[1]) if row else []
         return self._decode(lines[number - row[0]]) if row and number - row[0] < len(lines) else None
+
+    def page(self, after: str, subject: str = "", since: int = 0) -> Iterator[tuple[str, Event]]:
+        """(place, event), newest first; after a place, "" from the newest on."""
+        before = int(after) if _PLACE.match(after) else 2**62
+        for number, event in self.newest_first(before, subject, since):
+            yield str(number), event
+
+    def at(self, place: str) -> Event | None:
+        """The event at a place, None for none."""
+        return self.event(int(place)) if _PLACE.match(place) else None
+
+    def rows(self, after: int) -> Iterator[tuple[int, int, int, int, list[bytes], bytes]]:
+        """(number of the first event, count, oldest, newest, events, hash) of the rows behind that of a first event."""
+        for first, count, oldest, newest, events, hash in self._read.execute(
+            "SELECT first, count, oldest, newest, events, hash FROM batch WHERE first > ? ORDER BY first", (after,)
+        ):
+            yield first, count, oldest, newest, self._lines(events), bytes(hash)
 
     def verify(self) -> Verdict:
         """Makes every hash anew. A changed, missing, added or reordered event breaks the chain where it is."""

@@ -6,13 +6,15 @@ https://profiles.ihe.net/ITI/BALP/content.html and https://hl7.org/fhir/R4/audit
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 from fhir_server.core.keys import instant
 from fhir_server.security.audit.event import Event
 
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
-PREFIX = "audit-"  # of the ids, before the number
+PREFIX = "audit-"  # of the ids, before the place
+PLACE = re.compile(r"([0-9a-f]{12}-)?[0-9]{1,15}\Z")  # in the log: the machine, where there are several, and the number
 PROFILE = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
 PATTERNS = {"C": "Create", "R": "Read", "U": "Update", "D": "Delete", "E": "Query"}
 PURPOSE = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
@@ -25,11 +27,11 @@ SIGNING = {
 OUTCOMES = {"0": "Success", "4": "Refused", "8": "Failed"}
 
 
-def as_resource(number: int, event: Event, name: str) -> dict[str, Any]:
-    """The AuditEvent of an event; name: of this server."""
+def as_resource(place: str, event: Event, name: str) -> dict[str, Any]:
+    """The AuditEvent of an event; place: where it is in the log, name: of this server."""
     return {
         "resourceType": "AuditEvent",
-        "id": f"{PREFIX}{number}",
+        "id": f"{PREFIX}{place}",
         "meta": {"versionId": "1", "lastUpdated": instant(event.recorded), "profile": [_profile(event)]},
         "type": _type(event),
         "subtype": _subtype(event),

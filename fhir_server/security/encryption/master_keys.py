@@ -34,7 +34,7 @@ class MasterKeys:
     def read(self) -> None:
         """Reads the file anew; FhirError "value" where it can't be used, or others than its owner may read it."""
         try:
-            if self.path.stat().st_mode & 0o077:
+            if too_open(self.path.stat(), os.geteuid()):
                 raise error("value", f"{self.path} can be read by others than its owner: chmod 600 {self.path}.")
             keys = json.loads(self.path.read_text("ascii"))["keys"]
             found = {each["id"]: AESGCM(_key(each["key"])) for each in keys}
@@ -65,6 +65,13 @@ class MasterKeys:
             return cipher.decrypt(wrapped[:NONCE], wrapped[NONCE:], about)
         except InvalidTag:
             raise error("unavailable", f"The master key {master} is not in {self.path}; data can't be read.") from None
+
+
+def too_open(file: os.stat_result, user: int) -> bool:
+    """Whether others than this user can read or write a file; one of root's may be given to the user by its group, as
+    Kubernetes does with secrets (fsGroup)."""
+    given = file.st_uid == 0 and user != 0
+    return bool(file.st_mode & (0o037 if given else 0o077))
 
 
 def _key(text: str) -> bytes:

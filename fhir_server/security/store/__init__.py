@@ -1,5 +1,6 @@
-"""Where users, clients, keys, sessions and tokens are kept: an SQLite file of its own beside the resources."""
+"""Where users, clients, sessions and grants are kept: a port and its engines."""
 
-from fhir_server.security.store.database import FILE_NAME, SecurityStore, digest
+from fhir_server.security.store.port import AccountStore, digest
+from fhir_server.security.store.sqlite import FILE_NAME, SqliteAccounts
 
-__all__ = ["FILE_NAME", "SecurityStore", "digest"]
+__all__ = ["FILE_NAME", "AccountStore", "SqliteAccounts", "digest"]

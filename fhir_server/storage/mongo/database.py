@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, MongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
@@ -89,6 +89,11 @@ async def connect(url: str, name: str, preference: str = "primary") -> Database:
         await client.close()
         raise
     return Database(client, name, preference)
+
+
+def connect_in_threads(url: str) -> MongoClient[Any]:
+    """A client for what is read in threads; it connects with the first use."""
+    return MongoClient(url, **_unsaid(url))
 
 
 def _unsaid(url: str) -> dict[str, Any]:

@@ -14,10 +14,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import msgspec
 import pytest
 
 from fhir_server.core.settings import Settings
 from fhir_server.security import passwords
+from fhir_server.security.encryption.master_keys import add_key
 from fhir_server.security.model import Client, User
 from tests.conftest import Fhir
 from tests.system.chromium import Chromium, browsing
@@ -58,8 +60,11 @@ def hashed() -> str:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data", synchronous="OFF", security="smart", dynamic_registration=True)
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    keys = tmp_path / "account-keys.json"
+    add_key(keys)
+    smart: dict[str, Any] = {"security": "smart", "dynamic_registration": True, "account_keys": str(keys)}
+    return msgspec.structs.replace(settings, **smart)
 
 
 @pytest.fixture
@@ -72,12 +77,12 @@ async def hospital(fhir: Fhir) -> AsyncIterator[Fhir]:
         )
     security = fhir.server.security
     for name, record, roles in (("doc", "Practitioner/doc", ("physician",)), ("ada", "Patient/me", ())):
-        security.store.put_user(User(id=f"u-{name}", name=name, password=hashed(), fhir_user=record, roles=roles))
+        await security.store.put_user(User(id=f"u-{name}", name=name, password=hashed(), fhir_user=record, roles=roles))
     app = Client(
         id="app", name="Growth Chart", redirect_uris=(REDIRECT,), launch_uri="https://app.test/launch",
         scopes="openid fhirUser launch launch/patient online_access offline_access patient/*.cruds user/*.cruds",
     )  # fmt: skip
-    security.add_client(app, confidential=False)
+    await security.add_client(app, confidential=False)
     yield fhir
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from fhir_server.bootstrap import now
+from fhir_server.bootstrap import opened_security
 from fhir_server.core.settings import Settings
-from fhir_server.security.service import Security
 from tests.system.chromium import Chromium
 from tests.system.process import Server, hms
 from tests.system.security.conftest import PASSWORD, RESOURCES
@@ -20,10 +20,13 @@ DICOM = ("--dicom", "true", "--dicom-port", 0, "--dicom-reserve-mb", 0)
 
 def prepare(data: Path) -> None:
     """Makes the people who sign in."""
-    security = Security(Settings(data=data), now)
-    for name, record in (("doc", "Practitioner/doc"), ("ada", "Patient/me")):
-        security.add_user(name, PASSWORD, record)
-    security.close()
+
+    async def work() -> None:
+        async with opened_security(Settings(data=data)) as security:
+            for name, record in (("doc", "Practitioner/doc"), ("ada", "Patient/me")):
+                await security.add_user(name, PASSWORD, record)
+
+    asyncio.run(work())
 
 
 def fill(server: Server, data: Path) -> None:

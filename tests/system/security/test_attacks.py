@@ -51,12 +51,12 @@ async def test_tokens_that_this_server_signed_for_something_else(browser: Browse
     assert await status(browser, token["id_token"]) == 401
     from fhir_server.security.model import Grant
 
-    security.store.begin_family("f", "u", "app", "user/*.rs")
+    await security.store.begin_family("f", "u", "app", "user/*.rs")
     grant = Grant(family="f", client="app", scope="user/*.rs", user="u")
-    assert await status(browser, security.tokens.access_token(grant, ORIGIN, "https://other.test/fhir")) == 401
-    assert await status(browser, security.tokens.access_token(grant, "https://other.test", BASE)) == 401
+    assert await status(browser, await security.tokens.access_token(grant, ORIGIN, "https://other.test/fhir")) == 401
+    assert await status(browser, await security.tokens.access_token(grant, "https://other.test", BASE)) == 401
     never_begun = Grant(family="none", client="app", scope="user/*.rs", user="u")
-    assert await status(browser, security.tokens.access_token(never_begun, ORIGIN, BASE)) == 401
+    assert await status(browser, await security.tokens.access_token(never_begun, ORIGIN, BASE)) == 401
 
 
 async def test_an_expired_token(browser: Browser) -> None:
@@ -84,7 +84,7 @@ async def test_a_code_is_good_once_and_using_it_again_ends_its_tokens(browser: B
 )
 async def test_a_stolen_code_is_worth_nothing(browser: Browser, more: dict[str, str]) -> None:
     other = Client(id="other", name="Other", redirect_uris=(REDIRECT,), scopes="user/*.rs")
-    browser.fhir.server.security.add_client(other, confidential=False)
+    await browser.fhir.server.security.add_client(other, confidential=False)
     code = (await browser.allow(await browser.sign_in(await browser.authorize("user/Patient.rs"))))["code"]
     assert (await browser.token(code, **more)).json()["error"] == "invalid_grant"
 
@@ -156,7 +156,7 @@ async def test_a_refresh_never_widens(browser: Browser) -> None:
 
 async def test_a_client_gets_no_more_than_it_is_allowed(browser: Browser) -> None:
     narrow = Client(id="narrow", name="Narrow", redirect_uris=(REDIRECT,), scopes="user/Observation.rs")
-    browser.fhir.server.security.add_client(narrow, confidential=False)
+    await browser.fhir.server.security.add_client(narrow, confidential=False)
     browser.client_id = "narrow"
     token = await browser.granted("user/*.cruds offline_access system/*.rs")
     assert token["scope"] == "user/Observation.rs" and "refresh_token" not in token
@@ -183,7 +183,7 @@ async def test_an_unknown_name_and_a_wrong_password_read_the_same(browser: Brows
 
 async def test_pages_show_what_they_are_given_as_text_and_can_not_be_framed(browser: Browser) -> None:
     evil = Client(id="evil", name="<script>alert(1)</script>", redirect_uris=(REDIRECT,), scopes="user/*.rs")
-    browser.fhir.server.security.add_client(evil, confidential=False)
+    await browser.fhir.server.security.add_client(evil, confidential=False)
     browser.client_id = "evil"
     page = await browser.authorize("user/*.rs", state='"><script>')
     assert "<script>" not in page.text
@@ -203,9 +203,12 @@ class Service:
             else RSAKey.generate_key(2048, auto_kid=True)
         )
         self.key, self.algorithm, self.fhir = kind, algorithm, fhir
-        jwks = {"keys": [dict(kind.as_dict(private=False))]}
+
+    async def registered(self) -> "Service":
+        jwks = {"keys": [dict(self.key.as_dict(private=False))]}
         client = Client(id="service", name="S", jwks=jwks, scopes="system/*.rs", grants=("client_credentials",))
-        fhir.server.security.add_client(client, confidential=False)
+        await self.fhir.server.security.add_client(client, confidential=False)
+        return self
 
     def assertion(self, header: dict | None = None, **claims) -> str:
         now = self.fhir.server.environment.clock() // 1_000_000
@@ -230,7 +233,7 @@ class Service:
 
 @pytest.mark.parametrize("algorithm", ["ES384", "RS384"])
 async def test_a_backend_service_gets_a_token_once_for_each_assertion(hospital: Fhir, algorithm: str) -> None:
-    service = Service(hospital, algorithm)
+    service = await Service(hospital, algorithm).registered()
     assertion = service.assertion()
     token = (await service.token(assertion)).json()
     assert token["scope"] == "system/Patient.rs" and "refresh_token" not in token
@@ -253,13 +256,13 @@ async def test_a_backend_service_gets_a_token_once_for_each_assertion(hospital: 
     ],
 )
 async def test_assertions_that_do_not_hold(hospital: Fhir, claims: dict) -> None:
-    service = Service(hospital)
+    service = await Service(hospital).registered()
     answer = await service.token(service.assertion(**claims))
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
 async def test_assertions_by_other_keys_and_algorithms(hospital: Fhir) -> None:
-    service = Service(hospital)
+    service = await Service(hospital).registered()
     good = service.assertion()
     pointing = service.assertion(header={"jku": "http://169.254.169.254/keys"})
     body = good.split(".")[1]
@@ -275,7 +278,7 @@ async def test_assertions_by_other_keys_and_algorithms(hospital: Fhir) -> None:
 
 async def test_a_secret_is_compared_and_revoked_tokens_end(hospital: Fhir) -> None:
     client = Client(id="conf", name="C", scopes="system/*.rs", grants=("client_credentials",))
-    _, secret = hospital.server.security.add_client(client, confidential=True)
+    _, secret = await hospital.server.security.add_client(client, confidential=True)
     url = f"{ORIGIN}/auth"
     form = {"grant_type": "client_credentials", "scope": "system/Patient.rs"}
     wrong = await hospital.http.post(f"{url}/token", data=form, auth=("conf", "no"))
@@ -335,7 +338,7 @@ async def test_a_patch_assigns_nothing_that_is_not_the_callers(hospital: Fhir) -
     from tests.system.security.test_scopes import token
 
     headers = {
-        **token(hospital, "patient/Observation.cruds", patient="me"),
+        **await token(hospital, "patient/Observation.cruds", patient="me"),
         "content-type": "application/json-patch+json",
     }
     for path, value in (
@@ -344,7 +347,7 @@ async def test_a_patch_assigns_nothing_that_is_not_the_callers(hospital: Fhir) -
     ):  # fmt: skip
         body = json.dumps([{"op": "add", "path": path, "value": value}])
         answer = await hospital.http.patch(f"{BASE}/Observation/mine", content=body, headers=headers)
-        kept = (await hospital.get("Observation/mine", **token(hospital, "system/*.rs"))).json()
+        kept = (await hospital.get("Observation/mine", **await token(hospital, "system/*.rs"))).json()
         assert kept["subject"] == {"reference": "Patient/me"} and kept["resourceType"] == "Observation", path
         assert kept["meta"]["versionId"] != "99" and not kept["meta"]["lastUpdated"].startswith("1999"), answer.text
         assert "__proto__" not in kept and answer.status_code < 500
@@ -353,7 +356,7 @@ async def test_a_patch_assigns_nothing_that_is_not_the_callers(hospital: Fhir) -
 async def test_tricks_in_paths_and_ids_reach_nothing_else(hospital: Fhir) -> None:
     from tests.system.security.test_scopes import token
 
-    headers = token(hospital, "patient/*.rs", patient="me")
+    headers = await token(hospital, "patient/*.rs", patient="me")
     for path in (
         "Patient/me%2f..%2fother", "Patient/me/../other", "Patient/./other", "Patient//other", "Patient/%6fther",
         "Patient/other%00", "Patient/OTHER", "Patient/%EF%BD%8Fther", "patient/other", "Patient/other%0d%0aX-Y:%20z",

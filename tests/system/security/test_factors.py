@@ -145,7 +145,7 @@ async def test_a_passkey_signs_in(browser: Browser) -> None:
     assert (await browser.http.get("/fhir/Patient")).json()["total"] == 2
     page = await browser.http.get("/auth/account")
     await browser.submit(page, "/auth/end", passkey=text(authenticator.id))
-    assert [each.passkeys for each in browser.fhir.server.security.store.users()] == [(), ()]
+    assert [each.passkeys for each in await browser.fhir.server.security.store.users()] == [(), ()]
 
 
 async def test_passkeys_that_are_not_believed(browser: Browser) -> None:
@@ -154,11 +154,11 @@ async def test_passkeys_that_are_not_believed(browser: Browser) -> None:
         {"origin": "https://evil.test"}, {"site": "evil.test"}, {"flags": 0x01}, {"flags": 0x04}, {"user": "u-ada"},
     ]  # fmt: skip
     for more in evil:
-        browser.fhir.server.security.throttle.succeeded("address:127.0.0.1")
+        await browser.fhir.server.security.throttle.succeeded("address:127.0.0.1")
         challenge = (await post(browser, "ask", {})).json()["challenge"]
         shown = authenticator.show(challenge, **{"user": "u-doc", **more})
         assert (await post(browser, "sign-in", {"credential": shown})).status_code == 401, more
-    browser.fhir.server.security.throttle.succeeded("address:127.0.0.1")
+    await browser.fhir.server.security.throttle.succeeded("address:127.0.0.1")
     challenge = (await post(browser, "ask", {})).json()["challenge"]
     cloned = Authenticator()
     cloned.key, cloned.count = authenticator.key, 0

@@ -36,7 +36,7 @@ async def test_a_standalone_launch_with_a_chosen_patient(browser: Browser) -> No
 
 
 async def test_an_ehr_launch_brings_its_context(browser: Browser) -> None:
-    launch = browser.fhir.server.security.launch({"client": "app", "patient": "me", "intent": "reconcile"})
+    launch = await browser.fhir.server.security.launch({"client": "app", "patient": "me", "intent": "reconcile"})
     token = await browser.granted("launch patient/Observation.rs", launch=launch)
     assert (token["patient"], token["intent"]) == ("me", "reconcile")
 
@@ -98,7 +98,7 @@ async def test_the_account_page_ends_an_application(browser: Browser) -> None:
     headers = {"authorization": f"Bearer {token['access_token']}"}
     assert (await browser.http.get("/fhir/Patient/me", headers=headers)).status_code == 200
     store = browser.fhir.server.security.store
-    family = store.families(store.user_named("doc").id)[0][0]
+    family = (await store.families((await store.user_named("doc")).id))[0].id
     page = await browser.http.get("/auth/account")
     assert family in page.text
     forms = re.findall(r'name="form" value="([^"]+)"', page.text)

@@ -110,7 +110,7 @@ async def test_tokens_that_somebody_else_has_signed(hospital: Fhir, provider: Pr
     hs = urlsafe_b64encode(json.dumps({"alg": "HS256", "kid": provider.key.kid}).encode()).rstrip(b"=").decode()
     secret = json.dumps(provider.key.as_dict(private=False)).encode()
     mac = urlsafe_b64encode(hmac.digest(secret, f"{hs}.{body}".encode(), "sha256")).rstrip(b"=").decode()
-    own = hospital.server.security.keys.current()
+    own = await hospital.server.security.keys.current()
     for token in (
         provider.token(now(hospital), key=other),
         provider.token(now(hospital), header=strange, key=other),
@@ -192,8 +192,8 @@ async def test_a_closed_account_stays_out(browser: Browser, provider: Provider):
 
     await test_a_person_signs_in_with_an_outside_account(browser, provider)
     store = browser.fhir.server.security.store
-    (user,) = [each for each in store.users() if each.provider]
-    store.put_user(msgspec.structs.replace(user, active=False))
+    (user,) = [each for each in await store.users() if each.provider]
+    await store.put_user(msgspec.structs.replace(user, active=False))
     assert (await get(browser.fhir, "Patient", provider.token(now(browser.fhir)))).status_code == 401
     assert (await browser.http.get("/fhir/Patient")).status_code == 401
 

@@ -74,13 +74,17 @@ class As:
     ) -> None:
         from fhir_server.security.model import Grant
 
-        security = fhir.server.security
-        security.store.begin_family("f", user and "u", client, scope)
-        grant = Grant(family="f", client=client, scope=scope, user=user and "u", fhir_user=user)
-        self.token = security.tokens.access_token(grant, ORIGIN, BASE, roles)
+        self.grant = Grant(family="f", client=client, scope=scope, user=user and "u", fhir_user=user)
+        self.roles = roles
+        self.security = fhir.server.security
+        self.token = ""
         self.http = fhir.http
 
     async def __call__(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Any:
+        if not self.token:
+            grant = self.grant
+            await self.security.store.begin_family(grant.family, grant.user, grant.client, grant.scope)
+            self.token = await self.security.tokens.access_token(grant, ORIGIN, BASE, self.roles)
         sent = {"authorization": f"Bearer {self.token}", **{n.replace("_", "-"): v for n, v in headers.items()}}
         return await self.http.request(method, f"{BASE}/{path}", json=body, headers=sent)
 

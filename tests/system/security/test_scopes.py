@@ -11,25 +11,27 @@ from tests.system.security.conftest import BASE, CODE, ORIGIN, observation
 pytestmark = pytest.mark.anyio
 
 
-def token(fhir: Fhir, scope: str, patient: str = "", fhir_user: str = "Practitioner/doc") -> dict[str, str]:
+async def token(fhir: Fhir, scope: str, patient: str = "", fhir_user: str = "Practitioner/doc") -> dict[str, str]:
     """The header of a token with this scope."""
     from fhir_server.security.model import Grant
 
     security = fhir.server.security
-    security.store.begin_family("family", "u", "app", scope)
+    await security.store.begin_family("family", "u", "app", scope)
     context = {"patient": patient} if patient else {}
     grant = Grant(family="family", client="app", scope=scope, user="u", fhir_user=fhir_user, context=context)
-    return {"authorization": f"Bearer {security.tokens.access_token(grant, ORIGIN, BASE)}"}
+    return {"authorization": f"Bearer {await security.tokens.access_token(grant, ORIGIN, BASE)}"}
 
 
 class Asking:
     """Asks with one token."""
 
     def __init__(self, fhir: Fhir, scope: str, **more: Any) -> None:
-        self.headers = token(fhir, scope, **more)
+        self._token = lambda: token(fhir, scope, **more)
+        self.headers: dict[str, str] = {}
         self.http = fhir.http
 
     async def __call__(self, path: str, method: str = "GET", body: Any = None) -> httpx.Response:
+        self.headers = self.headers or await self._token()
         return await self.http.request(method, f"{BASE}/{path}", json=body, headers=self.headers)
 
     async def ids(self, path: str) -> list[str]:
@@ -148,7 +150,7 @@ async def test_a_scope_whose_criteria_are_not_understood_gives_nothing(hospital:
 async def test_a_provenance_header_needs_a_scope_for_provenance(hospital: Fhir) -> None:
     given = '{"resourceType":"Provenance","recorded":"2026-01-01T00:00:00Z","agent":[{"who":{"display":"x"}}]}'
     for scope, status in (("user/Patient.cruds", 403), ("patient/Patient.cruds user/Provenance.c", 200)):
-        headers = {**token(hospital, scope, patient="me"), "x-provenance": given}
+        headers = {**await token(hospital, scope, patient="me"), "x-provenance": given}
         patient = {"resourceType": "Patient", "id": "me", "gender": "other"}
         answer = await hospital.http.put(f"{BASE}/Patient/me", json=patient, headers=headers)
         assert answer.status_code == status, answer.text

@@ -97,7 +97,7 @@ async def test_launch_context_comes_with_the_token(browser: Browser) -> None:
             {"identifier": {"value": "7"}, "type": "Task"},
         ],
     }  # fmt: skip
-    launch = browser.fhir.server.security.launch({"client": "app", **context})
+    launch = await browser.fhir.server.security.launch({"client": "app", **context})
     token = await browser.granted("launch patient/Observation.rs", launch=launch)
     assert {name: token[name] for name in context} == context and "client" not in token
 
@@ -124,7 +124,7 @@ async def test_user_information_is_given_to_whoever_has_openid(browser: Browser)
 
 async def test_introspection_tells_what_smart_wants(browser: Browser) -> None:
     asker = Client(id="resource-server", name="R", grants=("client_credentials",))
-    _, secret = browser.fhir.server.security.add_client(asker, confidential=True)
+    _, secret = await browser.fhir.server.security.add_client(asker, confidential=True)
     token = await browser.granted("openid fhirUser launch/patient patient/*.rs", patient="me")
     sent = {"token": token["access_token"]}
     found = (await browser.http.post("/auth/introspect", data=sent, auth=("resource-server", secret))).json()
@@ -136,7 +136,7 @@ async def test_introspection_tells_what_smart_wants(browser: Browser) -> None:
 
 
 async def test_a_service_gets_a_short_token(hospital: Fhir) -> None:
-    service = Service(hospital)
+    service = await Service(hospital).registered()
     found = (await service.token(service.assertion())).json()
     assert found["expires_in"] == 300 and found["token_type"] == "Bearer" and "refresh_token" not in found
     answer = await hospital.get("Patient", authorization=f"Bearer {found['access_token']}")
@@ -149,11 +149,11 @@ async def test_a_service_gets_a_short_token(hospital: Fhir) -> None:
 
 async def test_keys_may_be_registered_by_url(hospital: Fhir) -> None:
     with providing() as site:
-        service = Service(hospital)
+        service = await Service(hospital).registered()
         site.keys = [service.key]
         url = f"{site.issuer}/keys"
         client = Client(id="by-url", name="U", jwks_uri=url, scopes="system/*.rs", grants=("client_credentials",))
-        hospital.server.security.add_client(client, confidential=False)
+        await hospital.server.security.add_client(client, confidential=False)
         by_url: dict[str, Any] = {"iss": "by-url", "sub": "by-url"}
         assert (await service.token(service.assertion({"jku": url}, **by_url))).status_code == 200
         assert (await service.token(service.assertion(None, **by_url))).status_code == 200

@@ -1,5 +1,6 @@
 """Tokens that a process shows to a server elsewhere: from a file, or asked for with a key."""
 
+import asyncio
 import os
 import pickle
 from pathlib import Path
@@ -43,9 +44,9 @@ def settings(tmp_path):
 def backend(fhir, tmp_path):
     """A function that makes a client with a key, and what it shows."""
 
-    def made(id="listener", scope="system/*.cruds"):
+    async def made(id="listener", scope="system/*.cruds"):
         key, data = tmp_path / f"{id}.jwk", tmp_path / "data"
-        accounts.add_client(id, scope=scope, new_key=key, backend=True, data=data)
+        await asyncio.to_thread(accounts.add_client, id, scope=scope, new_key=key, backend=True, data=data)
         assert key.stat().st_mode & 0o777 == 0o600
         return ClientKey(BASE, id, key, fhir.http._transport, lambda: fhir.server.environment.clock() / 1e6)
 
@@ -61,7 +62,7 @@ PATIENT = Request("POST", ("Patient",), resource={"resourceType": "Patient"})
 
 @pytest.mark.anyio
 async def test_a_client_gets_in_by_its_key_and_keeps_its_token(fhir, backend):
-    shown = backend()
+    shown = await backend()
     client = over_http(fhir, shown)
     assert (await client.perform(PATIENT)).status == 201
     token = await shown.token()
@@ -70,18 +71,18 @@ async def test_a_client_gets_in_by_its_key_and_keeps_its_token(fhir, backend):
 
 @pytest.mark.anyio
 async def test_a_revoked_token_is_followed_by_another(fhir, backend):
-    shown = backend()
+    shown = await backend()
     client = over_http(fhir, shown)
     token = await shown.token()
     security = fhir.server.security
-    security.store.revoke_family((await security.access(token, BASE)).family)
+    await security.store.revoke_family((await security.access(token, BASE)).family)
     assert (await client.perform(PATIENT)).status == 201 and await shown.token() != token
 
 
 @pytest.mark.anyio
 async def test_a_client_that_is_removed_is_told_and_may_come_back(fhir, backend, tmp_path):
-    shown = backend()
-    accounts.remove_client("listener", data=tmp_path / "data")
+    shown = await backend()
+    await asyncio.to_thread(accounts.remove_client, "listener", data=tmp_path / "data")
     with pytest.raises(FhirError, match="no token") as refused:
         await over_http(fhir, shown).perform(PATIENT)
     assert refused.value.category == "unavailable"
@@ -90,7 +91,7 @@ async def test_a_client_that_is_removed_is_told_and_may_come_back(fhir, backend,
 @pytest.mark.anyio
 async def test_scopes_are_the_clients_own(fhir, backend):
     with pytest.raises(FhirError) as refused:
-        await over_http(fhir, backend(scope="system/*.rs")).perform(PATIENT)
+        await over_http(fhir, await backend(scope="system/*.rs")).perform(PATIENT)
     assert refused.value.category == "forbidden"
 
 

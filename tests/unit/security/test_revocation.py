@@ -1,38 +1,29 @@
 """A revocation holds at once for whoever shares the file, and soon where it was made by something else."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from fhir_server.security.store import SecurityStore, database
+from fhir_server.security.store import SqliteAccounts, sqlite
+
+pytestmark = pytest.mark.anyio
+
+
+async def asked(store: SqliteAccounts) -> bool:
+    return await store.good("family", "token")
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Callable[[], SecurityStore]]:
-    stores: list[SecurityStore] = []
-
-    def another() -> SecurityStore:
-        stores.append(SecurityStore(tmp_path / "security.sqlite", lambda: 1))
-        return stores[-1]
-
-    yield another
-    for store in stores:
-        store.close()
-
-
-def asked(store: SecurityStore) -> bool:
-    return store.good("family", "token")
-
-
-@pytest.fixture
-def pair(opened: Callable[[], SecurityStore]) -> tuple[SecurityStore, SecurityStore]:
+async def pair(tmp_path: Path) -> AsyncIterator[tuple[SqliteAccounts, SqliteAccounts]]:
     """Two processes' views of one file, both of which know the token as good."""
-    one, other = opened(), opened()
-    one.begin_family("family", "user", "client", "user/*.rs")
-    assert asked(one) and asked(other)
-    return one, other
+    one, other = (SqliteAccounts(tmp_path / "security.sqlite", lambda: 1) for _ in range(2))
+    await one.begin_family("family", "user", "client", "user/*.rs")
+    assert await asked(one) and await asked(other)
+    yield one, other
+    await one.close()
+    await other.close()
 
 
 @pytest.mark.parametrize(
@@ -44,22 +35,24 @@ def pair(opened: Callable[[], SecurityStore]) -> tuple[SecurityStore, SecuritySt
         lambda store: store.remove_client("client"),
     ],
 )
-def test_a_revocation_by_another_process_holds_at_once(pair, revoke: Callable[[SecurityStore], None]) -> None:
+async def test_a_revocation_by_another_process_holds_at_once(
+    pair, revoke: Callable[[SqliteAccounts], Awaitable[None]]
+) -> None:
     one, other = pair
-    revoke(other)
-    assert not asked(one) and not asked(other)
+    await revoke(other)
+    assert not await asked(one) and not await asked(other)
 
 
-def test_a_token_that_was_not_known_is_good_once_it_is(pair) -> None:
+async def test_a_token_that_was_not_known_is_good_once_it_is(pair) -> None:
     one, other = pair
-    assert not one.good("later", "token")
-    other.begin_family("later", "user", "client", "user/*.rs")
-    assert one.good("later", "token")
+    assert not await one.good("later", "token")
+    await other.begin_family("later", "user", "client", "user/*.rs")
+    assert await one.good("later", "token")
 
 
-def test_a_change_that_nobody_told_of_is_noticed(pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_change_that_nobody_told_of_is_noticed(pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, _ = pair
     with sqlite3.connect(tmp_path / "security.sqlite") as connection:
         connection.execute("UPDATE family SET revoked = 1")
-    monkeypatch.setattr(database, "LOOK_EVERY", 0.0)
-    assert not asked(one)
+    monkeypatch.setattr(sqlite, "LOOK_EVERY", 0.0)
+    assert not await asked(one)

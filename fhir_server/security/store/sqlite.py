@@ -1,11 +1,7 @@
-"""The security database: small documents by key, one table a kind, every change durable before it is answered.
-
-Secrets that are shown once (codes, tokens, session ids) are kept as SHA-256 digests only.
-"""
+"""`AccountStore` in a file: small documents by key, one table a kind, every change durable before it is answered."""
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +15,7 @@ from fhir_server.core.news import News
 from fhir_server.core.ports import Clock
 from fhir_server.core.write_ahead import use_write_ahead_log
 from fhir_server.security.model import Client, Code, Refresh, Session, User
+from fhir_server.security.store.port import Family, SigningKey, digest
 
 FILE_NAME = "security.sqlite"
 VERSION = 1
@@ -51,12 +48,7 @@ ADDED = """CREATE TABLE IF NOT EXISTS pending (id TEXT PRIMARY KEY, expires INTE
 T = TypeVar("T")
 
 
-def digest(secret: str) -> str:
-    """What is kept of a secret that was given out."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-class SecurityStore:
+class SqliteAccounts:
     """One file; several workers share it. Every call is one statement or one transaction, and takes effect at once."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -91,7 +83,7 @@ class SecurityStore:
         connection.execute(ADDED)
         connection.execute("COMMIT")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Closes the file."""
         self._connection.close()
         self._news.close()
@@ -109,7 +101,7 @@ class SecurityStore:
         row = self._execute(sql, parameters).fetchone()
         return msgspec.json.decode(row[0], type=kind) if row else None
 
-    def together(self, work: Callable[[], T]) -> T:
+    def _together(self, work: Callable[[], T]) -> T:
         """Runs several calls in one transaction."""
         self._execute("BEGIN IMMEDIATE")
         try:
@@ -121,20 +113,20 @@ class SecurityStore:
         return result
 
     # ------------------------------------------------------------------ users and clients
-    def user(self, id: str) -> User | None:
+    async def user(self, id: str) -> User | None:
         """A user by id."""
         return self._document(User, "SELECT document FROM user WHERE id = ?", id)
 
-    def user_named(self, name: str) -> User | None:
+    async def user_named(self, name: str) -> User | None:
         """A user by the name that signs in, whatever its case."""
         return self._document(User, "SELECT document FROM user WHERE name = ?", name.casefold())
 
-    def users(self) -> list[User]:
+    async def users(self) -> list[User]:
         """All users by name."""
         rows = self._execute("SELECT document FROM user ORDER BY name")
         return [msgspec.json.decode(row[0], type=User) for row in rows]
 
-    def put_user(self, user: User) -> None:
+    async def put_user(self, user: User) -> None:
         """Keeps a user; FhirError "conflict" where another has the name."""
         try:
             self._execute(
@@ -145,7 +137,7 @@ class SecurityStore:
         except sqlite3.IntegrityError:
             raise error("conflict", f"There is a user {user.name} already.") from None
 
-    def remove_user(self, id: str) -> None:
+    async def remove_user(self, id: str) -> None:
         """Removes a user and ends what was given to it."""
 
         def work() -> None:
@@ -153,49 +145,45 @@ class SecurityStore:
             self._execute("DELETE FROM session WHERE user = ?", (id,))
             self._execute("UPDATE family SET revoked = 1 WHERE user = ?", (id,))
 
-        self.together(work)
+        self._together(work)
 
-    def client(self, id: str) -> Client | None:
+    async def client(self, id: str) -> Client | None:
         """A client by id."""
         return self._document(Client, "SELECT document FROM client WHERE id = ?", id)
 
-    def clients(self) -> list[Client]:
+    async def clients(self) -> list[Client]:
         """All clients by id."""
         rows = self._execute("SELECT document FROM client ORDER BY id")
         return [msgspec.json.decode(row[0], type=Client) for row in rows]
 
-    def put_client(self, client: Client) -> None:
+    async def put_client(self, client: Client) -> None:
         """Keeps a client."""
         self._execute("INSERT OR REPLACE INTO client VALUES (?, ?)", (client.id, msgspec.json.encode(client)))
 
-    def remove_client(self, id: str) -> None:
+    async def remove_client(self, id: str) -> None:
         """Removes a client and ends what was given to it."""
 
         def work() -> None:
             self._execute("DELETE FROM client WHERE id = ?", (id,))
             self._execute("UPDATE family SET revoked = 1 WHERE client = ?", (id,))
 
-        self.together(work)
+        self._together(work)
 
     # ------------------------------------------------------------------ signing keys
-    def signing_keys(self) -> list[tuple[str, str, int, dict[str, Any]]]:
-        """(kid, algorithm, begun, private JWK) of every key, newest first."""
+    async def signing_keys(self) -> list[SigningKey]:
+        """Every key, newest first."""
         rows = self._execute("SELECT kid, algorithm, begun, jwk FROM signing_key ORDER BY begun DESC, kid")
-        return [(kid, algorithm, begun, msgspec.json.decode(jwk)) for kid, algorithm, begun, jwk in rows]
+        return [SigningKey(kid, algorithm, begun, msgspec.json.decode(jwk)) for kid, algorithm, begun, jwk in rows]
 
-    def add_signing_key(self, kid: str, algorithm: str, jwk: dict[str, Any]) -> None:
+    async def add_signing_key(self, kid: str, algorithm: str, jwk: dict[str, Any]) -> None:
         """Keeps a key."""
         self._execute(
             "INSERT OR IGNORE INTO signing_key VALUES (?, ?, ?, ?)",
             (kid, algorithm, self.clock(), msgspec.json.encode(jwk)),
         )
 
-    def remove_signing_key(self, kid: str) -> None:
-        """Tokens that it signed are worth nothing from now on."""
-        self._execute("DELETE FROM signing_key WHERE kid = ?", (kid,))
-
     # ------------------------------------------------------------------ sessions
-    def put_session(self, secret: str, session: Session) -> None:
+    async def put_session(self, secret: str, session: Session) -> None:
         """Keeps a sign-in under the secret that the browser has."""
         self._execute("DELETE FROM session WHERE expires < ?", (self.clock(),))
         self._execute(
@@ -203,34 +191,34 @@ class SecurityStore:
             (digest(secret), session.user, session.expires, msgspec.json.encode(session)),
         )
 
-    def saw_session(self, secret: str, session: Session) -> None:
+    async def saw_session(self, secret: str, session: Session) -> None:
         """Keeps what changed of a sign-in that goes on; one that was ended meanwhile stays so."""
         self._execute("UPDATE session SET document = ? WHERE id = ?", (msgspec.json.encode(session), digest(secret)))
 
-    def session(self, secret: str) -> Session | None:
+    async def session(self, secret: str) -> Session | None:
         """The sign-in of a browser that goes on."""
         return self._document(
             Session, "SELECT document FROM session WHERE id = ? AND expires > ?", digest(secret), self.clock()
         )
 
-    def session_goes_on(self, id: str) -> bool:
+    async def session_goes_on(self, id: str) -> bool:
         """Whether the sign-in with this id has not ended."""
         rows = self._execute("SELECT document FROM session WHERE expires > ?", (self.clock(),))
         return any(msgspec.json.decode(row[0], type=Session).id == id for row in rows)
 
-    def sessions(self, user: str) -> list[Session]:
+    async def sessions(self, user: str) -> list[Session]:
         """A user's sign-ins that go on."""
         rows = self._execute("SELECT document FROM session WHERE user = ? AND expires > ?", (user, self.clock()))
         return [msgspec.json.decode(row[0], type=Session) for row in rows]
 
-    def end_session(self, user: str, id: str) -> None:
+    async def end_session(self, user: str, id: str) -> None:
         """Ends a user's sign-in."""
         for key, document in self._execute("SELECT id, document FROM session WHERE user = ?", (user,)).fetchall():
             if msgspec.json.decode(document, type=Session).id == id:
                 self._execute("DELETE FROM session WHERE id = ?", (key,))
 
     # ------------------------------------------------------------------ codes and refresh tokens
-    def put_code(self, secret: str, code: Code) -> None:
+    async def put_code(self, secret: str, code: Code) -> None:
         """Keeps an authorization code and begins its family."""
         grant = code.grant
 
@@ -242,9 +230,9 @@ class SecurityStore:
                 (digest(secret), code.expires, grant.family, msgspec.json.encode(code)),
             )
 
-        self.together(work)
+        self._together(work)
 
-    def begin_family(self, family: str, user: str, client: str, scope: str) -> None:
+    async def begin_family(self, family: str, user: str, client: str, scope: str) -> None:
         """Begins what a client got without a code."""
         self._begin_family(family, user, client, scope)
 
@@ -254,11 +242,11 @@ class SecurityStore:
             (family, user, client, scope, self.clock()),
         )
 
-    def take_code(self, secret: str) -> Code | None:
+    async def take_code(self, secret: str) -> Code | None:
         """The code, the first time that it is shown in time; a second time revokes all that came of it."""
         return self._take("code", Code, secret)
 
-    def put_refresh(self, secret: str, refresh: Refresh) -> None:
+    async def put_refresh(self, secret: str, refresh: Refresh) -> None:
         """Keeps a refresh token."""
         self._execute("DELETE FROM refresh WHERE expires < ?", (self.clock(),))
         self._execute(
@@ -266,11 +254,11 @@ class SecurityStore:
             (digest(secret), refresh.grant.family, refresh.expires, msgspec.json.encode(refresh)),
         )
 
-    def take_refresh(self, secret: str) -> Refresh | None:
+    async def take_refresh(self, secret: str) -> Refresh | None:
         """The refresh token, the first time that it is shown in time; a second time revokes its family."""
         return self._take("refresh", Refresh, secret)
 
-    def refresh_token(self, secret: str) -> Refresh | None:
+    async def refresh_token(self, secret: str) -> Refresh | None:
         """The refresh token if it is good, left as it is."""
         return self._document(
             Refresh,
@@ -280,7 +268,7 @@ class SecurityStore:
             self.clock(),
         )
 
-    def client_of_refresh(self, secret: str) -> str:
+    async def client_of_refresh(self, secret: str) -> str:
         """The client that a refresh token was given to, used or not; "" for one that is not known."""
         found = self._document(Refresh, "SELECT document FROM refresh WHERE digest = ?", digest(secret))
         return found.grant.client if found else ""
@@ -303,19 +291,19 @@ class SecurityStore:
                 return None
             return msgspec.json.decode(document, type=kind)
 
-        return self.together(work)
+        return self._together(work)
 
     # ------------------------------------------------------------------ revocation
-    def revoke_family(self, family: str) -> None:
+    async def revoke_family(self, family: str) -> None:
         """Ends every token of one authorization."""
         self._execute("UPDATE family SET revoked = 1 WHERE id = ?", (family,))
 
-    def revoke_token(self, jti: str, expires: int) -> None:
+    async def revoke_token(self, jti: str, expires: int) -> None:
         """Ends one access token."""
         self._execute("DELETE FROM revoked_token WHERE expires < ?", (self.clock(),))
         self._execute("INSERT OR IGNORE INTO revoked_token VALUES (?, ?)", (jti, expires))
 
-    def good(self, family: str, jti: str) -> bool:
+    async def good(self, family: str, jti: str) -> bool:
         """Whether neither an access token nor its family has been revoked; asked for each request.
 
         What was found counts until anything in the file changes, by whichever process. One that did not tell, as it was
@@ -339,33 +327,33 @@ class SecurityStore:
         ).fetchone()
         return row is not None and not row[0]
 
-    def families(self, user: str) -> list[tuple[str, str, str, int]]:
-        """(family, client, scope, begun) of what a user has let clients do and has not revoked."""
+    async def families(self, user: str) -> list[Family]:
+        """What a user has let clients do and has not revoked, newest first."""
         rows = self._execute(
             "SELECT id, client, scope, begun FROM family WHERE user = ? AND revoked = 0 ORDER BY begun DESC", (user,)
         )
-        return rows.fetchall()
+        return [Family(*row) for row in rows]
 
     # ------------------------------------------------------------------ launch context
-    def put_launch(self, id: str, context: dict[str, Any], expires: int) -> None:
+    async def put_launch(self, id: str, context: dict[str, Any], expires: int) -> None:
         """Keeps what an EHR says of the app that it launches."""
         self._execute("DELETE FROM launch WHERE expires < ?", (self.clock(),))
         self._execute("INSERT INTO launch VALUES (?, ?, ?)", (digest(id), expires, msgspec.json.encode(context)))
 
-    def launch(self, id: str) -> dict[str, Any] | None:
+    async def launch(self, id: str) -> dict[str, Any] | None:
         """A launch that is still good."""
         return self._document(
             dict, "SELECT document FROM launch WHERE id = ? AND expires > ?", digest(id), self.clock()
         )
 
     # ------------------------------------------------------------------ what waits for an answer
-    def put_pending(self, kind: str, secret: str, document: dict[str, Any], expires: int) -> None:
+    async def put_pending(self, kind: str, secret: str, document: dict[str, Any], expires: int) -> None:
         """Keeps what a question was about, until it is answered."""
         self._execute("DELETE FROM pending WHERE expires < ?", (self.clock(),))
         key = digest(f"{kind}:{secret}")
         self._execute("INSERT OR REPLACE INTO pending VALUES (?, ?, ?)", (key, expires, msgspec.json.encode(document)))
 
-    def take_pending(self, kind: str, secret: str) -> dict[str, Any] | None:
+    async def take_pending(self, kind: str, secret: str) -> dict[str, Any] | None:
         """What the question was about, once and in time."""
         row = self._execute(
             "DELETE FROM pending WHERE id = ? RETURNING expires, document", (digest(f"{kind}:{secret}"),)
@@ -373,24 +361,30 @@ class SecurityStore:
         return msgspec.json.decode(row[1]) if row and row[0] > self.clock() else None
 
     # ------------------------------------------------------------------ once only, and not too often
-    def first_use(self, issuer: str, jti: str, expires: int) -> bool:
+    async def first_use(self, issuer: str, jti: str, expires: int) -> bool:
         """Whether this identifier of an issuer was never seen before, by any worker."""
         self._execute("DELETE FROM replay WHERE expires < ?", (self.clock(),))
         inserted = self._execute("INSERT OR IGNORE INTO replay VALUES (?, ?, ?)", (issuer, jti, expires))
         return inserted.rowcount == 1
 
-    def failures(self, subject: str) -> tuple[int, int]:
-        """(failed attempts, until when it is locked) of a subject."""
-        row = self._execute("SELECT failed, until FROM attempts WHERE subject = ?", (subject,)).fetchone()
-        return row or (0, 0)
+    async def locked_until(self, subject: str) -> int:
+        """Until when a subject has to wait, 0 for one that need not."""
+        row = self._execute("SELECT until FROM attempts WHERE subject = ?", (subject,)).fetchone()
+        return row[0] if row else 0
 
-    def set_failures(self, subject: str, failed: int, until: int) -> None:
-        """Keeps them; 0 failures forget the subject."""
-        if failed:
-            self._execute("INSERT OR REPLACE INTO attempts VALUES (?, ?, ?)", (subject, failed, until))
-        else:
-            self._execute("DELETE FROM attempts WHERE subject = ?", (subject,))
+    async def count_failure(self, subject: str) -> int:
+        """Counts one more failed attempt of a subject; how many there are by now."""
+        row = self._execute(
+            "INSERT INTO attempts VALUES (?, 1, 0) ON CONFLICT (subject) DO UPDATE SET failed = failed + 1 "
+            "RETURNING failed",
+            (subject,),
+        ).fetchone()
+        return row[0]
 
-    def new_place(self, user: str, place: str) -> bool:
-        """Whether a user never signed in from this place before; it has from now on."""
-        return self._execute("INSERT OR IGNORE INTO known_place VALUES (?, ?)", (user, place)).rowcount == 1
+    async def lock(self, subject: str, until: int) -> None:
+        """Has a subject wait."""
+        self._execute("UPDATE attempts SET until = ? WHERE subject = ?", (until, subject))
+
+    async def forget_failures(self, subject: str) -> None:
+        """Begins to count anew."""
+        self._execute("DELETE FROM attempts WHERE subject = ?", (subject,))

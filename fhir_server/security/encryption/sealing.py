@@ -1,0 +1,32 @@
+"""Small documents, sealed by the newest key of a file of master keys: whoever has the database alone reads none.
+
+sealed = id of the key · ":" · nonce (12 bytes) · AES-256-GCM of the bytes, with its tag
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fhir_server.core.errors import FhirError
+from fhir_server.security.encryption.master_keys import MasterKeys
+
+
+class Sealing:
+    """Over a file of master keys, which is read anew where it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._masters = MasterKeys(path)
+
+    def seal(self, plain: bytes, about: str) -> bytes:
+        """The bytes sealed; good for what they are about only."""
+        return self._masters.newest.encode() + b":" + self._masters.wrap(plain, about.encode())
+
+    def open(self, sealed: bytes, about: str) -> bytes:
+        """What was sealed; FhirError "unavailable" where its key is not in the file, or it was changed."""
+        master, _, wrapped = sealed.partition(b":")
+        name = master.decode("ascii", "replace")
+        try:
+            return self._masters.unwrap(name, wrapped, about.encode())
+        except FhirError:
+            self._masters.read()
+            return self._masters.unwrap(name, wrapped, about.encode())

@@ -1,0 +1,146 @@
+"""The audit logs of several machines in one MongoDB."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from pymongo import MongoClient
+
+from fhir_server.core.settings import Settings
+from fhir_server.security.audit import FILE_NAME, AuditLog, Event
+from fhir_server.security.audit.shared import SharedAuditLog
+from fhir_server.security.encryption.master_keys import add_key
+from fhir_server.security.encryption.sealing import Sealing
+from tests.conftest import HeldClock, running
+from tests.engines import DISTRIBUTED, settings_on
+
+ONE, OTHER = "0123456789ab", "ba9876543210"
+
+
+def event(moment: int) -> Event:
+    return Event(recorded=moment, kind="rest", interaction="read", action="R", outcome="0", status=200,
+                 user=f"u{moment}", patients=(f"p{moment % 3}",))  # fmt: skip
+
+
+class Machines:
+    """Logs on one database."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        add_key(folder / "keys.json")
+        self.settings, self.folder, self.logs = settings, folder, list[SharedAuditLog]()
+
+    def open(self, machine: str, folder: str = "") -> SharedAuditLog:
+        own = AuditLog(self.folder / (folder or machine) / FILE_NAME, synchronous="OFF")
+        client: MongoClient[Any] = MongoClient(self.settings.mongodb_url)
+        sealing = Sealing(self.folder / "keys.json")
+        self.logs.append(SharedAuditLog(own, machine, client, self.settings.mongodb_database, sealing))
+        return self.logs[-1]
+
+    @property
+    def rows(self) -> Any:
+        return self.logs[0]._rows
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[Machines]:
+    with settings_on(DISTRIBUTED, tmp_path / "unused") as settings:
+        machines = Machines(settings, tmp_path)
+        yield machines
+        for each in machines.logs:
+            each.own.close()
+            each.disconnect()
+
+
+def moments(log: SharedAuditLog, after: str = "", **wanted: Any) -> list[int]:
+    return [event.recorded for _, event in log.page(after, **wanted)]
+
+
+def test_every_machine_finds_the_events_of_all_newest_first(machines: Machines):
+    one, other = machines.open(ONE), machines.open(OTHER)
+    for moment in range(0, 600, 2):
+        one.own.append([event(moment)])
+    other.own.append([event(moment) for moment in range(1, 600, 2)])
+    other.copy()
+    assert moments(one) == list(range(599, -1, -1))
+    assert moments(one, subject="patient:p1") == list(range(598, -1, -3))
+    places = [place for place, _ in one.page("")]
+    for at in (0, 255, 256, 599):
+        assert moments(one, places[at]) == list(range(598 - at, -1, -1))
+        found = one.at(places[at])
+        assert found is not None and found.recorded == 599 - at
+    assert (one.at(f"{ONE}-9999"), one.at("nonsense")) == (None, None)
+
+
+def test_what_another_process_of_the_machine_has_copied_stays_once(machines: Machines):
+    one = machines.open(ONE)
+    one.own.append([event(1)])
+    one.copy()
+    beside = machines.open(ONE)
+    one.own.append([event(2)])
+    beside.copy()
+    one.copy()
+    assert moments(one) == moments(beside) == [2, 1]
+    assert one.verify()[:2] == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda rows: rows.delete_one({"machine": OTHER, "first": 1}), "missing before events 2 to 2"),
+        (lambda rows: rows.update_one({"machine": OTHER, "first": 1}, {"$set": {"hash": b"x"}}), "events 1 to 1"),
+        (lambda rows: rows.delete_many({"machine": ONE}), "newest events are not in MongoDB"),
+    ],
+)
+def test_each_chain_is_verified_and_what_was_changed_is_named(machines: Machines, damage: Any, said: str):
+    one, other = machines.open(ONE), machines.open(OTHER)
+    for log in (one, other):
+        for moment in (1, 2):
+            log.own.append([event(moment)])
+            log.copy()
+    assert one.verify()[:2] == (4, "")
+    damage(machines.rows)
+    assert said in one.verify().problem
+
+
+def test_the_old_end_of_every_machine_is_pruned_and_the_rest_verified(machines: Machines):
+    one, gone = machines.open(ONE), machines.open(OTHER)
+    for moment in (1, 2, 3):
+        for log in (one, gone):
+            log.own.append([event(moment)])
+            log.copy()
+    assert one.prune(3) == 4
+    assert moments(one) == [3, 3] and one.verify()[:2] == (2, "")
+    assert one.prune(9) == 2 and one.verify()[:2] == (0, "")
+
+
+def test_the_copies_are_sealed(machines: Machines):
+    one = machines.open(ONE)
+    one.own.append([event(77)])
+    one.copy()
+    assert b"u77" not in bytes(machines.rows.find_one()["events"])
+
+
+@pytest.mark.anyio
+async def test_a_machine_answers_and_verifies_what_another_was_asked(tmp_path: Path):
+    clock = HeldClock()
+    with settings_on(DISTRIBUTED, tmp_path / "unused") as settings:
+        settings = msgspec.structs.replace(settings, audit="on", data=tmp_path / "one")
+        async with running(settings, clock) as one:
+            await one.create({"resourceType": "Patient", "id": "p"})
+            await one.get("Patient/p")
+        async with running(msgspec.structs.replace(settings, data=tmp_path / "other"), clock) as other:
+            found = (await other.get("AuditEvent?patient=Patient/p&_count=1")).json()
+            seen = [found]
+            while following := [link["url"] for link in seen[-1]["link"] if link["relation"] == "next"]:
+                seen.append((await other.http.get(following[0])).json())
+            events = [entry["resource"] for page in seen for entry in page.get("entry", ())]
+            assert [each["action"] for each in events if each["type"]["code"] == "rest"] == ["R", "U"]
+            assert (await other.get(f"AuditEvent/{events[0]['id']}")).json() == events[0]
+            verdict = {each["name"]: each for each in (await other.get("$verify-audit")).json()["parameter"]}
+            assert verdict["result"]["valueBoolean"] is True, json.dumps(verdict)
+            assert verdict["events"]["valueInteger"] >= 2
