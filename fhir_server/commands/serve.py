@@ -26,6 +26,7 @@ from fhir_server.core.settings import Settings, load
 
 if TYPE_CHECKING:
     from fhir_server.rest.app import Application
+    from fhir_server.rest.http1.accepting import Share
 
 MOST_WORKERS = 4  # where the setting leaves the number to the machine
 GARBAGE_THRESHOLD = 20_000  # new objects between two looks for cycles; Python's 700 costs a twentieth of the time
@@ -95,19 +96,19 @@ def run(settings: Settings, listening: socket.socket) -> None:
         raise typer.Exit(1)
 
 
-def answer(listening: socket.socket) -> bool:
+def answer(listening: socket.socket, share: Share | None = None) -> bool:
     """Answers requests in this process, with the settings of the environment; whether it had started."""
     from fhir_server.rest.http1 import serving, tls
 
     settings = load()
-    return serving.run(application, listening, settings.stop_seconds, tls.context_of(settings))
+    return serving.run(application, listening, settings.stop_seconds, tls.context_of(settings), share)
 
 
-def worker(listening: socket.socket) -> None:
+def worker(listening: socket.socket, share: Share | None) -> None:
     """One of several processes."""
     from fhir_server.rest.http1.workers import NOT_STARTED
 
-    if not answer(listening):
+    if not answer(listening, share):
         raise SystemExit(NOT_STARTED)
 
 

@@ -48,7 +48,7 @@ class Connection(asyncio.Protocol):
         self.server = _address(transport.get_extra_info("sockname"))
         self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         self.transport.set_write_buffer_limits(high=limits.BUFFER)
-        self.host.connections.add(self)
+        self.host.opened(self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
         self._waiting.clear()
         self.resume_writing()
         if self._current is None:
-            self.host.connections.discard(self)
+            self.host.closed(self)
         else:
             self._current.fail()
 
@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
         self._current = None
         self._since = self.host.now
         if self._lost:
-            self.host.connections.discard(self)
+            self.host.closed(self)
         elif not exchange.keep_alive or self.host.stopping:
             self._leave(exchange)
         elif self._waiting:

@@ -6,6 +6,7 @@ import asyncio
 import email.utils
 from typing import Any
 
+from fhir_server.rest.http1.accepting import Share
 from fhir_server.rest.http1.connection import Connection
 
 STEP = 0.05  # seconds between two looks whether all is answered
@@ -14,8 +15,9 @@ STEP = 0.05  # seconds between two looks whether all is answered
 class Host:
     """Of the running event loop. now: seconds of a clock that only grows; date: the header line of this second."""
 
-    def __init__(self, application: Any) -> None:
+    def __init__(self, application: Any, share: Share | None = None) -> None:
         self.application = application
+        self._share = share
         self.loop = asyncio.get_running_loop()
         self.connections: set[Connection] = set()
         self.stopping = False
@@ -31,6 +33,20 @@ class Host:
     def connection(self) -> Connection:
         """The protocol of a new connection."""
         return Connection(self)
+
+    def opened(self, connection: Connection) -> None:
+        """A client is there."""
+        self.connections.add(connection)
+        self._noted()
+
+    def closed(self, connection: Connection) -> None:
+        """One is gone, and nothing is under way for it."""
+        self.connections.discard(connection)
+        self._noted()
+
+    def _noted(self) -> None:
+        if self._share is not None:
+            self._share.note(len(self.connections))
 
     async def stop(self, seconds: float, at_once: asyncio.Event) -> None:
         """Ends every connection: those with a request under way when it is answered, after so many seconds all."""

@@ -14,20 +14,24 @@ from typing import Any
 
 import uvloop
 
+from fhir_server.rest.http1.accepting import Accepting, Share
 from fhir_server.rest.http1.host import Host
 from fhir_server.rest.http1.lifespan import Lifespan
 
-BACKLOG = 2048
-HANDSHAKE_SECONDS = 20
 OPEN_FILES = 65_536  # connections and files; where a process may have so many
 
 
 def run(
-    make: Callable[[], Any], listening: socket.socket, stop_seconds: float, tls: ssl.SSLContext | None = None
+    make: Callable[[], Any],
+    listening: socket.socket,
+    stop_seconds: float,
+    tls: ssl.SSLContext | None = None,
+    share: Share | None = None,
 ) -> bool:
     """Serves the application that make gives, until SIGTERM or SIGINT; whether it had started.
 
-    A stop answers the requests under way for up to stop_seconds; a second SIGINT ends it at once.
+    share: this process's part of the connections, where several listen. A stop answers the requests under way for up to
+    stop_seconds; a second SIGINT ends it at once.
     """
 
     async def main() -> bool:
@@ -44,7 +48,7 @@ def run(
         parent = multiprocessing.parent_process()
         if parent is not None:
             loop.add_reader(parent.sentinel, stop.set)
-        return await serve(make(), listening, stop, stop_seconds, tls, at_once)
+        return await serve(make(), listening, stop, stop_seconds, tls, at_once, share)
 
     _allow_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -58,21 +62,16 @@ async def serve(
     stop_seconds: float,
     tls: ssl.SSLContext | None = None,
     at_once: asyncio.Event | None = None,
+    share: Share | None = None,
 ) -> bool:
     """Serves an ASGI application on the running event loop until stop is set; whether it had started."""
     lifespan = Lifespan(application)
     if not await lifespan.start():
         return False
-    host = Host(application)
-    server = await host.loop.create_server(
-        host.connection,
-        sock=listening,
-        backlog=BACKLOG,
-        ssl=tls,
-        ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
-    )
+    host = Host(application, share)
+    accepting = Accepting(host, listening, tls, share)
     await stop.wait()
-    server.close()
+    accepting.stop()
     listening.close()
     await host.stop(stop_seconds, at_once or asyncio.Event())
     await lifespan.stop()

@@ -18,6 +18,8 @@ from multiprocessing.process import BaseProcess
 
 import structlog
 
+from fhir_server.rest.http1.accepting import Counts, Share
+
 NOT_STARTED = 3  # the exit code of a worker that can't start: the next one could not either
 SHORT = 1.0  # seconds; a worker that lived no longer is replaced after as many
 GRACE = 5.0  # seconds beyond stop_seconds until a worker is killed
@@ -25,8 +27,11 @@ GRACE = 5.0  # seconds beyond stop_seconds until a worker is killed
 log = structlog.get_logger("workers")
 
 
-def keep(count: int, work: Callable[[socket.socket], None], listening: socket.socket, stop_seconds: float) -> bool:
-    """Keeps so many processes that run work(listening), until SIGTERM or SIGINT; False where one can't start.
+Work = Callable[[socket.socket, Share | None], None]
+
+
+def keep(count: int, work: Work, listening: socket.socket, stop_seconds: float) -> bool:
+    """Keeps so many processes that run work(listening, share), until SIGTERM or SIGINT; False where one can't start.
 
     work: a function of a module, which a fresh process can import; it exits with NOT_STARTED where it can't start.
     """
@@ -44,12 +49,15 @@ def keep(count: int, work: Callable[[socket.socket], None], listening: socket.so
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
 
-    def start() -> tuple[BaseProcess, float]:
-        process = context.Process(target=begin, args=(work, listening))
+    counts = Counts(count) if sys.platform == "linux" else None  # others are no copies, and share no memory
+
+    def start(place: int) -> tuple[BaseProcess, float]:
+        share = Share(counts, place) if counts is not None else None
+        process = context.Process(target=begin, args=(work, listening, share))
         process.start()
         return process, time.monotonic()
 
-    workers = [start() for _ in range(count)]
+    workers = [start(place) for place in range(count)]
     failed = False
     while not stopping and not failed:
         wait([woken, *(process.sentinel for process, _ in workers)])
@@ -64,7 +72,7 @@ def keep(count: int, work: Callable[[socket.socket], None], listening: socket.so
             if time.monotonic() - since < SHORT:
                 wait([woken], SHORT)
             if not stopping:
-                workers[place] = start()
+                workers[place] = start(place)
     listening.close()  # whoever comes now must not wait for nobody
     _end([process for process, _ in workers], stop_seconds)
     signal.set_wakeup_fd(before)
@@ -73,12 +81,12 @@ def keep(count: int, work: Callable[[socket.socket], None], listening: socket.so
     return not failed
 
 
-def begin(work: Callable[[socket.socket], None], listening: socket.socket) -> None:
+def begin(work: Work, listening: socket.socket, share: Share | None) -> None:
     """The worker's own start: signals are its own again."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-    work(listening)
+    work(listening, share)
 
 
 def _end(workers: list[BaseProcess], stop_seconds: float) -> None:
