@@ -12,7 +12,7 @@ from interfaces.dicom.services.service import NATIVE, Service
 from interfaces.dicom.web.application import DELETABLE, PREFIX, ROUTES, STORES
 from interfaces.dicom.web.rendered import TYPES
 from interfaces.dicom.web.workitem_routes import WORKITEMS
-from interfaces.dicom.workitems import events
+from interfaces.dicom.workitems import attributes, events, states
 
 # what this archive asks of peers: SOP class -> what for
 AS_USER = {
@@ -50,7 +50,7 @@ storage commitment requests, manages unified procedure steps, and serves DICOMwe
 
 def conformance_page() -> str:
     """The page as Markdown."""
-    return "".join((HEAD, *map(_service, SERVICES), _user(), _web()))
+    return "".join((HEAD, *map(_service, SERVICES), _steps(), _user(), _web()))
 
 
 def _service(service: Service) -> str:
@@ -70,6 +70,31 @@ def _service(service: Service) -> str:
         lines.append("\n| status | when |\n| --- | --- |\n")
         lines += [f"| {code} | {when} |\n" for code, when in service.statuses]
     return "".join(lines) + "\n"
+
+
+def _steps() -> str:
+    """What a unified procedure step needs, and how its state changes."""
+    lines = ["### States of a unified procedure step\n\n"]
+    lines.append("With the correct Transaction UID; another one or none is answered with C301.\n\n")
+    lines.append(f"| state asked for | {' | '.join(f'in {state}' for state in states.STATES)} |\n")
+    lines.append(f"| --- |{' --- |' * len(states.STATES)}\n")
+    for wanted, answers in states.CHANGES.items():
+        shown = [f"{answers[state]:04X}" if answers[state] else "changes" for state in states.STATES]
+        lines.append(f"| {wanted} | {' | '.join(shown)} |\n")
+    lines.append(f"\nTo be created it needs {_attributes((attributes.STATE, *attributes.REQUIRED))}")
+    lines.append("; attributes of type 2 that do not come are there empty.\n")
+    for state, needed in attributes.NEEDED.items():
+        plain = [each for each in needed if isinstance(each, str)]
+        inner = [f"{_attributes(tags)} in {_attributes((tag,))}" for tag, tags in set(needed) - set(plain)]
+        lines.append(f"To be {state} it needs {_attributes(plain)}, and {' and '.join(inner)}.\n")
+    lines.append(f"{_attributes((attributes.OUTPUT,))} must be there for COMPLETED and may be empty.\n\n")
+    return "".join(lines)
+
+
+def _attributes(tags: Iterable[str]) -> str:
+    from pydicom.datadict import dictionary_description
+
+    return ", ".join(f"{dictionary_description(int(tag, 16))} ({tag[:4]},{tag[4:]})" for tag in tags)
 
 
 def _named(uids: Iterable[str]) -> list[str]:

@@ -379,11 +379,11 @@ def test_a_patient_is_erased_with_files_and_rows_and_nobody_else(archives: Archi
         studies.append(images[0].StudyInstanceUID)
     patient = Erased("Patient/p", frozenset({("urn:oid:1.2.3.4", "7"), ("", "8")}), frozenset())
     erase = Erasing(archive)
-    assert asyncio.run(erase(patient)) == {"images": 4, "procedureSteps": 0}
+    assert asyncio.run(erase(patient)) == {"images": 4, "procedureSteps": 0, "workitems": 0}
     assert [row["uid"] for row in archive.reading.all("study", {})] == [studies[1]]
     assert [row["issuer"] for row in archive.reading.all("patient", {})] == ["1.2.3.5"]
     assert len(list(archive.files.digests())) == 2
-    assert asyncio.run(erase(patient)) == {"images": 0, "procedureSteps": 0}
+    assert asyncio.run(erase(patient)) == {"images": 0, "procedureSteps": 0, "workitems": 0}
 
 
 def test_a_job_is_one_workers_until_its_lease_ends(archives: Archives):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from fhir_server.core.erasing import Erased
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.erasing import Erasing
 from interfaces.dicom.dataset.model import text
 from interfaces.dicom.workitems import finding, steps
 from interfaces.dicom.workitems.statuses import Refused
@@ -85,3 +88,15 @@ def test_subscriptions_to_one_to_all_and_to_some(archives: Archives):  # noqa: F
     steps.create(archive, "1.3", step(**{"00741200": element("CS", "HIGH")}), Who("A"))
     steps.request_cancel(archive, "1.2", {}, Who("A"))
     assert [told(archive, name) for name in ("ALL", "HIGH")] == [["1.1", "1.2", "1.2", "1.2"], []]
+
+
+def test_a_patients_steps_are_erased_and_nobody_elses(archives: Archives):  # noqa: F811
+    [archive] = archives.opened
+    subscribed(archive, GLOBAL, "ALL")
+    for number, patient in enumerate(("P1", "P2", "P1"), 1):
+        steps.create(archive, f"1.{number}", step(**{"00100020": element("LO", patient)}), Who("A"))
+    archive.write(lambda index: index.change("workitem", {"uid": "1.3"}, {"fhir_patient": "Patient/2"}))
+    erased = Erased("Patient/1", frozenset([("", "P1")]), frozenset())
+    assert asyncio.run(Erasing(archive)(erased))["workitems"] == 1
+    assert [found.uid for found in finding.find(archive.reading, {})] == told(archive, "ALL") == ["1.2", "1.3"]
+    assert [row["key"] for row in archive.reading.all("job", {"kind": steps.JOB})] == ["1.2", "1.3"]

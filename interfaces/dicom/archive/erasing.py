@@ -25,7 +25,7 @@ class Erasing:
         self._archive = archive
 
     async def __call__(self, erased: Erased) -> dict[str, int]:
-        """See Erase: images (instances), and procedure steps of modalities."""
+        """See Erase: images (instances), procedure steps of modalities, and unified ones (workitems)."""
         return await asyncio.to_thread(self._erase, erased)
 
     def _erase(self, erased: Erased) -> dict[str, int]:
@@ -34,19 +34,22 @@ class Erasing:
         studies = _studies(reading, erased, patients)
         images = sum(self._erase_study(study["pk"], study["uid"]) for study in studies)
         steps = [row["uid"] for row in reading.all("procedure_step", {}, "uid") if _names(row, erased)]
+        workitems = _workitems(reading, erased)
         moment = self._archive.clock()
 
         def work(index: Rows) -> None:
             index.remove("procedure_step", {"uid": one_of(steps)})
             index.remove("job", {"kind": "procedure-step", "key": one_of(steps)})
+            _forget_workitems(index, workitems)
             for patient in patients:
                 if index.one("study", {"patient": patient}) is None:
                     index.remove("patient", {"pk": patient})
-            if images or steps:
-                note(index, moment, "erased", "", {"images": images, "procedure_steps": len(steps)})
+            counted = {"images": images, "procedure_steps": len(steps), "workitems": len(workitems)}
+            if any(counted.values()):
+                note(index, moment, "erased", "", counted)
 
         self._archive.write(work)
-        return {"images": images, "procedureSteps": len(steps)}
+        return {"images": images, "procedureSteps": len(steps), "workitems": len(workitems)}
 
     def _erase_study(self, study: int, uid: str) -> int:
         """Files first, so that none is left that a start would put into the index again; how many instances."""
@@ -79,6 +82,13 @@ def _forget_study(index: Rows, uid: str) -> None:
             index.remove("job", {"pk": job["pk"]})
 
 
+def _forget_workitems(index: Rows, uids: Sequence[str]) -> None:
+    named = one_of(uids)
+    index.remove("job", {"kind": "workitem", "key": named})
+    for table in ("workitem", "subscription", "workitem_event"):
+        index.remove(table, {"uid": named})
+
+
 def _patients(reading: Rows, erased: Erased) -> list[int]:
     """The rows of the patient's numbers."""
     values = one_of(sorted({value for _, value in erased.identifiers}))
@@ -93,6 +103,14 @@ def _studies(reading: Rows, erased: Erased, patients: Sequence[int]) -> list[Row
         if row["fhir_patient"] in ("", erased.reference):
             found[row["pk"]] = row
     return list(found.values())
+
+
+def _workitems(reading: Rows, erased: Erased) -> list[str]:
+    """Those whose Task is the patient's, and those with a number of the patient whose Task is nobody's."""
+    values = one_of(sorted({value for _, value in erased.identifiers}))
+    found = reading.all("workitem", {"fhir_patient": erased.reference})
+    found += [row for row in reading.all("workitem", {"patient_id": values, "fhir_patient": ""}) if _names(row, erased)]
+    return [row["uid"] for row in found]
 
 
 def _names(step: Any, erased: Erased) -> bool:

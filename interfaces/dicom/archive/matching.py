@@ -64,7 +64,7 @@ def _one(found: dict[str, Any] | None, key: dict[str, Any]) -> bool:
     values = found.get("Value", ()) if found else ()
     vr = key["vr"]
     if vr == "SQ":
-        return any(matches(item, key["Value"][0]) for item in values)
+        return any(matches(item, key["Value"][0]) for item in values if isinstance(item, dict))
     wanted = [as_text(value) for value in key["Value"] if value is not None]
     return any(_value(vr, each, text) for each in values if each is not None for text in wanted)
 
@@ -72,7 +72,7 @@ def _one(found: dict[str, Any] | None, key: dict[str, Any]) -> bool:
 def _value(vr: str, value: Any, wanted: str) -> bool:
     if vr == "PN":
         groups = value.values() if isinstance(value, dict) else [str(value)]
-        return any(pattern(folded(wanted)).match(folded(group)) for group in groups)
+        return any(pattern(folded(wanted)).match(folded(group)) for group in groups if isinstance(group, str))
     text = str(value)
     if vr in RANGES:
         return in_range(vr, text, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from interfaces.dicom.dataset.model import Model, items
+from interfaces.dicom.dataset.vrs import vr_of
 from interfaces.dicom.workitems.states import CANCELED, COMPLETED, SCHEDULED
 from interfaces.dicom.workitems.statuses import (
     INVALID_VALUE,
@@ -105,9 +106,20 @@ def _required(model: Model, tag: str) -> None:
 
 
 def _valid(model: Model) -> None:
+    _sequences(model)
     for tag, values in VALUES.items():
         if has(model, tag) and model[tag]["Value"][0] not in values:
             raise Refused(INVALID_VALUE, f"{_name(tag)}: {', '.join(values)}")
+
+
+def _sequences(model: Model) -> None:
+    """Refused where a sequence is none, or something else is one, at any depth."""
+    for tag, value in model.items():
+        known = vr_of(int(tag, 16))
+        if known != "UN" and (known == "SQ") != (value["vr"] == "SQ"):
+            raise Refused(INVALID_VALUE, f"{_name(tag)} has the VR {value['vr']}")
+        for item in items(model, tag) if value["vr"] == "SQ" else ():
+            _sequences(item)
 
 
 def _name(tag: str) -> str:
