@@ -284,6 +284,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "past the week's hours, and with these holidays (docs/how-to/workforce.md); empty: the shipped one."
         ),
     ] = ""
+    workforce_training: Annotated[
+        str,
+        Meta(description="JSON file with the training that people must have (docs/how-to/workforce.md); empty: none."),
+    ] = ""
 
     dicom: Annotated[
         bool, Meta(description="Whether the server is a DICOM archive too: network services and DICOMweb.")

@@ -196,7 +196,7 @@ def _month(call: Call) -> str:
 
 
 async def compliance(workforce: Workforce, call: Call) -> Answer:
-    """Qualifications, rests and weekly hours of everybody."""
+    """Qualifications, training, rests and weekly hours of everybody."""
     found = reports.compliance(workforce.facts, workforce.rotas.rules, workforce.zone, call.now)
     return Answer({"practitioners": found})
 
@@ -212,7 +212,7 @@ def _local(workforce: Workforce, moment: int) -> str:
 
 ENDPOINTS = (
     Endpoint("GET", "/people", "Members: wards, skills, qualifications, who is blocked", people),
-    Endpoint("GET", "/work", "Open Tasks: qualifications that end, rotas whose rules collide", work),
+    Endpoint("GET", "/work", "Open Tasks: qualifications that end, missing training, rotas whose rules collide", work),
     Endpoint("GET", "/rotas", "Every rota: its state, what is missing, which rules collide", rotas),
     Endpoint("POST", "/rotas", "Ask for a rota of a ward", ask, (), ("ward", "start", "days:integer", "shifts:array")),
     Endpoint("GET", "/rotas/{id}", "A rota: each shift with who works it, or is proposed for it", rota),
@@ -223,6 +223,6 @@ ENDPOINTS = (
     Endpoint("POST", "/times", "Record time that was worked", record, (), ("role", "shift", "start", "end")),
     Endpoint("GET", "/payroll/{month}", "Hours and pay of a month (YYYY-MM)", payroll, gives=CSV),
     Endpoint("GET", "/journal/{month}", "The journal lines of a month's pay", journal, gives=CSV),
-    Endpoint("GET", "/compliance", "Qualifications, rests and weekly hours", compliance),
+    Endpoint("GET", "/compliance", "Qualifications, training, rests and weekly hours", compliance),
     Endpoint("GET", "/performance/{month}", "Hours, Encounters and Procedures of a month", performance),
 )  # fmt: skip

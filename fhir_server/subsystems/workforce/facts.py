@@ -40,10 +40,12 @@ Json = dict[str, Any]
 
 
 class Facts:
-    """Reads and writes the tables."""
+    """Reads and writes the tables; trainings: what people must have beside their qualifications."""
 
-    def __init__(self, store: SubsystemStore) -> None:
+    def __init__(self, store: SubsystemStore, trainings: Sequence[models.Training] = ()) -> None:
         self.store = store
+        self.trainings = trainings
+        self._codes = frozenset(each.code for each in trainings)
 
     def keep(self, connection: sqlite3.Connection, change: Change) -> None:
         """Takes one change in."""
@@ -95,7 +97,10 @@ class Facts:
 
     def people(self) -> dict[str, models.Person]:
         """Every practitioner by id."""
-        return {resource["id"]: models.person(resource, version) for resource, version in self.of("Practitioner")}
+        return {
+            resource["id"]: models.person(resource, version, self._codes)
+            for resource, version in self.of("Practitioner")
+        }
 
     def members(self, ward: str = "") -> dict[str, models.Member]:
         """Every role by id; of a ward alone."""
@@ -106,6 +111,13 @@ class Facts:
             member = models.member(resource, version, people.get(practitioner))
             if member is not None and (not ward or ward in member.wards):
                 found[member.id] = member
+        return found
+
+    def roles_by_practitioner(self) -> dict[str, list[models.Member]]:
+        """The roles of every practitioner who has one, by the practitioner's id."""
+        found: dict[str, list[models.Member]] = {}
+        for member in self.members().values():
+            found.setdefault(member.practitioner, []).append(member)
         return found
 
     def rotas(self) -> dict[str, models.Rota]:

@@ -31,10 +31,12 @@ class Item(NamedTuple):
     source: str
 
 
-def task(focus: str, rule: str, said: str, due: int, about: Sequence[object] = (), *, urgent: bool = False) -> Json:
+def task(
+    focus: str, rule: str, said: str, due: int | None, about: Sequence[object] = (), *, urgent: bool = False
+) -> Json:
     """A Task. rule: what made it; due: until when (microseconds since 1970); about: what tells it from others."""
     id = id_of(focus, rule, *about)
-    return {
+    made: Json = {
         "resourceType": "Task",
         "id": id,
         "identifier": [{"system": words.TASK, "value": id}],
@@ -44,8 +46,10 @@ def task(focus: str, rule: str, said: str, due: int, about: Sequence[object] = (
         "code": {"coding": [{"system": words.KIND, "code": rule.replace(" ", "-")}], "text": rule},
         "description": said,
         "focus": {"reference": focus},
-        "restriction": {"period": {"end": instant(due)}},
     }
+    if due is not None:
+        made["restriction"] = {"period": {"end": instant(due)}}
+    return made
 
 
 async def follow_up(facts: Facts, client: FhirClient, items: Sequence[Item], now: int) -> None:

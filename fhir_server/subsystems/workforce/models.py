@@ -5,9 +5,12 @@ Times are microseconds since 1970; a resource that lacks what its kind must have
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta
 
 from fhir_server.search.dates import date_range
 from fhir_server.subsystems.workforce import words
@@ -27,22 +30,19 @@ class Qualification(NamedTuple):
 
 
 class Person(NamedTuple):
-    """A Practitioner; blocked: tagged as one who may not work or order."""
+    """A Practitioner; trainings: qualifications that block nobody; blocked: tagged as one who may not work or order."""
 
     id: str
     version: int
     name: str
     active: bool
     qualifications: tuple[Qualification, ...]
+    trainings: tuple[Qualification, ...]
     blocked: bool
 
     def qualified_until(self) -> int | None:
         """When the first qualification ends that none of the same code follows; None where none ends."""
-        latest: dict[str, int | None] = {}
-        for each in self.qualifications:
-            known = latest.get(each.code, 0)
-            latest[each.code] = None if each.ends is None or known is None else max(known, each.ends)
-        ends = [end for end in latest.values() if end is not None]
+        ends = [end for end in latest_ends(self.qualifications).values() if end is not None]
         return min(ends) if ends else None
 
 
@@ -64,6 +64,23 @@ class Member(NamedTuple):
     starts: int | None
     ends: int | None
     until: int | None
+
+
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What members with one of these skills, or on one of these wards, must have; everybody where neither is named.
+
+    code: of the qualification; wards: ids of Locations.
+    """
+
+    code: Annotated[str, Meta(min_length=1)]
+    name: str
+    skills: tuple[str, ...] = ()
+    wards: tuple[str, ...] = ()
+
+    def needed_by(self, role: Member) -> bool:
+        """Whether who has a role must have it."""
+        everybody = not self.skills and not self.wards
+        return everybody or not role.skills.isdisjoint(self.skills) or not role.wards.isdisjoint(self.wards)
 
 
 class Rota(NamedTuple):
@@ -117,8 +134,17 @@ class Worked(NamedTuple):
     end: int
 
 
-def person(resource: Json, version: int) -> Person:
-    """Of a Practitioner."""
+def latest_ends(qualifications: Iterable[Qualification]) -> dict[str, int | None]:
+    """Code -> when the last one of it ends; None where it has no end."""
+    latest: dict[str, int | None] = {}
+    for each in qualifications:
+        known = latest.get(each.code, 0)
+        latest[each.code] = None if each.ends is None or known is None else max(known, each.ends)
+    return latest
+
+
+def person(resource: Json, version: int, trainings: Container[str] = ()) -> Person:
+    """Of a Practitioner; trainings: the codes of qualifications that are training."""
     found = [
         Qualification(*_coded(each.get("code", {})), moment(each.get("period", {}).get("end"), last=True))
         for each in resource.get("qualification", ())
@@ -126,8 +152,10 @@ def person(resource: Json, version: int) -> Person:
     tags = [(tag.get("system"), tag.get("code")) for tag in resource.get("meta", {}).get("tag", ())]
     blocked = (words.LABEL, words.BLOCKED) in tags
     return Person(
-        resource["id"], version, _name(resource), resource.get("active", True) is not False, tuple(found), blocked
-    )
+        resource["id"], version, _name(resource), resource.get("active", True) is not False,
+        tuple(each for each in found if each.code not in trainings),
+        tuple(each for each in found if each.code in trainings), blocked,
+    )  # fmt: skip
 
 
 def member(resource: Json, version: int, who: Person | None) -> Member | None:

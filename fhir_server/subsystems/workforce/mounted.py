@@ -11,6 +11,7 @@ from fhir_server.subsystems.workforce.endpoints import ENDPOINTS
 from fhir_server.subsystems.workforce.pay import pay_rules
 from fhir_server.subsystems.workforce.rota.problem import Rules
 from fhir_server.subsystems.workforce.service import Workforce
+from fhir_server.subsystems.workforce.training import trainings_of
 
 __all__ = ["ENDPOINTS", "TITLE", "make"]
 
@@ -18,7 +19,7 @@ TITLE = "Workforce"
 
 
 def make(settings: Settings) -> Workforce:
-    """On its file in the data folder; FhirError "value" for a time zone that there is not, or wrong rules of pay."""
+    """On its file in the data folder; FhirError "value" for a time zone that there is not, and for a wrong file."""
     try:
         zone = ZoneInfo(settings.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -27,4 +28,6 @@ def make(settings: Settings) -> Workforce:
         ) from None
     file = settings.data / "subsystems" / "workforce.sqlite"
     rules = Rules(settings.workforce_rest_hours, settings.workforce_days_in_a_row)
-    return Workforce(file, zone, rules, pay_rules(Path(settings.workforce_pay)) if settings.workforce_pay else None)
+    pay = pay_rules(Path(settings.workforce_pay)) if settings.workforce_pay else None
+    trainings = trainings_of(Path(settings.workforce_training)) if settings.workforce_training else ()
+    return Workforce(file, zone, rules, pay, trainings)

@@ -13,12 +13,14 @@ from fhir_server.subsystems.workforce.pay import PayRules
 from fhir_server.subsystems.workforce.qualifications import LEAD_DAYS
 from fhir_server.subsystems.workforce.rota.problem import Problem, Rules
 from fhir_server.subsystems.workforce.times import payroll
+from fhir_server.subsystems.workforce.training import standings
 
 Json = dict[str, Any]
 
 
 def compliance(facts: Facts, rules: Rules, zone: ZoneInfo, now: int) -> list[Json]:
-    """Each practitioner: qualifications with their ends, and how often worked time broke rest or weekly hours."""
+    """Each practitioner: qualifications and training with their ends, and how often worked time broke rest or weekly
+    hours."""
     members = facts.members()
     problem = Problem([], [], [], rules, zone)
     short: Counter[str] = Counter()
@@ -37,6 +39,7 @@ def compliance(facts: Facts, rules: Rules, zone: ZoneInfo, now: int) -> list[Jso
         members[role].practitioner for (role, _), worked in weeks.items() if worked > members[role].hours * HOUR
     )
     found = []
+    roles = facts.roles_by_practitioner()
     for id, person in sorted(facts.people().items()):
         until = person.qualified_until()
         state = "none on file" if not person.qualifications else "valid"
@@ -46,9 +49,10 @@ def compliance(facts: Facts, rules: Rules, zone: ZoneInfo, now: int) -> list[Jso
             state = "ends soon"
         found.append({
             "practitioner": f"Practitioner/{id}", "name": person.name, "state": state, "blocked": person.blocked,
-            "qualifications": [
-                {"name": each.name, "ends": instant(each.ends)[:10] if each.ends else ""}
-                for each in person.qualifications
+            "qualifications": [{"name": each.name, "ends": _day(each.ends)} for each in person.qualifications],
+            "training": [
+                {"name": each.training.name, "state": each.state, "ends": _day(each.ends)}
+                for each in standings(person, roles.get(id, ()), facts.trainings, now)
             ],
             "short_rests": short[id], "weeks_over": over[id],
         })  # fmt: skip
@@ -81,3 +85,7 @@ def performance(facts: Facts, zone: ZoneInfo, month: str, rules: PayRules) -> li
             "acts_per_hour": round(total / hours, 2) if hours else None,
         })  # fmt: skip
     return found
+
+
+def _day(moment: int | None) -> str:
+    return instant(moment)[:10] if moment is not None else ""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from fhir_server.client import FhirClient
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.subsystem import Portion
-from fhir_server.subsystems.workforce import conflicts, items, qualifications
+from fhir_server.subsystems.workforce import conflicts, items, qualifications, training
 from fhir_server.subsystems.workforce.facts import ACTIVE, KEPT, LAYOUT, ORDERS, SCHEMA, Facts
+from fhir_server.subsystems.workforce.models import Training
 from fhir_server.subsystems.workforce.pay import PayRules, pay_rules
 from fhir_server.subsystems.workforce.rota.problem import Rules
 from fhir_server.subsystems.workforce.rotas import Rotas
@@ -32,11 +34,12 @@ class Workforce:
         zone: ZoneInfo,
         rules: Rules = Rules(),  # noqa: B008  it is immutable
         pay: PayRules | None = None,
+        trainings: Sequence[Training] = (),
     ) -> None:
         self._store = SubsystemStore(file, SCHEMA, LAYOUT)
         self.zone = zone
         self.pay = pay or pay_rules()
-        self.facts = Facts(self._store)
+        self.facts = Facts(self._store, trainings)
         self.rotas = Rotas(self.facts, zone, rules)
         self._stirred, self._worked = True, 0
 
@@ -52,13 +55,17 @@ class Workforce:
                 self.facts.keep(connection, change)
 
     async def work(self, client: FhirClient, now: int) -> None:
-        """Proposes rotas whose facts have changed, follows up qualifications and rules that collide, and tells which
-        shifts are covered."""
+        """Proposes rotas whose facts have changed, follows up qualifications, training and rules that collide, and
+        tells which shifts are covered."""
         if not self._stirred and now - self._worked < LOOK:
             return
         self._stirred, self._worked = False, now
         await asyncio.to_thread(self.rotas.propose)
-        wanted = [*qualifications.tasks(self.facts, now), *conflicts.tasks(self.facts, self.rotas, self.zone)]
+        wanted = (
+            *qualifications.tasks(self.facts, now),
+            *training.tasks(self.facts, now),
+            *conflicts.tasks(self.facts, self.rotas, self.zone),
+        )
         await items.follow_up(self.facts, client, wanted, now)
         await qualifications.label(self.facts, client, now)
         await self.rotas.tell(client, now)

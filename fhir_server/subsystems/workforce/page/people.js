@@ -34,11 +34,14 @@ export async function reportsView(month) {
   return [
     h("h1", { tabindex: "-1" }, "Compliance"),
     grid(
-      ["Name", "Qualifications", "State", "Short rests", "Weeks over hours"],
+      ["Name", "Qualifications", "State", "Training", "Short rests", "Weeks over hours"],
       practitioners.map((each) => [
         linkNamed(each.practitioner, each.name),
         each.qualifications.map(({ name, ends }) => h("div", {}, ends ? `${name}, until ${ends}` : name)),
         each.state,
+        each.training.map(({ name, state, ends }) =>
+          h("div", { class: state === "valid" ? "" : "error" }, `${name}: ${state}${ends ? `, until ${ends}` : ""}`),
+        ),
         each.short_rests,
         each.weeks_over,
       ]),

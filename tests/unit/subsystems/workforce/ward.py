@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ from fhir_server.subsystems.endpoint import Call
 from fhir_server.subsystems.subsystem import settle
 from fhir_server.subsystems.workforce import words
 from fhir_server.subsystems.workforce.endpoints import ENDPOINTS
+from fhir_server.subsystems.workforce.models import Training
 from fhir_server.subsystems.workforce.service import Workforce
 from tests.conftest import Fhir
 
@@ -34,9 +36,9 @@ def role(id: str, **others: Any) -> Json:
 class Ward:
     """A server with a ward of some nurses, and the workforce subsystem on a file of its own."""
 
-    def __init__(self, fhir: Fhir, folder: Path) -> None:
+    def __init__(self, fhir: Fhir, folder: Path, trainings: Sequence[Training] = ()) -> None:
         self.fhir = fhir
-        self.workforce = Workforce(folder / "workforce.sqlite", ZoneInfo("Europe/Berlin"))
+        self.workforce = Workforce(folder / "workforce.sqlite", ZoneInfo("Europe/Berlin"), trainings=trainings)
         self.now = NOW
 
     async def open(self, *nurses: str) -> Ward:
