@@ -88,8 +88,14 @@ class Works:
 
     def start(self, job: Any, caller: Caller | None) -> None:
         """Begins to work on a job."""
-        task = self._tasks[job.id] = asyncio.create_task(self._run(job.id, caller))
+        task = self._tasks[job.id] = asyncio.create_task(self._attempt(job.id, caller))
         task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
+
+    async def _attempt(self, id: str, caller: Caller | None) -> None:
+        try:
+            await self._run(id, caller)
+        except FhirError as problem:  # where jobs are kept is away: it is taken up when that is back
+            log.warning("a job can't go on now", job=id, kind=self.name, problem=str(problem))
 
     async def _run(self, id: str, caller: Caller | None) -> None:
         environment = self._environment

@@ -76,11 +76,15 @@ class SharedAuditLog:
         self._task = asyncio.create_task(self._copying())
 
     async def _copying(self) -> None:
+        away = False
         while True:
             try:
                 await asyncio.to_thread(self.copy)
+                away = False
             except FhirError:
-                log.warning("the audit log can't be copied to MongoDB now")
+                if not away:
+                    log.warning("the audit log can't be copied to MongoDB now")
+                away = True
             await asyncio.sleep(COPY_EVERY)
 
     def copy(self) -> None:

@@ -67,7 +67,7 @@ class MongoAccounts:
         self._good: dict[tuple[str, str], float] = {}
         self.clock = clock
 
-    def __getitem__(self, kind: str) -> Any:
+    def _of(self, kind: str) -> Any:
         """The collection of a kind."""
         return self._database[f"security_{kind}"]
 
@@ -76,7 +76,7 @@ class MongoAccounts:
         async with _told():
             for kind, fields in INDEXES.items():
                 models = [IndexModel([(field, ASCENDING)], unique=field in UNIQUE) for field in fields]
-                await self[kind].create_indexes(models)
+                await self._of(kind).create_indexes(models)
 
     async def close(self) -> None:
         """Nothing: the database is another's."""
@@ -90,22 +90,22 @@ class MongoAccounts:
 
     async def _get(self, kind: str, type: type[T], **wanted: Any) -> T | None:
         async with _told():
-            found = await self[kind].find_one(wanted)
+            found = await self._of(kind).find_one(wanted)
         return self._opened(kind, type, found) if found else None
 
     async def _all(self, kind: str, type: type[T], sort: str, **wanted: Any) -> list[T]:
         async with _told():
-            return [self._opened(kind, type, each) async for each in self[kind].find(wanted).sort(sort, ASCENDING)]
+            return [self._opened(kind, type, each) async for each in self._of(kind).find(wanted).sort(sort, ASCENDING)]
 
     async def _put(self, kind: str, id: str, document: Any, **fields: Any) -> None:
         async with _told():
             new = {**fields, "document": self._sealed(kind, id, document)}
-            await self[kind].replace_one({"_id": id}, new, upsert=True)
+            await self._of(kind).replace_one({"_id": id}, new, upsert=True)
 
     async def _tidy(self, kind: str, before: int) -> None:
         """Removes what ended before a moment."""
         async with _told():
-            await self[kind].delete_many({"expires": {"$lt": before}})
+            await self._of(kind).delete_many({"expires": {"$lt": before}})
 
     # ------------------------------------------------------------------ users and clients
     async def user(self, id: str) -> User | None:
@@ -130,9 +130,9 @@ class MongoAccounts:
     async def remove_user(self, id: str) -> None:
         """Removes a user; first of all what was given to it, so that nothing of it is good without the user."""
         async with _told():
-            await self["family"].update_many({"user": id}, {"$set": {"revoked": True}})
-            await self["session"].delete_many({"user": id})
-            await self["user"].delete_one({"_id": id})
+            await self._of("family").update_many({"user": id}, {"$set": {"revoked": True}})
+            await self._of("session").delete_many({"user": id})
+            await self._of("user").delete_one({"_id": id})
         self._good.clear()
 
     async def client(self, id: str) -> Client | None:
@@ -150,15 +150,15 @@ class MongoAccounts:
     async def remove_client(self, id: str) -> None:
         """Removes a client; first of all what was given to it."""
         async with _told():
-            await self["family"].update_many({"client": id}, {"$set": {"revoked": True}})
-            await self["client"].delete_one({"_id": id})
+            await self._of("family").update_many({"client": id}, {"$set": {"revoked": True}})
+            await self._of("client").delete_one({"_id": id})
         self._good.clear()
 
     # ------------------------------------------------------------------ signing keys
     async def signing_keys(self) -> list[SigningKey]:
         """Every key, newest first."""
         async with _told():
-            found = [each async for each in self["signing_key"].find()]
+            found = [each async for each in self._of("signing_key").find()]
         keys = [
             SigningKey(each["_id"], each["algorithm"], each["begun"], self._opened("signing_key", dict, each))
             for each in found
@@ -180,7 +180,9 @@ class MongoAccounts:
         """Keeps what changed of a sign-in that goes on; one that was ended meanwhile stays so."""
         id = digest(secret)
         async with _told():
-            await self["session"].update_one({"_id": id}, {"$set": {"document": self._sealed("session", id, session)}})
+            await self._of("session").update_one(
+                {"_id": id}, {"$set": {"document": self._sealed("session", id, session)}}
+            )
 
     async def session(self, secret: str) -> Session | None:
         """The sign-in of a browser that goes on."""
@@ -197,14 +199,14 @@ class MongoAccounts:
     async def end_session(self, user: str, id: str) -> None:
         """Ends a user's sign-in."""
         async with _told():
-            await self["session"].delete_one({"user": user, "sid": id})
+            await self._of("session").delete_one({"user": user, "sid": id})
 
     # ------------------------------------------------------------------ codes and refresh tokens
     async def begin_family(self, family: str, user: str, client: str, scope: str) -> None:
         """Begins what a client gets; nothing where it was begun before."""
         begun = {"user": user, "client": client, "scope": scope, "begun": self.clock(), "revoked": False}
         async with _told():
-            await self["family"].update_one({"_id": family}, {"$setOnInsert": begun}, upsert=True)
+            await self._of("family").update_one({"_id": family}, {"$setOnInsert": begun}, upsert=True)
 
     async def put_code(self, secret: str, code: Code) -> None:
         """Keeps an authorization code and begins its family."""
@@ -230,13 +232,13 @@ class MongoAccounts:
     async def _take(self, kind: str, type: type[T], secret: str) -> T | None:
         id = digest(secret)
         async with _told():
-            taken = await self[kind].find_one_and_update({"_id": id, "used": False}, {"$set": {"used": True}})
+            taken = await self._of(kind).find_one_and_update({"_id": id, "used": False}, {"$set": {"used": True}})
             if taken is None:
-                shown_again = await self[kind].find_one({"_id": id}, {"family": 1})
+                shown_again = await self._of(kind).find_one({"_id": id}, {"family": 1})
                 if shown_again:
                     await self.revoke_family(shown_again["family"])
                 return None
-            family = await self["family"].find_one({"_id": taken["family"]}, {"revoked": 1})
+            family = await self._of("family").find_one({"_id": taken["family"]}, {"revoked": 1})
         if family is None or family["revoked"] or taken["expires"] < self.clock():
             return None
         return self._opened(kind, type, taken)
@@ -256,14 +258,14 @@ class MongoAccounts:
     async def revoke_family(self, family: str) -> None:
         """Ends every token of one authorization."""
         async with _told():
-            await self["family"].update_one({"_id": family}, {"$set": {"revoked": True}})
+            await self._of("family").update_one({"_id": family}, {"$set": {"revoked": True}})
         self._good.clear()
 
     async def revoke_token(self, jti: str, expires: int) -> None:
         """Ends one access token."""
         await self._tidy("revoked_token", self.clock())
         async with _told():
-            await self["revoked_token"].replace_one({"_id": jti}, {"expires": expires}, upsert=True)
+            await self._of("revoked_token").replace_one({"_id": jti}, {"expires": expires}, upsert=True)
         self._good.clear()
 
     async def good(self, family: str, jti: str) -> bool:
@@ -280,17 +282,17 @@ class MongoAccounts:
 
     async def _begun(self, family: str) -> bool:
         async with _told():
-            found = await self["family"].find_one({"_id": family}, {"revoked": 1})
+            found = await self._of("family").find_one({"_id": family}, {"revoked": 1})
         return found is not None and not found["revoked"]
 
     async def _token_revoked(self, jti: str) -> bool:
         async with _told():
-            return await self["revoked_token"].find_one({"_id": jti}, {"_id": 1}) is not None
+            return await self._of("revoked_token").find_one({"_id": jti}, {"_id": 1}) is not None
 
     async def families(self, user: str) -> list[Family]:
         """What a user has let clients do and has not revoked, newest first."""
         async with _told():
-            found = [each async for each in self["family"].find({"user": user, "revoked": False})]
+            found = [each async for each in self._of("family").find({"user": user, "revoked": False})]
         families = [Family(each["_id"], each["client"], each["scope"], each["begun"]) for each in found]
         return sorted(families, key=lambda family: -family.begun)
 
@@ -312,7 +314,7 @@ class MongoAccounts:
     async def take_pending(self, kind: str, secret: str) -> Document | None:
         """What the question was about, once and in time."""
         async with _told():
-            found = await self["pending"].find_one_and_delete({"_id": digest(f"{kind}:{secret}")})
+            found = await self._of("pending").find_one_and_delete({"_id": digest(f"{kind}:{secret}")})
         return self._opened("pending", dict, found) if found and found["expires"] > self.clock() else None
 
     # ------------------------------------------------------------------ once only, and not too often
@@ -321,7 +323,7 @@ class MongoAccounts:
         await self._tidy("replay", self.clock())
         try:
             async with _told():
-                await self["replay"].insert_one({"_id": digest(f"{issuer}\n{jti}"), "expires": expires})
+                await self._of("replay").insert_one({"_id": digest(f"{issuer}\n{jti}"), "expires": expires})
         except DuplicateKeyError:
             return False
         return True
@@ -329,13 +331,13 @@ class MongoAccounts:
     async def locked_until(self, subject: str) -> int:
         """Until when a subject has to wait, 0 for one that need not."""
         async with _told():
-            found = await self["attempts"].find_one({"_id": digest(subject)})
+            found = await self._of("attempts").find_one({"_id": digest(subject)})
         return int((found or {}).get("until", 0))
 
     async def count_failure(self, subject: str) -> int:
         """Counts one more failed attempt of a subject; how many there are by now."""
         async with _told():
-            found = await self["attempts"].find_one_and_update(
+            found = await self._of("attempts").find_one_and_update(
                 {"_id": digest(subject)}, {"$inc": {"failed": 1}}, upsert=True, return_document=ReturnDocument.AFTER
             )
         return int(found["failed"])
@@ -343,12 +345,12 @@ class MongoAccounts:
     async def lock(self, subject: str, until: int) -> None:
         """Has a subject wait."""
         async with _told():
-            await self["attempts"].update_one({"_id": digest(subject)}, {"$max": {"until": until}})
+            await self._of("attempts").update_one({"_id": digest(subject)}, {"$max": {"until": until}})
 
     async def forget_failures(self, subject: str) -> None:
         """Begins to count anew."""
         async with _told():
-            await self["attempts"].delete_one({"_id": digest(subject)})
+            await self._of("attempts").delete_one({"_id": digest(subject)})
 
 
 class MongoEmergencies:
