@@ -44,7 +44,7 @@ class Erasing:
             for patient in patients:
                 if index.one("study", {"patient": patient}) is None:
                     index.remove("patient", {"pk": patient})
-            counted = {"images": images, "procedure_steps": len(steps), "workitems": len(workitems)}
+            counted: dict[str, object] = {"images": images, "procedure_steps": len(steps), "workitems": len(workitems)}
             if any(counted.values()):
                 note(index, moment, "erased", "", counted)
 

@@ -8,6 +8,8 @@ from typing import Any
 from pynetdicom import evt
 
 from fhir_server.core.errors import FhirError
+from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.index import Rows
 from interfaces.dicom.dataset.model import Model, text
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.services.identifiers import answer, data_set_of, keys_of, model_of
@@ -37,6 +39,7 @@ STATUSES = (
 )
 Answer = tuple[Any, Any]
 Handler = Callable[[Context, Any], Answer]
+Action = Callable[[Context, str, Model, Who], int]
 
 
 def _guarded(handler: Handler) -> Handler:
@@ -105,16 +108,22 @@ def act(context: Context, event: Any) -> Answer:
     return (status(code, statuses.MEANINGS[code]) if code else code), None
 
 
-def _change_state(context: Context, uid: str, information: Model, by: Who) -> int:
-    if uid in EVERYTHING:
-        raise Refused(statuses.WRONG_INSTANCE)
-    return steps.change_state(context.archive, uid, information, by)
+def _of_a_step(work: Callable[[Archive, str, Model, Who], int]) -> Action:
+    def act(context: Context, uid: str, information: Model, by: Who) -> int:
+        if uid in EVERYTHING:
+            raise Refused(statuses.WRONG_INSTANCE)
+        return work(context.archive, uid, information, by)
+
+    return act
 
 
-def _request_cancel(context: Context, uid: str, information: Model, by: Who) -> int:
-    if uid in EVERYTHING:
-        raise Refused(statuses.WRONG_INSTANCE)
-    return steps.request_cancel(context.archive, uid, information, by)
+def _of_a_subscription(end: Callable[[Rows, str, str], int]) -> Action:
+    def act(context: Context, uid: str, information: Model, by: Who) -> int:
+        receiver = _receiver(information)
+        context.archive.write(lambda index: end(index, uid, receiver))
+        return statuses.SUCCESS
+
+    return act
 
 
 def _subscribe(context: Context, uid: str, information: Model, by: Who) -> int:
@@ -131,25 +140,13 @@ def _subscribe(context: Context, uid: str, information: Model, by: Who) -> int:
     return statuses.SUCCESS
 
 
-def _unsubscribe(context: Context, uid: str, information: Model, by: Who) -> int:
-    receiver = _receiver(information)
-    context.archive.write(lambda index: unsubscribe(index, uid, receiver))
-    return statuses.SUCCESS
-
-
-def _suspend(context: Context, uid: str, information: Model, by: Who) -> int:
-    receiver = _receiver(information)
-    context.archive.write(lambda index: suspend(index, uid, receiver))
-    return statuses.SUCCESS
-
-
 # action type -> what does it (tables CC.2.1-1, CC.2.2-1 and CC.2.3-1)
-ACTIONS: dict[int, Callable[[Context, str, Model, Who], int]] = {
-    1: _change_state,
-    2: _request_cancel,
+ACTIONS: dict[int, Action] = {
+    1: _of_a_step(steps.change_state),
+    2: _of_a_step(steps.request_cancel),
     3: _subscribe,
-    4: _unsubscribe,
-    5: _suspend,
+    4: _of_a_subscription(unsubscribe),
+    5: _of_a_subscription(suspend),
 }
 
 

@@ -5,9 +5,11 @@ The channel that the standard has for them is a WebSocket, which this HTTP serve
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import parse_qsl
 
 from fhir_server.core.errors import error
+from interfaces.dicom.archive.index import Rows
 from interfaces.dicom.configuration import Configuration
 from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest, not_found
@@ -43,25 +45,24 @@ def subscribe(request: WebRequest, body: Model) -> WebAnswer:
 
 def unsubscribe(request: WebRequest, body: Model) -> WebAnswer:
     """Ends a subscription; that to all ends every one of the AE title."""
-    uid, title = _named(request)
-    count = answered(request, lambda: request.archive.write(lambda index: unsubscribe_in(index, uid, title)))
-    if not count:
-        raise not_found(f"subscription of {title}")
-    return WebAnswer(200, [])
+    return _ended(request, unsubscribe_in)
 
 
 def suspend(request: WebRequest, body: Model) -> WebAnswer:
     """Subscribes an AE title to no more steps; those that are there stay subscribed."""
-    uid, title = _named(request)
-    count = answered(request, lambda: request.archive.write(lambda index: suspend_in(index, uid, title)))
-    if not count:
-        raise not_found(f"subscription of {title} to all steps")
-    return WebAnswer(200, [])
+    return _ended(request, suspend_in)
 
 
 def channel(request: WebRequest, body: Model) -> WebAnswer:
     """Refused, as there is no WebSocket here."""
     raise error("not-implemented", f"This server has no WebSockets. {HOW}: add it to the peers file, then subscribe.")
+
+
+def _ended(request: WebRequest, end: Callable[[Rows, str, str], int]) -> WebAnswer:
+    uid, title = _named(request)
+    if not answered(request, lambda: request.archive.write(lambda index: end(index, uid, title))):
+        raise not_found(f"such subscription of {title}")
+    return WebAnswer(200, [])
 
 
 def _named(request: WebRequest) -> tuple[str, str]:

@@ -72,6 +72,7 @@ def test_a_step_is_read_without_its_lock(dicom):
         assert found.ScheduledStationNameCodeSequence == [] and found.ScheduledProcedureStepModificationDateTime
         found = peer.get(uid, "TransactionUID", "ProcedureStepLabel", "SOPInstanceUID")
         assert {element.keyword for element in found} == {"ProcedureStepLabel", "SOPInstanceUID"}
+        assert not peer.get(uid, "TransactionUID")
         assert peer.get(generate_uid()) == 0xC307
 
 

@@ -1,4 +1,4 @@
-"""UPS-RS of a started server, by plain HTTP; its subscribers are peers over associations."""
+"""UPS-RS, by plain HTTP to the application; its subscribers are peers over associations."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import httpx
 import pytest
 from pydicom.uid import generate_uid
 
-from tests.system.dicom.conftest import until
+from fhir_server.core.settings import Settings
+from interfaces.dicom.web.access import Access
+from interfaces.dicom.web.application import DicomWeb
+from interfaces.dicom.web.native import native
+from tests.system.dicom.conftest import listening, until
 from tests.system.dicom.procedure_steps import code, dataset, performed, step
+from tests.system.dicom.test_studies import resources
 from tests.system.dicom.test_watched_steps import Watcher
-from tests.system.process import serving
 
-OPTIONS = ("--dicom", "true", "--dicom-port", 0, "--dicom-reserve-mb", 0)
 JSON = {"content-type": "application/dicom+json"}
 STATE, LABEL, TRANSACTION = "00741000", "00741204", "00081195"
 
@@ -24,15 +27,39 @@ def watcher():
     made.stop()
 
 
+class Web:
+    """The application of DICOMweb beside an archive that listens, asked as over HTTP."""
+
+    def __init__(self, dicom, settings):
+        self._call = dicom.context.fhir.call
+        self.tasks = lambda *query: resources(dicom, "Task", *query)
+        application = DicomWeb(dicom.archive, settings, Access(self._call(_itself)))
+        transport = httpx.ASGITransport(application)
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://archive/dicom-web")
+
+    def __getattr__(self, method):
+        return lambda path, **options: self._call(lambda _: self._client.request(method.upper(), path, **options))
+
+
+async def _itself(server):
+    return server
+
+
 @pytest.fixture(scope="module")
 def web(tmp_path_factory, watcher):
-    data = tmp_path_factory.mktemp("workitems")
-    (data / "dicom").mkdir()
-    peers = f'[[peer]]\nae_title = "WATCHER"\nhost = "127.0.0.1"\nport = {watcher.port}\n'
-    (data / "dicom" / "peers.toml").write_text(peers)
-    with serving(data, *OPTIONS) as started, httpx.Client(base_url=f"{started.origin}/dicom-web", timeout=60) as client:
-        client.fhir_base = started.base
-        yield client
+    folder = tmp_path_factory.mktemp("workitems")
+    peers = folder / "peers.toml"
+    peers.write_text(f'[[peer]]\nae_title = "WATCHER"\nhost = "127.0.0.1"\nport = {watcher.port}\n')
+    settings = Settings(
+        data=folder / "data",
+        synchronous="OFF",
+        dicom=True,
+        dicom_fsync=False,
+        dicom_reserve_mb=0,
+        dicom_peers=str(peers),
+    )
+    with listening(settings) as dicom:
+        yield Web(dicom, settings)
 
 
 def body(*models):
@@ -77,8 +104,8 @@ def test_a_step_from_its_creation_to_its_end(web):
     again = change(web, uid, "COMPLETED", transaction)
     assert again.status_code == 200 and "already in the requested state of COMPLETED" in again.headers["warning"]
 
-    search = f"{web.fhir_base}/Task?identifier=urn:dicom:uid|urn:oid:{uid}&status=completed"
-    [task] = [each["resource"] for each in until(lambda: httpx.get(search).json().get("entry"))]
+    search = (("identifier", f"urn:dicom:uid|urn:oid:{uid}"), ("status", "completed"))
+    [task] = until(lambda: web.tasks(*search))
     assert task["owner"]["identifier"]["value"] == "WS1"
 
 
@@ -112,8 +139,6 @@ def test_a_body_that_is_no_step_is_refused(web, content, headers, expected):
 
 
 def test_a_step_comes_and_goes_as_xml(web):
-    from interfaces.dicom.web.native import native
-
     headers = {"content-type": "application/dicom+xml"}
     answer = web.post("/workitems", content=native(step(ProcedureStepLabel="By XML").to_json_dict()), headers=headers)
     assert answer.status_code == 201
