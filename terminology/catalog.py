@@ -12,6 +12,7 @@ from terminology.model import Concept
 from terminology.packs.pack import Entry, Pack
 from terminology.store.code_system import SNOMED, StoredSystem
 from terminology.store.store import Store, version_key
+from terminology.store.without import Without
 from terminology.versions import NO_RULES, VersionRules, split
 
 Json = dict[str, Any]
@@ -107,13 +108,11 @@ class Catalog:
 
     def __init__(
         self,
-        store: Store,
+        store: Store | Without,
         shipped: Shipped,
         rules: VersionRules = NO_RULES,
         extra: Store | None = None,
-        hidden: frozenset[tuple[str, str]] = frozenset(),
     ) -> None:
-        self._hidden = hidden
         self.store = store
         self.shipped = shipped
         self.rules = rules
@@ -139,13 +138,9 @@ class Catalog:
                     raise error("value", "A tx-resource is a CodeSystem, ValueSet or ConceptMap with a url.")
                 extra.put(resource)
             extra.generation()
-        view = Catalog(self.store, self.shipped, rules, extra, self._hidden)
+        view = Catalog(self.store, self.shipped, rules, extra)
         view._grammars = self._grammars
         return view
-
-    def without(self, hidden: frozenset[tuple[str, str]]) -> Catalog:
-        """The same without these stored value sets, by url and version."""
-        return Catalog(self.store, self.shipped, hidden=hidden)
 
     @property
     def plain(self) -> bool:
@@ -228,12 +223,9 @@ class Catalog:
     def _resource(self, type: str, url: str, version: str) -> Json | None:
         for store in self._stores:
             found = store.resource(type, url, version)
-            if found is not None and not (store is self.store and type == "ValueSet" and self._hides(found)):
+            if found is not None:
                 return found
         return self.shipped.resource(type, url, version)
-
-    def _hides(self, resource: Json) -> bool:
-        return bool(self._hidden) and (resource.get("url", ""), resource.get("version", "")) in self._hidden
 
     def maps(self, end: str) -> list[Json]:
         """The concept maps with this value set or code system at one of their ends, what is nearer first."""

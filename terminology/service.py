@@ -17,6 +17,7 @@ from terminology.compose.membership import Membership, contains, systems_with
 from terminology.maps import CompiledMap, compile_map
 from terminology.shape import require_shape
 from terminology.store.store import Store
+from terminology.store.without import Canonical, Without
 from terminology.versions import joined, split
 
 Json = dict[str, Any]
@@ -70,12 +71,12 @@ class Terminology:
             self._generation = generation
         return self._catalog
 
-    def without(self, hidden: frozenset[tuple[str, str]]) -> Terminology:
-        """The same service to one who does not know these stored value sets (url, version)."""
+    def without(self, hidden: frozenset[Canonical]) -> Terminology:
+        """The same service to one who does not know these stored resources (type, url, version)."""
         if not hidden:
             return self
         seen = copy(self)
-        seen._catalog = self._catalog.without(hidden)
+        seen._catalog = Catalog(Without(self.store, hidden), self.shipped)
         seen._sets, seen._maps, seen._generation = {}, {}, -1
         return seen
 

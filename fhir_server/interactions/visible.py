@@ -37,7 +37,7 @@ from fhir_server.core.values import SearchValue
 from fhir_server.interactions.access import Restriction, restrict, visible
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.masks import Masks
-from fhir_server.interactions.vocabulary import VisibleVocabulary, hidden_value_sets, limit_of
+from fhir_server.interactions.vocabulary import VisibleVocabulary, hidden_vocabulary, limits_of
 from fhir_server.search.holding import Version, holds
 
 T = TypeVar("T")
@@ -64,9 +64,9 @@ def environment_of(environment: Environment, caller: Caller) -> Environment:
     seen.index = VisibleIndex(environment.index, restriction, caller.masks)
     seen.store = VisibleStore(environment.store, environment.index, caller, environment.searching.extract)
     seen.whole = environment
-    limit = limit_of(caller)
-    if limit is not None and environment.terminology is not None:
-        vocabulary = VisibleVocabulary(environment.terminology, lambda: hidden_value_sets(environment.index, limit))
+    limits = limits_of(caller)
+    if limits and environment.terminology is not None:
+        vocabulary = VisibleVocabulary(environment.terminology, lambda: hidden_vocabulary(environment.index, limits))
         seen.searching = environment.searching.with_terminology(vocabulary)
     # the search parameters in force are those of the whole store
     seen.outdated = outdated and (lambda inside: outdated(getattr(inside, "whole", inside)))

@@ -1,44 +1,56 @@
-"""The terminology as a restricted caller knows it: stored ValueSets that the caller may not read are not there.
+"""The terminology as a restricted caller knows it: what is stored of it and the caller may not read is not there.
 
-Neither by name nor within others, nor in the criteria of searches (`:in`, `:not-in`). What ships with the server and
-what was loaded into the terminology is everybody's.
+Neither CodeSystems, ValueSets and ConceptMaps by name nor within others, nor in the criteria of searches (`:in`,
+`:not-in`, `:below`, `:above`). What ships with the server and what was loaded into the terminology is everybody's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from fhir_server.codec.json import decode
+import msgspec
+
 from fhir_server.core.ports import Caller, SearchIndex
 from fhir_server.core.query import Clause, Not, Query
 from terminology import Terminology
 
-Canonical = tuple[str, str]  # url, version
+Canonical = tuple[str, str, str]  # type, url, version
 Hidden = Callable[[], Awaitable[frozenset[Canonical]]]
 
 PAGE = 500
+TYPES = ("CodeSystem", "ConceptMap", "ValueSet")
 
 
-def limit_of(caller: Caller) -> Clause | None:
-    """What holds for ValueSets that a caller may read; None for all."""
+class _Named(msgspec.Struct):
+    """What a resource is known by; the rest of it, which may be long, is passed over."""
+
+    url: str = ""
+    version: str = ""
+
+
+_decode = msgspec.json.Decoder(_Named).decode
+
+
+def limits_of(caller: Caller) -> dict[str, Clause]:
+    """What holds for the resources of each type that a caller may read; without those types that are seen whole."""
     reading = caller.reading or caller.restriction
-    return reading("ValueSet") if reading is not None else None
+    limits = {type: reading(type) for type in TYPES} if reading is not None else {}
+    return {type: limit for type, limit in limits.items() if limit is not None}
 
 
-async def hidden_value_sets(whole: SearchIndex, limit: Clause | None) -> frozenset[Canonical]:
+async def hidden_vocabulary(whole: SearchIndex, limits: Mapping[str, Clause]) -> frozenset[Canonical]:
     """Those that are stored and for which the limit does not hold; whole: the index of everything."""
-    if limit is None:
-        return frozenset()
     found: set[Canonical] = set()
-    cursor = ""
-    while True:
-        page = await whole.search(Query(("ValueSet",), Not(limit), count=PAGE, cursor=cursor))
-        for version in page.matches:
-            resource = decode(version.body)
-            found.add((resource.get("url", ""), resource.get("version", "")))
-        cursor = page.next
-        if not cursor:
-            return frozenset(found)
+    for type, limit in limits.items():
+        cursor = ""
+        while True:
+            page = await whole.search(Query((type,), Not(limit), count=PAGE, cursor=cursor))
+            named = (_decode(version.body) for version in page.matches)
+            found.update((type, each.url, each.version) for each in named)
+            cursor = page.next
+            if not cursor:
+                break
+    return frozenset(found)
 
 
 class VisibleVocabulary:
@@ -50,16 +62,19 @@ class VisibleVocabulary:
 
     async def expand(self, value_set: str) -> Sequence[tuple[str, str]] | None:
         """All (system, code) of a value set that may be read."""
-        return await self._service.without(await self._hidden()).expand(value_set)
+        return await (await self._known()).expand(value_set)
 
     async def below(self, system: str, code: str) -> Sequence[str] | None:
-        """The code and all that it subsumes."""
-        return await self._service.below(system, code)
+        """The code and all that it subsumes, of a system that may be read."""
+        return await (await self._known()).below(system, code)
 
     async def above(self, system: str, code: str) -> Sequence[str] | None:
-        """The code and all that subsume it."""
-        return await self._service.above(system, code)
+        """The code and all that subsume it, of a system that may be read."""
+        return await (await self._known()).above(system, code)
 
     async def validate_code(self, value_set: str, system: str, code: str) -> bool | None:
         """Whether a value set that may be read has this code."""
-        return await self._service.without(await self._hidden()).validate_code(value_set, system, code)
+        return await (await self._known()).validate_code(value_set, system, code)
+
+    async def _known(self) -> Terminology:
+        return self._service.without(await self._hidden())

@@ -16,7 +16,7 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import RESULT_PARAMETERS, Call, OperationHandler
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Response
-from fhir_server.interactions.vocabulary import hidden_value_sets, limit_of
+from fhir_server.interactions.vocabulary import hidden_vocabulary, limits_of
 from terminology import Terminology, operations, parameter_names
 from terminology.loaders.jobs import Job, Jobs
 
@@ -51,8 +51,8 @@ def handlers(service: Terminology) -> tuple[OperationHandler, ...]:
 async def _invoke(
     service: Terminology, function: Any, key: tuple[str, str], environment: Environment, call: Call
 ) -> Response:
-    """What the caller may not read of stored value sets is not known to the operation."""
-    hidden = await hidden_value_sets((environment.whole or environment).index, limit_of(call.request.caller))
+    """What the caller may not read of stored terminology is not known to the operation."""
+    hidden = await hidden_vocabulary((environment.whole or environment).index, limits_of(call.request.caller))
     if hidden:
         function = operations(service.without(hidden))[key]
     instance = None
