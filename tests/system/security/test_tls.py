@@ -76,6 +76,33 @@ def test_old_versions_and_weak_ciphers_are_refused(server: Server, version: str,
         context.wrap_socket(plain)
 
 
+def shown(server: Server, trusting: ssl.SSLContext) -> bytes | None:
+    """The certificate that a new connection is shown."""
+    url = httpx.URL(server.base)
+    with (
+        socket.create_connection((url.host, url.port)) as plain,
+        trusting.wrap_socket(plain, server_hostname=url.host) as connection,
+    ):
+        return connection.getpeercert(binary_form=True)
+
+
+def test_a_renewed_certificate_counts_from_the_next_connection_on(
+    server: Server, authority: Authority, folder: Path, trusting: ssl.SSLContext
+) -> None:
+    before = shown(server, trusting)
+    with httpx.Client(verify=trusting) as under_way:
+        assert under_way.get(f"{server.base}/metadata").status_code == 200
+        certificate, _ = authority.certificate("server")
+        after = shown(server, trusting)
+        assert after != before and shown(server, trusting) == after
+        certificate.write_text("half a file")
+        assert shown(server, trusting) == after
+        authority.certificate("server")
+        assert shown(server, trusting) not in (before, after)
+        assert under_way.get(f"{server.base}/metadata").status_code == 200
+    assert "not in force" in server.said()
+
+
 @pytest.mark.parametrize("given", [("--tls-certificate", "none.pem"), ("--tls-key", "key.pem")])
 def test_files_that_can_not_be_used_are_told_at_the_start(tmp_path: Path, given: tuple[str, str]) -> None:
     said = hms("serve", "--port", 0, "--data", tmp_path, *given, code=1)
