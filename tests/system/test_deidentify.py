@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from fhir_server.operations.bulk.asked import Asked
+from fhir_server.operations.bulk.exporting import Exporting
+from fhir_server.operations.bulk.jobs import Job, Jobs
+from fhir_server.storage.files.jobs import FolderJobs
 from tests.conftest import Fhir
 from tests.system.process import hms
 
@@ -52,3 +56,29 @@ async def test_a_deidentified_export_and_its_report(fhir: Fhir, tmp_path: Path) 
     (tmp_path / "out.ndjson").write_text(text)
     said = hms("k-anonymity", tmp_path / "out.ndjson", "--threshold", 2)
     assert "k          1" in said and "small      1" in said
+
+
+async def test_an_export_that_is_taken_up_again_has_the_provenance_of_what_was_there_before(fhir: Fhir) -> None:
+    for number in range(2):
+        await fhir.put(f"Patient/p{number}", patient(number))
+        await fhir.put(f"Provenance/v{number}", {
+            "resourceType": "Provenance", "id": f"v{number}", "recorded": "2026-01-01T00:00:00Z",
+            "target": [{"reference": f"Patient/p{number}"}], "agent": [{"who": {"display": "x"}}]})  # fmt: skip
+    asked = Asked(level="patient", types=("Patient", "Provenance"), deidentify="year")
+    jobs = Jobs(FolderJobs(fhir.server.settings.data / "exports"))
+    job = Job(id="again", url="", asked=asked, moment=fhir.server.environment.clock())
+    await jobs.create(job)
+    whole = await lines(jobs, await done(fhir, jobs, job))
+    assert len(whole) == 4
+    job.at, job.cursor, job.state = 1, "", "running"  # as it stood once the patients were done
+    job.parts = [part for part in job.parts if part.type == "Patient"]
+    assert await lines(jobs, await done(fhir, jobs, job)) == whole
+
+
+async def done(fhir: Fhir, jobs: Jobs, job: Job) -> Job:
+    assert await Exporting(fhir.server.environment, jobs, job).run()
+    return job
+
+
+async def lines(jobs: Jobs, job: Job) -> list[bytes]:
+    return [line for part in job.parts async for line in jobs.lines(job, part.name)]

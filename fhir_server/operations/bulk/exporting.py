@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from fhir_server.codec.json import decode, serialize
+from fhir_server.codec.references import parse_reference
 from fhir_server.codec.summary import elements
 from fhir_server.core.errors import FhirError
 from fhir_server.core.keys import StoredVersion
@@ -28,7 +29,7 @@ class Exporting:
         self._environment = environment
         self._jobs = jobs
         self._job = job
-        # references of what was exported: Provenance follows it, and what several patients share is exported once
+        # what was exported, as its file names it: Provenance follows it, and what several patients share is there once
         self._exported: set[str] = set()
         self._clean = deidentifier(environment, job.asked.deidentify) if job.asked.deidentify else None
 
@@ -52,8 +53,8 @@ class Exporting:
                 if type == "Provenance" and follows:
                     found = [version for version in found if self._concerns(version)]
                 elif remembers:
-                    found = [version for version in found if f"{type}/{version.id}" not in self._exported]
-                    self._exported.update(f"{type}/{version.id}" for version in found)
+                    found = [version for version in found if self._name(type, version.id) not in self._exported]
+                    self._exported.update(self._name(type, version.id) for version in found)
                 await self._append(type, found)
                 job.cursor = page.next
                 if not page.next:
@@ -100,14 +101,21 @@ class Exporting:
 
     def _concerns(self, provenance: StoredVersion) -> bool:
         targets = decode(provenance.body).get("target", ())
-        return any(target.get("reference", "").partition("/_history/")[0] in self._exported for target in targets)
+        found = (parse_reference(target.get("reference", "")) for target in targets)
+        return any(local is not None and self._name(local.type, local.id) in self._exported for local in found)
+
+    def _name(self, type: str, id: str) -> str:
+        """The reference of a resource as its file has it, which may be by a pseudonym."""
+        if self._clean is None or not self._environment.definitions.is_resource(type):
+            return f"{type}/{id}"
+        return f"{type}/{self._clean({'resourceType': type, 'id': id}).get('id', id)}"
 
     async def _remember(self) -> None:
         """What was exported before the job was taken up again."""
         for part in self._job.parts:
             if part.kind == "output":
                 async for line in self._jobs.lines(self._job, part.name):
-                    self._exported.add(f"{part.type}/{decode(line)['id']}")
+                    self._exported.add(f"{part.type}/{decode(line).get('id')}")
 
     async def _append(self, type: str, versions: Sequence[StoredVersion]) -> None:
         lines = await asyncio.to_thread(lambda: [self._line(version) for version in versions])
