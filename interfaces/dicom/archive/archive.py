@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from fhir_server.core.errors import error
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.files import FileStore, ObjectFiles
 from interfaces.dicom.archive.index import Index, Rows, Work
@@ -21,8 +22,12 @@ from interfaces.dicom.dataset.model import text, to_model
 from interfaces.dicom.dataset.part10 import read_meta
 from interfaces.dicom.dataset.walk import DataSet
 
+if TYPE_CHECKING:
+    from interfaces.dicom.archive.sealed_files import SealedFiles
+
 T = TypeVar("T")
 FOLDER = "dicom"
+SEALED = "sealed"  # a note: there are sealed files
 MIB = 2**20
 REMOVED_TOGETHER = 200  # instances in one transaction
 NAMES = frozenset({0x00080016, 0x00080018})
@@ -41,16 +46,13 @@ class Archive:
         self.clock = clock
         self.folder: Path = settings.data / FOLDER
         self.followed: set[tuple[str, str]] = set()  # changes in FHIR that were seen already
-        self.files: FileStore = (
-            ObjectFiles(settings.dicom_storage)
-            if "://" in settings.dicom_storage
-            else LocalFiles(
-                Path(settings.dicom_storage) if settings.dicom_storage else self.folder / "files",
-                fsync=settings.dicom_fsync,
-                reserve=settings.dicom_reserve_mb * MIB,
-            )
-        )
         self._index = open_index(settings, self.folder)
+        try:
+            self._sealed = sealed_files(settings, self.folder, self._index)
+        except BaseException:
+            self._index.close()
+            raise
+        self.files: FileStore = self._sealed or stored_files(settings, self.folder)
 
     @property
     def reading(self) -> Rows:
@@ -168,9 +170,44 @@ class Archive:
             self.note("deleted", study, by=who, instances=removed)
         return removed
 
+    def destroy_key(self, study: str) -> None:
+        """Makes every copy of a study's files unreadable, where files are sealed."""
+        if self._sealed is not None:
+            self._sealed.destroy(study)
+
     def close(self) -> None:
         """Finishes what waits and lets go of the index."""
         self._index.close()
+        if self._sealed is not None:
+            self._sealed.close()
+
+
+def stored_files(settings: Settings, folder: Path) -> FileStore:
+    """Where the settings have files kept."""
+    if "://" in settings.dicom_storage:
+        return ObjectFiles(settings.dicom_storage)
+    return LocalFiles(
+        Path(settings.dicom_storage) if settings.dicom_storage else folder / "files",
+        fsync=settings.dicom_fsync,
+        reserve=settings.dicom_reserve_mb * MIB,
+    )
+
+
+def sealed_files(settings: Settings, folder: Path, index: Index) -> SealedFiles | None:
+    """The same, sealed with the settings' keys; None without keys. FhirError "value" where they are needed."""
+    before = index.reading.one("note", {"name": SEALED}) is not None
+    if not settings.encryption_keys:
+        if before:
+            raise error("value", "DICOM files are sealed: name the file of their master key by encryption_keys.")
+        return None
+    from fhir_server.security.encryption.opening import opened
+    from interfaces.dicom.archive.sealed_files import SealedFiles
+
+    keys = opened(settings)
+    assert keys is not None
+    if not before:
+        index.write(lambda rows: rows.put("note", {"name": SEALED}, {"value": "yes"}))
+    return SealedFiles(stored_files(settings, folder), keys)
 
 
 def open_index(settings: Settings, folder: Path) -> Index:

@@ -6,6 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from fhir_server.core.errors import FhirError, Issue
+
+
+class Torn(FhirError):
+    """A file is not as it was sealed."""
+
+    def __init__(self) -> None:
+        told = "A file of the archive is not as it was sealed; restore it from a backup."
+        super().__init__("unavailable", [Issue("error", "transient", told)])
+
 
 class Writing(Protocol):
     """A file that is arriving; nobody else sees it until it is kept."""
@@ -18,8 +28,11 @@ class Writing(Protocol):
         """All that was written."""
         ...
 
-    def keep(self, digest: str) -> bool:
-        """Makes it the file of a digest; False where that was there. On the disk then, if the fsync policy says so."""
+    def keep(self, digest: str, study: str) -> bool:
+        """Makes it the file of a digest; False where that was there. On the disk then, if the fsync policy says so.
+
+        study: the UID of its study, whose key seals it where files are sealed.
+        """
         ...
 
     def discard(self) -> None:
@@ -48,6 +61,10 @@ class FileStore(Protocol):
 
     def digests(self, since: float = 0) -> Iterator[str]:
         """Every file that changed since then (seconds since 1970)."""
+        ...
+
+    def clear_incoming(self) -> int:
+        """Removes what was being written when a process ended; only while nobody else writes. Gives how many."""
         ...
 
 
@@ -84,6 +101,10 @@ class ObjectFiles:
             if name.endswith(".dcm"):
                 yield name[:-4]
 
+    def clear_incoming(self) -> int:
+        """None: what is not whole is in memory."""
+        return 0
+
     def _path(self, digest: str) -> str:
         return f"{self._folder}/{digest[:2]}/{digest}.dcm"
 
@@ -100,7 +121,7 @@ class _ObjectWriting:
     def view(self) -> memoryview:
         return memoryview(self._bytes)
 
-    def keep(self, digest: str) -> bool:
+    def keep(self, digest: str, study: str) -> bool:
         path = self._path(digest)
         if self._system.exists(path):
             return False

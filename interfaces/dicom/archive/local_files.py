@@ -106,7 +106,7 @@ class Incoming:
             self._write_early()
         return memoryview(mmap.mmap(self._descriptor, self._size, access=mmap.ACCESS_READ))
 
-    def keep(self, digest: str) -> bool:
+    def keep(self, digest: str, study: str) -> bool:
         """Moves it to its place and flushes it."""
         files, path = self._files, self._files.path(digest)
         try:

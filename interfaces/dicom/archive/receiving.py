@@ -62,7 +62,7 @@ class Receiving:
                 raise Mismatch("SOP Instance UID is not the Affected SOP Instance UID")
             if record.sop_class != announced.sop_class:
                 raise Mismatch("SOP Class UID is not the Affected SOP Class UID")
-            made = self._file.keep(record.digest)
+            made = self._file.keep(record.digest, record.study_uid)
         except BaseException:
             self._file.discard()
             raise

@@ -6,8 +6,9 @@ import hashlib
 
 import structlog
 
+from fhir_server.core.errors import FhirError
 from interfaces.dicom.archive.archive import Archive
-from interfaces.dicom.archive.local_files import LocalFiles
+from interfaces.dicom.archive.files import Torn
 from interfaces.dicom.archive.placing import Outcome
 from interfaces.dicom.archive.record import Mismatch, record_of
 from interfaces.dicom.dataset.part10 import read_file
@@ -21,8 +22,7 @@ log = structlog.get_logger("dicom")
 
 def recover(archive: Archive, *, everything: bool = False) -> int:
     """Looks at the files since the last sweep, or at all; only while nothing is received. Gives how many were added."""
-    if isinstance(archive.files, LocalFiles):
-        archive.files.clear_incoming()
+    archive.files.clear_incoming()
     row = archive.reading.one("note", {"name": SWEPT})
     since = 0.0 if row is None or everything else float(row["value"]) - OVERLAP
     began = archive.clock() / 1_000_000
@@ -38,8 +38,8 @@ def recover(archive: Archive, *, everything: bool = False) -> int:
 
 def _index(archive: Archive, digest: str) -> int:
     try:
-        data = archive.files.read(digest)
-        if hashlib.sha256(data).hexdigest() != digest:
+        data = _whole(archive, digest)
+        if data is None:
             archive.files.delete(digest)
             log.warning("a file that a power failure tore is removed: nobody was told that it is kept", digest=digest)
             return 0
@@ -53,10 +53,19 @@ def _index(archive: Archive, digest: str) -> int:
             sender="recovered",
             issuer="",
         )
-    except (Malformed, Mismatch, OSError) as problem:
+    except (Malformed, Mismatch, OSError, FhirError) as problem:
         log.error("a file of the archive can't be read", digest=digest, problem=str(problem))
         return 0
     if archive.place(record) in (Outcome.REFUSED, Outcome.KEPT):
         archive.files.delete(digest)
         return 0
     return 1
+
+
+def _whole(archive: Archive, digest: str) -> bytes | None:
+    """The bytes of a file; None for one that is torn. FhirError where its key is not at hand."""
+    try:
+        data = archive.files.read(digest)
+    except Torn:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == digest else None

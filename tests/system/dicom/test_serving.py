@@ -7,10 +7,14 @@ import sqlite3
 import subprocess
 import time
 
+import httpx
+
+from fhir_server.security.encryption.master_keys import add_key
 from tests.system.dicom.conftest import TITLE, dcmtk, until
 from tests.system.dicom.images import files, study
 from tests.system.process import Server, serving
 
+FRAMES = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 OPTIONS = ("--dicom", "true", "--dicom-port", 0, "--dicom-reserve-mb", 0, "--dicom-study-pause-seconds", 1)
 
 
@@ -60,3 +64,23 @@ def test_what_was_acknowledged_survives_a_kill_and_what_lies_between_file_and_in
         assert kept <= counted(data) <= len(paths) and not half.exists()  # one may have been on disk without an answer
         assert storescu(port_of(server), *paths).returncode == 0
         assert counted(data) == 30
+
+
+def test_sealed_files_are_there_after_a_kill_and_unreadable_on_the_disk(tmp_path):
+    made = study(4, 256, PatientName="Quxenbaum^Ada")
+    paths, data, keys = files(made, tmp_path / "sent"), tmp_path / "data", tmp_path / "master.json"
+    add_key(keys)
+    options = (*OPTIONS, "--encryption-keys", keys)
+    with serving(data, *options) as server:
+        assert storescu(port_of(server), *paths).returncode == 0
+        server.kill()
+    stored = list((data / "dicom" / "files").glob("*/*.dcm"))
+    assert len(stored) == 4
+    content = b"".join(path.read_bytes() for path in stored)
+    assert b"Quxenbaum" not in content and made[0].PixelData[1000:1064] not in content
+    with serving(data, *options) as server:
+        url = f"{server.origin}/dicom-web/studies/{made[0].StudyInstanceUID}/series/{made[0].SeriesInstanceUID}"
+        frame = httpx.get(f"{url}/instances/{made[2].SOPInstanceUID}/frames/1", headers={"accept": FRAMES})
+        assert made[2].PixelData in frame.content
+        shown = httpx.get(f"{url}/metadata", headers={"accept": "application/dicom+json"})
+        assert len(shown.json()) == 4 and shown.text.count("Quxenbaum") == 4

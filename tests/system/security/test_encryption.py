@@ -15,9 +15,13 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
 from fhir_server.security.encryption import FILE_NAME, DataKeys, MasterKeys
 from fhir_server.security.encryption.master_keys import add_key, keep_newest
+from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.erasing import Erasing
+from interfaces.dicom.archive.instances import instances
 from interfaces.hl7v2.assembly import beside_server
 from interfaces.hl7v2.messages.port import Wanted
 from tests.conftest import Fhir, HeldClock
+from tests.system.dicom.images import encoded, image
 
 pytestmark = pytest.mark.anyio
 
@@ -127,6 +131,32 @@ async def test_an_erasure_reaches_backups_and_a_hold_refuses_it(fhir: Fhir, sett
             assert SECRET.encode() in found.body
     finally:
         await restored.close()
+
+
+async def test_sealed_images_come_back_from_a_backup_but_for_an_erased_study(
+    fhir: Fhir, settings: Settings, tmp_path: Path
+) -> None:
+    import msgspec
+
+    archive = Archive(settings)
+    fhir.server.environment.erasures.append(Erasing(archive))
+    await fhir.put("Patient/p", PATIENT)
+    made = {number: image(200, PatientID=number, PatientName=SECRET) for number in (NUMBER, "other")}
+    for each in made.values():
+        archive.receive(encoded(each), transfer_syntax=str(each.file_meta.TransferSyntaxUID))
+    digests = {number: row["digest"] for number in made
+               for row in instances(archive.reading, {"00100020": number})}  # fmt: skip
+    assert SECRET.encode() not in b"".join(path.read_bytes() for path in settings.data.rglob("*.dcm"))
+    await back_up(fhir.server, BackupFolder(tmp_path / "backup"))
+    answer = await fhir.post("Patient/p/$purge", {"resourceType": "Parameters"})
+    assert {"name": "images", "valueInteger": 1} in answer.json()["parameter"], answer.text
+    archive.close()
+    await (await restored_with_keys(settings, tmp_path)).close()
+    restored = Archive(msgspec.structs.replace(settings, data=tmp_path / "restored"))
+    assert made["other"].PixelData in restored.files.read(digests["other"])
+    with pytest.raises(FhirError, match="destroyed"):
+        restored.files.read(digests[NUMBER])
+    restored.close()
 
 
 async def restored_with_keys(settings: Settings, tmp_path: Path) -> FhirServer:

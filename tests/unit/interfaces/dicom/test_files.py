@@ -1,26 +1,44 @@
-"""Both places for files: a folder, and an object store by fsspec."""
+"""Both places for files: a folder, and an object store by fsspec; each with its files sealed, too."""
 
 import hashlib
 import os
+import random
 
 import pytest
 
-from interfaces.dicom.archive.files import ObjectFiles
+from fhir_server.core.errors import FhirError
+from fhir_server.security.encryption import DataKeys, MasterKeys
+from fhir_server.security.encryption.master_keys import add_key, keep_newest
+from interfaces.dicom.archive.files import ObjectFiles, Torn
 from interfaces.dicom.archive.local_files import LocalFiles
+from interfaces.dicom.archive.sealed_files import BLOCK, HEAD, TAG, SealedFiles
 
 
 @pytest.fixture(params=["folder", "object store"])
-def kept(request, tmp_path):
+def place(request, tmp_path):
     return LocalFiles(tmp_path) if request.param == "folder" else ObjectFiles(f"memory://{tmp_path.name}-{os.getpid()}")
 
 
-def put(files, content):
+@pytest.fixture
+def keys(tmp_path):
+    add_key(tmp_path / "master.json")
+    made = DataKeys(tmp_path / "keys.sqlite", MasterKeys(tmp_path / "master.json"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["clear", "sealed"])
+def kept(request, place, keys):
+    return place if request.param == "clear" else SealedFiles(place, keys)
+
+
+def put(files, content, study="1.2"):
     digest = hashlib.sha256(content).hexdigest()
     writing = files.begin()
     writing.write(content[:2])
     writing.write(content[2:])
     assert writing.view() == content
-    return digest, writing.keep(digest)
+    return digest, writing.keep(digest, study)
 
 
 def test_what_is_put_is_read_whole_and_in_parts(kept):
@@ -41,3 +59,68 @@ def test_what_is_deleted_is_gone(kept):
 def test_all_are_listed(kept):
     digests = {put(kept, bytes([number]) * 3)[0] for number in range(5)}
     assert set(kept.digests()) == digests
+
+
+@pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7])
+def test_any_part_of_a_sealed_file_is_what_it_was(place, keys, size):
+    content = random.Random(size).randbytes(size)
+    files = SealedFiles(place, keys)
+    digest, _ = put(files, content)
+    assert (files.read(digest) == content and content[:32] not in place.read(digest)) or not size
+    for start in (0, 1, BLOCK - 1, BLOCK, 2 * BLOCK + 1, size - 1, size, size + 5):
+        for length in (0, 1, BLOCK, BLOCK + 2, size + 9):
+            if start >= 0:
+                assert files.read(digest, start, length) == content[start : start + length], (start, length)
+
+
+def test_a_part_is_read_without_the_whole(place, keys):
+    asked = []
+
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(place, name)
+
+        def read(self, digest, start=0, length=-1):
+            asked.append((start, length))
+            return place.read(digest, start, length)
+
+    files = SealedFiles(Watched(), keys)
+    digest, _ = put(files, bytes(10 * BLOCK))
+    files.read(digest, 4 * BLOCK + 5, 10)
+    assert asked == [(0, HEAD), (HEAD + 4 * (BLOCK + TAG), BLOCK + TAG)]
+
+
+def test_files_from_before_there_were_keys_are_read(place, keys):
+    digest, _ = put(place, b"0123456789")
+    files = SealedFiles(place, keys)
+    assert files.read(digest) == b"0123456789" and files.read(digest, 2, 3) == b"234"
+
+
+def test_a_study_whose_key_is_destroyed_is_gone_from_every_copy_and_no_other(place, keys):
+    ours, others = (put(SealedFiles(place, keys), text, study)[0] for text, study in ((b"ours", "1"), (b"others", "2")))
+    assert SealedFiles(place, keys).destroy("1")
+    with pytest.raises(FhirError, match="destroyed"):
+        SealedFiles(place, keys).read(ours)
+    assert SealedFiles(place, keys).read(others) == b"others"
+
+
+def test_rotated_master_keys_open_what_was_sealed_before(place, keys, tmp_path):
+    digest, _ = put(SealedFiles(place, keys), b"0123456789")
+    add_key(tmp_path / "master.json")
+    other = DataKeys(tmp_path / "keys.sqlite", MasterKeys(tmp_path / "master.json"))
+    other.rotate()
+    keep_newest(tmp_path / "master.json")
+    assert SealedFiles(place, other).read(digest) == b"0123456789"
+    other.close()
+
+
+@pytest.mark.parametrize("change", [lambda c: c[:-1], lambda c: c[:-1] + bytes([c[-1] ^ 1]), lambda c: c[:HEAD]])
+def test_what_was_changed_on_disk_is_not_given_out(tmp_path, keys, change):
+    files = SealedFiles(LocalFiles(tmp_path / "files"), keys)
+    digest, _ = put(files, bytes(BLOCK + 5))
+    [path] = (tmp_path / "files").glob("*/*.dcm")
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(Torn):
+        files.read(digest)
+    with pytest.raises(Torn):
+        files.read(digest, BLOCK, 5)
