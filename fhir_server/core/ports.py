@@ -291,6 +291,7 @@ class Caller(NamedTuple):
     name: for people; client, user, fhir_user (a reference), purpose, reason: for the audit.
     masks: what is hidden of resources that may be seen (interactions/masks.py); None for nothing.
     access: what the token said that the caller showed, so that a job can go on for the same caller.
+    app_state: the codes of Basic resources that are apps' state, each system|code or system| (app_state.py there).
     administers: whether an interface, such as hl7, is shown whole to the caller for interactions such as rs, whatever
     policies and Consents keep of its resources; None for nobody's.
     """
@@ -307,6 +308,7 @@ class Caller(NamedTuple):
     access: Any = None
     reason: str = ""
     masks: Any = None
+    app_state: frozenset[str] = frozenset()
     administers: Callable[[str, str], bool] | None = None
 
 

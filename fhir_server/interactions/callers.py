@@ -7,13 +7,16 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from urllib.parse import parse_qsl
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from urllib.parse import parse_qsl, urlencode
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import Caller
 from fhir_server.core.query import EVERYTHING as EVERYTHING_OF_IT
 from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn, Not
+from fhir_server.interactions.app_state import TYPE as STATE
+from fhir_server.interactions.app_state import StateOf
 from fhir_server.interactions.break_glass import BreakGlass
 from fhir_server.interactions.consent_follower import ConsentFollower
 from fhir_server.interactions.environment import Environment
@@ -23,7 +26,7 @@ from fhir_server.interactions.refusals import refused
 from fhir_server.interactions.request import Request
 from fhir_server.security.consents import Denied, denied
 from fhir_server.security.model import Access, User
-from fhir_server.security.policies import BREAK_GLASS, RESOURCES, Policies, Rule
+from fhir_server.security.policies import BREAK_GLASS, NO_STATE, RESOURCES, Policies, Rule
 from fhir_server.security.scopes import INTERACTIONS, Scope, resource_scopes
 
 # May hold anything about anybody, and no search parameter tells whom: never within a patient's context.
@@ -49,6 +52,11 @@ class Callers:
         self._consents = consents
         self._break_glass = break_glass
         self._kept: dict[tuple[Access, int, str, int, int], Caller] = {}
+
+    @property
+    def keep_app_state(self) -> bool:
+        """Whether the policies give app state to any client."""
+        return bool(self._in_force().app_state)
 
     async def of_access(self, access: Access, purpose: str = "", reason: str = "") -> Caller:
         """The caller that a token stands for; purpose: BTG for break-glass, which takes a reason.
@@ -114,6 +122,8 @@ class Callers:
         rules = self._policies.about(roles, user, client, purpose)
         meant = {rule: [await self._meant(rule, text) for text in rule.resources] for rule in rules}
         refusals = [] if self._by_itself(client, user) else self._refusals(fhir_user, purpose, whose["user"])
+        by_app = client and any(scope.context != "system" for scope in scopes)
+        state = await self._state(client, fhir_user, patient) if by_app else StateOf()
         searching = self._environment.searching
         limits: dict[tuple[str, str], Clause | None] = {}
 
@@ -122,7 +132,10 @@ class Callers:
             if key not in limits:
                 scoped = self._limit(interactions, type, scopes, whose, criteria)
                 limits[key] = together(
-                    scoped, *ruled(interactions, type), *refused(refusals, type, self._of_patient, searching)
+                    scoped,
+                    *ruled(interactions, type),
+                    *refused(refusals, type, self._of_patient, searching),
+                    state.limit(interactions) if type == STATE else None,
                 )
             return limits[key]
 
@@ -158,8 +171,9 @@ class Callers:
             fhir_user=fhir_user,
             purpose=purpose,
             administers=administers,
+            app_state=state.codes,
         )
-        if free.issuperset(INTERACTIONS) and not (rules or refusals or policies.permits):
+        if free.issuperset(INTERACTIONS) and not (rules or refusals or policies.permits or state.codes):
             return caller  # everything is the caller's: there is nothing to restrict
         return caller._replace(
             restriction=lambda type: within("s", type),
@@ -167,6 +181,29 @@ class Callers:
             writing=within,
             masks=self._masks(rules, meant),
         )
+
+    async def _state(self, client: str, fhir_user: str, patient: str) -> StateOf:
+        """What of apps' state is a client's with a user and a patient."""
+        codes = self._policies.state_codes
+        if not codes:
+            return StateOf()
+        own = self._policies.app_state.get(client, NO_STATE)
+        subjects = [fhir_user] * bool(fhir_user) + [f"Patient/{patient}"] * bool(patient)
+        about = [await self._of_state("subject", [each]) for each in subjects]
+        nobodys = await self._of_state("subject:missing", ["true"])
+        modified = Any((*about, nobodys)) if own.globally else Any(tuple(about))
+        return StateOf(
+            codes,
+            await self._of_state("code", codes),
+            All((await self._of_state("code", own.codes), Any((*about, nobodys)))),
+            All((await self._of_state("code", own.modify), modified)),
+        )
+
+    async def _of_state(self, parameter: str, values: Collection[str]) -> Clause:
+        """Basic resources with one of these values."""
+        escaped = [re.sub(r"([\\,$])", r"\\\1", value) for value in sorted(values)]
+        criteria = urlencode([(parameter, ",".join(escaped))])
+        return (await self._criteria(Scope("user", STATE, "", criteria)))[STATE] if values else NOTHING
 
     def _masks(self, rules: Sequence[Rule], meant: dict[Rule, list[dict[str, Clause]]]) -> Masks | None:
         by_type: dict[str, list[Hidden]] = {}

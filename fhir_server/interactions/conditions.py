@@ -9,6 +9,7 @@ from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction
 from fhir_server.core.query import Clause
+from fhir_server.interactions import app_state
 from fhir_server.interactions.request import Request
 
 _ETAG = re.compile(r'(?:W/)?"?([A-Za-z0-9\-.]{1,64})"?\Z')
@@ -30,7 +31,9 @@ def etag_versions(header: str, name: str) -> list[str]:
 
 
 def require_match(request: Request, type: str, id: str, head: StoredVersion | None) -> None:
-    """If-Match: the newest version must be the one that the caller has seen."""
+    """If-Match: the newest version must be the one that the caller has seen. Of an app's state it must be there."""
+    if type == app_state.TYPE:
+        app_state.require_condition(request, head)
     if not request.if_match:
         return
     newest = str(head.version) if head is not None and not head.deleted else ""

@@ -9,7 +9,7 @@ import difflib
 from urllib.parse import urlencode
 
 from fhir_server.core.errors import FhirError, error
-from fhir_server.interactions import capabilities, operation
+from fhir_server.interactions import app_state, capabilities, operation
 from fhir_server.interactions.audit import search_audit
 from fhir_server.interactions.batch import batch
 from fhir_server.interactions.callers import require, require_any
@@ -37,6 +37,7 @@ async def perform(environment: Environment, request: Request) -> Response:
         await following.before()
     environment = environment_of(environment, request.caller)
     if request.method != "GET":
+        app_state.take(request)
         environment = recorded(environment, request)
     response = await _route(environment, request)
     if request.method != "GET" and following is not None:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote
 from fhir_server.codec.bundles import EntryResponse
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import error, operation_outcome
+from fhir_server.interactions import app_state
 from fhir_server.interactions.request import Request, Response
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -56,6 +57,7 @@ def entry_request(raw: Any, number: int, outer: Request) -> Request:
     else:
         made.resource = resource
         made.content_type = "application/fhir+json" if resource is not None else ""
+    app_state.take(made)
     return made
 
 

@@ -18,6 +18,11 @@
     resources = ["Observation"]
     fhirpath = "component.count() > 3"
 
+    [app_state.growth-chart]              # a client: whose Basic resources with these codes are its own
+    modify = ["https://growth.example.org|preferences"]     # system|code, or system| for all of a system
+    query = ["https://growth.example.org|site"]
+    global = false                        # whether it may modify such as are nobody's
+
     [administration]                      # whom interfaces are shown whole to; else the role administrator, all
     hl7 = ["integration"]
 
@@ -74,6 +79,23 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return not set(roles).isdisjoint(self.role) or user in self.user or client in self.client
 
 
+class AppState(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The codes of app state that a client may query, and modify, each `system|code`, or `system|` for all of a system.
+
+    globally: whether it may modify state without a subject, which is everybody's who uses it.
+    """
+
+    query: tuple[str, ...] = ()
+    modify: tuple[str, ...] = ()
+    globally: bool = msgspec.field(name="global", default=False)
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """All of them."""
+        return frozenset((*self.query, *self.modify))
+
+
+NO_STATE = AppState()
 ALL_INTERFACES = "*"
 ADMINISTRATOR = "administrator"  # the role that has them all where the policies don't say
 WAY = f"A role of administration, such as {ADMINISTRATOR}, opens it (docs/how-to/security.md)."
@@ -85,13 +107,14 @@ class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     break_glass_minutes: how long one reason is good for; administration: the roles that each interface (hl7, dicom,
     the name of a subsystem, * for all) is shown whole to;
     interfaces: clients that Consents keep nothing from while they act by themselves, as they keep nothing from the
-    interfaces inside the server: what these don't find, they make a second time.
+    interfaces inside the server: what these don't find, they make a second time; app_state: of clients, by id.
     """
 
     rule: tuple[Rule, ...] = ()
     break_glass: tuple[str, ...] = ()
     break_glass_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 60
     interfaces: tuple[str, ...] = ()
+    app_state: dict[str, AppState] = {}
     administration: dict[str, tuple[str, ...]] = msgspec.field(
         default_factory=lambda: {ALL_INTERFACES: (ADMINISTRATOR,)}
     )
@@ -104,6 +127,11 @@ class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def about(self, roles: tuple[str, ...], user: str, client: str, purpose: str) -> tuple[Rule, ...]:
         """The rules that are about a caller."""
         return tuple(rule for rule in self.rule if rule.concerns(roles, user, client, purpose))
+
+    @property
+    def state_codes(self) -> frozenset[str]:
+        """The codes of all apps' state."""
+        return frozenset(code for each in self.app_state.values() for code in each.codes)
 
     @property
     def permits(self) -> bool:
@@ -130,6 +158,9 @@ def load(path: str) -> Policies:
             what = "a mask, and nothing else, has fields to hide or only = those to show"
         if what:
             raise error("value", f"Rule {number} in {path} can't be used: {what}.")
+    for code in found.state_codes:
+        if not code.partition("|")[0] or "|" not in code:
+            raise error("value", f"The app state {code!r} in {path} is no system|code, or system| for all of a system.")
     return found
 
 

@@ -66,11 +66,16 @@ def discovery(exchange: Exchange) -> dict[str, Any]:
         "id_token_signing_alg_values_supported": [ID_ALGORITHM],
         "claims_supported": ["sub", "fhirUser", "auth_time", "nonce"],
         "authorization_response_iss_parameter_supported": True,
-        "capabilities": CAPABILITIES,
+        "capabilities": CAPABILITIES + _app_state(exchange),
     }
     if exchange.server.settings.dynamic_registration:
         found["registration_endpoint"] = f"{issuer}/auth/register"
     return found | _brands(exchange)
+
+
+def _app_state(exchange: Exchange) -> list[str]:
+    """The capability, where the policies give app state to clients."""
+    return ["smart-app-state"] if exchange.server.environment.callers.keep_app_state else []
 
 
 def _brands(exchange: Exchange) -> dict[str, Any]:
@@ -105,7 +110,7 @@ async def smart_configuration(exchange: Exchange) -> Answer:
         return await configuration(exchange)
     found = await provider.fetching.configuration()
     kept = {name: found[name] for name in FROM_PROVIDER if name in found}
-    own = {**_brands(exchange), "capabilities": PROVIDER_CAPABILITIES}
+    own = {**_brands(exchange), "capabilities": PROVIDER_CAPABILITIES + _app_state(exchange)}
     return as_json({"code_challenge_methods_supported": ["S256"], **kept, **own})
 
 

@@ -11,14 +11,16 @@ from tests.system.security.conftest import BASE, CODE, ORIGIN, observation
 pytestmark = pytest.mark.anyio
 
 
-async def token(fhir: Fhir, scope: str, patient: str = "", fhir_user: str = "Practitioner/doc") -> dict[str, str]:
+async def token(
+    fhir: Fhir, scope: str, patient: str = "", fhir_user: str = "Practitioner/doc", client: str = "app"
+) -> dict[str, str]:
     """The header of a token with this scope."""
     from fhir_server.security.model import Grant
 
     security = fhir.server.security
-    await security.store.begin_family("family", "u", "app", scope)
+    await security.store.begin_family("family", "u", client, scope)
     context = {"patient": patient} if patient else {}
-    grant = Grant(family="family", client="app", scope=scope, user="u", fhir_user=fhir_user, context=context)
+    grant = Grant(family="family", client=client, scope=scope, user="u", fhir_user=fhir_user, context=context)
     return {"authorization": f"Bearer {await security.tokens.access_token(grant, ORIGIN, BASE)}"}
 
 
