@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.core.query import Query, TokenIn
 from fhir_server.interactions.environment import Environment
 
-AT_ONCE = 500  # identifiers in one query, and resources in one page
+AT_ONCE = 200  # identifiers in one query, and resources in one page
 
 
 async def identified(
@@ -24,6 +25,8 @@ async def identified(
     found: dict[str, StoredVersion] = {}
     for start in range(0, len(identifiers) if parameter else 0, AT_ONCE):
         assert parameter is not None
+        if start:  # others get their turn
+            await asyncio.sleep(0)
         where = TokenIn(parameter.fields, tuple(identifiers[start : start + AT_ONCE]))
         query = Query((type,), where, count=AT_ONCE)
         while True:

@@ -13,10 +13,11 @@ from typing import Any
 from fhir_server.codec.references import references, rewrite
 from fhir_server.core.errors import FhirError, Issue, error
 from fhir_server.interactions.environment import Environment
-from fhir_server.interactions.preparing import prepare
+from fhir_server.interactions.preparing import Prepared, prepare
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.transaction_plan import PAUSE_EVERY, Plan, beside, placed
 
+WIDE = 500  # items of a list in a resource that is prepared beside the event loop, as it alone would hold others up
 REST_URL = re.compile(r"https?://.*/([A-Za-z]+)/([A-Za-z0-9\-.]{1,64})\Z")
 
 
@@ -51,14 +52,13 @@ async def prepare_all(environment: Environment, plan: Plan, outer: Request, ahea
                 continue
         if count % PAUSE_EVERY == PAUSE_EVERY - 1:
             await asyncio.sleep(0)
-        if mapping:
-            rewrite(resource, mapping)
         if entry.request.method == "POST" and entry.found is not None:
             continue
         try:
-            entry.prepared = prepare(environment, resource)
-            if b'"reference":"urn:' in entry.prepared.draft.rest:
-                _require_resolved(resource)
+            if any(type(item) is list and len(item) > WIDE for item in resource.values()):
+                entry.prepared = await asyncio.to_thread(_prepared, environment, resource, mapping)
+            else:
+                entry.prepared = _prepared(environment, resource, mapping)
         except FhirError as problem:
             entry.prepared = None
             if not ahead:
@@ -66,6 +66,15 @@ async def prepare_all(environment: Environment, plan: Plan, outer: Request, ahea
                 category = problem.category
     if problems:
         raise FhirError(category, problems)
+
+
+def _prepared(environment: Environment, resource: dict[str, Any], mapping: dict[str, str]) -> Prepared:
+    if mapping:
+        rewrite(resource, mapping)
+    prepared = prepare(environment, resource)
+    if b'"reference":"urn:' in prepared.draft.rest:
+        _require_resolved(resource)
+    return prepared
 
 
 def _mapping(plan: Plan, base: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -8,18 +8,16 @@ from typing import Any, NamedTuple
 from fhir_server.definitions import load
 from mappings.hl7v2.codings import translate_concept
 from mappings.hl7v2.context import Context
-from mappings.hl7v2.elements import Element, Node, copied, copied_items, keep
+from mappings.hl7v2.elements import Element, Node
+from mappings.hl7v2.laying import lay, made_of, put_known
 from mappings.hl7v2.locations import locations
-from mappings.hl7v2.plans import Visit, plan_of
+from mappings.hl7v2.plans import plan_of
 from mappings.hl7v2.primitives import convert
 from mappings.hl7v2.rules import Rule, base_of
 from mappings.hl7v2.source import Segment, Value, component, is_empty, is_null, part
 from mappings.hl7v2.tables import Map, Tables
 from mappings.hl7v2.targets import Step
 from mappings.hl7v2.values import data_of, primitive_of, translated
-
-MOST_VALUES = 10_000  # values and texts whose elements are kept
-LONGEST_KEPT = 100  # characters of a text of which that is done
 
 
 class Traced(NamedTuple):
@@ -32,17 +30,6 @@ class Traced(NamedTuple):
     rule: Rule
 
 
-class Made(NamedTuple):
-    """What the rules of a field make of a text: items of a resource, and how many repetitions have content.
-
-    plain: whether the items may be put as they are, as nothing in them is ever changed.
-    """
-
-    items: dict[str, Any]
-    used: int
-    plain: bool
-
-
 class Applier:
     """Applies maps; one a message. zone: for times that state none; issues: what could not be read, in sentences.
 
@@ -53,7 +40,7 @@ class Applier:
         self.tables = tables
         self.zone = zone
         self.written = f"{zone} {separators}"
-        self._escape = separators[3:4]
+        self.escape = separators[3:4]
         self.traced = traced
         self.issues: list[str] = []
         self.made: list[Node] = []  # resources that others refer to
@@ -70,17 +57,18 @@ class Applier:
             if condition is None or condition(context):
                 self.put(rule, node, node, [], context, (segment.name, ordinal, 1), segment.name)
         used = 0
+        fields = segment.fields
         for visit in plan.visits:
             if visit.absent:
                 self._absent(visit.absent, node, segment, context, ordinal)
                 continue
             field, place = visit.field, visit.place
             if visit.alone and ordinal == 1 and self.traced is None:
-                raw = segment.fields[field]
+                raw = fields[field]
                 made = self.tables.values.get((visit, self.written, raw))
                 if made is None:
-                    made = self._made_of(visit, raw, node.type, context)
-                if made and _lay(made, node.items):
+                    made = made_of(self, visit, raw, node.type, context)
+                if made and lay(made, node.items):
                     used += made.used
                     continue
             rules, ready = visit.rules, visit.ready
@@ -108,28 +96,6 @@ class Applier:
                     self.put(rule, node, node, value, context, scope, shown)
             context.value = []
         return used
-
-    def _made_of(self, visit: Visit, raw: str, type_name: str, context: Context) -> Made | None:
-        """What the rules of a field make of its text, kept; None where it has to be made each time."""
-        if len(raw) > LONGEST_KEPT or '""' in raw or (self._escape and self._escape in raw):
-            return None
-        segment, issues, scratch, used = context.segment, len(self.issues), Node(type_name), 0
-        for number, value in enumerate(segment.repetitions(visit.field), 1):
-            if not is_empty(value):
-                used += 1
-                for rule, _, _ in visit.ready:
-                    self.put(rule, scratch, scratch, value, context, (segment.name, 1, number), visit.place)
-        if len(self.issues) > issues:
-            del self.issues[issues:]
-            return None
-        plain = True
-        for item in scratch.items.values():
-            keep(item)
-            plain = plain and not isinstance(item, dict) and (not isinstance(item, Element) or item.kept is not None)
-        if len(self.tables.values) > MOST_VALUES:
-            self.tables.values.clear()
-        made = self.tables.values[visit, self.written, raw] = Made(scratch.items, used, plain)
-        return made
 
     def _absent(self, rules: list[Rule], node: Node, segment: Segment, context: Context, ordinal: int) -> None:
         """Rules that say what holds where their field is empty."""
@@ -217,9 +183,9 @@ class Applier:
             beside = Node(kind, f"{kind} of {node.type}", node.source)
             beside.notes["beside"] = node
             self.made.append(beside)
-            self._components(inner, rule.map, beside, beside, value, context, shown)
+            self.components(inner, rule.map, beside, beside, value, context, shown)
             return
-        self._components(inner, rule.map, base, node, value, context, shown)
+        self.components(inner, rule.map, base, node, value, context, shown)
 
     def _reach(
         self, rule: Rule, node: Node, base: Element, scope: tuple[str, int, int]
@@ -285,7 +251,7 @@ class Applier:
                 if isinstance(existing, Node) and existing.type == refers
                 else Node(refers, source=owner.source)
             )
-            self._components(mapping, map_name, node, node, value, context, shown)
+            self.components(mapping, map_name, node, node, value, context, shown)
             if node.items:
                 if node is not existing:
                     self.made.append(node)
@@ -293,16 +259,16 @@ class Applier:
                 self._note(rule, owner, shown, node.type)
             return _DONE
         if self._primitive(kind):
-            return self._components(mapping, map_name, holder, owner, value, context, shown)
+            return self.components(mapping, map_name, holder, owner, value, context, shown)
         if base == kind or (base and base != holder.type and kind in ("Quantity", "Duration", "Age", "Coding")):
             if mapping.pure and self.traced is None:
                 own = (mapping, map_name, value, kind)
-                if self._put_known(rule, own, holder, step, key, owner, context, shown):
+                if put_known(self, rule, own, holder, step, key, owner, context, shown):
                     return _DONE
             element = holder.child(step.name, kind, step.repeats, key)
             before = len(element.items)
             siblings: Callable[[str], Element] = lambda own: holder.child(step.name, kind, step.repeats, (key, own))  # noqa: E731
-            returned = self._components(mapping, map_name, element, owner, value, context, shown, siblings)
+            returned = self.components(mapping, map_name, element, owner, value, context, shown, siblings)
             if returned is not None and kind == "Quantity":
                 element.put("value", convert(str(returned), "decimal"))
             if rule.vocabulary:
@@ -311,53 +277,11 @@ class Applier:
                 self._note(rule, owner, shown, None)
             return _DONE
         if base == holder.type:
-            self._components(mapping, map_name, holder, owner, value, context, shown)
+            self.components(mapping, map_name, holder, owner, value, context, shown)
             return _DONE
         return None
 
-    def _put_known(
-        self,
-        rule: Rule,
-        made_by: tuple[Map, str, Value, str],
-        holder: Element,
-        step: Step,
-        key: Any,
-        owner: Node,
-        context: Context,
-        shown: str,
-    ) -> bool:
-        """Puts what a map makes of a value alone, made once and kept; False where it has to meet what is there."""
-        mapping, map_name, value, kind = made_by
-        existing = holder.get(step.name, step.repeats, key)
-        if existing is not None and (
-            rule.vocabulary or type(existing) is not Element or existing.type != kind or existing.kept is not None
-        ):
-            return False
-        name = (map_name, kind, rule.vocabulary, self.zone, tuple([tuple(one) for one in value]))
-        known = self.tables.values.get(name)
-        if known is None:
-            issues = len(self.issues)
-            known = Element(kind)
-            returned = self._components(mapping, map_name, known, owner, value, context, shown)
-            if returned is not None and kind == "Quantity":
-                known.put("value", convert(str(returned), "decimal"))
-            if rule.vocabulary:
-                translate_concept(self.tables, rule.vocabulary, known)
-            if len(self.issues) > issues:
-                del self.issues[issues:]
-                return False
-            if len(self.tables.values) > MOST_VALUES:
-                self.tables.values.clear()
-            self.tables.values[name] = known
-        if existing is None:
-            holder.put(step.name, copied(known), step.repeats, key)
-            return True
-        if any(isinstance(one, Element | dict) for one in known.items.values()):
-            return False
-        existing.items.update(known.items)
-        return True
-
-    def _components(
+    def components(
         self,
         mapping: Map,
         map_name: str,
@@ -406,7 +330,7 @@ class Applier:
         if rule.assignment is not None:
             return rule.assignment if isinstance(rule.assignment, str) else rule.assignment(context) or None
         if rule.map and (mapping := self.tables.map(rule.map)) is not None:
-            return self._components(mapping, rule.map, Element(""), Node(""), value, context, shown)
+            return self.components(mapping, rule.map, Element(""), Node(""), value, context, shown)
         return part(value) or None
 
     def _note(self, rule: Rule, node: Node, shown: str, value: Any) -> None:
@@ -421,37 +345,3 @@ _DONE = object()
 def _holds_for_absence(rule: Rule, context: Context) -> bool:
     """Whether a rule is about its own source being empty, and its condition holds."""
     return rule.absent and rule.condition is not None and rule.condition(context)
-
-
-def _lay(made: Made, items: dict[str, Any]) -> bool:
-    """Puts what was made of a text into a resource; False, with nothing put, where it has to meet what is there."""
-    if made.items.keys().isdisjoint(items):
-        items.update(made.items if made.plain else copied_items(made.items))
-        return True
-    for name, item in made.items.items():
-        mine = items.get(name)
-        if isinstance(item, dict):
-            if mine is not None and not (isinstance(mine, dict) and item.keys().isdisjoint(mine)):
-                return False
-        elif isinstance(item, Element) and mine is not None and not _joins(item, mine):
-            return False
-    for name, item in copied_items(made.items).items():
-        mine = items.get(name)
-        if isinstance(mine, dict) and isinstance(item, dict):
-            mine.update(item)
-        elif isinstance(mine, Element) and isinstance(item, Element):
-            mine.items.update(item.items)
-        else:
-            items[name] = item
-    return True
-
-
-def _joins(item: Element, mine: Any) -> bool:
-    """Whether an element is put into one that is there by its values alone."""
-    return (
-        type(mine) is Element
-        and mine.kept is None
-        and mine.type == item.type
-        and item.type not in ("CodeableConcept", "Coding")
-        and not any(isinstance(one, Element | dict) for one in item.items.values())
-    )

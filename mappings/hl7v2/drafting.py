@@ -133,7 +133,7 @@ class _Walk:
                 for prepared in rows:
                     if prepared.condition is None or prepared.condition(context):
                         self._apply(prepared, child, around, context)
-        if not outer or self._has_patient(group):
+        if not outer or self._is_about_itself(group):
             self._complete(around)
 
     def _apply(self, prepared: Prepared, segment: Segment, around: list[Any], context: Context) -> None:
@@ -192,8 +192,14 @@ class _Walk:
         return found if found is not None and found.notes.get("used") else None
 
     @staticmethod
-    def _has_patient(group: Any) -> bool:
-        return any(getattr(child, "name", "") == "PID" and not hasattr(child, "children") for child in group.children)
+    def _is_about_itself(group: Any) -> bool:
+        """Whether what is in a group is of its own patient, or of a visit that stands in it."""
+        return any(
+            any(getattr(one, "name", "") == "PV1" for one in child.children)
+            if hasattr(child, "children")
+            else child.name == "PID"
+            for child in group.children
+        )
 
     def _complete(self, around: list[Any]) -> None:
         """Links the patient and the visit of a group to what in it has none."""

@@ -73,6 +73,37 @@ async def test_prior_results_support_the_order(hospital: Hospital):
     assert order["subject"] == report["subject"] == found["subject"]
 
 
+async def test_prior_results_have_their_own_visit_and_allergies(hospital: Hospital):
+    await hospital.send(
+        "OML^O21^OML_O21", pid(), "PV1|1|I|W||||||||||||||||NOW^^^HOSP", "ORC|NW|P9^HIS",
+        "OBR|1|P9^HIS||24317-0^Hemogram^LN", pid(), "PV1|1|O|W||||||||||||||||THEN^^^HOSP",
+        "AL1|1|DA|PEN^Penicillin^99A|SV|Rash", "ORC|RE|P1^HIS|F1^LAB",
+        "OBR|1|P1^HIS|F1^LAB|24317-0^Hemogram^LN|||20230102" + "|" * 18 + "F",
+        "OBX|1|NM|718-7^Hgb^LN||11.5|g/dL|||||F",
+    )  # fmt: skip
+    visits = {one["identifier"][0]["value"]: f"Encounter/{one['id']}" for one in await hospital.all("Encounter")}
+    order, report = await hospital.one("ServiceRequest"), await hospital.one("DiagnosticReport")
+    assert order["encounter"]["reference"] == visits["NOW"]
+    assert report["encounter"]["reference"] == visits["THEN"]
+    assert (await hospital.one("Observation"))["encounter"]["reference"] == visits["THEN"]
+    assert (await hospital.one("AllergyIntolerance"))["patient"] == order["subject"]
+
+
+async def test_variances_are_notes_of_what_they_differ_from(hospital: Hospital):
+    variance = "VAR|V{0}^HIS|20240102|20240103|7^Welby^Marcus|L^Late^99V|Seen {0} days late"
+    problem = "PRB|AD|20240101|M16.1^Coxarthrosis^I10|PR1^HIS"
+    pathway = "PTH|AD|HIP^Hip replacement^99P|PW1^HIS|20240101|active"
+    goal = "GOL|AD|20240101|WALK^Walks^99G|G1^HIS"
+    await hospital.send("PPR^PC1^PPR_PC1", pid(), problem, variance.format(1), variance.format(2), pathway,
+                        variance.format(3), goal, variance.format(4))  # fmt: skip
+    told = {type: [one["text"] for one in (await hospital.one(type))["note"]]
+            for type in ("Condition", "CarePlan", "Goal")}  # fmt: skip
+    assert told == {"Condition": ["Seen 1 days late", "Seen 2 days late"], "CarePlan": ["Seen 3 days late"],
+                    "Goal": ["Seen 4 days late"]}  # fmt: skip
+    note = (await hospital.one("CarePlan"))["note"][0]
+    assert (note["time"], note["authorString"]) == ("2024-01-03", "Marcus Welby")
+
+
 async def test_a_pathway_addresses_its_problem(hospital: Hospital):
     pathway = "PTH|{}|HIP^Hip replacement^99P|PW1^HIS|20240101|active"
     problem = "PRB|AD|20240101|M16.1^Coxarthrosis^I10|PR1^HIS"
