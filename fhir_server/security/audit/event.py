@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import msgspec
 
-_ID = re.compile(rb"[A-Za-z0-9\-.]{1,64}")
-_OWN, _PATIENT, _REFERENCE, _OTHER = b'"resourceType":"Patient","id":"', b"Patient/", b'"reference":', b'"other":{'
+_ID = rb"([A-Za-z0-9\-.]{1,64})"
+_OWN, _OWN_ID = b'"resourceType":"Patient","id":"', re.compile(_ID + b'["/]')
+_PATIENT = re.compile(b"Patient/(?=" + _ID + b'["/])')
+_REFERENCE, _OTHER = b'"reference":"', b'"other":{'
 LONGEST = 256  # bytes of a reference before Patient/
 MOST_PATIENTS = 1000  # of one event
 
@@ -70,36 +71,25 @@ def outcome_of(status: int) -> str:
 def patients_in(path: tuple[str, ...], given: bytes, asked: bytes) -> tuple[str, ...]:
     """Ids of the patients that a path is about, whose data was given, or that a Bundle that came refers to."""
     found = dict.fromkeys([path[1]]) if len(path) > 1 and path[0] == "Patient" and path[1][:1] not in "$_" else {}
-    for at in _places(given, _OWN):
-        _note(found, given, at)
-    for at in _places(given, _PATIENT):
-        if _refers(given, at - len(_PATIENT)):
-            _note(found, given, at)
-    for body in (asked, given) if not path and asked else ():  # a Bundle, and where its entries are now
-        for at in _places(body, _PATIENT):
-            if body[at - len(_PATIENT) - 1 : at - len(_PATIENT)] in (b"/", b'"'):
-                _note(found, body, at)
-    return tuple(found)[:MOST_PATIENTS]
-
-
-def _places(body: bytes, text: bytes) -> Iterator[int]:
-    """Where a text ends in a body, each time that it is there."""
-    at = body.find(text)
+    at = given.find(_OWN)
     while at >= 0:
-        at += len(text)
-        yield at
-        at = body.find(text, at)
-
-
-def _note(found: dict[str, None], body: bytes, at: int) -> None:
-    id = _ID.match(body, at)
-    if id is not None and body[id.end() : id.end() + 1] in (b'"', b"/"):
-        found[id[0].decode()] = None
+        own = _OWN_ID.match(given, at + len(_OWN))
+        if own is not None:
+            found[own[1].decode()] = None
+        at = given.find(_OWN, at + len(_OWN))
+    for named in _PATIENT.finditer(given):
+        if _refers(given, named.start()):
+            found[named[1].decode()] = None
+    for body in (asked, given) if not path and asked else ():  # a Bundle, and where its entries are now
+        for named in _PATIENT.finditer(body):
+            if body[named.start() - 1 : named.start()] in (b"/", b'"'):
+                found[named[1].decode()] = None
+    return tuple(found)[:MOST_PATIENTS]
 
 
 def _refers(body: bytes, at: int) -> bool:
     """Whether what begins at or before a place is a reference of canonical JSON, but for Patient.link.other's."""
-    quote = body.rfind(b'"', max(0, at - LONGEST), at)
-    begins = quote == at - 1 or body[at - 1 : at] == b"/"
-    front = body[max(0, quote - len(_REFERENCE) - len(_OTHER)) : quote]
-    return begins and quote >= 0 and front.endswith(_REFERENCE) and not front.startswith(_OTHER)
+    begins = at - len(_REFERENCE)
+    if body[at - 1 : at] == b"/":  # after a base URL
+        begins = body.rfind(b'"', max(0, at - LONGEST), at) + 1 - len(_REFERENCE)
+    return begins >= 0 and body.startswith(_REFERENCE, begins) and not body.startswith(_OTHER, begins - len(_OTHER))
