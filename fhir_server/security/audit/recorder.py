@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import structlog
@@ -49,6 +50,8 @@ class Recorder:
         self._handed: queue.SimpleQueue[_Handed | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._beside = ThreadPoolExecutor(1, "audit-log")  # for what takes long, which no flush waits for
+        self._tidying = False
         self._not_before = 0.0  # on the monotonic clock: when a loop flushes again itself
 
     def record(self, event: bytes) -> asyncio.Future[None]:
@@ -74,8 +77,9 @@ class Recorder:
 
     def _write(self, events: Sequence[bytes]) -> Exception | None:
         try:
-            if self._sink.write(events):
-                self._handed.put(_Handed())
+            if self._sink.write(events) and not self._tidying:
+                self._tidying = True
+                self._beside.submit(self._tidy)
         except Exception as problem:
             return problem
         return None
@@ -94,19 +98,19 @@ class Recorder:
                 while parts[-1] is not None:
                     parts.append(self._handed.get_nowait())
             ended = parts[-1] is None
-            there = [part for part in parts if part is not None and part.gathering is not None]
+            there = [part for part in parts if part is not None]
             if there:
                 problem = self._write([event for part in there for event in part.events])
                 for part in there:
                     part.told(problem)
-            elif not ended:
-                self._tidy()
 
     def _tidy(self) -> None:
         try:
             self._sink.tidy()
-        except Exception:  # what is durable stays so, and others wait for this thread
+        except Exception:  # what is durable stays so
             log.exception("the audit log could not be tidied up")
+        finally:
+            self._tidying = False
 
     def close(self) -> None:
         """Finishes what was handed over."""
@@ -114,19 +118,19 @@ class Recorder:
             self._handed.put(None)
             self._thread.join()
             self._thread = None
+        self._beside.shutdown()
 
 
 class _Handed:
-    """Events of one loop, and who waits for them; of none, to have the sink tidied up."""
+    """Events of one loop, and who waits for them."""
 
-    def __init__(self, gathering: _Gathering | None = None) -> None:
+    def __init__(self, gathering: _Gathering) -> None:
         self.gathering = gathering
         self.events: list[bytes] = []
         self.waiting: list[asyncio.Future[None]] = []
 
     def told(self, problem: Exception | None) -> None:
         """Answers from another thread."""
-        assert self.gathering is not None
         with contextlib.suppress(RuntimeError):  # its loop has ended
             self.gathering.loop.call_soon_threadsafe(self.gathering.flushed, self, problem)
 
