@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -97,7 +98,7 @@ def test_a_visit_is_claimed_denied_appealed_replaced_and_traced(phone: Chromium,
 
 
 def test_a_visit_without_insurance_is_billed_to_its_patient(phone: Chromium, desk: Desk):
-    of_ben = {"subject": {"reference": "Patient/ben"}}
+    of_ben: dict[str, Any] = {"subject": {"reference": "Patient/ben"}}
     for each in (
         {"resourceType": "Patient", "id": "ben"},
         encounter(id="uninsured", **of_ben),

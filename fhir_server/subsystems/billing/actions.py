@@ -6,24 +6,22 @@ import asyncio
 import hashlib
 from typing import Any
 
-import msgspec
-
 from fhir_server.client import FhirClient
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import claiming, self_pay, written
 from fhir_server.subsystems.billing.charges import coverages
-from fhir_server.subsystems.billing.facts import Json, known, of_patient, rows
-from fhir_server.subsystems.billing.models import SELF_PAY, SYSTEM
+from fhir_server.subsystems.billing.claim_data import answer_to, data_of
+from fhir_server.subsystems.billing.facts import Json, known, rows
+from fhir_server.subsystems.billing.models import SELF_PAY
 from fhir_server.subsystems.billing.payments import INVOICE
 from fhir_server.subsystems.billing.received import understand
 from fhir_server.subsystems.billing.scrub import Finding, findings
 from fhir_server.subsystems.billing.service import Billing
 from fhir_server.subsystems.writing import put_all, stored
 from interfaces.x12.claims import write_claims
-from interfaces.x12.inquiries import Inquiry, write_eligibility, write_status
-from interfaces.x12.shapes import ClaimAnswer, ClaimData, Envelope, Line, OtherPayer, Party
+from interfaces.x12.shapes import Envelope, Party
 
 MOST = 5000  # claims of a file
 
@@ -33,7 +31,7 @@ def checked(billing: Billing, claim: Json) -> list[Finding]:
     store = billing.store
     coverage = claim["insurance"][0]["coverage"]["reference"]
     eligible = claiming.eligibility(store, claim["patient"]["reference"], coverage)
-    return findings(_data(billing, claim), billing.edits, eligible)
+    return findings(data_of(store, claim), billing.edits, eligible)
 
 
 async def claim_encounter(billing: Billing, client: FhirClient, encounter: str, now: int, who: str) -> Json:
@@ -143,75 +141,6 @@ async def load(billing: Billing, client: FhirClient, content: bytes, now: int, w
     }
 
 
-async def ask_eligibility(
-    billing: Billing, client: FhirClient, patient: str, receiver: str, now: int, who: str
-) -> Json:
-    """Asks a patient's first payer by a 270 whether the coverage is in force today; the 271 is loaded like any file."""
-    day = instant(now)[:10]
-    found = coverages(billing.store, patient, day)
-    person = known(billing.store, patient)
-    if not found or person is None:
-        raise error("not-found", f"{patient} has no coverage that is active on {day}, or is not there.")
-    coverage = found[0]
-    insurer = coverage["payor"][0]["reference"]
-    payer, provider = known(billing.store, insurer), _provider(billing, patient)
-    if payer is None:
-        raise error("not-found", f"The payer {insurer} is not there.")
-    trace = "E" + hashlib.sha256(f"{patient}|{coverage['id']}|{now}".encode()).hexdigest()[:20]
-    member = claiming.subscriber_of(person, coverage)
-    inquiry = Inquiry(trace, claiming.payer_of(payer), provider, member, day.replace("-", ""))
-    text = write_eligibility(inquiry, _envelope(billing, provider, receiver, now))
-    request = {
-        "resourceType": "CoverageEligibilityRequest",
-        "id": trace,
-        "status": "active",
-        "purpose": ["validation"],
-        "meta": {"tag": [{"system": SYSTEM, "code": "eligibility"}]},
-        "patient": {"reference": patient},
-        "created": instant(now),
-        "insurer": {"reference": insurer},
-        "insurance": [{"coverage": {"reference": f"Coverage/{coverage['id']}"}}],
-    }
-    return await _asked(client, text, "270", [request], now, who)
-
-
-async def ask_status(billing: Billing, client: FhirClient, id: str, receiver: str, now: int, who: str) -> Json:
-    """Asks the payer by a 276 where a claim is."""
-    claim = known(billing.store, f"Claim/{id}")
-    if claim is None:
-        raise error("not-found", f"There is no Claim/{id}.")
-    data = _data(billing, claim)
-    inquiry = Inquiry(id, data.payer, data.billing, data.subscriber, min(line.date for line in data.lines), data.cents)
-    text = write_status(inquiry, _envelope(billing, data.billing, receiver, now))
-    return await _asked(client, text, "276", [], now, who)
-
-
-async def _asked(client: FhirClient, text: str, kind: str, resources: list[Json], now: int, who: str) -> Json:
-    document = written.document(text.encode(), "outgoing", kind, instant(now), str(now))
-    await put_all(client, [document, *resources], subsystem="billing", rule=kind, now=now, who=who)
-    return {"file": f"DocumentReference/{document['id']}", "kind": kind, "text": text}
-
-
-def _envelope(billing: Billing, provider: Party, receiver: str, now: int) -> Envelope:
-    numbers = rows(billing.store, "SELECT control FROM file WHERE outgoing = 1")
-    control = max((int(row[0]) for row in numbers if row[0].isdigit()), default=0) + 1
-    at = instant(now)
-    sender = provider.tax.replace("-", "") or provider.id
-    return Envelope(sender, receiver, control, at[:10].replace("-", ""), at[11:13] + at[14:16])
-
-
-def _provider(billing: Billing, patient: str) -> Party:
-    """Who asks: the organization of the patient's newest encounter."""
-    found = [each for each in of_patient(billing.store, "Encounter", patient) if each.get("serviceProvider")]
-    newest = max(found, key=lambda each: each.get("period", {}).get("start", ""), default=None)
-    organization = (
-        known(billing.store, claiming.provider_reference(billing.store, newest["serviceProvider"])) if newest else None
-    )
-    if organization is None:
-        raise error("business-rule", f"{patient} has no encounter with a serviceProvider, which would be who asks.")
-    return claiming.provider_of(organization)
-
-
 async def appeal(billing: Billing, client: FhirClient, id: str, reason: str, now: int, who: str) -> Json:
     """Notes on a denial's Task that it is appealed; the item stays open until the payer answers."""
     return await _task(client, id, "in-progress", f"appealed on {instant(now)[:10]}", reason, now, who)
@@ -256,7 +185,7 @@ def _next(billing: Billing, encounter: str) -> str:
 
 def _file(billing: Billing, claims: list[Any], receiver: str, usage: str, control: int, now: str) -> str:
     bodies = [known(billing.store, f"Claim/{row['id']}") for row in claims]
-    data = [_data(billing, body) for body in bodies if body is not None]
+    data = [data_of(billing.store, body) for body in bodies if body is not None]
     if not data:
         raise error("not-found", "The claims to send are deleted.")
     first = data[0].billing
@@ -265,52 +194,8 @@ def _file(billing: Billing, claims: list[Any], receiver: str, usage: str, contro
     return write_claims(data, envelope, submitter, Party(receiver, id=receiver))
 
 
-def _data(billing: Billing, claim: Json) -> ClaimData:
-    """What an 837 says of a Claim, with the payer's number of what it replaces, and what the payer before it paid."""
-    related = claim.get("related", ())
-    prior = related[0]["claim"]["reference"].rpartition("/")[2] if related else ""
-    responsibility = claiming.extension(claim, f"{claiming.SYSTEM}:responsibility") or "P"
-    before = rows(billing.store, "SELECT * FROM claim WHERE id = ?", (prior,)) if prior else []
-    frequency = claiming.extension(claim, claiming.FREQUENCY)
-    control = before[0]["payer_control"] if before and frequency in ("7", "8") else ""
-    if responsibility == "P" or not before:
-        return claiming.data_of(billing.store, claim, control)
-    own = before[0]
-    answer, date = _answer(billing, own["id"])
-    data = claiming.data_of(billing.store, claim, control)
-    primary = claiming.data_of(billing.store, known(billing.store, f"Claim/{own['id']}") or claim)
-    by_control = {each.control: each for each in answer.lines}
-    lines: list[Line] = []
-    for line, of_primary in zip(data.lines, primary.lines, strict=False):
-        lines.append(msgspec.structs.replace(line, answer=by_control.get(of_primary.control)))
-    other = OtherPayer(
-        primary.payer,
-        primary.subscriber,
-        own["responsibility"],
-        primary.relationship,
-        primary.filing,
-        answer.paid,
-        date,
-        answer.adjustments,
-    )
-    return msgspec.structs.replace(data, lines=tuple(lines), others=(other,))
-
-
-def _answer(billing: Billing, claim: str) -> tuple[ClaimAnswer, str]:
-    found = rows(
-        billing.store,
-        "SELECT body, date FROM answer WHERE claim = ? ORDER BY date DESC, file DESC, number DESC LIMIT 1",
-        (claim,),
-    )
-    if not found:
-        raise error(
-            "business-rule", f"The first payer has not answered Claim/{claim} yet: a secondary claim says what it paid."
-        )
-    return msgspec.json.decode(bytes(found[0]["body"]), type=ClaimAnswer), found[0]["date"]
-
-
 def _secondary(billing: Billing, own: Any, id: str, now: str) -> Json:
-    _answer(billing, own["id"])
+    answer_to(billing.store, own["id"])
     asked = {
         row["coverage"] for row in rows(billing.store, "SELECT coverage FROM claim WHERE root = ?", (own["root"],))
     }

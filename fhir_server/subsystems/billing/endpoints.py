@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server.core.keys import instant
-from fhir_server.subsystems.billing import actions, claiming, ledger
+from fhir_server.subsystems.billing import actions, claiming, inquiring, ledger
 from fhir_server.subsystems.billing.charges import coverages
 from fhir_server.subsystems.billing.facts import rows
 from fhir_server.subsystems.billing.models import SELF_PAY
@@ -131,13 +131,13 @@ async def load(billing: Billing, call: Call) -> Answer:
 async def ask_eligibility(billing: Billing, call: Call) -> Answer:
     """Writes a 270."""
     patient, receiver = f"Patient/{call.path['id']}", call.required("receiver")
-    made = await actions.ask_eligibility(billing, call.client, patient, receiver, call.now, call.who)
+    made = await inquiring.ask_eligibility(billing, call.client, patient, receiver, call.now, call.who)
     return Answer(made, status=201)
 
 
 async def ask_status(billing: Billing, call: Call) -> Answer:
     """Writes a 276."""
-    made = await actions.ask_status(
+    made = await inquiring.ask_status(
         billing, call.client, call.path["id"], call.required("receiver"), call.now, call.who
     )
     return Answer(made, status=201)

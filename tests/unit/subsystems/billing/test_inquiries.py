@@ -3,7 +3,7 @@
 import pytest
 
 from fhir_server.core.errors import FhirError
-from fhir_server.subsystems.billing import actions
+from fhir_server.subsystems.billing import inquiring
 from tests.unit.subsystems.billing.story import NOW, Story
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ IEA*1*000000007~
 
 
 async def ask(story: Story) -> str:
-    made = await actions.ask_eligibility(story.billing, story.fhir.server, "Patient/anna", "BLUE", NOW, "Berta")
+    made = await inquiring.ask_eligibility(story.billing, story.fhir.server, "Patient/anna", "BLUE", NOW, "Berta")
     await story.settle()
     assert "EQ*30" in made["text"] and "NM1*IL*1*Muller*Anna****MI*M-cov" in made["text"]
     [trace] = await story.fhir.ids("CoverageEligibilityRequest?patient=anna")
@@ -49,7 +49,7 @@ async def test_an_answer_on_eligibility_is_on_file_and_used_by_the_scrub(story: 
 
 async def test_the_status_of_a_claim_is_asked(story: Story):
     id = await story.claim()
-    made = await actions.ask_status(story.billing, story.fhir.server, id, "BLUE", NOW, "Berta")
+    made = await inquiring.ask_status(story.billing, story.fhir.server, id, "BLUE", NOW, "Berta")
     assert f"TRN*1*{id}" in made["text"] and "AMT*T3*175.49" in made["text"]
     with pytest.raises(FhirError, match="no Claim/none"):
-        await actions.ask_status(story.billing, story.fhir.server, "none", "BLUE", NOW, "Berta")
+        await inquiring.ask_status(story.billing, story.fhir.server, "none", "BLUE", NOW, "Berta")

@@ -3,7 +3,7 @@
 import pytest
 
 from fhir_server.core.errors import FhirError
-from fhir_server.subsystems.billing import actions
+from fhir_server.subsystems.billing import inquiring
 from fhir_server.subsystems.tracing import trace
 from interfaces.x12.acknowledgements import functional
 from interfaces.x12.reader import read
@@ -109,7 +109,7 @@ async def test_an_acknowledgement_leads_to_the_837_that_it_answers_and_back(stor
 
 
 async def test_an_acknowledgement_of_a_question_is_of_a_file_that_was_sent(story: Story):
-    made = await actions.ask_eligibility(story.billing, story.fhir.server, "Patient/anna", "BLUE", NOW, "Berta")
+    made = await inquiring.ask_eligibility(story.billing, story.fhir.server, "Patient/anna", "BLUE", NOW, "Berta")
     await story.settle()
     envelope = Envelope("BLUE", "HOSP1", 9, "20261103", "0900")
     said = await story.load(functional(read(made["text"]).interchanges[0], envelope))

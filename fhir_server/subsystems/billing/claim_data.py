@@ -1,0 +1,213 @@
+"""What an 837 says of a Claim: the parties, the lines, and what the payer before it paid."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from fhir_server.core.errors import error
+from fhir_server.subsystems.billing.claiming import INPATIENT, cents_of, extension
+from fhir_server.subsystems.billing.facts import Json, identifier, known, rows
+from fhir_server.subsystems.billing.models import CPT, FREQUENCY, NPI, PAYER_ID, SYSTEM, TAX
+from fhir_server.subsystems.store import SubsystemStore
+from interfaces.x12.shapes import ClaimAnswer, ClaimData, Line, OtherPayer, Party, Place
+
+RELATIONSHIPS = {"self": "18", "spouse": "01", "child": "19", "parent": "G8", "common": "53", "other": "G8"}
+
+
+def data_of(store: SubsystemStore, claim: Json) -> ClaimData:
+    """What an 837 says of a Claim, with the payer's number of what it replaces, and what the payer before it paid."""
+    related = claim.get("related", ())
+    prior = related[0]["claim"]["reference"].rpartition("/")[2] if related else ""
+    responsibility = extension(claim, f"{SYSTEM}:responsibility") or "P"
+    before = rows(store, "SELECT * FROM claim WHERE id = ?", (prior,)) if prior else []
+    frequency = extension(claim, FREQUENCY)
+    control = before[0]["payer_control"] if before and frequency in ("7", "8") else ""
+    if responsibility == "P" or not before:
+        return _data(store, claim, control)
+    own = before[0]
+    answer, date = answer_to(store, own["id"])
+    data = _data(store, claim, control)
+    primary = _data(store, known(store, f"Claim/{own['id']}") or claim)
+    by_control = {each.control: each for each in answer.lines}
+    lines: list[Line] = []
+    for line, of_primary in zip(data.lines, primary.lines, strict=False):
+        lines.append(msgspec.structs.replace(line, answer=by_control.get(of_primary.control)))
+    other = OtherPayer(
+        primary.payer,
+        primary.subscriber,
+        own["responsibility"],
+        primary.relationship,
+        primary.filing,
+        answer.paid,
+        date,
+        answer.adjustments,
+    )
+    return msgspec.structs.replace(data, lines=tuple(lines), others=(other,))
+
+
+def answer_to(store: SubsystemStore, claim: str) -> tuple[ClaimAnswer, str]:
+    """A payer's newest answer to a claim, by its id, and its day; FhirError "business-rule" where there is none."""
+    found = rows(
+        store,
+        "SELECT body, date FROM answer WHERE claim = ? ORDER BY date DESC, file DESC, number DESC LIMIT 1",
+        (claim,),
+    )
+    if not found:
+        raise error(
+            "business-rule", f"The first payer has not answered Claim/{claim} yet: a secondary claim says what it paid."
+        )
+    return msgspec.json.decode(bytes(found[0]["body"]), type=ClaimAnswer), found[0]["date"]
+
+
+def _data(store: Any, claim: Json, payer_control: str = "") -> ClaimData:
+    """What an 837 says of a Claim; FhirError "value" where the resources that it refers to lack something."""
+    patient = known(store, claim["patient"]["reference"])
+    coverage = known(store, claim["insurance"][0]["coverage"]["reference"])
+    payer = known(store, claim["insurer"]["reference"])
+    provider = known(store, claim["provider"].get("reference", ""))
+    encounter = known(store, claim["item"][0]["encounter"][0]["reference"]) or {}
+    if patient is None or coverage is None or payer is None or provider is None:
+        missing = next(
+            name
+            for name, each in (("patient", patient), ("coverage", coverage), ("payer", payer), ("provider", provider))
+            if each is None
+        )
+        raise error("value", f"Claim/{claim['id']}: its {missing} is not there.")
+    institutional = claim["type"]["coding"][0]["code"] == "institutional"
+    member = coverage.get("subscriberId") or identifier(
+        coverage, *(each.get("system", "") for each in coverage.get("identifier", ()))
+    )
+    code = next((each.get("code", "") for each in coverage.get("relationship", {}).get("coding", ())), "self")
+    relationship = RELATIONSHIPS.get(code, "18")
+    person = _person(patient, member)
+    subscriber = person
+    if relationship != "18":
+        holder = known(store, coverage.get("subscriber", {}).get("reference", "Patient/"))
+        subscriber = _person(holder or patient, member)
+    diagnoses = tuple(
+        each["diagnosisCodeableConcept"]["coding"][0]["code"].replace(".", "") for each in claim.get("diagnosis", ())
+    )
+    lines = tuple(_line(claim["id"], each, len(diagnoses)) for each in claim["item"])
+    period = encounter.get("period", {})
+    rendering = _rendering(store, encounter)
+    grouped = next(
+        (
+            each.get("value", "")
+            for each in coverage.get("class", ())
+            if each.get("type", {}).get("coding", [{}])[0].get("code") == "group"
+        ),
+        "",
+    )
+    started = period.get("start", "")
+    return ClaimData(
+        kind="I" if institutional else "P",
+        control=claim["id"],
+        cents=cents_of(claim["total"]),
+        billing=provider_of(provider),
+        subscriber=subscriber,
+        payer=payer_of(payer),
+        diagnoses=diagnoses,
+        lines=lines,
+        facility=("11" if institutional else "21" if encounter.get("class", {}).get("code") in INPATIENT else "11"),
+        frequency=extension(claim, FREQUENCY) or "1",
+        payer_control=payer_control,
+        patient=person if relationship != "18" else None,
+        relationship=relationship,
+        group=grouped,
+        responsibility=extension(claim, f"{SYSTEM}:responsibility") or "P",
+        rendering=rendering,
+        start=_compact(claim["billablePeriod"].get("start", "")),
+        end=_compact(claim["billablePeriod"].get("end", "")),
+        admitted=(_compact(started) + (started[11:13] + started[14:16] if len(started) > 15 else "0000"))
+        if institutional and started
+        else "",
+    )
+
+
+def payer_of(payer: Json) -> Party:
+    """A payer as a party, known by the identifier that it has at the clearing house."""
+    first = next((each.get("value", "") for each in payer.get("identifier", ())), "")
+    return Party(
+        payer.get("name", ""),
+        id=identifier(payer, PAYER_ID) or first,
+        qualifier="PI",
+        place=_place(payer),
+        tax=identifier(payer, *TAX),
+    )
+
+
+def provider_of(organization: Json) -> Party:
+    """An organization as the provider that bills."""
+    return Party(
+        organization.get("name", ""),
+        id=identifier(organization, NPI),
+        place=_place(organization),
+        tax=identifier(organization, *TAX),
+        phone=_phone(organization),
+    )
+
+
+def subscriber_of(patient: Json, coverage: Json) -> Party:
+    """A patient as a member of a plan."""
+    member = coverage.get("subscriberId") or next(
+        (each.get("value", "") for each in coverage.get("identifier", ())), ""
+    )
+    return _person(patient, member)
+
+
+def _line(claim: str, item: Json, diagnoses: int) -> Line:
+    coding = item["productOrService"]["coding"][0]
+    modifiers = tuple(each["coding"][0]["code"] for each in item.get("modifier", ()))
+    revenue = item.get("revenue", {}).get("coding", [{}])[0].get("code", "")
+    return Line(
+        coding["code"] if coding.get("system") == CPT else "",
+        cents_of(item["net"]),
+        format(Decimal(str(item["quantity"]["value"])).normalize(), "f"),
+        _compact(item["servicedDate"]),
+        tuple(range(1, min(diagnoses, 4) + 1)) or (1,),
+        modifiers,
+        f"{claim}-{item['sequence']}",
+        revenue,
+    )
+
+
+def _rendering(store: Any, encounter: Json) -> Party | None:
+    for participant in encounter.get("participant", ()):
+        reference = participant.get("individual", {}).get("reference", "")
+        found = known(store, reference) if "Practitioner/" in reference else None
+        if found is not None and identifier(found, NPI):
+            name = (found.get("name") or [{}])[0]
+            return Party(name.get("family", ""), " ".join(name.get("given", ())[:1]), identifier(found, NPI))
+    return None
+
+
+def _person(patient: Json, member: str) -> Party:
+    name = (patient.get("name") or [{}])[0]
+    gender = {"male": "M", "female": "F"}.get(patient.get("gender", ""), "U")
+    return Party(
+        name.get("family", ""),
+        " ".join(name.get("given", ())[:1]),
+        member,
+        "MI",
+        _place(patient),
+        born=_compact(patient.get("birthDate", "")),
+        gender=gender,
+    )
+
+
+def _place(resource: Json) -> Place:
+    found = (resource.get("address") or [{}])[0]
+    return Place(
+        " ".join(found.get("line", ())), found.get("city", ""), found.get("state", ""), found.get("postalCode", "")
+    )
+
+
+def _phone(resource: Json) -> str:
+    return next((each.get("value", "") for each in resource.get("telecom", ()) if each.get("system") == "phone"), "")
+
+
+def _compact(date: str) -> str:
+    return date[:10].replace("-", "")

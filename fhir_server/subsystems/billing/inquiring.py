@@ -1,0 +1,88 @@
+"""What a person asks payers: whether a patient is covered (270), where a claim is (276)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from fhir_server.client import FhirClient
+from fhir_server.core.errors import error
+from fhir_server.core.keys import instant
+from fhir_server.subsystems.billing import written
+from fhir_server.subsystems.billing.charges import coverages
+from fhir_server.subsystems.billing.claim_data import data_of, payer_of, provider_of, subscriber_of
+from fhir_server.subsystems.billing.claiming import provider_reference
+from fhir_server.subsystems.billing.facts import Json, known, of_patient, rows
+from fhir_server.subsystems.billing.models import SYSTEM
+from fhir_server.subsystems.billing.service import Billing
+from fhir_server.subsystems.writing import put_all
+from interfaces.x12.inquiries import Inquiry, write_eligibility, write_status
+from interfaces.x12.shapes import Envelope, Party
+
+
+async def ask_eligibility(
+    billing: Billing, client: FhirClient, patient: str, receiver: str, now: int, who: str
+) -> Json:
+    """Asks a patient's first payer by a 270 whether the coverage is in force today; the 271 is loaded like any file."""
+    day = instant(now)[:10]
+    found = coverages(billing.store, patient, day)
+    person = known(billing.store, patient)
+    if not found or person is None:
+        raise error("not-found", f"{patient} has no coverage that is active on {day}, or is not there.")
+    coverage = found[0]
+    insurer = coverage["payor"][0]["reference"]
+    payer, provider = known(billing.store, insurer), _provider(billing, patient)
+    if payer is None:
+        raise error("not-found", f"The payer {insurer} is not there.")
+    trace = "E" + hashlib.sha256(f"{patient}|{coverage['id']}|{now}".encode()).hexdigest()[:20]
+    member = subscriber_of(person, coverage)
+    inquiry = Inquiry(trace, payer_of(payer), provider, member, day.replace("-", ""))
+    text = write_eligibility(inquiry, _envelope(billing, provider, receiver, now))
+    request = {
+        "resourceType": "CoverageEligibilityRequest",
+        "id": trace,
+        "status": "active",
+        "purpose": ["validation"],
+        "meta": {"tag": [{"system": SYSTEM, "code": "eligibility"}]},
+        "patient": {"reference": patient},
+        "created": instant(now),
+        "insurer": {"reference": insurer},
+        "insurance": [{"coverage": {"reference": f"Coverage/{coverage['id']}"}}],
+    }
+    return await _asked(client, text, "270", [request], now, who)
+
+
+async def ask_status(billing: Billing, client: FhirClient, id: str, receiver: str, now: int, who: str) -> Json:
+    """Asks the payer by a 276 where a claim is."""
+    claim = known(billing.store, f"Claim/{id}")
+    if claim is None:
+        raise error("not-found", f"There is no Claim/{id}.")
+    data = data_of(billing.store, claim)
+    inquiry = Inquiry(id, data.payer, data.billing, data.subscriber, min(line.date for line in data.lines), data.cents)
+    text = write_status(inquiry, _envelope(billing, data.billing, receiver, now))
+    return await _asked(client, text, "276", [], now, who)
+
+
+async def _asked(client: FhirClient, text: str, kind: str, resources: list[Json], now: int, who: str) -> Json:
+    document = written.document(text.encode(), "outgoing", kind, instant(now), str(now))
+    await put_all(client, [document, *resources], subsystem="billing", rule=kind, now=now, who=who)
+    return {"file": f"DocumentReference/{document['id']}", "kind": kind, "text": text}
+
+
+def _envelope(billing: Billing, provider: Party, receiver: str, now: int) -> Envelope:
+    numbers = rows(billing.store, "SELECT control FROM file WHERE outgoing = 1")
+    control = max((int(row[0]) for row in numbers if row[0].isdigit()), default=0) + 1
+    at = instant(now)
+    sender = provider.tax.replace("-", "") or provider.id
+    return Envelope(sender, receiver, control, at[:10].replace("-", ""), at[11:13] + at[14:16])
+
+
+def _provider(billing: Billing, patient: str) -> Party:
+    """Who asks: the organization of the patient's newest encounter."""
+    found = [each for each in of_patient(billing.store, "Encounter", patient) if each.get("serviceProvider")]
+    newest = max(found, key=lambda each: each.get("period", {}).get("start", ""), default=None)
+    organization = (
+        known(billing.store, provider_reference(billing.store, newest["serviceProvider"])) if newest else None
+    )
+    if organization is None:
+        raise error("business-rule", f"{patient} has no encounter with a serviceProvider, which would be who asks.")
+    return provider_of(organization)
