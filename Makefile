@@ -46,7 +46,7 @@ test-engines: $(VENV)/.engines ## Run the tests of ClickHouse and Spark on the l
 DISTRIBUTED := tests/contract tests/distributed tests/unit/storage/elastic \
 	$(addprefix tests/system/test_,$(addsuffix .py,bad_input beside capabilities clients concurrency conditional \
 	custom_parameters deidentify export history import made_up_requests operations page profiles provenance \
-	read_and_write search search_answers terminology transaction views workers)) \
+	read_and_write search search_answers synthea terminology transaction views workers)) \
 	$(addprefix tests/system/security/test_,$(addsuffix .py,attacks launch scopes))
 
 audit: $(VENV)/.dev ## Look for known vulnerabilities of the packages that the server needs

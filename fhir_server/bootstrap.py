@@ -162,6 +162,7 @@ async def distributed(
     from fhir_server.storage.mongo.check import MongoCheck
     from fhir_server.storage.mongo.database import connect as connect_to_mongodb
     from fhir_server.storage.mongo.jobs import FolderPieces, GridFsPieces, MongoJobs
+    from fhir_server.storage.mongo.keyed_index import KeyedIndex
     from fhir_server.storage.mongo.store import MongoStore
     from fhir_server.storage.mongo.without_index import NoIndex
 
@@ -218,7 +219,7 @@ async def distributed(
         await elastic.close()
         await store.close()
 
-    return Engine(store, elastic.index, check_both, close, jobs, elastic, database.database)
+    return Engine(store, KeyedIndex(store, elastic.index), check_both, close, jobs, elastic, database.database)
 
 
 def sort_groups(searching: Searching, type: str) -> set[tuple[str, ...]]:

@@ -1,9 +1,12 @@
 """The feed where writers die or are too late: nothing appears behind what was read, nothing is lost or stored twice."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.ports import Transaction
 from fhir_server.storage.mongo import beats
 from fhir_server.storage.mongo import feed as feeds
 from tests.distributed.conftest import Stores
@@ -97,6 +100,24 @@ async def test_a_work_that_waits_long_for_its_turn_is_stored_all_the_same(stores
     shelf.store.feed.allocate = late
     stored = await shelf.put({**PATIENT, "id": "b"})
     assert len(calls) == 2 and stored.version == 1
+
+
+async def test_works_that_rely_on_one_resource_do_not_hold_one_another_up(stores: Stores) -> None:
+    shelf = await stores.open()
+    await shelf.put(PATIENT)
+
+    def relying(id: str) -> Callable[[Transaction], Awaitable[StoredVersion]]:
+        async def work(transaction: Transaction) -> StoredVersion:
+            await transaction.read("Patient", "a")
+            return await shelf.put_in(transaction, {**PATIENT, "id": id})
+
+        return work
+
+    stored = await shelf.together(*(relying(f"b{n}") for n in range(12)))
+    assert sorted(version.seq for version in stored) == list(range(2, 14)), "none was run anew"
+    deleting = shelf.delete("Patient", "a")
+    late, gone = await asyncio.gather(shelf.together(relying("c")), deleting)
+    assert late[0].version == 1 and gone.deleted
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,10 @@ def command(*arguments: object) -> tuple[list[str], dict[str, str]]:
     return [sys.executable, "-m", "fhir_server.cli", *map(str, arguments)], environment
 
 
-def hms(*arguments: object, code: int = 0) -> str:
-    """Runs a command to its end; what it said, once the exit code is as expected."""
+def hms(*arguments: object, code: int = 0, seconds: float = 300) -> str:
+    """Runs a command to its end, in so many seconds at most; what it said, once the exit code is as expected."""
     run, environment = command(*arguments)
-    done = subprocess.run(run, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, timeout=seconds)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.engines import EMBEDDED, named, settings_on
 from tests.system.matching import (
     Records,
     Resource,
@@ -25,8 +27,9 @@ from tests.system.matching import (
     starts,
     walk,
 )
-from tests.system.process import serving
+from tests.system.process import hms, serving
 
+Place = list[str | Path]
 Expected = Callable[[Resource, Records], bool]
 
 LOINC = "http://loinc.org"
@@ -45,8 +48,22 @@ def records(sample_entries: list[dict[str, Any]]) -> Records:
 
 
 @pytest.fixture(scope="module")
-def base(loaded: Path) -> Iterator[str]:
-    with serving(loaded) as server:
+def place(engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Where the samples are, as options of a command."""
+    if engine == EMBEDDED:
+        yield ["--data", request.getfixturevalue("loaded")]
+        return
+    folder = tmp_path_factory.mktemp("distributed")
+    with settings_on(engine, folder / "data") as settings:
+        options: Place = ["--data", settings.data, *named(settings, folder)]
+        assert "16816 resources loaded" in hms("load", "--samples", *options, seconds=1200)
+        yield options
+
+
+@pytest.fixture(scope="module")
+def base(place: Place) -> Iterator[str]:
+    _, data, *options = place
+    with serving(Path(data), *options) as server:
         yield server.base
 
 
@@ -294,6 +311,15 @@ def test_a_search_finds_what_is_counted(
     elements = "id,identifier" if any("identifier" in resource for resource in records[type]) else "id"
     assert names(found(http, f"{base}/{search}&_count=1000&_elements={elements}")) == names(counted)
     assert http.get(f"{base}/{search}&_summary=count").json()["total"] == len(counted)
+
+
+def test_a_type_is_exported_whole(
+    base: str, place: Place, records: Records, tmp_path: Path, http: httpx.Client
+) -> None:
+    hms("export", tmp_path, *place, "--type", "Patient", "--type", "Condition")
+    for type in ("Patient", "Condition"):
+        lines = (tmp_path / f"{type}.ndjson").read_text("utf-8").splitlines()
+        assert names([json.loads(line) for line in lines]) == names(records[type])
 
 
 def test_most_of_these_searches_find_some_and_not_all(records: Records) -> None:

@@ -26,7 +26,7 @@ from fhir_server.storage.changes.reading import Behind, Reading, bare
 CHANGES = 1000  # that are taken from the feed at once
 UNDER_WAY = 3  # writes at one time
 LEASE = 5.0  # seconds that one projector has the work to itself without a sign of life
-IDLE, QUIET = 0.02, 0.2  # seconds between looks at a feed that has nothing new, soon and later on
+SOON, QUIET = 0.05, 0.2  # seconds between looks at the feed where nobody waits, after changes and later on
 QUIET_AFTER = 100  # looks
 PASS_OVER_EVERY = 0.5  # seconds between looks for positions at the end of the feed that no change has
 PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before what failed is tried again
@@ -89,8 +89,7 @@ class Projector:
                 continue
             pause = PAUSE
             looks = 0 if worked else looks + 1
-            if not worked:
-                await self._rest(IDLE if looks < QUIET_AFTER else QUIET)
+            await self._rest(SOON if looks < QUIET_AFTER else QUIET)  # few writes of many cost less than many of few
 
     async def _rest(self, seconds: float) -> None:
         mine = self._position is not None

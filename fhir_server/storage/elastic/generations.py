@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NamedTuple
 
-from elasticsearch import ApiError, AsyncElasticsearch, BadRequestError, NotFoundError
+from elasticsearch import AsyncElasticsearch, BadRequestError, NotFoundError
 
-from fhir_server.storage.elastic.mapping import MAPPINGS, REFRESH, VERSION, settings
+from fhir_server.storage.elastic.mapping import MAPPINGS, VERSION, settings
 
 LOOK_EVERY = 1.0  # seconds for which the answer to what there is is good
 
@@ -105,11 +104,6 @@ class Generations:
         name = next((each.name for each in await self.all() if each.consumer == consumer), None)
         if name is not None:
             await self.client.indices.refresh(index=name)
-
-    async def keep_shown(self, generation: Generation) -> None:
-        """Who waits for nothing sees what is a second old; an index that an earlier program made has it not so."""
-        with suppress(ApiError):  # blocked, as its disk is full
-            await self.client.indices.put_settings(index=generation.name, settings={"refresh_interval": REFRESH})
 
     async def remove(self, generation: Generation) -> None:
         """Deletes an index that no search asks any more."""

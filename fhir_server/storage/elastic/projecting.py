@@ -77,7 +77,6 @@ class Projecting:
             await self._end(consumer)
         for consumer, generation in found.items():
             if consumer not in self._running:
-                await self._generations.keep_shown(generation)
                 writer = Writer(self._generations.client, generation, self._parameters, content=self._content)
                 waiting = self._waiting
                 projector = Projector(

@@ -103,9 +103,14 @@ class ChangeSet:
         return bool(self.writes or self.erasures or self.reindexed)
 
     @property
+    def changed(self) -> set[str]:
+        """What no other change set of one commit may touch."""
+        return {*self.writes, *self.erasures, *self.reindexed, *self.criteria}
+
+    @property
     def touched(self) -> set[str]:
-        """What no two change sets of one commit may share."""
-        return {*self.writes, *self.erasures, *self.guards, *self.reindexed, *self.criteria}
+        """What no other change set of one commit may change; that both rely on one version of a resource is no harm."""
+        return self.changed | self.guards.keys()
 
     @property
     def positions(self) -> int:

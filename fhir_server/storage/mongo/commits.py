@@ -16,6 +16,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -65,6 +66,7 @@ class Commits:
         self._flush = flush
         self._turns = Turns()
         self._waiting: list[Waiting] = []
+        self._busy: set[str] = set()  # what the commits under way touch; no two share anything
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, work: Callable[[MongoTransaction], Awaitable[T]]) -> T:
@@ -104,31 +106,49 @@ class Commits:
         await waiting.done
 
     def _go_on(self) -> None:
-        while self._waiting and len(self._tasks) < TOGETHER:
-            task = asyncio.get_running_loop().create_task(self._group(self._next_group()))
+        while self._waiting and len(self._tasks) < TOGETHER and (group := self._next_group()):
+            names = set().union(*(waiting.changes.touched for waiting in group))
+            self._busy |= names
+            task = asyncio.get_running_loop().create_task(self._group(group))
             self._tasks.add(task)
-            task.add_done_callback(self._ended)
+            task.add_done_callback(partial(self._ended, names))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, names: set[str], task: asyncio.Task[None]) -> None:
+        self._busy -= names
         self._tasks.discard(task)
         self._go_on()
 
     def _next_group(self) -> list[Waiting]:
-        """Those that wait and share nothing; of two that share something the later one has read too early."""
+        """Those that wait and don't disturb one another; of two that do the later one has read too early.
+
+        Who relies on what a commit that is under way relies on too waits for its end: MongoDB would have them conflict.
+        """
         group: list[Waiting] = []
+        changed: set[str] = set()
         touched: set[str] = set()
+        guards: dict[str, int] = {}
+        later: list[Waiting] = []
         size = 0
         while self._waiting:
             if group and size + self._waiting[0].changes.positions > MOST:
                 break
             waiting = self._waiting.pop(0)
-            names = waiting.changes.touched
-            if touched & names:
+            changes = waiting.changes
+            if not self._busy.isdisjoint(changes.touched):
+                later.append(waiting)
+                continue
+            if not changed.isdisjoint(changes.touched) or not touched.isdisjoint(changes.changed):
                 waiting.settle(ConflictError())
                 continue
-            touched |= names
-            size += waiting.changes.positions
+            if any(guards.get(key, number) != number for key, number in changes.guards.items()):
+                waiting.settle(ConflictError())
+                continue
+            changed |= changes.changed
+            touched |= changes.touched
+            guards |= changes.guards
+            size += changes.positions
             group.append(waiting)
+        self._waiting[:0] = later
         return group
 
     async def _group(self, group: list[Waiting]) -> None:

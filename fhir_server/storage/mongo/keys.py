@@ -18,6 +18,7 @@ from fhir_server.core.values import CANONICAL, REFERENCE, TOKEN, URI, SearchValu
 
 LONGEST = 200  # characters of a key; longer ones share one with others, which are candidates too
 MOST = 200  # keys to look for at once
+IDENTIFYING = "#<"  # how a key of what identifies begins
 
 Identifies = Callable[[str, str], bool]
 """Whether a field of a resource type identifies (an Identifier or a uri): (type, field)."""

@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from fhir_server.codec.json import decode
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Change, Clock, SearchIndex, Transaction
+from fhir_server.core.query import Clause
+from fhir_server.storage.matching import matcher_of
 from fhir_server.storage.mongo.commits import Commits
 from fhir_server.storage.mongo.content import Content
 from fhir_server.storage.mongo.database import Database
+from fhir_server.storage.mongo.failures import answering
 from fhir_server.storage.mongo.feed import MongoFeed
 from fhir_server.storage.mongo.flush import Flush
-from fhir_server.storage.mongo.keys import Identifies, keys_of
-from fhir_server.storage.mongo.reads import MongoReads
+from fhir_server.storage.mongo.keys import IDENTIFYING, Identifies, candidates, keys_of
+from fhir_server.storage.mongo.reads import SHOWN, MongoReads
 from fhir_server.storage.mongo.schema import prepare
 from fhir_server.storage.mongo.transaction import Extract, MongoTransaction, Surroundings
 
 T = TypeVar("T")
+
+FEW = 4  # resources that share a key and are looked at one by one
 
 
 class MongoStore(MongoReads):
@@ -58,6 +64,26 @@ class MongoStore(MongoReads):
     async def commit_here(self, work: Callable[[MongoTransaction], Awaitable[T]]) -> T:
         """The same for work that knows this backend."""
         return await self._commits.run(work)
+
+    async def one_by_keys(self, type: str, where: Clause) -> list[StoredVersion] | None:
+        """What the clause holds for now, one or none, found by an identifier, url or id.
+
+        None where those don't tell, or there are more.
+        """
+        matcher = matcher_of(where)
+        near = candidates(type, where, self._identifies)
+        if matcher is None or near is None or near.size != 1 or any(key[0] not in IDENTIFYING for key in near.keys):
+            return None
+        asked = (
+            {"keys": next(iter(near.keys)), "type": type} if near.keys else {"_id": f"{type}/{next(iter(near.ids))}"}
+        )
+        with answering():
+            documents = await self.database.resources.find(asked, SHOWN).limit(FEW + 1).to_list()
+            if len(documents) > FEW:
+                return None
+            versions = [await self.exact.version(document) for document in documents if "resource" in document]
+        found = [version for version in versions if matcher(version, self._extract(decode(version.body)))]
+        return found if len(found) < 2 else None
 
     def keys_of(self, version: StoredVersion, resource: dict[str, Any]) -> list[str]:
         """The keys that a current version should have."""

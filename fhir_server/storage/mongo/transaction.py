@@ -239,20 +239,20 @@ class MongoTransaction:
             for version in pending
             if not version.deleted and matcher(version, self._values[f"{type}/{version.id}"])
         ]
-        choices = [{"keys": {"$in": sorted(near.keys)}}] if near.keys else []
+        choices: list[dict[str, Any]] = []
+        if near.keys:
+            choices.append({"keys": _any_of(near.keys), "type": type})
         if near.ids:
-            choices.append({"_id": {"$in": [f"{type}/{id}" for id in sorted(near.ids)]}})
+            choices.append({"_id": _any_of(f"{type}/{id}" for id in near.ids)})
         if not choices:
             return found[:limit]
-        where_near = {"type": type, "resource": {"$exists": True}, **(choices[0] if len(choices) == 1 else {})}
-        if len(choices) > 1:
-            where_near["$or"] = choices
+        where_near = choices[0] if len(choices) == 1 else {"$or": choices}
         with answering():
             documents = await self._around.database.resources.find(where_near, SHOWN).limit(MANY + 1).to_list()
         if len(documents) > MANY:
             return None
         for document in sorted(documents, key=lambda document: document["seq"]):
-            if document["_id"] not in own:
+            if document["_id"] not in own and "resource" in document:
                 version = await self._around.reads.version(document)
                 if matcher(version, self._around.extract(decode(version.body))):
                     found.append(version)
@@ -282,3 +282,9 @@ class MongoTransaction:
                 ):
                     found.append((version.type, version.id))
         return found[:limit]
+
+
+def _any_of(keys: Iterable[str]) -> Any:
+    """The condition that one of these is there: plain equality where there is one, which every planner knows."""
+    found = sorted(keys)
+    return found[0] if len(found) == 1 else {"$in": found}

@@ -51,6 +51,7 @@ class Writing:
             for erasure in one.erasures.values():
                 voids += erasure.positions
             criteria += self._criteria(one)
+        changes += self._guards(sets)
         await self._feed(feed, voids)  # first: from here on no reader can take the positions away
         await self._bulk(self._database.criteria, criteria, 0)
         await self._bulk(self._database.resources, changes, len(changes))
@@ -100,9 +101,13 @@ class Writing:
                 self._entry(next(self._next), version.type, version.id, version.version, "REINDEX", version.updated)
             )
             yield UpdateOne({"_id": key, "version": head.number}, {"$set": {"keys": keys, "guard": self.mark}})
-        for key, number in one.guards.items():
-            if key not in one.writes and key not in one.reindexed and key not in one.erasures:
-                yield UpdateOne({"_id": key, "version": number}, {"$set": {"guard": self.mark}})
+
+    def _guards(self, sets: Sequence[ChangeSet]) -> list[UpdateOne]:
+        """Several may rely on one version of a resource; whoever changes it is in conflict with all of them."""
+        guards = {key: number for one in sets for key, number in one.guards.items() if key not in one.changed}
+        return [
+            UpdateOne({"_id": key, "version": number}, {"$set": {"guard": self.mark}}) for key, number in guards.items()
+        ]
 
     def _criteria(self, one: ChangeSet) -> Iterator[Any]:
         for mark, seen in one.criteria.items():
