@@ -34,6 +34,8 @@ async def purge(environment: Environment, call: Call) -> Response:
     administers = call.request.caller.administers
     if administers is not None and not administers("purge", "cruds"):
         raise error("forbidden", f"An erasure can't be undone: it takes a scope for everything and a role. {WAY}")
+    if environment.whole is not None:
+        raise error("forbidden", "Only a caller who may see everything can erase.")
     newest = await environment.store.read(call.type, call.id)
     if newest is None:
         raise error("not-found", f"There is no {call.type}/{call.id} here.")
@@ -117,10 +119,9 @@ async def _identifiers(environment: Environment, call: Call) -> frozenset[tuple[
 
 
 async def _others_have(environment: Environment, call: Call, value: str) -> bool:
-    whole = environment.whole or environment
     token = re.sub(r"([\\,$|])", r"\\\1", value)
-    where = await whole.searching.criteria_of(call.type, [("identifier", token)], call.request)
-    page = await whole.index.search(Query((call.type,), where, count=2))
+    where = await environment.searching.criteria_of(call.type, [("identifier", token)], call.request)
+    page = await environment.index.search(Query((call.type,), where, count=2))
     return any(version.id != call.id for version in page.matches)
 
 

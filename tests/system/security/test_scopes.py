@@ -5,6 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
+from fhir_server.api import Request
+from fhir_server.security.model import User
 from tests.conftest import Fhir
 from tests.system.security.conftest import BASE, CODE, ORIGIN, observation
 
@@ -63,6 +65,25 @@ async def test_a_patient_scope_stays_within_the_patient(hospital: Fhir) -> None:
     assert await ask.ids("Patient?_has:Observation:subject:_id=theirs") == []
     assert await ask.ids("Observation?subject.family=theirs") == []
     assert (await ask("Patient?_summary=count")).json()["total"] == 1
+
+
+async def test_an_erasure_by_whom_it_is_not_for_reaches_nothing_beside_the_store_either(hospital: Fhir) -> None:
+    asked: list[Any] = []
+
+    async def erase(erased: Any) -> dict[str, int]:
+        asked.append(erased.reference)
+        return {}
+
+    hospital.server.environment.erasures.append(erase)
+    for scope in ("user/Patient.cruds", "user/*.rs", "patient/*.cruds"):
+        answer = await Asking(hospital, scope, patient="me")("Patient/me/$purge", "POST")
+        assert answer.status_code == 403, scope
+    assert asked == [] and (await Asking(hospital, "user/*.cruds")("Patient/me")).status_code == 200
+    administrator = User(id="u", name="admin", password="", roles=("administrator",))
+    caller = await hospital.server.environment.callers.of_user(administrator)
+    request = Request("POST", ("Patient", "me", "$purge"), caller=caller, base=BASE)
+    assert (await hospital.server.perform(request)).status == 200
+    assert asked == ["Patient/me"]
 
 
 async def test_type_and_interaction_are_held_to(hospital: Fhir) -> None:
