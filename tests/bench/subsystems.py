@@ -28,6 +28,7 @@ from tests.system.process import Server
 ALL = "analytics,billing,workforce"
 SEED = 42
 PATIENCE = 180.0  # seconds for the subsystems to take everything in
+LONGEST = 300.0  # seconds that the requests may take
 QUIET = 3.0  # seconds in which their process must do next to nothing
 MIX = {
     "create_observation": 12, "create_encounter": 4, "create_procedure": 4, "create_patient": 2, "update": 8,
@@ -91,13 +92,19 @@ def mixed(state: dict[str, Any]) -> Callable[[], Sent]:
     return lambda: made[next(turns)]()
 
 
+def processor_seconds(pids: list[int]) -> float:
+    """Of processes and of what they have started."""
+    return sum(fhirload.cpu_s(pids))
+
+
 def subsystems_of(server: int) -> list[int]:
     """The process beside a server: its child by `multiprocessing` that runs niced."""
     return [pid for pid in fhirload.tree([server]) if os.getpriority(os.PRIO_PROCESS, pid) > 0]
 
 
 async def caught_up(client: fhirload.Client, origin: str, beside: list[int]) -> float:
-    """Seconds until every subsystem has taken in all that there is, and its process has nothing to do."""
+    """Seconds until every subsystem has taken in all that there is, the reports that were due when the server started
+    are written, and their process has nothing to do."""
     began = time.perf_counter()
     while (waited := time.perf_counter() - began) < PATIENCE:
         _, told, _ = await client.call("GET", "$changes?_count=1")
@@ -106,9 +113,11 @@ async def caught_up(client: fhirload.Client, origin: str, beside: list[int]) -> 
         for name in ALL.split(","):
             _, told, _ = await client.call("GET", f"{origin}/{name}/state")
             places.append(json.loads(told).get("position", 0))
-        used = fhirload.cpu_s(beside)
+        _, told, _ = await client.call("GET", f"{origin}/analytics/reports")
+        reported = all(each["written"] for each in json.loads(told).get("reports", ()))
+        used = processor_seconds(beside)
         await asyncio.sleep(QUIET)
-        if min(places) >= head and fhirload.cpu_s(beside) - used < 0.1 * QUIET:
+        if min(places) >= head and reported and processor_seconds(beside) - used < 0.1 * QUIET:
             return waited
     raise SystemExit(f"The subsystems have not caught up after {PATIENCE:g} s: {places} of {head}.")
 
@@ -124,11 +133,11 @@ async def measured(server: Server, options: argparse.Namespace, *, mounted: bool
         beside = subsystems_of(pid)
         waited = await caught_up(client, server.origin, beside) if mounted else 0.0
         requests = mixed(state)
-        before, apart = fhirload.cpu_s([pid]), fhirload.cpu_s(beside)
-        run = await fhirload.closed_loop(client, requests, options.connections, options.seconds, 0, [pid])
-        during, apart = fhirload.cpu_s([pid]) - before, fhirload.cpu_s(beside) - apart
+        before, apart = processor_seconds([pid]), processor_seconds(beside)
+        run = await fhirload.closed_loop(client, requests, options.connections, LONGEST, 0, [pid], options.requests)
+        during, apart = processor_seconds([pid]) - before, processor_seconds(beside) - apart
         behind = await caught_up(client, server.origin, beside) if mounted else 0.0
-        whole = fhirload.cpu_s([pid]) - before
+        whole = processor_seconds([pid]) - before
     if run["ok"] != run["n"]:
         raise SystemExit(f"{run['n'] - run['ok']} requests failed: {run['codes']}, {run.get('errors')}")
     return {
@@ -151,7 +160,7 @@ def once(options: argparse.Namespace, *, mounted: bool) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--requests", type=int, default=8000)
     parser.add_argument("--patients", type=int, default=100, help="records loaded first, of 50 resources each")
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--workers", type=int, default=1)

@@ -27,7 +27,7 @@ class Analytics:
 
     name = "analytics"
     types: tuple[str, ...] = ()
-    pause = 2.0  # each portion costs the lake a commit for every type in it
+    pause = 5.0  # each portion costs the lake a commit for every type in it
 
     def __init__(self, lake: Lake, query: LakeQuery, folder: Path | None, desk: Desk) -> None:
         self.desk = desk

@@ -37,7 +37,7 @@ class Billing:
 
     name = "billing"
     types: tuple[str, ...] = facts.TYPES
-    pause = 0.5
+    pause = 1.0
 
     def __init__(self, folder: Path) -> None:
         self.store = SubsystemStore(folder / "billing.sqlite", SCHEMA, LAYOUT)

@@ -26,7 +26,7 @@ class Workforce:
 
     name = "workforce"
     types = (*KEPT, *ACTIVE)
-    pause = 0.2
+    pause = 0.5
 
     def __init__(
         self,
