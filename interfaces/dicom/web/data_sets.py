@@ -31,18 +31,19 @@ def data_set(request: WebRequest, content: bytes, *, needed: bool) -> Model:
 
 
 def _checked(model: Model) -> Model:
-    from pynetdicom.dsutils import encode
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset
 
     def too_large(path: str) -> str:
         raise error("too-large", f"{path} is a binary value over 1 KiB, which is not kept.")
 
+    written = DicomBytesIO()
+    written.is_little_endian, written.is_implicit_VR = True, False
     try:
-        encoded = encode(data_set_of(model), False, True)
+        write_dataset(written, data_set_of(model))
     except Exception as problem:  # pydicom raises what it likes over values of the wrong kind
         raise error("malformed", f"The body makes no data set: {problem}.") from problem
-    if encoded is None:
-        raise error("malformed", "The body makes no data set: a value does not fit its VR.")
     try:
-        return to_model(DataSet(encoded, EXPLICIT_LITTLE), bulk=too_large)
+        return to_model(DataSet(written.getvalue(), EXPLICIT_LITTLE), bulk=too_large)
     except Malformed as problem:
         raise error("malformed", f"The body makes no data set: {problem}.") from problem

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import httpx
 import pytest
 
@@ -31,7 +33,7 @@ def server(tmp_path_factory):
 
 def api(server, path, body=None):
     url = f"{server.origin}/dicom/api/{path}"
-    return httpx.get(url) if body is None else httpx.post(url, json=body)
+    return httpx.get(url, timeout=60) if body is None else httpx.post(url, json=body, timeout=60)
 
 
 def test_quarantine_is_settled_by_naming_the_patient(server):
@@ -62,13 +64,13 @@ def test_what_was_sent_for_later_is_a_job_that_says_why_it_waits(server):
 
 def test_procedure_steps_are_listed_and_cancelled(server):
     made = [step(ProcedureStepLabel="Fuse", PatientName="Doe^Jane").to_json_dict()]
-    answer = httpx.post(f"{server.origin}/dicom-web/workitems", json=made)
+    answer = httpx.post(f"{server.origin}/dicom-web/workitems", json=made, timeout=60)
     uid = answer.headers["location"].rsplit("/", 1)[1]
-    [shown] = api(server, "workitems").json()
+    [shown] = [each for each in api(server, "workitems").json() if each["uid"] == uid]
     assert (shown["label"], shown["patient_name"], shown["open"]) == ("Fuse", "Doe^Jane", True)
     assert api(server, f"workitems/{uid}/cancel", {}).status_code == 200
     assert api(server, "workitems/1.2.3/cancel", {}).status_code == 404
-    [shown] = api(server, "workitems").json()
+    [shown] = [each for each in api(server, "workitems").json() if each["uid"] == uid]
     assert (shown["state"], shown["open"]) == ("CANCELED", False)
 
 
@@ -77,13 +79,23 @@ def test_other_sites_can_not_post(server):
     assert answer.status_code == 415
 
 
-def test_the_page_shows_studies(server, chromium, tmp_path):  # noqa: F811
-    import subprocess
-
+def seen(chromium, tmp_path, url):  # noqa: F811
+    """What a browser makes of a page."""
     run = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
-    run += ["--virtual-time-budget=8000", "--dump-dom", f"{server.origin}/dicom/"]
-    shown = subprocess.run(run, capture_output=True, text=True, timeout=120).stdout
+    run += ["--virtual-time-budget=8000", "--dump-dom", url]
+    return subprocess.run(run, capture_output=True, text=True, timeout=120).stdout
+
+
+def test_the_page_shows_studies(server, chromium, tmp_path):  # noqa: F811
+    shown = seen(chromium, tmp_path, f"{server.origin}/dicom/")
     assert "Doe, Jane" in shown and "#/study/1.2.5" in shown
+
+
+def test_the_page_shows_procedure_steps(server, chromium, tmp_path):  # noqa: F811
+    made = [step(ProcedureStepLabel="Contour", PatientName="Roe^Max").to_json_dict()]
+    assert httpx.post(f"{server.origin}/dicom-web/workitems", json=made, timeout=60).status_code == 201
+    shown = seen(chromium, tmp_path, f"{server.origin}/dicom/#/steps")
+    assert "Contour" in shown and "Roe, Max" in shown and "2026-01-01 10:00" in shown and "Cancel" in shown
 
 
 def test_with_security_tokens_are_asked_for(tmp_path):
