@@ -1,6 +1,6 @@
 """What it costs a search to see what was written before it: python -m tests.bench.read_your_writes --engine distributed
 
-Eight connections search Patients by identifier while eight others create Observations, and while nobody writes; with
+Eight connections search Patients by name while eight others create Observations, and while nobody writes; with
 the default, and with `Prefer: wait=0`, which waits for nothing.
 """
 
@@ -35,7 +35,7 @@ async def measure(base: str, pids: list[int], patients: int, seconds: float) -> 
             for prefer in ("", "wait=0"):
 
                 def search(prefer: str = prefer) -> tuple[Any, ...]:
-                    method, url, body, _ = phases["s_identifier"]()
+                    method, url, body, _ = phases["s_name"]()
                     return method, url, body, {"Prefer": prefer} if prefer else None
 
                 works = [fhirload.closed_loop(client, search, CONNECTIONS, seconds, WARMUP, pids)]
