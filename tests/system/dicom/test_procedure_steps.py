@@ -6,6 +6,8 @@ import pytest
 from pydicom.uid import generate_uid
 
 from fhir_server.core.settings import Settings
+from interfaces.dicom.work.procedure_steps import scheduling
+from interfaces.dicom.worklist import worklist
 from tests.system.dicom.conftest import TITLE, listening
 from tests.system.dicom.procedure_steps import associated, code, dataset, performed, step
 from tests.system.dicom.test_studies import idle, order, person, resources
@@ -215,8 +217,6 @@ def test_a_request_to_cancel_ends_what_nobody_has_begun(dicom):
 
 
 def test_a_step_is_on_no_modality_worklist_and_mpps_leaves_it(dicom):
-    from interfaces.dicom.worklist import worklist
-
     person(dicom, "p7", "P7")
     scheduled(dicom, "o7", "A7", "Patient/p7")
     with associated(dicom) as peer:
@@ -224,4 +224,6 @@ def test_a_step_is_on_no_modality_worklist_and_mpps_leaves_it(dicom):
     task = task_of(dicom, uid)
     assert task["basedOn"] == [{"reference": "ServiceRequest/o7"}] and task["for"] == {"reference": "Patient/p7"}
     entries = dicom.context.fhir.call(worklist)
-    assert [entry.step for entry in entries if entry.order["id"] == "o7"] == [None]
+    [entry] = [entry for entry in entries if entry.order["id"] == "o7"]
+    assert entry.step is None
+    assert dicom.context.fhir.call(lambda client: scheduling(client, entry.order)) == []
