@@ -17,11 +17,10 @@ HOST = "fhir.test"  # by which both are reached, as behind a balancer
 PASSWORD = "correct horse battery"
 
 
-@pytest.fixture(params=("GridFS", "a shared folder"))
-def machines(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Server, Server]]:
-    folder = ["--job-files", tmp_path / "shared"] if request.param == "a shared folder" else []
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[tuple[Server, Server]]:
     with settings_on(DISTRIBUTED, tmp_path / "unused") as settings:
-        options = [*named(settings, tmp_path), *folder]
+        options = named(settings, tmp_path)
         with serving(tmp_path / "one", *options) as one, serving(tmp_path / "other", *options) as other:
             yield one, other
 
