@@ -41,8 +41,9 @@ def charged(told: Story) -> Json:
 
     def look() -> Json | None:
         found = told.seen(f"billing/encounters/{encounter['id']}")
-        ready = found and len(found["charges"]) == 2 and not any(each["problem"] for each in found["charges"])
-        return found if ready else None
+        if found is None or not found["insured"] or len(found["charges"]) != 2:
+            return None
+        return None if any(each["problem"] for each in found["charges"]) else found
 
     found = told.until("what was done is charged", look)
     for each in found["charges"]:
