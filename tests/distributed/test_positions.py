@@ -45,10 +45,11 @@ async def test_the_open_transaction_of_a_dead_writer_is_ended(stores: Stores) ->
 
 async def test_a_writer_that_is_only_slow_is_waited_for(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beats, "EVERY", 0.05)
+    monkeypatch.setattr(feeds, "PATIENCE", 1.0)  # so that a busy machine gives its signs in time
     shelf, other = await stores.open(), await stores.open()
     counters = shelf.store.database.counters
     await shelf.put(PATIENT)
-    await stores.fail(1, failCommands=["commitTransaction"], blockConnection=True, blockTimeMS=1500)
+    await stores.fail(1, failCommands=["commitTransaction"], blockConnection=True, blockTimeMS=2500)
     slow = asyncio.create_task(shelf.put({**PATIENT, "id": "slow"}))
     while (await counters.find_one({"_id": feeds.COUNTER}))["seq"] < 2:
         await asyncio.sleep(0.01)

@@ -97,6 +97,8 @@ class Flush:
         count = sum(one.positions for one in sets)
         newest = max((moment for one in sets for moment in one.moments), default=0)
         oldest = min((moment for one in sets if not one.again for moment in one.moments), default=0)
+        if oldest and oldest < self.floor - SKEW:  # known without taking positions that nobody would use
+            raise OvertakenError
         async with self._database.client.start_session(causal_consistency=False) as session:
             allocated = await self._feed.allocate(count, newest, session.session_id)
             positions = range(allocated.first, allocated.first + count)
