@@ -40,7 +40,9 @@ def test_what_was_acknowledged_is_posted_once_after_a_kill(tmp_path: Path):
     assert len(taken) >= 5
     with serving(tmp_path, "--subsystems", "billing") as server:
         desk = Desk(server)
-        desk.until(lambda: desk.get("files")["files"][0]["state"] == "posted" and desk.caught_up())
+        desk.until(
+            lambda: [each["state"] for each in desk.get("files")["files"]][:1] == ["posted"] and desk.caught_up()
+        )
         known = {each["receipt"] for each in desk.get("payments")["payments"]}
         assert taken <= known
         assert desk.account("cash") == 15049 + 100 * len(known)

@@ -44,6 +44,7 @@ def fill(browser: Chromium, **values: str) -> None:
         field = f"document.querySelector('main [name={name}]')"
         browser.until(f"{field} !== null")
         browser.run(f"{field}.value = {value!r}")
+        browser.run(f"{field}.dispatchEvent(new Event('input', {{bubbles: true}}))")
 
 
 def asked_for(browser: Chromium, server: Server, start: str, shifts: str) -> None:

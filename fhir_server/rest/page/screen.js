@@ -4,6 +4,7 @@ import { h } from "./dom.js";
 import { account, requireSignIn } from "./session.js";
 
 const LOOK = 3000; // milliseconds between looks at how far it is
+const READ = 4000; // milliseconds that the answer to a form stays
 const FEW = 4; // columns that a phone has room for
 
 /**
@@ -20,19 +21,38 @@ export async function screen({ title, view, get, live = () => false }) {
 
   const parts = () => location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
 
+  const editing = () =>
+    main.querySelector("form.touched") !== null ||
+    (main.contains(document.activeElement) && document.activeElement.matches("input, select, textarea"));
+
   async function show() {
     const turn = ++shown;
     main.setAttribute("aria-busy", "true");
-    let content;
+    const content = await found();
+    if (turn === shown) put(content);
+  }
+
+  async function found() {
     try {
-      content = await view(parts());
+      return await view(parts());
     } catch (problem) {
-      content = [h("h1", { tabindex: "-1" }, "Something went wrong"), h("p", { class: "error" }, problem.message)];
+      return [h("h1", { tabindex: "-1" }, "Something went wrong"), h("p", { class: "error" }, problem.message)];
     }
-    if (turn !== shown) return;
+  }
+
+  function put(content) {
     main.replaceChildren(...[content].flat(Infinity).filter(Boolean));
     main.setAttribute("aria-busy", "false");
     document.title = `${main.querySelector("h1")?.textContent ?? title} · ${title}`;
+  }
+
+  /** Shows the place anew unless somebody goes elsewhere or fills in a form meanwhile; whether it did. */
+  async function follow() {
+    const turn = shown;
+    const content = await found();
+    if (turn !== shown || editing()) return false;
+    put(content);
+    return true;
   }
 
   async function look() {
@@ -40,10 +60,8 @@ export async function screen({ title, view, get, live = () => false }) {
       const state = await get("state");
       const behind = state.head - state.position;
       kept.textContent = state.problem || (behind > 0 ? `${behind} changes behind` : "up to date");
-      const editing = main.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
       const moved = `${state.position} ${state.works}`;
-      if (seen && moved !== seen && live(parts()) && !editing) await show();
-      seen = moved;
+      if (!seen || !live(parts()) || (moved !== seen && !editing() && (await follow()))) seen = moved;
     } catch (problem) {
       kept.textContent = problem.message;
     }
@@ -79,7 +97,10 @@ export function grid(columns, rows, none = "None.") {
   );
 }
 
-/** A form of labelled fields and a button. fields: [name, label, attributes or {options}]; send(values): a promise. */
+/**
+ * A form of labelled fields and a button. fields: [name, label, attributes or {options}]; send(values): a promise. It is
+ * "touched" from the first letter typed until its answer could be read, and for as long as that is an error.
+ */
 export function ask(fields, label, send) {
   const answer = h("p", { role: "status" });
   const inputs = fields.map(([name, text, attributes = {}]) => {
@@ -93,12 +114,15 @@ export function ask(fields, label, send) {
     "form",
     {
       class: "card ask",
+      oninput: () => form.classList.add("touched"),
       onsubmit: async (event) => {
         event.preventDefault();
         answer.className = "";
         answer.textContent = "…";
+        form.classList.add("touched");
         try {
           answer.textContent = (await send(Object.fromEntries(new FormData(form)))) ?? "";
+          setTimeout(() => form.classList.remove("touched"), READ);
         } catch (problem) {
           answer.className = "error";
           answer.textContent = problem.message;
