@@ -19,7 +19,8 @@ def in_parts(definitions: Definitions, type_name: str, path: str) -> list[str]:
 
     So each part is read and indexed once, whether it is asked for by its own parameter or by that of the whole.
     """
+    types = types_at(definitions, type_name, path.partition(".")[2])
     for name, parts in PARTS.items():
-        if types_at(definitions, type_name, path.partition(".")[2]) == {name}:
+        if types == {name}:
             return [f"{path}.{part}" for part in parts]
     return [path]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
-from fhir_server.core.write_ahead import use_write_ahead_log
+from fhir_server.security.private_file import opening
 
 FILE_NAME = "emergencies.sqlite"
 TABLE = """CREATE TABLE IF NOT EXISTS emergency (id TEXT PRIMARY KEY, user TEXT NOT NULL, client TEXT NOT NULL,
@@ -58,14 +56,8 @@ class SqliteEmergencies:
     """In one file."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
-            path.chmod(0o600)
-            use_write_ahead_log(self._connection)
+        with opening(path) as self._connection:
             self._connection.execute(TABLE)
-        except (OSError, sqlite3.Error) as problem:
-            raise error("unavailable", f"{path} can't be used: {problem}. Name another data folder.") from problem
         self._clock = clock
 
     async def now(self, user: str, client: str) -> Emergency | None:

@@ -13,8 +13,8 @@ import msgspec
 from fhir_server.core.errors import error
 from fhir_server.core.news import News
 from fhir_server.core.ports import Clock
-from fhir_server.core.write_ahead import use_write_ahead_log
 from fhir_server.security.model import Client, Code, Refresh, Session, User
+from fhir_server.security.private_file import opening
 from fhir_server.security.store.port import Family, SigningKey, digest
 
 FILE_NAME = "security.sqlite"
@@ -52,13 +52,8 @@ class SqliteAccounts:
     """One file; several workers share it. Every call is one statement or one transaction, and takes effect at once."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
-            path.chmod(0o600)
+        with opening(path) as self._connection:
             self._prepare()
-        except (OSError, sqlite3.Error) as problem:
-            raise error("unavailable", f"{path} can't be used: {problem}. Name another data folder.") from problem
         self._news = News(path.with_suffix(".news"))
         self._told = self._connection.total_changes
         self._seen = b""
@@ -69,7 +64,6 @@ class SqliteAccounts:
 
     def _prepare(self) -> None:
         connection = self._connection
-        use_write_ahead_log(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("BEGIN IMMEDIATE")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
