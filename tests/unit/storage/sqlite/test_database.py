@@ -41,7 +41,7 @@ def test_a_file_of_a_later_program_is_left_as_it_is(tmp_path: Path):
     prepare(path)
     with closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA user_version = 99")
-    with pytest.raises(FhirError, match="layout of version 99.*Start the program that made it"):
+    with pytest.raises(FhirError, match=r"layout of version 99.*Start the program that made it"):
         prepare(path)
     with closing(sqlite3.connect(path)) as other:
         assert other.execute("PRAGMA user_version").fetchone() == (99,)
