@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -197,20 +197,26 @@ class HttpClient:
             raise error("unavailable", f"{self.base} did not answer: {problem or type(problem).__name__}.") from problem
 
 
-async def searched(client: FhirClient, path: tuple[str, ...], query: list[tuple[str, str]]) -> list[dict[str, Any]]:
-    """All matches of a search at a path, page by page."""
-    found: list[dict[str, Any]] = []
-    asked = [*query, ("_count", PAGE), ("_total", "none")]
+async def pages(
+    client: FhirClient, path: tuple[str, ...], query: Sequence[tuple[str, str]]
+) -> AsyncIterator[dict[str, Any]]:
+    """The Bundles of a search at a path, each asked for by the link "next" of the one before."""
+    asked = list(query)
     while asked:
         bundle = json.parse((await client.perform(Request("GET", path, asked))).body)
-        found.extend(
-            entry["resource"]
-            for entry in bundle.get("entry", ())
-            if entry.get("search", {}).get("mode", "match") == "match"
-        )
+        yield bundle
         following = next((link["url"] for link in bundle.get("link", ()) if link["relation"] == "next"), "")
-        asked = parse_qsl(urlsplit(following).query, keep_blank_values=True) if following else []
-    return found
+        asked = parse_qsl(urlsplit(following).query, keep_blank_values=True)
+
+
+async def searched(client: FhirClient, path: tuple[str, ...], query: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """All matches of a search at a path."""
+    return [
+        entry["resource"]
+        async for bundle in pages(client, path, [*query, ("_count", PAGE), ("_total", "none")])
+        for entry in bundle.get("entry", ())
+        if entry.get("search", {}).get("mode", "match") == "match"
+    ]
 
 
 def _escaped(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server.api import Request
-from fhir_server.client import FhirClient
+from fhir_server.client import FhirClient, pages
 from fhir_server.codec import json
 
 Resource = dict[str, Any]
@@ -13,18 +13,8 @@ Resource = dict[str, Any]
 
 async def search(client: FhirClient, type: str, *query: tuple[str, str]) -> list[Resource]:
     """What matches, over all pages, with what is included."""
-    found: list[Resource] = []
-    wanted: list[tuple[str, str]] = [*query, ("_count", "200")]
-    while True:
-        response = await client.perform(Request("GET", (type,), wanted))
-        bundle = json.parse(response.body)
-        found += [entry["resource"] for entry in bundle.get("entry", ())]
-        following = next((link["url"] for link in bundle.get("link", ()) if link["relation"] == "next"), "")
-        if not following:
-            return found
-        from urllib.parse import parse_qsl, urlsplit
-
-        wanted = parse_qsl(urlsplit(following).query, keep_blank_values=True)
+    bundles = pages(client, (type,), [*query, ("_count", "200")])
+    return [entry["resource"] async for bundle in bundles for entry in bundle.get("entry", ())]
 
 
 async def read(client: FhirClient, reference: str) -> Resource:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from fhir_server.api import Request
-from fhir_server.client import FhirClient
+from fhir_server.client import FhirClient, pages
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.subsystems.analytics.scores.assessment import Input
@@ -45,17 +45,13 @@ class Disease(NamedTuple):
 async def found(client: FhirClient, type: str, query: Sequence[tuple[str, str]]) -> list[Json]:
     """All resources of a search, page by page."""
     listed: list[Json] = []
-    asked = [*query, ("_count", "200")]
-    for _ in range(MOST_PAGES):
-        bundle = decode((await client.perform(Request("GET", (type,), asked))).body)
+    count = 0
+    async for bundle in pages(client, (type,), [*query, ("_count", "200")]):
+        if count == MOST_PAGES:
+            raise error("too-costly", f"There are more than {len(listed)} {type} resources for a score.")
+        count += 1
         listed += [entry["resource"] for entry in bundle.get("entry", ())]
-        following = next((link["url"] for link in bundle.get("link", ()) if link["relation"] == "next"), "")
-        if not following:
-            return listed
-        from urllib.parse import parse_qsl, urlsplit
-
-        asked = parse_qsl(urlsplit(following).query, keep_blank_values=True)
-    raise error("too-costly", f"There are more than {len(listed)} {type} resources for a score.")
+    return listed
 
 
 async def patient_of(client: FhirClient, id: str) -> Json:
