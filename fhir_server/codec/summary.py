@@ -12,6 +12,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from fhir_server.codec.json import decode, serialize
 from fhir_server.core.errors import error
 from fhir_server.definitions import Definitions, Element
 
@@ -24,6 +25,13 @@ SUBSETTED = {
 _ALWAYS = frozenset({"id", "meta"})  # of a resource
 
 
+def subset(body: bytes, mode: str, names: Sequence[str], definitions: Definitions) -> bytes:
+    """JSON of a resource with _elements applied where there are names, else with _summary; mode "" for all of it."""
+    if names:
+        return serialize(elements(decode(body), names, definitions))
+    return serialize(summarize(decode(body), mode, definitions)) if mode else body
+
+
 def summarize(resource: dict[str, Any], mode: str, definitions: Definitions) -> dict[str, Any]:
     """A new resource of what _summary=true | text | data keeps; the resource itself for false.
 
@@ -34,7 +42,9 @@ def summarize(resource: dict[str, Any], mode: str, definitions: Definitions) -> 
         return resource
     if mode not in _MODES:
         raise error(
-            "value", f"_summary={mode} is not known; use true, text, data, count or false.", location="_summary"
+            "value",
+            f"_summary={mode} is not known; use true, text, data or false; count is for searches and history.",
+            location="_summary",
         )
     return _resource(resource, lambda type_name: _summary_plan(definitions, mode, type_name))
 

@@ -12,6 +12,7 @@ from fhir_server.codec import bundles
 from fhir_server.codec.bundles import EntryResponse
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import FhirError, error, operation_outcome
+from fhir_server.interactions.conditional_references import may_have, resolve_stored
 from fhir_server.interactions.entries import STATUS_TEXT, entry_request, entry_response
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request, Response
@@ -29,7 +30,9 @@ async def batch(environment: Environment, request: Request) -> Response:
     if type not in ("batch", "transaction"):
         raise error(
             "invalid",
-            f"A Bundle of type '{type}' can't be performed; it must be batch or transaction.",
+            f"A Bundle of type '{str(type)[:40]}' can't be performed; it must be batch or transaction."
+            if type is not None
+            else "The Bundle has no type; give it batch or transaction.",
             expression="Bundle.type",
         )
     listed = bundle.get("entry", [])
@@ -43,13 +46,14 @@ async def batch(environment: Environment, request: Request) -> Response:
                 await asyncio.sleep(0)
         return await transaction(environment, request, listed, requests)
     answers: list[EntryResponse] = []
+    conditional = may_have(request.body)
     for start in range(0, len(listed), TOGETHER):
         part = enumerate(listed[start : start + TOGETHER], start)
-        answers += await asyncio.gather(*(_one(environment, request, raw, number) for number, raw in part))
+        answers += await asyncio.gather(*(_one(environment, request, raw, number, conditional) for number, raw in part))
     return Response(200, body=bundles.responses("batch-response", answers))
 
 
-async def _one(environment: Environment, request: Request, raw: Any, number: int) -> EntryResponse:
+async def _one(environment: Environment, request: Request, raw: Any, number: int, conditional: bool) -> EntryResponse:
     assert environment.perform is not None
     try:
         mine = entry_request(raw, number, request)
@@ -57,6 +61,8 @@ async def _one(environment: Environment, request: Request, raw: Any, number: int
             raise error(
                 "invalid", "A batch can't hold another Bundle to perform.", expression=f"Bundle.entry[{number}]"
             )
+        if conditional and mine.method in ("POST", "PUT"):
+            await resolve_stored(environment, mine)
         return entry_response(request, mine, await environment.perform(environment, mine))
     except FhirError as problem:
         return EntryResponse(STATUS_TEXT[problem.status], outcome=serialize(operation_outcome(problem.issues)))

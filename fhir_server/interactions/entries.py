@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import email.utils
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -11,6 +12,7 @@ from fhir_server.codec.json import serialize
 from fhir_server.core.errors import error, operation_outcome
 from fhir_server.interactions import app_state
 from fhir_server.interactions.request import Request, Response
+from fhir_server.search.dates import date_range
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -36,13 +38,14 @@ def entry_request(raw: Any, number: int, outer: Request) -> Request:
                     expression=f"{where}.request.method")  # fmt: skip
     path, query = split_url(asked["url"], outer.base)
     made = Request(
-        method=method,
+        method="GET" if method == "HEAD" else method,
+        head=method == "HEAD",
         path=path,
         query=query,
         if_match=_text(asked, "ifMatch"),
         if_none_match=_text(asked, "ifNoneMatch"),
         if_none_exist=_text(asked, "ifNoneExist"),
-        if_modified_since=_text(asked, "ifModifiedSince"),
+        if_modified_since=_http_date(_text(asked, "ifModifiedSince"), where),
         prefer=outer.prefer,
         lenient=outer.lenient,
         base=outer.base,
@@ -64,6 +67,17 @@ def entry_request(raw: Any, number: int, outer: Request) -> Request:
 def _text(asked: dict[str, Any], name: str) -> str:
     value = asked.get(name, "")
     return value if isinstance(value, str) else ""
+
+
+def _http_date(text: str, where: str) -> str:
+    """An instant as the header has it."""
+    if not text:
+        return ""
+    found = date_range(text) if "T" in text else None
+    if found is None:
+        raise error("value", f"{where}.request.ifModifiedSince must be an instant such as 2026-11-24T08:00:00Z.",
+                    expression=f"{where}.request.ifModifiedSince")  # fmt: skip
+    return email.utils.formatdate(found[0] // 1_000_000, usegmt=True)
 
 
 def _patch_of(binary: dict[str, Any], where: str) -> tuple[bytes, str]:
@@ -98,6 +112,6 @@ def entry_response(outer: Request, asked: Request, answer: Response) -> EntryRes
         str(version.version) if version else "",
         version.updated if version else 0,
         f"{outer.base}/{version.type}/{version.id}" if version and keep_body and not version.deleted else "",
-        answer.body if keep_body and asked.method != "HEAD" else b"",
+        answer.body if keep_body and not asked.head else b"",
         serialize(operation_outcome(answer.issues)) if outcome else b"",
     )

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from msgspec import structs
+
 from fhir_server.codec import bundles
 from fhir_server.codec.json import decode
 from fhir_server.codec.references import parse_reference
+from fhir_server.codec.summary import subset
 from fhir_server.core.errors import error
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import id_of
 from fhir_server.interactions.request import Request, Response
 from fhir_server.search.dates import date_range
 
+SUMMARIES = ("true", "text", "data", "count", "false")
 PARAMETERS = ("_count", "_since", "_at", "_list", "_cursor", "_format", "_pretty", "_summary", "_elements")
 
 
@@ -34,6 +38,8 @@ async def history(environment: Environment, request: Request, type: str = "", id
         newest = await environment.store.read(type, id)
         if newest is None:
             raise error("not-found", f"There is no {type}/{id} here.")
+    summary, names = _shape(asked)
+    counted = asked.get("_count", "") if summary != "count" else "0"
     page = await environment.store.history(
         type,
         id,
@@ -41,13 +47,30 @@ async def history(environment: Environment, request: Request, type: str = "", id
         at=_moment(asked, "_at") if "_at" in asked else None,
         among=await _listed(environment, asked["_list"]) if "_list" in asked else None,
         cursor=asked.get("_cursor", ""),
-        count=_count(asked.get("_count", ""), environment),
+        count=_count(counted, environment),
     )
     url = "/".join(part for part in (request.base, type, id, "_history") if part)
     links = [bundles.Link("self", _with(url, asked))]
     if page.next:
         links.append(bundles.Link("next", _with(url, {**asked, "_cursor": page.next})))
-    return Response(200, body=bundles.history(request.base, page.versions, total=page.total, links=links))
+    shown = page.versions
+    if summary or names:
+        shown = [
+            version
+            if version.deleted
+            else structs.replace(version, body=subset(version.body, summary, names, environment.definitions))
+            for version in shown
+        ]
+    return Response(200, body=bundles.history(request.base, shown, total=page.total, links=links))
+
+
+def _shape(asked: dict[str, str]) -> tuple[str, tuple[str, ...]]:
+    """_summary, "" for all, and the names of _elements."""
+    summary = asked.get("_summary", "false")
+    if summary not in SUMMARIES:
+        raise error("value", f"_summary must be one of {', '.join(SUMMARIES)}.", location="_summary")
+    names = tuple(name.strip() for name in asked.get("_elements", "").split(",") if name.strip())
+    return "" if summary == "false" else summary, names
 
 
 async def _listed(environment: Environment, text: str) -> list[tuple[str, str, str]]:
@@ -67,7 +90,7 @@ def _with(url: str, asked: dict[str, str]) -> str:
 def _count(text: str, environment: Environment) -> int:
     if not text:
         return environment.settings.default_page_size
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
         raise error("value", f"_count must be a whole number, not '{text[:40]}'.", location="_count")
     return min(int(text), environment.settings.max_page_size)
 

@@ -20,7 +20,8 @@ class Request(msgspec.Struct):
     if_none_exist, if_modified_since: the headers' values, "" for none; prefer: "", minimal, representation or
     OperationOutcome; lenient: Prefer handling=lenient; wait: Prefer wait=seconds, None for none; respond_async: Prefer
     respond-async; accept: the header Accept; last_event_id: the header of a stream that is taken up again; provenance:
-    the header X-Provenance; base: this server's own base URL, without a slash at its end.
+    the header X-Provenance; head: the entry of a Bundle asks HEAD, a GET without what it gives; base: this server's own
+    base URL, without a slash at its end.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Request(msgspec.Struct):
     base: str = ""
     caller: Caller = OPEN
     provenance: str = ""
+    head: bool = False
 
 
 class Response(msgspec.Struct):

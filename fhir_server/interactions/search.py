@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from fhir_server.codec import bundles
-from fhir_server.codec.json import decode, serialize
-from fhir_server.codec.summary import elements, summarize
+from fhir_server.codec.json import serialize
+from fhir_server.codec.summary import subset
 from fhir_server.core.errors import error, operation_outcome
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.query import Page, Query
@@ -64,16 +66,8 @@ def _shaped(environment: Environment, asked: Query, page: Page) -> Page:
     """The page with _summary or _elements applied; _elements speaks of the matches only."""
 
     def shape(version: StoredVersion, match: bool) -> StoredVersion:
-        resource = decode(version.body)
-        if asked.elements and match:
-            resource = elements(resource, asked.elements, environment.definitions)
-        elif asked.summary:
-            resource = summarize(resource, asked.summary, environment.definitions)
-        else:
-            return version
-        return StoredVersion(
-            version.type, version.id, version.version, version.seq, version.updated, version.method, serialize(resource)
-        )
+        names = asked.elements if match else ()
+        return structs.replace(version, body=subset(version.body, asked.summary, names, environment.definitions))
 
     return replace(
         page,

@@ -14,7 +14,7 @@ from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import Request
 from fhir_server.search.extract import Extractor
 from fhir_server.search.fields import Fields
-from fhir_server.search.parse import SearchContext, parse_criteria, parse_query
+from fhir_server.search.parse import SearchContext, is_result, parse_criteria, parse_query
 from fhir_server.search.parse.compartment import membership
 from fhir_server.search.rewrite import rewrite
 
@@ -109,7 +109,7 @@ class Searching:
         if plain is not None:
             return await rewrite(plain, self.fields, self._terminology)
         query = await self.query(type, Request("GET", (type,), pairs, base=request.base, caller=request.caller))
-        if not pairs or not query.used:
+        if not any(not is_result(name) for name, _ in query.used):
             raise error(
                 "value",
                 f"The criteria '{urlencode(pairs)[:100]}' of {type} say nothing; "

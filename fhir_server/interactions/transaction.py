@@ -55,7 +55,7 @@ async def transaction(
                 for entry, raw in zip(plan.entries, decode(came)["entry"], strict=True):
                     entry.request.resource = raw.get("resource")
                     entry.prepared, entry.supposed = None, ""
-            await match_all(plan, inside)
+            await match_all(environment, plan, inside)
             await prepare_all(environment, plan, request)
         return await _write(environment, inside, plan, request)
 
@@ -119,6 +119,10 @@ async def _write_one(environment: Environment, inside: Transaction, entry: Entry
             version = await change(environment, inside, request, entry.document, type, entry.id)
         case "POST" if entry.found is not None:
             return Response(200, entry.found, entry.found.body, entry.found.key.reference)
+        case "POST" if entry.same is not None:
+            made = await inside.read(type, entry.id)
+            assert made is not None
+            return Response(200, made, made.body, made.key.reference)
         case "POST":
             assert entry.prepared is not None
             version = await store(inside, entry.prepared, type, entry.id, 1, "POST")

@@ -7,28 +7,30 @@ that of what its criteria match.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
-from fhir_server.codec.references import references
 from fhir_server.core.errors import CATEGORIES, FhirError, Issue, error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction
 from fhir_server.core.query import Clause
+from fhir_server.interactions.conditional_references import (
+    ConditionalReference,
+    conditional_references,
+    may_have,
+    the_one,
+)
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.patching import PatchDocument, document_of
 from fhir_server.interactions.preparing import Prepared, body_of, id_of
 from fhir_server.interactions.request import Request
+from fhir_server.search.holding import Version, holds
 
 PAUSE_EVERY = 25  # entries after which other requests get their turn
+ENOUGH = 2  # matches that show a conditional reference to be ambiguous
 MANY = 1000  # entries from which what looks through all of them at once does so in a thread, beside the event loop
-CONDITIONAL_REFERENCE = re.compile(r"([A-Z][A-Za-z]+)\?(.+)\Z", re.DOTALL)
-# Spares looking through most Bundles: one without has no conditional reference written plainly.
-CONDITIONAL_IN_JSON = re.compile(rb'"reference"\s*:\s*"[A-Z][A-Za-z]+\?')
-ESCAPED = b"\\u00"  # how one may be written otherwise
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 3}
 
 T = TypeVar("T")
@@ -37,7 +39,8 @@ T = TypeVar("T")
 class Entry(msgspec.Struct, gc=False):
     """One entry while it is planned: id "" where it is not known yet; found: what its criteria match.
 
-    supposed: the id by which others refer to it already, before its criteria were matched.
+    supposed: the id by which others refer to it already, before its criteria were matched. same: an earlier entry that
+    creates what this one's criteria match.
     """
 
     number: int
@@ -52,6 +55,7 @@ class Entry(msgspec.Struct, gc=False):
     supposed: str = ""
     prepared: Prepared | None = None
     document: PatchDocument | None = None
+    same: Entry | None = None
     writes: bool = False  # whether it changes what is stored
 
     @property
@@ -62,11 +66,11 @@ class Entry(msgspec.Struct, gc=False):
 
 
 class Plan:
-    """All entries and the conditional references in them: text -> (type, clause) and what each matches."""
+    """All entries and the conditional references in them: text -> what it asks for, and what it matches."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.conditional: dict[str, tuple[str, Clause]] = {}
+        self.conditional: dict[str, ConditionalReference] = {}
         self.matched: dict[str, str] = {}
 
     @property
@@ -93,7 +97,7 @@ async def plan_of(environment: Environment, outer: Request, listed: list[Any], r
             problems += placed(problem, number, request)
     if problems:
         raise FhirError("invalid", problems)
-    if not outer.body or ESCAPED in outer.body or CONDITIONAL_IN_JSON.search(outer.body):
+    if may_have(outer.body):
         await _find_conditional(environment, outer, plan)
     await beside(plan.entries, _require_distinct, plan)
     return plan
@@ -103,14 +107,12 @@ async def _find_conditional(environment: Environment, outer: Request, plan: Plan
     for entry in plan.entries:
         if entry.request.resource is None or not entry.writes:
             continue
-        for path, text in references(entry.request.resource):
-            match = CONDITIONAL_REFERENCE.match(text)
-            if match and text not in plan.conditional:
-                try:
-                    where = await environment.searching.criteria(match[1], match[2], outer)
-                except FhirError as problem:
-                    raise FhirError(problem.category, placed(problem, entry.number, entry.request, path)) from None
-                plan.conditional[text] = (match[1], where)
+        try:
+            plan.conditional |= await conditional_references(
+                environment, outer, entry.request.resource, entry.number, plan.conditional
+            )
+        except FhirError as problem:
+            raise FhirError(problem.category, placed(problem, entry.number, entry.request)) from None
 
 
 async def _entry(environment: Environment, number: int, request: Request, full_url: Any) -> Entry:
@@ -154,8 +156,10 @@ def _require_distinct(plan: Plan) -> None:
     for entry in plan.entries:
         if not entry.writes:
             continue
-        if entry.id:
+        if entry.id and entry.same is None:
             _only_once(seen, f"{entry.type}/{entry.id}", entry.number)
+        if entry.where is not None and entry.request.method != "POST":
+            _only_once(seen, f"{entry.type}?{entry.criteria}", entry.number)
         if entry.full_url.startswith("urn:"):
             _only_once(seen, entry.full_url, entry.number)
 
@@ -170,7 +174,7 @@ def _only_once(seen: dict[str, int], name: str, number: int) -> None:
         )
 
 
-async def match_all(plan: Plan, inside: Transaction) -> None:
+async def match_all(environment: Environment, plan: Plan, inside: Transaction) -> None:
     """Finds what the criteria of entries and the conditional references stand for."""
     asking = [entry for entry in plan.entries if entry.where is not None]
     for start in range(0, len(asking), PAUSE_EVERY):
@@ -184,13 +188,54 @@ async def match_all(plan: Plan, inside: Transaction) -> None:
                 raise FhirError("multiple-matches", placed(problem, entry.number, entry.request))
             entry.found = found[0] if found else None
             entry.id = entry.found.id if entry.found else entry.unmatched
+    _join_same(environment, plan)
     await beside(plan.entries, _require_distinct, plan)
-    for text, (type, where) in plan.conditional.items():
-        found = await inside.matches(type, where, 2)
-        if len(found) != 1:
-            how = "no resource" if not found else "more than one resource"
-            raise error("precondition", f"The conditional reference {text} matches {how}; it must match exactly one.")
-        plan.matched[text] = f"{type}/{found[0].id}"
+    for text, reference in plan.conditional.items():
+        ids = await _ids_in_the_end(environment, plan, inside, reference)
+        try:
+            plan.matched[text] = the_one(text, reference, ids)
+        except FhirError as problem:
+            entry = plan.entries[reference.number]
+            raise FhirError(problem.category, placed(problem, entry.number, entry.request)) from None
+
+
+def _join_same(environment: Environment, plan: Plan) -> None:
+    """Conditional creates with the same criteria make one resource, where it is one that the criteria match."""
+    first: dict[tuple[str, str], Entry] = {}
+    for entry in plan.entries:
+        entry.same = None
+        if entry.request.method != "POST" or entry.where is None or entry.found is not None:
+            continue
+        before = first.setdefault((entry.type, entry.criteria), entry)
+        if before is not entry and _will_match(environment, before, entry.where):
+            entry.same, entry.id = before, before.id
+
+
+async def _ids_in_the_end(
+    environment: Environment, plan: Plan, inside: Transaction, reference: ConditionalReference
+) -> set[str]:
+    """The ids of what the criteria will match when the transaction has written; two are enough."""
+    written = [
+        entry
+        for entry in plan.entries
+        if entry.writes and entry.type == reference.type and entry.request.method != "PATCH" and entry.same is None
+        if entry.request.method != "POST" or entry.found is None
+    ]
+    replaced = {entry.id for entry in written}
+    stored = await inside.matches(reference.type, reference.where, 2 + len(written))
+    ids = {version.id for version in stored} - replaced
+    if len(ids) < ENOUGH:
+        ids |= {entry.id for entry in written if _will_match(environment, entry, reference.where)}
+    return ids
+
+
+def _will_match(environment: Environment, entry: Entry, where: Clause) -> bool:
+    """Whether what an entry writes is matched by a clause; not where that takes other resources."""
+    resource = entry.request.resource
+    if resource is None or entry.request.method == "DELETE":
+        return False
+    values = environment.searching.extract(resource)
+    return holds(where, Version(entry.type, entry.id, values)) is True
 
 
 def placed(problem: FhirError, number: int, request: Request, path: str = "") -> list[Issue]:

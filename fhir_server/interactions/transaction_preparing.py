@@ -52,7 +52,7 @@ async def prepare_all(environment: Environment, plan: Plan, outer: Request, ahea
                 continue
         if count % PAUSE_EVERY == PAUSE_EVERY - 1:
             await asyncio.sleep(0)
-        if entry.request.method == "POST" and entry.found is not None:
+        if entry.request.method == "POST" and (entry.found is not None or entry.same is not None):
             continue
         try:
             if any(type(item) is list and len(item) > WIDE for item in resource.values()):

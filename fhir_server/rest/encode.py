@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_server.codec import json, xml
 from fhir_server.codec.formats import Format, wants_pretty
-from fhir_server.codec.summary import elements, summarize
+from fhir_server.codec.summary import subset
 from fhir_server.core.errors import FhirError, error, operation_outcome
 from fhir_server.core.keys import StoredVersion
 from fhir_server.definitions import Definitions
@@ -126,13 +126,10 @@ def _shaping(request: Request) -> tuple[str, tuple[str, ...]] | None:
 
 
 def _shaped(body: bytes, shaping: tuple[str, tuple[str, ...]], definitions: Definitions) -> bytes:
-    summary, names = shaping
     resource: dict[str, Any] = json.decode(body)
     if resource.get("resourceType") in ("Bundle", "OperationOutcome"):
         return body
-    if names:
-        return json.serialize(elements(resource, names, definitions))
-    return json.serialize(summarize(resource, summary, definitions))
+    return subset(body, *shaping, definitions)
 
 
 def _wants_fhir(accept: str, request: Request) -> bool:

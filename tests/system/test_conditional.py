@@ -39,7 +39,7 @@ async def test_criteria_that_match_several_are_412(fhir: Fhir) -> None:
     assert len(await fhir.ids("Patient")) == 2
 
 
-@pytest.mark.parametrize("criteria", ["nonsense=1", "", "identifier="])
+@pytest.mark.parametrize("criteria", ["nonsense=1", "", "identifier=", "_sort=name", "_count=1&_format=json"])
 async def test_criteria_that_say_nothing_are_refused(fhir: Fhir, criteria: str) -> None:
     await fhir.create(patient("1"))
     assert (await fhir("DELETE", f"Patient?{criteria}")).status_code == 400

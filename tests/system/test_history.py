@@ -89,3 +89,14 @@ async def test_of_what_a_list_names(fhir: Fhir) -> None:
     assert await versions(fhir, "Patient/_history?_list=List/l") == [("Patient/a", "PUT")]
     refused = await fhir.get("Patient/_history?_list=none")
     assert refused.status_code == 400 and "List/none" in refused.text
+
+
+async def test_summary_and_elements(fhir: Fhir) -> None:
+    await some(fhir)
+    counted = (await fhir.get("Patient/a/_history?_summary=count")).json()
+    assert counted["total"] == 3 and "entry" not in counted
+    for shape in ("_elements=id", "_summary=text"):
+        shown = (await fhir.get(f"Patient/a/_history?{shape}")).json()["entry"][0]["resource"]
+        assert shown["meta"]["tag"][0]["code"] == "SUBSETTED"
+    assert (await fhir.get("Patient/a/_history?_summary=all")).status_code == 400
+    assert (await fhir.get("Patient/a/_history?_count=" + "9" * 5000)).status_code == 400

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import Fhir
+from tests.conftest import Fhir, issue_of
 
 pytestmark = pytest.mark.anyio
 
@@ -262,3 +262,79 @@ async def test_a_reference_to_a_conditional_update_that_creates_is_to_what_was_c
         created, referring = (entry["response"]["location"] for entry in answer.json()["entry"])
         stored = (await fhir.get(referring.split("/_history")[0])).json()
         assert stored["subject"]["reference"] == created.split("/_history")[0]
+
+
+async def test_conditional_references_see_what_the_transaction_writes(fhir: Fhir) -> None:
+    await fhir.create(patient("old", id="old"))
+    await fhir.create(patient("gone", id="gone"))
+    criteria = f"Patient?identifier={MRN}|"
+    answer = await fhir.post(
+        "",
+        bundle(
+            entry("POST", "Observation", observation(f"{criteria}new")),
+            entry("POST", "Observation", observation(f"{criteria}renamed")),
+            entry("POST", "Patient", patient("new")),
+            entry("PUT", "Patient/old", patient("renamed", id="old")),
+        ),
+    )
+    assert answer.status_code == 200, answer.text
+    answers = answer.json()["entry"]
+    made = answers[2]["response"]["location"].partition("/_")[0]
+    assert (await stored(fhir, answers[0]))["subject"]["reference"] == made
+    assert (await stored(fhir, answers[1]))["subject"]["reference"] == "Patient/old"
+    for url, value in (("Patient", "renamed"), ("Patient/gone", "gone")):
+        writing = entry("POST", url, patient("renamed")) if url == "Patient" else entry("DELETE", url)
+        refused = await fhir.post("", bundle(entry("POST", "Observation", observation(f"{criteria}{value}")), writing))
+        issue = issue_of(refused)
+        assert (refused.status_code, issue["expression"]) == (412, ["Bundle.entry[0].resource.subject"])
+
+
+async def test_a_conditional_reference_says_something(fhir: Fhir) -> None:
+    await fhir.create(patient("1"))
+    refused = await fhir.post("", bundle(entry("POST", "Observation", observation("Patient?"))))
+    assert (refused.status_code, issue_of(refused)["expression"]) == (400, ["Bundle.entry[0].resource.subject"])
+
+
+async def test_a_batch_resolves_conditional_references_to_what_is_stored(fhir: Fhir) -> None:
+    who = await fhir.create(patient("1"))
+    known, unknown = (observation(f"Patient?identifier={MRN}|{value}") for value in "12")
+    answer = await fhir.post(
+        "", bundle(entry("POST", "Observation", known), entry("POST", "Observation", unknown), type="batch")
+    )
+    first, second = answer.json()["entry"]
+    assert (await stored(fhir, first))["subject"]["reference"] == who
+    assert second["response"]["status"].startswith("412")
+
+
+async def test_conditional_creates_of_one_transaction_with_one_criterion_make_one_resource(fhir: Fhir) -> None:
+    asked = {"ifNoneExist": f"identifier={MRN}|1"}
+    answer = await fhir.post(
+        "",
+        bundle(
+            entry("POST", "Patient", patient("1"), "urn:uuid:1", **asked),
+            entry("POST", "Patient", patient("1"), "urn:uuid:2", **asked),
+            entry("POST", "Observation", observation("urn:uuid:2")),
+        ),
+    )
+    first, second, third = answer.json()["entry"]
+    assert [e["response"]["status"][:3] for e in (first, second, third)] == ["201", "200", "201"]
+    assert first["response"]["location"] == second["response"]["location"]
+    assert (await stored(fhir, third))["subject"]["reference"] == first["response"]["location"].partition("/_")[0]
+    twice = [entry("PUT", f"Patient?identifier={MRN}|2", patient("2"))] * 2
+    assert (await fhir.post("", bundle(*twice))).status_code == 400
+
+
+async def test_conditional_reads_and_head_in_a_batch(fhir: Fhir) -> None:
+    await fhir.create({"resourceType": "Patient", "id": "a"})
+    answer = await fhir.post(
+        "",
+        bundle(
+            entry("GET", "Patient/a", ifModifiedSince="2099-01-01T00:00:00Z"),
+            entry("GET", "Patient/a", ifModifiedSince="2001-01-01T00:00:00+02:00"),
+            entry("GET", "Patient/a", ifModifiedSince="yesterday"),
+            entry("HEAD", "Patient/a"),
+            type="batch",
+        ),
+    )
+    found = [(e["response"]["status"][:3], "resource" in e) for e in answer.json()["entry"]]
+    assert found == [("304", False), ("200", True), ("400", False), ("200", False)]

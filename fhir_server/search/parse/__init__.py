@@ -8,6 +8,6 @@ the parameters that are no index values, results.py of those that say how to ans
 """
 
 from fhir_server.search.parse.context import SearchContext
-from fhir_server.search.parse.query import parse_criteria, parse_query
+from fhir_server.search.parse.query import is_result, parse_criteria, parse_query
 
-__all__ = ["SearchContext", "parse_criteria", "parse_query"]
+__all__ = ["SearchContext", "is_result", "parse_criteria", "parse_query"]

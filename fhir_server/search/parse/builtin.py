@@ -5,20 +5,15 @@ Specification: https://hl7.org/fhir/R4/search.html#all
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Literal
 
 from fhir_server.core.errors import error
 from fhir_server.core.keys import ID_PATTERN
-from fhir_server.core.query import Clause, IdIn, InList, NarrativeHas, TypeIn
-from fhir_server.core.values import fold
+from fhir_server.core.query import Clause, IdIn, InList, TypeIn
 from fhir_server.search.parse.context import SearchContext
 from fhir_server.search.parse.date import updated_is
-from fhir_server.search.parse.escaping import unescape
 from fhir_server.search.parse.suggestions import nearest, shorten
-
-_WORD = re.compile(r"\w+")
+from fhir_server.search.parse.words import words_clause
 
 
 def resource_type(name: str, context: SearchContext) -> str:
@@ -51,21 +46,14 @@ def in_list(text: str, context: SearchContext) -> Clause:
     return InList(_logical_id(text.removeprefix("List/"), "id of a List"))
 
 
-def _words(text: str, scope: Literal["text", "content"]) -> Clause:
-    words = tuple(_WORD.findall(fold(unescape(text))))
-    if not words:
-        raise error("value", f"{shorten(text)} has no words to search for.")
-    return NarrativeHas(words, scope)
-
-
 def text_has(text: str, context: SearchContext) -> Clause:
-    """`_text=cancer metastases`: the narrative has all the words."""
-    return _words(text, "text")
+    """`_text=(bone OR liver) AND metastases`: the narrative has the words; all where nothing is between them."""
+    return words_clause(text, "text")
 
 
 def content_has(text: str, context: SearchContext) -> Clause:
-    """`_content=cancer`: the resource has all the words."""
-    return _words(text, "content")
+    """`_content=cancer NOT "in situ"`: the resource has the words; `"` keeps words together."""
+    return words_clause(text, "content")
 
 
 def named_query(text: str, context: SearchContext) -> Clause:

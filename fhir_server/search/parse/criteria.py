@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from fhir_server.core.errors import error
-from fhir_server.core.query import Any, Clause, Missing, Not
+from fhir_server.core.query import Any, Clause, IdIn, Missing, Not, RefersTo, TokenIn, TokenIs, TypeIn
 from fhir_server.search.fields import ParameterFields
 from fhir_server.search.parse.builtin import BUILT_IN, BUILT_IN_MODIFIERS
 from fhir_server.search.parse.chain import forward, reverse
@@ -19,6 +19,8 @@ from fhir_server.search.phonetic import kind_of
 
 MAX_STEPS = 2000  # clauses that one parameter may grow to; chains without types multiply
 MAX_CHAIN = 60  # links
+MAX_ALTERNATIVES = 1000  # of those that an index looks for one by one
+TOGETHER = (IdIn, TypeIn, TokenIs, TokenIn, RefersTo)  # what search.rewrite makes one clause, however many they are
 
 
 class Criteria:
@@ -27,6 +29,7 @@ class Criteria:
     def __init__(self, context: SearchContext) -> None:
         self.context = context
         self._steps = 0
+        self._alternatives = 0
 
     def clause(self, type_name: str, name: str, value: str, links: int = 0) -> Clause:
         """What `name=value` asks of a resource of this type; FhirError value or unsupported-parameter."""
@@ -61,7 +64,7 @@ class Criteria:
         if modifier and modifier not in BUILT_IN_MODIFIERS.get(code, ()):
             raise unknown_modifier(code, modifier, BUILT_IN_MODIFIERS.get(code, ()))
         read = BUILT_IN[code]
-        clause = _any([read(text, self.context) for text in _alternatives(value)])
+        clause = self._any([read(text, self.context) for text in _alternatives(value)])
         return Not(clause) if modifier else clause
 
     def _parameter(self, parameter: ParameterFields, modifier: str, value: str) -> Clause:
@@ -77,8 +80,20 @@ class Criteria:
         if "," not in value:
             clause = read(parameter, value, self.context)
         else:
-            clause = _any([read(parameter, text, self.context) for text in _alternatives(value)])
+            clause = self._any([read(parameter, text, self.context) for text in _alternatives(value)])
         return Not(clause) if modifier in NEGATED else clause
+
+    def _any(self, clauses: list[Clause]) -> Clause:
+        if len(clauses) == 1:
+            return clauses[0]
+        self._alternatives += sum(not isinstance(clause, TOGETHER) for clause in clauses)
+        if self._alternatives > MAX_ALTERNATIVES:
+            raise error(
+                "too-costly",
+                f"The search has more than {MAX_ALTERNATIVES} alternatives that have to be looked for one by one; "
+                "split it into several.",
+            )
+        return Any(tuple(clauses))
 
 
 def missing(parameter: ParameterFields, value: str) -> Clause:
@@ -93,7 +108,3 @@ def _alternatives(value: str) -> list[str]:
     if not all(parts):
         raise error("value", rf"{shorten(value)} has an empty alternative; escape a comma that is meant as \,.")
     return parts
-
-
-def _any(clauses: list[Clause]) -> Clause:
-    return clauses[0] if len(clauses) == 1 else Any(tuple(clauses))

@@ -40,7 +40,9 @@ class _Translator:
         self._steps += 1
         if self._steps > MAX_STEPS:
             raise error(
-                "too-costly", "The filter's chains fit too many types; name the types, as in subject:Patient.name."
+                "too-costly",
+                f"The filter comes to more than {MAX_STEPS} tests; split it, and name the types of its chains, as in "
+                "subject:Patient.name.",
             )
         step, *rest = path
 

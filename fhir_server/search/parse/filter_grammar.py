@@ -118,6 +118,8 @@ class _Reader:
                 value = json.loads(value)
             except ValueError:
                 raise error("value", f"{shorten(value)} in the filter is no JSON string.") from None
+        elif self.text.startswith('"', self.position):
+            raise self.expected("a string that ends with a quotation mark")
         else:
             value = self._match(_TOKEN)
         if not value:

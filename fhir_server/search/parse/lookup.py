@@ -15,6 +15,10 @@ def search_parameter(type_name: str, code: str, context: SearchContext) -> Param
     """The type's parameter with this code; an error where there is none or its values are not all indexed yet."""
     parameters = context.fields.of(type_name).parameters
     found = parameters.get(code)
+    if found is None and code == HAS:
+        raise error("unsupported-parameter", f"{HAS} has to be {HAS}:Type:reference:parameter.")
+    if found is None and code == FILTER:
+        raise error("unsupported-parameter", f"{FILTER} can't be used inside of a filter; put parentheses instead.")
     if found is None:
         raise unknown_parameter(type_name, code, [*parameters, *BUILT_IN, FILTER, HAS])
     if context.building and found.parameter.url in context.building:

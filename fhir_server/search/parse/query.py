@@ -47,8 +47,8 @@ def parse_query(
     draft = reading.draft
     if compartment is not None:
         draft.clauses.append(in_compartment(draft.types, compartment, context))
-    reading.each(parameters, lambda name: not _is_result(name) and not (type is None and name == "_type"), reading.find)
-    reading.each(parameters, _is_result, reading.answer)
+    reading.each(parameters, lambda name: not is_result(name) and not (type is None and name == "_type"), reading.find)
+    reading.each(parameters, is_result, reading.answer)
     try:
         search_containers(draft)
     except FhirError as refusal:
@@ -73,7 +73,7 @@ def parse_query(
 def parse_criteria(type: str, parameters: Sequence[tuple[str, str]], context: SearchContext) -> Clause | None:
     """The clause of parameters that only say what to find, spared what a search needs besides; None where parse_query
     has to look at them."""
-    if len(parameters) != 1 or _is_result(parameters[0][0]) or not context.definitions.is_resource(type):
+    if len(parameters) != 1 or is_result(parameters[0][0]) or not context.definitions.is_resource(type):
         return None
     try:
         return Criteria(context).clause(type, *parameters[0])
@@ -81,7 +81,8 @@ def parse_criteria(type: str, parameters: Sequence[tuple[str, str]], context: Se
         return None
 
 
-def _is_result(name: str) -> bool:
+def is_result(name: str) -> bool:
+    """Whether a parameter says how to answer and nothing of what to find."""
     return name.partition(":")[0] in RESULTS
 
 

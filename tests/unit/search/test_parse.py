@@ -183,3 +183,17 @@ def test_lenient_handling_passes_over_a_few_mistakes_not_hundreds(parse):
 
 def test_an_empty_format_is_left_to_content_negotiation(parse):
     assert parse("Patient", "_format=&_pretty=").used == (("_format", ""), ("_pretty", ""))
+
+
+def test_alternatives_that_an_index_looks_for_one_by_one_have_a_limit(parse):
+    words = ",".join(f"x{number}" for number in range(1001))
+    parse("Patient", f"identifier={words}")
+    for search in (f"name={words}", f"name={words[:5000]}&given={words[:5000]}", f"subject.name={words}"):
+        with pytest.raises(FhirError) as refused:
+            parse("Observation" if search.startswith("subject") else "Patient", search)
+        assert refused.value.category == "too-costly"
+
+
+def test_a_filter_of_thousands_of_tests_says_so(parse):
+    with pytest.raises(FhirError, match="more than 2000 tests"):
+        parse("Patient", "_filter=" + " or ".join(["active eq true"] * 2001))
