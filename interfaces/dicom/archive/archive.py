@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fhir_server.core.errors import error
 from fhir_server.core.settings import Settings
+from interfaces.dicom.archive import digests
 from interfaces.dicom.archive.files import FileStore, ObjectFiles
 from interfaces.dicom.archive.index import Index, Rows, Work
 from interfaces.dicom.archive.instances import instances
@@ -114,9 +115,13 @@ class Archive:
             if made and not self._named(record.digest):
                 self.files.delete(record.digest)
             raise
-        if made and outcome in (Outcome.REFUSED, Outcome.KEPT):
+        if made and outcome in (Outcome.REFUSED, Outcome.KEPT, Outcome.SAME) and not self._named(record.digest):
             self.files.delete(record.digest)
         return outcome
+
+    def _same(self, kept: str, new: str) -> bool:
+        """Whether two digests are of the same bytes; the new one's file is there."""
+        return kept == new or (not digests.comparable(kept, new) and digests.names(kept, self.files.read(new)))
 
     def _named(self, digest: str) -> bool:
         return self.reading.one("instance", {"digest": digest}) is not None
@@ -137,7 +142,7 @@ class Archive:
         due = moment + self.settings.dicom_study_pause_seconds * 1_000_000
         duplicates = self.settings.dicom_duplicates
         # the file is on the disk: an entry that a power failure takes is made again at the next start (recovery.py)
-        return self._index.write(lambda index: place(index, record, moment, duplicates, due), durable=False)
+        return self._index.write(lambda index: place(index, record, moment, duplicates, due, self._same), durable=False)
 
     def enqueue(self, kind: str, key: str, due: int = 0, payload: dict[str, Any] | None = None) -> None:
         """A job for the worker."""

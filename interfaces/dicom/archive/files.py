@@ -1,4 +1,4 @@
-"""Where the bytes are: a folder, or any object store that fsspec knows, addressed by the SHA-256 of each file."""
+"""Where the bytes are: a folder, or any object store that fsspec knows, addressed by the digest of each file."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Writing(Protocol):
 class FileStore(Protocol):
     """Keeps files by digest."""
 
-    def begin(self) -> Writing:
-        """A new file."""
+    def begin(self, head: bytes = b"") -> Writing:
+        """A new file that begins with these bytes."""
         ...
 
     def read(self, digest: str, start: int = 0, length: int = -1) -> bytes:
@@ -76,9 +76,9 @@ class ObjectFiles:
 
         self._system, self._folder = fsspec.core.url_to_fs(url)
 
-    def begin(self) -> Writing:
+    def begin(self, head: bytes = b"") -> Writing:
         """A new file, in memory until it is kept."""
-        return _ObjectWriting(self._system, self._path)
+        return _ObjectWriting(self._system, self._path, head)
 
     def read(self, digest: str, start: int = 0, length: int = -1) -> bytes:
         """Bytes of a file."""
@@ -110,10 +110,10 @@ class ObjectFiles:
 
 
 class _ObjectWriting:
-    def __init__(self, system: Any, path: Any) -> None:
+    def __init__(self, system: Any, path: Any, head: bytes) -> None:
         self._system = system
         self._path = path
-        self._bytes = bytearray()
+        self._bytes = bytearray(head)
 
     def write(self, part: bytes | bytearray | memoryview) -> None:
         self._bytes += part

@@ -6,7 +6,7 @@ import ctypes
 import os
 from pathlib import Path
 
-EARLY_BYTES = 128 * 1024
+EARLY_BYTES = 256 * 1024
 _SYNC_FILE_RANGE_WRITE = 2
 # file systems whose fsync of a file puts the rename before it on the disk too: one journal, in order
 _ONE_JOURNAL = frozenset({"ext3", "ext4", "xfs"})

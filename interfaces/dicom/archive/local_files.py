@@ -29,6 +29,7 @@ class LocalFiles:
         self.fsync = fsync
         self.reserve = reserve
         self.incoming = folder / "incoming"
+        self._root = str(folder)
         self.incoming.mkdir(parents=True, exist_ok=True)
         for number in range(256):  # made beforehand, so that no file waits for its folder
             (folder / f"{number:02x}").mkdir(exist_ok=True)
@@ -36,23 +37,23 @@ class LocalFiles:
         if fsync:
             flush(folder)
 
-    def begin(self) -> Incoming:
+    def begin(self, head: bytes = b"") -> Incoming:
         """A new file; OSError ENOSPC where the reserve is touched already."""
-        return Incoming(self)
+        return Incoming(self, head)
 
     def read(self, digest: str, start: int = 0, length: int = -1) -> bytes:
         """Bytes of a file."""
-        with self.path(digest).open("rb") as file:
+        with open(self.path(digest), "rb") as file:
             file.seek(start)
             return file.read(length)
 
     def local(self, digest: str) -> Path | None:
         """Its path."""
-        return self.path(digest)
+        return Path(self.path(digest))
 
     def delete(self, digest: str) -> None:
         """Removes a file."""
-        self.path(digest).unlink(missing_ok=True)
+        Path(self.path(digest)).unlink(missing_ok=True)
 
     def digests(self, since: float = 0) -> Iterator[str]:
         """Every file changed since then; looks only into folders that changed."""
@@ -74,16 +75,17 @@ class LocalFiles:
         """Bytes that are free."""
         return shutil.disk_usage(self.folder).free
 
-    def path(self, digest: str) -> Path:
+    def path(self, digest: str) -> str:
         """Where the file of a digest is."""
-        return self.folder / digest[:2] / f"{digest}.dcm"
+        return f"{self._root}/{digest[:2]}/{digest}.dcm"
 
 
 class Incoming:
     """A file that is arriving; the disk writes while more of it comes."""
 
-    def __init__(self, files: LocalFiles) -> None:
+    def __init__(self, files: LocalFiles, head: bytes) -> None:
         self._files = files
+        self._head = head  # written with what comes first
         self._size = self._started = self._looked = 0
         self._check_reserve()
         self._path = f"{files.incoming}/{secrets.token_hex(8)}"
@@ -93,15 +95,20 @@ class Incoming:
         """Adds bytes."""
         if self._files.reserve and self._size - self._looked > RESERVE_EVERY:
             self._check_reserve()
-        written = os.write(self._descriptor, part)
-        while written < len(part):
-            written += os.write(self._descriptor, memoryview(part)[written:])
+        head, self._head = self._head, b""
+        written = os.writev(self._descriptor, (head, part)) if head else os.write(self._descriptor, part)
+        if written < len(head) + len(part):  # the disk is nearly full, or a signal came
+            left = memoryview(head + bytes(part))
+            while written < len(left):
+                written += os.write(self._descriptor, left[written:])
         self._size += written
         if self._files.fsync and self._size - self._started >= EARLY_BYTES:
             self._write_early()
 
     def view(self) -> memoryview:
         """All that was written, as it is mapped from the file; the last chance to let the disk begin."""
+        if self._head:
+            self.write(b"")
         if self._files.fsync:
             self._write_early()
         return memoryview(mmap.mmap(self._descriptor, self._size, access=mmap.ACCESS_READ))
@@ -110,9 +117,9 @@ class Incoming:
         """Moves it to its place and flushes it."""
         files, path = self._files, self._files.path(digest)
         try:
-            if path.exists():  # another may have moved it there and wait for its flush still
+            if os.path.exists(path):  # another may have moved it there and wait for its flush still
                 if files.fsync:
-                    flush(path)
+                    flush(Path(path))
                 self.discard()
                 return False
             if files.fsync and not files.together:
@@ -121,7 +128,7 @@ class Incoming:
             if files.fsync and files.together:
                 os.fsync(self._descriptor)
             elif files.fsync:
-                flush(path.parent)
+                flush(Path(path).parent)
         except BaseException:
             self.discard()
             raise

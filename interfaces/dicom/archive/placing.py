@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+from collections.abc import Callable
 from typing import Literal
 
 from interfaces.dicom.archive.index import QUARANTINED, Rows, is_not
@@ -12,6 +13,7 @@ from interfaces.dicom.archive.record import Record, accession_issuer, dumped
 from interfaces.dicom.dataset.model import Model, first, text
 
 Duplicates = Literal["refuse", "keep", "replace"]
+Same = Callable[[str, str], bool]
 NOTHING_DECIDED = {"state": "kept", "reason": "", "coercion": "", "decision": "", "fhir_study": "", "fhir_patient": "",
                    "fhir_order": ""}  # fmt: skip
 
@@ -26,10 +28,15 @@ class Outcome(enum.Enum):
     REPLACED = "other bytes under a known UID, the new ones stand"
 
 
-def place(index: Rows, record: Record, now: int, duplicates: Duplicates, due: int) -> Outcome:
-    """Adds a record; now and due (of the study's job) in microseconds. What contradicts is noted as an event."""
+def place(
+    index: Rows, record: Record, now: int, duplicates: Duplicates, due: int, same: Same = lambda kept, new: kept == new
+) -> Outcome:
+    """Adds a record; now and due (of the study's job) in microseconds. What contradicts is noted as an event.
+
+    same: whether two digests are of the same bytes.
+    """
     row = index.one("instance", {"uid": record.uid})
-    if row is not None and row["digest"] == record.digest:
+    if row is not None and same(row["digest"], record.digest):
         return Outcome.SAME
     if row is not None and duplicates != "replace":
         note(index, now, "duplicate", record.uid, {"sender": record.sender, "digest": record.digest})

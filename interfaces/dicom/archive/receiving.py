@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from interfaces.dicom.archive import digests
 from interfaces.dicom.archive.placing import Outcome
 from interfaces.dicom.archive.record import Mismatch, record_of
 from interfaces.dicom.dataset.part10 import header
@@ -32,14 +32,13 @@ class Receiving:
         self._announced = announced
         head = header(announced.sop_class, announced.sop_instance, announced.transfer_syntax)
         self._start = len(head)
-        self._hash = hashlib.sha256(head)
-        self._file = archive.files.begin()
-        self._file.write(head)
+        self._digest = digests.start(head)
+        self._file = archive.files.begin(head)
 
     def write(self, part: bytes | bytearray | memoryview) -> None:
         """Adds bytes of the data set."""
         self._file.write(part)
-        self._hash.update(part)
+        self._digest.update(part)
 
     def finish(self) -> Outcome:
         """Keeps it; Malformed where it is no whole data set, Mismatch where it is not what was announced.
@@ -52,7 +51,7 @@ class Receiving:
             record = record_of(
                 DataSet(whole[self._start :], announced.transfer_syntax),
                 transfer_syntax=announced.transfer_syntax,
-                digest=self._hash.hexdigest(),
+                digest=digests.name(self._digest),
                 size=len(whole),
                 start=self._start,
                 sender=announced.sender,

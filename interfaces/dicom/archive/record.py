@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from interfaces.dicom.archive.levels import IMAGE, KEPT, PATIENT, SERIES, STUDY
 from interfaces.dicom.dataset.model import Model, first, items, text, to_model
 from interfaces.dicom.dataset.walk import DataSet, Malformed
 
 LONGEST_UID = 64
+MOST_SHARED = 64  # models of patients, studies and series that came last
+_IN_ORDER = {level: sorted(tags) for level, tags in KEPT.items()}
+_last: dict[tuple[Any, ...], Model] = {}
 _UID_LETTERS = frozenset("0123456789.")
 
 
@@ -55,9 +59,8 @@ def record_of(
     Mismatch where a UID that names it is missing or is none.
     """
     try:
-        patient, study, series, instance = (
-            to_model(data_set, only=KEPT[level]) for level in (PATIENT, STUDY, SERIES, IMAGE)
-        )
+        patient, study, series = (_shared(data_set, level) for level in (PATIENT, STUDY, SERIES))
+        instance = to_model(data_set, only=KEPT[IMAGE])
     except (UnicodeError, ValueError) as problem:
         raise Malformed(f"an attribute can't be read: {problem}") from problem
     for model, tag, name in (
@@ -69,9 +72,26 @@ def record_of(
         if not is_uid(text(model, tag)):
             raise Mismatch(f"{name} is missing or no UID")
     if issuer and not first(patient, "00100021"):
-        patient["00100021"] = {"vr": "LO", "Value": [issuer]}
+        patient = {**patient, "00100021": {"vr": "LO", "Value": [issuer]}}
     sop_class = text(instance, "00080016")
     return Record(patient, study, series, instance, sop_class, transfer_syntax, digest, size, start, sender)
+
+
+def _shared(data_set: DataSet, level: str) -> Model:
+    """The model of a level that one file after another has alike; not to be changed."""
+    elements, data = data_set.elements, data_set.data
+    found = [(tag, elements[tag]) for tag in _IN_ORDER[level] if tag in elements]
+    key = (
+        level,
+        data_set.how,
+        *((tag, each.vr, each.implicit, bytes(data[each.start : each.start + each.length])) for tag, each in found),
+    )
+    model = _last.get(key)
+    if model is None:
+        if len(_last) >= MOST_SHARED:
+            _last.clear()
+        model = _last[key] = to_model(data_set, only=KEPT[level])
+    return model
 
 
 def is_uid(text: str) -> bool:
@@ -88,4 +108,4 @@ def accession_issuer(study: Model) -> str:
 
 def dumped(model: Model) -> str:
     """A model as it is kept in the index."""
-    return json.dumps(model, ensure_ascii=False, separators=(",", ":"))
+    return msgspec.json.encode(model).decode()

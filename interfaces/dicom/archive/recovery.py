@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import structlog
 
 from fhir_server.core.errors import FhirError
+from interfaces.dicom.archive import digests
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.files import Torn
 from interfaces.dicom.archive.placing import Outcome
@@ -56,10 +55,7 @@ def _index(archive: Archive, digest: str) -> int:
     except (Malformed, Mismatch, OSError, FhirError) as problem:
         log.error("a file of the archive can't be read", digest=digest, problem=str(problem))
         return 0
-    if archive.place(record) in (Outcome.REFUSED, Outcome.KEPT):
-        archive.files.delete(digest)
-        return 0
-    return 1
+    return int(archive.place_file(record, made=True) in (Outcome.NEW, Outcome.REPLACED))
 
 
 def _whole(archive: Archive, digest: str) -> bytes | None:
@@ -68,4 +64,4 @@ def _whole(archive: Archive, digest: str) -> bytes | None:
         data = archive.files.read(digest)
     except Torn:
         return None
-    return data if hashlib.sha256(data).hexdigest() == digest else None
+    return data if digests.names(digest, data) else None

@@ -65,9 +65,9 @@ class SealedFiles:
         self._turn = threading.Lock()  # the keys' connection is one for all threads
         self._heads: dict[str, Head | None] = {}
 
-    def begin(self) -> Writing:
+    def begin(self, head: bytes = b"") -> Writing:
         """A new file."""
-        return _SealedWriting(self, self._inner.begin())
+        return _SealedWriting(self, self._inner.begin(), head)
 
     def read(self, digest: str, start: int = 0, length: int = -1) -> bytes:
         """Clear bytes of a file; Torn where they are not as they were sealed."""
@@ -140,10 +140,10 @@ class SealedFiles:
 
 
 class _SealedWriting:
-    def __init__(self, files: SealedFiles, inner: Writing) -> None:
+    def __init__(self, files: SealedFiles, inner: Writing, head: bytes) -> None:
         self._files = files
         self._inner = inner
-        self._clear = bytearray()
+        self._clear = bytearray(head)
 
     def write(self, part: bytes | bytearray | memoryview) -> None:
         self._clear += part

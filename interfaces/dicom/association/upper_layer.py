@@ -27,7 +27,7 @@ P_DATA_TF = 4
 ESTABLISHED = "Sta6"
 LONGEST_CONTROL = 2**20  # bytes of an A-ASSOCIATE PDU; a real one has a few thousand
 QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
-BUFFER = 256 * 1024  # bytes received at a time; more where a PDU is longer
+BUFFER = 2**20  # bytes received at a time; more where a PDU is longer
 IDLE_SECONDS = 0.2  # how long a thread sleeps at most before it looks at its timers
 
 
@@ -92,18 +92,19 @@ class Socket(AssociationSocket):
     def _fill(self, count: int) -> None:
         """Receives until so many bytes are there, and as many more as wait already."""
         assert self.socket is not None
-        left = self._buffer[self._start : self._end]
-        if len(self._buffer) < count:
-            self._buffer = bytearray(count)
-        self._buffer[: len(left)] = left
-        self._start, self._end = 0, len(left)
-        view = memoryview(self._buffer)
-        while self._end < count:
+        if self._start == self._end or len(self._buffer) - self._start < count:
+            left = self._buffer[self._start : self._end]
+            if len(self._buffer) < count:
+                self._buffer = bytearray(count)
+            self._buffer[: len(left)] = left
+            self._start, self._end = 0, len(left)
+        view, enough = memoryview(self._buffer), self._start + count
+        while self._end < enough:
             got = self.socket.recv_into(view[self._end :])
             if not got:
                 return
             self._end += got
-            if self._end < count:
+            if self._end < enough:
                 self._acknowledge()
 
     def _acknowledge(self) -> None:
@@ -124,6 +125,7 @@ class UpperLayer(DULServiceProvider):
         super().__init__(assoc)
         self._assoc: Any = assoc
         self._run_loop_delay = 0
+        self._most = 0  # bytes of a P-DATA PDU, once it is negotiated
         self.daemon = True
 
     @property
@@ -172,7 +174,7 @@ class UpperLayer(DULServiceProvider):
                 self.event_queue.put("Evt17")
                 return False
             kind, _, length = struct.unpack(">BBL", head)
-            if kind not in range(1, 8) or length > self._longest(kind):
+            if not 1 <= kind <= 7 or length > self._longest(kind):
                 self.event_queue.put("Evt19")
                 return False
             body = connection.take(length)
@@ -196,7 +198,8 @@ class UpperLayer(DULServiceProvider):
     def _longest(self, kind: int) -> int:
         if kind != P_DATA_TF:
             return LONGEST_CONTROL
-        return self.assoc.acceptor.maximum_length or 2**32 - 1
+        self._most = self._most or self.assoc.acceptor.maximum_length or 2**32 - 1
+        return self._most
 
     def _data(self, body: memoryview) -> bool:
         """Takes the presentation data values of a P-DATA-TF PDU (PS3.8 section 9.3.5); True where they were C-STORE's.

@@ -51,7 +51,7 @@ class DataSet:
         self._order = ">" if how.big else "<"
         self._to_pixels = to_pixels
         self._tag = struct.Struct(self._order + "HH")
-        self._short = struct.Struct(self._order + "H")
+        self._head = struct.Struct(self._order + "HH2sH")  # tag, VR and a short length
         self._long = struct.Struct(self._order + "I")
         self.elements, _ = self._walk(0, len(self.data), how.implicit, False, 0)
 
@@ -75,14 +75,14 @@ class DataSet:
 
     def _walk(self, at: int, end: int, implicit: bool, delimited: bool, depth: int) -> tuple[Elements, int]:
         """Elements from at; to end, or with delimited to the item's delimiter. Gives them and where they end."""
-        data, tags, shorts, longs = self.data, self._tag.unpack_from, self._short.unpack_from, self._long.unpack_from
+        data, heads, longs = self.data, self._head.unpack_from, self._long.unpack_from
         found: Elements = {}
         if depth > DEEPEST:
             raise Malformed("sequences are nested too deep")
         while at < end:
             if end - at < 8:
                 raise Malformed(f"{end - at} bytes are left at byte {at}, too few for an element")
-            group, number = tags(data, at)
+            group, number, name, length = heads(data, at)
             tag = group << 16 | number
             if tag == ITEM_END and delimited:
                 return found, at + 8
@@ -93,7 +93,7 @@ class DataSet:
                 (length,) = longs(data, at + 4)
                 start = at + 8
             else:
-                vr = VRS.get(bytes(data[at + 4 : at + 6]), "")
+                vr = VRS.get(name, "")
                 if not vr:
                     raise Malformed(f"the element {tag:08X} at byte {at} has no VR that exists")
                 if vr in LONG:
@@ -102,7 +102,6 @@ class DataSet:
                     (length,) = longs(data, at + 8)
                     start = at + 12
                 else:
-                    (length,) = shorts(data, at + 6)
                     start = at + 8
             if tag == PIXEL_DATA and self._to_pixels and depth == 0:
                 found[tag] = Element(vr, start, length, fragments=[] if length == UNDEFINED else None)

@@ -73,6 +73,12 @@ class Writer:
                 self._connection.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
                 self._full = full
             self._connection.execute("BEGIN IMMEDIATE")
+            if len(group) == 1:  # its failure is the transaction's
+                work, future, _ = group[0]
+                results.append((future, work(self._rows)))
+                self._connection.execute("COMMIT")
+                future.set_result(results[0][1])
+                return
             for work, future, _ in group:
                 self._connection.execute("SAVEPOINT one")
                 try:

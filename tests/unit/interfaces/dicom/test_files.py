@@ -1,6 +1,5 @@
 """Both places for files: a folder, and an object store by fsspec; each with its files sealed, too."""
 
-import hashlib
 import os
 import random
 
@@ -9,6 +8,7 @@ import pytest
 from fhir_server.core.errors import FhirError
 from fhir_server.security.encryption import DataKeys, MasterKeys
 from fhir_server.security.encryption.master_keys import add_key, keep_newest
+from interfaces.dicom.archive import digests
 from interfaces.dicom.archive.files import ObjectFiles, Torn
 from interfaces.dicom.archive.local_files import LocalFiles
 from interfaces.dicom.archive.sealed_files import BLOCK, HEAD, TAG, SealedFiles
@@ -33,7 +33,7 @@ def kept(request, place, keys):
 
 
 def put(files, content, study="1.2"):
-    digest = hashlib.sha256(content).hexdigest()
+    digest = digests.name(digests.start(content))
     writing = files.begin()
     writing.write(content[:2])
     writing.write(content[2:])
