@@ -23,6 +23,7 @@ from fhir_server.interactions.dispatch import perform
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.identified import identified
 from fhir_server.interactions.read import current
+from fhir_server.interactions.recognised import Recognised
 from fhir_server.interactions.reindexing import reindex_all
 from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.visible import environment_of, sees_all
@@ -56,6 +57,9 @@ class FhirServer:
         self.indexing = indexing
         self._security = security
         self._callers = callers or Callers(environment)
+        self._recognised = (
+            Recognised(security.store, self._callers, environment.clock) if security is not None else None
+        )
         self._close = close
         self._before: list[Callable[[], Awaitable[None]]] = []
         self._store_read = environment.store.read
@@ -98,6 +102,10 @@ class FhirServer:
         if self.environment.following is not None:
             await self.environment.following.before()
         token = bearer(headers)
+        purpose, reason = headers.get("x-purpose", ""), headers.get("x-purpose-reason", "")
+        recognised = self._recognised if token and not purpose and not reason else None
+        if recognised is not None and (known := await recognised.get(token, base)) is not None:
+            return known
         if token:
             access = await self.security.access(token, base)
         else:
@@ -106,8 +114,11 @@ class FhirServer:
                 raise error("login", "Sign in, or send an access token: Authorization: Bearer …", headers=REALM)
             require_own_page(method, headers)
             access = self.security.page_access(*signed)
-        purpose, reason = headers.get("x-purpose", ""), headers.get("x-purpose-reason", "")
-        return await self._callers.of_access(access, purpose, reason[:500])
+        made_of = self._callers.made_of()
+        caller = await self._callers.of_access(access, purpose, reason[:500])
+        if recognised is not None and access.issuer not in self.security.providers:
+            recognised.keep(token, base, caller, made_of)
+        return caller
 
     async def caller_of_user(self, user: User) -> Caller:
         """Who is signed in at the server's own pages."""

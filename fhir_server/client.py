@@ -67,22 +67,26 @@ class NamedClient:
         try:
             response = await self._server.perform(request)
         except FhirError as problem:
-            await self._noted(request, problem.status, b"")
+            await self._noted(request, Response(problem.status, shown=()))
             raise
-        await self._noted(request, response.status, response.body)
+        await self._noted(request, response)
         return response
 
     async def identified(self, type: str, identifiers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
         """The current resources of a type that have any of these identifiers."""
         return await self._server.identified(type, identifiers, self._caller)
 
-    async def _noted(self, request: Request, status: int, given: bytes) -> None:
+    async def _noted(self, request: Request, response: Response) -> None:
         log = self._server.audit
         if log is None or request.method == "GET":
             return
         from fhir_server.security.audit import event
+        from fhir_server.security.audit.patients import Patients
 
-        asked = request.body or (json.serialize(request.resource) if request.resource is not None else b"")
+        status = response.status
+        asked = b""
+        if not request.path and status < 400:
+            asked = request.body or (json.serialize(request.resource) if request.resource is not None else b"")
         interaction, action = event.interaction_of(request.method, request.path)
         caller = request.caller
         await log.record(
@@ -97,7 +101,7 @@ class NamedClient:
                 client=caller.client,
                 user=caller.user,
                 fhir_user=caller.fhir_user,
-                patients=event.patients_in(request.path, given, asked if status < 400 else b""),
+                patients=Patients().of(request.path, response.body, response.told, asked, False),
             )
         )
 

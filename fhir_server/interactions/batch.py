@@ -15,7 +15,7 @@ from fhir_server.core.errors import FhirError, error, operation_outcome
 from fhir_server.interactions.conditional_references import may_have, resolve_stored
 from fhir_server.interactions.entries import STATUS_TEXT, entry_request, entry_response
 from fhir_server.interactions.environment import Environment
-from fhir_server.interactions.request import Request, Response
+from fhir_server.interactions.request import Request, Response, all_told
 from fhir_server.interactions.transaction import PAUSE_EVERY, transaction
 
 TOGETHER = 64  # entries of a batch that are under way at once, so that their commits share a flush
@@ -45,15 +45,19 @@ async def batch(environment: Environment, request: Request) -> Response:
             if number % PAUSE_EVERY == PAUSE_EVERY - 1:
                 await asyncio.sleep(0)
         return await transaction(environment, request, listed, requests)
-    answers: list[EntryResponse] = []
+    answers: list[tuple[EntryResponse, Response | None]] = []
     conditional = may_have(request.body)
     for start in range(0, len(listed), TOGETHER):
         part = enumerate(listed[start : start + TOGETHER], start)
         answers += await asyncio.gather(*(_one(environment, request, raw, number, conditional) for number, raw in part))
-    return Response(200, body=bundles.responses("batch-response", answers))
+    body = bundles.responses("batch-response", [entry for entry, _ in answers])
+    return Response(200, body=body, shown=all_told(answer for _, answer in answers))
 
 
-async def _one(environment: Environment, request: Request, raw: Any, number: int, conditional: bool) -> EntryResponse:
+async def _one(
+    environment: Environment, request: Request, raw: Any, number: int, conditional: bool
+) -> tuple[EntryResponse, Response | None]:
+    """An entry's answer, as an entry of the Bundle and as it is, None for a failure."""
     assert environment.perform is not None
     try:
         mine = entry_request(raw, number, request)
@@ -63,6 +67,7 @@ async def _one(environment: Environment, request: Request, raw: Any, number: int
             )
         if conditional and mine.method in ("POST", "PUT"):
             await resolve_stored(environment, mine)
-        return entry_response(request, mine, await environment.perform(environment, mine))
+        answer = await environment.perform(environment, mine)
+        return entry_response(request, mine, answer), answer
     except FhirError as problem:
-        return EntryResponse(STATUS_TEXT[problem.status], outcome=serialize(operation_outcome(problem.issues)))
+        return EntryResponse(STATUS_TEXT[problem.status], outcome=serialize(operation_outcome(problem.issues))), None

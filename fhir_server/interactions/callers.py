@@ -19,7 +19,7 @@ from fhir_server.interactions.app_state import TYPE as STATE
 from fhir_server.interactions.app_state import StateOf
 from fhir_server.interactions.break_glass import BreakGlass
 from fhir_server.interactions.consent_follower import ConsentFollower
-from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.environment import Environment, Searching
 from fhir_server.interactions.masks import Hidden, Masks, hidden_by
 from fhir_server.interactions.policy_parameters import code_of, store_parameters
 from fhir_server.interactions.refusals import refused
@@ -51,12 +51,18 @@ class Callers:
         self._policies = NO_POLICIES
         self._consents = consents
         self._break_glass = break_glass
-        self._kept: dict[tuple[Access, int, str, int, int], Caller] = {}
+        self._kept: dict[tuple[Access, str, tuple[Searching, int, int]], Caller] = {}
 
     @property
     def keep_app_state(self) -> bool:
         """Whether the policies give app state to any client."""
         return bool(self._in_force().app_state)
+
+    def made_of(self) -> tuple[Policies, Searching, int, int]:
+        """What callers are made of as it is now; the numbers change as Consents and what is in their periods do."""
+        generation = self._consents.generation if self._consents else 0
+        minute = self._environment.clock() // CONSENTS_KEPT if generation else 0
+        return self._in_force(), self._environment.searching, generation, minute
 
     async def of_access(self, access: Access, purpose: str = "", reason: str = "") -> Caller:
         """The caller that a token stands for; purpose: BTG for break-glass, which takes a reason.
@@ -66,9 +72,7 @@ class Callers:
         await self._renew()
         if purpose:
             reason = await self._emergency(access, purpose, reason)
-        generation = self._consents.generation if self._consents else 0
-        hour = self._environment.clock() // CONSENTS_KEPT if generation else 0
-        key = (access, id(self._environment.searching), purpose, generation, hour)
+        key = (access, purpose, self.made_of()[1:])
         caller = self._kept.get(key)
         if caller is None:
             if len(self._kept) > 1000:

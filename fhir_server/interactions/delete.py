@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction, Write
@@ -11,25 +14,39 @@ from fhir_server.interactions.preparing import id_of
 from fhir_server.interactions.request import Request, Response
 
 
+class Removed(NamedTuple):
+    """The last version of what was deleted, and its deletion."""
+
+    last: StoredVersion
+    deletion: StoredVersion
+
+
 async def delete(environment: Environment, request: Request, type: str, id: str) -> Response:
     """Deletes a resource; one that isn't there is no error."""
     id_of(id)
 
-    async def work(transaction: Transaction) -> StoredVersion | None:
+    async def work(transaction: Transaction) -> Removed | None:
         removed = await remove(transaction, request, type, id)
         await require_unreferenced(environment, transaction, type, [id])
         return removed
 
-    return Response(204, await environment.store.commit(work))
+    return answer_to([await environment.store.commit(work)])
 
 
-async def remove(transaction: Transaction, request: Request, type: str, id: str) -> StoredVersion | None:
+async def remove(transaction: Transaction, request: Request, type: str, id: str) -> Removed | None:
     """The part of a delete inside the transaction; None where there is nothing to delete."""
     head = await transaction.read(type, id)
     require_match(request, type, id, head)
     if head is None or head.deleted:
         return None
-    return await transaction.put(Write(type, id, head.version + 1, transaction.now(), "DELETE", b"", ()))
+    deletion = Write(type, id, head.version + 1, transaction.now(), "DELETE", b"", ())
+    return Removed(head, await transaction.put(deletion))
+
+
+def answer_to(removed: Sequence[Removed | None]) -> Response:
+    """The answer that tells of deletions."""
+    there = [each for each in removed if each is not None]
+    return Response(204, there[0].deletion if len(there) == 1 else None, shown=[each.last for each in there])
 
 
 async def require_unreferenced(environment: Environment, transaction: Transaction, type: str, ids: list[str]) -> None:
@@ -50,7 +67,7 @@ async def conditional_delete(environment: Environment, request: Request, type: s
     where = await environment.searching.criteria(type, criteria, request)
     limit = environment.settings.conditional_delete_limit
 
-    async def work(transaction: Transaction) -> StoredVersion | None:
+    async def work(transaction: Transaction) -> list[Removed | None]:
         if environment.settings.conditional_delete == "single":
             found = await only_match(transaction, type, where, criteria)
             matched = [found] if found else []
@@ -60,6 +77,6 @@ async def conditional_delete(environment: Environment, request: Request, type: s
             raise error("too-costly", f"More than {limit} resources match; make the criteria more selective.")
         removed = [await remove(transaction, request, type, version.id) for version in matched]
         await require_unreferenced(environment, transaction, type, [version.id for version in matched])
-        return removed[0] if len(removed) == 1 else None
+        return removed
 
-    return Response(204, await environment.store.commit(work))
+    return answer_to(await environment.store.commit(work))

@@ -61,7 +61,8 @@ async def history(environment: Environment, request: Request, type: str = "", id
             else structs.replace(version, body=subset(version.body, summary, names, environment.definitions))
             for version in shown
         ]
-    return Response(200, body=bundles.history(request.base, shown, total=page.total, links=links))
+    body = bundles.history(request.base, shown, total=page.total, links=links)
+    return Response(200, body=body, shown=page.versions)
 
 
 def _shape(asked: dict[str, str]) -> tuple[str, tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -52,7 +52,8 @@ class Response(msgspec.Struct):
     version: the stored version that it is about, which gives ETag and Last-Modified; body: the resource to send as
     canonical JSON bytes, b"" for none; location: of what was created or updated, relative to the base; issues: said
     beside it (warnings); headers: others; content_type: of a body that is no FHIR resource and is sent as it is;
-    stream: gives the body piece by piece, after what is in body.
+    stream: gives the body piece by piece, after what is in body; shown: the stored versions that it tells of, where
+    they are others than version.
     """
 
     status: int
@@ -63,3 +64,20 @@ class Response(msgspec.Struct):
     headers: dict[str, str] = {}
     content_type: str = ""
     stream: AsyncIterator[bytes] | None = None
+    shown: Sequence[StoredVersion] | None = None
+
+    @property
+    def told(self) -> Sequence[StoredVersion] | None:
+        """All stored versions that it tells of, of what was deleted the last one; None where only its body says."""
+        return (self.version,) if self.shown is None and self.version is not None else self.shown
+
+
+def all_told(responses: Iterable[Response | None]) -> list[StoredVersion] | None:
+    """What several answers tell of, None for one that failed; None where that is not known of one."""
+    found: list[StoredVersion] = []
+    for response in responses:
+        told = response.told if response is not None else ()
+        if told is None:
+            return None
+        found += told
+    return found

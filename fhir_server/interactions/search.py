@@ -37,6 +37,7 @@ async def search_compartment(
 async def answer(environment: Environment, request: Request, asked: Query, path: str) -> Response:
     """Runs the query and makes the Bundle."""
     page = await environment.index.search(asked)
+    shown = [*page.matches, *page.included]
     if asked.summary or asked.elements:
         page = _shaped(environment, asked, page)
     url = f"{request.base}/{path}" if path else request.base
@@ -49,7 +50,7 @@ async def answer(environment: Environment, request: Request, asked: Query, path:
         links=_links(url, asked, page),
         outcome=serialize(operation_outcome(warnings)) if warnings else b"",
     )
-    return Response(200, body=body)
+    return Response(200, body=body, shown=shown)
 
 
 def _links(url: str, asked: Query, page: Page) -> list[bundles.Link]:

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_server.codec import bundles
 from fhir_server.codec.bundles import EntryResponse
 from fhir_server.codec.json import decode, serialize
 from fhir_server.core.errors import AfterCommitError, FhirError, error, operation_outcome
 from fhir_server.core.ports import Transaction
-from fhir_server.interactions.delete import remove, require_unreferenced
+from fhir_server.interactions.delete import answer_to, remove, require_unreferenced
 from fhir_server.interactions.entries import STATUS_TEXT, entry_response
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.patch import change
 from fhir_server.interactions.preparing import store
-from fhir_server.interactions.request import Request, Response
+from fhir_server.interactions.request import Request, Response, all_told
 from fhir_server.interactions.transaction_plan import (
     ORDER,
     PAUSE_EVERY,
@@ -37,6 +37,13 @@ from fhir_server.interactions.transaction_preparing import prepare_ahead, prepar
 from fhir_server.interactions.update import put_matched
 
 
+class Answered(NamedTuple):
+    """An entry's answer, as an entry of the Bundle and as it is, None for a failure."""
+
+    entry: EntryResponse
+    answer: Response | None
+
+
 async def transaction(
     environment: Environment, request: Request, listed: list[Any], requests: list[Request]
 ) -> Response:
@@ -47,7 +54,7 @@ async def transaction(
         await prepare_ahead(environment, plan, request)
     attempts = 0
 
-    async def work(inside: Transaction) -> dict[int, EntryResponse]:
+    async def work(inside: Transaction) -> dict[int, Answered]:
         nonlocal attempts
         attempts += 1
         if plan.asks:
@@ -63,13 +70,14 @@ async def transaction(
     for entry in plan.entries:
         if entry.number not in answers:
             answers[entry.number] = await _answer_late(environment, entry, request)
-    listing = [answers[number] for number in range(len(plan.entries))]
-    return Response(200, body=await beside(listing, bundles.responses, "transaction-response", listing))
+    listing = [answers[number].entry for number in range(len(plan.entries))]
+    body = await beside(listing, bundles.responses, "transaction-response", listing)
+    return Response(200, body=body, shown=all_told(each.answer for each in answers.values()))
 
 
-async def _write(environment: Environment, inside: Transaction, plan: Plan, outer: Request) -> dict[int, EntryResponse]:
+async def _write(environment: Environment, inside: Transaction, plan: Plan, outer: Request) -> dict[int, Answered]:
     """The answers by number; those of searches are missing that can't see yet what was written."""
-    answers: dict[int, EntryResponse] = {}
+    answers: dict[int, Answered] = {}
     writing = sorted((e for e in plan.entries if e.writes), key=lambda e: ORDER[e.request.method])
     for count, entry in enumerate(writing):
         if count % PAUSE_EVERY == PAUSE_EVERY - 1:
@@ -78,7 +86,7 @@ async def _write(environment: Environment, inside: Transaction, plan: Plan, oute
             answer = await _write_one(environment, inside, entry)
         except FhirError as problem:
             raise FhirError(problem.category, placed(problem, entry.number, entry.request)) from None
-        answers[entry.number] = entry_response(outer, entry.request, answer)
+        answers[entry.number] = Answered(entry_response(outer, entry.request, answer), answer)
     for entry in writing:
         if entry.request.method == "DELETE" and entry.id:
             await require_unreferenced(environment, inside, entry.type, [entry.id])
@@ -93,17 +101,19 @@ async def _write(environment: Environment, inside: Transaction, plan: Plan, oute
                 continue
             except FhirError as problem:
                 raise FhirError(problem.category, placed(problem, entry.number, entry.request)) from None
-            answers[entry.number] = entry_response(outer, entry.request, answer)
+            answers[entry.number] = Answered(entry_response(outer, entry.request, answer), answer)
     return answers
 
 
-async def _answer_late(environment: Environment, entry: Entry, outer: Request) -> EntryResponse:
+async def _answer_late(environment: Environment, entry: Entry, outer: Request) -> Answered:
     """A search's answer after the commit; one that fails then is the entry's own failure."""
     assert environment.perform is not None
     try:
-        return entry_response(outer, entry.request, await environment.perform(environment, entry.request))
+        answer = await environment.perform(environment, entry.request)
+        return Answered(entry_response(outer, entry.request, answer), answer)
     except FhirError as problem:
-        return EntryResponse(STATUS_TEXT[problem.status], outcome=serialize(operation_outcome(problem.issues)))
+        outcome = serialize(operation_outcome(problem.issues))
+        return Answered(EntryResponse(STATUS_TEXT[problem.status], outcome=outcome), None)
 
 
 async def _write_one(environment: Environment, inside: Transaction, entry: Entry) -> Response:
@@ -111,7 +121,7 @@ async def _write_one(environment: Environment, inside: Transaction, entry: Entry
     match request.method:
         case "DELETE":
             removed = await remove(inside, request, type, entry.id) if entry.found or not entry.where else None
-            return Response(204, removed)
+            return answer_to([removed])
         case "PATCH":
             if entry.where is not None and entry.found is None:
                 raise error("not-found", f"No {type} matches {entry.criteria}.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ from fhir_server.api import FhirServer
 from fhir_server.codec.asgi import base_of
 from fhir_server.codec.formats import HTML, JSON, Format, negotiate
 from fhir_server.core.errors import FhirError, error
-from fhir_server.core.keys import ID_PATTERN
+from fhir_server.core.keys import ID_PATTERN, StoredVersion
 from fhir_server.core.ports import OPEN, Caller
 from fhir_server.rest import request_id
 from fhir_server.rest.auditing import Auditing
@@ -119,6 +119,7 @@ class Application:
         path: tuple[str, ...] = ()
         caller = OPEN
         given = asked = b""
+        shown: Sequence[StoredVersion] | None = ()
         to_page = False
         if request_id.HEADER in headers:
             request_id.identify(headers)
@@ -138,16 +139,17 @@ class Application:
             elif to_page:
                 answer = Answer(303, [(b"location", f"/#/{quote('/'.join(path), safe='/$')}".encode())], b"")
             elif method == "GET" and len(path) == 2 and not query and format is JSON and self._plain(path, headers):
-                answer = await self._read(server, path, caller)
-                given = answer.body
+                version = await server.read(path[0], path[1], caller)
+                answer = Answer(200, [*version_headers(version), JSON_TYPE], version.body)
+                shown = (version,)
             else:
                 base = self._base(scope, headers)
                 request = await request_of(
                     scope, receive, headers, path, base, server.settings, server.definitions, caller
                 )
-                asked = request.body
+                asked = request.body if not path else b""
                 response = await server.perform(request)
-                given = response.version.body if response.version is not None else response.body
+                given, shown = response.body, response.told
                 answer = answer_of(request, response, format, headers.get("accept", ""), server.definitions)
         except FhirError as problem:
             answer = error_answer(problem, format, server.definitions)
@@ -158,7 +160,7 @@ class Application:
             answer = error_answer(problem, format, server.definitions)
         if self._auditing is not None and method != "OPTIONS" and path != ("metadata",) and not to_page:
             try:
-                await self._auditing.request(scope, headers, path, caller, answer.status, given, asked)
+                await self._auditing.request(scope, headers, path, caller, answer.status, given, shown, asked)
             except FhirError as problem:
                 answer = error_answer(problem, format, server.definitions)
         if len(answer.body) >= COMPRESS_FROM and not self._same_machine(server, scope):
@@ -194,10 +196,6 @@ class Application:
         if path == ("metadata",) and "authorization" not in headers:
             return OPEN
         return await server.caller_of(scope["method"], headers, self._base(scope, headers))
-
-    async def _read(self, server: FhirServer, path: tuple[str, ...], caller: Caller) -> Answer:
-        version = await server.read(path[0], path[1], caller)
-        return Answer(200, [*version_headers(version), JSON_TYPE], version.body)
 
     @staticmethod
     def _same_machine(server: FhirServer, scope: dict[str, Any]) -> bool:

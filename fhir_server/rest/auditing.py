@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.api import FhirServer
+from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Caller
 from fhir_server.rest.decode import address_of, headers_of
 
@@ -17,8 +19,10 @@ class Auditing:
 
     def __init__(self, server: FhirServer) -> None:
         from fhir_server.security.audit import event
+        from fhir_server.security.audit.patients import Patients
 
         self._event = event
+        self._patients = Patients()
         self._log = server.audit
         self._clock = server.environment.clock
         self._trust = server.settings.trust_proxy
@@ -31,13 +35,15 @@ class Auditing:
         caller: Caller,
         status: int,
         given: bytes,
+        shown: Sequence[StoredVersion] | None,
         asked: bytes,
     ) -> None:
-        """Keeps that a FHIR request was answered; given, asked: the bodies that went out and came in.
+        """Keeps that a FHIR request was answered; given: the body that went out, shown: the versions that it was made
+        of, None where these are not known, asked: a Bundle that was performed.
 
         FhirError "unavailable" where it can't be kept: then the answer must not go out.
         """
-        patients = self._event.patients_in(path, given, asked if status < 400 else b"")
+        patients = self._patients.of(path, given, shown, asked if status < 400 else b"", caller.masks is None)
         told = self._event.interaction_of(scope["method"], path)
         await self._record(scope, headers, "/".join(path), caller, told, status, patients)
 

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
-
-_ID = rb"([A-Za-z0-9\-.]{1,64})"
-_OWN, _OWN_ID = b'"resourceType":"Patient","id":"', re.compile(_ID + b'["/]')
-_PATIENT = re.compile(b"Patient/(?=" + _ID + b'["/])')
-_REFERENCE, _OTHER = b'"reference":"', b'"other":{'
-LONGEST = 256  # bytes of a reference before Patient/
-MOST_PATIENTS = 1000  # of one event
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -66,30 +57,3 @@ def interaction_of(method: str, path: tuple[str, ...]) -> tuple[str, str]:
 def outcome_of(status: int) -> str:
     """The outcome of an HTTP status: 0 success, 4 the caller's failure, 8 the server's."""
     return "0" if status < 400 else "4" if status < 500 else "8"
-
-
-def patients_in(path: tuple[str, ...], given: bytes, asked: bytes) -> tuple[str, ...]:
-    """Ids of the patients that a path is about, whose data was given, or that a Bundle that came refers to."""
-    found = dict.fromkeys([path[1]]) if len(path) > 1 and path[0] == "Patient" and path[1][:1] not in "$_" else {}
-    at = given.find(_OWN)
-    while at >= 0:
-        own = _OWN_ID.match(given, at + len(_OWN))
-        if own is not None:
-            found[own[1].decode()] = None
-        at = given.find(_OWN, at + len(_OWN))
-    for named in _PATIENT.finditer(given):
-        if _refers(given, named.start()):
-            found[named[1].decode()] = None
-    for body in (asked, given) if not path and asked else ():  # a Bundle, and where its entries are now
-        for named in _PATIENT.finditer(body):
-            if body[named.start() - 1 : named.start()] in (b"/", b'"'):
-                found[named[1].decode()] = None
-    return tuple(found)[:MOST_PATIENTS]
-
-
-def _refers(body: bytes, at: int) -> bool:
-    """Whether what begins at or before a place is a reference of canonical JSON, but for Patient.link.other's."""
-    begins = at - len(_REFERENCE)
-    if body[at - 1 : at] == b"/":  # after a base URL
-        begins = body.rfind(b'"', max(0, at - LONGEST), at) + 1 - len(_REFERENCE)
-    return begins >= 0 and body.startswith(_REFERENCE, begins) and not body.startswith(_OTHER, begins - len(_OTHER))

@@ -172,3 +172,13 @@ async def test_tokens_are_kept_whether_they_are_given_or_refused(hospital: Fhir,
     log: Any = hospital.server.audit
     found = [event for _, event in log.newest_first() if event.kind == "token"]
     assert [(event.outcome, event.client, event.user) for event in found] == [("4", "app", ""), ("0", "app", "u-doc")]
+
+
+async def test_a_deletion_names_the_patient_whose_data_went(hospital: Fhir) -> None:
+    ask = Asking(hospital, "user/*.cruds")
+    await ask("Observation/mine", "DELETE")
+    bundle = {"resourceType": "Bundle", "type": "transaction",
+              "entry": [{"request": {"method": "DELETE", "url": "Observation/theirs"}}]}  # fmt: skip
+    assert (await ask("", "POST", bundle)).status_code == 200
+    assert [said(each)[0] for each in await events(hospital, "?patient=Patient/me")] == ["delete"]
+    assert [said(each)[0] for each in await events(hospital, "?patient=Patient/other")] == ["transaction"]
