@@ -330,6 +330,7 @@ async def start(settings: Settings, clock: Clock = now) -> FhirServer:
         engine = await distributed(settings, clock, in_force, searching, follow)
     else:
         engine = embedded(settings, clock, in_force)
+    searching.reads = engine.store
     exports, importing = Exports(engine.jobs(EXPORTS)), Imports(engine.jobs(IMPORTS))
     environment = Environment(
         settings=settings,

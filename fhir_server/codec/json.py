@@ -26,6 +26,7 @@ _NUMBERS = decimal.Context(
 )
 _BOM = b"\xef\xbb\xbf"
 _MALFORMED = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")  # how msgspec says it
+_HALF_A_PAIR = re.compile(r"(?<!\\ud[89ab]..)\\ud[c-f]..|\\ud[89ab]..(?!\\ud[c-f]..)")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
 
 decode = msgspec.json.Decoder(float_hook=_NUMBERS.create_decimal).decode
@@ -89,12 +90,24 @@ def _malformed(data: bytes, cause: Exception) -> FhirError:
         return error("malformed", f"The body is not UTF-8: byte 0x{data[wrong.start]:02x} at {where}.", location=where)
     if not data.strip():
         return error("malformed", "The body is empty; a resource in JSON is expected.")
+    if _HALF_A_PAIR.search(json.dumps(_leniently(data))):
+        return error(
+            "malformed", "A \\u escape is half of a surrogate pair; write both halves, or the character itself."
+        )
     if broken := _MALFORMED.match(str(cause)):
         reason, at = broken.groups()
         where = _position(data, int(at))
         return error("malformed", f"The body is not JSON: {reason} at {where}.", location=where)
     where = _position(data, len(data))
     return error("malformed", f"The JSON is cut short: it ends unfinished at {where}.", location=where)
+
+
+def _leniently(data: bytes) -> Any:
+    """The value as a reader has it that takes halves of surrogate pairs; None where it takes nothing."""
+    try:
+        return json.loads(data) if b"\\u" in data else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _too_deep() -> FhirError:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
 
 from fhir_server.core.errors import error
-from fhir_server.definitions import Operation
+from fhir_server.definitions import Operation, load
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import id_of
 from fhir_server.interactions.request import Request, Response
@@ -92,6 +92,15 @@ class OperationHandler(NamedTuple):
     hidden: bool = False  # belongs to another operation, whose answers name it
 
     @property
+    def body(self) -> str:
+        """The in-parameter whose resource may be the body itself: the only one that is a resource; "" for none."""
+        if "resource" in self.parameter_names:
+            return "resource"
+        defined = self.definition.parameters if self.definition else ()
+        found = [p.name for p in defined if p.use == "in" and (p.type == "Resource" or load().is_resource(p.type))]
+        return found[0] if len(found) == 1 else ""
+
+    @property
     def parameter_names(self) -> tuple[str, ...]:
         """Every in-parameter that may be given."""
         defined = tuple(p.name for p in self.definition.parameters if p.use == "in") if self.definition else ()
@@ -153,10 +162,9 @@ def _entries(request: Request, handler: OperationHandler) -> Iterator[tuple[str,
     if resource is None:
         return
     if resource.get("resourceType") != "Parameters":
-        # an operation with a parameter "resource" takes that resource itself as the body
-        if "resource" not in handler.parameter_names:
+        if not handler.body:
             raise error("invalid", f"The body of ${handler.code} must be a Parameters resource.")
-        yield "resource", resource, []
+        yield handler.body, resource, []
         return
     listed = resource.get("parameter", [])
     if not isinstance(listed, list):

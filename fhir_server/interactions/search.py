@@ -29,7 +29,7 @@ async def search_compartment(
     """A searchset of what a compartment has of a type; type "*" for all its types."""
     if compartment not in environment.definitions.compartments:
         known = ", ".join(sorted(environment.definitions.compartments))
-        raise error("not-supported", f"{compartment} has no compartment; these have: {known}.")
+        raise error("not-found", f"{compartment} has no compartment; these have: {known}.")
     asked = await environment.searching.query(None if type == "*" else type, request, (compartment, id))
     return await answer(environment, request, asked, f"{compartment}/{id}/{type}")
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode
 
 from fhir_server.core.errors import error
-from fhir_server.core.ports import Clock, TerminologyService
+from fhir_server.core.ports import Clock, ResourceReads, TerminologyService
 from fhir_server.core.query import Clause, Query, RefersTo
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import Request
+from fhir_server.interactions.value_sets import StoredValueSets
 from fhir_server.search.extract import Extractor
 from fhir_server.search.fields import Fields
 from fhir_server.search.parse import SearchContext, is_result, parse_criteria, parse_query
@@ -35,6 +36,7 @@ class Searching:
         self.position = position
         self.fields = Fields(definitions)
         self.building = building
+        self.reads: ResourceReads | None = None  # where value sets are stored that a search names by reference
         self._settings = settings
         self._clock = clock
         self._terminology = terminology
@@ -47,13 +49,20 @@ class Searching:
 
         position: in the change feed, of the newest SearchParameter among them.
         """
-        return Searching(definitions, self._settings, self._clock, self._terminology, building, position)
+        found = Searching(definitions, self._settings, self._clock, self._terminology, building, position)
+        found.reads = self.reads
+        return found
 
     def with_terminology(self, terminology: TerminologyService) -> Searching:
         """The same that asks another terminology."""
         found = copy(self)
         found._terminology = terminology
         return found
+
+    def _asked(self, request: Request) -> TerminologyService | None:
+        if self._terminology is None or self.reads is None:
+            return self._terminology
+        return StoredValueSets(self._terminology, self.reads, request.base)
 
     def indexes(self, type: str, field: str) -> bool:
         """Whether a parameter in force has this field of a type's index values, be they of contained resources."""
@@ -85,7 +94,7 @@ class Searching:
         query = parse_query(
             type, request.query, self._context(request.base), lenient=request.lenient, compartment=compartment
         )
-        where = await rewrite(query.where, self.fields, self._terminology)
+        where = await rewrite(query.where, self.fields, self._asked(request))
         changed = where is not query.where or request.wait is not None
         return replace(query, where=where, wait=request.wait) if changed else query
 
@@ -107,7 +116,7 @@ class Searching:
         """The same of criteria that are decoded already."""
         plain = parse_criteria(type, pairs, self._context(request.base))
         if plain is not None:
-            return await rewrite(plain, self.fields, self._terminology)
+            return await rewrite(plain, self.fields, self._asked(request))
         query = await self.query(type, Request("GET", (type,), pairs, base=request.base, caller=request.caller))
         if not any(not is_result(name) for name, _ in query.used):
             raise error(

@@ -16,7 +16,7 @@ async def update(environment: Environment, request: Request, type: str, id: str)
     resource = body_of(type, request.resource)
     id_of(id)
     if resource.get("id") != id:
-        stated = f"the id '{resource['id']}'" if "id" in resource else "no id"
+        stated = f"the id {resource['id']!r:.80}" if "id" in resource else "no id"
         raise error(
             "invalid", f"The URL says {type}/{id}, the body has {stated}; make them the same.", expression=f"{type}.id"
         )

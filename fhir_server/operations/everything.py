@@ -22,6 +22,7 @@ from fhir_server.search.rewrite.walk import with_children
 TYPES = ("Patient", "Encounter")
 DEFAULT_COUNT = 100
 PARAMETERS = ("_cursor", "_since", "_type", "_count")
+PASSED_ON = ("_cursor", "_summary", "_elements")  # to the search that it is
 ANY_ID = "-"  # stands for the id of every one until the clause is made
 
 
@@ -29,11 +30,9 @@ async def everything(environment: Environment, call: Call) -> Response:
     """The resource, all of its compartment, and what these refer to; without an id that of every one; paged."""
     if call.id:
         await current(environment, call.request, call.type, call.id)
-    cursor = call.parameters.one("_cursor", "")
     count = call.parameters.whole("_count", DEFAULT_COUNT)
     query = [("_include", "*"), ("_count", str(count))]
-    if cursor:
-        query.append(("_cursor", cursor))
+    query += [(name, str(value)) for name, value, _ in call.parameters.entries if name in PASSED_ON]
     inner = Request("GET", call.request.path, query, base=call.request.base, caller=call.request.caller)
     asked = await environment.searching.query(None, inner, (call.type, call.id or ANY_ID))
     itself: Clause = All((TypeIn((call.type,)), IdIn((call.id,))))

@@ -97,5 +97,6 @@ def _parameters(call: Call) -> dict[str, Any]:
         {"name": name, "valueString": value} for name, value in call.request.query if name not in RESULT_PARAMETERS
     ]
     if resource is None or resource.get("resourceType") != "Parameters":
-        return {"resourceType": "Parameters", "parameter": query}
+        body = [{"name": name, "resource": value} for name, value, _ in call.parameters.entries if value is resource]
+        return {"resourceType": "Parameters", "parameter": [*query, *body] if resource is not None else query}
     return {**resource, "parameter": [*query, *resource.get("parameter", [])]}

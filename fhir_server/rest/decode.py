@@ -98,11 +98,15 @@ def query_of(scope: dict[str, Any]) -> list[tuple[str, str]]:
     text = scope["query_string"]
     if not text:
         return []
-    return pairs(text.decode("latin-1"), "query")
+    return pairs(text, "query")
 
 
-def pairs(text: str, where: str) -> list[tuple[str, str]]:
-    """application/x-www-form-urlencoded text as pairs."""
+def pairs(data: bytes, where: str) -> list[tuple[str, str]]:
+    """application/x-www-form-urlencoded text as pairs; characters beyond ASCII may stand as they are, in UTF-8."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise error("value", f"The {where} can't be read: it must be UTF-8.") from None
     if "%" not in text and "+" not in text and text.count("&") < MOST_PARAMETERS:
         halves = [part.partition("=") for part in text.split("&") if part]
         return [(name, value) for name, _, value in halves]
@@ -183,7 +187,7 @@ def _take_body(request: Request, body: bytes, headers: dict[str, str], definitio
     if request.path[-1:] == ("_search",):
         if media and media != "application/x-www-form-urlencoded":
             raise error("unsupported-media", "POST _search takes application/x-www-form-urlencoded.")
-        request.query = request.query + pairs(body.decode("latin-1"), "body")
+        request.query = request.query + pairs(body, "body")
         return
     if not body:
         return

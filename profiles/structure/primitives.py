@@ -132,7 +132,7 @@ def explain(type_name: str, value: Any) -> Problems:
         return problem(
             "range",
             "value",
-            f"{value if abs(value) < 10**30 else 'the number'} is not a {type_name}: from {low} to {high}",
+            f"{value if abs(value) < 10**30 else 'the number'} is no {type_name}: from {low} to {high}",
         )
     if type(value) is not str:
         return _wrong_kind(f"a JSON string ({type_name})", value)

@@ -112,9 +112,12 @@ def _direct(catalog: Catalog, value_set: CompiledSet, wanted: Wanted) -> Expande
 def _provider(catalog: Catalog, part: Part) -> CodeSystem:
     provider = catalog.system(part.system, part.version)
     if provider is None:
+        wanted = catalog.rules.version(part.system, part.version)
+        known = [system.info.version or "without version" for system in catalog.systems(part.system)]
+        versions = f" Versions known: {', '.join(known)}." if known else ""
         raise error(
             "not-found",
-            f"The code system {joined(part.system, part.version)} is not known here, so its codes can't be listed.",
+            f"The code system {joined(part.system, wanted)} is not known here, so its codes can't be listed.{versions}",
         )
     return provider
 

@@ -57,6 +57,7 @@ async def refusing(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Asy
         (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, JSON, 400),
         (b'{"resourceType":"Patient","multipleBirthInteger":1e400}', JSON, 422),
         (b'{"resourceType":"Patient","id":"\\ud800"}', JSON, 400),
+        (b'{"resourceType":"Patient","id":"\\ud83d\\ude00\\ude00"}', JSON, 400),
         (BOMB, XML, 400),
         (OUTSIDE, XML, 400),
         (b"<Patient>", XML, 400),
@@ -102,6 +103,8 @@ async def test_bodies(refusing: Fhir, body: bytes, content_type: str, status: in
         ("GET", "Patient?_filter=name eq", 400),
         ("GET", "Patient?_cursor=forged", 400),
         ("GET", "Patient?name=%ff", 400),
+        ("GET", "ValueSet?url:above=http:/" + "/x" * 200, 400),
+        ("GET", "Organization/a/Patient", 404),
         ("GET", "Patient/_history?_since=never", 400),
         ("GET", "Patient/_history?_count=x", 400),
         ("GET", "Patient/_history?_cursor=x", 400),
@@ -158,3 +161,16 @@ async def test_circular_references_are_followed_once(fhir: Fhir) -> None:
         await fhir.create({"resourceType": "Patient", "id": id, "link": link})
     found = (await fhir.get("Patient?_id=a&_include:iterate=Patient:link&_revinclude:iterate=Patient:link")).json()
     assert [(e["resource"]["id"], e["search"]["mode"]) for e in found["entry"]] == [("a", "match"), ("b", "include")]
+
+
+async def test_half_of_a_surrogate_pair_is_named(fhir: Fhir) -> None:
+    answer = await fhir("POST", "Patient", b'{"resourceType":"Patient","id":"\\ud800"}')
+    assert "surrogate" in answer.json()["issue"][0]["diagnostics"]
+
+
+async def test_a_form_may_have_its_letters_as_they_are(fhir: Fhir) -> None:
+    await fhir.create({"resourceType": "Patient", "id": "a", "name": [{"family": "Müller"}]})
+    form = "application/x-www-form-urlencoded"
+    found = await fhir("POST", "Patient/_search", "name:exact=Müller".encode(), content_type=form)
+    assert found.json()["total"] == 1
+    assert (await fhir("POST", "Patient/_search", b"name=M\xfcller", content_type=form)).status_code == 400

@@ -63,6 +63,14 @@ async def test_everything_within_limits(fhir: Fhir, parameters: str, expected: l
     assert keys(found) == expected
 
 
+async def test_everything_in_summary_or_counted(fhir: Fhir) -> None:
+    await record(fhir)
+    counted = (await fhir.get("Patient/a/$everything?_summary=count")).json()
+    assert "entry" not in counted and counted["total"] > 0
+    shown = (await fhir.get("Patient/a/$everything?_elements=id&_type=Patient")).json()["entry"][0]["resource"]
+    assert shown["meta"]["tag"][0]["code"] == "SUBSETTED"
+
+
 async def test_everything_is_paged_without_repeats(fhir: Fhir) -> None:
     await record(fhir)
     ids = await fhir.ids("Patient/a/$everything?_count=2")

@@ -66,7 +66,9 @@ async def test_search_by_value_set_and_by_hierarchy(fhir: Fhir) -> None:
     for code in ("red", "blue", "warm"):
         coding = {"coding": [{"system": COLOURS["url"], "code": code}]}
         await fhir.create({"resourceType": "Observation", "id": code, "status": "final", "code": coding})
-    assert await fhir.ids("Observation?code:in=http://hospital.test/warm") == ["red"]
+    for value_set in ("http://hospital.test/warm", "ValueSet/warm", "http://fhir.test/fhir/ValueSet/warm"):
+        assert await fhir.ids(f"Observation?code:in={value_set}") == ["red"]
+    assert (await fhir.get("Observation?code:in=ValueSet/none")).status_code == 400
     assert await fhir.ids("Observation?code:not-in=http://hospital.test/warm") == ["blue", "warm"]
     assert sorted(await fhir.ids("Observation?code:below=http://hospital.test/colours|warm")) == ["red", "warm"]
     assert sorted(await fhir.ids("Observation?code:above=http://hospital.test/colours|red")) == ["red", "warm"]
@@ -98,3 +100,18 @@ async def test_wrong_calls(fhir: Fhir, call: str, status: int) -> None:
     answer = await fhir.get(call)
     assert answer.status_code == status, answer.text
     assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+async def test_the_one_resource_that_an_operation_takes_may_be_the_body(fhir: Fhir) -> None:
+    await fhir.create(COLOURS)
+    expanded = (await fhir.post("ValueSet/$expand", WARM)).json()["expansion"]
+    assert [concept["code"] for concept in expanded["contains"]] == ["red", "orange"]
+    assert (await fhir.post("CodeSystem/$lookup", WARM)).status_code == 400
+
+
+async def test_a_version_of_a_code_system_that_is_not_here_names_those_that_are(fhir: Fhir) -> None:
+    await fhir.create({**COLOURS, "version": "1"})
+    await fhir.create(WARM)
+    asked = f"url={WARM['url']}&system-version={COLOURS['url']}|9"
+    refused = await fhir.get(f"ValueSet/$expand?{asked}")
+    assert refused.status_code == 404 and "|9" in refused.text and "Versions known: 1." in refused.text

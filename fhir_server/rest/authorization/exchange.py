@@ -93,7 +93,9 @@ class Exchange:
 
 def _pairs(text: bytes, where: str) -> list[tuple[str, str]]:
     try:
-        return pairs(text.decode("ascii"), where)
+        if not text.isascii():
+            raise ValueError
+        return pairs(text, where)
     except (FhirError, ValueError):
         raise OAuthError("invalid_request", f"The {where}'s parameters can't be read.") from None
 

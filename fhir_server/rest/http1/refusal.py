@@ -31,7 +31,8 @@ class Refusal(Exception):
 
 def malformed(reason: str) -> Refusal:
     """For what is no HTTP/1.1; reason: without a full stop."""
-    return Refusal(400, "structure", f"The request is not well-formed HTTP/1.1: {reason}.")
+    hint = " Write blanks and letters beyond ASCII in an address as %20, %C3%A9 …" if "url" in reason else ""
+    return Refusal(400, "structure", f"The request is not well-formed HTTP/1.1: {reason}.{hint}")
 
 
 FAILED = Refusal(500, "exception", "The server failed to answer; the failure is in its log.")

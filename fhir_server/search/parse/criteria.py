@@ -19,6 +19,7 @@ from fhir_server.search.phonetic import kind_of
 
 MAX_STEPS = 2000  # clauses that one parameter may grow to; chains without types multiply
 MAX_CHAIN = 60  # links
+MAX_TOGETHER = 50_000  # alternatives of one parameter
 MAX_ALTERNATIVES = 1000  # of those that an index looks for one by one
 TOGETHER = (IdIn, TypeIn, TokenIs, TokenIn, RefersTo)  # what search.rewrite makes one clause, however many they are
 
@@ -105,6 +106,10 @@ def missing(parameter: ParameterFields, value: str) -> Clause:
 
 def _alternatives(value: str) -> list[str]:
     parts = split(value, ",")
+    if len(parts) > MAX_TOGETHER:
+        raise error(
+            "too-costly", f"There are {len(parts)} alternatives; {MAX_TOGETHER} are the most. Split the search."
+        )
     if not all(parts):
         raise error("value", rf"{shorten(value)} has an empty alternative; escape a comma that is meant as \,.")
     return parts

@@ -46,7 +46,7 @@ def token_of_type(parameter: ParameterFields, text: str, context: SearchContext)
 
 
 def token_in(parameter: ParameterFields, text: str, context: SearchContext) -> Clause:
-    """`code:in=http://hl7.org/fhir/ValueSet/observation-vitalsignresult`."""
+    """`code:in=http://hl7.org/fhir/ValueSet/observation-vitalsignresult`, or `code:in=ValueSet/42` of this server."""
     return InValueSet(parameter.fields, unescape(text))
 
 

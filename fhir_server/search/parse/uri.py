@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from fhir_server.core.errors import error
 from fhir_server.core.query import Clause, UriIs
 from fhir_server.search.fields import ParameterFields
 from fhir_server.search.parse.context import SearchContext
 from fhir_server.search.parse.escaping import unescape
+
+MAX_SEGMENTS = 100  # of an address whose parts are all looked for
 
 
 def canonical(fields: tuple[str, ...], mode: Literal["exact", "below", "above"], text: str) -> UriIs:
@@ -28,4 +31,6 @@ def uri_below(parameter: ParameterFields, text: str, context: SearchContext) -> 
 
 def uri_above(parameter: ParameterFields, text: str, context: SearchContext) -> Clause:
     """`url:above=http://acme.org/fhir/ValueSet/123/_history/5`: that and all that it lies under."""
+    if text.count("/") > MAX_SEGMENTS:
+        raise error("value", f"The address has more than {MAX_SEGMENTS} segments.")
     return canonical(parameter.fields, "above", text)
