@@ -116,23 +116,24 @@ def elements(command: memoryview) -> dict[int, bytes]:
 def response(request: Request, status: int, comment: str) -> bytes:
     """The P-DATA-TF PDU of a C-STORE response."""
     parts = [
-        _element(SOP_CLASS, request.sop_class),
-        _element(FIELD, struct.pack("<H", C_STORE_RSP)),
-        _element(0x0120, request.message),
-        _element(DATA_SET_TYPE, struct.pack("<H", NO_DATA_SET)),
-        _element(0x0900, struct.pack("<H", status)),
+        element(SOP_CLASS, request.sop_class),
+        element(FIELD, struct.pack("<H", C_STORE_RSP)),
+        element(0x0120, request.message),
+        element(DATA_SET_TYPE, struct.pack("<H", NO_DATA_SET)),
+        element(0x0900, struct.pack("<H", status)),
     ]
     if comment:
         text = comment[:64].encode("ascii", "replace")
-        parts.append(_element(0x0902, text + b" " * (len(text) % 2)))
-    parts.append(_element(SOP_INSTANCE, request.sop_instance))
+        parts.append(element(0x0902, text + b" " * (len(text) % 2)))
+    parts.append(element(SOP_INSTANCE, request.sop_instance))
     body = b"".join(parts)
-    command = _element(0x0000, struct.pack("<I", len(body))) + body
+    command = element(0x0000, struct.pack("<I", len(body))) + body
     value = struct.pack(">IBB", len(command) + 2, request.context, COMMAND_LAST) + command
     return struct.pack(">BBI", 4, 0, len(value)) + value
 
 
-def _element(number: int, value: bytes) -> bytes:
+def element(number: int, value: bytes) -> bytes:
+    """An element of a command set by its number in group 0000, of an even length."""
     return struct.pack("<HHI", 0, number, len(value)) + value
 
 

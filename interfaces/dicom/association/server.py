@@ -18,9 +18,10 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.settings import Settings
+from interfaces.dicom.association.connection import Socket
 from interfaces.dicom.association.fast_store import Begin, FastStore
 from interfaces.dicom.association.slots import Slots
-from interfaces.dicom.association.upper_layer import AcceptedAssociation, Socket
+from interfaces.dicom.association.upper_layer import AcceptedAssociation
 from interfaces.dicom.configuration import Configuration
 from interfaces.dicom.dataset.part10 import IMPLEMENTATION_NAME, IMPLEMENTATION_UID
 

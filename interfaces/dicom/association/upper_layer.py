@@ -1,15 +1,11 @@
 """The upper layer service (PS3.8) of an accepted association.
 
-pynetdicom's state machine decides; what differs here is how bytes get to it. A thread waits for the socket instead of
-looking every millisecond, a PDU is received into one buffer, one longer than announced ends the association before it
-is received, and P-DATA goes to the DIMSE provider as views of that buffer.
+pynetdicom's state machine decides; what differs here is how bytes get to it. A PDU longer than announced ends the
+association before it is received, and P-DATA goes to the DIMSE provider as views of the connection's buffer.
 """
 
 from __future__ import annotations
 
-import contextlib
-import select
-import socket
 import struct
 import time
 from typing import Any
@@ -17,105 +13,17 @@ from typing import Any
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_primitives import C_FIND
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
-from pynetdicom.transport import AssociationSocket
 
+from interfaces.dicom.association.answering_find import answer_find
+from interfaces.dicom.association.connection import Socket
 from interfaces.dicom.association.fast_store import FastStore
 
 P_DATA_TF = 4
 ESTABLISHED = "Sta6"
 LONGEST_CONTROL = 2**20  # bytes of an A-ASSOCIATE PDU; a real one has a few thousand
-QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
-BUFFER = 2**20  # bytes received at a time; more where a PDU is longer
-IDLE_SECONDS = 0.2  # how long a thread sleeps at most before it looks at its timers
-
-
-class Socket(AssociationSocket):
-    """A connection whose thread sleeps until there are bytes, or until it is woken."""
-
-    def __init__(self, assoc: Association, client_socket: Any) -> None:
-        super().__init__(assoc, client_socket=client_socket)
-        self._woken, self._waker = socket.socketpair()
-        self._woken.setblocking(False)
-        self._waker.setblocking(False)
-        self._buffer = bytearray(BUFFER)
-        self._start = self._end = 0  # what has been received and not taken
-        self._poll = select.poll()
-        self._poll.register(self._woken, select.POLLIN)
-        self._poll.register(client_socket, select.POLLIN)
-
-    def wake(self) -> None:
-        """Ends the wait of the thread that reads."""
-        with contextlib.suppress(BlockingIOError, OSError):
-            self._waker.send(b"\0")
-
-    @property
-    def ready(self) -> bool:
-        """Whether there are bytes; waits a while for them where nothing else is to be done."""
-        if self.socket is None or not self._is_connected:
-            return False
-        pending = getattr(self.socket, "pending", None)
-        if self._start < self._end or (pending and pending()):
-            return True
-        patient = self.event_queue.empty() and not self.assoc.dul._kill_thread
-        try:
-            found = self._poll.poll(0)
-            if not found and patient:
-                self._acknowledge()
-                found = self._poll.poll(IDLE_SECONDS * 1000)
-        except (OSError, ValueError):
-            self.event_queue.put("Evt17")
-            return False
-        ready = False
-        for descriptor, _ in found:
-            if descriptor == self._woken.fileno():
-                with contextlib.suppress(BlockingIOError):
-                    self._woken.recv(4096)
-            else:
-                ready = True
-        return ready
-
-    def take(self, count: int) -> memoryview | None:
-        """So many bytes, the caller's until the next call; None where the peer closed before."""
-        if self._end - self._start < count:
-            self._fill(count)
-        if self._end - self._start < count:
-            return None
-        self._start += count
-        return memoryview(self._buffer)[self._start - count : self._start]
-
-    def recv(self, nr_bytes: int) -> bytearray:
-        """So many bytes, fewer where the peer closed."""
-        return bytearray(self.take(nr_bytes) or b"")
-
-    def _fill(self, count: int) -> None:
-        """Receives until so many bytes are there, and as many more as wait already."""
-        assert self.socket is not None
-        if self._start == self._end or len(self._buffer) - self._start < count:
-            left = self._buffer[self._start : self._end]
-            if len(self._buffer) < count:
-                self._buffer = bytearray(count)
-            self._buffer[: len(left)] = left
-            self._start, self._end = 0, len(left)
-        view, enough = memoryview(self._buffer), self._start + count
-        while self._end < enough:
-            got = self.socket.recv_into(view[self._end :])
-            if not got:
-                return
-            self._end += got
-            if self._end < enough:
-                self._acknowledge()
-
-    def _acknowledge(self) -> None:
-        """Acknowledges at once, before a wait: a peer with Nagle's algorithm would wait 40 ms for the delayed one."""
-        if QUICKACK is not None and self.socket is not None:
-            self.socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
-
-    def discard(self) -> None:
-        """Closes everything that is left."""
-        self._woken.close()
-        self._waker.close()
 
 
 class UpperLayer(DULServiceProvider):
@@ -137,6 +45,12 @@ class UpperLayer(DULServiceProvider):
         """Queues a primitive for the peer."""
         super().send_pdu(primitive)
         self._wake()
+
+    def send_encoded(self, pdus: bytes) -> None:
+        """Sends P-DATA-TF PDUs from the association's thread, while it is established."""
+        if self.socket is not None and self.state_machine.current_state == ESTABLISHED:
+            self.socket.send(pdus)
+            self._idle_timer.restart()
 
     def kill_dul(self) -> None:
         """Stops the thread."""
@@ -308,6 +222,15 @@ class AcceptedAssociation(Association):
             else:
                 continue
             return
+
+    def _serve_request(self, msg: Any, context_id: int) -> None:
+        context = self._accepted_cx.get(context_id)
+        if not isinstance(msg, C_FIND) or not msg.is_valid_request or context is None or self._sent_release:
+            super()._serve_request(msg, context_id)
+            return
+        self.dimse.cancel_req.clear()
+        answer_find(self, msg, context)
+        self.dimse.cancel_req.clear()
 
     def kill(self) -> None:
         """Ends the association's threads; the connection is closed at the latest after a moment."""

@@ -12,7 +12,7 @@ from interfaces.dicom.archive.matching import asked
 from interfaces.dicom.archive.query import find as find_in
 from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.dataset.walk import Malformed
-from interfaces.dicom.services.identifiers import answer, keys_of, level_of
+from interfaces.dicom.services.identifiers import LEVEL, answer, keys_of, level_of
 from interfaces.dicom.services.service import (
     COMBINED,
     FUZZY,
@@ -29,6 +29,7 @@ PENDING = 0xFF00
 CANCELLED = 0xFE00
 WRONG_IDENTIFIER = 0xA900
 CANNOT_UNDERSTAND = 0xC000
+RETRIEVE_TITLE = "00080054"
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1.1"
 SOP_CLASSES = {
     "Patient Root Query/Retrieve Information Model - FIND": PATIENT_ROOT,
@@ -60,13 +61,16 @@ def find(context: Context, event: Any) -> Iterator[tuple[Any, Any]]:
     if problem:
         yield status(WRONG_IDENTIFIER, problem), None
         return
+    every = {
+        LEVEL: {"vr": "CS", "Value": [level]},
+        RETRIEVE_TITLE: {"vr": "AE", "Value": [context.settings.dicom_ae_title]},
+    }
     how = {"fuzzy": negotiated(event, FUZZY), "combined": negotiated(event, COMBINED)}
     for match in find_in(context.archive.reading, level, keys, **how):
         if event.is_cancelled:
             yield CANCELLED, None
             return
-        made = answer(match.model, keys, QueryRetrieveLevel=level, RetrieveAETitle=context.settings.dicom_ae_title)
-        yield PENDING, made
+        yield PENDING, {**answer(match.model, keys), **every}
 
 
 def refused(patient_root: bool, level: str, keys: Model, *, relational: bool) -> str:

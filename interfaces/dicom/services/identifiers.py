@@ -32,12 +32,9 @@ def level_of(keys: Model) -> str:
     return text(keys, LEVEL).upper()
 
 
-def answer(model: Model, keys: Model, **others: str) -> Any:
-    """What is answered of a match: the attributes that were asked for, with the given ones (keyword=text)."""
-    made = data_set_of({tag: _of(model, tag, key) for tag, key in keys.items() if tag not in (CHARACTER_SET, LEVEL)})
-    for keyword, value in others.items():
-        setattr(made, keyword, value)
-    return made
+def answer(model: Model, keys: Model) -> Model:
+    """What is answered of a match: the attributes that were asked for."""
+    return {tag: _of(model, tag, key) for tag, key in keys.items() if tag not in (CHARACTER_SET, LEVEL)}
 
 
 def data_set_of(model: Model) -> Any:

@@ -20,7 +20,7 @@ def statement(selection: Selection) -> tuple[str, list[Any]]:
     where: list[str] = []
     values: list[Any] = []
     for each in selection.conditions:
-        sql, added = _condition(level, each)
+        sql, added = _names(each) if _by_names(selection) else _condition(level, each)
         where.append(sql)
         values += added
     if not selection.held:
@@ -33,6 +33,19 @@ def statement(selection: Selection) -> tuple[str, list[Any]]:
     if selection.order:
         sql += f" ORDER BY {_ORDER.get(selection.order, f'{_ALIAS[level]}.pk')}"
     return f"{sql} LIMIT {selection.limit:d} OFFSET {selection.offset:d}", values
+
+
+def _by_names(selection: Selection) -> bool:
+    """Whether parts of names are all that is asked: those are looked for once, not with each study."""
+    return selection.level != PATIENT and all(
+        each.level == PATIENT and all(test.kind == "words" for test in each.tests) for each in selection.conditions
+    )
+
+
+def _names(wanted: Condition) -> tuple[str, list[Any]]:
+    parts = [condition(wanted.column, test) for test in wanted.tests]
+    sql = " OR ".join(each for each, _ in parts)
+    return f"p.pk IN (SELECT pk FROM patient WHERE {sql})", [value for _, added in parts for value in added]
 
 
 def _tables(level: str) -> str:

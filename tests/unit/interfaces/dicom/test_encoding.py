@@ -1,0 +1,69 @@
+"""Models become data sets that this archive and pydicom read alike."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import pytest
+from pynetdicom.dsutils import decode
+
+from interfaces.dicom.dataset.encoding import encode
+from interfaces.dicom.dataset.model import to_model
+from interfaces.dicom.dataset.syntaxes import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from interfaces.dicom.dataset.walk import DataSet
+
+MODEL = {
+    "00080016": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.2"]},
+    "00080020": {"vr": "DA", "Value": ["20260102"]},
+    "00080061": {"vr": "CS", "Value": ["CT", "PR"]},
+    "00081140": {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": ["1.2.3"]}}, {}]},
+    "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎"}]},
+    "00102160": {"vr": "SH"},
+    "00104000": {"vr": "LT", "Value": ["a\\b"]},
+    "00189073": {"vr": "FD", "Value": [1.5]},
+    "00200013": {"vr": "IS", "Value": [7]},
+    "00200032": {"vr": "DS", "Value": [1.5, -2, 0.3333333333333333]},
+    "00209165": {"vr": "AT", "Value": ["00100010"]},
+    "00280010": {"vr": "US", "Value": [512]},
+    "00420011": {"vr": "OB", "InlineBinary": "AAEC"},
+}
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED])
+def test_a_model_comes_back(syntax):
+    found = to_model(DataSet(encode(MODEL, syntax), syntax))
+    assert found.pop("00080005")["Value"] == ["ISO_IR 192"]
+    assert found["00200032"]["Value"][:2] == [1.5, -2] and abs(found["00200032"]["Value"][2] - 1 / 3) < 1e-9
+    rest = MODEL.keys() - {"00200032", "00420011", "00081140"}
+    assert {tag: found[tag] for tag in rest} == {tag: MODEL[tag] for tag in rest}
+    assert found["00081140"]["Value"][0] == MODEL["00081140"]["Value"][0]
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG])
+def test_pydicom_reads_it(syntax):
+    found = decode(BytesIO(encode(MODEL, syntax)), syntax == IMPLICIT_LITTLE, syntax != EXPLICIT_BIG)
+    assert found.PatientName.ideographic == "山田^太郎" and found.ModalitiesInStudy == ["CT", "PR"]
+    assert found.Rows == 512 and found.DimensionIndexPointer == 0x00100010 and found.EncapsulatedDocument == b"\0\1\2\0"
+    assert [item.get("ReferencedSOPInstanceUID") for item in found.ReferencedImageSequence] == ["1.2.3", None]
+    assert found.ImagePositionPatient[2] == pytest.approx(1 / 3) and found.PatientComments == "a\\b"
+
+
+def test_ascii_needs_no_character_set():
+    assert "00080005" not in to_model(DataSet(encode({"00100020": {"vr": "LO", "Value": ["7"]}}), EXPLICIT_LITTLE))
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        {"vr": "US", "Value": ["no number"]},
+        {"vr": "US", "Value": [70000]},
+        {"vr": "AT", "Value": ["zz"]},
+        {"vr": "OB", "InlineBinary": "?"},
+        {"vr": "SQ", "Value": [None]},
+        {"vr": "LO", "Value": [None, "b"]},
+        {"vr": "LO", "Value": ["x" * 70000]},
+    ],
+)
+def test_odd_values_end_no_answer(element):
+    encoded = encode({"00281101": element, "00281102": {"vr": "LO", "Value": ["after"]}})
+    assert to_model(DataSet(encoded, EXPLICIT_LITTLE))["00281102"]["Value"] == ["after"]
