@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.codec.json import decode
@@ -37,7 +38,7 @@ __all__ = ["FhirServer", "Request", "Response"]
 
 
 class FhirServer:
-    """One server in this process: an Environment and what has to be stopped with it.
+    """One server in this process: an Environment and what has to be stopped with it, the last opened first.
 
     indexing() gives the custom search parameters that are still being indexed, each with its progress.
     """
@@ -45,23 +46,21 @@ class FhirServer:
     def __init__(
         self,
         environment: Environment,
-        close: Callable[[], Awaitable[None]],
         check: Callable[[bool], Awaitable[list[Finding]]],
         indexing: Callable[[], list[Progress]],
+        opened: AsyncExitStack,
         security: Security | None = None,
-        callers: Callers | None = None,
     ) -> None:
         environment.perform = perform
         self.environment = environment
         self._check = check
         self.indexing = indexing
         self._security = security
-        self._callers = callers or Callers(environment)
+        self._callers: Callers = environment.callers
         self._recognised = (
             Recognised(security.store, self._callers, environment.clock) if security is not None else None
         )
-        self._close = close
-        self._before: list[Callable[[], Awaitable[None]]] = []
+        self._opened = opened
         self._store_read = environment.store.read
 
     @property
@@ -173,10 +172,8 @@ class FhirServer:
 
     def stop_first(self, stop: Callable[[], Awaitable[None]]) -> None:
         """Has something stopped, that works on this server, before the stores are closed."""
-        self._before.append(stop)
+        self._opened.push_async_callback(stop)
 
     async def close(self) -> None:
         """Finishes what is under way and closes the stores."""
-        for stop in reversed(self._before):
-            await stop()
-        await self._close()
+        await self._opened.aclose()

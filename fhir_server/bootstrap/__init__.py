@@ -1,0 +1,8 @@
+"""The only place that knows the concrete classes: settings in, a running server out."""
+
+from fhir_server.bootstrap.machine import now
+from fhir_server.bootstrap.mounting import application, page_of
+from fhir_server.bootstrap.securing import opened_security, shared_with_all
+from fhir_server.bootstrap.starting import checker, preload, start
+
+__all__ = ["application", "checker", "now", "opened_security", "page_of", "preload", "shared_with_all", "start"]

@@ -1,0 +1,172 @@
+"""The engine that the settings name: SQLite in the data folder, or MongoDB with Elasticsearch."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fhir_server.codec.json import decode
+from fhir_server.core.errors import error
+from fhir_server.core.jobs import JobStore
+from fhir_server.core.ports import Change, Clock, Finding, SearchIndex
+from fhir_server.core.settings import Settings
+from fhir_server.definitions.ucum import UcumConverter
+from fhir_server.interactions.parameters_in_force import TYPE as PARAMETERS
+from fhir_server.interactions.searching import Searching
+from fhir_server.search.identifying import Identifying
+from fhir_server.storage.files.jobs import FolderJobs
+from fhir_server.storage.sqlite.check import StoreCheck
+from fhir_server.storage.sqlite.database import FILE_NAME, sealed_already
+from fhir_server.storage.sqlite.index import SqliteSearchIndex
+from fhir_server.storage.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from fhir_server.security.encryption import DataKeys
+    from fhir_server.storage.elastic.engine import ElasticEngine
+
+
+class Engine(NamedTuple):
+    """What keeps and finds resources: the embedded engine, or the distributed one."""
+
+    store: Any  # the ports ResourceStore and ChangeFeed
+    index: SearchIndex
+    check: Callable[[bool], Awaitable[list[Finding]]]
+    close: Callable[[], Awaitable[None]]
+    jobs: Callable[[str], JobStore]  # of a kind
+    elastic: ElasticEngine | None = None
+    database: Any = None  # of MongoDB, for what else is kept there
+
+
+def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching]) -> Engine:
+    """SQLite in settings.data."""
+    converter = UcumConverter()
+    store = SqliteStore(
+        settings.data / FILE_NAME,
+        clock,
+        lambda connection, known: SqliteSearchIndex(connection, known, converter),
+        cache_mb=settings.cache_mb,
+        synchronous=settings.synchronous,
+    )
+
+    def jobs(kind: str) -> JobStore:
+        return FolderJobs(settings.data / kind)
+
+    keys = data_keys(settings)
+    check = StoreCheck(
+        store,
+        decode if keys is None else lambda body: decode(keys.open(body) or b"{}"),
+        lambda resource: searching().extract(resource),
+        lambda type, field: searching().indexes(type, field),
+    )
+    if keys is None:
+        return Engine(store, store.index, check.run, store.close, jobs)
+    from fhir_server.interactions.encrypted import EncryptedIndex, EncryptedStore
+
+    async def close() -> None:
+        await store.close()
+        keys.close()
+
+    index: Any = EncryptedIndex(store.index, keys)
+
+    def fields_of(type: str) -> frozenset[str]:
+        return frozenset(searching().fields.membership(type, "Patient").fields)
+
+    return Engine(EncryptedStore(store, keys, fields_of), index, check.run, close, jobs)
+
+
+def data_keys(settings: Settings) -> DataKeys | None:
+    """What seals bodies; None without a key file. FhirError "value" where it can't be used, or is needed."""
+    sealed = sealed_already(settings.data / FILE_NAME)
+    if not settings.encryption_keys:
+        if sealed:
+            raise error("value", "What is stored is encrypted: name the file of its master key by encryption_keys.")
+        return None
+    from fhir_server.security.encryption import FILE_NAME as KEYS_FILE
+    from fhir_server.security.encryption.opening import opened
+
+    if sealed and not (settings.data / KEYS_FILE).exists():
+        raise error(
+            "value", f"What is stored is encrypted, and {settings.data} has no {KEYS_FILE}: put its copy there."
+        )
+    return opened(settings)
+
+
+async def distributed(
+    settings: Settings,
+    clock: Clock,
+    searching: Callable[[], Searching],
+    official: Searching,
+    follow: Callable[[], Awaitable[None]],
+) -> Engine:
+    """MongoDB at settings.mongodb_url, Elasticsearch at settings.elasticsearch_url.
+
+    official: without custom parameters; follow: puts the search parameters that are stored by now in force.
+    """
+    from fhir_server.storage.mongo.check import MongoCheck
+    from fhir_server.storage.mongo.database import connect as connect_to_mongodb
+    from fhir_server.storage.mongo.jobs import FolderPieces, GridFsPieces, MongoJobs
+    from fhir_server.storage.mongo.keyed_index import KeyedIndex
+    from fhir_server.storage.mongo.store import MongoStore
+    from fhir_server.storage.mongo.without_index import NoIndex
+
+    database = await connect_to_mongodb(settings.mongodb_url, settings.mongodb_database, settings.mongodb_reads)
+    store = MongoStore(
+        database, clock, lambda resource: searching().extract(resource), Identifying(official.definitions)
+    )
+    try:
+        await store.start()
+    except BaseException:
+        await store.close()
+        raise
+    pieces = FolderPieces(Path(settings.job_files)) if settings.job_files else GridFsPieces(database)
+
+    def jobs(kind: str) -> JobStore:
+        return MongoJobs(database, kind, pieces)
+
+    check = MongoCheck(store)
+    if not settings.elasticsearch_url:
+        return Engine(store, NoIndex(), check.run, store.close, jobs, database=database.database)
+    from fhir_server.storage.elastic.client import connect as connect_to_elasticsearch
+    from fhir_server.storage.elastic.digests import Parameters
+    from fhir_server.storage.elastic.engine import ElasticEngine
+
+    async def prepare(changes: Sequence[Change] | None) -> None:
+        """What is indexed from here on is indexed by the parameters of here."""
+        if changes is None or any(change.type == PARAMETERS for change in changes):
+            await follow()
+
+    elastic = ElasticEngine(
+        connect_to_elasticsearch(settings.elasticsearch_url, authorities=settings.elasticsearch_ca),
+        store,
+        store.exact,
+        lambda body: searching().extract(decode(body)),
+        Parameters(
+            lambda type: sort_groups(searching(), type),
+            official.indexes,
+            lambda type, field: searching().indexes(type, field),
+        ),
+        clock,
+        converter=UcumConverter(),
+        prefix=settings.mongodb_database,
+        shards=settings.elasticsearch_shards,
+        wait=settings.search_wait_seconds,
+        content=settings.search_content,
+        prepare=prepare,
+    )
+    store.use(elastic.strict)
+
+    async def check_both(repair: bool) -> list[Finding]:
+        return await check.run(repair) + await elastic.check(repair)
+
+    async def close() -> None:
+        await elastic.close()
+        await store.close()
+
+    return Engine(store, KeyedIndex(store, elastic.index), check_both, close, jobs, elastic, database.database)
+
+
+def sort_groups(searching: Searching, type: str) -> set[tuple[str, ...]]:
+    """The fields, several of one parameter, by which resources of a type are sorted together."""
+    found = searching.fields.of(type).parameters.values() if searching.definitions.is_resource(type) else ()
+    return {parameter.fields for parameter in found if len(parameter.fields) > 1}

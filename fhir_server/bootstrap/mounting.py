@@ -1,0 +1,147 @@
+"""The application of one worker: the server, and the interfaces beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fhir_server.api import FhirServer
+from fhir_server.bootstrap.machine import now
+from fhir_server.bootstrap.starting import start
+from fhir_server.client import NamedClient
+from fhir_server.core.ports import Clock
+from fhir_server.core.settings import Settings
+from fhir_server.rest.app import Application
+from fhir_server.rest.auditing import Auditing
+from fhir_server.rest.beside import beside
+from fhir_server.rest.mounting import Mounted, require_everything
+from fhir_server.rest.observing import observer
+from fhir_server.rest.page_assets import PAGE_POLICY, Assets, folder_assets
+
+
+def application(settings: Settings, clock: Clock = now) -> Application:
+    """The ASGI application of one worker; the server starts with its lifespan, and its interfaces after it."""
+    mounted: list[Mounted] = []
+
+    async def started() -> FhirServer:
+        server = await start(settings, clock)
+        try:
+            mounted[:] = await interfaces_of(server, clock)
+        except BaseException:
+            await server.close()
+            raise
+        return server
+
+    return Application(started, lambda server: beside(server, mounted), observer(settings))
+
+
+async def interfaces_of(server: FhirServer, clock: Clock) -> list[Mounted]:
+    """Starts the interfaces that the settings want, and tells what they put beside FHIR."""
+    return [*await _hl7(server, clock), *_dicom(server), *_subsystems(server)]
+
+
+def _subsystems(server: FhirServer) -> list[Mounted]:
+    """What `hms serve` runs in a process beside this one, which answers on a socket that the environment names."""
+    if not server.settings.subsystems:
+        return []
+    from fhir_server.rest.forwarding import Forwarding
+    from fhir_server.subsystems.endpoint import paths
+    from fhir_server.subsystems.registry import OF_EVERY, SOCKET_VARIABLE, chosen
+
+    async def no_metrics() -> list[Any]:
+        return []
+
+    def allowing(name: str) -> Callable[[dict[str, Any]], Awaitable[str]]:
+        async def allow(scope: dict[str, Any]) -> str:
+            caller = await require_everything(server, scope, name)
+            return "" if server.open else caller.name
+
+        return allow
+
+    socket = os.environ.get(SOCKET_VARIABLE, "")
+    return [
+        Mounted(
+            f"/{each.name}",
+            Forwarding(socket, f"/{each.name}", server.settings, allowing(each.name)),
+            page_of(each.name, each.package),
+            paths(each.name, each.title, (*OF_EVERY, *each.endpoints)),
+            no_metrics,
+            each.title,
+        )
+        for each in chosen(server.settings)
+    ]
+
+
+def page_of(name: str, package: str) -> Assets:
+    """The screen of a subsystem, at /NAME/."""
+    files = folder_assets("page", f"/{name}/page/", package)
+    files[f"/{name}/"] = files.pop(f"/{name}/page/index.html")
+    return Assets(files, PAGE_POLICY)
+
+
+def _dicom(server: FhirServer) -> list[Mounted]:
+    if not server.settings.dicom:
+        return []
+    from interfaces.dicom.archive.archive import Archive
+    from interfaces.dicom.archive.erasing import Erasing
+    from interfaces.dicom.bridge import Bridge
+    from interfaces.dicom.configuration import Configuration
+    from interfaces.dicom.services.service import Context
+    from interfaces.dicom.web import administration
+    from interfaces.dicom.web.access import Access
+    from interfaces.dicom.web.application import PREFIX, DicomWeb
+
+    archive = Archive(server.settings)
+    server.environment.erasures.append(Erasing(archive))
+    context = Context(
+        server.settings,
+        archive,
+        Configuration(server.settings),
+        Bridge(lambda: contextlib.nullcontext(NamedClient(server, "DICOM"))),
+    )
+    page = folder_assets("page", "/dicom/page/", "interfaces.dicom")
+    page["/dicom/"] = page.pop("/dicom/page/index.html")
+
+    async def close() -> None:
+        archive.close()
+
+    async def no_metrics() -> list[Any]:
+        return []
+
+    server.stop_first(close)
+    access = Access(server)
+    pages = administration.Administration(context, server, access)
+    return [
+        Mounted(PREFIX, DicomWeb(archive, server.settings, access), Assets({}, PAGE_POLICY), {}, no_metrics),
+        Mounted(administration.PREFIX, pages, Assets(page, PAGE_POLICY), {}, no_metrics, "DICOM"),
+    ]
+
+
+async def _hl7(server: FhirServer, clock: Clock) -> list[Mounted]:
+    settings = server.settings
+    if not settings.hl7 and not settings.hl7_port:
+        return []
+    from interfaces.hl7v2.assembly import beside_server
+    from interfaces.hl7v2.http import application, metrics, openapi
+
+    interface = await beside_server(server, clock)
+    server.stop_first(interface.stop)
+    files = folder_assets("page", "/hl7/page/", "interfaces.hl7v2")
+    files["/hl7/"] = files.pop("/hl7/page/index.html")
+    return [
+        Mounted(
+            "/hl7",
+            application.Hl7Application(
+                interface,
+                settings.max_body_bytes,
+                lambda scope: require_everything(server, scope, "hl7"),
+                Auditing(server).mounted if server.audit is not None else None,
+            ),
+            Assets(files, PAGE_POLICY),
+            openapi.paths(),
+            lambda: metrics.families(interface),
+            "HL7 v2",
+        )
+    ]

@@ -1,0 +1,135 @@
+"""Accounts, policies and the audit log by the settings."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fhir_server.bootstrap.machine import machine_of, now
+from fhir_server.core.errors import error
+from fhir_server.core.ports import Clock
+from fhir_server.core.settings import Settings
+from fhir_server.definitions import Definitions
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.masks import require_known
+from fhir_server.interactions.policy_parameters import require_expressions
+from fhir_server.security.policies import ALL_INTERFACES, Policies
+
+if TYPE_CHECKING:
+    from fhir_server.security.audit import AuditLog
+    from fhir_server.security.audit.shared import SharedAuditLog
+    from fhir_server.security.emergencies import Emergencies
+    from fhir_server.security.service import Security
+    from fhir_server.security.store import AccountStore
+
+
+def audited(settings: Settings) -> bool:
+    """Whether an audit log is kept."""
+    return settings.audit == "on" or (settings.audit == "auto" and settings.security != "open")
+
+
+async def secured(settings: Settings, clock: Clock, database: Any) -> tuple[Security, Emergencies]:
+    """Users, clients, tokens and emergencies: in the data folder, or in MongoDB where all machines know them.
+
+    FhirError "required" where no key is named that seals them in MongoDB.
+    """
+    from fhir_server.security.service import Security
+
+    accounts: AccountStore
+    emergencies: Emergencies
+    if settings.mongodb_url:
+        if not settings.account_keys:
+            raise error("required", "Users and signing keys are sealed in MongoDB: make a key by `hms keys init FILE`, "
+                        "give each machine a copy and name it by account_keys.")  # fmt: skip
+        from fhir_server.security.encryption.sealing import Sealing
+        from fhir_server.security.store.mongo import MongoAccounts, MongoEmergencies
+
+        sealing = Sealing(Path(settings.account_keys))
+        accounts = shared = MongoAccounts(database, sealing, clock)
+        await shared.start()
+        emergencies = MongoEmergencies(database, sealing, clock)
+    else:
+        from fhir_server.security.emergencies import FILE_NAME as EMERGENCIES_FILE
+        from fhir_server.security.emergencies import SqliteEmergencies
+        from fhir_server.security.store.sqlite import FILE_NAME as ACCOUNTS_FILE
+        from fhir_server.security.store.sqlite import SqliteAccounts
+
+        accounts = SqliteAccounts(settings.data / ACCOUNTS_FILE, clock)
+        emergencies = SqliteEmergencies(settings.data / EMERGENCIES_FILE, clock)
+    security = Security(settings, clock, accounts)
+    await security.start()
+    return security, emergencies
+
+
+@contextlib.asynccontextmanager
+async def opened_security(settings: Settings, clock: Clock = now) -> AsyncIterator[Security]:
+    """Users and clients without a server on them."""
+    connection = None
+    if settings.mongodb_url:
+        from fhir_server.storage.mongo.database import connect
+
+        connection = await connect(settings.mongodb_url, settings.mongodb_database)
+    try:
+        security, emergencies = await secured(settings, clock, connection and connection.database)
+        try:
+            yield security
+        finally:
+            await security.close()
+            await emergencies.close()
+    finally:
+        if connection is not None:
+            await connection.close()
+
+
+def check_policies(policies: Policies, definitions: Definitions) -> None:
+    """FhirError "value" for rules that speak of what R4 does not have."""
+    require_known(policies, definitions)
+    named = policies.administration.keys() - {"hl7", "dicom", ALL_INTERFACES}
+    if named:
+        from fhir_server.subsystems.registry import NAMES
+
+        wrong = sorted(named.difference(NAMES))
+        if wrong:
+            there = ", ".join(("hl7", "dicom", *NAMES, ALL_INTERFACES))
+            raise error("value", f"The policies' administration names {wrong[0]!r}; it can name {there}.")
+    require_expressions(policies, definitions)
+
+
+async def keep_audit(environment: Environment, opened: contextlib.AsyncExitStack) -> None:
+    """Gives the environment its audit log, and what raises alerts from it."""
+    from fhir_server.interactions.alerting import Alerting
+    from fhir_server.security.audit import FILE_NAME as AUDIT_FILE
+    from fhir_server.security.audit import AuditLog
+    from fhir_server.security.audit.alerts import load as load_alert_rules
+    from fhir_server.security.encryption.opening import opened as opened_keys
+
+    settings = environment.settings
+    keys = opened_keys(settings)
+    if keys is not None:
+        opened.callback(keys.close)
+    log = AuditLog(settings.data / AUDIT_FILE, synchronous=settings.synchronous, keys=keys)
+    if settings.mongodb_url:
+        environment.audit = shared = shared_with_all(settings, log)
+        opened.push_async_callback(shared.stop)
+        shared.start()
+    else:
+        environment.audit = log
+        opened.callback(log.close)
+    environment.alerts = Alerting(environment, log, settings.data, load_alert_rules(settings.alert_rules))
+    environment.followers.append(environment.alerts)
+
+
+def shared_with_all(settings: Settings, own: AuditLog) -> SharedAuditLog:
+    """This machine's audit log beside those of all machines."""
+    from fhir_server.security.audit.shared import SharedAuditLog
+    from fhir_server.storage.mongo.database import connect_in_threads
+
+    sealing = None
+    if settings.account_keys:
+        from fhir_server.security.encryption.sealing import Sealing
+
+        sealing = Sealing(Path(settings.account_keys))
+    client = connect_in_threads(settings.mongodb_url)
+    return SharedAuditLog(own, machine_of(settings)[:12], client, settings.mongodb_database, sealing)
