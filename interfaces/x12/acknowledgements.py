@@ -11,6 +11,7 @@ from interfaces.x12.shapes import Envelope
 from interfaces.x12.tree import Document, Interchange, Transaction
 from interfaces.x12.writer import enclosed, interchange
 
+ACCEPTED = ("A0", "A1", "A2", "A5")  # STC01-1 of a 277CA
 SYNTAX = {"1", "2", "3", "4", "5", "6", "7", "8", "I4", "I6", "I7", "I8", "I9"}
 
 
@@ -18,7 +19,8 @@ class Acknowledged(NamedTuple):
     """What was said of something that we sent.
 
     kind: TA1, 999 or 277CA; accepted: whether it goes on; control: ISA13 of a TA1, GS06 of a 999 as it came, CLM01 of
-    a 277CA; reasons: codes and words, with segment and loop where a 999 says them; payer_control: of a 277CA.
+    a 277CA; reasons: codes and words, with segment and loop where a 999 says them; payer_control: of a 277CA; batch:
+    whether a 277CA is about all claims of a file, control is its BHT03 then.
     """
 
     kind: str
@@ -26,6 +28,7 @@ class Acknowledged(NamedTuple):
     control: str
     reasons: list[str]
     payer_control: str = ""
+    batch: bool = False
 
 
 def acknowledgements(document: Document) -> Iterator[Acknowledged]:
@@ -108,9 +111,20 @@ def _of_999(transaction: Transaction) -> Acknowledged:
 
 def _of_277ca(transaction: Transaction) -> Iterator[Acknowledged]:
     component = transaction.delimiters.component
-    for loop in transaction.root.all("2200D"):
-        statuses = [each[1].split(component) for each in loop.segments("STC")]
-        statuses += [each[1].split(component) for inner in loop.loops("2220D") for each in inner.segments("STC")]
-        accepted = bool(statuses) and all(each[0] in ("A0", "A1", "A2", "A5") for each in statuses)
-        reasons = [":".join(each) for each in statuses if each[0] not in ("A0", "A1", "A2", "A5")]
+    claims = list(transaction.root.all("2200D"))
+    for loop in claims:
+        lines = [each for inner in loop.loops("2220D") for each in inner.segments("STC")]
+        accepted, reasons = _statuses([*loop.segments("STC"), *lines], component)
         yield Acknowledged("277CA", accepted, loop.segment("TRN", "2")[2], reasons, loop.segment("REF", "1K")[2])
+    for loop in transaction.root.all("2200B") if not claims else ():
+        of_providers = [each for inner in transaction.root.all("2200C") for each in inner.segments("STC")]
+        accepted, reasons = _statuses([*loop.segments("STC"), *of_providers], component)
+        control = loop.segment("TRN", "2")[2].lstrip("0")
+        yield Acknowledged("277CA", accepted, control, reasons, batch=True)
+
+
+def _statuses(found: list[Segment], component: str) -> tuple[bool, list[str]]:
+    """Whether all of STC01 accept, and those that do not, such as A7:562:85."""
+    statuses = [each[1].split(component) for each in found]
+    refused = [":".join(each) for each in statuses if each[0] not in ACCEPTED]
+    return bool(statuses) and not refused, refused

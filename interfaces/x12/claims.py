@@ -110,11 +110,12 @@ def _line(number: int, line: Line, claim: ClaimData, professional: bool) -> Iter
         yield segment("DTP", "472", "D8", line.date)
     if line.control:
         yield segment("REF", "6R", text(line.control, 50))
-    if line.answer and claim.others:
-        other = claim.others[0]
-        yield segment("SVD", other.payer.id, amount(line.answer.paid), code,
+    for other, answer in zip(claim.others, line.answers, strict=False):
+        if answer is None:
+            continue
+        yield segment("SVD", other.payer.id, amount(answer.paid), code,
                       line.revenue if not professional else "", line.units)  # fmt: skip
-        yield from adjustments(line.answer.adjustments)
+        yield from adjustments(answer.adjustments)
         yield segment("DTP", "573", "D8", other.date)
 
 

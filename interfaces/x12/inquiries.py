@@ -77,7 +77,9 @@ def write_status(inquiry: Inquiry, envelope: Envelope) -> str:
 
 
 def eligibilities(transaction: Transaction) -> Iterator[Eligibility]:
-    """The answers of a 271, one for each subscriber and dependent that has a trace number."""
+    """The answers of a 271, one for each subscriber and dependent that has a trace number; one without a trace where
+    the payer refused to answer at all."""
+    traced = False
     for level in transaction.root.all("2000C", "2000D"):
         traces = [each[2] for each in level.segments("TRN")]
         benefits: list[tuple[str, str, str]] = []
@@ -91,13 +93,21 @@ def eligibilities(transaction: Transaction) -> Iterator[Eligibility]:
         codes = {each[0] for each in benefits}
         active = True if codes & ACTIVE else False if codes & INACTIVE or refusals else None
         for trace in traces[:1]:
+            traced = True
             yield Eligibility(trace, active, benefits, refusals)
+    refused = [each[3] for each in transaction.root.walk() if each.id == "AAA"]
+    if refused and not traced:
+        yield Eligibility("", None, [], refused)
 
 
 def statuses(transaction: Transaction) -> Iterator[ClaimStatus]:
-    """The answers of a 277 (005010X212), one for each claim."""
+    """The answers of a 277 (005010X212), one for each claim; one without a trace where it tells of no claim."""
     component = transaction.delimiters.component
-    for loop in transaction.root.all("2200D", "2200E"):
+    claims = list(transaction.root.all("2200D", "2200E"))
+    if not claims:
+        said = [each[1].replace(component, ":") for each in transaction.root.walk() if each.id == "STC"]
+        yield ClaimStatus("", said, "")
+    for loop in claims:
         found = [each[1].replace(component, ":") for each in loop.segments("STC")]
         yield ClaimStatus(loop.segment("TRN")[2], found, loop.segment("REF", "1K")[2])
 

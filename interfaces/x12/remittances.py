@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fhir_server.core.errors import error
 from interfaces.x12.claims import adjustments
 from interfaces.x12.segments import Segment, segment
 from interfaces.x12.shapes import (
@@ -17,15 +18,17 @@ from interfaces.x12.shapes import (
     Remittance,
 )
 from interfaces.x12.tree import Loop, Transaction
-from interfaces.x12.values import amount, cents, text
+from interfaces.x12.values import amount, cents, is_day, text
 from interfaces.x12.writer import interchange
 
 
 def remittance(transaction: Transaction) -> Remittance:
-    """What an 835 says; FhirError "value" where an amount is none."""
+    """What an 835 says; FhirError "value" where an amount, or the day of the payment, is none."""
     root = transaction.root
     component = transaction.delimiters.component
     bpr = root.segment("BPR")
+    if not is_day(bpr[16]):
+        raise error("value", f"BPR16 {bpr[16][:30]!r} is no day as CCYYMMDD.")
     sign = -1 if bpr[3] == "D" and not bpr[2].startswith("-") else 1
     claims = tuple(_claim(loop, component) for loop in root.all("2100"))
     provider = tuple(each for plb in root.segments("PLB") for each in _provider(plb, component))

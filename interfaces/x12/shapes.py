@@ -94,7 +94,7 @@ class Remittance(msgspec.Struct, frozen=True):
 
 class Line(msgspec.Struct, frozen=True):
     """A service line. pointers: numbers of the claim's diagnoses, from 1; revenue: of an institutional claim; units:
-    as a decimal number; answer: what the payer before said of it."""
+    as a decimal number; answers: what each of the claim's other payers said of it."""
 
     code: str
     cents: int
@@ -105,7 +105,7 @@ class Line(msgspec.Struct, frozen=True):
     control: str = ""
     revenue: str = ""
     until: str = ""
-    answer: LineAnswer | None = None
+    answers: tuple[LineAnswer | None, ...] = ()
 
 
 class OtherPayer(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
@@ -17,6 +18,14 @@ def text(value: str, most: int = 0) -> str:
     plain = "".join(each for each in plain if not unicodedata.combining(each))
     plain = _FORBIDDEN.sub(" ", plain).strip()
     return plain[:most].strip() if most else plain
+
+
+def is_day(value: str) -> bool:
+    """Whether a value is a day as CCYYMMDD."""
+    try:
+        return bool(re.fullmatch(r"[0-9]{8}", value) and datetime.date.fromisoformat(value))
+    except ValueError:
+        return False
 
 
 def amount(cents: int) -> str:

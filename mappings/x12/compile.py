@@ -25,7 +25,8 @@ ADDED = {
     "270": {"DTP01": ["102", "291"]},
     "276": {"DTP01": ["472"]},
 }  # qualifiers that 005010 has beside those of 004010
-SITUATIONAL = {"277CA": {("2200C", "STC")}}  # that the map requires, but X214 doesn't: a provider may only be counted
+# that the map requires, but X214 doesn't: a provider may only be counted, a file or a provider be refused as a whole
+SITUATIONAL = {"277CA": {("2200C", "STC"), ("2000B", "2000C"), ("2000C", "2000D")}}
 CONVENTION = ["Implementation Convention Reference", "AN", 1, 35, "S", []]
 
 
@@ -132,12 +133,12 @@ def nest(children: list[Any]) -> list[Any]:
 
 
 def relax(loop: list[Any], names: set[tuple[str, str]]) -> None:
-    """Makes segments situational in their loops."""
+    """Makes segments and loops situational in the loops that they stand in."""
     for child in loop[6]:
+        if (loop[1], child[1]) in names:
+            child[3] = "S"
         if child[0] == "loop":
             relax(child, names)
-        elif (loop[1], child[1]) in names:
-            child[3] = "S"
 
 
 def main() -> None:

@@ -63,10 +63,11 @@ def payable(store: Connection, patient: str) -> list[Share]:
 
 
 def others(store: Connection, of: Share) -> list[Any]:
-    """The coverages of a patient whose payers were not asked for a claim yet."""
+    """The coverages of a patient whose payers were not asked for a claim yet, by us or by the payer before them."""
     if of.kind == SELF_PAY:
         return []
-    asked = {row["payer"] for row in rows(store, "SELECT payer FROM claim WHERE root = ?", (of.root,))}
+    sql = "SELECT payer FROM claim WHERE root = ? UNION SELECT a.payer FROM answer a JOIN claim c ON c.id = claim"
+    asked = {row["payer"] for row in rows(store, f"{sql} WHERE c.root = ?", (of.root, of.root))}
     return [
         each
         for each in coverages(store, of.patient, of.created[:10])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 
 from fhir_server.core.errors import FhirError
-from fhir_server.subsystems.billing.items import open_item
+from fhir_server.subsystems.billing.facts import known
+from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.received import digest_of
 from interfaces.x12.acknowledgements import Acknowledged
-from interfaces.x12.inquiries import ClaimStatus
+from interfaces.x12.inquiries import ClaimStatus, Eligibility
 from interfaces.x12.reader import read
 
 WAITING = ("made", "sent", "received", "accepted", "rejected")  # statuses of claims that no 835 has answered
@@ -16,7 +17,7 @@ WAITING = ("made", "sent", "received", "accepted", "rejected")  # statuses of cl
 
 def acknowledge(connection: sqlite3.Connection, file: str, found: Acknowledged, date: str) -> None:
     """Takes in what a file says of a file or a claim of ours; an item of work where there is no such thing."""
-    if found.kind == "277CA":
+    if found.kind == "277CA" and not found.batch:
         claims = connection.execute("SELECT * FROM claim WHERE id = ? AND file <> ''", (found.control,)).fetchall()
         about = [f"Claim/{row['id']}" for row in claims]
         about += [f"DocumentReference/{row['file']}" for row in claims]
@@ -29,8 +30,7 @@ def acknowledge(connection: sqlite3.Connection, file: str, found: Acknowledged, 
             row for each in sent for row in connection.execute("SELECT * FROM claim WHERE file = ?", (each["id"],))
         ]
     if not about:
-        text = f"A {found.kind} speaks of {found.control}, which was not sent from here."
-        open_item(connection, "unmatched", f"DocumentReference/{file}", date, text, detail=found.control)
+        _unmatched(connection, file, found.kind, found.control, "; ".join(found.reasons[:5]), date)
     reasons = "; ".join(found.reasons)
     _link(connection, file, about, found.kind, "accepted" if found.accepted else f"not accepted: {reasons}")
     for claim in claims:
@@ -38,11 +38,26 @@ def acknowledge(connection: sqlite3.Connection, file: str, found: Acknowledged, 
             _move_on(connection, claim, found, reasons, date)
 
 
-def take_status(connection: sqlite3.Connection, file: str, found: ClaimStatus) -> None:
-    """Takes in where a payer says that a claim is (277)."""
+def take_status(connection: sqlite3.Connection, file: str, found: ClaimStatus, date: str) -> None:
+    """Takes in where a payer says that a claim is (277); an item of work where it is about no claim of ours."""
     said = " ".join(found.statuses)
     if connection.execute("UPDATE claim SET reasons = ? WHERE id = ?", (said, found.trace)).rowcount:
         _link(connection, file, [f"Claim/{found.trace}"], "277", said)
+    else:
+        _unmatched(connection, file, "277", found.trace, said, date)
+
+
+def take_eligibility(connection: sqlite3.Connection, file: str, found: Eligibility, date: str) -> None:
+    """An item of work where a 271 answers no question of ours; what it answers is written by `written`."""
+    if known(connection, f"CoverageEligibilityRequest/{found.trace}") is None:
+        _unmatched(connection, file, "271", found.trace, " ".join(f"AAA03 {each}" for each in found.refusals), date)
+
+
+def _unmatched(connection: sqlite3.Connection, file: str, kind: str, about: str, said: str, date: str) -> None:
+    text = f"A {kind} speaks of {about or 'nothing by a number'}, which was not sent from here" + (
+        f": {said}." if said else "."
+    )
+    open_item(connection, "unmatched", f"DocumentReference/{file}", date, text, detail=about)
 
 
 def _link(connection: sqlite3.Connection, file: str, about: list[str], kind: str, said: str) -> None:
@@ -51,7 +66,9 @@ def _link(connection: sqlite3.Connection, file: str, about: list[str], kind: str
 
 
 def _move_on(connection: sqlite3.Connection, claim: sqlite3.Row, found: Acknowledged, reasons: str, date: str) -> None:
-    status = "rejected" if not found.accepted else "accepted" if found.kind == "277CA" else "received"
+    status = (
+        "rejected" if not found.accepted else "accepted" if found.kind == "277CA" and not found.batch else "received"
+    )
     connection.execute(
         "UPDATE claim SET status = ?, reasons = ?, payer_control = "
         "CASE WHEN ? = '' THEN payer_control ELSE ? END WHERE id = ?",
@@ -73,7 +90,9 @@ def _move_on(connection: sqlite3.Connection, claim: sqlite3.Row, found: Acknowle
 
 
 def take_sent(connection: sqlite3.Connection, id: str, content: bytes, date: str) -> None:
-    """Takes a file of ours in, and moves the claims of an 837 on."""
+    """Takes a file of ours in, once, and moves the claims of an 837 on."""
+    if connection.execute("SELECT 1 FROM file WHERE id = ?", (id,)).fetchone():
+        return
     try:
         found = read(content)
     except FhirError:
@@ -105,3 +124,4 @@ def take_sent(connection: sqlite3.Connection, id: str, content: bytes, date: str
                     "WHERE id = ?",
                     (id, claim),
                 )
+                close_items(connection, "unsent", "claim", claim, "sent")

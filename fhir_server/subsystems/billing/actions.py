@@ -8,22 +8,24 @@ from typing import Any
 
 from fhir_server.client import FhirClient
 from fhir_server.codec.json import decode
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import instant
-from fhir_server.subsystems.billing import claiming, self_pay, written
-from fhir_server.subsystems.billing.charges import coverages
+from fhir_server.subsystems.billing import accounts, claiming, self_pay, written
+from fhir_server.subsystems.billing.acknowledging import take_sent
 from fhir_server.subsystems.billing.claim_data import answer_to, data_of
 from fhir_server.subsystems.billing.facts import Json, known, rows
+from fhir_server.subsystems.billing.items import open_item
 from fhir_server.subsystems.billing.models import SELF_PAY
 from fhir_server.subsystems.billing.payments import INVOICE
 from fhir_server.subsystems.billing.received import understand
-from fhir_server.subsystems.billing.scrub import Finding, findings
+from fhir_server.subsystems.billing.scrub import TRIAL, TRIALISTS, Finding, findings
 from fhir_server.subsystems.billing.service import Billing
 from fhir_server.subsystems.writing import put_all, stored
 from interfaces.x12.claims import write_claims
-from interfaces.x12.shapes import Envelope, Party
+from interfaces.x12.shapes import ClaimData, Envelope, Party
 
 MOST = 5000  # claims of a file
+AFTER = {"P": "S", "S": "T", "T": "A", **{one: chr(ord(one) + 1) for one in "ABCDEFG"}}  # SBR01 of who pays next
 
 
 def checked(billing: Billing, claim: Json) -> list[Finding]:
@@ -36,17 +38,18 @@ def checked(billing: Billing, claim: Json) -> list[Finding]:
 
 async def claim_encounter(billing: Billing, client: FhirClient, encounter: str, now: int, who: str) -> Json:
     """Locks the charges of an encounter into a Claim; FhirError "business-rule" with the findings that hold it back."""
-    _not_billed(billing, encounter)
-    claim = claiming.make(billing.store, encounter, _next(billing, encounter), instant(now))
-    return await _put(billing, client, claim, now, who, "claim")
+    async with billing.desk:
+        _not_billed(billing, encounter)
+        claim = claiming.make(billing.store, encounter, _next(billing, encounter), instant(now))
+        return await _put(billing, client, claim, now, who, "claim")
 
 
 async def bill_patient(billing: Billing, client: FhirClient, encounter: str, now: int, who: str) -> Json:
     """Locks the charges of an encounter that nobody insures into an Invoice to the patient."""
-    _not_billed(billing, encounter)
-    invoice = self_pay.invoice_of(billing.store, encounter, _next(billing, encounter), instant(now))
-    sources = [f"{each}/_history/{version}" for each, version in claiming.sources_of(invoice).items()]
-    await put_all(client, [invoice], subsystem="billing", rule="self-pay", now=now, sources=sources, who=who)
+    async with billing.desk:
+        _not_billed(billing, encounter)
+        invoice = self_pay.invoice_of(billing.store, encounter, _next(billing, encounter), instant(now))
+        await _store(billing, client, invoice, now, who, "self-pay")
     return invoice
 
 
@@ -65,6 +68,11 @@ def _not_billed(billing: Billing, encounter: str) -> None:
 
 async def follow_up(billing: Billing, client: FhirClient, id: str, how: str, now: int, who: str) -> Json:
     """how: replace, void or secondary, of a claim by its id."""
+    async with billing.desk:
+        return await _follow_up(billing, client, id, how, now, who)
+
+
+async def _follow_up(billing: Billing, client: FhirClient, id: str, how: str, now: int, who: str) -> Json:
     found = rows(billing.store, "SELECT * FROM claim WHERE id = ? AND kind <> ?", (id, SELF_PAY))
     if not found:
         raise error("not-found", f"There is no Claim/{id} of billing; GET /billing/claims lists them.")
@@ -90,36 +98,40 @@ async def follow_up(billing: Billing, client: FhirClient, id: str, how: str, now
 
 
 async def send(billing: Billing, client: FhirClient, receiver: str, usage: str, now: int, who: str) -> list[Json]:
-    """Writes the claims that were not sent yet into 837 files, one for each kind; gives each file with its text."""
+    """Writes the claims that were not sent yet into 837 files, one for each kind; gives each file with its text. A
+    claim that can't be written is an item of work, and the others go."""
     if usage not in ("P", "T"):
         raise error("value", "usage must be P (production) or T (test).", location="usage")
-    waiting = rows(
-        billing.store,
-        "SELECT * FROM claim WHERE status = 'made' AND file = '' AND NOT (frequency = '8' "
-        "AND payer_control = '') AND replaced = '' ORDER BY created, id LIMIT ?",
-        (MOST,),
-    )
-    made = []
-    for kind in ("P", "I"):
-        of_kind = [row for row in waiting if row["kind"] == kind]
-        if not of_kind:
-            continue
-        numbers = rows(billing.store, "SELECT control FROM file WHERE outgoing = 1")
-        control = max((int(row[0]) for row in numbers if row[0].isdigit()), default=0) + 1 + len(made)
-        text = await asyncio.to_thread(_file, billing, of_kind, receiver, usage, control, instant(now))
-        document = written.document(text.encode(), "outgoing", f"837{kind}", instant(now), str(control))
-        sources = [f"Claim/{row['id']}" for row in of_kind]
-        await put_all(client, [document], subsystem="billing", rule=f"837{kind}", now=now, sources=sources, who=who)
-        made.append(
-            {
-                "file": f"DocumentReference/{document['id']}",
-                "kind": f"837{kind}",
-                "control": f"{control:09}",
-                "claims": len(of_kind),
-                "text": text,
-            }
+    async with billing.desk:
+        waiting = rows(
+            billing.store,
+            "SELECT * FROM claim WHERE status = 'made' AND file = '' AND NOT (frequency = '8' "
+            "AND payer_control = '') AND replaced = '' ORDER BY created, id LIMIT ?",
+            (MOST,),
         )
-    return made
+        made = []
+        for kind in ("P", "I"):
+            ready = await asyncio.to_thread(_ready, billing, [row for row in waiting if row["kind"] == kind], now)
+            if not ready:
+                continue
+            numbers = rows(billing.store, "SELECT control FROM file WHERE outgoing = 1")
+            control = max((int(row[0]) for row in numbers if row[0].isdigit()), default=0) + 1
+            text = await asyncio.to_thread(_file, ready, receiver, usage, control, instant(now))
+            document = written.document(text.encode(), "outgoing", f"837{kind}", instant(now), str(control))
+            sources = [f"Claim/{each.control}" for each in ready]
+            await put_all(client, [document], subsystem="billing", rule=f"837{kind}", now=now, sources=sources, who=who)
+            with billing.store.writing() as connection:
+                take_sent(connection, document["id"], text.encode(), document["date"])
+            made.append(
+                {
+                    "file": f"DocumentReference/{document['id']}",
+                    "kind": f"837{kind}",
+                    "control": f"{control:09}",
+                    "claims": len(ready),
+                    "text": text,
+                }
+            )
+        return made
 
 
 async def load(billing: Billing, client: FhirClient, content: bytes, now: int, who: str) -> Json:
@@ -172,9 +184,14 @@ async def _put(billing: Billing, client: FhirClient, claim: Json, now: int, who:
         wrong = [each for each in await asyncio.to_thread(checked, billing, claim) if each.severity == "error"]
         if wrong:
             raise error("business-rule", "The claim is held back: " + " ".join(each.text for each in wrong))
-    sources = [f"{each}/_history/{version}" for each, version in claiming.sources_of(claim).items()]
-    await put_all(client, [claim], subsystem="billing", rule=rule, now=now, sources=sources, who=who)
+    await _store(billing, client, claim, now, who, rule)
     return claim
+
+
+async def _store(billing: Billing, client: FhirClient, made: Json, now: int, who: str, rule: str) -> None:
+    sources = [f"{each}/_history/{version}" for each, version in claiming.sources_of(made).items()]
+    await put_all(client, [made], subsystem="billing", rule=rule, now=now, sources=sources, who=who)
+    await billing.take_at_once(made)
 
 
 def _next(billing: Billing, encounter: str) -> str:
@@ -183,11 +200,33 @@ def _next(billing: Billing, encounter: str) -> str:
     return "B" + hashlib.sha256(f"{encounter}|{count}".encode()).hexdigest()[:18].upper()
 
 
-def _file(billing: Billing, claims: list[Any], receiver: str, usage: str, control: int, now: str) -> str:
-    bodies = [known(billing.store, f"Claim/{row['id']}") for row in claims]
-    data = [data_of(billing.store, body) for body in bodies if body is not None]
-    if not data:
-        raise error("not-found", "The claims to send are deleted.")
+def _ready(billing: Billing, claims: list[Any], now: int) -> list[ClaimData]:
+    """What an 837 says of claims that can be written; the others become items of work."""
+    ready, held = [], []
+    for row in claims:
+        try:
+            body = known(billing.store, f"Claim/{row['id']}")
+            if body is None:
+                raise error("not-found", f"Claim/{row['id']} is deleted.")
+            data = data_of(billing.store, body)
+            write_claims([data], TRIAL, *TRIALISTS)
+            ready.append(data)
+        except FhirError as problem:
+            held.append((row, str(problem)))
+        except (KeyError, IndexError, TypeError, ValueError, ArithmeticError, AttributeError):
+            held.append((row, "a part of it, or of what it refers to, is missing or can't be read."))
+    if held:
+        with billing.store.writing() as connection:
+            for row, why in held:
+                id = row["id"]
+                text = f"Claim/{id} could not be sent: {why}"
+                open_item(
+                    connection, "unsent", f"Claim/{id}", instant(now), text[:2000], patient=row["patient"], claim=id
+                )
+    return ready
+
+
+def _file(data: list[ClaimData], receiver: str, usage: str, control: int, now: str) -> str:
     first = data[0].billing
     submitter = Party(first.name, id=first.tax.replace("-", "") or first.id, phone=first.phone)
     envelope = Envelope(submitter.id, receiver, control, now[:10].replace("-", ""), now[11:13] + now[14:16], usage)
@@ -196,14 +235,8 @@ def _file(billing: Billing, claims: list[Any], receiver: str, usage: str, contro
 
 def _secondary(billing: Billing, own: Any, id: str, now: str) -> Json:
     answer_to(billing.store, own["id"])
-    asked = {
-        row["coverage"] for row in rows(billing.store, "SELECT coverage FROM claim WHERE root = ?", (own["root"],))
-    }
-    left = [
-        each
-        for each in coverages(billing.store, own["patient"], own["created"][:10])
-        if f"Coverage/{each['id']}" not in asked
-    ]
+    share = accounts.share(billing.store, own["root"])
+    left = accounts.others(billing.store, share) if share else []
     if not left:
         raise error("business-rule", f"{own['patient']} has no further coverage; what is left is the patient's to pay.")
     claimed = known(billing.store, f"Claim/{own['id']}")
@@ -212,7 +245,7 @@ def _secondary(billing: Billing, own: Any, id: str, now: str) -> Json:
     made = claiming.make(billing.store, own["encounter"], id, now, prior=own["id"], frequency="8")
     made["extension"] = [
         {"url": claiming.FREQUENCY, "valueCode": "1"},
-        {"url": f"{claiming.SYSTEM}:responsibility", "valueCode": "S"},
+        {"url": f"{claiming.SYSTEM}:responsibility", "valueCode": AFTER.get(own["responsibility"], "U")},
     ]
     made["insurance"] = [{"sequence": 1, "focal": True, "coverage": {"reference": f"Coverage/{left[0]['id']}"}}]
     made["insurer"] = {"reference": left[0]["payor"][0]["reference"]}

@@ -11,11 +11,12 @@ from fhir_server.subsystems.billing.facts import Json, ours, relative
 from fhir_server.subsystems.billing.items import close_items
 from fhir_server.subsystems.billing.ledger import Posting
 from fhir_server.subsystems.billing.models import FREQUENCY, SYSTEM
+from fhir_server.subsystems.billing.remitting import look_at_receivable
 
 
-def book(connection: sqlite3.Connection, claim: Json, date: str) -> str:
+def book(connection: sqlite3.Connection, claim: Json) -> str:
     """Takes a Claim of ours in, once, whatever its version; gives the encounter that is claimed otherwise now."""
-    id = claim["id"]
+    id, date = claim["id"], claim["created"]
     if not ours(claim, "claim") or connection.execute("SELECT 1 FROM claim WHERE id = ?", (id,)).fetchone():
         return ""
     frequency = extension(claim, FREQUENCY) or "1"
@@ -54,7 +55,9 @@ def book(connection: sqlite3.Connection, claim: Json, date: str) -> str:
     made_of = [(source, id) for source in {encounter, *sources_of(claim)}]
     connection.executemany("INSERT OR IGNORE INTO claimed VALUES (?, ?)", made_of)
     source = f"Claim/{id}"
-    if responsibility != "P":
+    if responsibility != "P" and frequency == "8":
+        _give_back(connection, prior, responsibility, date, source)
+    elif responsibility != "P":
         open_cents = ledger.balance(connection, ledger.PATIENT, root)
         lines = [
             Posting(ledger.RECEIVABLE, open_cents, patient, payer, root),
@@ -76,4 +79,15 @@ def book(connection: sqlite3.Connection, claim: Json, date: str) -> str:
             close_items(connection, kind, "claim", prior, f"Claim/{id}")
     connection.execute("INSERT OR IGNORE INTO dirty SELECT 'charge', id FROM charge WHERE encounter = ?", (encounter,))
     connection.execute("INSERT OR IGNORE INTO dirty VALUES ('invoice', ?)", (root,))
+    look_at_receivable(connection, root, date)
     return encounter
+
+
+def _give_back(connection: sqlite3.Connection, prior: str, responsibility: str, date: str, source: str) -> None:
+    """What went to the next payer by a claim, or by those that it replaced, is the patient's share again."""
+    while prior:
+        row = connection.execute("SELECT prior, responsibility FROM claim WHERE id = ?", (prior,)).fetchone()
+        if row is None or row["responsibility"] != responsibility:
+            return
+        ledger.reverse(connection, f"claim:{prior}", f"claim:{prior}:reversal", date, "voided", source)
+        prior = row["prior"]

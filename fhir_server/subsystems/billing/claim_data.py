@@ -11,8 +11,9 @@ from fhir_server.core.errors import error
 from fhir_server.subsystems.billing.claiming import INPATIENT, cents_of, extension
 from fhir_server.subsystems.billing.facts import Json, identifier, known, rows
 from fhir_server.subsystems.billing.models import CPT, FREQUENCY, NPI, PAYER_ID, SYSTEM, TAX
+from fhir_server.subsystems.billing.remitting import REVERSED
 from fhir_server.subsystems.store import SubsystemStore
-from interfaces.x12.shapes import ClaimAnswer, ClaimData, Line, OtherPayer, Party, Place
+from interfaces.x12.shapes import ClaimAnswer, ClaimData, Line, LineAnswer, OtherPayer, Party, Place
 
 RELATIONSHIPS = {"self": "18", "spouse": "01", "child": "19", "parent": "G8", "common": "53", "other": "G8"}
 
@@ -21,45 +22,56 @@ def data_of(store: SubsystemStore, claim: Json) -> ClaimData:
     """What an 837 says of a Claim, with the payer's number of what it replaces, and what the payer before it paid."""
     related = claim.get("related", ())
     prior = related[0]["claim"]["reference"].rpartition("/")[2] if related else ""
-    responsibility = extension(claim, f"{SYSTEM}:responsibility") or "P"
     before = rows(store, "SELECT * FROM claim WHERE id = ?", (prior,)) if prior else []
-    frequency = extension(claim, FREQUENCY)
-    control = before[0]["payer_control"] if before and frequency in ("7", "8") else ""
-    if responsibility == "P" or not before:
-        return _data(store, claim, control)
-    own = before[0]
-    answer, date = answer_to(store, own["id"])
+    control = before[0]["payer_control"] if before and extension(claim, FREQUENCY) in ("7", "8") else ""
     data = _data(store, claim, control)
-    primary = _data(store, known(store, f"Claim/{own['id']}") or claim)
-    by_control = {each.control: each for each in answer.lines}
-    lines: list[Line] = []
-    for line, of_primary in zip(data.lines, primary.lines, strict=False):
-        lines.append(msgspec.structs.replace(line, answer=by_control.get(of_primary.control)))
-    other = OtherPayer(
-        primary.payer,
-        primary.subscriber,
-        own["responsibility"],
-        primary.relationship,
-        primary.filing,
-        answer.paid,
-        date,
-        answer.adjustments,
-    )
-    return msgspec.structs.replace(data, lines=tuple(lines), others=(other,))
+    others: list[OtherPayer] = []
+    said: list[list[LineAnswer | None]] = []
+    for own in _paid_before(store, prior, data.responsibility):
+        answer, date = answer_to(store, own["id"])
+        theirs = _data(store, known(store, f"Claim/{own['id']}") or claim)
+        by_control = {each.control: each for each in answer.lines}
+        said.append([by_control.get(line.control) for line in theirs.lines])
+        others.append(OtherPayer(theirs.payer, theirs.subscriber, own["responsibility"], theirs.relationship,
+                                 theirs.filing, answer.paid, date, answer.adjustments))  # fmt: skip
+    if not others:
+        return data
+    lines = [
+        msgspec.structs.replace(line, answers=tuple(each[at] if at < len(each) else None for each in said))
+        for at, line in enumerate(data.lines)
+    ]
+    return msgspec.structs.replace(data, lines=tuple(lines), others=tuple(others))
+
+
+def _paid_before(store: SubsystemStore, prior: str, responsibility: str) -> list[Any]:
+    """The claims to the payers before this one, the first payer's first: the newest to each."""
+    found: dict[str, Any] = {}
+    while prior:
+        row = store.row("SELECT * FROM claim WHERE id = ?", (prior,))
+        if row is None:
+            break
+        if row["responsibility"] != responsibility:
+            found.setdefault(row["responsibility"], row)
+        prior = row["prior"]
+    return [*reversed(found.values())]
 
 
 def answer_to(store: SubsystemStore, claim: str) -> tuple[ClaimAnswer, str]:
-    """A payer's newest answer to a claim, by its id, and its day; FhirError "business-rule" where there is none."""
+    """A payer's newest answer to a claim, by its id, and its day; FhirError "business-rule" where there is none, or it
+    was taken back."""
     found = rows(
         store,
-        "SELECT body, date FROM answer WHERE claim = ? ORDER BY date DESC, file DESC, number DESC LIMIT 1",
+        "SELECT a.body, a.date FROM answer a JOIN file f ON f.id = a.file JOIN claim c ON c.id = a.claim "
+        "WHERE a.claim = ? AND a.payer = c.payer ORDER BY a.date DESC, f.loaded DESC, f.id DESC, a.number DESC LIMIT 1",
         (claim,),
     )
-    if not found:
+    answer = msgspec.json.decode(bytes(found[0]["body"]), type=ClaimAnswer) if found else None
+    if answer is None or answer.status == REVERSED:
+        how = "not answered" if answer is None else "taken back what it answered to"
         raise error(
-            "business-rule", f"The first payer has not answered Claim/{claim} yet: a secondary claim says what it paid."
+            "business-rule", f"The payer before has {how} Claim/{claim} yet: the next payer is told what it paid."
         )
-    return msgspec.json.decode(bytes(found[0]["body"]), type=ClaimAnswer), found[0]["date"]
+    return answer, found[0]["date"]
 
 
 def _data(store: Any, claim: Json, payer_control: str = "") -> ClaimData:

@@ -22,7 +22,10 @@ KINDS = {
     "denial": "a claim or a line was denied",
     "set-aside": "a file was not posted",
     "duplicate": "a file came twice",
-    "unmatched": "money came for a claim that is not ours",
+    "unmatched": "what came is about nothing of ours",
+    "overpaid": "a payer paid more than it was asked",
+    "unsent": "a claim could not be written into an 837",
+    "refused": "the server refused what billing wrote",
     "notice": "another system tells of a payment that was not posted so",
     "order": "an interchange came out of order",
 }
@@ -34,6 +37,11 @@ RARC = "https://x12.org/codes/remittance-advice-remark-codes"
 def reasons() -> Json:
     """How each adjustment reason is treated (rules/reasons.json)."""
     return json.loads((resources.files("fhir_server.subsystems.billing") / "rules" / "reasons.json").read_text())
+
+
+def id_of(kind: str, subject: str, detail: str = "") -> str:
+    """The id of an item and of its Task."""
+    return "work-" + hashlib.sha256(f"{kind}|{subject}|{detail}".encode()).hexdigest()[:24]
 
 
 def open_item(
@@ -50,15 +58,35 @@ def open_item(
     codes: tuple[str, ...] = (),
     cause: str = "",
     days: int = 30,
+    id: str = "",
 ) -> str:
-    """Opens an item once for what it is about; one that was closed by itself is opened again."""
-    id = "work-" + hashlib.sha256(f"{kind}|{subject}|{detail}".encode()).hexdigest()[:24]
+    """Opens an item once for what it is about; one that was closed by itself is opened again.
+
+    detail: what tells it apart from others about the same; id: where it is not made of kind, subject and detail.
+    """
+    id = id or id_of(kind, subject, detail)
     deadline = (datetime.date.fromisoformat(date[:10]) + datetime.timedelta(days=days)).isoformat()
     row = (id, kind, subject, patient, claim, cents, " ".join(codes), cause, date, deadline, text, "")
     connection.execute("INSERT OR IGNORE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     connection.execute("UPDATE item SET text = ?, closed = '' WHERE id = ? AND closed <> 'by a person'", (text, id))
     connection.execute("INSERT OR IGNORE INTO dirty VALUES ('item', ?)", (id,))
     return id
+
+
+def take_task(connection: sqlite3.Connection, found: Json) -> None:
+    """Takes a Task of an item in: who closes it closes the item. What was found while something was written or sent,
+    which no feed tells of, is known again by its Task."""
+    kind = next((each.get("code") for each in found.get("code", {}).get("coding", ())), "")
+    done = "by a person" if found.get("status") in ("completed", "cancelled") else ""
+    if kind in ("unsent", "refused"):
+        subject = found.get("focus", {}).get("reference", "")
+        claim = subject.partition("Claim/")[2]
+        end = found.get("restriction", {}).get("period", {}).get("end", "")
+        row = (found["id"], kind, subject, found.get("for", {}).get("reference", ""), claim, 0, "", "",
+               found.get("authoredOn", ""), end, found.get("description", ""), done)  # fmt: skip
+        connection.execute("INSERT OR IGNORE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    if done:
+        connection.execute("UPDATE item SET closed = ? WHERE id = ? AND closed = ''", (done, found["id"]))
 
 
 def close_items(connection: sqlite3.Connection, kind: str, column: str, value: str, why: str) -> None:

@@ -6,7 +6,7 @@ foreign key refuses lines without an entry, and nothing of the journal is ever c
 
 from __future__ import annotations
 
-LAYOUT = 5
+LAYOUT = 6
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (
     type TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, updated TEXT NOT NULL, link TEXT NOT NULL,
@@ -46,8 +46,8 @@ CREATE TABLE IF NOT EXISTS claimed (
     source TEXT NOT NULL, claim TEXT NOT NULL, PRIMARY KEY (source, claim)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answer (
-    file TEXT NOT NULL, number INTEGER NOT NULL, claim TEXT NOT NULL, date TEXT NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY (file, number)
+    file TEXT NOT NULL, number INTEGER NOT NULL, claim TEXT NOT NULL, payer TEXT NOT NULL, date TEXT NOT NULL,
+    body BLOB NOT NULL, PRIMARY KEY (file, number)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS answer_claim ON answer (claim);
 CREATE TABLE IF NOT EXISTS acknowledged (
@@ -60,6 +60,12 @@ CREATE TABLE IF NOT EXISTS file (
     loaded TEXT NOT NULL, state TEXT NOT NULL, problem TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS file_digest ON file (digest);
+CREATE TABLE IF NOT EXISTS interchange (
+    sender TEXT NOT NULL, control INTEGER NOT NULL, file TEXT NOT NULL, PRIMARY KEY (sender, control)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS remitted (
+    payer TEXT NOT NULL, trace TEXT NOT NULL, file TEXT NOT NULL, PRIMARY KEY (payer, trace)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS item (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, patient TEXT NOT NULL, claim TEXT NOT NULL,
     cents INTEGER NOT NULL, reasons TEXT NOT NULL, cause TEXT NOT NULL, opened TEXT NOT NULL, deadline TEXT NOT NULL,

@@ -7,22 +7,13 @@ payment was posted before (X221, section 1.10.2).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 
-import msgspec
-
-from fhir_server.subsystems.billing import ledger
-from fhir_server.subsystems.billing.acknowledging import acknowledge, take_sent, take_status
+from fhir_server.subsystems.billing.acknowledging import acknowledge, take_eligibility, take_sent, take_status
 from fhir_server.subsystems.billing.facts import Json, ours
-from fhir_server.subsystems.billing.items import close_items, open_item, reasons
-from fhir_server.subsystems.billing.ledger import Posting
-from fhir_server.subsystems.billing.models import SELF_PAY
-from fhir_server.subsystems.billing.payments import credit
+from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.received import Understood, text_of, understand
-from interfaces.x12.shapes import Adjustment, ClaimAnswer, Remittance
-
-encode = msgspec.json.encode
-DENIED, REVERSED = "4", "22"
+from fhir_server.subsystems.billing.remitting import post
+from interfaces.x12.shapes import Remittance
 
 
 def take_file(connection: sqlite3.Connection, id: str, document: Json, date: str) -> None:
@@ -31,7 +22,7 @@ def take_file(connection: sqlite3.Connection, id: str, document: Json, date: str
         return
     content = text_of(document)
     if ours(document, "outgoing"):
-        take_sent(connection, id, content, date)
+        take_sent(connection, id, content, document.get("date", date))
         return
     found = understand(content)
     row = [id, found.digest, 0, found.kind, found.control, found.sender, "", "", 0, date[:10], date, "", ""]
@@ -69,21 +60,24 @@ def _post_or_set_aside(connection: sqlite3.Connection, id: str, found: Understoo
                 f"the payer {each.payer.name} ({each.payer.id or each.payer.tax}) "
                 "is unknown: give an Organization this identifier"
             )
-        problems += _posted_before(connection, id, each, payer)
-    if found.control and not problems:
-        problems += _control(connection, id, found, date)
+    problems += _posted_before(connection, found, payers) + _used_before(connection, found)
     subject = f"DocumentReference/{id}"
     if problems:
         text = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
         connection.execute("UPDATE file SET state = 'set-aside', problem = ? WHERE id = ?", (text, id))
         open_item(connection, "set-aside", subject, date, f"Not posted: {text}")
         return
+    _number(connection, id, found, date)
     for number, (each, payer) in enumerate(zip(found.remittances, payers, strict=True)):
-        _post(connection, id, number, each, payer, date)
+        if each.trace:
+            connection.execute("INSERT INTO remitted VALUES (?, ?, ?)", (payer, each.trace, id))
+        post(connection, id, number, each, payer, date)
     for each in found.answers:
         acknowledge(connection, id, each, date)
     for status in found.statuses:
-        take_status(connection, id, status)
+        take_status(connection, id, status, date)
+    for answer in found.eligibilities:
+        take_eligibility(connection, id, answer, date)
     traces = " ".join(each.trace for each in found.remittances)
     cents = sum(each.amount for each in found.remittances)
     state = "posted" if found.remittances else "read"
@@ -103,117 +97,43 @@ def _payer(connection: sqlite3.Connection, found: Remittance) -> str:
     return ""
 
 
-def _posted_before(connection: sqlite3.Connection, id: str, found: Remittance, payer: str) -> list[str]:
-    row = connection.execute(
-        "SELECT id FROM file WHERE id <> ? AND state = 'posted' AND payer = ? AND ' ' || trace || ' ' LIKE ?",
-        (id, payer, f"% {found.trace} %"),
-    ).fetchone()
-    return [f"payment {found.trace} of this payer was posted before, by {row['id']}"] if row and found.trace else []
+def _posted_before(connection: sqlite3.Connection, found: Understood, payers: list[str]) -> list[str]:
+    """A payment, by its payer and trace number, may come once: in any file, and in this one."""
+    problems, here = [], set()
+    for each, payer in zip(found.remittances, payers, strict=True):
+        payment = (payer, each.trace)
+        row = connection.execute("SELECT file FROM remitted WHERE payer = ? AND trace = ?", payment).fetchone()
+        if row is not None:
+            problems.append(f"payment {each.trace} of this payer was posted before, by {row['file']}")
+        if each.trace and payment in here:
+            problems.append(f"payment {each.trace} of this payer comes twice in this file (TRN02)")
+        here.add(payment)
+    return problems
 
 
-def _control(connection: sqlite3.Connection, id: str, found: Understood, date: str) -> list[str]:
-    """A control number may come once; one below an earlier one is taken, but told."""
-    numbers = [
-        int(row[0])
-        for row in connection.execute(
-            "SELECT control FROM file WHERE sender = ? AND id <> ? AND outgoing = 0 AND state IN ('posted', 'read')",
-            (found.sender, id),
-        )
-        if row[0].isdigit()
-    ]
-    own = int(found.control) if found.control.isdigit() else -1
-    if own in numbers:
-        return [f"interchange control number {found.control} of this sender was used before, by another file"]
-    if numbers and own < max(numbers):
-        text = f"Interchange {found.control} came after {max(numbers):09} of the same sender; it was taken."
-        open_item(connection, "order", f"DocumentReference/{id}", date, text)
-    return []
+def _used_before(connection: sqlite3.Connection, found: Understood) -> list[str]:
+    """A control number may come once of a sender: in any file, and in this one."""
+    problems, here = [], set()
+    for sender, control in found.interchanges:
+        number = (sender, _value(control))
+        row = connection.execute("SELECT file FROM interchange WHERE sender = ? AND control = ?", number).fetchone()
+        if row is not None:
+            problems.append(f"interchange control number {control} of this sender was used before, by {row['file']}")
+        if number in here:
+            problems.append(f"interchange control number {control} of this sender comes twice in this file (ISA13)")
+        here.add(number)
+    return problems
 
 
-# ---------------------------------------------------------------------- what an 835 says in the journal
-def _post(connection: sqlite3.Connection, file: str, number: int, found: Remittance, payer: str, date: str) -> None:
-    source = f"DocumentReference/{file}"
-    answered: list[sqlite3.Row] = []
-    for place, claim in enumerate(found.claims):
-        key = f"835:{file}:{number}:{place}"
-        own = connection.execute("SELECT * FROM claim WHERE id = ? AND kind <> ?", (claim.control, SELF_PAY)).fetchone()
-        if own is None:
-            text = f"{found.payer.name} paid {claim.paid / 100:.2f} for {claim.control}, which is no claim of ours."
-            lines = [Posting(ledger.CASH, claim.paid, "", payer), Posting(ledger.UNAPPLIED, -claim.paid, "", payer)]
-            ledger.post(connection, key, date, f"unknown claim {claim.control}", source, lines)
-            open_item(connection, "unmatched", source, date, text, detail=claim.control, cents=claim.paid)
-            continue
-        answered.append(own)
-        entry = f"answer {number}.{place}"
-        connection.execute(
-            "INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?)",
-            (file, number * 100_000 + place, own["id"], found.date, encode(claim)),
-        )
-        written_off, patient, denied = divided(claim)
-        root, who = own["root"], own["patient"]
-        lines = [
-            Posting(ledger.CASH, claim.paid, who, payer, root),
-            Posting(ledger.CONTRACTUAL, written_off, who, payer, root),
-            Posting(ledger.PATIENT, patient, who, "", root),
-            Posting(ledger.RECEIVABLE, -(claim.paid + written_off + patient), who, own["payer"], root),
-        ]
-        ledger.post(connection, key, date, f"{entry} of {found.trace}", source, lines)
-        _settle(connection, own, claim, denied, date)
-    for root in dict.fromkeys(own["root"] for own in answered):
-        credit(connection, f"credit:{file}:{number}:{root}", root, date, source)
-    kept = sum(each.cents for each in found.provider)
-    why = ", ".join(f"{each.reason} {each.reference}".strip() for each in found.provider)
-    lines = [Posting(ledger.PROVIDER, kept, "", payer), Posting(ledger.CASH, -kept, "", payer)]
-    ledger.post(connection, f"835:{file}:{number}:PLB", date, f"kept back: {why}", source, lines)
+def _number(connection: sqlite3.Connection, id: str, found: Understood, date: str) -> None:
+    """Keeps the control numbers of a file; one below an earlier one of its sender is told, as one may be missing."""
+    for sender, control in found.interchanges:
+        last = connection.execute("SELECT max(control) FROM interchange WHERE sender = ?", (sender,)).fetchone()[0]
+        if last is not None and _value(control) < last:
+            text = f"Interchange {control} came after {last:09} of the same sender; it was taken."
+            open_item(connection, "order", f"DocumentReference/{id}", date, text)
+        connection.execute("INSERT INTO interchange VALUES (?, ?, ?)", (sender, _value(control), id))
 
 
-def divided(claim: ClaimAnswer) -> tuple[int, int, list[Adjustment]]:
-    """What is written off, what the patient owes, and what was denied and stays owed by the payer."""
-    table = reasons()
-    written_off = patient = 0
-    denied = []
-    for each in claim.all_adjustments():
-        if each.group == "PR":
-            patient += each.cents
-        elif each.reason in table["prior"] and each.group == "OA":
-            continue
-        elif claim.status != DENIED and each.reason in table["contractual"]:
-            written_off += each.cents
-        else:
-            denied.append(each)
-    return written_off, patient, denied
-
-
-def _settle(
-    connection: sqlite3.Connection, own: sqlite3.Row, claim: ClaimAnswer, denied: Sequence[Adjustment], date: str
-) -> None:
-    refused = claim.status == DENIED or (claim.paid == 0 and bool(denied))
-    status = "reversed" if claim.status == REVERSED else "denied" if refused else "partly denied" if denied else "paid"
-    connection.execute(
-        "UPDATE claim SET status = ?, payer_control = CASE WHEN ? = '' THEN payer_control ELSE ? END WHERE id = ?",
-        (status, claim.payer_control, claim.payer_control, own["id"]),
-    )
-    if claim.status == REVERSED:
-        return
-    if not denied:
-        close_items(connection, "denial", "claim", own["id"], "paid")
-        return
-    table = reasons()
-    codes = tuple(dict.fromkeys(f"{each.group}-{each.reason}" for each in denied))
-    remarks = tuple(dict.fromkeys([*claim.remarks, *(remark for line in claim.lines for remark in line.remarks)]))
-    causes = dict.fromkeys(table["causes"].get(each.reason, "other") for each in denied)
-    days = min(table["deadlines"].get(each.reason, table["days"]) for each in denied)
-    cents = sum(each.cents for each in denied)
-    open_item(
-        connection,
-        "denial",
-        f"Claim/{own['id']}",
-        date,
-        f"{cents / 100:.2f} of {claim.charged / 100:.2f} denied: {' '.join((*codes, *remarks))} ({', '.join(causes)}).",
-        patient=own["patient"],
-        claim=own["id"],
-        cents=cents,
-        codes=(*codes, *remarks),
-        cause=next(iter(causes)),
-        days=days,
-    )
+def _value(control: str) -> int:
+    return int(control) if control.isascii() and control.isdigit() else -1

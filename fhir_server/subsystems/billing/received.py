@@ -16,14 +16,21 @@ from interfaces.x12.remittances import remittance, unbalanced
 from interfaces.x12.shapes import Remittance
 from interfaces.x12.tree import Document
 
+TAKEN = frozenset({"835", "999", "TA1", "277CA", "271", "277"})
+
 
 class Understood(NamedTuple):
-    """A file as far as it could be read. problems: why it must not be posted."""
+    """A file as far as it could be read.
+
+    control, sender: of its first interchange; interchanges: sender and control number of each; problems: why it must
+    not be posted.
+    """
 
     kind: str
     control: str
     sender: str
     digest: str
+    interchanges: list[tuple[str, str]]
     remittances: list[Remittance]
     answers: list[Acknowledged]
     problems: list[str]
@@ -50,39 +57,35 @@ def understand(content: bytes) -> Understood:
     try:
         document = read(content)
     except FhirError as problem:
-        return Understood("?", "", "", digest, [], [], [str(problem)], [], [])
-    kinds = sorted({each.name for each in document.transactions()})
-    kind = (
-        kinds[0] if len(kinds) == 1 else "TA1" if not kinds and document.interchanges[0].ta1 else "+".join(kinds) or "?"
-    )
-    first = document.interchanges[0]
+        return Understood("?", "", "", digest, [], [], [], [str(problem)], [], [])
+    interchanges = [("|".join(each.sender), each.control) for each in document.interchanges]
+    sender, control = interchanges[0]
     problems = [str(each) for each in document.problems() if each.kind != CONTENT]
+    kind = _kind(document)
+    if not problems and not {*kind.split("+")} <= TAKEN:
+        problems.append(f"a file of kind {kind} is not one that billing takes: {', '.join(sorted(TAKEN))}")
     remittances: list[Remittance] = []
-    answers: list[Acknowledged] = []
     if not problems:
-        problems, remittances, answers = _content(document, kind)
+        try:
+            remittances = [remittance(each) for each in document.transactions() if each.name == "835"]
+        except FhirError as problem:
+            problems.append(str(problem))
+        problems += [problem for each in remittances for problem in unbalanced(each)]
     asked = [] if problems else list(document.transactions())
     return Understood(
         kind,
-        first.control,
-        "|".join(first.sender),
+        control,
+        sender,
         digest,
+        interchanges,
         remittances,
-        answers,
+        [] if problems else list(acknowledgements(document)),
         problems,
         [status for each in asked if each.name == "277" for status in statuses(each)],
         [answer for each in asked if each.name == "271" for answer in eligibilities(each)],
     )
 
 
-def _content(document: Document, kind: str) -> tuple[list[str], list[Remittance], list[Acknowledged]]:
-    if kind == "835":
-        try:
-            found = [remittance(each) for each in document.transactions()]
-        except FhirError as problem:
-            return [str(problem)], [], []
-        return [problem for each in found for problem in unbalanced(each)], found, []
-    answers = list(acknowledgements(document))
-    if not answers and kind not in ("271", "277"):
-        return [f"a file of kind {kind} is not one that billing takes: 835, 999, TA1, 277CA, 271, 277"], [], []
-    return [], [], answers
+def _kind(document: Document) -> str:
+    kinds = sorted({each.name for each in document.transactions()})
+    return "+".join(kinds) or ("TA1" if any(each.ta1 for each in document.interchanges) else "?")

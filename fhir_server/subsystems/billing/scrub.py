@@ -28,6 +28,7 @@ BYPASS = frozenset(
     {"25", "27", "58", "59", "78", "79", "91", "XE", "XP", "XS", "XU", "LT", "RT", "24", "57", "76", "77"}
 )
 TRIAL = Envelope("TRIAL", "TRIAL", 1, "20260101", "0000")
+TRIALISTS = (Party("TRIAL", id="TRIAL"), Party("TRIAL", id="TRIAL"))  # submitter, receiver
 
 
 class Finding(NamedTuple):
@@ -133,7 +134,7 @@ def findings(claim: ClaimData, edits: Edits, eligible: bool | None) -> list[Find
         found.append(Finding("warning", "eligibility", "No answer of the payer on eligibility is on file; send a 270."))
     if not any(each.severity == "error" for each in found):
         try:
-            write_claims([claim], TRIAL, Party("TRIAL", id="TRIAL"), Party("TRIAL", id="TRIAL"))
+            write_claims([claim], TRIAL, *TRIALISTS)
         except FhirError as problem:
             found.append(Finding("error", "x12", str(problem)))
     return sorted(found, key=lambda each: each.severity)

@@ -51,7 +51,7 @@ def invoice_of(store: Any, encounter: str, id: str, created: str) -> Json:
     return made
 
 
-def book(connection: sqlite3.Connection, invoice: Json, _: str) -> str:
+def book(connection: sqlite3.Connection, invoice: Json) -> str:
     """Takes an Invoice of a visit in, once; gives the encounter that is billed otherwise now, "" for none."""
     root = invoice["id"].removeprefix(INVOICE)
     if not ours(invoice, TAG) or connection.execute("SELECT 1 FROM claim WHERE id = ?", (root,)).fetchone():

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from fhir_server.client import FhirClient
-from fhir_server.subsystems.billing import facts, posting, written
+from fhir_server.codec.json import serialize
+from fhir_server.subsystems.billing import facts, output, posting, written
 from fhir_server.subsystems.billing.booking import book
 from fhir_server.subsystems.billing.charges import priced_by, propose, rules, take_prices
 from fhir_server.subsystems.billing.facts import Json, known, ours
-from fhir_server.subsystems.billing.items import close_items, open_item
+from fhir_server.subsystems.billing.items import close_items, open_item, take_task
 from fhir_server.subsystems.billing.links import ways
 from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA, SELF_PAY
 from fhir_server.subsystems.billing.notices import take_notice, withdraw
+from fhir_server.subsystems.billing.output import Due
 from fhir_server.subsystems.billing.payments import INVOICE, take_payment
 from fhir_server.subsystems.billing.received import text_of
 from fhir_server.subsystems.billing.scrub import Edits
@@ -25,7 +29,6 @@ from fhir_server.subsystems.billing.services import matched
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.subsystem import Change, Portion
 from fhir_server.subsystems.tracing import Ways
-from fhir_server.subsystems.writing import provenance, put, reference
 
 COMPARED = ("modifiers", "units", "date", "cents")  # of a charge and what was claimed, beside the code
 BOOKED = {"Claim": book, "Invoice": book_invoice}
@@ -63,12 +66,29 @@ class Billing:
 
     def take(self, portion: Portion) -> None:
         """Takes changes in, in one commit."""
-        with self.store.writing(portion.position) as connection:
+        self._take_all(portion.changes, portion.position)
+
+    async def take_at_once(self, resource: Json) -> None:
+        """Takes in what was just stored, before the feed brings it: who asks next must not do the same again."""
+        body = msgspec.Raw(serialize(resource))
+        made = Change(
+            0,
+            resource["resourceType"],
+            resource["id"],
+            1,
+            "PUT",
+            str(resource.get("created") or resource["date"]),
+            body,
+        )
+        await asyncio.to_thread(self._take_all, [made], None)
+
+    def _take_all(self, changes: Sequence[Change], position: int | None) -> None:
+        with self.store.writing(position) as connection:
             payers_changed = False
             sources: set[str] = set()
             codes: set[str] = set()
             encounters: set[str] = set()
-            for change in portion.changes:
+            for change in changes:
                 payers_changed |= change.type == "Organization"
                 sources |= self._take(connection, change, codes, encounters)
             sources.update(priced_by(connection, codes))
@@ -78,7 +98,7 @@ class Billing:
             for encounter in sorted(encounters):
                 sources |= matched(connection, encounter)
             for source in sorted(sources):
-                _look(connection, source, portion)
+                _look(connection, source, changes[-1].updated if changes else "")
             if payers_changed:
                 self._try_again(connection)
 
@@ -106,7 +126,7 @@ class Billing:
             return set()
         if change.type in BOOKED:
             try:
-                encounters.add(BOOKED[change.type](connection, resource, change.updated))
+                encounters.add(BOOKED[change.type](connection, resource))
             except (KeyError, TypeError, ValueError, ArithmeticError, IndexError, AttributeError):
                 text = f"{reference} is not posted: it lacks a part that each of billing has."
                 open_item(connection, "set-aside", reference, change.updated, text)
@@ -116,8 +136,8 @@ class Billing:
             take_payment(connection, resource)
         elif change.type == "DocumentReference" and (ours(resource, "incoming") or ours(resource, "outgoing")):
             posting.take_file(connection, change.id, resource, change.updated)
-        elif change.type == "Task" and ours(resource, "work") and resource.get("status") in ("completed", "cancelled"):
-            connection.execute("UPDATE item SET closed = 'by a person' WHERE id = ? AND closed = ''", (change.id,))
+        elif change.type == "Task" and ours(resource, "work"):
+            take_task(connection, resource)
         return set()
 
     def _try_again(self, connection: sqlite3.Connection) -> None:
@@ -133,41 +153,17 @@ class Billing:
             dirty = self.store.rows("SELECT kind, id FROM dirty ORDER BY kind, id LIMIT ?", (AT_ONCE,))
             if not dirty:
                 return
-            wanted = await asyncio.to_thread(self._wanted, dirty)
-            for together in _transactions(wanted, now):
-                await put(client, together)
+            due = await asyncio.to_thread(self._due, dirty)
+            await output.write(client, self.store, due, now)
             with self.store.writing() as connection:
                 connection.executemany("DELETE FROM dirty WHERE kind = ? AND id = ?", [tuple(row) for row in dirty])
 
-    def _wanted(self, dirty: list[sqlite3.Row]) -> list[written.Wanted]:
-        return [written.wanted(self.store, row["kind"], row["id"]) for row in dirty]
+    def _due(self, dirty: list[sqlite3.Row]) -> list[Due]:
+        return [Due(row["kind"], row["id"], written.wanted(self.store, row["kind"], row["id"])) for row in dirty]
 
 
-def _transactions(wanted: list[written.Wanted], now: int) -> Iterator[list[Json]]:
-    """What is wanted with Provenance, as few transactions as there may be: each resource once in any of them."""
-    together: dict[str, Json] = {}
-    for (rule, sources), resources in _grouped(wanted).items():
-        if any(reference(each) in together for each in resources):
-            yield list(together.values())
-            together = {}
-        told = provenance(resources, subsystem="billing", rule=rule, now=now, sources=sources)
-        together |= {reference(each): each for each in (*resources, told)}
-    if together:
-        yield list(together.values())
-
-
-def _grouped(wanted: list[written.Wanted]) -> dict[tuple[str, tuple[str, ...]], list[Json]]:
-    """Resources by the rule and the sources that made them, so that a Provenance is right for all that it names."""
-    made: dict[tuple[str, tuple[str, ...]], list[Json]] = {}
-    for each in wanted:
-        if each.resources:
-            made.setdefault((each.rule, each.sources), []).extend(each.resources)
-    return made
-
-
-def _look(connection: sqlite3.Connection, source: str, portion: Portion) -> None:
+def _look(connection: sqlite3.Connection, source: str, date: str) -> None:
     """Opens and closes the items about a source: charges with a problem, claims on a version that is no more."""
-    date = portion.changes[-1].updated if portion.changes else ""
     problem = connection.execute(
         "SELECT problem, patient FROM charge WHERE source = ? AND problem <> '' AND same = '' ORDER BY id LIMIT 1",
         (source,),

@@ -142,14 +142,12 @@ def _item(store: SubsystemStore, id: str) -> Wanted:
 
 def _file(store: SubsystemStore, id: str) -> Wanted:
     file = store.row("SELECT * FROM file WHERE id = ?", (id,))
-    if file is not None and file["state"] == "read" and file["kind"] == "271":
+    if file is not None and file["state"] == "read" and "271" in file["kind"].split("+"):
         return _eligibility(store, id)
     if file is None or file["state"] != "posted":
         return Wanted("", (), [])
     answers = store.rows(
-        "SELECT a.*, c.patient, c.payer, c.kind, c.root, c.created FROM answer a "
-        "JOIN claim c ON c.id = a.claim "
-        "WHERE a.file = ? ORDER BY number",
+        "SELECT a.*, c.patient, c.kind FROM answer a JOIN claim c ON c.id = a.claim WHERE a.file = ? ORDER BY number",
         (id,),
     )
     made = [_payment(file, answers)]

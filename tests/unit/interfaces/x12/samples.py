@@ -1,5 +1,7 @@
 """Claims and remittances that tests write."""
 
+import msgspec
+
 from interfaces.x12.shapes import (
     Adjustment,
     ClaimAnswer,
@@ -50,8 +52,7 @@ def secondary():
     answers = (LineAnswer("99213", 12550, 10000, (Adjustment("CO", "45", 550), Adjustment("PR", "2", 2000))),
                LineAnswer("80053", 4999, 4999))  # fmt: skip
     lines = tuple(
-        Line(each.code, each.cents, each.units, each.date, each.pointers, each.modifiers, each.control, answer=answer)
-        for each, answer in zip(claim().lines, answers, strict=True)
+        msgspec.structs.replace(each, answers=(answer,)) for each, answer in zip(claim().lines, answers, strict=True)
     )
     other = OtherPayer(PAYER, ANNA, "P", "18", "CI", 14999, "20261115")
     return claim("C3", payer=SECOND, responsibility="S", lines=lines, others=(other,))

@@ -49,4 +49,4 @@ async def test_an_835(story: Story, tmp_path: Path):
     assert story.accounts()["cash"] == 2 * 15049
     assert story.rows("SELECT state FROM file WHERE outgoing = 0") == [("posted",)]
     await story.load(text, later=1)
-    assert story.accounts()["cash"] == 2 * 15049 and story.work() == ["duplicate"]
+    assert story.accounts()["cash"] == 2 * 15049 and story.work() == ["duplicate", "overpaid"]

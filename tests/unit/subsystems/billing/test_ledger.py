@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fhir_server.subsystems.billing import ledger, posting
+from fhir_server.subsystems.billing import ledger, remitting
 from fhir_server.subsystems.billing.ledger import Posting
 from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA
 from fhir_server.subsystems.store import SubsystemStore
@@ -107,5 +107,5 @@ def test_an_835_of_our_own_837_posts_to_the_cent(store: SubsystemStore, claims, 
     found = remittance(next(read(write_remittance(made, samples.ENVELOPE)).transactions()))
     assert unbalanced(found) == [] and found.amount == amount
     for answer, claim in zip(found.claims, written, strict=True):
-        off, patient, denied = posting.divided(answer)
+        off, patient, denied = remitting.divided(answer)
         assert answer.paid + off + patient == claim.cents and denied == []

@@ -1,0 +1,189 @@
+"""What an 835 says in the journal: each claim of it is an entry, and so is what the payer keeps back (PLB).
+
+What a payer pays is taken off what that payer owes. Where the payer of a claim sent it on to the next one (crossover,
+CLP02 19 to 21), who answers under the same claim's number, that payer owes nothing here: what it pays is taken off
+the patient's share, which is what the first payer left. A reversal (CLP02 22) undoes what the answer that it takes back
+did.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from fhir_server.subsystems.billing import ledger
+from fhir_server.subsystems.billing.charges import coverages
+from fhir_server.subsystems.billing.facts import relative
+from fhir_server.subsystems.billing.items import close_items, open_item, reasons
+from fhir_server.subsystems.billing.ledger import Posting, amount
+from fhir_server.subsystems.billing.models import SELF_PAY
+from fhir_server.subsystems.billing.payments import credit
+from interfaces.x12.shapes import Adjustment, ClaimAnswer, Remittance
+
+encode, decode = msgspec.json.encode, msgspec.json.decode
+DENIED, REVERSED = "4", "22"
+AFTER_ANOTHER = frozenset({"2", "3", "20", "21"})  # CLP02: processed as secondary or tertiary
+OF_A_FILE = 100_000  # more claims than a transaction set of an 835 may have
+
+
+class Asked(NamedTuple):
+    """The claim that an answer is about. crossed: whether another payer sent it on to the one that answers."""
+
+    claim: sqlite3.Row
+    crossed: bool
+
+
+def post(connection: sqlite3.Connection, file: str, number: int, found: Remittance, payer: str, date: str) -> None:
+    """Posts one payment, the number of its transaction set in a file (a DocumentReference's id) from 0."""
+    source = f"DocumentReference/{file}"
+    answered: list[sqlite3.Row] = []
+    for place, claim in enumerate(found.claims):
+        key = f"835:{file}:{number}:{place}"
+        asked = _asked(connection, claim, payer)
+        if asked is None:
+            text = f"{found.payer.name} paid {amount(claim.paid)} for {claim.control}, which is no claim of ours."
+            lines = [Posting(ledger.CASH, claim.paid, "", payer), Posting(ledger.UNAPPLIED, -claim.paid, "", payer)]
+            ledger.post(connection, key, date, f"unknown claim {claim.control}", source, lines)
+            open_item(connection, "unmatched", source, date, text, detail=claim.control, cents=claim.paid)
+            continue
+        own, crossed = asked
+        answered.append(own)
+        status = _reversed_status(connection, claim, payer)
+        connection.execute(
+            "INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?, ?)",
+            (file, number * OF_A_FILE + place, own["id"], payer, found.date, encode(claim)),
+        )
+        written_off, patient, denied = divided(claim, status)
+        root, who = own["root"], own["patient"]
+        lines = [Posting(ledger.CASH, claim.paid, who, payer, root),
+                 Posting(ledger.CONTRACTUAL, written_off, who, payer, root)]  # fmt: skip
+        if crossed:
+            lines.append(Posting(ledger.PATIENT, -(claim.paid + written_off), who, "", root))
+        else:
+            lines += [
+                Posting(ledger.PATIENT, patient, who, "", root),
+                Posting(ledger.RECEIVABLE, -(claim.paid + written_off + patient), who, own["payer"], root),
+            ]
+        ledger.post(connection, key, date, f"answer {number}.{place} of {found.trace}", source, lines)
+        _settle(connection, asked, claim, denied, date)
+    for root in dict.fromkeys(own["root"] for own in answered):
+        credit(connection, f"credit:{file}:{number}:{root}", root, date, source)
+        look_at_receivable(connection, root, date)
+    kept = sum(each.cents for each in found.provider)
+    why = ", ".join(f"{each.reason} {each.reference}".strip() for each in found.provider)
+    lines = [Posting(ledger.PROVIDER, kept, "", payer), Posting(ledger.CASH, -kept, "", payer)]
+    ledger.post(connection, f"835:{file}:{number}:PLB", date, f"kept back: {why}", source, lines)
+
+
+def divided(claim: ClaimAnswer, status: str = "") -> tuple[int, int, list[Adjustment]]:
+    """What is written off, what the patient owes, and what was denied and stays owed by the payer.
+
+    status: CLP02 as which it counts, where it is a reversal.
+    """
+    table = reasons()
+    written_off = patient = 0
+    denied = []
+    for each in claim.all_adjustments():
+        if each.group == "PR":
+            patient += each.cents
+        elif each.reason in table["prior"] and each.group == "OA":
+            continue
+        elif (status or claim.status) != DENIED and each.reason in table["contractual"]:
+            written_off += each.cents
+        else:
+            denied.append(each)
+    return written_off, patient, denied
+
+
+def look_at_receivable(connection: sqlite3.Connection, root: str, date: str) -> None:
+    """A payer that has paid more for a claim than it owes is work, until that is paid back or reversed."""
+    subject = f"Claim/{root}"
+    beyond = connection.execute(
+        "SELECT payer, patient, -sum(cents) cents FROM journal_line WHERE claim = ? AND account = ? "
+        "GROUP BY payer HAVING sum(cents) < 0 ORDER BY payer", (root, ledger.RECEIVABLE),
+    ).fetchall()  # fmt: skip
+    if not beyond:
+        close_items(connection, "overpaid", "subject", subject, "nothing is overpaid")
+        return
+    said = ", ".join(f"{row['payer']} {amount(row['cents'])}" for row in beyond)
+    open_item(
+        connection, "overpaid", subject, date, f"Paid or written off beyond what {subject} asks: {said}.",
+        patient=beyond[0]["patient"], claim=root, cents=sum(row["cents"] for row in beyond),
+    )  # fmt: skip
+
+
+def _asked(connection: sqlite3.Connection, found: ClaimAnswer, payer: str) -> Asked | None:
+    own = connection.execute("SELECT * FROM claim WHERE id = ? AND kind <> ?", (found.control, SELF_PAY)).fetchone()
+    if own is None or own["payer"] == payer:
+        return Asked(own, crossed=False) if own is not None else None
+    other = connection.execute(
+        "SELECT * FROM claim WHERE root = ? AND payer = ? AND replaced = '' AND frequency <> '8' ORDER BY id",
+        (own["root"], payer),
+    ).fetchone()
+    if other is not None:
+        return Asked(other, crossed=False)
+    payers = {row[0] for row in connection.execute("SELECT DISTINCT payer FROM answer WHERE claim = ?", (own["id"],))}
+    insures = any(
+        relative(payor.get("reference", "")) == payer
+        for each in coverages(connection, own["patient"])
+        for payor in each.get("payor", ())
+    )
+    return Asked(own, found.status in AFTER_ANOTHER or payer in payers or (insures and own["payer"] in payers))
+
+
+def _reversed_status(connection: sqlite3.Connection, found: ClaimAnswer, payer: str) -> str:
+    """CLP02 of the answer that a reversal takes back, "" for what is no reversal."""
+    if found.status != REVERSED:
+        return ""
+    before = connection.execute(
+        "SELECT body FROM answer JOIN file ON file.id = file WHERE claim = ? AND answer.payer = ? "
+        "ORDER BY file.loaded DESC, file.id DESC, number DESC",
+        (found.control, payer),
+    )
+    for row in before:
+        answer = decode(bytes(row[0]), type=ClaimAnswer)
+        if answer.status != REVERSED and (answer.charged, answer.paid) == (-found.charged, -found.paid):
+            return answer.status
+    return ""
+
+
+def _settle(
+    connection: sqlite3.Connection, asked: Asked, claim: ClaimAnswer, denied: Sequence[Adjustment], date: str
+) -> None:
+    own = asked.claim
+    if not asked.crossed:
+        refused = claim.status == DENIED or (claim.paid == 0 and bool(denied))
+        status = (
+            "reversed" if claim.status == REVERSED else "denied" if refused else "partly denied" if denied else "paid"
+        )
+        connection.execute(
+            "UPDATE claim SET status = ?, payer_control = CASE WHEN ? = '' THEN payer_control ELSE ? END WHERE id = ?",
+            (status, claim.payer_control, claim.payer_control, own["id"]),
+        )
+    if claim.status == REVERSED:
+        return
+    if not denied:
+        close_items(connection, "denial", "claim", own["id"], "paid")
+        return
+    table = reasons()
+    codes = tuple(dict.fromkeys(f"{each.group}-{each.reason}" for each in denied))
+    remarks = tuple(dict.fromkeys([*claim.remarks, *(remark for line in claim.lines for remark in line.remarks)]))
+    causes = dict.fromkeys(table["causes"].get(each.reason, "other") for each in denied)
+    days = min(table["deadlines"].get(each.reason, table["days"]) for each in denied)
+    cents = sum(each.cents for each in denied)
+    open_item(
+        connection,
+        "denial",
+        f"Claim/{own['id']}",
+        date,
+        f"{amount(cents)} of {amount(claim.charged)} denied: {' '.join((*codes, *remarks))} ({', '.join(causes)}).",
+        patient=own["patient"],
+        claim=own["id"],
+        cents=cents,
+        codes=(*codes, *remarks),
+        cause=next(iter(causes)),
+        days=days,
+    )
