@@ -141,15 +141,18 @@ class FhirServer:
         return await current(seen, Request("GET", (type, id), caller=caller), type, id)
 
     async def identified(
-        self, type: str, identifiers: Sequence[tuple[str, str]], caller: Caller = OPEN
+        self, wanted: Mapping[str, Sequence[tuple[str, str]]], caller: Caller = OPEN
     ) -> list[dict[str, Any]]:
-        """The current resources of a type that have any of these identifiers (system, value)."""
+        """The current resources that have any of the identifiers (system, value) wanted of their type.
+
+        Others may be among them, that have what is wanted of another type.
+        """
         environment = self.environment
         if environment.following is not None:
             await environment.following.before()
-        require(caller, "s", type)
-        found = await identified(environment_of(environment, caller), type, identifiers)
-        return [decode(version.body) for version in found]
+        for type in wanted:
+            require(caller, "s", type)
+        return [decode(version.body) for version in await identified(environment_of(environment, caller), wanted)]
 
     async def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
         """The change feed past a position, oldest first."""

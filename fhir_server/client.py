@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -32,8 +32,11 @@ class FhirClient(Protocol):
         """The answer; FhirError for every answer that is no success."""
         ...
 
-    async def identified(self, type: str, identifiers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-        """The current resources of a type that have any of these identifiers (system, value)."""
+    async def identified(self, wanted: Mapping[str, Sequence[tuple[str, str]]]) -> list[dict[str, Any]]:
+        """The current resources that have any of the identifiers (system, value) wanted of their type.
+
+        Others may be among them, that have what is wanted of another type.
+        """
         ...
 
 
@@ -72,9 +75,9 @@ class NamedClient:
         await self._noted(request, response)
         return response
 
-    async def identified(self, type: str, identifiers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-        """The current resources of a type that have any of these identifiers."""
-        return await self._server.identified(type, identifiers, self._caller)
+    async def identified(self, wanted: Mapping[str, Sequence[tuple[str, str]]]) -> list[dict[str, Any]]:
+        """The current resources that have any of the identifiers wanted of their type, in one look."""
+        return await self._server.identified(wanted, self._caller)
 
     async def _noted(self, request: Request, response: Response) -> None:
         log = self._server.audit
@@ -156,13 +159,15 @@ class HttpClient:
             raise FhirError(_BY_STATUS.get(answer.status_code, "exception"), _issues(answer))
         return Response(answer.status_code, body=answer.content, location=answer.headers.get("location", ""))
 
-    async def identified(self, type: str, identifiers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-        """The current resources of a type that have any of these identifiers: a search for some at a time."""
-        found: dict[str, dict[str, Any]] = {}
-        for start in range(0, len(identifiers), AT_ONCE):
-            tokens = [f"{_escaped(system)}|{_escaped(value)}" for system, value in identifiers[start : start + AT_ONCE]]
-            for one in await searched(self, (type,), [("identifier", ",".join(tokens))]):
-                found[one["id"]] = one
+    async def identified(self, wanted: Mapping[str, Sequence[tuple[str, str]]]) -> list[dict[str, Any]]:
+        """The current resources that have any of the identifiers wanted of their type: searches for some at a time."""
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for type, identifiers in wanted.items():
+            for start in range(0, len(identifiers), AT_ONCE):
+                some = identifiers[start : start + AT_ONCE]
+                tokens = [f"{_escaped(system)}|{_escaped(value)}" for system, value in some]
+                for one in await searched(self, (type,), [("identifier", ",".join(tokens))]):
+                    found[type, one["id"]] = one
         return list(found.values())
 
     async def close(self) -> None:

@@ -96,8 +96,13 @@ def split_url(url: str, base: str) -> tuple[tuple[str, ...], list[tuple[str, str
     if base and url.startswith(base):
         url = url[len(base) :]
     path, _, query = url.partition("?")
-    segments = tuple(unquote(segment) for segment in path.split("/") if segment)
-    return segments, parse_qsl(query, keep_blank_values=True)
+    segments = tuple([unquote(segment) if "%" in segment else segment for segment in path.split("/") if segment])
+    if not query:
+        return segments, []
+    if "&" in query or "+" in query:
+        return segments, parse_qsl(query, keep_blank_values=True)
+    name, _, value = query.partition("=")  # most criteria are one parameter, and parse_qsl takes ten times as long
+    return segments, [(unquote(name), unquote(value))]
 
 
 def entry_response(outer: Request, asked: Request, answer: Response) -> EntryResponse:

@@ -159,9 +159,9 @@ class _Elsewhere:
         self._reader = reader
         self._loop = loop
 
-    async def find(self, type_name: str, identifiers: Any) -> list[dict[str, Any]]:
+    async def find(self, wanted: Any) -> list[dict[str, Any]]:
         """See Reader."""
-        return await self._there(self._reader.find(type_name, identifiers))
+        return await self._there(self._reader.find(wanted))
 
     async def read(self, reference: str) -> dict[str, Any] | None:
         """See Reader."""

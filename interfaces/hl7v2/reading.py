@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fhir_server.api import Request
@@ -17,9 +17,9 @@ class ClientReader:
     def __init__(self, client: FhirClient) -> None:
         self._client = client
 
-    async def find(self, type_name: str, identifiers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-        """The resources of a type that have any of these identifiers."""
-        return await self._client.identified(type_name, identifiers)
+    async def find(self, wanted: Mapping[str, Sequence[tuple[str, str]]]) -> list[dict[str, Any]]:
+        """The resources that have any of the identifiers wanted of their type."""
+        return await self._client.identified(wanted)
 
     async def read(self, reference: str) -> dict[str, Any] | None:
         """The resource of a reference; None where there is none."""

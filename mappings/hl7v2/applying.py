@@ -39,6 +39,7 @@ class Applier:
     def __init__(self, tables: Tables, zone: str, traced: list[Traced] | None, separators: str) -> None:
         self.tables = tables
         self.zone = zone
+        self.separators = separators
         self.written = f"{zone} {separators}"
         self.escape = separators[3:4]
         self.traced = traced
@@ -52,7 +53,7 @@ class Applier:
         """Applies a map to a segment; ordinal: the how-manieth of its name for this node. How many fields were used."""
         segment = context.segment
         tried: dict[Any, bool] = {}
-        plan = plan_of(mapping, segment, context, self.tables)
+        plan = plan_of(mapping, segment, context, self.tables, self.separators)
         for rule, condition, _ in plan.constants:
             if condition is None or condition(context):
                 self.put(rule, node, node, [], context, (segment.name, ordinal, 1), segment.name)

@@ -64,17 +64,19 @@ class Need(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A condition, read. needs: what must hold at least; decided: whether nothing else is asked."""
+    """A condition, read. needs: what must hold at least; decided: whether nothing else is asked; asks: all operands."""
 
     test: Condition
     needs: tuple[Need, ...] = ()
     decided: bool = False
+    asks: frozenset[Operand] = frozenset()
 
 
 @lru_cache(4096)
 def read_condition(text: str) -> Reading:
     """A condition and what it needs; FhirError "value" where it can't be parsed."""
-    return _Parser(text).parse()
+    parser = _Parser(text)
+    return parser.parse()._replace(asks=frozenset(parser.asked))
 
 
 def compile_condition(text: str) -> Condition:
@@ -102,6 +104,7 @@ class _Parser:
             self.tokens.append((kind, value.upper() if kind == "word" else value))
         self.at = 0
         self.last: list[Operand] = [Operand()]
+        self.asked: set[Operand] = set()
         self.wanted: frozenset[str] | None = None  # the values that the latest test asks for, where that is all of it
 
     def peek(self, ahead: int = 0) -> tuple[str, str]:
@@ -195,7 +198,8 @@ class _Parser:
             self.take()
         if found:
             self.last = found
-        return found or self.last, every
+        self.asked.update(self.last)
+        return self.last, every
 
     def operand(self) -> Operand | None:
         """The operand next, None where a test stands there."""
@@ -262,6 +266,7 @@ class _Parser:
         if not found:
             raise error("value", f"The condition {self.text!r} has no test that can be read at {value!r}.")
         other = Operand(found[1], *(int(number) if number else 0 for number in found.groups()[1:]))
+        self.asked.add(other)
         return lambda context, operand: context.read(operand)[:1] == context.read(other)[:1]
 
     def membership(self) -> Callable[[Any, Operand], bool]:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from fhir_server.core.errors import FhirError, error
 from fhir_server.definitions import load
 from mappings.hl7v2.applying import Applier, Traced
-from mappings.hl7v2.conditions import compile_condition
+from mappings.hl7v2.conditions import Operand, read_condition
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.elements import Element, Node
 from mappings.hl7v2.links import PATIENT, VISIT, Link, read_links
+from mappings.hl7v2.plans import MOST_TEXTS, texts_of
 from mappings.hl7v2.primitives import date_time, zone_of
 from mappings.hl7v2.rules import base_of
 from mappings.hl7v2.source import Message, Segment
@@ -36,6 +37,37 @@ class Prepared(NamedTuple):
     scope: str
     begins: bool
     links: tuple[Link, ...]
+
+
+class Rows:
+    """The rows at a path. What conditions that ask the segment alone say of its texts is kept."""
+
+    def __init__(self) -> None:
+        self._all: list[Prepared] = []
+        self._asked: tuple[int, ...] | None = ()  # the fields that conditions ask for; None where they ask for more
+        self._known: dict[tuple[str, ...], list[Prepared]] = {}
+
+    def add(self, prepared: Prepared, asks: frozenset[Operand]) -> None:
+        """One more; asks: what its condition asks for."""
+        self._all.append(prepared)
+        if self._asked is None or not all(one.field and one.name == prepared.segment for one in asks):
+            self._asked = None
+        else:
+            self._asked = tuple(sorted({*self._asked, *(one.field for one in asks)}))
+
+    def that_apply(self, segment: Segment, context: Context, separators: str) -> list[Prepared]:
+        """Those whose condition holds."""
+        if self._asked == ():
+            return self._all
+        texts = texts_of(segment, self._asked, separators) if self._asked else None
+        found = self._known.get(texts) if texts else None
+        if found is None:
+            found = [one for one in self._all if one.condition is None or one.condition(context)]
+            if texts:
+                if len(self._known) >= MOST_TEXTS:
+                    self._known.clear()
+                self._known[texts] = found
+        return found
 
 
 class Draft:
@@ -104,7 +136,7 @@ def draft(message: Message, tables: Tables, *, zone: str = "Z", trace: bool = Fa
 class _Walk:
     """Applies the rows of a structure to the segments of a message, in order."""
 
-    def __init__(self, made: Draft, applier: Applier, rows: dict[str, list[Prepared]]) -> None:
+    def __init__(self, made: Draft, applier: Applier, rows: dict[str, Rows]) -> None:
         self.draft = made
         self.applier = applier
         self.rows = rows
@@ -112,6 +144,8 @@ class _Walk:
         self.latest: dict[tuple[str, int], Node] = {}  # the first of a type in a group that says something
         self.begun: dict[tuple[str, str, int], Node] = {}  # type, label, the segment that began it
         self.pending: list[tuple[Link, list[Any], int, Segment]] = []
+        self.scopes: dict[tuple[int, str], Any] = {}  # the group that a scope names, by the innermost group
+        self.near: dict[tuple[str, str, int], Node | None] = {}  # what find finds once all rows are applied
 
     def walk(self, root: Any) -> None:
         """The whole message."""
@@ -130,9 +164,8 @@ class _Walk:
             rows = self.rows.get(f"{path}.{child.name}" if path else child.name)
             if rows:
                 context = Context(child, around, self.applier.neighbours)
-                for prepared in rows:
-                    if prepared.condition is None or prepared.condition(context):
-                        self._apply(prepared, child, around, context)
+                for prepared in rows.that_apply(child, context, self.applier.separators):
+                    self._apply(prepared, child, around, context)
         if not outer or self._is_about_itself(group):
             self._complete(around)
 
@@ -150,7 +183,11 @@ class _Walk:
         self.pending.extend((link, around, ordinals[key], segment) for link in prepared.links)
 
     def _node(self, prepared: Prepared, segment: Segment, around: list[Any]) -> Node:
-        scope = next((group for group in around if group.path.partition(".")[2] == prepared.scope), around[-1])
+        named = (id(around[-1]), prepared.scope)
+        scope = self.scopes.get(named)
+        if scope is None:
+            inside = (group for group in around if group.path.partition(".")[2] == prepared.scope)
+            scope = self.scopes[named] = next(inside, around[-1])
         key = (prepared.type, prepared.label, id(scope))
         node = self.current.get(key)
         if node is None or (prepared.begins and node.source is not segment):
@@ -171,8 +208,11 @@ class _Walk:
         return None
 
     def _link(self, link: Link, around: list[Any], ordinal: int, segment: Segment) -> None:
-        holder = self._of(segment, link.type, link.label) or self.find(link.type, link.label, around)
-        other = self._of(segment, link.other, link.other_label) or self.find(link.other, link.other_label, around)
+        depth = len(around)
+        holder = self._of(segment, link.type, link.label) or self._near(link.type, link.label, around, depth)
+        other = self._of(segment, link.other, link.other_label) or self._near(
+            link.other, link.other_label, around, depth
+        )
         if holder is None or other is None or holder is other or len(link.target.steps) > 3:
             return
         element: Element = holder
@@ -185,6 +225,19 @@ class _Walk:
             element.put(last.name, other, True, ("link", id(other)))
         elif element.get(last.name) is None:
             element.put(last.name, other)
+
+    def _near(self, type_name: str, label: str, around: list[Any], depth: int) -> Node | None:
+        """What find finds in the first groups around, so many; looked for once in each."""
+        group = id(around[depth - 1])
+        key = (type_name, label, group)
+        if key not in self.near:
+            found = self.current.get(key)
+            if found is None or not found.notes.get("used"):
+                found = self.latest.get((type_name, group))
+            if found is None and depth > 1:
+                found = self._near(type_name, label, around, depth - 1)
+            self.near[key] = found
+        return self.near[key]
 
     def _of(self, segment: Segment, type_name: str, label: str) -> Node | None:
         """The resource that this segment began, where it says something."""
@@ -236,7 +289,7 @@ def _collect(group: Any, found: set[int]) -> None:
             _collect(child, found)
 
 
-def _prepare(structure: str, tables: Tables) -> dict[str, list[Prepared]]:
+def _prepare(structure: str, tables: Tables) -> dict[str, Rows]:
     """The rows of a structure by path, kept with the tables."""
     kept = tables.__dict__.setdefault("_prepared", {})
     found = kept.get(structure)
@@ -245,7 +298,7 @@ def _prepare(structure: str, tables: Tables) -> dict[str, list[Prepared]]:
     return found
 
 
-def _read_rows(structure: str, tables: Tables) -> dict[str, list[Prepared]]:
+def _read_rows(structure: str, tables: Tables) -> dict[str, Rows]:
     rows: list[tuple[MessageRow, str, str, str, str]] = []
     for row in tables.messages[structure]:
         found = _TARGET.match(row.target)
@@ -262,7 +315,7 @@ def _read_rows(structure: str, tables: Tables) -> dict[str, list[Prepared]]:
         group, _, segment = row.path.rpartition(".")
         rows.append((row, group, segment, kind, label))
     repeating = _repeating(tables.structures[structure])
-    prepared: dict[str, list[Prepared]] = {}
+    prepared: dict[str, Rows] = {}
     begun: dict[tuple[str, str, str], str] = {}
     groups: dict[tuple[str, str], set[str]] = {}
     for _, group, _, kind, label in rows:
@@ -276,12 +329,13 @@ def _read_rows(structure: str, tables: Tables) -> dict[str, list[Prepared]]:
         )
         first = begun.setdefault((kind, label, scope), row.path)
         try:
-            condition = compile_condition(row.condition) if row.condition else None
+            condition = read_condition(row.condition) if row.condition else None
         except FhirError:
             continue
         begins = first == row.path and row.path in repeating
-        prepared.setdefault(row.path, []).append(
-            Prepared(row, segment, condition, kind, label, mapping, scope, begins, read_links(row.references))
+        test, asks = (condition.test, condition.asks) if condition else (None, frozenset())
+        prepared.setdefault(row.path, Rows()).add(
+            Prepared(row, segment, test, kind, label, mapping, scope, begins, read_links(row.references)), asks
         )
     return prepared
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import uuid
@@ -80,7 +81,13 @@ def token(text: str) -> str:
 
 def key(type_name: str, *parts: str) -> Identity:
     """An identity made of parts."""
-    return KEY + type_name.lower(), "/".join([one if _PLAIN_PART(one) else quote(one, safe=":.-_~# ") for one in parts])
+    return KEY + type_name.lower(), "/".join([one if _PLAIN_PART(one) else _quoted(one) for one in parts])
+
+
+@functools.lru_cache(1000)
+def _quoted(part: str) -> str:
+    """A part of a key; that of an order comes again with each of its results."""
+    return quote(part, safe=":.-_~# ")
 
 
 def own_identities(node: Node) -> list[Identity]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mappings.hl7v2.codings import translate_concept
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.elements import Element, Node, copied, copied_items, keep
-from mappings.hl7v2.plans import Visit
+from mappings.hl7v2.plans import LONGEST_KEPT, Visit
 from mappings.hl7v2.primitives import convert
 from mappings.hl7v2.rules import Rule
 from mappings.hl7v2.source import Value, is_empty
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from mappings.hl7v2.applying import Applier
 
 MOST_VALUES = 10_000  # values and texts whose elements are kept
-LONGEST_KEPT = 100  # characters of a text of which that is done
 
 
 class Made(NamedTuple):

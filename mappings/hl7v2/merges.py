@@ -46,10 +46,10 @@ class Merge(NamedTuple):
         kept = current.get(id(self.survivor))
         found = [
             one
-            for one in await reader.find("Patient", self.losing)
+            for one in await reader.find({"Patient": self.losing})
             if f"Patient/{one['id']}" != survivor and not _replaced(one)
         ]
-        if not found and await reader.find("Patient", self.losing):
+        if not found and await reader.find({"Patient": self.losing}):
             return []  # merged before
         entries: list[dict[str, Any]] = []
         link = {"other": {"reference": survivor}, "type": "replaced-by"}
@@ -91,7 +91,7 @@ class Merge(NamedTuple):
         """A47: the patient with the numbers of MRG-1, who has those of PID-3 from now on; None where it is no A47."""
         if self.kind != NUMBER:
             return None
-        found = [one for one in await reader.find("Patient", self.losing) if not _replaced(one)]
+        found = [one for one in await reader.find({"Patient": self.losing}) if not _replaced(one)]
         if len(found) != 1:
             return None
         patient = copy.deepcopy(found[0])
@@ -104,9 +104,10 @@ class Merge(NamedTuple):
         """A44, A45: accounts (MRG-3) or visits (MRG-5) of another patient become the survivor's."""
         types = ("Account", "Encounter") if self.kind == ACCOUNTS else ("Encounter",)
         entries: list[dict[str, Any]] = []
-        losers = {f"Patient/{one['id']}" for one in await reader.find("Patient", self.losing)} if self.losing else set()
+        losing = await reader.find({"Patient": self.losing}) if self.losing else []
+        losers = {f"Patient/{one['id']}" for one in losing}
         for type_name in types:
-            for found in await reader.find(type_name, self.visits):
+            for found in await reader.find({type_name: self.visits}):
                 subject = found.get("subject")
                 for reference in [
                     one.get("reference", "") for one in (subject if isinstance(subject, list) else [subject or {}])

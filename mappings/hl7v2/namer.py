@@ -31,6 +31,7 @@ class Namer:
         self.draft = draft
         self.tables = tables
         self.counts: dict[str, int] = {}
+        self.numbers: dict[tuple[int, int], str] = {}  # of orders, by segment and field, as texts
         self.fallback = fallback_system(tables, draft.facility)
 
     def complete_identifiers(self, node: Node) -> None:
@@ -86,13 +87,23 @@ class Namer:
         around = node.notes.get("around")
         if not around:
             return ""
-        context = Context(node.source, around, self.draft.neighbours)
+        source = node.source
+        context = Context(source, around, self.draft.neighbours)
         for name, field in (("OBR", 3), ("ORC", 3), ("OBR", 2), ("ORC", 2)):
-            segment = node.source if node.source.name == name else context.neighbour(name)
-            for value in segment.repetitions(field)[:1] if segment else ():
-                found = identity_of(value, self.tables, self.fallback, 2)
-                if found:
-                    return "#".join(found)
+            segment = source if source.name == name else context.neighbour(name)
+            if segment is None:
+                continue
+            number = self.numbers.get((id(segment), field))
+            if number is None:
+                number = self.numbers[id(segment), field] = self._number(segment, field)
+            if number:
+                return number
+        return ""
+
+    def _number(self, segment: Segment, field: int) -> str:
+        for value in segment.repetitions(field)[:1]:
+            found = identity_of(value, self.tables, self.fallback, 2)
+            return "#".join(found) if found else ""
         return ""
 
     @staticmethod

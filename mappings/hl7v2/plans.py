@@ -17,6 +17,8 @@ from mappings.hl7v2.source import Segment
 from mappings.hl7v2.tables import Map, Tables
 
 MOST = 500  # shapes that are kept with a map
+MOST_TEXTS = 5000  # texts of fields of which it is kept what they say
+LONGEST_KEPT = 100  # characters of such a text
 
 
 class Ready(NamedTuple):
@@ -51,17 +53,43 @@ class Plan(NamedTuple):
     visits: list[Visit]
 
 
-def plan_of(mapping: Map, segment: Segment, context: Context, tables: Tables) -> Plan:
-    """The rules of a map that this segment needs."""
+def texts_of(segment: Segment, wanted: tuple[int, ...], separators: str) -> tuple[str, ...] | None:
+    """The texts of fields, by which what they say is kept; None where they are too long for that, or have escapes."""
+    fields = segment.fields
+    length = len(fields)
+    texts = (separators, segment.name, *[fields[field] if field < length else "" for field in wanted])
+    escape = separators[3:4]
+    for text in texts[2:]:
+        if len(text) > LONGEST_KEPT or (escape and escape in text):
+            return None
+    return texts
+
+
+def _told(mapping: Map, segment: Segment, context: Context, separators: str) -> tuple[str | None, ...]:
+    """Which of the values that conditions ask for are there."""
+    wanted = tuple([operand.field for operand, _ in mapping.needs])
+    texts = texts_of(segment, wanted, separators)
+    told = mapping.told.get(texts) if texts else None
+    if told is not None:
+        return told
+    found: list[str | None] = []
+    for operand, values in mapping.needs:
+        value = context.read(operand) if operand.name == segment.name else ()
+        first = value[0].upper() if value else None
+        found.append(first if first in values else None)
+    if texts:
+        if len(mapping.told) >= MOST_TEXTS:
+            mapping.told.clear()
+        mapping.told[texts] = tuple(found)
+    return tuple(found)
+
+
+def plan_of(mapping: Map, segment: Segment, context: Context, tables: Tables, separators: str) -> Plan:
+    """The rules of a map that this segment needs. separators: MSH-1 and MSH-2 of its message."""
     fields = segment.fields
     length = len(fields)
     name = segment.name
-    told: list[str | None] = []
-    for operand, values in mapping.needs:
-        mine = operand.name == name and operand.field < length and fields[operand.field] != ""
-        found = context.read(operand) if mine else ()
-        first = found[0].upper() if found else None
-        told.append(first if first in values else None)
+    told = _told(mapping, segment, context, separators) if mapping.needs else ()
     shape = (name, *map(bool, fields), *told)
     plan = mapping.plans.get(shape)
     if plan is None:

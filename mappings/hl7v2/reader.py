@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 
 class Reader(Protocol):
     """Reads FHIR resources; a FhirClient behind a few searches fulfils it."""
 
-    async def find(self, type_name: str, identifiers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-        """The resources of a type that have any of these identifiers (system, value)."""
+    async def find(self, wanted: Mapping[str, Sequence[tuple[str, str]]]) -> list[dict[str, Any]]:
+        """The resources that have any of the identifiers (system, value) wanted of their type; others may be among
+        them, that have what is wanted of another type."""
         ...
 
     async def read(self, reference: str) -> dict[str, Any] | None:
@@ -25,7 +26,7 @@ class Reader(Protocol):
 class Nothing:
     """The reader of an empty store."""
 
-    async def find(self, type_name: str, identifiers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    async def find(self, wanted: Mapping[str, Sequence[tuple[str, str]]]) -> list[dict[str, Any]]:
         """None."""
         return []
 

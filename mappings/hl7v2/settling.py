@@ -36,6 +36,7 @@ class Settling:
         self.entries: list[dict[str, Any]] = []
         self.issues = [one for one in dict.fromkeys(made.issues) if not one.startswith("ERROR ")]
         self.errors = [one.removeprefix("ERROR ") for one in dict.fromkeys(made.issues) if one.startswith("ERROR ")]
+        self.found: dict[str, dict[tuple[Any, Any], dict[str, dict[str, Any]]]] = {}  # by type, identity and id
         self.current: dict[int, dict[str, Any]] = {}
         self.unknown: list[tuple[str, str]] = []
         self.kept: set[int] = set()  # binaries that are there already
@@ -47,7 +48,7 @@ class Settling:
             if id(one.survivor) not in self.current and (patient := await one.known_as(self.reader)):
                 self.current[id(one.survivor)] = patient
                 one.survivor.url = f"Patient/{patient['id']}"
-        await self._orders()
+        self._orders()
         await self._documents()
         for count, node in enumerate(self.draft.nodes):
             if node.type != "Provenance":
@@ -64,8 +65,8 @@ class Settling:
         return Translation(bundle, self.issues, self.errors, self.draft.traced, structure, kind in BRINGS, self.unknown)
 
     async def _read(self) -> None:
-        """The current resources of the draft's identities, in one search a type; merged patients as their survivors."""
-        wanted: dict[str, list[Node]] = {}
+        """The current resources of the draft's identities, in one look; merged patients as their survivors."""
+        drafted: dict[str, list[Node]] = {}
         for node in self.draft.nodes:
             if node.type == "Binary":
                 reference = f"Binary/{node.url.removeprefix('urn:uuid:')}"
@@ -73,14 +74,11 @@ class Settling:
                     self.kept.add(id(node))
                     node.url = reference
             elif node.type not in BY_ID:
-                wanted.setdefault(node.type, []).append(node)
-        for type_name, nodes in wanted.items():
-            found = await self.reader.find(type_name, [one for node in nodes for one in node.criteria])
-            by_identity: dict[tuple[Any, Any], dict[str, dict[str, Any]]] = {}
-            for resource in found:
-                for identity in identities_of(resource):
-                    by_identity.setdefault(identity, {})[resource["id"]] = resource
-            for node in nodes if found or type_name == "Patient" else ():
+                drafted.setdefault(node.type, []).append(node)
+        await self._find(drafted)
+        for type_name, nodes in drafted.items():
+            by_identity = self.found.get(type_name, {})
+            for node in nodes if by_identity or type_name == "Patient" else ():
                 matched: dict[str, dict[str, Any]] = {}
                 for identity in node.criteria:
                     matched |= by_identity.get(identity, {})
@@ -103,17 +101,26 @@ class Settling:
                     self.current[id(node)] = matches[0]
                     node.url = f"{type_name}/{matches[0]['id']}"
 
-    async def _orders(self) -> None:
+    async def _find(self, drafted: dict[str, list[Node]]) -> None:
+        """Asks for what has an identity of the draft, and for the orders of its reports."""
+        wanted = {type_name: [one for node in nodes for one in node.criteria] for type_name, nodes in drafted.items()}
+        for node in drafted.get("DiagnosticReport", ()):
+            wanted.setdefault("ServiceRequest", []).extend(_order_numbers(node))
+        for resource in await self.reader.find(wanted) if wanted else ():
+            of_type = self.found.setdefault(resource["resourceType"], {})
+            for identity in identities_of(resource):
+                of_type.setdefault(identity, {})[resource["id"]] = resource
+
+    def _orders(self) -> None:
         """Reports refer to their orders: to the resource where it is known, else by the placer's number."""
-        reports = [node for node in self.draft.nodes if node.type == "DiagnosticReport" and "basedOn" not in node.items]
-        numbers = {id(node): [one for one in own_identities(node) if not one[0].startswith(KEY)] for node in reports}
-        asked = [one for found in numbers.values() for one in found]
-        known = await self.reader.find("ServiceRequest", asked) if asked else []
-        for node in reports:
-            orders = [one for one in known if set(numbers[id(node)]) & set(identities_of(one))]
+        known = self.found.get("ServiceRequest", {})
+        for node in self.draft.nodes:
+            if node.type != "DiagnosticReport" or "basedOn" in node.items:
+                continue
+            orders = {order for number in _order_numbers(node) for order in known.get(number, ())}
             reference = Element("Reference")
             if len(orders) == 1:
-                reference.put("reference", f"ServiceRequest/{orders[0]['id']}")
+                reference.put("reference", f"ServiceRequest/{orders.pop()}")
             elif placer := node.get("identifier", True, ("ORC", "1", 1, 1)) or node.get(
                 "identifier", True, ("OBR", "1", 1, 1)
             ):
@@ -127,7 +134,7 @@ class Settling:
             code, identity = node.notes.get("relates", ("", None))
             if identity is None:
                 continue
-            found = await self.reader.find("DocumentReference", [identity])
+            found = await self.reader.find({"DocumentReference": [identity]})
             reference = Element("Reference")
             if len(found) == 1:
                 reference.put("reference", f"DocumentReference/{found[0]['id']}")
@@ -244,6 +251,13 @@ class Settling:
                 "request": {"method": "PUT", "url": f"Provenance/{resource['id']}"},
             }
         )
+
+
+def _order_numbers(report: Node) -> list[tuple[str, str]]:
+    """The placer and filler numbers of a report that states no order."""
+    if "basedOn" in report.items:
+        return []
+    return [one for one in own_identities(report) if not one[0].startswith(KEY)]
 
 
 def _schedule(resource: dict[str, Any]) -> None:

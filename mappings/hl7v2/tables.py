@@ -59,6 +59,7 @@ class Map(NamedTuple):
     pure: bool  # whether what it makes depends on the value alone
     needs: tuple[tuple[Operand, frozenset[str]], ...]  # the values that conditions of its rules need, by operand
     plans: dict[Any, Any]  # the rules for each shape of segment, kept by plans.py
+    told: dict[Any, Any]  # what the texts of fields say of these values, kept by plans.py
 
 
 class Tables:
@@ -97,7 +98,7 @@ class Tables:
                 return None
             rules, left_out = check(known, self._rows[known])
             absent = frozenset(rule.field for rule in rules if rule.absent)
-            found = self._maps[name] = Map({}, [], left_out, absent, all(map(_is_pure, rules)), _needs(rules), {})
+            found = self._maps[name] = Map({}, [], left_out, absent, all(map(_is_pure, rules)), _needs(rules), {}, {})
             for rule in rules:
                 if rule.field:
                     found.by_field.setdefault(rule.field, []).append(rule)

@@ -66,5 +66,6 @@ async def test_resources_are_found_by_their_identifiers_over_http_and_in_process
         await fhir.server.perform(Request("PUT", ("Patient", id), resource=resource))
     asked = [("urn:a", "2"), ("urn:a", "x|1"), ("urn:a", "none")]
     for asking in (client, fhir.server):
-        assert sorted(one["id"] for one in await asking.identified("Patient", asked)) == ["1", "2", "4"]
-        assert await asking.identified("Binary", asked[:0]) == []
+        found = await asking.identified({"Patient": asked, "Encounter": [("urn:b", "none")]})
+        assert sorted(one["id"] for one in found) == ["1", "2", "4"]
+        assert await asking.identified({"Binary": asked[:0]}) == []

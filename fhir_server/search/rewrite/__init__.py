@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fhir_server.core.ports import TerminologyService
-from fhir_server.core.query import Clause
+from fhir_server.core.query import Clause, TokenIs
 from fhir_server.search.fields import Fields
 from fhir_server.search.rewrite.alternatives import alternatives
 from fhir_server.search.rewrite.chains import chains
@@ -30,6 +30,8 @@ RULES: tuple[Rule, ...] = (lists, flatten, alternatives, negation, chains)
 
 def simplify(clause: Clause, fields: Fields) -> Clause:
     """The clause by all rules, innermost first."""
+    if type(clause) is TokenIs:  # of the criteria of transactions most are; no rule is about it
+        return clause
     clause = with_children(clause, lambda inner: simplify(inner, fields))
     for rule in RULES:
         changed = rule(clause, fields)

@@ -28,6 +28,7 @@ NEWEST = f"SELECT seq FROM version WHERE type = ? AND method <> {ERASE} ORDER BY
 INSERT_ERASED = f"""INSERT INTO version (seq, rid, version, type, updated, method, body)
 VALUES (?, ?, ?, ?, ?, {ERASE}, x'')"""
 FULL = 4000  # rows gathered by a long work after which they are written beside the event loop
+LOOKED_EVERY = 8  # versions between two looks at how many rows are gathered
 MERGE_NARRATIVES = "INSERT INTO narrative (narrative) VALUES ('optimize')"  # until then it keeps words of what went
 
 
@@ -229,7 +230,7 @@ class SqliteTransaction:
         self._touched.add(type, id, values)
         stored = StoredVersion(type, id, version, seq, updated, method, body)
         self._keep((type, id), Kept(rid, version, live, digests, stored))
-        if gathered.size > FULL:
+        if len(gathered.versions) % LOOKED_EVERY == 0 and gathered.size > FULL:
             self._save()
             await asyncio.get_running_loop().run_in_executor(self._disk, self._gathered.write, self._connection)
         return stored

@@ -21,7 +21,7 @@ async def immunizations(query: Message, reader: ClientReader, tables: Tables) ->
         return missing("A query needs a QPD segment.", "QPD")
     fallback = fallback_of(query, tables)
     identities = [one for value in definition.repetitions(3) if (one := identity_of(value, tables, fallback))]
-    found = await reader.find("Patient", identities) if identities else []
+    found = await reader.find({"Patient": identities}) if identities else []
     if not found:
         found = await _by_name(query, reader)
         if found is None:

@@ -23,7 +23,7 @@ async def corresponding(query: Message, reader: ClientReader, tables: Tables) ->
     for number, domain in enumerate(domains, 1):
         if not await reader.any("Patient", [("identifier", f"{domain}|")]):
             return Answer("AE", problem=("204", ["QPD", "1", "4", str(number)], "Unknown key identifier"))
-    found = await reader.find("Patient", [identity])
+    found = await reader.find({"Patient": [identity]})
     if not found:
         place = ["QPD", "1", "3", "1", "1"]
         return Answer("AE", problem=("204", place, "Unknown key identifier"))

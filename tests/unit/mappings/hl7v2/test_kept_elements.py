@@ -60,3 +60,12 @@ async def test_a_resource_that_is_changed_leaves_the_kept_one_alone():
         one.pop("code")
     assert (await observations(tables, message(2, *lines)))[0]["valueQuantity"]["unit"] != "changed"
     assert (await observations(tables, message(2, *lines)))[0]["code"]["coding"][0]["code"] == "1"
+
+
+async def test_which_rows_apply_is_told_by_the_separators_too():
+    tables = Tables()
+    repeated = (await translate(message(1, "1^One^LN||7~8||||||F"), tables)).bundle
+    plain = (await translate(message(2, "1^One^LN||7~8||||||F", marks="^*\\&"), tables)).bundle
+    assert repeated and plain
+    assert ["component" in entry["resource"] for entry in repeated["entry"]].count(True) == 1
+    assert not any("component" in entry["resource"] for entry in plain["entry"])
