@@ -94,6 +94,8 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
     else:
         engine = embedded(settings, clock, in_force)
     opened.push_async_callback(engine.close)
+    if settings.encryption_keys:
+        await engine.store.finish_erasures()
     searching.reads = engine.store
     exports, importing = Exports(engine.jobs(EXPORTS)), Imports(engine.jobs(IMPORTS))
     environment = Environment(

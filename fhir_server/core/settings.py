@@ -100,8 +100,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sign_in_rate: Annotated[
         int,
         Meta(
-            description="Requests that one address may make within a minute, in each worker, to sign in, for tokens "
-            "and to whatever else takes a secret; 0: any number.",
+            description="Requests that one address may make within a minute, at all workers together, to sign in, for "
+            "tokens and to whatever else takes a secret; 0: any number.",
             ge=0,
             le=1_000_000,
         ),

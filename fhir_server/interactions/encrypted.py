@@ -34,6 +34,14 @@ class Keys(Protocol):
         """What was sealed; None where its key is destroyed."""
         ...
 
+    def doom(self, owner: str) -> None:
+        """Keeps that an owner's key is to be destroyed once what it sealed is erased."""
+        ...
+
+    def doomed(self) -> list[str]:
+        """Owners whose keys were to be destroyed and are there yet."""
+        ...
+
     def destroy(self, owner: str) -> bool:
         """Destroys an owner's key; whether there was one."""
         ...
@@ -150,6 +158,13 @@ class EncryptedStore(EncryptedReads):
             return await work(EncryptedTransaction(inside, self.keys, self._fields_of))  # type: ignore[arg-type]
 
         return await self._inner.commit(sealing)
+
+    async def finish_erasures(self) -> None:
+        """Destroys the keys of what was erased when the server was ended before it could."""
+        for owner in self.keys.doomed():
+            type, _, id = owner.partition("/")
+            if await self._inner.read(type, id) is None:
+                self.keys.destroy(owner)
 
     async def sealed(self, type: str, id: str, version: int) -> StoredVersion | None:
         """A version as it is stored, for backups."""

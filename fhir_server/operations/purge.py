@@ -63,8 +63,10 @@ async def purge(environment: Environment, call: Call) -> Response:
         stored = await store(transaction, prepare(environment, receipt), "AuditEvent", environment.new_id(), 1, "POST")
         return erased, left, stored.key.reference
 
-    erased, left, receipt = await environment.store.commit(work)
     keys = getattr(environment.store, "keys", None)
+    if keys is not None:
+        keys.doom(reference)  # the next start destroys it if this one ends before
+    erased, left, receipt = await environment.store.commit(work)
     destroyed = keys is not None and keys.destroy(reference)
     parameters: list[dict[str, Any]] = [
         {"name": "receipt", "valueReference": {"reference": receipt}},

@@ -41,7 +41,7 @@ class Security:
         self.tokens = Tokens(self.store, self.keys, settings.token_seconds)
         self.granting = Granting(self.store, self.tokens)
         self.throttle = Throttle(self.store)
-        self.rate = Rate(settings.sign_in_rate, clock)
+        self.rate = Rate(settings.sign_in_rate, store)
         self.clock = clock
         self.brands = load_brands(settings.brands, settings.brand) if settings.brands else None
         self.providers: dict[str, OpenIdProvider] = {}

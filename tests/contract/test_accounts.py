@@ -185,6 +185,11 @@ async def test_failures_are_counted_together(pair: Pair):
     assert (await pair.one.locked_until("user:doc"), await pair.one.count_failure("user:doc")) == (0, 1)
 
 
+async def test_requests_of_a_minute_are_counted_together(pair: Pair):
+    assert [await store.count_asked("10.0.0.1", 7) for store in (pair.one, pair.other, pair.one)] == [1, 2, 3]
+    assert (await pair.other.count_asked("10.0.0.2", 7), await pair.other.count_asked("10.0.0.1", 8)) == (1, 1)
+
+
 async def test_an_emergency_is_one_for_a_user_in_an_application(pair: Pair):
     one, other = pair.emergencies
     now = pair.clock.now

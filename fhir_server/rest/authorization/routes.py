@@ -78,7 +78,7 @@ def authorization_server(server: FhirServer, base_of: Callable[[dict[str, Any], 
 async def _answer(exchange: Exchange, handler: Callable[[Exchange], Awaitable[Answer]], receive: Any) -> Answer:
     try:
         if exchange.method == "POST":
-            exchange.security.rate.require(exchange.address)
+            await exchange.security.rate.require(exchange.address)
         await exchange.read(receive)
         return await handler(exchange)
     except OAuthError as problem:

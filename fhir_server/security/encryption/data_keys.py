@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS data_key (number INTEGER PRIMARY KEY, owner TEXT NOT 
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 INSERT OR IGNORE INTO about VALUES ('salt', hex(randomblob(16)));
 INSERT OR IGNORE INTO about VALUES ('last', 0);
+CREATE TABLE IF NOT EXISTS doomed (owner TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
@@ -130,11 +131,25 @@ class DataKeys:
             return self._masters.unwrap(master, wrapped, _about(number))
 
     # ------------------------------------------------------------------ destroying, rotating
+    def doom(self, owner: str) -> None:
+        """Keeps that an owner's key is to be destroyed once what it sealed is erased."""
+        self._connection.execute("INSERT OR IGNORE INTO doomed VALUES (?)", (owner,))
+
+    def doomed(self) -> list[str]:
+        """Owners whose keys were to be destroyed and are there yet."""
+        return [row[0] for row in self._connection.execute("SELECT owner FROM doomed ORDER BY owner")]
+
     def destroy(self, owner: str) -> bool:
         """Destroys an owner's key; whether there was one. Other workers forget it with their next look at it."""
-        row = self._connection.execute(
-            "DELETE FROM data_key WHERE owner = ? RETURNING number", (self._name(owner),)
-        ).fetchone()
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            row = execute("DELETE FROM data_key WHERE owner = ? RETURNING number", (self._name(owner),)).fetchone()
+            execute("DELETE FROM doomed WHERE owner = ?", (owner,))
+            execute("COMMIT")
+        except BaseException:
+            execute("ROLLBACK")
+            raise
         if row:
             self._ciphers.pop(row[0], None)
             self._numbers.pop(owner, None)

@@ -38,6 +38,7 @@ INDEXES = {
     "launch": ["expires"],
     "pending": ["expires"],
     "replay": ["expires"],
+    "asked": ["minute"],
 }
 UNIQUE = ("name",)
 
@@ -351,6 +352,17 @@ class MongoAccounts:
         """Begins to count anew."""
         async with _told():
             await self._of("attempts").delete_one({"_id": digest(subject)})
+
+    async def count_asked(self, subject: str, minute: int) -> int:
+        """Counts one more request of a subject in a minute; how many there were at all machines."""
+        key = {"_id": digest(f"{subject} {minute}"), "minute": minute}
+        async with _told():
+            found = await self._of("asked").find_one_and_update(
+                key, {"$inc": {"count": 1}}, upsert=True, return_document=ReturnDocument.AFTER
+            )
+            if found["count"] == 1:
+                await self._of("asked").delete_many({"minute": {"$lt": minute}})
+        return int(found["count"])
 
 
 class MongoEmergencies:

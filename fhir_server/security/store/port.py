@@ -197,6 +197,10 @@ class AccountStore(Protocol):
         """Begins to count anew."""
         ...
 
+    async def count_asked(self, subject: str, minute: int) -> int:
+        """Counts one more request of a subject in a minute of its own number; how many there were at all workers."""
+        ...
+
     async def close(self) -> None:
         """Lets go of what it holds."""
         ...

@@ -42,8 +42,12 @@ CREATE TABLE known_place (user TEXT, place TEXT, PRIMARY KEY (user, place)) WITH
 """
 
 # Not there in the first files of layout 1.
-ADDED = """CREATE TABLE IF NOT EXISTS pending (id TEXT PRIMARY KEY, expires INTEGER NOT NULL, document BLOB NOT NULL)
-    WITHOUT ROWID"""
+ADDED = (
+    """CREATE TABLE IF NOT EXISTS pending (id TEXT PRIMARY KEY, expires INTEGER NOT NULL, document BLOB NOT NULL)
+    WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS asked (subject TEXT PRIMARY KEY, minute INTEGER NOT NULL, count INTEGER NOT NULL)
+    WITHOUT ROWID""",
+)
 
 T = TypeVar("T")
 
@@ -74,7 +78,8 @@ class SqliteAccounts:
             connection.execute(f"PRAGMA user_version = {VERSION}")
         elif version != VERSION:
             raise error("unavailable", f"The security database has layout {version}; this program knows {VERSION}.")
-        connection.execute(ADDED)
+        for statement in ADDED:
+            connection.execute(statement)
         connection.execute("COMMIT")
 
     async def close(self) -> None:
@@ -382,3 +387,15 @@ class SqliteAccounts:
     async def forget_failures(self, subject: str) -> None:
         """Begins to count anew."""
         self._execute("DELETE FROM attempts WHERE subject = ?", (subject,))
+
+    async def count_asked(self, subject: str, minute: int) -> int:
+        """Counts one more request of a subject in a minute; how many there were at all workers."""
+        row = self._execute(
+            "INSERT INTO asked VALUES (?, ?, 1) ON CONFLICT (subject) DO UPDATE SET "
+            "count = CASE WHEN minute < excluded.minute THEN 1 ELSE count + 1 END, minute = excluded.minute "
+            "RETURNING count",
+            (subject, minute),
+        ).fetchone()
+        if row[0] == 1:
+            self._execute("DELETE FROM asked WHERE minute < ?", (minute,))
+        return row[0]

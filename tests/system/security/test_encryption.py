@@ -133,6 +133,32 @@ async def test_an_erasure_reaches_backups_and_a_hold_refuses_it(fhir: Fhir, sett
         await restored.close()
 
 
+async def test_a_server_that_ends_between_an_erasure_and_its_key_destroys_it_at_the_next_start(
+    fhir: Fhir, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for id in ("p", "other"):
+        await fhir.put(f"Patient/{id}", {**PATIENT, "id": id})
+    keys = fhir.server.environment.store.keys
+    keys.doom("Patient/other")  # of an erasure that never was committed
+
+    def end(owner: str) -> bool:
+        raise KeyboardInterrupt
+
+    sealed = keys.seal("Patient/p", b"{}")
+    monkeypatch.setattr(keys, "destroy", end)
+    with pytest.raises(KeyboardInterrupt):
+        await fhir.server.perform(Request("POST", ("Patient", "p", "$purge")))
+    assert keys.open(sealed) == b"{}"
+    again = await bootstrap.start(settings)
+    try:
+        assert again.environment.store.keys.open(sealed) is None
+        assert (await again.read("Patient", "other")).id == "other"
+        with pytest.raises(FhirError, match="no Patient/p"):
+            await again.read("Patient", "p")
+    finally:
+        await again.close()
+
+
 async def test_sealed_images_come_back_from_a_backup_but_for_an_erased_study(
     fhir: Fhir, settings: Settings, tmp_path: Path
 ) -> None:
