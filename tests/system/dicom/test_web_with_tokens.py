@@ -1,0 +1,122 @@
+"""DICOMweb of a secured server: a token sees the studies whose ImagingStudy it may read, and no other by any path."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.system.dicom.conftest import until
+from tests.system.dicom.images import image
+from tests.system.process import hms, serving
+
+OPTIONS = ("--dicom", "true", "--dicom-port", 0, "--dicom-reserve-mb", 0, "--dicom-study-pause-seconds", 1)
+OWN, OTHER = (
+    image(16, StudyInstanceUID=f"1.2.7.{number}", SeriesInstanceUID=f"1.2.7.{number}.1", PatientID=id, PatientName=name)
+    for number, id, name in ((1, "own", "Own^Ada"), (2, "other", "Other^Eve"))
+)
+Ask = Callable[..., httpx.Response]
+
+
+class Clinic:
+    """Two patients with a study each; ids: of their Patients by PatientID."""
+
+    def __init__(self, server: Any, data: Path) -> None:
+        self.server, self.data = server, data
+        self.everything = everything = self.caller("system/*.cruds")
+        for made in (OWN, OTHER):
+            answer = store(everything, made)
+            assert answer.status_code == 200, answer.text
+        self.ids: dict[str, str] = {}
+        for number in ("own", "other"):
+            study = until(lambda number=number: self.studies(everything, number))
+            self.ids[number] = study[0]["resource"]["subject"]["reference"].removeprefix("Patient/")
+
+    def studies(self, ask: Ask, number: str) -> list[dict]:
+        return ask("GET", f"/fhir/ImagingStudy?patient.identifier={number}").json().get("entry", [])
+
+    def caller(self, scope: str, patient: str = "") -> Ask:
+        token = hms(
+            "token", "--data", self.data, "--base-url", self.server.base, "--scope", scope, "--patient", patient
+        )
+        headers = {"authorization": f"Bearer {token.strip()}"}
+
+        def ask(method: str, path: str, **more: Any) -> httpx.Response:
+            more["headers"] = headers | more.get("headers", {})
+            return httpx.request(method, self.server.origin + path, **more)
+
+        return ask
+
+
+def store(ask: Ask, made: Any) -> httpx.Response:
+    file = io.BytesIO()
+    made.save_as(file, enforce_file_format=True)
+    body = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + file.getvalue() + b"\r\n--b--\r\n"
+    kind = 'multipart/related; type="application/dicom"; boundary=b'
+    accept = "application/dicom+json"
+    return ask("POST", "/dicom-web/studies", content=body, headers={"content-type": kind, "accept": accept})
+
+
+def paths(made: Any) -> list[str]:
+    """Every way to what is in a study."""
+    study = f"/dicom-web/studies/{made.StudyInstanceUID}"
+    series = f"{study}/series/{made.SeriesInstanceUID}"
+    instance = f"{series}/instances/{made.SOPInstanceUID}"
+    asked = f"studyUID={made.StudyInstanceUID}&seriesUID={made.SeriesInstanceUID}&objectUID={made.SOPInstanceUID}"
+    below = [f"{level}{part}" for level in (study, series, instance) for part in ("", "/metadata", "/rendered")]
+    return [*below, f"{instance}/frames/1", f"{instance}/bulkdata/7FE00010", f"{study}/thumbnail",
+            f"/dicom-web/wado?requestType=WADO&{asked}"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+    data = tmp_path_factory.mktemp("clinic") / "data"
+    with serving(data, "--security", "smart", *OPTIONS) as server:
+        yield Clinic(server, data)
+
+
+@pytest.fixture(scope="module")
+def own(clinic: Clinic) -> Ask:
+    return clinic.caller("patient/*.rs", clinic.ids["own"])
+
+
+def test_nobody_without_a_token(clinic: Clinic) -> None:
+    for path in ("/dicom-web/studies", *paths(OWN)):
+        assert httpx.get(clinic.server.origin + path).status_code == 401, path
+
+
+def test_searches_find_the_own_studies_at_every_level(own: Ask) -> None:
+    for level in ("studies", "series", "instances", f"studies/{OWN.StudyInstanceUID}/series"):
+        found = own("GET", f"/dicom-web/{level}").json()
+        assert {each["0020000D"]["Value"][0] for each in found} == {OWN.StudyInstanceUID}, level
+    asked = f"/dicom-web/studies?StudyInstanceUID={OTHER.StudyInstanceUID}"
+    assert own("GET", asked).status_code in (200, 204) and not own("GET", asked).content.strip(b"[]")
+
+
+def test_no_path_gives_what_is_anothers(own: Ask) -> None:
+    for path in paths(OTHER):
+        unknown = path.replace("1.2.7.2", "1.2.7.9")
+        assert own("GET", path).status_code == own("GET", unknown).status_code == 404, path
+    for path in paths(OWN):
+        assert own("GET", path).status_code in (200, 404, 406), path
+    assert own("GET", paths(OWN)[0]).status_code == 200
+
+
+def test_writing_takes_a_scope_that_writes(own: Ask, clinic: Clinic) -> None:
+    assert store(own, image(16)).status_code == 403
+    assert own("DELETE", paths(OTHER)[0]).status_code in (403, 404, 405)
+    assert clinic.caller("user/Patient.rs")("GET", "/dicom-web/studies").status_code == 403
+
+
+def test_who_saw_images_is_in_the_patients_list(own: Ask, clinic: Clinic) -> None:
+    def seen() -> list[str]:
+        found = clinic.everything("GET", f"/fhir/AuditEvent?patient=Patient/{clinic.ids['own']}").json()["entry"]
+        return [each["resource"]["id"] for each in found if each["resource"]["agent"][0]["requestor"]]
+
+    before = seen()
+    own("GET", f"{paths(OWN)[0]}/metadata")
+    assert len(seen()) == len(before) + 1
