@@ -153,6 +153,7 @@ async def distributed(
         wait=settings.search_wait_seconds,
         content=settings.search_content,
         prepare=prepare,
+        calls=store,
     )
     store.use(elastic.strict)
 

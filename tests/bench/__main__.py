@@ -4,6 +4,8 @@ make bench ARGS="--patients 1000 --seconds 8 --write docs/performance/results/NA
 
 --engine distributed starts MongoDB's stand-in and Elasticsearch for it (tests/backends) and counts their processor time
 and memory with the server's; HMS_TEST_MONGODB_URL and HMS_TEST_ELASTICSEARCH_URL name others, which are not counted.
+--warm first runs the same load and rows against a database of their own: Elasticsearch compiles itself while it works,
+and the peers' figures are those of servers that had worked for long.
 """
 
 from __future__ import annotations
@@ -79,10 +81,21 @@ def services(engine: str, folder: Path) -> Iterator[tuple[dict[str, str], list[i
                 made = mongodb(folder / "mongodb") if setting == SETTINGS[MONGODB] else elasticsearch()
                 started.append(made)
                 named[setting] = made.start().url
-        yield {**named, "HMS_MONGODB_DATABASE": f"test-bench-{os.getpid()}"}, [service.pid for service in started]
+        yield named, [service.pid for service in started]
     finally:
         for service in started:
             service.stop()
+
+
+def run(options: argparse.Namespace, folder: Path, urls: dict[str, str], pids: list[int]) -> dict[str, Any]:
+    """What a new server on empty stores is measured at; folder: of its data, whose name is its database's."""
+    own = {**urls, "HMS_MONGODB_DATABASE": f"test-bench-{os.getpid()}-{folder.name}"} if urls else {}
+    server, base = start(folder / "data", options.workers, options.security, own)
+    try:
+        return measure(options, base, [server.pid, *pids], folder / "data")
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
 
 
 def measure(options: argparse.Namespace, base: str, pids: list[int], data: Path) -> dict[str, Any]:
@@ -162,18 +175,14 @@ def main() -> None:
     parser.add_argument("--scope", default="user/*.cruds", help="of the token, with --security smart")
     parser.add_argument("--phases", default="load,check,all", help="load, check, all, or names of rows, with commas")
     parser.add_argument("--engine", choices=ENGINES, default=EMBEDDED)
+    parser.add_argument("--warm", action="store_true", help="let the services work for as long before it is counted")
     parser.add_argument("--write", type=Path, help="keep the raw result in this file")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
-        with services(options.engine, Path(folder)) as (urls, pids):
-            server, base = start(data, options.workers, options.security, urls)
-            try:
-                result = measure(options, base, [server.pid, *pids], data)
-            finally:
-                server.send_signal(signal.SIGTERM)
-                server.wait(30)
-    result["machine"] = {"cores": os.cpu_count(), "python": sys.version.split()[0]}
+    with tempfile.TemporaryDirectory() as folder, services(options.engine, Path(folder)) as (urls, pids):
+        if options.warm:
+            run(options, Path(folder) / "warm", urls, pids)
+        result = run(options, Path(folder) / "measured", urls, pids)
+    result["machine"] = {"cores": os.cpu_count(), "python": sys.version.split()[0], "warm": options.warm}
     if options.write:
         options.write.parent.mkdir(parents=True, exist_ok=True)
         options.write.write_text(json.dumps(result, indent=1) + "\n", "utf-8")

@@ -9,6 +9,7 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction
 from fhir_server.storage.mongo import beats
 from fhir_server.storage.mongo import feed as feeds
+from fhir_server.storage.mongo.positions import COUNTER, Allocated
 from tests.distributed.conftest import Stores
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +25,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_position_that_a_dead_writer_took_is_passed_over_in_the_end(stores: Stores) -> None:
     shelf = await stores.open()
     await shelf.put(PATIENT)
-    await shelf.store.feed.allocate(2, 1, {"id": b"gone"})
+    await shelf.store.positions.allocate(2, 1, {"id": b"gone"})
     last = await shelf.put({**PATIENT, "id": "b"})
     assert [change.id for change in await shelf.store.changes(0)] == ["a"], "not past the gap while it may still fill"
     assert await shelf.store.head() == last.seq
@@ -35,7 +36,7 @@ async def test_a_position_that_a_dead_writer_took_is_passed_over_in_the_end(stor
 async def test_the_open_transaction_of_a_dead_writer_is_ended(stores: Stores) -> None:
     shelf, dead = await stores.open(), await stores.open()
     async with dead.store.database.client.start_session() as session:
-        taken = await dead.store.feed.allocate(1, 1, session.session_id)
+        taken = await dead.store.positions.allocate(1, 1, session.session_id)
         await session.start_transaction()
         await dead.store.database.feed.insert_one({"_id": taken.first, "m": "PUT"}, session=session)
         last = await shelf.put(PATIENT)
@@ -51,7 +52,7 @@ async def test_a_writer_that_is_only_slow_is_waited_for(stores: Stores, monkeypa
     await shelf.put(PATIENT)
     await stores.fail(1, failCommands=["commitTransaction"], blockConnection=True, blockTimeMS=2500)
     slow = asyncio.create_task(shelf.put({**PATIENT, "id": "slow"}))
-    while (await counters.find_one({"_id": feeds.COUNTER}))["seq"] < 2:
+    while (await counters.find_one({"_id": COUNTER}))["seq"] < 2:
         await asyncio.sleep(0.01)
     last = await other.put({**PATIENT, "id": "b"})
     assert await other.store.head() == last.seq == 3
@@ -63,24 +64,24 @@ async def test_a_writer_that_is_only_slow_is_waited_for(stores: Stores, monkeypa
 async def test_a_position_that_nobody_used_is_not_the_newest(stores: Stores) -> None:
     shelf = await stores.open()
     stored = await shelf.put(PATIENT)
-    allocated = await shelf.store.feed.allocate(1, 1, {"id": b"undone"})
-    await shelf.store.feed.void([allocated.first])
+    allocated = await shelf.store.positions.allocate(1, 1, {"id": b"undone"})
+    await shelf.store.positions.void([allocated.first])
     assert await shelf.store.newest() == stored.seq
 
 
 async def test_a_writer_that_comes_too_late_takes_another_position(stores: Stores) -> None:
     shelf = await stores.open()
-    feed = shelf.store.feed
-    allocate, calls = feed.allocate, []
+    positions = shelf.store.positions
+    allocate, calls = positions.allocate, []
 
-    async def slow(count: int, updated: int, session: object) -> feeds.Allocated:
+    async def slow(count: int, updated: int, session: object) -> Allocated:
         allocated = await allocate(count, updated, session)
         if not calls:
-            await feed.void(range(allocated.first, allocated.first + count))
+            await positions.void(range(allocated.first, allocated.first + count))
         calls.append(allocated)
         return allocated
 
-    feed.allocate = slow
+    positions.allocate = slow
     stored = await shelf.put(PATIENT)
     assert len(calls) == 2 and stored.seq == calls[1].first
     assert [change.seq for change in await shelf.store.changes(0)] == [stored.seq]
@@ -91,14 +92,14 @@ async def test_a_work_that_waits_long_for_its_turn_is_stored_all_the_same(stores
     """Others go on committing while it waits: it runs anew once, for its clock may be behind, not for ever."""
     shelf = await stores.open()
     await shelf.put(PATIENT)
-    allocate, calls = shelf.store.feed.allocate, []
+    allocate, calls = shelf.store.positions.allocate, []
 
-    async def late(count: int, updated: int, session: object) -> feeds.Allocated:
+    async def late(count: int, updated: int, session: object) -> Allocated:
         calls.append(updated)
-        await shelf.store.database.counters.update_one({"_id": feeds.COUNTER}, {"$inc": {"updated": 5_000_000}})
+        await shelf.store.database.counters.update_one({"_id": COUNTER}, {"$inc": {"updated": 5_000_000}})
         return await allocate(count, updated, session)
 
-    shelf.store.feed.allocate = late
+    shelf.store.positions.allocate = late
     stored = await shelf.put({**PATIENT, "id": "b"})
     assert len(calls) == 2 and stored.version == 1
 

@@ -19,6 +19,7 @@ import structlog
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import Change, ChangeFeed
+from fhir_server.storage.changes.calls import Calls
 from fhir_server.storage.changes.entries import Away, Busy, Entry, Target
 from fhir_server.storage.changes.flight import Flight
 from fhir_server.storage.changes.reading import Behind, Reading, bare
@@ -26,8 +27,9 @@ from fhir_server.storage.changes.reading import Behind, Reading, bare
 CHANGES = 1000  # that are taken from the feed at once
 UNDER_WAY = 3  # writes at one time
 LEASE = 5.0  # seconds that one projector has the work to itself without a sign of life
-SOON, QUIET = 0.05, 0.2  # seconds between looks at the feed where nobody waits, after changes and later on
+SOON, QUIET = 0.05, 0.2  # seconds between looks whether somebody waits, after changes and later on
 QUIET_AFTER = 100  # looks
+UNCALLED = 0.25  # seconds between looks at the feed where nobody waits: few writes of many cost less than many of few
 PASS_OVER_EVERY = 0.5  # seconds between looks for positions at the end of the feed that no change has
 PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before what failed is tried again
 
@@ -40,7 +42,8 @@ class Projector:
     """Feeds one target; told: is called with the consumer and each position that is kept, away: when the target can't
     be reached; prepare: before the resources of changes are read, with None once the work was taken over.
 
-    lease: seconds for which another waits before it takes up the work of one that is gone.
+    lease: seconds for which another waits before it takes up the work of one that is gone; calls: who waits in other
+    processes, None where each look is at the feed itself.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Projector:
         *,
         prepare: Prepare | None = None,
         lease: float = LEASE,
+        calls: Calls | None = None,
     ) -> None:
         self._feed = feed
         self._reading = reading
@@ -61,14 +65,16 @@ class Projector:
         self._away = away
         self._prepare = prepare
         self._lease = lease
+        self._calls = calls
         self._owner = f"{os.getpid()}-{os.urandom(6).hex()}"
         self._position: int | None = None  # None: the work is another's
         self._leased = self._passed = float("-inf")
         self._wanted = asyncio.Event()
 
-    def hurry(self) -> None:
-        """Somebody waits for the newest change."""
+    def hurry(self) -> bool:
+        """Somebody waits for the newest change; whether this one has the work."""
         self._wanted.set()
+        return self._position is not None
 
     async def run(self) -> None:
         """Goes on until it is cancelled; whatever fails is tried again."""
@@ -89,18 +95,31 @@ class Projector:
                 continue
             pause = PAUSE
             looks = 0 if worked else looks + 1
-            await self._rest(SOON if looks < QUIET_AFTER else QUIET)  # few writes of many cost less than many of few
+            await self._rest(SOON if looks < QUIET_AFTER else QUIET)
 
     async def _rest(self, seconds: float) -> None:
+        """Until somebody waits, here or elsewhere, or until it is time."""
         mine = self._position is not None
-        try:
-            await asyncio.wait_for(self._wanted.wait(), seconds if mine else self._lease / 4)
-        except TimeoutError:
-            return
-        finally:
-            self._wanted.clear()
+        until = time.monotonic() + UNCALLED
+        while not await self._hurried(seconds if mine else self._lease / 4):
+            if not mine or self._calls is None or time.monotonic() > until:
+                return
+            try:
+                called = await self._calls.wanted(self._target.consumer)
+            except FhirError:  # the turn will say so
+                return
+            if called > (self._position or 0):
+                return
         if not mine:
             await asyncio.sleep(QUIET)  # whoever has the work is asked for it, not this one
+
+    async def _hurried(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._wanted.wait(), seconds)
+        except TimeoutError:
+            return False
+        self._wanted.clear()
+        return True
 
     async def turn(self) -> bool:
         """All changes that there are; False where there are none, or another has the work."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Protocol
 
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.pace import Pace
@@ -24,10 +25,18 @@ class Behind(Exception):
     """A read has not seen yet what the feed tells of."""
 
 
+class VersionReads(ResourceReads, Protocol):
+    """Reads of whoever indexes."""
+
+    async def read_versions(self, keys: Iterable[tuple[str, str, int]]) -> list[StoredVersion | None]:
+        """Each (type, id, version), in the order asked."""
+        ...
+
+
 class Reading:
     """Reads the resources of changes as they are now; extract: their search values."""
 
-    def __init__(self, reads: ResourceReads, extract: Extract) -> None:
+    def __init__(self, reads: VersionReads, extract: Extract) -> None:
         self._reads = reads
         self._extract = extract
         self._firsts: OrderedDict[Key, int] = OrderedDict()
@@ -41,7 +50,9 @@ class Reading:
         size = 0
         for at in range(0, len(keys), READ_AT_ONCE):
             some = keys[at : at + READ_AT_ONCE]
-            for key, version in zip(some, await self._reads.read_many(some), strict=True):
+            versions = await self._reads.read_many(some)
+            await self._learn_firsts(versions)
+            for key, version in zip(some, versions, strict=True):
                 batch.append(await self.entry(newest[key], version))
                 size += len(batch[-1].body)
                 await pace()
@@ -77,18 +88,26 @@ class Reading:
         except Exception as problem:  # whatever is in it, the others go on
             return bare(entry, f"its values can't be extracted: {type(problem).__name__}: {problem}")
 
+    async def _learn_firsts(self, versions: Sequence[StoredVersion | None]) -> None:
+        """Reads the first versions of those of which they are needed and not known yet."""
+        later = [version for version in versions if version is not None and version.version > 1]
+        unknown = [(each.type, each.id, 1) for each in later if (each.type, each.id) not in self._firsts]
+        if unknown:
+            for key, oldest in zip(unknown, await self._reads.read_versions(unknown), strict=True):
+                if oldest is not None:
+                    self._firsts[key[:2]] = oldest.seq
+
     async def _first(self, version: StoredVersion) -> int:
         """The position of a resource's first version: matches are in this order where no other is asked for."""
         if version.version == 1:
             return version.seq
         key = (version.type, version.id)
-        found = self._firsts.get(key)
-        if found is None:
-            oldest = await self._reads.read_version(*key, 1)
-            found = self._firsts[key] = oldest.seq if oldest is not None else version.seq
-            if len(self._firsts) > REMEMBERED:
-                self._firsts.popitem(last=False)
-        return found
+        if key not in self._firsts:
+            await self._learn_firsts([version])
+        first = self._firsts.setdefault(key, version.seq)
+        while len(self._firsts) > REMEMBERED:
+            self._firsts.popitem(last=False)
+        return first
 
 
 def bare(entry: Entry, problem: str) -> Entry:

@@ -15,6 +15,7 @@ from functools import partial
 
 from fhir_server.core.ports import ChangeFeed
 from fhir_server.core.tasks import end
+from fhir_server.storage.changes.calls import Calls
 from fhir_server.storage.changes.entries import Busy
 from fhir_server.storage.changes.shared import Shared
 
@@ -23,20 +24,24 @@ POLL, LONGEST_POLL = 0.005, 0.05  # seconds between looks at what another proces
 
 class Waiting:
     """Waits, for many at once. show: has a consumer's target show what it was given before, Busy where it can't;
-    hurry: is called for a consumer that is waited for.
+    hurry: is called for a consumer that is waited for, True where its work is done in this process; calls: reach it
+    elsewhere.
     """
 
     def __init__(
         self,
         feed: ChangeFeed,
         show: Callable[[str], Awaitable[None]],
-        hurry: Callable[[str], None] = lambda consumer: None,
+        hurry: Callable[[str], bool] = lambda consumer: False,
+        calls: Calls | None = None,
     ) -> None:
         self._feed = feed
         self._show = show
         self.hurry = hurry
+        self._calls = calls
         self._reached: dict[str, int] = {}
         self._shown: dict[str, int] = {}
+        self._called: dict[str, int] = {}
         self._showing: dict[str, Shared[None]] = {}
         self._away: set[str] = set()
         self._moved = asyncio.Event()
@@ -58,21 +63,24 @@ class Waiting:
         self._moved.set()
         self._moved = asyncio.Event()
 
-    async def __call__(self, consumer: str, seconds: float) -> bool:
-        """Whether searches see within so long what was the feed's newest change when this was called."""
+    async def __call__(self, consumer: str, seconds: float) -> int | None:
+        """The position of what was the feed's newest change when this was called, once searches see it.
+
+        None where they don't within so long.
+        """
         until = time.monotonic() + seconds
         newest = await self._newest()
         if not await self._has_reached(consumer, newest, until):
-            return False
+            return None
         if self._shown.get(consumer, 0) >= newest:
-            return True
+            return newest
         if consumer not in self._showing:
             self._showing[consumer] = Shared(partial(self._have_shown, consumer))
         try:
             await asyncio.wait_for(self._showing[consumer](), until - time.monotonic())
         except (TimeoutError, Busy):
-            return False
-        return True
+            return None
+        return newest
 
     async def _have_shown(self, consumer: str) -> None:
         reached = self._reached[consumer]
@@ -82,7 +90,7 @@ class Waiting:
     async def _has_reached(self, consumer: str, newest: int, until: float) -> bool:
         if self._reached.get(consumer, 0) >= newest:
             return True
-        self.hurry(consumer)
+        here = self.hurry(consumer)
         self._waiting += 1
         try:
             while self._reached.get(consumer, 0) < newest:
@@ -91,6 +99,8 @@ class Waiting:
                     return False
                 if self._looking is None or self._looking.done():
                     self._looking = asyncio.create_task(self._look(consumer))
+                if not here and newest > self._called.get(consumer, 0):
+                    await self._call(consumer, newest)
                 try:
                     await asyncio.wait_for(moved.wait(), left)
                 except TimeoutError:
@@ -98,6 +108,11 @@ class Waiting:
             return True
         finally:
             self._waiting -= 1
+
+    async def _call(self, consumer: str, newest: int) -> None:
+        self._called[consumer] = newest
+        if self._calls is not None:
+            await self._calls.want(consumer, newest)
 
     async def _look(self, consumer: str) -> None:
         """Looks at the kept position for all that wait, as the consumer may be another process."""

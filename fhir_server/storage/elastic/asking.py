@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+from elastic_transport import ApiResponseMeta, ConnectionTimeout, HttpHeaders, NodeConfig, TransportError
 from elastic_transport import ConnectionError as Unreachable
-from elastic_transport import ConnectionTimeout, TransportError
 from elasticsearch import ApiError, AsyncElasticsearch
 
 from fhir_server.core.errors import FhirError, error
+from fhir_server.storage.elastic.client import CONTENT_TYPE, CONTENT_TYPE_LINES
+from fhir_server.storage.elastic.points import KEEP_ALIVE, Point
 
 T = TypeVar("T")
 
 SECONDS = 15.0  # that one request may take
-KEEP_ALIVE = "1m"  # of a point in time, from one request to the next
+SHOWN = "hits.hits.fields,hits.hits.sort,hits.total.value,aggregations,pit_id"
+SHOWN_OF_MANY = ",".join(f"responses.{name}" for name in (*SHOWN.split(","), "error", "status"))
+WHOLE = "allow_partial_search_results=false"
+WHOLE_OF_MANY = {"allow_partial_search_results": False}
 RETRY_AFTER = {"Retry-After": "5"}
 BUSY = (408, 429, 502, 503, 504)
 EXPIRED = "search_context_missing_exception"
 TOO_MANY = ("too_many_clauses", "too_many_nested_clauses", "maxclausecount", "max_clause_count", "nested depth")
+
+_encode = msgspec.json.Encoder().encode
 
 
 def unavailable(problem: str = "can't be reached now") -> FhirError:
@@ -71,42 +78,56 @@ async def answered(work: Callable[[], Awaitable[T]]) -> T:
 
 
 class Asking:
-    """Asks one index; within a point in time, every request of a search sees one state of it."""
+    """Asks one index; with a point in time, every request of a search sees one state of it."""
 
-    def __init__(self, client: AsyncElasticsearch, index: str) -> None:
+    def __init__(self, client: AsyncElasticsearch, index: str, point: Point | None = None) -> None:
         self._client = client.options(request_timeout=SECONDS)
         self._index = index
-        self._point = ""
-
-    @asynccontextmanager
-    async def one_state(self) -> AsyncIterator[None]:
-        """A point in time for the requests inside."""
-        await self._open()
-        try:
-            yield
-        finally:
-            point, self._point = self._point, ""
-            try:
-                await self._client.close_point_in_time(id=point)
-            except (ApiError, TransportError):  # it ends by itself
-                return
-
-    async def _open(self) -> None:
-        opened = await self._client.open_point_in_time(index=self._index, keep_alive=KEEP_ALIVE)
-        self._point = opened["id"]
+        self._point = point
 
     async def search(self, body: dict[str, Any]) -> dict[str, Any]:
         """One request. Where the point in time has run out a new one goes on: every order is by values that stay."""
-        if not self._point:
-            return (await self._client.search(index=self._index, body=body)).body
+        return (await self.several([body]))[0]
+
+    async def several(self, bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The answers to several searches, by one request."""
+        if self._point is None:
+            return await self._send(bodies)
         try:
-            return await self._at_point(body)
+            return await self._at(self._point, bodies)
         except ApiError as problem:
             if problem.status_code != 404 or EXPIRED not in str(problem.body):
                 raise
-            await self._open()
-            return await self._at_point(body)
+            await self._point.renew(self._client, self._index)
+            return await self._at(self._point, bodies)
 
-    async def _at_point(self, body: dict[str, Any]) -> dict[str, Any]:
-        point = {"id": self._point, "keep_alive": KEEP_ALIVE}
-        return (await self._client.search(body={**body, "pit": point})).body
+    async def _at(self, point: Point, bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        pit = {"id": point.id, "keep_alive": KEEP_ALIVE}
+        answers = await self._send([{**body, "pit": pit} for body in bodies])
+        point.id = answers[-1].get("pit_id", point.id)
+        return answers
+
+    async def _send(self, bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """A search is answered wholly or not at all, whatever a cluster's default says of a shard that is missing."""
+        at_point = "pit" in bodies[0]
+        if len(bodies) == 1:
+            path = f"{'' if at_point else f'/{self._index}'}/_search?{WHOLE}&filter_path={SHOWN}"
+            return [await self._post(path, CONTENT_TYPE, _encode(bodies[0]))]
+        head = _encode({**WHOLE_OF_MANY, **({} if at_point else {"index": self._index})}) + b"\n"
+        lines = b"".join([head + _encode(body) + b"\n" for body in bodies])
+        answer = await self._post(f"/_msearch?filter_path={SHOWN_OF_MANY}", CONTENT_TYPE_LINES, lines)
+        for each in answer["responses"]:
+            if "error" in each:
+                raise refused(each)
+        return answer["responses"]
+
+    async def _post(self, path: str, content_type: str, body: bytes) -> dict[str, Any]:
+        headers = {"accept": CONTENT_TYPE, "content-type": content_type}
+        return (await self._client.perform_request("POST", path, headers=headers, body=body)).body
+
+
+def refused(answer: dict[str, Any]) -> ApiError:
+    """What one of several searches was refused by, as it would have been if it had been asked alone."""
+    status = int(answer.get("status", 500))
+    meta = ApiResponseMeta(status, "1.1", HttpHeaders(), 0.0, NodeConfig("http", "elasticsearch", 9200))
+    return ApiError(str(answer["error"].get("type", "error")), meta, answer)

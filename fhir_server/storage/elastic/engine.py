@@ -10,11 +10,12 @@ from typing import Any
 from elastic_transport import TransportError
 from elasticsearch import ApiError, AsyncElasticsearch
 
-from fhir_server.core.ports import ChangeFeed, Clock, Finding, IndexState, ResourceReads, UnitConverter
+from fhir_server.core.ports import ChangeFeed, Clock, Finding, IndexState, UnitConverter
 from fhir_server.core.tasks import end
+from fhir_server.storage.changes.calls import Calls
 from fhir_server.storage.changes.lag import lag
 from fhir_server.storage.changes.projector import LEASE, Prepare
-from fhir_server.storage.changes.reading import Extract, Reading
+from fhir_server.storage.changes.reading import Extract, Reading, VersionReads
 from fhir_server.storage.changes.waiting import Waiting
 from fhir_server.storage.elastic.checking import IndexCheck
 from fhir_server.storage.elastic.digests import Parameters
@@ -34,14 +35,15 @@ class ElasticEngine:
     """reads: must see every commit at once; extract: search values of a resource's JSON; parameters: those in force.
 
     wait: seconds that a search waits at most for what was committed before it began; content: whether _content works;
-    prepare: see Projector; lease: seconds after which another process takes up the feeding where one is gone.
+    prepare: see Projector; lease: seconds after which another process takes up the feeding where one is gone; calls:
+    how a search calls the projector in another process, None where the feeding is done at once anyway.
     """
 
     def __init__(
         self,
         client: AsyncElasticsearch,
         feed: ChangeFeed,
-        reads: ResourceReads,
+        reads: VersionReads,
         extract: Extract,
         parameters: Parameters,
         clock: Clock,
@@ -53,6 +55,7 @@ class ElasticEngine:
         content: bool = True,
         prepare: Prepare | None = None,
         lease: float = LEASE,
+        calls: Calls | None = None,
     ) -> None:
         self.generations = Generations(client, prefix, shards=shards)
         self._client = client
@@ -60,11 +63,12 @@ class ElasticEngine:
         self._clock = clock
         self._parameters = parameters
         self._content = content
-        self._waiting = Waiting(feed, self._show)
+        self._waiting = Waiting(feed, self._show, calls=calls)
         reading = Reading(reads, extract)
         searched = (self.generations, reads, self._waiting, converter)
-        self.index = ElasticSearchIndex(*searched, wait=wait, content=content)
-        self.strict = ElasticSearchIndex(*searched, wait=STRICT_WAIT, content=content, strict=True)
+        has_field = parameters.in_force
+        self.index = ElasticSearchIndex(*searched, has_field=has_field, wait=wait, content=content)
+        self.strict = ElasticSearchIndex(*searched, has_field=has_field, wait=STRICT_WAIT, content=content, strict=True)
         self._projecting = Projecting(
             self.generations,
             feed,
@@ -74,6 +78,7 @@ class ElasticEngine:
             content=content,
             prepare=prepare,
             lease=lease,
+            calls=calls,
         )
         self._check = IndexCheck(self.generations, feed, reads, reading, parameters, self._writer, self._caught_up)
         self._task: asyncio.Task[None] | None = None
@@ -106,6 +111,8 @@ class ElasticEngine:
         """Stops and closes the connections."""
         await self.stop()
         await self._waiting.close()
+        await self.index.close()
+        await self.strict.close()
         await self._client.close()
 
     async def check(self, repair: bool = False) -> list[Finding]:

@@ -12,9 +12,11 @@ from fhir_server.core.errors import FhirError, Issue, error
 from fhir_server.core.ports import ResourceReads, UnitConverter
 from fhir_server.core.query import Clause, Page, Query
 from fhir_server.storage.elastic.asking import Asking, answered, unavailable
+from fhir_server.storage.elastic.digests import Indexes, always
 from fhir_server.storage.elastic.encode import Unit
 from fhir_server.storage.elastic.generations import Generation, Generations
 from fhir_server.storage.elastic.mapping import UNIT_TYPE
+from fhir_server.storage.elastic.points import Points
 from fhir_server.storage.elastic.search.links import resolve
 from fhir_server.storage.elastic.search.pages import page
 from fhir_server.storage.elastic.search.scope import BATCH, Scope
@@ -34,17 +36,17 @@ BEHIND = Issue(
 class Wait(Protocol):
     """Holds a search back until the index has seen what was committed before the search began."""
 
-    async def __call__(self, consumer: str, seconds: float) -> bool:
-        """Whether it has, within so long."""
+    async def __call__(self, consumer: str, seconds: float) -> int | None:
+        """The position of that; None where the index has not seen it within so long."""
         ...
 
 
 class ElasticSearchIndex:
     """Answers queries out of the generation that serves; the store has the resources.
 
-    converter: between units of quantities; wait: seconds that a search waits at most for what was committed before it
-    began; content: whether _content is indexed. A search that has waited in vain is answered with a warning, or strict,
-    refused as "unavailable".
+    converter: between units of quantities; has_field: whether a type has a field by the parameters in force; wait:
+    seconds that a search waits at most for what was committed before it began; content: whether _content is indexed. A
+    search that has waited in vain is answered with a warning, or strict, refused as "unavailable".
     """
 
     def __init__(
@@ -54,11 +56,14 @@ class ElasticSearchIndex:
         caught_up: Wait,
         converter: UnitConverter | None = None,
         *,
+        has_field: Indexes = always,
         wait: float = 5.0,
         content: bool = True,
         strict: bool = False,
     ) -> None:
         self._generations = generations
+        self._points = Points(generations.client)
+        self._has_field = has_field
         self._reads = reads
         self._caught_up = caught_up
         self._converter = converter
@@ -70,9 +75,8 @@ class ElasticSearchIndex:
     async def search(self, query: Query) -> Page:
         """One page of a query with what it includes. FhirError "unavailable" while Elasticsearch is away."""
         wait = self._wait if query.wait is None or self._strict else min(query.wait, self._wait)
-        several = bool(query.includes)
-        found, seen = await self._answer(lambda scope: page(query, scope, self._reads), query.where, wait, several)
-        return found if seen or wait == 0 else replace(found, warnings=(BEHIND,))
+        found, seen = await self._answer(lambda scope: page(query, scope, self._reads), query.where, wait)
+        return found if seen is not None or wait == 0 else replace(found, warnings=(BEHIND,))
 
     async def count(self, types: Sequence[str], where: Clause) -> int:
         """How many current resources of these types the clause holds for, exactly."""
@@ -96,7 +100,8 @@ class ElasticSearchIndex:
         return await answered(work)
 
     async def close(self) -> None:
-        """Leaves the client to whoever made it."""
+        """Ends what it holds at Elasticsearch; leaves the client to whoever made it."""
+        await self._points.close()
 
     async def _serving(self) -> Generation:
         generation = await self._generations.serving()
@@ -104,27 +109,30 @@ class ElasticSearchIndex:
             raise unavailable("is being built")
         return generation
 
-    async def _seen(self, generation: Generation, wait: float) -> bool:
-        """Whether the index has seen what was committed before; while Elasticsearch is away nobody waits for it."""
-        if self._away or (wait == 0 and not self._strict):
-            return self._away
+    async def _seen(self, generation: Generation, wait: float) -> int | None:
+        """The position up to which the index has seen all that was committed, None where it has not, or nobody waits.
+
+        While Elasticsearch is away nobody waits for it.
+        """
+        if self._away:
+            return 0
+        if wait == 0 and not self._strict:
+            return None
         seen = await self._caught_up(generation.consumer, wait)
-        if not seen and self._strict:
+        if seen is None and self._strict:
             raise unavailable("is behind the store")
         return seen
 
-    async def _answer(
-        self, work: Callable[[Scope], Awaitable[T]], where: Clause, wait: float, several: bool = False
-    ) -> tuple[T, bool]:
-        """What work returns, and whether the index had seen all; several: it makes more requests than one."""
+    async def _answer(self, work: Callable[[Scope], Awaitable[T]], where: Clause, wait: float) -> tuple[T, int | None]:
+        """What work returns, and the position up to which the index had seen all, None where it had not."""
 
         if not self._content and reads_content(where):
             raise error("not-supported", "This server does not index what _content searches (search_content).")
 
-        async def ask() -> tuple[T, bool]:
+        async def ask() -> tuple[T, int | None]:
             generation = await self._serving()
             seen = await self._seen(generation, wait)
-            return await self._ask(work, where, generation, several), seen
+            return await self._ask(work, where, generation, seen or 0), seen
 
         try:
             found = await answered(ask)
@@ -136,23 +144,22 @@ class ElasticSearchIndex:
             found = await answered(ask)
         return found
 
-    async def _ask(
-        self, work: Callable[[Scope], Awaitable[T]], where: Clause, generation: Generation, several: bool
-    ) -> T:
-        asking = Asking(self._generations.client, generation.name)
-        units = has_units(where)
-        if not several and not units and not is_linked(where):
-            return await work(Scope(asking, Units()))
-        async with asking.one_state():  # all requests have to see the same
-            return await work(Scope(asking, await self._units(asking) if units else Units()))
+    async def _ask(self, work: Callable[[Scope], Awaitable[T]], where: Clause, generation: Generation, seen: int) -> T:
+        """Includes are read from the store as they are now, and units only ever come: one state matters to links."""
+        client = self._generations.client
+        plain = Asking(client, generation.name)
+        units = Units(await self._units(plain), self._converter) if has_units(where) else Units()
+        if not is_linked(where):
+            return await work(Scope(plain, units, self._has_field))
+        async with self._points.at(generation.name, seen) as point:
+            return await work(Scope(Asking(client, generation.name, point), units, self._has_field))
 
-    async def _units(self, asking: Asking) -> Units:
+    async def _units(self, asking: Asking) -> list[Unit]:
         body = {
             "query": {"term": {"type": UNIT_TYPE}},
             "size": BATCH,
             "stored_fields": "_none_",
             "docvalue_fields": ["id"],
         }
-        hits = (await asking.search(body))["hits"]["hits"]
-        units = [msgspec.json.decode(hit["fields"]["id"][0], type=Unit) for hit in hits]
-        return Units(units, self._converter)
+        hits = (await asking.search(body)).get("hits", {}).get("hits", [])
+        return [msgspec.json.decode(hit["fields"]["id"][0], type=Unit) for hit in hits]

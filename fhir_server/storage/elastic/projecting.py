@@ -10,6 +10,7 @@ from elasticsearch import ApiError
 
 from fhir_server.core.ports import ChangeFeed
 from fhir_server.core.tasks import end
+from fhir_server.storage.changes.calls import Calls
 from fhir_server.storage.changes.projector import LEASE, Prepare, Projector
 from fhir_server.storage.changes.reading import Reading
 from fhir_server.storage.changes.waiting import Waiting
@@ -34,6 +35,7 @@ class Projecting:
         content: bool = True,
         prepare: Prepare | None = None,
         lease: float = LEASE,
+        calls: Calls | None = None,
     ) -> None:
         self._generations = generations
         self._feed = feed
@@ -43,13 +45,13 @@ class Projecting:
         self._content = content
         self._prepare = prepare
         self._lease = lease
+        self._calls = calls
         self._running: dict[str, tuple[Projector, asyncio.Task[None]]] = {}
         waiting.hurry = self.hurry
 
-    def hurry(self, consumer: str) -> None:
-        """Somebody waits for what this consumer has not done yet."""
-        if consumer in self._running:
-            self._running[consumer][0].hurry()
+    def hurry(self, consumer: str) -> bool:
+        """Somebody waits for what this consumer has not done yet; whether its work is done here."""
+        return consumer in self._running and self._running[consumer][0].hurry()
 
     async def run(self) -> None:
         """Goes on until it is cancelled."""
@@ -87,6 +89,7 @@ class Projecting:
                     waiting.away,
                     prepare=self._prepare,
                     lease=self._lease,
+                    calls=self._calls,
                 )
                 self._running[consumer] = projector, asyncio.create_task(projector.run())
 

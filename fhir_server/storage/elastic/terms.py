@@ -32,6 +32,11 @@ def with_field(field: str) -> str:
     return f"{field.translate(REPLACED)}{END}"
 
 
+def field_of(term: str) -> str:
+    """The field that a term begins with."""
+    return term.partition(END)[0]
+
+
 # ---------------------------------------------------------------------- tokens
 def token(field: str, system: str, code: str) -> str:
     """A code in a system."""

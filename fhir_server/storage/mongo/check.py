@@ -14,7 +14,7 @@ from fhir_server.codec.json import decode
 from fhir_server.core.ports import Finding
 from fhir_server.storage.mongo.documents import version_of
 from fhir_server.storage.mongo.failures import answering
-from fhir_server.storage.mongo.feed import VOID
+from fhir_server.storage.mongo.positions import VOID
 from fhir_server.storage.mongo.store import MongoStore
 
 UNDER_WAY = timedelta(hours=1)

@@ -32,7 +32,8 @@ from fhir_server.storage.mongo.writing import ConflictError
 
 T = TypeVar("T")
 
-TOGETHER = 2  # transactions of this process that are under way at one time
+TOGETHER = 2  # transactions of this process that are under way at one time,
+FILLED = 16  # the second only with so many versions: fewer wait for the first, as a transaction costs most by itself
 MOST = 500  # versions in one, unless one work has more
 PATIENCE = 30.0  # seconds for a work to come through,
 TRIES = 10  # and this often at least it is tried: a large transaction takes seconds, and others go before it
@@ -106,12 +107,18 @@ class Commits:
         await waiting.done
 
     def _go_on(self) -> None:
-        while self._waiting and len(self._tasks) < TOGETHER and (group := self._next_group()):
+        while self._waiting and self._may_begin() and (group := self._next_group()):
             names = set().union(*(waiting.changes.touched for waiting in group))
             self._busy |= names
             task = asyncio.get_running_loop().create_task(self._group(group))
             self._tasks.add(task)
             task.add_done_callback(partial(self._ended, names))
+
+    def _may_begin(self) -> bool:
+        if not self._tasks:
+            return True
+        waiting = sum(waiting.changes.positions for waiting in self._waiting)
+        return len(self._tasks) < TOGETHER and waiting >= FILLED
 
     def _ended(self, names: set[str], task: asyncio.Task[None]) -> None:
         self._busy -= names

@@ -21,6 +21,7 @@ from fhir_server.storage.mongo.documents import RAW
 
 OLDEST_WIRE = 17  # MongoDB 6.0
 MAJORITY = WriteConcern("majority")
+AT_ONCE = WriteConcern(1)  # for what may be lost with the primary that took it
 OPTIONS = {
     "appName": "ultimate-hms",
     "serverSelectionTimeoutMS": 5_000,

@@ -1,50 +1,35 @@
 """The change feed: one document per position, without gaps that could fill behind a reader.
 
-A commit takes its positions from a counter just before its transaction, and inserts them first in it. Commits that run
-at one time may become visible in another order than that of their positions, so a reader stops before a position that
-is not there yet. It is there within milliseconds, or as soon as a writer that still gives signs of life (beats.py) has
-done; where the writer died, a reader takes the position itself (VOID). A position is the document's _id, so either the
-writer's transaction or the reader's VOID has it, never both; a writer that finds its position taken commits nothing and
-takes another. No clock decides anything but how long to wait.
-docs/decisions/0009-positions-of-the-distributed-feed.md has the reasons and the cost.
+Commits that run at one time may become visible in another order than that of their positions (positions.py), so a
+reader stops before a position that is not there yet. It is there within milliseconds, or as soon as a writer that still
+gives signs of life (beats.py) has done; where the writer died, a reader takes the position itself (VOID). A writer that
+finds its position taken commits nothing and takes another. No clock decides anything but how long to wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 import structlog
-from pymongo import ReturnDocument
 from pymongo import timeout as within
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import PyMongoError
 
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Change
-from fhir_server.storage.mongo.beats import Beats
 from fhir_server.storage.mongo.database import Database
 from fhir_server.storage.mongo.failures import answering
-from fhir_server.storage.mongo.leases import take
+from fhir_server.storage.mongo.positions import COUNTER, VOID, Positions
 
-COUNTER = "feed"
-VOID = "VOID"
 PATIENCE = 2.0  # seconds without a sign of life after which a missing position is taken away from its writer
 GIVE_UP = 20.0  # seconds after which a reader says that the feed can't be read
-REMEMBERED = 100  # commits whose sessions the counter remembers, so that a dead writer's transaction can be ended
 WINDOW = 1000  # positions that are looked at together
 SETTLED_EVERY = 1000  # positions after which the settled one is kept for other processes
 
 log = structlog.get_logger("feed")
-
-
-class Allocated(NamedTuple):
-    """Positions that a commit may use, and the newest moment of the feed by then (microseconds since 1970 UTC)."""
-
-    first: int
-    updated: int
 
 
 class Missing(NamedTuple):
@@ -63,15 +48,15 @@ class Still(NamedTuple):
 
 
 class MongoFeed:
-    """The `ChangeFeed` port, and what a commit needs of it."""
+    """Reads the feed, and takes positions away from writers that are gone."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, positions: Positions) -> None:
         self._database = database
+        self.positions = positions
         self._settled = 0  # every position up to it is there
         self._kept = 0
         self._missing = Missing(0, 0.0, {})
         self._still = Still(None, 0)
-        self.beats = Beats(database.counters)
 
     async def start(self) -> None:
         """Learns from where on positions have to be looked at."""
@@ -79,44 +64,11 @@ class MongoFeed:
             counter = await self._database.counters.find_one({"_id": COUNTER})
         self._settled = self._kept = int((counter or {}).get("settled", 0))
 
-    # ------------------------------------------------------------------ for a commit
-    async def allocate(self, count: int, updated: int, session: Any) -> Allocated:
-        """Positions for a commit whose newest version is of this moment; session: the id of its session."""
-        known = {"$ifNull": ["$seq", 0]}
-        entry = {"first": {"$add": [known, 1]}, "count": count, "session": {"$literal": session}}
-        recent = {"$concatArrays": [{"$ifNull": ["$recent", []]}, [entry]]}
-        change = {
-            "seq": {"$add": [known, count]},
-            "before": {"$ifNull": ["$updated", 0]},
-            "updated": {"$max": ["$updated", updated]},
-            "recent": {"$slice": [recent, -REMEMBERED]},
-        }
-        counter = await self._database.counters.find_one_and_update(
-            {"_id": COUNTER},
-            [{"$set": change}],
-            projection=("seq", "before"),
-            return_document=ReturnDocument.AFTER,
-        )
-        if counter is None:
-            raise error("unavailable", "The database has no counter of changes; restore it, or start on an empty one.")
-        return Allocated(int(counter["seq"]) - count + 1, int(counter["before"]))
-
-    async def void(self, positions: Iterable[int]) -> set[int]:
-        """Takes positions that are not taken; returns those that now are VOID, by this call or another."""
-        taken = list(positions)
-        try:
-            await self._database.feed.insert_many([{"_id": seq, "m": VOID} for seq in taken], ordered=False)
-        except BulkWriteError:
-            found = await self._database.feed.find({"_id": {"$in": taken}}, {"m": 1}).to_list()
-            return {int(entry["_id"]) for entry in found if entry["m"] == VOID}
-        return set(taken)
-
-    # ------------------------------------------------------------------ reading
     async def changes(self, after: int, limit: int = 1000) -> list[Change]:
         """Changes past a position, oldest first."""
         found: list[Change] = []
         with answering():
-            for window in windows(after, await self._end()):
+            for window in windows(after, await self.positions.last()):
                 for entry in await self._entries(window):
                     seq = int(entry["_id"])
                     if seq != after + 1:
@@ -136,7 +88,7 @@ class MongoFeed:
         A position that nobody used is none: whoever waited for it would wait for nothing.
         """
         with answering():
-            end = await self._end()
+            end = await self.positions.last()
             if end == self._still.end:
                 return self._still.newest
             newest = before = self._still.newest
@@ -168,11 +120,6 @@ class MongoFeed:
         await self._keep_settled()
         return head
 
-    async def _end(self) -> int:
-        """The last position that any commit has taken."""
-        counter = await self._database.counters.find_one({"_id": COUNTER}, {"seq": 1})
-        return int((counter or {}).get("seq", 0))
-
     async def _entries(self, window: range, shown: dict[str, int] | None = None) -> list[dict[str, Any]]:
         """What is at these positions, in order. Each is named, as a look-up by keys is quick whatever MongoDB it is."""
         found = await self._database.feed.find({"_id": {"$in": list(window)}}, shown).to_list()
@@ -181,7 +128,7 @@ class MongoFeed:
     async def _last(self) -> int:
         """The last position that is there."""
         settled = self._settled
-        for window in windows(settled, await self._end(), backwards=True):
+        for window in windows(settled, await self.positions.last(), backwards=True):
             entries = await self._entries(window, {"_id": 1})
             if entries:
                 return int(entries[-1]["_id"])
@@ -208,57 +155,22 @@ class MongoFeed:
             return
         missing, beats = range(last + 1, following), self._missing.beats
         try:
-            beats = await self.beats.of(missing)
+            beats = await self.positions.beats.of(missing)
             if beats == self._missing.beats:
                 log.warning("positions of the feed never came", first=missing[0], count=len(missing))
-                await self._end_writers(missing)
+                await self.positions.end_writers(missing)
                 with within(PATIENCE):
-                    await self.void(missing)
-                await self.beats.remove(beats)
+                    await self.positions.void(missing)
+                await self.positions.beats.remove(beats)
         except PyMongoError as problem:
             log.warning("positions of the feed can't be taken", problem=type(problem).__name__)
         self._missing = Missing(last + 1, time.monotonic(), beats)
-
-    async def _end_writers(self, missing: range) -> None:
-        """Ends the transactions of writers that died: MongoDB itself would do so after a minute."""
-        counter = await self._database.counters.find_one({"_id": COUNTER}, {"recent": 1}) or {}
-        sessions = [
-            entry["session"]
-            for entry in counter.get("recent", ())
-            if entry["first"] <= missing[-1] and entry["first"] + entry["count"] > missing[0]
-        ]
-        if sessions:
-            await self._database.client.admin.command({"killSessions": sessions})
 
     async def _keep_settled(self) -> None:
         if self._settled - self._kept >= SETTLED_EVERY:
             self._kept = self._settled
             with answering():
                 await self._database.counters.update_one({"_id": COUNTER}, {"$max": {"settled": self._settled}})
-
-    # ------------------------------------------------------------------ consumers
-    async def position(self, consumer: str) -> int:
-        """Where a consumer has got to."""
-        with answering():
-            found = await self._database.consumers.find_one({"_id": consumer}, {"position": 1})
-        return int((found or {}).get("position", 0))
-
-    async def advance(self, consumer: str, position: int) -> None:
-        """Keeps a consumer's position; only a rebuild (0) moves it back."""
-        change = {"$max": {"position": position}} if position else {"$set": {"position": 0}}
-        with answering():
-            await self._database.consumers.update_one({"_id": consumer}, change, upsert=True)
-
-    async def lease(self, consumer: str, owner: str, seconds: float) -> bool:
-        """Whether owner has this consumer's work to itself for so long, by the clock of MongoDB."""
-        with answering():
-            return await take(self._database.consumers, consumer, owner, seconds)
-
-    async def holder(self, consumer: str) -> str:
-        """The owner that has, or was the last to have, this consumer's work to itself."""
-        with answering():
-            found = await self._database.consumers.find_one({"_id": consumer}, {"owner": 1})
-        return str((found or {}).get("owner", ""))
 
 
 def windows(after: int, end: int, backwards: bool = False) -> Iterator[range]:

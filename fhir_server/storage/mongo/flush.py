@@ -18,7 +18,7 @@ from fhir_server.core.errors import error
 from fhir_server.storage.mongo.changeset import ChangeSet
 from fhir_server.storage.mongo.content import Content, Moved
 from fhir_server.storage.mongo.database import MAJORITY, Database
-from fhir_server.storage.mongo.feed import MongoFeed
+from fhir_server.storage.mongo.positions import Positions
 from fhir_server.storage.mongo.writing import ConflictError, TakenError, Writing, error_code
 
 PATIENCE = 30.0  # seconds in which MongoDB must become able to commit
@@ -38,9 +38,9 @@ class OvertakenError(ConflictError):
 class Flush:
     """Stores change sets. floor: the newest moment of the feed that this process has heard of."""
 
-    def __init__(self, database: Database, feed: MongoFeed, content: Content) -> None:
+    def __init__(self, database: Database, positions: Positions, content: Content) -> None:
         self._database = database
-        self._feed = feed
+        self._positions = positions
         self._content = content
         self.floor = 0
 
@@ -100,14 +100,14 @@ class Flush:
         if oldest and oldest < self.floor - SKEW:  # known without taking positions that nobody would use
             raise OvertakenError
         async with self._database.client.start_session(causal_consistency=False) as session:
-            allocated = await self._feed.allocate(count, newest, session.session_id)
+            allocated = await self._positions.allocate(count, newest, session.session_id)
             positions = range(allocated.first, allocated.first + count)
             self.floor = max(self.floor, allocated.updated)
             if oldest and oldest < allocated.updated - SKEW:
-                await self._feed.void(positions)
+                await self._positions.void(positions)
                 raise OvertakenError
             writing = Writing(self._database, session, positions, ObjectId())
-            async with self._feed.beats.beating(positions):
+            async with self._positions.beats.beating(positions):
                 await session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=MAJORITY)
                 try:
                     await writing.write(sets)
@@ -130,7 +130,7 @@ class Flush:
         """Makes the positions VOID, so that readers of the feed need not wait; where that fails, a reader does it."""
         try:
             with within(LET_GO):
-                await self._feed.void(positions)
+                await self._positions.void(positions)
         except PyMongoError as problem:
             log.info("positions are left to readers", problem=type(problem).__name__)
 
@@ -158,7 +158,7 @@ class Flush:
         while True:
             try:
                 with within(LET_GO):
-                    await self._feed.void(positions[:1])
+                    await self._positions.void(positions[:1])
                 entry = await self._database.feed.find_one({"_id": positions[0]})
                 if entry is not None:
                     return entry.get("c") == mark

@@ -30,7 +30,11 @@ class OwnReads:
 
     async def read_many(self, keys: Iterable[tuple[str, str]]) -> list[StoredVersion | None]:
         """The newest version of each."""
-        return [await self.read(type, id) for type, id in keys]
+        wanted = list(keys)
+        own = self._changes.writes.keys() | self._changes.erasures.keys()
+        below = [key for key in wanted if f"{key[0]}/{key[1]}" not in own]
+        found = dict(zip(below, await self._below.read_many(below), strict=True)) if below else {}
+        return [found[key] if key in found else await self.read(*key) for key in wanted]
 
     async def read_version(self, type: str, id: str, version: int) -> StoredVersion | None:
         """That very version."""

@@ -47,6 +47,18 @@ class MongoReads:
                 document = await self._history.find_one({"_id": f"{key}/{version}"}, SHOWN)
             return await self.version(document) if document else None
 
+    async def read_versions(self, keys: Iterable[tuple[str, str, int]]) -> list[StoredVersion | None]:
+        """Each of these versions, by one query of the older ones and one of the newest for those that are left."""
+        wanted = list(keys)
+        names = [f"{type}/{id}/{version}" for type, id, version in wanted]
+        with answering():
+            documents = await self._history.find({"_id": {"$in": list(set(names))}}, SHOWN).to_list()
+            found = {document["_id"]: await self.version(document) for document in documents}
+        left = [(type, id) for name, (type, id, _) in zip(names, wanted, strict=True) if name not in found]
+        newest = await self.read_many(left) if left else []
+        found.update({f"{each.type}/{each.id}/{each.version}": each for each in newest if each is not None})
+        return [found.get(name) for name in names]
+
     async def mentions(self, reference: str) -> list[tuple[str, str]]:
         """Resources some version of which has this reference."""
         found: dict[tuple[str, str], None] = {}

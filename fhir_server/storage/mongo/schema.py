@@ -21,8 +21,8 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 from fhir_server.core.errors import error
 from fhir_server.storage.mongo.database import Database
 from fhir_server.storage.mongo.failures import answering
-from fhir_server.storage.mongo.feed import COUNTER
 from fhir_server.storage.mongo.leases import take
+from fhir_server.storage.mongo.positions import COUNTER
 
 LEASE = 60  # seconds that a migration has without a sign of life
 PATIENCE = 600.0  # seconds that another worker's migration is waited for

@@ -11,12 +11,14 @@ from fhir_server.core.ports import Change, Clock, SearchIndex, Transaction
 from fhir_server.core.query import Clause
 from fhir_server.storage.matching import matcher_of
 from fhir_server.storage.mongo.commits import Commits
+from fhir_server.storage.mongo.consumers import Consumers
 from fhir_server.storage.mongo.content import Content
 from fhir_server.storage.mongo.database import Database
 from fhir_server.storage.mongo.failures import answering
 from fhir_server.storage.mongo.feed import MongoFeed
 from fhir_server.storage.mongo.flush import Flush
 from fhir_server.storage.mongo.keys import IDENTIFYING, Identifies, candidates, keys_of
+from fhir_server.storage.mongo.positions import Positions
 from fhir_server.storage.mongo.reads import SHOWN, MongoReads
 from fhir_server.storage.mongo.schema import prepare
 from fhir_server.storage.mongo.transaction import Extract, MongoTransaction, Surroundings
@@ -38,7 +40,9 @@ class MongoStore(MongoReads):
         self.database = database
         self.content = Content(database.database)
         super().__init__(*database.lagging, self.content)
-        self.feed = MongoFeed(database)
+        self.positions = Positions(database)
+        self.feed = MongoFeed(database, self.positions)
+        self.consumers = Consumers(database)
         self._clock = clock
         self._extract = extract
         self._identifies = identifies
@@ -55,7 +59,7 @@ class MongoStore(MongoReads):
         around = Surroundings(
             self.database, self.content, self.exact, self._clock, self._extract, self._identifies, index
         )
-        self._commits = Commits(around, Flush(self.database, self.feed, self.content))
+        self._commits = Commits(around, Flush(self.database, self.positions, self.content))
 
     async def commit(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Runs work in one transaction; see the port."""
@@ -109,16 +113,24 @@ class MongoStore(MongoReads):
 
     async def position(self, consumer: str) -> int:
         """Where a consumer has got to."""
-        return await self.feed.position(consumer)
+        return await self.consumers.position(consumer)
 
     async def advance(self, consumer: str, position: int) -> None:
         """Keeps a consumer's position."""
-        await self.feed.advance(consumer, position)
+        await self.consumers.advance(consumer, position)
 
     async def lease(self, consumer: str, owner: str, seconds: float) -> bool:
         """Whether owner has this consumer's work to itself for so long."""
-        return await self.feed.lease(consumer, owner, seconds)
+        return await self.consumers.lease(consumer, owner, seconds)
+
+    async def want(self, consumer: str, position: int) -> None:
+        """Somebody waits until this consumer has got so far."""
+        await self.consumers.want(consumer, position)
+
+    async def wanted(self, consumer: str) -> int:
+        """The position that somebody waits for, or has waited for."""
+        return await self.consumers.wanted(consumer)
 
     async def holder(self, consumer: str) -> str:
         """The owner that has, or was the last to have, this consumer's work to itself."""
-        return await self.feed.holder(consumer)
+        return await self.consumers.holder(consumer)

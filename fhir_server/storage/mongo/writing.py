@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, 
 from fhir_server.core.keys import StoredVersion
 from fhir_server.storage.mongo.changeset import ChangeSet
 from fhir_server.storage.mongo.database import Database
-from fhir_server.storage.mongo.feed import VOID
+from fhir_server.storage.mongo.positions import VOID
 
 DUPLICATE = 11000
 

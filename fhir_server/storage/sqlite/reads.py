@@ -52,6 +52,10 @@ class SqliteReads:
         row = self._execute(READ_VERSION, (version, self.known.find_type(type), id)).fetchone()
         return StoredVersion(type, id, row[0], row[1], row[2], METHODS[row[3]], row[4]) if row else None
 
+    async def read_versions(self, keys: Iterable[tuple[str, str, int]]) -> list[StoredVersion | None]:
+        """Each of these versions."""
+        return [await self.read_version(*key) for key in keys]
+
     async def mentions(self, reference: str) -> list[tuple[str, str]]:
         """Resources some version of which has this text as a JSON string; looks through everything."""
         quoted = f'"{reference}"'.encode()

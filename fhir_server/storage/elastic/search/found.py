@@ -2,39 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
 
+from fhir_server.core.keys import StoredVersion
 from fhir_server.storage.elastic import terms
 
 Key = tuple[str, str]  # type, id
+Reference = tuple[str, str, str]  # type, id, version
+Address = tuple[str, str]  # url, version
+T = TypeVar("T")
 
 URL = "url"  # the field of what a canonical resource is called
 BUSINESS_VERSION = "s.version"  # the property that has its business version
 
 
-class Found(NamedTuple):
+class Documents(NamedTuple):
+    """What to ask for: documents for which a filter holds, and the properties that are wanted beside their keys."""
+
+    filter: dict[str, Any]
+    properties: tuple[str, ...] = ()
+
+
+class Found:
     """A document: whose it is, which version, the properties that were asked for beside, and its sort keys."""
 
-    type: str
-    id: str
-    version: int
-    properties: dict[str, list[Any]]
-    sort: list[Any]
+    def __init__(self, type: str, id: str, version: int, properties: dict[str, list[Any]], sort: list[Any]) -> None:
+        self.type = type
+        self.id = id
+        self.version = version
+        self.properties = properties
+        self.sort = sort
 
     @property
     def key(self) -> Key:
         """Type and id."""
         return self.type, self.id
 
-    def references(self, field: str) -> list[tuple[str, str, str]]:
-        """(type, id, version) of the references of a field; needs the property reference."""
-        read = [terms.read_reference(field, term) for term in self.properties.get("reference", ())]
-        return [each for each in read if each is not None]
+    def references(self, field: str) -> list[Reference]:
+        """Those of a field; needs the property reference."""
+        return self._references.get(field, [])
 
-    def addresses(self, field: str) -> list[tuple[str, str]]:
-        """(url, version) of the URIs and canonicals of a field; needs the property uri."""
-        read = [terms.read_uri(field, term) for term in self.properties.get("uri", ())]
-        return [each for each in read if each is not None]
+    @cached_property
+    def _references(self) -> dict[str, list[Reference]]:
+        return _by_field(terms.read_reference, self.properties.get("reference", ()))
+
+    def addresses(self, field: str) -> list[Address]:
+        """The URIs and canonicals of a field; needs the property uri."""
+        return self._addresses.get(field, [])
+
+    @cached_property
+    def _addresses(self) -> dict[str, list[Address]]:
+        return _by_field(terms.read_uri, self.properties.get("uri", ()))
 
     def named_by(self, field: str) -> list[str]:
         """The terms of canonicals of a field that name it; needs the properties uri and s.version."""
@@ -42,10 +62,27 @@ class Found(NamedTuple):
         return [terms.uri_version(field, url, version) for url, _ in self.addresses(URL) for version in versions]
 
 
+class Matches(NamedTuple):
+    """Versions that a page has; newest: of each resource of which the newest was read for it."""
+
+    versions: list[StoredVersion]
+    newest: dict[Key, StoredVersion | None]
+
+
+def _by_field(read: Callable[[str, str], T | None], listed: Iterable[str]) -> dict[str, list[T]]:
+    found: dict[str, list[T]] = {}
+    for term in listed:
+        field = terms.field_of(term)
+        value = read(field, term)
+        if value is not None:
+            found.setdefault(field, []).append(value)
+    return found
+
+
 def documents(answer: dict[str, Any]) -> list[Found]:
     """The documents of an answer."""
     found: list[Found] = []
-    for hit in answer["hits"]["hits"]:
+    for hit in answer.get("hits", {}).get("hits", ()):
         fields = hit["fields"]
         found.append(Found(fields["type"][0], fields["id"][0], fields["version"][0], fields, hit.get("sort", [])))
     return found

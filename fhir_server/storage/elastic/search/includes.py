@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import ResourceReads
 from fhir_server.core.query import Include, Query
 from fhir_server.storage.elastic import terms
-from fhir_server.storage.elastic.search.clauses import Filter, all_of, any_of, one_of
-from fhir_server.storage.elastic.search.found import BUSINESS_VERSION, URL, Found, Key
+from fhir_server.storage.elastic.search.clauses import NOTHING, Filter, all_of, any_of, one_of
+from fhir_server.storage.elastic.search.found import BUSINESS_VERSION, URL, Documents, Found, Key, Matches
 from fhir_server.storage.elastic.search.links import resolve
 from fhir_server.storage.elastic.search.scope import Scope
 
@@ -22,25 +22,22 @@ Wanted = dict[tuple[str, str, str], None]  # type, id and version, "" for the ne
 
 
 async def included(
-    query: Query, scope: Scope, reads: ResourceReads, found: Sequence[Found], matches: Sequence[StoredVersion]
+    query: Query, scope: Scope, reads: ResourceReads, found: Sequence[Found], matches: Matches
 ) -> list[StoredVersion]:
     """What the includes of a query bring for the documents of a page, each version once and none of the matches.
 
     FhirError "too-costly" where it is more than LIMIT.
     """
-    seen = {version.seq for version in matches}
+    seen = {version.seq for version in matches.versions}
     brought: list[StoredVersion] = []
     reached = {each.key for each in found}
     fresh: Sequence[Found] = found
-    includes: Iterable[Include] = query.includes
+    includes: Sequence[Include] = query.includes
+    known = dict(matches.newest)
     while fresh and includes:
-        wanted: Wanted = {}
-        for include in includes:
-            wanted.update(await (_referring if include.reverse else _named)(include, scope, fresh))
-            if len(wanted) > LIMIT:
-                raise _too_many()
         keys: dict[Key, None] = {}
-        for version in await _visible(query, scope, await _stored(wanted, reads)):
+        wanted = await _wanted(includes, scope, fresh)
+        for version in await _visible(query, scope, await _stored(wanted, reads, known)):
             if version.seq not in seen:
                 seen.add(version.seq)
                 brought.append(version)
@@ -54,13 +51,34 @@ async def included(
     return brought
 
 
-async def _named(include: Include, scope: Scope, fresh: Sequence[Found]) -> Wanted:
-    """What the references of these documents name."""
+async def _wanted(includes: Sequence[Include], scope: Scope, fresh: Sequence[Found]) -> Wanted:
+    """What all of these includes name, in their order; what takes the index is asked for by one request."""
+    by_type: dict[str, list[Found]] = defaultdict(list)
+    for each in fresh:
+        by_type[each.type].append(each)
+    named: list[tuple[Wanted, Filter]] = []
+    for include in includes:
+        if include.reverse:
+            named.append(({}, _referring(include, scope, fresh)))
+        elif include.source in by_type:
+            named.append(_named(include, by_type[include.source]))
+    asked = [Documents(filter) for _, filter in named if filter != NOTHING]
+    answers = iter(await scope.each(asked, limit=LIMIT + 1) if asked else ())
+    wanted: Wanted = {}
+    for direct, filter in named:
+        wanted.update(direct)
+        if filter != NOTHING:
+            wanted.update({(found.type, found.id, ""): None for found in next(answers)})
+        if len(wanted) > LIMIT:
+            raise _too_many()
+    return wanted
+
+
+def _named(include: Include, sources: Sequence[Found]) -> tuple[Wanted, Filter]:
+    """What the references of these documents name, and the filter of what their canonicals do."""
     wanted: Wanted = {}
     urls: dict[str, list[str]] = defaultdict(list)
-    for source in fresh:
-        if source.type != include.source:
-            continue
+    for source in sources:
         for field in include.fields:
             references = source.references(field)
             versioned = {reference[:2] for reference in references if reference[2]}
@@ -75,26 +93,28 @@ async def _named(include: Include, scope: Scope, fresh: Sequence[Found]) -> Want
     for version, found in urls.items():
         named = one_of("uri", found)
         ways.append(all_of([named, one_of("token", [terms.token("version", "", version)])]) if version else named)
-    if ways:
-        types = [one_of("type", include.target_types)] if include.target_types else []
-        for found in await scope.all(all_of([any_of(ways), *types]), limit=LIMIT + 1):
-            wanted[found.type, found.id, ""] = None
-    return wanted
+    types = [one_of("type", include.target_types)] if include.target_types else []
+    return wanted, all_of([any_of(ways), *types])
 
 
-async def _referring(include: Include, scope: Scope, fresh: Sequence[Found]) -> Wanted:
-    """What refers to these documents."""
+def _referring(include: Include, scope: Scope, fresh: Sequence[Found]) -> Filter:
+    """The filter of what refers to these documents."""
     targets = [each for each in fresh if not include.target_types or each.type in include.target_types]
     references = [terms.reference(field, *each.key) for field in include.fields for each in targets]
     canonicals = [term for field in include.fields for each in targets for term in each.named_by(field)]
     ways = any_of([one_of("reference", references), one_of("uri", canonicals)])
-    sources = all_of([one_of("type", [include.source]), ways])
-    return {(found.type, found.id, ""): None for found in await scope.all(sources, limit=LIMIT + 1)}
+    return all_of([one_of("type", [include.source]), ways])
 
 
-async def _stored(wanted: Wanted, reads: ResourceReads) -> list[StoredVersion]:
-    """The current resources among them; where a version was named that one, if it is still there."""
-    newest = await reads.read_many([(type, id) for type, id, _ in wanted])
+async def _stored(wanted: Wanted, reads: ResourceReads, known: dict[Key, StoredVersion | None]) -> list[StoredVersion]:
+    """The current resources among them; where a version was named that one, if it is still there.
+
+    known: the newest versions that were read for this page before, to which those that are read now are added.
+    """
+    missing = list(dict.fromkeys((type, id) for type, id, _ in wanted if (type, id) not in known))
+    if missing:
+        known.update(zip(missing, await reads.read_many(missing), strict=True))
+    newest = [known[type, id] for type, id, _ in wanted]
     found: list[StoredVersion] = []
     for (type, id, version), current in zip(wanted, newest, strict=True):
         if current is None or current.deleted:
@@ -114,13 +134,16 @@ async def _visible(query: Query, scope: Scope, versions: list[StoredVersion]) ->
     for version in versions:
         by_type[version.type].add((version.type, version.id))
     allowed: set[Key] = set()
+    limited: list[Documents] = []
     for type, keys in by_type.items():
         limit = query.restriction(type)
         if limit is None:
             allowed |= keys
             continue
         also = scope.filter((type,), await resolve(limit, (type,), scope))
-        allowed.update([found.key for found in await scope.with_keys(sorted(keys), also=also)])
+        limited.append(Documents(scope.named(sorted(keys), also)))
+    for found in await scope.each(limited) if limited else ():
+        allowed.update([each.key for each in found])
     return [version for version in versions if (version.type, version.id) in allowed]
 
 

@@ -27,7 +27,7 @@ from fhir_server.core.query import (
     RefersWithin,
 )
 from fhir_server.storage.elastic import terms
-from fhir_server.storage.elastic.search.found import BUSINESS_VERSION, URL, Key
+from fhir_server.storage.elastic.search.found import BUSINESS_VERSION, URL, Documents, Key
 
 if TYPE_CHECKING:
     from fhir_server.storage.elastic.search.scope import Scope
@@ -63,19 +63,22 @@ def one_of(property: str, found: Iterable[str]) -> Clause:
 
 
 async def _chain(clause: Chain, scope: Scope) -> Clause:
-    asked: dict[Clause, list[str]] = defaultdict(list)
+    targets: dict[Clause, list[str]] = defaultdict(list)
     for name, target in clause.targets:
-        asked[target].append(name)
-    ways: list[Clause] = []
-    for target, names in asked.items():
+        targets[target].append(name)
+    asked: list[Documents] = []
+    canonical: list[Documents] = []
+    for target, names in targets.items():
         resolved = await resolve(target, tuple(names), scope)
-        named = await scope.all(scope.filter(names, resolved))
-        ways.append(_naming(clause.fields, [found.key for found in named]))
-        if named:
-            with_url = scope.filter(names, All((resolved, Missing((URL,), False))))
-            canonical = await scope.all(with_url, "uri", BUSINESS_VERSION)
-            ways.append(one_of("uri", [t for found in canonical for f in clause.fields for t in found.named_by(f)]))
-    return Any(tuple(ways))
+        asked.append(Documents(scope.filter(names, resolved)))
+        called = [name for name in names if scope.has_field(name, URL)]
+        if called:
+            with_url = All((resolved, Missing((URL,), False)))
+            canonical.append(Documents(scope.filter(called, with_url), ("uri", BUSINESS_VERSION)))
+    found = await scope.each([*asked, *canonical])
+    keys = [each.key for some in found[: len(asked)] for each in some]
+    urls = [term for some in found[len(asked) :] for each in some for f in clause.fields for term in each.named_by(f)]
+    return Any((_naming(clause.fields, keys), one_of("uri", urls)))
 
 
 def _naming(fields: Iterable[str], keys: Iterable[Key]) -> Clause:
@@ -84,17 +87,19 @@ def _naming(fields: Iterable[str], keys: Iterable[Key]) -> Clause:
 
 async def _has(clause: Has, types: tuple[str, ...], scope: Scope) -> Clause:
     sources = scope.filter((clause.source,), await resolve(clause.clause, (clause.source,), scope))
+    starts = [("reference", terms.reference_to_type(field, type)) for field in clause.fields for type in types]
+    if any(scope.has_field(type, URL) for type in types):
+        starts += [("uri", terms.uri_version_start(field)) for field in clause.fields]
     keys: set[Key] = set()
     ways: list[Clause] = []
-    for field in clause.fields:
-        for type in types:
-            for term in await scope.terms(sources, "reference", terms.reference_to_type(field, type)):
-                read = terms.read_reference(field, term)
-                if read:
-                    keys.add(read[:2])
+    for (property, _), found in zip(starts, await scope.terms(sources, starts), strict=True):
+        if property == "reference":
+            read = [terms.read_reference(terms.field_of(term), term) for term in found]
+            keys.update([reference[:2] for reference in read if reference])
+            continue
         by_version: dict[str, list[str]] = defaultdict(list)
-        for term in await scope.terms(sources, "uri", terms.uri_version_start(field)):
-            address = terms.read_uri(field, term)
+        for term in found:
+            address = terms.read_uri(terms.field_of(term), term)
             if address:
                 by_version[address[1]].append(terms.uri(URL, address[0]))
         for version, urls in by_version.items():

@@ -9,7 +9,7 @@ from fhir_server.core.ports import ResourceReads
 from fhir_server.core.query import EVERYTHING, NOTHING, Page, Query
 from fhir_server.storage import cursors
 from fhir_server.storage.cursors import LAST_PAGE
-from fhir_server.storage.elastic.search.found import BUSINESS_VERSION, Found, documents
+from fhir_server.storage.elastic.search.found import BUSINESS_VERSION, Found, Matches, documents
 from fhir_server.storage.elastic.search.includes import included
 from fhir_server.storage.elastic.search.links import resolve
 from fhir_server.storage.elastic.search.order import Order
@@ -39,7 +39,7 @@ async def page(query: Query, scope: Scope, reads: ResourceReads) -> Page:
     ends = [order.position(each.sort) for each in (found[:1] + found[-1:])]
     matches = await settled(found, reads)
     return Page(
-        matches,
+        matches.versions,
         await included(query, scope, reads, found, matches) if query.includes and found else [],
         *cursors.neighbours(cursor, more, ends),
         last="" if alone else LAST_PAGE,
@@ -47,10 +47,11 @@ async def page(query: Query, scope: Scope, reads: ResourceReads) -> Page:
     )
 
 
-async def settled(found: Sequence[Found], reads: ResourceReads) -> list[StoredVersion]:
+async def settled(found: Sequence[Found], reads: ResourceReads) -> Matches:
     """The versions that were found: what has been updated since is given as it matched, what has gone is left out."""
     versions: list[StoredVersion] = []
-    newest = await reads.read_many([each.key for each in found])
+    keys = [each.key for each in found]
+    newest = await reads.read_many(keys) if keys else []
     for each, version in zip(found, newest, strict=True):
         if version is None or version.deleted:
             continue
@@ -59,4 +60,4 @@ async def settled(found: Sequence[Found], reads: ResourceReads) -> list[StoredVe
             if version is None or version.deleted:
                 continue
         versions.append(version)
-    return versions
+    return Matches(versions, dict(zip(keys, newest, strict=True)))

@@ -44,7 +44,7 @@ async def test_what_is_written_is_shown_once_for_all_that_wait_and_not_again() -
     target = Target()
     waiting = Waiting(Feed(7), target.show)  # type: ignore[arg-type]
     waiting.told("index", 7)
-    assert await asyncio.gather(*(waiting("index", 1.0) for _ in range(9))) == [True] * 9
+    assert await asyncio.gather(*(waiting("index", 1.0) for _ in range(9))) == [7] * 9
     assert target.shown == 1
     assert await waiting("index", 1.0)
     assert target.shown == 1

@@ -1,0 +1,84 @@
+"""Positions of the feed, on their way from the counter to a commit, or to nobody.
+
+A commit takes its positions from a counter just before its transaction, and inserts them first in it. A position is the
+document's _id in `feed`, so either the writer's transaction has it or whoever made it VOID, never both.
+docs/decisions/0009-positions-of-the-distributed-feed.md has the reasons and the cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from pymongo import ReturnDocument
+from pymongo.errors import BulkWriteError
+
+from fhir_server.core.errors import error
+from fhir_server.storage.mongo.beats import Beats
+from fhir_server.storage.mongo.database import AT_ONCE, Database
+
+COUNTER = "feed"
+VOID = "VOID"
+REMEMBERED = 100  # commits whose sessions the counter remembers, so that a dead writer's transaction can be ended
+
+
+class Allocated(NamedTuple):
+    """Positions that a commit may use, and the newest moment of the feed by then (microseconds since 1970 UTC)."""
+
+    first: int
+    updated: int
+
+
+class Positions:
+    """Those of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._counters = database.counters.with_options(write_concern=AT_ONCE)
+        self.beats = Beats(database.counters)
+
+    async def allocate(self, count: int, updated: int, session: Any) -> Allocated:
+        """Positions for a commit whose newest version is of this moment; session: the id of its session.
+
+        Nobody waits until other members have the counter's step: they have it before the commit that follows it.
+        """
+        writer = {"count": count, "session": session}
+        change = {
+            "$inc": {"seq": count},
+            "$max": {"updated": updated},
+            "$push": {"writers": {"$each": [writer], "$slice": -REMEMBERED}},
+        }
+        before = await self._counters.find_one_and_update(
+            {"_id": COUNTER}, change, projection=("seq", "updated"), return_document=ReturnDocument.BEFORE
+        )
+        if before is None:
+            raise error("unavailable", "The database has no counter of changes; restore it, or start on an empty one.")
+        return Allocated(int(before["seq"]) + 1, int(before.get("updated", 0)))
+
+    async def last(self) -> int:
+        """The last one that any commit has taken."""
+        counter = await self._database.counters.find_one({"_id": COUNTER}, {"seq": 1})
+        return int((counter or {}).get("seq", 0))
+
+    async def void(self, positions: Iterable[int]) -> set[int]:
+        """Takes positions that are not taken; returns those that now are VOID, by this call or another."""
+        taken = list(positions)
+        try:
+            await self._database.feed.insert_many([{"_id": seq, "m": VOID} for seq in taken], ordered=False)
+        except BulkWriteError:
+            found = await self._database.feed.find({"_id": {"$in": taken}}, {"m": 1}).to_list()
+            return {int(entry["_id"]) for entry in found if entry["m"] == VOID}
+        return set(taken)
+
+    async def end_writers(self, missing: range) -> None:
+        """Ends the transactions of writers that took these and died: MongoDB itself would do so after a minute."""
+        counter = await self._database.counters.find_one({"_id": COUNTER}, {"seq": 1, "writers": 1}) or {}
+        sessions = []
+        last = int(counter.get("seq", 0))
+        for writer in reversed(counter.get("writers", ())):
+            first = last - int(writer["count"]) + 1
+            if first <= missing[-1] and last >= missing[0]:
+                sessions.append(writer["session"])
+            last = first - 1
+        if sessions:
+            await self._database.client.admin.command({"killSessions": sessions})
