@@ -34,7 +34,7 @@ test: $(VENV)/.dev ## Run all tests, a file on each processor at a time: ARGS="-
 	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
 
 test-distributed: $(VENV)/.dev ## Run the distributed engine's tests on services that it starts
-	@$(PY) -m tests.backends pytest --engines embedded,distributed $(or $(ARGS),$(DISTRIBUTED))
+	@$(PY) -m tests.backends pytest --engines distributed $(or $(ARGS),$(DISTRIBUTED))
 
 test-keycloak: $(VENV)/.dev ## Run the tests of sign-in by a real Keycloak, which it starts
 	@KEYCLOAK=start $(PY) -m pytest tests/keycloak $(ARGS)
@@ -42,10 +42,11 @@ test-keycloak: $(VENV)/.dev ## Run the tests of sign-in by a real Keycloak, whic
 test-engines: $(VENV)/.engines ## Run the tests of ClickHouse and Spark on the lake, which it installs
 	@$(PY) -m pytest tests/unit/subsystems/analytics/test_engines.py -rs $(ARGS)
 
-# What both engines must do the same, by the store itself and by HTTP, and what only the distributed one has.
+# What both engines must do the same, by the store itself and by HTTP (`make test` has it on the embedded one), and what
+# only the distributed one has.
 DISTRIBUTED := tests/contract tests/distributed tests/unit/storage/elastic \
-	$(addprefix tests/system/test_,$(addsuffix .py,bad_input beside clients concurrency conditional custom_parameters \
-	deidentify export history import operations page profiles provenance read_and_write search search_answers synthea \
+	$(addprefix tests/system/test_,$(addsuffix .py,bad_input beside capabilities clients concurrency conditional custom_parameters \
+	deidentify export history import made_up_requests operations page profiles provenance read_and_write search search_answers synthea \
 	terminology transaction views workers)) \
 	$(addprefix tests/system/security/test_,$(addsuffix .py,launch scopes))
 

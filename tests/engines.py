@@ -25,9 +25,9 @@ WAIT = 60  # seconds for the index to follow, on a machine that is busy
 KEEP = "HMS_TEST_KEEP"  # what tests leave in MongoDB need not be removed, as it goes with it
 
 
-def chosen(option: str) -> list[str]:
+def chosen(option: str | None) -> list[str]:
     """The engines of a --engines option."""
-    engines = [name.strip() for name in option.split(",")]
+    engines = [name.strip() for name in (option or EMBEDDED).split(",")]
     for name in engines:
         if name not in ENGINES:
             raise pytest.UsageError(f"--engines can't have {name!r}; it may have {' and '.join(ENGINES)}.")

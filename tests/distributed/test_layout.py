@@ -44,7 +44,8 @@ async def test_a_migration_that_broke_off_is_run_again(stores: Stores, monkeypat
     with pytest.raises(RuntimeError):
         await prepare(database, (Migration(1, 1, broken),))
     await prepare(database)
-    assert (await database.meta.find_one({"_id": "layout"}))["version"] == MIGRATIONS[-1].version
+    layout = await database.meta.find_one({"_id": "layout"})
+    assert layout is not None and layout["version"] == MIGRATIONS[-1].version
     await database.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -48,7 +49,7 @@ async def test_a_server_works_on_both_by_tls(secured: tuple[str, str], authority
         elasticsearch_ca=str(authority.path),
         search_wait_seconds=60,
     )
-    application = bootstrap.application(settings)
+    application: Any = bootstrap.application(settings)
     async with application.running(), httpx.AsyncClient(transport=httpx.ASGITransport(app=application)) as http:
         stored = await http.put(f"{BASE}/Patient/a", json={"resourceType": "Patient", "id": "a"})
         assert stored.status_code == 201, stored.text

@@ -14,12 +14,15 @@ from tests.system.process import hms
 
 
 @pytest.fixture(scope="session")
-def sample_entries() -> list[dict[str, Any]]:
+def sample_files() -> dict[str, dict[str, Any]]:
+    """The Bundles of the sample archive by their files' names."""
+    return {found.name.rpartition(":")[2]: json.load(found.stream) for found in documents([ARCHIVE])}
+
+
+@pytest.fixture(scope="session")
+def sample_entries(sample_files: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Every Bundle entry of the sample archive, as the files have them."""
-    found = []
-    for document in documents([ARCHIVE]):
-        found += json.load(document.stream)["entry"]
-    return found
+    return [entry for bundle in sample_files.values() for entry in bundle["entry"]]
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,13 @@
-"""All that the CapabilityStatement of a started server claims, works."""
+"""All that the CapabilityStatement of a started server claims, works; on the distributed engine for SOME types.
+
+What a type can do is read from the definitions, so the others have it by the same code; the embedded engine goes
+through all of them.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import httpx
 import pytest
 
 from fhir_server import definitions
+from tests.engines import EMBEDDED
 from tests.official_examples import official_examples
 from tests.system.operation_calls import STORED, calls
 from tests.system.process import serving_on
@@ -47,6 +52,9 @@ VALUES = {
     "number": "lt100",
     "special": "42.25|-83.5|11|km",
 }
+# Those with operations or compartments of their own, and kinds of parameters that few have.
+SOME = ("Patient", "Observation", "Encounter", "Composition", "Group", "Location", "CodeSystem", "ValueSet",
+        "ConceptMap", "GraphDefinition", "Task", "Binary")  # fmt: skip
 # Parameters whose values have a form of their own.
 FORMS = {"_id": "x1", "_text": "word", "_content": "word"}
 WITHOUT_VALUES = ("_text", "_content")
@@ -63,13 +71,18 @@ MINIMAL: dict[str, Any] = {
 
 
 class Api:
-    """Requests below the FHIR base of a started server; problems gathers what was not answered as claimed."""
+    """Requests below the FHIR base of a started server; problems gathers what was not answered as claimed.
 
-    def __init__(self, base: str) -> None:
+    types: those whose claims are gone through, () for all.
+    """
+
+    def __init__(self, base: str, types: Collection[str] = ()) -> None:
         self.base = base
         self.http = httpx.Client(timeout=60, headers={"accept": "application/fhir+json"})
         self.statement: dict[str, Any] = self.http.get(f"{base}/metadata").json()
         self.rest: dict[str, Any] = self.statement["rest"][0]
+        if types:
+            self.rest["resource"] = [claim for claim in self.rest["resource"] if claim["type"] in types]
         self.problems: list[str] = []
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
@@ -95,7 +108,7 @@ class Api:
 @pytest.fixture(scope="module")
 def started(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     with serving_on(engine, tmp_path_factory.mktemp("capabilities")) as server:
-        yield Api(server.base)
+        yield Api(server.base, () if engine == EMBEDDED else SOME)
 
 
 @pytest.fixture
@@ -210,7 +223,7 @@ def test_every_search_parameter_of_every_type(api: Api) -> None:
         if claim["name"] not in (*WITHOUT_VALUES, "_id", "_lastUpdated"):
             api.expect(200, "GET", f"{type}?{claim['name']}:missing=true&_count=0")
         number += 1
-    assert number > 2500
+    assert number > 15 * len(api.rest["resource"])
 
 
 def composite_value(api: Api, definition: str) -> str:

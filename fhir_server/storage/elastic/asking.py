@@ -77,11 +77,16 @@ async def answered(work: Callable[[], Awaitable[T]]) -> T:
         raise told from problem
 
 
+def patient(client: AsyncElasticsearch) -> AsyncElasticsearch:
+    """The client with the time that a search may take; made once, as making it takes a good part of a search."""
+    return client.options(request_timeout=SECONDS)
+
+
 class Asking:
-    """Asks one index; with a point in time, every request of a search sees one state of it."""
+    """Asks one index; with a point in time, every request of a search sees one state of it. client: patient()."""
 
     def __init__(self, client: AsyncElasticsearch, index: str, point: Point | None = None) -> None:
-        self._client = client.options(request_timeout=SECONDS)
+        self._client = client
         self._index = index
         self._point = point
 

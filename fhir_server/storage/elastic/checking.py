@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from fhir_server.core.ports import Change, ChangeFeed, Finding, ResourceReads
 from fhir_server.storage.changes.entries import Entry
 from fhir_server.storage.changes.reading import Reading
-from fhir_server.storage.elastic.asking import Asking, answered
+from fhir_server.storage.elastic.asking import Asking, answered, patient
 from fhir_server.storage.elastic.digests import Parameters, differ
 from fhir_server.storage.elastic.generations import Generation, Generations
 from fhir_server.storage.elastic.mapping import UNIT_TYPE
@@ -56,7 +56,7 @@ class IndexCheck:
         if generation is None:
             return [Finding("the search index", "there is none that searches could ask; hms reindex makes one", False)]
         writer = self._writer_of(generation)
-        scope = Scope(Asking(self._generations.client, generation.name), Units())
+        scope = Scope(Asking(patient(self._generations.client), generation.name), Units())
         await self._caught_up(generation.consumer)
         suspects: dict[Key, str] = {}
         async for keys in self._stored():

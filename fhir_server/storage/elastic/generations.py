@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from elasticsearch import AsyncElasticsearch, BadRequestError, NotFoundError
 
+from fhir_server.storage.changes.entries import Busy
 from fhir_server.storage.elastic.mapping import MAPPINGS, VERSION, settings
 
 LOOK_EVERY = 1.0  # seconds for which the answer to what there is is good
@@ -103,7 +104,11 @@ class Generations:
         """Lets searches of a generation see what was written to it before this call."""
         name = next((each.name for each in await self.all() if each.consumer == consumer), None)
         if name is not None:
-            await self.client.indices.refresh(index=name)
+            done = await self.client.indices.refresh(
+                index=name, filter_path="_shards.failed,_shards.failures.reason.type"
+            )
+            if done["_shards"]["failed"]:  # a copy that still answers would miss what the others show
+                raise Busy(f"not shown everywhere: {str(done['_shards'].get('failures'))[:200]}")
 
     async def remove(self, generation: Generation) -> None:
         """Deletes an index that no search asks any more."""

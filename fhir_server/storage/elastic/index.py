@@ -11,7 +11,7 @@ import msgspec
 from fhir_server.core.errors import FhirError, Issue, error
 from fhir_server.core.ports import ResourceReads, UnitConverter
 from fhir_server.core.query import Clause, Page, Query
-from fhir_server.storage.elastic.asking import Asking, answered, unavailable
+from fhir_server.storage.elastic.asking import Asking, answered, patient, unavailable
 from fhir_server.storage.elastic.digests import Indexes, always
 from fhir_server.storage.elastic.encode import Unit
 from fhir_server.storage.elastic.generations import Generation, Generations
@@ -62,7 +62,8 @@ class ElasticSearchIndex:
         strict: bool = False,
     ) -> None:
         self._generations = generations
-        self._points = Points(generations.client)
+        self._client = patient(generations.client)
+        self._points = Points(self._client)
         self._has_field = has_field
         self._reads = reads
         self._caught_up = caught_up
@@ -146,13 +147,12 @@ class ElasticSearchIndex:
 
     async def _ask(self, work: Callable[[Scope], Awaitable[T]], where: Clause, generation: Generation, seen: int) -> T:
         """Includes are read from the store as they are now, and units only ever come: one state matters to links."""
-        client = self._generations.client
-        plain = Asking(client, generation.name)
+        plain = Asking(self._client, generation.name)
         units = Units(await self._units(plain), self._converter) if has_units(where) else Units()
         if not is_linked(where):
             return await work(Scope(plain, units, self._has_field))
         async with self._points.at(generation.name, seen) as point:
-            return await work(Scope(Asking(client, generation.name, point), units, self._has_field))
+            return await work(Scope(Asking(self._client, generation.name, point), units, self._has_field))
 
     async def _units(self, asking: Asking) -> list[Unit]:
         body = {

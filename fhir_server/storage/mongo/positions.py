@@ -19,7 +19,6 @@ from fhir_server.storage.mongo.database import AT_ONCE, Database
 
 COUNTER = "feed"
 VOID = "VOID"
-REMEMBERED = 100  # commits whose sessions the counter remembers, so that a dead writer's transaction can be ended
 
 
 class Allocated(NamedTuple):
@@ -40,20 +39,27 @@ class Positions:
     async def allocate(self, count: int, updated: int, session: Any) -> Allocated:
         """Positions for a commit whose newest version is of this moment; session: the id of its session.
 
-        Nobody waits until other members have the counter's step: they have it before the commit that follows it.
+        Nobody waits until other members have the counter's step: they have it before the commit that follows it. The
+        counter remembers the sessions, each in the place that its id's first byte names, so that it stays small.
         """
-        writer = {"count": count, "session": session}
+        known = {"$ifNull": ["$seq", 0]}
         change = {
-            "$inc": {"seq": count},
-            "$max": {"updated": updated},
-            "$push": {"writers": {"$each": [writer], "$slice": -REMEMBERED}},
-        }
-        before = await self._counters.find_one_and_update(
-            {"_id": COUNTER}, change, projection=("seq", "updated"), return_document=ReturnDocument.BEFORE
+            "seq": {"$add": [known, count]},
+            "before": {"$ifNull": ["$updated", 0]},
+            "updated": {"$max": ["$updated", updated]},
+            f"writers.{session['id'][:1].hex()}": {
+                "first": {"$add": [known, 1]}, "count": count, "session": {"$literal": session},
+            },
+        }  # fmt: skip
+        counter = await self._counters.find_one_and_update(
+            {"_id": COUNTER},
+            [{"$set": change}],
+            projection=("seq", "before"),
+            return_document=ReturnDocument.AFTER,
         )
-        if before is None:
+        if counter is None:
             raise error("unavailable", "The database has no counter of changes; restore it, or start on an empty one.")
-        return Allocated(int(before["seq"]) + 1, int(before.get("updated", 0)))
+        return Allocated(int(counter["seq"]) - count + 1, int(counter["before"]))
 
     async def last(self) -> int:
         """The last one that any commit has taken."""
@@ -72,13 +78,11 @@ class Positions:
 
     async def end_writers(self, missing: range) -> None:
         """Ends the transactions of writers that took these and died: MongoDB itself would do so after a minute."""
-        counter = await self._database.counters.find_one({"_id": COUNTER}, {"seq": 1, "writers": 1}) or {}
-        sessions = []
-        last = int(counter.get("seq", 0))
-        for writer in reversed(counter.get("writers", ())):
-            first = last - int(writer["count"]) + 1
-            if first <= missing[-1] and last >= missing[0]:
-                sessions.append(writer["session"])
-            last = first - 1
+        counter = await self._database.counters.find_one({"_id": COUNTER}, {"writers": 1}) or {}
+        sessions = [
+            writer["session"]
+            for writer in counter.get("writers", {}).values()
+            if writer["first"] <= missing[-1] and writer["first"] + writer["count"] > missing[0]
+        ]
         if sessions:
             await self._database.client.admin.command({"killSessions": sessions})

@@ -18,6 +18,7 @@ from fhir_server.storage.mongo.failures import answering
 from fhir_server.storage.mongo.feed import MongoFeed
 from fhir_server.storage.mongo.flush import Flush
 from fhir_server.storage.mongo.keys import IDENTIFYING, Identifies, candidates, keys_of
+from fhir_server.storage.mongo.newest import Newest
 from fhir_server.storage.mongo.positions import Positions
 from fhir_server.storage.mongo.reads import SHOWN, MongoReads
 from fhir_server.storage.mongo.schema import prepare
@@ -43,6 +44,7 @@ class MongoStore(MongoReads):
         self.positions = Positions(database)
         self.feed = MongoFeed(database, self.positions)
         self.consumers = Consumers(database)
+        self._newest = Newest(database.resources)
         self._clock = clock
         self._extract = extract
         self._identifies = identifies
@@ -57,7 +59,14 @@ class MongoStore(MongoReads):
     def use(self, index: SearchIndex | None) -> None:
         """What answers criteria that keys don't."""
         around = Surroundings(
-            self.database, self.content, self.exact, self._clock, self._extract, self._identifies, index
+            self.database,
+            self.content,
+            self.exact,
+            self._clock,
+            self._extract,
+            self._identifies,
+            self._newest,
+            index,
         )
         self._commits = Commits(around, Flush(self.database, self.positions, self.content))
 
@@ -96,6 +105,7 @@ class MongoStore(MongoReads):
     async def close(self) -> None:
         """Finishes what is under way and closes the connections."""
         await self._commits.close()
+        await self._newest.close()
         await self.database.close()
 
     # ------------------------------------------------------------------ the feed

@@ -7,7 +7,7 @@ takes place only where all of that is still so; otherwise the work is run again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import bson
@@ -37,7 +37,11 @@ Extract = Callable[[dict[str, Any]], list[SearchValue]]
 
 
 class Surroundings(NamedTuple):
-    """What transactions work with; index None where no index is there, so criteria must be found by their keys."""
+    """What transactions work with.
+
+    newest: the position of the newest committed version of a type; index: None where no index is there, so criteria
+    must be found by their keys.
+    """
 
     database: Database
     content: Content
@@ -45,6 +49,7 @@ class Surroundings(NamedTuple):
     clock: Clock
     extract: Extract
     identifies: Identifies
+    newest: Callable[[str], Awaitable[int]]
     index: SearchIndex | None
 
 
@@ -117,11 +122,7 @@ class MongoTransaction:
                 return versions[-1].version.seq
         found = self._newest.get(type)
         if found is None:
-            with answering():
-                document = await self._around.database.resources.find_one(
-                    {"type": type}, {"seq": 1}, sort=[("seq", -1)]
-                )
-            found = self._newest[type] = int(document["seq"]) if document else 0
+            found = self._newest[type] = await self._around.newest(type)
         return found
 
     # ------------------------------------------------------------------ writing
