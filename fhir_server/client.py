@@ -252,4 +252,5 @@ def _issues(answer: httpx.Response) -> list[Issue]:
         ]
     except (FhirError, KeyError, TypeError, AttributeError):
         found = []
-    return found or [Issue("error", "processing", f"HTTP status {answer.status_code} without an OperationOutcome.")]
+    text = f"HTTP status {answer.status_code} without an OperationOutcome; is the URL a FHIR base, such as …/fhir?"
+    return found or [Issue("error", "processing", text)]

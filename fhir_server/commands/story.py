@@ -11,7 +11,7 @@ import asyncio
 import datetime
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from fhir_server.codec.json import serialize
 from fhir_server.commands import story_billing, story_claims
 from fhir_server.commands.story_messages import PATIENT, admitted, adt, ct, oru, visit_number
 from fhir_server.core.errors import error
+
+if TYPE_CHECKING:
+    import httpx
 
 SECONDS = 120  # that a step may take to come about on a slow machine
 SHIFTS = [
@@ -215,19 +218,29 @@ class Story:
 
     def seen(self, path: str) -> Json | None:
         """What is at a path, None for nothing yet."""
-        answer = self._http.get(f"{self.server}/{path}")
+        answer = self._request("GET", path)
         return answer.json() if answer.status_code == 200 else None
 
     def ask(self, method: str, path: str, body: Json | None = None) -> Json:
         """The answer of the server; FhirError "conflict" with its reason where it refuses."""
         content = None if body is None else serialize(body)
         headers = {"content-type": "application/fhir+json" if path.startswith("fhir/") else "application/json"}
-        answer = self._http.request(method, f"{self.server}/{path}", content=content, headers=headers)
+        answer = self._request(method, path, content=content, headers=headers)
         if answer.status_code >= 400:
             said = answer.json() if "json" in answer.headers.get("content-type", "") else {}
             reason = "; ".join(issue.get("diagnostics", "") for issue in said.get("issue", ()))
             raise error("conflict", f"{method} {path} was answered {answer.status_code}: {reason or answer.text[:200]}")
         return answer.json()
+
+    def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        import httpx
+
+        try:
+            return self._http.request(method, f"{self.server}/{path}", **more)
+        except httpx.HTTPError as problem:
+            raise error(
+                "unavailable", f"No server answers at {self.server}: {problem}. Is it started, and is this its URL?"
+            ) from None
 
     def count(self, search: str) -> int:
         """How many resources a search finds."""

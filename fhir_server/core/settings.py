@@ -543,8 +543,9 @@ def _value(name: str, value: Any, where: str) -> Any:
     try:
         return msgspec.convert(value, wanted, strict=False, dec_hook=_path)
     except msgspec.ValidationError as problem:
+        form = "of another form" if "pattern" in _schema(name) else limits(name)
         raise error(
-            "value", f"{name} can't be {value!r:.100} ({where}); it must be {limits(name)}. {description(name)}"
+            "value", f"{name} can't be {value!r:.100} ({where}); it must be {form}. {description(name)}"
         ) from problem
 
 

@@ -81,3 +81,8 @@ def test_every_setting_takes_effect_somewhere():
     sources = [path for path in files if path.name != "settings.py"]
     read = set(re.findall(r"settings\.(\w+)", "\n".join(path.read_text("utf-8") for path in sources)))
     assert set(Settings.__struct_fields__) <= read
+
+
+def test_a_text_of_the_wrong_form_is_not_told_to_be_text():
+    with pytest.raises(FhirError, match=r"of another form\. The FHIR base URL that clients see"):
+        load({"base_url": "not a url"}, environ={})
