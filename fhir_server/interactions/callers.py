@@ -31,6 +31,7 @@ from fhir_server.security.scopes import INTERACTIONS, Scope, resource_scopes
 
 # May hold anything about anybody, and no search parameter tells whom: never within a patient's context.
 OPAQUE = frozenset({"Binary", "Bundle", "Linkage", "MessageHeader", "Parameters", "Subscription"})
+WRITING = ("c", "u", "d")
 NO_POLICIES = Policies()
 CONSENTS_KEPT = 60_000_000  # microseconds after which the periods of Consents are looked at again
 EVERYTHING = (Scope("user", "*", "cruds"),)
@@ -286,6 +287,8 @@ class Callers:
             parts: list[Clause] = []
             if whose[scope.context]:
                 context = self._of_patient(type, whose[scope.context])
+                if context is None and interactions in WRITING:
+                    continue  # what is nobody's is read with a patient's records, and not changed
                 parts += [context] if context is not None else []
             if scope.criteria:
                 parts.append(criteria[scope].get(type, NOTHING))
@@ -336,6 +339,13 @@ def require(caller: Caller, interaction: str, type: str) -> None:
             f"The token has no scope for this: it takes one such as user/{type}.{interaction}.",
             headers={"WWW-Authenticate": 'Bearer realm="fhir", error="insufficient_scope"'},
         )
+
+
+def require_all(caller: Caller, interaction: str, type: str) -> None:
+    """FhirError "forbidden" for who may not do a writing interaction, c, u or d, on every resource of a type."""
+    require(caller, interaction, type)
+    if caller.writing is not None and caller.writing(interaction, type) is not None:
+        raise error("forbidden", f"This takes a token that may change every {type}.")
 
 
 def require_any(caller: Caller, interactions: str, type: str) -> None:

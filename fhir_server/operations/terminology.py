@@ -12,6 +12,7 @@ from typing import Any
 
 from fhir_server.codec.json import decode, serialize
 from fhir_server.core.keys import instant
+from fhir_server.interactions.callers import require_all
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import RESULT_PARAMETERS, Call, OperationHandler
 from fhir_server.interactions.read import current
@@ -52,6 +53,8 @@ async def _invoke(
     service: Terminology, function: Any, key: tuple[str, str], environment: Environment, call: Call
 ) -> Response:
     """What the caller may not read of stored terminology is not known to the operation."""
+    if key[1] in CHANGES_STATE:
+        require_all(call.request.caller, "u", key[0])
     hidden = await hidden_vocabulary((environment.whole or environment).index, limits_of(call.request.caller))
     if hidden:
         function = operations(service.without(hidden))[key]

@@ -321,7 +321,7 @@ async def test_a_rule_by_fhirpath_where_search_is_not_enough(house: Fhir, tmp_pa
 
 def test_an_expression_that_can_not_be_used_is_refused_at_the_start(tmp_path: Path) -> None:
     from fhir_server import definitions
-    from fhir_server.bootstrap import check_policies
+    from fhir_server.bootstrap.securing import check_policies
 
     file = tmp_path / "policies.toml"
     file.write_text("[[rule]]\neffect = 'deny'\nresources = ['Patient']\nfhirpath = 'nmae.exists()'")

@@ -147,6 +147,33 @@ async def test_a_transaction_is_held_to_it_as_well(hospital: Fhir) -> None:
     assert answer["entry"][0]["response"]["status"].startswith(("403", "404"))
 
 
+SHARED = [
+    {"resourceType": "Organization", "id": "house", "name": "Mine now"}, {"resourceType": "Practitioner", "id": "doc"},
+    {"resourceType": "ValueSet", "id": "new", "status": "active"},
+    {"resourceType": "SearchParameter", "id": "new", "url": "http://x.test/sp", "name": "N", "status": "active",
+     "description": "x", "code": "new", "base": ["Patient"], "type": "string", "expression": "Patient.name.family"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("who", [{"patient": "me"}, {"fhir_user": "Patient/me"}], ids=["patient scopes", "a patient"])
+async def test_what_is_nobodys_is_read_with_a_patients_records_and_not_changed(hospital: Fhir, who: Any) -> None:
+    ask = Asking(hospital, "patient/*.cruds user/*.rs" if "patient" in who else "user/*.cruds", **who)
+    assert (await ask("Organization/house")).status_code == 200
+    for resource in SHARED:
+        path = f"{resource['resourceType']}/{resource['id']}"
+        assert (await ask(path, "PUT", resource)).status_code == 403, path
+        assert (await ask(resource["resourceType"], "POST", resource)).status_code == 403, path
+        entry = {"resource": resource, "request": {"method": "PUT", "url": path}}
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+        assert (await ask("", "POST", bundle)).status_code == 403, path
+    for path in ("Organization/house", "Practitioner/doc"):
+        await ask(path, "DELETE")
+        assert (await ask(path)).json()["meta"]["versionId"] == "1"
+    closure = {"resourceType": "Parameters", "parameter": [{"name": "name", "valueString": "theirs"}]}
+    assert (await ask("$closure", "POST", closure)).status_code == 403
+    assert (await Asking(hospital, "user/*.cruds")("$closure", "POST", closure)).status_code == 200
+
+
 async def test_everything_and_history_obey(hospital: Fhir) -> None:
     ask = Asking(hospital, "patient/Observation.rs patient/Patient.rs", patient="me")
     assert await ask.ids("Patient/me/$everything") == ["lab", "me", "mine"]
