@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import httpx
+import msgspec
 
 from fhir_server.api import FhirServer, Request, Response
 from fhir_server.codec import json
@@ -206,16 +207,32 @@ class HttpClient:
             raise error("unavailable", f"{self.base} did not answer: {problem or type(problem).__name__}.") from problem
 
 
+class _Link(msgspec.Struct):
+    relation: str
+    url: str
+
+
+class _Links(msgspec.Struct):
+    link: list[_Link] = []
+
+
+async def bodies(client: FhirClient, path: tuple[str, ...], query: Sequence[tuple[str, str]]) -> AsyncIterator[bytes]:
+    """The Bundles of a search at a path as they came, each asked for by the link "next" of the one before."""
+    asked = list(query)
+    while asked:
+        body = (await client.perform(Request("GET", path, asked))).body
+        yield body
+        links = msgspec.json.decode(body, type=_Links).link
+        following = next((link.url for link in links if link.relation == "next"), "")
+        asked = parse_qsl(urlsplit(following).query, keep_blank_values=True)
+
+
 async def pages(
     client: FhirClient, path: tuple[str, ...], query: Sequence[tuple[str, str]]
 ) -> AsyncIterator[dict[str, Any]]:
-    """The Bundles of a search at a path, each asked for by the link "next" of the one before."""
-    asked = list(query)
-    while asked:
-        bundle = json.parse((await client.perform(Request("GET", path, asked))).body)
-        yield bundle
-        following = next((link["url"] for link in bundle.get("link", ()) if link["relation"] == "next"), "")
-        asked = parse_qsl(urlsplit(following).query, keep_blank_values=True)
+    """The same, parsed."""
+    async for body in bodies(client, path, query):
+        yield json.parse(body)
 
 
 async def searched(client: FhirClient, path: tuple[str, ...], query: list[tuple[str, str]]) -> list[dict[str, Any]]:

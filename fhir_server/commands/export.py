@@ -7,7 +7,6 @@ import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import typer
@@ -25,13 +24,7 @@ class _Entry(msgspec.Struct):
     resource: msgspec.Raw
 
 
-class _Link(msgspec.Struct):
-    relation: str
-    url: str
-
-
 class _Searchset(msgspec.Struct):
-    link: list[_Link] = []
     entry: list[_Entry] = []
 
 
@@ -93,15 +86,11 @@ async def _write(server: FhirClient, type: str, file: Path) -> int:
 
 
 async def _resources(server: FhirClient, type: str) -> AsyncIterator[bytes]:
-    from fhir_server.api import Request
+    from fhir_server.client import bodies
 
-    query = [("_count", str(PAGE))]
-    while query:
-        page = msgspec.json.decode((await server.perform(Request("GET", (type,), query))).body, type=_Searchset)
-        for entry in page.entry:
+    async for body in bodies(server, (type,), [("_count", str(PAGE))]):
+        for entry in msgspec.json.decode(body, type=_Searchset).entry:
             yield _line(bytes(entry.resource))
-        following = next((link.url for link in page.link if link.relation == "next"), "")
-        query = parse_qsl(urlsplit(following).query, keep_blank_values=True)
 
 
 def _line(resource: bytes) -> bytes:

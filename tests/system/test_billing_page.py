@@ -81,6 +81,7 @@ def test_a_visit_is_claimed_denied_appealed_replaced_and_traced(phone: Chromium,
     task = f"{desk.server.base}/Task/{desk.get('work')['work'][0]['id']}"
     appealed = desk.until(lambda: httpx.get(task, timeout=60).json().get("note"))
     assert appealed[0]["text"] == "it was in time"
+    phone.sees("denied for CO-29 (timely filing)")
 
     goes(phone, desk, f"claims/{claim['id']}")
     phone.press("Replace")

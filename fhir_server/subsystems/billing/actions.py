@@ -10,7 +10,7 @@ from fhir_server.client import FhirClient
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import instant
-from fhir_server.subsystems.billing import accounts, claiming, self_pay, written
+from fhir_server.subsystems.billing import accounts, claiming, letters, self_pay, written
 from fhir_server.subsystems.billing.acknowledging import take_sent
 from fhir_server.subsystems.billing.claim_data import answer_to, data_of
 from fhir_server.subsystems.billing.facts import Json, known, rows
@@ -154,16 +154,34 @@ async def load(billing: Billing, client: FhirClient, content: bytes, now: int, w
 
 
 async def appeal(billing: Billing, client: FhirClient, id: str, reason: str, now: int, who: str) -> Json:
-    """Notes on a denial's Task that it is appealed; the item stays open until the payer answers."""
-    return await _task(client, id, "in-progress", f"appealed on {instant(now)[:10]}", reason, now, who)
+    """Writes the letter by which a denial is appealed, and notes it on the Task; the item stays open until the payer
+    answers. Gives the letter."""
+    item = billing.store.row("SELECT * FROM item WHERE id = ?", (id,))
+    if item is not None and item["kind"] != "denial":
+        raise error("business-rule", f"Task/{id} is no denial (it is: {item['kind']}); only denials are appealed.")
+    if item is None:
+        raise error("not-found", f"There is no Task/{id} of billing; GET /billing/work lists the open ones.")
+    made = await asyncio.to_thread(letters.letter, billing.store, item, reason, who, instant(now))
+    task = await _task(client, id, "in-progress", f"appealed on {instant(now)[:10]}", reason, now, who)
+    task["output"] = [
+        *task.get("output", ()),
+        {"type": {"text": "appeal letter"}, "valueReference": {"reference": f"DocumentReference/{made['id']}"}},
+    ]
+    await put_all(client, [made, task], subsystem="billing", rule="appealed", now=now, who=who, reason=reason,
+                  sources=[f"Claim/{item['claim']}"])  # fmt: skip
+    await billing.take_at_once(made)
+    return made
 
 
 async def complete(billing: Billing, client: FhirClient, id: str, reason: str, now: int, who: str) -> Json:
     """Closes a work item with a reason."""
-    return await _task(client, id, "completed", "closed", reason, now, who)
+    task = await _task(client, id, "completed", "closed", reason, now, who)
+    await put_all(client, [task], subsystem="billing", rule="closed", now=now, who=who, reason=reason)
+    return task
 
 
 async def _task(client: FhirClient, id: str, status: str, business: str, reason: str, now: int, who: str) -> Json:
+    """A Task as it is to be."""
     body = await stored(client, "Task", id)
     if body is None:
         raise error("not-found", f"There is no Task/{id}; GET /billing/work lists the open ones.")
@@ -175,7 +193,6 @@ async def _task(client: FhirClient, id: str, status: str, business: str, reason:
         *task.get("note", ()),
         {"time": instant(now), "text": reason, **({"authorString": who} if who else {})},
     ]
-    await put_all(client, [task], subsystem="billing", rule=business.split()[0], now=now, who=who, reason=reason)
     return task
 
 

@@ -6,7 +6,7 @@ foreign key refuses lines without an entry, and nothing of the journal is ever c
 
 from __future__ import annotations
 
-LAYOUT = 6
+LAYOUT = 7
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (
     type TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, updated TEXT NOT NULL, link TEXT NOT NULL,
@@ -81,7 +81,8 @@ CREATE TABLE IF NOT EXISTS payment (
 CREATE INDEX IF NOT EXISTS payment_patient ON payment (patient);
 CREATE INDEX IF NOT EXISTS payment_reverses ON payment (reverses);
 CREATE TABLE IF NOT EXISTS notice (
-    reference TEXT PRIMARY KEY, payment TEXT NOT NULL, posted INTEGER NOT NULL, updated TEXT NOT NULL
+    reference TEXT NOT NULL, payment TEXT NOT NULL, posted INTEGER NOT NULL, updated TEXT NOT NULL,
+    PRIMARY KEY (reference, payment)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS notice_payment ON notice (payment);
 

@@ -1,8 +1,8 @@
 """Payments that another system tells of: a PaymentNotice, or a PaymentReconciliation that is not of billing.
 
-What says how much was paid of which Invoices of one patient becomes a payment of the desk, written once for each
-payment (its identifier, or the resource that tells of it): the feed brings that, and it is posted (payments.py). All
-else is an item of work, and so is what says otherwise, or is withdrawn, once it is posted.
+What says how much was paid of which Invoices becomes a payment of the desk for each patient whose they are, written
+once for each payment (its identifier, or the resource that tells of it): the feed brings that, and it is posted
+(payments.py). All else is an item of work, and so is what says otherwise, or is withdrawn, once it is posted.
 """
 
 from __future__ import annotations
@@ -40,21 +40,25 @@ def take_notice(connection: sqlite3.Connection, resource: Json, date: str) -> No
         return
     try:
         problem = _not_paid(resource) or ""
-        told = None if problem else _read(connection, resource)
-        problem = problem or (_otherwise(connection, reference, told) if told else "")
+        told = [] if problem else _read(connection, resource)
+        problem = problem or _another(connection, reference, told)
+        problem = problem or next(filter(None, (_otherwise(connection, reference, each) for each in told)), "")
     except KeyError as missing:
-        told, problem = None, f"it lacks {missing.args[0]}"
+        told, problem = [], f"it lacks {missing.args[0]}"
     except (ValueError, TypeError, ArithmeticError, AttributeError, IndexError) as wrong:
-        told, problem = None, str(wrong) if type(wrong) is ValueError else "a part of it can't be read"
-    payment = told.payment if told else _awaited(resource)
-    connection.execute(
-        "INSERT OR REPLACE INTO notice VALUES (?, ?, ?, ?)", (reference, payment, int(not problem), date)
-    )
+        told, problem = [], str(wrong) if type(wrong) is ValueError else "a part of it can't be read"
+    named = [each.payment for each in told] or [_awaited(resource)]
+    if not problem or not _posted(connection, reference):
+        connection.execute("DELETE FROM notice WHERE reference = ?", (reference,))
+        connection.executemany(
+            "INSERT INTO notice VALUES (?, ?, ?, ?)",
+            [(reference, payment, int(not problem), date) for payment in named],
+        )
     if problem:
         open_item(connection, "notice", reference, date, f"{reference} is not posted: {problem}.")
         return
     close_items(connection, "notice", "subject", reference, "posted")
-    connection.execute("INSERT OR IGNORE INTO dirty VALUES ('payment', ?)", (payment,))
+    connection.executemany("INSERT OR IGNORE INTO dirty VALUES ('payment', ?)", [(payment,) for payment in named])
     for row in connection.execute("SELECT reference FROM notice WHERE payment = ?", (reference,)).fetchall():
         waiting = known(connection, row["reference"])
         if waiting is not None:
@@ -63,17 +67,25 @@ def take_notice(connection: sqlite3.Connection, resource: Json, date: str) -> No
 
 def withdraw(connection: sqlite3.Connection, reference: str, date: str) -> None:
     """What is withdrawn, or deleted, once it is posted is work; before, it is forgotten."""
-    row = connection.execute(
-        "SELECT p.id FROM notice JOIN payment p ON p.id = notice.payment WHERE reference = ? AND posted "
-        "AND NOT EXISTS (SELECT 1 FROM payment r WHERE r.reverses = p.id)",
-        (reference,),
-    ).fetchone()
-    if row is None:
+    found = _posted(connection, reference)
+    if not found:
         connection.execute("DELETE FROM notice WHERE reference = ?", (reference,))
         close_items(connection, "notice", "subject", reference, "withdrawn")
         return
-    text = f"{reference} was withdrawn after it was posted by PaymentReconciliation/{row['id']}: reverse that one."
+    said = ", ".join(f"PaymentReconciliation/{id}" for id in found)
+    them = "that one" if len(found) == 1 else "them"
+    text = f"{reference} was withdrawn after it was posted by {said}: reverse {them}."
     open_item(connection, "notice", reference, date, text)
+
+
+def _posted(connection: sqlite3.Connection, reference: str) -> list[str]:
+    """The payments that were posted of what a resource tells, and are not reversed."""
+    found = connection.execute(
+        "SELECT p.id FROM notice JOIN payment p ON p.id = notice.payment WHERE reference = ? AND posted "
+        "AND NOT EXISTS (SELECT 1 FROM payment r WHERE r.reverses = p.id) ORDER BY p.id",
+        (reference,),
+    )
+    return [row[0] for row in found]
 
 
 def wanted(store: SubsystemStore, payment: str) -> tuple[tuple[str, ...], list[Json]]:
@@ -82,7 +94,9 @@ def wanted(store: SubsystemStore, payment: str) -> tuple[tuple[str, ...], list[J
     resource = known(store, row["reference"]) if row else None
     if row is None or resource is None or known(store, f"PaymentReconciliation/{payment}") is not None:
         return (), []
-    told = _read(store, resource)
+    told = next((each for each in _read(store, resource) if each.payment == payment), None)
+    if told is None:
+        return (), []
     made = payments.resource_of(
         payment,
         "payment",
@@ -109,8 +123,8 @@ def _not_paid(resource: Json) -> str:
     return ""
 
 
-def _read(connection: Any, resource: Json) -> Told:
-    """What it tells; KeyError with the name of a part that is missing, ValueError with what is wrong."""
+def _read(connection: Any, resource: Json) -> list[Told]:
+    """What it tells, of each patient; KeyError with the name of what is missing, ValueError with what is wrong."""
     if resource["resourceType"] == "PaymentNotice":
         named = resource["payment"]
         if "reference" in named:
@@ -126,16 +140,23 @@ def _read(connection: Any, resource: Json) -> Told:
         if total != paid:
             raise ValueError(f"its details add up to {amount(total)}, its amount is {amount(paid)}")
     details = tuple(Detail("payment", _cents(money), _root(connection, request)) for request, money in parts)
-    patients = {payments.patient_of(connection, each.root) for each in details}
-    if len(patients) != 1:
-        raise ValueError("it pays invoices of several patients: post it at the desk, one by one")
+    shares: dict[str, list[Detail]] = {}
+    for each in details:
+        shares.setdefault(payments.patient_of(connection, each.root), []).append(each)
     system, value = identifier.get("system", ""), identifier.get("value", "")
+    receipt = bool(value) and system == payments.RECEIPT
+    if receipt and len(shares) > 1:
+        raise ValueError("it is a receipt of the desk that pays invoices of several patients: give each one of its own")
     about = (system, value) if value else (resource["resourceType"], resource["id"])
-    id = payments.receipt_id(value) if value and system == payments.RECEIPT else f"told-{id_of(*about)[:24]}"
-    return Told(id, identifier if value else {}, patients.pop(), date[:10], details)
+    made = []
+    for patient, parts in sorted(shares.items()):
+        own = about if len(shares) == 1 else (*about, patient)
+        id = payments.receipt_id(value) if receipt else f"told-{id_of(*own)[:24]}"
+        made.append(Told(id, identifier if value else {}, patient, date[:10], tuple(parts)))
+    return made
 
 
-def _of_reconciliation(connection: Any, reference: str) -> Told:
+def _of_reconciliation(connection: Any, reference: str) -> list[Told]:
     """A notice of a reconciliation that is here tells nothing new: that is what is posted."""
     found = known(connection, reference)
     if found is None:
@@ -145,7 +166,7 @@ def _of_reconciliation(connection: Any, reference: str) -> Told:
     patient = next((each["valueReference"]["reference"] for each in found.get("extension", ())
                     if each["url"] == payments.PATIENT), "")  # fmt: skip
     details = (Detail("payment", cents_of(found["paymentAmount"])),)
-    return Told(found["id"], {}, patient, found["paymentDate"], details)
+    return [Told(found["id"], {}, patient, found["paymentDate"], details)]
 
 
 def _awaited(resource: Json) -> str:
@@ -172,6 +193,14 @@ def _cents(money: Json) -> int:
     return cents
 
 
+def _another(connection: sqlite3.Connection, reference: str, told: list[Told]) -> str:
+    """Whether it told of another payment before, which is posted."""
+    before = set(_posted(connection, reference)) - {each.payment for each in told}
+    if not before:
+        return ""
+    return f"it told of another payment before, posted by PaymentReconciliation/{min(before)}: reverse that one"
+
+
 def _otherwise(connection: sqlite3.Connection, reference: str, told: Told) -> str:
     """How it differs from what is posted of the same payment, or from what another one told of it first; "" if not."""
     row = connection.execute("SELECT id, patient, cents FROM payment WHERE id = ?", (told.payment,)).fetchone()
@@ -185,7 +214,7 @@ def _otherwise(connection: sqlite3.Connection, reference: str, told: Told) -> st
         resource = known(connection, first["reference"]) if first else None
         if first is None or resource is None:
             return ""
-        before = _read(connection, resource)
+        before = next((each for each in _read(connection, resource) if each.payment == told.payment), told)
         said, where = (before.patient, _total(before)), f"told of by {first['reference']}"
     if said == (told.patient, _total(told)) or not said[0]:
         return ""

@@ -124,6 +124,15 @@ export async function work(kind = "") {
   return [head(kind ? `Work: ${kind}` : "Work"), workTable(found)];
 }
 
+export async function letter(id) {
+  const { title, text } = await calls.get(`letters/${encodeURIComponent(id)}`);
+  return [
+    head(title),
+    h("p", {}, h("a", { href: calls.file(`letters/${encodeURIComponent(id)}/file`) }, "As a file"), " ", traced(`DocumentReference/${id}`)),
+    h("pre", {}, text),
+  ];
+}
+
 export async function journal() {
   const { entries } = await calls.get("journal");
   return [head("Journal"), h("p", {}, h("a", { href: calls.file("journal.csv") }, "All of it as CSV")), entryTable(entries)];
@@ -136,7 +145,7 @@ function workTable(items) {
     items.map((each) => [
       each.deadline, each.kind, resource(each.subject), claimLink(each.claim), each.reasons, each.cause, each.text,
       each.closed ? "closed" : [
-        each.kind === "denial" ? button("Appeal", () => calls.post(`work/${each.id}/appeal`, { reason: reason() })) : null,
+        each.kind === "denial" ? button("Appeal", () => calls.post(`work/${each.id}/appeal`, { reason: reason() }), (made) => (location.hash = `#/letters/${made.letter.split("/")[1]}`)) : null,
         button("Close", () => calls.post(`work/${each.id}/complete`, { reason: reason() })),
       ],
     ]),

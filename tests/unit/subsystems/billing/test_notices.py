@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from fhir_server.subsystems.billing import ledger, paying
+from fhir_server.subsystems.billing import actions, ledger, paying
 from fhir_server.subsystems.billing.paying import Desk
 from fhir_server.subsystems.tracing import trace
-from tests.unit.subsystems.billing.story import NOW, Story, answer, coverage
+from tests.unit.subsystems.billing.story import NOW, Story, answer, coverage, encounter, hospital, procedure
 
 pytestmark = pytest.mark.anyio
 ANNA = "Patient/anna"
@@ -159,3 +159,31 @@ async def test_it_is_made_again_from_the_feed_and_writes_nothing(owing):
     story.billing.drop()
     await story.settle()
     assert story.state() == before and len(await story.fhir.ids("Provenance")) == history
+
+
+async def test_one_that_pays_for_several_patients_is_a_payment_of_each(owing):
+    story, invoice = owing
+    bob = next(each for each in hospital() if each["resourceType"] == "Patient") | {"id": "bob"}
+    who = {"subject": {"reference": "Patient/bob"}}
+    await story.store(
+        bob, encounter(id="bobs", **who), procedure("p", encounter={"reference": "Encounter/bobs"}, **who)
+    )
+    made = await actions.bill_patient(story.billing, story.fhir.server, "Encounter/bobs", NOW, "Berta")
+    await story.settle()
+    told = reconciliation(invoice, 30, 20)
+    told["detail"][1]["request"]["reference"] = f"Invoice/{made['id']}"
+    await story.store(told)
+    await story.store(told)
+    assert paid(story) == (5000, [])
+    assert story.rows("SELECT patient, cents FROM payment ORDER BY 1") == [(ANNA, 3000), ("Patient/bob", 2000)]
+    await story.fhir("DELETE", "PaymentReconciliation/bank")
+    await story.settle()
+    [(text,)] = story.rows("SELECT text FROM item WHERE closed = ''")
+    assert text.count("PaymentReconciliation/told-") == 2
+
+
+async def test_what_names_another_payment_once_it_is_posted_is_work(owing):
+    story, invoice = owing
+    await story.store(notice(invoice))
+    await story.store(notice(invoice, payment={"identifier": {"system": "urn:bank", "value": "TX-9"}}))
+    assert paid(story) == (5000, ["notice"])
