@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from fhir_server.core.query import Include
 from fhir_server.definitions import Component, Definitions, SearchParameter
 from fhir_server.definitions.expressions import normal_form, split_union
 from fhir_server.search.assignment import Assignment, Branch, Branches, FieldComponent, IndexField
@@ -30,7 +31,10 @@ from fhir_server.search.phonetic import kind_of
 
 BUILT_IN = frozenset({"_id", "_lastUpdated"})  # answered from the resource's own row, not from index values
 ITSELF = "{def}"  # in a compartment's definition: the resource that it is of
+MOST_LISTS = 100  # of types, for which something is kept
 REFERENCES = frozenset({"Reference", "canonical"})
+K = TypeVar("K")
+V = TypeVar("V")
 _AS_TYPE = re.compile(r"\bas\((\w+)\)")
 
 
@@ -69,6 +73,13 @@ class Membership(NamedTuple):
     itself: bool
 
 
+def _keep(kept: dict[K, V], key: K, value: V) -> None:
+    """Keeps what was worked out for a list of types, of which clients may make up very many."""
+    if len(kept) >= MOST_LISTS:
+        kept.clear()
+    kept[key] = value
+
+
 class Fields:
     """The fields of every resource type, each worked out on first use and kept."""
 
@@ -77,6 +88,8 @@ class Fields:
         self._types: dict[str, TypeFields] = {}
         self._memberships: dict[tuple[str, str], Membership] = {}
         self._references: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
+        self._grouped: dict[tuple, tuple[tuple[tuple[str, ...], Membership], ...]] = {}
+        self._includes: dict[tuple, tuple[Include, ...]] = {}
 
     def of(self, type_name: str) -> TypeFields:
         """The fields and parameters of a concrete resource type. KeyError for an unknown one."""
@@ -95,6 +108,28 @@ class Fields:
             parameters = self.of(type_name).parameters
             named = {field: None for code in codes if code in parameters for field in parameters[code].fields}
             found = self._memberships[type_name, compartment] = Membership(tuple(named), ITSELF in codes)
+        return found
+
+    def memberships(self, types: tuple[str, ...], compartment: str) -> tuple[tuple[tuple[str, ...], Membership], ...]:
+        """The same for several types: those that have one in common together."""
+        found = self._grouped.get((types, compartment))
+        if found is None:
+            groups: dict[Membership, list[str]] = {}
+            for name in types:
+                groups.setdefault(self.membership(name, compartment), []).append(name)
+            found = tuple((tuple(names), membership) for membership, names in groups.items())
+            _keep(self._grouped, (types, compartment), found)
+        return found
+
+    def includes(
+        self, sources: tuple[str, ...], targets: tuple[str, ...], reverse: bool, iterate: bool
+    ) -> tuple[Include, ...]:
+        """What `*` stands for: of each source its references, to one of the targets if there are any."""
+        found = self._includes.get((sources, targets, reverse, iterate))
+        if found is None:
+            named = [(source, self.references(source, targets)) for source in sources]
+            found = tuple(Include(source, fields, (), reverse, iterate) for source, fields in named if fields)
+            _keep(self._includes, (sources, targets, reverse, iterate), found)
         return found
 
     def references(self, type_name: str, targets: tuple[str, ...] = ()) -> tuple[str, ...]:

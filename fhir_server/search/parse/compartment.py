@@ -22,16 +22,14 @@ def compartment_types(compartment: str, context: SearchContext) -> tuple[str, ..
 def in_compartment(types: Sequence[str], compartment: tuple[str, str], context: SearchContext) -> Clause:
     """What makes resources of these types members of the compartment (type, id)."""
     kind, _ = compartment
-    members = set(compartment_types(kind, context))
-    groups: dict[Membership, list[str]] = {}
-    for name in types:
-        if name not in members:
-            raise error("not-found", f"{name} is not part of the {kind} compartment.")
-        groups.setdefault(context.fields.membership(name, kind), []).append(name)
-    clauses = [(names, _clause(membership, compartment)) for membership, names in groups.items()]
+    outside = set(types).difference(compartment_types(kind, context))
+    if outside:
+        raise error("not-found", f"{min(outside)} is not part of the {kind} compartment.")
+    groups = context.fields.memberships(tuple(types), kind)
+    clauses = [(names, _clause(membership, compartment)) for names, membership in groups]
     if len(clauses) == 1:
         return clauses[0][1]
-    return Any(tuple(All((TypeIn(tuple(names)), clause)) for names, clause in clauses))
+    return Any(tuple([All((TypeIn(names), clause)) for names, clause in clauses]))
 
 
 def membership(type_name: str, compartment: tuple[str, str], fields: Fields) -> Clause:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from fhir_server.core.errors import error
 from fhir_server.core.query import Include
 from fhir_server.search.parse.builtin import resource_type
@@ -19,7 +17,7 @@ def read_include(draft: Draft, value: str, iterate: bool) -> None:
     """`Observation:subject`, `Observation:subject:Patient`, `Observation:*` or `*`."""
     if value == "*":
         sources = draft.context.definitions.resource_types if iterate else draft.types
-        draft.includes += _all_references(sources, draft.context, iterate=iterate)
+        draft.includes += draft.context.fields.includes(tuple(sources), (), False, iterate)
         return
     source, code, target = _parts(value, draft.context)
     if source not in draft.types and not iterate:
@@ -27,7 +25,7 @@ def read_include(draft: Draft, value: str, iterate: bool) -> None:
             "value", f"{source} is not what is searched; to include from included resources use _include:iterate."
         )
     if code == "*":
-        draft.includes += _all_references((source,), draft.context, iterate=iterate)
+        draft.includes += draft.context.fields.includes((source,), (), False, iterate)
     else:
         draft.includes.append(_include(source, code, target, draft.context, reverse=False, iterate=iterate))
 
@@ -35,17 +33,12 @@ def read_include(draft: Draft, value: str, iterate: bool) -> None:
 def read_revinclude(draft: Draft, value: str, iterate: bool) -> None:
     """`Provenance:target`, `Observation:subject:Patient`, `Observation:*` or `*`."""
     if value == "*":
-        draft.includes += _all_references(
-            draft.context.definitions.resource_types,
-            draft.context,
-            reverse=True,
-            iterate=iterate,
-            targets=() if iterate else draft.types,
-        )
+        sources, targets = draft.context.definitions.resource_types, () if iterate else tuple(draft.types)
+        draft.includes += draft.context.fields.includes(sources, targets, True, iterate)
         return
     source, code, target = _parts(value, draft.context)
     if code == "*":
-        draft.includes += _all_references((source,), draft.context, reverse=True, iterate=iterate)
+        draft.includes += draft.context.fields.includes((source,), (), True, iterate)
         return
     targets = reference_parameter(source, code, draft.context).targets
     if not iterate and not set(targets) & set(draft.types):
@@ -67,16 +60,3 @@ def _include(source: str, code: str, target: str, context: SearchContext, *, rev
         raise one_of(f"type that {source}'s '{code}' refers to", target, parameter.targets)
     target_types = (target,) if target else parameter.target_types
     return Include(source, parameter.fields, target_types, reverse, iterate)
-
-
-def _all_references(
-    sources: Iterable[str],
-    context: SearchContext,
-    *,
-    reverse: bool = False,
-    iterate: bool = False,
-    targets: tuple[str, ...] = (),
-) -> list[Include]:
-    """For each source its reference fields; only those that can name one of the targets, if any are given."""
-    found = ((source, context.fields.references(source, targets)) for source in sources)
-    return [Include(source, fields, (), reverse, iterate) for source, fields in found if fields]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fhir_server.core.ports import TerminologyService
-from fhir_server.core.query import Clause, TokenIs
+from fhir_server.core.query import All, Any, Chain, Clause, Has, InList, Not
 from fhir_server.search.fields import Fields
 from fhir_server.search.rewrite.alternatives import alternatives
 from fhir_server.search.rewrite.chains import chains
@@ -25,15 +25,23 @@ __all__ = ["RULES", "rewrite", "simplify"]
 
 Rule = Callable[[Clause, Fields], Clause]
 
-RULES: tuple[Rule, ...] = (lists, flatten, alternatives, negation, chains)
+RULES: dict[type, tuple[Rule, ...]] = {  # of each kind of clause that has any
+    InList: (lists,),
+    All: (flatten,),
+    Any: (flatten, alternatives),
+    Not: (negation,),
+    Chain: (chains,),
+    Has: (chains,),
+}
 
 
 def simplify(clause: Clause, fields: Fields) -> Clause:
     """The clause by all rules, innermost first."""
-    if type(clause) is TokenIs:  # of the criteria of transactions most are; no rule is about it
+    rules = RULES.get(type(clause))
+    if rules is None:
         return clause
     clause = with_children(clause, lambda inner: simplify(inner, fields))
-    for rule in RULES:
+    for rule in rules:
         changed = rule(clause, fields)
         if changed is not clause:
             return simplify(changed, fields)

@@ -11,10 +11,12 @@ from fhir_server.core.ports import TerminologyService
 from fhir_server.core.query import NOTHING, Clause, InValueSet, Subsumes, TokenIn
 from fhir_server.search.rewrite.walk import every, with_children
 
+EXPANDED = frozenset({InValueSet, Subsumes})
+
 
 def needs_terminology(clause: Clause) -> bool:
     """Whether something in the clause has to be expanded."""
-    return any(isinstance(inner, (InValueSet, Subsumes)) for inner in every(clause))
+    return any(type(inner) in EXPANDED for inner in every(clause))
 
 
 async def expand(clause: Clause, terminology: TerminologyService | None) -> Clause:

@@ -1,7 +1,8 @@
 """The small integers that stand for repeated strings, with caches of those that exist.
 
 Dictionaries only grow, so a cached integer stays right; only an erasure renames entries, and then moves the `epoch`, at
-which every worker empties its caches. What is not there is never cached.
+which every worker empties its caches. What is not there is never cached. Only fields, of which there are a thousand or
+two, are known whole, as far as the transaction sees them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,13 @@ import sqlite3
 from collections.abc import Iterable
 
 CACHE_LIMIT = 100_000
+STATE = """SELECT coalesce((SELECT value FROM meta WHERE name = 'epoch'), 0),
+coalesce((SELECT max(field) FROM field), 0)"""
+NEW_FIELDS = """SELECT t.name, f.name, f.field FROM field f CROSS JOIN type t ON t.type = f.type
+WHERE f.field > ? ORDER BY f.field"""
+# a work that was undone can have left it there
+KEEP_FIELD = """INSERT INTO field (type, name) VALUES (?, ?)
+ON CONFLICT (type, name) DO UPDATE SET name = excluded.name RETURNING field"""
 
 
 class Dictionaries:
@@ -19,7 +27,9 @@ class Dictionaries:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._execute = connection.execute
         self._types: dict[str, int] = {}
-        self._fields: dict[tuple[str, str], int] = {}
+        self._fields: dict[tuple[str, str], int] = {}  # all of them
+        self._named: dict[str, list[int]] = {}  # the same by the field's name
+        self._newest_field = 0
         self._systems: dict[str, int] = {"": 0}
         self._terms: dict[tuple[str, str], int] = {}
         self._units: dict[tuple[str, str, str], int] = {}
@@ -41,15 +51,11 @@ class Dictionaries:
 
     def find_field(self, type: str, name: str) -> int | None:
         """The integer of an index field of a resource type."""
-        found = self._fields.get((type, name))
-        if found is not None:
-            return found
-        type_id = self.find_type(type)
-        if type_id is None:
-            return None
-        return self._find(
-            self._fields, (type, name), "SELECT field FROM field WHERE type = ? AND name = ?", (type_id, name)
-        )
+        return self._fields.get((type, name))
+
+    def find_fields(self, name: str) -> list[int]:
+        """The integers of all fields with this name."""
+        return self._named.get(name, [])
 
     def find_system(self, uri: str) -> int | None:
         """The integer of a code system; 0 for ""."""
@@ -131,13 +137,11 @@ class Dictionaries:
 
     def keep_field(self, type: str, name: str) -> int:
         """The integer of an index field, made where it is new."""
-        found = self._fields.get((type, name)) or self.find_field(type, name)
-        return found or self._add(
-            self._fields,
-            (type, name),
-            "INSERT INTO field (type, name) VALUES (?, ?)",
-            (self.keep_type(type), name),
-        )
+        found = self._fields.get((type, name))
+        if found is None:
+            (found,) = self._execute(KEEP_FIELD, (self.keep_type(type), name)).fetchone()
+            self._keep(self._fields, (type, name), found)
+        return found
 
     def keep_term(self, system: str, code: str) -> int:
         """The integer of a code in a system; of a new one the row is for the caller to write: see `unwritten_terms`."""
@@ -199,7 +203,7 @@ class Dictionaries:
     # ------------------------------------------------------------------ transactions
     def begin(self) -> None:
         """After BEGIN: what other processes may have changed."""
-        self.follow_epoch()
+        self.follow()
         self._last_rid = self._execute("SELECT coalesce(max(rid), 0) FROM resource").fetchone()[0]
         self._last_term = self._execute("SELECT coalesce(max(term), 0) FROM term").fetchone()[0]
         self._absent.clear()
@@ -228,13 +232,17 @@ class Dictionaries:
         self._rids.update(self._new_rids)
         self._new_rids.clear()
 
-    def follow_epoch(self) -> None:
-        """Empties the caches if an erasure has renamed entries since the last look."""
-        row = self._execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-        epoch = row[0] if row else 0
+    def follow(self) -> None:
+        """Empties the caches if an erasure has renamed entries since the last look; takes in what fields are new."""
+        epoch, newest = self._execute(STATE).fetchone()
         if epoch != self._epoch:
             self.clear()
             self._epoch = epoch
+        if newest != self._newest_field:
+            for type, name, field in self._execute(NEW_FIELDS, (self._newest_field,)):
+                self._fields[type, name] = field
+                self._named.setdefault(name, []).append(field)
+            self._newest_field = newest
 
     def forget_terms(self) -> None:
         """Looks every term up again: some have been renamed in this transaction."""
@@ -245,6 +253,8 @@ class Dictionaries:
         """Empties the caches."""
         for cache in (self._types, self._fields, self._systems, self._terms, self._units, self._rids, self._new_rids):
             cache.clear()
+        self._named.clear()
+        self._newest_field = 0
         self._systems[""] = 0
         self._of_type.clear()
         self._added.clear()

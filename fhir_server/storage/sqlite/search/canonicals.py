@@ -75,10 +75,7 @@ def _has_tokens(reader: Reader, fields: Sequence[int]) -> bool:
 
 def _fields(reader: Reader, types: Scope, name: str) -> list[int]:
     """The fields of this name of the types, none for any."""
-    if types.types:
-        return types.fields((name,))
-    found = reader.rows(Sql("SELECT f.field FROM type t CROSS JOIN field f ON f.type = t.type AND f.name = ?", (name,)))
-    return [row[0] for row in found]
+    return types.fields((name,)) if types.types else reader.known.find_fields(name)
 
 
 class CanonicalChain(Condition):

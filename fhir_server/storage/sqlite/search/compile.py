@@ -29,7 +29,7 @@ from fhir_server.storage.sqlite.search.uris import uri_is
 
 def scope_of(reader: Reader, units: UnitTable, types: Iterable[str]) -> Scope:
     """Where the clauses of one statement about these types are compiled."""
-    return Scope(reader, units, compile_clause, types)
+    return Scope(reader, units, compile_clause, reader.types(tuple(types)))
 
 
 def compile_clause(clause: Clause, scope: Scope) -> Condition:
@@ -41,7 +41,7 @@ def _all(clause: All, scope: Scope) -> Condition:
     narrow = scope
     for part in clause.clauses:
         if isinstance(part, query.TypeIn):
-            narrow = narrow.of(name for name in narrow.types if name in part.types)
+            narrow = narrow.among(part.types)
     parts = [compile_clause(part, scope if isinstance(part, query.TypeIn) else narrow) for part in clause.clauses]
     return all_of(scope, parts)
 

@@ -15,10 +15,10 @@ def id_in(clause: IdIn, scope: Scope) -> Condition:
 
 def type_in(clause: TypeIn, scope: Scope) -> Condition:
     """By the type of resource."""
-    wanted = tuple(name for name in scope.types if name in clause.types)
-    if not wanted:
+    wanted = scope.among(clause.types)
+    if not wanted.types:
         return Never()
-    return Test(scope) if len(wanted) == len(scope.types) else _Types(scope, scope.of(wanted))
+    return Test(scope) if len(wanted.types) == len(scope.types) else _Types(scope, wanted)
 
 
 def in_list(clause: InList, scope: Scope) -> Condition:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -10,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
-from fhir_server.storage.sqlite.search.sql import LISTED, Sql, member
+from fhir_server.storage.sqlite.search.sql import LISTED, Sql
 
 T = TypeVar("T")
 
@@ -73,7 +72,7 @@ class Reader:
             self.execute("BEGIN")
         try:
             if alone:  # inside a write transaction nobody else can move it
-                self.known.follow_epoch()
+                self.known.follow()
             return work()
         except sqlite3.OperationalError as problem:  # a look into a dictionary can be what is interrupted
             if problem.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
@@ -111,12 +110,6 @@ class Reader:
             return {name: type_id for name, type_id in self.rows(Sql("SELECT name, type FROM type")) if name in wanted}
         found = {name: self.known.find_type(name) for name in names}
         return {name: type_id for name, type_id in found.items() if type_id is not None}
-
-    def fields(self, types: Sequence[int], names: Sequence[str]) -> list[int]:
-        """The integers of the fields with these names of many types."""
-        name = member("f.name", names)
-        select = f"SELECT f.field FROM json_each(?) j CROSS JOIN field f ON f.type = j.value AND {name.text}"
-        return [row[0] for row in self.rows(Sql(select, (json.dumps(types), *name.bound)))]
 
     def attempt(self, sql: Sql, looks: int = ATTEMPT) -> list[tuple] | None:
         """All rows, or None where that takes more than so many looks at the limits, by default some milliseconds."""

@@ -48,7 +48,7 @@ def target_rids(clause: RefersTo, scope: Scope) -> list[int]:
         if not type_name:
             found += _rids_of_id(scope, id_, allowed)
         elif not allowed or type_name in allowed:
-            rid = scope.reader.known.find_rid(type_name, id_)
+            rid = scope.rid(type_name, id_)
             if rid is not None:
                 found.append(rid)
     return sorted(set(found))
@@ -91,7 +91,7 @@ def _many_rids(clause: RefersTo, scope: Scope) -> list[int]:
 def refers_within(clause: RefersWithin, scope: Scope) -> Condition:
     """A row of reference that names a resource of the hierarchy."""
     fields = scope.fields(clause.fields)
-    start = scope.reader.known.find_rid(clause.type, clause.id)
+    start = scope.rid(clause.type, clause.id)
     if not fields or start is None:
         return Never()
     hierarchy = scope.of((clause.type,))
