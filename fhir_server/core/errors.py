@@ -40,6 +40,7 @@ CATEGORIES: dict[str, Category] = {
     "unsupported-media": Category(415, "not-supported"),
     "unprocessable": Category(422, "invalid"),  # read, but the content breaks the rules of R4 or of a profile
     "business-rule": Category(422, "business-rule"),
+    "upgrade": Category(426, "not-supported"),
     "throttled": Category(429, "throttled"),
     "too-costly": Category(403, "too-costly"),
     "exception": Category(500, "exception"),

@@ -127,8 +127,8 @@ def _web() -> str:
     )
     lines.append(f" Rendered: {', '.join(f'`{each}`' for each in TYPES)}.\n")
     lines.append(
-        "\nProcedure steps: `application/dicom+json` and `application/dicom+xml`. There is no WebSocket: events go to "
-        "peers by N-EVENT-REPORT.\n"
+        "\nProcedure steps: `application/dicom+json` and `application/dicom+xml`. Events go to peers by "
+        "N-EVENT-REPORT, to other subscribers over the WebSocket `/subscribers/{AE title}`, as text messages of JSON.\n"
     )
     return "".join(lines)
 

@@ -65,6 +65,8 @@ class Connection(asyncio.Protocol):
         if arrived is not None and not arrived.complete:
             arrived.fail()
         self._deaf = self._ended = True
+        if self._current is not None and self._current.tunnel:
+            self._current.fail()
         if self._current is None or self._leaving:
             return False
         last = self._waiting[-1] if self._waiting else self._current
@@ -139,11 +141,20 @@ class Connection(asyncio.Protocol):
             self.host.closed(self)
         elif not exchange.keep_alive or self.host.stopping:
             self._leave(exchange)
+        elif exchange is self.reader.upgrading:
+            self._declined(exchange)
         elif self._waiting:
             self._start(self._waiting.popleft())
             self.regulate()
         elif self._deaf:
             self._leave(exchange)
+
+    def _declined(self, exchange: Exchange) -> None:
+        try:
+            self.reader.declined(exchange)
+        except Refusal as refusal:
+            self._refuse(refusal)
+        self.regulate()
 
     def _leave(self, exchange: Exchange | None = None) -> None:
         """Closes, but not before the client could read its answer: unread bytes would have it thrown away."""
@@ -160,6 +171,7 @@ class Connection(asyncio.Protocol):
     def regulate(self) -> None:
         """Reads on, or lets the client wait while there is enough to do."""
         arrived = self.reader.arrived
+        arrived = arrived or self.reader.upgrading
         full = bool(self._waiting) or (arrived is not None and arrived.buffered > limits.BUFFER)
         if full == self._paused or self._lost:
             return

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fhir_server.rest.http1.connection import Connection
 
 STATUS_LINES = {status.value: b"HTTP/1.1 %d %s" % (status, status.phrase.encode()) for status in http.HTTPStatus}
+SWITCHING = 101
 WITHOUT_BODY = (204, 304)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 DISCONNECT = {"type": "http.disconnect"}
@@ -32,7 +33,8 @@ class Exchange:
     """What the connection has received of a request so far, and has sent of its answer.
 
     complete: the body is all here; broken: the rest of it will never come; keep_alive: whether another request may
-    follow on the connection; answered: the answer is all sent.
+    follow on the connection; answered: the answer is all sent; tunnel: status 101 was answered, so that receive
+    gives the connection's bytes as they come, and what is sent goes out as it is.
     """
 
     __slots__ = (
@@ -40,6 +42,7 @@ class Exchange:
         "_connection",
         "_head",
         "_left",
+        "_more",
         "_parts",
         "_taken",
         "_waiter",
@@ -53,6 +56,7 @@ class Exchange:
         "received",
         "scope",
         "task",
+        "tunnel",
     )
 
     def __init__(
@@ -65,9 +69,10 @@ class Exchange:
         self.expects = expects
         self.task: asyncio.Task[None] | None = None
         self._parts: list[bytes] = []
+        self._more = bytearray()
         self.buffered = 0
         self.received = 0
-        self.complete = self.broken = self.answered = False
+        self.complete = self.broken = self.answered = self.tunnel = False
         self._taken = False
         self._waiter: asyncio.Future[None] | None = None
         self._head: tuple[int, Pairs] | None = None
@@ -102,6 +107,17 @@ class Exchange:
         if self.buffered > BUFFER:
             self._wake()
 
+    def take_more(self, data: bytes) -> None:
+        """Bytes came after a request to upgrade."""
+        self._more += data
+        self.buffered = len(self._more)
+        self._wake()
+
+    def untaken(self) -> bytes:
+        """What came after the request and nobody has taken; it is the caller's now."""
+        data, self._more, self.buffered = bytes(self._more), bytearray(), 0
+        return data
+
     def finish(self) -> None:
         """The body is complete."""
         self.complete = True
@@ -125,6 +141,8 @@ class Exchange:
 
     async def receive(self) -> dict[str, Any]:
         """ASGI: the body, whole where it has come so far, else in pieces of about BUFFER bytes."""
+        if self.tunnel:
+            return await self._raw()
         if self._taken:
             while not (self.broken or self.answered or self._connection.host.stopping):
                 await self._news()
@@ -143,6 +161,16 @@ class Exchange:
         self._taken = self.complete
         self._connection.regulate()
         return {"type": "http.request", "body": body, "more_body": not self.complete}
+
+    async def _raw(self) -> dict[str, Any]:
+        """The bytes that came since."""
+        while not (self._more or self.broken or self.answered or self._connection.host.stopping):
+            await self._news()
+        if not self._more:
+            return DISCONNECT
+        data = self.untaken()
+        self._connection.regulate()
+        return {"type": "http.request", "body": data, "more_body": True}
 
     def _news(self) -> asyncio.Future[None]:
         self._waiter = self._connection.host.loop.create_future()
@@ -181,6 +209,10 @@ class Exchange:
         lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status, *map(_FIELD, headers), host.date]
         if self._connection.scheme == "https":
             lines.append(STRICT_TRANSPORT)
+        if status == SWITCHING:
+            self.tunnel = True
+            self.keep_alive = False
+            return b"\r\n".join(lines) + b"\r\n\r\n"
         length = dict(headers).get(b"content-length")
         if length is not None:
             self._left = int(length)

@@ -35,14 +35,21 @@ class Reader:
         self._hosts = 0
         self._expects = False
         self._coding = False
+        self._upgrade = b""
+        self._asked: Exchange | None = None
         self._head_bytes = 0
         self._long = False  # whether a head that is complete could be too long
         self.in_head = False
         self.arrived: Exchange | None = None
+        self.upgrading: Exchange | None = None  # that asks for WebSocket, until it is answered otherwise
 
     def read(self, data: bytes) -> None:
         """Takes bytes; Refusal where they are no request that can be answered."""
         while data:
+            if self.upgrading is not None:
+                self.upgrading.take_more(data)
+                self._connection.regulate()
+                return
             try:
                 self._long = self.in_head or len(data) > limits.MOST_HEAD_BYTES
                 if self.in_head:
@@ -51,9 +58,10 @@ class Reader:
                         raise too_long(limits.MOST_HEAD_BYTES)
                 self._parser.feed_data(data)
                 return
-            except httptools.HttpParserUpgrade as upgrade:  # which is declined: what follows is HTTP/1.1 as before
+            except httptools.HttpParserUpgrade as upgrade:
                 self._parser = httptools.HttpRequestParser(self)
                 data = data[upgrade.args[0] :]
+                self.upgrading = self._asked  # another upgrade is declined: what follows is HTTP/1.1 as before
             except httptools.HttpParserCallbackError as problem:
                 if isinstance(problem.__context__, Refusal):
                     raise problem.__context__ from None
@@ -61,12 +69,19 @@ class Reader:
             except httptools.HttpParserError as problem:
                 raise malformed(str(problem)) from None
 
+    def declined(self, exchange: Exchange) -> None:
+        """An exchange is over: what followed a request to upgrade that was answered otherwise is HTTP/1.1."""
+        if exchange is self.upgrading:
+            self.upgrading = None
+            self.read(exchange.untaken())
+
     def on_message_begin(self) -> None:
         """A request begins."""
         self._url = b""
         self._headers = []
         self._hosts = 0
         self._expects = self._coding = False
+        self._upgrade = b""
         self.in_head = True
         self._head_bytes = 0
         self._connection.begun()
@@ -84,6 +99,8 @@ class Reader:
             self._hosts += 1
         elif name == b"expect":
             self._expects = value.lower() == b"100-continue"
+        elif name == b"upgrade":
+            self._upgrade = value.strip().lower()
         elif name == b"transfer-encoding":
             self._coding = True
             if value.strip().lower() != b"chunked":
@@ -127,6 +144,7 @@ class Reader:
         expects = self._expects and version == "1.1"
         exchange = Exchange(connection, scope, connection.host.application, keep_alive, expects)
         self.arrived = exchange
+        self._asked = exchange if self._upgrade == b"websocket" and method == "GET" and version == "1.1" else None
         connection.enter(exchange)
 
     def on_body(self, body: bytes) -> None:

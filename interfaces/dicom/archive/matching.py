@@ -13,6 +13,11 @@ from interfaces.dicom.dataset.model import Model
 WILD = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])  # VRs that take * and ?
 RANGES = frozenset(["DA", "TM", "DT"])
 CHARACTER_SET = "00080005"
+_KINDS = {"DA": "date as 20260131, or range of two", "TM": "time as 235959, or range of two"}
+_MOMENTS = {
+    "DA": re.compile(r"(?=.*\d)(?:\d{4,8}|\d{4}\.\d\d\.\d\d)?(?:-(?:\d{4,8}|\d{4}\.\d\d\.\d\d)?)?\s*").fullmatch,
+    "TM": re.compile(r"(?=.*\d)(?:[\d:]{2,8}(?:\.\d{1,6})?)?\s*(?:-\s*(?:[\d:]{2,8}(?:\.\d{1,6})?)?)?\s*").fullmatch,
+}
 # study, series, acquisition, content
 DATES_WITH_TIMES = (
     ("00080020", "00080030"),
@@ -25,6 +30,19 @@ DATES_WITH_TIMES = (
 def matches(model: Model, keys: Model) -> bool:
     """Whether a model has what every key with a value asks for."""
     return all(_one(model.get(tag), key) for tag, key in keys.items() if tag != CHARACTER_SET and asked(key))
+
+
+def wrong(keys: Model) -> str:
+    """What is no date, time or range in keys; "" for nothing."""
+    for tag, key in keys.items():
+        for value in key.get("Value", ()):
+            if key["vr"] == "SQ":
+                problem = wrong(value)
+                if problem:
+                    return problem
+            elif key["vr"] in _MOMENTS and value not in (None, "", "*") and not _MOMENTS[key["vr"]](str(value).strip()):
+                return f"{tag} {str(value)[:24]}: no {_KINDS[key['vr']]}"
+    return ""
 
 
 def moments(keys: Model) -> list[tuple[str, str]]:

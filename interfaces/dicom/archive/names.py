@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import unicodedata
 
+VOICED = "\u3099\u309a"  # marks that make another kana, such as ta and da
+
 
 @functools.lru_cache(maxsize=4096)
 def folded(text: str) -> str:
     """A text in capitals, without accents, spaces around or empty components at its end."""
-    plain = unicodedata.normalize("NFKD", text)
-    return "".join(sign for sign in plain if not unicodedata.combining(sign)).upper().strip().rstrip("^ ")
+    parted = unicodedata.normalize("NFKD", text)
+    plain = "".join(sign for sign in parted if sign in VOICED or not unicodedata.combining(sign))
+    return unicodedata.normalize("NFC", plain).upper().strip().rstrip("^ ")

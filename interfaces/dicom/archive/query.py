@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from interfaces.dicom.archive.index import Condition, Row, Rows, Selection, Test, one_of
-from interfaces.dicom.archive.levels import IMAGE, LEVELS, PATIENT, SERIES, STUDY
+from interfaces.dicom.archive.levels import IMAGE, KEPT_NAMES, LEVELS, PATIENT, SERIES, STUDY
 from interfaces.dicom.archive.matching import RANGES, WILD, as_text, asked, bounds, in_moments, matches, moments
 from interfaces.dicom.archive.names import folded
 from interfaces.dicom.dataset.model import Model
@@ -46,6 +46,8 @@ _ABOUT_THE_QUERY = ("00080005", "00080052", "00080053", "00080054", "00080056", 
 MODALITIES = "00080061"
 SOP_CLASSES = "00080062"
 COUNTS = ("00201200", "00201202", "00201204")  # studies, series and instances of a patient
+COMPUTED = (MODALITIES, SOP_CLASSES, *COUNTS, "00201206", "00201208", "00201209", "00083002", "00081190")
+SUPPORTED = frozenset().union(*KEPT_NAMES.values(), COMPUTED, _ABOUT_THE_QUERY)
 
 
 class Match(NamedTuple):
@@ -69,8 +71,10 @@ def find(
 ) -> Iterator[Match]:
     """What matches at a level, as it is found; ordered: oldest first, for pages; held: quarantined studies too.
 
-    combined: a date and its time are one moment, so that two ranges are one from the first to the last of both.
+    Keys that the index has nothing of are optional ones that are not supported: they match everything (PS3.4 section
+    C.2.2.1.3). combined: a date and its time are one moment, so that two ranges are one, from the first to the last.
     """
+    keys = {tag: key for tag, key in keys.items() if tag in SUPPORTED}
     pairs = moments(keys) if combined else []
     times = {time for _, time in pairs}
     conditions, rest = _conditions(level, {tag: key for tag, key in keys.items() if tag not in times}, fuzzy)

@@ -8,7 +8,8 @@ from typing import Any
 from pynetdicom import evt
 
 from interfaces.dicom.archive.levels import LEVELS, UNIQUE_KEYS
-from interfaces.dicom.archive.matching import asked
+from interfaces.dicom.archive.matching import asked, wrong
+from interfaces.dicom.archive.query import SUPPORTED
 from interfaces.dicom.archive.query import find as find_in
 from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.dataset.walk import Malformed
@@ -39,7 +40,11 @@ STATUSES = (
     ("FF00", "One match."),
     ("0000", "All matches were given."),
     ("0124", "The peer may not query (its entry in the peers file)."),
-    ("A900", "The level is none of the model's, or a unique key above it is missing and dicom_relational is false."),
+    (
+        "A900",
+        "The level is none of the model's, or a unique key above it is missing and dicom_relational is false, or "
+        "a date or time is none.",
+    ),
     ("C000", "The identifier is no data set."),
     ("FE00", "The query was cancelled."),
 )
@@ -61,6 +66,7 @@ def find(context: Context, event: Any) -> Iterator[tuple[Any, Any]]:
     if problem:
         yield status(WRONG_IDENTIFIER, problem), None
         return
+    keys = {tag: key for tag, key in keys.items() if tag in SUPPORTED}
     every = {
         LEVEL: {"vr": "CS", "Value": [level]},
         RETRIEVE_TITLE: {"vr": "AE", "Value": [context.settings.dicom_ae_title]},
@@ -78,6 +84,9 @@ def refused(patient_root: bool, level: str, keys: Model, *, relational: bool) ->
     levels = LEVELS if patient_root else LEVELS[1:]
     if level not in levels:
         return f"level {level[:16] or 'missing'}: one of {', '.join(levels)}"
+    problem = wrong(keys)
+    if problem:
+        return problem
     if relational:
         return ""
     for above in levels[: levels.index(level)]:

@@ -18,7 +18,8 @@ from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.web.access import INTERACTIONS, Access
 from interfaces.dicom.web.data_sets import data_set
 from interfaces.dicom.web.delete import delete
-from interfaces.dicom.web.exchange import WebAnswer, WebRequest
+from interfaces.dicom.web.event_channel import serve
+from interfaces.dicom.web.exchange import SWITCHING, WebAnswer, WebRequest
 from interfaces.dicom.web.frames import frames
 from interfaces.dicom.web.qido import search
 from interfaces.dicom.web.rendered import rendered, thumbnail
@@ -83,6 +84,8 @@ class DicomWeb:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
             answer = await self._answer(scope, receive, headers)
+            if answer.status == SWITCHING:
+                return await self._channel(scope, receive, send, headers)
             await self._send(send, answer, scope["method"], headers)
         except FhirError as problem:
             await self._send(send, refusal(problem), scope["method"], headers)
@@ -93,8 +96,7 @@ class DicomWeb:
 
     async def _answer(self, scope: dict[str, Any], receive: Any, headers: dict[str, str]) -> WebAnswer:
         method = scope["method"]
-        raw = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").split("?")[0]
-        path = tuple(unquote(part) for part in raw[len(PREFIX) :].split("/") if part)
+        path = _path(scope)
         try:
             query = parse_qsl(scope["query_string"].decode("latin-1"), True, errors="strict", max_num_fields=200)
         except ValueError as problem:
@@ -133,6 +135,20 @@ class DicomWeb:
         content = b"" if method == "GET" else await whole_body(receive, LARGEST_STEP, "The body is larger than 4 MiB.")
         return await asyncio.to_thread(lambda: route.handler(request, data_set(request, content, needed=route.body)))
 
+    async def _channel(self, scope: dict[str, Any], receive: Any, send: Any, headers: dict[str, str]) -> None:
+        """The event channel of a subscriber, for as long as the caller may have it; not for pages of other origins."""
+        origin, own = headers.get("origin", ""), origin_of(scope, headers, self._settings.trust_proxy)
+        if origin not in ("", own, *self._settings.cors_origins) and "*" not in self._settings.cors_origins:
+            raise error(
+                "forbidden", f"Pages of {origin[:100]} may not open a channel; cors_origins names those that may."
+            )
+
+        async def allowed() -> None:
+            caller = await self._access.caller("GET", headers, base_of(scope, headers, self._settings))
+            self._access.require(caller, "r", "Task")
+
+        await serve(headers, receive, send, self._archive, _path(scope)[1].strip(), allowed)
+
     def _base(self, scope: dict[str, Any], headers: dict[str, str]) -> str:
         settings = self._settings
         if settings.dicom_web_url:
@@ -165,6 +181,12 @@ class DicomWeb:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             piece = await asyncio.to_thread(next, pieces, None)
         await send({"type": "http.response.body", "body": b""})
+
+
+def _path(scope: dict[str, Any]) -> tuple[str, ...]:
+    """The segments below the base."""
+    raw = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").split("?")[0]
+    return tuple(unquote(part) for part in raw[len(PREFIX) :].split("/") if part)
 
 
 def refusal(problem: FhirError) -> WebAnswer:

@@ -11,6 +11,7 @@ from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
 
 DICOM_JSON = "application/dicom+json"
+SWITCHING = 101  # to the event channel
 
 
 class WebRequest(NamedTuple):

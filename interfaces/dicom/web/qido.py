@@ -8,7 +8,8 @@ from typing import Any
 
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.levels import IMAGE, SERIES, STUDY
-from interfaces.dicom.archive.query import Match, find
+from interfaces.dicom.archive.matching import wrong
+from interfaces.dicom.archive.query import SUPPORTED, Match, find
 from interfaces.dicom.dataset.model import Model, text
 from interfaces.dicom.dataset.vrs import tag_of, vr_of
 from interfaces.dicom.web.accept import chosen
@@ -35,6 +36,10 @@ def search(request: WebRequest) -> WebAnswer:
     *above, kind = request.path
     level = {"studies": STUDY, "series": SERIES, "instances": IMAGE}[kind]
     keys, wanted, everything = keys_of_query(request)
+    fuzzy = request.parameter("fuzzymatching").lower()
+    if fuzzy not in ("", "true", "false"):
+        raise error("value", f"fuzzymatching is true or false, not {fuzzy[:20]}.")
+    ignored = [tag for tag in keys if tag not in SUPPORTED]
     names = dict(zip(above[::2], above[1::2], strict=True))
     for name, tag in (("studies", "0020000D"), ("series", "0020000E")):
         if name in names:
@@ -47,7 +52,7 @@ def search(request: WebRequest) -> WebAnswer:
         keys,
         limit=-1 if request.visible else limit + 1,
         offset=0 if request.visible else offset,
-        fuzzy=request.parameter("fuzzymatching").lower() == "true",
+        fuzzy=fuzzy == "true",
         ordered=True,
     )
     if request.visible:
@@ -56,6 +61,10 @@ def search(request: WebRequest) -> WebAnswer:
     shown = set(wanted) | set(keys) | _always(level, names)
     found = [_shown(request, match, level, None if everything else shown) for match in matches]
     headers = []
+    if ignored:
+        headers.append(
+            ("warning", f'299 ultimate-hms "Not matched, as it is not kept to search by: {", ".join(ignored)}"')
+        )
     if len(found) > limit:
         found.pop()
         headers.append(("warning", f'299 ultimate-hms "{MORE}"'))
@@ -94,6 +103,7 @@ def keys_of_query(request: WebRequest) -> tuple[Model, list[str], bool]:
     """The keys of the query, the fields to give beside them, and whether all are wanted."""
     keys: Model = {}
     fields: list[str] = []
+    given: list[list[str]] = []
     everything = False
     for name, value in request.query:
         if name.lower() == "includefield":
@@ -103,7 +113,14 @@ def keys_of_query(request: WebRequest) -> tuple[Model, list[str], bool]:
                 elif field:
                     fields.append(_path(field)[0])
         elif name.lower() not in OTHERS:
-            _put(keys, _path(name), value)
+            path = _path(name)
+            if path in given:
+                raise error("value", f"{name[:80]} is there twice; several values are only possible in one list.")
+            given.append(path)
+            _put(keys, path, value)
+    problem = wrong(keys)
+    if problem:
+        raise error("value", f"{problem}.")
     return keys, fields, everything
 
 

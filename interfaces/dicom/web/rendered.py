@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.index import Row
+from interfaces.dicom.archive.instances import attributes
 from interfaces.dicom.web.accept import chosen
+from interfaces.dicom.web.annotations import annotated, annotations_of
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest, tagged
 from interfaces.dicom.web.frames import numbers_of
 from interfaces.dicom.web.multipart import Part, related
@@ -22,12 +24,14 @@ THUMBNAIL = 128
 
 
 class View(NamedTuple):
-    """How a frame is shown: window (centre, width, function), viewport (width, height, source box), JPEG quality."""
+    """How a frame is shown: window (centre, width, function), viewport (width, height, source box), JPEG quality,
+    and which texts stand on it."""
 
     window: tuple[float, float, str] | None = None
     viewport: tuple[int, int] | None = None
     source: tuple[float, float, float, float] | None = None
     quality: int = 90
+    annotation: tuple[str, ...] = ()
 
 
 def rendered(request: WebRequest) -> WebAnswer:
@@ -95,6 +99,9 @@ def view_of(request: WebRequest) -> View:
         if not quality.isdigit() or not 1 <= int(quality) <= 100:
             raise error("value", "quality is a whole number from 1 to 100.")
         view = view._replace(quality=int(quality))
+    annotation = request.parameter("annotation")
+    if annotation:
+        view = view._replace(annotation=annotations_of(annotation))
     return view
 
 
@@ -117,7 +124,7 @@ def image(archive: Archive, row: Row, number: int, type: str, view: View) -> byt
         shown = _shown(data_set, number, view)
     except Exception as problem:  # decoders raise what they like
         raise error("not-acceptable", f"The image can't be shown: {problem}.") from problem
-    shown = _fitted(shown, view, _aspect(data_set))
+    shown = annotated(_fitted(shown, view, _aspect(data_set)), view.annotation, attributes(row))
     buffer = io.BytesIO()
     options: dict[str, Any] = {"quality": view.quality} if type == "image/jpeg" else {}
     shown.save(buffer, TYPES[type], **options)

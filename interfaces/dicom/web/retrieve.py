@@ -57,6 +57,11 @@ def _wanted(accept: str) -> list[MediaRange]:
 
 def file_of(archive: Archive, row: Row, syntaxes: set[str]) -> bytes:
     """An instance as a file in one of the syntaxes, () for as it is kept; FhirError where it can't be converted."""
+    if syntaxes and not syntaxes & {row["transfer_syntax"], EXPLICIT_LITTLE}:
+        raise error(
+            "not-acceptable",
+            f"{row['instance_uid']} is kept in {row['transfer_syntax']} and can be had in it or in {EXPLICIT_LITTLE}.",
+        )
     try:
         return encoded(archive, row, syntaxes)
     except (ValueError, RuntimeError, AttributeError, NotImplementedError) as problem:

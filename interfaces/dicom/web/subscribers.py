@@ -1,27 +1,28 @@
-"""UPS-RS: subscriptions (PS3.18 sections 11.10 to 11.13), whose events go by N-EVENT-REPORT to the AE title's peer.
+"""UPS-RS: subscriptions (PS3.18 sections 11.10 to 11.13).
 
-The channel that the standard has for them is a WebSocket, which this HTTP server does not speak.
+The events of an AE title that is one of the peers go to it by N-EVENT-REPORT, those of another wait for its channel.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.index import Rows
 from interfaces.dicom.configuration import Configuration
 from interfaces.dicom.dataset.model import Model
-from interfaces.dicom.web.exchange import WebAnswer, WebRequest, not_found
+from interfaces.dicom.web.exchange import SWITCHING, WebAnswer, WebRequest, not_found
 from interfaces.dicom.web.qido import keys_of_query
 from interfaces.dicom.web.workitems import answered, warning
-from interfaces.dicom.workitems.statuses import UNKNOWN_RECEIVER, Refused
 from interfaces.dicom.workitems.subscriptions import FILTERED
 from interfaces.dicom.workitems.subscriptions import subscribe as subscribe_in
 from interfaces.dicom.workitems.subscriptions import suspend as suspend_in
 from interfaces.dicom.workitems.subscriptions import unsubscribe as unsubscribe_in
 
 HOW = "Events are sent by N-EVENT-REPORT to the peer of that AE title"
+TITLE = re.compile(r"[^\\\x00-\x1f]{1,16}")  # PS3.5 table 6.2-1
 
 
 def subscribe(request: WebRequest, body: Model) -> WebAnswer:
@@ -35,12 +36,12 @@ def subscribe(request: WebRequest, body: Model) -> WebAnswer:
     moment = archive.clock()
 
     def work() -> None:
-        if Configuration(archive.settings).peers().named(title) is None:
-            raise Refused(UNKNOWN_RECEIVER)
         archive.write(lambda index: subscribe_in(index, uid, title, lock == "true", keys, moment))
 
     answered(request, work)
-    return WebAnswer(201, [warning(request, HOW)])
+    if _peer(request, title):
+        return WebAnswer(201, [warning(request, HOW)])
+    return WebAnswer(201, [("content-location", f"ws{request.base.removeprefix('http')}/subscribers/{quote(title)}")])
 
 
 def unsubscribe(request: WebRequest, body: Model) -> WebAnswer:
@@ -54,8 +55,15 @@ def suspend(request: WebRequest, body: Model) -> WebAnswer:
 
 
 def channel(request: WebRequest, body: Model) -> WebAnswer:
-    """Refused, as there is no WebSocket here."""
-    raise error("not-implemented", f"This server has no WebSockets. {HOW}: add it to the peers file, then subscribe.")
+    """Opens the subscriber's event channel, a WebSocket."""
+    title = _title(request, request.path[1])
+    if _peer(request, title):
+        raise error("conflict", f"{HOW}; take it out of the peers file to be told over a channel instead.")
+    return WebAnswer(SWITCHING, [])
+
+
+def _peer(request: WebRequest, title: str) -> bool:
+    return Configuration(request.archive.settings).peers().named(title) is not None
 
 
 def _ended(request: WebRequest, end: Callable[[Rows, str, str], int]) -> WebAnswer:
@@ -66,9 +74,15 @@ def _ended(request: WebRequest, end: Callable[[Rows, str, str], int]) -> WebAnsw
 
 
 def _named(request: WebRequest) -> tuple[str, str]:
+    return request.path[1], _title(request, request.path[3])
+
+
+def _title(request: WebRequest, title: str) -> str:
     if request.visible:
         raise error("forbidden", "Subscriptions need a token that may see every Task.")
-    return request.path[1], request.path[3]
+    if not TITLE.fullmatch(title.strip()):
+        raise error("value", "A subscriber is an AE title of at most 16 characters, without a backslash.")
+    return title.strip()
 
 
 def _filter(request: WebRequest) -> Model:

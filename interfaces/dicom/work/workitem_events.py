@@ -8,7 +8,7 @@ import json
 from pynetdicom import build_context, build_role
 
 from fhir_server.client import FhirClient
-from fhir_server.core.errors import error
+from interfaces.dicom.archive.index import below
 from interfaces.dicom.scu.association import associated
 from interfaces.dicom.services.identifiers import data_set_of
 from interfaces.dicom.services.service import Context, log
@@ -17,6 +17,7 @@ from interfaces.dicom.workitems.events import SOP_CLASS
 from interfaces.dicom.workitems.steps import PUSH
 
 TOGETHER = 100
+MOST_WAITING = 1000  # events that wait for a channel; of more the oldest are lost
 
 
 async def workitem_events(context: Context, client: FhirClient, job: Job) -> None:
@@ -26,10 +27,13 @@ async def workitem_events(context: Context, client: FhirClient, job: Job) -> Non
 
 def _send(context: Context, title: str) -> None:
     peer = context.configuration.peers().named(title)
-    if peer is None:
-        raise error("not-found", f"{title} is none of the peers any more.")
     archive = context.archive
     mine = {"subscriber": title}
+    if peer is None:  # they wait for its event channel (web/event_channel.py)
+        last = archive.reading.all("workitem_event", mine, newest=True, limit=MOST_WAITING)
+        if len(last) == MOST_WAITING:
+            archive.write(lambda index: index.remove("workitem_event", {**mine, "pk": below(last[-1]["pk"])}))
+        return
     if archive.reading.one("workitem_event", mine) is None:
         return
     roles = [build_role(SOP_CLASS, scp_role=True)]

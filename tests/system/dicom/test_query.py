@@ -75,6 +75,7 @@ def found(dicom, *keys, level="STUDY", model="-S", show="0020,000d"):
         ("(0008,1032)[0].0008,0100=C1", ["1.2.1"]),
         ("(0008,1032)[0].0008,0100=C*", ["1.2.0", "1.2.1", "1.2.2"]),
         ("0020,1208", ["1.2.0", "1.2.1", "1.2.2"]),
+        ("0010,1080=Captain", ["1.2.0", "1.2.1", "1.2.2"]),  # optional, and not kept to search by
     ],
 )
 def test_all_kinds_of_matching(stocked, key, expected):
@@ -97,6 +98,12 @@ def test_counts_and_computed_attributes(stocked):
 
 def test_a_level_that_the_model_has_not_is_refused(stocked):
     answer = stocked.tool("findscu", "-d", "-S", "-k", "0008,0052=PATIENT", "-k", "0010,0020")
+    assert "0xa900" in (answer.stdout + answer.stderr).lower()
+
+
+@pytest.mark.parametrize("key", ["0008,0020=2026-02-15", "0008,0020=yesterday", "0008,0030=noon"])
+def test_what_is_no_date_or_time_is_refused(dicom, key):
+    answer = dicom.tool("findscu", "-d", "-S", "-k", "0008,0052=STUDY", "-k", key)
     assert "0xa900" in (answer.stdout + answer.stderr).lower()
 
 

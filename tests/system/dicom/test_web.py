@@ -97,6 +97,11 @@ def test_pages_with_limit_and_offset_give_each_once(base):
         ("/studies/1.2.3/metadata", 404, "study 1.2.3"),
         ("/studies/1.2.100/series/1.2.100.1/instances/9/frames/1", 404, "instance 9"),
         ("/nothing", 404, "/studies"),
+        ("/studies?StudyDate=2026-01-31", 400, "no date as 20260131"),
+        ("/studies?StudyTime=noon", 400, "no time"),
+        ("/studies?PatientName=x&fuzzymatching=maybe", 400, "true or false"),
+        ("/studies?PatientID=1&PatientID=2", 400, "PatientID is there twice"),
+        ("/studies/1.2.100/rendered?annotation=everything", 400, "annotation is patient or technique"),
         ("/studies/1.2.100/rendered?window=a,b", 400, "centre,width,function"),
         ("/wado?requestType=WADO", 400, "studyUID"),
     ],
@@ -191,6 +196,28 @@ def test_rendered_with_window_and_viewport(base, images):
     assert (box == expected[6:14, 4:12]).all()
     assert httpx.get(url, headers={"accept": "image/jpeg"}).headers["content-type"] == "image/jpeg"
     assert httpx.get(url, headers={"accept": "text/plain"}).status_code == 406
+
+
+def test_annotations_stand_on_a_rendered_image(base, images):
+    path = f"{base}/studies/1.2.100/series/1.2.100.1/instances/{images[0].SOPInstanceUID}/rendered?viewport=256,256"
+    png = {"accept": "image/png"}
+    plain, patient, both = (
+        httpx.get(path + more, headers=png).content
+        for more in ("", "&annotation=patient", "&annotation=patient,technique")
+    )
+    assert len({plain, patient, both}) == 3
+
+
+def test_a_syntax_that_can_not_be_given_is_refused(base, images):
+    jpeg_ls = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.4.80'
+    path = f"{base}/studies/1.2.100/series/1.2.100.1/instances/{images[0].SOPInstanceUID}"
+    answer = httpx.get(path, headers={"accept": jpeg_ls})
+    assert answer.status_code == 406 and "1.2.840.10008.1.2.1" in answer.text
+
+
+def test_what_is_not_kept_to_search_by_matches_everything_and_is_told(base):
+    answer = httpx.get(f"{base}/studies", params={"StudyInstanceUID": "1.2.100", "MilitaryRank": "Captain"})
+    assert len(answer.json()) == 1 and "00101080" in answer.headers["warning"]
 
 
 @pytest.mark.parametrize("path", ["/studies/1.2.100", "/studies/1.2.100/series/1.2.100.1"])

@@ -219,9 +219,9 @@ def test_subscribers_are_told_over_associations(web, watcher):
 
 def test_what_is_no_subscription(web):
     uid = create(web)
-    assert web.post(f"/workitems/{uid}/subscribers/NOBODY").status_code == 400
+    assert web.post(f"/workitems/{uid}/subscribers/A-TITLE-THAT-IS-TOO-LONG").status_code == 400
     assert web.post(f"/workitems/{uid}/subscribers/WATCHER?deletionlock=maybe").status_code == 400
     assert web.post(f"/workitems/{generate_uid()}/subscribers/WATCHER").status_code == 404
     assert web.post("/workitems/1.2.840.10008.5.1.4.34.5.1/subscribers/WATCHER").status_code == 400
     channel = web.get("/subscribers/WATCHER")
-    assert channel.status_code == 501 and "WebSocket" in channel.json()["issue"][0]["diagnostics"]
+    assert channel.status_code == 409 and "N-EVENT-REPORT" in channel.json()["issue"][0]["diagnostics"]

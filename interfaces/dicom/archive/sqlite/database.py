@@ -7,9 +7,10 @@ import threading
 from pathlib import Path
 
 from fhir_server.core.write_ahead import use_write_ahead_log
+from interfaces.dicom.archive.names import folded
 
 FILE_NAME = "index.sqlite"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_MS = 30_000
 
 
@@ -29,7 +30,13 @@ def connect(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
         raise sqlite3.DatabaseError(f"{path} was made by a newer version of this program.")
     if found < SCHEMA_VERSION:
         script = Path(__file__).with_name("schema.sql").read_text("utf-8")
-        connection.executescript(f"BEGIN IMMEDIATE;{script}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+        connection.create_function(
+            "folded", 1, folded, deterministic=True
+        )  # names of before are compared as those of now
+        connection.executescript(
+            f"BEGIN IMMEDIATE;{script}UPDATE patient SET name = folded(name);"
+            f"UPDATE study SET referring = folded(referring);PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
+        )
     return connection
 
 

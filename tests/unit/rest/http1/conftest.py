@@ -30,6 +30,12 @@ class Told:
             raise ValueError("on purpose")
         if path == "/early":
             return await answer(send, 413, b"too much")
+        if path == "/tunnel":
+            await send({"type": "http.response.start", "status": 101, "headers": [(b"upgrade", b"websocket")]})
+            while (message := await receive())["type"] != "http.disconnect" and message["body"] != b"end":
+                await send({"type": "http.response.body", "body": message["body"].upper(), "more_body": True})
+            self.broken_off += message["type"] == "http.disconnect"
+            return await send({"type": "http.response.body"})
         if path == "/held":
             await self.held.wait()
         body, more = b"", True
