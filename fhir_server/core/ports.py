@@ -5,7 +5,7 @@ Every port has an embedded adapter (SQLite) and a distributed one; one contract 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from fhir_server.core.keys import StoredVersion
@@ -210,6 +210,10 @@ class ChangeFeed(Protocol):
 
     async def changes(self, after: int, limit: int = 1000) -> list[Change]:
         """Changes past a position, oldest first."""
+        ...
+
+    async def changes_of(self, types: Collection[str], after: int, limit: int = 1000) -> tuple[list[Change], int]:
+        """Those of these types, and the position to go on from: nothing of them is left between the two."""
         ...
 
     async def head(self) -> int:

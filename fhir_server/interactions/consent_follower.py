@@ -48,11 +48,14 @@ class ConsentFollower:
     async def refresh(self) -> None:
         """Takes in everything that is in the feed now."""
         async with self._turn:
-            while changes := await self._feed.changes(self._position, PAGE):
-                for id in dict.fromkeys(change.id for change in changes if change.type == "Consent"):
+            while True:
+                changes, position = await self._feed.changes_of(self.types, self._position, PAGE)
+                if position == self._position:
+                    break
+                for id in dict.fromkeys(change.id for change in changes):
                     version = await self._store.read("Consent", id)
                     self._take(id, version.body if version else b"")
-                self._position = changes[-1].seq
+                self._position = position
                 await asyncio.sleep(0)  # others get their turn between pages
 
     def _take(self, id: str, body: bytes) -> None:

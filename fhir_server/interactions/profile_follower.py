@@ -46,14 +46,17 @@ class ProfileFollower:
     async def refresh(self) -> None:
         """Takes in everything that is in the feed now."""
         async with self._turn:
-            while changes := await self._feed.changes(self._position, PAGE):
-                for type, id in dict.fromkeys((c.type, c.id) for c in changes if c.type in self.types):
+            while True:
+                changes, position = await self._feed.changes_of(self.types, self._position, PAGE)
+                if position == self._position:
+                    break
+                for type, id in dict.fromkeys((c.type, c.id) for c in changes):
                     version = await self._store.read(type, id)
                     if version is None or version.deleted:
                         self._profiles.remove(type, id)
                     else:
                         self._profiles.put(type, id, version.body)
-                self._position = changes[-1].seq
+                self._position = position
                 await asyncio.sleep(0)  # others get their turn between pages
 
     async def _watch(self) -> None:

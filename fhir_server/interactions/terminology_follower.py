@@ -51,12 +51,14 @@ class TerminologyFollower:
         """Takes in everything that is in the feed now."""
         async with self._turn:
             relevant = False
-            while changes := await self._feed.changes(self._position, PAGE):
+            while True:
+                changes, position = await self._feed.changes_of(self.types, self._position, PAGE)
+                if position == self._position:
+                    break
                 for change in changes:
-                    if change.type in TYPES:
-                        relevant = True
-                        await self._take(change)
-                self._position = changes[-1].seq
+                    relevant = True
+                    await self._take(change)
+                self._position = position
                 await asyncio.sleep(0)  # others get their turn between pages
             if relevant:
                 await self._feed.advance(self._consumer, self._position)

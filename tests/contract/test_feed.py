@@ -185,3 +185,20 @@ async def test_errors_of_works_are_theirs_alone(shelf: Shelf) -> None:
     results = await shelf.together(good, bad)
     assert results[0] == 1 and isinstance(results[1], FhirError)
     assert await shelf.changes() == [("Patient", "a", 1, "PUT")]
+
+
+async def test_changes_of_types_come_without_the_others_and_tell_where_to_go_on(shelf: Shelf) -> None:
+    for number in range(6):
+        await shelf.put(patient(f"p{number}"))
+        await shelf.put({"resourceType": "ValueSet" if number % 2 else "CodeSystem", "id": f"v{number}"})
+    seen, after = [], 0
+    while True:
+        changes, following = await shelf.store.changes_of(("ValueSet", "CodeSystem", "Group"), after, limit=2)
+        seen += [change.id for change in changes]
+        if following == after:
+            break
+        after = following
+    assert seen == [f"v{number}" for number in range(6)]
+    assert after == await shelf.store.head()
+    await shelf.put(patient("later"))
+    assert await shelf.store.changes_of(("ValueSet",), after) == ([], await shelf.store.head())

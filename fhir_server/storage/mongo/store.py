@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
 
 from fhir_server.codec.json import decode
@@ -112,6 +112,11 @@ class MongoStore(MongoReads):
     async def changes(self, after: int, limit: int = 1000) -> list[Change]:
         """Changes past a position, oldest first."""
         return await self.feed.changes(after, limit)
+
+    async def changes_of(self, types: Collection[str], after: int, limit: int = 1000) -> tuple[list[Change], int]:
+        """See the port."""
+        changes = await self.feed.changes(after, limit)
+        return [change for change in changes if change.type in types], changes[-1].seq if changes else after
 
     async def head(self) -> int:
         """The position of the newest change."""

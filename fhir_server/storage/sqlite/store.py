@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +14,8 @@ from fhir_server.storage.sqlite.reads import SqliteReads
 from fhir_server.storage.sqlite.schema import METHODS
 from fhir_server.storage.sqlite.transaction import SqliteTransaction
 from fhir_server.storage.sqlite.writer import IndexOf, Writer
+
+HEAD = "SELECT coalesce(max(seq), 0) FROM version"
 
 T = TypeVar("T")
 
@@ -65,9 +67,26 @@ class SqliteStore(SqliteReads):
             await self._flushed(found[-1].seq)
         return found
 
+    async def changes_of(self, types: Collection[str], after: int, limit: int = 1000) -> tuple[list[Change], int]:
+        """See the port; what is of other types is not looked at."""
+        head = self._execute(HEAD).fetchone()[0]
+        found: list[Change] = []
+        for name in types:
+            rows = self._execute(
+                "SELECT v.seq, r.id, v.version, v.method, v.updated FROM version v CROSS JOIN resource r "
+                "ON r.rid = v.rid WHERE v.type = ? AND v.seq > ? AND v.seq <= ? ORDER BY v.seq LIMIT ?",
+                (self.known.find_type(name), after, head, limit),
+            )
+            found += [Change(seq, name, id, max(version, 0), METHODS[m], at) for seq, id, version, m, at in rows]
+        found.sort(key=lambda change: change.seq)
+        position = found[limit - 1].seq if len(found) >= limit else head
+        if found:
+            await self._flushed(position)
+        return found[:limit], max(position, after)
+
     async def head(self) -> int:
         """The position of the newest change."""
-        head = self._execute("SELECT coalesce(max(seq), 0) FROM version").fetchone()[0]
+        head = self._execute(HEAD).fetchone()[0]
         await self._flushed(head)
         return head
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -30,8 +31,8 @@ class Changes(Protocol):
         """The position of the newest change."""
         ...
 
-    async def after(self, position: int, limit: int) -> list[Change]:
-        """Changes past a position, oldest first."""
+    async def after(self, position: int, types: Collection[str], limit: int) -> tuple[list[Change], int]:
+        """Changes of these types past a position, oldest first, and the position to go on from."""
         ...
 
     async def matching(self, type: str, id: str, criteria: str) -> dict[str, Any] | None:
@@ -57,9 +58,9 @@ class ServerChanges:
         """See Changes."""
         return await self._server.environment.feed.head()
 
-    async def after(self, position: int, limit: int) -> list[Change]:
+    async def after(self, position: int, types: Collection[str], limit: int) -> tuple[list[Change], int]:
         """See Changes."""
-        return await self._server.changes(position, limit)
+        return await self._server.environment.feed.changes_of(types, position, limit)
 
     async def matching(self, type: str, id: str, criteria: str) -> dict[str, Any] | None:
         """See Changes."""
@@ -74,26 +75,29 @@ class ClientChanges:
 
     async def head(self) -> int:
         """See Changes."""
-        return (await self._asked(LAST, 1))["head"]
+        return (await self._asked(LAST, 1, ()))["head"]
 
-    async def after(self, position: int, limit: int) -> list[Change]:
+    async def after(self, position: int, types: Collection[str], limit: int) -> tuple[list[Change], int]:
         """See Changes."""
         while True:
-            told = await self._asked(position, limit)
+            told = await self._asked(position, limit, types)
             if told["changes"] or told["position"] == position:
                 break
             position = told["position"]  # nothing of these is for callers
-        return [
+        found = [
             Change(one["position"], one["type"], one["id"], int(one["version"]), one["method"], 0)
             for one in told["changes"]
         ]
+        return found, told["position"]
 
     async def matching(self, type: str, id: str, criteria: str) -> dict[str, Any] | None:
         """See Changes."""
         return await matching(self._client, type, id, criteria)
 
-    async def _asked(self, position: int, limit: int) -> dict[str, Any]:
+    async def _asked(self, position: int, limit: int, types: Collection[str]) -> dict[str, Any]:
         query = [("after", str(position)), ("_count", str(limit))]
+        if types:
+            query.append(("_type", ",".join(types)))
         return json.parse((await self._client.perform(Request("GET", ("$changes",), query))).body)
 
 
@@ -117,6 +121,8 @@ class Subscriber:
         self._make = make
         self._clock = clock
         self._criteria = [search.partition("?")[::2] for search in destination.subscribe]
+        self._types = tuple(dict.fromkeys(type for type, _ in self._criteria))
+        self._looked = 0  # the position up to which there was nothing for it
 
     async def advance(self) -> bool:
         """Looks at the changes since the last time; whether there may be more.
@@ -128,11 +134,13 @@ class Subscriber:
         if position < 0:
             await self._store.post(consumer, await self._changes.head(), [])
             return False
-        changes = await self._changes.after(position, AT_ONCE)
-        if not changes:
+        position = max(position, self._looked)
+        changes, following = await self._changes.after(position, self._types, AT_ONCE)
+        if not changes:  # not kept: a worker that starts looks from before it again, which costs little
+            self._looked = following
             return False
         letters = [letter for change in changes for letter in await self._letters(change)]
-        await self._store.post(consumer, changes[-1].seq, letters)
+        await self._store.post(consumer, following, letters)
         return len(changes) == AT_ONCE
 
     async def _letters(self, change: Change) -> list[Letter]:
