@@ -18,6 +18,8 @@ from mappings.hl7v2.identifiers import (
 from mappings.hl7v2.namer import Namer
 from mappings.hl7v2.tables import Tables
 
+WITHOUT_PATIENT = ("A20",)  # events of ADT that are about no patient: a bed's status
+
 
 def assign(draft: Draft, tables: Tables) -> None:
     """Gives each resource of a draft its identity and its URL; resources with one identity become one."""
@@ -39,6 +41,8 @@ def assign(draft: Draft, tables: Tables) -> None:
                 node.contained = draft.contains = True
                 node.url = f"{node.type.lower()}-{number}"
                 continue
+            if node.type == "Patient" and "PID" in node.notes.get("segments", {}):
+                draft.issues.append("ERROR PID-3 is required: a patient without a number is not found again.")
             node.criteria = [namer.of_message(node, number)]
         first = seen.setdefault((node.type, node.criteria[0]), node)
         if first is not node and _is_other_result(first, node):
@@ -50,6 +54,9 @@ def assign(draft: Draft, tables: Tables) -> None:
         node.url = url_of(node)
         kept.append(node)
     draft.nodes = kept
+    told = any(issue.startswith("ERROR PID is required") for issue in draft.issues)
+    if draft.message.type == "ADT" and not told and draft.event not in WITHOUT_PATIENT and not draft.of("Patient"):
+        draft.issues.append("ERROR PID is required: the message is about no patient.")
 
 
 def _is_other_result(first: Node, second: Node) -> bool:

@@ -22,6 +22,8 @@ GROWING = {
     ("DocumentReference", "relatesTo"), ("Patient", "link"), ("Account", "subject"),
 }  # fmt: skip
 
+OVER = ("finished", "cancelled", "entered-in-error")  # states of a visit whose patient is in no place of it
+
 
 def snapshot_of(resource: dict[str, Any]) -> str:
     """The time of the message that spoke last of a resource, "" for none."""
@@ -79,6 +81,19 @@ def merge(current: dict[str, Any], said: dict[str, Any], removals: list[Any]) ->
         _move(merged, said)
     drop_unused(merged)
     return merged
+
+
+def keep_participants(said: dict[str, Any], current: dict[str, Any], unstated: set[str]) -> None:
+    """Adds to what a message says of an appointment those participants of kinds that it names no segment for."""
+    stated = said.get("participant", [])
+    known = {one.get("actor", {}).get("reference") for one in stated}
+    for one in current.get("participant", ()):
+        reference = one.get("actor", {}).get("reference", "")
+        kind = (
+            reference.lstrip("#").partition("/")[0].partition("-")[0]
+        )  # Location/7, or #location-… of a contained one
+        if reference not in known and any(kind.lower() == name.lower() for name in unstated):
+            said.setdefault("participant", []).append(one)
 
 
 def _is_value(name: str) -> bool:
@@ -181,32 +196,37 @@ def _extensions(old: list[Any], new: list[Any]) -> list[Any]:
 
 
 def _move(merged: dict[str, Any], said: dict[str, Any]) -> None:
-    """A visit is in the place that the message names; the places before are completed."""
+    """A visit is in the place that the message names; the places before are completed, all where it is over."""
     stated = {one.get("location", {}).get("reference"): one for one in said.get("location", ())}
     active = any(one.get("status") == "active" for one in stated.values())
-    for one in merged.get("location", ()):
-        if active and one.get("location", {}).get("reference") not in stated and one.get("status") == "active":
-            one["status"] = "completed"
+    over = merged.get("status") in OVER
+    for at, one in enumerate(merged.get("location", ())):
+        left = over or (active and one.get("location", {}).get("reference") not in stated)
+        if left and one.get("status") == "active":
+            merged["location"][at] = {**one, "status": "completed"}
 
 
 def _remove(resource: dict[str, Any], path: tuple[str, ...], told: dict[str, str]) -> None:
-    at: Any = resource
-    for name in path[:-1]:
-        at = at.get(name)
-        if not isinstance(at, dict):
-            return
-    name = path[-1]
-    if isinstance(at.get(name), list) and told:
-        kept = [one for one in at[name] if not _matches(one, told)]
+    name, *others = path
+    if others:
+        inner = resource.get(name)
+        if isinstance(inner, dict):
+            resource[name] = inner = dict(inner)  # that of the resource as it is stays
+            _remove(inner, tuple(others), told)
+            if not inner:
+                del resource[name]
+        return
+    if isinstance(resource.get(name), list) and told:
+        kept = [one for one in resource[name] if not _matches(one, told)]
         if kept:
-            at[name] = kept
+            resource[name] = kept
         else:
-            del at[name]
+            del resource[name]
         return
     if name == "identifier":
         return  # who somebody is is not removed by a null
-    at.pop(name, None)
-    at.pop(f"_{name}", None)
+    resource.pop(name, None)
+    resource.pop(f"_{name}", None)
 
 
 def _matches(item: Any, told: dict[str, str]) -> bool:

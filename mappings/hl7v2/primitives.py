@@ -21,19 +21,27 @@ _DTM = re.compile(
 )
 _TIME = re.compile(r"(\d\d):?(\d\d)?:?(\d\d)?(\.\d+)?([+-]\d{4})?")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
+UNREADABLE = "\ufffd"
 AUTHORITY = "urn:x-hl7v2:authority:"  # systems of authorities that are known by a name only
 _TRUE, _FALSE = {"Y", "YES", "T", "TRUE", "1"}, {"N", "NO", "F", "FALSE", "0"}
 
 
 def convert(value: str, type_name: str, zone: str = "Z") -> Any:
     """A v2 value as a primitive of this type; zone, for times that state none: Z, +hh:mm or a name."""
-    value = value.strip()
-    if not value or (not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)):
+    value = readable(value.strip())
+    if not value:
         return None
     reader = _READERS.get(type_name)
     if reader is None:
         return _text(value)
     return reader(value, zone)
+
+
+def readable(text: str) -> str:
+    """A text with U+FFFD in place of each byte that could not be read in the message's character set."""
+    if text.isascii():
+        return text
+    return "".join([UNREADABLE if "\ud800" <= character <= "\udfff" else character for character in text])
 
 
 def date_time(value: str, zone: str = "Z") -> str | None:

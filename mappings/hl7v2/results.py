@@ -80,9 +80,8 @@ def present_document(draft: Draft, node: Node, segment: Segment, kind: str) -> N
             url = convert(part(value), "url")
             if url:
                 attachment.put("url", url)
-            media = "/".join(one for one in (part(value, 3), part(value, 4)) if one)
-            if "/" in media:
-                attachment.put("contentType", media)
+            if part(value, 3) or part(value, 4):
+                attachment.put("contentType", _media_type(part(value, 3), part(value, 4)))
         else:
             media = _media_type(part(value, 2), part(value, 3))
             data = encoded(part(value, 5), part(value, 4) or "Base64")
@@ -127,7 +126,9 @@ def _media_type(kind: str, subtype: str) -> str:
     kind = {"AP": "application", "APPLICATION": "application", "IM": "image", "IMAGE": "image", "TX": "text",
             "TEXT": "text", "FT": "text", "AU": "audio"}.get(kind.upper(), "application")  # fmt: skip
     subtype = re.sub(r"[^a-z0-9.+-]", "", subtype.lower())
-    return f"{kind}/{subtype}" if subtype else "application/octet-stream"
+    if not subtype:
+        return "text/plain" if kind == "text" else "application/octet-stream"
+    return f"{kind}/{subtype}"
 
 
 def finish_report(draft: Draft, node: Node, tables: Tables) -> None:

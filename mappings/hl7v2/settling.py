@@ -12,7 +12,7 @@ from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Element, Node
 from mappings.hl7v2.identifiers import BY_ID, KEY, key, own_identities, token, url_of
 from mappings.hl7v2.merges import Merge
-from mappings.hl7v2.merging import is_older, merge, snapshot_of, stamp
+from mappings.hl7v2.merging import is_older, keep_participants, merge, snapshot_of, stamp
 from mappings.hl7v2.reader import Reader
 from mappings.hl7v2.resources import as_resource, identities_of
 from mappings.hl7v2.translation import Translation
@@ -186,8 +186,11 @@ class Settling:
                     f" ({snapshot_of(current)}); it changes nothing."
                 )
                 return
+            if unstated := node.notes.get("unstated"):
+                keep_participants(resource, current, unstated)
             merged = merge(current, resource, node.notes.get("removals", []))
             _schedule(merged)
+            _retract(merged)
             if _same(merged, current):
                 return
             stamp(merged, self.draft.sent)
@@ -213,6 +216,7 @@ class Settling:
         else:
             stamp(resource, self.draft.sent)
             _schedule(resource)
+            _retract(resource)
             request = {"method": "PUT", "url": f"{node.type}?{criteria}"}
         self.entries.append({"fullUrl": node.url, "resource": resource, "request": request})
 
@@ -272,6 +276,13 @@ def _schedule(resource: dict[str, Any]) -> None:
     if resource.get("status") not in ("proposed", "cancelled", "waitlist"):
         over = resource.get("status") in ("entered-in-error", "noshow")
         resource["status"] = "cancelled" if over else "proposed"
+
+
+def _retract(resource: dict[str, Any]) -> None:
+    """ait-2, con-5: what was entered in error has no clinical status."""
+    codings = resource.get("verificationStatus", {}).get("coding", ())
+    if any(coding.get("code") == "entered-in-error" for coding in codings):
+        resource.pop("clinicalStatus", None)
 
 
 def _same(merged: dict[str, Any], current: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mappings.hl7v2.codings import system_uri
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.elements import Element
-from mappings.hl7v2.primitives import convert, encoded
+from mappings.hl7v2.primitives import UNREADABLE, convert, encoded, readable
 from mappings.hl7v2.rules import Rule
 from mappings.hl7v2.source import Value, part
 from mappings.hl7v2.targets import Step
@@ -39,7 +39,11 @@ def primitive_of(applier: Applier, text: str, kind: str, rule: Rule, base: Eleme
         return text
     found = convert(text, kind, applier.zone)
     if found is None:
-        applier.issues.append(f"{shown}: {text[:40]!r} is no {kind}.")
+        applier.issues.append(f"{shown}: {readable(text[:40])!r} is no {kind}.")
+    elif found.__class__ is str and UNREADABLE in found and UNREADABLE not in text:
+        applier.issues.append(
+            f"{shown}: it has bytes that are not of the message's character set, shown as {UNREADABLE}."
+        )
     return found
 
 

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from mappings.hl7v2.content import ABSENT, has_content
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Element, Node
+from mappings.hl7v2.merging import OVER
+from mappings.hl7v2.primitives import convert
 from mappings.hl7v2.source import Segment
 from mappings.hl7v2.tables import Tables
 
@@ -35,6 +37,8 @@ def finish_encounter(draft: Draft, node: Node, tables: Tables) -> None:
         found = tables.code("Event[EncounterStatus]", event)
         if found and event not in ("A04", "A08"):  # these tell nothing that PV1 does not tell better
             node.put("status", found[0])
+    if event == "A13":  # nobody has left after all
+        node.notes.setdefault("removals", []).append((("period", "end"), {}, "EVN"))
     if not isinstance(node.items.get("class"), Element) or not node.items["class"].items.get("code"):
         coding = Element("Coding")
         coding.items = {"system": ABSENT, "code": "unknown"}
@@ -45,6 +49,8 @@ def finish_encounter(draft: Draft, node: Node, tables: Tables) -> None:
             asked = {"location": "location", "participant": "individual", "diagnosis": "condition"}[name]
             if asked not in element.items or not has_content(element.items[asked]):
                 del item[one]  # type: ignore[union-attr]
+            elif name == "location" and node.items.get("status") in OVER:
+                element.put("status", "completed")
     visit: Segment | None = node.notes.get("segments", {}).get("PV1")
     if visit is not None and "serviceProvider" not in node.items:
         _provided_by(visit.value(39) or draft.header.value(4), node, tables)
@@ -60,6 +66,10 @@ def _provided_by(facility: str, node: Node, tables: Tables) -> None:
     provider = Element("Reference")
     provider.items = {"type": "Organization", "identifier": named}
     node.put("serviceProvider", provider)
+
+
+# The segments that name an appointment's resources, and what each is.
+RESOURCES = {"AIP": "Practitioner", "AIL": "Location", "AIG": "Device"}
 
 
 def finish_appointment(draft: Draft, node: Node, tables: Tables) -> None:
@@ -79,6 +89,13 @@ def finish_appointment(draft: Draft, node: Node, tables: Tables) -> None:
             del participants[one]
             continue
         element.items.setdefault("status", "accepted")
+    segments = draft.message.segments
+    stated = [convert(one.value(4), "instant", draft.zone) for one in segments if one.name == "AIS"]
+    begins = [one for one in stated if one]
+    if node.items.get("start") in begins:
+        node.put("start", min(begins))  # of several services the first
+    named = {one.name for one in segments}
+    node.notes["unstated"] = {kind for name, kind in RESOURCES.items() if name not in named}
     start, minutes = node.items.get("start"), node.items.get("minutesDuration")
     if start and "end" not in node.items and minutes:
         end = datetime.fromisoformat(start.replace("Z", "+00:00")) + timedelta(minutes=int(minutes))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from interfaces.hl7v2.er7 import Message
+from interfaces.hl7v2.exchange.errors import CODES
 
 RESPONSES = {"Q22": ("K22", "RSP_K21"), "Q23": ("K23", "RSP_K23"), "Q11": ("K11", "RSP_K11")}
 
@@ -56,7 +57,7 @@ class Asker(NamedTuple):
         response.add("MSA", "AE" if failed else "AA", query.control_id)
         if answer.problem:
             code, place, text = answer.problem
-            response.add("ERR", "", place, [code, text, "HL70357"], "E", "", "", "", text)
+            response.add("ERR", "", place, [code, CODES.get(code, text), "HL70357"], "E", "", "", "", text)
         definition = query.first("QPD")
         tag = definition.value(2) if definition else ""
         name = definition.repetitions(1)[:1] if definition else []

@@ -24,7 +24,9 @@ class Hospital:
 
     async def send(self, kind: str, *segments: str, sent: str = "20240102120000+0000", control: str = "1"):
         head = f"MSH|^~\\&|APP|HOSP|HMS|HOSP|{sent}||{kind}|{control}|P|2.5.1||||||UNICODE UTF-8"
-        made = await translate(parse("\r".join([head, *segments, ""]).encode()), None, self.reader)
+        made = await translate(
+            parse("\r".join([head, *segments, ""]).encode(errors="surrogateescape")), None, self.reader
+        )
         if made.bundle:
             body = json.serialize(made.bundle)
             request = Request("POST", (), resource=json.parse(body), body=body, content_type="application/fhir+json")

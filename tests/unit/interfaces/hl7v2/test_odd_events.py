@@ -1,0 +1,101 @@
+"""Traffic that goes back on what was said, or leaves out what a message needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.interfaces.hl7v2.test_translation import Hospital, hospital, pid, result
+
+__all__ = ["hospital"]
+pytestmark = pytest.mark.anyio
+VISIT = "PV1|1|I|{place}^1^1^H" + "|" * 16 + "V1^^^HOSP" + "|" * 25 + "202401021200"
+
+
+async def test_a_discharge_ends_the_stay_and_its_cancellation_takes_the_end_back(hospital: Hospital):
+    await hospital.send("ADT^A01", pid(), VISIT.format(place="W"))
+    await hospital.send("ADT^A03", pid(), VISIT.format(place="W") + "|202401021400", sent="20240102140000+0000")
+    gone = await hospital.one("Encounter")
+    assert (gone["status"], gone["period"]["end"][:16]) == ("finished", "2024-01-02T14:00")
+    assert [one["status"] for one in gone["location"]] == ["completed"]
+    await hospital.send("ADT^A13", pid(), VISIT.format(place="W"), sent="20240102150000+0000")
+    back = await hospital.one("Encounter")
+    assert (back["status"], back["period"]) == ("in-progress", {"start": "2024-01-02T12:00:00+00:00"})
+    assert [one["status"] for one in back["location"]] == ["active"]
+
+
+async def test_a_null_removes_an_element_inside_another(hospital: Hospital):
+    await hospital.send("ADT^A03", pid(), VISIT.format(place="W") + "|202401021400")
+    await hospital.send("ADT^A08", pid(), VISIT.format(place="W") + '|""', sent="20240103")
+    assert "end" not in (await hospital.one("Encounter"))["period"]
+
+
+@pytest.mark.parametrize("segments", [(), ("PID|",), ("PID|1||||DOE^JANE",), ('PID|1||""||DOE^JANE',)])
+async def test_an_adt_about_nobody_is_an_error(hospital: Hospital, segments):
+    made = await hospital.send("ADT^A08", "EVN|A08", *segments)
+    assert len(made.errors) == 1
+    assert made.errors[0].startswith("PID")
+
+
+async def test_a_patient_by_the_numbers_of_old_versions_is_one(hospital: Hospital):
+    assert (await hospital.send("ADT^A08", "PID|1|77|||DOE^JANE")).errors == []
+    assert (await hospital.one("Patient"))["identifier"][0]["value"] == "77"
+
+
+async def test_an_allergy_that_is_deleted_was_entered_in_error(hospital: Hospital):
+    allergy = "IAM|1|DA|PEN^Penicillin^L|SV|Rash|{action}|AL1"
+    await hospital.send("ADT^A60", pid(), allergy.format(action="A"))
+    await hospital.send("ADT^A60", pid(), allergy.format(action="D"), sent="20240103")
+    found = await hospital.one("AllergyIntolerance")
+    assert found["verificationStatus"]["coding"][0]["code"] == "entered-in-error"
+    assert "clinicalStatus" not in found
+
+
+SCHEDULE = "SCH|PA1^HIS|FA1^HIS||||R^Routine^L|C^Checkup^L||30|min|{time}"
+RESOURCES = ("RGS|1|A", "AIS|1|A|C^Consult^L|202402011000|||30|min", "AIP|1|A|77^DOC^JANE", "AIL|1|A|R1^1^^CLINIC")
+
+
+async def test_an_appointment_is_at_the_time_of_its_schedule(hospital: Hospital):
+    time = "^^30^202402021000^202402021030"
+    await hospital.send("SIU^S12", SCHEDULE.format(time=time), pid(), *RESOURCES)
+    found = await hospital.one("Appointment")
+    assert (found["start"], found["end"]) == ("2024-02-02T10:00:00+00:00", "2024-02-02T10:30:00+00:00")
+
+
+async def test_of_several_services_the_first_begins_an_appointment(hospital: Hospital):
+    later = "AIS|2|A|D^Other^L|202402010930|||30|min"
+    await hospital.send("SIU^S12", SCHEDULE.format(time=""), pid(), *RESOURCES[:2], later)
+    assert (await hospital.one("Appointment"))["start"] == "2024-02-01T09:30:00+00:00"
+
+
+async def test_a_change_that_names_no_people_and_places_keeps_those_there_are(hospital: Hospital):
+    await hospital.send("SIU^S12", SCHEDULE.format(time=""), pid(), *RESOURCES)
+    before = await hospital.one("Appointment")
+    await hospital.send("SIU^S14", SCHEDULE.format(time=""), "NTE|1||Bring papers", pid(), "RGS|1", sent="20240103")
+    after = await hospital.one("Appointment")
+    actors = [sorted(one["actor"]["reference"] for one in each["participant"]) for each in (before, after)]
+    assert actors[0] == actors[1]
+    assert len(actors[0]) == 3
+    assert after["comment"] == "Bring papers"
+
+
+async def test_another_person_takes_the_place_of_the_one_before(hospital: Hospital):
+    await hospital.send("SIU^S12", SCHEDULE.format(time=""), pid(), *RESOURCES)
+    await hospital.send(
+        "SIU^S13", SCHEDULE.format(time=""), pid(), *RESOURCES[:2], "AIP|1|A|78^OTHER", RESOURCES[3], sent="20240103"
+    )
+    people = [one["actor"]["reference"] for one in (await hospital.one("Appointment"))["participant"]]
+    assert len([one for one in people if one.startswith("Practitioner/")]) == 1
+
+
+async def test_the_kind_of_referred_content_is_a_media_type(hospital: Hospital):
+    pointers = ("http://pacs/1&x^PACS^IM^JPEG", "http://files/2^APP^AP^PDF", "^TEXT^^A^hello")
+    lines = [f"OBX|{at}|{'ED' if at == 5 else 'RP'}|{at}^D^LN||{value}||||||F" for at, value in enumerate(pointers, 3)]
+    await hospital.send("ORU^R01", pid(), *result(), *lines)
+    forms = (await hospital.one("DiagnosticReport"))["presentedForm"]
+    assert [one["contentType"] for one in forms] == ["image/jpeg", "application/pdf", "text/plain"]
+
+
+async def test_bytes_of_another_character_set_are_shown_and_told(hospital: Hospital):
+    made = await hospital.send("ADT^A08", "PID|1||100^^^A||M\udcfcLLER")
+    assert (await hospital.one("Patient"))["name"][0]["family"] == "M\ufffdLLER"
+    assert "not of the message's character set" in made.issues[0]
