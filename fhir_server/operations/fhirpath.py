@@ -9,17 +9,21 @@ import asyncio
 from typing import Any
 
 from fhir_server.codec.json import decode, serialize
+from fhir_server.codec.references import parse_reference
 from fhir_server.core.errors import error
 from fhir_server.definitions import Definitions
 from fhir_server.fhirpath import Environment as PathEnvironment
 from fhir_server.fhirpath import Result, compile_path
+from fhir_server.fhirpath.numbers import Long
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Response
+from fhir_server.interactions.vocabulary import hidden_vocabulary, limits_of
 
 MAX_ITEMS = 10_000
-Part = dict[str, Any]
+Json = dict[str, Any]
+Part = Json
 
 
 async def fhirpath(environment: Environment, call: Call) -> Response:
@@ -37,9 +41,38 @@ async def fhirpath(environment: Environment, call: Call) -> Response:
     def trace(name: str, values: Any) -> None:
         traced.append({"name": "trace", "part": [{"name": name, "valueString": _text(list(values))}]})
 
+    loop = asyncio.get_running_loop()
+    service = environment.terminology
+    hidden = await hidden_vocabulary((environment.whole or environment).index, limits_of(call.request.caller))
+
+    def stored(reference: str) -> Json | None:
+        local = parse_reference(reference, call.request.base)
+        if local is None:
+            return None
+        if local.version:
+            if not local.version.isdecimal():
+                return None
+            asked = environment.store.read_version(local.type, local.id, int(local.version))
+        else:
+            asked = environment.store.read(local.type, local.id)
+        version = asyncio.run_coroutine_threadsafe(asked, loop).result()
+        return None if version is None or version.deleted else decode(version.body)
+
+    def conforms(checked: Json, profile: str) -> bool | None:
+        issues = environment.checker.validate(checked, (profile,))
+        if any(issue.rule == "profile-unknown" and issue.profile == profile for issue in issues):
+            return None
+        return not any(issue.severity in ("error", "fatal") for issue in issues)
+
     def evaluate() -> list[Result]:
         path = compile_path(expression, environment.definitions, str(resource.get("resourceType", "")), strict=True)
-        return path.evaluate(resource, environment=PathEnvironment(trace=trace))
+        known = PathEnvironment(
+            resolve=stored,
+            terminology=service.without(hidden) if service is not None else None,
+            conforms_to=conforms,
+            trace=trace,
+        )
+        return path.evaluate(resource, environment=known)
 
     items = await asyncio.to_thread(evaluate)  # a long evaluation must not hold up other requests
     if len(items) > MAX_ITEMS:
@@ -57,6 +90,8 @@ def _parts(item: Result, definitions: Definitions) -> list[Part]:
 
 def _value(item: Result, definitions: Definitions) -> Part:
     """The item under the name of its type; what no value[x] can hold is given as JSON text."""
+    if isinstance(item.value, Long):
+        return {"name": "integer64", "valueString": str(int(item.value))}
     type = item.fhir_type
     definition = definitions.types.get(type)
     if definition is not None and definition.kind == "resource":

@@ -196,6 +196,30 @@ async def test_an_unknown_operation_or_parameter_names_the_nearest(fhir: Fhir) -
     assert "'start'" in issue_of(await fhir.get("Patient/a/$everything?strt=2020"))["diagnostics"]
 
 
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("1L + 1", "2"),
+        ("managingOrganization.resolve().name", "Org"),
+        ("managingOrganization.resolve() is Organization", True),
+        ("'red'.memberOf('http://hospital.test/colours')", True),
+        ("conformsTo('http://hl7.org/fhir/StructureDefinition/Organization')", False),
+    ],
+)
+async def test_fhirpath_knows_what_the_server_knows(fhir: Fhir, expression: str, expected: object) -> None:
+    await fhir.create({"resourceType": "Organization", "id": "o", "name": "Org"})
+    await fhir.create({"resourceType": "Patient", "id": "a", "managingOrganization": {"reference": "Organization/o"}})
+    system, url = "http://hospital.test/all", "http://hospital.test/colours"
+    codes = {"url": system, "status": "active", "content": "complete", "concept": [{"code": "red"}]}
+    await fhir.create({"resourceType": "CodeSystem", **codes})
+    await fhir.create(
+        {"resourceType": "ValueSet", "url": url, "status": "active", "compose": {"include": [{"system": system}]}}
+    )
+    answer = await fhir.http.get("http://fhir.test/fhir/Patient/a/$fhirpath", params={"expression": expression})
+    part = answer.json()["parameter"][0]["part"][0]
+    assert next(value for name, value in part.items() if name != "name") == expected
+
+
 async def test_fhirpath_gives_types_and_places(fhir: Fhir) -> None:
     await record(fhir)
     found = (await fhir.get("Patient/a/$fhirpath?expression=name.family | identifier.value.length()")).json()
