@@ -69,11 +69,11 @@ def element_check(node: Node, element: Element, compiler: ProfileCompiler) -> Ob
         if has_checks and items:
             for position, item, twin, code in items:
                 if code in refused:
-                    text = f"{shown} can't be a {code} by the profile: only {listed(set(references) - refused)}"
+                    text = f"{shown} can't be {code} by the profile: only {listed(set(references) - refused)}"
                     found = under(found, segment(position), problem("type-not-allowed", "structure", text))
                     continue
                 if resources is not None and isinstance(item, dict) and item.get("resourceType") not in resources:
-                    text = f"can't be a {item.get('resourceType')} by the profile: only {listed(resources)}"
+                    text = f"can't be {item.get('resourceType')} by the profile: only {listed(resources)}"
                     found = under(found, segment(position), problem("type-not-allowed", "structure", text))
                     continue
                 each = checks[code]
@@ -147,7 +147,7 @@ def _of_slice(node: Node, element: Element, compiler: ProfileCompiler) -> ItemCh
 
     def check(value: Any, twin: Any, code: str, context: Context) -> Problems | None:
         if resources is not None and isinstance(value, dict) and value.get("resourceType") not in resources:
-            text = f"can't be a {value.get('resourceType')} by the profile: only {listed(resources)}"
+            text = f"can't be {value.get('resourceType')} by the profile: only {listed(resources)}"
             return problem("type-not-allowed", "structure", text)
         each = checks.get(code)
         return None if each is None else each(value, twin, code, context)

@@ -65,6 +65,8 @@ def slicing_check(
     urls = {paths.extension_url(each): rule for each, rule in zip(node.slices.values(), slices, strict=True)}
     rules = slicing.get("rules", "open")
     ordered = slicing.get("ordered", False)
+    choice = node.name.endswith("[x]")
+    allowed = {entry.get("code", "") for entry in node.types()}  # of another choice the element's own check speaks
     typed = all(discriminator["type"] == "type" for discriminator in discriminators)
     if typed and len(node.types()) == 1 and node.element.get("min", 0) > 0:
         slices = [each._replace(minimum=0) for each in slices]  # the element itself says that it is needed
@@ -87,7 +89,7 @@ def slicing_check(
             each = find(value, type_name, context)
             if each is None:
                 outside = outside or item
-                if rules == "closed" and not typed:
+                if rules == "closed" and not (typed and choice and type_name not in allowed):
                     text = f"belongs to none of the slices that are allowed: {', '.join(s.what for s in slices)}"
                     found = under(found, segment(position), problem("slice-closed", "structure", text))
                 continue

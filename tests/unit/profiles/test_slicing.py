@@ -148,6 +148,34 @@ def test_by_type():
     ]
 
 
+def test_a_closed_slicing_by_type_takes_no_other_type():
+    strict = profile(
+        "Observation",
+        (
+            "Observation.value[x]",
+            {"slicing": {"discriminator": [{"type": "type", "path": "$this"}], "rules": "closed"}},
+        ),
+        ("Observation.value[x]", {"sliceName": "valueQuantity", "type": [{"code": "Quantity"}]}),
+    )
+    assert issues_by({**OBSERVATION, "valueQuantity": {"value": 1}}, strict) == []
+    assert issues_by({**OBSERVATION, "valueString": "x"}, strict) == [("Observation.value", "slice-closed")]
+
+
+def test_closed_entries_of_a_bundle_by_the_type_of_their_resource():
+    strict = profile(
+        "Bundle",
+        ("Bundle.entry", {"slicing": {"discriminator": [{"type": "type", "path": "resource"}], "rules": "closed"}}),
+        ("Bundle.entry", {"sliceName": "patient"}),
+        ("Bundle.entry.resource", {"min": 1, "type": [{"code": "Patient"}]}),
+    )
+    entries = [
+        {"fullUrl": f"urn:uuid:00000000-0000-4000-8000-00000000000{number}", "resource": resource}
+        for number, resource in enumerate((patient(MRN), OBSERVATION))
+    ]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    assert issues_by(bundle, strict) == [("Bundle.entry[1]", "slice-closed")]
+
+
 def test_by_existence():
     strict = profile(
         "Patient",
