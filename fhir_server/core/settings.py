@@ -373,6 +373,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dicom_relational: Annotated[
         bool, Meta(description="Whether C-FIND, C-MOVE and C-GET take relational queries without being asked to.")
     ] = True
+    dicom_step_days: Annotated[
+        int,
+        Meta(
+            description="Days after which a Unified Procedure Step that has ended is removed, unless a deletion lock "
+            "keeps it; its Task stays. 0: never.",
+            ge=0,
+            le=36_500,
+        ),
+    ] = 0
     dicom_web_url: Annotated[
         str,
         Meta(

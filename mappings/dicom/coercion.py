@@ -6,7 +6,7 @@ from typing import Any
 
 from mappings.dicom.conversions import GENDERS
 from mappings.dicom.engine import Model
-from mappings.dicom.identifiers import ACSN, issuer_of, system_of
+from mappings.dicom.identifiers import ACSN, issuer_of, systems_of
 
 SEXES = {gender: sex for sex, gender in GENDERS.items()}
 
@@ -34,7 +34,7 @@ def patient_attributes(patient: dict[str, Any], kept: Model) -> Model:
     issuer = _first(kept, "00100021")
     identifiers = [each for each in patient.get("identifier", ()) if each.get("value") and each.get("use") != "old"]
     same_id = [each for each in identifiers if each["value"] == _first(kept, "00100020")]
-    same_issuer = [each for each in identifiers if each.get("system", "") == system_of(issuer)]
+    same_issuer = [each for each in identifiers if each.get("system", "") in systems_of(issuer)]
     for identifier in (*same_id, *same_issuer, *identifiers):
         made["00100020"] = {"vr": "LO", "Value": [identifier["value"]]}
         found = issuer_of(identifier.get("system", ""))

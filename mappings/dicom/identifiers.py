@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote, unquote
 
 MRN = {"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}
 ACSN = {"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "ACSN"}
-LOCAL = "urn:dicom:issuer:"
+AUTHORITY = "urn:x-hl7v2:authority:"  # of names: Issuer of Patient ID and HL7 v2's CX-4.1 name one thing
+BEFORE = "urn:dicom:issuer:"  # what names were given, and still are in what is stored
 
 
 def system_of(issuer: str) -> str:
-    """The system of an issuer: a URI as it is, an OID as urn:oid, another text as urn:dicom:issuer:…; "" for none."""
+    """The system of an issuer: a URI as it is, an OID as urn:oid, a name as HL7 v2 messages have it; "" for none."""
     if not issuer:
         return ""
     if re.match(r"(https?://|urn:)", issuer):
         return issuer
     if re.fullmatch(r"[0-2](\.(0|[1-9]\d*)){3,}", issuer):
         return f"urn:oid:{issuer}"
-    return LOCAL + re.sub(r"[^A-Za-z0-9._~-]", lambda found: f"%{ord(found[0]):02X}", issuer)
+    return AUTHORITY + quote(issuer, safe="")
+
+
+def systems_of(issuer: str) -> tuple[str, ...]:
+    """Every system that an identifier of an issuer may have, the present one first."""
+    system = system_of(issuer)
+    if not system.startswith(AUTHORITY):
+        return (system,)
+    return system, BEFORE + system.removeprefix(AUTHORITY)
 
 
 def issuer_of(system: str) -> str:
-    """The issuer of a system: what system_of is made of."""
-    from urllib.parse import unquote
-
-    if system.startswith(LOCAL):
-        return unquote(system.removeprefix(LOCAL))
+    """The issuer of a system: what systems_of is made of."""
+    for prefix in (AUTHORITY, BEFORE):
+        if system.startswith(prefix):
+            return unquote(system.removeprefix(prefix))
     return system.removeprefix("urn:oid:")
 
 
@@ -45,7 +54,15 @@ def accession_identifier(number: str, issuer: str) -> dict[str, Any]:
 
 
 def token(value: str, issuer: str) -> str:
-    """An identifier as the value of a search: system|value, or value alone where no issuer is known."""
+    """An identifier as the one value of a search: system|value, or value alone where no issuer is known."""
+    return _token(value, system_of(issuer))
+
+
+def tokens(value: str, issuer: str) -> str:
+    """The same with every system of the issuer, for one of which the search is."""
+    return ",".join(_token(value, system) for system in systems_of(issuer))
+
+
+def _token(value: str, system: str) -> str:
     escaped = re.sub(r"([\\,$|])", r"\\\1", value)
-    system = system_of(issuer)
     return f"{system}|{escaped}" if system else escaped

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from fhir_server.core.erasing import Erased
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.erasing import Erasing
+from interfaces.dicom.archive.index import one_of
 from interfaces.dicom.dataset.model import text
 from interfaces.dicom.workitems import finding, steps
+from interfaces.dicom.workitems.retention import DAY, remove_ended
 from interfaces.dicom.workitems.statuses import Refused
 from interfaces.dicom.workitems.steps import Who
 from interfaces.dicom.workitems.subscriptions import FILTERED, GLOBAL, subscribe, suspend, unsubscribe
@@ -88,6 +91,27 @@ def test_subscriptions_to_one_to_all_and_to_some(archives: Archives):  # noqa: F
     steps.create(archive, "1.3", step(**{"00741200": element("CS", "HIGH")}), Who("A"))
     steps.request_cancel(archive, "1.2", {}, Who("A"))
     assert [told(archive, name) for name in ("ALL", "HIGH")] == [["1.1", "1.2", "1.2", "1.2"], []]
+
+
+def test_ended_steps_are_removed_after_their_days_unless_one_is_locked(archives: Archives):  # noqa: F811
+    [archive] = archives.opened
+    for uid in ("1.1", "1.2", "1.3", "1.4"):
+        steps.create(archive, uid, step(), Who("A"))
+    for uid in ("1.1", "1.2", "1.3"):
+        steps.request_cancel(archive, uid, {}, Who("A"))
+    subscribed(archive, "1.1", "WATCHER")
+    subscribed(archive, "1.2", "WATCHER", lock=True)
+    archive.write(lambda index: index.remove("job", {"key": one_of(["1.1", "1.2"])}))  # their Tasks are written
+    assert remove_ended(archive) == 0
+    moment = archive.clock()
+    archive.settings = msgspec.structs.replace(archive.settings, dicom_step_days=30)
+    archive.clock = lambda: moment + 29 * DAY
+    assert remove_ended(archive) == 0
+    archive.clock = lambda: moment + 31 * DAY
+    assert remove_ended(archive) == 1
+    assert archive.reading.distinct("workitem", "uid", {}) == ["1.2", "1.3", "1.4"]
+    archive.write(lambda index: unsubscribe(index, "1.2", "WATCHER"))
+    assert remove_ended(archive) == 1 and refusal(steps.get, archive.reading, "1.2") == 0xC307
 
 
 def test_a_patients_steps_are_erased_and_nobody_elses(archives: Archives):  # noqa: F811

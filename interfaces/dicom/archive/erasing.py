@@ -15,7 +15,7 @@ from interfaces.dicom.archive.archive import REMOVED_TOGETHER, Archive
 from interfaces.dicom.archive.index import Row, Rows, one_of
 from interfaces.dicom.archive.placing import note, remove_instance
 from interfaces.dicom.dataset.model import text
-from mappings.dicom.identifiers import system_of
+from mappings.dicom.identifiers import systems_of
 
 
 class Erasing:
@@ -94,7 +94,7 @@ def _patients(reading: Rows, erased: Erased) -> list[int]:
     """The rows of the patient's numbers."""
     values = one_of(sorted({value for _, value in erased.identifiers}))
     rows = reading.all("patient", {"patient_id": values})
-    return [row["pk"] for row in rows if (system_of(row["issuer"]), row["patient_id"]) in erased.identifiers]
+    return [row["pk"] for row in rows if _number(row["issuer"], row["patient_id"], erased)]
 
 
 def _studies(reading: Rows, erased: Erased, patients: Sequence[int]) -> list[Row]:
@@ -117,4 +117,8 @@ def _workitems(reading: Rows, erased: Erased) -> list[str]:
 def _names(step: Any, erased: Erased) -> bool:
     """Whether a procedure step is about the patient (PS3.4 table F.7.2-1)."""
     attributes = json.loads(step["attributes"])
-    return (system_of(text(attributes, "00100021")), text(attributes, "00100020")) in erased.identifiers
+    return _number(text(attributes, "00100021"), text(attributes, "00100020"), erased)
+
+
+def _number(issuer: str, patient_id: str, erased: Erased) -> bool:
+    return any((system, patient_id) in erased.identifiers for system in systems_of(issuer))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from fhir_server.client import FhirClient
 from interfaces.dicom.fhir import Resource, read, reference, search
 from mappings.dicom.engine import Model
-from mappings.dicom.identifiers import token
+from mappings.dicom.identifiers import tokens
 from mappings.dicom.imaging_study import first
 
 MOST_MERGES = 8
@@ -60,7 +60,7 @@ async def survivor(client: FhirClient, patient: Resource) -> Resource:
 async def _patient(client: FhirClient, patient_id: str, issuer: str) -> Resource | None:
     if not patient_id:
         raise Held("no Patient ID")
-    found = await search(client, "Patient", ("identifier", token(patient_id, issuer)))
+    found = await search(client, "Patient", ("identifier", tokens(patient_id, issuer)))
     survivors = {reference(each): each for each in [await survivor(client, patient) for patient in found]}
     if len(survivors) > 1:
         raise Held(f"{len(survivors)} patients have its Patient ID; an issuer would tell them apart")
@@ -71,7 +71,7 @@ async def order_of(client: FhirClient, accession: str, issuer: str) -> Resource 
     """The order of an accession number, None for none; Held where several have it."""
     if not accession:
         return None
-    found = await search(client, "ServiceRequest", ("identifier", token(accession, issuer)))
+    found = await search(client, "ServiceRequest", ("identifier", tokens(accession, issuer)))
     if len(found) > 1:
         raise Held(f"{len(found)} orders have its accession number; an issuer would tell them apart")
     return found[0] if found else None

@@ -12,7 +12,7 @@ from interfaces.dicom.fhir import Resource, put, read, reference, replace, searc
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work.patients import survivor
 from interfaces.dicom.work.queue import Job
-from mappings.dicom.identifiers import token
+from mappings.dicom.identifiers import token, tokens
 from mappings.dicom.procedure import procedure
 from mappings.dicom.task import is_procedure_step
 from mappings.dicom.worklist import step_id, study_uid
@@ -97,7 +97,7 @@ async def _order(client: FhirClient, item: Model) -> Resource | None:
 
 async def _patient(client: FhirClient, model: Model) -> str:
     patient_id, issuer = text(model, "00100020"), text(model, "00100021")
-    found: list[Any] = await search(client, "Patient", ("identifier", token(patient_id, issuer))) if patient_id else []
+    found: list[Any] = await search(client, "Patient", ("identifier", tokens(patient_id, issuer))) if patient_id else []
     if len(found) != 1:
         raise error(
             "business-rule",

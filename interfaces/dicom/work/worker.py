@@ -22,9 +22,11 @@ from interfaces.dicom.work.reports import report
 from interfaces.dicom.work.studies import study
 from interfaces.dicom.work.workitem_events import workitem_events
 from interfaces.dicom.work.workitems import workitem
+from interfaces.dicom.workitems.retention import remove_ended
 
 IDLE = 0.2  # seconds between two looks for a job
 FOLLOW_EVERY = 2.0
+TIDY_EVERY = 600.0
 TRANSIENT = ("unavailable", "locked", "throttled")
 Handler = Callable[[Context, FhirClient, queue.Job], Awaitable[None]]
 HANDLERS: dict[str, Handler] = {
@@ -63,12 +65,15 @@ class Worker:
     async def run(self, client: FhirClient) -> None:
         """Job after job."""
         loop = asyncio.get_running_loop()
-        looked = 0.0
+        looked, tidied = 0.0, 0.0
         while not self._stopping:
             try:
                 if loop.time() - looked >= FOLLOW_EVERY:
                     await follow(self._context, client)
                     looked = loop.time()
+                if loop.time() - tidied >= TIDY_EVERY:
+                    await asyncio.to_thread(remove_ended, self._context.archive)
+                    tidied = loop.time()
                 job = await asyncio.to_thread(queue.claim, self._context.archive)
                 if job is None:
                     await asyncio.sleep(IDLE)

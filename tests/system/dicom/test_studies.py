@@ -9,7 +9,7 @@ import pytest
 from tests.system.dicom.conftest import until
 from tests.system.dicom.images import encoded, image, study
 
-MRN = "urn:dicom:issuer:HOSPITAL"
+MRN = "urn:x-hl7v2:authority:HOSPITAL"  # the system that HL7 v2 messages give the same name
 
 
 def receive(dicom, *images, sender="CT1", issuer=""):
@@ -91,12 +91,12 @@ def test_the_order_of_the_accession_number_is_based_on(dicom):
 
 
 def test_the_senders_issuer_tells_patients_apart(dicom):
-    person(dicom, "p1", "P1", "urn:dicom:issuer:A")
-    person(dicom, "p2", "P1", "urn:dicom:issuer:B")
+    person(dicom, "p1", "P1", "urn:dicom:issuer:A")  # as issuers were stored before
+    person(dicom, "p2", "P1", "urn:x-hl7v2:authority:B")
     receive(dicom, image(), issuer="B")
+    receive(dicom, image(), issuer="A")
     idle(dicom)
-    [made] = resources(dicom, "ImagingStudy")
-    assert made["subject"]["reference"] == "Patient/p2"
+    assert {made["subject"]["reference"] for made in resources(dicom, "ImagingStudy")} == {"Patient/p1", "Patient/p2"}
 
 
 def test_a_patient_that_is_not_the_orders_is_quarantined_with_its_pixels_and_reconciled_in_one_step(dicom):
