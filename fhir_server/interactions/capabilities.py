@@ -51,6 +51,15 @@ async def capabilities(environment: Environment, request: Request) -> Response:
     return Response(200, body=body)
 
 
+# Search parameters of every type that R4 has no SearchParameter of.
+WITHOUT_DEFINITION = (
+    {"name": "_filter", "type": "special", "documentation": "https://hl7.org/fhir/R4/search_filter.html"},
+    {"name": "_has", "type": "special", "documentation": "Reverse chaining: _has:Type:reference:parameter=value."},
+    {"name": "_list", "type": "special", "documentation": "The id of a List."},
+    {"name": "_type", "type": "token", "documentation": "Types of resources, in a search across types."},
+)
+
+
 def statement(environment: Environment, definitions: Definitions, base: str) -> dict[str, Any]:
     """The whole statement as FHIR JSON."""
     settings = environment.settings
@@ -65,7 +74,10 @@ def statement(environment: Environment, definitions: Definitions, base: str) -> 
             for type in definitions.resource_types
         ],
         "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
-        "searchParam": [_search_parameter(p) for p in definitions.search_parameters("Resource").values() if _used(p)],
+        "searchParam": [
+            *(_search_parameter(p) for p in definitions.search_parameters("Resource").values() if _used(p)),
+            *WITHOUT_DEFINITION,
+        ],
         "operation": [_operation(h) for h in operations if h.system],
         "compartment": [
             f"http://hl7.org/fhir/CompartmentDefinition/{code[0].lower()}{code[1:]}"

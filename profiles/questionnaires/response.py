@@ -7,6 +7,7 @@ from typing import Any
 
 from profiles.questionnaires.enabling import enabled
 from profiles.questionnaires.items import ANSWERS, WITHOUT_ANSWER, items_of, same, value_of, walk
+from profiles.questionnaires.limits import limit_problems
 from profiles.structure.problems import Problem, Problems, listed, nearest, shown, under
 from profiles.structure.references import reference_type
 
@@ -121,10 +122,8 @@ class _Response:
             if kind == OPEN and key == "valueString":
                 return []
             return [Problem("questionnaire-option", "code-invalid", "the answer is none of the options", ".value")]
-        longest = question.get("maxLength")
-        if isinstance(longest, int) and isinstance(value, str) and len(value) > longest:
-            text = f"{len(value)} characters are too long: {longest} are the limit"
-            return [Problem("max-length", "too-long", text, ".value")]
+        if problems := limit_problems(value, question):
+            return problems
         value_set = question.get("answerValueSet")
         if isinstance(value_set, str) and isinstance(value, dict):
             return self._member(value, value_set)

@@ -199,3 +199,21 @@ def test_the_subject_is_of_the_type_that_is_asked_about():
 )
 def test_a_questionnaire_in_itself(item, path, rule):
     assert issues(questionnaire(asked("a", "boolean"), item)) == [(path, rule)]
+
+
+@pytest.mark.parametrize(
+    ("type", "limits", "answer", "rule"),
+    [
+        ("decimal", {"minValue": {"valueDecimal": 1.5}}, {"valueDecimal": 1.4}, "min-value"),
+        ("decimal", {"minValue": {"valueInteger": 1}}, {"valueDecimal": 1.0}, ""),
+        ("integer", {"maxValue": {"valueInteger": 5}}, {"valueInteger": 6}, "max-value"),
+        ("date", {"maxValue": {"valueDate": "2020-06"}}, {"valueDate": "2020-07-01"}, "max-value"),
+        ("date", {"minValue": {"valueDate": "2020-06-15"}}, {"valueDate": "2020"}, ""),
+        ("string", {"minLength": {"valueInteger": 3}}, {"valueString": "ab"}, "min-length"),
+        ("decimal", {"maxDecimalPlaces": {"valueInteger": 1}}, {"valueDecimal": 1.25}, "max-decimal-places"),
+    ],
+)
+def test_limits_of_answers(type, limits, answer, rule):
+    base = "http://hl7.org/fhir/StructureDefinition/"
+    form = questionnaire(asked("a", type, extension=[{"url": base + name, **value} for name, value in limits.items()]))
+    assert issues(response(given("a", answer)), form) == ([(".item[0].answer[0].value", rule)] if rule else [])
