@@ -56,6 +56,11 @@ class Found:
     def _addresses(self) -> dict[str, list[Address]]:
         return _by_field(terms.read_uri, self.properties.get("uri", ()))
 
+    @property
+    def fields(self) -> set[str]:
+        """Those that refer to something; needs the properties reference and uri."""
+        return self._references.keys() | self._addresses.keys()
+
     def named_by(self, field: str) -> list[str]:
         """The terms of canonicals of a field that name it; needs the properties uri and s.version."""
         versions = ("", *self.properties.get(BUSINESS_VERSION, ()))

@@ -56,11 +56,12 @@ async def _wanted(includes: Sequence[Include], scope: Scope, fresh: Sequence[Fou
     by_type: dict[str, list[Found]] = defaultdict(list)
     for each in fresh:
         by_type[each.type].append(each)
+    fields = {type: set[str]().union(*(each.fields for each in some)) for type, some in by_type.items()}
     named: list[tuple[Wanted, Filter]] = []
     for include in includes:
         if include.reverse:
             named.append(({}, _referring(include, scope, fresh)))
-        elif include.source in by_type:
+        elif not fields.get(include.source, set()).isdisjoint(include.fields):  # few of what * stands for
             named.append(_named(include, by_type[include.source]))
     asked = [Documents(filter) for _, filter in named if filter != NOTHING]
     answers = iter(await scope.each(asked, limit=LIMIT + 1) if asked else ())
