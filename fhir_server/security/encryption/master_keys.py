@@ -21,6 +21,7 @@ from fhir_server.core.flushing import whole_file
 
 SIZE = 32  # bytes: AES-256
 NONCE = 12
+FOLLOWING = "following"  # of a key that is to become the newest once every machine has it
 
 
 class MasterKeys:
@@ -50,6 +51,11 @@ class MasterKeys:
     def newest(self) -> str:
         """The id of the key that wraps from now on."""
         return next(iter(self._ciphers))
+
+    @property
+    def count(self) -> int:
+        """How many keys there are."""
+        return len(self._ciphers)
 
     def wrap(self, key: bytes, about: bytes) -> bytes:
         """A data key wrapped by the newest key, good for what it is about only."""
@@ -83,15 +89,40 @@ def _key(text: str) -> bytes:
 
 def add_key(path: Path) -> str:
     """Puts a new key in front of those of a file, which it makes where there is none; the new key's id."""
-    keys = json.loads(path.read_text("ascii"))["keys"] if path.exists() else []
+    keys = _listed(path) if path.exists() else []
     id = secrets.token_hex(8)
     _write(path, [{"id": id, "key": base64.b64encode(os.urandom(SIZE)).decode()}, *keys])
     return id
 
 
+def add_following(path: Path) -> str:
+    """Puts a new key behind those of a file, which goes on sealing nothing until it is put in front; its id."""
+    keys = _listed(path)
+    id = secrets.token_hex(8)
+    _write(path, [*keys, {"id": id, "key": base64.b64encode(os.urandom(SIZE)).decode(), FOLLOWING: "true"}])
+    return id
+
+
+def following(path: Path) -> bool:
+    """Whether a key of a file waits to be put in front."""
+    return any(FOLLOWING in each for each in _listed(path))
+
+
+def put_in_front(path: Path) -> str:
+    """Makes the key that waits the newest; its id."""
+    keys = _listed(path)
+    newest = next(each for each in keys if each.pop(FOLLOWING, ""))
+    _write(path, [newest, *(each for each in keys if each is not newest)])
+    return newest["id"]
+
+
+def _listed(path: Path) -> list[dict[str, str]]:
+    return json.loads(path.read_text("ascii"))["keys"]
+
+
 def keep_newest(path: Path) -> int:
     """Removes all keys but the newest; how many went."""
-    keys = json.loads(path.read_text("ascii"))["keys"]
+    keys = _listed(path)
     _write(path, keys[:1])
     return len(keys) - 1
 

@@ -17,6 +17,16 @@ class Sealing:
     def __init__(self, path: Path) -> None:
         self._masters = MasterKeys(path)
 
+    @property
+    def newest(self) -> str:
+        """The id of the key that seals from now on."""
+        return self._masters.newest
+
+    @property
+    def alone(self) -> bool:
+        """Whether the file has no other key."""
+        return self._masters.count == 1
+
     def seal(self, plain: bytes, about: str) -> bytes:
         """The bytes sealed; good for what they are about only."""
         return self._masters.newest.encode() + b":" + self._masters.wrap(plain, about.encode())
