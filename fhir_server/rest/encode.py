@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import email.utils
 import functools
+import html
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,6 +21,12 @@ from fhir_server.interactions.request import Request, Response
 COMPRESS_FROM = 24 * 1024  # bytes; below, packing costs more time than it saves on a hospital's network
 RETRY_AFTER = b"5"  # seconds, where the error does not say
 SUMMARIES = ("true", "text", "data", "count", "false")
+
+# Stored text must never be markup in a browser, so that HTML is JSON to be read, escaped.
+_PAGE = (
+    b'<!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml" lang="en"><head><meta charset="utf-8"/>'
+    b"<title>FHIR</title></head><body><pre>%b</pre></body></html>"
+)
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -86,7 +93,9 @@ def in_format(body: bytes, format: Format, definitions: Definitions, request: Re
     pretty = request is not None and any(wants_pretty(value) for name, value in request.query if name == "_pretty")
     if format.name == "xml":
         return xml.serialize(json.decode(body), definitions, pretty=pretty)
-    return json.pretty(body) if pretty or format.name == "html" else body
+    if format.name == "html":
+        return _PAGE % html.escape(json.pretty(body).decode()).encode()
+    return json.pretty(body) if pretty else body
 
 
 def error_answer(problem: FhirError, format: Format, definitions: Definitions) -> Answer:

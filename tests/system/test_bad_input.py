@@ -174,3 +174,16 @@ async def test_a_form_may_have_its_letters_as_they_are(fhir: Fhir) -> None:
     found = await fhir("POST", "Patient/_search", "name:exact=Müller".encode(), content_type=form)
     assert found.json()["total"] == 1
     assert (await fhir("POST", "Patient/_search", b"name=M\xfcller", content_type=form)).status_code == 400
+
+
+@pytest.mark.parametrize("headers", [{}, {"accept": "application/xhtml+xml"}])
+async def test_stored_and_sent_markup_is_none_in_html(fhir: Fhir, headers: dict[str, str]) -> None:
+    markup = "<script>alert(1)</script>"
+    await fhir.create({"resourceType": "Patient", "id": "a", "name": [{"family": markup}]})
+    asked = "" if headers else "_format=html"
+    for path, name in (("Patient/a?", markup), ("Patient?", markup), (f"Patient?x{markup}=1&", markup)):
+        answer = await fhir.get(path + asked, **headers)
+        if answer.status_code == 303:  # to the page
+            continue
+        assert "html" in answer.headers["content-type"]
+        assert name not in answer.text and "&lt;script&gt;" in answer.text
