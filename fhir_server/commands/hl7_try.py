@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,11 +23,12 @@ AsBundle = Annotated[bool, typer.Option("--bundle", help="Print the transaction 
 
 
 def try_message(file: File, tables: Tables = None, bundle: AsBundle = False) -> None:
-    """Show what a message would become in an empty store; nothing is sent and nothing is kept."""
-    from fhir_server.codec import json
-    from interfaces.hl7v2.er7 import parse
+    """Show what a message would become in an empty store; nothing is sent and nothing is kept.
+
+    Of a batch each message is shown. The exit code is 1 where one could not be applied.
+    """
+    from interfaces.hl7v2.exchange.batches import is_batch, read_batch, split
     from mappings.hl7v2.tables import SiteTables
-    from mappings.hl7v2.translating import translate
 
     try:
         raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
@@ -36,17 +37,44 @@ def try_message(file: File, tables: Tables = None, bundle: AsBundle = False) -> 
     for folder in tables or ():
         if not folder.is_dir():
             raise error("value", f"{folder} is no folder.")
+    in_force = SiteTables(*(tables or ())).current()
+    batch = read_batch(raw) if is_batch(raw) else None
+    failed = False
+    for number, message in enumerate(batch.messages if batch else split(raw)):
+        if number and not bundle:
+            print()
+        failed |= not _tried(message, in_force, bundle)
+    for problem in batch.problems if batch else ():
+        failed = True
+        print(f"error    {problem}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _tried(raw: bytes, tables: Any, bundle: bool) -> bool:
+    """Prints what a message would become; whether it would be applied."""
+    from fhir_server.codec import json
+    from interfaces.hl7v2.er7 import parse
+    from interfaces.hl7v2.queries import is_query
+    from mappings.hl7v2.translating import translate
+
     message = parse(raw)
-    found = asyncio.run(translate(message, SiteTables(*(tables or ())).current(), trace=True))
+    if is_query(message):
+        print(f"{message.type}^{message.event} is a query: it is answered from what is stored, and changes nothing.")
+        return True
+    found = asyncio.run(translate(message, tables, trace=True))
     if bundle:
         print(json.serialize(found.bundle or {"resourceType": "Bundle", "type": "transaction"}).decode())
-        return
+        for text in found.errors:
+            print(f"error    {text}", file=sys.stderr)
+        return not found.errors
     print(f"{message.type}^{message.event} read as {found.structure}")
     print_trace(found)
     for text in found.errors:
         print(f"error    {text}")
     for text in found.issues:
         print(f"warning  {text}")
+    return not found.errors
 
 
 def print_trace(found: Translation) -> None:

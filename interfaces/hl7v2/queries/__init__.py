@@ -16,9 +16,14 @@ from mappings.hl7v2.tables import Tables
 QUERIES = {"Q22": candidates, "Q23": corresponding, "Q11": immunizations}
 
 
+def is_query(message: Message) -> bool:
+    """Whether it is a query that is answered here."""
+    return message.type == "QBP" and message.event in QUERIES
+
+
 async def answer(message: Message, reader: ClientReader, tables: Tables, asker: Asker) -> bytes | None:
     """The response to a query; None where the message is none that is answered here."""
-    if message.type != "QBP" or message.event not in QUERIES:
+    if not is_query(message):
         return None
     made: Answer = await QUERIES[message.event](message, reader, tables)
     return asker.respond(message, made)

@@ -39,3 +39,24 @@ def test_what_can_not_be_tried_says_why(tmp_path):
     for arguments in ([str(tmp_path / "none.hl7")], ["--tables", str(tmp_path / "none"), str(MESSAGE)]):
         assert run(*arguments).exception
     assert "No mapping table" in str(run("-", text="MSH|^~\\&|A|B|||2024||ZZZ^Z99|1|P|2.5\r").exception)
+
+
+HEAD = "MSH|^~\\&|A|B|||2024||{kind}|{number}|P|2.5\r"
+
+
+def test_each_message_of_a_batch_is_tried():
+    batch = "BHS|^~\\&|A\r"
+    for number in (1, 2):
+        batch += HEAD.format(kind="ADT^A08", number=number) + f"PID|1||{number}^^^H||DOE^JANE\r"
+    output = run("-", text=batch + "BTS|2\r").output
+    assert output.count("ADT^A08 read as ADT_A01") == 2
+    assert run("-", text=batch + "BTS|3\r").exit_code == 1
+
+
+def test_a_message_that_could_not_be_applied_ends_with_1():
+    assert run("-", text=HEAD.format(kind="ADT^A08", number=1) + "PID|1||||DOE^JANE\r").exit_code == 1
+
+
+def test_a_query_is_told_from_what_no_table_has():
+    found = run("-", text=HEAD.format(kind="QBP^Q22", number=1) + "QPD|Q22|1|@PID.5.1^X\r")
+    assert (found.exit_code, "is a query" in found.output) == (0, True)
