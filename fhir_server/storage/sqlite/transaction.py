@@ -28,6 +28,7 @@ NEWEST = f"SELECT seq FROM version WHERE type = ? AND method <> {ERASE} ORDER BY
 INSERT_ERASED = f"""INSERT INTO version (seq, rid, version, type, updated, method, body)
 VALUES (?, ?, ?, ?, ?, {ERASE}, x'')"""
 FULL = 4000  # rows gathered by a long work after which they are written beside the event loop
+WIDE = 2000  # values of one resource from which they are made into rows beside the event loop
 LOOKED_EVERY = 8  # versions between two looks at how many rows are gathered
 MERGE_NARRATIVES = "INSERT INTO narrative (narrative) VALUES ('optimize')"  # until then it keeps words of what went
 
@@ -216,7 +217,12 @@ class SqliteTransaction:
         gathered = self._gathered
         rid = head.rid if head else self.known.new_rid(type, id)
         replaces = bool(was_live) or self._touched.has(type, id)
-        digests = self._replace(type, rid, values, replaces, head.digests if head else None)
+        before = head.digests if head else None
+        if len(values) > WIDE and self._disk is not None:  # which alone would hold up whoever else is served
+            loop = asyncio.get_running_loop()
+            digests = await loop.run_in_executor(self._disk, self._replace, type, rid, values, replaces, before)
+        else:
+            digests = self._replace(type, rid, values, replaces, before)
         if head is None:
             gathered.new.append((rid, type_id, id, seq, version, live, digests))
         else:

@@ -162,3 +162,30 @@ def test_a_long_work_is_written_in_parts_and_undone_whole(tmp_path, monkeypatch)
     gave, found, lost = together(tmp_path, many, fails, lambda inside: put(inside, "a", "A"))
     assert isinstance(gave[1], ValueError)
     assert (len(found["M"]), set(found), lost) == (30, {"M", "A"}, [])
+
+
+async def turns_while(work: Awaitable[Any]) -> int:
+    """How often others got their turn while something was done."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(others())
+    await work
+    other.cancel()
+    return turns
+
+
+@pytest.mark.parametrize(("count", "others_wait"), [(10, True), (module.WIDE + 1, False)])
+def test_others_get_their_turn_while_a_resource_with_many_values_is_put(tmp_path, count, others_wait):
+    values = [(REFERENCE, "result", "Observation", f"o{number}", "") for number in range(count)]
+
+    async def work(inside: Transaction) -> int:
+        return await turns_while(inside.put(Write("List", "a", 1, inside.now(), "PUT", b"{}", values)))
+
+    (turns,), *_ = together(tmp_path, work)
+    assert (turns == 0) is others_wait
