@@ -15,7 +15,6 @@ they get the ports of the Environment itself.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from fhir_server.codec.json import decode
@@ -32,11 +31,13 @@ from fhir_server.core.ports import (
     Transaction,
     Write,
 )
-from fhir_server.core.query import All, Clause, IdIn, Page, Query
+from fhir_server.core.query import All, Clause, IdIn, Query
 from fhir_server.core.values import SearchValue
-from fhir_server.interactions.access import Restriction, restrict, visible
+from fhir_server.interactions.access import Restriction, visible
+from fhir_server.interactions.binary_contexts import BINARY, in_context
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.masks import Masks
+from fhir_server.interactions.visible_index import VisibleIndex
 from fhir_server.interactions.vocabulary import VisibleVocabulary, hidden_vocabulary, limits_of
 from fhir_server.search.holding import Version, holds
 
@@ -49,7 +50,7 @@ EMPTY_PAGES = 20  # pages of history without anything to see that are passed ove
 def sees_all(caller: Caller, type: str) -> bool:
     """Whether a caller who may read a type at all may read every resource of it whole."""
     limit = caller.reading or caller.restriction
-    return caller.masks is None and (limit is None or limit(type) is None)
+    return caller.masks is None and (limit is None or (limit(type) is None and type != BINARY))
 
 
 def environment_of(environment: Environment, caller: Caller) -> Environment:
@@ -73,40 +74,6 @@ def environment_of(environment: Environment, caller: Caller) -> Environment:
     return seen
 
 
-class VisibleIndex:
-    """The `SearchIndex` port over what may be seen."""
-
-    def __init__(self, index: SearchIndex, restriction: Restriction, masks: Masks | None = None) -> None:
-        self._index = index
-        self._restriction = restriction
-        self._masks = masks
-
-    async def search(self, query: Query) -> Page:
-        """One page of the restricted query; FhirError "forbidden" where it asks by what is hidden."""
-        if self._masks is None:
-            return await self._index.search(restrict(self._restriction, query))
-        self._masks.require_open(query)
-        page = await self._index.search(restrict(self._restriction, self._masks.following(query)))
-        return replace(page, matches=self._masks.all_shown(page.matches), included=self._masks.all_shown(page.included))
-
-    async def count(self, types: Sequence[str], where: Clause) -> int:
-        """How many there are to see; FhirError "forbidden" as of a search."""
-        if self._masks is not None:
-            self._masks.require_clear(types, where)
-        return await self._index.count(types, visible(self._restriction, types, where))
-
-    async def counts(self) -> dict[str, int]:
-        """How many there are to see of each type that has some."""
-        found = {}
-        for type, number in (await self._index.counts()).items():
-            limit = self._restriction(type)
-            found[type] = number if limit is None else await self._index.count((type,), limit)
-        return {type: number for type, number in found.items() if number}
-
-    async def close(self) -> None:
-        """Nothing: the index is another's."""
-
-
 class VisibleReads:
     """The `ResourceReads` port over versions of the current resources that may be seen."""
 
@@ -128,6 +95,8 @@ class VisibleReads:
         shown = []
         for version in versions:
             limit = self._reading(version.type)
+            if version.type == BINARY and not await in_context([version], self._seen_keys):
+                continue
             if version.deleted or (limit is None and self._masks is None):
                 shown.append(version)
                 continue
@@ -147,10 +116,14 @@ class VisibleReads:
 
     async def _within(self, type: str, ids: Iterable[str], limit: Clause | None) -> set[str]:
         wanted = tuple(dict.fromkeys(ids))
-        if limit is None or not wanted:
+        if limit is not None and wanted:
+            page = await self._index.search(Query((type,), All((IdIn(wanted), limit)), count=len(wanted)))
+            wanted = tuple([version.id for version in page.matches])
+        if type != BINARY:
             return set(wanted)
-        page = await self._index.search(Query((type,), All((IdIn(wanted), limit)), count=len(wanted)))
-        return {version.id for version in page.matches}
+        found = [each for each in await self._reads.read_many([(type, id) for id in wanted]) if each is not None]
+        left_out = {each.id for each in found} - {each.id for each in await in_context(found, self._seen_keys)}
+        return set(wanted) - left_out
 
     async def _seen_keys(self, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         by_type: dict[str, list[str]] = {}
@@ -294,7 +267,9 @@ class VisibleTransaction(VisibleReads):
 
     def _all_of(self, type: str) -> bool:
         """Whether every resource of a type is the caller's, to do anything with it."""
-        return self._reading(type) is None and all(self._writing(each, type) is None for each in "cud")
+        if type == BINARY or self._reading(type) is not None:
+            return False
+        return all(self._writing(each, type) is None for each in "cud")
 
     def _writing(self, interaction: str, type: str) -> Clause | None:
         writing = self._caller.writing

@@ -120,6 +120,7 @@ class Application:
         caller = OPEN
         given = asked = b""
         shown: Sequence[StoredVersion] | None = ()
+        criteria: Sequence[tuple[str, str]] = ()
         to_page = False
         if request_id.HEADER in headers:
             request_id.identify(headers)
@@ -148,6 +149,7 @@ class Application:
                     scope, receive, headers, path, base, server.settings, server.definitions, caller
                 )
                 asked = request.body if not path else b""
+                criteria = request.query if path[-1:] == ("_search",) else ()
                 response = await server.perform(request)
                 given, shown = response.body, response.told
                 answer = answer_of(request, response, format, headers.get("accept", ""), server.definitions)
@@ -160,7 +162,7 @@ class Application:
             answer = error_answer(problem, format, server.definitions)
         if self._auditing is not None and method != "OPTIONS" and path != ("metadata",) and not to_page:
             try:
-                await self._auditing.request(scope, headers, path, caller, answer.status, given, shown, asked)
+                await self._auditing.request(scope, headers, path, caller, answer.status, given, shown, asked, criteria)
             except FhirError as problem:
                 answer = error_answer(problem, format, server.definitions)
         if len(answer.body) >= COMPRESS_FROM and not self._same_machine(server, scope):

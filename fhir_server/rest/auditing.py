@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from fhir_server.api import FhirServer
 from fhir_server.core.keys import StoredVersion
@@ -37,15 +38,16 @@ class Auditing:
         given: bytes,
         shown: Sequence[StoredVersion] | None,
         asked: bytes,
+        criteria: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Keeps that a FHIR request was answered; given: the body that went out, shown: the versions that it was made
-        of, None where these are not known, asked: a Bundle that was performed.
+        of, None where these are not known, asked: a Bundle that was performed, criteria: of a search that was posted.
 
         FhirError "unavailable" where it can't be kept: then the answer must not go out.
         """
         patients = self._patients.of(path, given, shown, asked if status < 400 else b"", caller.masks is None)
         told = self._event.interaction_of(scope["method"], path)
-        await self._record(scope, headers, "/".join(path), caller, told, status, patients)
+        await self._record(scope, headers, "/".join(path), caller, told, status, patients, criteria)
 
     async def mounted(
         self, scope: dict[str, Any], caller: Caller, told: tuple[str, str], status: int, patients: tuple[str, ...]
@@ -65,8 +67,10 @@ class Auditing:
         told: tuple[str, str],
         status: int,
         patients: tuple[str, ...],
+        criteria: Sequence[tuple[str, str]] = (),
     ) -> None:
         event = self._event
+        query = urlencode(criteria) if criteria else scope["query_string"].decode("latin-1")
         await self._log.record(
             event.Event(
                 recorded=self._clock(),
@@ -76,7 +80,7 @@ class Auditing:
                 outcome=event.outcome_of(status),
                 status=status,
                 path=path[:500],
-                query=scope["query_string"].decode("latin-1")[:2000],
+                query=query[:2000],
                 user=caller.user,
                 client=caller.client,
                 fhir_user=caller.fhir_user,

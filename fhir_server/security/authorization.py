@@ -56,7 +56,8 @@ async def client_of(store: AccountStore, form: Mapping[str, str]) -> tuple[Clien
     if not redirect_uri and len(client.redirect_uris) == 1:
         redirect_uri = client.redirect_uris[0]
     if redirect_uri not in client.redirect_uris:
-        raise Refusal("The redirect_uri is none of those that this application has registered, letter for letter.")
+        sent = f"The redirect_uri {redirect_uri[:200]}" if redirect_uri else "The redirect_uri is missing, or"
+        raise Refusal(f"{sent} is none of those that this application has registered, letter for letter.")
     return client, redirect_uri
 
 

@@ -42,6 +42,9 @@ async def authenticate(
     if not (name or authorization) and form.get("grant_type") == "refresh_token":
         # SMART asks for no client_id here, and its JavaScript client sends none. Only a public client may leave it out.
         name = await store.client_of_refresh(form.get("refresh_token", ""))
+    if not (name or authorization):
+        ways = "client_id, Basic with its secret, or client_assertion"
+        raise OAuthError("invalid_client", f"A client says who it is in a form (urlencoded) by {ways}.", 401)
     client = await store.client(name)
     if client is None or not client.active:
         passwords.matches(secret, "")

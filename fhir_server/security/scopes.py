@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from fhir_server.definitions import load
+
 INTERACTIONS = "cruds"
 VERSION_1 = {"read": "rs", "write": "cud", "*": INTERACTIONS}
 _RESOURCE = re.compile(r"(patient|user|system)/(\*|[A-Z][A-Za-z]{1,60})\.(read|write|\*|c?r?u?d?s?)(?:\?(.+))?\Z")
@@ -43,7 +45,7 @@ class Scope(NamedTuple):
 def resource_scope(text: str) -> Scope | None:
     """The resource scope that a text is; None for any other scope and for what is none."""
     found = _RESOURCE.match(text)
-    if found is None or not found[3]:
+    if found is None or not found[3] or (found[2] != "*" and not load().is_resource(found[2])):
         return None
     return Scope(found[1], found[2], VERSION_1.get(found[3], found[3]), found[4] or "")
 

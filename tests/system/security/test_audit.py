@@ -182,3 +182,13 @@ async def test_a_deletion_names_the_patient_whose_data_went(hospital: Fhir) -> N
     assert (await ask("", "POST", bundle)).status_code == 200
     assert [said(each)[0] for each in await events(hospital, "?patient=Patient/me")] == ["delete"]
     assert [said(each)[0] for each in await events(hospital, "?patient=Patient/other")] == ["transaction"]
+
+
+async def test_a_posted_search_tells_its_criteria(hospital: Fhir) -> None:
+    ask = Asking(hospital, "user/*.rs")
+    await ask("Patient/me")
+    await hospital.http.post(f"{ORIGIN}/fhir/Patient/_search?_count=5", data={"name": "Mine"}, headers=ask.headers)
+    [found, *_] = await events(hospital)
+    assert said(found)[0] == "search-type"
+    query = next(e["query"] for e in found["entity"] if "query" in e)
+    assert base64.b64decode(query).endswith(b"?_count=5&name=Mine")

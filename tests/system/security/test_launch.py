@@ -129,3 +129,37 @@ async def test_a_public_client_may_refresh_without_its_id_and_reuse_is_still_see
     assert (await browser.http.post("/auth/token", data=form)).json()["error"] == "invalid_grant"
     form["refresh_token"] = "unknown"
     assert (await browser.http.post("/auth/token", data=form)).json()["error"] == "invalid_client"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"redirect_uri": f"{REDIRECT}/"}, f"{REDIRECT}/ is none of those"),
+        ({"redirect_uri": "https://x.test/<b>"}, "&lt;b&gt; is none of those"),
+        ({"client_id": "unknown"}, "hms client add"),
+    ],
+)
+async def test_a_person_is_told_what_is_wrong_where_the_app_can_not_be(
+    browser: Browser, wrong: dict, said: str
+) -> None:
+    page = await browser.authorize("patient/*.rs", **wrong)
+    assert page.status_code == 400 and said in page.text, page.text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "said"),
+    [
+        ({"scope": "patient/Observations.rs"}, "invalid_scope", "'patient/Observations.rs' is no SMART scope"),
+        ({"code_challenge_method": "plain"}, "invalid_request", "S256"),
+        ({"aud": "https://other.test/fhir"}, "invalid_request", BASE),
+        ({"launch": "stale"}, "invalid_request", "launch the app again"),
+    ],
+)
+async def test_an_app_is_told_what_to_change(browser: Browser, wrong: dict, error: str, said: str) -> None:
+    answer = told(await browser.authorize(**{"scope": "patient/*.rs", **wrong}))
+    assert answer["error"] == error and said in answer["error_description"]
+
+
+async def test_a_token_request_that_is_no_form_is_told_so(browser: Browser) -> None:
+    answer = await browser.http.post("/auth/token", json={"grant_type": "authorization_code", "client_id": "app"})
+    assert answer.status_code == 401 and "urlencoded" in answer.json()["error_description"]

@@ -204,3 +204,31 @@ async def test_a_provenance_header_needs_a_scope_for_provenance(hospital: Fhir) 
         patient = {"resourceType": "Patient", "id": "me", "gender": "other"}
         answer = await hospital.http.put(f"{BASE}/Patient/me", json=patient, headers=headers)
         assert answer.status_code == status, answer.text
+
+
+async def test_a_binary_is_whose_its_security_context_is(hospital: Fhir) -> None:
+    author = Asking(hospital, "user/*.cruds")
+
+    def binary(id: str, context: str) -> dict[str, Any]:
+        about = {"reference": context}
+        return {
+            "resourceType": "Binary",
+            "id": id,
+            "contentType": "text/plain",
+            "data": "eA==",
+            "securityContext": about,
+        }
+
+    for id, context in (("own", "Observation/mine"), ("theirs", f"{BASE}/Observation/theirs")):
+        assert (await author(f"Binary/{id}", "PUT", binary(id, context))).status_code == 201
+    narrow = Asking(hospital, "user/Binary.cruds user/Observation.rs?patient=Patient/me")
+    assert (await narrow("Binary/own")).status_code == 200
+    for path in ("Binary/theirs", "Binary/theirs/_history/1", "Binary/theirs/_history"):
+        assert (await narrow(path)).status_code == 404, path
+    for path in ("Binary", "Binary/_history", "?_type=Binary"):
+        assert await narrow.ids(path) == ["own", "scan"], path
+    assert (await narrow("Binary/theirs", "PUT", binary("theirs", "Observation/mine"))).status_code == 403
+    assert (await narrow("Binary/own", "PUT", binary("own", "Observation/theirs"))).status_code == 403
+    await narrow("Binary/theirs", "DELETE")
+    assert (await author("Binary/theirs")).status_code == 200
+    assert await Asking(hospital, "user/Binary.rs").ids("Binary") == ["scan"]
