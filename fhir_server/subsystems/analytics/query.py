@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.definitions import Definitions
+from fhir_server.subsystems.analytics import apart
 from fhir_server.subsystems.analytics.lake import Lake
 from fhir_server.subsystems.analytics.rows import KeptRows
 from fhir_server.views.library import Library
@@ -84,6 +85,26 @@ class LakeQuery:
                 gone = problem
         raise _told(gone, self._lake.folder)
 
+    def ask_apart(self, sql: str, *, rows: int = MOST_ROWS, seconds: float = MOST_SECONDS) -> Rows:
+        """The same of somebody who may ask anything: in a process of its own, which ends whatever the question does."""
+        import duckdb
+
+        told = apart.Told(apart.GONE)
+        for _ in range(ATTEMPTS):
+            with duckdb.connect(config={"memory_limit": MEMORY}) as connection:
+                _require_select(connection, sql)
+                setup = self._setup(connection, sql)
+            told = apart.ask(apart.Question(setup, sql, MEMORY, rows + 1, seconds))
+            if told.how != apart.GONE:
+                break
+        if told.how == apart.TOO_LONG:
+            raise _too_long(seconds)
+        if told.how == apart.TOO_MUCH:
+            raise error("too-costly", f"The query needs more memory than {MEMORY}, or its answer is too large.")
+        if told.how != apart.ANSWERED:
+            raise _told(told.said, self._lake.folder)
+        return Rows(told.columns, told.rows[:rows], len(told.rows) > rows)
+
     def _asked(self, sql: str, parameters: list[Any] | dict[str, Any], rows: int, seconds: float) -> Rows:
         import duckdb
 
@@ -96,7 +117,7 @@ class LakeQuery:
                 columns = [column[0] for column in answer.description or ()]
                 found = answer.fetchmany(rows + 1)
             except duckdb.InterruptException:
-                raise error("too-costly", f"The query took longer than {seconds:g} s; ask for less.") from None
+                raise _too_long(seconds) from None
             except duckdb.IOException:
                 raise
             except duckdb.Error as problem:
@@ -108,9 +129,14 @@ class LakeQuery:
     def _connection(self, sql: str) -> duckdb.DuckDBPyConnection:
         import duckdb
 
-        folder = str(self._lake.folder.resolve())
         connection = duckdb.connect(config={"memory_limit": MEMORY})
-        connection.execute(f"SET allowed_directories = [{text(folder)}]")
+        for statement in self._setup(connection, sql):
+            connection.execute(statement)
+        return connection
+
+    def _setup(self, connection: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
+        """Statements that make the views and take all else away; the connection makes rows that are missing."""
+        made = [f"SET allowed_directories = [{text(str(self._lake.folder.resolve()))}]"]
         named = {word.lower() for word in re.findall(r"\w+", sql)}
         for view in self._library.all():
             # what is not named has its columns only, for messages and the catalogue
@@ -119,12 +145,9 @@ class LakeQuery:
             query = (
                 f"SELECT * FROM read_parquet([{listed}])" if files else _no_rows(column_types(view, self._definitions))
             )
-            connection.execute(f"CREATE VIEW {name(view.name)} AS {query}")
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(MOMENT)
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
-        return connection
+            made.append(f"CREATE VIEW {name(view.name)} AS {query}")
+        return [*made, "SET TimeZone = 'UTC'", MOMENT, "SET enable_external_access = false",
+                "SET lock_configuration = true"]  # fmt: skip
 
 
 def _no_rows(types: dict[str, str]) -> str:
@@ -145,6 +168,10 @@ def _require_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         )
 
 
-def _told(problem: Exception, folder: Path) -> FhirError:
-    first = str(problem).splitlines()[0].replace(str(folder.resolve()), "the lake")
+def _too_long(seconds: float) -> FhirError:
+    return error("too-costly", f"The query took longer than {seconds:g} s; ask for less.")
+
+
+def _told(problem: Exception | str, folder: Path) -> FhirError:
+    first = (str(problem).splitlines() or ["a file of the lake is gone"])[0].replace(str(folder.resolve()), "the lake")
     return error("value", f"The query can't be answered: {first[:500]}")

@@ -26,6 +26,7 @@ from fhir_server.subsystems.writing import id_of, put_all
 LONGEST = 24 * 3_600_000_000
 CENT = Decimal("0.01")
 SECOND = 1_000_000
+HOUR = 3600 * SECOND
 AROUND = datetime.timedelta(days=8)  # beside a month: what its weeks and time zones reach into
 
 Json = dict[str, Any]
@@ -105,16 +106,17 @@ def payroll(
 
 
 def _pieces(entry: Worked, zone: ZoneInfo, clocks: Iterable[datetime.time]) -> Iterator[tuple[datetime.datetime, int]]:
-    """An entry cut at local times: when each piece begins, and its seconds."""
+    """An entry cut at local times, each time that they come, and at whole hours, where clocks are put forward or back:
+    when each piece begins, and its seconds."""
 
     def local(moment: int) -> datetime.datetime:
         return datetime.datetime.fromtimestamp(moment // SECOND, zone)
 
     day, last = local(entry.start).date(), local(entry.end).date()
-    cuts = {entry.start, entry.end}
+    cuts = {entry.start, entry.end, *range(entry.start - entry.start % HOUR + HOUR, entry.end, HOUR)}
     while day <= last:
-        for clock in clocks:
-            at = int(datetime.datetime.combine(day, clock, zone).timestamp()) * SECOND
+        for clock, fold in itertools.product(clocks, (0, 1)):
+            at = int(datetime.datetime.combine(day, clock.replace(fold=fold), zone).timestamp()) * SECOND
             if entry.start < at < entry.end:
                 cuts.add(at)
         day += datetime.timedelta(days=1)

@@ -50,6 +50,27 @@ async def test_a_night_over_the_end_of_summer_time_is_as_long_as_it_was(fhir: Fh
     assert (row["hours"], row["night"]) == ("9.00", "9.00")
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "hours", "early"),
+    [
+        ("2026-10-24T22:00:00+02:00", "2026-10-25T06:00:00+01:00", "9.00", "3.00"),  # 02:30 comes twice
+        ("2026-03-28T22:00:00+01:00", "2026-03-29T06:00:00+02:00", "7.00", "2.00"),  # 02:30 does not come
+        ("2026-12-31T22:00:00+01:00", "2027-01-01T06:00:00+01:00", "2.00", "0.00"),  # December's part
+    ],
+)
+async def test_a_differential_holds_by_the_clock_where_it_is_put_forward_or_back(
+    fhir: Fhir, tmp_path: Path, start: str, end: str, hours: str, early: str
+):
+    file = tmp_path / "pay.json"
+    file.write_text("""{"accounts": {"wages": "W", "payable": "P"}, "differentials": [
+        {"name": "early", "percent": 10, "from": "02:30", "to": "05:00"}]}""")
+    ward = await Ward(fhir, tmp_path).open("anna")
+    ward.workforce.pay = pay_rules(file)
+    await record(ward, start, end)
+    [row] = lines(await ward.ask("GET", f"/payroll/{start[:7]}"))
+    assert (row["hours"], row["early"]) == (hours, early)
+
+
 async def test_what_is_paid_beside_the_rate_is_data(fhir: Fhir, tmp_path: Path):
     file = tmp_path / "pay.json"
     file.write_text("""{"accounts": {"wages": "W", "payable": "P"}, "differentials": [
