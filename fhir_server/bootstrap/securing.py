@@ -132,4 +132,11 @@ def shared_with_all(settings: Settings, own: AuditLog) -> SharedAuditLog:
 
         sealing = Sealing(Path(settings.account_keys))
     client = connect_in_threads(settings.mongodb_url)
-    return SharedAuditLog(own, machine_of(settings)[:12], client, settings.mongodb_database, sealing)
+    return SharedAuditLog(
+        own,
+        machine_of(settings)[:12],
+        client,
+        settings.mongodb_database,
+        sealing,
+        acknowledged=settings.audit_acknowledged == "mongodb",
+    )

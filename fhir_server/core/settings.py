@@ -126,6 +126,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "(docs/how-to/security-officer.md); auto: where security is smart."
         ),
     ] = "auto"
+    audit_acknowledged: Annotated[
+        Literal["disk", "mongodb"],
+        Meta(
+            description="With mongodb_url: where an event of the audit log has to be before an answer goes out: on "
+            "this machine's disk, from where it is in MongoDB a second later, or in MongoDB too, for machines whose "
+            "disk goes with them."
+        ),
+    ] = "disk"
     audit_days: Annotated[
         int, Meta(description="Days that `hms audit prune` keeps the audit log for; 0: for ever.", ge=0, le=36_500)
     ] = 0

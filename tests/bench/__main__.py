@@ -4,8 +4,9 @@ make bench ARGS="--patients 1000 --seconds 8 --write docs/performance/results/NA
 
 --engine distributed starts MongoDB's stand-in and Elasticsearch for it (tests/backends) and counts their processor time
 and memory with the server's; HMS_TEST_MONGODB_URL and HMS_TEST_ELASTICSEARCH_URL name others, which are not counted.
---warm first runs the same load and rows against a database of their own: Elasticsearch compiles itself while it works,
-and the peers' figures are those of servers that had worked for long.
+--warm N first runs the same load and rows, at least N requests of each, against a database of their own: Elasticsearch
+compiles itself while it works, and the peers' figures are those of servers that had worked for long.
+--beside FOLDER measures the server of another checkout on the same services just before, as machines are never alike.
 """
 
 from __future__ import annotations
@@ -30,11 +31,16 @@ from tests.engines import ELASTICSEARCH, EMBEDDED, ENGINES, MONGODB
 
 HERE = Path(__file__).parent
 SETTINGS = {MONGODB: "HMS_MONGODB_URL", ELASTICSEARCH: "HMS_ELASTICSEARCH_URL"}
+DATABASE = "HMS_MONGODB_DATABASE"
 PEERS = json.loads((HERE / "peers.json").read_text("utf-8"))
 
 
 def start(
-    data: Path, workers: int, security: str = "open", urls: dict[str, str] | None = None
+    data: Path,
+    workers: int,
+    security: str = "open",
+    urls: dict[str, str] | None = None,
+    checkout: Path | None = None,
 ) -> tuple[subprocess.Popen, str]:
     """A server with default settings on a free port, and its base URL; urls: of the services, as settings."""
     command = [sys.executable, "-m", "fhir_server.cli", "serve", "--port", "0", "--data", str(data)]
@@ -42,7 +48,11 @@ def start(
     own = {name: value for name, value in os.environ.items() if not name.startswith("HMS_TEST_")}  # no settings
     began = time.perf_counter()
     server = subprocess.Popen(
-        [*command, "--workers", str(workers)], stderr=subprocess.PIPE, text=True, env={**own, **(urls or {})}
+        [*command, "--workers", str(workers)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**own, **(urls or {})},
+        cwd=checkout,
     )
     assert server.stderr is not None
     for line in server.stderr:
@@ -81,24 +91,31 @@ def services(engine: str, folder: Path) -> Iterator[tuple[dict[str, str], list[i
                 made = mongodb(folder / "mongodb") if setting == SETTINGS[MONGODB] else elasticsearch()
                 started.append(made)
                 named[setting] = made.start().url
-        yield named, [service.pid for service in started]
+        yield {**named, DATABASE: f"test-bench-{os.getpid()}"}, [service.pid for service in started]
     finally:
         for service in started:
             service.stop()
 
 
-def run(options: argparse.Namespace, folder: Path, urls: dict[str, str], pids: list[int]) -> dict[str, Any]:
+def run(
+    options: argparse.Namespace,
+    folder: Path,
+    urls: dict[str, str],
+    pids: list[int],
+    least: int = 0,
+    checkout: Path | None = None,
+) -> dict[str, Any]:
     """What a new server on empty stores is measured at; folder: of its data, whose name is its database's."""
-    own = {**urls, "HMS_MONGODB_DATABASE": f"test-bench-{os.getpid()}-{folder.name}"} if urls else {}
-    server, base = start(folder / "data", options.workers, options.security, own)
+    own = {**urls, DATABASE: f"{urls[DATABASE]}-{folder.name}"} if urls else {}
+    server, base = start(folder / "data", options.workers, options.security, own, checkout)
     try:
-        return measure(options, base, [server.pid, *pids], folder / "data")
+        return measure(options, base, [server.pid, *pids], folder / "data", least)
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(30)
 
 
-def measure(options: argparse.Namespace, base: str, pids: list[int], data: Path) -> dict[str, Any]:
+def measure(options: argparse.Namespace, base: str, pids: list[int], data: Path, least: int = 0) -> dict[str, Any]:
     """Runs the generator in a process of its own."""
     out = data.parent / "result.json"
     command = [
@@ -114,7 +131,16 @@ def measure(options: argparse.Namespace, base: str, pids: list[int], data: Path)
     ]
     if options.security == "smart":
         command += ["--header", f"Authorization:Bearer {token(base, data, options.scope)}"]
-    command += ["--patients", str(options.patients), "--seconds", str(options.seconds), "--phases", options.phases]
+    command += [
+        "--least",
+        str(least),
+        "--patients",
+        str(options.patients),
+        "--seconds",
+        str(options.seconds),
+        "--phases",
+        options.phases,
+    ]
     subprocess.run(command, check=True)
     return json.loads(out.read_text("utf-8"))
 
@@ -175,14 +201,19 @@ def main() -> None:
     parser.add_argument("--scope", default="user/*.cruds", help="of the token, with --security smart")
     parser.add_argument("--phases", default="load,check,all", help="load, check, all, or names of rows, with commas")
     parser.add_argument("--engine", choices=ENGINES, default=EMBEDDED)
-    parser.add_argument("--warm", action="store_true", help="let the services work for as long before it is counted")
+    parser.add_argument("--warm", type=int, default=0, help="requests of each row before those that are counted")
+    parser.add_argument("--beside", type=Path, help="another checkout, whose server is measured before this one's")
     parser.add_argument("--write", type=Path, help="keep the raw result in this file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, services(options.engine, Path(folder)) as (urls, pids):
         if options.warm:
-            run(options, Path(folder) / "warm", urls, pids)
+            run(options, Path(folder) / "warm", urls, pids, least=options.warm)
+        beside = run(options, Path(folder) / "beside", urls, pids, checkout=options.beside) if options.beside else {}
         result = run(options, Path(folder) / "measured", urls, pids)
     result["machine"] = {"cores": os.cpu_count(), "python": sys.version.split()[0], "warm": options.warm}
+    if beside:
+        result["beside"] = beside
+        print(f"The server of {options.beside}:\n\n{table(beside)}\n\nThis one:\n")
     if options.write:
         options.write.parent.mkdir(parents=True, exist_ok=True)
         options.write.write_text(json.dumps(result, indent=1) + "\n", "utf-8")

@@ -316,7 +316,7 @@ def pct(a, q):
     return round(a[min(len(a) - 1, int(len(a) * q))] * 1000, 1) if a else None
 
 
-async def closed_loop(cl, gen, conns, seconds, warmup, pids, cap=10**9):
+async def closed_loop(cl, gen, conns, seconds, warmup, pids, least=0, cap=10**9):
     """gen() -> (method, url, body, headers); runs conns workers; returns figures."""
     lat, codes, size, sample, errors = [], collections.Counter(), 0, None, []
     start = time.perf_counter() + warmup
@@ -324,8 +324,8 @@ async def closed_loop(cl, gen, conns, seconds, warmup, pids, cap=10**9):
 
     async def worker():
         nonlocal size, sample, n, cpu0, own0, t_end
-        # a slow server may have nothing counted by then: go on for one request a connection
-        while ((t0 := time.perf_counter()) < stop or (n < conns and t0 < stop + 60)) and n < cap:
+        # a slow server may have nothing counted by then: go on for one request a connection, or the least
+        while ((t0 := time.perf_counter()) < stop or (n < max(conns, least) and t0 < stop + 60)) and n < cap:
             counted = t0 >= start
             if counted and cpu0 is None:
                 cpu0, own0 = cpu_s(pids), time.process_time()
@@ -703,7 +703,9 @@ async def main(a):
         else:
             for name, gen in phases(a, state).items():
                 if "all" in a.phases or name in a.phases:
-                    r = result["phases"][name] = await closed_loop(cl, gen, a.conns, a.seconds, a.warmup, a.pids)
+                    r = result["phases"][name] = await closed_loop(
+                        cl, gen, a.conns, a.seconds, a.warmup, a.pids, a.least
+                    )
                     print(f"{name:26}", json.dumps(r), file=sys.stderr, flush=True)
     result.update(mem_mb=mem_mb(a.pids), disk_mb=disk_mb(a.disk), loadavg_end=os.getloadavg())
     text = json.dumps(result, indent=1)
@@ -726,6 +728,7 @@ if __name__ == "__main__":
         default=["load", "check", "all"],
         help="comma list of: load, check, all, or names of single phases",
     )
+    p.add_argument("--least", type=int, default=0, help="requests of each phase, within a minute more")
     p.add_argument("--no-cache", action="store_true", help="send Cache-Control: no-cache with every GET")
     p.add_argument("--header", action="append", default=[], help="extra header, Name:value")
     p.add_argument(

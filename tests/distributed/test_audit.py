@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,11 +35,12 @@ class Machines:
         add_key(folder / "keys.json")
         self.settings, self.folder, self.logs = settings, folder, list[SharedAuditLog]()
 
-    def open(self, machine: str, folder: str = "") -> SharedAuditLog:
+    def open(self, machine: str, folder: str = "", acknowledged: bool = False) -> SharedAuditLog:
         own = AuditLog(self.folder / (folder or machine) / FILE_NAME, synchronous="OFF")
         client: MongoClient[Any] = MongoClient(self.settings.mongodb_url)
         sealing = Sealing(self.folder / "keys.json")
-        self.logs.append(SharedAuditLog(own, machine, client, self.settings.mongodb_database, sealing))
+        name = self.settings.mongodb_database
+        self.logs.append(SharedAuditLog(own, machine, client, name, sealing, acknowledged=acknowledged))
         return self.logs[-1]
 
     @property
@@ -54,6 +56,16 @@ def machines(tmp_path: Path) -> Iterator[Machines]:
         for each in machines.logs:
             each.own.close()
             each.disconnect()
+
+
+@pytest.mark.anyio
+async def test_what_mongodb_acknowledged_is_there_when_its_machine_is_lost_at_once(machines: Machines):
+    one, other = machines.open(ONE, acknowledged=True), machines.open(OTHER)
+    await asyncio.gather(*(one.record(event(moment)) for moment in range(20)))
+    await one.record(event(20))
+    assert sum(row["count"] for row in one._rows.find({"machine": ONE})) == 21
+    assert moments(other) == list(range(20, -1, -1)), "without asking the machine that has them"
+    assert other.verify().problem == ""
 
 
 def moments(log: SharedAuditLog, after: str = "", **wanted: Any) -> list[int]:

@@ -1,7 +1,8 @@
 """The audit logs of all machines on one MongoDB: each has its own chain, and copies its rows there.
 
 An event is durable in its machine's own log before an answer goes out (log.py), and in MongoDB within COPY_EVERY, so a
-machine that is lost takes a second of its events along at most. Searches and reads are answered from the copies, once
+machine that is lost takes a second of its events along at most; or it is in MongoDB before the answer goes out, for
+machines whose disk goes with them. Searches and reads are answered from the copies, once
 this machine's own are there. Rows are never changed, so every machine's chain can be verified by any.
 
     audit_rows     {_id: machine-first, machine, first, count, oldest, newest, events, hash, subjects}
@@ -23,6 +24,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.shared import Shared
 from fhir_server.core.tasks import end
 from fhir_server.security.audit.event import Event
 from fhir_server.security.audit.log import ORIGIN, AuditLog, Verdict, chained, subjects_of
@@ -50,13 +52,23 @@ class _Row(NamedTuple):
 class SharedAuditLog:
     """This machine's log beside the copies of all. machine: 12 hexadecimal digits; sealing: None where nothing is.
 
+    acknowledged: whether an event is kept only once MongoDB has it.
     Reads block: they are for threads. FhirError "unavailable" where MongoDB can't be asked.
     """
 
     def __init__(
-        self, own: AuditLog, machine: str, client: MongoClient[Any], name: str, sealing: Sealing | None
+        self,
+        own: AuditLog,
+        machine: str,
+        client: MongoClient[Any],
+        name: str,
+        sealing: Sealing | None,
+        *,
+        acknowledged: bool = False,
     ) -> None:
         self.own = own
+        self._acknowledged = acknowledged
+        self._now = Shared(lambda: asyncio.to_thread(self.copy))
         self._machine = machine
         self._client = client
         database = client.get_database(name, write_concern=WriteConcern("majority"))
@@ -68,8 +80,10 @@ class SharedAuditLog:
 
     # ------------------------------------------------------------------ writing
     async def record(self, event: Event) -> None:
-        """Returns once the event is durable on this machine; FhirError "unavailable" where it can't be kept."""
+        """Returns once the event is durable here, and in MongoDB where that acknowledges; or "unavailable"."""
         await self.own.record(event)
+        if self._acknowledged:
+            await self._now()  # one copy takes what all that wait have recorded
 
     def start(self) -> None:
         """Begins to copy."""
@@ -233,6 +247,7 @@ class SharedAuditLog:
     async def stop(self) -> None:
         """Copies what is left, and closes; the log itself says where it can't."""
         await end(self._task)
+        await self._now.close()
         try:
             await asyncio.to_thread(self.copy)
         except FhirError:

@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from fhir_server.core.ports import ChangeFeed
+from fhir_server.core.shared import Shared
 from fhir_server.core.tasks import end
 from fhir_server.storage.changes.calls import Calls
 from fhir_server.storage.changes.entries import Busy
-from fhir_server.storage.changes.shared import Shared
 
 POLL, LONGEST_POLL = 0.005, 0.05  # seconds between looks at what another process has reached
 

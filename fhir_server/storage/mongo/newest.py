@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from fhir_server.storage.changes.shared import Shared
+from fhir_server.core.shared import Shared
 from fhir_server.storage.mongo.database import Documents
 from fhir_server.storage.mongo.failures import answering
 

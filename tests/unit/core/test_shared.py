@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fhir_server.storage.changes.shared import Shared
+from fhir_server.core.shared import Shared
 
 pytestmark = pytest.mark.anyio
 
