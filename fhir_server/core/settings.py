@@ -381,6 +381,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dicom_relational: Annotated[
         bool, Meta(description="Whether C-FIND, C-MOVE and C-GET take relational queries without being asked to.")
     ] = True
+    dicom_order_steps: Annotated[
+        bool,
+        Meta(description="Whether an order of imaging has a Unified Procedure Step made, beside its worklist item."),
+    ] = False
     dicom_step_days: Annotated[
         int,
         Meta(

@@ -25,8 +25,8 @@ class Entry(NamedTuple):
     step: Resource | None
 
 
-async def worklist(client: FhirClient, keys: Model | None = None) -> list[Entry]:
-    """Every item that may match: keys narrow the search in FHIR, the caller compares the rest."""
+async def worklist(client: FhirClient, keys: Model | None = None, order: str = "") -> list[Entry]:
+    """Every item that may match: keys narrow the search in FHIR, the caller compares the rest; order: the id of one."""
     criteria = [
         ("status", "active"),
         ("_revinclude", "Appointment:based-on"),
@@ -39,6 +39,8 @@ async def worklist(client: FhirClient, keys: Model | None = None) -> list[Entry]
         ("_include:iterate", "Appointment:actor"),
         ("_include:iterate", "Task:owner"),
     ]
+    if order:
+        criteria.append(("_id", order))
     keys = keys or {}
     for tag, name in (("00080050", "identifier"), ("00100020", "subject:Patient.identifier")):
         text = _single(keys, tag)

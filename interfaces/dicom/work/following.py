@@ -13,6 +13,7 @@ from interfaces.dicom.archive.placing import enqueue
 from interfaces.dicom.fhir import Resource, reference
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work.followed_steps import follow_patient, follow_tasks
+from interfaces.dicom.work.order_steps import JOB as ORDER_STEP
 
 PLACE = "followed"
 OVERLAP = 5_000_000  # microseconds looked at again: commits may appear after later ones
@@ -40,6 +41,8 @@ async def follow(context: Context, client: FhirClient) -> int:
             for each in found:
                 if type == "Patient":
                     follow_patient(index, reference(each), began)
+                elif archive.settings.dicom_order_steps:
+                    enqueue(index, ORDER_STEP, reference(each), began)
                 rows = index.all("study", {COLUMNS[type]: reference(each)})
                 for study in rows:
                     enqueue(index, "study", study["uid"], began)

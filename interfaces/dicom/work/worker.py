@@ -17,6 +17,8 @@ from interfaces.dicom.work.commitment import commitment
 from interfaces.dicom.work.contents import contents
 from interfaces.dicom.work.following import follow
 from interfaces.dicom.work.forwarding import forward
+from interfaces.dicom.work.order_steps import JOB as ORDER_STEP
+from interfaces.dicom.work.order_steps import order_step
 from interfaces.dicom.work.procedure_steps import procedure_step
 from interfaces.dicom.work.reports import report
 from interfaces.dicom.work.studies import study
@@ -37,6 +39,7 @@ HANDLERS: dict[str, Handler] = {
     "commitment": commitment,
     "report": report,
     "workitem": workitem,
+    ORDER_STEP: order_step,
     "workitem-events": workitem_events,
 }
 

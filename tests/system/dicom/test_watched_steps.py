@@ -7,52 +7,18 @@ import threading
 
 import pytest
 from pydicom.uid import generate_uid
-from pynetdicom import AE, evt
 from pynetdicom.sop_class import (
-    UnifiedProcedureStepEvent,
     UPSFilteredGlobalSubscriptionInstance,
     UPSGlobalSubscriptionInstance,
 )
 
-from fhir_server.core.settings import Settings
 from interfaces.dicom.workitems.subscriptions import tell_restarted
-from tests.system.dicom.conftest import free_port, listening, until
+from tests.system.dicom.conftest import listening, until
 from tests.system.dicom.procedure_steps import associated, code, dataset, performed, step
 from tests.system.dicom.test_studies import idle, person, resources
+from tests.system.dicom.watching import Watcher, watched_by
 
 CANCEL, SUBSCRIBE, UNSUBSCRIBE, SUSPEND = 2, 3, 4, 5
-
-
-class Watcher:
-    """A peer to which events are reported."""
-
-    def __init__(self, title, port=None):
-        self.title, self.port = title, port or free_port()
-        self.told = queue.Queue()
-        self._entity = AE(title)
-        self._entity.add_supported_context(UnifiedProcedureStepEvent, scu_role=True, scp_role=True)
-        self._server = None
-
-    def start(self):
-        handlers = [(evt.EVT_N_EVENT_REPORT, self._hear)]
-        self._server = self._entity.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
-
-    def stop(self):
-        if self._server is not None:
-            self._server.shutdown()
-
-    def _hear(self, event):
-        self.told.put((str(event.request.AffectedSOPInstanceUID), event.event_type, event.event_information))
-        return 0x0000, None
-
-    def next(self, uid):
-        """The next event, which is of that step: its type and information."""
-        told, kind, information = self.told.get(timeout=30)
-        assert told == uid
-        return kind, information
-
-    def states(self, uid, count):
-        return [self.next(uid)[1].ProcedureStepState for _ in range(count)]
 
 
 @pytest.fixture
@@ -69,24 +35,9 @@ def watcher(dicom):
 def dicom(tmp_path_factory):
     folder = tmp_path_factory.mktemp("watched")
     watchers = {title: Watcher(title) for title in ("WATCHER", "LATE")}
-    peers = folder / "peers.toml"
-    peers.write_text(
-        "".join(
-            f'[[peer]]\nae_title = "{each.title}"\nhost = "127.0.0.1"\nport = {each.port}\n'
-            for each in watchers.values()
-        )
-        + '[[peer]]\nae_title = "STRANGER"\nhost = "127.0.0.1"\nmay = ["store"]\n'
-    )
     watchers["WATCHER"].start()
-    settings = Settings(
-        data=folder / "data",
-        synchronous="OFF",
-        dicom=True,
-        dicom_fsync=False,
-        dicom_reserve_mb=0,
-        dicom_peers=str(peers),
-    )
-    with listening(settings) as found:
+    stranger = '[[peer]]\nae_title = "STRANGER"\nhost = "127.0.0.1"\nmay = ["store"]\n'
+    with listening(watched_by(folder, *watchers.values(), more=stranger)) as found:
         found.watchers = watchers
         yield found
     for each in watchers.values():

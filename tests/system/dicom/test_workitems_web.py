@@ -6,14 +6,13 @@ import httpx
 import pytest
 from pydicom.uid import generate_uid
 
-from fhir_server.core.settings import Settings
 from interfaces.dicom.web.access import Access
 from interfaces.dicom.web.application import DicomWeb
 from interfaces.dicom.web.native import native
 from tests.system.dicom.conftest import listening, until
 from tests.system.dicom.procedure_steps import code, dataset, performed, step
 from tests.system.dicom.test_studies import resources
-from tests.system.dicom.test_watched_steps import Watcher
+from tests.system.dicom.watching import Watcher, watched_by
 
 JSON = {"content-type": "application/dicom+json"}
 STATE, LABEL, TRANSACTION = "00741000", "00741204", "00081195"
@@ -47,17 +46,7 @@ async def _itself(server):
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory, watcher):
-    folder = tmp_path_factory.mktemp("workitems")
-    peers = folder / "peers.toml"
-    peers.write_text(f'[[peer]]\nae_title = "WATCHER"\nhost = "127.0.0.1"\nport = {watcher.port}\n')
-    settings = Settings(
-        data=folder / "data",
-        synchronous="OFF",
-        dicom=True,
-        dicom_fsync=False,
-        dicom_reserve_mb=0,
-        dicom_peers=str(peers),
-    )
+    settings = watched_by(tmp_path_factory.mktemp("workitems"), watcher)
     with listening(settings) as dicom:
         yield Web(dicom, settings)
 
