@@ -15,6 +15,8 @@ from pathlib import Path
 
 from fhir_server.core.errors import error
 
+to_disk = getattr(os, "fdatasync", os.fsync)  # macOS has only the second
+
 
 class Flushing:
     """Flushes the write-ahead log of one file. Whoever uses it holds a connection open, so that the log stays."""
@@ -63,7 +65,7 @@ class Flushing:
     def _flush(self) -> None:
         if self._log is None:
             self._log = os.open(self._path, os.O_RDONLY)
-        os.fdatasync(self._log)
+        to_disk(self._log)
 
     def close(self) -> None:
         """Lets go of the log; nothing may be under way."""

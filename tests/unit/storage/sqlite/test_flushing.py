@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -37,13 +36,13 @@ class Disk:
         real_flush(file)
 
 
-real_flush = os.fdatasync
+real_flush = module.to_disk
 
 
 @pytest.fixture
 def disk(monkeypatch):
     disk = Disk()
-    monkeypatch.setattr(module.os, "fdatasync", disk.flush)
+    monkeypatch.setattr(module, "to_disk", disk.flush)
     return disk
 
 
