@@ -15,6 +15,8 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.definitions import Definitions
 from fhir_server.interactions.patching.emptied import without_emptied
 
+MOST_COPIED = 2**24  # bytes by all copies of a patch: each may double what the one before it made
+
 _BAD_ESCAPE = re.compile(r"~(?![01])")
 _INDEX = re.compile(r"(0|[1-9][0-9]{0,8})\Z")
 
@@ -52,6 +54,7 @@ class _Target:
     def __init__(self, document: Any, emptied: list[Any]) -> None:
         self.document = document
         self.emptied = emptied
+        self.copied = 0
 
 
 class _Operation:
@@ -94,8 +97,11 @@ class _Operation:
         self.put(destination, self.take(source) if source else self.target.document)
 
     def copy(self) -> None:
-        source = self.get(self.pointer("from"))
-        self.put(self.pointer("path"), _copy(source))
+        source = serialize(self.get(self.pointer("from")))
+        self.target.copied += len(source)
+        if self.target.copied > MOST_COPIED:
+            raise error("too-costly", f"{self.place()}: what is copied comes to more than {MOST_COPIED} bytes.")
+        self.put(self.pointer("path"), decode(source))
 
     def test(self) -> None:
         steps, expected = self.pointer("path"), self.value()

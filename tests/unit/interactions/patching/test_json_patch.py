@@ -185,3 +185,10 @@ def test_moving_there_and_back_changes_nothing(array, data):
     move = {"op": "move", "from": f"/{source}", "path": f"/{destination}"}
     back = {"op": "move", "from": f"/{destination}", "path": f"/{source}"}
     assert json_patch.apply_operations(array, [move, back], []) == array
+
+
+def test_copies_of_copies_have_a_limit():
+    doubling = {"op": "copy", "from": "/extension", "path": "/extension/0/extension"}
+    with pytest.raises(FhirError, match="what is copied") as refused:
+        patched(*[doubling] * 40)
+    assert refused.value.category == "too-costly"
