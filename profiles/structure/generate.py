@@ -53,16 +53,32 @@ def check_{kind}(value):
 
 
 def array_source(kind: str, condition: str = "") -> str:
-    """array_ of a kind: every item by the condition on `value`, or else by check_kind."""
-    return f"""
+    """array_ of a kind: every item by the condition on `value`, or else by check_kind.
+
+    What check_kind finds is handed on: to check it again would double the work with each level of nesting.
+    """
+    if condition:
+        return f"""
 def array_{kind}(values):
     if type(values) is list and values:
         for value in values:
-            if not ({condition or f"check_{kind}(value) is None"}):
+            if not ({condition}):
                 break
         else:
             return None
     return array_problems(values, check_{kind})
+"""
+    return f"""
+def array_{kind}(values):
+    value = found = None
+    if type(values) is list and values:
+        for value in values:
+            found = check_{kind}(value)
+            if found is not None:
+                break
+        else:
+            return None
+    return array_problems(values, check_{kind}, value, found)
 """
 
 

@@ -58,8 +58,11 @@ def not_object(value: Any, shape: Shape) -> Problems:
     return problem("type", "structure", f"must be a JSON object ({shape.name}), but is {kind_of(value)}")
 
 
-def array_problems(values: Any, check: Check) -> Problems | None:
-    """The problems of an array of values, each with its place."""
+def array_problems(values: Any, check: Check, stumbled: Any = None, first: Problems | None = None) -> Problems | None:
+    """The problems of an array of values, each with its place.
+
+    stumbled, first: the first value that has problems, and these, where they are known already.
+    """
     if values is None:
         return problem("null", "structure", "null is not allowed here: leave the element out")
     if not isinstance(values, list):
@@ -68,7 +71,12 @@ def array_problems(values: Any, check: Check) -> Problems | None:
         return problem("empty", "structure", "an empty array is not allowed: leave the element out")
     found: Problems | None = None
     for position, value in enumerate(values):
-        problems = check(value)
+        if first is None:
+            problems = check(value)
+        elif value is stumbled:
+            problems, first = first, None
+        else:
+            continue
         if problems is not None:
             found = under(found, f"[{position}]", problems)
             if enough(found):

@@ -98,3 +98,12 @@ def test_check_leaves_the_resource_as_it_was(validator):
     before = copy.deepcopy(resource)
     validator.check(resource)
     assert resource == before
+
+
+@pytest.mark.parametrize("wrong", [{"foo": 1}, {"valueString": "x"}])
+def test_what_is_wrong_on_every_level_is_checked_once(validator, wrong):
+    """A walk that checked again what it has found wrong would take 2 to the power of 90 steps here."""
+    inner: list = [{"url": "http://e.org/e", "valueString": "x"}]
+    for _ in range(90):
+        inner = [{"url": "http://e.org/e", "extension": inner, **wrong}]
+    assert len(messages(validator, patient(extension=inner))) == 90
