@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import msgspec
 import structlog
@@ -27,6 +29,9 @@ ASK_SECONDS = 0.02  # between two questions for what another worker's message ca
 CLAIMED = 64  # messages taken in one look
 KEPT_BYTES = 2**20  # a message up to this size is not read from the store again
 LONGEST_PAUSE = 30.0
+BRISK = 16  # answers that wait for no application, within SPAN, from which on the next such answers come first
+SPAN = 0.25  # seconds
+GIVES_WAY = 1.0  # seconds that a message stands back for those before it meanwhile
 TRIES = 5  # of a message whose failure may be its own
 
 Settled = Callable[[Message, Outcome], Awaitable[None]]
@@ -49,6 +54,8 @@ class Worker:
         self._applying = applying
         self._clock = clock
         self._room = asyncio.Semaphore(parallel)
+        self._alone = asyncio.Semaphore()
+        self._answers: deque[float] = deque(maxlen=BRISK)  # the event loop's times
         self._parallel = parallel
         self._settled = settled
         self._connections = connections
@@ -85,6 +92,13 @@ class Worker:
         self._running[message.id] = task
         task.add_done_callback(lambda _: self._running.pop(message.id, None))
 
+    def answered(self) -> None:
+        """A sender was answered that waits for no application: brisk traffic of this kind is kept and answered first.
+
+        Messages are applied one at a time meanwhile, as many at once would hold up each answer by many steps of theirs.
+        """
+        self._answers.append(asyncio.get_running_loop().time())
+
     async def outcome(self, message: Message) -> Message:
         """The message once it is settled, whichever worker has it."""
         if message.settled:
@@ -100,7 +114,7 @@ class Worker:
         tries = 0
         while True:
             try:
-                async with self._room:
+                async with self._room, self._turn():
                     content = raw if raw is not None else await self._store.raw(message.id)
                     outcome = await self._applying.apply(message, content, again)
                 break
@@ -115,6 +129,22 @@ class Worker:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
         await self._finish(message, outcome)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One at a time while answers come first; whoever has stood back for long goes too."""
+        answers = self._answers
+        if len(answers) < BRISK or asyncio.get_running_loop().time() - answers[0] > SPAN:
+            yield
+            return
+        alone = False
+        with contextlib.suppress(TimeoutError):
+            alone = await asyncio.wait_for(self._alone.acquire(), GIVES_WAY)
+        try:
+            yield
+        finally:
+            if alone:
+                self._alone.release()
 
     async def _note(self, message: Message, reason: str) -> None:
         try:

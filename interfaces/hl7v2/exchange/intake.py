@@ -89,8 +89,10 @@ class Intake:
         if header is not None and header.type.startswith("ACK"):
             return Reply(None)
         if header is not None and header.enhanced:
+            self._worker.answered()
             return self._enhanced(kept, header, policies, problems)
         if policies.answer == "stored" and not problems and kept.message.state != FAILED:
+            self._worker.answered()
             return Reply(self._answer(kept.message, header, ()))
         return Reply(await self._outcome(kept.message, header, patience))
 

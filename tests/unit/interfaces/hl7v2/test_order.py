@@ -7,6 +7,7 @@ from collections import defaultdict
 
 import pytest
 
+from interfaces.hl7v2 import worker as module
 from interfaces.hl7v2.applying import Applying
 from interfaces.hl7v2.messages.message import lanes_of
 from tests.conftest import Fhir
@@ -146,3 +147,37 @@ def _all():
     from interfaces.hl7v2.messages.port import Wanted
 
     return Wanted()
+
+
+async def accepted(station: Station, count: int, name: str = "E") -> None:
+    """Sends messages that are answered as soon as they are kept, each of a patient of its own."""
+    async with station.client() as client:
+        for number in range(count):
+            sent = message(f"{name}{number}", f"{name}{number}", accept="AL", application="NE")
+            assert code(await client.ask(sent)) == "CA"
+
+
+async def test_where_brisk_answers_wait_for_no_application_one_is_applied_at_a_time(station: Station, monkeypatch):
+    monkeypatch.setattr(module, "SPAN", 60)
+    monkeypatch.setattr(module, "GIVES_WAY", 60)
+    await accepted(station, module.BRISK)
+    while set(await station.states()) != {"done"}:
+        await asyncio.sleep(0.01)
+    table = slowed(station)
+    await accepted(station, 12, "F")
+    while set(await station.states()) != {"done"}:
+        await asyncio.sleep(0.01)
+    assert table.together == 1
+
+
+async def test_one_that_takes_long_does_not_hold_those_behind_it(station: Station, monkeypatch):
+    monkeypatch.setattr(module, "SPAN", 60)
+    monkeypatch.setattr(module, "GIVES_WAY", 0.01)
+    await accepted(station, module.BRISK)
+    while set(await station.states()) != {"done"}:
+        await asyncio.sleep(0.01)
+    station.table.gate = asyncio.Event()
+    await accepted(station, 4, "F")
+    while len(station.table.seen) < module.BRISK + 4:
+        await asyncio.sleep(0.01)
+    station.table.gate.set()
