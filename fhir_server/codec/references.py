@@ -67,6 +67,28 @@ def rewrite(resource: dict[str, Any], mapping: dict[str, str], definitions: Defi
         _rewrite(resource, _plans(definitions or load()).resource(resource), mapping)
 
 
+def rewrite_plain(resource: dict[str, Any], mapping: dict[str, str]) -> None:
+    """Replaces, in place, each Reference.reference that is a key of mapping and stands where most do: in an element of
+    the resource or of one of its lists. It takes a tenth of `rewrite`, which finds the others."""
+    for value in resource.values():
+        kind = type(value)
+        if kind is dict:
+            _rewrite_one(value, mapping)
+        elif kind is list:
+            for child in value:
+                if type(child) is dict:
+                    _rewrite_one(child, mapping)
+                    for inner in child.values():
+                        if type(inner) is dict:
+                            _rewrite_one(inner, mapping)
+
+
+def _rewrite_one(reference: dict[str, Any], mapping: dict[str, str]) -> None:
+    text = reference.get("reference")
+    if type(text) is str and (new := mapping.get(text)):
+        reference["reference"] = new
+
+
 def references(resource: dict[str, Any], definitions: Definitions | None = None) -> list[tuple[str, str]]:
     """(FHIRPath of the Reference, its literal text) for every Reference.reference, those of contained ones included."""
     plans = _plans(definitions or load())

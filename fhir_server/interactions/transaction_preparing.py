@@ -10,7 +10,7 @@ import asyncio
 import re
 from typing import Any
 
-from fhir_server.codec.references import references, rewrite
+from fhir_server.codec.references import references, rewrite, rewrite_plain
 from fhir_server.core.errors import FhirError, Issue, error
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import Prepared, prepare
@@ -18,6 +18,7 @@ from fhir_server.interactions.request import Request
 from fhir_server.interactions.transaction_plan import PAUSE_EVERY, Plan, beside, placed
 
 WIDE = 500  # items of a list in a resource that is prepared beside the event loop, as it alone would hold others up
+URN = "urn:uuid:"
 REST_URL = re.compile(r"https?://.*/([A-Za-z]+)/([A-Za-z0-9\-.]{1,64})\Z")
 
 
@@ -39,6 +40,7 @@ async def prepare_all(environment: Environment, plan: Plan, outer: Request, ahea
     ahead: what its criteria match is not known yet; a bad entry is left for then.
     """
     moved, mapping = await beside(plan.entries, _mapping, plan, outer.base)
+    plain = all(link.startswith(URN) for link in mapping)
     changed = [reference.encode() for reference in moved]
     problems: list[Issue] = []
     category = "unprocessable"
@@ -56,9 +58,9 @@ async def prepare_all(environment: Environment, plan: Plan, outer: Request, ahea
             continue
         try:
             if any(type(item) is list and len(item) > WIDE for item in resource.values()):
-                entry.prepared = await asyncio.to_thread(_prepared, environment, resource, mapping)
+                entry.prepared = await asyncio.to_thread(_prepared, environment, resource, mapping, plain)
             else:
-                entry.prepared = _prepared(environment, resource, mapping)
+                entry.prepared = _prepared(environment, resource, mapping, plain)
         except FhirError as problem:
             entry.prepared = None
             if not ahead:
@@ -68,10 +70,19 @@ async def prepare_all(environment: Environment, plan: Plan, outer: Request, ahea
         raise FhirError(category, problems)
 
 
-def _prepared(environment: Environment, resource: dict[str, Any], mapping: dict[str, str]) -> Prepared:
+_deeper: set[str] = set()  # types of which a resource was seen with such URLs where rewrite_plain does not look
+
+
+def _prepared(environment: Environment, resource: dict[str, Any], mapping: dict[str, str], plain: bool) -> Prepared:
+    """plain: whether all links that are to be put right are URLs such as urn:uuid:…"""
+    plain = plain and resource["resourceType"] not in _deeper
     if mapping:
-        rewrite(resource, mapping)
+        (rewrite_plain if plain else rewrite)(resource, mapping)
     prepared = prepare(environment, resource)
+    if plain and URN.encode() in prepared.draft.meta + prepared.draft.rest:
+        _deeper.add(resource["resourceType"])
+        rewrite(resource, mapping)
+        prepared = prepare(environment, resource)
     if b'"reference":"urn:' in prepared.draft.rest:
         _require_resolved(resource)
     return prepared

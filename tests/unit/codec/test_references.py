@@ -7,6 +7,7 @@ from fhir_server.codec.references import (
     parse_reference,
     references,
     rewrite,
+    rewrite_plain,
 )
 
 MAPPING = {
@@ -160,3 +161,19 @@ def test_a_literal_reference_is_taken_apart(text, expected):
 )
 def test_a_conditional_reference_is_recognised(text, expected):
     assert parse_conditional(text, "http://here/fhir") == expected
+
+
+def test_plain_places_are_rewritten_alike():
+    def resource() -> dict:
+        return {
+            "resourceType": "Encounter",
+            "subject": {"reference": PATIENT},
+            "basedOn": [{"reference": PATIENT}, {"reference": "Patient/9"}],
+            "participant": [{"individual": {"reference": PATIENT}}, "no element"],
+            "identifier": [{"value": PATIENT}],
+        }
+
+    plain, whole = resource(), resource()
+    rewrite_plain(plain, MAPPING)
+    rewrite(whole, MAPPING)
+    assert plain == whole != resource()
