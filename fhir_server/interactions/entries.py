@@ -42,10 +42,10 @@ def entry_request(raw: Any, number: int, outer: Request) -> Request:
         head=method == "HEAD",
         path=path,
         query=query,
-        if_match=_text(asked, "ifMatch"),
-        if_none_match=_text(asked, "ifNoneMatch"),
-        if_none_exist=_text(asked, "ifNoneExist"),
-        if_modified_since=_http_date(_text(asked, "ifModifiedSince"), where),
+        if_match=_text(asked, "ifMatch", where),
+        if_none_match=_text(asked, "ifNoneMatch", where),
+        if_none_exist=_text(asked, "ifNoneExist", where),
+        if_modified_since=_http_date(_text(asked, "ifModifiedSince", where), where),
         prefer=outer.prefer,
         lenient=outer.lenient,
         base=outer.base,
@@ -64,9 +64,11 @@ def entry_request(raw: Any, number: int, outer: Request) -> Request:
     return made
 
 
-def _text(asked: dict[str, Any], name: str) -> str:
+def _text(asked: dict[str, Any], name: str, where: str) -> str:
     value = asked.get(name, "")
-    return value if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        raise error("value", f"{where}.request.{name} must be a string.", expression=f"{where}.request.{name}")
+    return value
 
 
 def _http_date(text: str, where: str) -> str:

@@ -24,6 +24,8 @@ async def validate(environment: Environment, call: Call) -> Response:
     if mode and mode not in MODES:
         raise error("value", f"mode must be one of {', '.join(MODES)}, not '{str(mode)[:40]}'.", location="mode")
     profiles = tuple(call.parameters.all("profile"))
+    if not all(isinstance(profile, str) and profile for profile in profiles):
+        raise error("value", "profile must be the canonical URL of a StructureDefinition.", location="profile")
     resource = call.parameters.one("resource")
     if mode == "delete":
         return _outcome(await _delete_issues(environment, call))

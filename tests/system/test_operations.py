@@ -111,6 +111,13 @@ async def test_validate_says_what_is_wrong_and_stores_nothing(fhir: Fhir) -> Non
     assert await fhir.ids("Patient") == []
 
 
+@pytest.mark.parametrize("profile", [5, ["x"], {}, ""])
+async def test_validate_wants_a_profile_by_its_url(fhir: Fhir, profile: object) -> None:
+    given = [{"name": "profile", "valueUri": profile}, {"name": "resource", "resource": {"resourceType": "Patient"}}]
+    answer = await fhir.post("$validate", {"resourceType": "Parameters", "parameter": given})
+    assert (answer.status_code, issue_of(answer)["location"]) == (400, ["profile"])
+
+
 async def test_validate_of_a_stored_resource_and_of_its_deletion(fhir: Fhir) -> None:
     await record(fhir)
     assert (await fhir.get("Patient/a/$validate")).json()["issue"][0]["severity"] == "information"

@@ -338,3 +338,10 @@ async def test_conditional_reads_and_head_in_a_batch(fhir: Fhir) -> None:
     )
     found = [(e["response"]["status"][:3], "resource" in e) for e in answer.json()["entry"]]
     assert found == [("304", False), ("200", True), ("400", False), ("200", False)]
+
+
+@pytest.mark.parametrize("name", ["ifMatch", "ifNoneExist", "ifNoneMatch", "ifModifiedSince"])
+async def test_conditions_that_are_no_text_are_refused(fhir: Fhir, name: str) -> None:
+    creating = {"request": {"method": "POST", "url": "Patient", name: 5}, "resource": patient("1")}
+    refused = await fhir.post("", bundle(creating))
+    assert (refused.status_code, issue_of(refused)["expression"]) == (400, [f"Bundle.entry[0].request.{name}"])
