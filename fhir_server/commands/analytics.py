@@ -27,7 +27,7 @@ def sql(
     seconds: Annotated[float, typer.Option(help="How long it may take.", min=0.1, max=3600)] = 30,
 ) -> None:
     """Ask the lake by SQL, read-only; prints CSV. `hms subsystem run analytics` keeps the lake."""
-    _print(opened(data, config).ask(query, rows=rows, seconds=seconds))
+    _print(opened(data, config).ask_apart(query, rows=rows, seconds=seconds))
 
 
 def kpi(

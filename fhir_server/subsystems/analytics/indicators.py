@@ -11,6 +11,7 @@ import msgspec
 
 from fhir_server.core.errors import error
 from fhir_server.subsystems.analytics.query import LakeQuery, Rows
+from fhir_server.views.sql.value import text
 
 SHIPPED = Path(__file__).with_name("kpis")
 AGGREGATES = {"count": "count(*)::DOUBLE", "sum": "sum(value)", "mean": "avg(value)"}
@@ -75,6 +76,22 @@ def rows_of(asked: LakeQuery, indicator: Indicator, month: str) -> Rows:
     """What the value of a month is made of."""
     sql = f"SELECT reference, label, value FROM ({_sql(indicator)}) WHERE month = ? ORDER BY value DESC, reference"
     return asked.ask(sql, [month])
+
+
+def of_resource(asked: LakeQuery, all: Sequence[Indicator], reference: str) -> Sequence[tuple[str, str, str, float]]:
+    """The indicators and months that a resource counts in: name, month, label, value."""
+    parts = " UNION ALL ".join(
+        f"SELECT {text(each.name)} AS name, month, label, value FROM ({_sql(each)}) WHERE reference = $reference"
+        for each in all
+    )
+    sql = f"SELECT * FROM ({parts}) WHERE month IS NOT NULL ORDER BY name, month"
+    return [*asked.ask(sql, {"reference": reference}).rows] if all else []
+
+
+def types_of(asked: LakeQuery, all: Sequence[Indicator]) -> set[str]:
+    """The types of the resources that indicators count."""
+    parts = " UNION ".join(f"SELECT split_part(reference, '/', 1) FROM ({_sql(each)})" for each in all)
+    return {row[0] for row in asked.ask(parts).rows} if all else set()
 
 
 def _sql(indicator: Indicator) -> str:

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from fhir_server.client import FhirClient
 from fhir_server.core.errors import error
-from fhir_server.subsystems.analytics.indicators import Indicator, Month, by_month, indicators, named, rows_of
+from fhir_server.subsystems.analytics.indicators import (
+    Indicator,
+    Month,
+    by_month,
+    indicators,
+    named,
+    of_resource,
+    rows_of,
+    types_of,
+)
 from fhir_server.subsystems.analytics.lake import Lake
 from fhir_server.subsystems.analytics.query import LakeQuery, Rows
 from fhir_server.subsystems.analytics.reports import definition
@@ -40,6 +49,7 @@ class Analytics:
         self._head = 0
         self._awaited = 0  # how far the lake must be before a report that is due is written
         self._asking = asyncio.Semaphore(2)
+        self._counting: tuple[int, set[str]] = (0, set())  # at a position of the lake: types that indicators count
 
     def position(self) -> int:
         """How far the lake has been kept."""
@@ -106,10 +116,11 @@ class Analytics:
             return await asyncio.to_thread(rows_of, self._query, named(self.indicators(), name), month)
 
     def links(self, reference: str) -> Ways:
-        """From indicator/NAME/YYYY-MM to the resources that its value is made of; FhirError "not-found" for none."""
+        """From indicator/NAME/YYYY-MM to the resources that its value is made of, and from a resource to the indicators
+        that it counts in; FhirError "not-found" for an indicator that is none, or has no rows then."""
         kind, _, rest = reference.partition("/")
         if kind != "indicator":
-            return Ways()
+            return Ways(forward=self._counted(reference) if kind[:1].isupper() else ())
         name, _, month = rest.partition("/")
         indicator = named(self.indicators(), name)
         found = rows_of(self._query, indicator, month).rows
@@ -118,6 +129,19 @@ class Analytics:
                 "not-found", f"{indicator.title} has no rows in {month[:20] or 'no month'}; months are YYYY-MM."
             )
         return Ways([Link(row, indicator.title, _said(label, value, indicator.unit)) for row, label, value in found])
+
+    def _counted(self, reference: str) -> list[Link]:
+        """The indicators of months that a resource counts in, as links."""
+        all, position = self.indicators(), self.position()
+        if position and self._counting[0] != position:
+            self._counting = position, types_of(self._query, list(all.values()))
+        if not position or reference.partition("/")[0] not in self._counting[1]:
+            return []
+        found = of_resource(self._query, list(all.values()), reference)
+        return [
+            Link(f"indicator/{name}/{month}", all[name].title, _said(label, value, all[name].unit))
+            for name, month, label, value in found
+        ]
 
     async def ask(self, sql: str, rows: int, seconds: float) -> Rows:
         """The answer of one SELECT."""

@@ -53,17 +53,20 @@ async def bill_patient(billing: Billing, client: FhirClient, encounter: str, now
     return invoice
 
 
+def billed_by(billing: Billing, encounter: str) -> str:
+    """The Claim, or Invoice to the patient, that an encounter is billed by now; "" for none."""
+    sql = "SELECT id, kind FROM claim WHERE encounter = ? AND replaced = '' AND frequency <> '8' ORDER BY created, id"
+    for row in rows(billing.store, sql, (encounter,)):
+        return f"Invoice/{INVOICE}{row['id']}" if row["kind"] == SELF_PAY else f"Claim/{row['id']}"
+    return ""
+
+
 def _not_billed(billing: Billing, encounter: str) -> None:
-    found = rows(
-        billing.store,
-        "SELECT id, kind FROM claim WHERE encounter = ? AND replaced = '' AND frequency <> '8'",
-        (encounter,),
-    )
-    if found and found[0]["kind"] == SELF_PAY:
-        text = f"{encounter} is billed to the patient already, by Invoice/{INVOICE}{found[0]['id']}: cancel that one."
-        raise error("conflict", text)
-    if found:
-        raise error("conflict", f"{encounter} is claimed already, by Claim/{found[0]['id']}: replace or void that one.")
+    bill = billed_by(billing, encounter)
+    if bill.startswith("Invoice/"):
+        raise error("conflict", f"{encounter} is billed to the patient already, by {bill}: cancel that one.")
+    if bill:
+        raise error("conflict", f"{encounter} is claimed already, by {bill}: replace or void that one.")
 
 
 async def follow_up(billing: Billing, client: FhirClient, id: str, how: str, now: int, who: str) -> Json:

@@ -58,7 +58,10 @@ async def encounter(billing: Billing, call: Call) -> Answer:
         findings = [Finding("warning", "coverage", text)]
     charges = [dict(each) for each in claiming.charges_of(billing.store, reference)]
     total = sum(each["cents"] or 0 for each in charges if not each["same"])
-    return Answer({"charges": charges, "total": total, "insured": insured, "findings": texts(findings)})
+    billed = actions.billed_by(billing, reference)
+    return Answer(
+        {"charges": charges, "total": total, "insured": insured, "findings": texts(findings), "billed": billed}
+    )
 
 
 async def claim(billing: Billing, call: Call) -> Answer:

@@ -98,6 +98,13 @@ def divided(claim: ClaimAnswer, status: str = "") -> tuple[int, int, list[Adjust
     return written_off, patient, denied
 
 
+def refused(claim: ClaimAnswer) -> bool:
+    """Whether the whole of a claim was denied: what is the patient's to pay is not."""
+    if claim.status == REVERSED:
+        return False
+    return claim.status == DENIED or (claim.paid == 0 and bool(divided(claim)[2]))
+
+
 def look_at_receivable(connection: sqlite3.Connection, root: str, date: str) -> None:
     """A payer that has paid more for a claim than it owes is work, until that is paid back or reversed."""
     subject = f"Claim/{root}"
@@ -155,10 +162,8 @@ def _settle(
 ) -> None:
     own = asked.claim
     if not asked.crossed:
-        refused = claim.status == DENIED or (claim.paid == 0 and bool(denied))
-        status = (
-            "reversed" if claim.status == REVERSED else "denied" if refused else "partly denied" if denied else "paid"
-        )
+        how = "denied" if refused(claim) else "partly denied" if denied else "paid"
+        status = "reversed" if claim.status == REVERSED else how
         connection.execute(
             "UPDATE claim SET status = ?, payer_control = CASE WHEN ? = '' THEN payer_control ELSE ? END WHERE id = ?",
             (status, claim.payer_control, claim.payer_control, own["id"]),

@@ -16,6 +16,7 @@ from fhir_server.subsystems.billing.facts import Json, known
 from fhir_server.subsystems.billing.items import CARC, RARC, task
 from fhir_server.subsystems.billing.models import CPT, MODIFIER, SOURCE, SYSTEM, X12_TYPE
 from fhir_server.subsystems.billing.received import text_of, understand
+from fhir_server.subsystems.billing.remitting import refused
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.writing import same
 from interfaces.x12.shapes import ClaimAnswer
@@ -239,7 +240,7 @@ def _response(row: Any, answer: ClaimAnswer) -> Json:
         "created": day,
         "request": {"reference": f"Claim/{row['claim']}"},
         "outcome": "complete",
-        "disposition": f"CLP02 {answer.status}",
+        "disposition": f"CLP02 {answer.status}{', denied' if refused(answer) else ''}",
         "payment": {
             "type": {
                 "coding": [{"system": "http://terminology.hl7.org/CodeSystem/ex-paymenttype", "code": "complete"}]

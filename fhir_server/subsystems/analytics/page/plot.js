@@ -4,6 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 320;
 const HEIGHT = 120;
 const BELOW = 16; // room for the months
+const LABEL = 16; // half of what a month takes, so that none is cut off at the sides
 
 function s(tag, attributes, ...children) {
   const element = document.createElementNS(SVG, tag);
@@ -39,7 +40,7 @@ export function plot({ months, target, unit, title }, choose) {
   const labels = months.map(({ month }, at) =>
     at % Math.ceil(months.length / 6)
       ? ""
-      : s("text", { x: at * wide + wide / 2, y: HEIGHT - 3, "text-anchor": "middle" }, month.slice(2)),
+      : s("text", { x: Math.min(Math.max(at * wide + wide / 2, LABEL), WIDTH - LABEL), y: HEIGHT - 3, "text-anchor": "middle" }, month.slice(2)),
   );
   const line =
     target === null

@@ -25,5 +25,5 @@ export function sqlView() {
     field,
     h("button", { type: "submit" }, "Ask"),
   );
-  return [h("h1", { tabindex: "-1" }, "Ask by SQL"), h("p", {}, "Every view is a table. Only one SELECT is taken."), form, answer];
+  return [h("h1", { tabindex: "-1" }, "Ask by SQL"), h("p", {}, "Every view is a table; SHOW TABLES lists them. Only one SELECT is taken."), form, answer];
 }

@@ -51,7 +51,11 @@ export async function encounters() {
 }
 
 export async function encounter(id) {
-  const { charges, total, insured, findings } = await calls.get(`encounters/${id}`);
+  const { charges, total, insured, findings, billed } = await calls.get(`encounters/${id}`);
+  const act = insured
+    ? button("Make the claim", () => calls.post(`encounters/${id}/claim`), () => (location.hash = "#/claims"))
+    : button("Bill the patient", () => calls.post(`encounters/${id}/invoice`), () => (location.hash = "#/payments"));
+  const [type, bill] = billed.split("/");
   return [
     head(`Encounter ${id}`),
     grid(
@@ -63,9 +67,7 @@ export async function encounter(id) {
     findings.length
       ? h("ul", {}, findings.map((each) => h("li", { class: each.severity }, `${each.severity} ${each.code}: ${each.text}`)))
       : h("p", {}, "Nothing to change."),
-    h("p", {}, insured
-      ? button("Make the claim", () => calls.post(`encounters/${id}/claim`), () => (location.hash = "#/claims"))
-      : button("Bill the patient", () => calls.post(`encounters/${id}/invoice`), () => (location.hash = "#/payments"))),
+    h("p", {}, billed ? ["Billed by ", type === "Claim" ? claimLink(bill) : resource(billed)] : act),
   ];
 }
 
@@ -91,8 +93,8 @@ export async function claim(id) {
   return [
     head(`Claim ${id}`),
     grid(
-      ["Claim", "Encounter", "Payer", "Frequency", "Amount", "Status", "File", "Replaced by"],
-      chain.map((each) => [claimLink(each.id), resource(each.encounter), resource(each.payer), each.frequency, amount(each.cents), each.status, each.file ? resource(`DocumentReference/${each.file}`) : "", claimLink(each.replaced)]),
+      ["Claim", "Frequency", "Amount", "Status", "Replaced by", "Payer", "Encounter", "File"],
+      chain.map((each) => [claimLink(each.id), each.frequency, amount(each.cents), each.status, claimLink(each.replaced), resource(each.payer), resource(each.encounter), each.file ? resource(`DocumentReference/${each.file}`) : ""]),
     ),
     h("p", { class: "doing" }, resource(`Claim/${id}`), " ", traced(`Claim/${id}`), " ", act("replace", "Replace"), " ", act("void", "Void"), " ", act("secondary", "Claim from the next payer")),
     h("h2", {}, "Work"),
@@ -111,7 +113,7 @@ export async function files() {
   });
   return [
     head("Files"),
-    h("div", { class: "card" }, h("label", {}, "A payer's file: 835, 999, TA1, 277CA", field), load, told),
+    h("div", { class: "card" }, h("label", {}, "A payer's file: 835, 999, TA1, 277CA, 271, 277", field), load, told),
     grid(
       ["File", "Kind", "Control", "Way", "State", "Amount", "Came", "Why", ""],
       found.map((each) => [resource(`DocumentReference/${each.id}`), each.kind, each.control, each.outgoing ? "sent" : "came", each.state, each.cents ? amount(each.cents) : "", each.loaded.slice(0, 16), each.problem, traced(`DocumentReference/${each.id}`)]),
@@ -155,11 +157,11 @@ function workTable(items) {
 
 function entryTable(entries) {
   return grid(
-    ["Entry", "Date", "Text", "From", "Account", "Patient", "Payer", "Amount"],
+    ["Entry", "Date", "Text", "Account", "Amount", "Patient", "Payer", "From"],
     entries.flatMap((entry) =>
       entry.lines.map((line, at) => [
-        at ? "" : traced(`journal/${entry.id}`, entry.id), at ? "" : entry.date.slice(0, 10), at ? "" : entry.text, at ? "" : resource(entry.source),
-        line.account, resource(line.patient), resource(line.payer), amount(line.cents),
+        at ? "" : traced(`journal/${entry.id}`, entry.id), at ? "" : entry.date.slice(0, 10), at ? "" : entry.text,
+        line.account, amount(line.cents), resource(line.patient), resource(line.payer), at ? "" : resource(entry.source),
       ]),
     ),
   );

@@ -97,6 +97,21 @@ def test_orders_and_appointments(tmp_path: Path):
     assert rows_of(asked, ALL["no_shows"], "2026-03").rows[0] == ("Appointment/a0", "Patient/p", 1.0)
 
 
+def test_what_is_the_patients_to_pay_is_no_denial_and_what_is_taken_back_no_answer(tmp_path: Path):
+    said = [("CLP02 1", 100), ("CLP02 1", 0), ("CLP02 1, denied", 0), ("CLP02 4, denied", 0), ("CLP02 22", -100),
+            ("CLP02 22", 0), ("another's words", 0), ("another's words", 5), (None, 0)]  # fmt: skip
+    answers = [
+        {"resourceType": "ClaimResponse", "id": f"r{number}", "status": "active", "outcome": "complete",
+         "created": "2026-03-05", "request": {"reference": "Claim/c"}, "patient": {"reference": "Patient/p"},
+         **({"disposition": words} if words else {}), "payment": {"amount": {"value": paid}}}
+        for number, (words, paid) in enumerate(said)
+    ]  # fmt: skip
+    asked = lake_of(tmp_path / "lake", answers)
+    denied = {row[0]: row[2] for row in rows_of(asked, ALL["denial_rate"], "2026-03").rows}
+    assert denied == {f"ClaimResponse/r{n}": value for n, value in
+                      {0: 0, 1: 0, 2: 1, 3: 1, 6: 1, 7: 0, 8: 1}.items()}  # fmt: skip
+
+
 def test_a_patient_who_comes_back_within_30_days_counts_and_one_who_comes_later_does_not(tmp_path: Path):
     stays = [
         {"resourceType": "Encounter", "id": f"{who}{n}", "status": "finished", "class": {"code": "IMP"},

@@ -30,6 +30,13 @@ async def test_an_indicator_leads_to_its_rows_and_to_their_messages(fhir: Fhir, 
     found = await trace(fhir.server, "indicator/length_of_stay/2026-03", analytics.links)
     assert [(step.depth, step.reference) for step in found.back] == [(1, "Encounter/stay"), (2, "message MSG7")]
     assert "3 days" in found.back[0].said
+    forward = (await trace(fhir.server, "Encounter/stay", analytics.links)).forward
+    counted = [step.reference for step in forward if step.reference.startswith("indicator/")]
+    assert counted == ["indicator/admissions/2026-03", "indicator/bed_days/2026-03", "indicator/length_of_stay/2026-03",
+                       "indicator/readmissions_30_days/2026-03"]  # fmt: skip
+    of_message = await trace(fhir.server, "MSG7", analytics.links)
+    assert "indicator/bed_days/2026-03" in {step.reference for step in of_message.forward}
+    assert (await trace(fhir.server, "Patient/anna", analytics.links)).forward == []
     for wrong, said in (("indicator/lenght_of_stay/2026-03", "Did you mean length_of_stay"),
                         ("indicator/length_of_stay/2026-04", "has no rows in 2026-04"),
                         ("indicator/length_of_stay", "months are YYYY-MM")):  # fmt: skip

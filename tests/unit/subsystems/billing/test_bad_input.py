@@ -98,7 +98,9 @@ async def test_a_deleted_encounter_can_not_be_claimed(story: Story):
 
 
 async def test_an_encounter_is_claimed_once(story: Story):
-    await story.claim()
+    assert actions.billed_by(story.billing, "Encounter/visit") == ""
+    id = await story.claim()
+    assert actions.billed_by(story.billing, "Encounter/visit") == f"Claim/{id}"
     with pytest.raises(FhirError, match="is claimed already"):
         await story.claim()
 
