@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from fhir_server.fhirpath import FhirPathError, compile_path
 from fhir_server.interactions.patching.emptied import without_emptied
 from fhir_server.interactions.patching.patch_values import Given, given_value, place_for
 from fhir_server.interactions.patching.places import Place, inside, locate, read, write
+
+MOST_SECONDS = 2.0  # for all operations of a patch, as a commit waits for them
 
 # The parts that each type of operation has, all of them mandatory.
 _PARTS = {
@@ -25,18 +28,25 @@ _PARTS = {
 _LAST_STEP = re.compile(r"(?:(.+)\.)?([A-Za-z]\w*)\Z", re.DOTALL)
 
 
-def apply(resource: dict[str, Any], document: dict[str, Any], definitions: Definitions) -> dict[str, Any]:
+def apply(
+    resource: dict[str, Any], document: dict[str, Any], definitions: Definitions, seconds: float = MOST_SECONDS
+) -> dict[str, Any]:
     """The patched copy; document: a Parameters resource. No operations change nothing.
 
-    FhirError malformed where the document is no FHIRPath Patch, unprocessable where an operation can't be applied;
-    nothing changes then.
+    FhirError malformed where the document is no FHIRPath Patch, unprocessable where an operation can't be applied,
+    too-costly where a path is left to follow after so many seconds; nothing changes then.
     """
     target: dict[str, Any] = decode(serialize(resource))
     emptied: list[Any] = []
+    deadline = time.monotonic() + seconds
     parameters = document.get("parameter", [])
     if document.get("resourceType") != "Parameters" or not isinstance(parameters, list):
         raise error("malformed", "A FHIRPath Patch is a Parameters resource with a parameter named operation for each.")
     for index, parameter in enumerate(parameters):
+        if time.monotonic() >= deadline:
+            raise error(
+                "too-costly", f"The paths of the patch take longer than {seconds} s; send fewer, or plainer ones."
+            )
         _Operation(target, parameter, index, definitions, emptied).run()
     return without_emptied(target, emptied)
 

@@ -241,3 +241,10 @@ def test_values_that_are_no_fhir_never_crash():
         for second in follow:
             with pytest.raises(FhirError):
                 patched(first, second)
+
+
+def test_all_paths_together_have_a_limit_of_time():
+    document = {"resourceType": "Parameters", "parameter": [operation("delete", "Patient.name")]}
+    with pytest.raises(FhirError) as refused:
+        fhirpath_patch.apply(PATIENT, document, DEFINITIONS, seconds=0)
+    assert refused.value.category == "too-costly"
