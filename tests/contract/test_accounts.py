@@ -47,9 +47,10 @@ async def pair(settings: Settings, engine: str, tmp_path: Path, monkeypatch: pyt
         return
     from fhir_server.security.encryption.sealing import Sealing
     from fhir_server.security.store import mongo
+    from fhir_server.security.store.mongo import grants
     from fhir_server.storage.mongo.database import connect
 
-    monkeypatch.setattr(mongo, "HOLDS", 0.05)
+    monkeypatch.setattr(grants, "HOLDS", 0.05)
     database = await connect(settings.mongodb_url, settings.mongodb_database)
     add_key(tmp_path / "keys.json")
     sealing = Sealing(tmp_path / "keys.json")

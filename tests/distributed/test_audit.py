@@ -45,7 +45,7 @@ class Machines:
 
     @property
     def rows(self) -> Any:
-        return self.logs[0]._rows
+        return self.logs[0]._copies._rows
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def test_what_mongodb_acknowledged_is_there_when_its_machine_is_lost_at_on
     one, other = machines.open(ONE, acknowledged=True), machines.open(OTHER)
     await asyncio.gather(*(one.record(event(moment)) for moment in range(20)))
     await one.record(event(20))
-    assert sum(row["count"] for row in one._rows.find({"machine": ONE})) == 21
+    assert sum(row["count"] for row in machines.rows.find({"machine": ONE})) == 21
     assert moments(other) == list(range(20, -1, -1)), "without asking the machine that has them"
     assert other.verify().problem == ""
 

@@ -1,0 +1,108 @@
+"""Users, clients, signing keys and sign-ins in MongoDB."""
+
+from __future__ import annotations
+
+from pymongo.errors import DuplicateKeyError
+
+from fhir_server.core.errors import error
+from fhir_server.security.model import Client, Session, User
+from fhir_server.security.store.mongo.documents import Document, Documents, told
+from fhir_server.security.store.port import SigningKey, digest
+
+
+class People(Documents):
+    """That part of an `AccountStore`."""
+
+    # ------------------------------------------------------------------ users and clients
+    async def user(self, id: str) -> User | None:
+        """A user by id."""
+        return await self._get("user", User, _id=id)
+
+    async def user_named(self, name: str) -> User | None:
+        """A user by the name that signs in, whatever its case."""
+        return await self._get("user", User, name=name.casefold())
+
+    async def users(self) -> list[User]:
+        """All users by name."""
+        return await self._all("user", User, "name")
+
+    async def put_user(self, user: User) -> None:
+        """Keeps a user; FhirError "conflict" where another has the name."""
+        try:
+            await self._put("user", user.id, user, name=user.name.casefold())
+        except DuplicateKeyError:
+            raise error("conflict", f"There is a user {user.name} already.") from None
+
+    async def remove_user(self, id: str) -> None:
+        """Removes a user; first of all what was given to it, so that nothing of it is good without the user."""
+        async with told():
+            await self._of("family").update_many({"user": id}, {"$set": {"revoked": True}})
+            await self._of("session").delete_many({"user": id})
+            await self._of("user").delete_one({"_id": id})
+        self._good.clear()
+
+    async def client(self, id: str) -> Client | None:
+        """A client by id."""
+        return await self._get("client", Client, _id=id)
+
+    async def clients(self) -> list[Client]:
+        """All clients by id."""
+        return await self._all("client", Client, "_id")
+
+    async def put_client(self, client: Client) -> None:
+        """Keeps a client."""
+        await self._put("client", client.id, client)
+
+    async def remove_client(self, id: str) -> None:
+        """Removes a client; first of all what was given to it."""
+        async with told():
+            await self._of("family").update_many({"client": id}, {"$set": {"revoked": True}})
+            await self._of("client").delete_one({"_id": id})
+        self._good.clear()
+
+    # ------------------------------------------------------------------ signing keys
+    async def signing_keys(self) -> list[SigningKey]:
+        """Every key, newest first."""
+        async with told():
+            found = [each async for each in self._of("signing_key").find()]
+        keys = [
+            SigningKey(each["_id"], each["algorithm"], each["begun"], self._opened("signing_key", dict, each))
+            for each in found
+        ]
+        return sorted(keys, key=lambda key: (-key.begun, key.kid))
+
+    async def add_signing_key(self, kid: str, algorithm: str, jwk: Document) -> None:
+        """Keeps a key, which is the newest from now on."""
+        await self._put("signing_key", kid, jwk, algorithm=algorithm, begun=self.clock())
+
+    # ------------------------------------------------------------------ sessions
+    async def put_session(self, secret: str, session: Session) -> None:
+        """Keeps a sign-in under the secret that the browser has."""
+        await self._tidy("session", self.clock())
+        fields = {"user": session.user, "sid": session.id, "expires": session.expires}
+        await self._put("session", digest(secret), session, **fields)
+
+    async def saw_session(self, secret: str, session: Session) -> None:
+        """Keeps what changed of a sign-in that goes on; one that was ended meanwhile stays so."""
+        id = digest(secret)
+        async with told():
+            await self._of("session").update_one(
+                {"_id": id}, {"$set": {"document": self._sealed("session", id, session)}}
+            )
+
+    async def session(self, secret: str) -> Session | None:
+        """The sign-in of a browser that goes on."""
+        return await self._get("session", Session, _id=digest(secret), expires={"$gt": self.clock()})
+
+    async def session_goes_on(self, id: str) -> bool:
+        """Whether the sign-in with this id has not ended."""
+        return await self._get("session", Session, sid=id, expires={"$gt": self.clock()}) is not None
+
+    async def sessions(self, user: str) -> list[Session]:
+        """A user's sign-ins that go on."""
+        return await self._all("session", Session, "_id", user=user, expires={"$gt": self.clock()})
+
+    async def end_session(self, user: str, id: str) -> None:
+        """Ends a user's sign-in."""
+        async with told():
+            await self._of("session").delete_one({"user": user, "sid": id})
