@@ -54,7 +54,8 @@ class Parameters:
         value = self.one(name)
         if value is None:
             return default
-        if isinstance(value, bool) or not str(value).isdecimal():
+        text = str(value)
+        if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) < 19):
             raise error("value", f"'{name}' must be a whole number, not '{str(value)[:40]}'.", location=name)
         return int(value)
 

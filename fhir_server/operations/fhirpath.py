@@ -50,7 +50,7 @@ async def fhirpath(environment: Environment, call: Call) -> Response:
         if local is None:
             return None
         if local.version:
-            if not local.version.isdecimal():
+            if not local.version.isdecimal() or len(local.version) > 15:
                 return None
             asked = environment.store.read_version(local.type, local.id, int(local.version))
         else:

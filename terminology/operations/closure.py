@@ -27,7 +27,7 @@ def closure(service: Terminology, arguments: Arguments, instance: Json | None = 
     name, since = arguments.text("name"), arguments.text("version")
     if not name:
         raise error("required", "Give the name of the closure table.", location="name")
-    if since and not since.isdecimal():
+    if since and not (since.isascii() and since.isdecimal() and len(since) < 19):
         raise error("value", f"version is a version that $closure has given, not '{since[:40]}'.", location="version")
     concepts = arguments.codings("concept")
     catalog = view(service, arguments)

@@ -20,6 +20,16 @@ OUTSIDE = b"""<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>
 <Patient xmlns="http://hl7.org/fhir"><id value="&a;"/></Patient>"""
 
 
+# Where a number may stand, for one that is too large for any store.
+NUMBERED = (
+    "Patient/_history?_cursor=",
+    "Patient/$everything?_count=",
+    "Observation/$lastn?patient=a&max=",
+    "$changes?_count=",
+    "ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/administrative-gender&count=",
+)
+
+
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, max_body_bytes=2**20)
@@ -105,6 +115,7 @@ async def test_bodies(refusing: Fhir, body: bytes, content_type: str, status: in
         ("GET", "Patient?name=%ff", 400),
         ("GET", "ValueSet?url:above=http:/" + "/x" * 200, 400),
         ("GET", "Organization/a/Patient", 404),
+        *((("GET", path + "9" * digits, 400)) for path in NUMBERED for digits in (30, 5000)),
         ("GET", "Patient/_history?_since=never", 400),
         ("GET", "Patient/_history?_count=x", 400),
         ("GET", "Patient/_history?_cursor=x", 400),

@@ -104,7 +104,7 @@ class MongoReads:
             newest["$or"], older["$or"] = _among(among)
         past: dict[str, Any] = {}
         if cursor:
-            if not cursor.isdigit():
+            if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
                 raise error("value", "This _cursor was not given by this server; start again without it.")
             past = {"seq": {"$lt": min(int(cursor), 2**63 - 1)}}
         with answering():

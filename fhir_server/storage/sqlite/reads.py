@@ -107,7 +107,7 @@ class SqliteReads:
         if id:
             total = self._execute(f"SELECT count(*) FROM version v WHERE {condition}", bound).fetchone()[0]
         if cursor:
-            if not cursor.isdigit():
+            if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
                 raise error("value", "This _cursor was not given by this server; start again without it.")
             condition += " AND v.seq < ?"
             bound.append(int(cursor))
