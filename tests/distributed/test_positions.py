@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -120,6 +121,19 @@ async def test_works_that_rely_on_one_resource_do_not_hold_one_another_up(stores
     deleting = shelf.delete("Patient", "a")
     late, gone = await asyncio.gather(shelf.together(relying("c")), deleting)
     assert late[0].version == 1 and gone.deleted
+
+
+async def test_few_writes_that_come_while_a_commit_is_under_way_share_the_next(stores: Stores) -> None:
+    shelf = await stores.open()
+    allocate, counts = shelf.store.positions.allocate, []
+
+    async def counted(count: int, updated: int, session: Any) -> Allocated:
+        counts.append(count)
+        return await allocate(count, updated, session)
+
+    shelf.store.positions.allocate = counted
+    await asyncio.gather(*(shelf.put({**PATIENT, "id": f"p{n}"}) for n in range(12)))
+    assert sum(counts) == 12 and len(counts) <= 3, counts
 
 
 @pytest.mark.parametrize(
