@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from bson.binary import UUID_SUBTYPE, Binary
 
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction
@@ -26,7 +27,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_position_that_a_dead_writer_took_is_passed_over_in_the_end(stores: Stores) -> None:
     shelf = await stores.open()
     await shelf.put(PATIENT)
-    await shelf.store.positions.allocate(2, 1, {"id": b"gone"})
+    await shelf.store.positions.allocate(2, 1, {"id": Binary(b"gone" * 4, UUID_SUBTYPE)})
     last = await shelf.put({**PATIENT, "id": "b"})
     assert [change.id for change in await shelf.store.changes(0)] == ["a"], "not past the gap while it may still fill"
     assert await shelf.store.head() == last.seq
@@ -65,7 +66,7 @@ async def test_a_writer_that_is_only_slow_is_waited_for(stores: Stores, monkeypa
 async def test_a_position_that_nobody_used_is_not_the_newest(stores: Stores) -> None:
     shelf = await stores.open()
     stored = await shelf.put(PATIENT)
-    allocated = await shelf.store.positions.allocate(1, 1, {"id": b"undone"})
+    allocated = await shelf.store.positions.allocate(1, 1, {"id": Binary(b"done" * 4, UUID_SUBTYPE)})
     await shelf.store.positions.void([allocated.first])
     assert await shelf.store.newest() == stored.seq
 
@@ -134,6 +135,26 @@ async def test_few_writes_that_come_while_a_commit_is_under_way_share_the_next(s
     shelf.store.positions.allocate = counted
     await asyncio.gather(*(shelf.put({**PATIENT, "id": f"p{n}"}) for n in range(12)))
     assert sum(counts) == 12 and len(counts) <= 3, counts
+
+
+async def test_few_writes_do_not_wait_for_a_commit_that_takes_long(stores: Stores) -> None:
+    shelf = await stores.open()
+    store, order = shelf.store.content.keep, []
+
+    async def slow(*file: Any) -> None:
+        await asyncio.sleep(1.0)
+        await store(*file)
+
+    shelf.store.content.keep = slow
+    binary = {"resourceType": "Binary", "id": "b", "contentType": "text/plain", "data": "eA=="}
+    writes = [asyncio.create_task(shelf.put(binary))]
+    await asyncio.sleep(0.1)
+    writes.append(asyncio.create_task(shelf.put(PATIENT)))
+    for write in writes:
+        write.add_done_callback(lambda done: order.append(done.result().type))
+    await asyncio.gather(*writes)
+    await asyncio.sleep(0)
+    assert order == ["Patient", "Binary"]
 
 
 @pytest.mark.parametrize(

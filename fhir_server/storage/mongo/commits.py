@@ -33,7 +33,8 @@ from fhir_server.storage.mongo.writing import ConflictError
 T = TypeVar("T")
 
 TOGETHER = 2  # transactions of this process that are under way at one time,
-FILLED = 16  # the second only with so many versions: fewer wait for the first, as a transaction costs most by itself
+FILLED = 16  # the second with so many versions: fewer wait for the first, as a transaction costs most by itself,
+BRIEFLY = 0.02  # but for so many seconds at most: the first may be large
 MOST = 500  # versions in one, unless one work has more
 PATIENCE = 30.0  # seconds for a work to come through,
 TRIES = 10  # and this often at least it is tried: a large transaction takes seconds, and others go before it
@@ -69,6 +70,8 @@ class Commits:
         self._waiting: list[Waiting] = []
         self._busy: set[str] = set()  # what the commits under way touch; no two share anything
         self._tasks: set[asyncio.Task[None]] = set()
+        self._begun = 0.0  # when the newest of them did
+        self._later: asyncio.TimerHandle | None = None
 
     async def run(self, work: Callable[[MongoTransaction], Awaitable[T]]) -> T:
         """Runs work until its changes are stored; see the port."""
@@ -110,6 +113,7 @@ class Commits:
         while self._waiting and self._may_begin() and (group := self._next_group()):
             names = set().union(*(waiting.changes.touched for waiting in group))
             self._busy |= names
+            self._begun = time.monotonic()
             task = asyncio.get_running_loop().create_task(self._group(group))
             self._tasks.add(task)
             task.add_done_callback(partial(self._ended, names))
@@ -117,8 +121,18 @@ class Commits:
     def _may_begin(self) -> bool:
         if not self._tasks:
             return True
-        waiting = sum(waiting.changes.positions for waiting in self._waiting)
-        return len(self._tasks) < TOGETHER and waiting >= FILLED
+        if len(self._tasks) >= TOGETHER:
+            return False
+        left = self._begun + BRIEFLY - time.monotonic()
+        if left <= 0 or sum(waiting.changes.positions for waiting in self._waiting) >= FILLED:
+            return True
+        if self._later is None:
+            self._later = asyncio.get_running_loop().call_later(left, self._look_again)
+        return False
+
+    def _look_again(self) -> None:
+        self._later = None
+        self._go_on()
 
     def _ended(self, names: set[str], task: asyncio.Task[None]) -> None:
         self._busy -= names

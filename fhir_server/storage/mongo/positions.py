@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import structlog
 from pymongo import ReturnDocument
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, OperationFailure
 
 from fhir_server.core.errors import error
 from fhir_server.storage.mongo.beats import Beats
@@ -19,6 +20,8 @@ from fhir_server.storage.mongo.database import AT_ONCE, Database
 
 COUNTER = "feed"
 VOID = "VOID"
+
+log = structlog.get_logger("feed")
 
 
 class Allocated(NamedTuple):
@@ -84,5 +87,8 @@ class Positions:
             for writer in counter.get("writers", {}).values()
             if writer["first"] <= missing[-1] and writer["first"] + writer["count"] > missing[0]
         ]
-        if sessions:
-            await self._database.client.admin.command({"killSessions": sessions})
+        try:
+            if sessions:
+                await self._database.client.admin.command({"killSessions": sessions})
+        except OperationFailure as problem:  # such as a user who may not; then they end by themselves
+            log.warning("transactions of dead writers can't be ended", problem=problem.code)
