@@ -11,6 +11,8 @@ from interfaces.x12.shapes import Adjustment, ClaimData, Envelope, Line, OtherPa
 from interfaces.x12.values import amount, text
 from interfaces.x12.writer import interchange
 
+DIAGNOSES = {"P": 12, "I": 25}  # that a claim of a kind has room for
+
 
 def write_claims(claims: Sequence[ClaimData], envelope: Envelope, submitter: Party, receiver: Party) -> str:
     """One file of claims of one kind; FhirError "value" where something can't be said in X12."""
@@ -81,11 +83,14 @@ def _claim(claim: ClaimData) -> Iterator[Segment]:
         yield segment("REF", "F8", text(claim.payer_control, 50))
     codes = claim.diagnoses
     if professional:
-        yield segment("HI", *(f"{'ABF' if place else 'ABK'}:{code}" for place, code in enumerate(codes[:12])))
+        yield segment(
+            "HI", *(f"{'ABF' if place else 'ABK'}:{code}" for place, code in enumerate(codes[: DIAGNOSES["P"]]))
+        )
     else:
         yield segment("HI", f"ABK:{codes[0]}" if codes else "")
-        if codes[1:]:
-            yield segment("HI", *(f"ABF:{code}" for code in codes[1:13]))
+        for start in (1, 13):
+            if codes[start:]:
+                yield segment("HI", *(f"ABF:{code}" for code in codes[start : start + 12]))
     if claim.rendering:
         yield _name("82" if professional else "71", claim.rendering, "XX")
         if claim.taxonomy and professional:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
-from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import actions, claiming, inquiring, ledger
 from fhir_server.subsystems.billing.charges import coverages
-from fhir_server.subsystems.billing.facts import Json, known, ours, rows
+from fhir_server.subsystems.billing.facts import rows
 from fhir_server.subsystems.billing.models import SELF_PAY
 from fhir_server.subsystems.billing.scrub import Finding, texts
 from fhir_server.subsystems.billing.service import Billing
@@ -153,47 +151,6 @@ async def files(billing: Billing, call: Call) -> Answer:
     return Answer({"files": _all(billing, "SELECT * FROM file ORDER BY loaded DESC, id LIMIT ?", (LAST,))})
 
 
-async def work(billing: Billing, call: Call) -> Answer:
-    """The work list, what is due first at its head."""
-    kind = call.query.get("kind", "")
-    sql = "SELECT * FROM item WHERE closed = '' AND ? IN ('', kind) ORDER BY deadline, id LIMIT ?"
-    return Answer({"work": _all(billing, sql, (kind, LAST))})
-
-
-async def appeal(billing: Billing, call: Call) -> Answer:
-    """Appeals a denial."""
-    made = await actions.appeal(billing, call.client, call.path["id"], call.required("reason"), call.now, call.who)
-    text = base64.b64decode(made["content"][0]["attachment"]["data"]).decode()
-    return Answer({"letter": f"DocumentReference/{made['id']}", "text": text}, status=201)
-
-
-async def letter(billing: Billing, call: Call) -> Answer:
-    """What a letter says."""
-    attachment = _letter(billing, call)
-    return Answer({"title": attachment["title"], "text": base64.b64decode(attachment["data"]).decode()})
-
-
-async def letter_file(billing: Billing, call: Call) -> Answer:
-    """A letter as a file to print."""
-    attachment = _letter(billing, call)
-    type = f"{attachment['contentType']}; charset=utf-8"
-    return Answer(base64.b64decode(attachment["data"]), type, filename=f"{call.path['id']}.txt")
-
-
-def _letter(billing: Billing, call: Call) -> Json:
-    found = known(billing.store, f"DocumentReference/{call.path['id']}")
-    if found is None or not ours(found, "appeal"):
-        raise error("not-found", f"There is no letter {call.path['id']}; the Task that is appealed names its letters.")
-    return found["content"][0]["attachment"]
-
-
-async def complete(billing: Billing, call: Call) -> Answer:
-    """Closes a work item."""
-    return Answer(
-        await actions.complete(billing, call.client, call.path["id"], call.required("reason"), call.now, call.who)
-    )
-
-
 async def journal(billing: Billing, call: Call) -> Answer:
     """Entries of the journal."""
     for name in ("claim", "patient", "source"):
@@ -268,11 +225,6 @@ ENDPOINTS = (
     Endpoint("POST", "/send", "Write 837 files of the claims that wait", send, (), ("receiver", "usage")),
     Endpoint("GET", "/files", "Files that were sent and came", files),
     Endpoint("POST", "/files", "Load a payer's file: 835, 999, TA1, 277CA, 271, 277", load, (), ("content",)),
-    Endpoint("GET", "/work", "The work list, what is due first at its head", work, ("kind",)),
-    Endpoint("POST", "/work/{id}/appeal", "Appeal a denial by a letter", appeal, (), ("reason",)),
-    Endpoint("GET", "/letters/{id}", "What a letter of appeal says", letter),
-    Endpoint("GET", "/letters/{id}/file", "A letter of appeal as a file", letter_file, (), (), "text/plain"),
-    Endpoint("POST", "/work/{id}/complete", "Close a work item", complete, (), ("reason",)),
     Endpoint("GET", "/journal", "Entries of the journal, the newest first", journal, ("claim", "patient", "source")),
     Endpoint("GET", "/journal.csv", "The journal as CSV", journal_csv, (), (), CSV),
     Endpoint("GET", "/trial-balance", "Debits, credits and balance of each account", trial),

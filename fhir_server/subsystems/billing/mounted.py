@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from fhir_server.core.settings import Settings
-from fhir_server.subsystems.billing import endpoints, payment_endpoints
+from fhir_server.subsystems.billing import endpoints, payment_endpoints, work_endpoints
 from fhir_server.subsystems.billing.service import Billing
 
 __all__ = ["ENDPOINTS", "TITLE", "make"]
 
 TITLE = "Billing"
-ENDPOINTS = (*endpoints.ENDPOINTS, *payment_endpoints.ENDPOINTS)
+ENDPOINTS = (*endpoints.ENDPOINTS, *work_endpoints.ENDPOINTS, *payment_endpoints.ENDPOINTS)
 
 
 def make(settings: Settings) -> Billing:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fhir_server.core.errors import FhirError, error
-from interfaces.x12.claims import write_claims
+from interfaces.x12.claims import DIAGNOSES, write_claims
 from interfaces.x12.shapes import ClaimData, Envelope, Party
+from interfaces.x12.values import is_day
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS ptp (
@@ -29,6 +30,8 @@ BYPASS = frozenset(
 )
 TRIAL = Envelope("TRIAL", "TRIAL", 1, "20260101", "0000")
 TRIALISTS = (Party("TRIAL", id="TRIAL"), Party("TRIAL", id="TRIAL"))  # submitter, receiver
+
+_ICD10 = re.compile(r"[A-Z][0-9][0-9A-Z][0-9A-Z]{0,4}")
 
 
 class Finding(NamedTuple):
@@ -161,6 +164,16 @@ def _completeness(claim: ClaimData) -> Iterator[Finding]:
             yield Finding("error", "revenue", f"Line {number} needs a revenue code: give one to its price.")
         if line.cents <= 0:
             yield Finding("error", "amount", f"Line {number} has no amount.")
+        if Decimal(line.units) <= 0:
+            yield Finding("error", "units", f"Line {number} has no units.")
+        if not is_day(line.date):
+            yield Finding("error", "date", f"Line {number} needs the day of the service, not {line.date[:20]!r}.")
+    for code in claim.diagnoses:
+        if not _ICD10.fullmatch(code):
+            yield Finding("error", "diagnosis", f"{code[:20]!r} is no ICD-10-CM code.")
+    if len(claim.diagnoses) > (most := DIAGNOSES[claim.kind]):
+        text = f"A claim has room for {most} diagnoses; those from {claim.diagnoses[most]} on are left out."
+        yield Finding("warning", "diagnoses", text)
 
 
 @functools.lru_cache(maxsize=4096)

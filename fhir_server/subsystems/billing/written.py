@@ -5,23 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 from decimal import Decimal
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from fhir_server.codec.json import decode
 from fhir_server.subsystems.billing import invoices, notices
+from fhir_server.subsystems.billing.answers import payment, response
 from fhir_server.subsystems.billing.claiming import cents_of, money
 from fhir_server.subsystems.billing.facts import Json, known
-from fhir_server.subsystems.billing.items import CARC, RARC, task
+from fhir_server.subsystems.billing.items import task
 from fhir_server.subsystems.billing.models import CPT, MODIFIER, SOURCE, SYSTEM, X12_TYPE
 from fhir_server.subsystems.billing.received import text_of, understand
-from fhir_server.subsystems.billing.remitting import refused
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.writing import same
-from interfaces.x12.shapes import ClaimAnswer
-
-ADJUDICATION = "http://terminology.hl7.org/CodeSystem/adjudication"
 
 
 class Wanted(NamedTuple):
@@ -151,8 +146,7 @@ def _file(store: SubsystemStore, id: str) -> Wanted:
         "SELECT a.*, c.patient, c.kind FROM answer a JOIN claim c ON c.id = a.claim WHERE a.file = ? ORDER BY number",
         (id,),
     )
-    made = [_payment(file, answers)]
-    made += [_response(row, msgspec.json.decode(bytes(row["body"]), type=ClaimAnswer)) for row in answers]
+    made = [payment(file, answers), *(response(row) for row in answers)]
     fresh = [each for each in made if known(store, f"{each['resourceType']}/{each['id']}") is None]
     return Wanted("835", (f"DocumentReference/{id}/_history/1",), fresh)
 
@@ -189,99 +183,3 @@ def _eligibility(store: SubsystemStore, id: str) -> Wanted:
             }
         )
     return Wanted("271", (f"DocumentReference/{id}/_history/1",), made)
-
-
-def _payment(file: Any, answers: list[Any]) -> Json:
-    day = answers[0]["date"] if answers else file["loaded"][:10].replace("-", "")
-    made: Json = {
-        "resourceType": "PaymentReconciliation",
-        "id": f"pay-{file['id'][4:]}",
-        "meta": {"tag": [{"system": SYSTEM, "code": "payment"}]},
-        "status": "active",
-        "created": file["loaded"],
-        "outcome": "complete",
-        "paymentDate": f"{day[:4]}-{day[4:6]}-{day[6:8]}",
-        "paymentAmount": money(file["cents"]),
-        "paymentIdentifier": {"system": f"{SYSTEM}:trace", "value": file["trace"] or "none"},
-    }
-    if file["payer"].count(" ") == 0 and file["payer"]:
-        made["paymentIssuer"] = {"reference": file["payer"]}
-    if answers:
-        made["detail"] = [
-            {
-                "type": {
-                    "coding": [{"system": "http://terminology.hl7.org/CodeSystem/payment-type", "code": "payment"}]
-                },
-                "request": {"reference": f"Claim/{row['claim']}"},
-                "response": {"reference": f"ClaimResponse/{_response_id(row)}"},
-                "amount": money(msgspec.json.decode(bytes(row["body"]), type=ClaimAnswer).paid),
-            }
-            for row in answers
-        ]
-    return made
-
-
-def _response_id(row: Any) -> str:
-    return "answer-" + hashlib.sha256(f"{row['file']}|{row['number']}".encode()).hexdigest()[:24]
-
-
-def _response(row: Any, answer: ClaimAnswer) -> Json:
-    kind = "institutional" if row["kind"] == "I" else "professional"
-    day = f"{row['date'][:4]}-{row['date'][4:6]}-{row['date'][6:8]}"
-    made: Json = {
-        "resourceType": "ClaimResponse",
-        "id": _response_id(row),
-        "meta": {"tag": [{"system": SYSTEM, "code": "answer"}]},
-        "status": "active",
-        "use": "claim",
-        "patient": {"reference": row["patient"]},
-        "insurer": {"reference": row["payer"]},
-        "type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/claim-type", "code": kind}]},
-        "created": day,
-        "request": {"reference": f"Claim/{row['claim']}"},
-        "outcome": "complete",
-        "disposition": f"CLP02 {answer.status}{', denied' if refused(answer) else ''}",
-        "payment": {
-            "type": {
-                "coding": [{"system": "http://terminology.hl7.org/CodeSystem/ex-paymenttype", "code": "complete"}]
-            },
-            "date": day,
-            "amount": money(answer.paid),
-        },
-        "total": [_amount("submitted", answer.charged), _amount("benefit", answer.paid)],
-    }
-    if answer.payer_control:
-        made["identifier"] = [{"system": f"{SYSTEM}:payer-control", "value": answer.payer_control}]
-    adjudication = [_adjusted(each) for each in answer.adjustments]
-    if adjudication:
-        made["adjudication"] = adjudication
-    items = []
-    for number, line in enumerate(answer.lines, 1):
-        said = [
-            _amount("submitted", line.charged),
-            _amount("benefit", line.paid),
-            *(_adjusted(each) for each in line.adjustments),
-        ]
-        said += [
-            {"category": {"text": "remark"}, "reason": {"coding": [{"system": RARC, "code": code}]}}
-            for code in line.remarks
-        ]
-        _, _, sequence = line.control.rpartition("-")
-        items.append(
-            {"itemSequence": int(sequence) if sequence.isdigit() and int(sequence) else number, "adjudication": said}
-        )
-    if items:
-        made["item"] = items
-    return made
-
-
-def _amount(category: str, cents: int) -> Json:
-    return {"category": {"coding": [{"system": ADJUDICATION, "code": category}]}, "amount": money(cents)}
-
-
-def _adjusted(found: Any) -> Json:
-    return {
-        "category": {"text": f"adjustment {found.group}"},
-        "reason": {"coding": [{"system": CARC, "code": found.reason}]},
-        "amount": money(found.cents),
-    }

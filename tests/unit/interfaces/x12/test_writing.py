@@ -126,3 +126,11 @@ def samples_folder():
     from pathlib import Path
 
     return Path(__file__).parents[3] / "data" / "x12"
+
+
+@pytest.mark.parametrize(("make", "most"), [(claim, 12), (institutional, 25)])
+def test_as_many_diagnoses_as_a_claim_has_room_for_are_written(make, most: int):
+    codes = tuple(f"E{number:02}" for number in range(10, 40))
+    text = write(make(diagnoses=codes))
+    assert by_pyx12(text) == ""
+    assert [code for code in codes if f":{code}" in text] == list(codes[:most])
