@@ -200,6 +200,8 @@ def _take_body(request: Request, body: bytes, headers: dict[str, str], definitio
         request.body = body
     elif request_format(stated).name == "xml":
         request.resource = xml.parse(body, definitions)
+    elif request.method == "PATCH" and body.lstrip()[:1] == b"[":
+        raise error("unsupported-media", "A JSON Patch is sent with the Content-Type application/json-patch+json.")
     else:
         request.body = body
         request.resource = json.parse(body)

@@ -198,3 +198,8 @@ async def test_stored_and_sent_markup_is_none_in_html(fhir: Fhir, headers: dict[
             continue
         assert "html" in answer.headers["content-type"]
         assert name not in answer.text and "&lt;script&gt;" in answer.text
+
+
+async def test_a_json_patch_with_the_type_of_a_resource_is_told_its_own(fhir: Fhir) -> None:
+    refused = await fhir("PATCH", "Patient/a", b'[{"op":"remove","path":"/active"}]', content_type=JSON)
+    assert refused.status_code == 415 and "application/json-patch+json" in refused.text
