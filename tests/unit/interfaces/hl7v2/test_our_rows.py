@@ -102,6 +102,9 @@ async def test_variances_are_notes_of_what_they_differ_from(hospital: Hospital):
                     "Goal": ["Seen 4 days late"]}  # fmt: skip
     note = (await hospital.one("CarePlan"))["note"][0]
     assert (note["time"], note["authorString"]) == ("2024-01-03", "Marcus Welby")
+    assert [one["url"] for one in note["extension"]] == ["urn:x-hl7v2:variance", "urn:x-hl7v2:variance-class"]
+    assert note["extension"][0]["valueIdentifier"]["value"] == "V3"
+    assert note["extension"][1]["valueCodeableConcept"]["coding"][0]["code"] == "L"
 
 
 async def test_a_pathway_addresses_its_problem(hospital: Hospital):
