@@ -99,3 +99,12 @@ async def test_bytes_of_another_character_set_are_shown_and_told(hospital: Hospi
     made = await hospital.send("ADT^A08", "PID|1||100^^^A||M\udcfcLLER")
     assert (await hospital.one("Patient"))["name"][0]["family"] == "M\ufffdLLER"
     assert "not of the message's character set" in made.issues[0]
+
+
+async def test_a_problem_that_is_deleted_was_entered_in_error(hospital: Hospital):
+    problem = "PRB|{action}|20240101|M16.1^Coxarthrosis^I10|PR1^HIS"
+    await hospital.send("PPR^PC1^PPR_PC1", pid(), problem.format(action="AD"))
+    await hospital.send("PPR^PC3^PPR_PC1", pid(), problem.format(action="DE"), sent="20240103")
+    found = await hospital.one("Condition")
+    assert found["verificationStatus"]["coding"][0]["code"] == "entered-in-error"
+    assert "clinicalStatus" not in found
