@@ -51,7 +51,7 @@ class Patients:
             key = (version.seq, version.id)
             ids = kept.get(key)
             if ids is None:
-                ids = tuple(dict.fromkeys(_of(version)))
+                ids = tuple(_of(version))
                 if version.seq:
                     if len(kept) >= KEPT:
                         kept.clear()
@@ -60,23 +60,28 @@ class Patients:
                 found[id] = None
 
 
-def _of(version: StoredVersion) -> Iterable[str]:
-    if version.type == "Patient":
-        yield version.id
-    yield from _named(version.body, version.type in HOLDING)
+def _of(version: StoredVersion) -> list[str]:
+    found = [version.id] if version.type == "Patient" else []
+    if version.type in HOLDING or _PATIENT in version.body:
+        found += _named(version.body, version.type in HOLDING)
+    return found
 
 
-def _named(body: bytes, inner: bool) -> Iterable[str]:
+def _named(body: bytes, inner: bool) -> list[str]:
     """The patients that canonical JSON refers to; inner: and those that it holds."""
+    found = []
     at = body.find(_OWN) if inner else -1
     while at >= 0:
         own = _ID.match(body, at + len(_OWN))
         if own is not None:
-            yield own[1].decode()
+            found.append(own[1].decode())
         at = body.find(_OWN, at + len(_OWN))
-    for at, id in _mentioned(body):
-        if _refers(body, at):
-            yield id
+    at = body.find(_PATIENT)
+    while at >= 0:
+        if _refers(body, at) and (named := _ID.match(body, at + len(_PATIENT))) is not None:
+            found.append(named[1].decode())
+        at = body.find(_PATIENT, at + len(_PATIENT))
+    return found
 
 
 def _mentioned(body: bytes) -> Iterable[tuple[int, str]]:
