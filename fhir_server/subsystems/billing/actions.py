@@ -114,12 +114,12 @@ async def send(billing: Billing, client: FhirClient, receiver: str, usage: str, 
         )
         made = []
         for kind in ("P", "I"):
-            ready = await asyncio.to_thread(_ready, billing, [row for row in waiting if row["kind"] == kind], now)
-            if not ready:
-                continue
+            of_kind = [row for row in waiting if row["kind"] == kind]
             numbers = rows(billing.store, "SELECT control FROM file WHERE outgoing = 1")
             control = max((int(row[0]) for row in numbers if row[0].isdigit()), default=0) + 1
-            text = await asyncio.to_thread(_file, ready, receiver, usage, control, instant(now))
+            ready, text = await asyncio.to_thread(_written, billing, of_kind, receiver, usage, control, now)
+            if not ready:
+                continue
             document = written.document(text.encode(), "outgoing", f"837{kind}", instant(now), str(control))
             sources = [f"Claim/{each.control}" for each in ready]
             await put_all(client, [document], subsystem="billing", rule=f"837{kind}", now=now, sources=sources, who=who)
@@ -220,8 +220,21 @@ def _next(billing: Billing, encounter: str) -> str:
     return "B" + hashlib.sha256(f"{encounter}|{count}".encode()).hexdigest()[:18].upper()
 
 
-def _ready(billing: Billing, claims: list[Any], now: int) -> list[ClaimData]:
-    """What an 837 says of claims that can be written; the others become items of work."""
+def _written(
+    billing: Billing, claims: list[Any], receiver: str, usage: str, control: int, now: int
+) -> tuple[list[ClaimData], str]:
+    """The claims of a file, and the file; each is tried alone only where one of them can't be written."""
+    ready = _ready(billing, claims, now, alone=False)
+    try:
+        return ready, _file(ready, receiver, usage, control, instant(now)) if ready else ""
+    except FhirError:
+        ready = _ready(billing, claims, now, alone=True)
+        return ready, _file(ready, receiver, usage, control, instant(now)) if ready else ""
+
+
+def _ready(billing: Billing, claims: list[Any], now: int, *, alone: bool) -> list[ClaimData]:
+    """What an 837 says of claims that can be written, each tried alone where that is wanted; the others become items of
+    work."""
     ready, held = [], []
     for row in claims:
         try:
@@ -229,7 +242,8 @@ def _ready(billing: Billing, claims: list[Any], now: int) -> list[ClaimData]:
             if body is None:
                 raise error("not-found", f"Claim/{row['id']} is deleted.")
             data = data_of(billing.store, body)
-            write_claims([data], TRIAL, *TRIALISTS)
+            if alone:
+                write_claims([data], TRIAL, *TRIALISTS)
             ready.append(data)
         except FhirError as problem:
             held.append((row, str(problem)))

@@ -76,6 +76,20 @@ async def test_a_claim_that_can_not_be_sent_goes_aside_and_the_others_go(story: 
     assert [row[0] for row in story.state()["item"]] == [row[0] for row in before] and story.work() == ["unsent"]
 
 
+async def test_a_claim_that_can_not_be_written_goes_aside_until_what_it_lacks_is_there(story: Story):
+    id, other = await story.claim(), await another_visit(story)
+    broken = (await story.fhir.get(f"Claim/{other}")).json()
+    coding = broken["diagnosis"][0]["diagnosisCodeableConcept"]["coding"][0]
+    coding["code"] = "E11 9 is too long for X12 by far"
+    await story.store(broken)
+    [sent] = await story.send()
+    assert sent["claims"] == 1 and id in sent["text"] and story.work() == ["unsent"]
+    coding["code"] = "E11.9"
+    await story.store(broken)
+    [sent] = await story.send()
+    assert sent["claims"] == 1 and other in sent["text"] and story.work() == []
+
+
 async def test_a_resource_that_the_server_refuses_goes_aside_and_the_rest_goes(settings: Settings, tmp_path: Path):
     archive = tmp_path / "own.tgz"
     with tarfile.open(archive, "w:gz") as made:
