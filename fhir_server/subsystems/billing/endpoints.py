@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server.core.keys import instant
-from fhir_server.subsystems.billing import actions, claiming, inquiring, ledger
+from fhir_server.subsystems.billing import actions, claiming, inquiring, ledger, sending
 from fhir_server.subsystems.billing.charges import coverages
 from fhir_server.subsystems.billing.facts import rows
 from fhir_server.subsystems.billing.models import SELF_PAY
@@ -121,7 +121,7 @@ async def _follow(billing: Billing, call: Call, how: str) -> Answer:
 async def send(billing: Billing, call: Call) -> Answer:
     """Writes 837 files of the claims that wait."""
     usage = call.fields.get("usage") or "P"
-    made = await actions.send(billing, call.client, call.required("receiver"), str(usage), call.now, call.who)
+    made = await sending.send(billing, call.client, call.required("receiver"), str(usage), call.now, call.who)
     return Answer({"files": made}, status=201 if made else 200)
 
 

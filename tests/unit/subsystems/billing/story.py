@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_server.codec.json import serialize
-from fhir_server.subsystems.billing import actions
+from fhir_server.subsystems.billing import actions, sending
 from fhir_server.subsystems.billing.fees import definitions
 from fhir_server.subsystems.billing.models import CPT, NPI, PAYER_ID
 from fhir_server.subsystems.billing.service import Billing
@@ -151,7 +151,7 @@ class Story:
         return made["id"]
 
     async def send(self) -> list[dict[str, Any]]:
-        made = await actions.send(self.billing, self.fhir.server, "CLEAR1", "P", NOW, "Berta")
+        made = await sending.send(self.billing, self.fhir.server, "CLEAR1", "P", NOW, "Berta")
         await self.settle()
         return made
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from fhir_server.core.settings import Settings
-from fhir_server.subsystems.billing import actions
+from fhir_server.subsystems.billing import actions, sending
 from fhir_server.subsystems.billing.service import Billing
 from tests.conftest import running
 from tests.system.process import hms
@@ -45,7 +45,7 @@ async def test_a_claim_is_made_and_sent_once_however_fast_one_asks(story: Story)
     asked = [actions.claim_encounter(story.billing, story.fhir.server, "Encounter/visit", NOW, "B") for _ in range(2)]
     made = await asyncio.gather(*asked, return_exceptions=True)
     assert sorted(type(each).__name__ for each in made) == ["FhirError", "dict"]
-    at_once = [actions.send(story.billing, story.fhir.server, "CLEAR1", "P", NOW + n, "Berta") for n in range(2)]
+    at_once = [sending.send(story.billing, story.fhir.server, "CLEAR1", "P", NOW + n, "Berta") for n in range(2)]
     files = [each for found in await asyncio.gather(*at_once) for each in found]
     await story.settle()
     assert [each["claims"] for each in files] == [1]
