@@ -64,7 +64,6 @@ async def back_up(server: FhirServer, folder: BackupFolder, *, whole: bool = Fal
     if whole:
         sealed = bool(server.settings.encryption_keys)
         manifest.bases.append(await asyncio.to_thread(_base, server.settings.data / FILE_NAME, folder, sealed))
-        await feed.newest()  # which is on the disk then, and so is what was copied
     await asyncio.to_thread(_beside, server.settings.data, folder, manifest)
     folder.write(manifest)
     if manifest.until > begun:

@@ -21,8 +21,7 @@ def connect(
 ) -> sqlite3.Connection:
     """A connection in autocommit mode; usable from any thread, one thread at a time.
 
-    synchronous: FULL flushes the log in each commit, NORMAL leaves that to whoever commits (flushing.py). The log is
-    checkpointed by the writer, not by whoever commits.
+    synchronous FULL makes a commit survive power loss. The log is checkpointed by the writer, not by whoever commits.
     Opening waits for another process that has the file for itself, as the last one to close it has (1); what comes
     after waits only where it is read_only: the writer has a way of its own.
 

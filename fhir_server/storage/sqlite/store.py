@@ -9,7 +9,6 @@ from typing import TypeVar
 from fhir_server.core.ports import Change, Clock, Transaction
 from fhir_server.storage.sqlite.database import connect, prepare
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
-from fhir_server.storage.sqlite.flushing import Flushing
 from fhir_server.storage.sqlite.reads import SqliteReads
 from fhir_server.storage.sqlite.schema import METHODS
 from fhir_server.storage.sqlite.transaction import SqliteTransaction
@@ -32,10 +31,7 @@ class SqliteStore(SqliteReads):
         super().__init__(self.reader, Dictionaries(self.reader))
         self._clock = clock
         self.index = index_of(self.reader, self.known)
-        self._flushing = Flushing(path) if synchronous == "FULL" else None
-        self._on_disk = 0  # position of the feed
-        writing = connect(path, cache_mb=cache_mb, synchronous="OFF" if synchronous == "OFF" else "NORMAL")
-        self._writer = Writer(path, writing, index_of, clock, self._flushing)
+        self._writer = Writer(path, connect(path, cache_mb=cache_mb, synchronous=synchronous), index_of, clock)
 
     async def commit(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Runs work in one transaction; see the port."""
@@ -49,23 +45,18 @@ class SqliteStore(SqliteReads):
         """Finishes writing and closes the file."""
         await self._writer.close()
         await self.index.close()
-        if self._flushing is not None:
-            self._flushing.close()
         self.reader.close()
 
     # ------------------------------------------------------------------ the feed
     async def changes(self, after: int, limit: int = 1000) -> list[Change]:
-        """Changes past a position, oldest first; those that are on the disk, so that no position is given twice."""
+        """Changes past a position, oldest first."""
         rows = self._execute(
             "SELECT v.seq, t.name, r.id, v.version, v.method, v.updated FROM version v "
             "CROSS JOIN resource r ON r.rid = v.rid CROSS JOIN type t ON t.type = v.type "
             "WHERE v.seq > ? ORDER BY v.seq LIMIT ?",
             (after, limit),
         )
-        found = [Change(seq, type, id, max(version, 0), METHODS[m], at) for seq, type, id, version, m, at in rows]
-        if found:
-            await self._flushed(found[-1].seq)
-        return found
+        return [Change(seq, type, id, max(version, 0), METHODS[m], at) for seq, type, id, version, m, at in rows]
 
     async def changes_of(self, types: Collection[str], after: int, limit: int = 1000) -> tuple[list[Change], int]:
         """See the port; what is of other types is not looked at."""
@@ -80,21 +71,11 @@ class SqliteStore(SqliteReads):
             found += [Change(seq, name, id, max(version, 0), METHODS[m], at) for seq, id, version, m, at in rows]
         found.sort(key=lambda change: change.seq)
         position = found[limit - 1].seq if len(found) >= limit else head
-        if found:
-            await self._flushed(position)
         return found[:limit], max(position, after)
 
     async def head(self) -> int:
         """The position of the newest change."""
-        head = self._execute(HEAD).fetchone()[0]
-        await self._flushed(head)
-        return head
-
-    async def _flushed(self, position: int) -> None:
-        """Returns once the feed is on the disk as far as this position."""
-        if self._flushing is not None and position > self._on_disk:
-            await self._flushing.flush()
-            self._on_disk = max(self._on_disk, position)
+        return self._execute(HEAD).fetchone()[0]
 
     async def newest(self) -> int:
         """The same: nothing appears behind it."""

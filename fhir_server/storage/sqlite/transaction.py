@@ -67,7 +67,6 @@ class SqliteTransaction:
         self._clock = clock
         self._disk = disk
         self._seq = 0
-        self._first = 0
         self._updated = 0
         self._live: dict[int, int] = defaultdict(int)
         self._gathered = Gathered()
@@ -84,7 +83,6 @@ class SqliteTransaction:
         """After BEGIN: where the feed stands."""
         row = self._execute("SELECT seq, updated FROM version ORDER BY seq DESC LIMIT 1").fetchone()
         self._seq, self._updated = row if row else (0, 0)
-        self._first = self._seq
         self._live.clear()
         self._newest.clear()
         self._heads.clear()
@@ -92,11 +90,6 @@ class SqliteTransaction:
         self._touched.clear()
         self._erased = False
         self.known.begin()
-
-    @property
-    def puts(self) -> int:
-        """How many versions the group has put, or the last one had."""
-        return self._seq - self._first
 
     def start(self) -> None:
         """Before a work."""

@@ -1,8 +1,8 @@
 """One writer with group commit: works that wait together share one transaction, and so one flush to disk.
 
 Works run on the event loop's thread (a hop to another for each of their questions would cost more than SQLite does);
-what they have put is written and committed on the thread for the disk. While a group is being committed or flushed the
-next one gathers.
+what they have put is written and committed on the thread for the disk. While a group is being committed the next one
+gathers.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import Clock, SearchIndex
 from fhir_server.storage.sqlite.database import file_size, log_size
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
 from fhir_server.storage.sqlite.failures import storage_error
-from fhir_server.storage.sqlite.flushing import Flushing
 from fhir_server.storage.sqlite.transaction import SqliteTransaction
 from fhir_server.storage.sqlite.turns import Turns
 
@@ -30,7 +28,6 @@ IndexOf = Callable[[sqlite3.Connection, Dictionaries], SearchIndex]
 Work = Callable[[SqliteTransaction], Awaitable[Any]]
 
 GROUP_LIMIT = 128  # works in one commit
-ENOUGH = 16  # works, or versions that the last group has put, from which on a commit costs little more than its parts
 LOOKED_EVERY = 16  # commits between two looks at the size of the log
 LOCK_PATIENCE = 30.0  # seconds to wait for another process's transaction
 LOG_LIMITS = 64 * 2**20, 256 * 2**20  # bytes of write-ahead log after which it is copied into the file: as much as that
@@ -40,11 +37,8 @@ LOG_LIMITS = 64 * 2**20, 256 * 2**20  # bytes of write-ahead log after which it 
 class Writer:
     """Runs works one after the other in shared transactions."""
 
-    def __init__(
-        self, path: Path, connection: sqlite3.Connection, index_of: IndexOf, clock: Clock, flushing: Flushing | None
-    ) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, index_of: IndexOf, clock: Clock) -> None:
         self._path = path
-        self._flushing = flushing
         self._connection = connection
         self._known = Dictionaries(connection)
         self._disk = ThreadPoolExecutor(1, "disk")
@@ -53,7 +47,6 @@ class Writer:
         self._transaction = SqliteTransaction(connection, self._known, index, clock, self._disk)
         self._waiting: deque[tuple[Work, asyncio.Future]] = deque()
         self._running: asyncio.Task | None = None
-        self._telling: set[asyncio.Task] = set()
         self._checkpointing: asyncio.Future | None = None
         self._groups = 0
 
@@ -78,10 +71,8 @@ class Writer:
 
     async def _group(self) -> None:
         try:
-            if self._flushing is not None:
-                await self._gather_more(self._flushing)
             await self._begin()
-        except (sqlite3.Error, FhirError) as problem:
+        except sqlite3.Error as problem:
             self._fail_waiting(problem)
             return
         finished: list[tuple[asyncio.Future, Any]] = []
@@ -114,19 +105,10 @@ class Writer:
                     done.set_exception(self._outward(problem))
             return
         self._known.settle()
-        if self._flushing is None:
-            tell(finished)
-        else:
-            telling = asyncio.get_running_loop().create_task(tell_once_flushed(self._flushing, finished))
-            self._telling.add(telling)
-            telling.add_done_callback(self._telling.discard)
+        for done, result in finished:
+            if not done.done():
+                done.set_result(result)
         await self._keep_log_short()
-
-    async def _gather_more(self, flushing: Flushing) -> None:
-        """Lets works gather while the disk is busy with the group before; not where there are many, or large ones."""
-        flushing.require_whole()
-        if flushing.running is not None and len(self._waiting) < ENOUGH and self._transaction.puts < ENOUGH:
-            await asyncio.wait([flushing.running])
 
     async def _begin(self) -> None:
         deadline = asyncio.get_running_loop().time() + LOCK_PATIENCE
@@ -152,7 +134,7 @@ class Writer:
             self._connection.execute("ROLLBACK")
         self._known.clear()
 
-    def _fail_waiting(self, problem: Exception) -> None:
+    def _fail_waiting(self, problem: sqlite3.Error) -> None:
         while self._waiting:
             _, done = self._waiting.popleft()
             if not done.done():
@@ -186,33 +168,11 @@ class Writer:
             await self._running
         if self._checkpointing is not None:
             await self._checkpointing
-        if self._telling:
-            await asyncio.wait(self._telling)
         self._disk.shutdown()
         await self._transaction.index.close()
         checkpoint(self._connection)
         self._connection.close()
         self._turns.close()
-
-
-def tell(finished: list[tuple[asyncio.Future, Any]], problem: BaseException | None = None) -> None:
-    """Gives works their results, or all of them a problem."""
-    for done, result in finished:
-        if not done.done():
-            if problem is None:
-                done.set_result(result)
-            else:
-                done.set_exception(problem)
-
-
-async def tell_once_flushed(flushing: Flushing, finished: list[tuple[asyncio.Future, Any]]) -> None:
-    """The same once what they have done is on the disk."""
-    try:
-        await flushing.flush()
-    except FhirError as problem:
-        tell(finished, problem)
-    else:
-        tell(finished)
 
 
 def checkpoint(connection: sqlite3.Connection) -> None:
