@@ -15,6 +15,8 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import id_of
 from fhir_server.interactions.request import Request, Response
 
+MOST_WHOLE = 2**63 - 1  # the largest number that a store counts to
+
 
 class Parameters:
     """The in-parameters of a call, from the query of a GET or the Parameters resource of a POST.
@@ -50,14 +52,15 @@ class Parameters:
         return value == "true"
 
     def whole(self, name: str, default: int) -> int:
-        """A whole number, zero or more."""
+        """A whole number, zero to MOST_WHOLE."""
         value = self.one(name)
         if value is None:
             return default
         text = str(value)
-        if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) < 19):
+        written = not isinstance(value, bool) and text.isascii() and text.isdigit() and len(text) < 20
+        if not written or int(text) > MOST_WHOLE:
             raise error("value", f"'{name}' must be a whole number, not '{str(value)[:40]}'.", location=name)
-        return int(value)
+        return int(text)
 
 
 class Call(NamedTuple):

@@ -57,22 +57,22 @@ async def worklist(client: FhirClient, keys: Model | None = None, order: str = "
             for based in each.get("basedOn", ()):
                 steps.setdefault(based.get("reference", ""), []).append(each)
     entries = []
-    for order in found:
-        if order["resourceType"] != "ServiceRequest":
+    for ordered in found:
+        if ordered["resourceType"] != "ServiceRequest":
             continue
-        patient = known.get(order.get("subject", {}).get("reference", ""))
+        patient = known.get(ordered.get("subject", {}).get("reference", ""))
         if patient is None or patient["resourceType"] != "Patient":
             continue
         try:
             patient = await survivor(client, patient)
         except Held:
             continue
-        mine = steps.get(reference(order), [])
-        open_steps = [each for each in mine if _open(each, reference(order) in begun)]
-        for step in open_steps or ([] if mine or reference(order) in begun else [None]):
-            made = item(order, patient, step, known)
+        mine = steps.get(reference(ordered), [])
+        open_steps = [each for each in mine if _open(each, reference(ordered) in begun)]
+        for step in open_steps or ([] if mine or reference(ordered) in begun else [None]):
+            made = item(ordered, patient, step, known)
             if made["00400100"]["Value"][0]["00080060"].get("Value"):  # an order without a modality is no imaging
-                entries.append(Entry(made, order, step))
+                entries.append(Entry(made, ordered, step))
     return entries
 
 
