@@ -191,7 +191,7 @@ def test_a_peer_that_goes_away_during_a_move_ends_it_with_what_failed(moving, tm
     until(lambda: len(list((tmp_path / "got").iterdir())) > 3)
     process.kill()
     process.wait()
-    said = moving_out.communicate(timeout=60)[0].lower()
+    said = moving_out.communicate(timeout=150)[0].lower()  # more than dicom_timeout_seconds
     assert "0xb000" in said or "0xa702" in said
     time.sleep(0.1)
     assert dicom.tool("echoscu").returncode == 0
