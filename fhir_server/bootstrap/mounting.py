@@ -50,9 +50,6 @@ def _subsystems(server: FhirServer) -> list[Mounted]:
     from fhir_server.subsystems.endpoint import paths
     from fhir_server.subsystems.registry import OF_EVERY, SOCKET_VARIABLE, chosen
 
-    async def no_metrics() -> list[Any]:
-        return []
-
     def allowing(name: str) -> Callable[[dict[str, Any]], Awaitable[str]]:
         async def allow(scope: dict[str, Any]) -> str:
             caller = await require_everything(server, scope, name)
@@ -74,8 +71,13 @@ def _subsystems(server: FhirServer) -> list[Mounted]:
     ]
 
 
+async def no_metrics() -> list[Any]:
+    """Of what counts nothing of its own, or is asked itself."""
+    return []
+
+
 def page_of(name: str, package: str) -> Assets:
-    """The screen of a subsystem, at /NAME/."""
+    """The screen of a subsystem or an interface, at /NAME/."""
     files = folder_assets("page", f"/{name}/page/", package)
     files[f"/{name}/"] = files.pop(f"/{name}/page/index.html")
     return Assets(files, PAGE_POLICY)
@@ -101,21 +103,16 @@ def _dicom(server: FhirServer) -> list[Mounted]:
         Configuration(server.settings),
         Bridge(lambda: contextlib.nullcontext(NamedClient(server, "DICOM"))),
     )
-    page = folder_assets("page", "/dicom/page/", "interfaces.dicom")
-    page["/dicom/"] = page.pop("/dicom/page/index.html")
 
     async def close() -> None:
         archive.close()
-
-    async def no_metrics() -> list[Any]:
-        return []
 
     server.stop_first(close)
     access = Access(server)
     pages = administration.Administration(context, server, access)
     return [
         Mounted(PREFIX, DicomWeb(archive, server.settings, access), Assets({}, PAGE_POLICY), {}, no_metrics),
-        Mounted(administration.PREFIX, pages, Assets(page, PAGE_POLICY), {}, no_metrics, "DICOM"),
+        Mounted(administration.PREFIX, pages, page_of("dicom", "interfaces.dicom"), {}, no_metrics, "DICOM"),
     ]
 
 
@@ -128,8 +125,6 @@ async def _hl7(server: FhirServer, clock: Clock) -> list[Mounted]:
 
     interface = await beside_server(server, clock)
     server.stop_first(interface.stop)
-    files = folder_assets("page", "/hl7/page/", "interfaces.hl7v2")
-    files["/hl7/"] = files.pop("/hl7/page/index.html")
     return [
         Mounted(
             "/hl7",
@@ -139,7 +134,7 @@ async def _hl7(server: FhirServer, clock: Clock) -> list[Mounted]:
                 lambda scope: require_everything(server, scope, "hl7"),
                 Auditing(server).mounted if server.audit is not None else None,
             ),
-            Assets(files, PAGE_POLICY),
+            page_of("hl7", "interfaces.hl7v2"),
             openapi.paths(),
             lambda: metrics.families(interface),
             "HL7 v2",

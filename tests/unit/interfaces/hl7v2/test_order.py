@@ -157,16 +157,20 @@ async def accepted(station: Station, count: int, name: str = "E") -> None:
             assert code(await client.ask(sent)) == "CA"
 
 
+async def all_done(station: Station) -> None:
+    """Waits until every message is applied."""
+    while set(await station.states()) != {"done"}:
+        await asyncio.sleep(0.01)
+
+
 async def test_where_brisk_answers_wait_for_no_application_one_is_applied_at_a_time(station: Station, monkeypatch):
     monkeypatch.setattr(module, "SPAN", 60)
     monkeypatch.setattr(module, "GIVES_WAY", 60)
     await accepted(station, module.BRISK)
-    while set(await station.states()) != {"done"}:
-        await asyncio.sleep(0.01)
+    await all_done(station)
     table = slowed(station)
     await accepted(station, 12, "F")
-    while set(await station.states()) != {"done"}:
-        await asyncio.sleep(0.01)
+    await all_done(station)
     assert table.together == 1
 
 
@@ -174,8 +178,7 @@ async def test_one_that_takes_long_does_not_hold_those_behind_it(station: Statio
     monkeypatch.setattr(module, "SPAN", 60)
     monkeypatch.setattr(module, "GIVES_WAY", 0.01)
     await accepted(station, module.BRISK)
-    while set(await station.states()) != {"done"}:
-        await asyncio.sleep(0.01)
+    await all_done(station)
     station.table.gate = asyncio.Event()
     await accepted(station, 4, "F")
     while len(station.table.seen) < module.BRISK + 4:
