@@ -10,12 +10,12 @@ from fhir_server.codec.json import decode
 from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import ChangeFeed, ResourceStore
 from fhir_server.core.tasks import end
+from fhir_server.interactions.feed_pages import feed_pages
 from fhir_server.interactions.stored_now import stored_now
 from fhir_server.search.dates import date_range
 from fhir_server.security.consents import Provision, provision_of
 
 LOOK_EVERY = 1.0  # seconds between looks for what other workers have stored
-PAGE = 1000  # changes looked at together
 
 log = structlog.get_logger("consents")
 
@@ -48,15 +48,11 @@ class ConsentFollower:
     async def refresh(self) -> None:
         """Takes in everything that is in the feed now."""
         async with self._turn:
-            while True:
-                changes, position = await self._feed.changes_of(self.types, self._position, PAGE)
-                if position == self._position:
-                    break
+            async for changes, position in feed_pages(self._feed, self.types, self._position):
                 for id in dict.fromkeys(change.id for change in changes):
                     version = await self._store.read("Consent", id)
                     self._take(id, version.body if version else b"")
                 self._position = position
-                await asyncio.sleep(0)  # others get their turn between pages
 
     def _take(self, id: str, body: bytes) -> None:
         found = provision_of(decode(body), lambda text: date_range(text) if text else None) if body else None

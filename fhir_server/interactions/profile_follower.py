@@ -9,11 +9,11 @@ import structlog
 from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import ChangeFeed, ResourceStore
 from fhir_server.core.tasks import end
+from fhir_server.interactions.feed_pages import feed_pages
 from fhir_server.interactions.stored_now import stored_now
 from profiles.sources import StoredProfiles
 
 LOOK_EVERY = 1.0  # seconds between looks for what other workers have stored
-PAGE = 1000  # changes looked at together
 
 log = structlog.get_logger("profiles")
 
@@ -46,10 +46,7 @@ class ProfileFollower:
     async def refresh(self) -> None:
         """Takes in everything that is in the feed now."""
         async with self._turn:
-            while True:
-                changes, position = await self._feed.changes_of(self.types, self._position, PAGE)
-                if position == self._position:
-                    break
+            async for changes, position in feed_pages(self._feed, self.types, self._position):
                 for type, id in dict.fromkeys((c.type, c.id) for c in changes):
                     version = await self._store.read(type, id)
                     if version is None or version.deleted:
@@ -57,7 +54,6 @@ class ProfileFollower:
                     else:
                         self._profiles.put(type, id, version.body)
                 self._position = position
-                await asyncio.sleep(0)  # others get their turn between pages
 
     async def _watch(self) -> None:
         while True:

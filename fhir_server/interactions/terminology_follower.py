@@ -11,13 +11,13 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Change, ChangeFeed, ResourceStore
 from fhir_server.core.tasks import end
+from fhir_server.interactions.feed_pages import feed_pages
 from fhir_server.interactions.stored_now import stored_now
 from terminology import Terminology
 
 TYPES = frozenset({"CodeSystem", "ValueSet", "ConceptMap"})
 CONSUMER = "terminology"
 LOOK_EVERY = 1.0  # seconds between looks for what other workers have stored
-PAGE = 1000  # changes looked at together
 
 log = structlog.get_logger("terminology")
 
@@ -51,15 +51,11 @@ class TerminologyFollower:
         """Takes in everything that is in the feed now."""
         async with self._turn:
             relevant = False
-            while True:
-                changes, position = await self._feed.changes_of(self.types, self._position, PAGE)
-                if position == self._position:
-                    break
+            async for changes, position in feed_pages(self._feed, self.types, self._position):
                 for change in changes:
                     relevant = True
                     await self._take(change)
                 self._position = position
-                await asyncio.sleep(0)  # others get their turn between pages
             if relevant:
                 await self._feed.advance(self._consumer, self._position)
 
