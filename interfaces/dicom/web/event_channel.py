@@ -14,7 +14,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -136,7 +136,7 @@ class _Channel:
                 number += 1
                 await self._write(TextMessage(event_of(row, number % 2**16)))
             if rows:
-                await asyncio.to_thread(self._told, [row["pk"] for row in rows])
+                await finished(asyncio.to_thread(self._told, [row["pk"] for row in rows]))
             else:
                 await asyncio.sleep(LOOK_SECONDS)
 
@@ -169,6 +169,16 @@ class _Channel:
                 index.remove("workitem_event", {"pk": number})
 
         self._archive.write(work)
+
+
+async def finished(work: Coroutine[Any, Any, None]) -> None:
+    """Waits for work to its end even where the waiter is cancelled: what was told must not be told again."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 def event_of(row: Row, number: int) -> str:

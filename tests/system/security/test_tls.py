@@ -35,7 +35,7 @@ def trusting(authority: Authority) -> ssl.SSLContext:
 def server(folder: Path, authority: Authority, trusting: ssl.SSLContext) -> Iterator[Server]:
     certificate, key = authority.certificate("server")
     options = ("--tls-certificate", certificate, "--tls-key", key, "--tls-clients", authority.path)
-    with serving(folder / "data", "--security", "smart", *options, verify=trusting) as started:
+    with serving(folder / "data", "--security", "smart", "--workers", 1, *options, verify=trusting) as started:
         yield started
 
 
