@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from fhir_server.commands.options import Config, Data
+from fhir_server.core.configuration import load
 from fhir_server.core.errors import error
-from fhir_server.core.settings import Settings, load
+from fhir_server.core.settings import Settings
 
 if TYPE_CHECKING:
     from fhir_server.security.service import Security

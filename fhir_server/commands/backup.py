@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from fhir_server.commands.options import Config, Data
+from fhir_server.core.configuration import load
 from fhir_server.core.errors import error
-from fhir_server.core.settings import Settings, load
+from fhir_server.core.settings import Settings
 
 Folder = Annotated[Path, typer.Argument(help="The folder of the backup, best on another disk; made where missing.")]
 

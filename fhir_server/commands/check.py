@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from fhir_server.commands.options import Config, Data
-from fhir_server.core.settings import Settings, load
+from fhir_server.core.configuration import load
+from fhir_server.core.settings import Settings
 
 
 def check(

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from fhir_server.commands.options import Config, Data, Server
-from fhir_server.core.settings import load as load_settings
+from fhir_server.core.configuration import load as load_settings
 
 if TYPE_CHECKING:
     from fhir_server.client import FhirClient

@@ -15,9 +15,10 @@ from fhir_server.commands.hl7_try import try_message
 from fhir_server.commands.message_log import MessageLog, opened
 from fhir_server.commands.options import Config, Data, with_settings
 from fhir_server.commands.tokens import ClientIdOption, ClientKeyOption, TokenFileOption, shown
+from fhir_server.core.configuration import load
 from fhir_server.core.errors import error
 from fhir_server.core.logs import configure
-from fhir_server.core.settings import Settings, load
+from fhir_server.core.settings import Settings
 
 if TYPE_CHECKING:
     from fhir_server.client import ShownToken

@@ -8,7 +8,8 @@ import sqlite3
 from importlib.metadata import version
 
 from fhir_server.commands.options import Config, Data
-from fhir_server.core.settings import Settings, load
+from fhir_server.core.configuration import load
+from fhir_server.core.settings import Settings
 
 
 def info(data: Data = None, config: Config = None) -> None:

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from fhir_server.commands.options import Config, Data
+from fhir_server.core.configuration import load
 from fhir_server.core.errors import error
-from fhir_server.core.settings import Settings, load
+from fhir_server.core.settings import Settings
 
 keys = typer.Typer(help="The keys of encryption at rest.", no_args_is_help=True)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fhir_server.commands.options import Config, Data, Server
+from fhir_server.core.configuration import load as load_settings
 from fhir_server.core.errors import error
 from fhir_server.core.settings import Settings
-from fhir_server.core.settings import load as load_settings
 
 if TYPE_CHECKING:
     from fhir_server.loading.loader import Report

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from fhir_server.core.settings import FILE_VARIABLE, PREFIX, Settings, choices, description, kind, load
+from fhir_server.core.configuration import FILE_VARIABLE, PREFIX, choices, description, kind, load
+from fhir_server.core.settings import Settings
 
 Config = Annotated[Path | None, typer.Option(envvar=FILE_VARIABLE, help="TOML file of settings.", show_default=False)]
 Data = Annotated[

@@ -7,8 +7,9 @@ import signal
 import sys
 
 from fhir_server.commands.options import Config, Data
+from fhir_server.core.configuration import load
 from fhir_server.core.errors import error
-from fhir_server.core.settings import Settings, load
+from fhir_server.core.settings import Settings
 
 
 def project(data: Data = None, config: Config = None) -> None:

@@ -10,7 +10,8 @@ import msgspec
 from fhir_server.commands.interfaces_reference import interfaces_page
 from fhir_server.commands.mapping_reference import mapping_page
 from fhir_server.commands.options import text
-from fhir_server.core.settings import FILE_VARIABLE, PREFIX, Settings, description, limits
+from fhir_server.core.configuration import FILE_VARIABLE, PREFIX, description, limits
+from fhir_server.core.settings import Settings
 
 HEAD = f"""# Settings
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from fhir_server.commands.options import Config, Data
-from fhir_server.core.settings import Settings, load
+from fhir_server.core.configuration import load
+from fhir_server.core.settings import Settings
 
 
 def reindex(data: Data = None, config: Config = None) -> None:

@@ -20,9 +20,10 @@ from fhir_server.commands.hl7 import announced
 from fhir_server.commands.hosting import beside as hosted
 from fhir_server.commands.options import environment, with_settings
 from fhir_server.commands.sockets import listen
+from fhir_server.core.configuration import load
 from fhir_server.core.errors import error
 from fhir_server.core.logs import configure
-from fhir_server.core.settings import Settings, load
+from fhir_server.core.settings import Settings
 
 if TYPE_CHECKING:
     from fhir_server.rest.app import Application

@@ -10,9 +10,9 @@ import typer
 
 from fhir_server.commands.hosting import FOLDER, alone
 from fhir_server.commands.options import Config, Data, Server
+from fhir_server.core.configuration import load as load_settings
 from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings
-from fhir_server.core.settings import load as load_settings
 
 if TYPE_CHECKING:
     from fhir_server.subsystems.subsystem import Portion, Subsystem

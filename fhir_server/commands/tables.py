@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fhir_server.commands.options import Config, Data
-from fhir_server.core.settings import load as load_settings
+from fhir_server.core.configuration import load as load_settings
 
 
 def tables(

@@ -11,8 +11,8 @@ import typer
 
 from fhir_server.commands.options import Config, Data, Server
 from fhir_server.commands.subsystem import Token
+from fhir_server.core.configuration import load as load_settings
 from fhir_server.core.settings import Settings
-from fhir_server.core.settings import load as load_settings
 
 if TYPE_CHECKING:
     from fhir_server.subsystems.tracing import Links, Trace

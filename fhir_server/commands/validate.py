@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fhir_server.commands.options import Config, Data
+from fhir_server.core.configuration import load
 from fhir_server.core.errors import FhirError, Issue
-from fhir_server.core.settings import Settings, load
+from fhir_server.core.settings import Settings
 
 if TYPE_CHECKING:
     from fhir_server.codec.places import Place

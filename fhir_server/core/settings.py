@@ -1,26 +1,15 @@
-"""Every setting of a server: what it means, its default and its limits, read from a file, the environment and calls.
+"""Every setting of a server: what it means, its default and its limits.
 
-A value comes from the first of: the call (the command line), HMS_NAME in the environment, the TOML file that --config
-or HMS_CONFIG names, the default. msgspec checks them: it is loaded anyway and costs the start nothing
-(docs/decisions/0006-settings-without-a-library.md). docs/reference/settings.md is made from this file.
+configuration.py reads them; docs/reference/settings.md is made from this table.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
-
-from fhir_server.core.errors import FhirError, error
-
-PREFIX = "HMS_"
-FILE_VARIABLE = "HMS_CONFIG"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -506,110 +495,3 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Scheme, host and port that it listens on, as a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls_certificate else 'http'}://{host}:{self.port}"
-
-
-def load(
-    overrides: Mapping[str, Any] | None = None,
-    *,
-    config: Path | None = None,
-    environ: Mapping[str, str] | None = None,
-) -> Settings:
-    """The settings in force; overrides that are None count as not given.
-
-    FhirError "value" that names the setting, where it came from and what it may be.
-    """
-    environ = os.environ if environ is None else environ
-    if config is None and environ.get(FILE_VARIABLE):
-        config = Path(environ[FILE_VARIABLE])
-    given: dict[str, Any] = {}
-    origin: dict[str, str] = {}
-    sources = [
-        (f"in {config}", _from_file(config) if config else {}),
-        ("in the environment", _from_environment(environ)),
-        ("on the command line", {name: value for name, value in (overrides or {}).items() if value is not None}),
-    ]
-    for where, values in sources:
-        for name, value in values.items():
-            if name not in Settings.__struct_fields__:
-                raise _unknown(name, where)
-            given[name] = value
-            origin[name] = where
-    return msgspec.structs.replace(Settings(), **{name: _value(name, given[name], origin[name]) for name in given})
-
-
-def _from_file(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as problem:
-        raise error("value", f"The settings file {path} can't be read: {problem.strerror}.") from problem
-    except ValueError as problem:
-        raise error("value", f"The settings file {path} is not TOML: {problem}.") from problem
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name.removeprefix(PREFIX).lower(): value
-        for name, value in environ.items()
-        if name.startswith(PREFIX) and name != FILE_VARIABLE
-    }
-
-
-_FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
-
-
-def _value(name: str, value: Any, where: str) -> Any:
-    wanted = _FIELDS[name].type
-    if isinstance(value, str) and isinstance(_FIELDS[name].default, tuple):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    try:
-        return msgspec.convert(value, wanted, strict=False, dec_hook=_path)
-    except msgspec.ValidationError as problem:
-        form = "of another form" if "pattern" in _schema(name) else limits(name)
-        raise error(
-            "value", f"{name} can't be {value!r:.100} ({where}); it must be {form}. {description(name)}"
-        ) from problem
-
-
-def description(name: str) -> str:
-    """What a setting means."""
-    return _schema(name)["description"]
-
-
-def limits(name: str) -> str:
-    """What a setting may be: "a whole number from 0 to 65535", "FULL, NORMAL or OFF"."""
-    if choices(name):
-        *first, last = choices(name)
-        return f"{', '.join(first)} or {last}"
-    if kind(name) == "integer":
-        schema = _schema(name)
-        upper = f" to {schema['maximum']}" if "maximum" in schema else ""
-        return f"a whole number from {schema['minimum']}{upper}"
-    return {"array": "texts with commas between", "string": "text"}[kind(name)]
-
-
-def choices(name: str) -> tuple[str, ...]:
-    """The values that a setting may have, where they are few; else ()."""
-    if kind(name) == "boolean":
-        return "true", "false"
-    return get_args(get_args(_FIELDS[name].type)[0]) if "enum" in _schema(name) else ()
-
-
-def kind(name: str) -> str:
-    """What a setting is: string, integer, boolean or array."""
-    return _schema(name).get("type", "string")
-
-
-def _schema(name: str) -> dict[str, Any]:
-    return msgspec.json.schema(_FIELDS[name].type, schema_hook=lambda wanted: {"type": "string"})
-
-
-def _path(wanted: type, value: Any) -> Any:
-    if wanted is Path and isinstance(value, (str, Path)):
-        return Path(value)
-    raise msgspec.ValidationError("Expected a path")
-
-
-def _unknown(name: str, where: str) -> FhirError:
-    near = difflib.get_close_matches(name, Settings.__struct_fields__, 1, 0.5)
-    hint = f" Did you mean {near[0]}?" if near else " docs/reference/settings.md lists them."
-    return error("value", f"There is no setting {name} ({where}).{hint}")

@@ -24,7 +24,7 @@ from fhir_server import bootstrap
 from fhir_server.api import FhirServer, Request
 from fhir_server.codec import json
 from fhir_server.commands.serve import tune
-from fhir_server.core.settings import load
+from fhir_server.core.configuration import load
 from fhir_server.storage.sqlite.writer import Writer
 from tests.bench import fhirload
 

@@ -6,7 +6,8 @@ import typer.main
 
 from fhir_server.cli import app
 from fhir_server.commands.options import environment
-from fhir_server.core.settings import Settings, load
+from fhir_server.core.configuration import load
+from fhir_server.core.settings import Settings
 
 OTHERS = Settings(
     host="::1",

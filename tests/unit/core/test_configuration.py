@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from fhir_server.core.configuration import description, limits, load
 from fhir_server.core.errors import FhirError
-from fhir_server.core.settings import Settings, description, limits, load
+from fhir_server.core.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("fhir_server", "interfaces", "mappings", "profiles", "terminology")
