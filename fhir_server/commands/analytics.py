@@ -34,14 +34,14 @@ def kpi(
     name: Annotated[str, typer.Argument(help="Which indicator; all of them without.", show_default=False)] = "",
     data: Data = None,
     config: Config = None,
-    months: Annotated[int, typer.Option(help="How many months back, of those that have something.", min=1)] = 12,
+    months: Annotated[int, typer.Option(help="How many months back from the newest that has something.", min=1)] = 12,
     rows: Annotated[str, typer.Option(metavar="YYYY-MM", help="What the value of a month is made of.")] = "",
     folder: Annotated[
         Path | None, typer.Option(help="Folder of indicators beside those that come with it.", show_default=False)
     ] = None,
 ) -> None:
     """Print indicators month by month, from the lake."""
-    from fhir_server.subsystems.analytics.indicators import by_month, indicators, named, rows_of
+    from fhir_server.subsystems.analytics.indicators import by_month, consecutive, indicators, named, rows_of
 
     asked = opened(data, config)
     all = indicators(folder)
@@ -53,10 +53,11 @@ def kpi(
     for indicator in [named(all, name)] if name else all.values():
         target = "" if indicator.target is None else f", target {indicator.target:g}"
         print(f"{indicator.name}: {indicator.title} ({indicator.unit}{target})")
-        found = by_month(asked, indicator)[-months:]
+        found = consecutive(indicator, by_month(asked, indicator), months)
         for month in found:
             mark = {True: "met", False: "missed", None: ""}[indicator.met(month.value)]
-            print(f"  {month.month} {month.value:>12.2f}  of {month.rows:<6} {mark}".rstrip())
+            value = "" if month.value is None else f"{month.value:.2f}"
+            print(f"  {month.month} {value:>12}  of {month.rows:<6} {mark}".rstrip())
         if not found:
             print("  nothing yet")
 

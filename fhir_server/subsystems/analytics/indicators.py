@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,6 +15,7 @@ from fhir_server.subsystems.analytics.query import LakeQuery, Rows
 from fhir_server.views.sql.value import text
 
 SHIPPED = Path(__file__).with_name("kpis")
+MONTH = r"\d{4}-(0[1-9]|1[0-2])"
 AGGREGATES = {"count": "count(*)::DOUBLE", "sum": "sum(value)", "mean": "avg(value)"}
 
 
@@ -28,18 +30,18 @@ class Indicator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sql: list[str]
     target: float | None = None
 
-    def met(self, value: float) -> bool | None:
-        """Whether a value meets the target; None without one."""
-        if self.target is None:
+    def met(self, value: float | None) -> bool | None:
+        """Whether a value meets the target; None without one of them."""
+        if self.target is None or value is None:
             return None
         return value <= self.target if self.better == "low" else value >= self.target
 
 
 class Month(NamedTuple):
-    """The value of a month (YYYY-MM), and of how many rows it is made."""
+    """The value of a month (YYYY-MM), and of how many rows it is made; a mean of no rows is None."""
 
     month: str
-    value: float
+    value: float | None
     rows: int
 
 
@@ -66,10 +68,25 @@ def named(all: dict[str, Indicator], name: str) -> Indicator:
 
 
 def by_month(asked: LakeQuery, indicator: Indicator) -> Sequence[Month]:
-    """Its value of every month that has rows, oldest first."""
+    """Its value of every month that has rows, oldest first; FhirError "value" where its months are none."""
     aggregate = AGGREGATES[indicator.value]
     sql = f"SELECT month, {aggregate}, count(*) FROM ({_sql(indicator)}) WHERE month IS NOT NULL GROUP BY 1 ORDER BY 1"
-    return [Month(*row) for row in asked.ask(sql).rows]
+    found = [Month(*row) for row in asked.ask(sql).rows]
+    for month in found:
+        if not re.fullmatch(MONTH, str(month.month)):
+            raise error("value", f"The indicator {indicator.name} has a month {month.month!r:.40}; they are YYYY-MM.")
+    return found
+
+
+def consecutive(indicator: Indicator, found: Sequence[Month], months: int, last: str = "") -> list[Month]:
+    """The months up to the last one, else to the newest that has rows: so many, or from the first that has rows."""
+    if not found or not months:
+        return []
+    by_name = {month.month: month for month in found}
+    newest = _number(last or found[-1].month)
+    nothing = None if indicator.value == "mean" else 0.0
+    names = map(_name, range(max(_number(found[0].month), newest - months + 1), newest + 1))
+    return [by_name.get(name) or Month(name, nothing, 0) for name in names]
 
 
 def rows_of(asked: LakeQuery, indicator: Indicator, month: str) -> Rows:
@@ -92,6 +109,15 @@ def types_of(asked: LakeQuery, all: Sequence[Indicator]) -> set[str]:
     """The types of the resources that indicators count."""
     parts = " UNION ".join(f"SELECT split_part(reference, '/', 1) FROM ({_sql(each)})" for each in all)
     return {row[0] for row in asked.ask(parts).rows} if all else set()
+
+
+def _number(month: str) -> int:
+    year, of_year = month.split("-")
+    return int(year) * 12 + int(of_year) - 1
+
+
+def _name(number: int) -> str:
+    return f"{number // 12:04}-{number % 12 + 1:02}"
 
 
 def _sql(indicator: Indicator) -> str:

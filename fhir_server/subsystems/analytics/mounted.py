@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_server.core.errors import error
 from fhir_server.core.settings import Settings
-from fhir_server.subsystems.analytics.indicators import Indicator, Month
+from fhir_server.subsystems.analytics.indicators import Indicator, Month, consecutive
 from fhir_server.subsystems.analytics.reports.endpoints import ENDPOINTS as OF_REPORTS
 from fhir_server.subsystems.analytics.service import Analytics
 from fhir_server.subsystems.endpoint import Answer, Call, Endpoint
@@ -87,7 +87,7 @@ def _indicator(indicator: Indicator, months: Any, last: int) -> dict[str, Any]:
         "unit": indicator.unit,
         "better": indicator.better,
         "target": indicator.target,
-        "months": [_month(indicator, month) for month in (months[-last:] if last else ())],
+        "months": [_month(indicator, month) for month in consecutive(indicator, months, last)],
     }
 
 

@@ -7,8 +7,9 @@ import { number, plot } from "./plot.js";
 
 export async function dashboard() {
   const { indicators } = await calls.get("indicators?months=13");
-  const some = indicators.filter(({ months }) => months.length);
-  const none = indicators.filter(({ months }) => !months.length);
+  const counted = ({ months }) => months.some(({ value }) => value !== null);
+  const some = indicators.filter(counted);
+  const none = indicators.filter((each) => !counted(each));
   return [
     h("h1", { tabindex: "-1" }, "Indicators"),
     some.length ? "" : h("p", { class: "card empty" }, "Nothing has been counted yet."),
@@ -19,7 +20,7 @@ export async function dashboard() {
 
 function card(indicator) {
   const { name, title, unit, target, better, months } = indicator;
-  const newest = months.at(-1);
+  const newest = months.findLast(({ value }) => value !== null);
   const state = newest.met === true ? "met" : newest.met === false ? "missed" : "";
   const words = { met: "meets the target", missed: "misses the target", "": "" }[state];
   const goal = target === null ? "" : `target ${better === "low" ? "up to" : "from"} ${number(target)} ${unit}`;
@@ -42,8 +43,8 @@ export async function rowsView(name, month) {
   const value = indicator.months.find((each) => each.month === month);
   return [
     h("h1", { tabindex: "-1" }, `${indicator.title}, ${month}`),
-    h("p", {}, value ? `${number(value.value)} ${indicator.unit}, of ${value.rows} rows` : "Nothing in this month."),
-    value ? h("p", {}, h("a", { href: `#/trace/${encodeURIComponent(`indicator/${name}/${month}`)}` }, "Trace it")) : "",
+    h("p", {}, value?.rows ? `${value.value === null ? "No value" : `${number(value.value)} ${indicator.unit}`}, of ${value.rows} rows` : "Nothing in this month."),
+    value?.rows ? h("p", {}, h("a", { href: `#/trace/${encodeURIComponent(`indicator/${name}/${month}`)}` }, "Trace it")) : "",
     table(rows),
   ];
 }

@@ -1,4 +1,5 @@
-// A plot of months as SVG: a column for each value, the target as a line. Read aloud, it is its table.
+// A plot of consecutive months as SVG: a column for each value, none where there is none, the target as a line. Read
+// aloud, it is its table.
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 320;
@@ -13,13 +14,13 @@ function s(tag, attributes, ...children) {
   return element;
 }
 
-/** months: [{month, value, met}], oldest first; choose(month): called when a column is chosen. */
+/** months: [{month, value, met}], oldest first, value null for none; choose(month): called when a column is chosen. */
 export function plot({ months, target, unit, title }, choose) {
   const top = Math.max(target ?? 0, ...months.map(({ value }) => value), 0) || 1;
   const high = (value) => (HEIGHT - BELOW) * (value / (top * 1.1));
   const wide = WIDTH / Math.max(months.length, 6);
   const columns = months.map(({ month, value, met }, at) => {
-    const shown = `${month}: ${number(value)} ${unit}`;
+    const shown = value === null ? `${month}: no value` : `${month}: ${number(value)} ${unit}`;
     const column = s(
       "g",
       { class: `column ${met === true ? "met" : met === false ? "missed" : ""}`, tabindex: "0", role: "button", "aria-label": shown },
@@ -29,7 +30,7 @@ export function plot({ months, target, unit, title }, choose) {
         x: at * wide + wide * 0.12,
         y: HEIGHT - BELOW - high(value),
         width: wide * 0.76,
-        height: Math.max(high(value), 1),
+        height: value === null ? 0 : Math.max(high(value), 1),
         rx: 2,
       }),
     );

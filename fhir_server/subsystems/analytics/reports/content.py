@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from fhir_server.core.errors import FhirError, error
-from fhir_server.subsystems.analytics.indicators import Indicator, by_month, named
+from fhir_server.subsystems.analytics.indicators import Indicator, by_month, consecutive, named
 from fhir_server.subsystems.analytics.query import LakeQuery
 from fhir_server.subsystems.analytics.reports.definition import Report
 from fhir_server.subsystems.analytics.reports.periods import Period
@@ -26,7 +26,7 @@ class Measured(msgspec.Struct, frozen=True):
     title: str
     unit: str
     target: float | None
-    months: list[tuple[str, float, int, bool | None]]
+    months: list[tuple[str, float | None, int, bool | None]]
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -76,15 +76,16 @@ def content(
 def _measured(asked: LakeQuery, indicator: Indicator, period: Period, months: int) -> Measured:
     last = f"{period.last:%Y-%m}"
     try:
-        found = [month for month in by_month(asked, indicator) if month.month <= last][-months:]
+        found = [month for month in by_month(asked, indicator) if month.month <= last]
     except FhirError as problem:
         raise error("value", f"The indicator {indicator.name}: {problem}") from None
+    shown = consecutive(indicator, found, months, last)
     return Measured(
         indicator.name,
         indicator.title,
         indicator.unit,
         indicator.target,
-        [(month.month, month.value, month.rows, indicator.met(month.value)) for month in found],
+        [(month.month, month.value, month.rows, indicator.met(month.value)) for month in shown],
     )
 
 

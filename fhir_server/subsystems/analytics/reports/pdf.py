@@ -75,7 +75,7 @@ class _Page:
         if not each.months:
             return KeepTogether([head, self._text("Nothing has been counted yet.", self._body)])
         words = {True: "met", False: "missed", None: ""}
-        rows = [[month, _number(value), str(of), words[met]] for month, value, of, met in each.months]
+        rows = [[month, _said(value), str(of), words[met]] for month, value, of, met in each.months]
         table = self._table(["month", "value", "of", "target"], rows)
         return KeepTogether([head, self._plot(each), Spacer(1, 2 * mm), table])
 
@@ -107,18 +107,18 @@ class _Page:
         return table
 
     def _plot(self, each: Measured) -> Flowable:
-        values = [value for _, value, _, _ in each.months]
-        top = max([*values, each.target or 0, 0]) * 1.1 or 1
+        top = max([each.target or 0, 0, *(value for _, value, _, _ in each.months if value)]) * 1.1 or 1
         room = HIGH - 5 * mm
-        wide = WIDTH / max(len(values), 6)
+        wide = WIDTH / max(len(each.months), 6)
         drawing = Drawing(WIDTH, HIGH)
         for at, (month, value, _, met) in enumerate(each.months):
             colour = MISSED if met is False else ACCENT
-            height = max(room * max(value, 0) / top, 0.5)
+            height = max(room * max(value or 0, 0) / top, 0.5)
             column = Rect(at * wide + wide * 0.15, 5 * mm, wide * 0.7, height)
             column.fillColor, column.strokeColor = colour, None
-            drawing.add(column)
-            if at % -(-len(values) // 13) == 0:
+            if value is not None:
+                drawing.add(column)
+            if at % -(-len(each.months) // 13) == 0:
                 drawing.add(
                     String((at + 0.5) * wide, 1 * mm, month[2:], fontName=self._name, fontSize=6, textAnchor="middle")
                 )

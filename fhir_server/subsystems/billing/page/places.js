@@ -12,23 +12,24 @@ export async function overview() {
   const by = await calls.get("aging?by=payer");
   const patients = await calls.get("aging?by=patient");
   const ages = ["to30", "to60", "to90", "to120", "over120", "total"];
-  const owed = (title, name, rows) => [
+  const owed = (title, name, rows, empty) => [
     h("h2", {}, title),
     grid(
       ["Who", "to 30 days", "to 60", "to 90", "to 120", "over 120", "Total"],
       rows.map((row) => [resource(row[name]), ...ages.map((age) => amount(row[age]))]),
+      empty,
     ),
   ];
   return [
     head("Billing"),
     h("p", {}, trial.sum === 0 ? "The journal balances." : `The journal is out of balance by ${trial.sum} cents.`),
-    grid(["Account", "Debit", "Credit", "Balance"], trial.accounts.map((each) => [each.account, amount(each.debit), amount(each.credit), amount(each.balance)])),
+    grid(["Account", "Debit", "Credit", "Balance"], trial.accounts.map((each) => [each.account, amount(each.debit), amount(each.credit), amount(each.balance)]), "Nothing has been posted yet."),
     h("h2", {}, "Claims"),
-    grid(["Status", "Number", "Amount"], claims.map((each) => [each.status, each.count, amount(each.cents)])),
+    grid(["Status", "Number", "Amount"], claims.map((each) => [each.status, each.count, amount(each.cents)]), ["No claim has been made yet. ", h("a", { href: "#/encounters" }, "What can be claimed")]),
     h("h2", {}, "Open work"),
-    grid(["Kind", "Number", "Amount"], work.map((each) => [h("a", { href: `#/work/${each.kind}` }, each.kind), each.count, amount(each.cents)])),
-    owed("Owed by payers", "payer", by.rows),
-    owed("Owed by patients", "patient", patients.rows),
+    grid(["Kind", "Number", "Amount"], work.map((each) => [h("a", { href: `#/work/${each.kind}` }, each.kind), each.count, amount(each.cents)]), "Nothing waits."),
+    owed("Owed by payers", "payer", by.rows, "No payer owes anything."),
+    owed("Owed by patients", "patient", patients.rows, "No patient owes anything."),
   ];
 }
 

@@ -14,7 +14,7 @@ from fhir_server import definitions as r4
 from fhir_server.core.errors import FhirError
 from fhir_server.loading.sources import documents
 from fhir_server.samples import ARCHIVE
-from fhir_server.subsystems.analytics.indicators import by_month, indicators, named, rows_of
+from fhir_server.subsystems.analytics.indicators import Month, by_month, consecutive, indicators, named, rows_of
 from fhir_server.subsystems.analytics.lake import Lake
 from fhir_server.subsystems.analytics.query import LakeQuery
 from fhir_server.subsystems.subsystem import Change, Portion
@@ -77,6 +77,22 @@ def test_stays_of_the_sample_patients(stays: list[dict[str, Any]], tmp_path: Pat
         assert found == pytest.approx(expected), name
     busiest = max(admissions, key=lambda month: admissions[month])
     assert len(rows_of(asked, ALL["admissions"], busiest).rows) == admissions[busiest]
+
+
+def test_months_without_rows_are_told():
+    found = [Month("2025-11", 2.0, 2), Month("2026-02", 1.0, 1)]
+    counted, mean = ALL["admissions"], ALL["readmissions_30_days"]
+    between = [("2025-12", 0.0, 0), ("2026-01", 0.0, 0)]
+    assert consecutive(counted, found, 13) == [found[0], *between, found[1]]
+    assert consecutive(counted, found, 2, "2026-03") == [found[1], ("2026-03", 0.0, 0)]
+    assert consecutive(mean, found, 3) == [("2025-12", None, 0), ("2026-01", None, 0), found[1]]
+    assert consecutive(mean, [], 3) == [] and mean.met(None) is None
+
+
+def test_an_indicator_whose_months_are_none_is_told(tmp_path: Path):
+    odd = msgspec.structs.replace(ALL["admissions"], sql=["SELECT '2026-W01' AS month, 1.0 AS value"])
+    with pytest.raises(FhirError, match="YYYY-MM"):
+        by_month(lake_of(tmp_path / "lake", []), odd)
 
 
 def test_orders_and_appointments(tmp_path: Path):
