@@ -154,6 +154,8 @@ async def distributed(
         content=settings.search_content,
         prepare=prepare,
         calls=store,
+        feeders=store.feeders,
+        projectors=settings.projectors,
     )
     store.use(elastic.strict)
 

@@ -15,7 +15,7 @@ from fhir_server.core.settings import Settings
 def project(data: Data = None, config: Config = None) -> None:
     """Feed Elasticsearch from the change feed until stopped; for servers whose `projecting` is false.
 
-    Several may run: one works, the others take its work up within seconds when it is gone.
+    Several may run: as many as `projectors` says share the work, the others take up within seconds what one leaves.
     """
     settings = load({"data": data, "projecting": True}, config=config)
     if not settings.elasticsearch_url:

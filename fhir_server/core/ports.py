@@ -246,7 +246,8 @@ class IndexState(NamedTuple):
 
     away: why it can't be asked, "" where it can; name: of what searches ask; position: in the feed, how far searches
     see; changes, seconds: how many changes are not seen yet and how old the first of them is; problems: resources that
-    are found by their ids only, as what they hold can't be indexed.
+    are found by their ids only, as what they hold can't be indexed; parts: the position of each part of the keys, where
+    they are divided.
     """
 
     away: str = ""
@@ -255,6 +256,7 @@ class IndexState(NamedTuple):
     changes: int = 0
     seconds: float = 0.0
     problems: int = 0
+    parts: tuple[int, ...] = ()
 
 
 class UnitConverter(Protocol):

@@ -467,10 +467,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     projecting: Annotated[
         bool,
         Meta(
-            description="Whether the processes of this server feed Elasticsearch from the change feed, one at a time; "
+            description="Whether the processes of this server feed Elasticsearch from the change feed; "
             "with false something else must, such as `hms project`."
         ),
     ] = True
+    projectors: Annotated[
+        int,
+        Meta(
+            description="Among how many processes the feeding of Elasticsearch is divided at most, each for its part "
+            "of the resources; others stand by for one that goes. Where machines differ the greatest counts.",
+            ge=1,
+            le=64,
+        ),
+    ] = 1
 
     cache_mb: Annotated[int, Meta(description="SQLite's page cache in MiB, for each worker.", ge=2, le=65_536)] = 32
     synchronous: Annotated[

@@ -114,3 +114,9 @@ def _index(state: IndexState) -> Iterator[Any]:
     yield GaugeMetricFamily("hms_search_index_lag_changes", "Changes that searches do not see yet.", state.changes)
     yield GaugeMetricFamily("hms_search_index_lag_seconds", "Age of the first of them.", state.seconds)
     yield GaugeMetricFamily("hms_search_index_problems", "Resources that are found by their ids only.", state.problems)
+    if state.parts:
+        told = "Position of each part of the resources that has a projector of its own."
+        parts = GaugeMetricFamily("hms_search_index_part_position", told, labels=["part"])
+        for number, position in enumerate(state.parts, 1):
+            parts.add_metric([f"{number} of {len(state.parts)}"], position)
+        yield parts

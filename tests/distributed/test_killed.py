@@ -25,7 +25,8 @@ def options(service: Service, request: pytest.FixtureRequest, tmp_path: Path) ->
         pytest.skip(f"{ELASTICSEARCH} names no Elasticsearch")
     name = f"killed-{abs(hash(request.node.name)) % 10**10}"
     file = tmp_path / "distributed.toml"
-    file.write_text(f'mongodb_url = "{service.url}"\nmongodb_database = "{name}"\nelasticsearch_url = "{url}"\n')
+    services = f'mongodb_url = "{service.url}"\nmongodb_database = "{name}"\nelasticsearch_url = "{url}"\n'
+    file.write_text(f"{services}projectors = 2\n")
     return ["--config", str(file)]
 
 
@@ -60,6 +61,7 @@ def test_workers_killed_under_load_lose_nothing_that_was_answered(tmp_path: Path
     assert len(ledger.answered) > 2 and len(ledger.created) > 2
     with serving(tmp_path, *options) as server:
         assert_kept(server.base, ledger)
+    assert "whole" in hms("check", "--data", tmp_path, *options)
 
 
 def test_mongodb_killed_under_load_loses_nothing_that_was_answered(

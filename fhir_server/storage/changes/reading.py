@@ -41,11 +41,16 @@ class Reading:
         self._extract = extract
         self._firsts: OrderedDict[Key, int] = OrderedDict()
 
-    async def batches(self, changes: Sequence[Change]) -> AsyncIterator[Batch]:
-        """One entry for each resource, by its last change, some at a time. Behind where a read can't keep up."""
+    async def batches(self, changes: Sequence[Change], until: int) -> AsyncIterator[Batch]:
+        """One entry for each resource, by its last change, some at a time. Behind where a read can't keep up.
+
+        until: the position that is complete with these changes.
+        """
         newest = {(change.type, change.id): change for change in changes}
         oldest = {(change.type, change.id): change.seq for change in reversed(changes)}
         keys, pace = list(newest), Pace()
+        if not keys:
+            yield Batch((), until)
         batch: list[Entry] = []
         size = 0
         for at in range(0, len(keys), READ_AT_ONCE):
@@ -58,7 +63,7 @@ class Reading:
                 await pace()
             left = keys[at + READ_AT_ONCE :][:1]
             if not left:
-                yield Batch(batch, changes[-1].seq)
+                yield Batch(batch, until)
             elif len(batch) >= TOGETHER or size > BYTES:
                 yield Batch(batch, oldest[left[0]] - 1)
                 batch, size = [], 0

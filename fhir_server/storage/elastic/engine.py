@@ -13,7 +13,9 @@ from elasticsearch import ApiError, AsyncElasticsearch
 from fhir_server.core.ports import ChangeFeed, Clock, Finding, IndexState, UnitConverter
 from fhir_server.core.tasks import end
 from fhir_server.storage.changes.calls import Calls
+from fhir_server.storage.changes.feeders import Feeders, Single
 from fhir_server.storage.changes.lag import lag
+from fhir_server.storage.changes.parts import positions_of
 from fhir_server.storage.changes.projector import LEASE, Prepare
 from fhir_server.storage.changes.reading import Extract, Reading, VersionReads
 from fhir_server.storage.changes.waiting import Waiting
@@ -36,7 +38,8 @@ class ElasticEngine:
 
     wait: seconds that a search waits at most for what was committed before it began; content: whether _content works;
     prepare: see Projector; lease: seconds after which another process takes up the feeding where one is gone; calls:
-    how a search calls the projector in another process, None where the feeding is done at once anyway.
+    how a search calls the projector in another process, None where the feeding is done at once anyway; feeders,
+    projectors: among how many processes the keys are divided, and who they are, see Parts.
     """
 
     def __init__(
@@ -56,6 +59,8 @@ class ElasticEngine:
         prepare: Prepare | None = None,
         lease: float = LEASE,
         calls: Calls | None = None,
+        feeders: Feeders | None = None,
+        projectors: int = 1,
     ) -> None:
         self.generations = Generations(client, prefix, shards=shards)
         self._client = client
@@ -63,6 +68,7 @@ class ElasticEngine:
         self._clock = clock
         self._parameters = parameters
         self._content = content
+        self._feeders = feeders or Single()
         self._waiting = Waiting(feed, self._show, calls=calls)
         reading = Reading(reads, extract)
         searched = (self.generations, reads, self._waiting, converter)
@@ -79,6 +85,8 @@ class ElasticEngine:
             prepare=prepare,
             lease=lease,
             calls=calls,
+            feeders=self._feeders,
+            projectors=projectors,
         )
         self._check = IndexCheck(self.generations, feed, reads, reading, parameters, self._writer, self._caught_up)
         self._task: asyncio.Task[None] | None = None
@@ -134,7 +142,8 @@ class ElasticEngine:
         except (ApiError, TransportError) as problem:
             return IndexState(f"it can't be asked: {type(problem).__name__}")
         behind = await lag(self._feed, generation.consumer, self._clock)
-        return IndexState("", generation.name, *behind, answer["hits"]["total"]["value"])
+        parts = await positions_of(self._feed, generation.consumer, self._feeders)
+        return IndexState("", generation.name, *behind, answer["hits"]["total"]["value"], parts)
 
     def _writer(self, generation: Generation) -> Writer:
         return Writer(self._client, generation, self._parameters, content=self._content)

@@ -11,6 +11,7 @@ from elasticsearch import ApiError
 from fhir_server.core.ports import ChangeFeed
 from fhir_server.core.tasks import end
 from fhir_server.storage.changes.calls import Calls
+from fhir_server.storage.changes.feeders import Feeders
 from fhir_server.storage.changes.projector import LEASE, Prepare, Projector
 from fhir_server.storage.changes.reading import Reading
 from fhir_server.storage.changes.waiting import Waiting
@@ -36,6 +37,8 @@ class Projecting:
         prepare: Prepare | None = None,
         lease: float = LEASE,
         calls: Calls | None = None,
+        feeders: Feeders | None = None,
+        projectors: int = 1,
     ) -> None:
         self._generations = generations
         self._feed = feed
@@ -46,6 +49,8 @@ class Projecting:
         self._prepare = prepare
         self._lease = lease
         self._calls = calls
+        self._feeders = feeders
+        self._projectors = projectors
         self._running: dict[str, tuple[Projector, asyncio.Task[None]]] = {}
         waiting.hurry = self.hurry
 
@@ -90,6 +95,8 @@ class Projecting:
                     prepare=self._prepare,
                     lease=self._lease,
                     calls=self._calls,
+                    feeders=self._feeders,
+                    projectors=self._projectors,
                 )
                 self._running[consumer] = projector, asyncio.create_task(projector.run())
 

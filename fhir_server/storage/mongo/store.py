@@ -16,6 +16,7 @@ from fhir_server.storage.mongo.content import Content
 from fhir_server.storage.mongo.database import Database
 from fhir_server.storage.mongo.failures import answering
 from fhir_server.storage.mongo.feed import MongoFeed
+from fhir_server.storage.mongo.feeders import MongoFeeders
 from fhir_server.storage.mongo.flush import Flush
 from fhir_server.storage.mongo.keys import IDENTIFYING, Identifies, candidates, keys_of
 from fhir_server.storage.mongo.newest import Newest
@@ -44,6 +45,7 @@ class MongoStore(MongoReads):
         self.positions = Positions(database)
         self.feed = MongoFeed(database, self.positions)
         self.consumers = Consumers(database)
+        self.feeders = MongoFeeders(database)
         self._newest = Newest(database.resources)
         self._clock = clock
         self._extract = extract
