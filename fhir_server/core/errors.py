@@ -38,6 +38,7 @@ CATEGORIES: dict[str, Category] = {
     "multiple-matches": Category(412, "multiple-matches"),
     "too-large": Category(413, "too-long"),
     "unsupported-media": Category(415, "not-supported"),
+    "range": Category(416, "value"),  # a Range header that names no byte of what there is
     "unprocessable": Category(422, "invalid"),  # read, but the content breaks the rules of R4 or of a profile
     "business-rule": Category(422, "business-rule"),
     "upgrade": Category(426, "not-supported"),

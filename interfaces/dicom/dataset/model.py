@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Collection
 from typing import Any
 
-from interfaces.dicom.dataset.vrs import BULK, NUMBERS, SINGLE, TEXT
+from interfaces.dicom.dataset.vrs import BULK, NUMBERS, SINGLE, TEXT, WORDS
 from interfaces.dicom.dataset.walk import DataSet, Element, Elements
 
 Model = dict[str, dict[str, Any]]
@@ -63,9 +63,21 @@ class _Modelling:
         if vr in BULK:
             if element.length > INLINE_MOST or element.fragments is not None:
                 return {"vr": vr, "BulkDataURI": self._bulk(path + name)} if self._bulk else None
-            return {"vr": vr, "InlineBinary": base64.b64encode(self._set.bytes(element)).decode()}
+            return {"vr": vr, "InlineBinary": base64.b64encode(little_endian(self._set, element)).decode()}
         values = read_values(self._set, element, codecs)
         return {"vr": vr, "Value": values} if values else {"vr": vr}
+
+
+def little_endian(data_set: DataSet, element: Element) -> bytes:
+    """The value as PS3.18 gives binary values: its words with the least significant byte first."""
+    raw = data_set.bytes(element)
+    size = struct.calcsize(WORDS.get(element.vr, "B"))
+    if not data_set.how.big or size == 1 or len(raw) % size:
+        return raw
+    turned = bytearray(len(raw))
+    for at in range(size):
+        turned[at::size] = raw[size - 1 - at :: size]
+    return bytes(turned)
 
 
 def read_values(data_set: DataSet, element: Element, codecs: tuple[str, ...] = ("iso8859",)) -> list[Any]:

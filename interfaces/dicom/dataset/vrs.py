@@ -49,6 +49,8 @@ SINGLE = frozenset(["LT", "ST", "UR", "UT"])  # a backslash in them is text
 BULK = frozenset(["OB", "OD", "OF", "OL", "OV", "OW", "UN"])
 NUMBERS = {"FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q"}
 
+WORDS = {"OD": "d", "OF": "f", "OL": "I", "OV": "Q", "OW": "H", **NUMBERS}  # VRs of more than one byte a word
+
 
 @functools.lru_cache(maxsize=8192)
 def vr_of(tag: int) -> str:

@@ -37,7 +37,7 @@ def media_ranges(text: str) -> list[MediaRange]:
             quality = float(parameters.get("q", "1"))
         except ValueError:
             quality = 1.0
-        multipart = type == "multipart/related"
+        multipart = type in ("multipart/related", "multipart/*")
         inner = parameters.get("type", "*/*").lower() if multipart else type
         found.append(MediaRange(inner, multipart, parameters.get("transfer-syntax", ""), quality))
     return sorted((each for each in found if each.quality > 0), key=lambda each: -each.quality)

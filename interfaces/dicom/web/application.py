@@ -118,7 +118,8 @@ class DicomWeb:
         if handler is None:
             raise error("not-found", "DICOMweb has no such path here; studies, series and instances are at /studies.")
         if method not in ("GET", "HEAD"):
-            raise error("not-supported", f"{method[:20]} can't be done here.", headers={"Allow": "GET, HEAD"})
+            allowed = ["GET", "HEAD", *(["POST"] if any(fits(shape, path) for shape in STORES) else [])]
+            raise error("not-supported", f"{method[:20]} can't be done here.", headers={"Allow": ", ".join(allowed)})
         return await asyncio.to_thread(handler, request)
 
     async def _workitem(self, request: WebRequest, caller: Caller, receive: Any) -> WebAnswer:

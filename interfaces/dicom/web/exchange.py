@@ -63,7 +63,7 @@ def tagged(request: WebRequest, tag: str, answer: WebAnswer) -> WebAnswer:
 
 
 def ranged(request: WebRequest, answer: WebAnswer) -> WebAnswer:
-    """The part of a whole body that a Range header asks for (RFC 9110 section 14); 416 where there is none such."""
+    """The part of a whole body that a Range header asks for (RFC 9110 section 14); FhirError "range" for none such."""
     wanted = request.headers.get("range", "")
     body = answer.body
     headers = [*answer.headers, ("accept-ranges", "bytes")]
@@ -75,6 +75,7 @@ def ranged(request: WebRequest, answer: WebAnswer) -> WebAnswer:
     start = int(first) if first else max(0, len(body) - int(last))
     end = min(int(last), len(body) - 1) if first and last else len(body) - 1
     if start > end or start >= len(body):
-        return WebAnswer(416, [("content-range", f"bytes */{len(body)}")])
+        told = f"Range asks for {wanted[:60]}; there are {len(body)} bytes, the first of which is 0."
+        raise error("range", told, headers={"content-range": f"bytes */{len(body)}"})
     headers.append(("content-range", f"bytes {start}-{end}/{len(body)}"))
     return WebAnswer(206, headers, body[start : end + 1])

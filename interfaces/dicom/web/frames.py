@@ -24,9 +24,13 @@ def frames(request: WebRequest) -> WebAnswer:
     """The frames of /frames/1,2,3, as multipart/related, or one alone."""
     path, rest = split(request.path)
     row = named(request, path)[0]
-    numbers = numbers_of(rest[1] if len(rest) > 1 else "", row)
+    return given(request, row, numbers_of(rest[1] if len(rest) > 1 else "", row))
+
+
+def given(request: WebRequest, row: Row, numbers: list[int]) -> WebAnswer:
+    """These frames of an instance, in the first way that the caller takes."""
     as_kept, type = _how(request, row)
-    tag = tag_of([row], *rest, type)
+    tag = tag_of([row], str(numbers), type)
     single = len(numbers) == 1 and not any(each.multipart for each in media_ranges(request.accept()))
     header = type if not as_kept else f"{type}; transfer-syntax={row['transfer_syntax']}"
     if single and request.headers.get("accept", "*/*") != "*/*":
@@ -47,9 +51,10 @@ def numbers_of(text: str, row: Row) -> list[int]:
         numbers = [int(part) for part in text.split(",")]
     except ValueError as problem:
         raise error("value", f"Frames are numbers with commas between, such as 1,2; not {text[:60]}.") from problem
-    for number in numbers:
-        if not 1 <= number <= row["frames"]:
-            raise not_found(f"frame {number}: the instance has {row['frames']}")
+    if min(numbers) < 1:
+        raise error("value", f"Frames are counted from 1; {min(numbers)} is none.")
+    if max(numbers) > row["frames"]:
+        raise error("not-found", f"There is no frame {max(numbers)}: the instance has {row['frames']}.")
     return numbers
 
 

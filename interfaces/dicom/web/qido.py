@@ -34,6 +34,7 @@ OTHERS = ("includefield", "limit", "offset", "fuzzymatching", "accept", "charset
 def search(request: WebRequest) -> WebAnswer:
     """Answers a search; 204 where nothing matches."""
     *above, kind = request.path
+    type, _ = chosen(request.accept(), (DICOM_JSON, "application/json", DICOM_XML))
     level = {"studies": STUDY, "series": SERIES, "instances": IMAGE}[kind]
     keys, wanted, everything = keys_of_query(request)
     fuzzy = request.parameter("fuzzymatching").lower()
@@ -70,7 +71,6 @@ def search(request: WebRequest) -> WebAnswer:
         headers.append(("warning", f'299 ultimate-hms "{MORE}"'))
     if not found:
         return WebAnswer(204, headers)
-    type, _ = chosen(request.accept(), (DICOM_JSON, "application/json", DICOM_XML))
     if type == DICOM_XML:
         return related(DICOM_XML, (([("Content-Type", DICOM_XML)], native(model)) for model in found))
     return json_answer(found, 200, *headers, type=type)
@@ -130,13 +130,18 @@ def _path(name: str) -> list[str]:
     for part in name.split("."):
         tag = tag_of(part)
         if tag is None:
-            from pydicom.datadict import keyword_dict
-
-            near = difflib.get_close_matches(part, [*keyword_dict, *OTHERS], 1, 0.6)
-            hint = f" Did you mean {near[0]}?" if near else " Name it by its keyword or its eight digits."
-            raise error("unsupported-parameter", f"There is no attribute or parameter {part[:80]}.{hint}")
+            raise error("unsupported-parameter", f"There is no attribute or parameter {part[:80]}.{_near(part)}")
         found.append(f"{tag:08X}")
     return found
+
+
+def _near(name: str) -> str:
+    """What may have been meant by a name."""
+    from pydicom.datadict import keyword_dict
+
+    named = {known.lower(): known for known in (*keyword_dict, *OTHERS)}
+    near = difflib.get_close_matches(name.lower(), named, 1, 0.6)
+    return f" Did you mean {named[near[0]]}?" if near else " Name it by its keyword or its eight digits."
 
 
 def _put(keys: Model, path: list[str], value: str) -> None:

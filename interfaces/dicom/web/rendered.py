@@ -18,6 +18,7 @@ from interfaces.dicom.web.multipart import Part, related
 from interfaces.dicom.web.resources import model_url, named, split, tag_of
 
 TYPES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF"}
+PARAMETERS = ("accept", "annotation", "charset", "iccprofile", "quality", "viewport", "window")
 FUNCTIONS = ("linear", "linear-exact", "sigmoid")
 LARGEST = 16384  # pixels of an edge
 THUMBNAIL = 128
@@ -78,6 +79,7 @@ def thumbnail(request: WebRequest) -> WebAnswer:
 def view_of(request: WebRequest) -> View:
     """The view that a query asks for; FhirError "value" that says how it is written."""
     view = View()
+    _check_names(request)
     window = request.parameter("window")
     if window:
         parts = window.split(",")
@@ -89,8 +91,12 @@ def view_of(request: WebRequest) -> View:
     viewport = request.parameter("viewport")
     if viewport:
         numbers = _numbers(viewport.split(","), empty=0.0)
-        if len(numbers) not in (2, 6) or not all(1 <= edge <= LARGEST for edge in numbers[:2]):
-            raise error("value", "viewport is width,height or width,height,x,y,width,height of the source.")
+        if len(numbers) not in (2, 6) or not all(1 <= edge <= LARGEST and edge == int(edge) for edge in numbers[:2]):
+            raise error(
+                "value",
+                f"viewport is width,height in whole pixels up to {LARGEST}, or width,height,x,y,width,height of the "
+                "source.",
+            )
         view = view._replace(viewport=(int(numbers[0]), int(numbers[1])))
         if len(numbers) == 6:
             view = view._replace(source=(numbers[2], numbers[3], numbers[4], numbers[5]))
@@ -103,6 +109,19 @@ def view_of(request: WebRequest) -> View:
     if annotation:
         view = view._replace(annotation=annotations_of(annotation))
     return view
+
+
+def _check_names(request: WebRequest) -> None:
+    """FhirError where a parameter is unknown, there twice, or asks for a colour profile, which no image has."""
+    names = [name.lower() for name, _ in request.query]
+    for name in names:
+        if name not in PARAMETERS:
+            known = ", ".join(PARAMETERS)
+            raise error("unsupported-parameter", f"There is no parameter {name[:60]}; a rendered image takes {known}.")
+        if names.count(name) > 1:
+            raise error("value", f"{name} is there twice.")
+    if request.parameter("iccprofile").lower() not in ("", "no"):
+        raise error("value", "Rendered images have no ICC profile; leave iccprofile out, or say no.")
 
 
 def _numbers(parts: list[str], empty: float | None = None) -> list[float]:
@@ -194,8 +213,11 @@ def _fitted(shown: Any, view: View, aspect: float) -> Any:
 
     if view.source is not None:
         x, y, width, height = view.source
-        flip_x, flip_y = width < 0, height < 0
         right, bottom = x + (abs(width) or shown.width), y + (abs(height) or shown.height)
+        if not (x < shown.width and y < shown.height and right > 0 and bottom > 0):
+            size = f"{shown.width} by {shown.height}"
+            raise error("value", f"The source of the viewport lies outside of the image, which is {size} pixels.")
+        flip_x, flip_y = width < 0, height < 0
         shown = shown.crop((int(x), int(y), max(int(x) + 1, int(right)), max(int(y) + 1, int(bottom))))
         if flip_x:
             shown = shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

@@ -11,12 +11,13 @@ from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.index import Row
 from interfaces.dicom.archive.instances import encoded
-from interfaces.dicom.dataset.model import Model, to_model
+from interfaces.dicom.dataset.model import Model, little_endian, to_model
 from interfaces.dicom.dataset.part10 import read_file
 from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, syntax
 from interfaces.dicom.dataset.walk import DataSet, Malformed
 from interfaces.dicom.web.accept import MediaRange, chosen, media_ranges
 from interfaces.dicom.web.exchange import DICOM_JSON, WebAnswer, WebRequest, not_found, ranged, tagged
+from interfaces.dicom.web.frames import given
 from interfaces.dicom.web.multipart import Part, related
 from interfaces.dicom.web.native import native
 from interfaces.dicom.web.recent import Recent
@@ -132,9 +133,9 @@ def bulk(request: WebRequest) -> WebAnswer:
         element = elements[int(rest[-1], 16)]
     except (KeyError, ValueError, IndexError) as problem:
         raise not_found(f"value {'/'.join(rest[1:])} in instance {row['instance_uid']}") from problem
-    content = data_set.bytes(element)
     if element.fragments is not None:
-        content = b"".join(bytes(data_set.data[start : start + length]) for start, length in element.fragments[1:])
+        return given(request, row, list(range(1, row["frames"] + 1)))
+    content = little_endian(data_set, element)
     tag = tag_of([row], *rest)
     _, wanted = chosen(request.accept(), (OCTETS,))
     if wanted.multipart or wanted.type == "*/*":

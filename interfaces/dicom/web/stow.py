@@ -13,13 +13,14 @@ import msgspec
 from fhir_server.core.errors import FhirError, error
 from interfaces.dicom.archive.placing import Outcome
 from interfaces.dicom.archive.record import Mismatch
-from interfaces.dicom.dataset.model import Model
+from interfaces.dicom.dataset.model import Model, text
 from interfaces.dicom.dataset.part10 import read_file
 from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, FRAME_TYPES
 from interfaces.dicom.dataset.walk import Malformed
+from interfaces.dicom.web.accept import chosen
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest, json_answer
 from interfaces.dicom.web.multipart import boundary_of, parts_of
-from interfaces.dicom.web.native import read_native
+from interfaces.dicom.web.native import native, read_native
 
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
@@ -28,6 +29,7 @@ LARGEST_PART = 2**31
 # failure reasons (PS3.18 table I.2-2, PS3.4 annex B)
 PROCESSING_FAILURE, NO_SPACE, NO_MATCH, CANNOT_UNDERSTAND, DUPLICATE = 0x0110, 0xA700, 0xA900, 0xC000, 0x0111
 COERCED = 0xB000
+Bulk = dict[str, tuple[str, bytes]]  # by Content-Location: content type and bytes
 
 
 class Stored:
@@ -36,15 +38,19 @@ class Stored:
     def __init__(self, request: WebRequest) -> None:
         self._request = request
         self._study = request.path[1] if len(request.path) > 1 else ""
+        self._type, _ = chosen(request.accept(), (DICOM_JSON, "application/json", DICOM_XML))
         self.kept: list[Model] = []
         self.failed: list[Model] = []
+        self._unnamed: list[int] = []  # why parts failed that don't say which instance they are
+        self._warned = False
+        self._foreign = ""  # the type of a part that can't be an instance
 
     def file(self, data: bytes) -> None:
         """Keeps one file."""
-        uids = ("", "", "")
+        uids = ("", "", "", "")
         try:
             meta, data_set = read_file(data)
-            uids = tuple(_uid(data_set, tag) for tag in (0x00080016, 0x00080018, 0x0020000D))
+            uids = tuple(_uid(data_set, tag) for tag in (0x00080016, 0x00080018, 0x0020000D, 0x0020000E))
             if self._study and uids[2] != self._study:
                 raise Mismatch(f"it is of study {uids[2]}")
             outcome = self._request.archive.receive(
@@ -66,18 +72,46 @@ class Stored:
                 self._keep(uids, COERCED if outcome is Outcome.KEPT else 0)
 
     def _keep(self, uids: tuple[str, ...], warning: int) -> None:
-        url = f"{self._request.base}/studies/{uids[2]}"
-        item = {**_reference(uids), "00081190": {"vr": "UR", "Value": [f"{url}/instances/{uids[1]}"]}}
+        url = f"{self._request.base}/studies/{uids[2]}/series/{uids[3]}/instances/{uids[1]}"
+        item = {**_reference(uids), "00081190": {"vr": "UR", "Value": [url]}}
         if warning:
             item["00081196"] = {"vr": "US", "Value": [warning]}
+            self._warned = True
         self.kept.append(item)
 
     def _fail(self, uids: tuple[str, ...], reason: int) -> None:
+        if not all(uids[:2]):
+            self._unnamed.append(reason)
+            return
         self.failed.append({**_reference(uids), "00081197": {"vr": "US", "Value": [reason]}})
 
+    def foreign(self, type: str) -> None:
+        """A part is neither an instance nor bulk data."""
+        self._foreign = type
+        self._unnamed.append(CANNOT_UNDERSTAND)
+
+    def metadata(self, models: list[Model], bulk: Bulk) -> None:
+        """Keeps instances of metadata; FhirError where the only one of the request makes none."""
+        alone = len(models) == 1 and not (self.kept or self.failed or self._unnamed)
+        for model in models:
+            try:
+                made = _file(model, bulk)
+            except FhirError:
+                if alone:
+                    raise
+                self._fail((_named(model, "00080016"), _named(model, "00080018")), CANNOT_UNDERSTAND)
+            else:
+                self.file(made)
+
     def answer(self) -> WebAnswer:
-        """200 where all were kept, 202 where some were, 409 where none was."""
-        if not self.kept and not self.failed:
+        """200 where all were kept, 202 where some were or with a warning, 409 where none was."""
+        failed = bool(self.failed or self._unnamed)
+        if self._foreign and not self.kept and not self.failed:
+            raise error(
+                "unsupported-media",
+                f"A part of type {self._foreign[:60]} has no Content-Location and is no instance.",
+            )
+        if not self.kept and not failed:
             raise error("required", "The request has no instance in it.")
         model: Model = {}
         if self._study:
@@ -86,7 +120,13 @@ class Stored:
             model["00081199"] = {"vr": "SQ", "Value": self.kept}
         if self.failed:
             model["00081198"] = {"vr": "SQ", "Value": self.failed}
-        return json_answer(model, 409 if not self.kept else 202 if self.failed else 200)
+        if self._unnamed:
+            reasons = [{"00081197": {"vr": "US", "Value": [reason]}} for reason in self._unnamed]
+            model["0008119A"] = {"vr": "SQ", "Value": reasons}
+        status = 409 if not self.kept else 202 if failed or self._warned else 200
+        if self._type == DICOM_XML:
+            return WebAnswer(status, [("content-type", DICOM_XML)], native(model))
+        return json_answer(model, status, type=self._type)
 
 
 def _reference(uids: tuple[str, ...]) -> Model:
@@ -94,6 +134,11 @@ def _reference(uids: tuple[str, ...]) -> Model:
         tag: {"vr": "UI", "Value": [uid]} if uid else {"vr": "UI"}
         for tag, uid in (("00081150", uids[0]), ("00081155", uids[1]))
     }
+
+
+def _named(model: Model, tag: str) -> str:
+    value = model.get(tag)
+    return text(model, tag) if isinstance(value, dict) and isinstance(value.get("Value"), list) else ""
 
 
 def _uid(data_set: Any, tag: int) -> str:
@@ -110,7 +155,7 @@ async def store(request: WebRequest, chunks: AsyncIterator[bytes]) -> WebAnswer:
         await asyncio.to_thread(stored.file, data)
         return stored.answer()
     models: list[Model] = []
-    bulk: dict[str, tuple[str, bytes]] = {}
+    bulk: Bulk = {}
     async for headers, content in parts_of(chunks, boundary_of(content_type), LARGEST_PART):
         type = headers.get("content-type", DICOM).split(";")[0].strip().lower()
         if type == DICOM:
@@ -122,9 +167,8 @@ async def store(request: WebRequest, chunks: AsyncIterator[bytes]) -> WebAnswer:
         elif "content-location" in headers:
             bulk[headers["content-location"]] = (headers.get("content-type", ""), content)
         else:
-            raise error("unsupported-media", f"A part of type {type[:60]} has no Content-Location and is no instance.")
-    for model in models:
-        await asyncio.to_thread(stored.file, _file(model, bulk))
+            stored.foreign(type)
+    await asyncio.to_thread(stored.metadata, models, bulk)
     return stored.answer()
 
 
@@ -140,18 +184,11 @@ def models_of(content: bytes) -> list[Model]:
     return found
 
 
-def _file(model: Model, bulk: dict[str, tuple[str, bytes]]) -> bytes:
+def _file(model: Model, bulk: Bulk) -> bytes:
     """A file of metadata and the bulk data that it refers to; FhirError where they make none."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.encaps import encapsulate
     from pydicom.uid import UID
-
-    syntax = EXPLICIT_LITTLE
-    pixels = model.get("7FE00010", {}).get("BulkDataURI")
-    if pixels in bulk:
-        syntax = _syntax(bulk[pixels][0])
-    stated = (model.pop("00083002", {}).get("Value") or [""])[0]
-    syntax = stated if syntax == EXPLICIT_LITTLE and stated else syntax
 
     def load(tag: str, vr: str, uri: str) -> bytes:
         if uri not in bulk:
@@ -159,6 +196,10 @@ def _file(model: Model, bulk: dict[str, tuple[str, bytes]]) -> bytes:
         return bulk[uri][1]
 
     try:
+        pixels = model.get("7FE00010", {}).get("BulkDataURI")
+        syntax = _syntax(bulk[pixels][0]) if pixels in bulk else EXPLICIT_LITTLE
+        stated = (model.pop("00083002", {}).get("Value") or [""])[0]
+        syntax = stated if syntax == EXPLICIT_LITTLE and stated else syntax
         made = Dataset.from_json(
             {tag: value for tag, value in model.items() if not tag.startswith("0002")}, bulk_data_uri_handler=load
         )

@@ -103,7 +103,13 @@ def test_pages_with_limit_and_offset_give_each_once(base):
         ("/studies?PatientID=1&PatientID=2", 400, "PatientID is there twice"),
         ("/studies/1.2.100/rendered?annotation=everything", 400, "annotation is patient or technique"),
         ("/studies/1.2.100/rendered?window=a,b", 400, "centre,width,function"),
+        ("/studies/1.2.100/rendered?windw=1,2", 400, "no parameter windw"),
+        ("/studies/1.2.100/rendered?quality=5&quality=6", 400, "quality is there twice"),
+        ("/studies/1.2.100/rendered?iccprofile=yes", 400, "no ICC profile"),
+        ("/studies/1.2.100/rendered?viewport=1.5,2", 400, "whole pixels"),
+        ("/studies?patientid=1", 400, "Did you mean PatientID"),
         ("/wado?requestType=WADO", 400, "studyUID"),
+        ("/wado?requestType=WADO&studyUID=1&seriesUID=2&objectUID=3&anonymize=yes", 400, "anonymize can't be done"),
     ],
 )
 def test_mistakes_are_answered_with_what_to_change(base, path, status, said):
@@ -169,6 +175,33 @@ def test_frames_native_compressed_and_decoded(client, base, images):
     jpeg = httpx.get(f"{base}{path_of(colour)}/frames/1", headers={"accept": "image/jpeg"})
     assert Image.open(io.BytesIO(jpeg.content)).size == (colour.Columns, colour.Rows)
     assert httpx.get(f"{base}{path_of(several)}/frames/99").status_code == 404
+    assert httpx.get(f"{base}{path_of(several)}/frames/0").status_code == 400
+
+
+def test_bulk_data_of_compressed_pixels_is_its_frames(base):
+    rle = pydicom.dcmread(RLE)
+    bulk = httpx.get(f"{base}{path_of(rle)}/bulkdata/7FE00010", headers={"accept": "application/octet-stream"})
+    assert bulk.content == rle.pixel_array.tobytes()
+
+
+def test_wado_uri_shows_a_region_and_refuses_what_it_cannot_read(base, images):
+    one = images[0]
+    wado = f"{base}/wado?requestType=WADO&studyUID={one.StudyInstanceUID}&seriesUID={one.SeriesInstanceUID}"
+    wado += f"&objectUID={one.SOPInstanceUID}"
+    shown = httpx.get(f"{wado}&contentType=video/mpeg,image/png&region=0,0,0.5,0.25")
+    assert Image.open(io.BytesIO(shown.content)).size == (32, 16)
+    for wrong in ("rows=-5", "windowCenter=40", "windowCenter=4&windowWidth=0", "imageQuality=200", "region=1,1,2,2"):
+        assert httpx.get(f"{wado}&{wrong}").status_code == 400
+
+
+def test_a_range_or_an_accept_that_nothing_fits_says_what_there_is(base, images):
+    url = base + path_of(images[0])
+    outside = httpx.get(url, headers={"accept": "application/dicom", "range": "bytes=99999999-"})
+    assert (outside.status_code, outside.headers["content-range"][:8]) == (416, "bytes */")
+    assert "Range asks" in outside.json()["issue"][0]["diagnostics"]
+    assert httpx.get(url, headers={"accept": "multipart/*"}).status_code == 200
+    outside = httpx.get(f"{url}/rendered?viewport=8,8,500,500,8,8")
+    assert outside.status_code == 400 and "64 by 64" in outside.json()["issue"][0]["diagnostics"]
 
 
 def test_etags_spare_what_is_known(base, images):
@@ -289,13 +322,39 @@ def test_what_can_not_be_stored_is_told_for_each(base):
     mixed = httpx.post(
         f"{base}/studies", content=multipart((part, buffer.getvalue()), (part, b"junk")), headers=headers
     )
-    assert mixed.status_code == 202 and mixed.json()["00081198"]["Value"][0]["00081197"]["Value"] == [0xC000]
+    assert mixed.status_code == 202 and mixed.json()["0008119A"]["Value"][0]["00081197"]["Value"] == [0xC000]
     none = httpx.post(f"{base}/studies", content=multipart((part, buffer.getvalue()[:-10])), headers=headers)
     assert none.status_code == 409
     other = httpx.post(f"{base}/studies/1.2.77", content=multipart((part, buffer.getvalue())), headers=headers)
     assert other.json()["00081198"]["Value"][0]["00081197"]["Value"] == [0xA900]
     assert httpx.post(f"{base}/studies", content=b"x", headers={"content-type": "text/plain"}).status_code == 415
     assert httpx.post(f"{base}/studies", content=b"--x\r\n", headers=headers).status_code == 400
+
+
+def test_an_answer_to_storing_comes_as_it_is_accepted_or_nothing_is_stored(base):
+    made = image(16, PatientID="W9")
+    file = io.BytesIO()
+    made.save_as(file, enforce_file_format=True)
+    url, headers = f"{base}/studies", {"content-type": "application/dicom"}
+    refused = httpx.post(url, content=file.getvalue(), headers={**headers, "accept": "text/plain"})
+    assert refused.status_code == 406 and "application/dicom+xml" in refused.json()["issue"][0]["diagnostics"]
+    assert httpx.get(base + path_of(made)).status_code == 404
+    stored = httpx.post(url, content=file.getvalue(), headers={**headers, "accept": "application/dicom+xml"})
+    assert stored.status_code == 200 and f'<Value number="1">{base}{path_of(made)}</Value>' in stored.text
+
+
+def test_metadata_that_makes_no_instance_fails_alone(base):
+    good = image(16, PatientID="W8").to_json_dict()
+    bad = {**image(16, PatientID="W8").to_json_dict(), "00280010": {"vr": "US", "Value": ["many"]}}
+    unnamed = {"00100020": {"vr": "LO", "Value": ["W8"]}}
+    body = multipart(("Content-Type: application/dicom+json", json.dumps([good, bad, unnamed]).encode()))
+    headers = {"content-type": 'multipart/related; type="application/dicom+json"; boundary=x'}
+    answer = httpx.post(f"{base}/studies", content=body, headers=headers)
+    assert answer.status_code == 202
+    told = answer.json()
+    assert told["00081199"]["Value"][0]["00081155"] == good["00080018"]
+    assert [each["00081155"]["Value"] for each in told["00081198"]["Value"]] == [bad["00080018"]["Value"]]
+    assert len(told["0008119A"]["Value"]) == 1
 
 
 def test_deleted_is_gone(client, base):
