@@ -14,6 +14,11 @@ INPATIENT = frozenset({"IMP", "ACUTE", "NONACUTE"})
 ICD10 = "http://hl7.org/fhir/sid/icd-10-cm"
 CLAIM_TYPE = "http://terminology.hl7.org/CodeSystem/claim-type"
 
+UNCHARGED = (
+    "none of its services is completed and has a code of CPT or HCPCS, or one with a price; "
+    "prices come by `hms billing fees FILE`."
+)
+
 
 def money(cents: int) -> Json:
     """FHIR Money."""
@@ -44,14 +49,22 @@ class Chargeable(NamedTuple):
     date: str
 
 
-def chargeable(store: Any, encounter: str) -> Chargeable:
-    """The charges of an encounter; FhirError "not-found", "value" where there is nothing to bill."""
+def known_encounter(store: Any, encounter: str) -> Json:
+    """An encounter; FhirError "not-found"."""
     found = known(store, encounter)
     if found is None:
         raise error("not-found", f"There is no {encounter} here; it is deleted, or billing has not got so far yet.")
-    charges = [each for each in charges_of(store, encounter) if claimable(each)]
+    return found
+
+
+def chargeable(store: Any, encounter: str) -> Chargeable:
+    """The charges of an encounter; FhirError "not-found", "value" where there is nothing to bill."""
+    found = known_encounter(store, encounter)
+    all = charges_of(store, encounter)
+    charges = [each for each in all if claimable(each)]
     if not charges:
-        raise error("value", f"{encounter} has no charges to claim; GET /billing/encounters/{{id}} says why.")
+        why = "; ".join(dict.fromkeys(each["problem"] for each in all if each["problem"])) or UNCHARGED
+        raise error("value", f"{encounter} has no charge that can be billed: {why}")
     patient = relative(found.get("subject", {}).get("reference", ""))
     return Chargeable(found, patient, charges, min(each["date"] for each in charges))
 

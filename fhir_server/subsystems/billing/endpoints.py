@@ -46,20 +46,26 @@ async def encounters(billing: Billing, call: Call) -> Answer:
 async def encounter(billing: Billing, call: Call) -> Answer:
     """The charges of an encounter, whether it is insured, and what the scrub says of a claim where it is."""
     reference = f"Encounter/{call.path['id']}"
-    found = claiming.chargeable(billing.store, reference)
-    insured = bool(coverages(billing.store, found.patient, found.date))
-    if insured:
-        claim = claiming.make(billing.store, reference, "TRIAL", instant(call.now))
-        findings = actions.checked(billing, claim)
+    charges = claiming.charges_of(billing.store, reference)
+    insured, findings = False, []
+    if any(map(claiming.claimable, charges)):
+        found = claiming.chargeable(billing.store, reference)
+        insured = bool(coverages(billing.store, found.patient, found.date))
+        if insured:
+            claim = claiming.make(billing.store, reference, "TRIAL", instant(call.now))
+            findings = actions.checked(billing, claim)
+        else:
+            lacks = f"{found.patient} has no coverage that is active on {found.date}"
+            findings = [Finding("warning", "coverage", f"{lacks}: bill the patient, or add a Coverage.")]
+    elif charges:
+        findings = [Finding("error", "charges", "Nothing can be billed yet: each charge says what it lacks.")]
     else:
-        text = f"{found.patient} has no coverage that is active on {found.date}: bill the patient, or add a Coverage."
-        findings = [Finding("warning", "coverage", text)]
-    charges = [dict(each) for each in claiming.charges_of(billing.store, reference)]
+        claiming.known_encounter(billing.store, reference)
+        findings = [Finding("error", "charges", f"Nothing to bill: {claiming.UNCHARGED}")]
     total = sum(each["cents"] or 0 for each in charges if not each["same"])
+    answer = {"charges": [dict(each) for each in charges], "total": total, "insured": insured}
     billed = actions.billed_by(billing, reference)
-    return Answer(
-        {"charges": charges, "total": total, "insured": insured, "findings": texts(findings), "billed": billed}
-    )
+    return Answer({**answer, "findings": texts(findings), "billed": billed})
 
 
 async def claim(billing: Billing, call: Call) -> Answer:

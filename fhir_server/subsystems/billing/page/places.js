@@ -46,7 +46,7 @@ export async function encounters() {
           each.problems ? `${each.problems} with a problem` : "",
         ];
       }),
-      "Every charge is on a claim.",
+      ["No charge waits. A service is charged once it is completed and its code has a price: ", h("code", {}, "hms billing fees FILE")],
     ),
   ];
 }
@@ -68,7 +68,7 @@ export async function encounter(id) {
     findings.length
       ? h("ul", {}, findings.map((each) => h("li", { class: each.severity }, `${each.severity} ${each.code}: ${each.text}`)))
       : h("p", {}, "Nothing to change."),
-    h("p", {}, billed ? ["Billed by ", type === "Claim" ? claimLink(bill) : resource(billed)] : act),
+    h("p", {}, billed ? ["Billed by ", type === "Claim" ? claimLink(bill) : resource(billed)] : findings.some(({ code }) => code === "charges") ? "" : act),
   ];
 }
 

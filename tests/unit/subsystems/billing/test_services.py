@@ -5,11 +5,15 @@ from typing import Any
 import pytest
 
 from fhir_server.codec.json import serialize
+from fhir_server.core.errors import FhirError
+from fhir_server.subsystems.billing import actions
+from fhir_server.subsystems.billing.endpoints import encounter as encounter_of
 from fhir_server.subsystems.billing.models import CPT, MODIFIER
+from fhir_server.subsystems.endpoint import Call
 from fhir_server.subsystems.tracing import trace
 from interfaces.hl7v2.er7 import parse
 from mappings.hl7v2.translating import translate
-from tests.unit.subsystems.billing.story import Story, coded, procedure
+from tests.unit.subsystems.billing.story import NOW, Story, coded, encounter, procedure
 
 pytestmark = pytest.mark.anyio
 
@@ -132,3 +136,18 @@ async def test_what_is_told_once_again_is_charged_by_the_other(story: Story):
     await story.store(item())
     await story.store(item(status="entered-in-error"))
     assert charged(story) == ["Procedure lab"]
+
+
+async def test_a_visit_that_can_not_be_billed_yet_says_why(story: Story):
+    async def shown(id: str) -> dict[str, Any]:
+        return (await encounter_of(story.billing, Call(story.fhir.server, NOW, "Berta", {"id": id}, {}, {}))).content
+
+    unpriced = encounter(id="odd", type=[coded(CPT, "99999")])
+    await story.store(unpriced, encounter(id="free", type=[{"text": "talk"}]))
+    seen = await shown("odd")
+    assert "load a fee schedule" in seen["charges"][0]["problem"] and "each charge says" in str(seen["findings"])
+    assert "hms billing fees" in str((await shown("free"))["findings"])
+    with pytest.raises(FhirError, match="no price for 99999"):
+        await actions.claim_encounter(story.billing, story.fhir.server, "Encounter/odd", NOW, "Berta")
+    with pytest.raises(FhirError, match="There is no Encounter/none"):
+        await shown("none")
