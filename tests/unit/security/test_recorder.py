@@ -88,9 +88,9 @@ async def test_who_waits_is_told_that_it_can_not_be_kept(tmp_path: Path, monkeyp
 async def test_the_next_journal_is_there_before_one_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fhir_server.security.audit.journal.SIZE", 1000)
     log = AuditLog(tmp_path / FILE_NAME)
-    for number in range(40):
+    for number in range(120):
         await log.record(event(number))
     assert len(list((tmp_path / "audit.journals").glob("*.journal"))) > 2
-    assert numbers(log) == [(number + 1, number) for number in range(40)]
+    assert numbers(log) == [(number + 1, number) for number in range(120)]
     log.close()
     assert not any((tmp_path / "audit.journals").iterdir())

@@ -1,0 +1,107 @@
+"""An open and a secured server over sockets, each row in turns, as a machine that others use goes up and down.
+
+python -m tests.bench.in_turns --rows read,s_name --rounds 7
+python -m tests.bench.in_turns --beside ../other-checkout      # its secured server, in the same turns
+
+Both have the same records, 16 connections and as many workers as a server chooses. Medians of the rounds; "of open" is
+the median of the rounds' quotients. CPU is that of the server, kernel included, a request.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import uvloop
+
+from tests.bench import fhirload
+from tests.bench.__main__ import start, token
+
+CONNECTIONS = 16
+
+
+class Side:
+    """One of the servers, with what was loaded into it."""
+
+    def __init__(
+        self, name: str, folder: Path, security: str, options: argparse.Namespace, checkout: Path | None
+    ) -> None:
+        self.name = name
+        self.pids: list[int] = []
+        self.server, self.base = start(folder, options.workers, security, checkout=checkout)
+        self.pids.append(self.server.pid)
+        headers = {"Authorization": f"Bearer {token(self.base, folder, options.scope)}"} if security == "smart" else {}
+        self.client = fhirload.Client(self.base, CONNECTIONS, headers)
+        self.rows: dict[str, Any] = {}
+
+    async def load(self, patients: int) -> None:
+        state: dict[str, Any] = {}
+        chosen = SimpleNamespace(patients=patients, seed=42, pids=self.pids, load_conns=CONNECTIONS)
+        await fhirload.load(self.client, chosen, state)
+        self.rows = fhirload.phases(SimpleNamespace(seed=42, run=0, no_cache=False), state)
+
+    async def round(self, row: str, seconds: float) -> tuple[float, float]:
+        """Requests a second, and milliseconds of server CPU a request."""
+        found = await fhirload.closed_loop(self.client, self.rows[row], CONNECTIONS, seconds, 0.2, self.pids)
+        assert found["ok"] == found["n"], found.get("errors")
+        return found["rps"], found["srv_cpu_ms"]
+
+
+async def measured(options: argparse.Namespace, sides: list[Side]) -> None:
+    for side in sides:
+        await side.client.__aenter__()
+        await side.load(options.patients)
+    wanted = options.rows.split(",") if options.rows else list(sides[0].rows)
+    print("| row | " + " | ".join(f"{s.name} requests/s | of open % | CPU ms" for s in sides) + " |", flush=True)
+    for row in wanted:
+        found: list[list[tuple[float, float]]] = [[] for _ in sides]
+        for number in range(options.rounds):
+            order = list(zip(sides, found, strict=True))
+            for side, kept in order[:: -1 if number % 2 else 1]:
+                kept.append(await side.round(row, options.seconds))
+        cells = []
+        for kept in found:
+            rates = [rate for rate, _ in kept]
+            shares = [rate / beside for rate, (beside, _) in zip(rates, found[0], strict=True)]
+            cpu = statistics.median(cpu for _, cpu in kept)
+            cells.append(f"{statistics.median(rates):,.0f} | {statistics.median(shares):.0%} | {cpu:.2f}")
+        print(f"| {row} | " + " | ".join(cells) + " |", flush=True)
+    for side in sides:
+        await side.client.__aexit__()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--patients", type=int, default=200)
+    parser.add_argument("--rows", default="", help="names of rows, with commas; all by default")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of a round")
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--scope", default="user/*.cruds")
+    parser.add_argument("--beside", type=Path, help="another checkout")
+    options = parser.parse_args()
+    asked: list[tuple[str, str, Path | None]] = [("open", "open", None), ("secured", "smart", None)]
+    if options.beside:
+        asked.append(("beside", "smart", options.beside))
+    servers: list[subprocess.Popen] = []
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            sides = []
+            for name, security, checkout in asked:
+                sides.append(Side(name, Path(folder) / name, security, options, checkout))
+                servers.append(sides[-1].server)
+            uvloop.run(measured(options, sides))
+        finally:
+            for server in servers:
+                server.send_signal(signal.SIGTERM)
+                server.wait(30)
+
+
+if __name__ == "__main__":
+    main()
