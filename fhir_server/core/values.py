@@ -3,7 +3,7 @@
 A SearchValue is a plain tuple, the cheapest thing that Python has: (kind, field, *parts). `field` names what is indexed
 within one resource type (see SearchParameter.fields). The parts by kind:
 
-    STRING     folded, exact           folded: fold(exact)
+    STRING     folded, exact           folded: fold(exact), see core.folding
     TOKEN      system, code            system "" where there is none; code "" never occurs
     TEXT       folded                  what :text searches, of a coded element
     REFERENCE  type, id, version       of this server; version "" where the reference has none
@@ -21,7 +21,6 @@ Specification: https://hl7.org/fhir/R4/search.html
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
 
 STRING, TOKEN, TEXT, REFERENCE, CANONICAL, DATE, NUMBER, QUANTITY, URI, POSITION, COMPOSITE, NARRATIVE = range(12)
@@ -30,13 +29,3 @@ SearchValue = tuple[Any, ...]
 
 MIN_DATE = -(2**62)
 MAX_DATE = 2**62
-
-
-def fold(text: str) -> str:
-    """Text as string search compares it: no case, no accents, no punctuation at word borders changed, single spaces."""
-    if text.isascii():
-        folded = text.lower()
-    else:
-        decomposed = unicodedata.normalize("NFKD", text.casefold())
-        folded = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return " ".join(folded.split())

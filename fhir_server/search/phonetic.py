@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from fhir_server.core.values import fold
+from fhir_server.core.folding import unaccented
 from fhir_server.definitions import SearchParameter
 
 KIND = "phonetic"
@@ -25,7 +25,7 @@ def kind_of(parameter: SearchParameter) -> str:
 
 def sounds(text: str) -> list[str]:
     """The code of each word; a word without Latin letters stands for itself."""
-    return [soundex(word) for word in fold(text).replace("-", " ").split()]
+    return [soundex(word) for word in unaccented(text).replace("-", " ").split()]
 
 
 @lru_cache(maxsize=1 << 13)

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from fhir_server.core.values import fold
+from fhir_server.core.folding import unaccented
 
 _decode = msgspec.json.Decoder(str).decode
 _WORD = re.compile(r"[^\W_]+")
@@ -19,7 +19,7 @@ _NO_WORD = re.compile(r"(?:[^\w\3]|_)+")
 
 def words_of(text: str) -> list[str]:
     """The words of a text, folded."""
-    return _WORD.findall(fold(text))
+    return _WORD.findall(unaccented(text))
 
 
 def texts_in(node: object):
@@ -46,5 +46,5 @@ def worded(body: bytes) -> list[str]:
         else:
             found.append(str(float(value)) if _FRACTION.search(value) else value.decode())
     text = _BETWEEN.join(found)
-    parted = text.translate(_ASCII) if text.isascii() else _NO_WORD.sub(" ", fold(text))
+    parted = text.translate(_ASCII) if text.isascii() else _NO_WORD.sub(" ", unaccented(text))
     return [words for each in parted.split(_BETWEEN) if (words := each.strip())]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 
-from fhir_server.core.values import fold
+from fhir_server.core.folding import unaccented
 from terminology.store.closure import id_range
 
 CHUNK = 10_000
@@ -62,8 +62,8 @@ _TOKEN = re.compile(r"[^\W_]+")
 
 def matches(text: str, *fields: str) -> bool:
     """The same rule for texts that are in no index."""
-    wanted = [words for word in text.split() if (words := _TOKEN.findall(fold(word)))]
-    found = _TOKEN.findall(fold(" ".join(fields)))
+    wanted = [words for word in text.split() if (words := _TOKEN.findall(unaccented(word)))]
+    found = _TOKEN.findall(unaccented(" ".join(fields)))
     return bool(wanted) and all(_phrase(words, found) for words in wanted)
 
 

@@ -40,6 +40,8 @@ def finds(http: httpx.Client, url: str) -> list[str]:
 FOUND = f"""
 # strings: without case and accents, from the beginning, each part for itself
 Patient?name=o'neil: ann
+Patient?name=oneil chalmers: ann
+Patient?name:contains=neil/chal: ann
 Patient?name=O%27NEIL-chal: ann
 Patient?name=chalmers:
 Patient?name:contains=chalmers: ann

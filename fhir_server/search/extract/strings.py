@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from fhir_server.core.values import STRING, fold
+from fhir_server.core.folding import fold
+from fhir_server.core.values import STRING
 from fhir_server.search.extract.adding import Add
 from fhir_server.search.parts import PARTS
 

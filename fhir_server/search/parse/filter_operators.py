@@ -7,6 +7,7 @@ from typing import Any as Anything
 from typing import get_args
 
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.folding import fold
 from fhir_server.core.query import (
     All,
     Clause,
@@ -20,7 +21,6 @@ from fhir_server.core.query import (
     StringIs,
     Subsumes,
 )  # fmt: skip
-from fhir_server.core.values import fold
 from fhir_server.search.fields import ParameterFields
 from fhir_server.search.parse.builtin import BUILT_IN
 from fhir_server.search.parse.composite import composite_is

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fhir_server.core.errors import error
+from fhir_server.core.folding import fold
 from fhir_server.core.query import Clause, StringIs
-from fhir_server.core.values import fold
 from fhir_server.search.fields import ParameterFields
 from fhir_server.search.parse.context import SearchContext
 from fhir_server.search.parse.escaping import unescape

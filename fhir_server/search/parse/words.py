@@ -14,8 +14,8 @@ import re
 from typing import Literal
 
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.folding import unaccented
 from fhir_server.core.query import All, Any, Clause, NarrativeHas, Not
-from fhir_server.core.values import fold
 from fhir_server.search.parse.escaping import unescape
 from fhir_server.search.parse.suggestions import shorten
 
@@ -37,7 +37,7 @@ def words_clause(text: str, scope: Literal["text", "content"]) -> Clause:
 
 class _Reader:
     def __init__(self, text: str, scope: Literal["text", "content"]) -> None:
-        if not _WORD.search(fold(text)):
+        if not _WORD.search(unaccented(text)):
             raise error("value", f"{shorten(text)} has no words to search for.")
         self.pieces = _PIECE.findall(text)
         self._scope: Literal["text", "content"] = scope
@@ -86,7 +86,7 @@ class _Reader:
             if not self.pieces or self.pieces.pop() != ")":
                 raise self.expected("')'")
             return inner
-        phrase = " ".join(_WORD.findall(fold(piece)))
+        phrase = " ".join(_WORD.findall(unaccented(piece)))
         return NarrativeHas((phrase,), self._scope) if phrase else None
 
     def _operator(self) -> str:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import Any
 
-VERSION = 3
+VERSION = 4
 PARTS = "abcde"  # of a composite value
 MOST_FIELDS = 10_000  # dates, numbers and sort keys have a field each: some 1,200 in all of R4
 REFRESH = "1s"  # until searches see by themselves what was written

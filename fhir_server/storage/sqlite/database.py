@@ -7,13 +7,19 @@ import os
 import sqlite3
 from pathlib import Path
 
+import structlog
+
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.folding import fold
 from fhir_server.core.write_ahead import use_write_ahead_log
 from fhir_server.storage.sqlite import schema
 
 FILE_NAME = "fhir.sqlite"
 PATIENCE = 30.0  # seconds that opening waits for other processes
+CHANGE_PATIENCE = 600.0  # seconds that it waits where the file's layout is of a former version: another may change it
 LOG_KEPT = 64 * 2**20  # bytes that the write-ahead log keeps when it begins anew
+
+log = structlog.get_logger("store")
 
 
 def connect(
@@ -55,6 +61,8 @@ def prepare(path: Path) -> None:
     try:
         connection.execute("PRAGMA page_size = 4096")
         use_write_ahead_log(connection)
+        if 0 < connection.execute("PRAGMA user_version").fetchone()[0] < schema.VERSION:
+            connection.execute(f"PRAGMA busy_timeout = {CHANGE_PATIENCE * 1000:.0f}")
         connection.execute("BEGIN IMMEDIATE")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
@@ -65,8 +73,8 @@ def prepare(path: Path) -> None:
                 f"{path} has the layout of version {version}; this program knows version {schema.VERSION}. "
                 "Start the program that made it and export, or choose another data folder.",
             )
-        for step in range(version or schema.VERSION, schema.VERSION):
-            _execute(connection, schema.STEPS[step])
+        if 0 < version < schema.VERSION:
+            _change(connection, path, version)
         if version != schema.VERSION:
             connection.execute(f"PRAGMA user_version = {schema.VERSION}")
         connection.execute("COMMIT")
@@ -78,6 +86,16 @@ def prepare(path: Path) -> None:
         ) from problem
     finally:
         connection.close()
+
+
+def _change(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """Brings a file of a former version to this one's layout."""
+    log.info("the store's layout is changed", file=path.name, version=version, to=schema.VERSION)
+    connection.create_function("fold", 1, fold, deterministic=True)
+    connection.execute("PRAGMA secure_delete = ON")
+    for step in range(version, schema.VERSION):
+        _execute(connection, schema.STEPS[step])
+    log.info("the store's layout is changed now", file=path.name, version=schema.VERSION)
 
 
 def _execute(connection: sqlite3.Connection, statements: str) -> None:

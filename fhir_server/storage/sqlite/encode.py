@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from fhir_server.core.folding import unaccented
 from fhir_server.core.values import (
     CANONICAL,
     COMPOSITE,
@@ -22,7 +23,6 @@ from fhir_server.core.values import (
     TOKEN,
     URI,
     SearchValue,
-    fold,
 )
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
 from fhir_server.storage.sqlite.schema import INDEX_TABLES
@@ -67,7 +67,7 @@ def encode(type: str, rid: int, values: Sequence[SearchValue], known: Dictionari
     for value in values:
         kind = value[0]
         if kind == NARRATIVE:
-            narrative = fold(value[2])
+            narrative = unaccented(value[2])
             continue
         field = fields[value[1] + ":text" if kind == TEXT else value[1]]
         if kind == TOKEN:

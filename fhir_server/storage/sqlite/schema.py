@@ -18,8 +18,27 @@ are points or a day at most; the few wider ones also by their upper end (the ind
                negative, as a reference may stand in the same column; unused columns are 0
 """
 
-VERSION = 2
-STEPS = {1: "ALTER TABLE resource ADD COLUMN digests BLOB"}  # the version of a file -> what makes it the next
+VERSION = 3
+STRINGS_FOLDED_ANEW = """
+CREATE TEMP TABLE refolded AS SELECT * FROM (
+    SELECT s.*, substr(f.name, -5) = ':text' AS coded, iif(s.exact = '', s.text, s.exact) AS written
+    FROM string_value s CROSS JOIN field f ON f.field = s.field WHERE f.name <> 'phonetic'
+) WHERE text <> substr(fold(written), 1, 1000);
+UPDATE resource SET digests = NULL WHERE rid IN (SELECT rid FROM refolded);
+DELETE FROM string_value WHERE (field, text, exact, rid) IN (SELECT field, text, exact, rid FROM refolded);
+INSERT OR IGNORE INTO string_value SELECT field, substr(fold(written), 1, 1000),
+    iif(coded OR written = substr(fold(written), 1, 1000), '', written), rid FROM refolded;
+DROP TABLE refolded;
+UPDATE resource SET digests = NULL WHERE rid IN (SELECT rid FROM composite WHERE 'text' IN
+    (typeof(a), typeof(b), typeof(c), typeof(d), typeof(e)));
+UPDATE OR REPLACE composite SET a = iif(typeof(a) = 'text', fold(a), a), b = iif(typeof(b) = 'text', fold(b), b),
+    c = iif(typeof(c) = 'text', fold(c), c), d = iif(typeof(d) = 'text', fold(d), d),
+    e = iif(typeof(e) = 'text', fold(e), e)
+    WHERE 'text' IN (typeof(a), typeof(b), typeof(c), typeof(d), typeof(e))"""
+STEPS = {  # the version of a file -> what makes it the next
+    1: "ALTER TABLE resource ADD COLUMN digests BLOB",
+    2: STRINGS_FOLDED_ANEW,  # fold (core.folding) passes over punctuation now
+}
 
 METHODS = ("", "POST", "PUT", "PATCH", "DELETE", "ERASE")  # version.method is the position in this tuple
 METHOD_NUMBER = {name: number for number, name in enumerate(METHODS)}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from fhir_server.core.folding import fold
 from fhir_server.core.query import StringIs, TextIs
-from fhir_server.core.values import fold
 from fhir_server.storage.sqlite.encode import STRING_KEY_LIMIT
 from fhir_server.storage.sqlite.search.condition import Condition, Never, Row
 from fhir_server.storage.sqlite.search.scope import Scope

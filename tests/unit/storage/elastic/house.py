@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 
 from fhir_server.core.errors import FhirError
+from fhir_server.core.folding import fold
 from fhir_server.core.ports import Write
 from fhir_server.core.query import EVERYTHING, Query, StringIs
-from fhir_server.core.values import STRING, fold
+from fhir_server.core.values import STRING
 from fhir_server.storage.elastic.client import connect
 from fhir_server.storage.elastic.digests import Parameters
 from fhir_server.storage.elastic.engine import ElasticEngine

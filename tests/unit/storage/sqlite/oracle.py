@@ -11,6 +11,7 @@ from typing import Any as Anything
 import msgspec
 
 from fhir_server.core import query
+from fhir_server.core.folding import unaccented
 from fhir_server.core.query import All, Any, Clause, Include, Not, SortKey
 from fhir_server.core.values import (
     CANONICAL,
@@ -26,7 +27,6 @@ from fhir_server.core.values import (
     TOKEN,
     URI,
     SearchValue,
-    fold,
 )
 from fhir_server.storage.sqlite.search import functions
 
@@ -346,7 +346,7 @@ def distance(a_latitude: float, a_longitude: float, b_latitude: float, b_longitu
 
 
 def words(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+", fold(text))
+    return re.findall(r"[^\W_]+", unaccented(text))
 
 
 def contains(said: list[str], phrase: list[str]) -> bool:

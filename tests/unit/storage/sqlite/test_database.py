@@ -62,3 +62,31 @@ def test_a_change_of_layout_that_is_broken_off_is_begun_anew(tmp_path: Path, mon
     with closing(connect(path)) as opened:
         assert opened.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
         assert opened.execute("SELECT digests FROM resource").fetchall() == []
+
+
+def test_strings_of_an_older_file_are_found_without_their_punctuation(tmp_path: Path):
+    path = tmp_path / FILE_NAME
+    prepare(path)
+    long = "o'neil " * 200
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("INSERT INTO type (type, name) VALUES (1, 'Patient')")
+        fields = [(1, "family"), (2, "code:text"), (3, "phonetic"), (4, "custom")]
+        other.executemany("INSERT INTO field (field, type, name) VALUES (?, 1, ?)", fields)
+        other.executemany("INSERT INTO resource (rid, type, id, digests) VALUES (?, 1, ?, x'00')", [(1, "a"), (2, "b")])
+        old = [
+            (1, "o'brien", "O'Brien", 1), (1, "o'brien", "", 1), (1, long[:1000], long, 1), (1, "smith", "Smith", 2),
+            (2, "crohn's disease", "", 1), (2, "crohns disease", "", 1), (3, "o165", "", 1), (3, "花・子", "", 1),
+        ]  # fmt: skip
+        other.executemany("INSERT INTO string_value VALUES (?, ?, ?, ?)", old)
+        other.execute("INSERT INTO composite VALUES (4, 7, 'smith-jones', 0, 0, 0, 1)")
+        other.execute("PRAGMA user_version = 2")
+        other.commit()
+    prepare(path)
+    with closing(connect(path)) as opened:
+        assert sorted(opened.execute("SELECT field, text, exact FROM string_value WHERE rid = 1")) == [
+            (1, "obrien", "O'Brien"), (1, "obrien", "o'brien"), (1, ("oneil " * 200)[:1000].strip(), long),
+            (2, "crohns disease", ""), (3, "o165", ""), (3, "花・子", ""),
+        ]  # fmt: skip
+        assert opened.execute("SELECT a, b FROM composite").fetchall() == [(7, "smith jones")]
+        assert opened.execute("SELECT text, exact FROM string_value WHERE rid = 2").fetchall() == [("smith", "Smith")]
+        assert opened.execute("SELECT id, digests FROM resource ORDER BY id").fetchall() == [("a", None), ("b", b"\0")]

@@ -7,6 +7,7 @@ from random import Random
 
 from hypothesis import strategies as st
 
+from fhir_server.core.folding import fold
 from fhir_server.core.query import (
     All,
     Any,
@@ -50,7 +51,6 @@ from fhir_server.core.values import (
     TOKEN,
     URI,
     SearchValue,
-    fold,
 )
 from tests.unit.storage.sqlite.oracle import Item, World
 from tests.unit.storage.sqlite.shelf import START, Shelf
