@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -12,7 +12,7 @@ from fhir_server.definitions import Definitions
 from fhir_server.fhirpath import Terminology
 from profiles.holdings import declared
 from profiles.snapshot.registry import Source
-from profiles.validator import Validator
+from profiles.validator import NOTHING_STORED, Validator
 
 Json = dict[str, Any]
 
@@ -95,11 +95,16 @@ class Checker:
             issues += self._judged(self.validator.conformance(resource, profiles, declared=self._declared))
         return issues
 
-    def validate(self, resource: Json, profiles: Sequence[str] = ()) -> list[Issue]:
-        """All its issues: by R4, by the profiles that it declares, by those that are required here, and by these."""
+    def validate(
+        self, resource: Json, profiles: Sequence[str] = (), stored: Mapping[str, Json] = NOTHING_STORED
+    ) -> list[Issue]:
+        """All its issues: by R4, by the profiles that it declares, by those that are required here, and by these.
+
+        stored: resources that its references name, by the text of the reference.
+        """
         name = resource.get("resourceType") if isinstance(resource, dict) else None
         required, unknown = self._required(name if isinstance(name, str) else "")
-        return self.validator.validate(resource, tuple(dict.fromkeys((*profiles, *required)))) + unknown
+        return self.validator.validate(resource, tuple(dict.fromkeys((*profiles, *required))), stored=stored) + unknown
 
     def _nameless(self, resource: Json) -> list[Issue]:
         name = resource.get("resourceType")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fhir_server.core.errors import FhirError, Issue
@@ -23,6 +23,7 @@ from profiles.structure.problems import ENOUGH, Problem, Problems, enough
 Json = dict[str, Any]
 Found = list[tuple[Problem, str]]  # with the URL of the profile that says it
 
+NOTHING_STORED: Mapping[str, Json] = {}
 REFUSING_BINDINGS = ("binding-required", "binding-max")
 LESSER_BINDINGS = ("binding-extensible", "binding-preferred")  # said of a code that these refuse, they add nothing
 MAX_MEMBERS = 50_000  # answers of the terminology that are kept
@@ -91,7 +92,14 @@ class Validator:
             return [TOO_DEEP]
         return [] if found is None else self._issues(resource, [(each, "") for each in found])
 
-    def validate(self, resource: Json, profiles: Sequence[str] = (), *, declared: bool = True) -> list[Issue]:
+    def validate(
+        self,
+        resource: Json,
+        profiles: Sequence[str] = (),
+        *,
+        declared: bool = True,
+        stored: Mapping[str, Json] = NOTHING_STORED,
+    ) -> list[Issue]:
         """All the issues of a resource, those of its extensions by their definitions included; [] when fine.
 
         profiles: canonical URLs that it is checked against as well; declared: against those of its meta.profile too,
@@ -100,7 +108,7 @@ class Validator:
         """
         try:
             base: Found = [(each, "") for each in self._check(resource) or ()]
-            more = self._by_profiles(resource, profiles, declared, base) if isinstance(resource, dict) else []
+            more = self._by_profiles(resource, profiles, declared, base, stored) if isinstance(resource, dict) else []
         except RecursionError:
             return [TOO_DEEP]
         return self._issues(resource, base + more)
@@ -112,7 +120,14 @@ class Validator:
         except RecursionError:
             return [TOO_DEEP]
 
-    def _by_profiles(self, resource: Json, profiles: Sequence[str], declared: bool, base: Found) -> Found:
+    def _by_profiles(
+        self,
+        resource: Json,
+        profiles: Sequence[str],
+        declared: bool,
+        base: Found,
+        stored: Mapping[str, Json] = NOTHING_STORED,
+    ) -> Found:
         compiler = self.profiles
         shared = Surroundings(
             self.definitions,
@@ -120,6 +135,7 @@ class Validator:
             lambda inner, url, context: compiler.conforms(url, inner, "Resource", context),
             resource if resource.get("resourceType") == "Bundle" else None,
             self._known_members(),
+            stored,
         )
         context = Context(shared, resource)
         runs = [(resource, "", context, url) for url in dict.fromkeys(profiles)]

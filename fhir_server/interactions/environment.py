@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -38,8 +38,16 @@ class Checker(Protocol):
         """The issues of a resource that is to be stored, by the settings; [] for none, errors refuse it."""
         ...
 
-    def validate(self, resource: dict[str, Any], profiles: tuple[str, ...] = ()) -> list[Issue]:
-        """All its issues: against base R4, the profiles that it declares, those required here and these."""
+    def validate(
+        self,
+        resource: dict[str, Any],
+        profiles: tuple[str, ...] = (),
+        stored: Mapping[str, dict[str, Any]] = ...,
+    ) -> list[Issue]:
+        """All its issues: against base R4, the profiles that it declares, those required here and these.
+
+        stored: resources that its references name, by the text of the reference.
+        """
         ...
 
 

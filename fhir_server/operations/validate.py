@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from fhir_server.codec.json import decode, serialize
+from fhir_server.codec.references import parse_reference, references
 from fhir_server.core.errors import FhirError, Issue, error, operation_outcome
 from fhir_server.core.ports import Transaction
 from fhir_server.interactions.delete import remove
@@ -16,6 +17,7 @@ from fhir_server.interactions.request import Response
 
 PARAMETERS = ("resource", "mode", "profile")
 MODES = ("create", "update", "delete", "profile")
+MOST_TARGETS = 500  # references whose targets are read; further ones are taken at their types
 
 
 async def validate(environment: Environment, call: Call) -> Response:
@@ -36,8 +38,21 @@ async def validate(environment: Environment, call: Call) -> Response:
         raise error("required", "$validate needs the parameter 'resource', or the URL of a stored one.")
     issues = _type_issues(call, resource, mode)
     if not issues:  # a profile may bring expressions that take long: other requests are not held up
-        issues = await asyncio.to_thread(environment.checker.validate, resource, profiles)
+        stored = await _targets(environment, resource, call.request.base)
+        issues = await asyncio.to_thread(environment.checker.validate, resource, profiles, stored)
     return _outcome(issues)
+
+
+async def _targets(environment: Environment, resource: dict[str, Any], base: str) -> dict[str, dict[str, Any]]:
+    """What the references of a resource name that is stored here, by their texts: its profiles may speak of them."""
+    found: dict[str, dict[str, Any]] = {}
+    for text in list(dict.fromkeys(text for _, text in references(resource)))[:MOST_TARGETS]:
+        local = parse_reference(text, base)
+        if local is not None and not local.version:
+            version = await environment.store.read(local.type, local.id)
+            if version is not None and version.body:
+                found[text] = decode(version.body)
+    return found
 
 
 def _type_issues(call: Call, resource: dict[str, Any], mode: str) -> list[Issue]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fhir_server.core.errors import FhirError
@@ -21,7 +21,7 @@ class Surroundings:
     """What one validation shares: definitions, terminology, the entries of a Bundle, and what turned out unknown.
 
     conforms(resource, profile URL, context) -> bool or None, for conformsTo(); members: answers of member_of that are
-    known already, and where new ones are kept.
+    known already, and where new ones are kept; stored: resources that references name by these texts.
     """
 
     __slots__ = (
@@ -34,6 +34,7 @@ class Surroundings:
         "found",
         "in_progress",
         "members",
+        "stored",
         "terminology",
         "unknown",
     )
@@ -45,12 +46,14 @@ class Surroundings:
         conforms: Callable[[Json, str, Context], bool | None],
         bundle: Json | None,
         members: dict[tuple[str, str, str], bool | None],
+        stored: Mapping[str, Json],
     ) -> None:
         self.definitions = definitions
         self.terminology = terminology
         self.conforms = conforms
         self.bundle = bundle
         self.members = members
+        self.stored = stored
         self.in_progress: set[tuple[int, str]] = set()
         self.found: dict[tuple[int, str, str], list[Problem] | None] = {}  # (id of a value, profile, base) -> problems
         self.cut_short = 0  # how often a check was met that was going on
@@ -128,7 +131,7 @@ class Context:
         return Context(self.shared, resource, self.container or self.resource, self.base)
 
     def resolve(self, reference: str) -> Json | None:
-        """The resource that a reference's text names, where it is contained or in the same Bundle."""
+        """The resource that a reference's text names, where it is contained, in the same Bundle or known as stored."""
         if reference.startswith("#"):
             outer = self.container or self.resource
             if reference == "#":
@@ -137,7 +140,8 @@ class Context:
                 if isinstance(each, dict) and each.get("id") == reference[1:]:
                     return each
             return None
-        return self.shared.entry(reference, self.base)
+        found = self.shared.entry(reference, self.base)
+        return self.shared.stored.get(reference) if found is None and not self.base else found
 
     def target(self, reference: Json) -> tuple[Json | None, str]:
         """(the resource that a Reference names or None, its type or "")."""

@@ -15,7 +15,7 @@ import zstandard
 from fhir_server import bootstrap
 from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
-from tests.conftest import Fhir, HeldClock, issue_of
+from tests.conftest import BASE, Fhir, HeldClock, issue_of
 from tests.system.process import hms
 
 pytestmark = pytest.mark.anyio
@@ -108,6 +108,32 @@ async def test_a_stored_structure_definition_is_a_profile_until_it_is_deleted(fh
     assert await issues_of(fhir, {"resourceType": "Patient"}, WARD_PATIENT) == [("error", "cardinality-min")]
     await fhir("DELETE", "StructureDefinition/ward-patient")
     assert await issues_of(fhir, {"resourceType": "Patient"}, WARD_PATIENT) == [("error", "profile-unknown")]
+
+
+async def test_what_a_reference_names_here_is_checked_against_the_profile_for_it(fhir: Fhir) -> None:
+    about = {**PROFILE, "id": "about", "url": "http://ward.test/about", "type": "Observation", "differential": {
+        "element": [{"id": "Observation.subject", "path": "Observation.subject", "type": [
+            {"code": "Reference", "targetProfile": [WARD_PATIENT]}]}]},
+        "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Observation"}  # fmt: skip
+    for stored in (PROFILE, about, patient(id="born", birthDate="2000"), patient(id="unborn")):
+        assert (await fhir.put(f"{stored['resourceType']}/{stored['id']}", stored)).status_code == 201
+    for target, rules in (
+        ("Patient/born", []),
+        ("Patient/not-here", []),
+        ("Patient/unborn", [("error", "reference-profile")]),
+        (f"{BASE}/Patient/unborn", [("error", "reference-profile")]),
+        ("http://elsewhere.test/Patient/unborn", []),
+    ):
+        seen = {
+            "resourceType": "Observation",
+            "status": "final",
+            "code": {"text": "x"},
+            "subject": {"reference": target},
+        }
+        answer = await fhir.post(f"Observation/$validate?profile={about['url']}", seen)
+        assert [
+            (i["severity"], i["details"]["coding"][0]["code"]) for i in answer.json()["issue"] if "details" in i
+        ] == rules
 
 
 async def test_base_validation_takes_what_only_a_profile_refuses(fhir: Fhir) -> None:
