@@ -53,6 +53,7 @@ class StoredVersion(msgspec.Struct, frozen=True, gc=False):
         return ResourceKey(self.type, self.id, self.version)
 
 
+@functools.lru_cache(maxsize=256)  # what is written together has one
 def instant(microseconds: int) -> str:
     """Microseconds since 1970 UTC as a FHIR instant with milliseconds."""
     seconds, rest = divmod(microseconds, 1_000_000)

@@ -32,7 +32,10 @@ class IdSource(Protocol):
 
 
 class Write(NamedTuple):
-    """One version to store: body b"" for a deletion; values: what to index, () for a deletion."""
+    """One version to store: body b"" for a deletion; values: what to index, () for a deletion.
+
+    fresh: the id was made for it a moment ago, so that nothing can have it.
+    """
 
     type: str
     id: str
@@ -41,6 +44,7 @@ class Write(NamedTuple):
     method: str
     body: bytes
     values: Sequence[SearchValue]
+    fresh: bool = False
 
 
 class Transaction(Protocol):

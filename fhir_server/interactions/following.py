@@ -45,7 +45,9 @@ class Following:
 
 
 def concerns(follower: Follower, request: Request, response: Response) -> bool:
-    """Whether the request may have changed what the follower follows; a Bundle's answer tells by its locations."""
+    """Whether the request may have changed what the follower follows; a Bundle's answer tells what it has stored."""
     if request.path:
         return request.path[0] in follower.types
+    if response.told is not None:
+        return not {version.type for version in response.told}.isdisjoint(follower.types)
     return any(f'"{type}/'.encode() in response.body for type in follower.types)

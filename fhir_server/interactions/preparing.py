@@ -67,9 +67,9 @@ def _targets(resource: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 async def store(
-    transaction: Transaction, prepared: Prepared, type: str, id: str, version: int, method: str
+    transaction: Transaction, prepared: Prepared, type: str, id: str, version: int, method: str, fresh: bool = False
 ) -> StoredVersion:
-    """Puts a prepared resource as this version, now."""
+    """Puts a prepared resource as this version, now; fresh: under an id that was made for it."""
     for path, target_type, target_id in prepared.targets:
         target = await transaction.read(target_type, target_id)
         if (target is None or target.deleted) and (target_type, target_id) != (type, id):
@@ -83,7 +83,7 @@ async def store(
     values = prepared.values
     if await transaction.newest("SearchParameter") != prepared.position:
         values = (await prepared.environment.searching_in(transaction)).extract(decode(body))
-    return await transaction.put(Write(type, id, version, updated, method, body, values))
+    return await transaction.put(Write(type, id, version, updated, method, body, values, fresh))
 
 
 def refuse_invalid(issues: list[Issue]) -> None:

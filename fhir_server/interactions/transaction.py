@@ -135,7 +135,7 @@ async def _write_one(environment: Environment, inside: Transaction, entry: Entry
             return Response(200, made, made.body, made.key.reference)
         case "POST":
             assert entry.prepared is not None
-            version = await store(inside, entry.prepared, type, entry.id, 1, "POST")
+            version = await store(inside, entry.prepared, type, entry.id, 1, "POST", fresh=True)
         case _:
             assert entry.prepared is not None and request.resource is not None
             found = entry.found

@@ -82,7 +82,7 @@ async def put_matched(
         return await store(transaction, prepared, type, found.id, found.version + 1, "PUT")
     if stated is None:
         require_match(request, type, "?", None)
-        return await store(transaction, prepared, type, new_id or environment.new_id(), 1, "POST")
+        return await store(transaction, prepared, type, new_id or environment.new_id(), 1, "POST", fresh=True)
     if await transaction.read(type, id_of(stated)) is not None:
         raise error(
             "conflict", f"The criteria match nothing, but {type}/{stated} exists; update it by its id or omit the id."

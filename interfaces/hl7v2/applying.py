@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import re
 from typing import Any
 
 import structlog
@@ -28,6 +29,7 @@ log = structlog.get_logger("hl7")
 
 PASSING = ("unavailable", "locked", "no-store", "throttled")  # categories of errors that go away by themselves
 RACES = ("conflict", "precondition", "multiple-matches")
+PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:-(\d+))?")
 LARGE = 100_000  # bytes of a transaction's answer that is read beside the event loop
 TRIES = 4  # of a transaction that another write came between
 MESSAGE_ID = "urn:hl7-org:v2:MSH-10"
@@ -119,7 +121,10 @@ class Applying:
         request = Request(
             "POST", (), resource=bundle, body=json.serialize(bundle), content_type="application/fhir+json"
         )
-        body = (await self._client.perform(request)).body
+        response = await self._client.perform(request)
+        body, told = response.body, response.told
+        if told is not None:
+            return tuple([one.key.reference for one in told if not one.deleted and not _is_own(one.type, one.id)])
         return await asyncio.to_thread(_links, body) if len(body) > LARGE else _links(body)
 
     async def _applied(self, message: Message) -> tuple[str, ...] | None:
@@ -184,10 +189,20 @@ def problems_of(failure: FhirError) -> tuple[Problem, ...]:
     codes = {"required": "101", "value": "102", "structure": "102", "code-invalid": "103", "too-long": "104"}
     codes |= {"not-found": "204", "lock-error": "206", "exception": "207", "conflict": "205"}
     return tuple(
-        Problem(codes.get(issue.code, "199"), " ".join(part for part in (issue.diagnostics, issue.expression) if part))
+        Problem(
+            codes.get(issue.code, "199"),
+            " ".join(part for part in (issue.diagnostics, issue.expression) if part),
+            _place(issue.location),
+        )
         for issue in failure.issues
         if issue.severity in ("fatal", "error")
     ) or (Problem("207", "The FHIR server refused the message."),)
+
+
+def _place(location: str) -> tuple[str | int, ...]:
+    """MSH-18 as the place of a problem; () for what names no place of a message."""
+    found = PLACE.fullmatch(location)
+    return () if found is None else (found[1], 1, int(found[2])) if found[2] else (found[1], 1)
 
 
 def _reference(entry: dict[str, Any]) -> str:
@@ -199,13 +214,18 @@ def _reference(entry: dict[str, Any]) -> str:
     return url if request["method"] == "PUT" and "/" in url and "?" not in url else ""
 
 
+def _is_own(type: str, id: str) -> bool:
+    """Whether it is the Provenance of a message."""
+    return type == "Provenance" and id.startswith("v2-")
+
+
 def _links(body: bytes) -> tuple[str, ...]:
     """What a transaction made, as references with versions, without the message's own Provenance."""
     found = []
     for entry in json.parse(body).get("entry", ()):
         location = entry.get("response", {}).get("location", "")
         parts = location.split("/_history/")[0].split("/")[-2:]
-        if len(parts) == 2 and not (parts[0] == "Provenance" and parts[1].startswith("v2-")):
+        if len(parts) == 2 and not _is_own(parts[0], parts[1]):
             version = location.partition("/_history/")[2]
             found.append("/".join(parts) + (f"/_history/{version}" if version else ""))
     return tuple(found)

@@ -29,7 +29,7 @@ from mappings.hl7v2.translating import translate
 
 LARGE = 256 * 1024  # bytes from which a message is translated beside the event loop
 _LACKING = re.compile(r"([A-Z][A-Z0-9]{2}) is required")  # a segment
-_PLACE = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)(?:\.(\d+))?")
+_PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\[(\d+)\])?-(\d+)(?:\[\d+\])?(?:\.(\d+))?")
 
 
 class Engine:
@@ -147,7 +147,7 @@ class Engine:
     @staticmethod
     def _unsupported(header: Header, tables: Tables, text: str) -> Problem:
         """Code 200 for a type that no table has, 201 for an event of a known one (table 0357)."""
-        type = header.kind.split(header.component)[0]
+        type = header.kind.upper().split(header.component)[0]
         known = any(name.partition("_")[0] == type for name in tables.messages)
         return Problem("201" if known else "200", text, ("MSH", 1, 9, 1, 2 if known else 1))
 
@@ -180,7 +180,8 @@ def problem_of(text: str, severity: str) -> Problem:
     found = _PLACE.match(text)
     place: tuple[str | int, ...] = ()
     if found:
-        place = (found[1], 1, int(found[2])) + ((1, int(found[3])) if found[3] else ())
+        segment, number, field, component = found.groups()
+        place = (segment, int(number or 1), int(field)) + ((1, int(component)) if component else ())
     elif lacking := _LACKING.match(text):
         return Problem("100", text, (lacking[1], 1), severity)
     code = "101" if "is required" in text else "102" if found else "199"

@@ -48,13 +48,13 @@ class Header(NamedTuple):
     @property
     def type(self) -> str:
         """The message type and trigger event, such as ORU^R01 or ACK."""
-        parts = self.kind.split(self.component)
+        parts = self.kind.upper().split(self.component)
         return "^".join(part for part in parts[:2] if part)
 
     @property
     def trigger(self) -> str:
         """The trigger event, "" for none."""
-        parts = self.kind.split(self.component)
+        parts = self.kind.upper().split(self.component)
         return parts[1] if len(parts) > 1 else ""
 
     @property

@@ -91,6 +91,14 @@ class Draft:
         """The resources of a type."""
         return [node for node in self.nodes if node.type == type_name]
 
+    def place(self, segment: Segment, field: int | str) -> str:
+        """A field as issues name it: OBX-5, OBX[2]-5 for that of the second OBX."""
+        number = next(at for at, one in enumerate(self._named(segment.name), 1) if one is segment)
+        return f"{segment.name}[{number}]-{field}" if number > 1 else f"{segment.name}-{field}"
+
+    def _named(self, name: str) -> list[Segment]:
+        return [one for one in self.message.segments if one.name == name]
+
     @property
     def event(self) -> str:
         """MSH-9.2, else EVN-1."""
@@ -174,7 +182,14 @@ class _Walk:
         ordinals = node.notes.setdefault("ordinals", {})
         key = (prepared.row.map, segment.name)
         ordinals[key] = ordinals.get(key, 0) + 1
+        issues = self.applier.issues
+        before = len(issues)
         used = self.applier.segment(prepared.map, context, node, ordinals[key])
+        for at in range(before, len(issues)):
+            name, hyphen, rest = issues[at].partition("-")
+            field, colon, what = rest.partition(":")
+            if hyphen and colon and name == segment.name:
+                issues[at] = self.draft.place(segment, field) + ":" + what
         if used:
             node.notes["used"] = True
             self.latest.setdefault((node.type, id(node.notes["group"])), node)

@@ -55,8 +55,15 @@ REQUIRED = {
 }  # fmt: skip
 
 
+# Messages that say nothing without one of these segments.
+ABOUT = {"MDM": ("TXA",), "SIU": ("SCH",), "ORU": ("OBR", "OBX"), "ORM": ("ORC", "OBR"), "OML": ("ORC", "OBR")}
+
+
 def finish(draft: Draft, tables: Tables) -> None:
     """Completes the resources of a draft by its event; those that R4 can't hold are dropped with an issue."""
+    wanted = ABOUT.get(draft.message.type)
+    if wanted and not any(one.name in wanted for one in draft.message.segments):
+        draft.issues.append(f"ERROR {wanted[0]} is required: without it {draft.message.type} says nothing.")
     for node in draft.nodes:
         if node.type == "Organization" and not any(
             has_content(one) for name in ("name", "identifier") for one in node.values(name)

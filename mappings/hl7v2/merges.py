@@ -1,4 +1,4 @@
-"""Merges and moves: A34, A40 (patients), A44 (accounts), A45 (visits), A47 (a patient's number).
+"""Merges and moves: A18, A30, A34, A36, A39, A40 (patients), A44 (accounts), A45 (visits), A46, A47 (a number).
 
 A merged patient becomes inactive with a `replaced-by` link, whatever referred to it refers to the survivor, and what
 later comes for the old number finds the survivor by the link. A number that nobody has yet becomes an inactive patient
@@ -20,7 +20,10 @@ from mappings.hl7v2.source import Segment
 from mappings.hl7v2.tables import Tables
 
 PATIENTS, ACCOUNTS, VISITS, NUMBER = "patients", "accounts", "visits", "number"
-KINDS = {"A34": PATIENTS, "A40": PATIENTS, "A18": PATIENTS, "A44": ACCOUNTS, "A45": VISITS, "A47": NUMBER}
+KINDS = {
+    **dict.fromkeys(("A18", "A30", "A34", "A36", "A39", "A40"), PATIENTS),
+    "A44": ACCOUNTS, "A45": VISITS, "A46": NUMBER, "A47": NUMBER,
+}  # fmt: skip
 
 
 class Merge(NamedTuple):
@@ -128,6 +131,8 @@ def merges_of(made: Draft, tables: Tables) -> list[Merge]:
     """The merges that a message asks for; FhirError "unprocessable" where a merge names no number."""
     kind = KINDS.get(made.event) if made.message.type == "ADT" else None
     if kind is None:
+        if made.message.type == "ADT" and made.event == "A43":
+            raise error("not-supported", "A43 moves single numbers, which is not done here.", location="MSH-9")
         return []
     fallback = fallback_system(tables, made.facility)
     patients = iter(made.of("Patient"))

@@ -10,7 +10,7 @@ from mappings.hl7v2.content import absent, choices
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Element, Node
 from mappings.hl7v2.primitives import convert, date_time, encoded
-from mappings.hl7v2.source import Segment, part
+from mappings.hl7v2.source import NULL, Segment, part
 from mappings.hl7v2.tables import Tables
 
 TEXTS = ("TX", "FT", "ST", "")
@@ -31,6 +31,8 @@ def finish_observation(draft: Draft, node: Node, tables: Tables) -> None:
         for name in [name for name in node.items if name.startswith("value") or name == "component"]:
             del node.items[name]
         present_document(draft, node, segment, kind)
+    elif kind == "TS" and len(values) == 1 and (time := date_time(part(values[0]), draft.zone)):
+        node.put("valueDateTime", time)  # what DTM was called before 2.6; HL7's table has the new name alone
     elif values and not valued:
         text = "\n".join(" ".join(one for component in value for one in component if one) for value in values)
         if kind == "SN":
@@ -38,12 +40,14 @@ def finish_observation(draft: Draft, node: Node, tables: Tables) -> None:
         if text.strip() and text != '""':
             node.put("valueString", convert(text, "string"))
             if kind not in (*TEXTS, "SN", "VR", "ID", "FT"):
-                draft.issues.append(f"OBX-5: {text[:40]!r} can't be read as {kind}; it is kept as text.")
+                draft.issues.append(
+                    f"{draft.place(segment, 5)}: {text[:40]!r} can't be read as {kind}; it is kept as text."
+                )
     quantity = node.items.get("valueQuantity")
     if isinstance(quantity, Element) and "value" not in quantity.items:
         del node.items["valueQuantity"]
         if "valueString" not in node.items and values:
-            text = part(values[0]) or part(values[0], 2)
+            text = " ".join(one for component in values[0] for one in component if one not in ("", NULL))
             if text:
                 node.put("valueString", f"{text} {segment.value(6)}".strip())
     if len(choices(node, "value")) > 1:

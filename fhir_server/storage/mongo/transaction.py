@@ -128,7 +128,7 @@ class MongoTransaction:
     # ------------------------------------------------------------------ writing
     async def put(self, write: Write) -> StoredVersion:
         """Adds a version to what will be stored."""
-        type, id, number, updated, method, body, values = write
+        type, id, number, updated, method, body, values, _ = write
         key = f"{type}/{id}"
         newest = await self._number(key, number)
         if number != newest + 1:

@@ -78,7 +78,8 @@ class Dictionaries:
         return found
 
     def look_up_terms(self, wanted: Iterable[tuple[str, str]]) -> None:
-        """Looks for many (system, code) by one statement, in a write transaction; find_term knows of each then."""
+        """Looks for many (system, code) by one statement; find_term knows of those that are there, and in a write
+        transaction of each."""
         unknown = {key for key in wanted if key not in self._terms and key not in self._absent}
         if not unknown:
             return
@@ -93,7 +94,14 @@ class Dictionaries:
             if key := by_rows.get((system_id, code)):
                 self._terms[key] = term
                 unknown.discard(key)
-        self._absent |= unknown
+        if self._writing:
+            self._absent |= unknown
+
+    def known_terms(self, wanted: Iterable[tuple[str, str]]) -> list[int]:
+        """The integers of those (system, code) that there are, by one statement."""
+        keys = list(wanted)
+        self.look_up_terms(keys)
+        return [term for key in keys if (term := self._terms.get(key)) is not None]
 
     def find_terms(self, code: str) -> list[int]:
         """The integers of a code in whatever system."""
@@ -108,6 +116,10 @@ class Dictionaries:
         if type_id is None:
             return None
         return self._find(self._rids, (type, id), "SELECT rid FROM resource WHERE type = ? AND id = ?", (type_id, id))
+
+    def has_place(self, type: str, id: str) -> bool:
+        """Whether this group has made a place for a resource."""
+        return (type, id) in self._new_rids
 
     def _find(self, cache: dict, key: object, sql: str, parameters: tuple) -> int | None:
         found = cache.get(key)

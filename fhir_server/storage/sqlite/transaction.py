@@ -199,10 +199,10 @@ class SqliteTransaction:
 
     async def put(self, write: Write) -> StoredVersion:
         """Stores a version and replaces the index values."""
-        type, id, version, updated, method, body, values = write
+        type, id, version, updated, method, body, values, fresh = write
         live = 1 if body else 0
         type_id = self.known.keep_type(type)
-        head = self._head(type, id)
+        head = None if fresh and not self.known.has_place(type, id) else self._head(type, id)
         newest, was_live = (head.version, head.live) if head else (0, 0)
         if version != newest + 1:
             raise error("conflict", f"{type}/{id} is at version {newest}; version {version} can't follow it.")

@@ -62,17 +62,17 @@ class Message:
     @property
     def type(self) -> str:
         """MSH-9.1, such as ADT."""
-        return self.header.value(9)
+        return self.header.value(9).upper()
 
     @property
     def event(self) -> str:
         """MSH-9.2, such as A01; "" where none is stated."""
-        return self.header.value(9, 1, 2)
+        return self.header.value(9, 1, 2).upper()
 
     @property
     def structure(self) -> str:
         """MSH-9.3 as stated, such as ADT_A01; "" where none is."""
-        return self.header.value(9, 1, 3)
+        return self.header.value(9, 1, 3).upper()
 
     @property
     def control_id(self) -> str:

@@ -208,7 +208,7 @@ def _problems(header: Header | None, policies: Sender) -> tuple[Problem, ...]:
     if header is None:
         return (NO_HEADER,)
     processing = header.processing.split(header.component)[0]
-    if processing and processing not in policies.processing:
+    if processing and processing.upper() not in policies.processing:
         text = f"Processing id {processing!r} is not taken here; taken are {', '.join(policies.processing)}."
         return (Problem("202", text, ("MSH", 1, 11)),)
     return ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 import structlog
@@ -91,9 +91,18 @@ class Hl7Application:
 
     async def _call(self, route: Route, number: int, scope: dict[str, Any], receive: Any) -> Call:
         query = query_of(scope)
+        _require_known(query, route.parameters, "parameter")
         body = await whole_body(receive, self._limit) if route.method == "POST" else b""
         fields = object_of(body) if route.takes == JSON else {}
+        _require_known(fields, route.fields, "field")
         return Call(number, query, body, fields)
+
+
+def _require_known(given: Iterable[str], known: tuple[str, ...], what: str) -> None:
+    for name in given:
+        if name not in known:
+            text = f"there are {', '.join(known)}" if known else "there is none"
+            raise error("value", f"{name[:60]!r} is no {what} here; {text}.", location=name[:60])
 
 
 def _refusal(problem: FhirError) -> Answer:

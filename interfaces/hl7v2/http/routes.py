@@ -110,10 +110,11 @@ async def dismiss(interface: Hl7Interface, call: Call) -> Answer:
 
 async def replay_range(interface: Hl7Interface, call: Call) -> Answer:
     """Applies a whole range anew, in the order in which it came."""
-    given = {name: str(value) for name, value in call.fields.items() if name != "reason"}
-    unknown = set(given) - set(FILTER) - {"after", "before"}
-    if unknown:
-        raise error("value", f"{sorted(unknown)[0]!r} is no filter; there are {', '.join(FILTER)}, after, before.")
+    given = {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in call.fields.items()
+        if name != "reason"
+    }
     count = await interface.desk.replay_range(wanted_of(given), str(call.fields.get("reason", "")))
     await interface.worker.look()
     return Answer({"replayed": count}, status=202)
@@ -207,13 +208,10 @@ ROUTES = (
 
 def wanted_of(query: dict[str, str]) -> Wanted:
     """Which messages a query asks for; FhirError "value" for what it can't mean."""
-    unknown = set(query) - {*FILTER, "before", "after", "limit"}
-    if unknown:
-        raise error(
-            "value", f"{sorted(unknown)[0]!r} is no parameter here; there are {', '.join(FILTER)}, before, limit."
-        )
     if query.get("state") and query["state"] not in STATES:
         raise error("value", f"state must be one of {', '.join(STATES)}.", location="state")
+    if query.get("alarm", "") not in ("", "true", "false", "1", "0"):
+        raise error("value", "alarm must be true or false.", location="alarm")
     return Wanted(
         state=query.get("state", ""),
         sender=query.get("sender", ""),

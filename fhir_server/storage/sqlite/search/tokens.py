@@ -10,6 +10,8 @@ from fhir_server.storage.sqlite.search.condition import Condition, Never, Row
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sql import LISTED, Sql, member
 
+STATED = 200  # codings with systems whose terms are kept once they are found
+
 
 def token_is(clause: TokenIs, scope: Scope) -> Condition:
     """A row of token with the term, with one of the terms of the code in whatever system, or of the system."""
@@ -62,6 +64,8 @@ def known_terms(scope: Scope, codings: Sequence[tuple[str | None, str]]) -> list
     """The terms of codings, be they thousands, that the store has."""
     if len(codings) <= LISTED:
         return sorted({term for system, code in codings for term in terms_of(scope, system, code)})
+    if len(codings) <= STATED and all(system is not None for system, _ in codings):
+        return sorted(set(scope.reader.known.known_terms([(system or "", code) for system, code in codings])))
     find_system = scope.reader.known.find_system
     systems = {system: find_system(system) for system in {system for system, _ in codings if system is not None}}
     pairs = [

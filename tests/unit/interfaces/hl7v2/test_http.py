@@ -84,6 +84,7 @@ async def test_a_message_is_corrected_replayed_and_dismissed(http: httpx.AsyncCl
     await http.post("/hl7/upload", content=message("2", patient=""))
     assert (await http.post("/hl7/messages/2/dismiss", json={"reason": "a test"})).status_code == 200
     assert (await http.post("/hl7/messages/replay", json={"state": "done"})).json() == {"replayed": 1}
+    assert (await http.post("/hl7/messages/replay", json={"alarm": True})).json() == {"replayed": 0}
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,9 @@ async def test_a_message_is_corrected_replayed_and_dismissed(http: httpx.AsyncCl
         ("GET", "/hl7/messages?since=yesterday", None, 400),
         ("GET", "/hl7/messages?colour=red", None, 400),
         ("GET", "/hl7/messages?before=x", None, 400),
+        ("GET", "/hl7/messages?alarm=perhaps", None, 400),
+        ("GET", "/hl7/messages/1?colour=red", None, 400),
+        ("POST", "/hl7/messages/1/replay", b'{"because": "of it"}', 400),
         ("DELETE", "/hl7/messages/1", None, 405),
         ("POST", "/hl7/messages/1/dismiss", b"{}", 400),
         ("POST", "/hl7/messages/1/dismiss", b"[]", 400),

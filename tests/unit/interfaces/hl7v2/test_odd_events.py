@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from fhir_server.core.errors import FhirError
+from interfaces.hl7v2.engine import problem_of
 from tests.unit.interfaces.hl7v2.test_translation import Hospital, hospital, pid, result
 
 __all__ = ["hospital"]
@@ -108,3 +110,56 @@ async def test_a_problem_that_is_deleted_was_entered_in_error(hospital: Hospital
     found = await hospital.one("Condition")
     assert found["verificationStatus"]["coding"][0]["code"] == "entered-in-error"
     assert "clinicalStatus" not in found
+
+
+@pytest.mark.parametrize("event", ["A18", "A30", "A36", "A39", "A40"])
+async def test_the_merges_of_older_versions_merge(hospital: Hospital, event: str):
+    await hospital.send("ADT^A28", pid("1^^^A"))
+    await hospital.send("ADT^A28", pid("2^^^A"))
+    await hospital.send(f"ADT^{event}", f"EVN|{event}", pid("1^^^A"), "MRG|2^^^A", sent="20240103")
+    loser = await hospital.one("Patient", active="false")
+    assert loser["link"][0]["type"] == "replaced-by"
+
+
+async def test_an_older_change_of_a_number_changes_it(hospital: Hospital):
+    await hospital.send("ADT^A28", pid("1^^^A"))
+    await hospital.send("ADT^A46", "EVN|A46", pid("2^^^A"), "MRG|1^^^A", sent="20240103")
+    assert [one["value"] for one in (await hospital.one("Patient"))["identifier"]] == ["1", "2"]
+
+
+async def test_a_move_of_single_numbers_is_refused(hospital: Hospital):
+    with pytest.raises(FhirError) as refusal:
+        await hospital.send("ADT^A43", "EVN|A43", pid("1^^^A"), "MRG|2^^^A")
+    assert refusal.value.category == "not-supported"
+
+
+@pytest.mark.parametrize(("kind", "segment"), [("MDM^T02", "TXA"), ("SIU^S12", "SCH"), ("ORU^R01", "OBR")])
+async def test_a_message_without_the_segment_that_it_is_about_is_an_error(hospital: Hospital, kind, segment):
+    made = await hospital.send(kind, pid())
+    assert made.errors[0].startswith(f"{segment} is required")
+
+
+async def test_the_kind_of_a_message_may_be_in_small_letters(hospital: Hospital):
+    await hospital.send("adt^a29", pid())
+    assert (await hospital.one("Patient"))["active"] is False
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("TS", "20240102113059-0500", ("valueDateTime", "2024-01-02T11:30:59-05:00")),
+        ("TS", "soon", ("valueString", "soon")),
+        ("NA", "1^2^3", ("valueString", "1 2 3 g/dL")),
+    ],
+)
+async def test_old_kinds_of_values_are_kept_whole(hospital: Hospital, kind, text, value):
+    await hospital.send("ORU^R01", pid(), *result(text, kind=kind))
+    found = await hospital.one("Observation", code="718-7")
+    assert found[value[0]] == value[1]
+
+
+async def test_a_problem_tells_which_segment_has_it(hospital: Hospital):
+    second = "OBX|3|NM|777-3^Plt^LN||many|1||N|||F"
+    made = await hospital.send("ORU^R01", pid(), *result(), second)
+    assert made.issues == ["OBX[3]-5: 'many' is no decimal."]
+    assert problem_of(made.issues[0], "W").place == ("OBX", 3, 5)
