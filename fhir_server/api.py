@@ -18,7 +18,7 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import OPEN, Caller, Change, Finding
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
-from fhir_server.interactions.callers import Callers, require
+from fhir_server.interactions.callers import Callers
 from fhir_server.interactions.custom_parameters import Progress
 from fhir_server.interactions.dispatch import perform
 from fhir_server.interactions.environment import Environment
@@ -27,6 +27,7 @@ from fhir_server.interactions.read import current
 from fhir_server.interactions.recognised import Recognised
 from fhir_server.interactions.reindexing import reindex_all
 from fhir_server.interactions.request import Request, Response
+from fhir_server.interactions.required import require
 from fhir_server.interactions.visible import environment_of, sees_all
 from fhir_server.security.credentials import PAGE_COOKIE, REALM, bearer, cookie, require_own_page
 

@@ -300,6 +300,8 @@ class Caller(NamedTuple):
     may be seen may be written. may: whether an interaction, one of cruds, is possible on a type at all.
     name: for people; client, user, fhir_user (a reference), purpose, reason: for the audit.
     masks: what is hidden of resources that may be seen (interactions/masks.py); None for nothing.
+    inside: as restriction, of what a stored Bundle may hold to be seen; belonging: of what a Binary must belong
+    to, None where that can be nothing (interactions/contents.py).
     access: what the token said that the caller showed, so that a job can go on for the same caller.
     app_state: the codes of Basic resources that are apps' state, each system|code or system| (app_state.py there).
     administers: whether an interface, such as hl7, is shown whole to the caller for interactions such as rs, whatever
@@ -318,6 +320,8 @@ class Caller(NamedTuple):
     access: Any = None
     reason: str = ""
     masks: Any = None
+    inside: Callable[[str], Clause | None] | None = None
+    belonging: Callable[[str], Clause | None] | None = None
     app_state: frozenset[str] = frozenset()
     administers: Callable[[str, str], bool] | None = None
 

@@ -15,9 +15,9 @@ from fhir_server.codec.json import serialize
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.query import All, Clause, DateIs, RefersTo
-from fhir_server.interactions.callers import require
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request, Response
+from fhir_server.interactions.required import require
 from fhir_server.search.holding import Version, holds
 from fhir_server.search.selflink import self_link
 from fhir_server.security.audit.event import Event

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import Caller
 from fhir_server.core.query import EVERYTHING as EVERYTHING_OF_IT
-from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn, Not
+from fhir_server.core.query import NOTHING, All, Any, Clause, Not
 from fhir_server.interactions.app_state import TYPE as STATE
 from fhir_server.interactions.app_state import StateOf
 from fhir_server.interactions.break_glass import BreakGlass
@@ -23,15 +23,12 @@ from fhir_server.interactions.environment import Environment, Searching
 from fhir_server.interactions.masks import Hidden, Masks, hidden_by
 from fhir_server.interactions.policy_parameters import code_of, store_parameters
 from fhir_server.interactions.refusals import refused
-from fhir_server.interactions.request import Request
+from fhir_server.interactions.scoped import Scoped, criteria_of, of_patient
 from fhir_server.security.consents import Denied, denied
 from fhir_server.security.model import Access, User
 from fhir_server.security.policies import BREAK_GLASS, NO_STATE, RESOURCES, Policies, Rule
 from fhir_server.security.scopes import INTERACTIONS, Scope, resource_scopes
 
-# May hold anything about anybody, and no search parameter tells whom: never within a patient's context.
-OPAQUE = frozenset({"Binary", "Bundle", "Linkage", "MessageHeader", "Parameters", "Subscription"})
-WRITING = ("c", "u", "d")
 NO_POLICIES = Policies()
 CONSENTS_KEPT = 60_000_000  # microseconds after which the periods of Consents are looked at again
 EVERYTHING = (Scope("user", "*", "cruds"),)
@@ -123,7 +120,8 @@ class Callers:
             "patient": patient,
             "user": await self._patient_of(fhir_user),
         }
-        criteria = {scope: await self._criteria(scope) for scope in scopes if scope.criteria}
+        criteria = {scope: await criteria_of(self._environment, scope) for scope in scopes if scope.criteria}
+        scoped = Scoped(self._environment, scopes, whose, criteria)
         rules = self._policies.about(roles, user, client, purpose)
         meant = {rule: [await self._meant(rule, text) for text in rule.resources] for rule in rules}
         refusals = [] if self._by_itself(client, user) else self._refusals(fhir_user, purpose, whose["user"])
@@ -132,15 +130,21 @@ class Callers:
         searching = self._environment.searching
         limits: dict[tuple[str, str], Clause | None] = {}
 
-        def within(interactions: str, type: str) -> Clause | None:
-            key = (interactions, type)
+        def whose_of(type: str, patient: str) -> Clause | None:
+            return of_patient(self._environment, type, patient)
+
+        def kept(interaction: str, type: str) -> Iterator[Clause]:
+            """What policies and Consents leave."""
+            yield from ruled(interaction, type)
+            yield from refused(refusals, type, whose_of, searching)
+
+        def within(interaction: str, type: str) -> Clause | None:
+            key = (interaction, type)
             if key not in limits:
-                scoped = self._limit(interactions, type, scopes, whose, criteria)
                 limits[key] = together(
-                    scoped,
-                    *ruled(interactions, type),
-                    *refused(refusals, type, self._of_patient, searching),
-                    state.limit(interactions) if type == STATE else None,
+                    scoped.limit(interaction, type),
+                    *kept(interaction, type),
+                    state.limit(interaction) if type == STATE else None,
                 )
             return limits[key]
 
@@ -154,15 +158,7 @@ class Callers:
                 yield Any(tuple(found["permit"]))
             yield from map(Not, found["deny"])
 
-        def may(interaction: str, type: str) -> bool:
-            return any(interaction in scope.interactions and scope.type in ("*", type) for scope in scopes)
-
-        free = {
-            interaction
-            for scope in scopes
-            if scope.type == "*" and not scope.criteria and not whose[scope.context]
-            for interaction in scope.interactions
-        }
+        free = scoped.free
         policies = self._policies
 
         def administers(interface: str, interactions: str) -> bool:
@@ -170,7 +166,7 @@ class Callers:
 
         caller = Caller(
             name=user or client,
-            may=may,
+            may=scoped.may,
             client=client,
             user=user,
             fhir_user=fhir_user,
@@ -185,6 +181,8 @@ class Callers:
             reading=lambda type: within("r", type),
             writing=within,
             masks=self._masks(rules, meant),
+            inside=(lambda type: together(*kept("r", type))) if rules or refusals or policies.permits else None,
+            belonging=scoped.belongs_to if scoped.belonging else None,
         )
 
     async def _state(self, client: str, fhir_user: str, patient: str) -> StateOf:
@@ -208,7 +206,7 @@ class Callers:
         """Basic resources with one of these values."""
         escaped = [re.sub(r"([\\,$])", r"\\\1", value) for value in sorted(values)]
         criteria = urlencode([(parameter, ",".join(escaped))])
-        return (await self._criteria(Scope("user", STATE, "", criteria)))[STATE] if values else NOTHING
+        return (await criteria_of(self._environment, Scope("user", STATE, "", criteria)))[STATE] if values else NOTHING
 
     def _masks(self, rules: Sequence[Rule], meant: dict[Rule, list[dict[str, Clause]]]) -> Masks | None:
         by_type: dict[str, list[Hidden]] = {}
@@ -243,7 +241,7 @@ class Callers:
         assert found is not None
         clauses: dict[str, Clause] = {}
         if found[2]:
-            clauses = await self._criteria(Scope("user", found[1], "", found[2]))
+            clauses = await criteria_of(self._environment, Scope("user", found[1], "", found[2]))
         else:
             types = self._environment.definitions.resource_types if found[1] == "*" else (found[1],)
             clauses = dict.fromkeys(types, EVERYTHING_OF_IT)
@@ -255,7 +253,7 @@ class Callers:
             return clause
         holding = Scope("user", type, "", f"{code_of(type, rule.fhirpath)}=true")
         try:
-            return All((clause, *(await self._criteria(holding)).values()))
+            return All((clause, *(await criteria_of(self._environment, holding)).values()))
         except FhirError:  # not indexed everywhere yet
             return NOTHING if rule.effect == "permit" else clause
 
@@ -272,83 +270,8 @@ class Callers:
             return reference.removeprefix("Patient/") or "-"
         return ""
 
-    def _limit(
-        self,
-        interactions: str,
-        type: str,
-        scopes: Sequence[Scope],
-        whose: dict[str, str],
-        criteria: dict[Scope, dict[str, Clause]],
-    ) -> Clause | None:
-        clauses: list[Clause] = []
-        for scope in scopes:
-            if interactions not in scope.interactions or scope.type not in ("*", type):
-                continue
-            parts: list[Clause] = []
-            if whose[scope.context]:
-                context = self._of_patient(type, whose[scope.context])
-                if context is None and interactions in WRITING:
-                    continue  # what is nobody's is read with a patient's records, and not changed
-                parts += [context] if context is not None else []
-            if scope.criteria:
-                parts.append(criteria[scope].get(type, NOTHING))
-            if not parts:
-                return None
-            clauses.append(parts[0] if len(parts) == 1 else All(tuple(parts)))
-        return Any(tuple(clauses)) if clauses else NOTHING
-
-    def _of_patient(self, type: str, patient: str) -> Clause | None:
-        """What of a type is a patient's; None for types that are nobody's, such as Organization."""
-        if type in OPAQUE:
-            return NOTHING
-        if type == "Patient":
-            return IdIn((patient,))
-        searching = self._environment.searching
-        members = self._environment.definitions.compartments["Patient"].members
-        if members.get(type):
-            return searching.compartment(type, ("Patient", patient))
-        return searching.about(type, ("Patient", patient))
-
-    async def _criteria(self, scope: Scope) -> dict[str, Clause]:
-        """The clause of a scope's criteria for each type that it is about and that has such parameters."""
-        pairs = parse_qsl(scope.criteria, keep_blank_values=True)
-        types = self._environment.definitions.resource_types if scope.type == "*" else (scope.type,)
-        found: dict[str, Clause] = {}
-        for type in types:
-            try:
-                query = await self._environment.searching.query(type, Request("GET", (type,), pairs))
-            except FhirError as problem:
-                if scope.type != "*":
-                    raise error("forbidden", f"The scope {scope} can't be understood: {problem}") from None
-                continue
-            found[type] = query.where
-        return found
-
 
 def together(*clauses: Clause | None) -> Clause | None:
     """What all of them allow; None for everything."""
     given = tuple(clause for clause in clauses if clause is not None)
     return None if not given else given[0] if len(given) == 1 else All(given)
-
-
-def require(caller: Caller, interaction: str, type: str) -> None:
-    """FhirError "forbidden" where no scope has an interaction (one of cruds) on a type."""
-    if caller.may is not None and not caller.may(interaction, type):
-        raise error(
-            "forbidden",
-            f"The token has no scope for this: it takes one such as user/{type}.{interaction}.",
-            headers={"WWW-Authenticate": 'Bearer realm="fhir", error="insufficient_scope"'},
-        )
-
-
-def require_all(caller: Caller, interaction: str, type: str) -> None:
-    """FhirError "forbidden" for who may not do a writing interaction, c, u or d, on every resource of a type."""
-    require(caller, interaction, type)
-    if caller.writing is not None and caller.writing(interaction, type) is not None:
-        raise error("forbidden", f"This takes a token that may change every {type}.")
-
-
-def require_any(caller: Caller, interactions: str, type: str) -> None:
-    """The same where one of several interactions is enough."""
-    if caller.may is not None and not any(caller.may(each, type) for each in interactions):
-        require(caller, interactions[0], type)

@@ -12,7 +12,6 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.interactions import app_state, capabilities, operation
 from fhir_server.interactions.audit import search_audit
 from fhir_server.interactions.batch import batch
-from fhir_server.interactions.callers import require, require_any
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import conditional_delete, delete
 from fhir_server.interactions.environment import Environment
@@ -22,6 +21,7 @@ from fhir_server.interactions.patch import conditional_patch, patch
 from fhir_server.interactions.provenance import recorded
 from fhir_server.interactions.read import read, vread
 from fhir_server.interactions.request import Request, Response
+from fhir_server.interactions.required import require, require_any
 from fhir_server.interactions.search import search, search_compartment
 from fhir_server.interactions.update import conditional_update, update
 from fhir_server.interactions.visible import environment_of

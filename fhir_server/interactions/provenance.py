@@ -15,10 +15,10 @@ from fhir_server.codec.json import parse
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion, instant
 from fhir_server.core.ports import Caller, Transaction, Write
-from fhir_server.interactions.callers import require
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import prepare, store
 from fhir_server.interactions.request import Request
+from fhir_server.interactions.required import require
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ they get the ports of the Environment itself.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fhir_server.codec.json import decode
 from fhir_server.core import query as typed
@@ -34,7 +34,7 @@ from fhir_server.core.ports import (
 from fhir_server.core.query import All, Clause, IdIn, Query
 from fhir_server.core.values import SearchValue
 from fhir_server.interactions.access import Restriction, visible
-from fhir_server.interactions.binary_contexts import BINARY, in_context
+from fhir_server.interactions.contents import BINARY, BUNDLE, Contents, Extract
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.masks import Masks
 from fhir_server.interactions.visible_index import VisibleIndex
@@ -42,7 +42,6 @@ from fhir_server.interactions.vocabulary import VisibleVocabulary, hidden_vocabu
 from fhir_server.search.holding import Version, holds
 
 T = TypeVar("T")
-Extract = Callable[[dict[str, Any]], list[SearchValue]]
 
 EMPTY_PAGES = 20  # pages of history without anything to see that are passed over for one answer
 
@@ -50,7 +49,7 @@ EMPTY_PAGES = 20  # pages of history without anything to see that are passed ove
 def sees_all(caller: Caller, type: str) -> bool:
     """Whether a caller who may read a type at all may read every resource of it whole."""
     limit = caller.reading or caller.restriction
-    return caller.masks is None and (limit is None or (limit(type) is None and type != BINARY))
+    return caller.masks is None and (limit is None or (limit(type) is None and type not in (BINARY, BUNDLE)))
 
 
 def environment_of(environment: Environment, caller: Caller) -> Environment:
@@ -62,8 +61,9 @@ def environment_of(environment: Environment, caller: Caller) -> Environment:
     if restriction is None:
         return seen
     outdated = environment.outdated
-    seen.index = VisibleIndex(environment.index, restriction, caller.masks)
-    seen.store = VisibleStore(environment.store, environment.index, caller, environment.searching.extract)
+    extract = environment.searching.extract
+    seen.index = VisibleIndex(environment.index, restriction, Contents(caller, extract), caller.masks)
+    seen.store = VisibleStore(environment.store, environment.index, caller, extract)
     seen.whole = environment
     limits = limits_of(caller)
     if limits and environment.terminology is not None:
@@ -86,6 +86,7 @@ class VisibleReads:
         self._caller = caller
         self._masks: Masks | None = caller.masks
         self._extract = extract
+        self._contents = Contents(caller, extract)
 
     def _masked(self, version: StoredVersion | None, *, old: bool = False) -> StoredVersion | None:
         return self._masks.shown(version, old=old) if self._masks and version is not None else version
@@ -95,7 +96,7 @@ class VisibleReads:
         shown = []
         for version in versions:
             limit = self._reading(version.type)
-            if version.type == BINARY and not await in_context([version], self._seen_keys):
+            if not await self._contents.shown([version], self._seen_keys):
                 continue
             if version.deleted or (limit is None and self._masks is None):
                 shown.append(version)
@@ -119,17 +120,25 @@ class VisibleReads:
         if limit is not None and wanted:
             page = await self._index.search(Query((type,), All((IdIn(wanted), limit)), count=len(wanted)))
             wanted = tuple([version.id for version in page.matches])
-        if type != BINARY:
+        if type not in self._contents.types:
             return set(wanted)
         found = [each for each in await self._reads.read_many([(type, id) for id in wanted]) if each is not None]
-        left_out = {each.id for each in found} - {each.id for each in await in_context(found, self._seen_keys)}
-        return set(wanted) - left_out
+        shown = await self._contents.shown(found, self._seen_keys)
+        return set(wanted) - ({each.id for each in found} - {each.id for each in shown})
 
-    async def _seen_keys(self, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    async def _seen_keys(
+        self, keys: Iterable[tuple[str, str]], further: Restriction | None = None
+    ) -> set[tuple[str, str]]:
         by_type: dict[str, list[str]] = {}
         for type, id in keys:
             by_type.setdefault(type, []).append(id)
-        return {(type, id) for type, ids in by_type.items() for id in await self._seen(type, ids)}
+        seen: set[tuple[str, str]] = set()
+        for type, ids in by_type.items():
+            left = await self._seen(type, ids)
+            if further is not None:
+                left = await self._within(type, left, further(type))
+            seen |= {(type, id) for id in left}
+        return seen
 
     async def read(self, type: str, id: str) -> StoredVersion | None:
         """The newest version where it may be seen."""
@@ -216,7 +225,7 @@ class VisibleTransaction(VisibleReads):
     @property
     def index(self) -> SearchIndex:
         """Searches inside the transaction."""
-        return VisibleIndex(self.whole.index, self._restriction, self._masks)
+        return VisibleIndex(self.whole.index, self._restriction, self._contents, self._masks)
 
     async def read(self, type: str, id: str) -> StoredVersion | None:
         """The newest version where it may be seen; the transaction's own read does not have its writes flushed."""
@@ -267,7 +276,7 @@ class VisibleTransaction(VisibleReads):
 
     def _all_of(self, type: str) -> bool:
         """Whether every resource of a type is the caller's, to do anything with it."""
-        if type == BINARY or self._reading(type) is not None:
+        if type in self._contents.types or self._reading(type) is not None:
             return False
         return all(self._writing(each, type) is None for each in "cud")
 

@@ -5,44 +5,79 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from fhir_server.core.errors import error
 from fhir_server.core.ports import SearchIndex
 from fhir_server.core.query import All, Clause, IdIn, Page, Query
 from fhir_server.interactions.access import Restriction, restrict, visible
-from fhir_server.interactions.binary_contexts import in_context
+from fhir_server.interactions.contents import Contents
 from fhir_server.interactions.masks import Masks
+
+EMPTY_PAGES = 20  # pages without anything to see that are passed over for one answer
+LOOKED_INTO = 200  # resources at a time
+MOST_COUNTED = 10_000
 
 
 class VisibleIndex:
     """The `SearchIndex` port over what may be seen."""
 
-    def __init__(self, index: SearchIndex, restriction: Restriction, masks: Masks | None = None) -> None:
+    def __init__(
+        self, index: SearchIndex, restriction: Restriction, contents: Contents, masks: Masks | None = None
+    ) -> None:
         self._index = index
         self._restriction = restriction
+        self._contents = contents
         self._masks = masks
 
     async def search(self, query: Query) -> Page:
         """One page of the restricted query; FhirError "forbidden" where it asks by what is hidden."""
         if self._masks is None:
-            return await self._in_context(await self._index.search(restrict(self._restriction, query)))
+            return await self._searched(restrict(self._restriction, query))
         self._masks.require_open(query)
-        page = await self._index.search(restrict(self._restriction, self._masks.following(query)))
-        page = await self._in_context(page)
+        page = await self._searched(restrict(self._restriction, self._masks.following(query)))
         return replace(page, matches=self._masks.all_shown(page.matches), included=self._masks.all_shown(page.included))
 
-    async def _in_context(self, page: Page) -> Page:
-        """The page without what belongs to what may not be seen; no total where it would count that."""
-        matches = await in_context(page.matches, self._seen_keys)
-        included = await in_context(page.included, self._seen_keys)
-        if matches is page.matches and included is page.included:
-            return page
-        total = page.total if len(matches) == len(page.matches) else None
+    async def _searched(self, query: Query) -> Page:
+        """One page without what only its content tells to be hidden; one that has nothing else is passed over."""
+        looked_into = not self._contents.types.isdisjoint(query.types)
+        if looked_into and query.only_count:
+            return Page([], [], total=await self._counted(query))
+        page = await self._index.search(query)
+        for _ in range(EMPTY_PAGES):
+            matches = await self._contents.shown(page.matches, self._seen_keys)
+            if matches or not page.matches or not page.next:
+                break
+            page = await self._index.search(replace(query, cursor=page.next))
+        included = await self._contents.shown(page.included, self._seen_keys)
+        total = page.total
+        if looked_into and total is not None:
+            total = len(matches) if not (page.next or page.previous) else await self._total(query)
         return replace(page, matches=matches, included=included, total=total)
 
-    async def _seen_keys(self, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    async def _total(self, query: Query) -> int | None:
+        return await self._counted(query) if query.total == "accurate" else None
+
+    async def _counted(self, query: Query) -> int:
+        """How many there are to see, where contents must be looked into; FhirError "too-costly" for very many."""
+        plain = tuple([type for type in query.types if type not in self._contents.types])
+        total = await self._index.count(plain, query.where) if plain else 0
+        types = tuple([type for type in query.types if type in self._contents.types])
+        each = Query(types, query.where, count=LOOKED_INTO, wait=query.wait)
+        for _ in range(MOST_COUNTED // LOOKED_INTO):
+            page = await self._index.search(each)
+            total += len(await self._contents.shown(page.matches, self._seen_keys))
+            if not page.next:
+                return total
+            each = replace(each, cursor=page.next)
+        raise error("too-costly", f"Not everything of {', '.join(types)} is yours to count, and {MOST_COUNTED:,} are "
+                    "counted at most: narrow the search.")  # fmt: skip
+
+    async def _seen_keys(
+        self, keys: Iterable[tuple[str, str]], further: Restriction | None = None
+    ) -> set[tuple[str, str]]:
         found: set[tuple[str, str]] = set()
         for type, id in keys:
-            limit = self._restriction(type)
-            where = IdIn((id,)) if limit is None else All((IdIn((id,)), limit))
+            limits = [self._restriction(type), further(type) if further is not None else None]
+            where = All((IdIn((id,)), *[limit for limit in limits if limit is not None]))
             found |= {(type, version.id) for version in (await self._index.search(Query((type,), where))).matches}
         return found
 

@@ -25,10 +25,10 @@ from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion, instant
 from fhir_server.core.ports import Change
 from fhir_server.core.query import All, Any, IdIn, Query
-from fhir_server.interactions.callers import require
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.request import Response
+from fhir_server.interactions.required import require
 from fhir_server.operations.bulk.asked import search_of, type_filters
 
 MOST, DEFAULT = 5000, 1000

@@ -12,11 +12,11 @@ from typing import Any
 from fhir_server.codec.json import decode, serialize
 from fhir_server.core.errors import error
 from fhir_server.core.query import Query
-from fhir_server.interactions.callers import require
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Response
+from fhir_server.interactions.required import require
 
 PAGE = 500
 

@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import error, operation_outcome
 from fhir_server.core.keys import instant
-from fhir_server.interactions.callers import require
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.request import Response
+from fhir_server.interactions.required import require
 from fhir_server.operations.bulk.imports import ImportJob, Imports, Input
 
 NDJSON = ("application/fhir+ndjson", "application/ndjson")

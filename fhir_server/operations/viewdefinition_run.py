@@ -13,11 +13,11 @@ from typing import Any
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.core.query import EVERYTHING, All, Clause, IdIn, Query, UpdatedIs
-from fhir_server.interactions.callers import require
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Response
+from fhir_server.interactions.required import require
 from fhir_server.search.dates import date_range
 from fhir_server.views import Evaluator, View, read_view
 from fhir_server.views.library import Library, folders_of, stored_view

@@ -12,11 +12,11 @@ from fhir_server.codec.references import parse_reference
 from fhir_server.codec.summary import require_elements
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Caller
-from fhir_server.interactions.callers import require
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Request
+from fhir_server.interactions.required import require
 from fhir_server.search.dates import date_range
 
 FORMATS = ("application/fhir+ndjson", "application/ndjson", "ndjson")

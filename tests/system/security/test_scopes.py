@@ -232,3 +232,35 @@ async def test_a_binary_is_whose_its_security_context_is(hospital: Fhir) -> None
     await narrow("Binary/theirs", "DELETE")
     assert (await author("Binary/theirs")).status_code == 200
     assert await Asking(hospital, "user/Binary.rs").ids("Binary") == ["scan"]
+    for search, total in (("", 2), ("_id=theirs&", 0), ("_id=own&", 1)):
+        assert (await narrow(f"Binary?{search}_summary=count")).json()["total"] == total
+        assert (await narrow(f"Binary?{search}_total=accurate&_count=1")).json()["total"] == total
+
+
+async def test_a_patients_app_has_the_binaries_that_belong_to_the_patients_records(hospital: Fhir) -> None:
+    def binary(id: str, context: str = "") -> dict[str, Any]:
+        about = {"securityContext": {"reference": context}} if context else {}
+        return {"resourceType": "Binary", "id": id, "contentType": "text/plain", "data": "eA==", **about}
+
+    author = Asking(hospital, "user/*.cruds")
+    for id, context in (("own", "Observation/mine"), ("theirs", "Observation/theirs"), ("house", "Organization/house")):
+        assert (await author(f"Binary/{id}", "PUT", binary(id, context))).status_code == 201
+    for ask in (
+        Asking(hospital, "patient/*.cruds", patient="me"),
+        Asking(hospital, "user/*.cruds", fhir_user="Patient/me"),
+    ):
+        assert (await ask("Binary/own")).status_code == 200
+        assert (await ask("Binary/own/_history/1")).status_code == 200
+        for path in ("theirs", "scan", "house", "theirs/_history", "theirs/_history/1"):
+            assert (await ask(f"Binary/{path}")).status_code == 404, path
+        for path in ("Binary", "Binary/_history"):
+            assert await ask.ids(path) == ["own"], path
+        assert (await ask("Binary?_summary=count")).json()["total"] == 1
+        assert (await ask("Binary/theirs", "PUT", binary("theirs", "Observation/mine"))).status_code == 403
+        assert (await ask("Binary/own", "PUT", binary("own"))).status_code == 403
+        for context, status in (("Observation/mine", 201), ("Observation/theirs", 403), ("", 403)):
+            answer = await ask("Binary", "POST", binary("new", context))
+            assert answer.status_code == status, context
+            if status == 201:
+                assert (await ask(f"Binary/{answer.json()['id']}", "DELETE")).status_code == 204
+    assert (await Asking(hospital, "patient/Binary.rs", patient="me")("Binary/own")).status_code == 404

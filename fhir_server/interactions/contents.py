@@ -1,0 +1,81 @@
+"""What no clause of a query tells: whose a Binary is, and what a stored Bundle says of others.
+
+A Binary is treated as the resource that its securityContext names; within a patient's context only those are there that
+name something of that patient's (https://hl7.org/fhir/R4/binary.html#security-context). A Bundle that is stored, such
+as a document or a collection, is shown where each resource in it would be, as policies and Consents go.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any
+
+from fhir_server.codec.json import decode
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.ports import Caller
+from fhir_server.core.query import Clause
+from fhir_server.core.values import SearchValue
+from fhir_server.interactions.access import Restriction
+from fhir_server.search.holding import Version, holds
+
+BINARY, BUNDLE = "Binary", "Bundle"
+_TARGET = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]*)?\Z")
+
+Key = tuple[str, str]
+Extract = Callable[[dict[str, Any]], list[SearchValue]]
+# those of these resources that may be seen, and for which a further restriction holds, where there is one
+Seen = Callable[[Iterable[Key], Restriction | None], Awaitable[set[Key]]]
+
+
+class Contents:
+    """For one caller whom something restricts."""
+
+    def __init__(self, caller: Caller, extract: Extract) -> None:
+        self._belonging = caller.belonging
+        self._inside = caller.inside
+        self._masked: Iterable[str] = caller.masks.types() if caller.masks is not None else ()
+        self._extract = extract
+        self.types = frozenset((BINARY, BUNDLE) if self._inside is not None or self._masked else (BINARY,))
+
+    async def shown(self, versions: list[StoredVersion], seen: Seen) -> list[StoredVersion]:
+        """These without what belongs to, or holds, what may not be seen; the same list where nothing goes."""
+        if not any(version.type in self.types for version in versions):
+            return versions
+        contexts = {context for each in versions if (context := context_of(each)) is not None}
+        visible = await seen(contexts, self._belonging) if contexts else set()
+        left = [each for each in versions if each.type not in self.types or self._is_open(each, visible)]
+        return left if len(left) < len(versions) else versions
+
+    def _is_open(self, version: StoredVersion, visible: set[Key]) -> bool:
+        if version.type == BINARY:
+            context = context_of(version)
+            return self._belonging is None if context is None else context in visible
+        return not version.deleted and all(map(self._may_be_told, _held(decode(version.body))))
+
+    def _may_be_told(self, resource: dict[str, Any]) -> bool:
+        """Whether nothing of a resource is kept from the caller; what can't be told of is kept."""
+        type, id = resource.get("resourceType"), resource.get("id", "")
+        if not isinstance(type, str) or type in self._masked:
+            return False
+        limit: Clause | None = self._inside(type) if self._inside is not None else None
+        return limit is None or holds(limit, Version(type, id, self._extract(resource))) is True
+
+
+def _held(bundle: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The resources in a Bundle, and in Bundles in it."""
+    for entry in bundle.get("entry", ()):
+        resource = entry.get("resource")
+        if resource is not None:
+            yield resource
+            if resource.get("resourceType") == BUNDLE:
+                yield from _held(resource)
+
+
+def context_of(version: StoredVersion) -> Key | None:
+    """The resource that a Binary belongs to; None for other types and for one that names none."""
+    if version.type != BINARY or b'"securityContext"' not in version.body:
+        return None
+    reference = decode(version.body).get("securityContext", {}).get("reference", "")
+    found = _TARGET.search(reference)
+    return (found[1], found[2]) if found and found[1] != BINARY else None

@@ -1,0 +1,118 @@
+"""SMART scopes as clauses of the typed query: what of a type they let a caller do an interaction on.
+
+https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import parse_qsl
+
+from fhir_server.core.errors import FhirError, error
+from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn
+from fhir_server.interactions.contents import BINARY
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.request import Request
+from fhir_server.security.scopes import Scope
+
+# May hold anything about anybody, and no search parameter tells whom: never within a patient's context.
+OPAQUE = frozenset({"Bundle", "Linkage", "MessageHeader", "Parameters", "Subscription"})
+WRITING = ("c", "u", "d")
+
+
+class Scoped:
+    """Of one caller. whose: the patient that a scope's context (system, patient, user) stays within, "" for none;
+    criteria: the clauses of each scope that has some, by type.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        scopes: Sequence[Scope],
+        whose: dict[str, str],
+        criteria: dict[Scope, dict[str, Clause]],
+    ) -> None:
+        self._environment = environment
+        self._scopes = scopes
+        self._whose = whose
+        self._criteria = criteria
+        reading = [
+            each for each in scopes if each.type in ("*", BINARY) and not {"r", "s"}.isdisjoint(each.interactions)
+        ]
+        self._patients = {whose[each.context] for each in reading}
+
+    def may(self, interaction: str, type: str) -> bool:
+        """Whether an interaction is possible on a type at all."""
+        return any(interaction in scope.interactions and scope.type in ("*", type) for scope in self._scopes)
+
+    @property
+    def free(self) -> set[str]:
+        """The interactions that are possible on everything."""
+        return {
+            interaction
+            for scope in self._scopes
+            if scope.type == "*" and not scope.criteria and not self._whose[scope.context]
+            for interaction in scope.interactions
+        }
+
+    def limit(self, interaction: str, type: str) -> Clause | None:
+        """What an interaction may be done on of a type; None for all of it."""
+        clauses: list[Clause] = []
+        for scope in self._scopes:
+            if interaction not in scope.interactions or scope.type not in ("*", type):
+                continue
+            parts: list[Clause] = []
+            if self._whose[scope.context]:
+                context = self._context(type, self._whose[scope.context])
+                if context is None and interaction in WRITING and type != BINARY:
+                    continue  # what is nobody's is read with a patient's records, and not changed
+                parts += [context] if context is not None else []
+            if scope.criteria:
+                parts.append(self._criteria[scope].get(type, NOTHING))
+            if not parts:
+                return None
+            clauses.append(parts[0] if len(parts) == 1 else All(tuple(parts)))
+        return Any(tuple(clauses)) if clauses else NOTHING
+
+    def _context(self, type: str, patient: str) -> Clause | None:
+        if type == BINARY:
+            return None if self.belonging else NOTHING
+        return of_patient(self._environment, type, patient)
+
+    @property
+    def belonging(self) -> bool:
+        """Whether Binaries are the caller's only where they belong to something of the patient's."""
+        return bool(self._patients) and "" not in self._patients
+
+    def belongs_to(self, type: str) -> Clause:
+        """What of a type they must belong to then."""
+        found = [of_patient(self._environment, type, patient) or NOTHING for patient in sorted(self._patients)]
+        return found[0] if len(found) == 1 else Any(tuple(found))
+
+
+def of_patient(environment: Environment, type: str, patient: str) -> Clause | None:
+    """What of a type is a patient's; None for types that are nobody's, such as Organization."""
+    if type in OPAQUE or type == BINARY:
+        return NOTHING
+    if type == "Patient":
+        return IdIn((patient,))
+    members = environment.definitions.compartments["Patient"].members
+    if members.get(type):
+        return environment.searching.compartment(type, ("Patient", patient))
+    return environment.searching.about(type, ("Patient", patient))
+
+
+async def criteria_of(environment: Environment, scope: Scope) -> dict[str, Clause]:
+    """The clause of a scope's criteria for each type that it is about and that has such parameters."""
+    pairs = parse_qsl(scope.criteria, keep_blank_values=True)
+    types = environment.definitions.resource_types if scope.type == "*" else (scope.type,)
+    found: dict[str, Clause] = {}
+    for type in types:
+        try:
+            query = await environment.searching.query(type, Request("GET", (type,), pairs))
+        except FhirError as problem:
+            if scope.type != "*":
+                raise error("forbidden", f"The scope {scope} can't be understood: {problem}") from None
+            continue
+        found[type] = query.where
+    return found

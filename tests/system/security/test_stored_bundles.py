@@ -1,0 +1,87 @@
+"""A stored Bundle tells a caller nothing of what is in it and kept from the caller."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from fhir_server.api import Request
+from fhir_server.core.settings import Settings
+from tests.conftest import Fhir
+from tests.system.security.conftest import BASE, RESOURCES, observation
+from tests.system.security.test_policies import As, actor, consent
+
+pytestmark = pytest.mark.anyio
+
+RESTRICTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
+POLICIES = f"""
+[[rule]]
+effect = "deny"
+resources = ["Observation?_security={RESTRICTED["system"]}|R"]
+unless_role = ["psychiatrist"]
+
+[[rule]]
+effect = "mask"
+resources = ["Patient"]
+fields = ["birthDate"]
+role = ["billing"]
+"""
+
+
+def bundle(id: str, *resources: dict[str, Any]) -> dict[str, Any]:
+    entries = [{"fullUrl": f"{BASE}/{each['resourceType']}/{each['id']}", "resource": each} for each in resources]
+    return {"resourceType": "Bundle", "id": id, "type": "collection", "entry": entries}
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    (tmp_path / "policies.toml").write_text(POLICIES)
+    return msgspec.structs.replace(settings, policies=str(tmp_path / "policies.toml"))
+
+
+@pytest.fixture
+async def library(fhir: Fhir) -> AsyncIterator[Fhir]:
+    named = {each["id"]: each for each in RESOURCES}
+    hush = {**observation("hush", "me"), "meta": {"security": [RESTRICTED]}}
+    for resource in (
+        *RESOURCES,
+        bundle("plain", named["me"], named["mine"]),
+        bundle("about", named["mine"], named["theirs"]),
+        bundle("person", named["other"]),
+        bundle("inner", bundle("deep", named["theirs"])),
+        bundle("labelled", hush),
+        bundle("house", named["house"]),
+    ):
+        key = (resource["resourceType"], resource["id"])
+        await fhir.server.perform(Request("PUT", key, resource=json.loads(json.dumps(resource)), base=BASE))
+    yield fhir
+
+
+async def seen(ask: As) -> list[str]:
+    """The Bundles that a search finds, once every other way has been found to agree."""
+    found = await ask.ids("Bundle")
+    assert found == await ask.ids("Bundle/_history")
+    for id in ("plain", "about", "person", "inner", "labelled", "house"):
+        for path in (f"Bundle/{id}", f"Bundle/{id}/_history/1", f"Bundle/{id}/_history"):
+            assert (await ask(path)).status_code == (200 if id in found else 404), path
+        assert (await ask(f"Bundle?_id={id}&_summary=count")).json()["total"] == (id in found)
+    assert (await ask("Bundle?_summary=count")).json()["total"] == len(found)
+    return found
+
+
+async def test_labels_and_consents_reach_what_is_in_stored_bundles(library: Fhir) -> None:
+    doctor, colleague = As(library, user="Practitioner/doc"), As(library, "psychiatrist", user="Practitioner/two")
+    assert await seen(doctor) == ["about", "house", "inner", "person", "plain"]
+    assert await seen(colleague) == ["about", "house", "inner", "labelled", "person", "plain"]
+    denial = consent({"type": "deny", "actor": [actor("Practitioner/doc")]})
+    assert (await colleague("Consent/c", "PUT", denial)).status_code == 201
+    assert await seen(doctor) == ["house", "plain"]
+    assert (await doctor("Bundle/person", "DELETE")).status_code in (204, 403)
+    assert "person" in await seen(colleague)
+
+
+async def test_a_bundle_with_a_record_of_which_fields_are_hidden_is_not_shown(library: Fhir) -> None:
+    assert await seen(As(library, "billing", "psychiatrist")) == ["about", "house", "inner", "labelled"]
