@@ -14,6 +14,7 @@ from interfaces.dicom.association.server import AssociationServer, entity, reque
 from interfaces.dicom.association.slots import Slots
 from interfaces.dicom.services.negotiation import extended
 from interfaces.dicom.services.registry import SERVICES
+from interfaces.dicom.services.retrieve import refusal
 from interfaces.dicom.services.service import NATIVE, Context
 from interfaces.dicom.services.storage import Arriving
 
@@ -50,7 +51,8 @@ class Acceptor:
             return Arriving(context, Announced(sop_class, sop_instance, syntax, sender))
 
         self._slots = Slots(context.archive.folder / SLOTS, settings.dicom_max_associations)
-        self._server = AssociationServer(made, listening, settings, self._slots, bound, tls_context(settings), arriving)
+        others = tls_context(settings), arriving, functools.partial(refusal, context)
+        self._server = AssociationServer(made, listening, settings, self._slots, bound, *others)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="dicom", daemon=True)
 
     def start(self) -> None:

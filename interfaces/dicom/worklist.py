@@ -25,8 +25,11 @@ class Entry(NamedTuple):
     step: Resource | None
 
 
-async def worklist(client: FhirClient, keys: Model | None = None, order: str = "") -> list[Entry]:
-    """Every item that may match: keys narrow the search in FHIR, the caller compares the rest; order: the id of one."""
+async def worklist(client: FhirClient, keys: Model | None = None, order: str = "", *, zone: str = "UTC") -> list[Entry]:
+    """Every item that may match: keys narrow the search in FHIR, the caller compares the rest; order: the id of one.
+
+    zone: the hospital's time zone, which scheduled times are in.
+    """
     criteria = [
         ("status", "active"),
         ("_revinclude", "Appointment:based-on"),
@@ -70,7 +73,7 @@ async def worklist(client: FhirClient, keys: Model | None = None, order: str = "
         mine = steps.get(reference(ordered), [])
         open_steps = [each for each in mine if _open(each, reference(ordered) in begun)]
         for step in open_steps or ([] if mine or reference(ordered) in begun else [None]):
-            made = item(ordered, patient, step, known)
+            made = item(ordered, patient, step, known, zone)
             if made["00400100"]["Value"][0]["00080060"].get("Value"):  # an order without a modality is no imaging
                 entries.append(Entry(made, ordered, step))
     return entries

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from mappings.dicom.conversions import GENDERS
+from mappings.dicom.conversions import GENDERS, REPRESENTATION, REPRESENTATIONS
 from mappings.dicom.engine import Model
 from mappings.dicom.identifiers import ACSN, issuer_of, systems_of
 
 SEXES = {gender: sex for sex, gender in GENDERS.items()}
 
 
+def person_names(names: list[dict[str, Any]]) -> dict[str, str]:
+    """HumanNames as the groups of a PN: of each representation the first official or usual one."""
+    made = {group: _name_of(names, code) for group, code in REPRESENTATIONS.items()}
+    return {group: text for group, text in made.items() if text}
+
+
 def person_name(names: list[dict[str, Any]]) -> str:
-    """The first official or usual HumanName as the alphabetic group of a PN."""
+    """The alphabetic group."""
+    return _name_of(names, REPRESENTATIONS["Alphabetic"])
+
+
+def _representation(name: dict[str, Any]) -> str:
+    found = (each.get("valueCode") for each in name.get("extension", ()) if each.get("url") == REPRESENTATION)
+    return next(found, None) or REPRESENTATIONS["Alphabetic"]
+
+
+def _name_of(names: list[dict[str, Any]], representation: str) -> str:
     order = {"official": 0, "usual": 1}
     for name in sorted(names, key=lambda each: order.get(each.get("use", ""), 2)):
-        if "family" in name or "given" in name:
+        if ("family" in name or "given" in name) and _representation(name) == representation:
             given = name.get("given", [])
             parts = [
                 name.get("family", ""),
@@ -41,9 +56,9 @@ def patient_attributes(patient: dict[str, Any], kept: Model) -> Model:
         if found and (issuer or identifier["value"] != _first(kept, "00100020")):
             made["00100021"] = {"vr": "LO", "Value": [found]}
         break
-    name = person_name(patient.get("name", []))
-    if name:
-        made["00100010"] = {"vr": "PN", "Value": [{"Alphabetic": name}]}
+    groups = person_names(patient.get("name", []))
+    if groups:
+        made["00100010"] = {"vr": "PN", "Value": [groups]}
     if len(patient.get("birthDate", "")) == 10:
         made["00100030"] = {"vr": "DA", "Value": [patient["birthDate"].replace("-", "")]}
     if patient.get("gender") in SEXES:

@@ -27,6 +27,9 @@ SYSTEMS = {
     "CPT4": "http://www.ama-assn.org/go/cpt",
     "RXNORM": "http://www.nlm.nih.gov/research/umls/rxnorm",
 }
+# how a name is written, and the group of a PN that is so
+REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
+REPRESENTATIONS = {"Alphabetic": "ABC", "Ideographic": "IDE", "Phonetic": "SYL"}
 GENDERS = {"M": "male", "F": "female", "O": "other"}
 
 
@@ -143,9 +146,10 @@ def concept_text(values: list[Any], model: Model) -> list[dict[str, Any]]:
 
 
 def human_names(values: list[Any], model: Model) -> list[dict[str, Any]]:
-    """A PN as HumanNames, one for each group of components (PS3.5 section 6.2.1)."""
+    """A PN as HumanNames, one for each group of components (PS3.5 section 6.2.1), which several say each of its own."""
     made = []
-    for group in values[0].values() if isinstance(values[0], dict) else [str(values[0])]:
+    groups = values[0] if isinstance(values[0], dict) else {"Alphabetic": str(values[0])}
+    for kind, group in groups.items():
         family, given, middle, prefix, suffix = (part.strip() for part in (group.split("^") + [""] * 5)[:5])
         name: dict[str, Any] = {}
         if family:
@@ -154,6 +158,8 @@ def human_names(values: list[Any], model: Model) -> list[dict[str, Any]]:
             if any(parts):
                 name[element] = [part for part in parts if part]
         if name:
+            if len(groups) > 1 or kind != "Alphabetic":
+                name["extension"] = [{"url": REPRESENTATION, "valueCode": REPRESENTATIONS[kind]}]
             made.append(name)
     return made
 

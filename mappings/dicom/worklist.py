@@ -9,22 +9,27 @@ from typing import Any
 from mappings.dicom.coercion import order_attributes, patient_attributes, person_name
 from mappings.dicom.conversions import DCM, SYSTEMS
 from mappings.dicom.engine import Model
+from mappings.dicom.zones import local
 
 Resource = dict[str, Any]
 DESIGNATORS = {system: scheme for scheme, system in reversed(SYSTEMS.items())}
+# what every item has, empty where it is not known
+OFTEN = {"00100010": "PN", "00100020": "LO", "00100021": "LO", "00100030": "DA", "00100040": "CS", "00080050": "SH"}
 STATION_AE = "urn:dicom:ae-title"
 PRIORITIES = {"stat": "STAT", "asap": "HIGH", "urgent": "HIGH", "routine": "MEDIUM"}
 
 
-def item(order: Resource, patient: Resource, step: Resource | None, related: dict[str, Resource]) -> Model:
+def item(
+    order: Resource, patient: Resource, step: Resource | None, related: dict[str, Resource], zone: str = "UTC"
+) -> Model:
     """One item: step is the Appointment or Task that schedules the order, None where only the order does.
 
-    related: other resources by reference: practitioners, locations, devices.
+    related: other resources by reference: practitioners, locations, devices; zone: of the scheduled date and time.
     """
     made: Model = {**patient_attributes(patient, {}), **order_attributes(order)}
-    for tag, vr in (("00100010", "PN"), ("00100020", "LO"), ("00100030", "DA"), ("00100040", "CS"), ("00080050", "SH")):
+    for tag, vr in OFTEN.items():
         made.setdefault(tag, {"vr": vr})
-    scheduled = _scheduled(order, step)
+    scheduled = local(_scheduled(order, step), zone)
     date, time = _moment(scheduled)
     made["0020000D"] = _value("UI", study_uid(order))
     made["00401001"] = _value("SH", requested_procedure_id(order))

@@ -163,6 +163,8 @@ QUERIES = [
     (STUDY, {"00100010": element("PN", "müller^anna")}, ["1.1", "1.2"]),
     (STUDY, {"00100020": element("LO", "P?"), "00080020": element("DA", "-20260220")}, ["1.1", "2.1"]),
     (STUDY, {"0020000D": element("UI", "2.1", "1.1", "9.9")}, ["1.1", "2.1"]),
+    (STUDY, {"0020000D": element("UI", "2.1", *(f"9.{number}" for number in range(3000)))}, ["2.1"]),
+    (STUDY, {"00080050": element("SH", "A2", *(f"X{number}*" for number in range(3000)))}, ["1.2"]),
     (STUDY, {"00080020": element("DA", "20260201-20260301")}, ["1.2", "2.1"]),
     (STUDY, {"00080030": element("TM", "1015")}, ["1.1", "1.2", "2.1"]),
     (STUDY, {"00080050": element("SH", "B-2")}, ["2.1"]),

@@ -68,7 +68,7 @@ def asked(key: dict[str, Any]) -> bool:
     values = key.get("Value", ())
     if key["vr"] == "SQ":
         return any(asked(inner) for item in values for inner in item.values())
-    return any(value is not None and as_text(value) not in ("", "*") for value in values)
+    return any(text not in ("", "*") for value in values if value is not None for text in _groups(value).values())
 
 
 def as_text(value: Any) -> str:
@@ -78,19 +78,36 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
+def _groups(value: Any) -> dict[str, str]:
+    """The groups of a name; another value alone."""
+    return value if isinstance(value, dict) else {"": str(value)}
+
+
 def _one(found: dict[str, Any] | None, key: dict[str, Any]) -> bool:
     values = found.get("Value", ()) if found else ()
     vr = key["vr"]
     if vr == "SQ":
         return any(matches(item, key["Value"][0]) for item in values if isinstance(item, dict))
+    if vr == "PN":
+        return any(_name(each, wanted) for each in values if each for wanted in key["Value"] if wanted)
     wanted = [as_text(value) for value in key["Value"] if value is not None]
     return any(_value(vr, each, text) for each in values if each is not None for text in wanted)
 
 
+def _name(value: Any, wanted: Any) -> bool:
+    """Whether a name is one that is wanted: alphabetic letters alone by any of its groups, else group by group."""
+    groups = {group: text for group, text in _groups(wanted).items() if text not in ("", "*")}
+    known = _groups(value)
+    if not groups.keys() - {"", "Alphabetic"}:
+        return all(any(_like(text, each) for each in known.values()) for text in groups.values())
+    return all(_like(text, known.get(group, "")) for group, text in groups.items())
+
+
+def _like(wanted: str, text: Any) -> bool:
+    return isinstance(text, str) and pattern(folded(wanted)).match(folded(text)) is not None
+
+
 def _value(vr: str, value: Any, wanted: str) -> bool:
-    if vr == "PN":
-        groups = value.values() if isinstance(value, dict) else [str(value)]
-        return any(pattern(folded(wanted)).match(folded(group)) for group in groups if isinstance(group, str))
     text = str(value)
     if vr in RANGES:
         return in_range(vr, text, wanted)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from interfaces.dicom.archive.index import QUARANTINED, Rows, is_not
 from interfaces.dicom.archive.names import folded
-from interfaces.dicom.archive.record import Record, accession_issuer, dumped
+from interfaces.dicom.archive.record import Mismatch, Record, accession_issuer, dumped
 from interfaces.dicom.dataset.model import Model, first, text
 
 Duplicates = Literal["refuse", "keep", "replace"]
@@ -33,6 +33,7 @@ def place(
 ) -> Outcome:
     """Adds a record; now and due (of the study's job) in microseconds. What contradicts is noted as an event.
 
+    Mismatch where its series is one of another study.
     same: whether two digests are of the same bytes.
     """
     row = index.one("instance", {"uid": record.uid})
@@ -174,6 +175,8 @@ def quarantine(index: Rows, study: int, reason: str, now: int) -> None:
 
 def _series(index: Rows, record: Record, study: int) -> int:
     row = index.one("series", {"uid": record.series_uid})
+    if row is not None and row["study"] != study:
+        raise Mismatch("its Series Instance UID is one of another study")
     if row is not None:
         return row["pk"]
     made = index.insert(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -45,6 +45,7 @@ _COLUMNS = {
 _ABOUT_THE_QUERY = ("00080005", "00080052", "00080053", "00080054", "00080056", "00080201")
 MODALITIES = "00080061"
 SOP_CLASSES = "00080062"
+IDEOGRAPHS = "\u2e80"  # from here on: signs of Chinese, Japanese and Korean
 COUNTS = ("00201200", "00201202", "00201204")  # studies, series and instances of a patient
 COMPUTED = (MODALITIES, SOP_CLASSES, *COUNTS, "00201206", "00201208", "00201209", "00083002", "00081190")
 SUPPORTED = frozenset().union(*KEPT_NAMES.values(), COMPUTED, _ABOUT_THE_QUERY)
@@ -155,14 +156,28 @@ def _conditions(level: str, keys: Model, fuzzy: bool) -> tuple[list[Condition], 
         if tag == MODALITIES and level != PATIENT and not any(set("*?") & set(text) for text in texts):
             parts = tuple(Test("has", (f"\\{text}\\",)) for text in texts)
             conditions.append(Condition(STUDY, "modalities", parts))
-        elif column is None or key["vr"] == "SQ":
+        elif column is None or key["vr"] == "SQ" or (column.vr == "PN" and _by_groups(key)):
             rest[tag] = key
         elif LEVELS.index(column.level) <= LEVELS.index(level) or (level, column.level) == (STUDY, SERIES):
             parts = tuple(_test(column.vr, text, fuzzy) for text in texts)
-            conditions.append(Condition(column.level, column.name, parts))
+            conditions.append(Condition(column.level, column.name, _together(parts)))
         else:
             rest[tag] = key
     return conditions, rest
+
+
+def _by_groups(key: dict[str, Any]) -> bool:
+    """Whether a name is asked for by another group than the first, of which alone the index has a column."""
+    names = [value for value in key["Value"] if isinstance(value, dict)]
+    texts = [as_text(value) for value in key["Value"]]
+    return any(name.keys() - {"Alphabetic"} for name in names) or any(sign >= IDEOGRAPHS for sign in "".join(texts))
+
+
+def _together(tests: tuple[Test, ...]) -> tuple[Test, ...]:
+    """Single values as one list of them."""
+    if len(tests) > 1 and all(test.kind == "=" for test in tests):
+        return (one_of([test.values[0] for test in tests]),)
+    return tests
 
 
 def _test(vr: str, text: str, fuzzy: bool) -> Test:

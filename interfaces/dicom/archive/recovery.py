@@ -52,10 +52,10 @@ def _index(archive: Archive, digest: str) -> int:
             sender="recovered",
             issuer="",
         )
+        return int(archive.place_file(record, made=True) in (Outcome.NEW, Outcome.REPLACED))
     except (Malformed, Mismatch, OSError, FhirError) as problem:
         log.error("a file of the archive can't be read", digest=digest, problem=str(problem))
         return 0
-    return int(archive.place_file(record, made=True) in (Outcome.NEW, Outcome.REPLACED))
 
 
 def _whole(archive: Archive, digest: str) -> bytes | None:

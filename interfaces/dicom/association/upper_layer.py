@@ -13,13 +13,14 @@ from typing import Any
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dimse_primitives import C_FIND
+from pynetdicom.dimse_primitives import C_FIND, C_GET, C_MOVE
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 
 from interfaces.dicom.association.answering_find import answer_find
 from interfaces.dicom.association.connection import Socket
 from interfaces.dicom.association.fast_store import FastStore
+from interfaces.dicom.association.refusing_retrieval import C_GET_RSP, C_MOVE_RSP, Refusal, refuse_retrieval
 
 P_DATA_TF = 4
 ESTABLISHED = "Sta6"
@@ -181,6 +182,7 @@ class AcceptedAssociation(Association):
         self.network_timeout = ae.network_timeout
         self.slot: int | None = None
         self.store: FastStore | None = None
+        self.refusal: Refusal | None = None
         self.ended = lambda association: None
 
     def run_reactor(self) -> None:
@@ -225,8 +227,14 @@ class AcceptedAssociation(Association):
 
     def _serve_request(self, msg: Any, context_id: int) -> None:
         context = self._accepted_cx.get(context_id)
-        if not isinstance(msg, C_FIND) or not msg.is_valid_request or context is None or self._sent_release:
+        ours = isinstance(msg, C_FIND | C_GET | C_MOVE) and msg.is_valid_request
+        if not ours or context is None or self._sent_release:
             super()._serve_request(msg, context_id)
+            return
+        if not isinstance(msg, C_FIND):
+            response = C_GET_RSP if isinstance(msg, C_GET) else C_MOVE_RSP
+            if self.refusal is None or not refuse_retrieval(self, msg, context, self.refusal, response):
+                super()._serve_request(msg, context_id)
             return
         self.dimse.cancel_req.clear()
         answer_find(self, msg, context)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pynetdicom import evt
 
+from interfaces.dicom.archive.record import is_uid
 from interfaces.dicom.dataset.model import items, text
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.services.identifiers import model_of
@@ -16,17 +17,25 @@ SOP_CLASSES = {"Storage Commitment Push Model SOP Class": SOP_CLASS}
 STATUSES = (
     ("0000", "The request is kept; the report follows as N-EVENT-REPORT to the peer of that AE title."),
     ("0110", "The request is no data set, or names no transaction or no instance."),
+    ("0112", "The request is to another SOP Instance than 1.2.840.10008.1.20.1.1."),
+    ("0123", "The action type is another than 1."),
     (
         "0124",
         "The peer may not ask for commitment, or is not in the peers file: no report would reach it.",
     ),
 )
-PROCESSING_FAILURE = 0x0110
+PROCESSING_FAILURE, NO_SUCH_INSTANCE, NO_SUCH_ACTION = 0x0110, 0x0112, 0x0123
+INSTANCE = "1.2.840.10008.1.20.1.1"  # the well-known SOP instance
+REQUEST = 1  # the action type
 
 
 def request(context: Context, event: Any) -> tuple[Any, Any]:
     """N-ACTION: what is to be committed."""
-    sender = calling(event)
+    sender, asked = calling(event), event.request
+    if str(asked.RequestedSOPInstanceUID) != INSTANCE:
+        return status(NO_SUCH_INSTANCE, f"the instance is always {INSTANCE}"), None
+    if asked.ActionTypeID != REQUEST:
+        return status(NO_SUCH_ACTION, "the action type is 1"), None
     if not allowed(context, event, "commitment") or context.configuration.peers().named(sender) is None:
         return status(NOT_AUTHORIZED, "only peers get a report"), None
     try:
@@ -35,7 +44,7 @@ def request(context: Context, event: Any) -> tuple[Any, Any]:
         return status(PROCESSING_FAILURE, str(problem)), None
     transaction = text(model, "00081195")
     wanted = [(text(item, "00081150"), text(item, "00081155")) for item in items(model, "00081199")]
-    if not transaction or not wanted:
+    if not is_uid(transaction) or not wanted:
         return status(PROCESSING_FAILURE, "no transaction UID or no instance"), None
     context.archive.enqueue("commitment", f"{sender} {transaction}", context.archive.clock(), {"instances": wanted})
     return 0x0000, None

@@ -33,8 +33,11 @@ def level_of(keys: Model) -> str:
 
 
 def answer(model: Model, keys: Model) -> Model:
-    """What is answered of a match: the attributes that were asked for."""
-    return {tag: _of(model, tag, key) for tag, key in keys.items() if tag not in (CHARACTER_SET, LEVEL)}
+    """What is answered of a match: the attributes that were asked for, and the character set that was asked in."""
+    made = {tag: _of(model, tag, key) for tag, key in keys.items() if tag not in (CHARACTER_SET, LEVEL)}
+    if CHARACTER_SET in keys:
+        made[CHARACTER_SET] = keys[CHARACTER_SET]
+    return made
 
 
 def data_set_of(model: Model) -> Any:

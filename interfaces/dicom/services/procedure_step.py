@@ -9,18 +9,27 @@ from pynetdicom import evt
 
 from interfaces.dicom.archive.index import Rows
 from interfaces.dicom.archive.placing import enqueue
+from interfaces.dicom.archive.record import is_uid
 from interfaces.dicom.dataset.model import Model, text
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.services.identifiers import model_of
 from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, calling, status
 
-DUPLICATE, NO_SUCH, INVALID_VALUE, MISSING, PROCESSING_FAILURE = 0x0111, 0x0112, 0x0106, 0x0120, 0x0110
+DUPLICATE, NO_SUCH, INVALID_VALUE, PROCESSING_FAILURE, INVALID_INSTANCE = 0x0111, 0x0112, 0x0106, 0x0110, 0x0117
+ATTRIBUTES_LEFT_OUT = 0x0107
+# whose step it is stays as N-CREATE said it: patient, referenced patient, scheduled steps, id, start, station, modality
+# (PS3.4 table F.7.2-1, "not allowed" at N-SET)
+_FIXED = """00100010 00100020 00100021 00100024 00100030 00100040 00081120 00400270 00400253 00400241 00400242 00400243
+    00400244 00400245 00080060 00200010"""
+FIXED = frozenset(_FIXED.split())
 STATUS = "00400252"
 IN_PROGRESS = "IN PROGRESS"
 FINAL = ("COMPLETED", "DISCONTINUED")
 SOP_CLASSES = {"Modality Performed Procedure Step SOP Class": "1.2.840.10008.3.1.2.3.3"}
 STATUSES = (
     ("0000", "The step is kept; Procedure, Task and Appointment follow."),
+    ("0107", "The step is kept; what N-SET may not change of patient, order, station or start is left as it was."),
+    ("0117", "The SOP Instance UID is no UID."),
     ("0106", "The status can't be that: IN PROGRESS at N-CREATE; COMPLETED or DISCONTINUED at N-SET."),
     ("0110", "The step may no longer be updated, as it is completed or discontinued; or it is no data set."),
     ("0111", "The step was created before."),
@@ -38,6 +47,8 @@ def create(context: Context, event: Any) -> tuple[Any, Any]:
     from pydicom.uid import generate_uid
 
     uid = str(request.AffectedSOPInstanceUID or "") or str(generate_uid())
+    if not is_uid(uid):
+        return status(INVALID_INSTANCE, "the SOP Instance UID is no UID"), None
     try:
         model = model_of(event, request.AttributeList, "no attributes")
     except Malformed as problem:
@@ -67,7 +78,12 @@ def update(context: Context, event: Any) -> tuple[Any, Any]:
         return status(PROCESSING_FAILURE, "the step may no longer be updated"), None
     if text(model, STATUS) not in ("", IN_PROGRESS, *FINAL):
         return status(INVALID_VALUE, "Performed Procedure Step Status"), None
-    _keep(context, uid, {**json.loads(row["attributes"]), **model}, calling(event), new=False)
+    before = json.loads(row["attributes"])
+    left_out = [tag for tag in model if tag in FIXED and model[tag] != before.get(tag)]
+    taken = {tag: value for tag, value in model.items() if tag not in FIXED}
+    _keep(context, uid, {**before, **taken}, calling(event), new=False)
+    if left_out:
+        return status(ATTRIBUTES_LEFT_OUT, f"not changed: {', '.join(left_out)}"), None
     from pydicom.dataset import Dataset
 
     return 0x0000, Dataset()

@@ -11,6 +11,9 @@ from pynetdicom import build_context, evt
 from fhir_server.core.errors import FhirError
 from interfaces.dicom.archive.index import Row
 from interfaces.dicom.archive.instances import chosen, data_set
+from interfaces.dicom.archive.levels import UNIQUE_KEYS
+from interfaces.dicom.archive.matching import as_text, asked
+from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.services.find import refused
@@ -23,7 +26,6 @@ from interfaces.dicom.services.service import (
     allowed,
     log,
     negotiated,
-    status,
 )
 
 PENDING = 0xFF00
@@ -46,35 +48,48 @@ STATUSES = (
     ("0124", "The peer may not retrieve (its entry in the peers file)."),
     ("A702", "No instance could be sent."),
     ("A801", "The move destination is no peer, or does not answer."),
-    ("A900", "The level is none of the model's, or a unique key above it is missing and dicom_relational is false."),
+    (
+        "A900",
+        "The level is none of the model's, its unique key is missing or a pattern, or one above it is missing and "
+        "dicom_relational is false.",
+    ),
     ("B000", "Some instances could not be sent; the list of them is in the response."),
     ("FE00", "The retrieval was cancelled."),
 )
 
 
-def _rows(context: Context, event: Any) -> tuple[list[Row], Any]:
-    """The instances that a request names, and the status where it is refused."""
+def refusal(context: Context, event: Any) -> tuple[int, str] | None:
+    """Why a request is refused: status and comment; None where it is performed."""
     if not allowed(context, event, "retrieve"):
-        return [], status(NOT_AUTHORIZED, "this peer may not retrieve")
+        return NOT_AUTHORIZED, "this peer may not retrieve"
     try:
         keys = keys_of(event)
     except Malformed as problem:
-        return [], status(CANNOT_UNDERSTAND, str(problem))
+        return CANNOT_UNDERSTAND, str(problem)
     root = str(event.request.AffectedSOPClassUID) in PATIENT_ROOTS
     relational = context.settings.dicom_relational or negotiated(event, RELATIONAL)
-    problem = refused(root, level_of(keys), keys, relational=relational)
-    return chosen(context.archive.reading, keys), status(WRONG_IDENTIFIER, problem) if problem else None
+    problem = refused(root, level_of(keys), keys, relational=relational) or _unnamed(keys)
+    return (WRONG_IDENTIFIER, problem) if problem else None
+
+
+def _unnamed(keys: Model) -> str:
+    """Why a request does not say what it wants of its level; "" where it does (PS3.4 section C.4.2.2.1)."""
+    level = level_of(keys)
+    key = keys.get(UNIQUE_KEYS[level], {"vr": "UI"})
+    if not asked(key) or any(set("*?") & set(as_text(value)) for value in key["Value"] if value is not None):
+        return f"the unique key of level {level} is no UID or list of them"
+    return ""
 
 
 def move(context: Context, event: Any) -> Iterator[Any]:
     """Sends instances to a peer over an association of its own."""
-    rows, problem = _rows(context, event)
+    rows = chosen(context.archive.reading, keys_of(event))
     try:
         peer = context.configuration.peers().named(event.move_destination or "")
     except FhirError as wrong:
         log.error("peers can't be read", problem=str(wrong))
         peer = None
-    if peer is None and problem is None:
+    if peer is None:
         yield None, None
         return
     opened: list[Any] = []
@@ -82,23 +97,19 @@ def move(context: Context, event: Any) -> Iterator[Any]:
         "contexts": contexts_for({(row["sop_class"], row["transfer_syntax"]) for row in rows}),
         "evt_handlers": [(evt.EVT_ACCEPTED, lambda accepted: opened.append(accepted.assoc))],
     }
-    if peer is not None and peer.tls:
+    if peer.tls:
         options["tls_args"] = (ssl.create_default_context(), peer.host)
-    yield (peer.host, peer.port, options) if peer else ("127.0.0.1", 1)
-    yield from _send(context, event, rows, problem, lambda: opened[0] if opened else None)
+    yield peer.host, peer.port, options
+    yield from _send(context, event, rows, lambda: opened[0] if opened else None)
 
 
 def get(context: Context, event: Any) -> Iterator[Any]:
     """Sends instances over the association of the request."""
-    rows, problem = _rows(context, event)
-    yield from _send(context, event, rows, problem, lambda: event.assoc)
+    yield from _send(context, event, chosen(context.archive.reading, keys_of(event)), lambda: event.assoc)
 
 
-def _send(context: Context, event: Any, rows: list[Row], problem: Any, association: Any) -> Iterator[Any]:
-    yield 1 if problem else len(rows)
-    if problem is not None:
-        yield problem, None
-        return
+def _send(context: Context, event: Any, rows: list[Row], association: Any) -> Iterator[Any]:
+    yield len(rows)
     for row in rows:
         if event.is_cancelled:
             yield CANCELLED, None

@@ -34,7 +34,11 @@ STATUSES = (
     ("0111", "Other bytes are known under this SOP Instance UID, and dicom_duplicates is refuse."),
     ("0124", "The peer may not store (its entry in the peers file)."),
     ("A700", "The disk is full, or dicom_reserve_mb would be touched."),
-    ("A900", "The data set is not the SOP class or instance that was announced, or a UID is missing in it."),
+    (
+        "A900",
+        "The data set is not the SOP class or instance that was announced, a UID is missing in it, or its series is "
+        "one of another study.",
+    ),
     ("B000", "Other bytes are known under this SOP Instance UID, and dicom_duplicates is keep."),
     ("C000", "The data set has no sound end: cut short, or no data set of the negotiated transfer syntax."),
 )

@@ -10,6 +10,7 @@ from pynetdicom import evt
 from fhir_server.core.errors import FhirError
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.index import Rows
+from interfaces.dicom.archive.matching import wrong
 from interfaces.dicom.dataset.model import Model, text
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.services.identifiers import answer, data_set_of, keys_of, model_of
@@ -22,6 +23,7 @@ from interfaces.dicom.workitems.steps import Who
 from interfaces.dicom.workitems.subscriptions import EVERYTHING, subscribe, suspend, unsubscribe
 
 PENDING, CANCELLED, CANNOT_UNDERSTAND, OUT_OF_RESOURCES = 0xFF00, 0xFE00, 0xC000, 0x0213
+WRONG_IDENTIFIER = 0xA900
 RECEIVING_AE, DELETION_LOCK = "00741234", "00741230"
 SOP_CLASSES = {
     "Unified Procedure Step - Push SOP Class": steps.PUSH,
@@ -33,6 +35,7 @@ STATUSES = (
     ("0000", "Done, and on the disk; the Task and the events to subscribers follow."),
     ("FF00", "One match of a query."),
     ("FE00", "The query was cancelled."),
+    ("A900", "A date or time of the identifier of a query is none."),
     ("C000", "The identifier of a query is no data set."),
     ("0213", "The index does not answer; nothing was changed."),
     *((f"{code:04X}", f"{meaning[0].upper()}{meaning[1:]}.") for code, meaning in sorted(statuses.MEANINGS.items())),
@@ -161,6 +164,10 @@ def find(context: Context, event: Any) -> Iterator[Answer]:
         yield status(CANNOT_UNDERSTAND, str(problem)), None
         return
     keys.pop(TRANSACTION, None)
+    problem = wrong(keys)
+    if problem:
+        yield status(WRONG_IDENTIFIER, problem), None
+        return
     for found in find_in(context.archive.reading, keys):
         if event.is_cancelled:
             yield CANCELLED, None

@@ -8,19 +8,22 @@ from typing import Any
 from pynetdicom import evt
 
 from fhir_server.core.errors import FhirError
-from interfaces.dicom.archive.matching import matches
+from interfaces.dicom.archive.matching import matches, wrong
+from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.services.identifiers import answer, keys_of
 from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, log, status
 from interfaces.dicom.worklist import worklist
 
-PENDING, CANCELLED, UNABLE, OUT_OF_RESOURCES = 0xFF00, 0xFE00, 0xC000, 0xA700
+PENDING, CANCELLED, UNABLE, OUT_OF_RESOURCES, WRONG_IDENTIFIER = 0xFF00, 0xFE00, 0xC000, 0xA700, 0xA900
+Element = dict[str, Any]
 SOP_CLASSES = {"Modality Worklist Information Model - FIND": "1.2.840.10008.5.1.4.31"}
 STATUSES = (
     ("FF00", "One scheduled procedure step."),
     ("0000", "All were given."),
     ("0124", "The peer may not ask for the worklist (its entry in the peers file)."),
     ("A700", "The FHIR server does not answer; ask again."),
+    ("A900", "A date or time of the identifier is none."),
     ("C000", "The identifier is no data set."),
     ("FE00", "The query was cancelled."),
 )
@@ -33,7 +36,11 @@ def find(context: Context, event: Any) -> Iterator[tuple[Any, Any]]:
         return
     try:
         keys = keys_of(event)
-        entries = context.fhir.call(lambda client: worklist(client, keys))
+        problem = wrong(keys)
+        if problem:
+            yield status(WRONG_IDENTIFIER, problem), None
+            return
+        entries = context.fhir.call(lambda client: worklist(client, keys, zone=context.settings.timezone))
     except Malformed as problem:
         yield status(UNABLE, str(problem)), None
         return
@@ -45,8 +52,20 @@ def find(context: Context, event: Any) -> Iterator[tuple[Any, Any]]:
         if event.is_cancelled:
             yield CANCELLED, None
             return
-        if matches(entry.item, keys):
+        if matches(entry.item, supported(keys, entry.item)):
             yield PENDING, answer(entry.item, keys)
+
+
+def supported(keys: Model, item: Model) -> Model:
+    """The keys that items have; others are optional ones that match everything (PS3.4 section C.2.2.1.3)."""
+    return {tag: _within(key, item[tag]) for tag, key in keys.items() if tag in item}
+
+
+def _within(key: Element, of: Element) -> Element:
+    wanted, found = key.get("Value"), of.get("Value")
+    if key["vr"] != "SQ" or not (wanted and wanted[0] and found and isinstance(found[0], dict)):
+        return key
+    return {**key, "Value": [supported(wanted[0], found[0])]}
 
 
 WORKLIST = Service("Modality Worklist", SOP_CLASSES, ((evt.EVT_C_FIND, find),), "worklist", STATUSES)

@@ -143,7 +143,7 @@ class Administration:
         }
 
     async def _worklist(self) -> list[Body]:
-        return [_shown(entry.item) for entry in await worklist(self._server)]
+        return [_shown(entry.item) for entry in await worklist(self._server, zone=self._context.settings.timezone)]
 
     def _events(self) -> list[Body]:
         rows = self._context.archive.reading.all("event", {}, newest=True, limit=200)

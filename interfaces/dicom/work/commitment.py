@@ -11,11 +11,10 @@ from fhir_server.client import FhirClient
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.scu.association import associated
-from interfaces.dicom.services.commitment import SOP_CLASS
+from interfaces.dicom.services.commitment import INSTANCE, SOP_CLASS
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work.queue import Job
 
-INSTANCE = "1.2.840.10008.1.20.1.1"  # the well-known SOP instance
 ALL_COMMITTED, SOME_FAILED = 1, 2
 NO_SUCH_INSTANCE, CLASS_CONFLICT, PROCESSING_FAILURE = 0x0112, 0x0119, 0x0110
 

@@ -27,7 +27,7 @@ async def order_step(context: Context, client: FhirClient, job: Job) -> None:
     if order["status"] in TAKEN_BACK:
         await asyncio.to_thread(_attempt, lambda: steps.request_cancel(archive, uid, {}, BY))
         return
-    entries = await worklist(client, order=order["id"])
+    entries = await worklist(client, order=order["id"], zone=context.settings.timezone)
     if entries:
         made = step_of(entries[0].item, steps.date_time(archive.clock()))
         await asyncio.to_thread(_attempt, lambda: steps.create(archive, uid, made, BY))

@@ -16,6 +16,7 @@ from mappings.dicom.identifiers import token, tokens
 from mappings.dicom.procedure import procedure
 from mappings.dicom.task import is_procedure_step
 from mappings.dicom.worklist import step_id, study_uid
+from mappings.dicom.zones import zoned
 
 SCHEDULED_STEPS = "00400270"
 # status of the step -> status of what scheduled it
@@ -31,7 +32,7 @@ async def procedure_step(context: Context, client: FhirClient, job: Job) -> None
     row = context.archive.reading.one("procedure_step", {"uid": job.key})
     if row is None:
         return
-    model: Model = json.loads(row["attributes"])
+    model: Model = zoned(json.loads(row["attributes"]), context.settings.timezone, ("00400244", "00400245"))
     order, scheduled = await ordered(client, model)
     if order is not None:
         subject = reference(await survivor(client, await read(client, order["subject"]["reference"])))

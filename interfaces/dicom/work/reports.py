@@ -14,6 +14,7 @@ from interfaces.dicom.fhir import Resource, put, transaction
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work.queue import Job
 from mappings.dicom.reports import diagnostic_report, observations
+from mappings.dicom.zones import zoned
 
 DOCUMENT = 0x00420011
 DOCUMENT_LENGTH = 0x00420015
@@ -28,6 +29,7 @@ async def report(context: Context, client: FhirClient, job: Job) -> None:
         return
     row = rows[0]
     model, pdf = await asyncio.to_thread(_read, archive.files.read(row["digest"]))
+    model = zoned(model, context.settings.timezone, ("00080023", "00080033"), ("00080020", "00080030"))
     subject, reference, issued = study["fhir_patient"], study["fhir_study"], instant(row["received"])
     measured = [] if pdf else observations(model, subject=subject, study=reference, issued=issued)
     made = diagnostic_report(

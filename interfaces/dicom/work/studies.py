@@ -32,6 +32,7 @@ from mappings.dicom.imaging_study import (
     imaging_study,
     patient_resource,
 )
+from mappings.dicom.zones import zoned
 
 
 async def study(context: Context, client: FhirClient, job: Job) -> None:
@@ -83,10 +84,9 @@ async def _write(context: Context, client: FhirClient, row: Row, rows: list[Row]
     for made in _devices(series):
         entries.append(post(made, f"urn:uuid:{uuid.uuid4()}", f"identifier={_token(made)}"))
     order = [reference(whose.order)] if whose.order else []
+    whole = zoned(attributes_of(rows[0], LEVELS[:2]), context.settings.timezone, ("00080020", "00080030"))
     resource = imaging_study(
-        attributes_of(rows[0], LEVELS[:2]) | {"00080050": {"vr": "SH", "Value": [row["accession"]]}}
-        if row["accession"]
-        else attributes_of(rows[0], LEVELS[:2]),
+        whole | {"00080050": {"vr": "SH", "Value": [row["accession"]]}} if row["accession"] else whole,
         series,
         subject=patient_url,
         endpoint=endpoint_url,

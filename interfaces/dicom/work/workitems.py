@@ -22,6 +22,7 @@ from mappings.dicom.coercion import differing, patient_attributes
 from mappings.dicom.identifiers import token
 from mappings.dicom.imaging_study import patient_resource
 from mappings.dicom.task import task, updated
+from mappings.dicom.zones import zoned
 
 DATA_OPERATION = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
 CREATED = {"system": DATA_OPERATION, "code": "CREATE"}
@@ -76,7 +77,7 @@ async def _written(
         entries.append(post(patient_resource(model), patient, criteria))
     made = task(
         row["uid"],
-        model,
+        zoned(model, context.settings.timezone, ("00404005", ""), ("00404010", "")),
         subject=patient,
         based_on=[reference(order) for order in orders],
         requester=row["requester"],

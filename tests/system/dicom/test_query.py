@@ -215,3 +215,14 @@ def test_a_series_and_an_image_can_be_retrieved_alone(dicom, tmp_path):
     dicom.tool("getscu", "-S", "-od", tmp_path / "got", *keys)
     [got] = (tmp_path / "got").iterdir()
     assert pydicom.dcmread(got).SOPInstanceUID == images[1].SOPInstanceUID
+
+
+@pytest.mark.parametrize(
+    ("level", "key"),
+    [("STUDY", "0020,000d="), ("STUDY", "0020,000d=1.2.*"), ("SERIES", "0020,000e=*"), ("IMAGE", "0008,0018")],
+)
+def test_what_names_nothing_of_its_level_is_not_retrieved(stocked, tmp_path, level, key):
+    (tmp_path / "got").mkdir()
+    above = () if level == "STUDY" else ("-k", "0020,000d=1.2.0")
+    answer = stocked.tool("getscu", "-d", "-S", "-od", tmp_path / "got", "-k", f"0008,0052={level}", *above, "-k", key)
+    assert "0xa900" in answer.stderr.lower() and not list((tmp_path / "got").iterdir())

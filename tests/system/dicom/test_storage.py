@@ -248,3 +248,11 @@ def test_an_association_that_falls_silent_ends(dicom_with):
     started = time.monotonic()
     until(lambda: not association.is_established, 10)
     assert time.monotonic() - started > 0.5
+
+
+def test_a_series_of_another_study_is_refused_and_leaves_nothing(dicom):
+    association = explicit(dicom)
+    assert association.send_c_store(image(SeriesInstanceUID="1.2.3.1")).Status == 0
+    assert association.send_c_store(image(SeriesInstanceUID="1.2.3.1")).Status == 0xA900
+    association.release()
+    assert dicom.count() == dicom.count("study") == len(dicom.stored_files()) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pydicom
@@ -12,6 +13,7 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import ModalityPerformedProcedureStep, StorageCommitmentPushModel
 
 from interfaces.dicom.archive.index import is_not
+from interfaces.dicom.services.commitment import INSTANCE
 from tests.system.dicom.conftest import TITLE, free_port, until
 from tests.system.dicom.images import files, image, study
 from tests.system.dicom.test_studies import idle, order, person, receive, resources
@@ -253,9 +255,12 @@ def test_the_worklist_shows_what_is_open_and_what_matches(dicom, tmp_path):
             ("0010,0010=doe*", {"A1", "A2"}),
             ("0010,0020=P2", set()),
             ("0008,0050=A2", {"A2"}),
+            ("0010,4000=unknown", {"A1", "A2"}),
         ]
     ):
         assert {item.AccessionNumber for item in worklist(dicom, tmp_path / str(number), key)} == expected
+    answer = dicom.tool("findscu", "-d", "-W", "-k", f"{step}0040,0002=tomorrow")
+    assert "0xa900" in (answer.stdout + answer.stderr).lower()
 
 
 def test_an_appointment_schedules_station_and_time(dicom, tmp_path):
@@ -291,6 +296,35 @@ def test_a_step_begins_in_progress_and_once(dicom, status, code):
     if code == 0:
         assert association.send_n_create(made, ModalityPerformedProcedureStep, uid)[0].Status == 0x0111
     assert association.send_n_set(made, ModalityPerformedProcedureStep, generate_uid())[0].Status == 0x0112
+    association.release()
+
+
+def test_a_step_stays_the_patients_that_it_began_with(dicom):
+    made, changed = Dataset(), Dataset()
+    made.PerformedProcedureStepStatus, made.PatientID = "IN PROGRESS", "P1"
+    changed.PatientID, changed.PerformedProcedureStepDescription = "P2", "Chest"
+    association = modality(dicom, ModalityPerformedProcedureStep)
+    assert association.send_n_create(made, ModalityPerformedProcedureStep, "no uid")[0].Status == 0x0117
+    assert association.send_n_create(made, ModalityPerformedProcedureStep, "1.2.3")[0].Status == 0
+    answer, _ = association.send_n_set(changed, ModalityPerformedProcedureStep, "1.2.3")
+    association.release()
+    assert answer.Status == 0x0107 and "00100020" in answer.ErrorComment
+    kept = json.loads(dicom.archive.reading.one("procedure_step", {"uid": "1.2.3"})["attributes"])
+    assert kept["00100020"]["Value"] == ["P1"] and kept["00400254"]["Value"] == ["Chest"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "instance", "code"), [(2, INSTANCE, 0x0123), (1, "1.2.3", 0x0112), (1, INSTANCE, 0x0110)]
+)
+def test_commitment_is_one_action_of_one_instance_for_a_transaction(dicom_with, tmp_path, kind, instance, code):
+    peers = tmp_path / "peers.toml"
+    peers.write_text('[[peer]]\nae_title = "MODALITY"\nhost = "127.0.0.1"\n')
+    dicom = dicom_with(dicom_peers=str(peers))
+    action, item = Dataset(), Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4"
+    action.TransactionUID, action.ReferencedSOPSequence = "no uid", [item]
+    association = modality(dicom, StorageCommitmentPushModel)
+    assert association.send_n_action(action, kind, StorageCommitmentPushModel, instance)[0].Status == code
     association.release()
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from interfaces.dicom.archive.index import Test
+
+LONG_LIST = 500  # values; more are given as one
 
 
 def condition(column: str, test: Test) -> tuple[str, list[Any]]:
@@ -13,6 +17,8 @@ def condition(column: str, test: Test) -> tuple[str, list[Any]]:
     match test.kind:
         case "=" | "<>" | "<=" | "<":
             return f"{column} {test.kind} ?", values
+        case "in" if len(values) > LONG_LIST:
+            return f"{column} IN (SELECT value FROM json_each(?))", [msgspec.json.encode(values).decode()]
         case "in":
             return f"{column} IN ({','.join('?' * len(values))})", values
         case "between":
@@ -25,6 +31,14 @@ def condition(column: str, test: Test) -> tuple[str, list[Any]]:
             parts = " AND ".join(f"(' ' || replace({column}, '^', ' ')) GLOB ?" for _ in values)
             return f"({parts or '1'})", [f"* {_escaped(word)}*" for word in values]
     return "0", []
+
+
+def either(parts: list[str]) -> str:
+    """One of several expressions, nested in halves: SQLite takes a thousand in a row at most."""
+    if len(parts) <= 100:
+        return f"({' OR '.join(parts)})"
+    half = len(parts) // 2
+    return f"({either(parts[:half])} OR {either(parts[half:])})"
 
 
 def _wild(column: str, text: str) -> tuple[str, list[Any]]:

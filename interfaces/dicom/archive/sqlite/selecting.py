@@ -6,7 +6,7 @@ from typing import Any
 
 from interfaces.dicom.archive.index import ABOVE, QUARANTINED, SHOWN, TABLES, Condition, Selection
 from interfaces.dicom.archive.levels import LEVELS, PATIENT, SERIES, STUDY
-from interfaces.dicom.archive.sqlite.conditions import condition
+from interfaces.dicom.archive.sqlite.conditions import condition, either
 
 _ALIAS = {"PATIENT": "p", "STUDY": "t", "SERIES": "s", "IMAGE": "i"}
 _ORDER = {"number": "t.pk, s.number, s.pk, i.number, i.pk"}
@@ -44,7 +44,7 @@ def _by_names(selection: Selection) -> bool:
 
 def _names(wanted: Condition) -> tuple[str, list[Any]]:
     parts = [condition(wanted.column, test) for test in wanted.tests]
-    sql = " OR ".join(each for each, _ in parts)
+    sql = either([each for each, _ in parts])
     return f"p.pk IN (SELECT pk FROM patient WHERE {sql})", [value for _, added in parts for value in added]
 
 
@@ -59,7 +59,7 @@ def _tables(level: str) -> str:
 
 def _condition(level: str, wanted: Condition) -> tuple[str, list[Any]]:
     parts = [condition(f"{_ALIAS[wanted.level]}.{wanted.column}", test) for test in wanted.tests]
-    sql = f"({' OR '.join(each for each, _ in parts)})"
+    sql = either([each for each, _ in parts])
     if (level, wanted.level) == (STUDY, SERIES):
         sql = f"EXISTS (SELECT 1 FROM series s WHERE s.study = t.pk AND {sql})"
     return sql, [value for _, added in parts for value in added]

@@ -67,3 +67,35 @@ def test_ascii_needs_no_character_set():
 def test_odd_values_end_no_answer(element):
     encoded = encode({"00281101": element, "00281102": {"vr": "LO", "Value": ["after"]}})
     assert to_model(DataSet(encoded, EXPLICIT_LITTLE))["00281102"]["Value"] == ["after"]
+
+
+NAME = {"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "given"),
+    [
+        (["ISO_IR 100"], {"Alphabetic": "Müller^Jörg"}, ["ISO_IR 100"]),
+        (["ISO_IR 144"], {"Alphabetic": "Иванов^Пётр"}, ["ISO_IR 144"]),
+        ([None, "ISO 2022 IR 87"], NAME, [None, "ISO 2022 IR 87"]),
+        (["GB18030"], {"Alphabetic": "Wang", "Ideographic": "王^小东"}, ["GB18030"]),
+        (["ISO_IR 100"], NAME, ["ISO_IR 192"]),
+        (["ISO_IR 999"], {"Alphabetic": "Müller^Jörg"}, ["ISO_IR 192"]),
+    ],
+)
+def test_texts_are_in_the_character_set_that_is_asked_for_where_it_has_them(asked, name, given):
+    model = {"00080005": {"vr": "CS", "Value": asked}, "00100010": {"vr": "PN", "Value": [name]}}
+    encoded = encode(model)
+    found = to_model(DataSet(encoded, EXPLICIT_LITTLE))
+    assert (found["00080005"]["Value"], found["00100010"]["Value"]) == (given, [name])
+    assert str(decode(BytesIO(encoded), False, True).PatientName) == "=".join(name.values())
+
+
+def test_ascii_names_no_character_set_though_one_is_asked_for():
+    model = {"00080005": {"vr": "CS", "Value": ["ISO_IR 100"]}, "00100020": {"vr": "LO", "Value": ["7"]}}
+    assert "00080005" not in to_model(DataSet(encode(model), EXPLICIT_LITTLE))
+
+
+def test_binary_values_of_big_endian_are_given_least_significant_byte_first():
+    words = to_model(DataSet(b"\x00\x28\x12\x01OW\x00\x00\x00\x00\x00\x04\x01\x02\x03\x04", EXPLICIT_BIG))
+    assert words["00281201"]["InlineBinary"] == "AgEEAw=="

@@ -1,0 +1,42 @@
+"""Keys against what an item has."""
+
+from __future__ import annotations
+
+import pytest
+
+from interfaces.dicom.archive.matching import matches
+from interfaces.dicom.services.worklist import supported
+
+NAME = {"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"}
+STEP = {"00080060": {"vr": "CS", "Value": ["CT"]}, "00400001": {"vr": "AE"}}
+ITEM = {"00100010": {"vr": "PN", "Value": [NAME]}, "00400100": {"vr": "SQ", "Value": [STEP]}, "00321064": {"vr": "SQ"}}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"Alphabetic": "yamada*"}, True),
+        ({"Alphabetic": "山田*"}, True),
+        ({"Ideographic": "山田*"}, True),
+        ({"Alphabetic": "*", "Ideographic": "山田*"}, True),
+        ({"Alphabetic": "*", "Ideographic": "田中*"}, False),
+        ({"Alphabetic": "Yamada*", "Phonetic": "やまだ*"}, True),
+        ({"Alphabetic": "Tanaka*", "Phonetic": "やまだ*"}, False),
+        ({"Phonetic": "山田*"}, False),
+    ],
+)
+def test_names_match_by_their_groups(wanted, found):
+    assert matches(ITEM, {"00100010": {"vr": "PN", "Value": [wanted]}}) is found
+
+
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [
+        ({"00104000": {"vr": "LT", "Value": ["x"]}, "00091001": {"vr": "LO", "Value": ["x"]}}, True),
+        ({"00400100": {"vr": "SQ", "Value": [{"00400999": {"vr": "LO", "Value": ["x"]}}]}}, True),
+        ({"00400100": {"vr": "SQ", "Value": [{"00400001": {"vr": "AE", "Value": ["CT1"]}}]}}, False),
+        ({"00321064": {"vr": "SQ", "Value": [{"00080100": {"vr": "SH", "Value": ["1"]}}]}}, False),
+    ],
+)
+def test_keys_that_no_item_has_match_everything(keys, found):
+    assert matches(ITEM, supported(keys, ITEM)) is found

@@ -1,0 +1,49 @@
+"""Names by how they are written, times by the hospital's time zone."""
+
+from __future__ import annotations
+
+import pytest
+
+from fhir_server.core.errors import FhirError
+from mappings.dicom.coercion import patient_attributes
+from mappings.dicom.imaging_study import patient_resource
+from mappings.dicom.zones import local, zoned
+
+GROUPS = {"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"}
+
+
+def test_groups_of_a_name_come_back_from_fhir():
+    patient = patient_resource({"00100010": {"vr": "PN", "Value": [GROUPS]}})
+    assert [name["family"] for name in patient["name"]] == ["Yamada", "山田", "やまだ"]
+    assert patient_attributes(patient, {})["00100010"]["Value"] == [GROUPS]
+
+
+def test_one_group_of_letters_says_nothing_of_how_it_is_written():
+    patient = patient_resource({"00100010": {"vr": "PN", "Value": [{"Alphabetic": "Doe^Jane"}]}})
+    assert patient["name"] == [{"family": "Doe", "given": ["Jane"]}]
+
+
+def times(date, time, **more):
+    return {"00080020": {"vr": "DA", "Value": [date]}, "00080030": {"vr": "TM", "Value": [time]}, **more}
+
+
+@pytest.mark.parametrize(("date", "offset"), [("20260101", "+0100"), ("20260701", "+0200")])
+def test_a_time_without_offset_is_the_hospitals(date, offset):
+    made = zoned(times(date, "101500"), "Europe/Berlin", ("00080020", "00080030"))
+    assert made["00080201"]["Value"] == [offset]
+
+
+def test_an_offset_of_its_own_stands_and_no_date_has_none():
+    own = times("20260101", "101500", **{"00080201": {"vr": "SH", "Value": ["+0900"]}})
+    pair = ("00080020", "00080030")
+    assert zoned(own, "Europe/Berlin", pair) == own
+    assert "00080201" not in zoned(times("00000000", ""), "Europe/Berlin", pair)
+    assert "00080201" not in zoned(times("20260101", "101500"), "UTC", pair)
+
+
+def test_scheduled_times_are_in_the_hospitals_zone():
+    assert local("2026-01-01T23:30:00Z", "Europe/Berlin") == "2026-01-02T00:30:00+01:00"
+    assert local("2026-01-01", "Europe/Berlin") == "2026-01-01"
+    assert local("2026-01-01T23:30:00+09:00", "UTC") == "2026-01-01T23:30:00+09:00"
+    with pytest.raises(FhirError, match="IANA"):
+        local("2026-01-01T23:30:00Z", "Europe/Nowhere")
