@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -142,8 +143,8 @@ async def distributed(
         store.exact,
         lambda body: searching().extract(decode(body)),
         Parameters(
-            lambda type: sort_groups(searching(), type),
-            official.indexes,
+            lambda type: searching().fields.sorted_together(type),
+            lru_cache(10_000)(official.indexes),
             lambda type, field: searching().indexes(type, field),
         ),
         clock,
@@ -167,9 +168,3 @@ async def distributed(
         await store.close()
 
     return Engine(store, KeyedIndex(store, elastic.index), check_both, close, jobs, elastic, database.database)
-
-
-def sort_groups(searching: Searching, type: str) -> set[tuple[str, ...]]:
-    """The fields, several of one parameter, by which resources of a type are sorted together."""
-    found = searching.fields.of(type).parameters.values() if searching.definitions.is_resource(type) else ()
-    return {parameter.fields for parameter in found if len(parameter.fields) > 1}

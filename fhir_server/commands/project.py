@@ -25,6 +25,7 @@ def project(data: Data = None, config: Config = None) -> None:
 
 async def _project(settings: Settings) -> None:
     from fhir_server.commands.opening import store
+    from fhir_server.commands.serve import tune
     from fhir_server.core.logs import configure
 
     configure(settings)
@@ -32,5 +33,6 @@ async def _project(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with store(settings):
+        tune()
         print("Feeding the search index from the change feed.", file=sys.stderr, flush=True)
         await stopped.wait()

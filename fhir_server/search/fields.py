@@ -31,7 +31,7 @@ from fhir_server.search.phonetic import kind_of
 
 BUILT_IN = frozenset({"_id", "_lastUpdated"})  # answered from the resource's own row, not from index values
 ITSELF = "{def}"  # in a compartment's definition: the resource that it is of
-MOST_LISTS = 100  # of types, for which something is kept
+MOST_LISTS = 200  # of types, for which something is kept
 REFERENCES = frozenset({"Reference", "canonical"})
 K = TypeVar("K")
 V = TypeVar("V")
@@ -90,6 +90,7 @@ class Fields:
         self._references: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
         self._grouped: dict[tuple, tuple[tuple[tuple[str, ...], Membership], ...]] = {}
         self._includes: dict[tuple, tuple[Include, ...]] = {}
+        self._together: dict[str, frozenset[tuple[str, ...]]] = {}
 
     def of(self, type_name: str) -> TypeFields:
         """The fields and parameters of a concrete resource type. KeyError for an unknown one."""
@@ -98,6 +99,16 @@ class Fields:
             if not self._definitions.is_resource(type_name):
                 raise KeyError(type_name)
             found = self._types[type_name] = self._derive(type_name)
+        return found
+
+    def sorted_together(self, type_name: str) -> frozenset[tuple[str, ...]]:
+        """The fields, several of one parameter, by which resources of a type are sorted together."""
+        found = self._together.get(type_name)
+        if found is None:
+            known = self._definitions.is_resource(type_name)
+            parameters = self.of(type_name).parameters.values() if known else ()
+            found = frozenset(each.fields for each in parameters if len(each.fields) > 1)
+            _keep(self._together, type_name, found)
         return found
 
     def membership(self, type_name: str, compartment: str) -> Membership:

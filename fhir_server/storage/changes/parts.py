@@ -123,7 +123,7 @@ class Parts:
             kept = await self._feed.position(name_of(self._consumer, number, of)) if of > 1 else 0
             positions[number] = max(kept, self._complete)
         self.held = Held(positions, of) if positions else None
-        if of > 1 or (before is not None and before.of > 1):
+        if (of > 1 and numbers) or (before is not None and before.of > 1):
             log.info("feeding", consumer=self._consumer, parts=[number + 1 for number in numbers], of=of)
 
     async def reach(self, held: Held, position: int) -> int:

@@ -8,6 +8,7 @@ the nearest that BSON can hold, and `exact` the bytes, which count.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -25,6 +26,8 @@ from fhir_server.core.keys import StoredVersion
 
 DIGITS = 34  # of a Decimal128
 LEVELS = 90  # MongoDB takes 100 with those that are ours
+_HALVES = struct.Struct("<QQ").unpack
+_LARGE = 0x6000000000000000  # bits of another form of the coefficient, of infinity and of what is no number
 _DOLLAR_NAME = re.compile(rb'"\$[^"]*":')
 
 
@@ -49,10 +52,26 @@ RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal128):
-        return value.to_decimal()
+        return _number(value)
     if isinstance(value, Int64):
         return int(value)
     raise TypeError(f"{type(value).__name__} in a stored resource")
+
+
+def _number(value: Decimal128) -> Decimal | msgspec.Raw:
+    """The digits as they were, from the binary form for nearly all: PyMongo's own way takes ten times as long.
+
+    https://github.com/mongodb/specifications/blob/master/source/bson-decimal128/decimal128.md
+    """
+    low, high = _HALVES(value.bid)
+    exponent = (high >> 49 & 0x3FFF) - 6176
+    if not -6 <= exponent <= 0 or high & _LARGE == _LARGE:
+        return value.to_decimal()
+    digits = str((high & 0x1FFFFFFFFFFFF) << 64 | low)
+    if exponent:
+        digits = digits.rjust(1 - exponent, "0")
+        digits = f"{digits[:exponent]}.{digits[exponent:]}"
+    return msgspec.Raw(f"-{digits}" if high >> 63 else digits)
 
 
 _serialize = msgspec.json.Encoder(decimal_format="number", enc_hook=_plain).encode
