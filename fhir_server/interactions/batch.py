@@ -11,6 +11,7 @@ from typing import Any
 from fhir_server.codec import bundles
 from fhir_server.codec.bundles import EntryResponse
 from fhir_server.codec.json import serialize
+from fhir_server.codec.references import references
 from fhir_server.core.errors import FhirError, error, operation_outcome
 from fhir_server.interactions.conditional_references import may_have, resolve_stored
 from fhir_server.interactions.entries import STATUS_TEXT, entry_request, entry_response
@@ -47,15 +48,18 @@ async def batch(environment: Environment, request: Request) -> Response:
         return await transaction(environment, request, listed, requests)
     answers: list[tuple[EntryResponse, Response | None]] = []
     conditional = may_have(request.body)
+    names = {raw["fullUrl"] for raw in listed if isinstance(raw, dict) and _is_name(raw.get("fullUrl"))}
     for start in range(0, len(listed), TOGETHER):
         part = enumerate(listed[start : start + TOGETHER], start)
-        answers += await asyncio.gather(*(_one(environment, request, raw, number, conditional) for number, raw in part))
+        answers += await asyncio.gather(
+            *(_one(environment, request, raw, number, conditional, names) for number, raw in part)
+        )
     body = bundles.responses("batch-response", [entry for entry, _ in answers])
     return Response(200, body=body, shown=all_told(answer for _, answer in answers))
 
 
 async def _one(
-    environment: Environment, request: Request, raw: Any, number: int, conditional: bool
+    environment: Environment, request: Request, raw: Any, number: int, conditional: bool, names: set[str]
 ) -> tuple[EntryResponse, Response | None]:
     """An entry's answer, as an entry of the Bundle and as it is, None for a failure."""
     assert environment.perform is not None
@@ -65,9 +69,28 @@ async def _one(
             raise error(
                 "invalid", "A batch can't hold another Bundle to perform.", expression=f"Bundle.entry[{number}]"
             )
+        if names and mine.resource is not None:
+            _refuse_names(mine.resource, names, number)
         if conditional and mine.method in ("POST", "PUT"):
             await resolve_stored(environment, mine)
         answer = await environment.perform(environment, mine)
         return entry_response(request, mine, answer), answer
     except FhirError as problem:
         return EntryResponse(STATUS_TEXT[problem.status], outcome=serialize(operation_outcome(problem.issues))), None
+
+
+def _is_name(full_url: object) -> bool:
+    """Whether a fullUrl is only a name by which other entries may refer to this one."""
+    return isinstance(full_url, str) and full_url.startswith("urn:")
+
+
+def _refuse_names(resource: dict[str, Any], names: set[str], number: int) -> None:
+    """FhirError where a resource refers to another entry, which a batch has no id for."""
+    for path, text in references(resource):
+        if text in names:
+            raise error(
+                "invalid",
+                f"{path} refers to {text}, another entry of this batch, whose entries stand alone. "
+                "Send a transaction, in which such references are resolved.",
+                expression=f"Bundle.entry[{number}].resource{path[path.find('.') :]}",
+            )

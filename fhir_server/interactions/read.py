@@ -33,7 +33,11 @@ async def read(environment: Environment, request: Request, type: str, id: str) -
 async def vread(environment: Environment, request: Request, type: str, id: str, version_id: str) -> Response:
     """One version of a resource, be it the newest or not."""
     # a version id of another form can't be one of ours
-    number = int(version_id) if version_id.isascii() and version_id.isdigit() and len(version_id) < 16 else 0
+    number = (
+        int(version_id)
+        if version_id.isascii() and version_id.isdigit() and len(version_id) < 16 and version_id[0] != "0"
+        else 0
+    )
     version = await environment.store.read_version(type, id_of(id), number) if number else None
     if version is None:
         raise error("not-found", f"There is no version {version_id[:64]} of {type}/{id} here.")

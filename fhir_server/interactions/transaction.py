@@ -118,6 +118,7 @@ async def _answer_late(environment: Environment, entry: Entry, outer: Request) -
 
 async def _write_one(environment: Environment, inside: Transaction, entry: Entry) -> Response:
     request, type = entry.request, entry.type
+    created = False
     match request.method:
         case "DELETE":
             removed = await remove(inside, request, type, entry.id) if entry.found or not entry.where else None
@@ -135,14 +136,14 @@ async def _write_one(environment: Environment, inside: Transaction, entry: Entry
             return Response(200, made, made.body, made.key.reference)
         case "POST":
             assert entry.prepared is not None
-            version = await store(inside, entry.prepared, type, entry.id, 1, "POST", fresh=True)
+            version, created = await store(inside, entry.prepared, type, entry.id, 1, "POST", fresh=True), True
         case _:
             assert entry.prepared is not None and request.resource is not None
             found = entry.found
             if entry.where is None:
                 found = await inside.read(type, entry.id)
-            version = await put_matched(
+            version, created = await put_matched(
                 environment, inside, request, entry.prepared, type, found, request.resource.get("id"), entry.new_id
             )
     assert version is not None
-    return Response(201 if version.version == 1 else 200, version, version.body, version.key.reference)
+    return Response(201 if created else 200, version, version.body, version.key.reference)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction
@@ -9,6 +11,13 @@ from fhir_server.interactions.conditions import only_match, require_match, requi
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import Prepared, body_of, id_of, prepare, store
 from fhir_server.interactions.request import Request, Response
+
+
+class Put(NamedTuple):
+    """A stored version; created: nothing was there before, or what was there was deleted."""
+
+    version: StoredVersion
+    created: bool
 
 
 async def update(environment: Environment, request: Request, type: str, id: str) -> Response:
@@ -22,7 +31,7 @@ async def update(environment: Environment, request: Request, type: str, id: str)
         )
     prepared = prepare(environment, resource)
 
-    async def work(transaction: Transaction) -> StoredVersion:
+    async def work(transaction: Transaction) -> Put:
         return await put(environment, transaction, request, prepared, type, id)
 
     return _answer(await environment.store.commit(work), prepared)
@@ -30,7 +39,7 @@ async def update(environment: Environment, request: Request, type: str, id: str)
 
 async def put(
     environment: Environment, transaction: Transaction, request: Request, prepared: Prepared, type: str, id: str
-) -> StoredVersion:
+) -> Put:
     """The part of an update that happens inside the transaction."""
     head = await transaction.read(type, id)
     require_match(request, type, id, head)
@@ -40,7 +49,8 @@ async def put(
             "not-supported",
             f"{type}/{id} does not exist, and this server does not let clients choose ids; create it with POST {type}.",
         )
-    return await store(transaction, prepared, type, id, head.version + 1 if head else 1, "PUT")
+    version = await store(transaction, prepared, type, id, head.version + 1 if head else 1, "PUT")
+    return Put(version, head is None or head.deleted)
 
 
 async def conditional_update(environment: Environment, request: Request, type: str, criteria: str) -> Response:
@@ -52,7 +62,7 @@ async def conditional_update(environment: Environment, request: Request, type: s
     prepared = prepare(environment, resource)
     stated = resource.get("id")
 
-    async def work(transaction: Transaction) -> StoredVersion:
+    async def work(transaction: Transaction) -> Put:
         found = await only_match(transaction, type, where, criteria)
         return await put_matched(environment, transaction, request, prepared, type, found, stated)
 
@@ -68,7 +78,7 @@ async def put_matched(
     found: StoredVersion | None,
     stated: str | None,
     new_id: str = "",
-) -> StoredVersion:
+) -> Put:
     """The part of a conditional update inside the transaction; stated: the body's own id; new_id: for a creation."""
     if found is not None:
         if stated is not None and stated != found.id:
@@ -79,18 +89,20 @@ async def put_matched(
             )
         require_match(request, type, found.id, found)
         require_none(request, type, found.id, found)
-        return await store(transaction, prepared, type, found.id, found.version + 1, "PUT")
+        return Put(await store(transaction, prepared, type, found.id, found.version + 1, "PUT"), False)
     if stated is None:
         require_match(request, type, "?", None)
-        return await store(transaction, prepared, type, new_id or environment.new_id(), 1, "POST", fresh=True)
-    if await transaction.read(type, id_of(stated)) is not None:
+        return Put(
+            await store(transaction, prepared, type, new_id or environment.new_id(), 1, "POST", fresh=True), True
+        )
+    head = await transaction.read(type, id_of(stated))
+    if head is not None and not head.deleted:
         raise error(
             "conflict", f"The criteria match nothing, but {type}/{stated} exists; update it by its id or omit the id."
         )
     return await put(environment, transaction, request, prepared, type, stated)
 
 
-def _answer(version: StoredVersion, prepared: Prepared) -> Response:
-    return Response(
-        201 if version.version == 1 else 200, version, version.body, version.key.reference, prepared.warnings
-    )
+def _answer(put: Put, prepared: Prepared) -> Response:
+    version = put.version
+    return Response(201 if put.created else 200, version, version.body, version.key.reference, prepared.warnings)

@@ -118,6 +118,9 @@ def pairs(data: bytes, where: str) -> list[tuple[str, str]]:
         ) from problem
 
 
+CONDITIONS = ("if-match", "if-none-match", "if-none-exist")  # a write must not go without what these ask
+
+
 class Preferences(NamedTuple):
     """What a Prefer header asks for: return, "" for nothing; handling=lenient, wait=seconds, None for none; async."""
 
@@ -127,13 +130,17 @@ class Preferences(NamedTuple):
     respond_async: bool = False
 
 
+RETURNED = {each.lower(): each for each in ("minimal", "representation", "OperationOutcome")}
+
+
 def preferences(header: str) -> Preferences:
     """Of `return=minimal; handling=lenient, wait=0` (https://www.rfc-editor.org/rfc/rfc7240)."""
     found = Preferences()
     for part in header.replace(";", ",").split(","):
-        name, _, value = part.strip().partition("=")
-        if name == "return" and value in ("minimal", "representation", "OperationOutcome"):
-            found = found._replace(wanted=value)
+        name, _, value = part.partition("=")
+        name, value = name.strip().lower(), value.strip().strip('"').lower()
+        if name == "return" and value in RETURNED:
+            found = found._replace(wanted=RETURNED[value])
         elif name == "respond-async":
             found = found._replace(respond_async=True)
         elif name == "handling":
@@ -155,6 +162,11 @@ async def request_of(
 ) -> Request:
     """The interaction that an HTTP request asks for."""
     method = scope["method"]
+    for name in CONDITIONS:
+        if headers.get(name) == "":
+            raise error(
+                "value", f"The header {name} is empty; give it a value or leave it out.", location=f"header:{name}"
+            )
     prefer = preferences(headers["prefer"]) if "prefer" in headers else Preferences()
     request = Request(
         method="GET" if method == "HEAD" else method,

@@ -97,7 +97,7 @@ async def test_update_brings_a_deleted_resource_back(fhir: Fhir) -> None:
     where = await fhir.create({**PATIENT, "id": "a"})
     await fhir("DELETE", where)
     answer = await fhir.put(where, {**PATIENT, "id": "a"})
-    assert answer.headers["etag"] == 'W/"3"'
+    assert (answer.status_code, answer.headers["etag"]) == (201, 'W/"3"')
     assert (await fhir.get(where)).status_code == 200
 
 
@@ -112,6 +112,21 @@ async def test_prefer_chooses_what_comes_back(fhir: Fhir) -> None:
     outcome = (await fhir.post("Patient", PATIENT, prefer="return=OperationOutcome")).json()
     assert outcome["resourceType"] == "OperationOutcome"
     assert (await fhir.post("Patient", PATIENT, prefer="return=representation")).json()["resourceType"] == "Patient"
+    assert (await fhir.post("Patient", PATIENT, prefer='Return = "Minimal"; wait=1')).content == b""
+
+
+@pytest.mark.parametrize("header", ["if_match", "if_none_match", "if_none_exist"])
+async def test_an_empty_condition_is_not_taken_for_none(fhir: Fhir, header: str) -> None:
+    answer = await fhir.put("Patient/n", {**PATIENT, "id": "n"}, **{header: ""})
+    assert (answer.status_code, issue_of(answer)["code"]) == (400, "value")
+    assert (await fhir.get("Patient/n")).status_code == 404
+
+
+async def test_a_conditional_update_may_bring_back_the_id_that_it_names(fhir: Fhir) -> None:
+    where = await fhir.create({**PATIENT, "id": "a"})
+    await fhir("DELETE", where)
+    answer = await fhir.put("Patient?identifier=http://nowhere.test|1", {**PATIENT, "id": "a"})
+    assert (answer.status_code, answer.headers["etag"]) == (201, 'W/"3"')
 
 
 async def test_a_restart_keeps_everything(fhir: Fhir) -> None:

@@ -345,3 +345,13 @@ async def test_conditions_that_are_no_text_are_refused(fhir: Fhir, name: str) ->
     creating = {"request": {"method": "POST", "url": "Patient", name: 5}, "resource": patient("1")}
     refused = await fhir.post("", bundle(creating))
     assert (refused.status_code, issue_of(refused)["expression"]) == (400, [f"Bundle.entry[0].request.{name}"])
+
+
+async def test_an_entry_of_a_batch_that_refers_to_another_is_refused(fhir: Fhir) -> None:
+    first, second = "urn:uuid:8b1d7f4e-0e54-4a8f-9c2b-0f6c2f6d2b01", "urn:uuid:8b1d7f4e-0e54-4a8f-9c2b-0f6c2f6d2b02"
+    entries = entry("POST", "Patient", patient("b"), first), entry("POST", "Observation", observation(first), second)
+    answer = (await fhir.post("", bundle(*entries, type="batch"))).json()
+    assert [each["response"]["status"] for each in answer["entry"]] == ["201 Created", "400 Bad Request"]
+    (issue,) = answer["entry"][1]["response"]["outcome"]["issue"]
+    assert issue["expression"] == ["Bundle.entry[1].resource.subject"]
+    assert "transaction" in issue["diagnostics"]
