@@ -1,10 +1,10 @@
-"""hms billing: fee schedules and code edits, and what the journal says."""
+"""hms billing: fee schedules and code edits, payments, what is settled by a person, and what the journal says."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ AT_ONCE = 500
 billing = typer.Typer(help="Fee schedules, code edits, X12 files, the journal.", no_args_is_help=True)
 File = Annotated[Path, typer.Argument(help="The file.", exists=True, dir_okay=False, show_default=False)]
 Token = Annotated[str, typer.Option(help="Access token for --server.", envvar="FHIR_TOKEN", show_default=False)]
+
+Mounted = Annotated[str, typer.Option(metavar="URL", help="FHIR base URL of a server with billing mounted.")]
+Reason = Annotated[str, typer.Option(help="Why, which is kept.", show_default=False)]
 
 
 @billing.command()
@@ -91,17 +94,57 @@ def pay(
     patient: Annotated[str, typer.Argument(help="Id of the patient.", show_default=False)],
     amount: Annotated[str, typer.Argument(help="Such as 12.50.", show_default=False)],
     receipt: Annotated[str, typer.Option(help="Its receipt number, which is posted once.", show_default=False)],
-    server: Annotated[str, typer.Option(metavar="URL", help="FHIR base URL of a server with billing mounted.")],
+    server: Mounted,
     method: Annotated[str, typer.Option(help="cash, card, check or transfer.")] = "cash",
     invoice: Annotated[str, typer.Option(help="Invoice to pay first; else the oldest.", show_default=False)] = "",
     date: Annotated[str, typer.Option(help="Day it was paid, if not today.", show_default=False)] = "",
     token: Token = "",
 ) -> None:
     """Post a payment of a patient; what is beyond the invoices is kept as a credit."""
+    fields = {"receipt": receipt, "amount": amount, "method": method, "invoice": invoice, "date": date}
+    status, said = _ask(server, token, f"patients/{patient.removeprefix('Patient/')}/payments", fields)
+    print(f"{said['payment']}  {'posted' if status == 201 else 'was posted before'}")
+    for each in said["details"]:
+        print(f"{each['amount']:>12}  {each.get('invoice') or 'kept as a credit'}")
+
+
+@billing.command()
+def settle(
+    task: Annotated[str, typer.Argument(help="Id of the denial's Task.", show_default=False)],
+    how: Annotated[str, typer.Argument(help="write-off or bill-patient.", show_default=False)],
+    reason: Reason,
+    server: Mounted,
+    agreement: Annotated[
+        str, typer.Option(help="Where the patient's agreement is kept, for what is the provider's to bear (CO).")
+    ] = "",
+    token: Token = "",
+) -> None:
+    """Write a final denial off, or bill it to the patient."""
+    if how not in ("write-off", "bill-patient"):
+        raise error("value", f"How must be write-off or bill-patient, not {how[:20]!r}.")
+    fields = {"reason": reason, "agreement": agreement}
+    _, said = _ask(server, token, f"work/{task.removeprefix('Task/')}/{how}", fields)
+    for each in said["details"]:
+        print(f"{said['payment']}  {each['amount']} of {each['claim']}")
+
+
+@billing.command("post")
+def post_anyway(
+    file: Annotated[str, typer.Argument(help="Id of its DocumentReference.", show_default=False)],
+    reason: Reason,
+    server: Mounted,
+    token: Token = "",
+) -> None:
+    """Post a payer's file that was set aside because it does not add up, or seems to be posted already."""
+    _, said = _ask(server, token, f"files/{file.removeprefix('DocumentReference/')}/post", {"reason": reason})
+    print(f"{said['file']}  posted in spite of: {'; '.join(said['in spite of'])}")
+
+
+def _ask(server: str, token: str, path: str, fields: dict[str, str]) -> tuple[int, Any]:
+    """The status and the answer of billing's REST at a server; FhirError where it refuses, or is not there."""
     import httpx
 
-    fields = {"receipt": receipt, "amount": amount, "method": method, "invoice": invoice, "date": date}
-    at = httpx.URL(server).join(f"/billing/patients/{patient.removeprefix('Patient/')}/payments")
+    at = httpx.URL(server).join(f"/billing/{path}")
     try:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         answer = httpx.post(at, json=fields, headers=headers, timeout=60)
@@ -110,9 +153,7 @@ def pay(
         raise error("unavailable", f"There is no billing at {at}: {problem or type(problem).__name__}.") from None
     if answer.status_code >= 400:
         raise error("value", "; ".join(each.get("diagnostics", "") for each in said.get("issue", ())))
-    print(f"{said['payment']}  {'posted' if answer.status_code == 201 else 'was posted before'}")
-    for each in said["details"]:
-        print(f"{each['amount']:>12}  {each.get('invoice') or 'kept as a credit'}")
+    return answer.status_code, said
 
 
 def _opened(data: Path | None, config: Path | None) -> Billing:

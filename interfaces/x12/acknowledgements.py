@@ -20,7 +20,8 @@ class Acknowledged(NamedTuple):
 
     kind: TA1, 999 or 277CA; accepted: whether it goes on; control: ISA13 of a TA1, GS06 of a 999 as it came, CLM01 of
     a 277CA; reasons: codes and words, with segment and loop where a 999 says them; payer_control: of a 277CA; batch:
-    whether a 277CA is about all claims of a file, control is its BHT03 then.
+    whether a 277CA is about all claims of a file, control is its BHT03 then; provider: the number of the one who bills,
+    where it is about that one's only.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class Acknowledged(NamedTuple):
     reasons: list[str]
     payer_control: str = ""
     batch: bool = False
+    provider: str = ""
 
 
 def acknowledgements(document: Document) -> Iterator[Acknowledged]:
@@ -116,11 +118,22 @@ def _of_277ca(transaction: Transaction) -> Iterator[Acknowledged]:
         lines = [each for inner in loop.loops("2220D") for each in inner.segments("STC")]
         accepted, reasons = _statuses([*loop.segments("STC"), *lines], component)
         yield Acknowledged("277CA", accepted, loop.segment("TRN", "2")[2], reasons, loop.segment("REF", "1K")[2])
-    for loop in transaction.root.all("2200B") if not claims else ():
-        of_providers = [each for inner in transaction.root.all("2200C") for each in inner.segments("STC")]
-        accepted, reasons = _statuses([*loop.segments("STC"), *of_providers], component)
-        control = loop.segment("TRN", "2")[2].lstrip("0")
+    batch = next(transaction.root.all("2200B"), None)
+    if batch is None:
+        return
+    control = batch.segment("TRN", "2")[2].lstrip("0")
+    accepted, reasons = _statuses(list(batch.segments("STC")), component)
+    if not claims:
         yield Acknowledged("277CA", accepted, control, reasons, batch=True)
+    providers = list(transaction.root.all("2000C")) if accepted else []
+    for provider in providers:
+        if any(provider.all("2200D")):
+            continue
+        said = [each for loop in provider.loops("2200C") for each in loop.segments("STC")]
+        accepted, reasons = _statuses(said, component)
+        number = provider.loop("2100C").segment("NM1")[9]
+        if said and not accepted and (number or len(providers) == 1):
+            yield Acknowledged("277CA", False, control, reasons, batch=True, provider=number)
 
 
 def _statuses(found: list[Segment], component: str) -> tuple[bool, list[str]]:

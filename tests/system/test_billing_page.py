@@ -10,7 +10,7 @@ import pytest
 
 from tests.system.billing import Desk
 from tests.system.chromium import Chromium, browsing, required
-from tests.system.process import serving
+from tests.system.process import hms, serving
 from tests.unit.subsystems.billing.story import denied, encounter, procedure
 
 
@@ -96,6 +96,30 @@ def test_a_visit_is_claimed_denied_appealed_replaced_and_traced(phone: Chromium,
     phone.sees(f"Trace of journal/{entry}")
     for step in (f"Claim/{claim['id']}", "Encounter/visit", "Procedure/lab"):
         phone.sees(step)
+
+
+def test_a_file_is_posted_anyway_and_what_it_denies_is_written_off(phone: Chromium, desk: Desk):
+    [newest] = [each for each in desk.get("claims")["claims"] if not each["replaced"]]
+    sent = desk.post("send", receiver="CLEAR1", usage="T")["files"][0]["text"]
+    text = desk.remittance(sent, denied, control=102).replace("BPR*H*0*C", "BPR*I*5*C")
+    desk.post("files", content=text)
+    desk.until(lambda: [each["kind"] for each in desk.get("work")["work"]] == ["set-aside"])
+    goes(phone, desk, "files")
+    phone.run("void (window.prompt = () => 'the payer says so')")
+    phone.press("Post anyway")
+    desk.until(lambda: sorted(each["kind"] for each in desk.get("work")["work"]) == ["denial", "unmatched"])
+    goes(phone, desk, "work/denial")
+    phone.sees("CO-29")
+    phone.run("void (window.prompt = () => 'too late to appeal')")
+    phone.press("Write off")
+    desk.until(lambda: [each["kind"] for each in desk.get("work")["work"]] == ["unmatched"])
+    goes(phone, desk, f"claims/{newest['id']}")
+    phone.sees("written off")
+    [task] = [each["id"] for each in desk.get(f"claims/{newest['id']}")["work"] if each["kind"] == "denial"]
+    given = ("--reason", "again", "--server", desk.server.base)
+    assert "closed already: written off" in hms("billing", "settle", task, "write-off", *given, code=1)
+    [paid] = [each["id"] for each in desk.get("files")["files"] if each["state"] == "posted" and each["cents"] == 500]
+    assert "this one is: posted" in hms("billing", "post", paid, *given, code=1)
 
 
 def test_a_visit_without_insurance_is_billed_to_its_patient(phone: Chromium, desk: Desk):

@@ -133,6 +133,7 @@ async def test_a_deleted_export_is_gone(fhir: Fhir):
 @pytest.mark.parametrize(
     "query",
     ["_type=Patinet", "_since=soon", "_outputFormat=csv", "_typeFilter=Patient", "_typeFilter=Patient?nam=x",
+     "_typeFilter=Patient?gender=male%26_sort=name", "_typeFilter=Patient?_include=Patient:organization",
      "_elements=a.b.c", "includeAssociatedData=x", "patient=Patient/a"],
 )  # fmt: skip
 async def test_what_can_not_be_given_is_refused_at_once(fhir: Fhir, query: str):

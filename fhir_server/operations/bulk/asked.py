@@ -18,6 +18,7 @@ from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.required import require
 from fhir_server.search.dates import date_range
+from fhir_server.search.parse.results import RESULTS
 
 FORMATS = ("application/fhir+ndjson", "application/ndjson", "ndjson")
 PARAMETERS = ("_outputFormat", "_since", "_type", "_elements", "_typeFilter", "patient", "includeAssociatedData",
@@ -158,7 +159,15 @@ async def type_filters(environment: Environment, call: Call, types: tuple[str, .
                     f"not '{text[:80]}'.",
                     location="_typeFilter",
                 )
-            await environment.searching.query(type, search_of(type, search))
+            asked = search_of(type, search)
+            for name, _ in asked.query:
+                if name.partition(":")[0] in RESULTS:
+                    raise error(
+                        "value",
+                        f"{name[:40]} says how results are shown, which no search of _typeFilter may: leave it out.",
+                        location="_typeFilter",
+                    )
+            await environment.searching.query(type, asked)
             found[type] = (*found.get(type, ()), search)
     return found
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 
 from fhir_server.core.errors import FhirError
-from fhir_server.subsystems.billing.facts import known
+from fhir_server.subsystems.billing.facts import identifier, known
 from fhir_server.subsystems.billing.items import close_items, open_item
+from fhir_server.subsystems.billing.models import NPI, TAX
 from fhir_server.subsystems.billing.received import digest_of
 from interfaces.x12.acknowledgements import Acknowledged
 from interfaces.x12.inquiries import ClaimStatus, Eligibility
@@ -29,6 +30,8 @@ def acknowledge(connection: sqlite3.Connection, file: str, found: Acknowledged, 
         claims = [
             row for each in sent for row in connection.execute("SELECT * FROM claim WHERE file = ?", (each["id"],))
         ]
+        if found.provider:
+            claims = [row for row in claims if found.provider in _numbers_of_provider(connection, row["id"])]
     if not about:
         _unmatched(connection, file, found.kind, found.control, "; ".join(found.reasons[:5]), date)
     reasons = "; ".join(found.reasons)
@@ -51,6 +54,13 @@ def take_eligibility(connection: sqlite3.Connection, file: str, found: Eligibili
     """An item of work where a 271 answers no question of ours; what it answers is written by `written`."""
     if known(connection, f"CoverageEligibilityRequest/{found.trace}") is None:
         _unmatched(connection, file, "271", found.trace, " ".join(f"AAA03 {each}" for each in found.refusals), date)
+
+
+def _numbers_of_provider(connection: sqlite3.Connection, claim: str) -> set[str]:
+    """By what numbers the 837 knows who bills by a claim."""
+    named = (known(connection, f"Claim/{claim}") or {}).get("provider", {}).get("reference", "")
+    provider = known(connection, named)
+    return {identifier(provider, NPI), identifier(provider, *TAX).replace("-", "")}
 
 
 def _unmatched(connection: sqlite3.Connection, file: str, kind: str, about: str, said: str, date: str) -> None:

@@ -10,12 +10,12 @@ from fhir_server.client import FhirClient
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
-from fhir_server.subsystems.billing import accounts, claiming, letters, self_pay, written
+from fhir_server.subsystems.billing import accounts, claiming, denials, letters, posting, self_pay, written
 from fhir_server.subsystems.billing.claim_data import answer_to, data_of
 from fhir_server.subsystems.billing.facts import Json, known, rows
 from fhir_server.subsystems.billing.models import SELF_PAY
 from fhir_server.subsystems.billing.payments import INVOICE
-from fhir_server.subsystems.billing.received import understand
+from fhir_server.subsystems.billing.received import text_of, understand
 from fhir_server.subsystems.billing.scrub import Finding, findings
 from fhir_server.subsystems.billing.service import Billing
 from fhir_server.subsystems.writing import put_all, stored
@@ -77,6 +77,12 @@ async def _follow_up(billing: Billing, client: FhirClient, id: str, how: str, no
     own = found[0]
     if own["replaced"]:
         raise error("conflict", f"Claim/{id} was replaced by Claim/{own['replaced']}; go on with that one.")
+    settled = denials.settled_by(billing.store, own["root"])
+    if settled and how != "secondary":
+        raise error(
+            "conflict",
+            f"What was denied of Claim/{id} was settled by PaymentReconciliation/{settled}: reverse that first.",
+        )
     new = _next(billing, own["encounter"])
     if how == "secondary":
         return await _put(billing, client, _secondary(billing, own, new, instant(now)), now, who, how)
@@ -103,7 +109,7 @@ async def load(billing: Billing, client: FhirClient, content: bytes, now: int, w
     document = written.document(content, "incoming", found.kind, instant(now), str(now))
     await put_all(client, [document], subsystem="billing", rule="file received", now=now, who=who)
     before = rows(billing.store, "SELECT id, loaded FROM file WHERE digest = ? AND outgoing = 0", (found.digest,))
-    problems = list(found.problems)
+    problems = [*found.problems, *found.doubts]
     if before:
         problems.append(f"the same file came on {before[0]['loaded'][:10]}; it is not posted again")
     return {
@@ -112,6 +118,27 @@ async def load(billing: Billing, client: FhirClient, content: bytes, now: int, w
         "control": found.control,
         "problems": problems,
     }
+
+
+async def post_anyway(billing: Billing, client: FhirClient, id: str, reason: str, now: int, who: str) -> Json:
+    """Has a file posted that was set aside because it does not add up, or seems to be posted already, with a reason;
+    it is posted when the feed brings the decision. FhirError "business-rule" for what no reason makes postable."""
+    row = billing.store.row("SELECT * FROM file WHERE id = ? AND outgoing = 0", (id,))
+    document = known(billing.store, f"DocumentReference/{id}")
+    if row is None or document is None:
+        raise error("not-found", f"There is no file {id[:80]} that came; GET /billing/files lists them.")
+    if row["state"] != "set-aside":
+        raise error("conflict", f"Only a file that is set aside can be posted so; this one is: {row['state']}.")
+    found = await asyncio.to_thread(understand, text_of(document))
+    problems, doubts, _ = posting.hindrances(billing.store, found)
+    if problems:
+        raise error("business-rule", f"No reason makes this file one that can be posted: {'; '.join(problems[:5])}.")
+    made = written.document(text_of(document), "incoming", found.kind, instant(now), str(now))
+    made["relatesTo"] = [{"code": "replaces", "target": {"reference": f"DocumentReference/{id}"}}]
+    made["description"] = f"Posted in spite of what is wrong with it: {reason}"
+    await put_all(client, [made], subsystem="billing", rule="file posted anyway", now=now, who=who, reason=reason,
+                  sources=[f"DocumentReference/{id}/_history/1"])  # fmt: skip
+    return {"file": f"DocumentReference/{made['id']}", "in spite of": doubts}
 
 
 async def appeal(billing: Billing, client: FhirClient, id: str, reason: str, now: int, who: str) -> Json:

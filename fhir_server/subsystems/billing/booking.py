@@ -11,7 +11,7 @@ from fhir_server.subsystems.billing.facts import Json, ours, relative
 from fhir_server.subsystems.billing.items import close_items
 from fhir_server.subsystems.billing.ledger import Posting
 from fhir_server.subsystems.billing.models import FREQUENCY, SYSTEM
-from fhir_server.subsystems.billing.remitting import look_at_receivable
+from fhir_server.subsystems.billing.receivables import look_at_receivable
 
 
 def book(connection: sqlite3.Connection, claim: Json) -> str:

@@ -137,6 +137,12 @@ async def load(billing: Billing, call: Call) -> Answer:
     return Answer(await actions.load(billing, call.client, content, call.now, call.who), status=202)
 
 
+async def post_anyway(billing: Billing, call: Call) -> Answer:
+    """Posts a file that was set aside."""
+    id, reason = call.path["id"], call.required("reason")
+    return Answer(await actions.post_anyway(billing, call.client, id, reason, call.now, call.who), status=202)
+
+
 async def ask_eligibility(billing: Billing, call: Call) -> Answer:
     """Writes a 270."""
     patient, receiver = f"Patient/{call.path['id']}", call.required("receiver")
@@ -231,6 +237,7 @@ ENDPOINTS = (
     Endpoint("POST", "/send", "Write 837 files of the claims that wait", send, (), ("receiver", "usage")),
     Endpoint("GET", "/files", "Files that were sent and came", files),
     Endpoint("POST", "/files", "Load a payer's file: 835, 999, TA1, 277CA, 271, 277", load, (), ("content",)),
+    Endpoint("POST", "/files/{id}/post", "Post a file that was set aside, with a reason", post_anyway, (), ("reason",)),
     Endpoint("GET", "/journal", "Entries of the journal, the newest first", journal, ("claim", "patient", "source")),
     Endpoint("GET", "/journal.csv", "The journal as CSV", journal_csv, (), (), CSV),
     Endpoint("GET", "/trial-balance", "Debits, credits and balance of each account", trial),

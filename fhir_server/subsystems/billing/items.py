@@ -29,6 +29,8 @@ KINDS = {
     "notice": "another system tells of a payment that was not posted so",
     "order": "an interchange came out of order",
 }
+BY_PERSON = "by a person"
+RESOLVED = "resolved"  # code of Task.statusReason: closed by what came, not by a person
 CARC = "https://x12.org/codes/claim-adjustment-reason-codes"
 RARC = "https://x12.org/codes/remittance-advice-remark-codes"
 
@@ -68,7 +70,7 @@ def open_item(
     deadline = (datetime.date.fromisoformat(date[:10]) + datetime.timedelta(days=days)).isoformat()
     row = (id, kind, subject, patient, claim, cents, " ".join(codes), cause, date, deadline, text, "")
     connection.execute("INSERT OR IGNORE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-    connection.execute("UPDATE item SET text = ?, closed = '' WHERE id = ? AND closed <> 'by a person'", (text, id))
+    connection.execute("UPDATE item SET text = ?, closed = '' WHERE id = ? AND closed <> ?", (text, id, BY_PERSON))
     connection.execute("INSERT OR IGNORE INTO dirty VALUES ('item', ?)", (id,))
     return id
 
@@ -77,7 +79,7 @@ def take_task(connection: sqlite3.Connection, found: Json) -> None:
     """Takes a Task of an item in: who closes it closes the item. What was found while something was written or sent,
     which no feed tells of, is known again by its Task."""
     kind = next((each.get("code") for each in found.get("code", {}).get("coding", ())), "")
-    done = "by a person" if found.get("status") in ("completed", "cancelled") else ""
+    done = _resolved(found) or BY_PERSON if found.get("status") in ("completed", "cancelled") else ""
     if kind in ("unsent", "refused"):
         subject = found.get("focus", {}).get("reference", "")
         claim = subject.partition("Claim/")[2]
@@ -89,12 +91,34 @@ def take_task(connection: sqlite3.Connection, found: Json) -> None:
         connection.execute("UPDATE item SET closed = ? WHERE id = ? AND closed = ''", (done, found["id"]))
 
 
+def _resolved(task: Json) -> str:
+    """What came that closed a Task, "" where a person did."""
+    reason = task.get("statusReason", {})
+    return reason.get("text", "") if any(each.get("code") == RESOLVED for each in reason.get("coding", ())) else ""
+
+
+def closed_by(closed: str) -> Json:
+    """Task.status and statusReason of an item that is closed so, or open for ""."""
+    if not closed:
+        return {"status": "requested"}
+    reason = {"coding": [{"system": SYSTEM, "code": RESOLVED}], "text": closed}
+    return {"status": "completed", **({} if closed == BY_PERSON else {"statusReason": reason})}
+
+
 def close_items(connection: sqlite3.Connection, kind: str, column: str, value: str, why: str) -> None:
     """Closes the open items of a kind about something (column: subject, claim or id)."""
     found = connection.execute(f"SELECT id FROM item WHERE kind = ? AND {column} = ? AND closed = ''", (kind, value))
     for (id,) in found.fetchall():
         connection.execute("UPDATE item SET closed = ? WHERE id = ?", (why, id))
         connection.execute("INSERT OR IGNORE INTO dirty VALUES ('item', ?)", (id,))
+
+
+def reopen_items(connection: sqlite3.Connection, kind: str, claim: str) -> None:
+    """Opens the items of a kind about a claim again, where what closed them was undone."""
+    connection.execute(
+        "INSERT OR IGNORE INTO dirty SELECT 'item', id FROM item WHERE kind = ? AND claim = ?", (kind, claim)
+    )
+    connection.execute("UPDATE item SET closed = '' WHERE kind = ? AND claim = ?", (kind, claim))
 
 
 def task(item: Any) -> Json:
@@ -109,7 +133,7 @@ def task(item: Any) -> Json:
         "resourceType": "Task",
         "id": item["id"],
         "meta": {"tag": [{"system": SYSTEM, "code": "work"}]},
-        "status": "completed" if item["closed"] else "requested",
+        **closed_by(item["closed"]),
         "intent": "order",
         "code": {"coding": [{"system": SYSTEM, "code": item["kind"]}], "text": KINDS[item["kind"]]},
         "description": item["text"],

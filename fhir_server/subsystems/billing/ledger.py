@@ -10,7 +10,7 @@ from fhir_server.subsystems.store import SubsystemStore
 
 RECEIVABLE, PATIENT, REVENUE, CASH = "receivable", "patient-receivable", "revenue", "cash"
 CONTRACTUAL, PROVIDER, UNAPPLIED = "contractual", "provider-adjustment", "unapplied"
-CREDIT, WRITTEN_OFF = "patient-credit", "written-off"
+CREDIT, WRITTEN_OFF, DENIED = "patient-credit", "written-off", "denied"
 BUCKETS = (30, 60, 90, 120)  # days
 
 

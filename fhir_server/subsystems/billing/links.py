@@ -45,7 +45,7 @@ def _back(store: SubsystemStore, type: str, id: str) -> Iterator[Link]:
             "JOIN claim ON claim.id = claim WHERE e.source = ? ORDER BY claim.id",
             (f"PaymentReconciliation/{id}",),
         ):
-            yield Link(_bill(row), "pays", "the patient's share")
+            yield Link(_bill(row), "is about", "at the desk")
     elif type == "Task":
         item = store.row("SELECT subject, kind, text FROM item WHERE id = ?", (id,))
         if item is not None:
@@ -103,10 +103,10 @@ def _forward(store: SubsystemStore, type: str, id: str) -> Iterator[Link]:
                 yield Link(f"DocumentReference/{row['file']}", "answered", "835")
             sql = (
                 "SELECT DISTINCT source, text FROM journal_entry JOIN journal_line ON entry = id "
-                "WHERE claim = ? AND key LIKE 'payment:%' ORDER BY id"
+                "WHERE claim = ? AND (key LIKE 'payment:%' OR key LIKE 'denial:%') ORDER BY id"
             )
             for row in store.rows(sql, (id,)):
-                yield Link(row["source"], row["text"], "by the patient")
+                yield Link(row["source"], row["text"], "at the desk")
         for row in store.rows("SELECT * FROM acknowledged WHERE about = ? ORDER BY file", (reference,)):
             yield Link(f"DocumentReference/{row['file']}", f"answered by {row['kind']}", row["said"])
         for item in store.rows("SELECT id, kind, text FROM item WHERE subject = ? ORDER BY id", (reference,)):

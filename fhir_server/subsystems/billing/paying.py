@@ -6,38 +6,15 @@ number is posted once: the same again is answered with what was posted.
 
 from __future__ import annotations
 
-import datetime
-import functools
-import json
-from importlib import resources
-from typing import NamedTuple
-
-from fhir_server.client import FhirClient
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
-from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import accounts, payments
+from fhir_server.subsystems.billing.desk import Desk, payment, post, rules
 from fhir_server.subsystems.billing.facts import Json, known
 from fhir_server.subsystems.billing.ledger import amount
 from fhir_server.subsystems.billing.models import SELF_PAY
-from fhir_server.subsystems.billing.payments import Detail, Payment
-from fhir_server.subsystems.billing.service import Billing
-from fhir_server.subsystems.writing import id_of, put_all, stored
-
-
-class Desk(NamedTuple):
-    """Where a clerk works. now: microseconds since 1970; who: the clerk, "" for nobody who is known."""
-
-    billing: Billing
-    client: FhirClient
-    now: int
-    who: str = ""
-
-
-@functools.cache
-def rules() -> Json:
-    """How patients pay, and up to which amount a balance is small (rules/desk.json)."""
-    return json.loads((resources.files("fhir_server.subsystems.billing") / "rules" / "desk.json").read_text())
+from fhir_server.subsystems.billing.payments import Detail
+from fhir_server.subsystems.writing import stored
 
 
 async def pay(
@@ -57,8 +34,8 @@ async def pay(
             return before, False
         details = _divided(desk, patient, cents, invoice)
         text = f"payment by {methods[method]}, receipt {receipt}"
-        made = _payment(desk, "payment", patient, cents, text, details, receipt=receipt, date=date)
-        return await _post(desk, made), True
+        made = payment(desk, "payment", patient, cents, text, details, receipt=receipt, date=date)
+        return await post(desk, made), True
 
 
 async def refund(desk: Desk, patient: str, receipt: str, cents: int, reason: str) -> tuple[Json, bool]:
@@ -70,8 +47,8 @@ async def refund(desk: Desk, patient: str, receipt: str, cents: int, reason: str
             return before, False
         _enough(desk, patient, cents)
         details = (Detail("advance", -cents),)
-        made = _payment(desk, "refund", patient, -cents, f"refund, receipt {receipt}", details, receipt=receipt)
-        return await _post(desk, made, reason), True
+        made = payment(desk, "refund", patient, -cents, f"refund, receipt {receipt}", details, receipt=receipt)
+        return await post(desk, made, reason), True
 
 
 async def use_credit(desk: Desk, invoice: str, cents: int | None = None) -> Json:
@@ -84,7 +61,7 @@ async def use_credit(desk: Desk, invoice: str, cents: int | None = None) -> Json
             raise error("business-rule", f"{amount(share.open)} of Invoice/{invoice} is open, not {amount(cents)}.")
         _enough(desk, share.patient, max(cents, 1))
         details = (Detail("advance", -cents), Detail("payment", cents, share.root))
-        return await _post(desk, _payment(desk, "credit", share.patient, 0, "paid of the credit", details))
+        return await post(desk, payment(desk, "credit", share.patient, 0, "paid of the credit", details))
 
 
 async def write_off(desk: Desk, invoice: str, reason: str) -> Json:
@@ -98,7 +75,7 @@ async def write_off(desk: Desk, invoice: str, reason: str) -> Json:
                 f"{amount(share.open)} of Invoice/{invoice} is open; only up to {amount(most)} is written off.",
             )
         details = (Detail("adjustment", share.open, share.root),)
-        return await _post(desk, _payment(desk, "write-off", share.patient, 0, "written off", details), reason)
+        return await post(desk, payment(desk, "write-off", share.patient, 0, "written off", details), reason)
 
 
 async def cancel(desk: Desk, invoice: str, reason: str) -> Json:
@@ -116,8 +93,8 @@ async def cancel(desk: Desk, invoice: str, reason: str) -> Json:
         if share is not None and share.written_off:
             raise error("business-rule", f"A part of {invoice} was written off: reverse that first.")
         details = (Detail("adjustment", row["cents"], root),)
-        made = _payment(desk, payments.CANCELLATION, row["patient"], 0, "invoice cancelled", details)
-        return await _post(desk, made, reason)
+        made = payment(desk, payments.CANCELLATION, row["patient"], 0, "invoice cancelled", details)
+        return await post(desk, made, reason)
 
 
 async def reverse(desk: Desk, id: str, reason: str) -> Json:
@@ -139,8 +116,8 @@ async def reverse(desk: Desk, id: str, reason: str) -> Json:
             _enough(desk, found.patient, kept, ": reverse first what was done with the credit of this payment")
         details = tuple(each._replace(cents=-each.cents) for each in found.details)
         text = f"reversal of {found.text}"
-        return await _post(
-            desk, _payment(desk, "reversal", found.patient, -found.cents, text, details, reverses=id), reason
+        return await post(
+            desk, payment(desk, "reversal", found.patient, -found.cents, text, details, reverses=id), reason
         )
 
 
@@ -203,58 +180,3 @@ def _enough(desk: Desk, patient: str, cents: int, why: str = "") -> None:
     there = accounts.credit_of(desk.billing.store, patient)
     if there < cents:
         raise error("business-rule", f"{patient} has a credit of {amount(there)}, not of {amount(cents)}{why}.")
-
-
-# ---------------------------------------------------------------------- what is written
-def _payment(
-    desk: Desk, kind: str, patient: str, cents: int, text: str, details: tuple[Detail, ...], *, receipt: str = "",
-    date: str = "", reverses: str = "",
-) -> Json:  # fmt: skip
-    created = instant(desk.now)
-    id = payments.receipt_id(receipt) if receipt else f"{kind}-{id_of(reverses or (patient, details, created))[:24]}"
-    identifier = {"system": payments.RECEIPT, "value": receipt} if receipt else {}
-    return payments.resource_of(
-        id, kind, patient, cents, text, details, created=created, date=_day(date, created[:10]), identifier=identifier,
-        reverses=reverses,
-    )  # fmt: skip
-
-
-def _day(date: str, today: str) -> str:
-    if not date:
-        return today
-    try:
-        day = datetime.date.fromisoformat(date).isoformat()
-    except ValueError:
-        raise error("value", f"date must be a day such as {today}, not {date[:20]!r}.", location="date") from None
-    if day > today:
-        raise error("value", f"The payment's day {day} is not there yet; today is {today}.", location="date")
-    return day
-
-
-async def _post(desk: Desk, made: Json, reason: str = "") -> Json:
-    kind = made["extension"][1]["valueCode"]
-    await put_all(
-        desk.client, [made], subsystem="billing", rule=f"desk: {kind}", now=desk.now, who=desk.who, reason=reason
-    )
-    with desk.billing.store.writing() as connection:
-        payments.take_payment(connection, made)
-    return made
-
-
-def posted(found: Payment | Json) -> Json:
-    """A payment as REST tells it."""
-    payment = found if isinstance(found, Payment) else payments.read(found)
-    return {
-        "payment": f"PaymentReconciliation/{payment.id}",
-        "kind": payment.kind,
-        "amount": amount(payment.cents),
-        "receipt": payment.receipt,
-        "details": [
-            {
-                "type": each.type,
-                "amount": amount(each.cents),
-                **({"invoice": f"Invoice/{payments.INVOICE}{each.root}"} if each.root else {}),
-            }
-            for each in payment.details
-        ],
-    }

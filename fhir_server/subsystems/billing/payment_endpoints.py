@@ -7,8 +7,8 @@ from typing import Any
 
 from fhir_server.core.errors import error
 from fhir_server.subsystems.billing import accounts, paying
+from fhir_server.subsystems.billing.desk import Desk, posted
 from fhir_server.subsystems.billing.facts import Json, rows
-from fhir_server.subsystems.billing.paying import Desk, posted
 from fhir_server.subsystems.billing.service import Billing
 from fhir_server.subsystems.endpoint import Answer, Call, Endpoint
 
@@ -47,7 +47,7 @@ async def payments(billing: Billing, call: Call) -> Answer:
 async def pay(billing: Billing, call: Call) -> Answer:
     """Takes a payment."""
     made, new = await paying.pay(
-        _desk(billing, call),
+        desk_of(billing, call),
         f"Patient/{call.path['id']}",
         call.required("receipt"),
         _cents(call),
@@ -61,35 +61,36 @@ async def pay(billing: Billing, call: Call) -> Answer:
 async def refund(billing: Billing, call: Call) -> Answer:
     """Gives money of the credit back."""
     patient, reason = f"Patient/{call.path['id']}", call.required("reason")
-    made, new = await paying.refund(_desk(billing, call), patient, call.required("receipt"), _cents(call), reason)
+    made, new = await paying.refund(desk_of(billing, call), patient, call.required("receipt"), _cents(call), reason)
     return Answer(posted(made), status=201 if new else 200)
 
 
 async def use_credit(billing: Billing, call: Call) -> Answer:
     """Pays an invoice of the credit."""
     cents = _cents(call) if call.fields.get("amount") not in (None, "") else None
-    return Answer(posted(await paying.use_credit(_desk(billing, call), call.path["id"], cents)), status=201)
+    return Answer(posted(await paying.use_credit(desk_of(billing, call), call.path["id"], cents)), status=201)
 
 
 async def write_off(billing: Billing, call: Call) -> Answer:
     """Writes off a small balance."""
-    made = await paying.write_off(_desk(billing, call), call.path["id"], call.required("reason"))
+    made = await paying.write_off(desk_of(billing, call), call.path["id"], call.required("reason"))
     return Answer(posted(made), status=201)
 
 
 async def cancel(billing: Billing, call: Call) -> Answer:
     """Cancels the invoice of a visit."""
-    made = await paying.cancel(_desk(billing, call), call.path["id"], call.required("reason"))
+    made = await paying.cancel(desk_of(billing, call), call.path["id"], call.required("reason"))
     return Answer(posted(made), status=201)
 
 
 async def reverse(billing: Billing, call: Call) -> Answer:
     """Reverses a payment."""
-    made = await paying.reverse(_desk(billing, call), call.path["id"], call.required("reason"))
+    made = await paying.reverse(desk_of(billing, call), call.path["id"], call.required("reason"))
     return Answer(posted(made), status=201)
 
 
-def _desk(billing: Billing, call: Call) -> Desk:
+def desk_of(billing: Billing, call: Call) -> Desk:
+    """The desk of who calls."""
     return Desk(billing, call.client, call.now, call.who)
 
 

@@ -8,6 +8,8 @@ details say what it does, with amounts that are negative where it goes the other
 | payment | patient-receivable | of the invoice that detail.request names |
 | advance | patient-credit | what was paid beyond what is owed |
 | adjustment | patient-receivable, written-off | of the invoice that detail.request names |
+| denial | receivable, denied | of the payer of the denied claim that detail.request names |
+| transfer | receivable, patient-receivable | the same, which the patient owes from then on |
 
 A cancellation has one adjustment: it reverses the entry that billed a visit to its patient (self_pay.py).
 paymentAmount is the cash: the sum of payments and advances.
@@ -22,9 +24,10 @@ from typing import NamedTuple
 
 from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.facts import Connection, Json, ours, relative, rows
-from fhir_server.subsystems.billing.items import close_items, open_item
+from fhir_server.subsystems.billing.items import close_items, open_item, reopen_items
 from fhir_server.subsystems.billing.ledger import Posting
 from fhir_server.subsystems.billing.models import SYSTEM
+from fhir_server.subsystems.billing.receivables import look_at_receivable
 from fhir_server.subsystems.writing import id_of
 
 TAG = "patient-payment"
@@ -35,8 +38,13 @@ INVOICE = "invoice-"  # before the id of the first claim, in the id of its Invoi
 DETAIL_TYPES = "http://terminology.hl7.org/CodeSystem/payment-type"
 
 
+DENIED, TRANSFER = "denial", "transfer"  # types of details, of our own
+CASH = ("payment", "advance")  # types of details that move money
+SETTLED = {DENIED: "written off", TRANSFER: "billed to the patient"}
+
+
 class Detail(NamedTuple):
-    """type: payment, advance or adjustment; root: the claim whose patient's share it is about, "" for an advance."""
+    """type: as above; root: the claim whose patient's share it is about, or that was denied, "" for an advance."""
 
     type: str
     cents: int
@@ -46,7 +54,7 @@ class Detail(NamedTuple):
 class Payment(NamedTuple):
     """What a PaymentReconciliation of the desk says.
 
-    kind: payment, refund, write-off, credit, cancellation or reversal.
+    kind: payment, refund, write-off, credit, cancellation, denial, transfer or reversal.
     """
 
     id: str
@@ -68,7 +76,7 @@ def read(resource: Json) -> Payment:
         Detail(
             each["type"]["coding"][0]["code"],
             cents_of(each["amount"]),
-            relative(each.get("request", {}).get("reference", "")).partition(f"Invoice/{INVOICE}")[2],
+            _claim_of(relative(each.get("request", {}).get("reference", ""))),
         )
         for each in resource.get("detail", ())
     )
@@ -85,6 +93,11 @@ def read(resource: Json) -> Payment:
         reverses.rpartition("/")[2],
         details,
     )
+
+
+def _claim_of(request: str) -> str:
+    """The claim that Claim/ID or the Invoice of its patient's share names."""
+    return request.removeprefix("Claim/") if request.startswith("Claim/") else request.partition(INVOICE)[2]
 
 
 def receipt_id(receipt: str) -> str:
@@ -122,12 +135,13 @@ def resource_of(
 
 
 def _detail(detail: Detail) -> Json:
+    settles = detail.type in SETTLED
     made: Json = {
-        "type": {"coding": [{"system": DETAIL_TYPES, "code": detail.type}]},
+        "type": {"coding": [{"system": f"{SYSTEM}:detail" if settles else DETAIL_TYPES, "code": detail.type}]},
         "amount": _money(detail.cents),
     }
     if detail.root:
-        made["request"] = {"reference": f"Invoice/{INVOICE}{detail.root}"}
+        made["request"] = {"reference": f"Claim/{detail.root}" if settles else f"Invoice/{INVOICE}{detail.root}"}
     return made
 
 
@@ -146,7 +160,7 @@ def take_payment(connection: sqlite3.Connection, resource: Json) -> bool:
     try:
         found = read(resource)
         unknown = [each.root for each in found.details if each.root and not patient_of(connection, each.root)]
-        total = sum(each.cents for each in found.details if each.type != "adjustment")
+        total = sum(each.cents for each in found.details if each.type in CASH)
         problem = f"it names {unknown[0]}, which is no claim" if unknown else ""
         if total != found.cents:
             problem = f"its details add up to {ledger.amount(total)}, its amount is {ledger.amount(found.cents)}"
@@ -167,9 +181,38 @@ def take_payment(connection: sqlite3.Connection, resource: Json) -> bool:
         reverses = f"payment:{found.reverses}" if found.reverses else ""
         lines = list(_lines(connection, found))
         ledger.post(connection, f"payment:{found.id}", found.created, found.text, source, lines, reverses)
-    for root in dict.fromkeys(each.root for each in found.details if each.root):
+        _settle(connection, found, source)
+    for root in dict.fromkeys(_root(connection, each.root) for each in found.details if each.root):
         credit(connection, f"credit:{found.id}:{root}", root, found.created, source)
     return True
+
+
+def _settle(connection: sqlite3.Connection, found: Payment, source: str) -> None:
+    """What a payer has denied for good leaves its receivable, or comes back to it where that is reversed; the item of
+    the denial follows."""
+    for number, each in enumerate(found.details):
+        if each.type not in SETTLED:
+            continue
+        claim = connection.execute("SELECT * FROM claim WHERE id = ?", (each.root,)).fetchone()
+        root, patient, payer = claim["root"], claim["patient"], claim["payer"]
+        key, before = f"denial:{found.id}:{number}", f"denial:{found.reverses}:{number}" if found.reverses else ""
+        to = (ledger.DENIED, each.cents, patient, payer, root)
+        if each.type == TRANSFER:
+            to = (ledger.PATIENT, each.cents, patient, "", root)
+        lines = [Posting(*to), Posting(ledger.RECEIVABLE, -each.cents, patient, payer, root)]
+        ledger.post(connection, key, found.created, found.text, source, lines, before)
+        if each.cents > 0:
+            close_items(connection, "denial", "claim", each.root, SETTLED[each.type])
+        else:
+            reopen_items(connection, "denial", each.root)
+        status = SETTLED[each.type] if each.cents > 0 else "denied"
+        connection.execute("UPDATE claim SET status = ? WHERE id = ?", (status, each.root))
+        look_at_receivable(connection, root, found.created)
+
+
+def _root(connection: sqlite3.Connection, claim: str) -> str:
+    """The first claim of those that followed on one another."""
+    return connection.execute("SELECT root FROM claim WHERE id = ?", (claim,)).fetchone()[0]
 
 
 def _cancel(connection: sqlite3.Connection, found: Payment, source: str) -> None:
@@ -198,6 +241,8 @@ def credit(connection: sqlite3.Connection, key: str, root: str, date: str, sourc
 def _lines(connection: sqlite3.Connection, found: Payment) -> Iterator[Posting]:
     yield Posting(ledger.CASH, found.cents, found.patient)
     for each in found.details:
+        if each.type in SETTLED:
+            continue
         if each.type == "advance":
             yield Posting(ledger.CREDIT, -each.cents, found.patient)
             continue
@@ -208,7 +253,8 @@ def _lines(connection: sqlite3.Connection, found: Payment) -> Iterator[Posting]:
 
 
 def _written_off(found: Payment) -> int:
-    return sum(each.cents for each in found.details if each.type == "adjustment" and found.kind != CANCELLATION)
+    types = ("adjustment", DENIED)
+    return sum(each.cents for each in found.details if each.type in types and found.kind != CANCELLATION)
 
 
 def patient_of(connection: Connection, root: str) -> str:

@@ -10,7 +10,7 @@ from fhir_server.core.errors import FhirError
 from fhir_server.subsystems.billing.facts import Json
 from interfaces.x12.acknowledgements import Acknowledged, acknowledgements
 from interfaces.x12.inquiries import ClaimStatus, Eligibility, eligibilities, statuses
-from interfaces.x12.problem import CONTENT
+from interfaces.x12.problem import CONTENT, ENVELOPE, Problem
 from interfaces.x12.reader import read
 from interfaces.x12.remittances import remittance, unbalanced
 from interfaces.x12.shapes import Remittance
@@ -22,8 +22,8 @@ TAKEN = frozenset({"835", "999", "TA1", "277CA", "271", "277"})
 class Understood(NamedTuple):
     """A file as far as it could be read.
 
-    control, sender: of its first interchange; interchanges: sender and control number of each; problems: why it must
-    not be posted.
+    control, sender: of its first interchange; interchanges: sender and control number of each; problems: why it can't
+    be posted; doubts: why it must not be, unless a person says so.
     """
 
     kind: str
@@ -34,6 +34,7 @@ class Understood(NamedTuple):
     remittances: list[Remittance]
     answers: list[Acknowledged]
     problems: list[str]
+    doubts: list[str]
     statuses: list[ClaimStatus]
     eligibilities: list[Eligibility]
 
@@ -57,10 +58,12 @@ def understand(content: bytes) -> Understood:
     try:
         document = read(content)
     except FhirError as problem:
-        return Understood("?", "", "", digest, [], [], [], [str(problem)], [], [])
+        return Understood("?", "", "", digest, [], [], [], [str(problem)], [], [], [])
     interchanges = [("|".join(each.sender), each.control) for each in document.interchanges]
     sender, control = interchanges[0]
-    problems = [str(each) for each in document.problems() if each.kind != CONTENT]
+    wrong = [each for each in document.problems() if each.kind != CONTENT]
+    problems = [str(each) for each in wrong if not _numbering(each)]
+    doubts = [str(each) for each in wrong if _numbering(each)]
     kind = _kind(document)
     if not problems and not {*kind.split("+")} <= TAKEN:
         problems.append(f"a file of kind {kind} is not one that billing takes: {', '.join(sorted(TAKEN))}")
@@ -70,7 +73,7 @@ def understand(content: bytes) -> Understood:
             remittances = [remittance(each) for each in document.transactions() if each.name == "835"]
         except FhirError as problem:
             problems.append(str(problem))
-        problems += [problem for each in remittances for problem in unbalanced(each)]
+        doubts += [doubt for each in remittances for doubt in unbalanced(each)]
     asked = [] if problems else list(document.transactions())
     return Understood(
         kind,
@@ -81,9 +84,15 @@ def understand(content: bytes) -> Understood:
         remittances,
         [] if problems else list(acknowledgements(document)),
         problems,
+        doubts,
         [status for each in asked if each.name == "277" for status in statuses(each)],
         [answer for each in asked if each.name == "271" for answer in eligibilities(each)],
     )
+
+
+def _numbering(problem: Problem) -> bool:
+    """Whether a count or a control number is wrong, of segments that are all there."""
+    return problem.kind == ENVELOPE and problem.element[:3] in ("SE0", "GE0", "IEA", "GS0", "ST0")
 
 
 def _kind(document: Document) -> str:

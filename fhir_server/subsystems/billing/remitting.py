@@ -21,6 +21,7 @@ from fhir_server.subsystems.billing.items import close_items, open_item, reasons
 from fhir_server.subsystems.billing.ledger import Posting, amount
 from fhir_server.subsystems.billing.models import SELF_PAY
 from fhir_server.subsystems.billing.payments import credit
+from fhir_server.subsystems.billing.receivables import look_at_receivable
 from interfaces.x12.shapes import Adjustment, ClaimAnswer, Remittance
 
 encode, decode = msgspec.json.encode, msgspec.json.decode
@@ -76,6 +77,12 @@ def post(connection: sqlite3.Connection, file: str, number: int, found: Remittan
     why = ", ".join(f"{each.reason} {each.reference}".strip() for each in found.provider)
     lines = [Posting(ledger.PROVIDER, kept, "", payer), Posting(ledger.CASH, -kept, "", payer)]
     ledger.post(connection, f"835:{file}:{number}:PLB", date, f"kept back: {why}", source, lines)
+    beyond = found.amount - (sum(claim.paid for claim in found.claims) - kept)
+    if beyond:  # a person has it posted though it does not balance
+        lines = [Posting(ledger.CASH, beyond, "", payer), Posting(ledger.UNAPPLIED, -beyond, "", payer)]
+        ledger.post(connection, f"835:{file}:{number}:difference", date, "what no claim explains", source, lines)
+        text = f"{amount(beyond)} of payment {found.trace} are explained by no claim of it and no PLB."
+        open_item(connection, "unmatched", source, date, text, detail=f"difference {number}", cents=beyond)
 
 
 def divided(claim: ClaimAnswer, status: str = "") -> tuple[int, int, list[Adjustment]]:
@@ -103,23 +110,6 @@ def refused(claim: ClaimAnswer) -> bool:
     if claim.status == REVERSED:
         return False
     return claim.status == DENIED or (claim.paid == 0 and bool(divided(claim)[2]))
-
-
-def look_at_receivable(connection: sqlite3.Connection, root: str, date: str) -> None:
-    """A payer that has paid more for a claim than it owes is work, until that is paid back or reversed."""
-    subject = f"Claim/{root}"
-    beyond = connection.execute(
-        "SELECT payer, patient, -sum(cents) cents FROM journal_line WHERE claim = ? AND account = ? "
-        "GROUP BY payer HAVING sum(cents) < 0 ORDER BY payer", (root, ledger.RECEIVABLE),
-    ).fetchall()  # fmt: skip
-    if not beyond:
-        close_items(connection, "overpaid", "subject", subject, "nothing is overpaid")
-        return
-    said = ", ".join(f"{row['payer']} {amount(row['cents'])}" for row in beyond)
-    open_item(
-        connection, "overpaid", subject, date, f"Paid or written off beyond what {subject} asks: {said}.",
-        patient=beyond[0]["patient"], claim=root, cents=sum(row["cents"] for row in beyond),
-    )  # fmt: skip
 
 
 def _asked(connection: sqlite3.Connection, found: ClaimAnswer, payer: str) -> Asked | None:

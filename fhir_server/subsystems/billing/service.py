@@ -21,7 +21,6 @@ from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA, SELF_PAY
 from fhir_server.subsystems.billing.notices import take_notice, withdraw
 from fhir_server.subsystems.billing.output import Due
 from fhir_server.subsystems.billing.payments import INVOICE, take_payment
-from fhir_server.subsystems.billing.received import text_of
 from fhir_server.subsystems.billing.scrub import Edits
 from fhir_server.subsystems.billing.self_pay import billed
 from fhir_server.subsystems.billing.self_pay import book as book_invoice
@@ -145,7 +144,7 @@ class Billing:
             row[0] for row in connection.execute("SELECT id FROM file WHERE state = 'set-aside' ORDER BY loaded, id")
         ]
         found = {id: known(connection, f"DocumentReference/{id}") for id in waiting}
-        posting.try_again(connection, {id: text_of(each) for id, each in found.items() if each is not None})
+        posting.try_again(connection, {id: each for id, each in found.items() if each is not None})
 
     async def work(self, client: FhirClient, now: int) -> None:
         """Writes what has changed, each under an id of its own, so that nothing is written twice."""

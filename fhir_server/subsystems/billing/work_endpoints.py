@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 
 from fhir_server.core.errors import error
-from fhir_server.subsystems.billing import actions
+from fhir_server.subsystems.billing import actions, denials
+from fhir_server.subsystems.billing.desk import posted
 from fhir_server.subsystems.billing.facts import Json, known, ours, rows
+from fhir_server.subsystems.billing.payment_endpoints import desk_of
 from fhir_server.subsystems.billing.service import Billing
 from fhir_server.subsystems.endpoint import Answer, Call, Endpoint
 
@@ -54,10 +56,32 @@ async def complete(billing: Billing, call: Call) -> Answer:
     )
 
 
+async def write_off(billing: Billing, call: Call) -> Answer:
+    """Writes a final denial off."""
+    made = await denials.write_off(desk_of(billing, call), call.path["id"], call.required("reason"))
+    return Answer(posted(made), status=201)
+
+
+async def bill_patient(billing: Billing, call: Call) -> Answer:
+    """Bills a final denial to the patient."""
+    agreement = str(call.fields.get("agreement") or "").strip()
+    made = await denials.bill_patient(desk_of(billing, call), call.path["id"], call.required("reason"), agreement)
+    return Answer(posted(made), status=201)
+
+
 ENDPOINTS = (
     Endpoint("GET", "/work", "The work list, what is due first at its head", work, ("kind",)),
     Endpoint("POST", "/work/{id}/appeal", "Appeal a denial by a letter", appeal, (), ("reason",)),
     Endpoint("GET", "/letters/{id}", "What a letter of appeal says", letter),
     Endpoint("GET", "/letters/{id}/file", "A letter of appeal as a file", letter_file, (), (), "text/plain"),
+    Endpoint("POST", "/work/{id}/write-off", "Write off what was denied for good", write_off, (), ("reason",)),
+    Endpoint(
+        "POST",
+        "/work/{id}/bill-patient",
+        "Bill what was denied for good to the patient",
+        bill_patient,
+        (),
+        ("reason", "agreement"),
+    ),
     Endpoint("POST", "/work/{id}/complete", "Close a work item", complete, (), ("reason",)),
 )

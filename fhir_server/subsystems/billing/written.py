@@ -12,7 +12,7 @@ from fhir_server.subsystems.billing import invoices, notices
 from fhir_server.subsystems.billing.answers import payment, response
 from fhir_server.subsystems.billing.claiming import cents_of, money
 from fhir_server.subsystems.billing.facts import Json, known
-from fhir_server.subsystems.billing.items import task
+from fhir_server.subsystems.billing.items import closed_by, task
 from fhir_server.subsystems.billing.models import CPT, MODIFIER, SOURCE, SYSTEM, X12_TYPE
 from fhir_server.subsystems.billing.received import text_of, understand
 from fhir_server.subsystems.store import SubsystemStore
@@ -132,7 +132,13 @@ def _item(store: SubsystemStore, id: str) -> Wanted:
         finished = stored.get("status") in ("completed", "cancelled", "rejected", "failed")
         if finished == bool(row["closed"]):
             return Wanted("", (), [])
-        made = {**stored, "meta": {"tag": stored["meta"]["tag"]}, "status": made["status"], "description": row["text"]}
+        stored.pop("statusReason", None)
+        made = {
+            **stored,
+            **closed_by(row["closed"]),
+            "meta": {"tag": stored["meta"]["tag"]},
+            "description": row["text"],
+        }
     return Wanted(f"work: {row['kind']}", (), [made])
 
 

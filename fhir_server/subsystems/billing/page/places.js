@@ -117,7 +117,10 @@ export async function files() {
     h("div", { class: "card" }, h("label", {}, "A payer's file: 835, 999, TA1, 277CA, 271, 277", field), load, told),
     grid(
       ["File", "Kind", "Control", "Way", "State", "Amount", "Came", "Why", ""],
-      found.map((each) => [resource(`DocumentReference/${each.id}`), each.kind, each.control, each.outgoing ? "sent" : "came", each.state, each.cents ? amount(each.cents) : "", each.loaded.slice(0, 16), each.problem, traced(`DocumentReference/${each.id}`)]),
+      found.map((each) => [resource(`DocumentReference/${each.id}`), each.kind, each.control, each.outgoing ? "sent" : "came", each.state, each.cents ? amount(each.cents) : "", each.loaded.slice(0, 16), each.problem, [
+        traced(`DocumentReference/${each.id}`), " ",
+        each.state === "set-aside" ? button("Post anyway", () => calls.post(`files/${each.id}/post`, { reason: reason() })) : null,
+      ]]),
     ),
   ];
 }
@@ -141,14 +144,20 @@ export async function journal() {
   return [head("Journal"), h("p", {}, h("a", { href: calls.file("journal.csv") }, "All of it as CSV")), entryTable(entries)];
 }
 
+const reason = (question = "Why?") => window.prompt(question) ?? "";
+
+/** The patient's agreement, which only what is the provider's to bear (CO) needs. */
+const agreement = (item) => (item.reasons.includes("CO-") ? reason("Where is the patient's agreement kept?") : "");
+
 function workTable(items) {
-  const reason = () => window.prompt("Why?") ?? "";
   return grid(
     ["Due", "Kind", "About", "Claim", "Reasons", "Cause", "What", ""],
     items.map((each) => [
       each.deadline, each.kind, resource(each.subject), claimLink(each.claim), each.reasons, each.cause, each.text,
       each.closed ? "closed" : [
         each.kind === "denial" ? button("Appeal", () => calls.post(`work/${each.id}/appeal`, { reason: reason() }), (made) => (location.hash = `#/letters/${made.letter.split("/")[1]}`)) : null,
+        each.kind === "denial" ? button("Write off", () => calls.post(`work/${each.id}/write-off`, { reason: reason() })) : null,
+        each.kind === "denial" ? button("Bill the patient", () => calls.post(`work/${each.id}/bill-patient`, { reason: reason(), agreement: agreement(each) })) : null,
         button("Close", () => calls.post(`work/${each.id}/complete`, { reason: reason() })),
       ],
     ]),

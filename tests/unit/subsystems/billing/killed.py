@@ -13,8 +13,8 @@ from typing import NoReturn
 
 from fhir_server import bootstrap
 from fhir_server.core.settings import Settings
-from fhir_server.subsystems.billing import actions, paying
-from fhir_server.subsystems.billing.paying import Desk
+from fhir_server.subsystems.billing import actions, desk, paying
+from fhir_server.subsystems.billing.desk import Desk
 from fhir_server.subsystems.billing.service import Billing
 from fhir_server.subsystems.subsystem import settle
 from tests.unit.subsystems.billing.story import NOW, folder
@@ -41,7 +41,7 @@ async def post(data: Path, what: str, sql: str, number: int, content: str) -> No
     async with application.running() as server:
         billing = Billing(folder(data))
         if sql == "FHIR":
-            paying.put_all = actions.put_all = die  # type: ignore[assignment]
+            desk.put_all = actions.put_all = die  # type: ignore[assignment]
         die_at(billing, sql, number)
         if what == "payment":
             await paying.pay(Desk(billing, server, NOW), "Patient/anna", "R1", 5000)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fhir_server.subsystems.billing import ledger, paying
-from fhir_server.subsystems.billing.paying import Desk
+from fhir_server.subsystems.billing.desk import Desk
 from fhir_server.subsystems.billing.service import Billing
 from tests.unit.subsystems.billing.story import NOW, Story, answer, folder
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fhir_server.subsystems.billing import actions, ledger, paying
-from fhir_server.subsystems.billing.paying import Desk
+from fhir_server.subsystems.billing.desk import Desk
 from fhir_server.subsystems.tracing import trace
 from tests.unit.subsystems.billing.story import NOW, Story, answer, coverage, encounter, hospital, procedure
 

@@ -7,7 +7,7 @@ import pytest
 
 from fhir_server.core.errors import FhirError
 from fhir_server.subsystems.billing import accounts, ledger, paying
-from fhir_server.subsystems.billing.paying import Desk
+from fhir_server.subsystems.billing.desk import Desk
 from interfaces.x12.shapes import Adjustment
 from tests.unit.subsystems.billing.story import NOW, Story, answer
 

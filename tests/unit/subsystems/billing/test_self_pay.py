@@ -4,7 +4,7 @@ import pytest
 
 from fhir_server.core.errors import FhirError
 from fhir_server.subsystems.billing import ledger, paying
-from fhir_server.subsystems.billing.paying import Desk
+from fhir_server.subsystems.billing.desk import Desk
 from fhir_server.subsystems.tracing import trace
 from tests.unit.subsystems.billing.story import NOW, Story, coverage, procedure
 

@@ -11,6 +11,7 @@ import pytest
 
 from fhir_server.core.settings import Settings
 from fhir_server.subsystems.billing import actions, sending
+from fhir_server.subsystems.billing.models import NPI
 from fhir_server.subsystems.billing.service import Billing
 from tests.conftest import running
 from tests.system.process import hms
@@ -133,6 +134,7 @@ async def test_an_answer_to_nothing_of_ours_is_work(story: Story):
     assert kind == "unmatched" and "AAA03 42" in text
 
 
+TAXES = [{"system": "urn:oid:2.16.840.1.113883.4.4", "value": "98-7654321"}]
 REFUSED_277CA = """\
 ISA*00*          *00*          *ZZ*BLUE           *ZZ*HOSP1          *261120*0900*^*00501*000000502*0*P*:~
 GS*HN*BLUE*HOSP1*20261120*0900*502*X*005010X214~
@@ -161,3 +163,19 @@ async def test_a_277ca_that_refuses_the_whole_file_refuses_each_claim_of_it(stor
     said = await story.load(REFUSED_277CA.format(control=int(sent["control"])))
     assert said["problems"] == []
     assert story.rows("SELECT id, status FROM claim") == [(id, "rejected")] and story.work() == ["rejected"]
+
+
+async def test_a_277ca_that_refuses_one_provider_refuses_the_claims_of_that_one(story: Story):
+    other = hospital()[0] | {"id": "clinic", "identifier": [{"system": NPI, "value": "1003000126"}, *TAXES]}
+    of_clinic = {"encounter": {"reference": "Encounter/second"}}
+    await story.store(other, encounter(id="second", serviceProvider={"reference": "Organization/clinic"}),
+                      procedure("lab2", **of_clinic))  # fmt: skip
+    id = await story.claim()
+    made = await actions.claim_encounter(story.billing, story.fhir.server, "Encounter/second", NOW, "Berta")
+    await story.settle()
+    [sent] = await story.send()
+    text = REFUSED_277CA.format(control=int(sent["control"])).replace("A3:24:41*20261120*U", "A1:19*20261120*WQ")
+    refused = "HL*3*2*19*0~\nNM1*85*2*CLINIC*****XX*1003000126~\nTRN*1*P1~\nSTC*A3:562:85*20261120*U*175.49~\n"
+    text = text.replace("21*0~", "21*1~").replace("SE*14", f"{refused}SE*18")
+    assert (await story.load(text))["problems"] == []
+    assert story.rows("SELECT id, status FROM claim ORDER BY status") == [(id, "received"), (made["id"], "rejected")]
