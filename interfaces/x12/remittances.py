@@ -38,6 +38,20 @@ def remittance(transaction: Transaction) -> Remittance:
     )  # fmt: skip
 
 
+STATUSES = frozenset({"1", "2", "3", "4", "19", "20", "21", "22", "23", "25"})  # CLP02 (X221, loop 2100)
+
+
+def doubtful(found: Remittance) -> list[str]:
+    """Claims with a status that there is not, or that take money back without being a reversal."""
+    problems = []
+    for claim in found.claims:
+        if claim.status not in STATUSES:
+            problems.append(f"claim {claim.control}: CLP02 {claim.status[:10]!r} is no status of a claim")
+        elif claim.paid < 0 and claim.status != "22":
+            problems.append(f"claim {claim.control}: takes {_shown(-claim.paid)} back, but is no reversal (CLP02 22)")
+    return problems
+
+
 def unbalanced(found: Remittance) -> list[str]:
     """What does not add up: the file, its claims and its lines (X221, section 1.10.2.1)."""
     problems = []

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from fhir_server.core.errors import error
 
+BETWEEN = " \r\n\t\x00\x1a"  # what may follow a terminator: line ends, and what ends a file on some machines
 ISA_WIDTHS = (2, 10, 2, 10, 2, 15, 2, 15, 6, 4, 1, 5, 9, 1, 1, 1)
 
 
@@ -83,7 +84,7 @@ def segments(text: str, delimiters: Delimiters, place: int) -> Iterator[Segment]
             return
         values = text[start:stop].split(element)
         after = stop + 1
-        while after < length and text[after] in " \r\n\t":
+        while after < length and text[after] in BETWEEN:
             after += 1
         yield Segment(values[0], values[1:], text[stop:after], place)
         place += 1

@@ -15,7 +15,9 @@ import itertools
 import json
 import os
 import random
+import signal
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -166,6 +168,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=2, help="pairs of servers")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that its servers end with it
     runs = []
     for number in range(options.rounds):
         for mounted in (False, True) if number % 2 == 0 else (True, False):

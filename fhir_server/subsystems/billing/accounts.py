@@ -54,7 +54,8 @@ def share(store: Connection, root: str) -> Share | None:
 
 def shares(store: Connection, patient: str = "") -> list[Share]:
     """Those of a patient, or of all, the oldest first."""
-    return _found(store, "l.patient = ?" if patient else "? = ''", patient)
+    of = "l.claim IN (SELECT id FROM claim WHERE patient = ?)" if patient else "? = ''"
+    return _found(store, of, patient)
 
 
 def payable(store: Connection, patient: str) -> list[Share]:

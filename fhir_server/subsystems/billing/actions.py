@@ -27,7 +27,8 @@ def checked(billing: Billing, claim: Json) -> list[Finding]:
     """What the scrub says of a Claim."""
     store = billing.store
     coverage = claim["insurance"][0]["coverage"]["reference"]
-    eligible = claiming.eligibility(store, claim["patient"]["reference"], coverage)
+    day = min((each["servicedDate"] for each in claim["item"]), default="")
+    eligible = claiming.eligibility(store, claim["patient"]["reference"], coverage, day)
     return findings(data_of(store, claim), billing.edits, eligible)
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from fhir_server.core.errors import error
-from fhir_server.subsystems.billing.charges import coverages
+from fhir_server.subsystems.billing.charges import coverages, in_force
 from fhir_server.subsystems.billing.facts import Json, known, of_encounter, of_patient, relative, rows
 from fhir_server.subsystems.billing.models import CPT, FREQUENCY, SOURCE, SYSTEM
 
@@ -237,10 +237,13 @@ def provider_reference(store: Any, named: Json) -> str:
     return ""
 
 
-def eligibility(store: Any, patient: str, coverage: str) -> bool | None:
-    """What the newest answer on file says of a coverage: in force or not, None for no answer."""
+def eligibility(store: Any, patient: str, coverage: str, day: str) -> bool | None:
+    """What the newest answer on file says of a coverage: in force on a day or not, None for no answer."""
     found = [
-        (answer.get("created", ""), insurance.get("inforce"))
+        (
+            answer.get("created", ""),
+            insurance["inforce"] and in_force({"period": insurance.get("benefitPeriod", {})}, day),
+        )
         for answer in of_patient(store, "CoverageEligibilityResponse", patient)
         for insurance in answer.get("insurance", ())
         if relative(insurance.get("coverage", {}).get("reference", "")) == coverage and "inforce" in insurance

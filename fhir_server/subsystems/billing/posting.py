@@ -8,6 +8,7 @@ already: the file comes once more, as a DocumentReference that replaces the firs
 from __future__ import annotations
 
 import sqlite3
+import zlib
 
 from fhir_server.subsystems.billing.acknowledging import acknowledge, take_eligibility, take_sent, take_status
 from fhir_server.subsystems.billing.facts import Connection, Json, ours, rows
@@ -163,4 +164,5 @@ def _number(connection: sqlite3.Connection, id: str, found: Understood, date: st
 
 
 def _value(control: str) -> int:
-    return int(control) if control.isascii() and control.isdigit() else -1
+    """A control number as a number: below nothing for one that is none, as ISA13 should be."""
+    return int(control) if control.isascii() and control.isdigit() else -1 - zlib.crc32(control.encode())

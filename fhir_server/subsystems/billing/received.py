@@ -12,7 +12,7 @@ from interfaces.x12.acknowledgements import Acknowledged, acknowledgements
 from interfaces.x12.inquiries import ClaimStatus, Eligibility, eligibilities, statuses
 from interfaces.x12.problem import CONTENT, ENVELOPE, Problem
 from interfaces.x12.reader import read
-from interfaces.x12.remittances import remittance, unbalanced
+from interfaces.x12.remittances import doubtful, remittance, unbalanced
 from interfaces.x12.shapes import Remittance
 from interfaces.x12.tree import Document
 
@@ -73,7 +73,7 @@ def understand(content: bytes) -> Understood:
             remittances = [remittance(each) for each in document.transactions() if each.name == "835"]
         except FhirError as problem:
             problems.append(str(problem))
-        doubts += [doubt for each in remittances for doubt in unbalanced(each)]
+        doubts += [doubt for each in remittances for doubt in (*doubtful(each), *unbalanced(each))]
     asked = [] if problems else list(document.transactions())
     return Understood(
         kind,

@@ -25,7 +25,7 @@ from fhir_server.subsystems.billing.receivables import look_at_receivable
 from interfaces.x12.shapes import Adjustment, ClaimAnswer, Remittance
 
 encode, decode = msgspec.json.encode, msgspec.json.decode
-DENIED, REVERSED = "4", "22"
+DENIED, REVERSED, FORWARDED, PREDETERMINED = "4", "22", "23", "25"
 AFTER_ANOTHER = frozenset({"2", "3", "20", "21"})  # CLP02: processed as secondary or tertiary
 OF_A_FILE = 100_000  # more claims than a transaction set of an 835 may have
 
@@ -44,20 +44,27 @@ def post(connection: sqlite3.Connection, file: str, number: int, found: Remittan
     for place, claim in enumerate(found.claims):
         key = f"835:{file}:{number}:{place}"
         asked = _asked(connection, claim, payer)
-        if asked is None:
-            text = f"{found.payer.name} paid {amount(claim.paid)} for {claim.control}, which is no claim of ours."
+        if asked is None or claim.status == PREDETERMINED:
+            why = "which is no claim of ours" if asked is None else "a predetermination, which is no payment (CLP02 25)"
+            text = f"{found.payer.name} paid {amount(claim.paid)} for {claim.control}, {why}."
             lines = [Posting(ledger.CASH, claim.paid, "", payer), Posting(ledger.UNAPPLIED, -claim.paid, "", payer)]
             ledger.post(connection, key, date, f"unknown claim {claim.control}", source, lines)
             open_item(connection, "unmatched", source, date, text, detail=claim.control, cents=claim.paid)
             continue
         own, crossed = asked
         answered.append(own)
-        status = _reversed_status(connection, claim, payer)
+        status = _reversed_status(connection, own["id"], claim, payer)
+        if claim.status == REVERSED and not status:
+            text = (
+                f"{found.payer.name} takes back {amount(-claim.paid)} of {claim.control}, which it never answered so."
+            )
+            open_item(connection, "unmatched", source, date, text, detail=f"reversal {number}.{place}", claim=own["id"],
+                      patient=own["patient"], cents=-claim.paid)  # fmt: skip
         connection.execute(
             "INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?, ?)",
             (file, number * OF_A_FILE + place, own["id"], payer, found.date, encode(claim)),
         )
-        written_off, patient, denied = divided(claim, status)
+        written_off, patient, denied = divided(claim, status, first=own["responsibility"] == "P" and not crossed)
         root, who = own["root"], own["patient"]
         lines = [Posting(ledger.CASH, claim.paid, who, payer, root),
                  Posting(ledger.CONTRACTUAL, written_off, who, payer, root)]  # fmt: skip
@@ -85,10 +92,11 @@ def post(connection: sqlite3.Connection, file: str, number: int, found: Remittan
         open_item(connection, "unmatched", source, date, text, detail=f"difference {number}", cents=beyond)
 
 
-def divided(claim: ClaimAnswer, status: str = "") -> tuple[int, int, list[Adjustment]]:
+def divided(claim: ClaimAnswer, status: str = "", *, first: bool = False) -> tuple[int, int, list[Adjustment]]:
     """What is written off, what the patient owes, and what was denied and stays owed by the payer.
 
-    status: CLP02 as which it counts, where it is a reversal.
+    status: CLP02 as which it counts, where it is a reversal; first: whether no payer was asked before, so that nothing
+    can be for what another one paid.
     """
     table = reasons()
     written_off = patient = 0
@@ -96,9 +104,9 @@ def divided(claim: ClaimAnswer, status: str = "") -> tuple[int, int, list[Adjust
     for each in claim.all_adjustments():
         if each.group == "PR":
             patient += each.cents
-        elif each.reason in table["prior"] and each.group == "OA":
+        elif each.reason in table["prior"] and each.group == "OA" and not first:
             continue
-        elif (status or claim.status) != DENIED and each.reason in table["contractual"]:
+        elif (status or claim.status) not in (DENIED, FORWARDED) and each.reason in table["contractual"]:
             written_off += each.cents
         else:
             denied.append(each)
@@ -109,11 +117,12 @@ def refused(claim: ClaimAnswer) -> bool:
     """Whether the whole of a claim was denied: what is the patient's to pay is not."""
     if claim.status == REVERSED:
         return False
-    return claim.status == DENIED or (claim.paid == 0 and bool(divided(claim)[2]))
+    return claim.status in (DENIED, FORWARDED) or (claim.paid == 0 and bool(divided(claim)[2]))
 
 
 def _asked(connection: sqlite3.Connection, found: ClaimAnswer, payer: str) -> Asked | None:
-    own = connection.execute("SELECT * FROM claim WHERE id = ? AND kind <> ?", (found.control, SELF_PAY)).fetchone()
+    wanted = found.control.strip().upper()  # as ours are; some payers give them back otherwise
+    own = connection.execute("SELECT * FROM claim WHERE id = ? AND kind <> ?", (wanted, SELF_PAY)).fetchone()
     if own is None or own["payer"] == payer:
         return Asked(own, crossed=False) if own is not None else None
     other = connection.execute(
@@ -131,14 +140,14 @@ def _asked(connection: sqlite3.Connection, found: ClaimAnswer, payer: str) -> As
     return Asked(own, found.status in AFTER_ANOTHER or payer in payers or (insures and own["payer"] in payers))
 
 
-def _reversed_status(connection: sqlite3.Connection, found: ClaimAnswer, payer: str) -> str:
-    """CLP02 of the answer that a reversal takes back, "" for what is no reversal."""
+def _reversed_status(connection: sqlite3.Connection, own: str, found: ClaimAnswer, payer: str) -> str:
+    """CLP02 of the answer to a claim that a reversal takes back, "" where there is none."""
     if found.status != REVERSED:
         return ""
     before = connection.execute(
         "SELECT body FROM answer JOIN file ON file.id = file WHERE claim = ? AND answer.payer = ? "
         "ORDER BY file.loaded DESC, file.id DESC, number DESC",
-        (found.control, payer),
+        (own, payer),
     )
     for row in before:
         answer = decode(bytes(row[0]), type=ClaimAnswer)

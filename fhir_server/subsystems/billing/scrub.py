@@ -132,7 +132,13 @@ def findings(claim: ClaimData, edits: Edits, eligible: bool | None) -> list[Find
     """All that there is to say of a claim, errors first."""
     found = [*_completeness(claim), *edits.pairs(claim), *edits.units(claim), *edits.of_payer(claim)]
     if eligible is False:
-        found.append(Finding("error", "eligibility", "The payer answered that this coverage is not in force."))
+        found.append(
+            Finding(
+                "error",
+                "eligibility",
+                "The payer answered that this coverage is not in force on the day of the service.",
+            )
+        )
     elif eligible is None:
         found.append(Finding("warning", "eligibility", "No answer of the payer on eligibility is on file; send a 270."))
     if not any(each.severity == "error" for each in found):

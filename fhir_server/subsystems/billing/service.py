@@ -17,6 +17,7 @@ from fhir_server.subsystems.billing.charges import priced_by, propose, rules, ta
 from fhir_server.subsystems.billing.facts import Json, known, ours
 from fhir_server.subsystems.billing.items import close_items, open_item, take_task
 from fhir_server.subsystems.billing.links import ways
+from fhir_server.subsystems.billing.merging import take_merge
 from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA, SELF_PAY
 from fhir_server.subsystems.billing.notices import take_notice, withdraw
 from fhir_server.subsystems.billing.output import Due
@@ -123,7 +124,9 @@ class Billing:
             if change.type in ("PaymentNotice", "PaymentReconciliation"):
                 withdraw(connection, reference, change.updated)
             return set()
-        if change.type in BOOKED:
+        if change.type == "Patient":
+            take_merge(connection, resource, change.updated)
+        elif change.type in BOOKED:
             try:
                 encounters.add(BOOKED[change.type](connection, resource))
             except (KeyError, TypeError, ValueError, ArithmeticError, IndexError, AttributeError):

@@ -53,3 +53,21 @@ async def test_the_status_of_a_claim_is_asked(story: Story):
     assert f"TRN*1*{id}" in made["text"] and "AMT*T3*175.49" in made["text"]
     with pytest.raises(FhirError, match="no Claim/none"):
         await inquiring.ask_status(story.billing, story.fhir.server, "none", "BLUE", NOW, "Berta")
+
+
+async def test_a_coverage_that_has_ended_by_the_day_of_the_service_holds_the_claim_back(story: Story):
+    told = {
+        "resourceType": "CoverageEligibilityResponse", "id": "told", "status": "active", "purpose": ["validation"],
+        "patient": {"reference": "Patient/anna"}, "created": "2026-10-01", "outcome": "complete",
+        "request": {"reference": "CoverageEligibilityRequest/asked"}, "insurer": {"reference": "Organization/blue"},
+        "insurance": [{"coverage": {"reference": "Coverage/cov"}, "inforce": True,
+                       "benefitPeriod": {"start": "2026-01-01", "end": "2026-11-01"}}],
+    }  # fmt: skip
+    asked = {**told, "resourceType": "CoverageEligibilityRequest", "id": "asked"}
+    asked = {name: asked[name] for name in ("resourceType", "id", "status", "purpose", "patient", "created", "insurer")}
+    await story.store(asked, told)
+    with pytest.raises(FhirError, match="not in force on the day"):
+        await story.claim()
+    told["insurance"][0]["benefitPeriod"]["end"] = "2026-11-02"
+    await story.store(told)
+    assert await story.claim()

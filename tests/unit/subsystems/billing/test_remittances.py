@@ -207,3 +207,42 @@ async def test_the_third_payer_is_told_what_both_before_it_paid(story: Story):
     assert "SBR*T*18" in text and "SBR*P*18" in text and "SBR*S*18" in text
     assert "AMT*D*100~" in text and "AMT*D*30~" in text
     assert story.accounts()["receivable"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [(("*1*175.49*", "*99*175.49*"), "'99' is no status"), (("*1*175.49*150.49", "*1*-175.49*-150.49"), "no reversal")],
+)
+async def test_a_status_that_there_is_not_is_set_aside(story: Story, id: str, change: tuple[str, str], why: str):
+    text = file(payment("150.49", "T1", *claim(id, CHARGED, "150.49", "CAS*CO*45*25")))
+    assert any(why in each for each in (await story.load(text.replace(*change)))["problems"])
+    assert story.accounts() == ASKED
+
+
+async def test_what_takes_back_what_was_never_answered_is_work(story: Story, id: str):
+    await story.load(file(payment("10", "T1", *claim(id, "-10", "-10", status="22"), sign="D")))
+    assert story.accounts()["cash"] == -1000 and story.work() == ["unmatched"]
+
+
+async def test_a_predetermination_posts_nothing_of_a_claim(story: Story, id: str):
+    await story.load(file(payment("0", "T1", *claim(id, CHARGED, "0", "CAS*CO*45*175.49", status="25"), kind="H")))
+    assert story.accounts() == ASKED and story.work() == ["unmatched"]
+
+
+@pytest.mark.parametrize("status", ["1", "23"])
+async def test_what_another_payer_is_to_pay_first_stays_owed_and_is_a_denial(story: Story, id: str, status: str):
+    await story.load(file(payment("0", "T1", *claim(id, CHARGED, "0", "CAS*OA*23*175.49", status=status), kind="H")))
+    assert story.accounts() == ASKED and story.work() == ["denial"]
+
+
+@pytest.mark.parametrize("change", [str.lower, lambda id: f" {id} "])
+async def test_a_claims_number_is_known_as_payers_give_it_back(story: Story, id: str, change):
+    await story.load(file(payment("150.49", "T1", *claim(change(id), CHARGED, "150.49", "CAS*CO*45*25"))) + "\x1a")
+    assert story.accounts()["cash"] == 15049 and story.work() == []
+
+
+async def test_control_numbers_that_are_no_numbers_are_told_apart(story: Story, id: str):
+    for number, last in enumerate("AB"):
+        text = file(payment("0", f"T{last}"))
+        await story.load(text.replace("000000900", f"00000090{last}"), later=number)
+    assert story.rows("SELECT state FROM file WHERE outgoing = 0") == [("posted",), ("posted",)]
