@@ -19,12 +19,12 @@ from fhir_server.codec.formats import HTML, JSON, Format, negotiate
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import ID_PATTERN, StoredVersion
 from fhir_server.core.ports import OPEN, Caller
-from fhir_server.rest import request_id
+from fhir_server.rest import content_coding, request_id
 from fhir_server.rest.auditing import Auditing
 from fhir_server.rest.authorization.paths import PATHS
 from fhir_server.rest.cors import Cors
 from fhir_server.rest.decode import headers_of, path_of, request_of
-from fhir_server.rest.encode import COMPRESS_FROM, Answer, answer_of, compressed, error_answer, version_headers
+from fhir_server.rest.encode import Answer, answer_of, error_answer, version_headers
 from fhir_server.rest.networks import REFUSED, Networks
 from fhir_server.rest.observing import route
 from fhir_server.rest.streaming import streamed
@@ -165,8 +165,8 @@ class Application:
                 await self._auditing.request(scope, headers, path, caller, answer.status, given, shown, asked, criteria)
             except FhirError as problem:
                 answer = error_answer(problem, format, server.definitions)
-        if len(answer.body) >= COMPRESS_FROM and not self._same_machine(server, scope):
-            answer = compressed(answer, headers.get("accept-encoding", ""))
+        if len(answer.body) >= content_coding.FROM and not self._same_machine(server, scope):
+            answer = await content_coding.coded(answer, headers.get("accept-encoding", ""))
         if "origin" in headers:
             answer.headers += self._cors.headers(headers["origin"])
         if request_id.HEADER in headers:

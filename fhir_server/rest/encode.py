@@ -6,7 +6,6 @@ import base64
 import email.utils
 import functools
 import html
-import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,7 +17,6 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import Request, Response
 
-COMPRESS_FROM = 24 * 1024  # bytes; below, packing costs more time than it saves on a hospital's network
 RETRY_AFTER = b"5"  # seconds, where the error does not say
 SUMMARIES = ("true", "text", "data", "count", "false")
 
@@ -110,18 +108,11 @@ def error_answer(problem: FhirError, format: Format, definitions: Definitions) -
     return Answer(problem.status, headers, body)
 
 
-def compressed(answer: Answer, accept_encoding: str) -> Answer:
-    """The answer packed with gzip where the caller takes that."""
-    if "gzip" in accept_encoding:
-        packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS | 16)
-        answer.body = packer.compress(answer.body) + packer.flush()
-        answer.headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept, accept-encoding")]
-    return answer
-
-
 def _shaping(request: Request) -> tuple[str, tuple[str, ...]] | None:
-    """(_summary, _elements) of a read; a search has applied its own."""
-    if len(request.path) < 2 or request.method != "GET" or request.path[1].startswith(("_", "$")):
+    """(_summary, _elements) of a read or of the capabilities; a search has applied its own."""
+    path = request.path
+    shaped = path == ("metadata",) or (len(path) > 1 and not path[1].startswith(("_", "$")))
+    if not shaped or request.method != "GET":
         return None
     summary, names = "", ()
     for name, value in request.query:

@@ -14,6 +14,8 @@ from importlib import resources
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from fhir_server.rest.content_coding import accepts_gzip
+
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -108,16 +110,6 @@ def folder_assets(folder: str, prefix: str, package: str = "fhir_server.rest") -
         if file.is_file() and PurePosixPath(file.name).suffix in CONTENT_TYPES:
             found[prefix + file.name] = asset(file.name, file.read_bytes())
     return found
-
-
-def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether an Accept-Encoding header allows gzip (RFC 9110, 12.5.3)."""
-    for part in accept_encoding.lower().split(","):
-        coding, _, parameters = part.strip().partition(";")
-        if coding.strip() in ("gzip", "*"):
-            quality = parameters.replace(" ", "").removeprefix("q=")
-            return not quality or quality.strip("0.") != ""
-    return False
 
 
 def _matches(if_none_match: str, tag: str) -> bool:

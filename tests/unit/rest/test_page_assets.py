@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from fhir_server.rest.page_assets import accepts_gzip, asset, page_assets
+from fhir_server.rest.page_assets import asset, page_assets
 
 ASSETS = page_assets()
 
@@ -59,22 +59,6 @@ def test_gzip_where_the_browser_takes_it():
     assert header(small, "content-length") == str(len(small.body))
     assert len(small.body) < len(plain.body)
     assert gzip.decompress(small.body) == plain.body
-
-
-@pytest.mark.parametrize(
-    ("accepted", "expected"),
-    [
-        ("", False),
-        ("gzip", True),
-        ("GZIP;q=0.5", True),
-        ("gzip;q=0", False),
-        ("gzip; q=0.0", False),
-        ("*", True),
-        ("br", False),
-    ],
-)
-def test_accept_encoding_is_read_with_its_quality(accepted, expected):
-    assert accepts_gzip(accepted) is expected
 
 
 @pytest.mark.parametrize("encoding", ["", "gzip"])
