@@ -103,6 +103,7 @@ async def keep_audit(environment: Environment, opened: contextlib.AsyncExitStack
     from fhir_server.security.audit import FILE_NAME as AUDIT_FILE
     from fhir_server.security.audit import AuditLog
     from fhir_server.security.audit.alerts import load as load_alert_rules
+    from fhir_server.security.audit.lookout import Lookout, OwnLookout
     from fhir_server.security.encryption.opening import opened as opened_keys
 
     settings = environment.settings
@@ -114,10 +115,12 @@ async def keep_audit(environment: Environment, opened: contextlib.AsyncExitStack
         environment.audit = shared = shared_with_all(settings, log)
         opened.push_async_callback(shared.stop)
         shared.start()
+        lookout: Lookout = shared.lookout(environment.clock)
     else:
         environment.audit = log
         opened.callback(log.close)
-    environment.alerts = Alerting(environment, log, settings.data, load_alert_rules(settings.alert_rules))
+        lookout = OwnLookout(log, settings.data, environment.clock)
+    environment.alerts = Alerting(environment, lookout, load_alert_rules(settings.alert_rules))
     environment.followers.append(environment.alerts)
 
 

@@ -47,6 +47,10 @@ class Machines:
     def rows(self) -> Any:
         return self.logs[0]._copies._rows
 
+    @property
+    def looking(self) -> Any:
+        return self.rows.database["audit_looking"]
+
 
 @pytest.fixture
 def machines(tmp_path: Path) -> Iterator[Machines]:

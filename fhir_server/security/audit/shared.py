@@ -18,11 +18,13 @@ import structlog
 from pymongo import DESCENDING, MongoClient
 
 from fhir_server.core.errors import FhirError
+from fhir_server.core.ports import Clock
 from fhir_server.core.shared import Shared
 from fhir_server.core.tasks import end
 from fhir_server.security.audit.copies import Copies
 from fhir_server.security.audit.event import Event
 from fhir_server.security.audit.log import ORIGIN, AuditLog, Verdict, chained, subjects_of
+from fhir_server.security.audit.shared_lookout import SharedLookout
 from fhir_server.security.encryption.sealing import Sealing
 
 COPY_EVERY = 1.0  # seconds
@@ -54,10 +56,15 @@ class SharedAuditLog:
         self._now = Shared(lambda: asyncio.to_thread(self.copy))
         self._machine = machine
         self._client = client
+        self._name = name
         self._copies = Copies(client, name, sealing)
         self._copied: int | None = None  # the number of the first event of the last row that was
         self._decode = msgspec.json.Decoder(Event).decode
         self._task: asyncio.Task[None] | None = None
+
+    def lookout(self, clock: Clock) -> SharedLookout:
+        """What raises alerts from the events of all machines."""
+        return SharedLookout(self._client, self._name, self._copies, self._machine, clock)
 
     # ------------------------------------------------------------------ writing
     async def record(self, event: Event) -> None:

@@ -1,0 +1,123 @@
+"""Where the one who raises alerts gets events from, and keeps what it has seen and raised."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from fhir_server.core.errors import error
+from fhir_server.core.ports import Clock
+from fhir_server.core.write_ahead import use_write_ahead_log
+from fhir_server.security.audit.alerts import Alert, Watch
+from fhir_server.security.audit.event import Event
+from fhir_server.security.audit.log import AuditLog
+
+FILE_NAME = "alerts.sqlite"
+LEASE = 10_000_000  # microseconds that a worker looks alone without asking again
+TABLES = """
+CREATE TABLE IF NOT EXISTS alert (rule TEXT NOT NULL, subject TEXT NOT NULL, moment INTEGER NOT NULL,
+    count INTEGER NOT NULL, PRIMARY KEY (rule, subject, moment)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS known (agent TEXT, network TEXT, PRIMARY KEY (agent, network)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS looking (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL,
+    owner TEXT NOT NULL, until INTEGER NOT NULL);
+INSERT OR IGNORE INTO looking VALUES (1, 0, '', 0);
+"""
+
+WatchOf = Callable[[set[tuple[str, str]]], Watch]  # of the (agent, network) that have been seen before
+
+
+class Lookout(Protocol):
+    """One of those that share a place looks at a time. Its methods block: they are for threads.
+
+    FhirError "unavailable" or sqlite3.Error where the place can't be used now.
+    """
+
+    def look(self, owner: str, watch_of: WatchOf) -> list[Alert]:
+        """Takes in what is new, if this owner is the one that looks; what was raised."""
+        ...
+
+    def raised(self) -> dict[str, int]:
+        """How many alerts there were of each rule; answers at once."""
+        ...
+
+    def close(self) -> None:
+        """Ends the use; no look comes after."""
+        ...
+
+
+class OwnLookout:
+    """Over the log of one machine, with alerts.sqlite beside it."""
+
+    def __init__(self, audit: AuditLog, folder: Path, clock: Clock) -> None:
+        self._audit = audit
+        self._clock = clock
+        self._watch: Watch | None = None
+        self._position = 0
+        self._turn = threading.Lock()  # one thread at a time uses the connection
+        self._ended = False
+        try:
+            self._connection = sqlite3.connect(
+                folder / FILE_NAME, isolation_level=None, timeout=10, check_same_thread=False
+            )
+            use_write_ahead_log(self._connection)
+            self._connection.executescript(TABLES)
+        except sqlite3.Error as problem:
+            raise error("unavailable", f"{folder / FILE_NAME} can't be used: {problem}.") from problem
+
+    def look(self, owner: str, watch_of: WatchOf) -> list[Alert]:
+        """See `Lookout`."""
+        with self._turn:
+            return [] if self._ended else self._looked(owner, watch_of)
+
+    def _looked(self, owner: str, watch_of: WatchOf) -> list[Alert]:
+        now = self._clock()
+        execute = self._connection.execute
+        taken = execute(
+            "UPDATE looking SET owner = ?, until = ? WHERE owner = ? OR until < ? RETURNING position",
+            (owner, now + LEASE, owner, now),
+        ).fetchone()
+        if taken is None:
+            self._watch = None
+            return []
+        if self._watch is None:
+            self._position = taken[0]
+            self._watch = watch_of(set(execute("SELECT agent, network FROM known")))
+            replay(self._watch, self._before(now - self._watch.span))
+        before = len(self._watch.known)
+        raised: list[Alert] = []
+        for number, event in self._audit.oldest_first(self._position):
+            raised += self._watch.take(event)
+            self._position = number
+        execute("BEGIN IMMEDIATE")
+        self._connection.executemany("INSERT OR IGNORE INTO alert VALUES (?, ?, ?, ?)", raised)
+        if len(self._watch.known) > before:
+            self._connection.executemany("INSERT OR IGNORE INTO known VALUES (?, ?)", self._watch.known)
+        execute("UPDATE looking SET position = ? WHERE owner = ?", (self._position, owner))
+        execute("COMMIT")
+        return raised
+
+    def _before(self, since: int) -> Iterator[Event]:
+        """Events that were looked at before."""
+        for _, event in reversed(list(self._audit.newest_first(self._position + 1, since=since))):
+            yield event
+
+    def raised(self) -> dict[str, int]:
+        """See `Lookout`."""
+        with self._turn:
+            return dict(self._connection.execute("SELECT rule, count(*) FROM alert GROUP BY rule").fetchall())
+
+    def close(self) -> None:
+        """See `Lookout`."""
+        with self._turn:
+            self._ended = True
+            self._connection.close()
+
+
+def replay(watch: Watch, events: Iterator[Event]) -> None:
+    """Brings the windows to where they were, without raising anything again."""
+    for event in events:
+        for _ in watch.take(event):
+            pass
