@@ -93,21 +93,21 @@ class NamedClient:
             asked = request.body or (json.serialize(request.resource) if request.resource is not None else b"")
         interaction, action = event.interaction_of(request.method, request.path)
         caller = request.caller
-        await log.record(
-            event.Event(
-                recorded=self._server.environment.clock(),
-                kind="rest",
-                interaction=interaction,
-                action=action,
-                outcome=event.outcome_of(status),
-                status=status,
-                path="/".join(request.path)[:500],
-                client=caller.client,
-                user=caller.user,
-                fhir_user=caller.fhir_user,
-                patients=Patients().of(request.path, response.body, response.told, asked, False),
-            )
+        noted = event.Event(
+            recorded=self._server.environment.clock(),
+            kind="rest",
+            interaction=interaction,
+            action=action,
+            outcome=event.outcome_of(status),
+            status=status,
+            path="/".join(request.path)[:500],
+            client=caller.client,
+            user=caller.user,
+            fhir_user=caller.fhir_user,
+            patients=Patients().of(request.path, response.body, response.told, asked, False),
         )
+        for part in event.parts_of(noted):
+            await log.record(part)
 
 
 class GivenToken:

@@ -167,7 +167,8 @@ async def _secure(
     opened.push_async_callback(security.close)
     consents = ConsentFollower(engine.store, engine.store)
     environment.followers.append(consents)
-    environment.callers = Callers(environment, policies, consents, BreakGlass(environment, emergencies))
+    emergency = BreakGlass(environment, emergencies)
+    environment.callers = Callers(environment, policies, consents, emergency, security.store.good)
     return security
 
 

@@ -16,7 +16,7 @@ from fhir_server.core.errors import FhirError, error, operation_outcome
 from fhir_server.interactions.conditional_references import may_have, resolve_stored
 from fhir_server.interactions.entries import STATUS_TEXT, entry_request, entry_response
 from fhir_server.interactions.environment import Environment
-from fhir_server.interactions.request import Request, Response, all_told
+from fhir_server.interactions.request import Performed, Request, Response, all_told
 from fhir_server.interactions.transaction import PAUSE_EVERY, transaction
 
 TOGETHER = 64  # entries of a batch that are under way at once, so that their commits share a flush
@@ -46,7 +46,7 @@ async def batch(environment: Environment, request: Request) -> Response:
             if number % PAUSE_EVERY == PAUSE_EVERY - 1:
                 await asyncio.sleep(0)
         return await transaction(environment, request, listed, requests)
-    answers: list[tuple[EntryResponse, Response | None]] = []
+    answers: list[tuple[EntryResponse, Response | None, Performed | None]] = []
     conditional = may_have(request.body)
     names = {raw["fullUrl"] for raw in listed if isinstance(raw, dict) and _is_name(raw.get("fullUrl"))}
     for start in range(0, len(listed), TOGETHER):
@@ -54,15 +54,17 @@ async def batch(environment: Environment, request: Request) -> Response:
         answers += await asyncio.gather(
             *(_one(environment, request, raw, number, conditional, names) for number, raw in part)
         )
-    body = bundles.responses("batch-response", [entry for entry, _ in answers])
-    return Response(200, body=body, shown=all_told(answer for _, answer in answers))
+    body = bundles.responses("batch-response", [entry for entry, _, _ in answers])
+    performed = [each for _, _, each in answers if each is not None]
+    return Response(200, body=body, shown=all_told(answer for _, answer, _ in answers), performed=performed)
 
 
 async def _one(
     environment: Environment, request: Request, raw: Any, number: int, conditional: bool, names: set[str]
-) -> tuple[EntryResponse, Response | None]:
-    """An entry's answer, as an entry of the Bundle and as it is, None for a failure."""
+) -> tuple[EntryResponse, Response | None, Performed | None]:
+    """An entry's answer, as an entry of the Bundle and as it is, None for a failure; and what is noted of it."""
     assert environment.perform is not None
+    mine = None
     try:
         mine = entry_request(raw, number, request)
         if not mine.path and mine.method == "POST":
@@ -74,9 +76,11 @@ async def _one(
         if conditional and mine.method in ("POST", "PUT"):
             await resolve_stored(environment, mine)
         answer = await environment.perform(environment, mine)
-        return entry_response(request, mine, answer), answer
+        noted = Performed(mine, answer.status, answer.told) if mine.method == "GET" else None
+        return entry_response(request, mine, answer), answer, noted
     except FhirError as problem:
-        return EntryResponse(STATUS_TEXT[problem.status], outcome=serialize(operation_outcome(problem.issues))), None
+        failed = EntryResponse(STATUS_TEXT[problem.status], outcome=serialize(operation_outcome(problem.issues)))
+        return failed, None, Performed(mine, problem.status, ()) if mine is not None else None
 
 
 def _is_name(full_url: object) -> bool:

@@ -8,7 +8,7 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from urllib.parse import urlencode
 
 from fhir_server.core.errors import FhirError, error
@@ -43,12 +43,14 @@ class Callers:
         policies: Policies | Callable[[], Policies] = NO_POLICIES,
         consents: ConsentFollower | None = None,
         break_glass: BreakGlass | None = None,
+        good: Callable[[str, str], Awaitable[bool]] | None = None,
     ) -> None:
         self._environment = environment
         self._in_force = policies if callable(policies) else lambda: policies
         self._policies = NO_POLICIES
         self._consents = consents
         self._break_glass = break_glass
+        self._good = good  # whether neither a token, by its family and jti, nor its family was revoked
         self._kept: dict[tuple[Access, str, tuple[Searching, int, int]], Caller] = {}
 
     @property
@@ -81,6 +83,16 @@ class Callers:
             )
             caller = self._kept[key] = made._replace(access=access)
         return caller._replace(reason=reason) if reason else caller
+
+    async def renewed(self, caller: Caller) -> Caller:
+        """Who has asked a while ago, as of now; FhirError "login" where the token does not count any more."""
+        access: Access | None = caller.access
+        if access is None:
+            return caller
+        revoked = access.family and self._good is not None and not await self._good(access.family, access.jti)
+        if revoked or 0 < access.expires <= self._environment.clock() // 1_000_000:
+            raise error("login", "The access token does not count any more; get a new one.")
+        return caller if caller.purpose else await self.of_access(access)  # an emergency is not begun again by itself
 
     async def _renew(self) -> None:
         """Puts changed policies in force."""

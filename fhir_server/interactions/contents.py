@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 from fhir_server.codec.json import decode
@@ -29,22 +30,35 @@ Seen = Callable[[Iterable[Key], Restriction | None], Awaitable[set[Key]]]
 
 
 class Contents:
-    """For one caller whom something restricts."""
+    """For one caller whom something restricts, of a server with these resource types."""
 
-    def __init__(self, caller: Caller, extract: Extract) -> None:
+    def __init__(self, caller: Caller, extract: Extract, types: Iterable[str]) -> None:
+        self.extract = extract
+        self._types = types
+        self._reading = caller.reading or caller.restriction
         self._belonging = caller.belonging
         self._inside = caller.inside
         self._masked: Iterable[str] = caller.masks.types() if caller.masks is not None else ()
-        self._extract = extract
-        self.types = frozenset((BINARY, BUNDLE) if self._inside is not None or self._masked else (BINARY,))
+        self._bundles = self._inside is not None or bool(self._masked)
+
+    def concern(self, type: str) -> bool:
+        """Whether resources of a type must be looked into."""
+        return (type == BUNDLE and self._bundles) or (type == BINARY and self._binaries)
+
+    @cached_property
+    def _binaries(self) -> bool:
+        limit = self._reading
+        return self._belonging is not None or (
+            limit is not None and any(limit(each) is not None for each in self._types)
+        )
 
     async def shown(self, versions: list[StoredVersion], seen: Seen) -> list[StoredVersion]:
         """These without what belongs to, or holds, what may not be seen; the same list where nothing goes."""
-        if not any(version.type in self.types for version in versions):
+        if not any(self.concern(version.type) for version in versions):
             return versions
         contexts = {context for each in versions if (context := context_of(each)) is not None}
         visible = await seen(contexts, self._belonging) if contexts else set()
-        left = [each for each in versions if each.type not in self.types or self._is_open(each, visible)]
+        left = [each for each in versions if not self.concern(each.type) or self._is_open(each, visible)]
         return left if len(left) < len(versions) else versions
 
     def _is_open(self, version: StoredVersion, visible: set[Key]) -> bool:
@@ -59,7 +73,7 @@ class Contents:
         if not isinstance(type, str) or type in self._masked:
             return False
         limit: Clause | None = self._inside(type) if self._inside is not None else None
-        return limit is None or holds(limit, Version(type, id, self._extract(resource))) is True
+        return limit is None or holds(limit, Version(type, id, self.extract(resource))) is True
 
 
 def _held(bundle: dict[str, Any]) -> Iterator[dict[str, Any]]:

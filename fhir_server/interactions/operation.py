@@ -131,7 +131,10 @@ async def invoke(environment: Environment, request: Request, code: str, type: st
             near = difflib.get_close_matches(name, names, 1)
             hint = f" Did you mean '{near[0]}'?" if near else f" It has: {', '.join(sorted(set(names)))}."
             raise error("unsupported-parameter", f"${code} has no parameter '{name[:80]}'.{hint}", location=name[:80])
-    return await handler.function(environment, Call(request, type, id, parameters))
+    response = await handler.function(environment, Call(request, type, id, parameters))
+    if id and environment.audit is not None and response.told is None:
+        response.instance = await environment.store.read(type, id)
+    return response
 
 
 def _find(environment: Environment, code: str, type: str, id: str) -> OperationHandler:

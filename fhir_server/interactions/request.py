@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -46,6 +46,17 @@ class Request(msgspec.Struct):
     head: bool = False
 
 
+class Performed(NamedTuple):
+    """An entry of a Bundle that read something, or failed: what the audit log has of it beside the Bundle.
+
+    told: as of a Response.
+    """
+
+    request: Request
+    status: int
+    told: Sequence[StoredVersion] | None
+
+
 class Response(msgspec.Struct):
     """The answer.
 
@@ -53,7 +64,8 @@ class Response(msgspec.Struct):
     canonical JSON bytes, b"" for none; location: of what was created or updated, relative to the base; issues: said
     beside it (warnings); headers: others; content_type: of a body that is no FHIR resource and is sent as it is;
     stream: gives the body piece by piece, after what is in body; shown: the stored versions that it tells of, where
-    they are others than version.
+    they are others than version; performed: entries of a Bundle; instance: the stored resource that an operation was
+    called on, where only the body says what is told.
     """
 
     status: int
@@ -65,6 +77,8 @@ class Response(msgspec.Struct):
     content_type: str = ""
     stream: AsyncIterator[bytes] | None = None
     shown: Sequence[StoredVersion] | None = None
+    performed: Sequence[Performed] = ()
+    instance: StoredVersion | None = None
 
     @property
     def told(self) -> Sequence[StoredVersion] | None:

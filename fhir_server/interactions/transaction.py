@@ -22,7 +22,7 @@ from fhir_server.interactions.entries import STATUS_TEXT, entry_response
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.patch import change
 from fhir_server.interactions.preparing import store
-from fhir_server.interactions.request import Request, Response, all_told
+from fhir_server.interactions.request import Performed, Request, Response, all_told
 from fhir_server.interactions.transaction_plan import (
     ORDER,
     PAUSE_EVERY,
@@ -72,7 +72,13 @@ async def transaction(
             answers[entry.number] = await _answer_late(environment, entry, request)
     listing = [answers[number].entry for number in range(len(plan.entries))]
     body = await beside(listing, bundles.responses, "transaction-response", listing)
-    return Response(200, body=body, shown=all_told(each.answer for each in answers.values()))
+    performed = [
+        Performed(entry.request, found.status, found.told) if found is not None else Performed(entry.request, 404, ())
+        for entry in plan.entries
+        if not entry.writes
+        for found in (answers[entry.number].answer,)
+    ]
+    return Response(200, body=body, shown=all_told(each.answer for each in answers.values()), performed=performed)
 
 
 async def _write(environment: Environment, inside: Transaction, plan: Plan, outer: Request) -> dict[int, Answered]:

@@ -34,7 +34,7 @@ from fhir_server.core.ports import (
 from fhir_server.core.query import All, Clause, IdIn, Query
 from fhir_server.core.values import SearchValue
 from fhir_server.interactions.access import Restriction, visible
-from fhir_server.interactions.contents import BINARY, BUNDLE, Contents, Extract
+from fhir_server.interactions.contents import BINARY, BUNDLE, Contents
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.masks import Masks
 from fhir_server.interactions.visible_index import VisibleIndex
@@ -52,6 +52,18 @@ def sees_all(caller: Caller, type: str) -> bool:
     return caller.masks is None and (limit is None or (limit(type) is None and type not in (BINARY, BUNDLE)))
 
 
+def keeps_some(environment: Environment, type: str) -> bool:
+    """Whether some resources of a type may be kept from the caller whose view of the server it is."""
+    caller = environment.seen_by
+    limit = caller.restriction
+    return limit is not None and (limit(type) is not None or contents_of(environment, caller).concern(type))
+
+
+def contents_of(environment: Environment, caller: Caller) -> Contents:
+    """What no clause tells of what a restricted caller may see."""
+    return Contents(caller, environment.searching.extract, environment.definitions.resource_types)
+
+
 def environment_of(environment: Environment, caller: Caller) -> Environment:
     """The environment that a caller's interactions work with."""
     if caller is OPEN or environment.seen_by is caller:
@@ -61,9 +73,9 @@ def environment_of(environment: Environment, caller: Caller) -> Environment:
     if restriction is None:
         return seen
     outdated = environment.outdated
-    extract = environment.searching.extract
-    seen.index = VisibleIndex(environment.index, restriction, Contents(caller, extract), caller.masks)
-    seen.store = VisibleStore(environment.store, environment.index, caller, extract)
+    contents = contents_of(environment, caller)
+    seen.index = VisibleIndex(environment.index, restriction, contents, caller.masks)
+    seen.store = VisibleStore(environment.store, environment.index, caller, contents)
     seen.whole = environment
     limits = limits_of(caller)
     if limits and environment.terminology is not None:
@@ -77,7 +89,7 @@ def environment_of(environment: Environment, caller: Caller) -> Environment:
 class VisibleReads:
     """The `ResourceReads` port over versions of the current resources that may be seen."""
 
-    def __init__(self, reads: ResourceReads, index: SearchIndex, caller: Caller, extract: Extract) -> None:
+    def __init__(self, reads: ResourceReads, index: SearchIndex, caller: Caller, contents: Contents) -> None:
         assert caller.restriction is not None
         self._reads = reads
         self._index = index
@@ -85,8 +97,7 @@ class VisibleReads:
         self._reading: Restriction = caller.reading or caller.restriction
         self._caller = caller
         self._masks: Masks | None = caller.masks
-        self._extract = extract
-        self._contents = Contents(caller, extract)
+        self._contents = contents
 
     def _masked(self, version: StoredVersion | None, *, old: bool = False) -> StoredVersion | None:
         return self._masks.shown(version, old=old) if self._masks and version is not None else version
@@ -106,7 +117,7 @@ class VisibleReads:
             if (
                 limit is None
                 or current
-                or holds(limit, Version(version.type, version.id, self._extract(decode(version.body))))
+                or holds(limit, Version(version.type, version.id, self._contents.extract(decode(version.body))))
             ):
                 shown.append(self._masks.shown(version, old=not current) if self._masks else version)
         return shown
@@ -120,7 +131,7 @@ class VisibleReads:
         if limit is not None and wanted:
             page = await self._index.search(Query((type,), All((IdIn(wanted), limit)), count=len(wanted)))
             wanted = tuple([version.id for version in page.matches])
-        if type not in self._contents.types:
+        if not self._contents.concern(type):
             return set(wanted)
         found = [each for each in await self._reads.read_many([(type, id) for id in wanted]) if each is not None]
         shown = await self._contents.shown(found, self._seen_keys)
@@ -195,15 +206,15 @@ class VisibleReads:
 class VisibleStore(VisibleReads):
     """The `ResourceStore` port over what may be seen."""
 
-    def __init__(self, store: ResourceStore, index: SearchIndex, caller: Caller, extract: Extract) -> None:
-        super().__init__(store, index, caller, extract)
+    def __init__(self, store: ResourceStore, index: SearchIndex, caller: Caller, contents: Contents) -> None:
+        super().__init__(store, index, caller, contents)
         self._store = store
 
     async def commit(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Runs work in a transaction that sees and writes no more than may be seen."""
 
         async def narrowed(whole: Transaction) -> T:
-            return await work(VisibleTransaction(whole, self._caller, self._extract))
+            return await work(VisibleTransaction(whole, self._caller, self._contents))
 
         return await self._store.commit(narrowed)
 
@@ -211,8 +222,8 @@ class VisibleStore(VisibleReads):
 class VisibleTransaction(VisibleReads):
     """The `Transaction` port over what may be seen; whole: the transaction itself."""
 
-    def __init__(self, whole: Transaction, caller: Caller, extract: Extract) -> None:
-        super().__init__(whole.reads, whole.index, caller, extract)
+    def __init__(self, whole: Transaction, caller: Caller, contents: Contents) -> None:
+        super().__init__(whole.reads, whole.index, caller, contents)
         self.whole = whole
         self.now = whole.now
         self.newest = whole.newest
@@ -220,7 +231,7 @@ class VisibleTransaction(VisibleReads):
     @property
     def reads(self) -> ResourceReads:
         """Reads inside the transaction, of what may be read; its own meet what may be changed too."""
-        return VisibleReads(self.whole.reads, self.whole.index, self._caller, self._extract)
+        return VisibleReads(self.whole.reads, self.whole.index, self._caller, self._contents)
 
     @property
     def index(self) -> SearchIndex:
@@ -276,7 +287,7 @@ class VisibleTransaction(VisibleReads):
 
     def _all_of(self, type: str) -> bool:
         """Whether every resource of a type is the caller's, to do anything with it."""
-        if type in self._contents.types or self._reading(type) is not None:
+        if self._contents.concern(type) or self._reading(type) is not None:
             return False
         return all(self._writing(each, type) is None for each in "cud")
 

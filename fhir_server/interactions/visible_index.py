@@ -38,7 +38,7 @@ class VisibleIndex:
 
     async def _searched(self, query: Query) -> Page:
         """One page without what only its content tells to be hidden; one that has nothing else is passed over."""
-        looked_into = not self._contents.types.isdisjoint(query.types)
+        looked_into = any(map(self._contents.concern, query.types))
         if looked_into and query.only_count:
             return Page([], [], total=await self._counted(query))
         page = await self._index.search(query)
@@ -58,9 +58,9 @@ class VisibleIndex:
 
     async def _counted(self, query: Query) -> int:
         """How many there are to see, where contents must be looked into; FhirError "too-costly" for very many."""
-        plain = tuple([type for type in query.types if type not in self._contents.types])
+        plain = tuple([type for type in query.types if not self._contents.concern(type)])
         total = await self._index.count(plain, query.where) if plain else 0
-        types = tuple([type for type in query.types if type in self._contents.types])
+        types = tuple([type for type in query.types if self._contents.concern(type)])
         each = Query(types, query.where, count=LOOKED_INTO, wait=query.wait)
         for _ in range(MOST_COUNTED // LOOKED_INTO):
             page = await self._index.search(each)

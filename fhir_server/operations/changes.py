@@ -9,8 +9,9 @@ _typeFilter=Observation?category=laboratory, which may repeat, leaves of that ty
 With Accept: text/event-stream each change is an event `change` whose id is its position; take a stream up again with
 Last-Event-ID (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
-A caller who may not see everything gets the changes of what the caller may see now. Deletions can't be judged: they are
-told of types that the caller sees whole, whatever the filters.
+A caller who may not see everything gets the changes of what the caller may see now, also where policies or Consents
+change while it waits; one whose token ends gets no more. Deletions can't be judged: they are told of types that the
+caller sees whole, whatever the filters.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 from fhir_server.codec.json import serialize
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion, instant
 from fhir_server.core.ports import Change
 from fhir_server.core.query import All, Any, IdIn, Query
@@ -29,6 +30,7 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.request import Response
 from fhir_server.interactions.required import require
+from fhir_server.interactions.visible import environment_of, keeps_some
 from fhir_server.operations.bulk.asked import search_of, type_filters
 
 MOST, DEFAULT = 5000, 1000
@@ -51,11 +53,15 @@ class Wanted(NamedTuple):
 
 
 class Told(NamedTuple):
-    """Changes to tell, each as JSON, with its position; the position after all that was looked at; more: at once."""
+    """Changes to tell, each as JSON, with its position; the position after all that was looked at; more: at once.
+
+    shown: the versions that are given, and of other patients those that are told of, without their bodies.
+    """
 
     entries: Sequence[tuple[int, bytes]]
     position: int
     more: bool = False
+    shown: Sequence[StoredVersion] = ()
 
 
 async def changes(environment: Environment, call: Call) -> Response:
@@ -79,11 +85,12 @@ async def changes(environment: Environment, call: Call) -> Response:
         if time.monotonic() >= until:
             break
         await asyncio.sleep(0 if told.more else LOOK)
+        environment = await _as_of_now(environment)
         told = await _next(environment, wanted, told.position, count)
     listed = b",".join(entry for _, entry in told.entries)
     head = await environment.feed.head()
     body = b'{"changes":[%b],"position":%d,"head":%d}' % (listed, told.position, head)
-    return Response(200, body=body, content_type="application/json")
+    return Response(200, body=body, content_type="application/json", shown=told.shown)
 
 
 async def _wanted(environment: Environment, call: Call) -> Wanted:
@@ -100,6 +107,10 @@ async def _events(environment: Environment, wanted: Wanted, after: int, count: i
     until = time.monotonic() + STREAM_SECONDS
     spoke = time.monotonic()
     while time.monotonic() < until:
+        try:
+            environment = await _as_of_now(environment)
+        except FhirError:
+            return  # the caller's token has ended
         told = await _next(environment, wanted, after, count)
         if told.entries:
             yield b"".join(b"id: %d\nevent: change\ndata: %b\n\n" % each for each in told.entries)
@@ -109,6 +120,17 @@ async def _events(environment: Environment, wanted: Wanted, after: int, count: i
             spoke = time.monotonic()
         after = told.position
         await asyncio.sleep(0 if told.more else LOOK)
+
+
+async def _as_of_now(environment: Environment) -> Environment:
+    """What the caller may see by now."""
+    caller = environment.seen_by
+    if caller.access is None or environment.callers is None:
+        return environment
+    if environment.following is not None:
+        await environment.following.before()
+    renewed = await environment.callers.renewed(caller)
+    return environment if renewed is caller else environment_of(environment.whole or environment, renewed)
 
 
 async def _next(environment: Environment, wanted: Wanted, after: int, count: int) -> Told:
@@ -124,17 +146,16 @@ async def _next(environment: Environment, wanted: Wanted, after: int, count: int
         keys = list({(change.type, change.id) for change in shown})
         versions = dict(zip(keys, await environment.store.read_many(keys), strict=True))
     entries = [(change.seq, _entry(change, versions.get((change.type, change.id)))) for change in shown]
-    return Told(entries, read[-1].seq, len(read) == count)
+    given = [version for version in versions.values() if version is not None]
+    named = {change.id: change for change in shown if change.type == "Patient" and not wanted.resources}
+    given += [StoredVersion("Patient", id, each.version, 0, 0, each.method, b"") for id, each in named.items()]
+    return Told(entries, read[-1].seq, len(read) == count, given)
 
 
 async def _shown(environment: Environment, wanted: Wanted, found: Sequence[Change]) -> Sequence[Change]:
     """The changes that the caller may see and whose resources match the filters."""
-    restriction = environment.seen_by.restriction
-    limited = {
-        type
-        for type in {change.type for change in found}
-        if type in wanted.filters or (restriction is not None and restriction(type) is not None)
-    }
+    kept_from = {type for type in {change.type for change in found} if keeps_some(environment, type)}
+    limited = kept_from | wanted.filters.keys()
     if not limited:
         return found
     seen: set[tuple[str, str]] = set()
@@ -147,7 +168,7 @@ async def _shown(environment: Environment, wanted: Wanted, found: Sequence[Chang
         for change in found
         if change.type not in limited
         or (change.type, change.id) in seen
-        or (change.method in GONE and (restriction is None or restriction(change.type) is None))
+        or (change.method in GONE and change.type not in kept_from)
     ]
 
 

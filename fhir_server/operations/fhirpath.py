@@ -11,6 +11,7 @@ from typing import Any
 from fhir_server.codec.json import decode, serialize
 from fhir_server.codec.references import parse_reference
 from fhir_server.core.errors import error
+from fhir_server.core.keys import StoredVersion
 from fhir_server.definitions import Definitions
 from fhir_server.fhirpath import Environment as PathEnvironment
 from fhir_server.fhirpath import Result, compile_path
@@ -32,8 +33,10 @@ async def fhirpath(environment: Environment, call: Call) -> Response:
     if not isinstance(expression, str) or not expression.strip():
         raise error("required", "$fhirpath needs the parameter 'expression'.", location="expression")
     resource = call.parameters.one("resource")
+    shown: list[StoredVersion] = []
     if resource is None and call.id:
-        resource = decode((await current(environment, call.request, call.type, call.id)).body)
+        shown.append(await current(environment, call.request, call.type, call.id))
+        resource = decode(shown[0].body)
     if not isinstance(resource, dict):
         raise error("required", "$fhirpath needs the parameter 'resource', or the URL of a stored one.")
     traced: list[Part] = []
@@ -56,7 +59,10 @@ async def fhirpath(environment: Environment, call: Call) -> Response:
         else:
             asked = environment.store.read(local.type, local.id)
         version = asyncio.run_coroutine_threadsafe(asked, loop).result()
-        return None if version is None or version.deleted else decode(version.body)
+        if version is None or version.deleted:
+            return None
+        shown.append(version)
+        return decode(version.body)
 
     def conforms(checked: Json, profile: str) -> bool | None:
         issues = environment.checker.validate(checked, (profile,))
@@ -78,7 +84,8 @@ async def fhirpath(environment: Environment, call: Call) -> Response:
     if len(items) > MAX_ITEMS:
         raise error("too-costly", f"The expression gives {len(items)} items; {MAX_ITEMS} are the most.")
     results = [{"name": "result", "part": _parts(item, environment.definitions)} for item in items]
-    return Response(200, body=serialize({"resourceType": "Parameters", "parameter": [*results, *traced]}))
+    body = serialize({"resourceType": "Parameters", "parameter": [*results, *traced]})
+    return Response(200, body=body, shown=shown)
 
 
 def _parts(item: Result, definitions: Definitions) -> list[Part]:

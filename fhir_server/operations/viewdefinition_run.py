@@ -12,6 +12,7 @@ from typing import Any
 
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
+from fhir_server.core.keys import StoredVersion
 from fhir_server.core.query import EVERYTHING, All, Clause, IdIn, Query, UpdatedIs
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
@@ -19,6 +20,7 @@ from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Response
 from fhir_server.interactions.required import require
 from fhir_server.search.dates import date_range
+from fhir_server.security.audit.patients import patients_of
 from fhir_server.views import Evaluator, View, read_view
 from fhir_server.views.library import Library, folders_of, stored_view
 from fhir_server.views.output import TYPES, format_named, written
@@ -38,6 +40,7 @@ async def viewdefinition_run(environment: Environment, call: Call) -> Response:
     limit = min(call.parameters.whole("_limit", MOST_ROWS), MOST_ROWS)
     evaluator = Evaluator(view, environment.definitions)
     rows: list[Row] = []
+    told: dict[tuple[str, ...], StoredVersion] = {}  # one version for each of the patients that any is about
     if given:
         rows = await asyncio.to_thread(_rows, evaluator, given)
     else:
@@ -45,6 +48,7 @@ async def viewdefinition_run(environment: Environment, call: Call) -> Response:
         query = Query((view.resource,), await _where(environment, call, view), count=PAGE)
         while len(rows) < limit:
             page = await environment.index.search(query)
+            told |= {patients_of(version): version for version in page.matches}
             bodies = [version.body for version in page.matches]
             # not on the event loop: a view may take long for each resource
             rows += await asyncio.to_thread(_rows, evaluator, map(decode, bodies))
@@ -55,7 +59,7 @@ async def viewdefinition_run(environment: Environment, call: Call) -> Response:
             query = replace(query, cursor=page.next)
     names = [column.name for column in view.columns]
     body = await asyncio.to_thread(written, rows[:limit], names, format, header=header)
-    return Response(200, body=body, content_type=TYPES[format])
+    return Response(200, body=body, content_type=TYPES[format], shown=[*told.values()])
 
 
 def _rows(evaluator: Evaluator, resources: Any) -> list[Row]:

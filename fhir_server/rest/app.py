@@ -17,10 +17,11 @@ from fhir_server.api import FhirServer
 from fhir_server.codec.asgi import base_of
 from fhir_server.codec.formats import HTML, JSON, Format, negotiate
 from fhir_server.core.errors import FhirError, error
-from fhir_server.core.keys import ID_PATTERN, StoredVersion
+from fhir_server.core.keys import ID_PATTERN
 from fhir_server.core.ports import OPEN, Caller
+from fhir_server.interactions.request import Response
 from fhir_server.rest import content_coding, request_id
-from fhir_server.rest.auditing import Auditing
+from fhir_server.rest.auditing import NOTHING, Auditing
 from fhir_server.rest.authorization.paths import PATHS
 from fhir_server.rest.cors import Cors
 from fhir_server.rest.decode import headers_of, path_of, request_of
@@ -118,8 +119,8 @@ class Application:
         format = JSON
         path: tuple[str, ...] = ()
         caller = OPEN
-        given = asked = b""
-        shown: Sequence[StoredVersion] | None = ()
+        asked = b""
+        response = NOTHING
         criteria: Sequence[tuple[str, str]] = ()
         to_page = False
         if request_id.HEADER in headers:
@@ -142,7 +143,7 @@ class Application:
             elif method == "GET" and len(path) == 2 and not query and format is JSON and self._plain(path, headers):
                 version = await server.read(path[0], path[1], caller)
                 answer = Answer(200, [*version_headers(version), JSON_TYPE], version.body)
-                shown = (version,)
+                response = Response(200, version)
             else:
                 base = self._base(scope, headers)
                 request = await request_of(
@@ -151,7 +152,6 @@ class Application:
                 asked = request.body if not path else b""
                 criteria = request.query if path[-1:] == ("_search",) else ()
                 response = await server.perform(request)
-                given, shown = response.body, response.told
                 answer = answer_of(request, response, format, headers.get("accept", ""), server.definitions)
         except FhirError as problem:
             answer = error_answer(problem, format, server.definitions)
@@ -162,9 +162,11 @@ class Application:
             answer = error_answer(problem, format, server.definitions)
         if self._auditing is not None and method != "OPTIONS" and path != ("metadata",) and not to_page:
             try:
-                await self._auditing.request(scope, headers, path, caller, answer.status, given, shown, asked, criteria)
+                await self._auditing.request(scope, headers, path, caller, answer.status, response, asked, criteria)
             except FhirError as problem:
                 answer = error_answer(problem, format, server.definitions)
+            if answer.stream is not None:
+                answer.stream = self._auditing.followed(answer.stream, scope, headers, path, caller)
         if len(answer.body) >= content_coding.FROM and not self._same_machine(server, scope):
             answer = await content_coding.coded(answer, headers.get("accept-encoding", ""))
         if "origin" in headers:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from fhir_server.api import FhirServer
-from fhir_server.core.keys import StoredVersion
+from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import Caller
+from fhir_server.interactions.request import Response
 from fhir_server.rest.decode import address_of, headers_of
 
 if TYPE_CHECKING:
     from fhir_server.rest.authorization.exchange import Exchange
+
+NOTHING = Response(0, shown=())
+SILENT = b":"  # a piece of server-sent events that is a comment
 
 
 class Auditing:
@@ -35,19 +40,52 @@ class Auditing:
         path: tuple[str, ...],
         caller: Caller,
         status: int,
-        given: bytes,
-        shown: Sequence[StoredVersion] | None,
-        asked: bytes,
+        response: Response,
+        asked: bytes = b"",
         criteria: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """Keeps that a FHIR request was answered; given: the body that went out, shown: the versions that it was made
-        of, None where these are not known, asked: a Bundle that was performed, criteria: of a search that was posted.
+        """Keeps that a FHIR request was answered; status: with what, response: what it came to, NOTHING for a refusal,
+        asked: a Bundle that was performed, criteria: of a search that was posted.
 
         FhirError "unavailable" where it can't be kept: then the answer must not go out.
         """
-        patients = self._patients.of(path, given, shown, asked if status < 400 else b"", caller.masks is None)
-        told = self._event.interaction_of(scope["method"], path)
-        await self._record(scope, headers, "/".join(path), caller, told, status, patients, criteria)
+        whole = caller.masks is None
+        patients = self._patients.of(path, response.body, response.told, asked if status < 400 else b"", whole)
+        if response.instance is not None:
+            patients = (*dict.fromkeys((*patients, *self._patients.of((), b"", (response.instance,), b"", whole))),)
+        performed = response.performed
+        method, address = scope["method"], address_of(scope, headers, self._trust)
+        query = urlencode(criteria) if criteria else scope["query_string"].decode("latin-1")
+        told = self._event.interaction_of(method, path)
+        event = self._of(address, caller, told, status, "/".join(path), query, patients)
+        if not performed and len(patients) <= self._event.MOST_PATIENTS:
+            await self._log.record(event)
+            return
+        events = [event]
+        for request, code, versions in performed:
+            told = self._event.interaction_of(request.method, request.path)
+            about = self._patients.of(request.path, b"", versions or (), b"", whole)
+            query = urlencode(request.query)
+            events.append(self._of(address, caller, told, code, "/".join(request.path), query, about))
+        parts = [part for each in events for part in self._event.parts_of(each)]
+        await asyncio.gather(*map(self._log.record, parts))
+
+    async def followed(
+        self,
+        pieces: AsyncIterator[bytes],
+        scope: dict[str, Any],
+        headers: dict[str, str],
+        path: tuple[str, ...],
+        caller: Caller,
+    ) -> AsyncIterator[bytes]:
+        """The pieces of an answer that goes on, each once what it tells is kept; it ends where that can't be."""
+        async for piece in pieces:
+            if not piece.startswith(SILENT):
+                try:
+                    await self.request(scope, headers, path, caller, 200, Response(200, body=piece))
+                except FhirError:
+                    return
+            yield piece
 
     async def mounted(
         self, scope: dict[str, Any], caller: Caller, told: tuple[str, str], status: int, patients: tuple[str, ...]
@@ -56,39 +94,36 @@ class Auditing:
 
         FhirError "unavailable" where it can't be kept: then the answer must not go out.
         """
-        await self._record(scope, headers_of(scope), scope["path"][1:], caller, told, status, patients)
+        address, query = address_of(scope, headers_of(scope), self._trust), scope["query_string"].decode("latin-1")
+        event = self._of(address, caller, told, status, scope["path"][1:], query, patients)
+        await asyncio.gather(*map(self._log.record, self._event.parts_of(event)))
 
-    async def _record(
+    def _of(
         self,
-        scope: dict[str, Any],
-        headers: dict[str, str],
-        path: str,
+        address: str,
         caller: Caller,
         told: tuple[str, str],
         status: int,
+        path: str,
+        query: str,
         patients: tuple[str, ...],
-        criteria: Sequence[tuple[str, str]] = (),
-    ) -> None:
-        event = self._event
-        query = urlencode(criteria) if criteria else scope["query_string"].decode("latin-1")
-        await self._log.record(
-            event.Event(
-                recorded=self._clock(),
-                kind="rest",
-                interaction=told[0],
-                action=told[1],
-                outcome=event.outcome_of(status),
-                status=status,
-                path=path[:500],
-                query=query[:2000],
-                user=caller.user,
-                client=caller.client,
-                fhir_user=caller.fhir_user,
-                address=address_of(scope, headers, self._trust),
-                purpose=caller.purpose,
-                reason=caller.reason,
-                patients=patients,
-            )
+    ) -> Any:
+        return self._event.Event(
+            recorded=self._clock(),
+            kind="rest",
+            interaction=told[0],
+            action=told[1],
+            outcome=self._event.outcome_of(status),
+            status=status,
+            path=path[:500],
+            query=query[:2000],
+            user=caller.user,
+            client=caller.client,
+            fhir_user=caller.fhir_user,
+            address=address,
+            purpose=caller.purpose,
+            reason=caller.reason,
+            patients=patients,
         )
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
+
+MOST_PATIENTS = 1000  # of one event
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -27,6 +31,12 @@ class Event(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     purpose: str = ""
     reason: str = ""
     patients: tuple[str, ...] = ()
+
+
+def parts_of(event: Event) -> Iterator[Event]:
+    """The event, as several where it is about more patients than one has."""
+    for begin in range(0, len(event.patients) or 1, MOST_PATIENTS):
+        yield msgspec.structs.replace(event, patients=event.patients[begin : begin + MOST_PATIENTS])
 
 
 AT_INSTANCE = {"GET": ("read", "R"), "HEAD": ("read", "R"), "PUT": ("update", "U"), "PATCH": ("patch", "U"),

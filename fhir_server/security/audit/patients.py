@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 from fhir_server.core.keys import StoredVersion
 
-MOST_PATIENTS = 1000  # of one event
 KEPT = 10_000  # versions whose patients are kept in mind
 LONGEST = 256  # bytes of a reference before Patient/
 HOLDING = ("Bundle", "Parameters")  # types whose resources have others of the server's inside
@@ -38,12 +37,12 @@ class Patients:
             self._add(found, shown)
         else:
             for version in shown:
-                found |= dict.fromkeys(_of(version))
+                found |= dict.fromkeys(patients_of(version))
         for body in (asked, given if shown is None else b"") if asked else ():  # and where its entries are now
             for at, id in _mentioned(body):
                 if body[at - 1 : at] in (b"/", b'"'):
                     found[id] = None
-        return tuple(found)[:MOST_PATIENTS]
+        return tuple(found)
 
     def _add(self, found: dict[str, None], shown: Sequence[StoredVersion]) -> None:
         kept = self._kept
@@ -51,7 +50,7 @@ class Patients:
             key = (version.seq, version.id)
             ids = kept.get(key)
             if ids is None:
-                ids = tuple(_of(version))
+                ids = patients_of(version)
                 if version.seq:
                     if len(kept) >= KEPT:
                         kept.clear()
@@ -60,11 +59,12 @@ class Patients:
                 found[id] = None
 
 
-def _of(version: StoredVersion) -> list[str]:
+def patients_of(version: StoredVersion) -> tuple[str, ...]:
+    """Ids of the patients that a version is of, or refers to."""
     found = [version.id] if version.type == "Patient" else []
     if version.type in HOLDING or _PATIENT in version.body:
         found += _named(version.body, version.type in HOLDING)
-    return found
+    return tuple(found)
 
 
 def _named(body: bytes, inner: bool) -> list[str]:

@@ -147,6 +147,8 @@ class DicomWeb:
         async def allowed() -> None:
             caller = await self._access.caller("GET", headers, base_of(scope, headers, self._settings))
             self._access.require(caller, "r", "Task")
+            if self._access.filter(caller):
+                raise error("forbidden", "Subscriptions need a token that may see every Task.")
 
         await serve(headers, receive, send, self._archive, _path(scope)[1].strip(), allowed)
 

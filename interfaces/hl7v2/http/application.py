@@ -30,8 +30,6 @@ class Note(Protocol):
         ...
 
 
-MOST_PATIENTS = 1000  # of one event of the audit log
-
 _PATTERNS = [(route, re.compile(route.path.replace("{id}", "([0-9]{1,15})") + r"/?\Z")) for route in ROUTES]
 
 
@@ -87,7 +85,7 @@ class Hl7Application:
         if told is not None:
             links = (link.split("/") for message in answer.about for link in message.links)
             patients = dict.fromkeys(parts[1] for parts in links if parts[0] == "Patient" and len(parts) > 1)
-            await self._note(scope, caller, told, answer.status, tuple(patients)[:MOST_PATIENTS])
+            await self._note(scope, caller, told, answer.status, tuple(patients))
 
     async def _call(self, route: Route, number: int, scope: dict[str, Any], receive: Any) -> Call:
         query = query_of(scope)
