@@ -49,6 +49,19 @@ async def test_the_rows_of_a_view_name_the_patients_that_they_are_about(hospital
     assert patients((await events(hospital))[0]) == ["Patient/me", "Patient/other"]
 
 
+async def test_an_operation_on_a_record_names_whose_it_is_and_what_it_looked_at(hospital: Fhir) -> None:
+    ask = Asking(hospital, "user/*.rs")
+    assert "final" in (await ask("Observation/theirs/$fhirpath?expression=status")).text
+    assert patients((await events(hospital))[0]) == ["Patient/other"]
+    assert (await ask("Device/pump/$meta")).status_code == 200
+    assert patients((await events(hospital))[0]) == ["Patient/other"]
+    given = {"resourceType": "Basic", "code": {}, "subject": {"reference": "Observation/theirs"}}
+    asked = [{"name": "expression", "valueString": "subject.resolve().status"}, {"name": "resource", "resource": given}]
+    body = {"resourceType": "Parameters", "parameter": asked}
+    assert "final" in (await ask("$fhirpath", "POST", body)).text
+    assert patients((await events(hospital))[0]) == ["Patient/other"]
+
+
 async def test_changes_of_what_a_patients_app_may_not_see_are_not_told(hospital: Fhir) -> None:
     await hospital.server.perform(Request("DELETE", ("Binary", "scan")))
     ask = Asking(hospital, "patient/*.rs", patient="me")
