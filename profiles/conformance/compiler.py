@@ -7,23 +7,21 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from fhir_server.definitions import Definitions, Element, TypeReference
-from fhir_server.fhirpath import FhirPathError, compile_path
+from fhir_server.fhirpath import FhirPathError
 from profiles.conformance import paths
 from profiles.conformance.base_bindings import covered
 from profiles.conformance.bindings import CODED, BindingCheck, binding_check, bindings_of
+from profiles.conformance.checks import ItemCheck, ObjectCheck, all_of, nothing, of_object, of_value, without_context
+from profiles.conformance.constraints import constraint_check
 from profiles.conformance.context import Context
 from profiles.conformance.elements import element_check
 from profiles.conformance.references import target_check
-from profiles.conformance.slicing import ItemCheck, slicing_check
+from profiles.conformance.slicing import slicing_check
 from profiles.conformance.values import bounds_check, fixed_check, max_length_check, pattern_check, stated
 from profiles.snapshot import Node, Registry, profile_error
-from profiles.structure.pending import unevaluated
-from profiles.structure.problems import Problem, Problems, listed, problem, under
+from profiles.structure.problems import Problems, listed, problem, under
 
 Json = dict[str, Any]
-ObjectCheck = Callable[[Json, Context], "Problems | None"]
-
-BEST_PRACTICE = "http://hl7.org/fhir/StructureDefinition/elementdefinition-bestpractice"
 
 
 class Profile:
@@ -67,7 +65,7 @@ class ProfileCompiler:
     def _open(self, canonical: str) -> Profile | None:
         base = self.registry.base_type(canonical)
         if base:
-            return Profile(canonical, base, base, lambda: self._type_check(base))
+            return Profile(canonical, base, base, lambda: nothing)
         structure = self.registry.structure(canonical)
         if structure is None:
             return None
@@ -121,9 +119,6 @@ class ProfileCompiler:
         finally:
             in_progress.discard(key)
 
-    def _type_check(self, type_name: str) -> ItemCheck:
-        return lambda value, twin, code, context: None
-
     def _compile(self, canonical: str) -> ItemCheck:
         tree = self.registry.tree(canonical)
         assert tree is not None
@@ -135,7 +130,7 @@ class ProfileCompiler:
         self._root = tree
         try:
             base = self.definitions.types[type_name].invariants
-            own = self._invariants(tree.element, {i.key for i in base}, type_name)
+            own = self._constraints(tree.element, {i.key for i in base}, type_name)
             checks = [*self.object_checks(tree, type_name)]
         except (KeyError, TypeError, AttributeError, ValueError, FhirPathError) as broken:
             raise profile_error(canonical, f"{broken}.") from None
@@ -187,17 +182,17 @@ class ProfileCompiler:
         definition = self.definitions.types[code]
         known = {i.key for i in (*element.invariants, *definition.invariants)}
         if code != "Resource":
-            own = self._invariants(node.element, known, code)
+            own = self._constraints(node.element, known, code)
             if own is not None:
                 checks.append(own)
-        return _all(checks)
+        return all_of(checks)
 
     def _children(self, node: Node, code: str) -> ItemCheck | None:
         if node.children is None and "contentReference" in node.element:
             return self._referenced(node.element["contentReference"].partition("#")[2], code)
         if not node.children or code == "Resource":
             return None
-        return _of_object(self.object_checks(node, code))
+        return of_object(self.object_checks(node, code))
 
     def _referenced(self, path: str, code: str) -> ItemCheck | None:
         """The check of an element that is as another one of the profile, compiled when it is needed."""
@@ -213,7 +208,7 @@ class ProfileCompiler:
             if not kept:
                 with self._compiling:
                     self._root = root
-                    kept.append(_of_object(self.object_checks(target, code)) or _nothing)
+                    kept.append(of_object(self.object_checks(target, code)) or nothing)
             return kept[0](value, twin, type_name, context)
 
         return check
@@ -230,7 +225,7 @@ class ProfileCompiler:
         low, high = stated(element, "minValue"), stated(element, "maxValue")
         if low is not None or high is not None:
             found.append(bounds_check(low[1] if low else None, high[1] if high else None))
-        return [_without_context(check) for check in found]
+        return [without_context(check) for check in found]
 
     def _bindings(self, element: Json, base: Element, code: str) -> Iterable[ItemCheck]:
         for binding in bindings_of(element):
@@ -241,7 +236,7 @@ class ProfileCompiler:
             asked = same and binding.rule == "required" and base.binding and base.binding.strength == "required"
             if asked and covered(self.definitions, binding.value_set):
                 continue  # the structural check has asked that
-            yield _of_value(_in_place_of_base(binding_check(binding, code)))
+            yield of_value(_in_place_of_base(binding_check(binding, code)))
 
     def _targets(self, node: Node, reference: TypeReference) -> Iterable[ItemCheck]:
         if reference.code != "Reference":
@@ -250,7 +245,7 @@ class ProfileCompiler:
         bases = [self.registry.base_type(profile) for profile in profiles]
         if not profiles or "Resource" in bases or (all(bases) and sorted(bases) == sorted(reference.targets)):
             return
-        yield _of_value(target_check(profiles, self))
+        yield of_value(target_check(profiles, self))
 
     def _type_profiles(self, node: Node, reference: TypeReference) -> Iterable[ItemCheck]:
         entries = [e for e in node.types() if e.get("code") == reference.code or reference.code == "Resource"]
@@ -282,67 +277,12 @@ class ProfileCompiler:
 
         return check
 
-    def _invariants(self, element: Json, known: set[str], code: str) -> ItemCheck | None:
-        rules = []
-        for constraint in element.get("constraint", ()):
-            if constraint["key"] in known or constraint["key"] in COVERED or "expression" not in constraint:
-                continue
-            best_practice = any(e.get("url") == BEST_PRACTICE for e in constraint.get("extension", ()))
-            if best_practice and not self._best_practice:
-                continue
-            try:
-                path = compile_path(constraint["expression"], self.definitions, code)
-            except FhirPathError as failure:
-                if len(element.get("type", ())) > 1:
-                    continue  # it speaks of another of the element's types
-                raise ValueError(f"its rule {constraint['key']} is no FHIRPath for {code}: {failure.message}") from None
-            severity = "warning" if constraint.get("severity") == "warning" else "error"
-            human = str(constraint.get("human") or f"{constraint['expression']} must hold")
-            rules.append((str(constraint["key"]), severity, human, path))
-        if not rules:
-            return None
-
-        def check(value: Any, twin: Any, _code: str, context: Context) -> Problems | None:
-            if value is None:
-                return None
-            found: Problems = []
-            for key, severity, human, path in rules:
-                try:
-                    if not path.is_true(value, context.resource, context.environment):
-                        found.append(Problem(key, "invariant", human, severity=severity))
-                except FhirPathError as failure:
-                    found.append(unevaluated(key, failure))
-            return found or None
-
-        return check
+    def _constraints(self, element: Json, known: set[str], code: str) -> ItemCheck | None:
+        return constraint_check(element, known, code, self.definitions, self._best_practice)
 
     def slicing(self, node: Node, check: Callable[[Node], ItemCheck | None]):
         """The check of an element's items against its slices; None where it has none."""
         return slicing_check(node, self, check)
-
-
-COVERED = frozenset({"ele-1", "ext-1", "dom-2", "dom-3", "dom-4", "dom-5", "dom-6", "txt-1", "txt-2", "ref-1"})
-
-
-def _nothing(value: Any, twin: Any, code: str, context: Context) -> None:
-    """The check of an element of which nothing is said."""
-
-
-def _of_object(checks: list[ObjectCheck]) -> ItemCheck | None:
-    if not checks:
-        return None
-
-    def check(value: Any, twin: Any, code: str, context: Context) -> Problems | None:
-        if not isinstance(value, dict):
-            return None
-        found: Problems | None = None
-        for each in checks:
-            problems = each(value, context)
-            if problems is not None:
-                found = under(found, "", problems)
-        return found
-
-    return check
 
 
 def _in_place_of_base(check: BindingCheck) -> BindingCheck:
@@ -355,27 +295,3 @@ def _in_place_of_base(check: BindingCheck) -> BindingCheck:
         return check(value, context)
 
     return bound
-
-
-def _without_context(check: Callable[[Any], Problems | None]) -> ItemCheck:
-    return lambda value, twin, code, context: None if value is None else check(value)
-
-
-def _of_value(check: Callable[[Any, Context], Problems | None]) -> ItemCheck:
-    return lambda value, twin, code, context: None if value is None else check(value, context)
-
-
-def _all(checks: list[ItemCheck]) -> ItemCheck | None:
-    """One check of several; the problems of those that come later are left out where an error was found."""
-    if len(checks) <= 1:
-        return checks[0] if checks else None
-
-    def check(value: Any, twin: Any, code: str, context: Context) -> Problems | None:
-        found: Problems | None = None
-        for each in checks:
-            problems = each(value, twin, code, context)
-            if problems is not None:
-                found = under(found, "", problems)
-        return found
-
-    return check

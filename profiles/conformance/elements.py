@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_server.definitions import Element
 from fhir_server.definitions.tables import UNBOUNDED
+from profiles.conformance.checks import ItemCheck, ObjectCheck
 from profiles.conformance.context import Context
-from profiles.conformance.slicing import Item, ItemCheck, segment
+from profiles.conformance.slicing import Item, segment
 from profiles.snapshot import Node
 from profiles.structure.problems import Problems, listed, problem, under
 
 if TYPE_CHECKING:
-    from profiles.conformance.compiler import ObjectCheck, ProfileCompiler
+    from profiles.conformance.compiler import ProfileCompiler
 
 Json = dict[str, Any]
 
