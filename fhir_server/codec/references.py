@@ -57,6 +57,25 @@ def _relative(text: str, base_url: str) -> str:
     return text
 
 
+def localise(resource: dict[str, Any], base_url: str) -> bool:
+    """Makes, in place, references below base_url relative; whether there was one. Bundles inside stay as they are."""
+    prefix = base_url + "/"
+    found = False
+    waiting: list[Any] = [resource]
+    while waiting:
+        node = waiting.pop()
+        if type(node) is dict:
+            text = node.get("reference")
+            if type(text) is str and text.startswith(prefix) and _LITERAL.match(text, len(prefix)):
+                node["reference"] = text[len(prefix) :]
+                found = True
+            if node is not resource and node.get("resourceType") == "Bundle":
+                continue
+            node = node.values()
+        waiting += [child for child in node if type(child) in (dict, list)]
+    return found
+
+
 def rewrite(resource: dict[str, Any], mapping: dict[str, str], definitions: Definitions | None = None) -> None:
     """Replaces, in place, each link that is a key of mapping, with or without a #fragment after it, which stays.
 

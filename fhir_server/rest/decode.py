@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote
 
 from fhir_server.codec import json, xml
 from fhir_server.codec.formats import body_format, request_format
+from fhir_server.codec.references import localise
 from fhir_server.core.errors import error
 from fhir_server.core.ports import OPEN, Caller
 from fhir_server.core.settings import Settings
@@ -212,11 +213,22 @@ def _take_body(request: Request, body: bytes, headers: dict[str, str], definitio
         request.body = body
     elif request_format(stated).name == "xml":
         request.resource = xml.parse(body, definitions)
+        _localise(request, body)
     elif request.method == "PATCH" and body.lstrip()[:1] == b"[":
         raise error("unsupported-media", "A JSON Patch is sent with the Content-Type application/json-patch+json.")
     else:
         request.body = body
         request.resource = json.parse(body)
+        _localise(request, body)
+
+
+def _localise(request: Request, body: bytes) -> None:
+    """References to resources of this server made relative, but those of a Bundle that is to be kept as it is."""
+    if not request.base or request.base.encode() not in body or request.method == "PATCH" or request.resource is None:
+        return
+    kept = request.path and (request.path[-1].startswith("$") or request.resource.get("resourceType") == "Bundle")
+    if not kept and localise(request.resource, request.base):
+        request.body = request.body and json.serialize(request.resource)
 
 
 def _binary(request: Request, body: bytes, content_type: str, headers: dict[str, str]) -> dict[str, Any]:

@@ -158,3 +158,17 @@ async def test_binary_travels_as_it_is(fhir: Fhir) -> None:
     raw = await fhir.get(where, accept="application/pdf")
     assert (raw.content, raw.headers["content-type"]) == (b"%PDF-1.7 \x00\xff", "application/pdf")
     assert (await fhir.get(where, accept="application/fhir+json")).json()["contentType"] == "application/pdf"
+
+
+async def test_a_reference_by_this_servers_own_url_is_one_to_what_is_stored_here(fhir: Fhir) -> None:
+    patient = await fhir.create(PATIENT)
+    seen = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": {}, "focus": [{}]}
+    seen["subject"]["reference"] = f"{BASE}/{patient}"
+    seen["focus"][0]["reference"] = "http://elsewhere.test/fhir/Patient/1"
+    where = await fhir.create(seen)
+    stored = (await fhir.get(where)).json()
+    assert (stored["subject"]["reference"], stored["focus"]) == (patient, seen["focus"])
+    for asked in (patient, f"{BASE}/{patient}"):
+        assert await fhir.ids(f"Observation?subject={asked}") == [where.partition("/")[2]]
+    kept = {"resourceType": "Bundle", "type": "collection", "entry": [{"fullUrl": f"{BASE}/x", "resource": seen}]}
+    assert (await fhir.post("Bundle", kept)).json()["entry"][0]["resource"]["subject"] == seen["subject"]

@@ -229,7 +229,6 @@ Observation?subject:Patient.birthdate=lt1975&code=dose: dose
 Observation?performer:Practitioner.name=grete: dose
 Observation?patient.link:Patient.name=o'neil: below dose-in-g
 Condition?encounter.service-provider=Organization/acme: cold
-MedicationRequest?medication.code=iron: refers
 # reverse chains
 Patient?_has:Observation:patient:code=dose: ann bob
 Patient?_has:Observation:patient:code=dose&_has:Observation:patient:code=85354-9: ann
@@ -271,6 +270,9 @@ Observation?_filter=code eq {LOINC}|dose and subject:Patient[gender eq female].n
 Medication?code=iron: alone
 Medication?code=iron&_contained=both: alone contains
 Medication?code=iron&_contained=true: contains
+MedicationRequest?medication.code=iron: contains refers
+MedicationRequest?medication:Medication.code:not=iron:
+MedicationRequest?medication.code=zinc:
 # compartments
 Patient/ann/Observation: dose pressure smoker
 Patient/ann/Observation?code=dose: dose

@@ -1,12 +1,18 @@
-"""Chains and reverse chains (https://hl7.org/fhir/R4/search.html#chaining and #has)."""
+"""Chains and reverse chains (https://hl7.org/fhir/R4/search.html#chaining and #has).
+
+The last link of a chain is followed into contained resources too (https://hl7.org/fhir/R4/search.html#contained), as
+_contained does it: into those of the type, whichever element names them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from fhir_server.core.errors import FhirError, error
-from fhir_server.core.query import Chain, Clause, Has
+from fhir_server.core.query import All, Any, Chain, Clause, Has, Missing, Not
+from fhir_server.search.contained import presence_field
 from fhir_server.search.parse.builtin import resource_type
+from fhir_server.search.parse.contained import of_container
 from fhir_server.search.parse.context import SearchContext
 from fhir_server.search.parse.lookup import knows, reference_parameter
 from fhir_server.search.parse.reference import FEW_TARGETS
@@ -21,7 +27,7 @@ def forward(type_name: str, code: str, target: str, rest: str, inner: Inner, con
     if target:
         if target not in parameter.targets:
             raise one_of(f"type that {type_name}'s '{code}' refers to", target, parameter.targets)
-        return Chain(parameter.fields, ((target, inner(target)),))
+        return _with_contained(type_name, Chain(parameter.fields, ((target, inner(target)),)), context)
     candidates = [candidate for candidate in parameter.targets if knows(candidate, rest, context)]
     if not candidates:
         return Chain(parameter.fields, ((parameter.targets[0], inner(parameter.targets[0])),))  # inner raises its error
@@ -37,7 +43,32 @@ def forward(type_name: str, code: str, target: str, rest: str, inner: Inner, con
             refusals.append(refusal)
     if not targets:
         raise refusals[0]
-    return Chain(parameter.fields, tuple(targets))
+    return _with_contained(type_name, Chain(parameter.fields, tuple(targets)), context)
+
+
+def _with_contained(type_name: str, chain: Chain, context: SearchContext) -> Clause:
+    """The chain, or that a contained resource is what it asks for."""
+    if not context.contained or "contained" not in context.definitions.properties(type_name):
+        return chain
+    within = [_contained(target, inner) for target, inner in chain.targets if _of_elements(inner)]
+    return Any((chain, *within)) if within else chain
+
+
+def _contained(target: str, inner: Clause) -> Clause:
+    found = of_container(inner, target)
+    if isinstance(inner, (All, Any, Not, Missing)):  # may hold of what is not there
+        return All((Missing((presence_field(target),), False), found))
+    return found
+
+
+def _of_elements(clause: Clause) -> bool:
+    """Whether a clause asks for nothing but a resource's own elements."""
+    match clause:
+        case All(clauses) | Any(clauses):
+            return all(_of_elements(each) for each in clauses)
+        case Not(inner):
+            return _of_elements(inner)
+    return hasattr(clause, "fields") and not isinstance(clause, (Chain, Has))
 
 
 def reverse(type_name: str, source: str, code: str, inner: Inner, context: SearchContext) -> Clause:

@@ -35,7 +35,7 @@ def search_containers(draft: Draft) -> None:
     definitions = draft.context.definitions
     plain = All((TypeIn((type_name,)), *draft.clauses))
     within = All(
-        (Missing((presence_field(type_name),), False), *(_of_container(clause, type_name) for clause in draft.clauses))
+        (Missing((presence_field(type_name),), False), *(of_container(clause, type_name) for clause in draft.clauses))
     )
     containers = tuple(name for name in definitions.resource_types if "contained" in definitions.properties(name))
     if draft.contained == "true":
@@ -46,11 +46,12 @@ def search_containers(draft: Draft) -> None:
     draft.types = tuple(dict.fromkeys((*containers, type_name)))
 
 
-def _of_container(clause: Clause, type_name: str) -> Clause:
+def of_container(clause: Clause, type_name: str) -> Clause:
+    """The clause about a resource of this type as one about what contains such a resource."""
     if isinstance(clause, (All, Any)):
-        return type(clause)(tuple(_of_container(inner, type_name) for inner in clause.clauses))
+        return type(clause)(tuple(of_container(inner, type_name) for inner in clause.clauses))
     if isinstance(clause, Not):
-        return Not(_of_container(clause.clause, type_name))
+        return Not(of_container(clause.clause, type_name))
     if isinstance(clause, IdIn):
         return TokenIn((presence_field(type_name),), tuple(("", id_) for id_ in clause.ids))
     fields = getattr(clause, "fields", None)
