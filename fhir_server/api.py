@@ -29,6 +29,7 @@ from fhir_server.interactions.reindexing import reindex_all
 from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.required import require
 from fhir_server.interactions.visible import environment_of, sees_all
+from fhir_server.search.holding import Version, holds
 from fhir_server.security.credentials import PAGE_COOKIE, REALM, bearer, cookie, require_own_page
 
 if TYPE_CHECKING:
@@ -127,6 +128,12 @@ class FhirServer:
     async def perform(self, request: Request) -> Response:
         """Any interaction or operation; FhirError for every answer that is no success."""
         return await perform(self.environment, request)
+
+    async def holds(self, resource: dict[str, Any], criteria: str) -> bool | None:
+        """Whether criteria hold for a resource as it is given, stored or not; None where that takes other resources."""
+        searching, type = self.environment.searching, resource["resourceType"]
+        where = await searching.criteria(type, criteria, Request("GET", (type,)))
+        return holds(where, Version(type, resource["id"], searching.extract(resource)))
 
     async def read(self, type: str, id: str, caller: Caller = OPEN) -> StoredVersion:
         """The current version of a resource; FhirError "not-found", "deleted", "unknown-type"."""

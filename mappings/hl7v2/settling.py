@@ -11,6 +11,7 @@ from fhir_server.core.errors import error
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Element, Node
 from mappings.hl7v2.identifiers import BY_ID, KEY, key, own_identities, token, url_of
+from mappings.hl7v2.links import PATIENT
 from mappings.hl7v2.merges import Merge
 from mappings.hl7v2.merging import is_older, keep_participants, merge, snapshot_of, stamp
 from mappings.hl7v2.reader import Reader
@@ -21,6 +22,7 @@ from mappings.hl7v2.translation import Translation
 IN_PASSING = ("Practitioner", "Organization", "Location", "Device")
 # Written after what they refer to, so that a store need not keep places for what is not there yet.
 GATHERING = ("DiagnosticReport",)
+MOVED = "What was another patient's is this patient's from now on:"
 PAUSE_EVERY = 50  # resources between two chances for others
 BRINGS = ("ADT", "VXU", "BAR", "PPR", "REF")  # messages that introduce their patients
 PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
@@ -188,6 +190,8 @@ class Settling:
                 return
             if unstated := node.notes.get("unstated"):
                 keep_participants(resource, current, unstated)
+            if self.draft.message.type != "ADT":  # which moves visits from one patient to another
+                self._tell_of_another_patient(node.type, value, current, resource)
             merged = merge(current, resource, node.notes.get("removals", []))
             _schedule(merged)
             _retract(merged)
@@ -219,6 +223,17 @@ class Settling:
             _retract(resource)
             request = {"method": "PUT", "url": f"{node.type}?{criteria}"}
         self.entries.append({"fullUrl": node.url, "resource": resource, "request": request})
+
+    def _tell_of_another_patient(
+        self, type_name: str, number: str, current: dict[str, Any], resource: dict[str, Any]
+    ) -> None:
+        """A warning where a number that was one patient's is used for another: a mistake, or its correction."""
+        name = PATIENT.get(type_name, "")
+        before, after = (one.get(name) for one in (current, resource))
+        if not isinstance(before, dict) or not isinstance(after, dict) or before.get("reference") == after["reference"]:
+            return
+        if not any(one.startswith(MOVED) for one in self.issues):
+            self.issues.append(f"{MOVED} {type_name} {number} was of {before.get('reference')}.")
 
     def _provenance(self) -> None:
         """One Provenance that links every resource to the message."""

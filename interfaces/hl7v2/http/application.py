@@ -30,6 +30,7 @@ class Note(Protocol):
         ...
 
 
+_CHARSET = re.compile(r""";\s*charset="?([^";\s]+)""", re.IGNORECASE)
 _PATTERNS = [(route, re.compile(route.path.replace("{id}", "([0-9]{1,15})") + r"/?\Z")) for route in ROUTES]
 
 
@@ -93,7 +94,14 @@ class Hl7Application:
         body = await whole_body(receive, self._limit) if route.method == "POST" else b""
         fields = object_of(body) if route.takes == JSON else {}
         _require_known(fields, route.fields, "field")
-        return Call(number, query, body, fields)
+        return Call(number, query, body, fields, _charset(scope))
+
+
+def _charset(scope: dict[str, Any]) -> str:
+    """The charset of the content type, "" for none."""
+    given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"content-type"), "")
+    found = _CHARSET.search(given)
+    return found[1] if found else ""
 
 
 def _require_known(given: Iterable[str], known: tuple[str, ...], what: str) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from fhir_server.core.errors import error
+from interfaces.hl7v2.er7.charsets import codec_of
 from interfaces.hl7v2.exchange.batches import is_batch
 from interfaces.hl7v2.exchange.intake import Unanswered
+from interfaces.hl7v2.header import read_header
 from interfaces.hl7v2.http.views import letter_view, message_row, message_view, status
 from interfaces.hl7v2.interface import Hl7Interface
 from interfaces.hl7v2.messages.message import STATES, Message
@@ -21,12 +23,16 @@ MOST_ROWS = 500
 
 
 class Call(NamedTuple):
-    """One request: the number in its path, its query, its body, and the body's fields where it is JSON."""
+    """One request: the number in its path, its query, its body, and the body's fields where it is JSON.
+
+    charset: in which the content type says that the body is, "" where it says nothing.
+    """
 
     id: int
     query: dict[str, str]
     body: bytes
     fields: dict[str, Any]
+    charset: str = ""
 
 
 class Answer(NamedTuple):
@@ -95,9 +101,10 @@ async def replay(interface: Hl7Interface, call: Call) -> Answer:
 
 
 async def correct(interface: Hl7Interface, call: Call) -> Answer:
-    """Applies a message anew with the content that is sent."""
+    """Applies a message anew with the content that is sent; where a charset is stated, it is put into MSH-18's."""
     before = await interface.desk.show(call.id)
-    await interface.desk.correct(call.id, call.body, call.query.get("reason", ""))
+    content = _in_own_charset(call.body, call.charset) if call.charset else call.body
+    await interface.desk.correct(call.id, content, call.query.get("reason", ""))
     await interface.worker.look()
     return Answer({"id": call.id}, status=202, about=(before,))
 
@@ -225,6 +232,25 @@ def wanted_of(query: dict[str, str]) -> Wanted:
         alarm=query.get("alarm", "") in ("true", "1"),
         limit=min(_number(query, "limit", 50), MOST_ROWS) or 50,
     )
+
+
+def _in_own_charset(content: bytes, charset: str) -> bytes:
+    """A message that was written in a charset, as MSH-18 of it says that it is."""
+    try:
+        text = content.decode(charset)
+    except (LookupError, UnicodeDecodeError):
+        raise error("value", f"The body is not in {charset[:40]}, as its content type says.") from None
+    header = read_header(content)
+    codec = (codec_of([header.charset]) if header else "") or "utf-8"
+    try:
+        return text.encode(codec)
+    except UnicodeEncodeError as problem:
+        raise error(
+            "value",
+            f"{text[problem.start]!r} is no letter of {header.charset if header else codec}, the character set that"
+            " MSH-18 names; write another, or name UNICODE UTF-8 there.",
+            location="MSH-18",
+        ) from None
 
 
 def _number(query: dict[str, str], name: str, default: int = 0) -> int:

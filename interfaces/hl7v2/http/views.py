@@ -12,6 +12,7 @@ from interfaces.hl7v2.messages.message import Message
 from interfaces.hl7v2.messages.port import Letter
 
 MOST_SEGMENTS = 500
+MOST_TEXT = 2_000_000  # characters of a message that are shown as one text
 
 
 def message_row(message: Message) -> dict[str, Any]:
@@ -46,7 +47,8 @@ def message_view(message: Message, raw: bytes) -> dict[str, Any]:
         "links": list(message.links),
         "provenance": f"Provenance/{message.provenance}" if message.links else "",
         "answer": message.answer.decode("utf-8", "backslashreplace"),
-        "text": text,
+        "text": text[:MOST_TEXT],
+        "more_text": max(0, len(text) - MOST_TEXT),
         "segments": segments[:MOST_SEGMENTS],
         "more_segments": max(0, len(segments) - MOST_SEGMENTS),
         "problem": problem,

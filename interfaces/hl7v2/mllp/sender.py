@@ -49,6 +49,7 @@ class MllpSender:
 
     async def send(self, content: bytes, control: str) -> Answer:
         """Sends a message; the acknowledgement whose MSA-2 is its MSH-10. Undelivered where none comes in time."""
+        instead = ""
         try:
             await self._open()
             async with asyncio.timeout(self._destination.answer_seconds):
@@ -57,13 +58,18 @@ class MllpSender:
                     await self._commit()
                 while True:
                     answer = acknowledgement(await self._next())
-                    if answer is not None and answer[0] == control:
+                    if answer is None:
+                        instead = "; what came has no MSA segment"
+                        continue
+                    if answer[0] == control:
                         if self._destination.release == 2:
                             await self._write(ACCEPTED)
                         return answer[1]
+                    instead = f"; what came acknowledges {answer[0][:40]!r} (MSA-2), and this is {control!r}"
         except TimeoutError:
             await self.close()
-            raise Undelivered(f"no acknowledgement within {self._destination.answer_seconds:g} seconds") from None
+            seconds = f"{self._destination.answer_seconds:g} seconds"
+            raise Undelivered(f"no acknowledgement within {seconds}{instead}") from None
         except (OSError, EOFError) as problem:
             await self.close()
             raise Undelivered(str(problem) or type(problem).__name__) from problem

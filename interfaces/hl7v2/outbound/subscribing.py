@@ -35,8 +35,11 @@ class Changes(Protocol):
         """Changes of these types past a position, oldest first, and the position to go on from."""
         ...
 
-    async def matching(self, type: str, id: str, criteria: str) -> dict[str, Any] | None:
-        """The resource as it is now, where it is and the criteria hold for it."""
+    async def matching(self, change: Change, criteria: str) -> dict[str, Any] | None:
+        """The resource as the change left it, where the criteria hold for it.
+
+        Where that can't be told of what has changed again since, it is the resource as it is now.
+        """
         ...
 
 
@@ -62,9 +65,13 @@ class ServerChanges:
         """See Changes."""
         return await self._server.environment.feed.changes_of(types, position, limit)
 
-    async def matching(self, type: str, id: str, criteria: str) -> dict[str, Any] | None:
+    async def matching(self, change: Change, criteria: str) -> dict[str, Any] | None:
         """See Changes."""
-        return await matching(self._server, type, id, criteria)
+        now = await matching(self._server, change, criteria)
+        if _is(now, change) or (then := await version_of(self._server, change)) is None:
+            return now
+        holds = await self._server.holds(then, criteria) if criteria else True
+        return now if holds is None else then if holds else None
 
 
 class ClientChanges:
@@ -90,9 +97,12 @@ class ClientChanges:
         ]
         return found, told["position"]
 
-    async def matching(self, type: str, id: str, criteria: str) -> dict[str, Any] | None:
-        """See Changes."""
-        return await matching(self._client, type, id, criteria)
+    async def matching(self, change: Change, criteria: str) -> dict[str, Any] | None:
+        """See Changes; whether criteria hold for a version that is over can't be asked over HTTP."""
+        now = await matching(self._client, change, criteria)
+        if criteria or _is(now, change):
+            return now
+        return await version_of(self._client, change) or now
 
     async def _asked(self, position: int, limit: int, types: Collection[str]) -> dict[str, Any]:
         query = [("after", str(position)), ("_count", str(limit))]
@@ -101,11 +111,28 @@ class ClientChanges:
         return json.parse((await self._client.perform(Request("GET", ("$changes",), query))).body)
 
 
-async def matching(client: FhirClient, type: str, id: str, criteria: str) -> dict[str, Any] | None:
-    """The resource as it is now, where it is and the criteria hold for it."""
-    query = [*parse_qsl(criteria), ("_id", id)]
-    found = json.parse((await client.perform(Request("GET", (type,), query))).body)
-    return next((entry["resource"] for entry in found.get("entry", ()) if entry["resource"].get("id") == id), None)
+async def matching(client: FhirClient, change: Change, criteria: str) -> dict[str, Any] | None:
+    """The resource of a change as it is now, where it is and the criteria hold for it."""
+    query = [*parse_qsl(criteria), ("_id", change.id)]
+    found = json.parse((await client.perform(Request("GET", (change.type,), query))).body)
+    resources = (entry["resource"] for entry in found.get("entry", ()))
+    return next((resource for resource in resources if resource.get("id") == change.id), None)
+
+
+async def version_of(client: FhirClient, change: Change) -> dict[str, Any] | None:
+    """The version that a change made; None where it is there no more."""
+    path = (change.type, change.id, "_history", str(change.version))
+    try:
+        return json.parse((await client.perform(Request("GET", path))).body)
+    except FhirError as problem:
+        if problem.category in ("not-found", "deleted"):
+            return None
+        raise
+
+
+def _is(resource: dict[str, Any] | None, change: Change) -> bool:
+    """Whether a resource is the version that a change made."""
+    return resource is not None and resource["meta"]["versionId"] == str(change.version)
 
 
 class Subscriber:
@@ -148,7 +175,7 @@ class Subscriber:
             return []
         for type, criteria in self._criteria:
             if type == change.type:
-                resource = await self._changes.matching(type, change.id, criteria)
+                resource = await self._changes.matching(change, criteria)
                 if resource is not None:
                     return await self._letter(resource)
         return []

@@ -19,6 +19,11 @@ export function place(reference) {
   return new URL(`../#/${reference}`, ROOT).href;
 }
 
+/** Where the bytes of a message are. */
+export function bytes(id) {
+  return new URL(`messages/${id}/raw`, ROOT).href;
+}
+
 /** A resource of the FHIR server by reference, null where it is gone. */
 export async function resource(reference) {
   const response = await fetch(new URL(`../fhir/${reference}`, ROOT), { headers: { Accept: "application/fhir+json" } });
@@ -30,7 +35,7 @@ async function call(method, path, body = null) {
   const response = await fetch(new URL(path, ROOT), {
     method,
     headers:
-      body === null ? {} : { "Content-Type": text ? "x-application/hl7-v2+er7" : "application/json", ...OWN_PAGE },
+      body === null ? {} : { "Content-Type": text ? "x-application/hl7-v2+er7; charset=utf-8" : "application/json", ...OWN_PAGE },
     body: body === null ? null : text ? body : JSON.stringify(body),
   });
   const content = await response.text();

@@ -8,7 +8,7 @@ const STATES = ["received", "translating", "done", "waiting", "failed", "ignored
 
 /** The log as the query of the place filters it. */
 export async function logView(query) {
-  const [found, status] = await Promise.all([get(`messages?${query}`), get("status")]);
+  const [found, status] = await Promise.all([get(`messages?${asked(query)}`), get("status")]);
   return [
     h("h1", { tabindex: "-1" }, "HL7 v2 messages"),
     counts(status.messages),
@@ -113,6 +113,16 @@ function table(messages) {
       ),
     ),
   );
+}
+
+/** The query as the server takes it: times that a person gave are of the person's own zone. */
+function asked(query) {
+  const copy = new URLSearchParams(query);
+  for (const name of ["since", "until"]) {
+    const time = new Date(copy.get(name) ?? "");
+    if (!Number.isNaN(time.getTime())) copy.set(name, time.toISOString());
+  }
+  return copy;
 }
 
 function changed(query, name, value) {

@@ -1,7 +1,7 @@
 // One message: what became of it, its segments beside the resources that it made, and what a person can do.
 
 import { h } from "../../page/dom.js";
-import { get, place, post, resource } from "./calls.js";
+import { bytes, get, place, post, resource } from "./calls.js";
 import { chip, when } from "./words.js";
 
 const MOST_RESOURCES = 60;
@@ -125,18 +125,21 @@ function actions(message, again) {
       `messages/${message.id}/correct?reason=${encodeURIComponent(reason.value)}`,
       `${text.value.trimEnd().replaceAll(/\r?\n/g, "\r")}\r`,
     );
+  const whole = !message.more_text;
   const dismissable = ["failed", "waiting"].includes(message.state);
   return h(
     "section",
     { class: "card edit" },
     h("h2", {}, "Correct, replay, dismiss"),
     h("p", {}, "What came is kept. A correction is applied in its place; a replay applies it once more, by the tables of now."),
-    text,
+    whole
+      ? text
+      : h("p", {}, "It is too long to be corrected here: take ", h("a", { href: bytes(message.id) }, "its bytes"), " and send the correction by the command line or over HTTP."),
     h("label", {}, "Reason", reason),
     h(
       "p",
       { class: "actions" },
-      button("Apply the corrected message", correct, "primary"),
+      whole ? button("Apply the corrected message", correct, "primary") : null,
       button("Replay as it is", () => post(`messages/${message.id}/replay`, { reason: reason.value })),
       dismissable ? button("Dismiss", () => post(`messages/${message.id}/dismiss`, { reason: reason.value })) : null,
     ),

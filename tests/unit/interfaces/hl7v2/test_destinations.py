@@ -150,6 +150,18 @@ async def test_a_subscription_has_criteria(fhir: Fhir, opened: Callable, receive
     await until(lambda: receiver.came == ["she"])
 
 
+async def test_each_version_is_a_message_of_its_own_if_it_is_what_is_wanted(
+    fhir: Fhir, opened: Callable, receiver: Receiver
+):
+    interface = await opened(("Patient?gender=female",))
+    for gender in ("female", "male", "female"):
+        await fhir.create(patient("p", gender=gender))
+        await fhir.create(patient("other", gender="male"))
+    await settled(interface, ["accepted", "accepted"])
+    assert receiver.came == ["p", "p"]
+    assert [letter.key[-1] for letter in await interface.store.letters()] == ["3", "1"]
+
+
 async def test_a_destination_that_is_away_and_comes_back(fhir: Fhir, opened: Callable, receiver: Receiver):
     interface = await opened(failures=2)
     await receiver.stop()

@@ -87,6 +87,19 @@ async def test_a_message_is_corrected_replayed_and_dismissed(http: httpx.AsyncCl
     assert (await http.post("/hl7/messages/replay", json={"alarm": True})).json() == {"replayed": 0}
 
 
+async def test_a_correction_is_put_into_the_character_set_of_its_message(http: httpx.AsyncClient, station: Station):
+    await http.post("/hl7/upload", content=message("1", "", charset="8859/1"))
+    as_utf_8 = {"content-type": "x-application/hl7-v2+er7; charset=utf-8"}
+    right = message("1", charset="8859/1").replace(b"DOE", "MÜLLER".encode())
+    await http.post("/hl7/messages/1/correct", content=right, headers=as_utf_8)
+    await until(station, lambda states: states == ["done"])
+    assert (await http.get("/hl7/messages/1/raw")).content == right.decode().encode("latin-1")
+    for wrong in (right.replace("Ü".encode(), "Ł".encode()), right.replace("Ü".encode(), b"\xdc")):
+        answer = await http.post("/hl7/messages/1/correct", content=wrong, headers=as_utf_8)
+        assert answer.status_code == 400
+        assert issue_of(answer)["diagnostics"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [

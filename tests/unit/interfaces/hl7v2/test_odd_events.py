@@ -163,3 +163,10 @@ async def test_a_problem_tells_which_segment_has_it(hospital: Hospital):
     made = await hospital.send("ORU^R01", pid(), *result(), second)
     assert made.issues == ["OBX[3]-5: 'many' is no decimal."]
     assert problem_of(made.issues[0], "W").place == ("OBX", 3, 5)
+
+
+async def test_a_number_that_was_another_patients_is_told(hospital: Hospital):
+    await hospital.send("ORU^R01", pid("1^^^A"), *result())
+    made = await hospital.send("ORU^R01", pid("2^^^A"), *result(), sent="20240103")
+    assert [one for one in made.issues if "another patient's" in one and "F1" in one]
+    assert (await hospital.send("ORU^R01", pid("2^^^A"), *result("14"), sent="20240104")).issues == []
