@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.definitions import load
-from mappings.hl7v2.applying import Applier, Traced
+from mappings.hl7v2.applying import Applier
 from mappings.hl7v2.conditions import Operand, read_condition
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.elements import Element, Node
 from mappings.hl7v2.links import PATIENT, VISIT, Link, read_links
 from mappings.hl7v2.plans import MOST_TEXTS, texts_of
 from mappings.hl7v2.primitives import date_time, zone_of
+from mappings.hl7v2.putting import Traced
 from mappings.hl7v2.rules import base_of
 from mappings.hl7v2.source import Message, Segment
 from mappings.hl7v2.tables import Map, MessageRow, Tables

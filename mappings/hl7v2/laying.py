@@ -19,7 +19,7 @@ from mappings.hl7v2.tables import Map
 from mappings.hl7v2.targets import Step
 
 if TYPE_CHECKING:
-    from mappings.hl7v2.applying import Applier
+    from mappings.hl7v2.putting import Putter
 
 MOST_VALUES = 10_000  # values and texts whose elements are kept
 
@@ -35,7 +35,7 @@ class Made(NamedTuple):
     plain: bool
 
 
-def made_of(applier: Applier, visit: Visit, raw: str, type_name: str, context: Context) -> Made | None:
+def made_of(applier: Putter, visit: Visit, raw: str, type_name: str, context: Context) -> Made | None:
     """What the rules of a field make of its text, kept; None where it has to be made each time."""
     if len(raw) > LONGEST_KEPT or '""' in raw or (applier.escape and applier.escape in raw):
         return None
@@ -93,7 +93,7 @@ def _joins(item: Element, mine: Any) -> bool:
 
 
 def put_known(
-    applier: Applier,
+    applier: Putter,
     rule: Rule,
     made_by: tuple[Map, str, Value, str],
     holder: Element,

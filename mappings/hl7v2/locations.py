@@ -10,14 +10,14 @@ from mappings.hl7v2.source import Value, component, is_empty, is_null, part
 from mappings.hl7v2.tables import Map
 
 if TYPE_CHECKING:
-    from mappings.hl7v2.applying import Applier
+    from mappings.hl7v2.putting import Putter
 
 # Locations from the most granular to the least, by the labels of HL7's PL[Location]: bed, room, floor, point of care,
 # building, facility.
 GRANULARITY = ("1", "2", "3", "4", "5", "6")
 
 
-def locations(applier: Applier, mapping: Map, map_name: str, value: Value, context: Context, shown: str) -> Node | None:
+def locations(applier: Putter, mapping: Map, map_name: str, value: Value, context: Context, shown: str) -> Node | None:
     """PL: a location for each level that is stated, each part of the next; the most granular is the answer."""
     nodes: dict[str, Node] = {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from mappings.hl7v2.applying import Traced
+from mappings.hl7v2.putting import Traced
 
 
 class Translation(NamedTuple):

@@ -13,12 +13,12 @@ from mappings.hl7v2.source import Value, part
 from mappings.hl7v2.targets import Step
 
 if TYPE_CHECKING:
-    from mappings.hl7v2.applying import Applier
+    from mappings.hl7v2.putting import Putter
 
 _CODED = frozenset(("Coding", "CodeableConcept", "Quantity", "Identifier"))
 
 
-def data_of(applier: Applier, value: Value, rule: Rule, context: Context, shown: str) -> str | None:
+def data_of(applier: Putter, value: Value, rule: Rule, context: Context, shown: str) -> str | None:
     """base64Binary: of ED.5 in the encoding of ED.4, else of a text."""
     whole = context.inner if context.inner is not None else context.value
     encoding = part(whole, 4) if rule.name.startswith("ED[") else "A"
@@ -29,7 +29,7 @@ def data_of(applier: Applier, value: Value, rule: Rule, context: Context, shown:
     return found
 
 
-def primitive_of(applier: Applier, text: str, kind: str, rule: Rule, base: Element, step: Step, shown: str) -> Any:
+def primitive_of(applier: Putter, text: str, kind: str, rule: Rule, base: Element, step: Step, shown: str) -> Any:
     """A text as a primitive; a name of a system as its URI; None, with an issue, where it is none."""
     if not text:
         return None
@@ -47,7 +47,7 @@ def primitive_of(applier: Applier, text: str, kind: str, rule: Rule, base: Eleme
     return found
 
 
-def translated(applier: Applier, rule: Rule, code: str, kind: str, shown: str) -> str | None:
+def translated(applier: Putter, rule: Rule, code: str, kind: str, shown: str) -> str | None:
     """A code by a table; None, with an issue, where that does not have it."""
     found = applier.tables.code(rule.vocabulary, code)
     if found is None:
