@@ -26,6 +26,7 @@ from fhir_server.interactions.profile_follower import ProfileFollower
 from fhir_server.interactions.searching import Searching
 from fhir_server.interactions.terminology_follower import CONSUMER, TerminologyFollower
 from fhir_server.operations import HANDLERS, export, imports, registered, terminology, verify_audit
+from fhir_server.operations import erasures as pending
 from fhir_server.operations.bulk.exports import Exports
 from fhir_server.operations.bulk.imports import Imports
 from fhir_server.security.policies import PolicyFile
@@ -97,6 +98,7 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
     if settings.encryption_keys:
         await engine.store.finish_erasures()
     searching.reads = engine.store
+    erasures = pending_erasures(settings)
     exports, importing = Exports(engine.jobs(EXPORTS)), Imports(engine.jobs(IMPORTS))
     environment = Environment(
         settings=settings,
@@ -116,10 +118,12 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
                 *terminology.handlers(service),
                 *export.handlers(exports),
                 *imports.handlers(importing),
+                *(pending.handlers(erasures) if erasures is not None else ()),
                 *(verify_audit.HANDLERS if audited(settings) else ()),
             ),
         ),
         started=clock(),
+        erasures=[erasures] if erasures is not None else [],
     )
     environments.append(environment)
     parameters = CustomParameters(environment)
@@ -150,6 +154,16 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
     exports.follow(environment)
     importing.follow(environment)
     return FhirServer(environment, engine.check, parameters.progress, opened, security)
+
+
+def pending_erasures(settings: Settings) -> pending.Erasures | None:
+    """Those at interfaces apart, None where there are none; FhirError "value" on MongoDB."""
+    if not settings.interfaces_apart:
+        return None
+    if settings.mongodb_url:
+        raise error("value", "interfaces_apart is for the embedded store; with MongoDB keep the interfaces' messages "
+                    "in it too, and run them beside the servers.")  # fmt: skip
+    return pending.Erasures(settings.data / pending.FOLDER, settings.interfaces_apart)
 
 
 async def _secure(

@@ -395,6 +395,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool, Meta(description="Whether DICOMweb's DELETE removes studies, series and instances.")
     ] = False
 
+    interfaces_apart: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Names of interfaces that run in processes apart with a data folder of their own: erasures "
+            "wait until each has worked them off. On a secured server each is the id of the interface's client."
+        ),
+    ] = ()
+    interface_name: Annotated[
+        str,
+        Meta(
+            description="Of an interface that runs apart: its name in the server's interfaces_apart, whose erasures it "
+            "works off.",
+            pattern=r"^[A-Za-z0-9._-]{0,64}$",
+        ),
+    ] = ""
     hl7_port: Annotated[
         int, Meta(description="Port for HL7 v2 messages over MLLP, at the address of host; 0: none.", ge=0, le=65535)
     ] = 0

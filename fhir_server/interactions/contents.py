@@ -15,7 +15,6 @@ from typing import Any
 from fhir_server.codec.json import decode
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Caller
-from fhir_server.core.query import Clause
 from fhir_server.core.values import SearchValue
 from fhir_server.interactions.access import Restriction
 from fhir_server.search.holding import Version, holds
@@ -38,12 +37,10 @@ class Contents:
         self._reading = caller.reading or caller.restriction
         self._belonging = caller.belonging
         self._inside = caller.inside
-        self._masked: Iterable[str] = caller.masks.types() if caller.masks is not None else ()
-        self._bundles = self._inside is not None or bool(self._masked)
 
     def concern(self, type: str) -> bool:
         """Whether resources of a type must be looked into."""
-        return (type == BUNDLE and self._bundles) or (type == BINARY and self._binaries)
+        return (type == BUNDLE and self._inside is not None) or (type == BINARY and self._binaries)
 
     @cached_property
     def _binaries(self) -> bool:
@@ -70,9 +67,9 @@ class Contents:
     def _may_be_told(self, resource: dict[str, Any]) -> bool:
         """Whether nothing of a resource is kept from the caller; what can't be told of is kept."""
         type, id = resource.get("resourceType"), resource.get("id", "")
-        if not isinstance(type, str) or type in self._masked:
+        if not isinstance(type, str) or self._inside is None:
             return False
-        limit: Clause | None = self._inside(type) if self._inside is not None else None
+        limit = self._inside(type)
         return limit is None or holds(limit, Version(type, id, self.extract(resource))) is True
 
 

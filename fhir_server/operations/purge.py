@@ -59,7 +59,7 @@ async def purge(environment: Environment, call: Call) -> Response:
         for type, id in members:
             if await transaction.erase(type, id):
                 erased[type] += 1
-        receipt = _receipt(environment, reference, erased + beside)
+        receipt = receipt_of(environment, reference, erased + beside)
         stored = await store(transaction, prepare(environment, receipt), "AuditEvent", environment.new_id(), 1, "POST")
         return erased, left, stored.key.reference
 
@@ -141,7 +141,9 @@ async def _compartment(environment: Environment, call: Call) -> list[tuple[str, 
             return members
 
 
-def _receipt(environment: Environment, reference: str, erased: Counter[str]) -> dict[str, Any]:
+def receipt_of(
+    environment: Environment, reference: str, erased: Counter[str], by: str = "erasure by $purge"
+) -> dict[str, Any]:
     """What stays: when, how many of which type, and a digest of the reference; nothing of the patient."""
     counts = ", ".join(f"{number} {type}" for type, number in sorted(erased.items()))
     system = "http://terminology.hl7.org/CodeSystem/"
@@ -155,7 +157,7 @@ def _receipt(environment: Environment, reference: str, erased: Counter[str]) -> 
         "action": "D",
         "recorded": instant(environment.clock()),
         "outcome": "0",
-        "agent": [{"requestor": True, "name": "erasure by $purge"}],
+        "agent": [{"requestor": True, "name": by}],
         "source": {"observer": {"display": environment.settings.server_name}},
         "entity": [
             {

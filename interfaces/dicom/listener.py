@@ -21,6 +21,7 @@ from interfaces.dicom.archive.recovery import recover
 from interfaces.dicom.bridge import Bridge, Opening
 from interfaces.dicom.configuration import Configuration
 from interfaces.dicom.workitems.subscriptions import tell_restarted
+from interfaces.erasures import keep_working_off
 
 BACKLOG = 512
 
@@ -76,6 +77,7 @@ def accept(settings: Settings, listening: socket.socket, opening: Opening) -> No
 def accepting(settings: Settings, listening: socket.socket, opening: Opening, *, worker: bool) -> Iterator[Archive]:
     """An acceptor in this process, with the worker or without."""
     from interfaces.dicom.acceptor import Acceptor
+    from interfaces.dicom.archive.erasing import Erasing
     from interfaces.dicom.services.service import Context
     from interfaces.dicom.work.worker import Worker
 
@@ -88,12 +90,18 @@ def accepting(settings: Settings, listening: socket.socket, opening: Opening, *,
     working = Worker(context) if worker else None
     if working:
         working.start()
+    erasing = None
+    if worker and settings.interface_name:
+        erase = Erasing(archive)
+        erasing = bridge.start(lambda client: keep_working_off(client, settings.interface_name, erase))
     try:
         yield archive
     finally:
         acceptor.stop(settings.stop_seconds if settings.stop_seconds < 5 else 5)
         if working:
             working.stop()
+        if erasing is not None:
+            erasing.cancel()
         bridge.close()
         archive.close()
 

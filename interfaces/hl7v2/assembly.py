@@ -9,6 +9,7 @@ from fhir_server.client import FhirClient, NamedClient
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
 from fhir_server.core.settings import Settings
+from interfaces.erasures import keep_working_off
 from interfaces.hl7v2.configuration import Interfaces, read_interfaces
 from interfaces.hl7v2.erasing import Erasing
 from interfaces.hl7v2.interface import Hl7Interface
@@ -75,4 +76,6 @@ async def apart(settings: Settings, client: FhirClient, clock: Clock) -> Hl7Inte
         interfaces, store, client, engine, clock, changes=ClientChanges(client), to_message=engine.to_message
     )
     await interface.start()
+    if settings.interface_name:
+        interface.keep(keep_working_off(client, settings.interface_name, Erasing(store, engine.patients)))
     return interface

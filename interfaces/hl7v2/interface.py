@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
@@ -79,6 +80,10 @@ class Hl7Interface:
         await self.destinations.start()
         watching = (watch(name, each, self) for name, each in self.interfaces.folder.items())
         self._loops = [asyncio.create_task(loop) for loop in (self._tidy(), *watching)]
+
+    def keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Has some work go on until the interface is stopped."""
+        self._loops.append(asyncio.create_task(work))
 
     async def stop(self) -> None:
         """Closes the ports, finishes what was taken and lets go of the store."""

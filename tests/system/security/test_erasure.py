@@ -6,16 +6,22 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from fhir_server.client import HttpClient
 from fhir_server.core.settings import Settings
+from fhir_server.security.model import Grant
 from interfaces.dicom.archive.archive import Archive
-from interfaces.dicom.archive.erasing import Erasing
-from interfaces.hl7v2.assembly import beside_server
+from interfaces.dicom.archive.erasing import Erasing as ErasingImages
+from interfaces.erasures import work_off
+from interfaces.hl7v2.assembly import apart, beside_server
+from interfaces.hl7v2.engine import Engine
+from interfaces.hl7v2.erasing import Erasing
 from interfaces.hl7v2.interface import Hl7Interface
 from interfaces.hl7v2.messages.message import Message
 from interfaces.hl7v2.messages.port import Letter, Wanted
-from tests.conftest import Fhir
+from tests.conftest import Fhir, running
 from tests.system.dicom.images import encoded, image
 
 pytestmark = pytest.mark.anyio
@@ -23,6 +29,7 @@ pytestmark = pytest.mark.anyio
 MRN, OTHER = "urn:oid:1.2.3.4", "urn:oid:1.2.3.5"
 HOLD = {"resourceType": "Flag", "id": "hold", "status": "active", "subject": {"reference": "Patient/p"},
         "code": {"coding": [{"code": "legal-hold"}]}}  # fmt: skip
+REPORT = ("OBR|1|||8867-4^Pulse^LN", "OBX|1|NM|8867-4^Pulse^LN||70|/min|||||F")
 INTERFACES = """
 [sender."LAB|H"]
 unknown_patient = "wait"
@@ -45,7 +52,7 @@ async def hl7(fhir: Fhir) -> AsyncIterator[Hl7Interface]:
 @pytest.fixture
 def archive(fhir: Fhir, settings: Settings) -> Any:
     made = Archive(settings)
-    fhir.server.environment.erasures.append(Erasing(made))
+    fhir.server.environment.erasures.append(ErasingImages(made))
     yield made
     made.close()
 
@@ -66,7 +73,11 @@ async def erased(fhir: Fhir) -> dict[str, Any]:
 
 
 async def kept(hl7: Hl7Interface, control: str, number: str, *more: str) -> Message:
-    lines = (f"MSH|^~\\&|LAB|H|R|F|20260101||ORU^R01^ORU_R01|{control}|P|2.5", f"PID|1||{number}||Quux^Ada", *more)
+    lines = (
+        f"MSH|^~\\&|LAB|H|R|F|20260101||ORU^R01^ORU_R01|{control}|P|2.5",
+        f"PID|1||{number}||Quux^Ada",
+        *(more or REPORT),
+    )
     reply = await hl7.intake.take("\r".join(lines).encode() + b"\r", "test", 10)
     if reply.later is not None:
         await reply.later
@@ -155,3 +166,46 @@ async def test_what_fails_beside_the_store_leaves_the_record_to_be_erased_again(
     assert (await fhir.get("Patient/p")).status_code == 200
     fhir.server.environment.erasures.clear()
     assert (await erased(fhir))["erased"] == 2
+
+
+async def found(hl7: Hl7Interface, id: int) -> Message:
+    return next(each for each in await hl7.store.find(Wanted(limit=100)) if each.id == id)
+
+
+async def test_an_interface_apart_works_off_what_waits_for_it(tmp_path: Path, settings: Settings) -> None:
+    async with running(msgspec.structs.replace(settings, interfaces_apart=("ward", "lab"))) as fhir:
+        client = HttpClient("http://fhir.test/fhir", transport=fhir.http._transport)
+        own = msgspec.structs.replace(settings, data=tmp_path / "apart")
+        hl7 = await apart(own, client, fhir.server.environment.clock)
+        erase = Erasing(hl7.store, Engine(hl7.interfaces, client, hl7.clock).patients)
+        await patients(fhir)
+        ours, theirs = await kept(hl7, "1", "card-p"), await kept(hl7, "2", "card-q")
+        assert await work_off(client, "ward", erase) == 0
+        said = await erased(fhir)
+        assert (said["pending at ward"], said["pending at lab"]) == (1, 1)
+        assert not (await found(hl7, ours.id)).erased
+        assert await work_off(client, "ward", erase) == 1
+        assert [(await found(hl7, each.id)).erased for each in (ours, theirs)] == [True, False]
+        assert await work_off(client, "ward", erase) == 0
+        receipts = (await fhir.get("AuditEvent?_sort=_lastUpdated")).json()["entry"]
+        described = [each["resource"]["entity"][0]["description"] for each in receipts]
+        assert "1 pending at ward" in described[0] and "1 messages" in described[1]
+        assert len(list((settings.data / "erasures").iterdir())) == 1
+        (waiting,) = (await fhir.get("$erasures?interface=lab")).json()["erasures"]
+        for interface, id in (("ward", waiting["id"]), ("lab", "../../keys"), ("nobody", waiting["id"])):
+            named = [{"name": "interface", "valueString": interface}, {"name": "done", "valueString": id}]
+            answer = await fhir.post("$erasures", {"resourceType": "Parameters", "parameter": named})
+            assert answer.status_code == 404, answer.text
+        await hl7.stop()
+        await client.close()
+
+
+async def test_what_waits_for_an_interface_is_given_to_its_client_alone(settings: Settings) -> None:
+    smart = msgspec.structs.replace(settings, security="smart", interfaces_apart=("ward",))
+    async with running(smart) as fhir:
+        for client, user, status in (("ward", "", 200), ("lab", "", 403), ("ward", "u", 403)):
+            grant = Grant(family="f", client=client, scope="system/*.cruds", user=user)
+            await fhir.server.security.store.begin_family("f", user, client, grant.scope)
+            token = await fhir.server.security.tokens.access_token(grant, "http://fhir.test", "http://fhir.test/fhir")
+            answer = await fhir.get("$erasures?interface=ward", authorization=f"Bearer {token}")
+            assert answer.status_code == status, answer.text
