@@ -136,7 +136,7 @@ async def measured(server: Server, options: argparse.Namespace, *, mounted: bool
         waited = await caught_up(client, server.origin, beside) if mounted else 0.0
         requests = mixed(state)
         before, apart = processor_seconds([pid]), processor_seconds(beside)
-        run = await fhirload.closed_loop(client, requests, options.connections, LONGEST, 0, [pid], options.requests)
+        run = await fhirload.closed_loop(client, requests, options.connections, LONGEST, 0, [pid], cap=options.requests)
         during, apart = processor_seconds([pid]) - before, processor_seconds(beside) - apart
         behind = await caught_up(client, server.origin, beside) if mounted else 0.0
         whole = processor_seconds([pid]) - before

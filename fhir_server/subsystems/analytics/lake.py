@@ -36,12 +36,13 @@ CONFIGURATION = {
 
 
 class _Seen(NamedTuple):
-    """A table as it was left: its files, and when the log of its version was written."""
+    """A table as it was left: its files, when the log of its version was written, the feed's position in it."""
 
     table: DeltaTable
     files: list[str]
     version: int
     written: int
+    position: int
 
 
 class Lake:
@@ -106,7 +107,7 @@ class Lake:
             table = self.table(type)
             if table is None:
                 return []
-            seen = self._remember(type, table)
+            seen = self._remember(type, table, _position(table))
         return seen.files
 
     def _as_now(self) -> bool:
@@ -124,10 +125,10 @@ class Lake:
         log = self.folder / type / "_delta_log"
         return log if version is None else log / f"{version:020}.json"
 
-    def _remember(self, type: str, table: DeltaTable) -> _Seen:
+    def _remember(self, type: str, table: DeltaTable, position: int) -> _Seen:
         version = table.version()
         files = [uri.removeprefix("file://") for uri in table.file_uris()]
-        seen = _Seen(table, files, version, _written(self._log(type, version)))
+        seen = _Seen(table, files, version, _written(self._log(type, version)), position)
         self._seen[type] = seen
         return seen
 
@@ -137,20 +138,21 @@ class Lake:
         return written == seen.written != 0 and not self._log(type, seen.version + 1).exists()
 
     def _keep(self, type: str, changes: Sequence[Change], again: set[tuple[str, str]], position: int) -> None:
-        from deltalake import CommitProperties, DeltaTable, write_deltalake
+        from deltalake import DeltaTable, write_deltalake
 
         # out of what others look at, as the table changes by what is done to it
         seen = self._seen.pop(type, None)
-        table = seen.table if seen is not None and self._newest(type, seen) else self.table(type)
-        done = _position(table) if table is not None else 0
+        known = seen is not None and self._newest(type, seen)
+        table = seen.table if seen is not None and known else self.table(type)
+        done = seen.position if seen is not None and known else _position(table) if table is not None else 0
         changes = [change for change in changes if change.position > done]
         there = [change for change in changes if bytes(change.resource)]
-        commit = CommitProperties(custom_metadata={POSITION: str(position)})
+        commit = _at(position)
         if table is None:
             if there:
                 path = str(self.folder / type)
                 write_deltalake(path, _rows(there), configuration=CONFIGURATION, commit_properties=commit)
-                self._remember(type, DeltaTable(path))
+                self._remember(type, DeltaTable(path), position)
             return
         if any(
             change.version > 1 or (type, change.id) in again or not bytes(change.resource) for change in changes
@@ -158,19 +160,21 @@ class Lake:
             gone = [change.id for change in changes if not bytes(change.resource)]
             if there:
                 merge = table.merge(_rows(there), "old.id = new.id", source_alias="new", target_alias="old",
-                                    commit_properties=_same(table) if gone else commit)  # fmt: skip
+                                    commit_properties=_at(done) if gone else commit)  # fmt: skip
                 merge.when_matched_update_all().when_not_matched_insert_all().execute()
             if gone:
                 table.delete(f"id IN ({', '.join(map(_text, gone))})", commit_properties=commit)
         elif there:
             write_deltalake(table, _rows(there), mode="append", commit_properties=commit)
-        _join_small(table)
-        self._remember(type, table)
+        if changes:
+            done = position
+        if len(self._remember(type, table, done).files) > COMPACT and _join_small(table, done):
+            self._remember(type, table, done)
 
     def _forget_old_files(self, type: str) -> None:
         table = self.table(type)
         if table is not None:
-            _vacuum(table, 0)
+            _vacuum(table, 0, _position(table))
 
 
 def _written(file: Path) -> int:
@@ -180,17 +184,19 @@ def _written(file: Path) -> int:
         return 0
 
 
-def _join_small(table: DeltaTable) -> None:
-    """Joins small files where there are many, and removes those that were replaced long ago."""
+def _join_small(table: DeltaTable, position: int) -> bool:
+    """Joins small files where there are many, and removes those that were replaced long ago; whether it did."""
     sizes = table.get_add_actions(flatten=True)["size_bytes"].to_pylist()
-    if sum(size < SMALL for size in sizes) > COMPACT:
-        table.optimize.compact(target_size=SMALL, commit_properties=_same(table))
-        _vacuum(table, KEPT_HOURS)
+    if sum(size < SMALL for size in sizes) <= COMPACT:
+        return False
+    table.optimize.compact(target_size=SMALL, commit_properties=_at(position))
+    _vacuum(table, KEPT_HOURS, position)
+    return True
 
 
-def _vacuum(table: DeltaTable, hours: int) -> None:
+def _vacuum(table: DeltaTable, hours: int, position: int) -> None:
     table.vacuum(retention_hours=hours, enforce_retention_duration=False, dry_run=False,
-                 commit_properties=_same(table))  # fmt: skip
+                 commit_properties=_at(position))  # fmt: skip
 
 
 def _position(table: DeltaTable) -> int:
@@ -198,11 +204,11 @@ def _position(table: DeltaTable) -> int:
     return int(table.history(1)[0].get(POSITION, 0))
 
 
-def _same(table: DeltaTable) -> CommitProperties:
-    """The properties of a commit that takes nothing in: the position stays."""
+def _at(position: int) -> CommitProperties:
+    """The properties of a commit after which a table has been kept up to a position."""
     from deltalake import CommitProperties
 
-    return CommitProperties(custom_metadata={POSITION: str(_position(table))})
+    return CommitProperties(custom_metadata={POSITION: str(position)})
 
 
 def _rows(changes: Sequence[Change]) -> Table:

@@ -25,8 +25,9 @@ from fhir_server.subsystems.analytics.reports.desk import Desk
 from fhir_server.subsystems.subsystem import Portion
 from fhir_server.subsystems.tracing import Link, Ways
 
-REFRESH = 60_000_000  # microseconds between two times that the rows of views are made before anybody asks: a file of
-# the lake that is rewritten meanwhile has them made once
+# microseconds between two times that the rows of views are made before anybody asks, while somebody has asked lately,
+# and while nobody has: a file of the lake that is rewritten meanwhile has them made once
+REFRESH, SELDOM, LATELY = 60_000_000, 600_000_000, 600_000_000
 
 
 class Analytics:
@@ -46,6 +47,8 @@ class Analytics:
         self._folder = folder
         self._known: dict[str, tuple[int, Sequence[Month]]] = {}
         self._refreshed, self._refreshed_at = -1, 0
+        self._asked = False  # whether somebody has since the time below
+        self._asked_at = 0
         self._head = 0
         self._awaited = 0  # how far the lake must be before a report that is due is written
         self._asking = asyncio.Semaphore(2)
@@ -67,7 +70,10 @@ class Analytics:
     async def work(self, client: FhirClient, now: int) -> None:
         """Makes the rows of views for what has come, so that who asks has few to wait for; writes and sends reports."""
         position = self.position()
-        if position != self._refreshed and now - self._refreshed_at >= REFRESH:
+        if self._asked:
+            self._asked, self._asked_at = False, now
+        pause = REFRESH if now - self._asked_at < LATELY else SELDOM
+        if position != self._refreshed and now - self._refreshed_at >= pause:
             await asyncio.to_thread(self._query.refresh)
             self._refreshed, self._refreshed_at = position, now
         if position:
@@ -102,7 +108,7 @@ class Analytics:
     async def months(self, name: str) -> tuple[Indicator, Sequence[Month]]:
         """An indicator with its value of every month; FhirError "not-found" for a name that is none."""
         indicator = named(self.indicators(), name)
-        position = self.position()
+        position, self._asked = self.position(), True
         known = self._known.get(name)
         if known is None or known[0] != position:
             async with self._asking:
@@ -145,6 +151,7 @@ class Analytics:
 
     async def ask(self, sql: str, rows: int, seconds: float) -> Rows:
         """The answer of one SELECT."""
+        self._asked = True
         async with self._asking:
             return await asyncio.to_thread(self._query.ask_apart, sql, rows=rows, seconds=seconds)
 

@@ -10,7 +10,7 @@ from fhir_server.subsystems.billing.charges import coverages, in_force
 from fhir_server.subsystems.billing.facts import Json, known, of_encounter, of_patient, relative, rows
 from fhir_server.subsystems.billing.models import CPT, FREQUENCY, SOURCE, SYSTEM
 
-INPATIENT = frozenset({"IMP", "ACUTE", "NONACUTE"})
+INPATIENT = frozenset({"IMP", "ACUTE", "NONAC"})
 ICD10 = "http://hl7.org/fhir/sid/icd-10-cm"
 CLAIM_TYPE = "http://terminology.hl7.org/CodeSystem/claim-type"
 

@@ -33,7 +33,7 @@ def _back(store: SubsystemStore, type: str, id: str) -> Iterator[Link]:
         charge = store.row("SELECT * FROM charge WHERE id = ? AND definition <> ''", (id,))
         if charge is not None:
             yield Link(charge["definition"], "priced", _money(charge["cents"]))
-        for other in store.rows("SELECT id, source FROM charge WHERE same = ? ORDER BY source", (id,)):
+        for other in store.rows("SELECT id, source FROM charge WHERE same = ? AND same <> '' ORDER BY source", (id,)):
             yield Link(other["source"], "told of too", "the same service, charged once")
     elif type == "ClaimResponse":
         claim = (known(store, f"ClaimResponse/{id}") or {}).get("request", {}).get("reference", "")

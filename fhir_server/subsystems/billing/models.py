@@ -6,7 +6,7 @@ foreign key refuses lines without an entry, and nothing of the journal is ever c
 
 from __future__ import annotations
 
-LAYOUT = 7
+LAYOUT = 8
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (
     type TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, updated TEXT NOT NULL, link TEXT NOT NULL,
@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS charge (
 CREATE INDEX IF NOT EXISTS charge_source ON charge (source);
 CREATE INDEX IF NOT EXISTS charge_encounter ON charge (encounter);
 CREATE INDEX IF NOT EXISTS charge_code ON charge (code);
+CREATE INDEX IF NOT EXISTS charge_same ON charge (same) WHERE same <> '';
 CREATE TABLE IF NOT EXISTS claim (
     id TEXT PRIMARY KEY, root TEXT NOT NULL, prior TEXT NOT NULL, kind TEXT NOT NULL, frequency TEXT NOT NULL,
     patient TEXT NOT NULL, encounter TEXT NOT NULL, payer TEXT NOT NULL, coverage TEXT NOT NULL,

@@ -95,7 +95,7 @@ def _charge(store: SubsystemStore, id: str) -> Wanted:
         "quantity": {"value": Decimal(row["units"])},
         "note": [{"text": f"Rule {row['rule']}" + (f"; {row['problem']}" if row["problem"] else "")}],
     }
-    others = store.rows("SELECT source, version FROM charge WHERE same = ? ORDER BY source", (id,))
+    others = store.rows("SELECT source, version FROM charge WHERE same = ? AND same <> '' ORDER BY source", (id,))
     if row["same"]:
         made["status"] = "not-billable"
         made["partOf"] = [{"reference": f"ChargeItem/{row['same']}"}]

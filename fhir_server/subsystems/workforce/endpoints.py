@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.core.errors import error
-from fhir_server.core.keys import instant
 from fhir_server.subsystems.endpoint import CSV, Answer, Call, Endpoint
 from fhir_server.subsystems.workforce import items, reports, times
+from fhir_server.subsystems.workforce.reading import day_of
 from fhir_server.subsystems.workforce.rotas import MOST_DAYS, MOST_PEOPLE, Wanted
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from fhir_server.subsystems.workforce.pay import PayRules
     from fhir_server.subsystems.workforce.service import Workforce
 
-MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])\Z")
+MONTH = re.compile(r"(19|2[01])\d\d-(0[1-9]|1[0-2])\Z")
+YEARS = range(1900, 2200)
 KIND = re.compile(r"[A-Za-z0-9_-]{1,20}\Z")
 
 Json = dict[str, Any]
@@ -34,7 +35,7 @@ async def people(workforce: Workforce, call: Call) -> Answer:
             "role": f"PractitionerRole/{member.id}", "practitioner": f"Practitioner/{member.practitioner}",
             "name": member.name, "active": member.active, "wards": sorted(member.wards),
             "skills": sorted(member.skills), "hours": str(member.hours),
-            "qualified_until": instant(until)[:10] if until is not None else "",
+            "qualified_until": day_of(until, workforce.zone) if until is not None else "",
             "may_work": member.active and (until is None or until >= call.now),
             "blocked": bool(person and person.blocked),
         })  # fmt: skip
@@ -99,6 +100,8 @@ async def ask(workforce: Workforce, call: Call) -> Answer:
     """Asks for a rota of a ward: {"ward", "start", "days", "shifts": [{"kind", "at", "hours", "needed", "skills"}]}."""
     try:
         first = datetime.date.fromisoformat(call.required("start"))
+        if first.year not in YEARS:
+            raise ValueError
     except ValueError:
         raise error("value", "start must be a day such as 2026-10-05.", location="start") from None
     days = _number(call.fields, "days", 1, MOST_DAYS)
@@ -126,7 +129,10 @@ def _wanted(given: Any) -> Wanted:
     if not isinstance(skills, dict):
         raise error("value", 'skills must be an object such as {"icu": 1}.', location="skills")
     numbers = {str(skill)[:64]: _number(skills, skill, 1, MOST_PEOPLE) for skill in skills}
-    return Wanted(kind, start, _number(given, "hours", 1, 24), _number(given, "needed", 0, MOST_PEOPLE), numbers)
+    needed = _number(given, "needed", 0, MOST_PEOPLE)
+    if over := next((skill for skill, number in numbers.items() if number > needed), ""):
+        raise error("value", f"{kind} needs {numbers[over]} with {over} of {needed} people.", location="skills")
+    return Wanted(kind, start, _number(given, "hours", 1, 24), needed, numbers)
 
 
 def _number(fields: Json, name: str, least: int, most: int) -> int:
@@ -191,7 +197,7 @@ def _paid(workforce: Workforce, call: Call) -> tuple[Any, Any, str, PayRules]:
 
 def _month(call: Call) -> str:
     if not MONTH.match(call.path["month"]):
-        raise error("value", "The month must be written YYYY-MM.")
+        raise error("value", "The month must be written YYYY-MM, from 1900 to 2199.")
     return call.path["month"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import msgspec
 from fhir_server.codec.json import decode
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.subsystem import Change
-from fhir_server.subsystems.workforce import models
+from fhir_server.subsystems.workforce import models, reading, words
 
 LAYOUT = 1
 SCHEMA = """
@@ -40,10 +41,12 @@ Json = dict[str, Any]
 
 
 class Facts:
-    """Reads and writes the tables; trainings: what people must have beside their qualifications."""
+    """Reads and writes the tables; zone: of days without a time; trainings: what people must have beside their
+    qualifications."""
 
-    def __init__(self, store: SubsystemStore, trainings: Sequence[models.Training] = ()) -> None:
+    def __init__(self, store: SubsystemStore, zone: datetime.tzinfo, trainings: Sequence[models.Training] = ()) -> None:
         self.store = store
+        self.zone = zone
         self.trainings = trainings
         self._codes = frozenset(each.code for each in trainings)
 
@@ -66,7 +69,7 @@ class Facts:
                     change.id,
                     version,
                     _link(resource),
-                    models.moment(resource.get("start")) or 0,
+                    reading.moment(resource.get("start")) or 0,
                     body,
                 )
                 connection.execute("INSERT INTO fact VALUES (?, ?, ?, ?, ?, ?)", row)
@@ -98,7 +101,7 @@ class Facts:
     def people(self) -> dict[str, models.Person]:
         """Every practitioner by id."""
         return {
-            resource["id"]: models.person(resource, version, self._codes)
+            resource["id"]: reading.person(resource, version, self.zone, self._codes)
             for resource, version in self.of("Practitioner")
         }
 
@@ -107,8 +110,8 @@ class Facts:
         people = self.people()
         found = {}
         for resource, version in self.of("PractitionerRole"):
-            practitioner = models.target(resource.get("practitioner"), "Practitioner")
-            member = models.member(resource, version, people.get(practitioner))
+            practitioner = reading.target(resource.get("practitioner"), "Practitioner")
+            member = reading.member(resource, version, self.zone, people.get(practitioner))
             if member is not None and (not ward or ward in member.wards):
                 found[member.id] = member
         return found
@@ -122,32 +125,32 @@ class Facts:
 
     def rotas(self) -> dict[str, models.Rota]:
         """Every rota by id."""
-        found = [models.rota(resource, version) for resource, version in self.of("Schedule")]
+        found = [reading.rota(resource, version) for resource, version in self.of("Schedule")]
         return {rota.id: rota for rota in found if rota is not None}
 
     def shifts(self, rota: str) -> list[models.Shift]:
         """The shifts of a rota, in order of time."""
-        found = [models.shift(resource, version) for resource, version in self.of("Slot", rota)]
+        found = [reading.shift(resource, version) for resource, version in self.of("Slot", rota)]
         return sorted((each for each in found if each is not None), key=lambda each: (each.start, each.kind, each.id))
 
     def shift(self, id: str) -> models.Shift | None:
         """One shift."""
         found = self.one("Slot", id)
-        return models.shift(*found) if found else None
+        return reading.shift(*found) if found else None
 
     def assignments(self, roles: Sequence[str], since: int = 0) -> list[models.Assignment]:
         """What these roles work, in order of time."""
         found = []
         for role in roles:
             for resource, version in self.of("Slot", schedule_of(role), since):
-                assignment = models.assignment(resource, version, role)
+                assignment = reading.assignment(resource, version, role)
                 if assignment is not None:
                     found.append(assignment)
         return sorted(found, key=lambda each: (each.start, each.role))
 
     def worked(self) -> list[models.Worked]:
         """All time that was recorded."""
-        found = [models.worked(resource, version) for resource, version in self.of("Basic")]
+        found = [reading.worked(resource, version) for resource, version in self.of("Basic")]
         return sorted((each for each in found if each is not None), key=lambda each: (each.start, each.id))
 
     def ward_name(self, ward: str) -> str:
@@ -181,13 +184,11 @@ def schedule_of(role: str) -> str:
 def _link(resource: Json) -> str:
     match resource["resourceType"]:
         case "Slot":
-            return models.target(resource.get("schedule"), "Schedule")
+            return reading.target(resource.get("schedule"), "Schedule")
         case "PractitionerRole":
-            return models.target(resource.get("practitioner"), "Practitioner")
+            return reading.target(resource.get("practitioner"), "Practitioner")
         case "Task":
-            return next(
-                (i["value"] for i in resource.get("identifier", ()) if i.get("system") == models.words.TASK), ""
-            )
+            return next((i["value"] for i in resource.get("identifier", ()) if i.get("system") == words.TASK), "")
         case _:
             return ""
 
@@ -199,12 +200,12 @@ def _acts(type: str, resource: Json) -> Iterator[tuple[str, int]]:
     when = _WHEN[type]
     given = resource.get(when) or resource.get(f"{when}DateTime") or resource.get(f"{when}Period")
     text = given.get("start") if isinstance(given, dict) else given
-    moment = models.moment(text)
+    moment = reading.moment(text)
     if moment is None:
         return
     parts = {"Encounter": [each.get("individual") for each in resource.get("participant", ())],
              "Procedure": [each.get("actor") for each in resource.get("performer", ())]}.get(
         type, [resource.get("requester")]
     )  # fmt: skip
-    for practitioner in {models.target(each, "Practitioner") for each in parts} - {""}:
+    for practitioner in {reading.target(each, "Practitioner") for each in parts} - {""}:
         yield practitioner, moment

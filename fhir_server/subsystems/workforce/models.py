@@ -1,21 +1,14 @@
-"""What the workforce knows, read from FHIR: members, shifts, assignments, rotas, hours worked.
-
-Times are microseconds since 1970; a resource that lacks what its kind must have gives None.
-"""
+"""What the workforce knows: members, shifts, assignments, rotas, hours worked. Times are microseconds since 1970."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from fhir_server.search.dates import date_range
-from fhir_server.subsystems.workforce import words
-
-Json = dict[str, Any]
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
 FULL_TIME = Decimal(40)  # hours a week of a role that does not say
@@ -141,148 +134,3 @@ def latest_ends(qualifications: Iterable[Qualification]) -> dict[str, int | None
         known = latest.get(each.code, 0)
         latest[each.code] = None if each.ends is None or known is None else max(known, each.ends)
     return latest
-
-
-def person(resource: Json, version: int, trainings: Container[str] = ()) -> Person:
-    """Of a Practitioner; trainings: the codes of qualifications that are training."""
-    found = [
-        Qualification(*_coded(each.get("code", {})), moment(each.get("period", {}).get("end"), last=True))
-        for each in resource.get("qualification", ())
-    ]
-    tags = [(tag.get("system"), tag.get("code")) for tag in resource.get("meta", {}).get("tag", ())]
-    blocked = (words.LABEL, words.BLOCKED) in tags
-    return Person(
-        resource["id"], version, _name(resource), resource.get("active", True) is not False,
-        tuple(each for each in found if each.code not in trainings),
-        tuple(each for each in found if each.code in trainings), blocked,
-    )  # fmt: skip
-
-
-def member(resource: Json, version: int, who: Person | None) -> Member | None:
-    """Of a PractitionerRole, with its Practitioner."""
-    practitioner = target(resource.get("practitioner"), "Practitioner")
-    if not practitioner:
-        return None
-    rate = extension(resource, words.RATE).get("valueMoney", {})
-    hours = extension(resource, words.WEEKLY_HOURS).get("valueDecimal", FULL_TIME)
-    likes = {
-        extension(each, "shift").get("valueCode", ""): int(extension(each, "weight").get("valueInteger", 0))
-        for each in extensions(resource, words.PREFERENCE)
-    }
-    period = resource.get("period", {})
-    leave = tuple(
-        span for each in resource.get("notAvailable", ()) if (span := _span(each.get("during", {}))) is not None
-    )
-    return Member(
-        id=resource["id"],
-        version=version,
-        practitioner=practitioner,
-        name=who.name if who else practitioner,
-        active=resource.get("active", True) is not False and (who is None or who.active),
-        wards=frozenset(target(each, "Location") for each in resource.get("location", ())),
-        skills=frozenset(code for each in resource.get("specialty", ()) for code in _codes(each)),
-        hours=Decimal(str(hours)),
-        rate=Decimal(str(rate.get("value", 0))),
-        currency=str(rate.get("currency", "")),
-        leave=leave,
-        likes=likes,
-        starts=moment(period.get("start")),
-        ends=moment(period.get("end"), last=True),
-        until=who.qualified_until() if who else None,
-    )
-
-
-def rota(resource: Json, version: int) -> Rota | None:
-    """Of a Schedule of a ward."""
-    wards = [ward for actor in resource.get("actor", ()) if (ward := target(actor, "Location"))]
-    span = _span(resource.get("planningHorizon", {}))
-    state = extension(resource, words.ROTA).get("valueCode", "")
-    if len(wards) != 1 or span is None or not state:
-        return None
-    return Rota(resource["id"], version, wards[0], resource.get("comment", ""), *span, state)
-
-
-def shift(resource: Json, version: int) -> Shift | None:
-    """Of a Slot that says how many people it needs."""
-    needed = extension(resource, words.NEEDED).get("valueInteger")
-    span = moment(resource.get("start")), moment(resource.get("end"))
-    if needed is None or span[0] is None or span[1] is None or resource.get("status") == "entered-in-error":
-        return None
-    skills = {
-        extension(each, "skill").get("valueCode", ""): int(extension(each, "number").get("valueInteger", 1))
-        for each in extensions(resource, words.NEEDED_SKILL)
-    }
-    schedule = target(resource.get("schedule"), "Schedule")
-    return Shift(
-        resource["id"], version, schedule, _kind(resource), span[0], span[1], int(needed), skills, resource["status"]
-    )
-
-
-def assignment(resource: Json, version: int, role: str) -> Assignment | None:
-    """Of a Slot that works a ward's Slot; role: of its Schedule."""
-    worked = target(extension(resource, words.SHIFT).get("valueReference"), "Slot")
-    start, end = moment(resource.get("start")), moment(resource.get("end"))
-    if not worked or not role or start is None or end is None or resource.get("status") != "busy":
-        return None
-    override = extension(resource, words.OVERRIDE).get("valueString", "")
-    return Assignment(resource["id"], version, worked, role, _kind(resource), start, end, "busy", override)
-
-
-def worked(resource: Json, version: int) -> Worked | None:
-    """Of a Basic that is a time entry."""
-    if words.TIME_ENTRY not in _codes(resource.get("code", {})):
-        return None
-    span = _span(extension(resource, words.WORKED).get("valuePeriod", {}), exact=True)
-    role = target(resource.get("subject"), "PractitionerRole")
-    if span is None or not role:
-        return None
-    slot = target(extension(resource, words.SHIFT).get("valueReference"), "Slot")
-    return Worked(resource["id"], version, role, slot, *span)
-
-
-def moment(text: Any, *, last: bool = False) -> int | None:
-    """The first or the last microsecond of a FHIR date or time; None where there is none."""
-    span = date_range(text) if isinstance(text, str) and text else None
-    return None if span is None else span[1 if last else 0]
-
-
-def extensions(resource: Json, url: str) -> Iterable[Json]:
-    """The extensions of a URL."""
-    return [each for each in resource.get("extension", ()) if each.get("url") == url]
-
-
-def extension(resource: Json, url: str) -> Json:
-    """The first extension of a URL, {} for none."""
-    return next(iter(extensions(resource, url)), {})
-
-
-def target(given: Json | None, type: str) -> str:
-    """The id that a reference to a type names, "" for none."""
-    text = (given or {}).get("reference", "")
-    found, _, id = text.partition("/_history/")[0].rpartition("/")
-    return id if found.rpartition("/")[2] == type else ""
-
-
-def _span(period: Json, *, exact: bool = False) -> tuple[int, int] | None:
-    start, end = moment(period.get("start")), moment(period.get("end"), last=not exact)
-    return None if start is None or end is None or end < start else (start, end)
-
-
-def _kind(resource: Json) -> str:
-    return next((code for each in resource.get("serviceType", ()) for code in _codes(each)), "")
-
-
-def _codes(concept: Json) -> list[str]:
-    return [coding["code"] for coding in concept.get("coding", ()) if coding.get("code")]
-
-
-def _coded(concept: Json) -> tuple[str, str]:
-    text = concept.get("text") or next((c["display"] for c in concept.get("coding", ()) if c.get("display")), "")
-    code = next(iter(_codes(concept)), text)
-    return code, text or code
-
-
-def _name(resource: Json) -> str:
-    name = next(iter(resource.get("name", ())), {})
-    written = name.get("text") or " ".join([*name.get("given", ()), *([name["family"]] if "family" in name else [])])
-    return written or f"Practitioner/{resource['id']}"

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from fhir_server.api import Request
 from fhir_server.client import FhirClient
-from fhir_server.core.keys import instant
 from fhir_server.subsystems.workforce import words
 from fhir_server.subsystems.workforce.facts import ORDERS, Facts
 from fhir_server.subsystems.workforce.items import Item, task
 from fhir_server.subsystems.workforce.models import DAY, Person
+from fhir_server.subsystems.workforce.reading import day_of
 
 LEAD_DAYS = 60
 
@@ -22,11 +22,11 @@ def tasks(facts: Facts, now: int) -> Iterator[Item]:
         if until is None or until - LEAD_DAYS * DAY > now or not each.active:
             continue
         ending = next(q for q in each.qualifications if q.ends == until)
-        ended = until < now
+        ended, day = until < now, day_of(until, facts.zone)
         said = (
-            f"{ending.name} of {each.name} ended on {instant(until)[:10]}: no shift and no order until it is renewed."
+            f"{ending.name} of {each.name} ended on {day}: no shift and no order until it is renewed."
             if ended
-            else f"{ending.name} of {each.name} ends on {instant(until)[:10]}; after that no shift and no order."
+            else f"{ending.name} of {each.name} ends on {day}; after that no shift and no order."
         )
         about = (ending.code, until)
         made = task(f"Practitioner/{each.id}", "qualification ends", said, until, about, urgent=ended)

@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fhir_server.core.keys import instant
 from fhir_server.subsystems.workforce.facts import Facts
 from fhir_server.subsystems.workforce.models import DAY, HOUR
 from fhir_server.subsystems.workforce.pay import PayRules
 from fhir_server.subsystems.workforce.qualifications import LEAD_DAYS
+from fhir_server.subsystems.workforce.reading import day_of
 from fhir_server.subsystems.workforce.rota.problem import Problem, Rules
 from fhir_server.subsystems.workforce.times import payroll
 from fhir_server.subsystems.workforce.training import standings
@@ -49,9 +49,9 @@ def compliance(facts: Facts, rules: Rules, zone: ZoneInfo, now: int) -> list[Jso
             state = "ends soon"
         found.append({
             "practitioner": f"Practitioner/{id}", "name": person.name, "state": state, "blocked": person.blocked,
-            "qualifications": [{"name": each.name, "ends": _day(each.ends)} for each in person.qualifications],
+            "qualifications": [{"name": each.name, "ends": _day(each.ends, zone)} for each in person.qualifications],
             "training": [
-                {"name": each.training.name, "state": each.state, "ends": _day(each.ends)}
+                {"name": each.training.name, "state": each.state, "ends": _day(each.ends, zone)}
                 for each in standings(person, roles.get(id, ()), facts.trainings, now)
             ],
             "short_rests": short[id], "weeks_over": over[id],
@@ -87,5 +87,5 @@ def performance(facts: Facts, zone: ZoneInfo, month: str, rules: PayRules) -> li
     return found
 
 
-def _day(moment: int | None) -> str:
-    return instant(moment)[:10] if moment is not None else ""
+def _day(moment: int | None, zone: ZoneInfo) -> str:
+    return day_of(moment, zone) if moment is not None else ""

@@ -207,6 +207,8 @@ class Rotas:
             Problem([shift], [members[new]], [], self.rules, self._zone), members[new], shift,
             self._facts.assignments([new], shift.start - AROUND * DAY),
         )  # fmt: skip
+        if rota.ward not in members[new].wards:
+            rules.append(f"ward: the role is not on Location/{rota.ward}")
         left = [each.role for each in there if each.role != old] + [new]
         for skill, number in shift.skills.items():
             if sum(skill in members[role].skills for role in left) < number:

@@ -39,7 +39,7 @@ class Workforce:
         self._store = SubsystemStore(file, SCHEMA, LAYOUT)
         self.zone = zone
         self.pay = pay or pay_rules()
-        self.facts = Facts(self._store, trainings)
+        self.facts = Facts(self._store, zone, trainings)
         self.rotas = Rotas(self.facts, zone, rules)
         self._stirred, self._worked = True, 0
 

@@ -51,7 +51,7 @@ async def record(
     facts: Facts, client: FhirClient, role: str, shift: str, start: str, end: str, now: int, who: str
 ) -> str:
     """Keeps time that was worked, as a Basic; gives its id. FhirError for a span that can't be, or that overlaps."""
-    from fhir_server.subsystems.workforce.models import moment
+    from fhir_server.subsystems.workforce.reading import moment
 
     first, last = moment(start), moment(end)
     if first is None or last is None or "T" not in start or "T" not in end:

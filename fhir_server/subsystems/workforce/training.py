@@ -6,6 +6,7 @@ A training is a qualification of a Practitioner by its code, which blocks nobody
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -14,11 +15,11 @@ import msgspec
 from msgspec import Meta
 
 from fhir_server.core.errors import error
-from fhir_server.core.keys import instant
 from fhir_server.subsystems.workforce.facts import Facts
 from fhir_server.subsystems.workforce.items import Item, task
 from fhir_server.subsystems.workforce.models import DAY, Member, Person, Training, latest_ends
 from fhir_server.subsystems.workforce.qualifications import LEAD_DAYS
+from fhir_server.subsystems.workforce.reading import day_of
 
 RULE = "training missing"
 
@@ -74,11 +75,11 @@ def tasks(facts: Facts, now: int) -> Iterator[Item]:
             if standing.state != "valid":
                 who, about = f"Practitioner/{person.id}", (standing.training.code, standing.ends or "")
                 urgent = standing.state == "ended"
-                made = task(who, RULE, _said(person, standing), standing.ends, about, urgent=urgent)
+                made = task(who, RULE, _said(person, standing, facts.zone), standing.ends, about, urgent=urgent)
                 yield Item(made, f"{who}/_history/{person.version}")
 
 
-def _said(person: Person, standing: Standing) -> str:
-    day = instant(standing.ends)[:10] if standing.ends is not None else ""
+def _said(person: Person, standing: Standing, zone: datetime.tzinfo) -> str:
+    day = day_of(standing.ends, zone) if standing.ends is not None else ""
     end = {"missing": "is missing", "ended": f"ended on {day}", "ends soon": f"ends on {day}"}[standing.state]
     return f"{standing.training.name} of {person.name} {end}."

@@ -14,26 +14,37 @@ STAY = ((0, 0), (1, 1), (2, 2), (3, 3), (6, 4), (13, 5))  # days up to which the
 BEYOND = 7
 INPATIENT, EMERGENCY = ("IMP", "ACUTE", "NONAC"), "EMER"
 HALF_YEAR = 183
-# the Charlson weights as LACE has them; four and more are 5 points
+GONE = ("cancelled", "entered-in-error", "planned")
+
+
+def _diabetes(complications: str) -> tuple[str, ...]:
+    """Codes of diabetes with one of these fourth characters."""
+    return tuple(f"E1{kind}{fourth}" for kind in "01234" for fourth in complications)
+
+
+# the Charlson weights as LACE has them, with the codes of Quan et al. (Med Care 2005; 43:1130); four and more are 5
 DISEASES = (
     Disease("previous myocardial infarction", 1, ("I21", "I22", "I252"), ("22298006", "399211009")),
     Disease("cerebrovascular disease", 1, ("G45", "G46", "I6"), ("230690007", "62914000")),
-    Disease("peripheral vascular disease", 1, ("I70", "I71", "I731", "I738", "I739"), ("400047006",)),
-    Disease("diabetes without complications", 1, ("E109", "E119", "E139", "E149"), ("44054006", "46635009")),
-    Disease("congestive heart failure", 2, ("I110", "I130", "I132", "I42", "I43", "I50"), ("42343007", "88805009")),
-    Disease("diabetes with end organ damage", 2, ("E102", "E103", "E104", "E112", "E113", "E114"),
-            ("127013003", "422034002")),
-    Disease("chronic pulmonary disease", 2, ("J40", "J41", "J42", "J43", "J44", "J45", "J47"),
+    Disease("peripheral vascular disease", 1, ("I70", "I71", "I731", "I738", "I739", "I771", "I79", "Z958", "Z959"),
+            ("400047006",)),
+    Disease("diabetes without complications", 1, _diabetes("01689"), ("44054006", "46635009")),
+    Disease("congestive heart failure", 2, ("I099", "I110", "I130", "I132", "I255", "I42", "I43", "I50"),
+            ("42343007", "88805009")),
+    Disease("diabetes with end organ damage", 2, _diabetes("23457"), ("127013003", "422034002")),
+    Disease("chronic pulmonary disease", 2, ("J4", "J60", "J61", "J62", "J63", "J64", "J65", "J66", "J67"),
             ("13645005", "195967001")),
-    Disease("mild liver or renal disease", 2, ("B18", "K70", "K73", "N181", "N182", "N183"),
-            ("431856006", "433144002")),
-    Disease("any tumour", 2, ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C70", "C71", "C72", "C73", "C74", "C75", "C76",
-                              "C81", "C82", "C83", "C84", "C85", "C9"), ("363346000",)),
+    Disease("mild liver or renal disease", 2, ("B18", "K700", "K701", "K702", "K703", "K709", "K713", "K714",
+            "K715", "K717", "K73", "K74", "K760", "N181", "N182", "N183", "N189", "N19"), ("431856006", "433144002")),
+    Disease("any tumour", 2,
+            ("C0", "C1", "C2", "C3", "C40", "C41", "C43", "C45", "C46", "C47", "C48", "C49", "C5", "C6", "C70", "C71",
+             "C72", "C73", "C74", "C75", "C76", "C81", "C82", "C83", "C84", "C85", "C88", "C9"), ("363346000",)),
     Disease("dementia", 3, ("F00", "F01", "F02", "F03", "G30"), ("52448006", "26929004")),
     Disease("connective tissue disease", 3, ("M05", "M06", "M32", "M33", "M34"), ("69896004", "55464009")),
     Disease("AIDS", 4, ("B20", "B21", "B22", "B24"), ("62479008",)),
     Disease("moderate or severe liver or renal disease", 4,
-            ("K704", "K711", "K721", "K729", "K766", "N184", "N185", "N186"), ("431857002", "433146000", "46177005")),
+            ("I850", "I859", "K704", "K711", "K721", "K729", "K765", "K766", "K767", "N184", "N185", "N186"),
+            ("431857002", "433146000", "46177005")),
     Disease("metastatic solid tumour", 6, ("C77", "C78", "C79", "C80"), ("128462008",)),
 )  # fmt: skip
 
@@ -57,7 +68,7 @@ async def lace(client: FhirClient, patient: str) -> Score:
     visits = [
         f"Encounter/{each['id']}"
         for each in stays
-        if each.get("class", {}).get("code") == EMERGENCY and each is not stay
+        if each.get("class", {}).get("code") == EMERGENCY and each is not stay and each.get("status") not in GONE
         and (begun := date_range(each.get("period", {}).get("start", "")))
         and start - HALF_YEAR * DAY <= begun[0] < start
     ]  # fmt: skip
@@ -79,11 +90,7 @@ async def lace(client: FhirClient, patient: str) -> Score:
 def _span(encounter: Json) -> tuple[int, int] | None:
     period = encounter.get("period", {})
     start, end = date_range(period.get("start", "")), date_range(period.get("end", ""))
-    return (
-        (start[0], end[0])
-        if start and end and encounter.get("status") not in ("cancelled", "entered-in-error")
-        else None
-    )
+    return (start[0], end[0]) if start and end and encounter.get("status") not in GONE else None
 
 
 def _acute(encounter: Json) -> bool:

@@ -6,13 +6,14 @@ The tables are those of the chart: an upper bound, and the points of values up t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
 from fhir_server.api import Request
 from fhir_server.client import FhirClient
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
+from fhir_server.search.dates import DAY, date_range
 
 LOINC = "http://loinc.org"
 
@@ -58,15 +59,21 @@ FLOW, FRACTION = "3151-8", "3150-6"  # inhaled oxygen: flow rate, fraction in %
 COMA_SCALE, ALERTNESS = "9269-2", "80288-4"  # Glasgow coma score total; level of consciousness, ACVPU
 ALERT = frozenset({"LA9340-6", "248234008", "alert"})  # LOINC's answer, SNOMED CT, as text
 SINGLE_RED = 3
+TOGETHER = DAY  # microseconds within which the measurements of a score are made
 
 
 class Input(NamedTuple):
-    """One input: its name, points, what was found, and the Observation that says it, "" where it is assumed."""
+    """One input: its name, points, what was found, the Observation that says it, "" where it is assumed, and when that
+    was made, in microseconds, 0 where it does not say."""
 
     name: str
     points: int
     found: str
     reference: str
+    made: int = 0
+
+
+NO_OXYGEN = Input("supplemental oxygen", 0, "air, assumed: no observation", "")
 
 
 class News2(NamedTuple):
@@ -91,7 +98,8 @@ def points(bands: Bands, value: Decimal) -> int:
 
 
 async def news2(client: FhirClient, patient: str, *, scale: int = 1) -> News2:
-    """The score of a patient (an id) from the newest measurements; FhirError "not-found" names what is missing.
+    """The score of a patient (an id) from the newest measurements; FhirError "not-found" names what is missing, or is
+    from more than a day before the newest of them.
 
     Without an observation of oxygen, the patient breathes air, and the input says so.
     """
@@ -103,17 +111,23 @@ async def news2(client: FhirClient, patient: str, *, scale: int = 1) -> News2:
         if found is None:
             missing.append(f"{parameter.name} (LOINC {parameter.codes[0]})")
             continue
-        value, unit, reference = found
+        value, unit, observation = found
         if parameter is TEMPERATURE and unit in ("[degF]", "degF", "F"):
             value = (value - 32) * 5 / 9
-        value = value.quantize(Decimal(parameter.step))
+        value = value.quantize(Decimal(parameter.step), ROUND_HALF_UP)
         bands = parameter.bands
         if parameter is SATURATION and scale == 2:
             bands = SATURATION_2_OXYGEN if oxygen.points else SATURATION_2_AIR
-        inputs.append(Input(parameter.name, points(bands, value), f"{value}", reference))
+        inputs.append(Input(parameter.name, points(bands, value), f"{value}", _key(observation), _made(observation)))
     conscious = await _consciousness(client, patient)
     if conscious is None:
         missing.append(f"consciousness (LOINC {ALERTNESS} or {COMA_SCALE})")
+    newest = max((each.made for each in (*inputs, *([conscious] if conscious else ()))), default=0)
+    for each in (*inputs, *([conscious] if conscious else ())):
+        if newest - each.made > TOGETHER:
+            missing.append(f"{each.name} of the same day ({each.reference} is from more than a day before)")
+    if newest - oxygen.made > TOGETHER:
+        oxygen = NO_OXYGEN
     if missing:
         raise error("not-found", f"NEWS2 of Patient/{patient} needs {', '.join(missing)}.")
     assert conscious is not None
@@ -125,30 +139,37 @@ async def _oxygen(client: FhirClient, patient: str) -> Input:
     for code, none in ((FLOW, Decimal(0)), (FRACTION, Decimal(21))):
         found = await _newest(client, patient, (code,))
         if found is not None:
-            value, _, reference = found
+            value, _, observation = found
             given = value > none
-            return Input("supplemental oxygen", 2 if given else 0, "oxygen" if given else "air", reference)
-    return Input("supplemental oxygen", 0, "air, assumed: no observation", "")
+            said = "oxygen" if given else "air"
+            return Input("supplemental oxygen", 2 if given else 0, said, _key(observation), _made(observation))
+    return NO_OXYGEN
 
 
 async def _consciousness(client: FhirClient, patient: str) -> Input | None:
     stated = await _observation(client, patient, ALERTNESS)
+    said: set[str] = set()
     if stated is not None:
         value = stated.get("valueCodeableConcept", {})
         said = {coding.get("code", "") for coding in value.get("coding", ())}
         said |= {str(value.get("text", "")).lower(), str(stated.get("valueString", "")).lower()}
         said |= {str(coding.get("display", "")).lower() for coding in value.get("coding", ())}
+        said.discard("")
+    if stated is not None and said:
         alert = not said.isdisjoint(ALERT)
-        return Input("consciousness", 0 if alert else SINGLE_RED, "alert" if alert else "not alert", _key(stated))
+        return Input(
+            "consciousness", 0 if alert else SINGLE_RED, "alert" if alert else "not alert", _key(stated), _made(stated)
+        )
     found = await _newest(client, patient, (COMA_SCALE,))
     if found is None:
         return None
-    value, _, reference = found
-    return Input("consciousness", 0 if value >= 15 else SINGLE_RED, f"Glasgow coma score {value}", reference)
+    value, _, observation = found
+    points = 0 if value >= 15 else SINGLE_RED
+    return Input("consciousness", points, f"Glasgow coma score {value}", _key(observation), _made(observation))
 
 
-async def _newest(client: FhirClient, patient: str, codes: Sequence[str]) -> tuple[Decimal, str, str] | None:
-    """(value, unit, reference) of the newest observation of one of the codes, be it a component."""
+async def _newest(client: FhirClient, patient: str, codes: Sequence[str]) -> tuple[Decimal, str, Json] | None:
+    """(value, unit, Observation) of the newest observation of one of the codes, be it a component."""
     for code in codes:
         observation = await _observation(client, patient, code)
         for place in (observation, *observation.get("component", ())) if observation else ():
@@ -156,7 +177,7 @@ async def _newest(client: FhirClient, patient: str, codes: Sequence[str]) -> tup
             value = place.get("valueQuantity", {}).get("value", place.get("valueInteger"))
             if named and value is not None:
                 unit = place.get("valueQuantity", {}).get("code", "")
-                return Decimal(str(value)), unit, _key(observation or {})
+                return Decimal(str(value)), unit, observation or {}
     return None
 
 
@@ -170,6 +191,19 @@ async def _observation(client: FhirClient, patient: str, code: str) -> Json | No
     ]
     bundle = decode((await client.perform(Request("GET", ("Observation",), query))).body)
     return next((entry["resource"] for entry in bundle.get("entry", ())), None)
+
+
+def _made(observation: Json) -> int:
+    """When an Observation was made, 0 where it does not say."""
+    period = observation.get("effectivePeriod", {})
+    said = (
+        observation.get("effectiveDateTime"),
+        observation.get("effectiveInstant"),
+        period.get("end"),
+        period.get("start"),
+    )
+    span = date_range(next(filter(None, said), ""))
+    return span[1] if span else 0
 
 
 def _key(observation: Json) -> str:

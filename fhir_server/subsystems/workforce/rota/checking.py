@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fhir_server.core.keys import instant
 from fhir_server.subsystems.workforce.models import Assignment, Member, Shift
 from fhir_server.subsystems.workforce.rota.problem import Problem, away, minutes, unqualified
 
@@ -15,14 +14,13 @@ def broken(problem: Problem, member: Member, shift: Shift, others: Sequence[Assi
     if not member.active:
         found.append("active: the role is not active")
     if unqualified(member, shift):
-        found.append(f"qualification: it ends on {instant(member.until or 0)[:10]}, before the shift does")
+        found.append(f"qualification: it ends on {problem.local(member.until or 0).date()}, before the shift does")
     if away(member, shift):
         found.append("leave: the member is away then")
     near = [each for each in others if problem.close((each.start, each.end), (shift.start, shift.end))]
     if near:
-        found.append(
-            f"rest: less than {problem.rules.rest_hours} h from the shift that begins {instant(near[0].start)[:16]}"
-        )
+        begins = f"{problem.local(near[0].start):%Y-%m-%dT%H:%M}"
+        found.append(f"rest: less than {problem.rules.rest_hours} h from the shift that begins {begins}")
     week = problem.week(shift.start)
     worked = sum(minutes(each) for each in others if problem.week(each.start) == week) + minutes(shift)
     if worked > member.hours * 60:

@@ -64,8 +64,8 @@ def test_stays_of_the_sample_patients(stays: list[dict[str, Any]], tmp_path: Pat
     days: dict[str, list[float]] = defaultdict(list)
     back: dict[str, list[bool]] = defaultdict(list)
     for who, _, ended in inpatient:
-        again = [b for other, b, _ in inpatient if other == who and b >= ended]
-        back[f"{ended:%Y-%m}"].append(any(b - ended <= datetime.timedelta(days=30) for b in again))
+        again = [b for other, b, _ in inpatient if other == who and b > ended]
+        back[f"{ended:%Y-%m}"].append(any((b.date() - ended.date()).days <= 30 for b in again))
     for _, began, ended in inpatient:
         days[f"{ended:%Y-%m}"].append((ended - began).total_seconds() / 86400)
     for name, expected in (
@@ -138,6 +138,30 @@ def test_a_patient_who_comes_back_within_30_days_counts_and_one_who_comes_later_
     asked = lake_of(tmp_path / "lake", stays)
     found = rows_of(asked, ALL["readmissions_30_days"], "2026-01").rows
     assert {row[0]: row[2] for row in found} == {"Encounter/a0": 1.0, "Encounter/b0": 0.0, "Encounter/a1": 0.0}
+
+
+def test_stays_at_the_edges(tmp_path: Path):
+    spans = {
+        "first": ("finished", "2026-01-01T08:00:00Z", "2026-01-10T10:00:00Z"),
+        "transfer": ("finished", "2026-01-10T10:00:00Z", "2026-01-15T10:00:00Z"),
+        "day30": ("finished", "2026-02-14T23:00:00Z", "2026-02-15T01:00:00Z"),  # 30 days by the calendar
+        "day31": ("finished", "2026-03-18T00:30:00Z", "2026-03-19T00:30:00Z"),
+        "open": ("in-progress", "2026-05-01T08:00:00Z", None),
+        "cancelled": ("cancelled", "2026-03-20T08:00:00Z", "2026-03-21T08:00:00Z"),
+        "backwards": ("finished", "2026-06-10T08:00:00Z", "2026-06-01T08:00:00Z"),
+    }
+    stays = [
+        {"resourceType": "Encounter", "id": id, "status": status, "class": {"code": "IMP"},
+         "subject": {"reference": "Patient/p"}, "period": {"start": start, **({"end": end} if end else {})}}
+        for id, (status, start, end) in spans.items()
+    ]  # fmt: skip
+    asked = lake_of(tmp_path / "lake", stays)
+    back = {row[0]: row[2] for month in ("2026-01", "2026-02", "2026-03", "2026-05")
+            for row in rows_of(asked, ALL["readmissions_30_days"], month).rows}  # fmt: skip
+    assert back == {"Encounter/first": 0, "Encounter/transfer": 1, "Encounter/day30": 0, "Encounter/day31": 0}
+    days = {month.month: month.value for month in by_month(asked, ALL["bed_days"])}
+    assert days == pytest.approx({"2026-01": 9 + 2 / 24 + 5, "2026-02": 2 / 24, "2026-03": 1})
+    assert sum(month.rows for month in by_month(asked, ALL["admissions"])) == 6
 
 
 def test_wrong_names_and_files_are_told(tmp_path: Path):

@@ -79,3 +79,28 @@ async def test_what_is_missing_is_named(fhir: Fhir):
     await measure(fhir, WELL)
     with pytest.raises(FhirError, match="needs systolic blood pressure"):
         await news2(fhir.server, "p")
+
+
+async def test_measurements_of_another_day_are_not_mixed(fhir: Fhir):
+    await fhir.create({"resourceType": "Patient", "id": "p"})
+    await measure(fhir, {**WELL, "3151-8": 4})
+    await pressure(fhir, 120)
+    assert (await news2(fhir.server, "p")).score == 2
+    await measure(fhir, {"9279-1": 26}, "2026-01-03")
+    with pytest.raises(FhirError, match=r"pulse of the same day \(Observation/o8867-4-2026-01-01"):
+        await news2(fhir.server, "p")
+    later = {code: value for code, value in WELL.items() if code != "9279-1"}
+    await measure(fhir, {**later, "8480-6": 120}, "2026-01-03")
+    found = await news2(fhir.server, "p")
+    assert (found.score, found.inputs[5].found) == (3, "air, assumed: no observation")
+
+
+async def test_an_alertness_that_was_not_found_out_leaves_it_to_the_coma_scale(fhir: Fhir):
+    await fhir.create({"resourceType": "Patient", "id": "p"})
+    await measure(fhir, WELL)
+    await pressure(fhir, 120)
+    unknown = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/data-absent-reason", "code": "unknown"}]}
+    await fhir.create({"resourceType": "Observation", "id": "acvpu", "status": "final", "dataAbsentReason": unknown,
+                       "subject": {"reference": "Patient/p"}, "effectiveDateTime": "2026-01-01T08:00:00Z",
+                       "code": {"coding": [{"system": LOINC, "code": "80288-4"}]}})  # fmt: skip
+    assert (await news2(fhir.server, "p")).score == 0

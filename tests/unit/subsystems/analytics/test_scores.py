@@ -87,3 +87,19 @@ async def test_the_length_of_stay_has_the_points_of_its_band(fhir: Fhir, end: st
     await fhir.create({"resourceType": "Patient", "id": "p"})
     await stayed(fhir, "e", "IMP", "2026-08-01", end)
     assert (await lace(fhir.server, "p")).inputs[0].points == points
+
+
+@pytest.mark.parametrize(
+    ("code", "points"),
+    [("E11.65", 1), ("E11.9", 1), ("E11.51", 2), ("E10.22", 2), ("C44.0", 0), ("C50.9", 2), ("K74.6", 2), ("J46", 2),
+     ("N18.9", 2), ("I25.5", 2), ("Z95.8", 1), ("B20", 5), ("C79.5", 5)],
+)  # fmt: skip
+async def test_comorbidity_of_lace_is_charlsons(fhir: Fhir, code: str, points: int):
+    await fhir.create({"resourceType": "Patient", "id": "p"})
+    await stayed(fhir, "s", "IMP", "2026-09-01", "2026-09-02")
+    await stayed(fhir, "no-show", "EMER", "2026-08-01", "2026-08-01", status="cancelled")
+    await ill(fhir, "c", code)
+    found = await lace(fhir.server, "p")
+    assert {each.name: each.points for each in found.inputs if each.points} == (
+        {"length of stay": 1, "comorbidity": points} if points else {"length of stay": 1}
+    )
