@@ -35,7 +35,11 @@ class Namer:
         self.fallback = fallback_system(tables, draft.facility)
 
     def complete_identifiers(self, node: Node) -> None:
-        """Systems for identifiers that state none: the sender's facility; names of authorities as their URIs."""
+        """Systems for identifiers that state none: the sender's facility; names of authorities as their URIs. Of a
+        patient those without a number go."""
+        stated = node.items.get("identifier")
+        if node.type == "Patient" and isinstance(stated, dict):
+            node.items["identifier"] = {at: one for at, one in stated.items() if one.get("value")}
         for one in node.values("identifier") + node.values("masterIdentifier"):
             if not isinstance(one, Element) or not one.get("value"):
                 continue

@@ -81,9 +81,11 @@ def present_document(draft: Draft, node: Node, segment: Segment, kind: str) -> N
         attachment = Element("Attachment")
         attachment.put("title", segment.value(3, 1, 2) or segment.value(3))
         if kind == "RP":
-            url = convert(part(value), "url")
-            if url:
+            pointer = part(value).strip()
+            if url := convert(pointer.replace(" ", "%20"), "url"):
                 attachment.put("url", url)
+            elif pointer:
+                draft.issues.append(f"{draft.place(segment, 5)}: {pointer[:40]!r} is no url.")
             if part(value, 3) or part(value, 4):
                 attachment.put("contentType", _media_type(part(value, 3), part(value, 4)))
         else:

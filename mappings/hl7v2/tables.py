@@ -119,8 +119,10 @@ class Tables:
         return sorted(self._rows)
 
     def code(self, table: str, code: str) -> tuple[str, str, str] | None:
-        """(code, display, system) for a code of a vocabulary table; None where the table maps it to nothing."""
-        return self.codes.get(_plain(table), {}).get(code)
+        """(code, display, system) for a code of a vocabulary table, which some write in small letters; None where the
+        table maps it to nothing."""
+        known = self.codes.get(_plain(table), {})
+        return known.get(code) or known.get(code.upper())
 
     def used(self, structure: str, map_name: str) -> bool:
         """Whether the rows of a map are used in a message."""

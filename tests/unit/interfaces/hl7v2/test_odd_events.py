@@ -170,3 +170,16 @@ async def test_a_number_that_was_another_patients_is_told(hospital: Hospital):
     made = await hospital.send("ORU^R01", pid("2^^^A"), *result(), sent="20240103")
     assert [one for one in made.issues if "another patient's" in one and "F1" in one]
     assert (await hospital.send("ORU^R01", pid("2^^^A"), *result("14"), sent="20240104")).issues == []
+
+
+async def test_codes_may_be_in_small_letters_and_numbers_may_lack(hospital: Hospital):
+    made = await hospital.send("ADT^A28", "PID|1||100^^^A~^^^X^PI||DOE^JANE||19700101|f")
+    found = await hospital.one("Patient")
+    assert (made.issues, found["gender"]) == ([], "female")
+    assert [one["value"] for one in found["identifier"]] == ["100"]
+
+
+async def test_a_pointer_with_a_space_is_kept(hospital: Hospital):
+    await hospital.send("ORU^R01", pid(), *result("\\E\\\\E\\h\\E\\a b.pdf^^AP^PDF", kind="RP"))
+    (form,) = (await hospital.one("DiagnosticReport"))["presentedForm"]
+    assert form["url"] == "\\\\h\\a%20b.pdf"
