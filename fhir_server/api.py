@@ -18,7 +18,7 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import OPEN, Caller, Change, Finding
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
-from fhir_server.interactions.callers import Callers
+from fhir_server.interactions.callers import Callers, lasts
 from fhir_server.interactions.custom_parameters import Progress
 from fhir_server.interactions.dispatch import perform
 from fhir_server.interactions.environment import Environment
@@ -117,7 +117,7 @@ class FhirServer:
             access = self.security.page_access(*signed)
         made_of = self._callers.made_of()
         caller = await self._callers.of_access(access, purpose, reason[:500])
-        if recognised is not None and access.issuer not in self.security.providers:
+        if recognised is not None and access.issuer not in self.security.providers and lasts(access):
             recognised.keep(token, base, caller, made_of)
         return caller
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fhir_server.security.audit import AuditLog
     from fhir_server.security.audit.shared import SharedAuditLog
     from fhir_server.security.emergencies import Emergencies
+    from fhir_server.security.encryption.sealing import Sealing
     from fhir_server.security.service import Security
     from fhir_server.security.store import AccountStore
 
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
 def audited(settings: Settings) -> bool:
     """Whether an audit log is kept."""
     return settings.audit == "on" or (settings.audit == "auto" and settings.security != "open")
+
+
+def sealed_by(settings: Settings) -> Sealing | None:
+    """What seals documents in MongoDB, None where no key is named."""
+    if not settings.account_keys:
+        return None
+    from fhir_server.security.encryption.sealing import Sealing
+
+    return Sealing(Path(settings.account_keys))
 
 
 async def secured(settings: Settings, clock: Clock, database: Any) -> tuple[Security, Emergencies]:
@@ -40,13 +50,12 @@ async def secured(settings: Settings, clock: Clock, database: Any) -> tuple[Secu
     accounts: AccountStore
     emergencies: Emergencies
     if settings.mongodb_url:
-        if not settings.account_keys:
+        sealing = sealed_by(settings)
+        if sealing is None:
             raise error("required", "Users and signing keys are sealed in MongoDB: make a key by `hms keys init FILE`, "
                         "give each machine a copy and name it by account_keys.")  # fmt: skip
-        from fhir_server.security.encryption.sealing import Sealing
         from fhir_server.security.store.mongo import MongoAccounts, MongoEmergencies
 
-        sealing = Sealing(Path(settings.account_keys))
         accounts = shared = MongoAccounts(database, sealing, clock)
         await shared.start()
         emergencies = MongoEmergencies(database, sealing, clock)
@@ -129,11 +138,7 @@ def shared_with_all(settings: Settings, own: AuditLog) -> SharedAuditLog:
     from fhir_server.security.audit.shared import SharedAuditLog
     from fhir_server.storage.mongo.database import connect_in_threads
 
-    sealing = None
-    if settings.account_keys:
-        from fhir_server.security.encryption.sealing import Sealing
-
-        sealing = Sealing(Path(settings.account_keys))
+    sealing = sealed_by(settings)
     client = connect_in_threads(settings.mongodb_url)
     return SharedAuditLog(
         own,

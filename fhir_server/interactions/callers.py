@@ -7,9 +7,7 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from urllib.parse import urlencode
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import Caller
@@ -17,16 +15,17 @@ from fhir_server.core.query import EVERYTHING as EVERYTHING_OF_IT
 from fhir_server.core.query import NOTHING, All, Any, Clause, Not
 from fhir_server.interactions.app_state import TYPE as STATE
 from fhir_server.interactions.app_state import StateOf
+from fhir_server.interactions.app_state_of import state_of
 from fhir_server.interactions.break_glass import BreakGlass
 from fhir_server.interactions.consent_follower import ConsentFollower
 from fhir_server.interactions.environment import Environment, Searching
 from fhir_server.interactions.masks import Hidden, Masks, hidden_by
 from fhir_server.interactions.policy_parameters import code_of, store_parameters
 from fhir_server.interactions.refusals import refused
-from fhir_server.interactions.scoped import Scoped, criteria_of, of_patient
+from fhir_server.interactions.scoped import Scoped, criteria_of, of_patient, patient_of
 from fhir_server.security.consents import Denied, denied
 from fhir_server.security.model import Access, User
-from fhir_server.security.policies import BREAK_GLASS, NO_STATE, RESOURCES, Policies, Rule
+from fhir_server.security.policies import BREAK_GLASS, RESOURCES, Policies, Rule
 from fhir_server.security.scopes import INTERACTIONS, Scope, resource_scopes
 
 NO_POLICIES = Policies()
@@ -81,7 +80,9 @@ class Callers:
             made = await self._caller(
                 scopes, access.fhir_user, access.patient, access.client, access.user, access.roles, purpose
             )
-            caller = self._kept[key] = made._replace(access=access)
+            caller = made._replace(access=access)
+            if lasts(access):
+                self._kept[key] = caller
         return caller._replace(reason=reason) if reason else caller
 
     async def renewed(self, caller: Caller) -> Caller:
@@ -130,7 +131,7 @@ class Callers:
         whose = {
             "system": "",
             "patient": patient,
-            "user": await self._patient_of(fhir_user),
+            "user": await patient_of(self._environment, fhir_user),
         }
         criteria = {scope: await criteria_of(self._environment, scope) for scope in scopes if scope.criteria}
         scoped = Scoped(self._environment, scopes, whose, criteria)
@@ -138,7 +139,9 @@ class Callers:
         meant = {rule: [await self._meant(rule, text) for text in rule.resources] for rule in rules}
         refusals = [] if self._by_itself(client, user) else self._refusals(fhir_user, purpose, whose["user"])
         by_app = client and any(scope.context != "system" for scope in scopes)
-        state = await self._state(client, fhir_user, patient) if by_app else StateOf()
+        state = StateOf()
+        if by_app and self._policies.app_state:
+            state = await state_of(self._environment, self._policies, client, fhir_user, patient)
         searching = self._environment.searching
         limits: dict[tuple[str, str], Clause | None] = {}
 
@@ -197,29 +200,6 @@ class Callers:
             belonging=scoped.belongs_to if scoped.belonging else None,
         )
 
-    async def _state(self, client: str, fhir_user: str, patient: str) -> StateOf:
-        """What of apps' state is a client's with a user and a patient."""
-        codes = self._policies.state_codes
-        if not codes:
-            return StateOf()
-        own = self._policies.app_state.get(client, NO_STATE)
-        subjects = [fhir_user] * bool(fhir_user) + [f"Patient/{patient}"] * bool(patient)
-        about = [await self._of_state("subject", [each]) for each in subjects]
-        nobodys = await self._of_state("subject:missing", ["true"])
-        modified = Any((*about, nobodys)) if own.globally else Any(tuple(about))
-        return StateOf(
-            codes,
-            await self._of_state("code", codes),
-            All((await self._of_state("code", own.codes), Any((*about, nobodys)))),
-            All((await self._of_state("code", own.modify), modified)),
-        )
-
-    async def _of_state(self, parameter: str, values: Collection[str]) -> Clause:
-        """Basic resources with one of these values."""
-        escaped = [re.sub(r"([\\,$])", r"\\\1", value) for value in sorted(values)]
-        criteria = urlencode([(parameter, ",".join(escaped))])
-        return (await criteria_of(self._environment, Scope("user", STATE, "", criteria)))[STATE] if values else NOTHING
-
     def _masks(self, rules: Sequence[Rule], meant: dict[Rule, list[dict[str, Clause]]]) -> Masks | None:
         by_type: dict[str, list[Hidden]] = {}
         for rule in rules:
@@ -269,18 +249,10 @@ class Callers:
         except FhirError:  # not indexed everywhere yet
             return NOTHING if rule.effect == "permit" else clause
 
-    async def _patient_of(self, fhir_user: str) -> str:
-        """The patient within whose records a user stays: a patient's own, a related person's; "" for everybody else."""
-        kind, _, id = fhir_user.partition("/")
-        if kind == "Patient":
-            return id
-        if kind == "RelatedPerson":
-            from fhir_server.codec.json import decode
 
-            version = await self._environment.store.read(kind, id)
-            reference = decode(version.body)["patient"].get("reference", "") if version and version.body else ""
-            return reference.removeprefix("Patient/") or "-"
-        return ""
+def lasts(access: Access) -> bool:
+    """Whether a caller may be kept: whose related person somebody is can change at any time, and end."""
+    return not access.fhir_user.startswith("RelatedPerson/")
 
 
 def together(*clauses: Clause | None) -> Clause | None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
+from fhir_server.codec.json import decode
+from fhir_server.codec.references import parse_reference
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn
 from fhir_server.interactions.contents import BINARY
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request
+from fhir_server.search.dates import date_range
 from fhir_server.security.scopes import Scope
 
 # May hold anything about anybody, and no search parameter tells whom: never within a patient's context.
@@ -100,6 +103,28 @@ def of_patient(environment: Environment, type: str, patient: str) -> Clause | No
     if members.get(type):
         return environment.searching.compartment(type, ("Patient", patient))
     return environment.searching.about(type, ("Patient", patient))
+
+
+async def patient_of(environment: Environment, fhir_user: str) -> str:
+    """The patient within whose records a user stays: a patient's own, a related person's; "" for everybody else.
+
+    "-", which is nobody's id, for a related person who is gone, not active, or whose period is not now.
+    """
+    kind, _, id = fhir_user.partition("/")
+    if kind == "Patient":
+        return id
+    if kind != "RelatedPerson":
+        return ""
+    version = await environment.store.read(kind, id)
+    person = decode(version.body) if version is not None and version.body else {}
+    reference = parse_reference(person.get("patient", {}).get("reference", ""), environment.settings.base_url)
+    counts = person.get("active", True) and _is_now(person.get("period", {}), environment.clock())
+    return reference.id if reference is not None and reference.type == "Patient" and counts else "-"
+
+
+def _is_now(period: dict[str, str], now: int) -> bool:
+    start, end = (date_range(period.get(name, "")) for name in ("start", "end"))
+    return (start is None or start[0] <= now) and (end is None or now <= end[1])
 
 
 async def criteria_of(environment: Environment, scope: Scope) -> dict[str, Clause]:

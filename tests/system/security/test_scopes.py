@@ -264,3 +264,32 @@ async def test_a_patients_app_has_the_binaries_that_belong_to_the_patients_recor
             if status == 201:
                 assert (await ask(f"Binary/{answer.json()['id']}", "DELETE")).status_code == 204
     assert (await Asking(hospital, "patient/Binary.rs", patient="me")("Binary/own")).status_code == 404
+
+
+async def test_a_related_person_stays_within_the_patient_as_long_as_the_relation_lasts(hospital: Fhir) -> None:
+    async def relation(patient: str, **more: Any) -> None:
+        person = {"resourceType": "RelatedPerson", "id": "aunt", "patient": {"reference": f"Patient/{patient}"}, **more}
+        await hospital.server.perform(Request("PUT", ("RelatedPerson", "aunt"), resource=person, base=BASE))
+
+    await relation("me")
+    ask = Asking(hospital, "user/*.rs", fhir_user="RelatedPerson/aunt")
+    assert await ask.ids("Patient") == ["me"]
+    await relation("other")
+    assert await ask.ids("Patient") == ["other"]
+    for ended in ({"active": False}, {"period": {"end": "2001-01-01"}}, {"period": {"start": "2901-01-01"}}):
+        await relation("me", **ended)
+        assert await ask.ids("Patient") == [], ended
+    await relation("me", active=True, period={"start": "2001-01-01"})
+    assert await ask.ids("Patient") == ["me"]
+    await hospital.server.perform(Request("DELETE", ("RelatedPerson", "aunt")))
+    assert await ask.ids("Patient") == []
+
+
+async def test_head_tells_what_get_tells(hospital: Fhir) -> None:
+    ask = Asking(hospital, "patient/*.rs", patient="me")
+    for path, status in (("Patient/me", 200), ("Patient/other", 404), ("Observation/theirs/_history/1", 404)):
+        answer = await ask(path, "HEAD")
+        assert (answer.status_code, answer.content) == (status, b""), path
+    etag = {"if-none-match": 'W/"1"', **ask.headers}
+    for id, status in (("me", 304), ("other", 404), ("nobody", 404)):
+        assert (await hospital.http.get(f"{BASE}/Patient/{id}", headers=etag)).status_code == status

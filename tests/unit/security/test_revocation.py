@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fhir_server.security.store import SqliteAccounts, sqlite
+from fhir_server.security.store import SqliteAccounts
+from fhir_server.security.store.sqlite import grants
 
 pytestmark = pytest.mark.anyio
 
@@ -54,5 +55,5 @@ async def test_a_change_that_nobody_told_of_is_noticed(pair, tmp_path: Path, mon
     one, _ = pair
     with sqlite3.connect(tmp_path / "security.sqlite") as connection:
         connection.execute("UPDATE family SET revoked = 1")
-    monkeypatch.setattr(sqlite, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(grants, "LOOK_EVERY", 0.0)
     assert not await asked(one)

@@ -1,0 +1,103 @@
+"""Documents by key in one file, one table a kind; what changes it is told to all processes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from fhir_server.core.errors import error
+from fhir_server.core.news import News
+from fhir_server.core.ports import Clock
+from fhir_server.security.private_file import opening
+
+VERSION = 1
+TABLES = """
+CREATE TABLE user (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, document BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE client (id TEXT PRIMARY KEY, document BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE signing_key (kid TEXT PRIMARY KEY, algorithm TEXT NOT NULL, begun INTEGER NOT NULL, jwk BLOB NOT NULL)
+    WITHOUT ROWID;
+CREATE TABLE session (id TEXT PRIMARY KEY, user TEXT NOT NULL, expires INTEGER NOT NULL, document BLOB NOT NULL)
+    WITHOUT ROWID;
+CREATE TABLE code (digest TEXT PRIMARY KEY, expires INTEGER NOT NULL, family TEXT NOT NULL, used INTEGER NOT NULL
+    DEFAULT 0, document BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE refresh (digest TEXT PRIMARY KEY, family TEXT NOT NULL, expires INTEGER NOT NULL, used INTEGER NOT NULL
+    DEFAULT 0, document BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE family (id TEXT PRIMARY KEY, user TEXT NOT NULL, client TEXT NOT NULL, scope TEXT NOT NULL,
+    begun INTEGER NOT NULL, revoked INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE INDEX family_user ON family (user);
+CREATE TABLE revoked_token (jti TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE launch (id TEXT PRIMARY KEY, expires INTEGER NOT NULL, document BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE replay (issuer TEXT, jti TEXT, expires INTEGER NOT NULL, PRIMARY KEY (issuer, jti)) WITHOUT ROWID;
+CREATE TABLE attempts (subject TEXT PRIMARY KEY, failed INTEGER NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE known_place (user TEXT, place TEXT, PRIMARY KEY (user, place)) WITHOUT ROWID;
+"""
+
+# Not there in the first files of layout 1.
+ADDED = (
+    """CREATE TABLE IF NOT EXISTS pending (id TEXT PRIMARY KEY, expires INTEGER NOT NULL, document BLOB NOT NULL)
+    WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS asked (subject TEXT PRIMARY KEY, minute INTEGER NOT NULL, count INTEGER NOT NULL)
+    WITHOUT ROWID""",
+)
+
+T = TypeVar("T")
+
+
+class Documents:
+    """One file; several workers share it. Every call is one statement or one transaction, and takes effect at once."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        with opening(path) as self._connection:
+            self._prepare()
+        self._news = News(path.with_suffix(".news"))
+        self._told = self._connection.total_changes
+        self.clock = clock
+
+    def _prepare(self) -> None:
+        connection = self._connection
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("BEGIN IMMEDIATE")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in TABLES.split(";\n"):
+                if statement.strip():
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        elif version != VERSION:
+            raise error("unavailable", f"The security database has layout {version}; this program knows {VERSION}.")
+        for statement in ADDED:
+            connection.execute(statement)
+        connection.execute("COMMIT")
+
+    async def close(self) -> None:
+        """Closes the file."""
+        self._connection.close()
+        self._news.close()
+
+    def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Runs a statement, and tells all processes once what it changed is stored."""
+        connection = self._connection
+        cursor = connection.execute(sql, parameters)
+        if connection.total_changes != self._told and not connection.in_transaction:
+            self._told = connection.total_changes
+            self._news.tell()
+        return cursor
+
+    def _document(self, kind: type[T], sql: str, *parameters: Any) -> T | None:
+        row = self._execute(sql, parameters).fetchone()
+        return msgspec.json.decode(row[0], type=kind) if row else None
+
+    def _together(self, work: Callable[[], T]) -> T:
+        """Runs several calls in one transaction."""
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            result = work()
+        except BaseException:
+            self._execute("ROLLBACK")
+            raise
+        self._execute("COMMIT")
+        return result
