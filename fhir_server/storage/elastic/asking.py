@@ -1,80 +1,25 @@
-"""Requests of one search, and what their failures mean to whoever searches."""
+"""Requests of one search."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from elastic_transport import ApiResponseMeta, ConnectionTimeout, HttpHeaders, NodeConfig, TransportError
-from elastic_transport import ConnectionError as Unreachable
+from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
 from elasticsearch import ApiError, AsyncElasticsearch
 
-from fhir_server.core.errors import FhirError, error
 from fhir_server.storage.elastic.client import CONTENT_TYPE, CONTENT_TYPE_LINES
 from fhir_server.storage.elastic.points import KEEP_ALIVE, Point
-
-T = TypeVar("T")
 
 SECONDS = 15.0  # that one request may take
 SHOWN = "hits.hits.fields,hits.hits.sort,hits.total.value,aggregations,pit_id"
 SHOWN_OF_MANY = ",".join(f"responses.{name}" for name in (*SHOWN.split(","), "error", "status"))
 WHOLE = "allow_partial_search_results=false"
 WHOLE_OF_MANY = {"allow_partial_search_results": False}
-RETRY_AFTER = {"Retry-After": "5"}
-BUSY = (408, 429, 502, 503, 504)
 EXPIRED = "search_context_missing_exception"
-TOO_MANY = ("too_many_clauses", "too_many_nested_clauses", "maxclausecount", "max_clause_count", "nested depth")
 
 _encode = msgspec.json.Encoder().encode
-
-
-def unavailable(problem: str = "can't be reached now") -> FhirError:
-    """What a search is told while there is no index to ask."""
-    return error(
-        "unavailable",
-        f"Searches can't be answered: the search index {problem}. Reads by id and writes go on; try again soon.",
-        headers=RETRY_AFTER,
-    )
-
-
-def too_complex() -> FhirError:
-    """What to answer where a search can't be nested any deeper."""
-    return error("too-costly", "This search is nested too deeply or has too many parts; split it into several.")
-
-
-def is_away(problem: Exception) -> bool:
-    """Whether Elasticsearch is not there, or too busy, so that trying again later is right."""
-    if isinstance(problem, ApiError):
-        return problem.status_code in BUSY
-    return isinstance(problem, Unreachable | ConnectionTimeout)
-
-
-def meaning(problem: ApiError | TransportError) -> FhirError | None:
-    """The answer to a search that Elasticsearch refused or never had; None where it is our mistake."""
-    if is_away(problem):
-        busy = isinstance(problem, ApiError) and problem.status_code == 429
-        return unavailable("has too much to do") if busy else unavailable()
-    if isinstance(problem, ApiError):
-        told = str(problem.body).lower()
-        if problem.status_code == 404:
-            return unavailable("is being built")
-        if problem.status_code == 413 or any(each in told for each in TOO_MANY):
-            return too_complex()
-    return None
-
-
-async def answered(work: Callable[[], Awaitable[T]]) -> T:
-    """What work returns; its failures as answers."""
-    try:
-        return await work()
-    except RecursionError:
-        raise too_complex() from None
-    except (ApiError, TransportError) as problem:
-        told = meaning(problem)
-        if told is None:
-            raise
-        raise told from problem
 
 
 def patient(client: AsyncElasticsearch) -> AsyncElasticsearch:

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from fhir_server.core.ports import Change, ChangeFeed, Finding, ResourceReads
 from fhir_server.storage.changes.entries import Entry
 from fhir_server.storage.changes.reading import Reading
-from fhir_server.storage.elastic.asking import Asking, answered, patient
+from fhir_server.storage.elastic.asking import Asking, patient
 from fhir_server.storage.elastic.digests import Parameters, differ
+from fhir_server.storage.elastic.failures import told
 from fhir_server.storage.elastic.generations import Generation, Generations
 from fhir_server.storage.elastic.mapping import UNIT_TYPE
 from fhir_server.storage.elastic.search.clauses import negation, one_of
@@ -49,7 +50,7 @@ class IndexCheck:
 
     async def run(self, repair: bool = False) -> list[Finding]:
         """Everything that is not as it should be; with repair the documents are made anew."""
-        return await answered(lambda: self._run(repair))
+        return await told(lambda: self._run(repair))
 
     async def _run(self, repair: bool) -> list[Finding]:
         generation = await self._generations.serving()

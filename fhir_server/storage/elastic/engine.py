@@ -21,6 +21,7 @@ from fhir_server.storage.changes.reading import Extract, Reading, VersionReads
 from fhir_server.storage.changes.waiting import Waiting
 from fhir_server.storage.elastic.checking import IndexCheck
 from fhir_server.storage.elastic.digests import Parameters
+from fhir_server.storage.elastic.failures import advice, told
 from fhir_server.storage.elastic.generations import Generation, Generations
 from fhir_server.storage.elastic.index import ElasticSearchIndex
 from fhir_server.storage.elastic.projecting import Projecting
@@ -128,8 +129,8 @@ class ElasticEngine:
         return await self._check.run(repair)
 
     async def rebuild(self, progress: Callable[[int, int], None] = lambda done, of: None) -> int:
-        """A new index from the store beside live traffic; returns the position of the swap."""
-        return await rebuild(self.generations, self._feed, progress)
+        """A new index from the store beside live traffic; returns the position of the swap; FhirError "unavailable"."""
+        return await told(lambda: rebuild(self.generations, self._feed, progress))
 
     async def state(self) -> IndexState:
         """For /metrics and /health/ready."""
@@ -140,7 +141,7 @@ class ElasticEngine:
             body: dict[str, Any] = {"size": 0, "query": {"exists": {"field": "problem"}}, "track_total_hits": True}
             answer = await self._client.options(request_timeout=PATIENCE).search(index=generation.name, body=body)
         except (ApiError, TransportError) as problem:
-            return IndexState(f"it can't be asked: {type(problem).__name__}")
+            return IndexState(f"it can't be asked: {advice(problem)}")
         behind = await lag(self._feed, generation.consumer, self._clock)
         parts = await positions_of(self._feed, generation.consumer, self._feeders)
         return IndexState("", generation.name, *behind, answer["hits"]["total"]["value"], parts)

@@ -11,9 +11,10 @@ import msgspec
 from fhir_server.core.errors import FhirError, Issue, error
 from fhir_server.core.ports import ResourceReads, UnitConverter
 from fhir_server.core.query import Clause, Page, Query
-from fhir_server.storage.elastic.asking import Asking, answered, patient, unavailable
+from fhir_server.storage.elastic.asking import Asking, patient
 from fhir_server.storage.elastic.digests import Indexes, always
 from fhir_server.storage.elastic.encode import Unit
+from fhir_server.storage.elastic.failures import answered, unavailable
 from fhir_server.storage.elastic.generations import Generation, Generations
 from fhir_server.storage.elastic.mapping import UNIT_TYPE
 from fhir_server.storage.elastic.points import Points

@@ -16,6 +16,7 @@ from fhir_server.storage.changes.projector import LEASE, Prepare, Projector
 from fhir_server.storage.changes.reading import Reading
 from fhir_server.storage.changes.waiting import Waiting
 from fhir_server.storage.elastic.digests import Parameters
+from fhir_server.storage.elastic.failures import advice
 from fhir_server.storage.elastic.generations import LOOK_EVERY, Generations
 from fhir_server.storage.elastic.writing import Writer
 
@@ -68,8 +69,10 @@ class Projecting:
                     away = False
                 except (ApiError, TransportError) as problem:
                     if not away:
-                        log.warning("Elasticsearch can't be asked", problem=str(problem)[:300])
+                        log.warning("Elasticsearch can't be asked", problem=advice(problem))
                     away = True
+                except Exception as problem:  # a mistake of ours must not end the feeding for good
+                    log.exception("the indices can't be looked after", problem=repr(problem))
                 await asyncio.sleep(LOOK_EVERY)
         finally:
             for consumer in list(self._running):

@@ -107,8 +107,10 @@ async def _require_fit(client: AsyncMongoClient[Any]) -> None:
         hello = await client.admin.command("hello")
         await client.admin.command("ping")
     except OperationFailure as problem:
+        reason = str((problem.details or {}).get("errmsg", problem.code)).rstrip(".")
         raise error(
-            "unavailable", f"MongoDB refuses the login of mongodb_url: {problem.details and problem.details['errmsg']}."
+            "unavailable",
+            f"MongoDB refuses the login of mongodb_url: {reason}. Look at its user, password and authSource.",
         ) from problem
     except (ConnectionFailure, ConfigurationError) as problem:
         raise _unreachable(problem) from problem
