@@ -137,7 +137,9 @@ class ElasticEngine:
         try:
             generation = await self.generations.serving()
             if generation is None:
-                return IndexState("there is no index yet")
+                strange = ", ".join(self.generations.strangers)
+                found = f"{strange} has not this program's mapping; hms reindex makes another" if strange else ""
+                return IndexState(found or "there is no index yet")
             body: dict[str, Any] = {"size": 0, "query": {"exists": {"field": "problem"}}, "track_total_hits": True}
             answer = await self._client.options(request_timeout=PATIENCE).search(index=generation.name, body=body)
         except (ApiError, TransportError) as problem:

@@ -18,6 +18,7 @@ T = TypeVar("T")
 RETRY_AFTER = {"Retry-After": "5"}
 BUSY = (408, 429, 502, 503, 504)
 REFUSED = (401, 403)
+BLOCKED = "cluster_block_exception"
 TOO_MANY = ("too_many_clauses", "too_many_nested_clauses", "maxclausecount", "max_clause_count", "nested depth")
 
 log = structlog.get_logger("elasticsearch")
@@ -55,6 +56,8 @@ def meaning(problem: ApiError | TransportError) -> FhirError | None:
     if isinstance(problem, ApiError):
         if problem.status_code in REFUSED:
             log.warning("a search failed", problem=advice(problem))
+            if _type(problem) == BLOCKED:
+                return unavailable("is blocked now")
             return unavailable("refuses this server, which its operator has to put right")
         told = str(problem.body).lower()
         if problem.status_code == 404:
@@ -82,6 +85,8 @@ def advice(problem: Exception) -> str:
     status = problem.status_code if isinstance(problem, ApiError) else 0
     if status == 401:
         return "it refuses the login in elasticsearch_url; put the right user:password@ there"
+    if status == 403 and _type(problem) == BLOCKED:
+        return "its indices are read-only, mostly as its disk is full; make room there"
     if status == 403:
         return f"it refuses what this server asks ({_type(problem)}); give the user of elasticsearch_url its rights"
     if status == 429:

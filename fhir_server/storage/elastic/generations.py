@@ -15,12 +15,16 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+import structlog
 from elasticsearch import AsyncElasticsearch, BadRequestError, NotFoundError
 
 from fhir_server.storage.changes.entries import Busy
 from fhir_server.storage.elastic.mapping import MAPPINGS, VERSION, settings
 
 LOOK_EVERY = 1.0  # seconds for which the answer to what there is is good
+CHECKED = ("digest", "token")  # properties by which a mapping is known
+
+log = structlog.get_logger("projector")
 
 
 class Generation(NamedTuple):
@@ -53,6 +57,9 @@ class Generations:
         self._settings = settings(shards, replicas)
         self._monotonic = monotonic
         self._known: list[Generation] = []
+        self._fitting: set[str] = set()  # identities of those that have this program's mapping
+        self._names: dict[str, bool] = {}  # of all there are, and whether they have the alias
+        self.strangers: list[str] = []  # those of them that have another mapping, and are neither fed nor asked
         self._looked = float("-inf")
 
     async def start(self) -> None:
@@ -77,17 +84,36 @@ class Generations:
         found = await self.client.indices.get(
             index=f"{self.alias}-*", features="aliases,settings", filter_path="*.aliases,*.settings.index.uuid"
         )
-        self._known = [
+        every = [
             Generation(name, index["settings"]["index"]["uuid"], self.alias in index["aliases"])
             for name, index in sorted(found.items())
         ]
+        self._names = {each.name: each.serving for each in every}
+        self._known = [each for each in every if await self._fits(each)]
+        strangers = [each.name for each in every if each not in self._known]
+        if strangers and strangers != self.strangers:
+            log.error("an index has another mapping", index=strangers, remedy="hms reindex makes one; remove this one")
+        self.strangers = strangers
         self._looked = self._monotonic()
         return self._known
+
+    async def _fits(self, generation: Generation) -> bool:
+        """Whether an index was made by this program: one that another made would take documents and find none."""
+        if generation.identity not in self._fitting:
+            shown = ",".join(("*.mappings.dynamic", *(f"*.mappings.properties.{name}.type" for name in CHECKED)))
+            found = await self.client.indices.get_mapping(index=generation.name, filter_path=shown)
+            mapping = found.get(generation.name, {}).get("mappings", {})
+            wanted = {"dynamic": MAPPINGS["dynamic"], "properties": {name: {"type": "keyword"} for name in CHECKED}}
+            if mapping != wanted:
+                return False
+            self._fitting.add(generation.identity)
+        return True
 
     async def add(self) -> Generation:
         """A new empty generation beside the others."""
         await self._put_template()
-        numbers = [int(each.name.rpartition("-")[2]) for each in await self.look()]
+        await self.look()
+        numbers = [int(name.rpartition("-")[2]) for name in self._names if name.rpartition("-")[2].isdecimal()]
         name = f"{self.alias}-{max(numbers, default=0) + 1:06d}"
         await self._create(name, serving=False)
         return next(each for each in await self.look() if each.name == name)
@@ -95,7 +121,8 @@ class Generations:
     async def swap(self, to: Generation) -> list[Generation]:
         """Searches ask this one from now on; returns those that they asked until now."""
         before = [each for each in await self.look() if each.serving and each != to]
-        actions = [{"remove": {"index": each.name, "alias": self.alias}} for each in before]
+        aliased = [name for name, has_alias in self._names.items() if has_alias and name != to.name]
+        actions = [{"remove": {"index": name, "alias": self.alias}} for name in aliased]
         await self.client.indices.update_aliases(actions=[*actions, {"add": {"index": to.name, "alias": self.alias}}])
         await self.look()
         return before

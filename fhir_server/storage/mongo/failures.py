@@ -23,6 +23,9 @@ def storage_error(problem: PyMongoError) -> FhirError:
         if problem.code in FULL:
             return error("no-store", "The store is full; nothing was stored. Try again when there is room.")
         if problem.code in LOGIN:
+            log.error(
+                "MongoDB refuses what this server asks", reason=str((problem.details or {}).get("errmsg", ""))[:300]
+            )
             return error("unavailable", "The store refuses this server's credentials; see the server's log.")
     if isinstance(problem, (ConnectionFailure, NetworkTimeout, ExecutionTimeout)):
         return error("unavailable", "The store does not answer now; try again.", headers={"Retry-After": "5"})

@@ -147,3 +147,25 @@ def test_a_check_names_every_difference_and_repairs_it(run):
         ("Patient/old", "its values in the search index are not those of its content"),
     ]
     assert (left, ids) == ([], ["gone", "old", "fine"])
+
+
+def test_an_index_of_another_mapping_is_not_asked_and_a_rebuild_takes_its_place(run):
+    async def work(house):
+        generations = house.engine.generations
+        properties = {"type": {"type": "keyword"}, "token": {"type": "long"}}
+        name = f"{generations.alias}-000001"
+        aliases = {generations.alias: {}}
+        await generations.client.indices.create(index=name, aliases=aliases, mappings={"properties": properties})
+        house.engine.start()
+        await house.put("a", "anna")
+        with pytest.raises(FhirError) as refused:
+            await house.named("anna")
+        told = (await house.engine.state()).away
+        await house.engine.rebuild()
+        found = await house.named("anna")
+        await generations.client.indices.delete(index=name)
+        return refused.value.status, told, found
+
+    status, told, found = run(work, feeding=False)
+    assert (status, found) == (503, ["a"])
+    assert "000001 has not this program's mapping; hms reindex makes another" in told

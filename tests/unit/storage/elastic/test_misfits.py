@@ -16,6 +16,7 @@ from fhir_server.storage.elastic.client import connect
 from tests.unit.storage.elastic.house import House
 
 SECURITY = b'{"error": {"type": "security_exception", "reason": "no"}, "status": 401}'
+BLOCKED = b'{"error": {"type": "cluster_block_exception", "reason": "disk usage exceeded"}, "status": 403}'
 PAGE = b"<html>Welcome</html>"
 
 
@@ -55,6 +56,7 @@ def answering(status: int, body: bytes) -> Iterator[str]:
     [
         (401, SECURITY, "refuses this server", "refuses the login in elasticsearch_url"),
         (403, SECURITY, "refuses this server", "give the user of elasticsearch_url its rights"),
+        (403, BLOCKED, "is blocked now", "read-only, mostly as its disk is full; make room"),
         (200, PAGE, "its operator", "no Elasticsearch 8 or 9; correct its host and port"),
         (200, b"+OK", "its operator", "no Elasticsearch 8 or 9; correct its host and port"),
         (404, PAGE, "its operator", "no Elasticsearch 8 or 9; correct its host and port"),
