@@ -41,6 +41,7 @@ STRUCTURE_BASE = "http://hl7.org/fhir/StructureDefinition/"
 EXTENSION_FHIR_TYPE = STRUCTURE_BASE + "structuredefinition-fhir-type"
 EXTENSION_REGEX = STRUCTURE_BASE + "regex"
 EXTENSION_BEST_PRACTICE = STRUCTURE_BASE + "elementdefinition-bestpractice"
+MAX_VALUE_SET = STRUCTURE_BASE + "elementdefinition-maxValueSet"
 INHERITED_INVARIANTS = {"ele-1", "ext-1"}  # every snapshot element repeats them; they stand on Element and Extension
 
 Json = dict[str, Any]
@@ -104,6 +105,12 @@ def type_references(element: Json, path: str, has_children: bool) -> tuple[TypeR
     return tuple(references)
 
 
+def compile_binding(raw: Json) -> Binding:
+    """The binding of an ElementDefinition."""
+    stated = [e.get("valueCanonical", "") for e in raw.get("extension", ()) if e["url"] == MAX_VALUE_SET]
+    return Binding(raw["strength"], raw["valueSet"], next((url for url in stated if "/ValueSet/" in url), ""))
+
+
 def compile_element(raw: Json, has_children: bool) -> Element:
     """One ElementDefinition as a row."""
     path = raw["path"]
@@ -120,7 +127,7 @@ def compile_element(raw: Json, has_children: bool) -> Element:
         summary=raw.get("isSummary", False),
         modifier=raw.get("isModifier", False),
         representation=representation,
-        binding=Binding(binding["strength"], binding["valueSet"]) if binding and "valueSet" in binding else None,
+        binding=compile_binding(binding) if binding and "valueSet" in binding else None,
         invariants=() if has_children else invariants(raw, INHERITED_INVARIANTS),
         short=raw.get("short", ""),
     )

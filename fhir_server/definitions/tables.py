@@ -28,10 +28,14 @@ class Invariant(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Binding(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A binding: strength (required | extensible | preferred | example) and the canonical URL of its value set."""
+    """A binding: strength (required | extensible | preferred | example) and the canonical URL of its value set.
+
+    maximum: that of the set outside of which no code may be, "" for none.
+    """
 
     strength: str
     value_set: str
+    maximum: str = ""
 
 
 class TypeReference(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from fhir_server.codec import bundles
 from fhir_server.codec.json import decode
@@ -15,6 +16,7 @@ from fhir_server.interactions.request import Request, Response
 
 PAGE = 500
 NOT_SEARCHED = ("max", "_format", "_pretty")
+OWN = ("_sort", "_count", "_cursor")  # what it asks the search for itself
 SUBJECTS = ("patient", "subject", "patient.identifier", "subject.identifier")
 
 
@@ -23,9 +25,11 @@ async def lastn(environment: Environment, call: Call) -> Response:
     wanted = call.parameters.whole("max", 1)
     if wanted < 1:
         raise error("value", "max must be 1 or more.", location="max")
-    search = [
-        (name, str(value)) for name, value, _ in call.parameters.entries if name not in ("max", "_format", "_pretty")
-    ]
+    search = [(name, str(value)) for name, value, _ in call.parameters.entries if name not in NOT_SEARCHED]
+    if own := next((name for name, _ in search if name in OWN), None):
+        raise error(
+            "value", f"$lastn answers newest first, in one page: leave {own} out; limit it by max.", location=own
+        )
     if not any(name.partition(":")[0] in SUBJECTS for name, _ in search):
         raise error("required", "$lastn needs a subject: patient=… or subject=….", location="patient")
     inner = Request(
@@ -45,7 +49,8 @@ async def lastn(environment: Environment, call: Call) -> Response:
         if not page.next:
             break
         query = replace(query, cursor=page.next)
-    url = f"{call.request.base}/Observation/$lastn"
+    asked = urlencode([*search, ("max", str(wanted))], safe="/:|,$", quote_via=quote)
+    url = f"{call.request.base}/Observation/$lastn?{asked}"
     body = bundles.searchset(call.request.base, kept, total=len(kept), links=[bundles.Link("self", url)])
     return Response(200, body=body)
 

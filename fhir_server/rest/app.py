@@ -151,6 +151,8 @@ class Application:
                 )
                 asked = request.body if not path else b""
                 criteria = request.query if path[-1:] == ("_search",) else ()
+                in_body = next((value for name, value in criteria if name == "_format"), "")
+                format = _format(path, headers.get("accept", ""), in_body) if in_body else format
                 response = await server.perform(request)
                 answer = answer_of(request, response, format, headers.get("accept", ""), server.definitions)
         except FhirError as problem:

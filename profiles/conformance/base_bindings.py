@@ -1,4 +1,4 @@
-"""R4's own bindings that only a terminology can answer: required ones that can't be listed, and extensible ones.
+"""Bindings of R4 that only a terminology can answer: maximum ones, extensible ones, required ones that can't be listed.
 
 https://hl7.org/fhir/R4/terminologies.html#strength; what the definitions list is checked with the structure.
 """
@@ -86,10 +86,19 @@ class BaseBindings:
     def _binding(self, element: Element, code: str) -> BindingCheck | None:
         binding = element.binding
         check = None
-        if binding is not None and binding.strength in STRENGTHS and code in CODED:
+        if binding is not None and code in CODED:
             asked = binding.strength == "required" and covered(self._definitions, binding.value_set)
-            check = None if asked else binding_check(Binding(binding.strength, binding.value_set), code)
+            if binding.strength in STRENGTHS and not asked:
+                check = binding_check(Binding(binding.strength, binding.value_set), code)
+            if binding.maximum:
+                check = _in_turn(binding_check(Binding("max", binding.maximum), code), check)
         return _with_known_codes(check, code) if code in WITH_SYSTEM else check
+
+
+def _in_turn(first: BindingCheck, second: BindingCheck | None) -> BindingCheck:
+    if second is None:
+        return first
+    return lambda value, context: first(value, context) or second(value, context)
 
 
 def _with_known_codes(check: BindingCheck | None, type_name: str) -> BindingCheck:

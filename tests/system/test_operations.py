@@ -96,7 +96,10 @@ async def test_lastn_keeps_the_newest_of_each_code(fhir: Fhir) -> None:
     assert keys((await fhir.get("Observation/$lastn?patient=a")).json()) == ["Observation/2", "Observation/3"]
     both = await fhir.get(f"Observation/$lastn?patient=a&max=2&code={LOINC}|8867-4")
     assert keys(both.json()) == ["Observation/1", "Observation/2"]
+    assert both.json()["link"][0]["url"].endswith(f"Observation/$lastn?patient=a&code={LOINC}|8867-4&max=2")
     assert (await fhir.get("Observation/$lastn?code=8867-4")).status_code == 400
+    limited = await fhir.get("Observation/$lastn?patient=a&_count=1")
+    assert (limited.status_code, "limit it by max" in issue_of(limited)["diagnostics"]) == (400, True)
 
 
 async def test_validate_says_what_is_wrong_and_stores_nothing(fhir: Fhir) -> None:

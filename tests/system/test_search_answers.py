@@ -257,6 +257,13 @@ async def test_a_search_by_post(hospital: Fhir) -> None:
     assert ids(await form(hospital, "Patient/ann/Observation/_search", "code=dose")) == ["dose"]
 
 
+async def test_the_format_of_a_search_by_post_may_stand_in_its_body(hospital: Fhir) -> None:
+    form_type = "application/x-www-form-urlencoded"
+    answer = await hospital("POST", "Patient/_search", b"_id=ann&_format=xml", content_type=form_type)
+    assert answer.headers["content-type"].startswith("application/fhir+xml")
+    assert answer.text.startswith("<?xml")
+
+
 async def test_a_search_by_post_keeps_what_is_sensitive_out_of_no_link(hospital: Fhir) -> None:
     bundle = await form(hospital, "Patient/_search", "name=bob")
     assert link(bundle, "self") == f"{BASE}/Patient?name=bob"

@@ -58,7 +58,7 @@ def place_for(owner: str, name: str, given: Given, definitions: Definitions) -> 
     if not options:
         known = [element.name for element in definitions.types[owner].elements]
         near = difflib.get_close_matches(name, known, 1)
-        raise ValueError(f"names {name}, which {owner} does not have.{f' Did you mean {near[0]}?' if near else ''}")
+        raise ValueError(f"names {name}, which {owner} does not have{f'. Did you mean {near[0]}?' if near else ''}")
     exact = [option for option in options if option[1].type.code == given.type]
     for property, found in exact or options:
         code = found.type.code

@@ -26,6 +26,13 @@ def married(code):
     return {"resourceType": "Patient", "maritalStatus": {"coding": [coding]}}
 
 
+SPOKEN = "Patient.communication[0].language"
+
+
+def spoken(coding):
+    return {"resourceType": "Patient", "communication": [{"language": {"coding": [coding]}}]}
+
+
 @pytest.mark.parametrize(
     ("resource", "expected"),
     [
@@ -34,6 +41,11 @@ def married(code):
         (married("M"), []),
         (married("X"), [("Patient.maritalStatus", "binding-extensible", "warning")]),
         ({"resourceType": "Patient", "maritalStatus": {"text": "complicated"}}, []),
+        ({"resourceType": "Patient", "language": "gsw-CH"}, []),
+        ({"resourceType": "Patient", "language": "english speaking"}, [("Patient.language", "binding-max", "error")]),
+        (spoken({"system": "urn:ietf:bcp:47", "code": "gsw"}), []),
+        (spoken({"system": "urn:ietf:bcp:47", "code": "qqqqqqqqqq"}), [(SPOKEN, "binding-max", "error")]),
+        (spoken({"system": "http://example.org/own", "code": "gsw"}), [(SPOKEN, "binding-max", "error")]),
     ],
 )
 def test_bindings_of_r4(resource, expected):
