@@ -27,17 +27,22 @@ from fhir_server.search.rewrite.walk import with_children
 Restriction = Callable[[str], Clause | None]
 
 
-def restrict(restriction: Restriction, query: Query) -> Query:
-    """The query of what may be seen, over nothing but what may be seen."""
-    where = visible(restriction, query.types, query.where)
+def restrict(restriction: Restriction, query: Query, passing: Restriction | None = None) -> Query:
+    """The query of what may be seen, over nothing but what may be seen.
+
+    passing: the restriction of what is only passed through, where that is another.
+    """
+    where = visible(restriction, query.types, query.where, passing)
     if where is query.where and not query.includes:
         return query
     return replace(query, where=where, restriction=restriction)
 
 
-def visible(restriction: Restriction, types: Sequence[str], where: Clause) -> Clause:
+def visible(
+    restriction: Restriction, types: Sequence[str], where: Clause, passing: Restriction | None = None
+) -> Clause:
     """The clause about resources of these types, for those that may be seen."""
-    inner = within(restriction, where)
+    inner = within(passing or restriction, where)
     found = [(type, restriction(type)) for type in types]
     if found and all(limit is None for _, limit in found):
         return inner

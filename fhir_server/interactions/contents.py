@@ -7,6 +7,7 @@ as a document or a collection, is shown where each resource in it would be, as p
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import cached_property
@@ -20,6 +21,7 @@ from fhir_server.interactions.access import Restriction
 from fhir_server.search.holding import Version, holds
 
 BINARY, BUNDLE = "Binary", "Bundle"
+LARGE = 100_000  # bytes of a Bundle that is not looked into by the event loop
 _TARGET = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]*)?\Z")
 
 Key = tuple[str, str]
@@ -55,14 +57,21 @@ class Contents:
             return versions
         contexts = {context for each in versions if (context := context_of(each)) is not None}
         visible = await seen(contexts, self._belonging) if contexts else set()
-        left = [each for each in versions if not self.concern(each.type) or self._is_open(each, visible)]
+        left = [each for each in versions if not self.concern(each.type) or await self._is_open(each, visible)]
         return left if len(left) < len(versions) else versions
 
-    def _is_open(self, version: StoredVersion, visible: set[Key]) -> bool:
+    async def _is_open(self, version: StoredVersion, visible: set[Key]) -> bool:
         if version.type == BINARY:
             context = context_of(version)
             return self._belonging is None if context is None else context in visible
-        return not version.deleted and all(map(self._may_be_told, _held(decode(version.body))))
+        if version.deleted:
+            return False
+        if len(version.body) > LARGE:
+            return await asyncio.to_thread(self._holds_nothing_hidden, version.body)
+        return self._holds_nothing_hidden(version.body)
+
+    def _holds_nothing_hidden(self, bundle: bytes) -> bool:
+        return all(map(self._may_be_told, _held(decode(bundle))))
 
     def _may_be_told(self, resource: dict[str, Any]) -> bool:
         """Whether nothing of a resource is kept from the caller; what can't be told of is kept."""

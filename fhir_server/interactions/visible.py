@@ -33,11 +33,11 @@ from fhir_server.core.ports import (
 )
 from fhir_server.core.query import All, Clause, IdIn, Query
 from fhir_server.core.values import SearchValue
-from fhir_server.interactions.access import Restriction, visible
+from fhir_server.interactions.access import Restriction
 from fhir_server.interactions.contents import BINARY, BUNDLE, Contents
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.masks import Masks
-from fhir_server.interactions.visible_index import VisibleIndex
+from fhir_server.interactions.visible_index import LOOKED_INTO, VisibleIndex
 from fhir_server.interactions.vocabulary import VisibleVocabulary, hidden_vocabulary, limits_of
 from fhir_server.search.holding import Version, holds
 
@@ -234,7 +234,7 @@ class VisibleTransaction(VisibleReads):
         return VisibleReads(self.whole.reads, self.whole.index, self._caller, self._contents)
 
     @property
-    def index(self) -> SearchIndex:
+    def index(self) -> VisibleIndex:
         """Searches inside the transaction."""
         return VisibleIndex(self.whole.index, self._restriction, self._contents, self._masks)
 
@@ -253,7 +253,12 @@ class VisibleTransaction(VisibleReads):
         """Matches that may be seen; FhirError "forbidden" for criteria by what is hidden."""
         if self._masks is not None:
             self._masks.require_clear((type,), where)
-        found = await self.whole.matches(type, visible(self._restriction, (type,), where), limit)
+        where = self.index.limited((type,), where)
+        if self._contents.concern(type):
+            found = await self.whole.matches(type, where, LOOKED_INTO)
+            found = (await self._contents.shown(found, self._seen_keys))[:limit]
+        else:
+            found = await self.whole.matches(type, where, limit)
         return self._masks.all_shown(found) if self._masks else found
 
     async def matches_each(self, asked: Sequence[tuple[str, Clause]]) -> list[list[StoredVersion]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fhir_server.core.errors import error
 from fhir_server.core.ports import SearchIndex
-from fhir_server.core.query import All, Clause, IdIn, Page, Query
+from fhir_server.core.query import NOTHING, All, Clause, IdIn, Page, Query
 from fhir_server.interactions.access import Restriction, restrict, visible
 from fhir_server.interactions.contents import Contents
 from fhir_server.interactions.masks import Masks
@@ -28,12 +28,20 @@ class VisibleIndex:
         self._contents = contents
         self._masks = masks
 
+    def limited(self, types: Sequence[str], where: Clause) -> Clause:
+        """The clause about resources of these types, for those that may be seen."""
+        return visible(self._restriction, types, where, self._passing)
+
+    def _passing(self, type: str) -> Clause | None:
+        """What must be looked into can't be while it is only passed through."""
+        return NOTHING if self._contents.concern(type) else self._restriction(type)
+
     async def search(self, query: Query) -> Page:
         """One page of the restricted query; FhirError "forbidden" where it asks by what is hidden."""
         if self._masks is None:
-            return await self._searched(restrict(self._restriction, query))
+            return await self._searched(restrict(self._restriction, query, self._passing))
         self._masks.require_open(query)
-        page = await self._searched(restrict(self._restriction, self._masks.following(query)))
+        page = await self._searched(restrict(self._restriction, self._masks.following(query), self._passing))
         return replace(page, matches=self._masks.all_shown(page.matches), included=self._masks.all_shown(page.included))
 
     async def _searched(self, query: Query) -> Page:
@@ -85,7 +93,7 @@ class VisibleIndex:
         """How many there are to see; FhirError "forbidden" as of a search."""
         if self._masks is not None:
             self._masks.require_clear(types, where)
-        return await self._index.count(types, visible(self._restriction, types, where))
+        return await self._index.count(types, self.limited(types, where))
 
     async def counts(self) -> dict[str, int]:
         """How many there are to see of each type that has some."""

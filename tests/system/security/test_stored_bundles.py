@@ -30,6 +30,11 @@ fields = ["birthDate"]
 role = ["billing"]
 """
 
+LETTER = {
+    "resourceType": "Composition", "id": "letter", "status": "final", "type": {"text": "letter"}, "date": "2020-01-01",
+    "author": [{"reference": "Practitioner/doc"}], "title": "Letter",
+}  # fmt: skip
+
 
 def bundle(id: str, *resources: dict[str, Any]) -> dict[str, Any]:
     entries = [{"fullUrl": f"{BASE}/{each['resourceType']}/{each['id']}", "resource": each} for each in resources]
@@ -54,6 +59,13 @@ async def library(fhir: Fhir) -> AsyncIterator[Fhir]:
         bundle("inner", bundle("deep", named["theirs"])),
         bundle("labelled", hush),
         bundle("house", named["house"]),
+        LETTER,
+        {
+            **bundle("letter", LETTER, named["doc"], named["theirs"], named["other"]),
+            "type": "document",
+            "timestamp": "2026-01-01T00:00:00Z",
+            "identifier": {"system": "urn:letters", "value": "7"},
+        },
     ):
         key = (resource["resourceType"], resource["id"])
         await fhir.server.perform(Request("PUT", key, resource=json.loads(json.dumps(resource)), base=BASE))
@@ -64,7 +76,7 @@ async def seen(ask: As) -> list[str]:
     """The Bundles that a search finds, once every other way has been found to agree."""
     found = await ask.ids("Bundle")
     assert found == await ask.ids("Bundle/_history")
-    for id in ("plain", "about", "person", "inner", "labelled", "house"):
+    for id in ("plain", "about", "person", "inner", "labelled", "house", "letter"):
         for path in (f"Bundle/{id}", f"Bundle/{id}/_history/1", f"Bundle/{id}/_history"):
             assert (await ask(path)).status_code == (200 if id in found else 404), path
         assert (await ask(f"Bundle?_id={id}&_summary=count")).json()["total"] == (id in found)
@@ -74,11 +86,14 @@ async def seen(ask: As) -> list[str]:
 
 async def test_labels_and_consents_reach_what_is_in_stored_bundles(library: Fhir) -> None:
     doctor, colleague = As(library, user="Practitioner/doc"), As(library, "psychiatrist", user="Practitioner/two")
-    assert await seen(doctor) == ["about", "house", "inner", "person", "plain"]
-    assert await seen(colleague) == ["about", "house", "inner", "labelled", "person", "plain"]
+    assert await seen(doctor) == ["about", "house", "inner", "letter", "person", "plain"]
+    assert await seen(colleague) == ["about", "house", "inner", "labelled", "letter", "person", "plain"]
     denial = consent({"type": "deny", "actor": [actor("Practitioner/doc")]})
     assert (await colleague("Consent/c", "PUT", denial)).status_code == 201
     assert await seen(doctor) == ["house", "plain"]
+    assert await doctor.ids("Composition?_has:Bundle:composition:_id=letter") == []
+    changed = bundle("new", LETTER) | {"identifier": {"system": "urn:letters", "value": "7"}}
+    assert (await doctor("Bundle?identifier=urn:letters|7", "PUT", changed)).status_code in (201, 403)
     assert (await doctor("Bundle/person", "DELETE")).status_code in (204, 403)
     assert "person" in await seen(colleague)
 
