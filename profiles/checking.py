@@ -75,6 +75,14 @@ class Checker:
         )
         self._declared = settings.validation == "declared"
 
+    def generation(self) -> tuple[object, ...]:
+        """Something else whenever there may be other profiles."""
+        return self.validator.generation()
+
+    def supported_profiles(self) -> dict[str, list[str]]:
+        """The URLs of the profiles that are known here beside R4's own, by resource type."""
+        return self.validator.supported_profiles()
+
     def require_known(self) -> None:
         """FhirError not-found where a required profile is not known, unprocessable where it can't be used."""
         for url in self._settings.required_profiles:

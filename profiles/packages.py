@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,15 +147,15 @@ class PackageStore:
         _, body = max(found, key=lambda row: version_key(row[0]))
         return codec.parse(zstandard.decompress(body))
 
-    def terminology(self, name: str, version: str) -> list[Json]:
-        """The terminology resources that a package brought; [] where it is not installed."""
-        marks = ", ".join("?" * len(TERMINOLOGY))
+    def brought(self, name: str, version: str, types: Sequence[str]) -> list[Json]:
+        """The resources of these types that a package brought; [] where it is not installed."""
+        marks = ", ".join("?" * len(types))
         query = (
             "SELECT body FROM conformance JOIN package ON package.id = conformance.package "
             f"WHERE package.name = ? AND package.version = ? AND type IN ({marks})"
         )
         with self._lock:
-            found = self._connection.execute(query, (name, version, *TERMINOLOGY)).fetchall()
+            found = self._connection.execute(query, (name, version, *types)).fetchall()
         return [codec.parse(zstandard.decompress(body)) for (body,) in found]
 
     def urls(self, type: str) -> Iterator[tuple[str, str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ class InstalledPackages:
         """A number that changes with every installation and removal, by any process; 0 before the first."""
         store = self._opened()
         return 0 if store is None else store.generation()
+
+    def structures(self) -> Iterator[Json]:
+        """Every StructureDefinition of the packages."""
+        store = self._opened()
+        if store is not None:
+            yield from store.resources("StructureDefinition")
 
     def close(self) -> None:
         """Closes the file."""
@@ -77,6 +84,12 @@ class StoredProfiles:
         found = self._by_url.get((type, url))
         fitting = [each for each in (found or {}).values() if wanted in ("", each[0])]
         return decode(max(fitting, key=lambda each: version_key(each[0]))[1]) if fitting else None
+
+    def structures(self) -> Iterator[Json]:
+        """Every StructureDefinition that is stored."""
+        for (type, _), found in self._by_url.items():
+            if type == "StructureDefinition":
+                yield from (decode(body) for _, body in found.values())
 
     def generation(self) -> int:
         """A number that changes with every change of a profile."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from profiles.questionnaires import questionnaire_problems, response_problems
 from profiles.snapshot.registry import Registry, Source
 from profiles.structure import StructureCompiler
 from profiles.structure.problems import ENOUGH, Problem, Problems, enough
+from profiles.supported import profiles_by_type
 
 Json = dict[str, Any]
 Found = list[tuple[Problem, str]]  # with the URL of the profile that says it
@@ -59,6 +61,7 @@ class Validator:
         self._sources = tuple(sources)
         self._generation = generation
         self._members: tuple[object, dict[tuple[str, str, str], bool | None]] = (None, {})
+        self._supported: tuple[list[object] | None, dict[str, list[str]]] = (None, {})
         self._structure = StructureCompiler(definitions, best_practice)
         self._check = self._structure.check("Resource")
         self._bindings = BaseBindings(definitions)
@@ -83,6 +86,18 @@ class Validator:
 
     def _generations(self) -> list[object]:
         return [source.generation() for source in self._sources if hasattr(source, "generation")]  # type: ignore
+
+    def generation(self) -> tuple[object, ...]:
+        """Something else whenever the sources may have other profiles."""
+        return tuple(self._generations())
+
+    def supported_profiles(self) -> dict[str, list[str]]:
+        """The URLs of the sources' profiles by the resource type that they are for."""
+        generations = self._generations()
+        if self._supported[0] != generations:
+            listed = [source.structures() for source in self._sources if hasattr(source, "structures")]  # type: ignore
+            self._supported = generations, profiles_by_type(itertools.chain.from_iterable(listed), self.definitions)
+        return self._supported[1]
 
     def check(self, resource: Json) -> list[Issue]:
         """The issues by R4's definitions alone, structure and invariants; [] when fine. Only errors are a refusal."""

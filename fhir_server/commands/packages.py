@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
 import tarfile
@@ -40,11 +41,13 @@ def install(
 ) -> None:
     """Install packages from files, each in place of the same name and version; nothing is fetched.
 
-    A running server on the folder uses them at once. What can't be used is listed, the rest is installed, and the exit
-    code is 1.
+    A running server on the folder uses them at once. Search parameters that R4 does not have are stored in it, by which
+    they come into force. What can't be used is listed, the rest is installed, and the exit code is 1.
     """
     failed = False
-    with _opened(load({"data": data}, config=config), existing=False) as (store, service):
+    settings = load({"data": data}, config=config)
+    brought: list[dict[str, Any]] = []
+    with _opened(settings, existing=False) as (store, service):
         for name, source in _sources(paths):
             try:
                 package, refused = _install(store, service, source)
@@ -55,6 +58,9 @@ def install(
             print(f"{package.name}@{package.version}: {package.resources} resources")
             for text in refused:
                 print(f"  not used: {text}", file=sys.stderr)
+            brought += _parameters(store, package)
+    if brought:
+        asyncio.run(_put_in_force(settings, brought))
     if failed:
         raise typer.Exit(1)
 
@@ -78,16 +84,22 @@ def remove(
     data: Data = None,
     config: Config = None,
 ) -> None:
-    """Remove packages, with the value sets and code systems that they brought."""
-    with _opened(load({"data": data}, config=config)) as (store, service):
+    """Remove packages, with the value sets, code systems and search parameters that they brought."""
+    settings = load({"data": data}, config=config)
+    gone: list[dict[str, Any]] = []
+    with _opened(settings) as (store, service):
         for wanted in packages:
             name, _, version = wanted.partition("@")
             found = [p for p in store.installed() if p.name == name and version in ("", p.version)]
             if not found:
                 raise error("not-found", f"{wanted} is not installed; hms packages list shows what is.")
             for package in found:
+                gone += _parameters(store, package)
                 _remove(store, service, package)
                 print(f"{package.name}@{package.version} removed")
+        gone = [each for each in gone if store.find(each["resourceType"], each["url"]) is None]
+    if gone:
+        asyncio.run(_take_out_of_force(settings, gone))
 
 
 @contextmanager
@@ -150,8 +162,38 @@ def _install(store: PackageStore, service: Terminology, source: Path | bytes) ->
     return store.install(source, receive), refused
 
 
+def _parameters(store: PackageStore, package: Package) -> list[dict[str, Any]]:
+    """The search parameters of a package that R4 does not have."""
+    from fhir_server import definitions
+    from fhir_server.loading.package_parameters import beyond_r4
+
+    return beyond_r4(store.brought(package.name, package.version, ["SearchParameter"]), definitions.load())
+
+
+async def _put_in_force(settings: Settings, parameters: list[dict[str, Any]]) -> None:
+    from fhir_server.commands.opening import store
+    from fhir_server.loading.package_parameters import put_in_force
+
+    async with store(settings, existing=False) as server:
+        async for each, refused in put_in_force(server, parameters):
+            name = f"search parameter {each['code']} of {', '.join(each['base'])}"
+            print(
+                f"  {name}" + (f" not used: {refused}" if refused else ""), file=sys.stderr if refused else sys.stdout
+            )
+
+
+async def _take_out_of_force(settings: Settings, parameters: list[dict[str, Any]]) -> None:
+    from fhir_server.commands.opening import store
+    from fhir_server.loading.package_parameters import take_out_of_force
+
+    async with store(settings, existing=False) as server:
+        await take_out_of_force(server, parameters)
+
+
 def _remove(store: PackageStore, service: Terminology, package: Package) -> None:
-    brought = store.terminology(package.name, package.version)
+    from profiles.packages import TERMINOLOGY
+
+    brought = store.brought(package.name, package.version, TERMINOLOGY)
     store.remove(package.name, package.version)
     for resource in brought:
         type, url, version = resource["resourceType"], resource["url"], resource.get("version", "")

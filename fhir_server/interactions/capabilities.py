@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fhir_server.codec.json import serialize
@@ -28,14 +29,16 @@ PATCH_FORMATS = [
     "application/fhir+json",
     "application/fhir+xml",
 ]
+KEPT = 8  # statements, each of half a megabyte: whoever asks chooses the base URL
 ANY_TYPE = 100  # targets; a parameter with so many may refer to anything
+ASKED_OF_ANY = ("Provenance:target", "AuditEvent:entity", "List:item", "Task:focus")  # the rest of those is not listed
 VERSION = "0.1.0"
 SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
 
 async def capabilities(environment: Environment, request: Request) -> Response:
-    """GET /metadata; made once for each state of the search parameters and base URL, then kept as bytes."""
+    """GET /metadata; made once for each state of search parameters and profiles and base URL, then kept as bytes."""
     mode = next((value for name, value in request.query if name == "mode"), "full")
     if mode not in MODES:
         raise error("value", f"mode must be one of {', '.join(MODES)}, not '{mode[:40]}'.", location="mode")
@@ -44,9 +47,11 @@ async def capabilities(environment: Environment, request: Request) -> Response:
             raise error("not-supported", "This server has no terminology service.")
         return Response(200, body=serialize(terminology_capabilities(environment.terminology, request.base)))
     definitions = environment.searching.definitions
-    key = (id(definitions), request.base)
+    key = (id(definitions), environment.checker.generation(), request.base)
     body = environment.kept.get(key)
     if body is None:
+        if len(environment.kept) >= KEPT:
+            environment.kept.clear()
         body = environment.kept[key] = serialize(statement(environment, definitions, request.base))
     return Response(200, body=body)
 
@@ -66,11 +71,12 @@ def statement(environment: Environment, definitions: Definitions, base: str) -> 
     operations = [handler for handlers in environment.operations.values() for handler in handlers if not handler.hidden]
     fields = environment.searching.fields
     revincludes = _revincludes(definitions, fields)
+    profiles = environment.checker.supported_profiles()
     rest: dict[str, Any] = {
         "mode": "server",
         "security": _security(environment, base),
         "resource": [
-            _resource(environment, definitions, type, operations, revincludes.get(type, []))
+            _resource(environment, definitions, type, operations, revincludes.get(type, []), profiles.get(type, ()))
             for type in definitions.resource_types
         ],
         "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
@@ -124,12 +130,14 @@ def _resource(
     type: str,
     operations: list[OperationHandler],
     revincludes: list[str],
+    profiles: Sequence[str],
 ) -> dict[str, Any]:
     settings = environment.settings
     parameters = definitions.search_parameters(type)
     found: dict[str, Any] = {
         "type": type,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{type}",
+        "supportedProfile": [*profiles],
         "interaction": [{"code": code} for code in INTERACTIONS],
         "versioning": "versioned-update",
         "readHistory": True,
@@ -140,7 +148,7 @@ def _resource(
         "conditionalDelete": settings.conditional_delete,
         "referencePolicy": ["literal", "logical", *(["enforced"] if settings.referential_integrity else [])],
         "searchInclude": ["*", *(f"{type}:{p.code}" for p in parameters.values() if p.type == "reference")],
-        "searchRevInclude": revincludes,
+        "searchRevInclude": [*revincludes, *ASKED_OF_ANY],
         "searchParam": [_search_parameter(p) for p in parameters.values() if _used(p)],
     }
     mine = [h for h in operations if (h.type or h.instance) and (not h.types or type in h.types)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -36,6 +36,14 @@ class Checker(Protocol):
 
     def check(self, resource: dict[str, Any]) -> list[Issue]:
         """The issues of a resource that is to be stored, by the settings; [] for none, errors refuse it."""
+        ...
+
+    def generation(self) -> Hashable:
+        """Something else whenever supported_profiles() may be."""
+        ...
+
+    def supported_profiles(self) -> Mapping[str, Sequence[str]]:
+        """The URLs of the profiles that are known here beside R4's own, by resource type."""
         ...
 
     def validate(

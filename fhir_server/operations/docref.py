@@ -1,0 +1,76 @@
+"""$docref: the references to a patient's documents (US Core, OperationDefinition/docref).
+
+http://hl7.org/fhir/us/core/OperationDefinition/docref. Documents are not made on demand here: those that are stored are
+told, and with on-demand=true none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from fhir_server.codec import bundles
+from fhir_server.codec.json import decode
+from fhir_server.core.errors import error
+from fhir_server.core.keys import StoredVersion
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.operation import Call, OperationHandler
+from fhir_server.interactions.request import Request, Response
+
+DEFINITION = "http://hl7.org/fhir/us/core/OperationDefinition/docref"
+PARAMETERS = ("patient", "start", "end", "type", "on-demand", "profile")
+PAGE = 500
+
+
+async def docref(environment: Environment, call: Call) -> Response:
+    """The current ones whose care dates overlap start to end; without both, the newest of each type of document."""
+    patient = call.parameters.one("patient")
+    if not patient:
+        raise error("required", "$docref needs the id of a patient: patient=….", location="patient")
+    start, end = call.parameters.one("start"), call.parameters.one("end")
+    search = [("patient", f"Patient/{str(patient).removeprefix('Patient/')}"), ("status", "current")]
+    search += [("period", f"{prefix}{value}") for prefix, value in (("ge", start), ("le", end)) if value]
+    for name, values in (("type", _types(call.parameters.all("type"))), ("_profile", call.parameters.texts("profile"))):
+        if values:
+            search.append((name, ",".join(values)))
+    inner = Request(
+        "GET", ("DocumentReference",), [*search, ("_sort", "-date"), ("_count", str(PAGE))],
+        base=call.request.base, caller=call.request.caller,
+    )  # fmt: skip
+    query = await environment.searching.query("DocumentReference", inner)
+    found: list[StoredVersion] = []
+    while not call.parameters.flag("on-demand"):
+        page = await environment.index.search(query)
+        found += page.matches
+        if not page.next:
+            break
+        query = replace(query, cursor=page.next)
+    if not start and not end:
+        found = _newest(found)
+    given = [(name, str(value)) for name, value, _ in call.parameters.entries if isinstance(value, str | bool)]
+    link = bundles.Link("self", f"{call.request.base}/DocumentReference/$docref?{urlencode(given)}")
+    return Response(200, body=bundles.searchset(call.request.base, found, total=len(found), links=[link]))
+
+
+def _types(values: list[Any]) -> list[str]:
+    """Codings as tokens; those of a GET are tokens already."""
+    return ["|".join(each[part] for part in ("system", "code") if part in each) if isinstance(each, dict) else str(each)
+            for each in values]  # fmt: skip
+
+
+def _newest(found: list[StoredVersion]) -> list[StoredVersion]:
+    """The first of each type of document."""
+    first: dict[Any, StoredVersion] = {}
+    for version in found:
+        concept = decode(version.body).get("type", {})
+        codings = frozenset((each.get("system"), each.get("code")) for each in concept.get("coding", ()))
+        first.setdefault(codings or concept.get("text"), version)
+    return [*first.values()]
+
+
+HANDLERS = (
+    OperationHandler(
+        "docref", docref, type=True, types=("DocumentReference",), parameters=PARAMETERS, url=DEFINITION
+    ),
+)  # fmt: skip
