@@ -65,11 +65,11 @@ class Reader:
             self._counts.clear()
             self._live.clear()
             self._counted_at = now
+        if alone:
+            self.execute("BEGIN")  # before the limit counts: an interrupted one would be no transaction to end
         self._deadline = now + limit.seconds
         self._looks = limit.looks
         self._waited_for = limit.waited_for
-        if alone:
-            self.execute("BEGIN")
         try:
             if alone:  # inside a write transaction nobody else can move it
                 self.known.follow()

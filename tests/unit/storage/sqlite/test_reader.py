@@ -22,3 +22,13 @@ def test_a_statement_outside_of_rows_can_be_out_of_time_too() -> None:
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
         reader.within(Limit(30), lambda: reader.execute("SELECT * FROM absent"))
     reader.close()
+
+
+def test_a_limit_that_is_over_before_anything_began_is_no_failure() -> None:
+    connection = Shelf().connection
+    reader = Reader(connection, Dictionaries(connection))
+    connection.set_progress_handler(reader._look, 1)
+    with pytest.raises(OutOfTime):
+        reader.within(Limit(-1), lambda: reader.execute(LONG).fetchone())
+    assert not connection.in_transaction
+    reader.close()
