@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fhir_server.subsystems.billing import ledger
-from fhir_server.subsystems.billing.charges import coverages
+from fhir_server.subsystems.billing.coverages import coverages
 from fhir_server.subsystems.billing.facts import Connection, rows
 from fhir_server.subsystems.billing.models import SELF_PAY
 from fhir_server.subsystems.billing.payments import INVOICE

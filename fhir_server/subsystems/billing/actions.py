@@ -12,6 +12,7 @@ from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import accounts, claiming, denials, letters, posting, self_pay, written
 from fhir_server.subsystems.billing.claim_data import answer_to, data_of
+from fhir_server.subsystems.billing.coverages import eligibility
 from fhir_server.subsystems.billing.facts import Json, known, rows
 from fhir_server.subsystems.billing.models import SELF_PAY
 from fhir_server.subsystems.billing.payments import INVOICE
@@ -28,7 +29,7 @@ def checked(billing: Billing, claim: Json) -> list[Finding]:
     store = billing.store
     coverage = claim["insurance"][0]["coverage"]["reference"]
     day = min((each["servicedDate"] for each in claim["item"]), default="")
-    eligible = claiming.eligibility(store, claim["patient"]["reference"], coverage, day)
+    eligible = eligibility(store, claim["patient"]["reference"], coverage, day)
     return findings(data_of(store, claim), billing.edits, eligible)
 
 

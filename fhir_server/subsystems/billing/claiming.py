@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from fhir_server.core.errors import error
-from fhir_server.subsystems.billing.charges import coverages, in_force
-from fhir_server.subsystems.billing.facts import Json, known, of_encounter, of_patient, relative, rows
+from fhir_server.subsystems.billing.coverages import coverages
+from fhir_server.subsystems.billing.facts import Json, known, of_encounter, relative, rows
 from fhir_server.subsystems.billing.models import CPT, FREQUENCY, SOURCE, SYSTEM
 
 INPATIENT = frozenset({"IMP", "ACUTE", "NONAC"})
@@ -235,17 +235,3 @@ def provider_reference(store: Any, named: Json) -> str:
         if any((each.get("system"), each.get("value")) == (wanted.get("system"), wanted["value"]) for each in found):
             return row["reference"]
     return ""
-
-
-def eligibility(store: Any, patient: str, coverage: str, day: str) -> bool | None:
-    """What the newest answer on file says of a coverage: in force on a day or not, None for no answer."""
-    found = [
-        (
-            answer.get("created", ""),
-            insurance["inforce"] and in_force({"period": insurance.get("benefitPeriod", {})}, day),
-        )
-        for answer in of_patient(store, "CoverageEligibilityResponse", patient)
-        for insurance in answer.get("insurance", ())
-        if relative(insurance.get("coverage", {}).get("reference", "")) == coverage and "inforce" in insurance
-    ]
-    return max(found)[1] if found else None

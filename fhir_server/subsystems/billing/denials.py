@@ -12,7 +12,8 @@ from fhir_server.core.errors import error
 from fhir_server.subsystems.billing.desk import Desk, payment, post
 from fhir_server.subsystems.billing.facts import Json
 from fhir_server.subsystems.billing.ledger import RECEIVABLE
-from fhir_server.subsystems.billing.payments import DENIED, SETTLED, TRANSFER, Detail
+from fhir_server.subsystems.billing.payments import Detail
+from fhir_server.subsystems.billing.settling import DENIED, SETTLED, TRANSFER
 from fhir_server.subsystems.store import SubsystemStore
 
 OF_PROVIDER = "CO-"  # contractual obligation: what the patient may not be asked for (X12 element 1033)

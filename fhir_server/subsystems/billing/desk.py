@@ -16,6 +16,7 @@ from fhir_server.subsystems.billing.facts import Json
 from fhir_server.subsystems.billing.ledger import amount
 from fhir_server.subsystems.billing.payments import Detail, Payment
 from fhir_server.subsystems.billing.service import Billing
+from fhir_server.subsystems.billing.settling import SETTLED
 from fhir_server.subsystems.writing import id_of, put_all
 
 
@@ -93,5 +94,5 @@ def posted(found: Payment | Json) -> Json:
 def _about(detail: Detail) -> Json:
     if not detail.root:
         return {}
-    settles = detail.type in payments.SETTLED
+    settles = detail.type in SETTLED
     return {"claim": f"Claim/{detail.root}"} if settles else {"invoice": f"Invoice/{payments.INVOICE}{detail.root}"}

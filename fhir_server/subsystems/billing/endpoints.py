@@ -6,7 +6,7 @@ from typing import Any
 
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import actions, claiming, inquiring, ledger, sending
-from fhir_server.subsystems.billing.charges import coverages
+from fhir_server.subsystems.billing.coverages import coverages
 from fhir_server.subsystems.billing.facts import rows
 from fhir_server.subsystems.billing.models import SELF_PAY
 from fhir_server.subsystems.billing.scrub import Finding, texts

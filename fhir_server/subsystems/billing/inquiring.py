@@ -8,9 +8,9 @@ from fhir_server.client import FhirClient
 from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import written
-from fhir_server.subsystems.billing.charges import coverages
 from fhir_server.subsystems.billing.claim_data import data_of, payer_of, provider_of, subscriber_of
 from fhir_server.subsystems.billing.claiming import provider_reference
+from fhir_server.subsystems.billing.coverages import coverages
 from fhir_server.subsystems.billing.facts import Json, known, of_patient, rows
 from fhir_server.subsystems.billing.models import SYSTEM
 from fhir_server.subsystems.billing.service import Billing

@@ -24,10 +24,10 @@ from typing import NamedTuple
 
 from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.facts import Connection, Json, ours, relative, rows
-from fhir_server.subsystems.billing.items import close_items, open_item, reopen_items
+from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.ledger import Posting
 from fhir_server.subsystems.billing.models import SYSTEM
-from fhir_server.subsystems.billing.receivables import look_at_receivable
+from fhir_server.subsystems.billing.settling import DENIED, SETTLED, settle
 from fhir_server.subsystems.writing import id_of
 
 TAG = "patient-payment"
@@ -38,9 +38,7 @@ INVOICE = "invoice-"  # before the id of the first claim, in the id of its Invoi
 DETAIL_TYPES = "http://terminology.hl7.org/CodeSystem/payment-type"
 
 
-DENIED, TRANSFER = "denial", "transfer"  # types of details, of our own
 CASH = ("payment", "advance")  # types of details that move money
-SETTLED = {DENIED: "written off", TRANSFER: "billed to the patient"}
 
 
 class Detail(NamedTuple):
@@ -181,33 +179,10 @@ def take_payment(connection: sqlite3.Connection, resource: Json) -> bool:
         reverses = f"payment:{found.reverses}" if found.reverses else ""
         lines = list(_lines(connection, found))
         ledger.post(connection, f"payment:{found.id}", found.created, found.text, source, lines, reverses)
-        _settle(connection, found, source)
+        settle(connection, found, source)
     for root in dict.fromkeys(_root(connection, each.root) for each in found.details if each.root):
         credit(connection, f"credit:{found.id}:{root}", root, found.created, source)
     return True
-
-
-def _settle(connection: sqlite3.Connection, found: Payment, source: str) -> None:
-    """What a payer has denied for good leaves its receivable, or comes back to it where that is reversed; the item of
-    the denial follows."""
-    for number, each in enumerate(found.details):
-        if each.type not in SETTLED:
-            continue
-        claim = connection.execute("SELECT * FROM claim WHERE id = ?", (each.root,)).fetchone()
-        root, patient, payer = claim["root"], claim["patient"], claim["payer"]
-        key, before = f"denial:{found.id}:{number}", f"denial:{found.reverses}:{number}" if found.reverses else ""
-        to = (ledger.DENIED, each.cents, patient, payer, root)
-        if each.type == TRANSFER:
-            to = (ledger.PATIENT, each.cents, patient, "", root)
-        lines = [Posting(*to), Posting(ledger.RECEIVABLE, -each.cents, patient, payer, root)]
-        ledger.post(connection, key, found.created, found.text, source, lines, before)
-        if each.cents > 0:
-            close_items(connection, "denial", "claim", each.root, SETTLED[each.type])
-        else:
-            reopen_items(connection, "denial", each.root)
-        status = SETTLED[each.type] if each.cents > 0 else "denied"
-        connection.execute("UPDATE claim SET status = ? WHERE id = ?", (status, each.root))
-        look_at_receivable(connection, root, found.created)
 
 
 def _root(connection: sqlite3.Connection, claim: str) -> str:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from fhir_server.subsystems.billing import ledger
-from fhir_server.subsystems.billing.charges import coverages
+from fhir_server.subsystems.billing.coverages import coverages
 from fhir_server.subsystems.billing.facts import relative
 from fhir_server.subsystems.billing.items import close_items, open_item, reasons
 from fhir_server.subsystems.billing.ledger import Posting, amount

@@ -13,7 +13,7 @@ from fhir_server.client import FhirClient
 from fhir_server.codec.json import serialize
 from fhir_server.subsystems.billing import facts, output, posting, written
 from fhir_server.subsystems.billing.booking import book
-from fhir_server.subsystems.billing.charges import priced_by, propose, rules, take_prices
+from fhir_server.subsystems.billing.charges import propose, rules
 from fhir_server.subsystems.billing.facts import Json, known, ours
 from fhir_server.subsystems.billing.items import close_items, open_item, take_task
 from fhir_server.subsystems.billing.links import ways
@@ -22,6 +22,7 @@ from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA, SELF_PAY
 from fhir_server.subsystems.billing.notices import take_notice, withdraw
 from fhir_server.subsystems.billing.output import Due
 from fhir_server.subsystems.billing.payments import INVOICE, take_payment
+from fhir_server.subsystems.billing.prices import priced_by, take_prices
 from fhir_server.subsystems.billing.scrub import Edits
 from fhir_server.subsystems.billing.self_pay import billed
 from fhir_server.subsystems.billing.self_pay import book as book_invoice
@@ -91,7 +92,7 @@ class Billing:
             for change in changes:
                 payers_changed |= change.type == "Organization"
                 sources |= self._take(connection, change, codes, encounters)
-            sources.update(priced_by(connection, codes))
+            sources.update(priced_by(connection, codes, rules()))
             for source in sorted(sources):
                 type, _, id = source.partition("/")
                 encounters |= propose(connection, type, id, known(connection, source))

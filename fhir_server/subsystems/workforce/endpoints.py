@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_server.core.errors import error
 from fhir_server.subsystems.endpoint import CSV, Answer, Call, Endpoint
-from fhir_server.subsystems.workforce import items, reports, times
+from fhir_server.subsystems.workforce import asking, items, reports, times
+from fhir_server.subsystems.workforce.asking import MOST_DAYS, MOST_PEOPLE, Wanted
 from fhir_server.subsystems.workforce.reading import day_of
-from fhir_server.subsystems.workforce.rotas import MOST_DAYS, MOST_PEOPLE, Wanted
 
 if TYPE_CHECKING:
     from fhir_server.subsystems.workforce.models import Rota
@@ -112,7 +112,7 @@ async def ask(workforce: Workforce, call: Call) -> Answer:
     if len({each.kind for each in wanted}) < len(wanted):
         raise error("value", "Each shift of a day must have a kind of its own.", location="shifts")
     ward = call.required("ward").removeprefix("Location/")
-    id = await workforce.rotas.ask(call.client, ward, first, days, wanted, call.now, call.who)
+    id = await asking.ask(workforce.facts, workforce.zone, call.client, ward, first, days, wanted, call.now, call.who)
     return Answer({"id": id}, status=201)
 
 

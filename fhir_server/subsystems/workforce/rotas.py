@@ -1,4 +1,4 @@
-"""Rotas from wish to shift: asked for, proposed until they are published, then swapped or overridden by people.
+"""Rotas that were asked for (asking.py): proposed until they are published, then swapped or overridden by people.
 
 What people decide is written to FHIR and comes back by the feed; a proposal is worked out from the facts whenever they
 change, so it is in the tables only.
@@ -6,11 +6,9 @@ change, so it is in the tables only.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -27,20 +25,9 @@ from fhir_server.subsystems.workforce.rota.solving import solve
 from fhir_server.subsystems.writing import id_of, put_all
 
 SUBSYSTEM = "workforce"
-MOST_DAYS, MOST_PEOPLE = 92, 200
 AROUND = 8  # days before and after a rota whose shifts its rules look at
 
 Json = dict[str, Any]
-
-
-class Wanted(NamedTuple):
-    """One shift that a ward wants on each day: from when (local time), how long, how many people, which skills."""
-
-    kind: str
-    at: datetime.time
-    hours: float
-    needed: int
-    skills: dict[str, int]
 
 
 class Rotas:
@@ -50,59 +37,6 @@ class Rotas:
         self._facts = facts
         self._zone = zone
         self.rules = rules
-
-    # Asked for
-
-    async def ask(
-        self,
-        client: FhirClient,
-        ward: str,
-        first: datetime.date,
-        days: int,
-        wanted: Sequence[Wanted],
-        now: int,
-        who: str,
-    ) -> str:
-        """Writes the Schedule and the Slots of a ward's rota; gives its id. The same again changes nothing."""
-        if self._facts.body("Location", ward) is None:
-            raise error("not-found", f"There is no Location/{ward[:64]} that the workforce knows.")
-        id = id_of("rota", ward, first, days)
-        known = self._facts.rotas().get(id)
-        if known is not None and known.state == "published":
-            raise error("conflict", "This rota is published already; swap its shifts instead.")
-        last = first + datetime.timedelta(days=days)
-        schedule = {
-            "resourceType": "Schedule",
-            "id": id,
-            "extension": [{"url": words.ROTA, "valueCode": "proposed"}],
-            "actor": [{"reference": f"Location/{ward}"}],
-            "planningHorizon": {"start": self._text(first, datetime.time()), "end": self._text(last, datetime.time())},
-            "comment": f"{self._facts.ward_name(ward)}, {days} days from {first}",
-        }
-        slots = [self._slot(id, first + datetime.timedelta(days=n), each) for n in range(days) for each in wanted]
-        await put_all(client, [schedule, *slots], subsystem=SUBSYSTEM, rule="rota asked for", now=now, who=who)
-        return id
-
-    def _slot(self, rota: str, day: datetime.date, wanted: Wanted) -> Json:
-        start = datetime.datetime.combine(day, wanted.at, self._zone)
-        end = (start.astimezone(datetime.UTC) + datetime.timedelta(hours=wanted.hours)).astimezone(self._zone)
-        extensions: list[Json] = [{"url": words.NEEDED, "valueInteger": wanted.needed}]
-        for skill, number in wanted.skills.items():
-            parts = [{"url": "skill", "valueCode": skill}, {"url": "number", "valueInteger": number}]
-            extensions.append({"url": words.NEEDED_SKILL, "extension": parts})
-        return {
-            "resourceType": "Slot",
-            "id": id_of(rota, day, wanted.kind),
-            "extension": extensions,
-            "serviceType": [{"coding": [{"system": words.SHIFT_KIND, "code": wanted.kind}]}],
-            "schedule": {"reference": f"Schedule/{rota}"},
-            "status": "free",
-            "start": start.isoformat(),
-            "end": end.isoformat(),
-        }
-
-    def _text(self, day: datetime.date, at: datetime.time) -> str:
-        return datetime.datetime.combine(day, at, self._zone).isoformat()
 
     # Proposed
 
