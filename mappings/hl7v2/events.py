@@ -56,7 +56,8 @@ REQUIRED = {
 
 
 # Messages that say nothing without one of these segments.
-ABOUT = {"MDM": ("TXA",), "SIU": ("SCH",), "ORU": ("OBR", "OBX"), "ORM": ("ORC", "OBR"), "OML": ("ORC", "OBR")}
+ABOUT = {"MDM": ("TXA",), "SIU": ("SCH",), "ORU": ("OBR", "OBX"), "ORM": ("ORC", "OBR"), "OML": ("ORC", "OBR"),
+         "DFT": ("FT1", "PR1", "DG1")}  # fmt: skip
 
 
 def finish(draft: Draft, tables: Tables) -> None:
@@ -85,8 +86,11 @@ def finish(draft: Draft, tables: Tables) -> None:
         name, field = REQUIRED.get(node.type, ("", ""))
         if name and not any(has_content(one) for one in node.values(name)):
             gone.add(id(node))
-            if any(one in node.notes.get("segments", {}) for one in re.findall(r"(\w{3})-", field)):
-                draft.issues.append(f"ERROR {field} is required: without it no {node.type} can be made.")
+            segments = node.notes.get("segments", {})
+            places = [(segments[one], number) for one, number in re.findall(r"(\w{3})-(\d+)", field) if one in segments]
+            if places:
+                where = field if " or " in field else draft.place(*places[0])
+                draft.issues.append(f"ERROR {where} is required: without it no {node.type} can be made.")
     if gone:
         _forget(draft, gone)
 

@@ -133,7 +133,9 @@ async def test_a_move_of_single_numbers_is_refused(hospital: Hospital):
     assert refusal.value.category == "not-supported"
 
 
-@pytest.mark.parametrize(("kind", "segment"), [("MDM^T02", "TXA"), ("SIU^S12", "SCH"), ("ORU^R01", "OBR")])
+@pytest.mark.parametrize(
+    ("kind", "segment"), [("MDM^T02", "TXA"), ("SIU^S12", "SCH"), ("ORU^R01", "OBR"), ("DFT^P03", "FT1")]
+)
 async def test_a_message_without_the_segment_that_it_is_about_is_an_error(hospital: Hospital, kind, segment):
     made = await hospital.send(kind, pid())
     assert made.errors[0].startswith(f"{segment} is required")
@@ -183,3 +185,8 @@ async def test_a_pointer_with_a_space_is_kept(hospital: Hospital):
     await hospital.send("ORU^R01", pid(), *result("\\E\\\\E\\h\\E\\a b.pdf^^AP^PDF", kind="RP"))
     (form,) = (await hospital.one("DiagnosticReport"))["presentedForm"]
     assert form["url"] == "\\\\h\\a%20b.pdf"
+
+
+async def test_what_lacks_is_told_of_its_segment(hospital: Hospital):
+    made = await hospital.send("ORU^R01", pid(), *result(), "OBX|3|NM|||1|g|||||F")
+    assert made.errors == ["OBX[3]-3 is required: without it no Observation can be made."]
