@@ -18,6 +18,8 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call
 from fhir_server.interactions.visible import environment_of
 from fhir_server.operations.bulk.jobs import Jobs
+from fhir_server.security.model import Access
+from fhir_server.security.scopes import resource_scopes
 
 MOST_RUNNING = 10
 KEPT = 24 * 3600 * 1_000_000  # microseconds that the files of a finished job are kept
@@ -121,19 +123,19 @@ class Works:
         await self.jobs.save(job)
 
     async def _caller(self, environment: Environment, job: Any) -> Caller:
-        from fhir_server.security.model import Access
-
         if job.access is None:
             return OPEN
         callers = environment.callers or Callers(environment)
         return await callers.of_access(msgspec.convert(job.access, Access))
 
     async def of(self, call: Call) -> Any:
-        """The job that a call names; FhirError "not-found" for another's and for none."""
+        """The job that a call names; FhirError "not-found" for another's or none, "forbidden" for a lesser token."""
         id = str(call.parameters.one("job") or "")
         job = await self.jobs.find(id)
         if job is None or job.owner != owner(call.request.caller):
             raise error("not-found", f"There is no such {self.name}; it may have been deleted, or be too old.")
+        if job.access is not None and not _covers(call.request.caller, job.access):
+            raise error("forbidden", f"This {self.name} was begun with scopes that the token does not have.")
         return job
 
     async def delete(self, job: Any) -> None:
@@ -149,6 +151,14 @@ class Works:
         for task in list(self._tasks.values()):
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+def _covers(caller: Caller, begun: dict[str, Any]) -> bool:
+    """Whether a caller's token has all scopes, and the patient, of that which a job was begun with."""
+    mine: Access | None = caller.access
+    theirs = msgspec.convert(begun, Access)
+    held = resource_scopes(mine.scope) if mine is not None and mine.patient == theirs.patient else []
+    return all(any(each.covers(wanted) for each in held) for wanted in resource_scopes(theirs.scope))
 
 
 def owner(caller: Caller) -> str:

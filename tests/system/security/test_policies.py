@@ -206,6 +206,9 @@ async def test_an_export_leaves_out_what_policies_and_consents_deny(house: Fhir)
     assert "Patient" in listed and "Device" not in listed
     observations = (await house.http.get(listed["Observation"], headers=headers)).text
     assert "theirs" in observations and "hush" not in observations
+    lesser = As(house, "physician", scope="user/Patient.rs")
+    for url in (begun.headers["content-location"], listed["Observation"]):
+        assert (await lesser(url.removeprefix(f"{BASE}/"))).status_code == 403
 
 
 MASKED = """
