@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -42,6 +43,8 @@ EXTENSION_FHIR_TYPE = STRUCTURE_BASE + "structuredefinition-fhir-type"
 EXTENSION_REGEX = STRUCTURE_BASE + "regex"
 EXTENSION_BEST_PRACTICE = STRUCTURE_BASE + "elementdefinition-bestpractice"
 MAX_VALUE_SET = STRUCTURE_BASE + "elementdefinition-maxValueSet"
+ROOT_TYPES = ("Resource", "DomainResource")
+ROOTS = r"\b(Domain)?Resource\b"
 INHERITED_INVARIANTS = {"ele-1", "ext-1"}  # every snapshot element repeats them; they stand on Element and Extension
 
 Json = dict[str, Any]
@@ -168,7 +171,11 @@ def compile_search_parameter(raw: Json) -> SearchParameter:
     for base in raw["base"]:
         # one base and a path without a type in front (InsurancePlan-name) is a path from that base
         relative = len(raw["base"]) == 1 and parts and not any(root_of(part)[:1].isupper() for part in parts)
-        mine = tuple(f"{base}.{part}" for part in parts) if relative else tuple(p for p in parts if root_of(p) == base)
+        if relative:
+            mine = tuple(f"{base}.{part}" for part in parts)
+        else:  # a path of every resource (US Core's _id of a Patient) is one of this base
+            own = [re.sub(ROOTS, base, part, count=1) if root_of(part) in ROOT_TYPES else part for part in parts]
+            mine = tuple(part for part in own if root_of(part) == base)
         if mine:
             branches[base] = mine
     return SearchParameter(

@@ -34,6 +34,11 @@ def issues_of(resource: dict[str, Any], definitions: Definitions) -> list[Issue]
                 compile_path(branch, definitions, base)
             except FhirPathError as problem:
                 issues.append(_issue(f"the expression can't be used on {base}: {problem}", "expression"))
+    for base in compiled.base:
+        own = definitions.search_parameters(base).get(compiled.code) if base in definitions.types else None
+        if own is not None and own.type != compiled.type:
+            what = f"the code '{compiled.code}' is that of {own.url}, which searches {base} by {own.type}"
+            issues.append(_issue(f"{what}, not by {compiled.type}", "code"))
     if not compiled.branches:
         issues.append(_issue("the expression starts at none of the base types", "expression"))
     return issues

@@ -75,6 +75,14 @@ async def test_one_that_can_not_work_is_refused_when_it_is_stored(fhir: Fhir) ->
     assert issue_of(answer)["expression"] == ["SearchParameter.expression"]
 
 
+async def test_one_of_r4s_own_is_not_made_to_search_in_another_way(fhir: Fhir) -> None:
+    other = {**EYES, "code": "name", "type": "token", "expression": "Patient.name.use"}
+    answer = await fhir.put("SearchParameter/eye-colour", other)
+    assert (answer.status_code, issue_of(answer)["expression"]) == (422, ["SearchParameter.code"])
+    narrower = {**EYES, "code": "name", "expression": "Patient.name.family"}
+    assert (await fhir.put("SearchParameter/eye-colour", narrower)).status_code == 201
+
+
 async def test_indexing_goes_on_after_a_restart(fhir: Fhir) -> None:
     from fhir_server import bootstrap
 
