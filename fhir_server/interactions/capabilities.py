@@ -148,7 +148,7 @@ def _resource(
         "conditionalDelete": settings.conditional_delete,
         "referencePolicy": ["literal", "logical", *(["enforced"] if settings.referential_integrity else [])],
         "searchInclude": ["*", *(f"{type}:{p.code}" for p in parameters.values() if p.type == "reference")],
-        "searchRevInclude": [*revincludes, *ASKED_OF_ANY],
+        "searchRevInclude": revincludes,
         "searchParam": [_search_parameter(p) for p in parameters.values() if _used(p)],
     }
     mine = [h for h in operations if (h.type or h.instance) and (not h.types or type in h.types)]
@@ -172,11 +172,12 @@ def _operation(handler: OperationHandler) -> dict[str, Any]:
 
 
 def _revincludes(definitions: Definitions, fields: Fields) -> dict[str, list[str]]:
-    """Type -> the "Source:parameter" that may refer to it; those that may refer to any type are not listed."""
+    """Type -> the "Source:parameter" that may refer to it; of those that may refer to any type few are listed."""
     found: dict[str, list[str]] = {}
     for source in definitions.resource_types:
         for code, parameter in fields.of(source).parameters.items():
-            if len(parameter.targets) < ANY_TYPE:
+            name = f"{source}:{code}"
+            if len(parameter.targets) < ANY_TYPE or name in ASKED_OF_ANY:
                 for target in parameter.targets:
-                    found.setdefault(target, []).append(f"{source}:{code}")
+                    found.setdefault(target, []).append(name)
     return found

@@ -107,6 +107,8 @@ def calls(code: str, type: str, sample: dict[str, Any]) -> list[tuple[str, str, 
             return [("GET", "Composition/o1/$document", None)]
         case ("everything", _):
             return [("GET", f"{type}/o1/$everything", None)]
+        case ("docref", _):
+            return [("GET", "DocumentReference/$docref?patient=o1", None)]
         case ("lastn", _):
             return [("GET", "Observation/$lastn?subject=Patient/o1&max=1", None)]
         case ("purge", _):

@@ -156,6 +156,7 @@ Patient/$meta
 $meta
 Observation/o0/$meta
 Observation/$lastn?subject=Patient/p0
+DocumentReference/$docref?patient=p0
 Patient/p0
 Observation/o1?_summary=true
 Encounter/e2
