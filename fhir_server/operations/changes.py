@@ -100,7 +100,10 @@ async def _wanted(environment: Environment, call: Call) -> Wanted:
             raise error("value", f"_type names '{type[:80]}', which is no resource type.", location="_type")
         require(call.request.caller, "s", type)
     filters = await type_filters(environment, call, types or tuple(environment.definitions.resource_types))
-    return Wanted(frozenset(types), filters, call.parameters.flag("resources"))
+    wanted = Wanted(frozenset(types), filters, call.parameters.flag("resources"))
+    for type in filters:
+        await _matching(environment, wanted, type, ())  # refused now, where what it asks by is hidden
+    return wanted
 
 
 async def _events(environment: Environment, wanted: Wanted, after: int, count: int) -> AsyncIterator[bytes]:
@@ -109,9 +112,9 @@ async def _events(environment: Environment, wanted: Wanted, after: int, count: i
     while time.monotonic() < until:
         try:
             environment = await _as_of_now(environment)
+            told = await _next(environment, wanted, after, count)
         except FhirError:
-            return  # the caller's token has ended
-        told = await _next(environment, wanted, after, count)
+            return  # the caller's token has ended, or what is asked by is hidden from the caller by now
         if told.entries:
             yield b"".join(b"id: %d\nevent: change\ndata: %b\n\n" % each for each in told.entries)
             spoke = time.monotonic()

@@ -254,6 +254,12 @@ async def test_hidden_fields_are_in_no_answer(masked: Fhir) -> None:
     assert (await As(masked, "physician")("Patient/me")).json()["telecom"]
 
 
+async def test_changes_filtered_by_what_is_hidden_are_refused_before_a_stream_begins(masked: Fhir) -> None:
+    for accept in ("application/json", "text/event-stream"):
+        answer = await As(masked, "billing")("$changes?_typeFilter=Patient?birthdate=1980-01-01", accept=accept)
+        assert answer.status_code == 403, answer.text
+
+
 async def test_a_search_by_what_is_hidden_is_refused(masked: Fhir) -> None:
     clerk = As(masked, "billing")
     for search in (
