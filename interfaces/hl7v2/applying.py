@@ -167,7 +167,7 @@ class Applying:
     def _failed(self, message: Message, header: Header | None, problems: tuple[Problem, ...]) -> Outcome:
         code = code_of(header, problems)
         answer = acknowledge(header, code, message.received, problems, self._ours)
-        return Outcome(FAILED, reason_of(problems), (), code, answer)
+        return Outcome(FAILED, reason_of(problems), message.links, code, answer)
 
     def _settled(
         self,
@@ -181,7 +181,7 @@ class Applying:
     ) -> Outcome:
         problems = translation.problems
         answer = translation.answer or acknowledge(header, "AA", message.received, problems, self._ours)
-        return Outcome(state, reason or reason_of(problems), links, "AA", answer, releases)
+        return Outcome(state, reason or reason_of(problems), _together(message.links, links), "AA", answer, releases)
 
 
 def problems_of(failure: FhirError) -> tuple[Problem, ...]:
@@ -212,6 +212,11 @@ def _reference(entry: dict[str, Any]) -> str:
         return full
     url = request["url"]
     return url if request["method"] == "PUT" and "/" in url and "?" not in url else ""
+
+
+def _together(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
+    """What a message has made, of each resource the newest version: what it made before it was applied anew too."""
+    return tuple({link.partition("/_history/")[0]: link for link in (*before, *now)}.values()) if before else now
 
 
 def _is_own(type: str, id: str) -> bool:

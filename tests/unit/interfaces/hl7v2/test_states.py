@@ -144,6 +144,21 @@ async def test_a_replay_updates_what_the_message_made(fhir: Fhir, station: Stati
     assert len(await fhir.ids("Provenance")) == 2
 
 
+async def test_what_a_message_made_is_known_after_it_was_applied_anew(station: Station):
+    async with station.client() as client:
+        await client.ask(message("1"))
+    before = (await station.interface.desk.show(1)).links
+    await station.interface.desk.correct(1, message("1", patient=""))
+    await station.interface.worker.look()
+    await until(station, lambda states: states == ["failed"])
+    assert (await station.interface.desk.show(1)).links == before
+    await station.interface.desk.correct(1, message("1", patient="B"))
+    await station.interface.worker.look()
+    await until(station, lambda states: states == ["done"])
+    after = (await station.interface.desk.show(1)).links
+    assert before[0] in after and len(after) == len({link.split("/_history")[0] for link in (*before, *after)})
+
+
 async def test_a_crash_between_commit_and_state_applies_nothing_twice(fhir: Fhir, station: Station):
     """What kill -9 leaves: the FHIR transaction is there, the store still says translating."""
     async with station.client() as client:
