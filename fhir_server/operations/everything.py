@@ -28,8 +28,6 @@ ANY_ID = "-"  # stands for the id of every one until the clause is made
 
 async def everything(environment: Environment, call: Call) -> Response:
     """The resource, all of its compartment, and what these refer to; without an id that of every one; paged."""
-    if call.id:
-        await current(environment, call.request, call.type, call.id)
     count = call.parameters.whole("_count", DEFAULT_COUNT)
     query = [("_include", "*"), ("_count", str(count))]
     query += [(name, str(value)) for name, value, _ in call.parameters.entries if name in PASSED_ON]
@@ -54,7 +52,10 @@ async def everything(environment: Environment, call: Call) -> Response:
     shown = [(name, value) for name, value in _given(call) if name != "_cursor"]
     asked = replace(asked, used=tuple(shown))
     path = f"{call.type}/{call.id}" if call.id else call.type
-    return await answer(environment, call.request, asked, f"{path}/$everything")
+    answered = await answer(environment, call.request, asked, f"{path}/$everything")
+    if call.id and not any((found.type, found.id) == (call.type, call.id) for found in answered.shown or ()):
+        await current(environment, call.request, call.type, call.id)  # on another page, or not there at all
+    return answered
 
 
 def of_any(clause: Clause, type: str) -> Clause:
