@@ -108,6 +108,18 @@ async def test_types_filters_elements_and_since(fhir: Fhir):
     assert deletion["entry"][0]["request"] == {"method": "DELETE", "url": "Organization/o"}
 
 
+async def test_what_attachments_lead_to_is_told_by_absolute_urls(fhir: Fhir):
+    await fhir.create({
+        "resourceType": "DocumentReference", "id": "d", "status": "current", "subject": {"reference": "Patient/a"},
+        "content": [{"attachment": {"url": f"{where}Binary/b"}} for where in ("", "http://elsewhere.test/")],
+    })  # fmt: skip
+    found = await files(fhir, await finished(fhir, await begun(fhir, "$export?_type=DocumentReference")))
+    document = found["DocumentReference"][0]
+    urls = [each["attachment"]["url"] for each in document["content"]]
+    assert urls == [f"{BASE}/Binary/b", "http://elsewhere.test/Binary/b"]
+    assert document["subject"] == {"reference": "Patient/a"}
+
+
 async def test_posted_parameters_name_patients(fhir: Fhir):
     await record(fhir)
     given = [

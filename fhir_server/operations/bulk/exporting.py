@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+from fhir_server.codec.attachments import has_relative, make_absolute
 from fhir_server.codec.json import decode, serialize
 from fhir_server.codec.references import parse_reference
 from fhir_server.codec.summary import elements
@@ -130,9 +131,12 @@ class Exporting:
 
     def _line(self, version: StoredVersion) -> bytes:
         asked = self._job.asked
-        if not asked.elements and self._clean is None:
+        leads = bool(self._job.base) and self._clean is None and has_relative(version.body)
+        if not asked.elements and self._clean is None and not leads:
             return version.body + b"\n"
         resource = decode(version.body)
+        if leads:
+            make_absolute(resource, self._job.base)
         if asked.elements:
             resource = elements(resource, asked.elements, self._environment.definitions)
         return serialize(self._clean(resource) if self._clean is not None else resource) + b"\n"

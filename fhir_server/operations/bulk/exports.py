@@ -22,7 +22,7 @@ class Exports(Works):
         asked = await asked_of(environment, call)
         await self.require_room(environment)
         caller = call.request.caller
-        job = Job(url=url, asked=asked, moment=environment.clock(), **self.whose(caller))
+        job = Job(url=url, asked=asked, moment=environment.clock(), base=call.request.base, **self.whose(caller))
         await self.jobs.create(job)
         self.start(job, caller)
         return job

@@ -27,7 +27,8 @@ class Part(msgspec.Struct):
 
 
 class Job(msgspec.Struct, kw_only=True):
-    """state: running | done | failed; moment: microseconds, of which it shows the data; url: the request's.
+    """state: running | done | failed; moment: microseconds, of which it shows the data; url: the request's; base: the
+    server's own base URL as the request has it.
 
     access: what the caller's token said, None for an open caller; resumable: whether another worker can take it up.
     at: how many types are done; cursor: within the next one; patients_at: how many of the patients' portions.
@@ -37,6 +38,7 @@ class Job(msgspec.Struct, kw_only=True):
     url: str
     asked: Asked
     moment: int
+    base: str = ""
     owner: str = ""
     access: dict[str, Any] | None = None
     resumable: bool = True
