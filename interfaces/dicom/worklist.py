@@ -10,6 +10,7 @@ from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.fhir import Resource, reference, search
 from interfaces.dicom.work.patients import Held, survivor
 from mappings.dicom.identifiers import token
+from mappings.dicom.procedure import wrong_entry
 from mappings.dicom.task import is_procedure_step
 from mappings.dicom.worklist import item
 
@@ -54,7 +55,7 @@ async def worklist(client: FhirClient, keys: Model | None = None, order: str = "
     steps: dict[str, list[Resource]] = {}
     begun: set[str] = set()  # orders that were performed already, in part or whole
     for each in found:
-        if each["resourceType"] in ("Procedure", "ImagingStudy"):
+        if each["resourceType"] == "ImagingStudy" or (each["resourceType"] == "Procedure" and not wrong_entry(each)):
             begun |= {based.get("reference", "") for based in each.get("basedOn", ())}
         if each["resourceType"] in ("Appointment", "Task") and not is_procedure_step(each):
             for based in each.get("basedOn", ()):

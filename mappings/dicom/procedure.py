@@ -9,6 +9,7 @@ from mappings.dicom.conversions import URN_DCM_UID, moment, oid
 from mappings.dicom.engine import Model, Row, apply
 
 STATUSES = {"IN PROGRESS": "in-progress", "COMPLETED": "completed", "DISCONTINUED": "stopped"}
+WRONG_ENTRY = "110514"  # Incorrect worklist entry selected
 PROCEDURE = (
     Row("code.coding[]", "00081032", to.codings),
     Row("code.text", "00400254", to.text),
@@ -38,6 +39,14 @@ def procedure(uid: str, step: Model, subject: str, based_on: str) -> dict[str, A
     if period:
         made["performedPeriod"] = period
     return apply(PROCEDURE, step, made)
+
+
+def wrong_entry(procedure: dict[str, Any]) -> bool:
+    """Whether a Procedure was stopped because another entry of the worklist had been meant."""
+    codings = procedure.get("statusReason", {}).get("coding", ())
+    return procedure["status"] == "stopped" and any(
+        (each.get("system"), each.get("code")) == (to.DCM, WRONG_ENTRY) for each in codings
+    )
 
 
 def _first(model: Model, tag: str) -> str:

@@ -13,18 +13,18 @@ from interfaces.dicom.services.service import Context
 from interfaces.dicom.work.patients import survivor
 from interfaces.dicom.work.queue import Job
 from mappings.dicom.identifiers import token, tokens
-from mappings.dicom.procedure import procedure
+from mappings.dicom.procedure import procedure, wrong_entry
 from mappings.dicom.task import is_procedure_step
 from mappings.dicom.worklist import step_id, study_uid
 from mappings.dicom.zones import zoned
 
 SCHEDULED_STEPS = "00400270"
 # status of the step -> status of what scheduled it
-TASKS = {"IN PROGRESS": "in-progress", "COMPLETED": "completed", "DISCONTINUED": "failed"}
+TASKS = {"IN PROGRESS": "in-progress", "COMPLETED": "completed", "DISCONTINUED": "failed", "NOT THIS": "ready"}
 ENDED = frozenset(
     ["completed", "fulfilled", "cancelled", "failed", "rejected", "noshow", "entered-in-error"]
 )  # of Task and Appointment
-APPOINTMENTS = {"IN PROGRESS": "arrived", "COMPLETED": "fulfilled", "DISCONTINUED": "cancelled"}
+APPOINTMENTS = {"IN PROGRESS": "arrived", "COMPLETED": "fulfilled", "DISCONTINUED": "cancelled", "NOT THIS": "arrived"}
 
 
 async def procedure_step(context: Context, client: FhirClient, job: Job) -> None:
@@ -40,7 +40,8 @@ async def procedure_step(context: Context, client: FhirClient, job: Job) -> None
         subject = await _patient(client, model)
     made = procedure(job.key, model, subject, reference(order) if order else "")
     entries = [put(made, f"identifier=urn:dicom:uid|urn:oid:{job.key}", f"urn:uuid:{_uuid()}")]
-    entries += moves(scheduled, row["status"])
+    # a step of a wrong entry leaves what was scheduled to be done (PS3.16 CID 9300)
+    entries += moves(scheduled, "NOT THIS" if wrong_entry(made) else row["status"])
     await transaction(client, entries)
 
 

@@ -299,6 +299,23 @@ def test_a_step_begins_in_progress_and_once(dicom, status, code):
     association.release()
 
 
+def test_a_step_of_a_wrong_entry_leaves_the_order_on_the_worklist(dicom, tmp_path):
+    person(dicom)
+    scheduled(dicom)
+    scheduled(dicom, "o2", "A2")
+    association = modality(dicom, ModalityPerformedProcedureStep)
+    for number, reason in ((1, "110514"), (2, "110501")):
+        [item] = worklist(dicom, tmp_path / str(number), f"0008,0050=A{number}")
+        assert association.send_n_create(begun(item), ModalityPerformedProcedureStep, f"1.2.{number}")[0].Status == 0
+        ended = Dataset()
+        ended.PerformedProcedureStepStatus = "DISCONTINUED"
+        ended.PerformedProcedureStepDiscontinuationReasonCodeSequence = [code(reason, "DCM", "Why")]
+        assert association.send_n_set(ended, ModalityPerformedProcedureStep, f"1.2.{number}")[0].Status == 0
+    association.release()
+    idle(dicom)
+    assert [item.AccessionNumber for item in worklist(dicom, tmp_path / "after")] == ["A1"]
+
+
 def test_a_step_stays_the_patients_that_it_began_with(dicom):
     made, changed = Dataset(), Dataset()
     made.PerformedProcedureStepStatus, made.PatientID = "IN PROGRESS", "P1"

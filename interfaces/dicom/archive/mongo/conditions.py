@@ -25,7 +25,10 @@ def condition(test: Test) -> dict[str, Any]:
             return _matching(re.escape(values[0]))
         case "wild":
             parts = {"*": ".*", "?": "."}
-            return _matching(f"^{''.join(parts.get(sign) or re.escape(sign) for sign in values[0])}$")
+            made = _matching(f"^{''.join(parts.get(sign) or re.escape(sign) for sign in values[0])}$")
+            prefix = re.split(r"[*?]", values[0], maxsplit=1)[0]
+            # an index can follow the range, not the pattern
+            return {"$gte": prefix, "$lt": prefix + "\U0010ffff", **made} if prefix and made is not NEVER else made
         case "words":
             words = [rf"(^|[ ^]){re.escape(word)}" for word in values]
             return {"$all": [re.compile(word, re.DOTALL) for word in words]} if words else {"$ne": None}

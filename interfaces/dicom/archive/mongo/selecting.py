@@ -11,8 +11,8 @@ from interfaces.dicom.archive.mongo.database import PREFIX
 
 Stage = dict[str, Any]
 # how few rows a test lets through, the fewest first
-_RANKS = {"never": 0, "=": 1, "in": 1, "between": 2, "wild": 2}
-_UNIQUE = ("uid", "patient_id", "accession")
+_RANKS = {"never": 0, "=": 1, "in": 1, "between": 2, "wild": 2, "words": 2}
+_TELLING = ("uid", "patient_id", "accession", "name", "date")  # columns that tell one row from nearly all others
 _WEAK = 3
 _BY_NUMBER = ("STUDY._id", "SERIES.number", "SERIES._id", "IMAGE.number", "IMAGE._id")
 _STATE = Condition(STUDY, "state", (is_not(QUARANTINED),))
@@ -29,6 +29,11 @@ def pipeline(selection: Selection) -> tuple[str, list[Stage]]:
     early = selection.order == "arrival" and first == level
     if early:
         stages.append({"$sort": {"_id": 1}})
+    # a row has one row of each level above: where nothing is asked of those, a page is cut before they are joined
+    page = _page(selection)
+    alone = early and not _there(selection) and all(each.level == level for each in conditions)
+    if alone:
+        stages += page
     stages.append({"$replaceRoot": {"newRoot": {first: "$$ROOT"}}})
     for above in reversed(shown[:at]):
         below = LEVELS[LEVELS.index(above) + 1]
@@ -39,11 +44,12 @@ def pipeline(selection: Selection) -> tuple[str, list[Stage]]:
     if selection.order and not early:
         fields = _BY_NUMBER if selection.order == "number" else (f"{level}._id",)
         stages.append({"$sort": dict.fromkeys(fields, 1)})
-    if selection.offset:
-        stages.append({"$skip": selection.offset})
-    if selection.limit > 0:
-        stages.append({"$limit": selection.limit})
-    return PREFIX + TABLES[first], stages
+    return PREFIX + TABLES[first], stages if alone else stages + page
+
+
+def _page(selection: Selection) -> list[Stage]:
+    skipped: list[Stage] = [{"$skip": selection.offset}] if selection.offset else []
+    return [*skipped, {"$limit": selection.limit}] if selection.limit > 0 else skipped
 
 
 def shown_of(level: str, found: Stage) -> dict[str, Any]:
@@ -57,7 +63,7 @@ def shown_of(level: str, found: Stage) -> dict[str, Any]:
 
 def _first(level: str, shown: tuple[str, ...], conditions: tuple[Condition, ...]) -> str:
     ranked = [
-        (max(_RANKS.get(test.kind, _WEAK) + (each.column not in _UNIQUE) for test in each.tests), each.level)
+        (max(_RANKS.get(test.kind, _WEAK) + (each.column not in _TELLING) for test in each.tests), each.level)
         for each in conditions
         if each.level in shown and each.tests
     ]
