@@ -112,7 +112,7 @@ def make(
             "item": [_item(number, each, encounter) for number, each in enumerate(charges, 1)],
             "total": money(sum(each["cents"] for each in charges)),
         }
-        diagnoses = _diagnoses(store, found)
+        diagnoses = diagnoses_of(store, found)
         if diagnoses:
             base["diagnosis"] = [
                 {"sequence": number, "diagnosisCodeableConcept": {"coding": [{"system": ICD10, "code": code}]}}
@@ -181,7 +181,8 @@ def _item(number: int, charge: Any, encounter: str) -> Json:
     return made
 
 
-def _diagnoses(store: Any, encounter: Json) -> list[str]:
+def diagnoses_of(store: Any, encounter: Json) -> list[str]:
+    """The ICD-10-CM codes that an encounter is claimed with, the first one first."""
     conditions = [
         known(store, each["condition"]["reference"])
         for each in sorted(encounter.get("diagnosis", ()), key=lambda each: each.get("rank", 99))

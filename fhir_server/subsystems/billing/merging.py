@@ -15,15 +15,17 @@ from fhir_server.subsystems.billing.ledger import Posting
 TABLES = ("claim", "payment", "item", "charge")  # that name a patient
 
 
-def take_merge(connection: sqlite3.Connection, patient: Json, date: str) -> None:
-    """Takes a Patient in who was merged into another one (Patient.link, replaced-by); nothing for any other."""
+def take_merge(connection: sqlite3.Connection, patient: Json, date: str) -> set[str]:
+    """Takes a Patient in who was merged into another one (Patient.link, replaced-by), nothing for any other; gives the
+    encounters whose claims are of the survivor now."""
     survivor = next(
         (relative(each["other"]["reference"]) for each in patient.get("link", ()) if each.get("type") == "replaced-by"),
         "",
     )
     loser = f"Patient/{patient['id']}"
     if not survivor.startswith("Patient/") or survivor == loser:
-        return
+        return set()
+    moved = {row[0] for row in connection.execute("SELECT encounter FROM claim WHERE patient = ?", (loser,))}
     connection.execute("INSERT OR IGNORE INTO dirty SELECT 'invoice', root FROM claim WHERE patient = ?", (loser,))
     for table in TABLES:
         connection.execute(f"UPDATE {table} SET patient = ? WHERE patient = ?", (survivor, loser))
@@ -40,3 +42,4 @@ def take_merge(connection: sqlite3.Connection, patient: Json, date: str) -> None
     version = patient.get("meta", {}).get("versionId", "1")
     key, text = f"merge:{loser}:{version}", f"{loser} was merged into {survivor}"
     ledger.post(connection, key, date, text, loser, lines)
+    return moved

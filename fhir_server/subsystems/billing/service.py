@@ -14,8 +14,9 @@ from fhir_server.codec.json import serialize
 from fhir_server.subsystems.billing import facts, output, posting, written
 from fhir_server.subsystems.billing.booking import book
 from fhir_server.subsystems.billing.charges import propose, rules
+from fhir_server.subsystems.billing.claiming import diagnoses_of
 from fhir_server.subsystems.billing.facts import Json, known, ours
-from fhir_server.subsystems.billing.items import close_items, open_item, take_task
+from fhir_server.subsystems.billing.items import close_items, id_of, open_item, take_task
 from fhir_server.subsystems.billing.links import ways
 from fhir_server.subsystems.billing.merging import take_merge
 from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA, SELF_PAY
@@ -32,6 +33,7 @@ from fhir_server.subsystems.subsystem import Change, Portion
 from fhir_server.subsystems.tracing import Ways
 
 COMPARED = ("modifiers", "units", "date", "cents")  # of a charge and what was claimed, beside the code
+STANDING = "SELECT encounter FROM claim WHERE replaced = '' AND frequency <> '8' AND kind <> 'S'"
 BOOKED = {"Claim": book, "Invoice": book_invoice}
 AT_ONCE = 200  # that are written together
 
@@ -126,8 +128,11 @@ class Billing:
                 withdraw(connection, reference, change.updated)
             return set()
         if change.type == "Patient":
-            take_merge(connection, resource, change.updated)
-        elif change.type in BOOKED:
+            return take_merge(connection, resource, change.updated)
+        if change.type == "Condition":
+            patient = (facts.patient_of(resource),)
+            return {row[0] for row in connection.execute(f"{STANDING} AND patient = ?", patient)}
+        if change.type in BOOKED:
             try:
                 encounters.add(BOOKED[change.type](connection, resource))
             except (KeyError, TypeError, ValueError, ArithmeticError, IndexError, AttributeError):
@@ -191,6 +196,9 @@ def _compare(connection: sqlite3.Connection, claim: sqlite3.Row, source: str, go
     body = known(connection, subject) or {}
     then = billed(body, source) if invoiced else written.claimed(body, source)
     now = _charges(connection, source) if invoiced else _charged(connection, source)
+    how = "is charged otherwise now" if then != now else ""
+    if source == claim["encounter"] and not invoiced and not gone and not how:
+        how = _visit_differs(connection, body, source)
     undo, anew = ("cancel it", "cancel it and bill anew") if invoiced else ("void the claim", "replace the claim")
     common = {"patient": claim["patient"], "claim": claim["id"], "cents": claim["cents"], "days": 14, "detail": source}
     if gone:
@@ -198,11 +206,25 @@ def _compare(connection: sqlite3.Connection, claim: sqlite3.Row, source: str, go
         open_item(connection, "deleted", subject, date, text, **common)
     else:
         close_items(connection, "deleted", "subject", subject, "it is there again")
-    if not gone and then != now:
-        text = f"{source} was corrected after {subject} was made of it, and is charged otherwise now: {anew}."
+    if not gone and how:
+        text = f"{source} was corrected after {subject} was made of it, and {how}: {anew}."
         open_item(connection, "changed", subject, date, text, **common)
-    elif then == now:
-        close_items(connection, "changed", "subject", subject, "as it was claimed")
+    elif not how:
+        id = id_of("changed", subject, source)
+        close_items(connection, "changed", "id", id, "as it was claimed")
+
+
+def _visit_differs(connection: sqlite3.Connection, claim: Json, encounter: str) -> str:
+    """How a visit differs from what a Claim says of it, "" where it does not."""
+    found = known(connection, encounter) or {}
+    codes = [
+        each["diagnosisCodeableConcept"]["coding"][0]["code"]
+        for each in claim.get("diagnosis", ())
+        if each.get("diagnosisCodeableConcept", {}).get("coding")
+    ]
+    if facts.patient_of(found) != facts.patient_of(claim):
+        return "is of another patient now"
+    return "has other diagnoses now" if diagnoses_of(connection, found) != codes else ""
 
 
 def _charges(connection: sqlite3.Connection, source: str) -> list[tuple[str, int]]:

@@ -6,7 +6,17 @@ from fhir_server.core.errors import FhirError
 from interfaces.x12.acknowledgements import functional
 from interfaces.x12.reader import read
 from interfaces.x12.shapes import Envelope
-from tests.unit.subsystems.billing.story import Story, answer, coverage, denied, encounter, payer, procedure
+from tests.unit.subsystems.billing.story import (
+    ICD10,
+    Story,
+    answer,
+    coded,
+    coverage,
+    denied,
+    encounter,
+    payer,
+    procedure,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -116,6 +126,23 @@ async def test_an_encounter_that_is_corrected_after_billing_is_work(story: Story
     assert story.work() == ["changed"]
     await story.follow(id, "replace")
     assert story.work() == [] and story.accounts() == {"receivable": 13350, "revenue": -13350}
+
+
+async def test_diagnoses_that_are_corrected_after_billing_are_work_until_they_are_as_before(story: Story):
+    id = await story.claim()
+    known = {"resourceType": "Condition", "id": "dm", "subject": {"reference": "Patient/anna"}}
+    await story.store(known | {"code": coded(ICD10, "E11.65")})
+    assert story.work() == ["changed"]
+    assert "has other diagnoses now" in story.rows("SELECT text FROM item")[0][0]
+    await story.store(known | {"code": coded(ICD10, "E11.9")})
+    assert story.work() == []
+    await story.store({name: value for name, value in encounter().items() if name != "diagnosis"})
+    assert story.work() == ["changed"]
+    await story.store({"resourceType": "Patient", "id": "ben"}, encounter(subject={"reference": "Patient/ben"}))
+    assert "is of another patient now" in story.rows("SELECT text FROM item")[0][0]
+    await story.store(encounter())
+    await story.follow(id, "void")
+    assert story.work() == []
 
 
 async def test_a_claim_of_a_deleted_encounter_is_work_until_it_is_voided(story: Story):
