@@ -6,6 +6,7 @@ from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.interactions.audit import read_audit
 from fhir_server.interactions.conditions import not_modified
+from fhir_server.interactions.contents import context_of
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import id_of
 from fhir_server.interactions.request import Request, Response
@@ -25,9 +26,7 @@ async def read(environment: Environment, request: Request, type: str, id: str) -
             f"{type}/{id} was deleted as version {version.version}; its history is at {type}/{id}/_history.",
             headers={"ETag": f'W/"{version.version}"'},
         )
-    if not_modified(request, version):
-        return Response(304, version)
-    return Response(200, version, version.body)
+    return await _given(environment, request, version)
 
 
 async def vread(environment: Environment, request: Request, type: str, id: str, version_id: str) -> Response:
@@ -43,9 +42,18 @@ async def vread(environment: Environment, request: Request, type: str, id: str, 
         raise error("not-found", f"There is no version {version_id[:64]} of {type}/{id} here.")
     if version.deleted:
         raise error("deleted", f"Version {number} of {type}/{id} is its deletion.")
+    return await _given(environment, request, version)
+
+
+async def _given(environment: Environment, request: Request, version: StoredVersion) -> Response:
+    """The version, or that the caller has it already."""
     if not_modified(request, version):
         return Response(304, version)
-    return Response(200, version, version.body)
+    response = Response(200, version, version.body)
+    context = context_of(version)
+    if context is not None and environment.audit is not None:
+        response.instance = await environment.store.read(*context)
+    return response
 
 
 async def current(environment: Environment, request: Request, type: str, id: str) -> StoredVersion:

@@ -65,7 +65,7 @@ class Response(msgspec.Struct):
     beside it (warnings); headers: others; content_type: of a body that is no FHIR resource and is sent as it is;
     stream: gives the body piece by piece, after what is in body; shown: the stored versions that it tells of, where
     they are others than version; performed: entries of a Bundle; instance: the stored resource that an operation was
-    called on, where only the body says what is told.
+    called on, where only the body says what is told, or that a Binary belongs to.
     """
 
     status: int

@@ -53,6 +53,16 @@ async def test_an_operation_on_a_record_names_whose_it_is_and_what_it_looked_at(
     ask = Asking(hospital, "user/*.rs")
     assert "final" in (await ask("Observation/theirs/$fhirpath?expression=status")).text
     assert patients((await events(hospital))[0]) == ["Patient/other"]
+    binary = {
+        "resourceType": "Binary",
+        "contentType": "text/plain",
+        "securityContext": {"reference": "Observation/mine"},
+    }
+    await hospital.server.perform(
+        Request("PUT", ("Binary", "scan"), resource={**binary, "id": "scan"}, base="http://x")
+    )
+    assert (await ask("Binary/scan")).status_code == 200
+    assert patients((await events(hospital))[0]) == ["Patient/me"]
     assert (await ask("Device/pump/$meta")).status_code == 200
     assert patients((await events(hospital))[0]) == ["Patient/other"]
     given = {"resourceType": "Basic", "code": {}, "subject": {"reference": "Observation/theirs"}}
