@@ -236,9 +236,12 @@ def wanted_of(query: dict[str, str]) -> Wanted:
 
 def _in_own_charset(content: bytes, charset: str) -> bytes:
     """A message that was written in a charset, as MSH-18 of it says that it is."""
+    stated = codec_of([charset])
+    if not stated:
+        raise error("value", f"The charset {charset[:40]!r} of the content type is not known; utf-8 is.")
     try:
-        text = content.decode(charset)
-    except (LookupError, UnicodeDecodeError):
+        text = content.decode(stated)
+    except UnicodeDecodeError:
         raise error("value", f"The body is not in {charset[:40]}, as its content type says.") from None
     header = read_header(content)
     codec = (codec_of([header.charset]) if header else "") or "utf-8"

@@ -94,8 +94,13 @@ async def test_a_correction_is_put_into_the_character_set_of_its_message(http: h
     await http.post("/hl7/messages/1/correct", content=right, headers=as_utf_8)
     await until(station, lambda states: states == ["done"])
     assert (await http.get("/hl7/messages/1/raw")).content == right.decode().encode("latin-1")
-    for wrong in (right.replace("Ü".encode(), "Ł".encode()), right.replace("Ü".encode(), b"\xdc")):
-        answer = await http.post("/hl7/messages/1/correct", content=wrong, headers=as_utf_8)
+    unknown = {"content-type": as_utf_8["content-type"].replace("utf-8", "zlib")}
+    for wrong, headers in (
+        (right.replace("Ü".encode(), "Ł".encode()), as_utf_8),
+        (right.replace("Ü".encode(), b"\xdc"), as_utf_8),
+        (right, unknown),
+    ):
+        answer = await http.post("/hl7/messages/1/correct", content=wrong, headers=headers)
         assert answer.status_code == 400
         assert issue_of(answer)["diagnostics"]
 
