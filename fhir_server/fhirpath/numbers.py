@@ -18,6 +18,16 @@ MAX_INTEGER = 2**31 - 1
 MAX_LONG = 2**63 - 1
 
 
+def is_integer(value: int | Decimal) -> bool:
+    """Whether a number is not too large for an Integer, nor too small."""
+    return -MAX_INTEGER - 1 <= value <= MAX_INTEGER
+
+
+def is_long(value: int) -> bool:
+    """The same of a Long."""
+    return -MAX_LONG - 1 <= value <= MAX_LONG
+
+
 class Long(int):
     """An integer of 64 bits."""
 

@@ -52,6 +52,7 @@ class _Parser:
         self.tokens = tokens
         self.at = 0
         self.depth = 0
+        self.negative = -1  # where the token is that a minus stands before
 
     @property
     def token(self) -> Token:
@@ -103,6 +104,7 @@ class _Parser:
         token = self.token
         if token.kind == "symbol" and token.value in "+-":
             self.at += 1
+            self.negative = self.at if token.value == "-" else -1
             return Polarity(token.value, self.expression(POLARITY), token.position)
         return self.invocations(self.term())
 
@@ -192,7 +194,8 @@ class _Parser:
         if token.kind == "literal" and isinstance(token.value, str):
             self.at += 1
             return quantity(value, token.value)
-        if isinstance(value, int) and value > MAX_INTEGER:
+        lowest = self.negative == self.at - 1 and value == MAX_INTEGER + 1
+        if isinstance(value, int) and value > MAX_INTEGER and not lowest:
             message = f"`{value}` is too large for an Integer; write {value}L or {value}.0"
             raise FhirPathError("syntax", message, self.tokens[self.at - 1].position)
         return value

@@ -134,8 +134,8 @@ def _concatenate(model: Model, left: list[Item], right: list[Item], frame: Frame
 
 def _checked_integer(value: int, *operands: int) -> list[Item]:
     if any(isinstance(operand, Long) for operand in operands):
-        return [Long(value)] if abs(value) <= numbers.MAX_LONG else []
-    return [value] if abs(value) <= numbers.MAX_INTEGER else []
+        return [Long(value)] if numbers.is_long(value) else []
+    return [value] if numbers.is_integer(value) else []
 
 
 def _decimal_result(value: Decimal | None) -> list[Item]:

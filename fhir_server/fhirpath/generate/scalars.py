@@ -141,6 +141,7 @@ def _binary(writer: Writer, node: Binary, scope: Scope) -> Scalar:
         node.operator in ("+", "-")
         and left.type == right.type == "System.Integer"
         and not (left.nullable or right.nullable)
+        and not (left.constant and right.constant)  # which may come to more than an Integer holds
     ):
         return Scalar(f"({left.expression} {node.operator} {right.expression})", "System.Integer", nullable=False)
     raise NotStatic

@@ -138,3 +138,26 @@ def test_paths_are_kept(definitions: Definitions) -> None:
     path = compile_path("Patient.name", definitions, "Patient")
     assert compile_path("Patient.name", definitions, "Patient") is path
     assert compile_path("Patient.name", definitions, "Patient", strict=True) is not path
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("-2147483648", [-(2**31)]),
+        ("-2147483647 - 1", [-(2**31)]),
+        ("-2147483648 - 1", []),
+        ("(-2147483648).abs()", []),
+        ("2147483647 + 1", []),
+        ("'-2147483648'.toInteger() + 1", [1 - 2**31]),
+    ],
+)
+def test_an_integer_has_32_bits(definitions: Definitions, patient: Json, expression: str, found: list[int]) -> None:
+    assert [value for _, value in values(expression, definitions, patient)] == found
+
+
+@pytest.mark.parametrize("expression", ["2147483648", "1 - 2147483648", "-2147483649"])
+def test_a_number_that_is_no_integer_is_said_to_be_none(
+    definitions: Definitions, patient: Json, expression: str
+) -> None:
+    with pytest.raises(FhirPathError, match="too large for an Integer"):
+        values(expression, definitions, patient)

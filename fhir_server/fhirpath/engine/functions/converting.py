@@ -58,7 +58,7 @@ def _to_boolean(value: Any) -> bool | None:
 
 def _to_integer(value: Any) -> int | None:
     if isinstance(value, int):
-        return int(value) if abs(value) <= numbers.MAX_INTEGER else None
+        return int(value) if numbers.is_integer(value) else None
     return toInteger(value) if isinstance(value, str) else None
 
 

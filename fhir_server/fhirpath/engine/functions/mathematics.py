@@ -52,7 +52,7 @@ def _integral(value: Decimal, rounding: str) -> Decimal:
 
 def _fits(value: Decimal) -> bool:
     # before int(), which would write out all digits of 1E+999999
-    return abs(value) <= numbers.MAX_INTEGER
+    return numbers.is_integer(value)
 
 
 def _abs(model: Model, frame: Frame, items: Items) -> Items:
@@ -61,7 +61,9 @@ def _abs(model: Model, frame: Frame, items: Items) -> Items:
         return []
     if isinstance(value, Quantity):
         return [value._replace(value=abs(value.value))]
-    return [type(value)(abs(value))]
+    found = type(value)(abs(value))
+    too_large = isinstance(found, int) and not isinstance(found, numbers.Long) and not numbers.is_integer(found)
+    return [] if too_large else [found]
 
 
 def _round(model: Model, frame: Frame, items: Items, precision: Items | None = None) -> Items:
