@@ -37,6 +37,9 @@ def entry_request(raw: Any, number: int, outer: Request) -> Request:
         raise error("value", f"{where} asks for the method '{method[:20]}'; it must be one of {', '.join(METHODS)}.",
                     expression=f"{where}.request.method")  # fmt: skip
     path, query = split_url(asked["url"], outer.base)
+    if path and path[0] in ("http:", "https:"):
+        raise error("value", f"{where} asks {asked['url'][:100]}, which is not below {outer.base or 'the base URL'}.",
+                    expression=f"{where}.request.url")  # fmt: skip
     made = Request(
         method="GET" if method == "HEAD" else method,
         head=method == "HEAD",

@@ -4,7 +4,9 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from fhir_server.interactions.entries import split_url
+from fhir_server.core.errors import FhirError
+from fhir_server.interactions.entries import entry_request, split_url
+from fhir_server.interactions.request import Request
 
 QUERIES = (
     "identifier=urn:a|1",
@@ -25,3 +27,10 @@ def test_a_query_is_read_as_a_form_is(query):
 
 def test_a_path_is_decoded_and_taken_from_under_the_base():
     assert split_url("http://a/fhir/Patient/1%2D2", "http://a/fhir") == (("Patient", "1-2"), [])
+
+
+def test_an_entry_of_another_server_is_refused():
+    raw = {"request": {"method": "GET", "url": "http://other.test/fhir/Patient/1"}}
+    with pytest.raises(FhirError, match="not below http://a/fhir") as refusal:
+        entry_request(raw, 2, Request("POST", base="http://a/fhir"))
+    assert refusal.value.issues[0].expression == "Bundle.entry[2].request.url"
