@@ -32,5 +32,5 @@ def test_a_path_is_decoded_and_taken_from_under_the_base():
 def test_an_entry_of_another_server_is_refused():
     raw = {"request": {"method": "GET", "url": "http://other.test/fhir/Patient/1"}}
     with pytest.raises(FhirError, match="not below http://a/fhir") as refusal:
-        entry_request(raw, 2, Request("POST", base="http://a/fhir"))
+        entry_request(raw, 2, Request("POST", (), base="http://a/fhir"))
     assert refusal.value.issues[0].expression == "Bundle.entry[2].request.url"
