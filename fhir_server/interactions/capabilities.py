@@ -18,6 +18,7 @@ from terminology import terminology_capabilities
 INTERACTIONS = (
     "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
 )  # fmt: skip
+CHANGING = ("update", "patch", "delete")
 SYSTEM_INTERACTIONS = ("transaction", "batch", "search-system", "history-system")
 MODES = ("full", "normative", "terminology")
 BULK_DATA = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
@@ -134,18 +135,19 @@ def _resource(
 ) -> dict[str, Any]:
     settings = environment.settings
     parameters = definitions.search_parameters(type)
+    kept = type == "AuditEvent" and environment.audit is not None  # as it was stored
     found: dict[str, Any] = {
         "type": type,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{type}",
         "supportedProfile": [*profiles],
-        "interaction": [{"code": code} for code in INTERACTIONS],
+        "interaction": [{"code": code} for code in INTERACTIONS if not (kept and code in CHANGING)],
         "versioning": "versioned-update",
         "readHistory": True,
-        "updateCreate": settings.update_as_create,
+        "updateCreate": settings.update_as_create and not kept,
         "conditionalCreate": True,
         "conditionalRead": "full-support",
-        "conditionalUpdate": True,
-        "conditionalDelete": settings.conditional_delete,
+        "conditionalUpdate": not kept,
+        "conditionalDelete": "not-supported" if kept else settings.conditional_delete,
         "referencePolicy": ["literal", "logical", *(["enforced"] if settings.referential_integrity else [])],
         "searchInclude": ["*", *(f"{type}:{p.code}" for p in parameters.values() if p.type == "reference")],
         "searchRevInclude": revincludes,

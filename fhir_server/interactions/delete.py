@@ -10,7 +10,7 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction, Write
 from fhir_server.interactions.conditions import only_match, require_match
 from fhir_server.interactions.environment import Environment
-from fhir_server.interactions.preparing import id_of
+from fhir_server.interactions.preparing import id_of, require_changeable
 from fhir_server.interactions.request import Request, Response
 
 
@@ -26,19 +26,22 @@ async def delete(environment: Environment, request: Request, type: str, id: str)
     id_of(id)
 
     async def work(transaction: Transaction) -> Removed | None:
-        removed = await remove(transaction, request, type, id)
+        removed = await remove(environment, transaction, request, type, id)
         await require_unreferenced(environment, transaction, type, [id])
         return removed
 
     return answer_to([await environment.store.commit(work)])
 
 
-async def remove(transaction: Transaction, request: Request, type: str, id: str) -> Removed | None:
+async def remove(
+    environment: Environment, transaction: Transaction, request: Request, type: str, id: str
+) -> Removed | None:
     """The part of a delete inside the transaction; None where there is nothing to delete."""
     head = await transaction.read(type, id)
     require_match(request, type, id, head)
     if head is None or head.deleted:
         return None
+    require_changeable(environment, type)
     deletion = Write(type, id, head.version + 1, transaction.now(), "DELETE", b"", ())
     return Removed(head, await transaction.put(deletion))
 
@@ -75,7 +78,7 @@ async def conditional_delete(environment: Environment, request: Request, type: s
             matched = await transaction.matches(type, where, limit + 1)
         if len(matched) > limit:
             raise error("too-costly", f"More than {limit} resources match; make the criteria more selective.")
-        removed = [await remove(transaction, request, type, version.id) for version in matched]
+        removed = [await remove(environment, transaction, request, type, version.id) for version in matched]
         await require_unreferenced(environment, transaction, type, [version.id for version in matched])
         return removed
 

@@ -70,6 +70,8 @@ async def store(
     transaction: Transaction, prepared: Prepared, type: str, id: str, version: int, method: str, fresh: bool = False
 ) -> StoredVersion:
     """Puts a prepared resource as this version, now; fresh: under an id that was made for it."""
+    if version > 1:
+        require_changeable(prepared.environment, type)
     for path, target_type, target_id in prepared.targets:
         target = await transaction.read(target_type, target_id)
         if (target is None or target.deleted) and (target_type, target_id) != (type, id):
@@ -84,6 +86,12 @@ async def store(
     if await transaction.newest("SearchParameter") != prepared.position:
         values = (await prepared.environment.searching_in(transaction)).extract(decode(body))
     return await transaction.put(Write(type, id, version, updated, method, body, values, fresh))
+
+
+def require_changeable(environment: Environment, type: str) -> None:
+    """FhirError "forbidden" for an AuditEvent that is stored, where an audit log is kept: it stays as it is."""
+    if type == "AuditEvent" and environment.audit is not None:
+        raise error("forbidden", "An AuditEvent stays as it was stored; store another that says what is wrong.")
 
 
 def refuse_invalid(issues: list[Issue]) -> None:

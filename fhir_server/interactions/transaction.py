@@ -126,9 +126,10 @@ async def _write_one(environment: Environment, inside: Transaction, entry: Entry
     request, type = entry.request, entry.type
     created = False
     match request.method:
+        case "DELETE" if entry.where is not None and entry.found is None:
+            return answer_to([None])
         case "DELETE":
-            removed = await remove(inside, request, type, entry.id) if entry.found or not entry.where else None
-            return answer_to([removed])
+            return answer_to([await remove(environment, inside, request, type, entry.id)])
         case "PATCH":
             if entry.where is not None and entry.found is None:
                 raise error("not-found", f"No {type} matches {entry.criteria}.")

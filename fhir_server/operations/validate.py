@@ -78,7 +78,7 @@ async def _delete_issues(environment: Environment, call: Call) -> list[Issue]:
     await current(environment, call.request, call.type, call.id)
 
     async def work(transaction: Transaction) -> None:
-        await remove(transaction, call.request, call.type, call.id)
+        await remove(environment, transaction, call.request, call.type, call.id)
         others = await transaction.referring(call.type, call.id)
         raise _Rollback("/".join(others[0]) if others else "")
 

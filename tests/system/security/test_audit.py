@@ -184,6 +184,28 @@ async def test_a_deletion_names_the_patient_whose_data_went(hospital: Fhir) -> N
     assert [said(each)[0] for each in await events(hospital, "?patient=Patient/other")] == ["transaction"]
 
 
+async def test_an_audit_event_that_was_stored_stays_as_it_is(hospital: Fhir) -> None:
+    ask = Asking(hospital, "user/*.cruds")
+    event = {
+        "resourceType": "AuditEvent", "type": {"code": "rest"}, "recorded": "2026-01-01T00:00:00Z",
+        "agent": [{"requestor": True}], "source": {"observer": {"display": "app"}},
+    }  # fmt: skip
+    id = (await ask("AuditEvent", "POST", event)).json()["id"]
+    changed = {**event, "id": id, "recorded": "2027-01-01T00:00:00Z"}
+    assert (await ask(f"AuditEvent/{id}", "PUT", changed)).status_code == 403
+    assert (await ask(f"AuditEvent/{id}", "DELETE")).status_code == 403
+    for request in ({"method": "DELETE", "url": f"AuditEvent/{id}"}, {"method": "PUT", "url": f"AuditEvent/{id}"}):
+        entry = {"request": request, **({"resource": changed} if request["method"] == "PUT" else {})}
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+        assert (await ask("", "POST", bundle)).status_code == 403, request
+    tag = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}]}
+    assert (await ask(f"AuditEvent/{id}/$meta-add", "POST", tag)).status_code == 403
+    assert (await ask(f"AuditEvent/{id}/_history")).json()["total"] == 1
+    claimed = (await hospital.get("metadata")).json()["rest"][0]["resource"]
+    codes = next([each["code"] for each in one["interaction"]] for one in claimed if one["type"] == "AuditEvent")
+    assert "create" in codes and "update" not in codes
+
+
 async def test_a_posted_search_tells_its_criteria(hospital: Fhir) -> None:
     ask = Asking(hospital, "user/*.rs")
     await ask("Patient/me")
