@@ -102,7 +102,8 @@ def read_values(data_set: DataSet, element: Element, codecs: tuple[str, ...] = (
     return [None if part == "" else convert(part) if convert else part for part in parts]
 
 
-def _name(text: str) -> dict[str, str]:
+def name_groups(text: str) -> dict[str, str]:
+    """A PN as its groups, those that are empty left out."""
     groups = zip(("Alphabetic", "Ideographic", "Phonetic"), text.split("=")[:3], strict=False)
     return {group: part.rstrip("^ ") for group, part in groups if part.strip("^ ")}
 
@@ -122,7 +123,7 @@ def _decimal(text: str) -> float | int | str:
     return text if number != number or number in (float("inf"), float("-inf")) else number
 
 
-_CONVERSIONS: dict[str, Callable[[str], Any]] = {"PN": _name, "IS": _integer, "DS": _decimal}
+_CONVERSIONS: dict[str, Callable[[str], Any]] = {"PN": name_groups, "IS": _integer, "DS": _decimal}
 
 
 def _codecs_of(data_set: DataSet, elements: Elements) -> tuple[str, ...]:

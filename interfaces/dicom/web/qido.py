@@ -10,7 +10,7 @@ from fhir_server.core.errors import error
 from interfaces.dicom.archive.levels import IMAGE, SERIES, STUDY
 from interfaces.dicom.archive.matching import wrong
 from interfaces.dicom.archive.query import SUPPORTED, Match, find
-from interfaces.dicom.dataset.model import Model, text
+from interfaces.dicom.dataset.model import Model, name_groups, text
 from interfaces.dicom.dataset.vrs import tag_of, vr_of
 from interfaces.dicom.web.accept import chosen
 from interfaces.dicom.web.exchange import DICOM_JSON, WebAnswer, WebRequest, json_answer
@@ -152,7 +152,7 @@ def _put(keys: Model, path: list[str], value: str) -> None:
     vr = vr_of(int(tag, 16))
     values = value.replace("\\", ",").split(",") if vr in ("UI", "CS") else [value]
     if vr == "PN":
-        at[tag] = {"vr": vr, "Value": [{"Alphabetic": each} for each in values]}
+        at[tag] = {"vr": vr, "Value": [name_groups(each) or {"Alphabetic": ""} for each in values]}
     else:
         at[tag] = {"vr": vr, "Value": values} if value else {"vr": vr}
 

@@ -79,6 +79,8 @@ def test_searches_at_every_level(client):
     assert len(client.search_for_instances("1.2.100", "1.2.100.1")) == 3
     assert len(client.search_for_instances(search_filters={"Modality": "CT"}, limit=2)) == 2
     assert client.search_for_studies(search_filters={"PatientID": "nobody"}) == []
+    assert len(client.search_for_studies(search_filters={"PatientName": "Müller*="})) == 1
+    assert client.search_for_studies(search_filters={"PatientName": "=山田*"}) == []
 
 
 def test_pages_with_limit_and_offset_give_each_once(base):

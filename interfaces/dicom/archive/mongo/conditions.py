@@ -31,6 +31,8 @@ def condition(test: Test) -> dict[str, Any]:
             return {"$gte": prefix, "$lt": prefix + "\U0010ffff", **made} if prefix and made is not NEVER else made
         case "words":
             words = [rf"(^|[ ^]){re.escape(word)}" for word in values]
+            if len(words) == 1:
+                return _matching(words[0])
             return {"$all": [re.compile(word, re.DOTALL) for word in words]} if words else {"$ne": None}
     return NEVER
 
