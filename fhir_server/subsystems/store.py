@@ -78,6 +78,11 @@ class SubsystemStore:
         with self._reading:
             return self._reader.execute(sql, parameters).fetchone()
 
+    def forget(self) -> None:
+        """Leaves nothing of what was deleted in the files: deleting overwrites, the write-ahead log is emptied."""
+        with self._lock, self._reading:
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def drop(self) -> None:
         """Removes the file with all that is in it, and begins an empty one."""
         with self._lock, self._reading:
@@ -104,4 +109,5 @@ def _connect(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=10)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")
     return connection

@@ -10,6 +10,7 @@ import msgspec
 from fhir_server.api import Request
 from fhir_server.client import FhirClient
 
+ERASED = "ERASE"  # Change.method of what must be nowhere any more
 AT_ONCE = 5000  # changes asked for together
 
 

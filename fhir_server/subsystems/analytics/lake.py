@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fhir_server.client import FhirClient
-from fhir_server.subsystems.subsystem import Change, Portion
+from fhir_server.subsystems.subsystem import ERASED, Change, Portion
 
 if TYPE_CHECKING:
     from arro3.core import Table
@@ -74,7 +74,7 @@ class Lake:
             if change.id in of_type:
                 again.add((change.type, change.id))
             of_type[change.id] = change
-            if change.method == "ERASE":
+            if change.method == ERASED:
                 erased.add(change.type)
         for type, changes in by_type.items():
             self._keep(type, list(changes.values()), again, portion.position)

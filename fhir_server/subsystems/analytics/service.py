@@ -22,7 +22,7 @@ from fhir_server.subsystems.analytics.lake import Lake
 from fhir_server.subsystems.analytics.query import LakeQuery, Rows
 from fhir_server.subsystems.analytics.reports import definition
 from fhir_server.subsystems.analytics.reports.desk import Desk
-from fhir_server.subsystems.subsystem import Portion
+from fhir_server.subsystems.subsystem import ERASED, Portion
 from fhir_server.subsystems.tracing import Link, Ways
 
 # microseconds between two times that the rows of views are made before anybody asks, while somebody has asked lately,
@@ -62,7 +62,7 @@ class Analytics:
         """Takes changes into the lake; what is erased leaves the rows of views too."""
         self._lake.take(portion)
         self._head = portion.head
-        erased = [change.id for change in portion.changes if change.method == "ERASE"]
+        erased = [change.id for change in portion.changes if change.method == ERASED]
         if erased:
             self._query.refresh()
             self.desk.archive.withdraw(erased)

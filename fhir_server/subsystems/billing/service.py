@@ -29,7 +29,7 @@ from fhir_server.subsystems.billing.self_pay import billed
 from fhir_server.subsystems.billing.self_pay import book as book_invoice
 from fhir_server.subsystems.billing.services import matched
 from fhir_server.subsystems.store import SubsystemStore
-from fhir_server.subsystems.subsystem import Change, Portion
+from fhir_server.subsystems.subsystem import ERASED, Change, Portion
 from fhir_server.subsystems.tracing import Ways
 
 COMPARED = ("modifiers", "units", "date", "cents")  # of a charge and what was claimed, beside the code
@@ -70,6 +70,8 @@ class Billing:
     def take(self, portion: Portion) -> None:
         """Takes changes in, in one commit."""
         self._take_all(portion.changes, portion.position)
+        if any(change.method == ERASED for change in portion.changes):
+            self.store.forget()
 
     async def take_at_once(self, resource: Json) -> None:
         """Takes in what was just stored, before the feed brings it: who asks next must not do the same again."""

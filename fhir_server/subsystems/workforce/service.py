@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.client import FhirClient
 from fhir_server.subsystems.store import SubsystemStore
-from fhir_server.subsystems.subsystem import Portion
+from fhir_server.subsystems.subsystem import ERASED, Portion
 from fhir_server.subsystems.workforce import conflicts, items, qualifications, training
 from fhir_server.subsystems.workforce.facts import ACTIVE, KEPT, LAYOUT, ORDERS, SCHEMA, Facts
 from fhir_server.subsystems.workforce.models import Training
@@ -53,6 +53,8 @@ class Workforce:
             self._stirred = self._stirred or any(change.type in STIRRING for change in portion.changes)
             for change in portion.changes:
                 self.facts.keep(connection, change)
+        if any(change.method == ERASED for change in portion.changes):
+            self._store.forget()
 
     async def work(self, client: FhirClient, now: int) -> None:
         """Proposes rotas whose facts have changed, follows up qualifications, training and rules that collide, and
