@@ -13,6 +13,7 @@ from mappings.hl7v2.primitives import convert, date_time, encoded
 from mappings.hl7v2.source import NULL, Segment, part
 from mappings.hl7v2.tables import Tables
 
+_COMPARED = re.compile(r"\s*(<=|>=|<|>)\s*(\S+)\s*")
 TEXTS = ("TX", "FT", "ST", "")
 MEDIA = {"PDF": "application/pdf", "RTF": "application/rtf", "HTML": "text/html", "JPEG": "image/jpeg",
          "JPG": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "TIFF": "image/tiff", "XML": "application/xml",
@@ -44,6 +45,8 @@ def finish_observation(draft: Draft, node: Node, tables: Tables) -> None:
                     f"{draft.place(segment, 5)}: {text[:40]!r} can't be read as {kind}; it is kept as text."
                 )
     quantity = node.items.get("valueQuantity")
+    if isinstance(quantity, Element) and "value" not in quantity.items and kind == "NM":
+        _compare(quantity, part(values[0]) if len(values) == 1 else "")
     if isinstance(quantity, Element) and "value" not in quantity.items:
         del node.items["valueQuantity"]
         if "valueString" not in node.items and values:
@@ -72,6 +75,12 @@ def finish_observation(draft: Draft, node: Node, tables: Tables) -> None:
         report = node.notes.get("report_time")
         if report:
             node.put("effectiveDateTime", report)
+
+
+def _compare(quantity: Element, text: str) -> None:
+    """A number that some write as <5, as what it means; SN would be the type for it."""
+    if (found := _COMPARED.fullmatch(text)) and (value := convert(found[2], "decimal")) is not None:
+        quantity.items = {"value": value, "comparator": found[1], **quantity.items}
 
 
 def present_document(draft: Draft, node: Node, segment: Segment, kind: str) -> None:

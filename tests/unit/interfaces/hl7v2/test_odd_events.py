@@ -152,6 +152,7 @@ async def test_the_kind_of_a_message_may_be_in_small_letters(hospital: Hospital)
         ("TS", "20240102113059-0500", ("valueDateTime", "2024-01-02T11:30:59-05:00")),
         ("TS", "soon", ("valueString", "soon")),
         ("NA", "1^2^3", ("valueString", "1 2 3 g/dL")),
+        ("NM", "many", ("valueString", "many g/dL")),
     ],
 )
 async def test_old_kinds_of_values_are_kept_whole(hospital: Hospital, kind, text, value):
@@ -190,3 +191,10 @@ async def test_a_pointer_with_a_space_is_kept(hospital: Hospital):
 async def test_what_lacks_is_told_of_its_segment(hospital: Hospital):
     made = await hospital.send("ORU^R01", pid(), *result(), "OBX|3|NM|||1|g|||||F")
     assert made.errors == ["OBX[3]-3 is required: without it no Observation can be made."]
+
+
+async def test_a_number_below_a_bound_is_a_quantity(hospital: Hospital):
+    made = await hospital.send("ORU^R01", pid(), *result("<= 5.40"))
+    found = (await hospital.one("Observation", code="718-7"))["valueQuantity"]
+    assert (found["comparator"], str(found["value"]), found["code"]) == ("<=", "5.40", "g/dL")
+    assert made.issues == ["OBX-5: '<= 5.40' is no decimal."]
