@@ -8,6 +8,7 @@ from typing import Any
 from mappings.hl7v2.reader import Reader
 
 Json = dict[str, Any]
+SHARED = ("resourceType", "status", "effectiveDateTime", "method")  # what holds for components too
 MOST = 400  # references that are followed for one message
 
 
@@ -72,10 +73,23 @@ async def gather(focus: Json, reader: Reader) -> Gathered:
         elif kind == "Specimen":
             found.specimens.append(resolved)
     if focus["resourceType"] == "DiagnosticReport":
-        found.results = [one for reference in focus.get("result", ()) if (one := found.resolve(reference))]
+        results = (one for reference in focus.get("result", ()) if (one := found.resolve(reference)))
+        found.results = [part for one in results for part in _parts(one)]
     elif focus["resourceType"] == "Observation":
-        found.results = [focus]
+        found.results = _parts(focus)
     return found
+
+
+def _parts(observation: Json) -> list[Json]:
+    """An observation, and each of its components as one: a segment holds one value."""
+    components = [one for one in observation.get("component", ()) if _is_valued(one)]
+    shared = {name: observation[name] for name in SHARED if name in observation}
+    own = [observation] if not components or _is_valued(observation) else []
+    return [*own, *({**shared, **component} for component in components)]
+
+
+def _is_valued(item: Json) -> bool:
+    return any(name.startswith("value") for name in item)
 
 
 async def _follow(resource: Json, found: Gathered, reader: Reader, budget: list[int]) -> None:

@@ -203,3 +203,28 @@ async def test_a_resource_without_a_message_says_so(engine, fhir):
             {"resourceType": "ServiceRequest", "id": "x", "subject": {"reference": "Patient/none"}},
             Destination(host="h", port=1), "1",
         )  # fmt: skip
+
+
+async def test_a_bound_a_ratio_components_and_the_conclusion_go_out(engine, fhir):
+    code, subject = {"text": "Test"}, {"reference": "Patient/p1"}
+    values = (
+        {"valueQuantity": {"value": 5, "comparator": "<", "unit": "mg"}},
+        {"valueRatio": {"numerator": {"value": 1}, "denominator": {"value": 128}}},
+        {"component": [{"code": {"text": name}, "valueInteger": value} for name, value in (("sys", 120), ("dia", 80))]},
+    )
+    for number, value in enumerate(values):
+        body = {"resourceType": "Observation", "id": f"b{number}", "status": "final", "code": code, "subject": subject}
+        assert (await fhir.put(f"Observation/b{number}", {**body, **value})).status_code == 201
+    message = await sent(
+        engine,
+        fhir,
+        {
+            "resourceType": "DiagnosticReport", "id": "bounds", "status": "final", "code": code, "subject": subject,
+            "result": [{"reference": f"Observation/b{number}"} for number in range(3)], "conclusion": "all | well",
+        },
+    )  # fmt: skip
+    told = [(one.value(2), one.raw(5), one.value(3, 1, 9)) for one in message.all("OBX")]
+    assert told == [("SN", "<^5", "Test"), ("SN", "^1^:^128", "Test"), ("NM", "120", "sys"), ("NM", "80", "dia")]
+    assert (message.get("OBR-3"), message.get("NTE-3")) == ("bounds", "all | well")
+    (back, *_) = (await read_again(message))["Observation"]
+    assert (back["valueQuantity"]["comparator"], back["valueQuantity"]["value"]) == ("<", 5)
