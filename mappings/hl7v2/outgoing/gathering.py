@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from mappings.hl7v2.reader import Reader
@@ -75,9 +75,20 @@ async def gather(focus: Json, reader: Reader) -> Gathered:
     if focus["resourceType"] == "DiagnosticReport":
         results = (one for reference in focus.get("result", ()) if (one := found.resolve(reference)))
         found.results = [part for one in results for part in _parts(one)]
+        found.results += [document async for document in _documents(focus, reader)]
     elif focus["resourceType"] == "Observation":
         found.results = _parts(focus)
     return found
+
+
+async def _documents(report: Json, reader: Reader) -> AsyncIterator[Json]:
+    """The report once for each document that presents it, with the document's data."""
+    for form in report.get("presentedForm", ()):
+        if "data" not in form and str(form.get("url", "")).startswith("Binary/"):
+            binary = await reader.read(form["url"]) or {}
+            form = {**form, **{name: binary[name] for name in ("contentType", "data") if name in binary}}
+        if "data" in form:
+            yield {**report, "presentedForm": [form]}
 
 
 def _parts(observation: Json) -> list[Json]:

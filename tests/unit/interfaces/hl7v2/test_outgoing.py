@@ -228,3 +228,22 @@ async def test_a_bound_a_ratio_components_and_the_conclusion_go_out(engine, fhir
     assert (message.get("OBR-3"), message.get("NTE-3")) == ("bounds", "all | well")
     (back, *_) = (await read_again(message))["Observation"]
     assert (back["valueQuantity"]["comparator"], back["valueQuantity"]["value"]) == ("<", 5)
+
+
+async def test_documents_of_a_report_go_out_whole(engine, fhir):
+    binary = {"resourceType": "Binary", "id": "form", "contentType": "application/pdf", "data": "JVBERi0="}
+    assert (await fhir.put("Binary/form", binary)).status_code == 201
+    forms = [{"contentType": "application/pdf", "url": "Binary/form"}, {"contentType": "text/plain", "data": "aGk="}]
+    message = await sent(
+        engine,
+        fhir,
+        {
+            "resourceType": "DiagnosticReport", "id": "forms", "status": "final", "code": {"text": "Report"},
+            "subject": {"reference": "Patient/p1"},
+            "presentedForm": [*forms, {"contentType": "text/plain", "url": "http://h.test/elsewhere"}],
+        },
+    )  # fmt: skip
+    told = [(one.value(2), one.raw(5), one.value(11)) for one in message.all("OBX")]
+    assert told == [("ED", "^application^pdf^Base64^JVBERi0=", "F"), ("ED", "^text^plain^Base64^aGk=", "F")]
+    found = await read_again(message)
+    assert sorted(one["data"] for one in found["Binary"]) == ["JVBERi0=", "aGk="]
