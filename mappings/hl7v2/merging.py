@@ -217,7 +217,8 @@ def _remove(resource: dict[str, Any], path: tuple[str, ...], told: dict[str, str
                 del resource[name]
         return
     if isinstance(resource.get(name), list) and told:
-        kept = [one for one in resource[name] if not _matches(one, told)]
+        home = name == "telecom" and told.get("use") == "home"  # as is what states no use: work is always told
+        kept = [one for one in resource[name] if not (_matches(one, told) or (home and "use" not in one))]
         if kept:
             resource[name] = kept
         else:

@@ -198,3 +198,9 @@ async def test_a_number_below_a_bound_is_a_quantity(hospital: Hospital):
     found = (await hospital.one("Observation", code="718-7"))["valueQuantity"]
     assert (found["comparator"], str(found["value"]), found["code"]) == ("<=", "5.40", "g/dL")
     assert made.issues == ["OBX-5: '<= 5.40' is no decimal."]
+
+
+async def test_a_null_removes_the_mail_address_with_the_telephone(hospital: Hospital):
+    await hospital.send("ADT^A28", pid(rest="|DOE^JANE||19700101|F|||||555^PRN^PH~^^Internet^j@a.test|556"))
+    await hospital.send("ADT^A31", pid(rest='|DOE^JANE||||||||""'), sent="20240103")
+    assert [one["value"] for one in (await hospital.one("Patient"))["telecom"]] == ["556"]
