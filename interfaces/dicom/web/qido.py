@@ -11,7 +11,7 @@ from interfaces.dicom.archive.levels import IMAGE, SERIES, STUDY
 from interfaces.dicom.archive.matching import wrong
 from interfaces.dicom.archive.query import SUPPORTED, Match, find
 from interfaces.dicom.dataset.model import Model, name_groups, text
-from interfaces.dicom.dataset.vrs import tag_of, vr_of
+from interfaces.dicom.dataset.vrs import keyword_of, tag_of, vr_of
 from interfaces.dicom.web.accept import chosen
 from interfaces.dicom.web.exchange import DICOM_JSON, WebAnswer, WebRequest, json_answer
 from interfaces.dicom.web.multipart import related
@@ -147,9 +147,19 @@ def _near(name: str) -> str:
 def _put(keys: Model, path: list[str], value: str) -> None:
     at: Any = keys
     for tag in path[:-1]:
-        at = at.setdefault(tag, {"vr": "SQ", "Value": [{}]})["Value"][0]
+        if vr_of(int(tag, 16)) not in ("SQ", "UN"):
+            raise error("value", f"{keyword_of(int(tag, 16)) or tag} is no sequence, and has no attribute within.")
+        at = at.setdefault(tag, {"vr": "SQ"}).setdefault("Value", [{}])[0]
     tag = path[-1]
     vr = vr_of(int(tag, 16))
+    if vr == "SQ":
+        if value:
+            named = keyword_of(int(tag, 16)) or tag
+            raise error(
+                "value", f"{named} is a sequence: name the attribute in it that is to match, as {named}.CodeValue."
+            )
+        at.setdefault(tag, {"vr": vr})
+        return
     values = value.replace("\\", ",").split(",") if vr in ("UI", "CS") else [value]
     if vr == "PN":
         at[tag] = {"vr": vr, "Value": [name_groups(each) or {"Alphabetic": ""} for each in values]}

@@ -20,7 +20,7 @@ from interfaces.dicom.web.resources import model_url, named, split, tag_of
 TYPES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF"}
 PARAMETERS = ("accept", "annotation", "charset", "iccprofile", "quality", "viewport", "window")
 FUNCTIONS = ("linear", "linear-exact", "sigmoid")
-LARGEST = 16384  # pixels of an edge
+LARGEST = 8192  # pixels of an edge
 THUMBNAIL = 128
 
 
@@ -218,7 +218,9 @@ def _fitted(shown: Any, view: View, aspect: float) -> Any:
             size = f"{shown.width} by {shown.height}"
             raise error("value", f"The source of the viewport lies outside of the image, which is {size} pixels.")
         flip_x, flip_y = width < 0, height < 0
-        shown = shown.crop((int(x), int(y), max(int(x) + 1, int(right)), max(int(y) + 1, int(bottom))))
+        left, top = max(0, int(x)), max(0, int(y))
+        right, bottom = min(shown.width, int(right)), min(shown.height, int(bottom))
+        shown = shown.crop((left, top, max(left + 1, right), max(top + 1, bottom)))
         if flip_x:
             shown = shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         if flip_y:

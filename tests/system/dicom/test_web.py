@@ -109,6 +109,8 @@ def test_pages_with_limit_and_offset_give_each_once(base):
         ("/studies/1.2.100/rendered?quality=5&quality=6", 400, "quality is there twice"),
         ("/studies/1.2.100/rendered?iccprofile=yes", 400, "no ICC profile"),
         ("/studies/1.2.100/rendered?viewport=1.5,2", 400, "whole pixels"),
+        ("/studies?RequestAttributesSequence=x", 400, "RequestAttributesSequence is a sequence"),
+        ("/studies?StudyDate.StudyTime=1015", 400, "StudyDate is no sequence"),
         ("/studies?patientid=1", 400, "Did you mean PatientID"),
         ("/wado?requestType=WADO", 400, "studyUID"),
         ("/wado?requestType=WADO&studyUID=1&seriesUID=2&objectUID=3&anonymize=yes", 400, "anonymize can't be done"),
@@ -202,6 +204,7 @@ def test_a_range_or_an_accept_that_nothing_fits_says_what_there_is(base, images)
     assert (outside.status_code, outside.headers["content-range"][:8]) == (416, "bytes */")
     assert "Range asks" in outside.json()["issue"][0]["diagnostics"]
     assert httpx.get(url, headers={"accept": "multipart/*"}).status_code == 200
+    assert httpx.get(f"{url}/rendered?viewport=8,8,60,60,1e9,1e9").status_code == 200
     outside = httpx.get(f"{url}/rendered?viewport=8,8,500,500,8,8")
     assert outside.status_code == 400 and "64 by 64" in outside.json()["issue"][0]["diagnostics"]
 
