@@ -8,7 +8,7 @@ from fhir_server.core.errors import FhirError
 from fhir_server.subsystems.billing.facts import identifier, known
 from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.models import NPI, TAX
-from fhir_server.subsystems.billing.received import digest_of
+from fhir_server.subsystems.billing.received import claim_number, digest_of
 from interfaces.x12.acknowledgements import Acknowledged
 from interfaces.x12.inquiries import ClaimStatus, Eligibility
 from interfaces.x12.reader import read
@@ -19,7 +19,9 @@ WAITING = ("made", "sent", "received", "accepted", "rejected")  # statuses of cl
 def acknowledge(connection: sqlite3.Connection, file: str, found: Acknowledged, date: str) -> None:
     """Takes in what a file says of a file or a claim of ours; an item of work where there is no such thing."""
     if found.kind == "277CA" and not found.batch:
-        claims = connection.execute("SELECT * FROM claim WHERE id = ? AND file <> ''", (found.control,)).fetchall()
+        claims = connection.execute(
+            "SELECT * FROM claim WHERE id = ? AND file <> ''", (claim_number(found.control),)
+        ).fetchall()
         about = [f"Claim/{row['id']}" for row in claims]
         about += [f"DocumentReference/{row['file']}" for row in claims]
     else:
@@ -44,8 +46,9 @@ def acknowledge(connection: sqlite3.Connection, file: str, found: Acknowledged, 
 def take_status(connection: sqlite3.Connection, file: str, found: ClaimStatus, date: str) -> None:
     """Takes in where a payer says that a claim is (277); an item of work where it is about no claim of ours."""
     said = " ".join(found.statuses)
-    if connection.execute("UPDATE claim SET reasons = ? WHERE id = ?", (said, found.trace)).rowcount:
-        _link(connection, file, [f"Claim/{found.trace}"], "277", said)
+    claim = claim_number(found.trace)
+    if connection.execute("UPDATE claim SET reasons = ? WHERE id = ?", (said, claim)).rowcount:
+        _link(connection, file, [f"Claim/{claim}"], "277", said)
     else:
         _unmatched(connection, file, "277", found.trace, said, date)
 

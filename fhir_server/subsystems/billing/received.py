@@ -47,6 +47,11 @@ def text_of(document: Json) -> bytes:
         return b""
 
 
+def claim_number(control: str) -> str:
+    """A claim's number as we write it, of one that a payer gives back in small letters or with blanks around it."""
+    return control.strip().upper()
+
+
 def digest_of(content: bytes) -> str:
     """What makes two files the same: line ends do not."""
     return hashlib.sha256(content.replace(b"\r", b"").replace(b"\n", b"").strip()).hexdigest()

@@ -22,6 +22,7 @@ from fhir_server.subsystems.billing.ledger import Posting, amount
 from fhir_server.subsystems.billing.models import SELF_PAY
 from fhir_server.subsystems.billing.payments import credit
 from fhir_server.subsystems.billing.receivables import look_at_receivable
+from fhir_server.subsystems.billing.received import claim_number
 from interfaces.x12.shapes import Adjustment, ClaimAnswer, Remittance
 
 encode, decode = msgspec.json.encode, msgspec.json.decode
@@ -121,7 +122,7 @@ def refused(claim: ClaimAnswer) -> bool:
 
 
 def _asked(connection: sqlite3.Connection, found: ClaimAnswer, payer: str) -> Asked | None:
-    wanted = found.control.strip().upper()  # as ours are; some payers give them back otherwise
+    wanted = claim_number(found.control)
     own = connection.execute("SELECT * FROM claim WHERE id = ? AND kind <> ?", (wanted, SELF_PAY)).fetchone()
     if own is None or own["payer"] == payer:
         return Asked(own, crossed=False) if own is not None else None

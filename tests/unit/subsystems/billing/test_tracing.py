@@ -120,7 +120,7 @@ async def test_an_acknowledgement_of_a_question_is_of_a_file_that_was_sent(story
 async def test_a_refusal_says_so_on_its_way_to_the_task(story: Story):
     id = await story.claim()
     await story.send()
-    said = await story.load(ANSWER_277CA.format(claim=id).replace("A1:19", "A3:21"))
+    said = await story.load(ANSWER_277CA.format(claim=id.lower()).replace("A1:19", "A3:21"))
     forward = (await trace(story.fhir.server, f"Claim/{id}", story.billing.links)).forward
     found = {step.reference.partition("/")[0]: step for step in forward if step.depth == 1}
     assert found["Task"].how == "rejected"
