@@ -24,6 +24,7 @@ from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import accounts, claiming, ledger, payments, written
 from fhir_server.subsystems.billing.payments import Detail
 from fhir_server.subsystems.billing.service import Billing
+from fhir_server.subsystems.billing.settling import DENIED, TRANSFER
 from fhir_server.subsystems.subsystem import Change, Portion
 from interfaces.x12.remittances import write_remittance
 from interfaces.x12.shapes import Adjustment, ClaimAnswer, Envelope, Party, Remittance
@@ -41,6 +42,7 @@ class Postings(RuleBasedStateMachine):
     claims = Bundle("claims")
     answers = Bundle("answers")
     paid = Bundle("paid")
+    settled = Bundle("settled")
 
     def __init__(self) -> None:
         super().__init__()
@@ -216,6 +218,29 @@ class Postings(RuleBasedStateMachine):
     def a_payment_is_reversed(self, before: tuple[str, tuple[Detail, ...]]) -> None:
         id, details = before
         self.desk("reversal", tuple(each._replace(cents=-each.cents) for each in details), id)
+
+    def settle(self, kind: str, detail: Detail, reverses: str = "") -> str:
+        self.made += 1
+        made = payments.resource_of(
+            f"pay-{self.made}", kind, "Patient/anna", 0, kind, (detail,), created=instant(NOW), date="2026-11-27",
+            identifier={}, reverses=reverses,
+        )  # fmt: skip
+        self.comes(made)
+        row = self.row(detail.root)
+        self.takes(ledger.RECEIVABLE, f"{row['root']} {row['payer']}", -detail.cents)
+        self.takes(*((ledger.PATIENT, row["root"]) if detail.type == TRANSFER else (ledger.DENIED, "")), detail.cents)
+        self.settles(row["root"])
+        return made["id"]
+
+    @rule(target=settled, id=claims, cents=st.integers(1, 20_000), how=st.sampled_from([DENIED, TRANSFER]))
+    def a_denial_is_settled(self, id: str, cents: int, how: str):
+        detail = Detail(how, cents, id)
+        return (self.settle(how, detail), detail)
+
+    @rule(before=consumes(settled))
+    def what_was_settled_is_taken_back(self, before: tuple[str, Detail]) -> None:
+        id, detail = before
+        self.settle("reversal", detail._replace(cents=-detail.cents), id)
 
     @precondition(lambda self: len(self.feed) > 1)
     @rule(part=st.floats(0, 1))
