@@ -86,14 +86,14 @@ class Callers:
         return caller._replace(reason=reason) if reason else caller
 
     async def renewed(self, caller: Caller) -> Caller:
-        """Who has asked a while ago, as of now; FhirError "login" where the token does not count any more."""
+        """Who has asked a while ago, as of now; FhirError where the token does not count any more, or the emergency."""
         access: Access | None = caller.access
         if access is None:
             return caller
         revoked = access.family and self._good is not None and not await self._good(access.family, access.jti)
         if revoked or 0 < access.expires <= self._environment.clock() // 1_000_000:
             raise error("login", "The access token does not count any more; get a new one.")
-        return caller if caller.purpose else await self.of_access(access)  # an emergency is not begun again by itself
+        return await self.of_access(access, caller.purpose)  # without a reason no emergency begins anew
 
     async def _renew(self) -> None:
         """Puts changed policies in force."""

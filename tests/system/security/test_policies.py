@@ -356,8 +356,13 @@ async def test_an_emergency_ends_and_is_reviewed(house: Fhir) -> None:
     found = (await As(house, "physician")("Task?code=BTG&_sort=-authored-on")).json()["entry"]
     assert len(found) == 2
     last = found[0]["resource"]
+    shown = {"authorization": f"Bearer {doctor.token}", "x-purpose": "BTG"}
+    callers, caller = house.server.environment.callers, await house.server.caller_of("GET", shown, BASE)
+    assert (await callers.renewed(caller)).reason == emergency["x_purpose_reason"]
     ended = await As(house, "psychiatrist", "physician")(f"Task/{last['id']}", "PUT", {**last, "status": "rejected"})
     assert ended.status_code == 200
+    with pytest.raises(FhirError, match="has ended this emergency"):
+        await callers.renewed(caller)
     assert (await doctor("Observation/hush", **emergency)).status_code == 403
     alert = (await As(house, "physician")("AuditEvent?subtype=110127")).json()["entry"]
     assert len(alert) == 2 and alert[0]["resource"]["type"]["code"] == "110113"
