@@ -169,10 +169,19 @@ def requested(
         log.warning("association rejected: unknown peer", calling=title, address=address)
         reject(association, UNKNOWN_CALLING)
         return
+    prefer_known_syntaxes(association.requestor.primitive.presentation_context_definition_list)
     association.slot = server().slots.take()
     if association.slot is None:
         log.warning("association rejected: limit reached", calling=title, address=address)
         reject(association, LIMIT_EXCEEDED)
+
+
+def prefer_known_syntaxes(contexts: list[Any]) -> None:
+    """The first syntax of a storage context is taken: puts those of PS3.6 before private ones, else in their order."""
+    for context in contexts:
+        syntaxes = context.transfer_syntax
+        if len(syntaxes) > 1:
+            context.transfer_syntax = sorted(syntaxes, key=lambda uid: uid.is_private)
 
 
 def known(configuration: Configuration, title: str, address: str) -> bool:

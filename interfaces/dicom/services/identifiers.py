@@ -54,7 +54,7 @@ def data_set_of(model: Model) -> Any:
 
 def _of(model: Model, tag: str, key: dict[str, Any]) -> dict[str, Any]:
     found = model.get(tag)
-    if found is None or "InlineBinary" in found:
+    if found is None or "InlineBinary" in found or (key["vr"] == "SQ") != (found["vr"] == "SQ"):
         return {"vr": key["vr"]}
     if key["vr"] != "SQ" or not key.get("Value") or not key["Value"][0] or "Value" not in found:
         return found

@@ -242,6 +242,12 @@ def test_compressed_syntaxes_are_negotiated_as_proposed(dicom):
     association.release()
 
 
+def test_a_private_syntax_gives_way_to_a_known_one(dicom):
+    association = associate(dicom, (CTImageStorage, ["1.2.3.9", RLELossless, "1.2.840.10008.1.2"]))
+    assert association.accepted_contexts[0].transfer_syntax == [RLELossless]
+    association.release()
+
+
 def test_an_association_that_falls_silent_ends(dicom_with):
     dicom = dicom_with(dicom_timeout_seconds=1)
     association = associate(dicom, (Verification, None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interfaces.dicom.archive.matching import matches
+from interfaces.dicom.services.identifiers import answer
 from interfaces.dicom.services.worklist import supported
 
 NAME = {"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"}
@@ -40,3 +41,8 @@ def test_names_match_by_their_groups(wanted, found):
 )
 def test_keys_that_no_item_has_match_everything(keys, found):
     assert matches(ITEM, supported(keys, ITEM)) is found
+
+
+def test_what_is_asked_for_as_a_sequence_and_is_none_is_answered_empty():
+    key = {"00200013": {"vr": "SQ", "Value": [{"00081060": {"vr": "PN"}}]}}
+    assert answer({"00200013": {"vr": "IS", "Value": [1]}}, key) == {"00200013": {"vr": "SQ"}}
