@@ -33,6 +33,7 @@ from tests.engines import DISTRIBUTED, ELASTICSEARCH, MONGODB
 
 TOGETHER = 100  # resources in a transaction
 LOOK = 0.05  # seconds
+BEGIN = 60  # seconds
 
 
 async def stored(url: str, name: str, count: int) -> MongoStore:
@@ -73,8 +74,9 @@ async def fed(
         command = [sys.executable, "-m", "fhir_server.cli", "project", "--data", folder]
         running = [subprocess.Popen(command, env=environment, cwd=checkout) for _ in range(projectors)]
         try:
-            while not await store.position(consumer):
-                await asyncio.sleep(LOOK)
+            async with asyncio.timeout(BEGIN):  # a checkout of another version of the mapping never does
+                while not await store.position(consumer):
+                    await asyncio.sleep(LOOK)
             begun, position, before = time.perf_counter(), await store.position(consumer), used(running, pids)
             while await store.position(consumer) < head:
                 await asyncio.sleep(LOOK)

@@ -25,6 +25,7 @@ from typing import Any
 VERSION = 4
 PARTS = "abcde"  # of a composite value
 MOST_FIELDS = 10_000  # dates, numbers and sort keys have a field each: some 1,200 in all of R4
+REFRESH = "1s"  # until searches see by themselves what was written
 UNIT_TYPE = "~unit"  # documents of this type tell which units quantities have
 
 _KEYWORD = {"type": "keyword"}
@@ -84,13 +85,13 @@ MAPPINGS: dict[str, Any] = {
 def settings(shards: int, replicas: str) -> dict[str, Any]:
     """Of one index. replicas: "0-1" is one copy as soon as there is a second node.
 
-    Who has to see what was just written has it refreshed; by itself Elasticsearch does that each second while searches
-    come, and not at all during a load that nobody searches. Deletions are remembered for an hour, so that a write that
+    Who has to see what was just written has it refreshed. Deletions are remembered for an hour, so that a write that
     comes late loses.
     """
     return {
         "number_of_shards": shards,
         "auto_expand_replicas": replicas,
+        "refresh_interval": REFRESH,
         "gc_deletes": "1h",
         "mapping": {"total_fields": {"limit": MOST_FIELDS}, "nested_objects": {"limit": 100_000}},
     }
