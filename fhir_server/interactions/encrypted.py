@@ -15,11 +15,11 @@ from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import HistoryPage, SearchIndex, Transaction, Write
 from fhir_server.core.query import Clause, NarrativeHas, Page, Query
-from fhir_server.core.values import NARRATIVE, REFERENCE, SearchValue
+from fhir_server.core.values import NARRATIVE, SearchValue
+from fhir_server.interactions.owners import FieldsOf, owner_of
 from fhir_server.search.rewrite.walk import every
 
 T = TypeVar("T")
-SHARED = "everybody"  # the owner of what is nobody's, or several patients'
 PAGE = 500
 
 
@@ -45,18 +45,6 @@ class Keys(Protocol):
     def destroy(self, owner: str) -> bool:
         """Destroys an owner's key; whether there was one."""
         ...
-
-
-FieldsOf = Callable[[str], frozenset[str]]  # the fields that make a type's resources members of a Patient's compartment
-
-
-def owner_of(type: str, id: str, values: Iterable[SearchValue], fields_of: FieldsOf) -> str:
-    """Whose key seals a version: the patient's whose record it is of, who is erased with it."""
-    if type == "Patient":
-        return f"Patient/{id}"
-    fields = fields_of(type)
-    found = {v[3] for v in values if v[0] == REFERENCE and v[2] == "Patient" and v[1] in fields}
-    return f"Patient/{found.pop()}" if len(found) == 1 else SHARED
 
 
 class _Opening:

@@ -1,6 +1,7 @@
 """$purge: erasure of a patient with everything of the compartment, in every version, and a receipt.
 
-R4 has no operation for it; the name and the receipt are ours (docs/decisions). The feed keeps a change of method ERASE
+R4 has no operation for it; the name and the receipt are ours (docs/decisions). What is in the compartments of several
+patients is not erased with one of them: the answer names it. The feed keeps a change of method ERASE
 for each resource, so that every consumer forgets it too. What interfaces keep of the patient goes first: where one of
 them can't be reached the record is still there, and the erasure is asked for again. Where bodies are encrypted, the
 patient's key is destroyed: what backups have can't be read any more. A legal hold (a Flag) refuses it.
@@ -16,11 +17,12 @@ from typing import Any
 from fhir_server.codec.json import decode, serialize
 from fhir_server.core.erasing import Erased
 from fhir_server.core.errors import error
-from fhir_server.core.keys import instant
+from fhir_server.core.keys import StoredVersion, instant
 from fhir_server.core.ports import Transaction
 from fhir_server.core.query import Query
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
+from fhir_server.interactions.owners import owner_of
 from fhir_server.interactions.preparing import prepare, store
 from fhir_server.interactions.request import Request, Response
 from fhir_server.security.policies import WAY
@@ -128,6 +130,14 @@ async def _others_have(environment: Environment, call: Call, value: str) -> bool
 
 
 async def _compartment(environment: Environment, call: Call) -> list[tuple[str, str]]:
+    """The patient, and what is in this compartment and in no other patient's."""
+    fields, extract = environment.searching.fields, environment.searching.extract
+
+    def owned(version: StoredVersion) -> bool:
+        values = extract(decode(version.body))
+        owner = owner_of(version.type, version.id, values, lambda type: fields.membership(type, "Patient").fields)
+        return owner == f"{call.type}/{call.id}"
+
     members = [(call.type, call.id)]
     cursor = ""
     while True:
@@ -135,7 +145,7 @@ async def _compartment(environment: Environment, call: Call) -> list[tuple[str, 
         inner = Request("GET", call.request.path, query, base=call.request.base)
         asked = await environment.searching.query(None, inner, (call.type, call.id))
         page = await environment.index.search(asked)
-        members += [(v.type, v.id) for v in page.matches if (v.type, v.id) != (call.type, call.id)]
+        members += [(v.type, v.id) for v in page.matches if v.type != call.type and owned(v)]
         cursor = page.next
         if not cursor:
             return members

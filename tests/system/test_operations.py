@@ -167,6 +167,20 @@ async def test_purge_leaves_nothing_of_the_patient_but_a_receipt(fhir: Fhir) -> 
     assert b"SECRET-77" not in data.read_bytes()
 
 
+async def test_what_is_of_other_patients_too_is_named_and_not_purged(fhir: Fhir) -> None:
+    await record(fhir)
+    await fhir.create({"resourceType": "Patient", "id": "twin",
+                       "link": [{"other": {"reference": "Patient/a"}, "type": "seealso"}]})  # fmt: skip
+    members = [{"entity": {"reference": f"Patient/{id}"}} for id in ("a", "b")]
+    group = {"resourceType": "Group", "type": "person", "actual": True}
+    await fhir.create({**group, "id": "both", "member": members})
+    await fhir.create({**group, "id": "alone", "member": members[:1]})
+    answer = (await fhir.post("Patient/a/$purge", None)).json()["parameter"]
+    left = {each["valueReference"]["reference"] for each in answer if each["name"] == "stillMentionedBy"}
+    assert left == {"Patient/twin", "Group/both"}
+    assert await fhir.ids("Group") == ["both"] and sorted(await fhir.ids("Patient")) == ["b", "twin"]
+
+
 async def test_document_starts_with_the_composition(fhir: Fhir) -> None:
     await record(fhir)
     await fhir.create(
