@@ -43,7 +43,7 @@ storage commitment requests, manages unified procedure steps, and serves DICOMwe
 | Asynchronous operations | not negotiated: one operation at a time |
 | Largest PDU received | setting `dicom_max_pdu` |
 | TLS | settings `dicom_tls_*`: TLS 1.2 and 1.3, client certificates |
-| Character sets | all defined terms of PS3.3 C.12.1.1.2 are read; answers are ISO 646 or ISO_IR 192 |
+| Character sets | all of PS3.3 C.12.1.1.2 are read; answers: ISO 646, else that of the query, else ISO_IR 192 |
 
 """
 
