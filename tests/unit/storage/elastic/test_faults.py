@@ -13,7 +13,7 @@ import pytest
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.query import EVERYTHING, Query
-from fhir_server.storage.elastic import asking
+from fhir_server.storage.elastic import asking, engine
 from tests.backends.proxy import Proxy
 from tests.unit.storage.elastic.house import House, ready
 
@@ -100,7 +100,9 @@ def test_a_slow_elasticsearch_slows_searches_and_loses_nothing(tmp_path, elastic
     assert asyncio.run(work()) == (["incomplete"], (503, "5"), ([], 20))
 
 
-def test_a_search_that_must_see_all_is_refused_where_the_index_is_behind(run):
+def test_a_search_that_must_see_all_is_refused_where_the_index_is_behind(run, monkeypatch):
+    monkeypatch.setattr(engine, "STRICT_WAIT", 0.5)
+
     async def work(house):
         await ready(house)
         await house.engine.stop()
