@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from fhir_server.storage.mongo.store import MongoStore
 from tests.backends.services import Service, mongodb
 from tests.conftest import HeldClock
 from tests.contract.conftest import EXTRACT, Shelf
-from tests.engines import DISTRIBUTED, chosen
+from tests.distributed.machines import Machines
+from tests.engines import DISTRIBUTED, chosen, settings_on
 
 # A server that refuses tells its clients by the answer that they wait for when it can be asked again. One that only
 # pretends to, by failCommand, does not; so clients here look twice a second themselves.
@@ -65,3 +67,12 @@ async def stores(service: Service, request: pytest.FixtureRequest) -> AsyncItera
     yield made
     for store in made.opened:
         await store.close()
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[Machines]:
+    """The audit logs of machines on one MongoDB."""
+    with settings_on(DISTRIBUTED, tmp_path / "unused") as settings:
+        found = Machines(settings, tmp_path)
+        yield found
+        found.close()

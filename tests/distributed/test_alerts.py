@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,13 @@ from fhir_server.security.audit.alerts import MINUTE, Alert, AlertRule, Watch
 from fhir_server.security.audit.event import Event
 from fhir_server.security.audit.lookout import Lookout
 from tests.conftest import HeldClock, running
-from tests.distributed.test_audit import ONE, OTHER, Machines
+from tests.distributed.machines import ONE, OTHER, Machines
 from tests.engines import DISTRIBUTED, settings_on
 
 RULES = (
     AlertRule(name="refusals", outcome="4", per="agent", count=6, minutes=10),
     AlertRule(name="new-place", kind="login", outcome="0", known=True),
 )
-
-
-@pytest.fixture
-def machines(tmp_path: Path) -> Iterator[Machines]:
-    with settings_on(DISTRIBUTED, tmp_path / "unused") as settings:
-        machines = Machines(settings, tmp_path)
-        yield machines
-        for each in machines.logs:
-            each.own.close()
-            each.disconnect()
 
 
 def event(moment: float, **changed: Any) -> Event:

@@ -4,62 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from pymongo import MongoClient
 
-from fhir_server.core.settings import Settings
-from fhir_server.security.audit import FILE_NAME, AuditLog, Event
+from fhir_server.security.audit import Event
 from fhir_server.security.audit.shared import SharedAuditLog
-from fhir_server.security.encryption.master_keys import add_key
-from fhir_server.security.encryption.sealing import Sealing
 from tests.conftest import HeldClock, running
+from tests.distributed.machines import ONE, OTHER, Machines
 from tests.engines import DISTRIBUTED, settings_on
-
-ONE, OTHER = "0123456789ab", "ba9876543210"
 
 
 def event(moment: int) -> Event:
     return Event(recorded=moment, kind="rest", interaction="read", action="R", outcome="0", status=200,
                  user=f"u{moment}", patients=(f"p{moment % 3}",))  # fmt: skip
-
-
-class Machines:
-    """Logs on one database."""
-
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        add_key(folder / "keys.json")
-        self.settings, self.folder, self.logs = settings, folder, list[SharedAuditLog]()
-
-    def open(self, machine: str, folder: str = "", acknowledged: bool = False) -> SharedAuditLog:
-        own = AuditLog(self.folder / (folder or machine) / FILE_NAME, synchronous="OFF")
-        client: MongoClient[Any] = MongoClient(self.settings.mongodb_url)
-        sealing = Sealing(self.folder / "keys.json")
-        name = self.settings.mongodb_database
-        self.logs.append(SharedAuditLog(own, machine, client, name, sealing, acknowledged=acknowledged))
-        return self.logs[-1]
-
-    @property
-    def rows(self) -> Any:
-        return self.logs[0]._copies._rows
-
-    @property
-    def looking(self) -> Any:
-        return self.rows.database["audit_looking"]
-
-
-@pytest.fixture
-def machines(tmp_path: Path) -> Iterator[Machines]:
-    with settings_on(DISTRIBUTED, tmp_path / "unused") as settings:
-        machines = Machines(settings, tmp_path)
-        yield machines
-        for each in machines.logs:
-            each.own.close()
-            each.disconnect()
 
 
 @pytest.mark.anyio
