@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import ssl
 import threading
 from typing import Any
 
@@ -28,6 +29,8 @@ class Socket(AssociationSocket):
         self._buffer = bytearray(BUFFER)
         self._start = self._end = 0  # what has been received and not taken
         self._sending = threading.Lock()  # answers come from two threads
+        # OpenSSL takes no reading beside a writing of another thread
+        self._reading = self._sending if isinstance(client_socket, ssl.SSLSocket) else contextlib.nullcontext()
         self._poll = select.poll()
         self._poll.register(self._woken, select.POLLIN)
         self._poll.register(client_socket, select.POLLIN)
@@ -92,7 +95,8 @@ class Socket(AssociationSocket):
             self._start, self._end = 0, len(left)
         view, enough = memoryview(self._buffer), self._start + count
         while self._end < enough:
-            got = self.socket.recv_into(view[self._end :])
+            with self._reading:
+                got = self.socket.recv_into(view[self._end :])
             if not got:
                 return
             self._end += got
