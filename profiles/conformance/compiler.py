@@ -130,25 +130,17 @@ class ProfileCompiler:
         self._root = tree
         try:
             base = self.definitions.types[type_name].invariants
-            own = self._constraints(tree.element, {i.key for i in base}, type_name)
-            checks = [*self.object_checks(tree, type_name)]
+            own = self._constraints(tree.element, {i.key for i in base}, type_name) or nothing
+            inside = of_object(self.object_checks(tree, type_name)) or nothing
         except (KeyError, TypeError, AttributeError, ValueError, FhirPathError) as broken:
             raise profile_error(canonical, f"{broken}.") from None
-        rules = [check for check in [own] if check]
 
         def check(value: Any, twin: Any, code: str, context: Context) -> Problems | None:
-            found: Problems | None = None
-            if isinstance(value, dict):
-                for each in checks:
-                    problems = each(value, context)
-                    if problems is not None:
-                        found = under(found, "", problems)
-            if not any(each.severity == "error" for each in found or ()):
-                for rule in rules:
-                    problems = rule(value, twin, code, context)
-                    if problems is not None:
-                        found = under(found, "", problems)
-            return found
+            found = inside(value, twin, code, context)
+            if any(each.severity == "error" for each in found or ()):
+                return found
+            more = own(value, twin, code, context)
+            return found if more is None else under(found, "", more)
 
         return check
 
