@@ -70,8 +70,8 @@ def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching
 
     index: Any = EncryptedIndex(store.index, keys)
 
-    def fields_of(type: str) -> frozenset[str]:
-        return frozenset(searching().fields.membership(type, "Patient").fields)
+    def fields_of(type: str) -> tuple[str, ...]:
+        return searching().fields.membership(type, "Patient").fields
 
     return Engine(EncryptedStore(store, keys, fields_of), index, check.run, close, jobs)
 

@@ -7,7 +7,7 @@ The search index is not sealed: it must compare. No words of narratives get ther
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -16,10 +16,11 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import HistoryPage, SearchIndex, Transaction, Write
 from fhir_server.core.query import Clause, NarrativeHas, Page, Query
 from fhir_server.core.values import NARRATIVE, SearchValue
-from fhir_server.interactions.owners import FieldsOf, owner_of
+from fhir_server.interactions.owners import owner_of
 from fhir_server.search.rewrite.walk import every
 
 T = TypeVar("T")
+FieldsOf = Callable[[str], Collection[str]]  # that make resources of a type members of a Patient's compartment
 PAGE = 500
 
 
@@ -198,7 +199,7 @@ class EncryptedTransaction(_Opening):
     async def put(self, write: Write) -> StoredVersion:
         """Seals and stores a version."""
         values = [value for value in write.values if value[0] != NARRATIVE]
-        owner = owner_of(write.type, write.id, write.values, self._fields_of)
+        owner = owner_of(write.type, write.id, write.values, self._fields_of(write.type))
         body = self.keys.seal(owner, write.body) if write.body else b""
         stored = await self._inner.put(write._replace(body=body, values=values))
         return StoredVersion(

@@ -134,8 +134,8 @@ async def _compartment(environment: Environment, call: Call) -> list[tuple[str, 
     fields, extract = environment.searching.fields, environment.searching.extract
 
     def owned(version: StoredVersion) -> bool:
-        values = extract(decode(version.body))
-        owner = owner_of(version.type, version.id, values, lambda type: fields.membership(type, "Patient").fields)
+        own = fields.membership(version.type, "Patient").fields
+        owner = owner_of(version.type, version.id, extract(decode(version.body)), own)
         return owner == f"{call.type}/{call.id}"
 
     members = [(call.type, call.id)]
