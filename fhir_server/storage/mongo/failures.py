@@ -16,26 +16,26 @@ LOGIN = {13, 18}  # Unauthorized, AuthenticationFailed
 log = structlog.get_logger("mongodb")
 
 
-def storage_error(problem: PyMongoError) -> FhirError:
-    """The answer; the problem itself goes to the log."""
+def storage_error(problem: PyMongoError, store: str = "The store") -> FhirError:
+    """The answer; the problem itself goes to the log. store: what the answer calls it."""
     log.warning("mongodb", problem=type(problem).__name__, code=getattr(problem, "code", None))
     if isinstance(problem, OperationFailure):
         if problem.code in FULL:
-            return error("no-store", "The store is full; nothing was stored. Try again when there is room.")
+            return error("no-store", f"{store} is full; nothing was stored. Try again when there is room.")
         if problem.code in LOGIN:
             log.error(
                 "MongoDB refuses what this server asks", reason=str((problem.details or {}).get("errmsg", ""))[:300]
             )
-            return error("unavailable", "The store refuses this server's credentials; see the server's log.")
+            return error("unavailable", f"{store} refuses this server's credentials; see the server's log.")
     if isinstance(problem, (ConnectionFailure, NetworkTimeout, ExecutionTimeout)):
-        return error("unavailable", "The store does not answer now; try again.", headers={"Retry-After": "5"})
-    return error("unavailable", "The store can't do this now; try again.", headers={"Retry-After": "30"})
+        return error("unavailable", f"{store} does not answer now; try again.", headers={"Retry-After": "5"})
+    return error("unavailable", f"{store} can't do this now; try again.", headers={"Retry-After": "30"})
 
 
 @contextmanager
-def answering() -> Iterator[None]:
-    """Turns what PyMongo raises inside into answers."""
+def answering(store: str = "The store") -> Iterator[None]:
+    """Turns what PyMongo raises inside into answers; store: what they call it."""
     try:
         yield
     except PyMongoError as problem:
-        raise storage_error(problem) from problem
+        raise storage_error(problem, store) from problem

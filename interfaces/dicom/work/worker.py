@@ -29,7 +29,7 @@ from interfaces.dicom.workitems.retention import remove_ended
 IDLE = 0.2  # seconds between two looks for a job
 FOLLOW_EVERY = 2.0
 TIDY_EVERY = 600.0
-TRANSIENT = ("unavailable", "locked", "throttled")
+TRANSIENT = ("unavailable", "locked", "no-store", "throttled")
 Handler = Callable[[Context, FhirClient, queue.Job], Awaitable[None]]
 HANDLERS: dict[str, Handler] = {
     "study": study,

@@ -6,16 +6,16 @@ numbers, `_id` is `pk`. dicom_numbers has the last number of each, dicom_layout 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import functools
 from typing import Any
 
 from pymongo import ASCENDING, IndexModel, MongoClient
-from pymongo.errors import CollectionInvalid, ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import CollectionInvalid, ConfigurationError, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.core.errors import error
+from fhir_server.storage.mongo import failures
 
 LAYOUT = 2
 PREFIX = "dicom_"
@@ -42,6 +42,8 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "workitem_event": (("_id",), ("subscriber",)),
 }
 NUMBERED = frozenset({"patient", "study", "series", "instance", "event", "job", "workitem", "workitem_event"})
+
+answering = functools.partial(failures.answering, "The DICOM index in MongoDB")
 
 
 def connect(url: str, name: str) -> tuple[MongoClient[Any], Any]:
@@ -84,15 +86,3 @@ def prepare(database: Any) -> None:
     for table in NUMBERED:
         database[f"{PREFIX}numbers"].update_one({"_id": table}, {"$setOnInsert": {"last": 0}}, upsert=True)
     database[f"{PREFIX}layout"].update_one({"_id": "layout"}, {"$max": {"version": LAYOUT}}, upsert=True)
-
-
-@contextmanager
-def answering() -> Iterator[None]:
-    """What goes wrong in MongoDB as an error that says what to do."""
-    try:
-        yield
-    except ConnectionFailure as problem:
-        raise error("unavailable", "The DICOM index in MongoDB does not answer; nothing was kept.") from problem
-    except PyMongoError as problem:
-        name = type(problem).__name__
-        raise error("unavailable", f"The DICOM index in MongoDB refused: {name}; nothing was kept.") from problem

@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
+import functools
 
-from pymongo.errors import ConnectionFailure, PyMongoError
+from fhir_server.storage.mongo.failures import answering
 
-from fhir_server.core.errors import error
-
-
-@contextlib.asynccontextmanager
-async def told() -> AsyncIterator[None]:
-    """What goes wrong in MongoDB as an error that says what to do."""
-    try:
-        yield
-    except ConnectionFailure as problem:
-        raise error("unavailable", "The message store does not answer; nothing was kept. Send again.") from problem
-    except PyMongoError as problem:
-        name = type(problem).__name__
-        raise error("unavailable", f"The message store refused: {name}; nothing was kept.") from problem
+told = functools.partial(answering, "The message store")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
@@ -12,19 +12,19 @@ from pymongo.errors import DuplicateKeyError
 from fhir_server.core.ports import Clock
 from interfaces.hl7v2.messages.message import ERASED
 from interfaces.hl7v2.messages.mongo.documents import letter_document, letter_of
+from interfaces.hl7v2.messages.mongo.failures import told
 from interfaces.hl7v2.messages.port import Letter, Tally
 
 
 class MongoLetters:
-    """The part of the store that destinations need; told: turns MongoDB's errors into ours."""
+    """The part of the store that destinations need."""
 
-    def __init__(self, database: Any, told: Callable[[], AbstractAsyncContextManager[None]], clock: Clock) -> None:
+    def __init__(self, database: Any, clock: Clock) -> None:
         self._clock = clock
         self._database = database
         self._letters = database["hl7_letters"]
         self._positions = database["hl7_positions"]
         self._sequences = database["hl7_numbers"]
-        self._told = told
 
     async def _make_numbers(self) -> None:
         """Makes the sequences where they are missing; counting on must never be the first to make one, as two may."""
@@ -41,7 +41,7 @@ class MongoLetters:
 
     async def post(self, consumer: str, position: int, letters: Sequence[Letter]) -> None:
         """See the port; a position that was not kept makes the same letters again, which their keys tell."""
-        async with self._told():
+        with told():
             for letter in letters:
                 same = {"destination": letter.destination, "key": letter.key}
                 if await self._letters.find_one(same, {"_id": 1}) is None:
@@ -54,20 +54,20 @@ class MongoLetters:
 
     async def position(self, consumer: str) -> int:
         """See the port."""
-        async with self._told():
+        with told():
             found = await self._positions.find_one({"_id": consumer})
             return found["position"] if found else -1
 
     async def next_letter(self, destination: str) -> Letter | None:
         """See the port."""
-        async with self._told():
+        with told():
             pending = {"destination": destination, "state": {"$in": ["queued", "sent", "held"]}}
             found = await self._letters.find_one(pending, sort=[("_id", ASCENDING)])
             return letter_of(found) if found else None
 
     async def letter(self, id: int) -> Letter | None:
         """See the port."""
-        async with self._told():
+        with told():
             found = await self._letters.find_one({"_id": id})
             return letter_of(found) if found else None
 
@@ -80,12 +80,12 @@ class MongoLetters:
             query["state"] = state
         if before:
             query["_id"] = {"$lt": before}
-        async with self._told():
+        with told():
             return [letter_of(each) async for each in self._letters.find(query).sort("_id", DESCENDING).limit(limit)]
 
     async def mark(self, id: int, state: str, reason: str, answer: bytes, now: int, tried: int = 0) -> None:
         """See the port."""
-        async with self._told():
+        with told():
             await self._letters.update_one(
                 {"_id": id, "reason": {"$ne": ERASED}},
                 {
@@ -98,7 +98,7 @@ class MongoLetters:
         """See the port."""
         made_of, ids = frozenset(made_of), []
         erased = {"state": "dropped", "body": b"", "answer": b"", "reason": ERASED, "changed": self._clock()}
-        async with self._told():
+        with told():
             async for letter in self._letters.find({"reason": {"$ne": ERASED}}, {"key": 1}):
                 if letter["key"].partition("/_history/")[0] in made_of:
                     ids.append(letter["_id"])
@@ -109,6 +109,6 @@ class MongoLetters:
     async def letter_tallies(self) -> list[Tally]:
         """See the port."""
         group = {"_id": {"to": "$destination", "state": "$state"}, "n": {"$sum": 1}, "oldest": {"$min": "$made"}}
-        async with self._told():
+        with told():
             found = await self._letters.aggregate([{"$group": group}])
             return [Tally(each["_id"]["to"], each["_id"]["state"], each["n"], each["oldest"]) async for each in found]

@@ -20,7 +20,7 @@ class MongoReading(MongoLetters):
     """The part of the store that only reads messages."""
 
     def __init__(self, database: Any, clock: Clock) -> None:
-        super().__init__(database, told, clock)
+        super().__init__(database, clock)
         self._messages = database["hl7_messages"]
         self._bodies = database["hl7_bodies"]
         self._counters = database["hl7_counters"]
@@ -28,13 +28,13 @@ class MongoReading(MongoLetters):
 
     async def load(self, id: int) -> Message | None:
         """See the port."""
-        async with told():
+        with told():
             found = await self._messages.find_one({"_id": id})
             return message_of(found) if found else None
 
     async def raw(self, id: int, revision: int = -1) -> bytes:
         """See the port."""
-        async with told():
+        with told():
             if revision < 0:
                 found = await self._messages.find_one({"_id": id}, {"revision": 1})
                 revision = found["revision"] if found else 0
@@ -48,7 +48,7 @@ class MongoReading(MongoLetters):
 
     async def find(self, wanted: Wanted) -> list[Message]:
         """See the port."""
-        async with told():
+        with told():
             order = ASCENDING if wanted.oldest_first else DESCENDING
             found = self._messages.find(_filter(wanted)).sort("_id", order).limit(wanted.limit)
             return [message_of(each) async for each in found]
@@ -59,19 +59,19 @@ class MongoReading(MongoLetters):
 
     async def settled(self, ids: Sequence[int]) -> list[Message]:
         """See the port."""
-        async with told():
+        with told():
             found = self._messages.find({"_id": {"$in": list(ids)}, "open": False})
             return [message_of(each) async for each in found]
 
     async def counters(self) -> list[Counter]:
         """See the port."""
-        async with told():
+        with told():
             return [Counter(each["sender"], each["what"], each["count"]) async for each in self._counters.find({})]
 
     async def tallies(self) -> list[Tally]:
         """See the port."""
         group = {"_id": {"sender": "$sender", "state": "$state"}, "n": {"$sum": 1}, "oldest": {"$min": "$received"}}
-        async with told():
+        with told():
             found = await self._messages.aggregate([{"$group": group}])
             return [
                 Tally(each["_id"]["sender"], each["_id"]["state"], each["n"], each["oldest"]) async for each in found
@@ -80,7 +80,7 @@ class MongoReading(MongoLetters):
     async def connections(self, now: int, but: str) -> dict[str, int]:
         """See the port."""
         found: dict[str, int] = {}
-        async with told():
+        with told():
             async for worker in self._workers.find({"_id": {"$ne": but}, "until": {"$gte": now}}):
                 for listener, count in worker.get("connections", ()):
                     found[listener] = found.get(listener, 0) + count

@@ -29,7 +29,7 @@ class MongoSettling(MongoReading):
 
     async def reopen(self, id: int, raw: bytes | None, reason: str, patients: tuple[str, ...], now: int) -> bool:
         """See the port."""
-        async with told():
+        with told():
             found = await self._messages.find_one({"_id": id})
             if found is None or found["state"] in OPEN or found["reason"] == ERASED:
                 return False
@@ -53,12 +53,12 @@ class MongoSettling(MongoReading):
 
     async def dismiss(self, id: int, reason: str, now: int) -> bool:
         """See the port."""
-        async with told():
+        with told():
             return await self._settle({"_id": id, "state": {"$in": [FAILED, WAITING]}}, IGNORED, reason, now)
 
     async def expire(self, message: Message, outcome: Outcome, now: int) -> None:
         """See the port."""
-        async with told():
+        with told():
             await self._settle({"_id": message.id, "state": WAITING}, outcome.state, outcome.reason, now)
 
     async def _settle(self, which: dict[str, Any], state: str, reason: str, now: int) -> bool:
@@ -70,7 +70,7 @@ class MongoSettling(MongoReading):
 
     async def purge(self, before: int, states: Sequence[str], limit: int = 1000) -> int:
         """See the port."""
-        async with told():
+        with told():
             old = self._messages.find({"state": {"$in": list(states)}, "changed": {"$lt": before}}, {"_id": 1})
             ids = [found["_id"] async for found in old.limit(limit)]
             if ids:
@@ -87,7 +87,7 @@ class MongoSettling(MongoReading):
             "$or": [{"_id": {"$in": list(ids)}}, {"links": filed}],
         }
         erased = []
-        async with told():
+        with told():
             async for found in self._messages.find(which):
                 message = message_of(found)
                 if await self._erase(message):

@@ -63,7 +63,7 @@ class MongoMessageStore(MongoSettling):
 
     async def keep(self, arrival: Arrival, owner: str, refuse_other: str = "") -> Kept:
         """See the port."""
-        async with told():
+        with told():
             same = {"sender": arrival.sender, "control": arrival.control, "digest": arrival.digest.hex()}
             found = await self._messages.find_one(same)
             if found is None:
@@ -104,14 +104,14 @@ class MongoMessageStore(MongoSettling):
 
     async def claim(self, owner: str, limit: int) -> list[Message]:
         """See the port."""
-        async with told():
+        with told():
             now = self._clock()
             await self._lanes.free_dead(now)
             return await self._lanes.following(await self._lanes.waiting_lanes(), owner, now, limit)
 
     async def finish(self, message: Message, owner: str, outcome: Outcome, now: int) -> list[Message]:
         """See the port."""
-        async with told():
+        with told():
             steps = [[message.changed, TRANSLATING, ""], [now, outcome.state, outcome.reason]]
             changed = await self._messages.update_one(
                 {"_id": message.id, "owner": owner, "state": TRANSLATING},
@@ -134,24 +134,24 @@ class MongoMessageStore(MongoSettling):
 
     async def note(self, message: Message, reason: str) -> None:
         """See the port."""
-        async with told():
+        with told():
             await self._messages.update_one({"_id": message.id, "state": TRANSLATING}, {"$set": {"reason": reason}})
 
     # ------------------------------------------------------------------ workers
     async def alive(self, owner: str, until: int, connections: Mapping[str, int] = NONE_OPEN) -> None:
         """See the port."""
         said = {"until": until, "connections": [list(one) for one in connections.items()]}
-        async with told():
+        with told():
             await self._workers.update_one({"_id": owner}, {"$set": said}, upsert=True)
 
     async def gone(self, owner: str) -> None:
         """See the port."""
-        async with told():
+        with told():
             await self._lanes.free_owner(owner)
 
     async def lease(self, name: str, owner: str, now: int, until: int) -> bool:
         """See the port."""
-        async with told():
+        with told():
             try:
                 await self._leases.find_one_and_update(
                     {"_id": name, "$or": [{"owner": owner}, {"until": {"$lte": now}}]},
