@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -94,11 +96,18 @@ class Draft:
 
     def place(self, segment: Segment, field: int | str) -> str:
         """A field as issues name it: OBX-5, OBX[2]-5 for that of the second OBX."""
-        number = next(at for at, one in enumerate(self._named(segment.name), 1) if one is segment)
+        number = self._numbers[id(segment)]
         return f"{segment.name}[{number}]-{field}" if number > 1 else f"{segment.name}-{field}"
 
-    def _named(self, name: str) -> list[Segment]:
-        return [one for one in self.message.segments if one.name == name]
+    @functools.cached_property
+    def _numbers(self) -> dict[int, int]:
+        """By id, the how-manieth of its name each segment is."""
+        counted: Counter[str] = Counter()
+        numbers = {}
+        for one in self.message.segments:
+            counted[one.name] += 1
+            numbers[id(one)] = counted[one.name]
+        return numbers
 
     @property
     def event(self) -> str:
