@@ -147,18 +147,18 @@ def _near(name: str) -> str:
 def _put(keys: Model, path: list[str], value: str) -> None:
     at: Any = keys
     for tag in path[:-1]:
-        if vr_of(int(tag, 16)) not in ("SQ", "UN"):
+        if vr_of(int(tag, 16)) not in ("SQ", "UN") or at.get(tag, {"vr": "SQ"})["vr"] != "SQ":
             raise error("value", f"{keyword_of(int(tag, 16)) or tag} is no sequence, and has no attribute within.")
         at = at.setdefault(tag, {"vr": "SQ"}).setdefault("Value", [{}])[0]
     tag = path[-1]
     vr = vr_of(int(tag, 16))
-    if vr == "SQ":
+    if vr == "SQ" or at.get(tag, {}).get("vr") == "SQ":
         if value:
             named = keyword_of(int(tag, 16)) or tag
             raise error(
                 "value", f"{named} is a sequence: name the attribute in it that is to match, as {named}.CodeValue."
             )
-        at.setdefault(tag, {"vr": vr})
+        at.setdefault(tag, {"vr": "SQ"})
         return
     values = value.replace("\\", ",").split(",") if vr in ("UI", "CS") else [value]
     if vr == "PN":

@@ -111,6 +111,7 @@ def test_pages_with_limit_and_offset_give_each_once(base):
         ("/studies/1.2.100/rendered?viewport=1.5,2", 400, "whole pixels"),
         ("/studies?RequestAttributesSequence=x", 400, "RequestAttributesSequence is a sequence"),
         ("/studies?StudyDate.StudyTime=1015", 400, "StudyDate is no sequence"),
+        ("/studies?00091001=x&00091001.PatientID=1", 400, "00091001 is no sequence"),
         ("/studies?patientid=1", 400, "Did you mean PatientID"),
         ("/wado?requestType=WADO", 400, "studyUID"),
         ("/wado?requestType=WADO&studyUID=1&seriesUID=2&objectUID=3&anonymize=yes", 400, "anonymize can't be done"),
