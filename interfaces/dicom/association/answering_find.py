@@ -13,7 +13,8 @@ from typing import Any
 import structlog
 from pynetdicom import evt
 
-from interfaces.dicom.association.fast_store import LAST, NO_DATA_SET, element
+from interfaces.dicom.association.fast_store import LAST
+from interfaces.dicom.association.responses import of_request, response
 from interfaces.dicom.dataset.encoding import encode
 
 C_FIND_RSP = 0x8020
@@ -29,13 +30,11 @@ log = structlog.get_logger("dicom")
 
 def answer_find(association: Any, request: Any, context: Any) -> None:
     """Answers a C-FIND request by its handler, which gives (status, model or None) for each answer."""
-    message = request.MessageID
+    asked = of_request(request)
     cancelled = association.dimse.cancel_req
     event = {"request": request, "context": context.as_tuple, "_is_cancelled": lambda number: number in cancelled}
     syntax = str(context.transfer_syntax[0])
     most = association.requestor.maximum_length or UNLIMITED
-    sop_class = str(request.AffectedSOPClassUID).encode()
-    sop_class += b"\0" * (len(sop_class) % 2)
     waiting, since = bytearray(), time.monotonic()
     status, comment = SUCCESS, ""
     try:
@@ -45,7 +44,7 @@ def answer_find(association: Any, request: Any, context: Any) -> None:
             if given not in PENDING:
                 status, comment = (given, "") if isinstance(given, int) else (given.Status, _comment(given))
                 break
-            command = _command(sop_class, message, given, "", WITH_DATA_SET)
+            command = response(C_FIND_RSP, *asked, given, data_set=WITH_DATA_SET)
             waiting += _pdus(context.context_id, command, encode(model, syntax), most)
             if len(waiting) >= TOGETHER or time.monotonic() - since > AT_LEAST_EVERY:
                 association.dul.send_encoded(bytes(waiting))
@@ -53,27 +52,12 @@ def answer_find(association: Any, request: Any, context: Any) -> None:
     except Exception:
         log.exception("a query failed")
         status, comment = UNABLE, "the query failed; the log says why"
-    waiting += _pdus(context.context_id, _command(sop_class, message, status, comment, NO_DATA_SET), None, most)
+    waiting += _pdus(context.context_id, response(C_FIND_RSP, *asked, status, comment), None, most)
     association.dul.send_encoded(bytes(waiting))
 
 
 def _comment(status: Any) -> str:
     return str(status.get("ErrorComment", ""))
-
-
-def _command(sop_class: bytes, message: int, status: int, comment: str, data_set: int) -> bytes:
-    parts = [
-        element(0x0002, sop_class),
-        element(0x0100, struct.pack("<H", C_FIND_RSP)),
-        element(0x0120, struct.pack("<H", message)),
-        element(0x0800, struct.pack("<H", data_set)),
-        element(0x0900, struct.pack("<H", status)),
-    ]
-    if comment:
-        text = comment[:64].encode("ascii", "replace")
-        parts.append(element(0x0902, text + b" " * (len(text) % 2)))
-    body = b"".join(parts)
-    return element(0x0000, struct.pack("<I", len(body))) + body
 
 
 def _pdus(context: int, command: bytes, identifier: bytes | None, most: int) -> bytes:

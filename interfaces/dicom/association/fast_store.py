@@ -11,10 +11,20 @@ import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+from interfaces.dicom.association.responses import (
+    COMMAND_LAST,
+    DATA_SET_TYPE,
+    FIELD,
+    NO_DATA_SET,
+    SOP_CLASS,
+    SOP_INSTANCE,
+    alone,
+    response,
+)
+
 C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
-NO_DATA_SET = 0x0101
-SOP_CLASS, FIELD, MESSAGE_ID, DATA_SET_TYPE, SOP_INSTANCE = 0x0002, 0x0100, 0x0110, 0x0800, 0x1000
-COMMAND_LAST, LAST = 3, 2  # message control headers (PS3.8 annex E.2)
+MESSAGE_ID = 0x0110
+LAST = 2  # message control header of what nothing follows (PS3.8 annex E.2)
 
 
 class Arriving(Protocol):
@@ -73,7 +83,7 @@ class FastStore:
             request.arriving.write(fragment[1:])
             if fragment[0] & LAST:
                 self._request = None
-                return response(request, *request.arriving.finish())
+                return _answer(request, *request.arriving.finish())
         return True
 
     def abandon(self) -> None:
@@ -113,28 +123,10 @@ def elements(command: memoryview) -> dict[int, bytes]:
     return found
 
 
-def response(request: Request, status: int, comment: str) -> bytes:
-    """The P-DATA-TF PDU of a C-STORE response."""
-    parts = [
-        element(SOP_CLASS, request.sop_class),
-        element(FIELD, struct.pack("<H", C_STORE_RSP)),
-        element(0x0120, request.message),
-        element(DATA_SET_TYPE, struct.pack("<H", NO_DATA_SET)),
-        element(0x0900, struct.pack("<H", status)),
-    ]
-    if comment:
-        text = comment[:64].encode("ascii", "replace")
-        parts.append(element(0x0902, text + b" " * (len(text) % 2)))
-    parts.append(element(SOP_INSTANCE, request.sop_instance))
-    body = b"".join(parts)
-    command = element(0x0000, struct.pack("<I", len(body))) + body
-    value = struct.pack(">IBB", len(command) + 2, request.context, COMMAND_LAST) + command
-    return struct.pack(">BBI", 4, 0, len(value)) + value
-
-
-def element(number: int, value: bytes) -> bytes:
-    """An element of a command set by its number in group 0000, of an even length."""
-    return struct.pack("<HHI", 0, number, len(value)) + value
+def _answer(request: Request, status: int, comment: str) -> bytes:
+    instance = request.sop_instance
+    command = response(C_STORE_RSP, request.sop_class, request.message, status, comment, sop_instance=instance)
+    return alone(request.context, command)
 
 
 def _uid(value: bytes) -> str:

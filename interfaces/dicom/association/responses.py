@@ -1,0 +1,54 @@
+"""Command sets of responses as bytes (PS3.7 sections 9.3 and E.1), which are short and always the same."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+NO_DATA_SET = 0x0101
+SOP_CLASS, FIELD, DATA_SET_TYPE, SOP_INSTANCE = 0x0002, 0x0100, 0x0800, 0x1000
+COMMAND_LAST = 3  # message control header of a whole command set (PS3.8 annex E.2)
+
+
+def response(
+    field: int,
+    sop_class: bytes,
+    message: bytes,
+    status: int,
+    comment: str = "",
+    *,
+    data_set: int = NO_DATA_SET,
+    sop_instance: bytes = b"",
+) -> bytes:
+    """The command set that answers a request; UIDs of even length, message: the request's Message ID as it came."""
+    parts = [
+        element(SOP_CLASS, sop_class),
+        element(FIELD, struct.pack("<H", field)),
+        element(0x0120, message),
+        element(DATA_SET_TYPE, struct.pack("<H", data_set)),
+        element(0x0900, struct.pack("<H", status)),
+    ]
+    if comment:
+        text = comment[:64].encode("ascii", "replace")
+        parts.append(element(0x0902, text + b" " * (len(text) % 2)))
+    if sop_instance:
+        parts.append(element(SOP_INSTANCE, sop_instance))
+    body = b"".join(parts)
+    return element(0x0000, struct.pack("<I", len(body))) + body
+
+
+def alone(context: int, command: bytes) -> bytes:
+    """The P-DATA-TF PDU of a command set that no data set follows."""
+    value = struct.pack(">IBB", len(command) + 2, context, COMMAND_LAST) + command
+    return struct.pack(">BBI", 4, 0, len(value)) + value
+
+
+def element(number: int, value: bytes) -> bytes:
+    """An element of a command set by its number in group 0000, of an even length."""
+    return struct.pack("<HHI", 0, number, len(value)) + value
+
+
+def of_request(request: Any) -> tuple[bytes, bytes]:
+    """The SOP class and the Message ID of pynetdicom's request, as a response has them."""
+    sop_class = str(request.AffectedSOPClassUID).encode()
+    return sop_class + b"\0" * (len(sop_class) % 2), struct.pack("<H", request.MessageID)
