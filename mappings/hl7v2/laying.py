@@ -24,6 +24,23 @@ if TYPE_CHECKING:
 MOST_VALUES = 10_000  # values and texts whose elements are kept
 
 
+class Place(NamedTuple):
+    """Where a rule puts what it makes: a step of an element, by key where it repeats, and the resource around it."""
+
+    holder: Element
+    step: Step
+    key: Any
+    owner: Node
+
+    def get(self) -> Any:
+        """What is there; None for nothing."""
+        return self.holder.get(self.step.name, self.step.repeats, self.key)
+
+    def put(self, found: Any) -> None:
+        """Puts a value there."""
+        self.holder.put(self.step.name, found, self.step.repeats, self.key)
+
+
 class Made(NamedTuple):
     """What the rules of a field make of a text: items of a resource, and how many repetitions have content.
 
@@ -96,16 +113,13 @@ def put_known(
     applier: Putter,
     rule: Rule,
     made_by: tuple[Map, str, Value, str],
-    holder: Element,
-    step: Step,
-    key: Any,
-    owner: Node,
+    place: Place,
     context: Context,
     shown: str,
 ) -> bool:
     """Puts what a map makes of a value alone, made once and kept; False where it has to meet what is there."""
     mapping, map_name, value, kind = made_by
-    existing = holder.get(step.name, step.repeats, key)
+    existing = place.get()
     if existing is not None and (
         rule.vocabulary or type(existing) is not Element or existing.type != kind or existing.kept is not None
     ):
@@ -115,7 +129,7 @@ def put_known(
     if known is None:
         issues = len(applier.issues)
         known = Element(kind)
-        returned = applier.components(mapping, map_name, known, owner, value, context, shown)
+        returned = applier.components(mapping, map_name, known, place.owner, value, context, shown)
         if returned is not None and kind == "Quantity":
             known.put("value", convert(str(returned), "decimal"))
         if rule.vocabulary:
@@ -127,7 +141,7 @@ def put_known(
             applier.tables.values.clear()
         applier.tables.values[name] = known
     if existing is None:
-        holder.put(step.name, copied(known), step.repeats, key)
+        place.put(copied(known))
         return True
     if any(isinstance(one, Element | dict) for one in known.items.values()):
         return False

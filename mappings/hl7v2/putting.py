@@ -9,13 +9,12 @@ from fhir_server.definitions import load
 from mappings.hl7v2.codings import translate_concept
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.elements import Element, Node
-from mappings.hl7v2.laying import put_known
+from mappings.hl7v2.laying import Place, put_known
 from mappings.hl7v2.locations import locations
 from mappings.hl7v2.primitives import convert
 from mappings.hl7v2.rules import Rule, base_of
 from mappings.hl7v2.source import Segment, Value, component, is_empty, is_null, part
 from mappings.hl7v2.tables import Map, Tables
-from mappings.hl7v2.targets import Step
 from mappings.hl7v2.values import data_of, primitive_of, translated
 
 
@@ -68,16 +67,16 @@ class Putter:
         kind = target.type
         step = target.steps[0]
         if len(target.steps) == 1 and not step.repeats:
-            holder, key, owner = base, 0, node
+            place = Place(base, step, 0, node)
         else:
-            holder, step, key, owner = self._reach(rule, node, base, scope)
+            place = self._reach(rule, node, base, scope)
         if rule.assignment is not None:
             text = rule.assignment if isinstance(rule.assignment, str) else rule.assignment(context)
             found = convert(text, kind, self.zone) if text else None
         elif not value:
             return
         elif rule.map and kind != "base64Binary":
-            found = self._by_map(rule, rule.map, value, kind, holder, step, key, owner, context, shown)
+            found = self._by_map(rule, value, kind, place, context, shown)
             if found is _DONE:
                 return
         elif kind == "base64Binary":
@@ -85,7 +84,7 @@ class Putter:
         elif not rule.primitive:
             return
         else:
-            found = primitive_of(self, part(value), kind, rule, base, step, shown)
+            found = primitive_of(self, part(value), kind, rule, base, place.step, shown)
         if rule.vocabulary and isinstance(found, str) and rule.assignment is None:
             found = translated(self, rule, found, kind, shown)
         if found is None:
@@ -95,8 +94,8 @@ class Putter:
             if found is None:
                 self.issues.append(f"{shown}: {text[:40]!r} is no {kind}.")
                 return
-        holder.put(step.name, found, step.repeats, key)
-        self._note(rule, owner, shown, found)
+        place.put(found)
+        self._note(rule, place.owner, shown, found)
 
     def _put_whole(self, rule: Rule, node: Node, base: Element, value: Value, context: Context, shown: str) -> None:
         """`$this`: the map adds to the resource itself, or makes a resource beside it."""
@@ -112,10 +111,8 @@ class Putter:
             return
         self.components(inner, rule.map, base, node, value, context, shown)
 
-    def _reach(
-        self, rule: Rule, node: Node, base: Element, scope: tuple[str, int, int]
-    ) -> tuple[Element, Step, Any, Node]:
-        """The element that holds the target, the last step, its key, and the resource that it is in."""
+    def _reach(self, rule: Rule, node: Node, base: Element, scope: tuple[str, int, int]) -> Place:
+        """Where the target of a rule is, with what leads there made."""
         steps, _, _, _, first, chosen, types = rule.target
         name, ordinal, repetition = scope
         last = len(steps) - 1
@@ -130,7 +127,7 @@ class Putter:
                     key = (name if label else "", label if label != "each" else "")
                 key = (*key, ordinal if index == first else 1, repetition if index == chosen else 1)
             if index == last:
-                return element, step, key, owner
+                return Place(element, step, key, owner)
             if step.refers:
                 found = element.get(step.name, step.repeats, key)
                 if not isinstance(found, Node) or found.type != step.refers:
@@ -142,19 +139,9 @@ class Putter:
                 element = element.child(step.name, types[index], step.repeats, key)
         raise AssertionError
 
-    def _by_map(
-        self,
-        rule: Rule,
-        map_name: str,
-        value: Value,
-        kind: str,
-        holder: Element,
-        step: Step,
-        key: Any,
-        owner: Node,
-        context: Context,
-        shown: str,
-    ) -> Any:
+    def _by_map(self, rule: Rule, value: Value, kind: str, place: Place, context: Context, shown: str) -> Any:
+        """What the rule's map makes of a value, _DONE where that is put already."""
+        map_name, (holder, step, key, owner) = rule.map, place
         mapping = self.tables.map(map_name)
         if mapping is None:
             return primitive_of(self, part(value), kind, rule, holder, step, shown) if self._primitive(kind) else None
@@ -166,10 +153,10 @@ class Putter:
             if base == "Location" and any(rule.target.own for rules in mapping.by_field.values() for rule in rules):
                 found = locations(self, mapping, map_name, value, context, shown)
                 if found is not None:
-                    holder.put(step.name, found, step.repeats, key)
+                    place.put(found)
                     self._note(rule, owner, shown, found.type)
                 return _DONE
-            existing = holder.get(step.name, step.repeats, key)
+            existing = place.get()
             node = (
                 existing
                 if isinstance(existing, Node) and existing.type == refers
@@ -179,16 +166,15 @@ class Putter:
             if node.items:
                 if node is not existing:
                     self.made.append(node)
-                    holder.put(step.name, node, step.repeats, key)
+                    place.put(node)
                 self._note(rule, owner, shown, node.type)
             return _DONE
         if self._primitive(kind):
             return self.components(mapping, map_name, holder, owner, value, context, shown)
         if base == kind or (base and base != holder.type and kind in ("Quantity", "Duration", "Age", "Coding")):
-            if mapping.pure and self.traced is None:
-                own = (mapping, map_name, value, kind)
-                if put_known(self, rule, own, holder, step, key, owner, context, shown):
-                    return _DONE
+            own = (mapping, map_name, value, kind)
+            if mapping.pure and self.traced is None and put_known(self, rule, own, place, context, shown):
+                return _DONE
             element = holder.child(step.name, kind, step.repeats, key)
             before = len(element.items)
             siblings: Callable[[str], Element] = lambda own: holder.child(step.name, kind, step.repeats, (key, own))  # noqa: E731
