@@ -29,11 +29,18 @@ class _Listed(msgspec.Struct):
 
 
 async def work_off(client: FhirClient, name: str, erase: Erase) -> int:
-    """Erases what is pending here and tells the server; how many erasures there were. FhirError."""
+    """Erases what is pending here and tells the server; how many erasures were done. FhirError of the server.
+
+    One that fails here is logged and stays pending, and holds up no other.
+    """
     asked = await client.perform(Request("GET", ("$erasures",), [("interface", name)]))
-    listed = msgspec.json.decode(asked.body, type=_Listed).erasures
-    for each in listed:
-        erased = await erase(Erased(each.reference, frozenset(each.identifiers), frozenset(each.record)))
+    done = 0
+    for each in msgspec.json.decode(asked.body, type=_Listed).erasures:
+        try:
+            erased = await erase(Erased(each.reference, frozenset(each.identifiers), frozenset(each.record)))
+        except Exception:
+            log.exception("an erasure failed", erasure=each.id)
+            continue
         counts = [
             {
                 "name": "count",
@@ -44,7 +51,8 @@ async def work_off(client: FhirClient, name: str, erase: Erase) -> int:
         named = [{"name": "interface", "valueString": name}, {"name": "done", "valueString": each.id}]
         told = {"resourceType": "Parameters", "parameter": [*named, *counts]}
         await client.perform(Request("POST", ("$erasures",), resource=told))
-    return len(listed)
+        done += 1
+    return done
 
 
 async def keep_working_off(client: FhirClient, name: str, erase: Erase) -> None:

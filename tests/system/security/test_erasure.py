@@ -155,12 +155,12 @@ async def test_images_go_with_their_files_and_rows(fhir: Fhir, archive: Archive,
     assert b"Quxenbaum" not in left and b"Same" in left
 
 
+async def away(erased: Any) -> dict[str, int]:
+    raise OSError("away")
+
+
 async def test_what_fails_beside_the_store_leaves_the_record_to_be_erased_again(fhir: Fhir) -> None:
     await patients(fhir)
-
-    async def away(erased: Any) -> dict[str, int]:
-        raise OSError("away")
-
     fhir.server.environment.erasures.append(away)
     assert (await fhir.post("Patient/p/$purge", {"resourceType": "Parameters"})).status_code == 500
     assert (await fhir.get("Patient/p")).status_code == 200
@@ -184,6 +184,7 @@ async def test_an_interface_apart_works_off_what_waits_for_it(tmp_path: Path, se
         said = await erased(fhir)
         assert (said["pending at ward"], said["pending at lab"]) == (1, 1)
         assert not (await found(hl7, ours.id)).erased
+        assert await work_off(client, "ward", away) == 0
         assert await work_off(client, "ward", erase) == 1
         assert [(await found(hl7, each.id)).erased for each in (ours, theirs)] == [True, False]
         assert await work_off(client, "ward", erase) == 0
