@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.query import Query, TokenIn
 from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.search_pages import search_pages
 
 AT_ONCE = 200  # identifiers in one query, and resources in one page
 Identity = tuple[str, str]
@@ -32,10 +32,6 @@ async def identified(environment: Environment, wanted: Mapping[str, Sequence[Ide
             if start:  # others get their turn
                 await asyncio.sleep(0)
             query = Query(tuple(group), TokenIn(fields, tuple(identities[start : start + AT_ONCE])), count=AT_ONCE)
-            while True:
-                page = await environment.index.search(query)
+            async for page in search_pages(environment.index, query):
                 found.update(((version.type, version.id), version) for version in page.matches)
-                if not page.next:
-                    break
-                query = replace(query, cursor=page.next)
     return list(found.values())

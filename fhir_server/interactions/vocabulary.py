@@ -12,6 +12,7 @@ import msgspec
 
 from fhir_server.core.ports import Caller, SearchIndex
 from fhir_server.core.query import Clause, Not, Query
+from fhir_server.interactions.search_pages import search_pages
 from terminology import Terminology
 
 Canonical = tuple[str, str, str]  # type, url, version
@@ -42,14 +43,9 @@ async def hidden_vocabulary(whole: SearchIndex, limits: Mapping[str, Clause]) ->
     """Those that are stored and for which the limit does not hold; whole: the index of everything."""
     found: set[Canonical] = set()
     for type, limit in limits.items():
-        cursor = ""
-        while True:
-            page = await whole.search(Query((type,), Not(limit), count=PAGE, cursor=cursor))
+        async for page in search_pages(whole, Query((type,), Not(limit), count=PAGE)):
             named = (_decode(version.body) for version in page.matches)
             found.update((type, each.url, each.version) for each in named)
-            cursor = page.next
-            if not cursor:
-                break
     return frozenset(found)
 
 

@@ -17,6 +17,7 @@ from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Response
 from fhir_server.interactions.required import require
+from fhir_server.interactions.search_pages import search_pages
 
 PAGE = 500
 
@@ -53,13 +54,8 @@ async def k_anonymity(environment: Environment, call: Call) -> Response:
     threshold = call.parameters.whole("threshold", 5)
     clean = deidentifier(environment, "year")
     found: list[dict[str, Any]] = []
-    cursor = ""
-    while True:
-        page = await environment.index.search(Query((call.type,), count=PAGE, cursor=cursor))
+    async for page in search_pages(environment.index, Query((call.type,), count=PAGE)):
         found += await asyncio.to_thread(lambda: [clean(decode(version.body)) for version in page.matches])  # noqa: B023
-        cursor = page.next
-        if not cursor:
-            break
     report = await asyncio.to_thread(anonymity, found, environment.definitions, call.type, quasi, threshold)
     listed = [{"name": name, "valueInteger": value} for name, value in report._asdict().items()]
     return Response(200, body=serialize({"resourceType": "Parameters", "parameter": listed}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -13,6 +12,7 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.request import Request, Response
+from fhir_server.interactions.search_pages import search_pages
 
 PAGE = 500
 NOT_SEARCHED = ("max", "_format", "_pretty")
@@ -39,16 +39,12 @@ async def lastn(environment: Environment, call: Call) -> Response:
     query = await environment.searching.query("Observation", inner)
     groups: dict[Any, int] = {}
     kept: list[StoredVersion] = []
-    while True:
-        page = await environment.index.search(query)
+    async for page in search_pages(environment.index, query):
         for version in page.matches:
             key = _group(decode(version.body))
             groups[key] = groups.get(key, 0) + 1
             if groups[key] <= wanted:
                 kept.append(version)
-        if not page.next:
-            break
-        query = replace(query, cursor=page.next)
     asked = urlencode([*search, ("max", str(wanted))], safe="/:|,$", quote_via=quote)
     url = f"{call.request.base}/Observation/$lastn?{asked}"
     body = bundles.searchset(call.request.base, kept, total=len(kept), links=[bundles.Link("self", url)])

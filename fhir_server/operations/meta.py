@@ -14,6 +14,7 @@ from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.preparing import prepare, store
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Response
+from fhir_server.interactions.search_pages import search_pages
 
 LISTS = ("profile", "security", "tag")
 SCAN = 500  # resources looked at together for the meta of a type or the system
@@ -29,14 +30,9 @@ async def meta(environment: Environment, call: Call) -> Response:
     types = (call.type,) if call.type else tuple(sorted(await environment.index.counts()))
     used: Meta = {}
     for type in types:
-        cursor = ""
-        while True:
-            page = await environment.index.search(Query((type,), EVERYTHING, count=SCAN, cursor=cursor))
+        async for page in search_pages(environment.index, Query((type,), EVERYTHING, count=SCAN)):
             for version in page.matches:
                 _add(used, decode(version.body).get("meta", {}))
-            cursor = page.next
-            if not cursor:
-                break
     return _answer(used)
 
 
