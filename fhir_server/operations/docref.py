@@ -6,7 +6,6 @@ told, and with on-demand=true none.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +16,8 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.request import Request, Response
+from fhir_server.interactions.search_pages import search_pages
+from fhir_server.search.parse.escaping import escape
 
 DEFINITION = "http://hl7.org/fhir/us/core/OperationDefinition/docref"
 PARAMETERS = ("patient", "start", "end", "type", "on-demand", "profile")
@@ -31,7 +32,8 @@ async def docref(environment: Environment, call: Call) -> Response:
     start, end = call.parameters.one("start"), call.parameters.one("end")
     search = [("patient", f"Patient/{str(patient).removeprefix('Patient/')}"), ("status", "current")]
     search += [("period", f"{prefix}{value}") for prefix, value in (("ge", start), ("le", end)) if value]
-    for name, values in (("type", _types(call.parameters.all("type"))), ("_profile", call.parameters.texts("profile"))):
+    types = [_written(value) for value in call.parameters.all("type")]
+    for name, values in (("type", types), ("_profile", call.parameters.texts("profile"))):
         if values:
             search.append((name, ",".join(values)))
     inner = Request(
@@ -40,23 +42,30 @@ async def docref(environment: Environment, call: Call) -> Response:
     )  # fmt: skip
     query = await environment.searching.query("DocumentReference", inner)
     found: list[StoredVersion] = []
-    while not call.parameters.flag("on-demand"):
-        page = await environment.index.search(query)
-        found += page.matches
-        if not page.next:
-            break
-        query = replace(query, cursor=page.next)
+    if not call.parameters.flag("on-demand"):
+        async for page in search_pages(environment.index, query):
+            found += page.matches
     if not start and not end:
         found = _newest(found)
-    given = [(name, str(value)) for name, value, _ in call.parameters.entries if isinstance(value, str | bool)]
+    given = [(name, _written(value)) for name, value, _ in call.parameters.entries if name in PARAMETERS]
     link = bundles.Link("self", f"{call.request.base}/DocumentReference/$docref?{urlencode(given)}")
     return Response(200, body=bundles.searchset(call.request.base, found, total=len(found), links=[link]))
 
 
-def _types(values: list[Any]) -> list[str]:
-    """Codings as tokens; those of a GET are tokens already."""
-    return ["|".join(each[part] for part in ("system", "code") if part in each) if isinstance(each, dict) else str(each)
-            for each in values]  # fmt: skip
+def _written(value: Any) -> str:
+    """A parameter's value as in a URL: a Coding is a token; FhirError for what is of no such type."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    system, code = (value.get("system", ""), value.get("code")) if isinstance(value, dict) else ("", None)
+    if not isinstance(code, str) or not isinstance(system, str):
+        raise error(
+            "value",
+            "$docref takes texts, type as a token (http://loinc.org|34133-9) or a Coding that has a code, and "
+            "on-demand as true or false.",
+        )
+    return f"{escape(system)}|{escape(code)}" if system else escape(code)
 
 
 def _newest(found: list[StoredVersion]) -> list[StoredVersion]:

@@ -10,7 +10,6 @@ patient's key is destroyed: what backups have can't be read any more. A legal ho
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from typing import Any
 
@@ -25,6 +24,8 @@ from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.owners import owner_of
 from fhir_server.interactions.preparing import prepare, store
 from fhir_server.interactions.request import Request, Response
+from fhir_server.interactions.search_pages import search_pages
+from fhir_server.search.parse.escaping import escape
 from fhir_server.security.policies import WAY
 
 PAGE = 500
@@ -123,8 +124,7 @@ async def _identifiers(environment: Environment, call: Call) -> frozenset[tuple[
 
 
 async def _others_have(environment: Environment, call: Call, value: str) -> bool:
-    token = re.sub(r"([\\,$|])", r"\\\1", value)
-    where = await environment.searching.criteria_of(call.type, [("identifier", token)], call.request)
+    where = await environment.searching.criteria_of(call.type, [("identifier", escape(value))], call.request)
     page = await environment.index.search(Query((call.type,), where, count=2))
     return any(version.id != call.id for version in page.matches)
 
@@ -139,16 +139,11 @@ async def _compartment(environment: Environment, call: Call) -> list[tuple[str, 
         return owner == f"{call.type}/{call.id}"
 
     members = [(call.type, call.id)]
-    cursor = ""
-    while True:
-        query = [("_count", str(PAGE)), *([("_cursor", cursor)] if cursor else [])]
-        inner = Request("GET", call.request.path, query, base=call.request.base)
-        asked = await environment.searching.query(None, inner, (call.type, call.id))
-        page = await environment.index.search(asked)
+    inner = Request("GET", call.request.path, [("_count", str(PAGE))], base=call.request.base)
+    asked = await environment.searching.query(None, inner, (call.type, call.id))
+    async for page in search_pages(environment.index, asked):
         members += [(v.type, v.id) for v in page.matches if v.type != call.type and owned(v)]
-        cursor = page.next
-        if not cursor:
-            return members
+    return members
 
 
 def receipt_of(

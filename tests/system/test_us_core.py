@@ -192,3 +192,10 @@ async def test_docref_tells_the_newest_of_each_type_or_those_of_a_time(guide: Gu
     ]}  # fmt: skip
     answer = await guide.fhir.post("DocumentReference/$docref", parameters)
     assert [each["resource"]["id"] for each in answer.json()["entry"]] == ["note"]
+    parameters["parameter"].append({"name": "on-demand", "valueBoolean": True})
+    answer = await guide.fhir.post("DocumentReference/$docref", parameters)
+    assert answer.json()["link"][0]["url"].endswith("?patient=dr&type=11506-3&on-demand=true")
+    for coding in ({"system": "http://loinc.org"}, {"system": 5, "code": "11506-3"}, {"code": ["11506-3"]}):
+        parameters["parameter"][1] = {"name": "type", "valueCoding": coding}
+        answer = await guide.fhir.post("DocumentReference/$docref", parameters)
+        assert (answer.status_code, "Coding" in answer.text) == (400, True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+_SPECIAL = re.compile(r"([,$|\\])")
 _ESCAPED = re.compile(r"\\([,$|\\])")
 
 
@@ -29,3 +30,8 @@ def split(text: str, separator: str) -> list[str]:
 def unescape(text: str) -> str:
     r"""The text that is meant: `\,` is `,`; a backslash before anything else is itself."""
     return _ESCAPED.sub(r"\1", text) if "\\" in text else text
+
+
+def escape(text: str) -> str:
+    r"""The text as a value that means it: `,` is `\,`."""
+    return _SPECIAL.sub(r"\\\1", text)
