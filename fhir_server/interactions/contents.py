@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -33,7 +33,7 @@ Seen = Callable[[Iterable[Key], Restriction | None], Awaitable[set[Key]]]
 class Contents:
     """For one caller whom something restricts, of a server with these resource types."""
 
-    def __init__(self, caller: Caller, extract: Extract, types: Iterable[str]) -> None:
+    def __init__(self, caller: Caller, extract: Extract, types: Collection[str]) -> None:
         self.extract = extract
         self._types = types
         self._reading = caller.reading or caller.restriction
@@ -55,14 +55,15 @@ class Contents:
         """These without what belongs to, or holds, what may not be seen; the same list where nothing goes."""
         if not any(self.concern(version.type) for version in versions):
             return versions
-        contexts = {context for each in versions if (context := context_of(each)) is not None}
+        named = [(each, context_of(each)) for each in versions]
+        contexts = {context for _, context in named if context is not None}
         visible = await seen(contexts, self._belonging) if contexts else set()
-        left = [each for each in versions if not self.concern(each.type) or await self._is_open(each, visible)]
+        left = [each for each, context in named
+                if not self.concern(each.type) or await self._is_open(each, context, visible)]  # fmt: skip
         return left if len(left) < len(versions) else versions
 
-    async def _is_open(self, version: StoredVersion, visible: set[Key]) -> bool:
+    async def _is_open(self, version: StoredVersion, context: Key | None, visible: set[Key]) -> bool:
         if version.type == BINARY:
-            context = context_of(version)
             return self._belonging is None if context is None else context in visible
         if version.deleted:
             return False
@@ -73,22 +74,23 @@ class Contents:
     def _holds_nothing_hidden(self, bundle: bytes) -> bool:
         return all(map(self._may_be_told, _held(decode(bundle))))
 
-    def _may_be_told(self, resource: dict[str, Any]) -> bool:
+    def _may_be_told(self, resource: Any) -> bool:
         """Whether nothing of a resource is kept from the caller; what can't be told of is kept."""
-        type, id = resource.get("resourceType"), resource.get("id", "")
-        if not isinstance(type, str) or self._inside is None:
+        type, id = (resource.get("resourceType"), resource.get("id", "")) if isinstance(resource, dict) else (None, "")
+        if type not in self._types or self._inside is None:
             return False
         limit = self._inside(type)
         return limit is None or holds(limit, Version(type, id, self.extract(resource))) is True
 
 
-def _held(bundle: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The resources in a Bundle, and in Bundles in it."""
-    for entry in bundle.get("entry", ()):
-        resource = entry.get("resource")
+def _held(bundle: dict[str, Any]) -> Iterator[Any]:
+    """The resources in a Bundle, and in Bundles in it; what stands in place of one where it was stored unchecked."""
+    entries = bundle.get("entry", [])
+    for entry in entries if isinstance(entries, list) else [entries]:
+        resource = entry.get("resource") if isinstance(entry, dict) else entry
         if resource is not None:
             yield resource
-            if resource.get("resourceType") == BUNDLE:
+            if isinstance(resource, dict) and resource.get("resourceType") == BUNDLE:
                 yield from _held(resource)
 
 
@@ -96,6 +98,7 @@ def context_of(version: StoredVersion) -> Key | None:
     """The resource that a Binary belongs to; None for other types and for one that names none."""
     if version.type != BINARY or b'"securityContext"' not in version.body:
         return None
-    reference = decode(version.body).get("securityContext", {}).get("reference", "")
-    found = _TARGET.search(reference)
+    named = decode(version.body).get("securityContext")
+    reference = named.get("reference") if isinstance(named, dict) else None
+    found = _TARGET.search(reference) if isinstance(reference, str) else None  # neither, where stored unchecked
     return (found[1], found[2]) if found and found[1] != BINARY else None

@@ -105,10 +105,8 @@ class VisibleReads:
     async def _shown(self, versions: Iterable[StoredVersion]) -> list[StoredVersion]:
         """Of versions of resources that may be seen as they are now, those that may be seen as they were then."""
         shown = []
-        for version in versions:
+        for version in await self._contents.shown(list(versions), self._seen_keys):
             limit = self._reading(version.type)
-            if not await self._contents.shown([version], self._seen_keys):
-                continue
             if version.deleted or (limit is None and self._masks is None):
                 shown.append(version)
                 continue
