@@ -184,4 +184,10 @@ def _entries(request: Request, handler: OperationHandler) -> Iterator[tuple[str,
         for key, found in entry.items():
             if key.startswith("value"):
                 value = found
-        yield entry["name"], value, entry.get("part", [])
+        parts = entry.get("part", [])
+        if not isinstance(parts, list) or not all(
+            isinstance(part, dict) and isinstance(part.get("name"), str) for part in parts
+        ):
+            path = f"Parameters.parameter[{number}].part"
+            raise error("invalid", f"{path} must be an array of objects with names.", expression=path)
+        yield entry["name"], value, parts

@@ -174,6 +174,14 @@ async def test_circular_references_are_followed_once(fhir: Fhir) -> None:
     assert [(e["resource"]["id"], e["search"]["mode"]) for e in found["entry"]] == [("a", "match"), ("b", "include")]
 
 
+@pytest.mark.parametrize("parts", ["text", {"name": "a"}, [7], [{}], [{"name": ["a"]}]])
+async def test_parts_of_parameters_are_objects_with_names(refusing: Fhir, parts: object) -> None:
+    body = {"resourceType": "Parameters", "parameter": [{"name": "mode", "part": parts}]}
+    answer = await refusing.post("Patient/$validate", body)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["issue"][0]["expression"] == ["Parameters.parameter[0].part"]
+
+
 async def test_half_of_a_surrogate_pair_is_named(fhir: Fhir) -> None:
     answer = await fhir("POST", "Patient", b'{"resourceType":"Patient","id":"\\ud800"}')
     assert "surrogate" in answer.json()["issue"][0]["diagnostics"]
