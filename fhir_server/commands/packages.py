@@ -176,10 +176,11 @@ async def _put_in_force(settings: Settings, parameters: list[dict[str, Any]]) ->
 
     async with store(settings, existing=False) as server:
         async for each, refused in put_in_force(server, parameters):
-            name = f"search parameter {each['code']} of {', '.join(each['base'])}"
-            print(
-                f"  {name}" + (f" not used: {refused}" if refused else ""), file=sys.stderr if refused else sys.stdout
-            )
+            name = f"search parameter {each.get('code') or each['url']} of {', '.join(each['base'])}"
+            if refused:
+                print(f"  {name} not used: {refused}", file=sys.stderr)
+            else:
+                print(f"  {name}")
 
 
 async def _take_out_of_force(settings: Settings, parameters: list[dict[str, Any]]) -> None:

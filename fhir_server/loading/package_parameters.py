@@ -12,7 +12,7 @@ from typing import Any
 from fhir_server.api import Request
 from fhir_server.client import FhirClient
 from fhir_server.codec import json
-from fhir_server.core.errors import FhirError
+from fhir_server.core.errors import FhirError, error
 from fhir_server.definitions import Definitions
 
 Json = dict[str, Any]
@@ -37,6 +37,8 @@ async def put_in_force(client: FhirClient, parameters: Iterable[Json]) -> AsyncI
     """Stores each that is not there as it is; (it, why it was refused or "")."""
     for each in parameters:
         try:
+            if not isinstance(each.get("id"), str):
+                raise error("required", "it has no id, under which it would be stored.")
             if _content(await _stored(client, each["id"])) != _content(each):
                 await client.perform(Request("PUT", (TYPE, each["id"]), resource=each, body=json.serialize(each)))
             yield each, ""
@@ -47,7 +49,7 @@ async def put_in_force(client: FhirClient, parameters: Iterable[Json]) -> AsyncI
 async def take_out_of_force(client: FhirClient, parameters: Iterable[Json]) -> None:
     """Deletes each that is stored as the package has it; one that was changed since stays."""
     for each in parameters:
-        if _content(await _stored(client, each["id"])) == _content(each):
+        if isinstance(each.get("id"), str) and _content(await _stored(client, each["id"])) == _content(each):
             await client.perform(Request("DELETE", (TYPE, each["id"])))
 
 

@@ -59,8 +59,14 @@ class Erasures:
                 identifiers=sorted(erased.identifiers),
                 record=sorted(erased.record),
             )
-            with whole_file(self._folder / f"{pending.id}{SUFFIX}", 0o600) as file:
-                file.write(msgspec.json.encode(pending))
+            try:
+                with whole_file(self._folder / f"{pending.id}{SUFFIX}", 0o600) as file:
+                    file.write(msgspec.json.encode(pending))
+            except OSError as problem:
+                text = (
+                    f"{self._folder} can't keep the erasure for {interface}: {problem.strerror}. Nothing is erased yet."
+                )
+                raise error("unavailable", text) from problem
         return {f"pending at {interface}": 1 for interface in self.interfaces}
 
     def of(self, interface: str) -> list[Pending]:
