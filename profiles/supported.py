@@ -13,6 +13,6 @@ def profiles_by_type(structures: Iterable[dict[str, Any]], definitions: Definiti
     found: dict[str, set[str]] = {}
     for structure in structures:
         type = structure.get("type")
-        if structure.get("derivation") == "constraint" and definitions.is_resource(type or ""):
-            found.setdefault(str(type), set()).add(structure["url"])
+        if structure.get("derivation") == "constraint" and isinstance(type, str) and definitions.is_resource(type):
+            found.setdefault(type, set()).add(structure["url"])
     return {type: sorted(urls) for type, urls in found.items()}

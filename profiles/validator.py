@@ -61,19 +61,19 @@ class Validator:
         self._sources = tuple(sources)
         self._generation = generation
         self._members: tuple[object, dict[tuple[str, str, str], bool | None]] = (None, {})
-        self._supported: tuple[list[object] | None, dict[str, list[str]]] = (None, {})
+        self._supported: tuple[object, dict[str, list[str]]] = (None, {})
         self._structure = StructureCompiler(definitions, best_practice)
         self._check = self._structure.check("Resource")
         self._bindings = BaseBindings(definitions)
         self._extensions = self._compilers()
-        self._made_of = self._generations()
+        self._made_of = self.generation()
 
     @property
     def profiles(self) -> ProfileCompiler:
         """The compiled profiles, of what the sources have now."""
-        generations = self._generations()
-        if generations != self._made_of:
-            self._extensions, self._made_of = self._compilers(), generations
+        generation = self.generation()
+        if generation != self._made_of:
+            self._extensions, self._made_of = self._compilers(), generation
         return self._extensions.compiler
 
     @property
@@ -84,19 +84,16 @@ class Validator:
     def _compilers(self) -> ExtensionChecks:
         return ExtensionChecks(ProfileCompiler(Registry(self.definitions, *self._sources), self._best_practice))
 
-    def _generations(self) -> list[object]:
-        return [source.generation() for source in self._sources if hasattr(source, "generation")]  # type: ignore
-
     def generation(self) -> tuple[object, ...]:
         """Something else whenever the sources may have other profiles."""
-        return tuple(self._generations())
+        return tuple([source.generation() for source in self._sources if hasattr(source, "generation")])  # type: ignore
 
     def supported_profiles(self) -> dict[str, list[str]]:
         """The URLs of the sources' profiles by the resource type that they are for."""
-        generations = self._generations()
-        if self._supported[0] != generations:
+        generation = self.generation()
+        if self._supported[0] != generation:
             listed = [source.structures() for source in self._sources if hasattr(source, "structures")]  # type: ignore
-            self._supported = generations, profiles_by_type(itertools.chain.from_iterable(listed), self.definitions)
+            self._supported = generation, profiles_by_type(itertools.chain.from_iterable(listed), self.definitions)
         return self._supported[1]
 
     def check(self, resource: Json) -> list[Issue]:

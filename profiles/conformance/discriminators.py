@@ -141,9 +141,10 @@ def every(matchers: list[Matcher]) -> Matcher:
     return matchers[0] if len(matchers) == 1 else lambda *given: all(matcher(*given) for matcher in matchers)
 
 
-def by_profiles_type(node: Node, path: str, compiler: ProfileCompiler) -> Matcher:
-    """The test whether an item is of the type that the profiles of a slice are for."""
-    steps = paths.parse(path)
+def _profiles_at(
+    node: Node, steps: tuple[paths.Step, ...], compiler: ProfileCompiler
+) -> tuple[tuple[paths.Step, ...], bool, list[str]]:
+    """The steps of a path without a resolve() at its end, whether it has one, and the profiles stated there."""
     resolved = bool(steps) and steps[-1].kind == "resolve"
     inner = steps[:-1] if resolved else steps
     profiles = [
@@ -151,6 +152,12 @@ def by_profiles_type(node: Node, path: str, compiler: ProfileCompiler) -> Matche
         for each in paths.nodes(inner, node, compiler.registry)
         for profile in (paths.target_profiles(each) if resolved else paths.type_profiles(each))
     ]
+    return inner, resolved, profiles
+
+
+def by_profiles_type(node: Node, path: str, compiler: ProfileCompiler) -> Matcher:
+    """The test whether an item is of the type that the profiles of a slice are for."""
+    inner, resolved, profiles = _profiles_at(node, paths.parse(path), compiler)
     types = {compiler.registry.type_of(profile) for profile in profiles}
 
     def match(value: Any, type_name: str, context: Context) -> bool:
@@ -164,19 +171,13 @@ def by_profiles_type(node: Node, path: str, compiler: ProfileCompiler) -> Matche
 
 
 def _by_profile(node: Node, steps: tuple[paths.Step, ...], compiler: ProfileCompiler) -> tuple[Matcher | None, str]:
-    resolved = bool(steps) and steps[-1].kind == "resolve"
-    speaking = paths.nodes(steps[:-1] if resolved else steps, node, compiler.registry)
-    profiles = [
-        profile
-        for each in speaking
-        for profile in (paths.target_profiles(each) if resolved else paths.type_profiles(each))
-    ]
+    inner, resolved, profiles = _profiles_at(node, steps, compiler)
     if not profiles:
         return None, ""
     types = {compiler.registry.type_of(profile) for profile in profiles}
 
     def match(value: Any, type_name: str, context: Context) -> bool:
-        for found, code in paths.select(steps[:-1] if resolved else steps, value, type_name, context):
+        for found, code in paths.select(inner, value, type_name, context):
             if resolved:
                 target, named = context.target(found) if isinstance(found, dict) else (None, "")
                 if target is None:
