@@ -140,7 +140,7 @@ class Callers:
         refusals = [] if self._by_itself(client, user) else self._refusals(fhir_user, purpose, whose["user"])
         by_app = client and any(scope.context != "system" for scope in scopes)
         state = StateOf()
-        if by_app and self._policies.app_state:
+        if by_app:
             state = await state_of(self._environment, self._policies, client, fhir_user, patient)
         searching = self._environment.searching
         limits: dict[tuple[str, str], Clause | None] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.interactions.audit import read_audit
@@ -10,6 +12,8 @@ from fhir_server.interactions.contents import context_of
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import id_of
 from fhir_server.interactions.request import Request, Response
+
+VERSION_ID = re.compile(r"[1-9][0-9]{0,14}")  # one of another form can't be ours
 
 
 async def read(environment: Environment, request: Request, type: str, id: str) -> Response:
@@ -31,12 +35,7 @@ async def read(environment: Environment, request: Request, type: str, id: str) -
 
 async def vread(environment: Environment, request: Request, type: str, id: str, version_id: str) -> Response:
     """One version of a resource, be it the newest or not."""
-    # a version id of another form can't be one of ours
-    number = (
-        int(version_id)
-        if version_id.isascii() and version_id.isdigit() and len(version_id) < 16 and version_id[0] != "0"
-        else 0
-    )
+    number = int(version_id) if VERSION_ID.fullmatch(version_id) else 0
     version = await environment.store.read_version(type, id_of(id), number) if number else None
     if version is None:
         raise error("not-found", f"There is no version {version_id[:64]} of {type}/{id} here.")

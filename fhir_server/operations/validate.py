@@ -45,14 +45,17 @@ async def validate(environment: Environment, call: Call) -> Response:
 
 async def _targets(environment: Environment, resource: dict[str, Any], base: str) -> dict[str, dict[str, Any]]:
     """What the references of a resource name that is stored here, by their texts: its profiles may speak of them."""
-    found: dict[str, dict[str, Any]] = {}
+    keys: dict[str, tuple[str, str]] = {}
     for text in list(dict.fromkeys(text for _, text in references(resource)))[:MOST_TARGETS]:
         local = parse_reference(text, base)
         if local is not None and not local.version:
-            version = await environment.store.read(local.type, local.id)
-            if version is not None and version.body:
-                found[text] = decode(version.body)
-    return found
+            keys[text] = (local.type, local.id)
+    versions = await environment.store.read_many(keys.values())
+    return {
+        text: decode(version.body)
+        for text, version in zip(keys, versions, strict=True)
+        if version is not None and version.body
+    }
 
 
 def _type_issues(call: Call, resource: dict[str, Any], mode: str) -> list[Issue]:
