@@ -76,7 +76,9 @@ class Contents:
 
     def _may_be_told(self, resource: Any) -> bool:
         """Whether nothing of a resource is kept from the caller; what can't be told of is kept."""
-        type, id = (resource.get("resourceType"), resource.get("id", "")) if isinstance(resource, dict) else (None, "")
+        type, id = (
+            (resource.get("resourceType", ""), resource.get("id", "")) if isinstance(resource, dict) else ("", "")
+        )
         if type not in self._types or self._inside is None:
             return False
         limit = self._inside(type)
