@@ -25,7 +25,7 @@ async def create(environment: Environment, request: Request, type: str, criteria
             found = await only_match(transaction, type, where, criteria)
             if found is not None:
                 return found, False
-        return await store(transaction, prepared, type, environment.new_id(), 1, "POST"), True
+        return await store(transaction, prepared, type, environment.new_id(), 1, "POST", fresh=True), True
 
     version, made = await environment.store.commit(work)
     return Response(
