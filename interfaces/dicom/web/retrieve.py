@@ -133,9 +133,12 @@ def bulk(request: WebRequest) -> WebAnswer:
         element = elements[int(rest[-1], 16)]
     except (KeyError, ValueError, IndexError) as problem:
         raise not_found(f"value {'/'.join(rest[1:])} in instance {row['instance_uid']}") from problem
-    if element.fragments is not None:
+    if element.fragments is None:
+        content = little_endian(data_set, element)
+    elif len(rest) == 2:
         return given(request, row, list(range(1, row["frames"] + 1)))
-    content = little_endian(data_set, element)
+    else:  # the pixels of an icon, as they are kept
+        content = b"".join(bytes(data_set.data[start : start + length]) for start, length in element.fragments[1:])
     tag = tag_of([row], *rest)
     _, wanted = chosen(request.accept(), (OCTETS,))
     if wanted.multipart or wanted.type == "*/*":
