@@ -84,13 +84,13 @@ def view_of(request: WebRequest) -> View:
     if window:
         parts = window.split(",")
         function = parts[2].lower() if len(parts) == 3 else "linear"
-        numbers = _numbers(parts[:2])
+        numbers = numbers_in(parts[:2])
         if len(numbers) != 2 or numbers[1] <= 0 or function not in FUNCTIONS or len(parts) > 3:
             raise error("value", f"window is centre,width,function; the function one of {', '.join(FUNCTIONS)}.")
         view = view._replace(window=(numbers[0], numbers[1], function))
     viewport = request.parameter("viewport")
     if viewport:
-        numbers = _numbers(viewport.split(","), empty=0.0)
+        numbers = numbers_in(viewport.split(","), empty=0.0)
         if len(numbers) not in (2, 6) or not all(1 <= edge <= LARGEST and edge == int(edge) for edge in numbers[:2]):
             raise error(
                 "value",
@@ -124,7 +124,8 @@ def _check_names(request: WebRequest) -> None:
         raise error("value", "Rendered images have no ICC profile; leave iccprofile out, or say no.")
 
 
-def _numbers(parts: list[str], empty: float | None = None) -> list[float]:
+def numbers_in(parts: list[str], empty: float | None = None) -> list[float]:
+    """The numbers of a parameter, empty for parts that are; [] where one is no number to reckon with."""
     try:
         found = [empty if part.strip() == "" and empty is not None else float(part) for part in parts]
     except ValueError:

@@ -9,7 +9,7 @@ from interfaces.dicom.dataset.model import first
 from interfaces.dicom.web.annotations import annotations_of
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest, ranged, tagged
 from interfaces.dicom.web.frames import numbers_of
-from interfaces.dicom.web.rendered import LARGEST, TYPES, View, image
+from interfaces.dicom.web.rendered import LARGEST, TYPES, View, image, numbers_in
 from interfaces.dicom.web.resources import named, tag_of
 from interfaces.dicom.web.retrieve import file_of
 
@@ -54,11 +54,10 @@ def _type(request: WebRequest) -> str:
 def _view(request: WebRequest, row: Row) -> View:
     view = View()
     names = ("windowCenter", "windowWidth", "rows", "columns", "imageQuality")
-    given = {name: request.parameter(name) for name in names}
-    try:
-        numbers = {name: float(text) for name, text in given.items() if text}
-    except ValueError as problem:
-        raise error("value", f"{', '.join(names)} are numbers.") from problem
+    given = {name: text for name in names if (text := request.parameter(name))}
+    numbers = dict(zip(given, numbers_in(list(given.values())), strict=False))
+    if len(numbers) < len(given):
+        raise error("value", f"{', '.join(names)} are numbers.")
     if ("windowCenter" in numbers) != ("windowWidth" in numbers) or not numbers.get("windowWidth", 1) > 0:
         raise error("value", "windowCenter and windowWidth go together, the width above 0.")
     if "windowWidth" in numbers:
@@ -81,10 +80,8 @@ def _view(request: WebRequest, row: Row) -> View:
 
 def _region(text: str, row: Row) -> tuple[float, float, float, float]:
     """The source box of a region, which is given in parts of the image: left, top, right, bottom."""
-    try:
-        left, top, right, bottom = (float(part) for part in text.split(","))
-    except ValueError:
-        left = top = right = bottom = -1.0
+    numbers = numbers_in(text.split(","))
+    left, top, right, bottom = numbers if len(numbers) == 4 else [-1.0] * 4
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
         raise error("value", "region is left,top,right,bottom in parts of the image from 0 to 1.")
     model = attributes(row)

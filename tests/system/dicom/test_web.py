@@ -13,6 +13,7 @@ from dicomweb_client.api import DICOMwebClient
 from PIL import Image
 from pydicom import Dataset
 from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
 
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
@@ -189,13 +190,35 @@ def test_bulk_data_of_compressed_pixels_is_its_frames(base):
     assert bulk.content == rle.pixel_array.tobytes()
 
 
+def test_bulk_data_of_an_icon_is_its_own(base):
+    made, icon = pydicom.dcmread(RLE), Dataset()
+    made.StudyInstanceUID, made.SeriesInstanceUID, made.SOPInstanceUID = "1.2.300", "1.2.300.1", "1.2.300.1.1"
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    icon.add_new("PixelData", "OB", encapsulate([b"icon"]))
+    icon["PixelData"].is_undefined_length = True
+    made.IconImageSequence = [icon]
+    made.save_as(file := io.BytesIO())
+    sent = httpx.post(f"{base}/studies", content=file.getvalue(), headers={"content-type": "application/dicom"})
+    assert sent.status_code == 200, sent.text
+    headers = {"accept": "application/octet-stream"}
+    assert httpx.get(f"{base}{path_of(made)}/bulkdata/00880200/1/7FE00010", headers=headers).content == b"icon"
+
+
 def test_wado_uri_shows_a_region_and_refuses_what_it_cannot_read(base, images):
     one = images[0]
     wado = f"{base}/wado?requestType=WADO&studyUID={one.StudyInstanceUID}&seriesUID={one.SeriesInstanceUID}"
     wado += f"&objectUID={one.SOPInstanceUID}"
     shown = httpx.get(f"{wado}&contentType=video/mpeg,image/png&region=0,0,0.5,0.25")
     assert Image.open(io.BytesIO(shown.content)).size == (32, 16)
-    for wrong in ("rows=-5", "windowCenter=40", "windowCenter=4&windowWidth=0", "imageQuality=200", "region=1,1,2,2"):
+    for wrong in (
+        "rows=-5",
+        "windowCenter=40",
+        "windowCenter=nan&windowWidth=4",
+        "region=0,0,1",
+        "windowCenter=4&windowWidth=0",
+        "imageQuality=200",
+        "region=1,1,2,2",
+    ):
         assert httpx.get(f"{wado}&{wrong}").status_code == 400
 
 
