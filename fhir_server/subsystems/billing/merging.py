@@ -19,7 +19,11 @@ def take_merge(connection: sqlite3.Connection, patient: Json, date: str) -> set[
     """Takes a Patient in who was merged into another one (Patient.link, replaced-by), nothing for any other; gives the
     encounters whose claims are of the survivor now."""
     survivor = next(
-        (relative(each["other"]["reference"]) for each in patient.get("link", ()) if each.get("type") == "replaced-by"),
+        (
+            relative(each.get("other", {}).get("reference", ""))
+            for each in patient.get("link", ())
+            if each.get("type") == "replaced-by"
+        ),
         "",
     )
     loser = f"Patient/{patient['id']}"

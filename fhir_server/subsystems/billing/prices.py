@@ -57,7 +57,11 @@ def take_prices(connection: sqlite3.Connection, id: str, definition: Json | None
             if component.get("type") != "base" or value is None:
                 continue
             hcpcs = next(
-                (each["code"] for each in component.get("code", {}).get("coding", ()) if each.get("system") in CODES),
+                (
+                    each["code"]
+                    for each in component.get("code", {}).get("coding", ())
+                    if each.get("system") in CODES and each.get("code")
+                ),
                 "",
             )
             revenue = next(

@@ -4,6 +4,7 @@ import pytest
 
 from fhir_server.core.errors import FhirError
 from fhir_server.subsystems.billing import actions
+from fhir_server.subsystems.billing.models import CPT
 from interfaces.x12.shapes import Party
 from tests.unit.subsystems.billing.story import NOW, Story, answer, payer, procedure, replace_field
 
@@ -88,6 +89,24 @@ async def test_money_for_a_claim_that_is_not_ours_is_kept_apart(story: Story):
     found = replace_field(answer(await sent(story)), "control", "NOT-OURS")
     await story.load(story.remittance(found))
     assert story.accounts() == {**UNCHANGED, "cash": 15049, "unapplied": -15049} and story.work() == ["unmatched"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"resourceType": "Patient", "id": "carla", "link": [{"type": "replaced-by", "other": {"display": "Berta"}}]},
+        {
+            "resourceType": "ChargeItemDefinition", "id": "odd", "url": "http://x.example/odd", "status": "active",
+            "code": {"coding": [{"system": CPT, "code": "99999"}]},
+            "propertyGroup": [{"priceComponent": [
+                {"type": "base", "code": {"coding": [{"system": CPT}]}, "amount": {"value": 5, "currency": "USD"}}
+            ]}],
+        },
+    ],
+)  # fmt: skip
+async def test_a_resource_that_leaves_out_what_it_may_holds_nothing_up(story: Story, odd: dict):
+    await story.store(odd)
+    assert await story.claim()
 
 
 async def test_a_deleted_encounter_can_not_be_claimed(story: Story):
