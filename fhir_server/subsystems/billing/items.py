@@ -31,6 +31,7 @@ KINDS = {
 }
 BY_PERSON = "by a person"
 RESOLVED = "resolved"  # code of Task.statusReason: closed by what came, not by a person
+OF_ITEM = ("status", "statusReason", "description", "restriction", "reasonCode")  # of a Task that is written again
 CARC = "https://x12.org/codes/claim-adjustment-reason-codes"
 RARC = "https://x12.org/codes/remittance-advice-remark-codes"
 
@@ -62,7 +63,7 @@ def open_item(
     days: int = 30,
     id: str = "",
 ) -> str:
-    """Opens an item once for what it is about; one that was closed by itself is opened again.
+    """Opens an item once for what it is about; one that was closed by itself is opened again, with a deadline anew.
 
     detail: what tells it apart from others about the same; id: where it is not made of kind, subject and detail.
     """
@@ -70,7 +71,11 @@ def open_item(
     deadline = (datetime.date.fromisoformat(date[:10]) + datetime.timedelta(days=days)).isoformat()
     row = (id, kind, subject, patient, claim, cents, " ".join(codes), cause, date, deadline, text, "")
     connection.execute("INSERT OR IGNORE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-    connection.execute("UPDATE item SET text = ?, closed = '' WHERE id = ? AND closed <> ?", (text, id, BY_PERSON))
+    connection.execute(
+        "UPDATE item SET cents = ?, reasons = ?, cause = ?, text = ?, "
+        "deadline = CASE closed WHEN '' THEN deadline ELSE ? END, closed = '' WHERE id = ? AND closed <> ?",
+        (cents, " ".join(codes), cause, text, deadline, id, BY_PERSON),
+    )
     connection.execute("INSERT OR IGNORE INTO dirty VALUES ('item', ?)", (id,))
     return id
 
@@ -97,7 +102,7 @@ def _resolved(task: Json) -> str:
     return reason.get("text", "") if any(each.get("code") == RESOLVED for each in reason.get("coding", ())) else ""
 
 
-def closed_by(closed: str) -> Json:
+def _closed_by(closed: str) -> Json:
     """Task.status and statusReason of an item that is closed so, or open for ""."""
     if not closed:
         return {"status": "requested"}
@@ -133,7 +138,7 @@ def task(item: Any) -> Json:
         "resourceType": "Task",
         "id": item["id"],
         "meta": {"tag": [{"system": SYSTEM, "code": "work"}]},
-        **closed_by(item["closed"]),
+        **_closed_by(item["closed"]),
         "intent": "order",
         "code": {"coding": [{"system": SYSTEM, "code": item["kind"]}], "text": KINDS[item["kind"]]},
         "description": item["text"],

@@ -12,7 +12,7 @@ from fhir_server.subsystems.billing import invoices, notices
 from fhir_server.subsystems.billing.answers import payment, response
 from fhir_server.subsystems.billing.claiming import cents_of, money
 from fhir_server.subsystems.billing.facts import Json, known
-from fhir_server.subsystems.billing.items import closed_by, task
+from fhir_server.subsystems.billing.items import OF_ITEM, task
 from fhir_server.subsystems.billing.models import CPT, MODIFIER, SOURCE, SYSTEM, X12_TYPE
 from fhir_server.subsystems.billing.received import text_of, understand
 from fhir_server.subsystems.store import SubsystemStore
@@ -133,12 +133,8 @@ def _item(store: SubsystemStore, id: str) -> Wanted:
         if finished == bool(row["closed"]):
             return Wanted("", (), [])
         stored.pop("statusReason", None)
-        made = {
-            **stored,
-            **closed_by(row["closed"]),
-            "meta": {"tag": stored["meta"]["tag"]},
-            "description": row["text"],
-        }
+        own = {name: made[name] for name in OF_ITEM if name in made}
+        made = {**stored, **own, "meta": {"tag": stored["meta"]["tag"]}}
     return Wanted(f"work: {row['kind']}", (), [made])
 
 

@@ -85,6 +85,23 @@ async def test_what_was_settled_can_be_taken_back_and_the_task_opens_again(story
     assert story.state() == before
 
 
+async def test_what_is_denied_again_counts_by_its_own_reasons_and_amount(story: Story):
+    id, task = await refused(story, "CAS*PI*50*100", status="1", paid="75.49")
+    await story.load(file(payment("100", "T2", *claim(id, "100", "100")), control=901), later=1)
+    assert story.work() == []
+    again = [*claim(id, "-100", "-100", status="22"), *claim(id, "100", "40", "CAS*CO*29*60")]
+    await story.load(file(payment("60", "T3", *again, sign="D"), control=902), later=2)
+    assert (await story.fhir.get(f"Task/{task}")).json()["reasonCode"]["text"] == "CO-29"
+    with pytest.raises(FhirError, match="the provider's to bear"):
+        await denials.bill_patient(desk(story, 3), task, "why")
+    await denials.write_off(desk(story, 3), task, "too late")
+    assert story.accounts() == {"cash": 11549, "denied": 6000, "revenue": -17549}
+    before = story.state()
+    story.billing.drop()
+    await story.settle()
+    assert story.state() == before
+
+
 async def test_what_is_no_open_denial_is_not_settled(story: Story):
     with pytest.raises(FhirError, match="There is no Task/x"):
         await denials.write_off(desk(story), "x", "why")
