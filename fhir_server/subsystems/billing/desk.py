@@ -16,7 +16,6 @@ from fhir_server.subsystems.billing.facts import Json
 from fhir_server.subsystems.billing.ledger import amount
 from fhir_server.subsystems.billing.payments import Detail, Payment
 from fhir_server.subsystems.billing.service import Billing
-from fhir_server.subsystems.billing.settling import SETTLED
 from fhir_server.subsystems.writing import id_of, put_all
 
 
@@ -80,19 +79,10 @@ def posted(found: Payment | Json) -> Json:
         "kind": payment.kind,
         "amount": amount(payment.cents),
         "receipt": payment.receipt,
-        "details": [
-            {
-                "type": each.type,
-                "amount": amount(each.cents),
-                **_about(each),
-            }
-            for each in payment.details
-        ],
+        "details": [{"type": each.type, "amount": amount(each.cents), **_about(each)} for each in payment.details],
     }
 
 
 def _about(detail: Detail) -> Json:
-    if not detail.root:
-        return {}
-    settles = detail.type in SETTLED
-    return {"claim": f"Claim/{detail.root}"} if settles else {"invoice": f"Invoice/{payments.INVOICE}{detail.root}"}
+    request = payments.request_of(detail)
+    return {request.partition("/")[0].lower(): request} if detail.root else {}

@@ -47,25 +47,25 @@ async def encounter(billing: Billing, call: Call) -> Answer:
     """The charges of an encounter, whether it is insured, and what the scrub says of a claim where it is."""
     reference = f"Encounter/{call.path['id']}"
     charges = claiming.charges_of(billing.store, reference)
-    insured, findings = False, []
-    if any(map(claiming.claimable, charges)):
-        found = claiming.chargeable(billing.store, reference)
-        insured = bool(coverages(billing.store, found.patient, found.date))
-        if insured:
-            claim = claiming.make(billing.store, reference, "TRIAL", instant(call.now))
-            findings = actions.checked(billing, claim)
-        else:
-            lacks = f"{found.patient} has no coverage that is active on {found.date}"
-            findings = [Finding("warning", "coverage", f"{lacks}: bill the patient, or add a Coverage.")]
-    elif charges:
-        findings = [Finding("error", "charges", "Nothing can be billed yet: each charge says what it lacks.")]
-    else:
-        claiming.known_encounter(billing.store, reference)
-        findings = [Finding("error", "charges", f"Nothing to bill: {claiming.UNCHARGED}")]
+    insured, findings = _tried(billing, reference, charges, call.now)
     total = sum(each["cents"] or 0 for each in charges if not each["same"])
     answer = {"charges": [dict(each) for each in charges], "total": total, "insured": insured}
     billed = actions.billed_by(billing, reference)
     return Answer({**answer, "findings": texts(findings), "billed": billed})
+
+
+def _tried(billing: Billing, encounter: str, charges: list[Any], now: int) -> tuple[bool, list[Finding]]:
+    """Whether an encounter is insured, and what there is to say of billing it."""
+    if not charges:
+        claiming.known_encounter(billing.store, encounter)
+        return False, [Finding("error", "charges", f"Nothing to bill: {claiming.UNCHARGED}")]
+    if not any(map(claiming.claimable, charges)):
+        return False, [Finding("error", "charges", "Nothing can be billed yet: each charge says what it lacks.")]
+    found = claiming.chargeable(billing.store, encounter)
+    if not coverages(billing.store, found.patient, found.date):
+        lacks = f"{found.patient} has no coverage that is active on {found.date}"
+        return False, [Finding("warning", "coverage", f"{lacks}: bill the patient, or add a Coverage.")]
+    return True, actions.checked(billing, claiming.make(billing.store, encounter, "TRIAL", instant(now)))
 
 
 async def claim(billing: Billing, call: Call) -> Answer:

@@ -93,6 +93,11 @@ def read(resource: Json) -> Payment:
     )
 
 
+def request_of(detail: Detail) -> str:
+    """The denied Claim, or the Invoice of the patient's share, that a detail is about."""
+    return f"Claim/{detail.root}" if detail.type in SETTLED else f"Invoice/{INVOICE}{detail.root}"
+
+
 def _claim_of(request: str) -> str:
     """The claim that Claim/ID or the Invoice of its patient's share names."""
     return request.removeprefix("Claim/") if request.startswith("Claim/") else request.partition(INVOICE)[2]
@@ -133,13 +138,13 @@ def resource_of(
 
 
 def _detail(detail: Detail) -> Json:
-    settles = detail.type in SETTLED
+    system = f"{SYSTEM}:detail" if detail.type in SETTLED else DETAIL_TYPES
     made: Json = {
-        "type": {"coding": [{"system": f"{SYSTEM}:detail" if settles else DETAIL_TYPES, "code": detail.type}]},
+        "type": {"coding": [{"system": system, "code": detail.type}]},
         "amount": _money(detail.cents),
     }
     if detail.root:
-        made["request"] = {"reference": f"Claim/{detail.root}" if settles else f"Invoice/{INVOICE}{detail.root}"}
+        made["request"] = {"reference": request_of(detail)}
     return made
 
 

@@ -33,7 +33,6 @@ from fhir_server.subsystems.subsystem import ERASED, Change, Portion
 from fhir_server.subsystems.tracing import Ways
 
 COMPARED = ("modifiers", "units", "date", "cents")  # of a charge and what was claimed, beside the code
-STANDING = "SELECT encounter FROM claim WHERE replaced = '' AND frequency <> '8' AND kind <> 'S'"
 BOOKED = {"Claim": book, "Invoice": book_invoice}
 AT_ONCE = 200  # that are written together
 
@@ -132,8 +131,11 @@ class Billing:
         if change.type == "Patient":
             return take_merge(connection, resource, change.updated)
         if change.type == "Condition":
-            patient = (facts.patient_of(resource),)
-            return {row[0] for row in connection.execute(f"{STANDING} AND patient = ?", patient)}
+            standing = connection.execute(
+                "SELECT encounter FROM claim WHERE replaced = '' AND frequency <> '8' AND kind <> ? AND patient = ?",
+                (SELF_PAY, facts.patient_of(resource)),
+            )
+            return {row[0] for row in standing}
         if change.type in BOOKED:
             try:
                 encounters.add(BOOKED[change.type](connection, resource))
