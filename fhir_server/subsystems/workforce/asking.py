@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from fhir_server.client import FhirClient
 from fhir_server.core.errors import error
@@ -30,7 +29,6 @@ class Wanted(NamedTuple):
 
 async def ask(
     facts: Facts,
-    zone: ZoneInfo,
     client: FhirClient,
     ward: str,
     first: datetime.date,
@@ -46,7 +44,7 @@ async def ask(
     known = facts.rotas().get(id)
     if known is not None and known.state == "published":
         raise error("conflict", "This rota is published already; swap its shifts instead.")
-    last = first + datetime.timedelta(days=days)
+    zone, last = facts.zone, first + datetime.timedelta(days=days)
     schedule = {
         "resourceType": "Schedule",
         "id": id,
@@ -60,7 +58,7 @@ async def ask(
     return id
 
 
-def _slot(zone: ZoneInfo, rota: str, day: datetime.date, wanted: Wanted) -> Json:
+def _slot(zone: datetime.tzinfo, rota: str, day: datetime.date, wanted: Wanted) -> Json:
     start = datetime.datetime.combine(day, wanted.at, zone)
     end = (start.astimezone(datetime.UTC) + datetime.timedelta(hours=wanted.hours)).astimezone(zone)
     extensions: list[Json] = [{"url": words.NEEDED, "valueInteger": wanted.needed}]
@@ -79,5 +77,5 @@ def _slot(zone: ZoneInfo, rota: str, day: datetime.date, wanted: Wanted) -> Json
     }
 
 
-def _text(zone: ZoneInfo, day: datetime.date, at: datetime.time) -> str:
+def _text(zone: datetime.tzinfo, day: datetime.date, at: datetime.time) -> str:
     return datetime.datetime.combine(day, at, zone).isoformat()

@@ -35,7 +35,7 @@ async def people(workforce: Workforce, call: Call) -> Answer:
             "role": f"PractitionerRole/{member.id}", "practitioner": f"Practitioner/{member.practitioner}",
             "name": member.name, "active": member.active, "wards": sorted(member.wards),
             "skills": sorted(member.skills), "hours": str(member.hours),
-            "qualified_until": day_of(until, workforce.zone) if until is not None else "",
+            "qualified_until": day_of(until, workforce.zone),
             "may_work": member.active and (until is None or until >= call.now),
             "blocked": bool(person and person.blocked),
         })  # fmt: skip
@@ -103,7 +103,7 @@ async def ask(workforce: Workforce, call: Call) -> Answer:
         if first.year not in YEARS:
             raise ValueError
     except ValueError:
-        raise error("value", "start must be a day such as 2026-10-05.", location="start") from None
+        raise error("value", "start must be a day such as 2026-10-05, from 1900 to 2199.", location="start") from None
     days = _number(call.fields, "days", 1, MOST_DAYS)
     given = call.fields.get("shifts")
     if not isinstance(given, list) or not 0 < len(given) <= 12:
@@ -112,7 +112,7 @@ async def ask(workforce: Workforce, call: Call) -> Answer:
     if len({each.kind for each in wanted}) < len(wanted):
         raise error("value", "Each shift of a day must have a kind of its own.", location="shifts")
     ward = call.required("ward").removeprefix("Location/")
-    id = await asking.ask(workforce.facts, workforce.zone, call.client, ward, first, days, wanted, call.now, call.who)
+    id = await asking.ask(workforce.facts, call.client, ward, first, days, wanted, call.now, call.who)
     return Answer({"id": id}, status=201)
 
 

@@ -169,8 +169,10 @@ def target(given: Json | None, type: str) -> str:
     return id if found.rpartition("/")[2] == type else ""
 
 
-def day_of(moment: int, zone: datetime.tzinfo) -> str:
-    """The day of a moment in a time zone, YYYY-MM-DD."""
+def day_of(moment: int | None, zone: datetime.tzinfo) -> str:
+    """The day of a moment in a time zone, YYYY-MM-DD; "" for no moment."""
+    if moment is None:
+        return ""
     try:
         return datetime.datetime.fromtimestamp(moment // 1_000_000, zone).date().isoformat()
     except (OverflowError, ValueError, OSError):

@@ -49,9 +49,9 @@ def compliance(facts: Facts, rules: Rules, zone: ZoneInfo, now: int) -> list[Jso
             state = "ends soon"
         found.append({
             "practitioner": f"Practitioner/{id}", "name": person.name, "state": state, "blocked": person.blocked,
-            "qualifications": [{"name": each.name, "ends": _day(each.ends, zone)} for each in person.qualifications],
+            "qualifications": [{"name": each.name, "ends": day_of(each.ends, zone)} for each in person.qualifications],
             "training": [
-                {"name": each.training.name, "state": each.state, "ends": _day(each.ends, zone)}
+                {"name": each.training.name, "state": each.state, "ends": day_of(each.ends, zone)}
                 for each in standings(person, roles.get(id, ()), facts.trainings, now)
             ],
             "short_rests": short[id], "weeks_over": over[id],
@@ -85,7 +85,3 @@ def performance(facts: Facts, zone: ZoneInfo, month: str, rules: PayRules) -> li
             "acts_per_hour": round(total / hours, 2) if hours else None,
         })  # fmt: skip
     return found
-
-
-def _day(moment: int | None, zone: ZoneInfo) -> str:
-    return day_of(moment, zone) if moment is not None else ""

@@ -21,6 +21,7 @@ from fhir_server.subsystems.workforce import words
 from fhir_server.subsystems.workforce.facts import Facts
 from fhir_server.subsystems.workforce.models import Member, Worked
 from fhir_server.subsystems.workforce.pay import PayRules
+from fhir_server.subsystems.workforce.reading import moment
 from fhir_server.subsystems.writing import id_of, put_all
 
 LONGEST = 24 * 3_600_000_000
@@ -51,8 +52,6 @@ async def record(
     facts: Facts, client: FhirClient, role: str, shift: str, start: str, end: str, now: int, who: str
 ) -> str:
     """Keeps time that was worked, as a Basic; gives its id. FhirError for a span that can't be, or that overlaps."""
-    from fhir_server.subsystems.workforce.reading import moment
-
     first, last = moment(start), moment(end)
     if first is None or last is None or "T" not in start or "T" not in end:
         raise error("value", "start and end must be times such as 2026-10-05T07:00:00+02:00.")

@@ -80,6 +80,6 @@ def tasks(facts: Facts, now: int) -> Iterator[Item]:
 
 
 def _said(person: Person, standing: Standing, zone: datetime.tzinfo) -> str:
-    day = day_of(standing.ends, zone) if standing.ends is not None else ""
+    day = day_of(standing.ends, zone)
     end = {"missing": "is missing", "ended": f"ended on {day}", "ends soon": f"ends on {day}"}[standing.state]
     return f"{standing.training.name} of {person.name} {end}."
