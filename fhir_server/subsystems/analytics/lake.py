@@ -142,9 +142,11 @@ class Lake:
 
         # out of what others look at, as the table changes by what is done to it
         seen = self._seen.pop(type, None)
-        known = seen is not None and self._newest(type, seen)
-        table = seen.table if seen is not None and known else self.table(type)
-        done = seen.position if seen is not None and known else _position(table) if table is not None else 0
+        if seen is not None and self._newest(type, seen):
+            table, done = seen.table, seen.position
+        else:
+            table = self.table(type)
+            done = _position(table) if table is not None else 0
         changes = [change for change in changes if change.position > done]
         there = [change for change in changes if bytes(change.resource)]
         commit = _at(position)

@@ -76,7 +76,7 @@ def content(
 def _measured(asked: LakeQuery, indicator: Indicator, period: Period, months: int) -> Measured:
     last = f"{period.last:%Y-%m}"
     try:
-        found = [month for month in by_month(asked, indicator) if month.month <= last]
+        found = by_month(asked, indicator)
     except FhirError as problem:
         raise error("value", f"The indicator {indicator.name}: {problem}") from None
     shown = consecutive(indicator, found, months, last)

@@ -122,16 +122,17 @@ async def news2(client: FhirClient, patient: str, *, scale: int = 1) -> News2:
     conscious = await _consciousness(client, patient)
     if conscious is None:
         missing.append(f"consciousness (LOINC {ALERTNESS} or {COMA_SCALE})")
-    newest = max((each.made for each in (*inputs, *([conscious] if conscious else ()))), default=0)
-    for each in (*inputs, *([conscious] if conscious else ())):
+    else:
+        inputs.append(conscious)
+    newest = max((each.made for each in inputs), default=0)
+    for each in inputs:
         if newest - each.made > TOGETHER:
             missing.append(f"{each.name} of the same day ({each.reference} is from more than a day before)")
     if newest - oxygen.made > TOGETHER:
         oxygen = NO_OXYGEN
     if missing:
         raise error("not-found", f"NEWS2 of Patient/{patient} needs {', '.join(missing)}.")
-    assert conscious is not None
-    inputs = [*inputs, oxygen, conscious]
+    inputs.insert(-1, oxygen)  # before consciousness, as on the chart
     return News2(sum(each.points for each in inputs), inputs)
 
 
