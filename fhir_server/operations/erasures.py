@@ -63,9 +63,7 @@ class Erasures:
                 with whole_file(self._folder / f"{pending.id}{SUFFIX}", 0o600) as file:
                     file.write(msgspec.json.encode(pending))
             except OSError as problem:
-                text = (
-                    f"{self._folder} can't keep the erasure for {interface}: {problem.strerror}. Nothing is erased yet."
-                )
+                text = f"{self._folder} can't keep the erasure for {interface}, the record stays: {problem.strerror}."
                 raise error("unavailable", text) from problem
         return {f"pending at {interface}": 1 for interface in self.interfaces}
 
