@@ -6,6 +6,7 @@ once, over this port.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
@@ -52,6 +53,15 @@ class Test(NamedTuple):
 
     kind: Literal["=", "in", "<>", "<=", "<", "between", "wild", "has", "words", "never"]
     values: tuple[Any, ...] = ()
+
+
+def bounds(pattern: str) -> tuple[str, str] | None:
+    """From where to below where texts of a pattern with * and ? lie, which an index can follow as it can't a pattern.
+
+    None where it begins with one of these.
+    """
+    prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
+    return (prefix, prefix + "\U0010ffff") if prefix else None
 
 
 def is_not(value: Any) -> Test:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from interfaces.dicom.archive.index import Test
+from interfaces.dicom.archive.index import Test, bounds
 
 NEVER: dict[str, Any] = {"$in": []}
 _OPERATORS = {"=": "$eq", "<>": "$ne", "<=": "$lte", "<": "$lt"}
@@ -26,9 +26,8 @@ def condition(test: Test) -> dict[str, Any]:
         case "wild":
             parts = {"*": ".*", "?": "."}
             made = _matching(f"^{''.join(parts.get(sign) or re.escape(sign) for sign in values[0])}$")
-            prefix = re.split(r"[*?]", values[0], maxsplit=1)[0]
-            # an index can follow the range, not the pattern
-            return {"$gte": prefix, "$lt": prefix + "\U0010ffff", **made} if prefix and made is not NEVER else made
+            between = bounds(values[0])
+            return {"$gte": between[0], "$lt": between[1], **made} if between else made
         case "words":
             words = [rf"(^|[ ^]){re.escape(word)}" for word in values]
             if len(words) == 1:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from interfaces.dicom.archive.index import Test
+from interfaces.dicom.archive.index import Test, bounds
 
 LONG_LIST = 500  # values; more are given as one
 
@@ -42,10 +42,9 @@ def either(parts: list[str]) -> str:
 
 
 def _wild(column: str, text: str) -> tuple[str, list[Any]]:
-    prefix = text[: min(at for at in (text.find("*"), text.find("?")) if at >= 0)]
-    if prefix:  # an index can follow the range, not the pattern
+    if between := bounds(text):
         sql = f"({column} >= ? AND {column} < ? AND {column} GLOB ?)"
-        return sql, [prefix, prefix + "\U0010ffff", _escaped(text)]
+        return sql, [*between, _escaped(text)]
     return f"{column} GLOB ?", [_escaped(text)]
 
 
