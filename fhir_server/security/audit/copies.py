@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from pymongo import ASCENDING, DESCENDING, IndexModel, MongoClient
+from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.write_concern import WriteConcern
 
@@ -35,6 +36,21 @@ class Row(NamedTuple):
     newest: int
     lines: list[bytes]
     hash: bytes
+
+
+def insert_new(collection: Collection[Any], documents: list[dict[str, Any]]) -> set[str]:
+    """Inserts those whose _id is not there; their ids. The others stay as they are."""
+    if not documents:
+        return set()
+    fresh = {each["_id"] for each in documents}
+    try:
+        collection.insert_many(documents, ordered=False)
+    except BulkWriteError as problem:
+        errors = (problem.details or {}).get("writeErrors", ())
+        if any(each["code"] != DUPLICATE for each in errors):
+            raise
+        fresh -= {documents[each["index"]]["_id"] for each in errors}
+    return fresh
 
 
 class Copies:
@@ -65,11 +81,7 @@ class Copies:
     def insert(self, documents: list[dict[str, Any]]) -> None:
         """Keeps rows; those that are there already stay as they are."""
         with asking():
-            try:
-                self._rows.insert_many(documents, ordered=False)
-            except BulkWriteError as problem:
-                if any(each["code"] != DUPLICATE for each in (problem.details or {}).get("writeErrors", ())):
-                    raise
+            insert_new(self._rows, documents)
         self._end(documents[-1]["machine"], documents[-1]["first"] + documents[-1]["count"])
 
     def document(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
@@ -29,35 +29,49 @@ INSERT OR IGNORE INTO looking VALUES (1, 0, '', 0);
 WatchOf = Callable[[set[tuple[str, str]]], Watch]  # of the (agent, network) that have been seen before
 
 
-class Lookout(Protocol):
+class Lookout(ABC):
     """One of those that share a place looks at a time. Its methods block: they are for threads.
 
     FhirError "unavailable" or sqlite3.Error where the place can't be used now.
     """
 
+    def __init__(self) -> None:
+        self._watch: Watch | None = None  # None: its windows are to be made from what is kept
+        self._turn = threading.Lock()  # one thread at a time uses the place
+        self._ended = False
+
     def look(self, owner: str, watch_of: WatchOf) -> list[Alert]:
         """Takes in what is new, if this owner is the one that looks; what was raised."""
-        ...
-
-    def raised(self) -> dict[str, int]:
-        """How many alerts there were of each rule; answers at once."""
-        ...
+        with self._turn:
+            if self._ended:
+                return []
+            try:
+                return self._looked(owner, watch_of)
+            except BaseException:
+                self._watch = None  # it may have counted what will be taken in again
+                raise
 
     def close(self) -> None:
         """Ends the use; no look comes after."""
-        ...
+        with self._turn:
+            self._ended = True
+
+    @abstractmethod
+    def raised(self) -> dict[str, int]:
+        """How many alerts there were of each rule; answers at once."""
+
+    @abstractmethod
+    def _looked(self, owner: str, watch_of: WatchOf) -> list[Alert]: ...
 
 
-class OwnLookout:
+class OwnLookout(Lookout):
     """Over the log of one machine, with alerts.sqlite beside it."""
 
     def __init__(self, audit: AuditLog, folder: Path, clock: Clock) -> None:
+        super().__init__()
         self._audit = audit
         self._clock = clock
-        self._watch: Watch | None = None
         self._position = 0
-        self._turn = threading.Lock()  # one thread at a time uses the connection
-        self._ended = False
         try:
             self._connection = sqlite3.connect(
                 folder / FILE_NAME, isolation_level=None, timeout=10, check_same_thread=False
@@ -66,11 +80,6 @@ class OwnLookout:
             self._connection.executescript(TABLES)
         except sqlite3.Error as problem:
             raise error("unavailable", f"{folder / FILE_NAME} can't be used: {problem}.") from problem
-
-    def look(self, owner: str, watch_of: WatchOf) -> list[Alert]:
-        """See `Lookout`."""
-        with self._turn:
-            return [] if self._ended else self._looked(owner, watch_of)
 
     def _looked(self, owner: str, watch_of: WatchOf) -> list[Alert]:
         now = self._clock()
@@ -91,12 +100,12 @@ class OwnLookout:
         for number, event in self._audit.oldest_first(self._position):
             raised += self._watch.take(event)
             self._position = number
-        execute("BEGIN IMMEDIATE")
-        self._connection.executemany("INSERT OR IGNORE INTO alert VALUES (?, ?, ?, ?)", raised)
-        if len(self._watch.known) > before:
-            self._connection.executemany("INSERT OR IGNORE INTO known VALUES (?, ?)", self._watch.known)
-        execute("UPDATE looking SET position = ? WHERE owner = ?", (self._position, owner))
-        execute("COMMIT")
+        with self._connection:
+            execute("BEGIN IMMEDIATE")
+            self._connection.executemany("INSERT OR IGNORE INTO alert VALUES (?, ?, ?, ?)", raised)
+            if len(self._watch.known) > before:
+                self._connection.executemany("INSERT OR IGNORE INTO known VALUES (?, ?)", self._watch.known)
+            execute("UPDATE looking SET position = ? WHERE owner = ?", (self._position, owner))
         return raised
 
     def _before(self, since: int) -> Iterator[Event]:
@@ -111,9 +120,8 @@ class OwnLookout:
 
     def close(self) -> None:
         """See `Lookout`."""
-        with self._turn:
-            self._ended = True
-            self._connection.close()
+        super().close()
+        self._connection.close()
 
 
 def replay(watch: Watch, events: Iterator[Event]) -> None:

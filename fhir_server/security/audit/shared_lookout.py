@@ -11,7 +11,6 @@ later: then they count in the windows of their own time as well as they can.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from itertools import islice
 from operator import attrgetter
@@ -19,14 +18,14 @@ from typing import Any
 
 import msgspec
 from pymongo import MongoClient, ReturnDocument
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.core.ports import Clock
 from fhir_server.security.audit.alerts import Alert, Watch
-from fhir_server.security.audit.copies import DUPLICATE, Copies, asking
+from fhir_server.security.audit.copies import Copies, asking, insert_new
 from fhir_server.security.audit.event import Event
-from fhir_server.security.audit.lookout import LEASE, WatchOf, replay
+from fhir_server.security.audit.lookout import LEASE, Lookout, WatchOf, replay
 
 PARTED = "\0"
 ROWS = 200  # of one machine at one look
@@ -34,27 +33,22 @@ ROWS = 200  # of one machine at one look
 _decode = msgspec.json.Decoder(Event).decode
 
 
-class SharedLookout:
+class SharedLookout(Lookout):
     """See `Lookout`; machine: this one's, whose count of alerts it tells."""
 
     def __init__(self, client: MongoClient[Any], name: str, copies: Copies, machine: str, clock: Clock) -> None:
+        super().__init__()
         database = client.get_database(name, write_concern=WriteConcern("majority"))
         self._looking = database["audit_looking"]
         self._alerts, self._known = database["audit_alerts"], database["audit_known"]
         self._copies = copies
         self._machine = machine
         self._clock = clock
-        self._watch: Watch | None = None
         self._positions: dict[str, int] = {}
         self._raised: dict[str, int] = {}
-        self._turn = threading.Lock()
-        self._ended = False
 
-    def look(self, owner: str, watch_of: WatchOf) -> list[Alert]:
-        """See `Lookout`."""
-        with self._turn, asking():
-            if self._ended:
-                return []
+    def _looked(self, owner: str, watch_of: WatchOf) -> list[Alert]:
+        with asking():
             own = self._looking.find_one({"_id": self._machine}) or {}
             self._raised = own.get("raised", {})
             if not self._taken(owner):
@@ -62,7 +56,7 @@ class SharedLookout:
                 return []
             if self._watch is None:
                 self._watch = self._begun(watch_of)
-            return self._looked(owner, self._watch)
+            return self._taken_in(owner, self._watch)
 
     def _taken(self, owner: str) -> bool:
         """Whether this owner is the one that looks, by the clock of MongoDB."""
@@ -98,14 +92,14 @@ class SharedLookout:
         replay(watch, iter(sorted(events, key=attrgetter("recorded"))))
         return watch
 
-    def _looked(self, owner: str, watch: Watch) -> list[Alert]:
-        before = set(watch.known)
+    def _taken_in(self, owner: str, watch: Watch) -> list[Alert]:
         events, positions = self._new(self._clock() - watch.span)
-        if not events:
+        if not positions:
             return []
+        before = set(watch.known)
         raised = [alert for event in events for alert in watch.take(event)]
-        self._insert(self._known, [{"_id": PARTED.join(place)} for place in watch.known - before])
-        fresh = self._insert(self._alerts, [{"_id": _name(alert), "count": alert.count} for alert in raised])
+        insert_new(self._known, [{"_id": PARTED.join(place)} for place in watch.known - before])
+        fresh = insert_new(self._alerts, [{"_id": _name(alert), "count": alert.count} for alert in raised])
         raised = [alert for alert in raised if _name(alert) in fresh]
         if raised:
             counts = Counter(alert.rule for alert in raised)
@@ -134,28 +128,9 @@ class SharedLookout:
         events.sort(key=attrgetter("recorded"))
         return events, positions
 
-    def _insert(self, collection: Any, documents: list[dict[str, Any]]) -> set[str]:
-        """Inserts those that are not there; their ids."""
-        if not documents:
-            return set()
-        fresh = {each["_id"] for each in documents}
-        try:
-            collection.insert_many(documents, ordered=False)
-        except BulkWriteError as problem:
-            errors = (problem.details or {}).get("writeErrors", ())
-            if any(each["code"] != DUPLICATE for each in errors):
-                raise
-            fresh -= {documents[each["index"]]["_id"] for each in errors}
-        return fresh
-
     def raised(self) -> dict[str, int]:
         """By this machine, as of its last look: a sum over machines is right."""
         return dict(self._raised)
-
-    def close(self) -> None:
-        """See `Lookout`."""
-        with self._turn:
-            self._ended = True
 
 
 def _name(alert: Alert) -> str:
