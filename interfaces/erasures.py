@@ -66,4 +66,6 @@ async def keep_working_off(client: FhirClient, name: str, erase: Erase) -> None:
             if not away:
                 log.warning("erasures wait", problem=str(problem))
             away = True
+        except Exception as problem:  # whatever fails here must not end the erasing for good
+            log.exception("an erasure failed", problem=repr(problem))
         await asyncio.sleep(LOOK_EVERY)

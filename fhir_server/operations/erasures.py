@@ -143,9 +143,17 @@ def _counts(call: Call) -> Counter[str]:
         if name == "count":
             given = {part.get("name"): part for part in parts}
             what, number = given.get("what", {}).get("valueString"), given.get("number", {}).get("valueInteger")
-            if not isinstance(what, str) or not re.fullmatch(r"[a-z ]{1,40}", what) or not isinstance(number, int):
+            if (
+                not isinstance(what, str)
+                or not re.fullmatch(r"[a-z ]{1,40}", what)
+                or type(number) is not int
+                or number < 0
+            ):
                 raise error(
-                    "value", "count has the parts what (valueString) and number (valueInteger).", location="count"
+                    "value",
+                    "count has the parts what (valueString: small letters and spaces, 40 at most) and number "
+                    "(valueInteger, 0 at least).",
+                    location="count",
                 )
             erased[what] += number
     return erased

@@ -197,6 +197,12 @@ async def test_an_interface_apart_works_off_what_waits_for_it(tmp_path: Path, se
             named = [{"name": "interface", "valueString": interface}, {"name": "done", "valueString": id}]
             answer = await fhir.post("$erasures", {"resourceType": "Parameters", "parameter": named})
             assert answer.status_code == 404, answer.text
+        for number in (-1, True, "1", None):
+            parts = [{"name": "what", "valueString": "images"}, {"name": "number", "valueInteger": number}]
+            named = [{"name": "interface", "valueString": "lab"}, {"name": "done", "valueString": waiting["id"]}]
+            told = {"resourceType": "Parameters", "parameter": [*named, {"name": "count", "part": parts}]}
+            assert (await fhir.post("$erasures", told)).status_code == 400
+        assert len((await fhir.get("$erasures?interface=lab")).json()["erasures"]) == 1
         await hl7.stop()
         await client.close()
 
