@@ -65,6 +65,23 @@ def start(
     raise SystemExit("the server did not start")
 
 
+@contextmanager
+def serving(
+    data: Path,
+    workers: int,
+    security: str = "open",
+    urls: dict[str, str] | None = None,
+    checkout: Path | None = None,
+) -> Iterator[tuple[subprocess.Popen, str]]:
+    """What `start` gives, until the block ends."""
+    server, base = start(data, workers, security, urls, checkout)
+    try:
+        yield server, base
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+
+
 def wait_for(base: str) -> None:
     """Returns when the server answers."""
     import httpx
@@ -107,12 +124,8 @@ def run(
 ) -> dict[str, Any]:
     """What a new server on empty stores is measured at; folder: of its data, whose name is its database's."""
     own = {**urls, DATABASE: f"{urls[DATABASE]}-{folder.name}"} if urls else {}
-    server, base = start(folder / "data", options.workers, options.security, own, checkout)
-    try:
+    with serving(folder / "data", options.workers, options.security, own, checkout) as (server, base):
         return measure(options, base, [server.pid, *pids], folder / "data", least)
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(30)
 
 
 def measure(options: argparse.Namespace, base: str, pids: list[int], data: Path, least: int = 0) -> dict[str, Any]:

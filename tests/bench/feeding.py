@@ -49,9 +49,7 @@ async def stored(url: str, name: str, count: int) -> MongoStore:
         async def work(transaction, part=some[at : at + TOGETHER]) -> None:
             for number, body, resource in part:
                 type, own = resource["resourceType"], body.replace(b'"id":"x"', b'"id":"%d"' % number, 1)
-                await transaction.put(
-                    Write(type, str(number), 1, transaction.now(), "POST", own, extract(resource))
-                )  # fmt: skip
+                await transaction.put(Write(type, str(number), 1, transaction.now(), "POST", own, extract(resource)))
 
         await store.commit(work)
     return store

@@ -10,10 +10,10 @@ the median of the rounds' quotients. CPU is that of the server, kernel included,
 from __future__ import annotations
 
 import argparse
-import signal
 import statistics
-import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import uvloop
 
 from tests.bench import fhirload
-from tests.bench.__main__ import start, token
+from tests.bench.__main__ import serving, token
 
 CONNECTIONS = 16
 
@@ -29,15 +29,10 @@ CONNECTIONS = 16
 class Side:
     """One of the servers, with what was loaded into it."""
 
-    def __init__(
-        self, name: str, folder: Path, security: str, options: argparse.Namespace, checkout: Path | None
-    ) -> None:
+    def __init__(self, name: str, pid: int, client: fhirload.Client) -> None:
         self.name = name
-        self.pids: list[int] = []
-        self.server, self.base = start(folder, options.workers, security, checkout=checkout)
-        self.pids.append(self.server.pid)
-        headers = {"Authorization": f"Bearer {token(self.base, folder, options.scope)}"} if security == "smart" else {}
-        self.client = fhirload.Client(self.base, CONNECTIONS, headers)
+        self.pids = [pid]
+        self.client = client
         self.rows: dict[str, Any] = {}
 
     async def load(self, patients: int) -> None:
@@ -53,18 +48,33 @@ class Side:
         return found["rps"], found["srv_cpu_ms"]
 
 
+@contextmanager
+def side(
+    name: str, folder: Path, security: str, options: argparse.Namespace, checkout: Path | None = None
+) -> Iterator[Side]:
+    """One of them, until the block ends."""
+    with serving(folder, options.workers, security, checkout=checkout) as (server, base):
+        headers = {"Authorization": f"Bearer {token(base, folder, options.scope)}"} if security == "smart" else {}
+        yield Side(name, server.pid, fhirload.Client(base, CONNECTIONS, headers))
+
+
 async def measured(options: argparse.Namespace, sides: list[Side]) -> None:
-    for side in sides:
-        await side.client.__aenter__()
-        await side.load(options.patients)
+    async with AsyncExitStack() as stack:
+        for each in sides:
+            await stack.enter_async_context(each.client)
+            await each.load(options.patients)
+        await table(options, sides)
+
+
+async def table(options: argparse.Namespace, sides: list[Side]) -> None:
     wanted = options.rows.split(",") if options.rows else list(sides[0].rows)
     print("| row | " + " | ".join(f"{s.name} requests/s | of open % | CPU ms" for s in sides) + " |", flush=True)
     for row in wanted:
         found: list[list[tuple[float, float]]] = [[] for _ in sides]
         for number in range(options.rounds):
             order = list(zip(sides, found, strict=True))
-            for side, kept in order[:: -1 if number % 2 else 1]:
-                kept.append(await side.round(row, options.seconds))
+            for each, kept in order[:: -1 if number % 2 else 1]:
+                kept.append(await each.round(row, options.seconds))
         cells = []
         for kept in found:
             rates = [rate for rate, _ in kept]
@@ -72,8 +82,6 @@ async def measured(options: argparse.Namespace, sides: list[Side]) -> None:
             cpu = statistics.median(cpu for _, cpu in kept)
             cells.append(f"{statistics.median(rates):,.0f} | {statistics.median(shares):.0%} | {cpu:.2f}")
         print(f"| {row} | " + " | ".join(cells) + " |", flush=True)
-    for side in sides:
-        await side.client.__aexit__()
 
 
 def main() -> None:
@@ -86,21 +94,15 @@ def main() -> None:
     parser.add_argument("--scope", default="user/*.cruds")
     parser.add_argument("--beside", type=Path, help="another checkout")
     options = parser.parse_args()
-    asked: list[tuple[str, str, Path | None]] = [("open", "open", None), ("secured", "smart", None)]
-    if options.beside:
-        asked.append(("beside", "smart", options.beside))
-    servers: list[subprocess.Popen] = []
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            sides = []
-            for name, security, checkout in asked:
-                sides.append(Side(name, Path(folder) / name, security, options, checkout))
-                servers.append(sides[-1].server)
-            uvloop.run(measured(options, sides))
-        finally:
-            for server in servers:
-                server.send_signal(signal.SIGTERM)
-                server.wait(30)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        sides = [
+            stack.enter_context(side("open", folder / "open", "open", options)),
+            stack.enter_context(side("secured", folder / "secured", "smart", options)),
+        ]
+        if options.beside:
+            sides.append(stack.enter_context(side("beside", folder / "beside", "smart", options, options.beside)))
+        uvloop.run(measured(options, sides))
 
 
 if __name__ == "__main__":

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from tests.bench import fhirload
-from tests.bench.__main__ import services, start
+from tests.bench.__main__ import services, serving
 from tests.engines import DISTRIBUTED, ENGINES
 
 CONNECTIONS = 8
@@ -55,13 +54,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--engine", choices=ENGINES, default=DISTRIBUTED)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, services(options.engine, Path(folder)) as (urls, pids):
-        server, base = start(Path(folder) / "data", 0, urls=urls)
-        try:
-            asyncio.run(measure(base, [server.pid, *pids], options.patients, options.seconds))
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(30)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        services(options.engine, Path(folder)) as (urls, pids),
+        serving(Path(folder) / "data", 0, urls=urls) as (server, base),
+    ):
+        asyncio.run(measure(base, [server.pid, *pids], options.patients, options.seconds))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import zstandard
 
 from terminology import FILE_NAME, Terminology
 from terminology.loaders.jobs import Jobs
-from tests.bench.__main__ import start
+from tests.bench.__main__ import serving
 
 CODES = Path(__file__).parents[1] / "data" / "terminology" / "icd10cm-codes-2026-04.txt.zst"
 SYSTEM, VALUE_SET = "http://hl7.org/fhir/sid/icd-10-cm", "http://hl7.org/fhir/ValueSet/icd-10-cm"
@@ -108,8 +108,7 @@ def main() -> None:
     seconds = parser.parse_args().seconds
     with tempfile.TemporaryDirectory() as folder:
         codes = loaded(Path(folder))
-        server, base = start(Path(folder), 1)
-        try:
+        with serving(Path(folder), 1) as (server, base):
             host, port = base.split("/")[2].split(":")
             print(f"{'':<38}{'at once':>8}{'a second':>10}{'p50 ms':>8}{'p95 ms':>8}{'CPU ms':>8}")
             for row in rows(codes):
@@ -120,9 +119,6 @@ def main() -> None:
                 print(
                     f"{row.name:<38}{row.connections:>8}{count / seconds:>10.0f}{middle:>8.2f}{late:>8.2f}{cpu:>8.2f}"
                 )
-        finally:
-            server.terminate()
-            server.wait()
 
 
 if __name__ == "__main__":
