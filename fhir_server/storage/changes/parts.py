@@ -117,8 +117,9 @@ class Parts:
                     await self._lease_of(number, self.held.of, 0)
 
     async def _begin(self, numbers: list[int], of: int, before: Held | None) -> None:
-        self._complete = await self._feed.position(self._consumer)
         positions = {}
+        if numbers:
+            self._complete = await self._feed.position(self._consumer)
         for number in numbers:
             kept = await self._feed.position(name_of(self._consumer, number, of)) if of > 1 else 0
             positions[number] = max(kept, self._complete)

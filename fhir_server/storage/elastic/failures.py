@@ -50,7 +50,7 @@ def meaning(problem: ApiError | TransportError) -> FhirError | None:
     if is_away(problem):
         busy = isinstance(problem, ApiError) and problem.status_code == 429
         return unavailable("has too much to do") if busy else unavailable()
-    if isinstance(problem, UnsupportedProductError | SerializationError) or _is_foreign(problem):
+    if _is_foreign(problem):
         log.warning("a search failed", problem=advice(problem))
         return unavailable("is none, which the server's operator has to put right")
     if isinstance(problem, ApiError):
@@ -59,10 +59,10 @@ def meaning(problem: ApiError | TransportError) -> FhirError | None:
             if _type(problem) == BLOCKED:
                 return unavailable("is blocked now")
             return unavailable("refuses this server, which its operator has to put right")
-        told = str(problem.body).lower()
+        text = str(problem.body).lower()
         if problem.status_code == 404:
             return unavailable("is being built")
-        if problem.status_code == 413 or any(each in told for each in TOO_MANY):
+        if problem.status_code == 413 or any(each in text for each in TOO_MANY):
             return too_complex()
     return None
 
@@ -74,10 +74,10 @@ async def answered(work: Callable[[], Awaitable[T]]) -> T:
     except RecursionError:
         raise too_complex() from None
     except (ApiError, TransportError) as problem:
-        told = meaning(problem)
-        if told is None:
+        answer = meaning(problem)
+        if answer is None:
             raise
-        raise told from problem
+        raise answer from problem
 
 
 def advice(problem: Exception) -> str:
@@ -93,7 +93,7 @@ def advice(problem: Exception) -> str:
         return "it has too much to do; give it more memory or nodes"
     if status in BUSY:
         return f"it, or a gateway before it, is not ready ({status})"
-    if isinstance(problem, UnsupportedProductError | SerializationError) or (status and _is_foreign(problem)):
+    if _is_foreign(problem):
         return "what answers at elasticsearch_url is no Elasticsearch 8 or 9; correct its host and port"
     if isinstance(problem, TlsError):
         return f"TLS fails ({_cause(problem)}); look at elasticsearch_ca and at http or https in elasticsearch_url"
@@ -109,7 +109,9 @@ def _type(problem: Exception) -> str:
 
 
 def _is_foreign(problem: Exception) -> bool:
-    """Whether an error is in a form that Elasticsearch does not have, such as that of a gateway before it."""
+    """Whether what answered is no Elasticsearch, such as a gateway before it whose errors have a form of their own."""
+    if isinstance(problem, UnsupportedProductError | SerializationError):
+        return True
     return isinstance(problem, ApiError) and not isinstance(problem.body, dict) and problem.status_code not in BUSY
 
 

@@ -56,10 +56,10 @@ class Generations:
         self.alias = f"{prefix}-resources-v{VERSION}"
         self._settings = settings(shards, replicas)
         self._monotonic = monotonic
-        self._known: list[Generation] = []
+        self._every: list[Generation] = []  # that there are, whatever their mapping
+        self._known: list[Generation] = []  # those of them that are fed and asked
         self._fitting: set[str] = set()  # identities of those that have this program's mapping
-        self._names: dict[str, bool] = {}  # of all there are, and whether they have the alias
-        self.strangers: list[str] = []  # those of them that have another mapping, and are neither fed nor asked
+        self.strangers: list[str] = []  # names of those that have another mapping
         self._looked = float("-inf")
 
     async def start(self) -> None:
@@ -84,13 +84,12 @@ class Generations:
         found = await self.client.indices.get(
             index=f"{self.alias}-*", features="aliases,settings", filter_path="*.aliases,*.settings.index.uuid"
         )
-        every = [
+        self._every = [
             Generation(name, index["settings"]["index"]["uuid"], self.alias in index["aliases"])
             for name, index in sorted(found.items())
         ]
-        self._names = {each.name: each.serving for each in every}
-        self._known = [each for each in every if await self._fits(each)]
-        strangers = [each.name for each in every if each not in self._known]
+        self._known = [each for each in self._every if await self._fits(each)]
+        strangers = [each.name for each in self._every if each not in self._known]
         if strangers and strangers != self.strangers:
             log.error("an index has another mapping", index=strangers, remedy="hms reindex makes one; remove this one")
         self.strangers = strangers
@@ -113,7 +112,8 @@ class Generations:
         """A new empty generation beside the others."""
         await self._put_template()
         await self.look()
-        numbers = [int(name.rpartition("-")[2]) for name in self._names if name.rpartition("-")[2].isdecimal()]
+        endings = [each.name.rpartition("-")[2] for each in self._every]
+        numbers = [int(ending) for ending in endings if ending.isdecimal()]
         name = f"{self.alias}-{max(numbers, default=0) + 1:06d}"
         await self._create(name, serving=False)
         return next(each for each in await self.look() if each.name == name)
@@ -121,7 +121,7 @@ class Generations:
     async def swap(self, to: Generation) -> list[Generation]:
         """Searches ask this one from now on; returns those that they asked until now."""
         before = [each for each in await self.look() if each.serving and each != to]
-        aliased = [name for name, has_alias in self._names.items() if has_alias and name != to.name]
+        aliased = [each.name for each in self._every if each.serving and each.name != to.name]
         actions = [{"remove": {"index": name, "alias": self.alias}} for name in aliased]
         await self.client.indices.update_aliases(actions=[*actions, {"add": {"index": to.name, "alias": self.alias}}])
         await self.look()
