@@ -58,6 +58,7 @@ def propose(connection: sqlite3.Connection, type: str, id: str, resource: Json |
         cents, problem = None, ""
         if rule.get("price") and isinstance(resource.get(rule["price"], {}).get("value"), int | Decimal):
             cents = cents_of(resource[rule["price"]]["value"])
+            problem = "its price is too large to be one" if cents is None else ""
         elif price is not None:
             cents = int((price["cents"] * units).to_integral_value(ROUND_HALF_UP))
         else:

@@ -17,6 +17,7 @@ from fhir_server.subsystems.billing.facts import Json, relative
 from fhir_server.subsystems.billing.models import CODES, MODIFIER, REVENUE
 
 MODIFIERS = 4  # that a claim has room for
+BEYOND = 10**8  # what no price of one service is
 _CODE = re.compile(rb'"code":"([^"]*)"')
 
 
@@ -56,6 +57,9 @@ def take_prices(connection: sqlite3.Connection, id: str, definition: Json | None
             value = component.get("amount", {}).get("value")
             if component.get("type") != "base" or value is None:
                 continue
+            cents = cents_of(value)
+            if cents is None:
+                continue
             hcpcs = next(
                 (
                     each["code"]
@@ -78,7 +82,7 @@ def take_prices(connection: sqlite3.Connection, id: str, definition: Json | None
                             payer,
                             period.get("start", "")[:10],
                             period.get("end", "")[:10] or "9999-12-31",
-                            cents_of(value),
+                            cents,
                             hcpcs,
                             revenue,
                             reference,
@@ -119,6 +123,7 @@ def priced(
     return (chargeable, None) if chargeable else None
 
 
-def cents_of(value: Any) -> int:
-    """Whole cents of an amount, rounded half up."""
-    return int((Decimal(str(value)) * 100).to_integral_value(ROUND_HALF_UP))
+def cents_of(value: Any) -> int | None:
+    """Whole cents of an amount, rounded half up; None for one that is too large to be a price."""
+    amount = Decimal(str(value))
+    return int((amount * 100).to_integral_value(ROUND_HALF_UP)) if abs(amount) < BEYOND else None

@@ -102,9 +102,19 @@ async def test_money_for_a_claim_that_is_not_ours_is_kept_apart(story: Story):
                 {"type": "base", "code": {"coding": [{"system": CPT}]}, "amount": {"value": 5, "currency": "USD"}}
             ]}],
         },
+        {
+            "resourceType": "ChargeItemDefinition", "id": "odd", "url": "http://x.example/odd", "status": "active",
+            "code": {"coding": [{"system": CPT, "code": "99999"}]},
+            "propertyGroup": [{"priceComponent": [{"type": "base", "amount": {"value": 10**20, "currency": "USD"}}]}],
+        },
+        {
+            "resourceType": "ChargeItem", "id": "odd", "status": "billable", "subject": {"reference": "Patient/anna"},
+            "code": {"coding": [{"system": CPT, "code": "99999"}]}, "occurrenceDateTime": "2026-11-01",
+            "priceOverride": {"value": 10**20, "currency": "USD"},
+        },
     ],
 )  # fmt: skip
-async def test_a_resource_that_leaves_out_what_it_may_holds_nothing_up(story: Story, odd: dict):
+async def test_an_odd_resource_holds_nothing_up(story: Story, odd: dict):
     await story.store(odd)
     assert await story.claim()
 
