@@ -72,13 +72,13 @@ async def transaction(
             answers[entry.number] = await _answer_late(environment, entry, request)
     listing = [answers[number].entry for number in range(len(plan.entries))]
     body = await beside(listing, bundles.responses, "transaction-response", listing)
-    performed = [
-        Performed(entry.request, found.status, found.told) if found is not None else Performed(entry.request, 404, ())
-        for entry in plan.entries
-        if not entry.writes
-        for found in (answers[entry.number].answer,)
-    ]
+    performed = [_noted(entry, answers[entry.number].answer) for entry in plan.entries if not entry.writes]
     return Response(200, body=body, shown=all_told(each.answer for each in answers.values()), performed=performed)
+
+
+def _noted(entry: Entry, answer: Response | None) -> Performed:
+    """What the audit log has of an entry that read something, or of one that found nothing."""
+    return Performed(entry.request, 404, ()) if answer is None else Performed(entry.request, answer.status, answer.told)
 
 
 async def _write(environment: Environment, inside: Transaction, plan: Plan, outer: Request) -> dict[int, Answered]:
