@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -21,14 +22,26 @@ sys.stdin.read()
 """
 
 
+async def stands_in_line(path: Path) -> bool:
+    """Whether somebody waits for the turn."""
+    with open(f"{path}-queue", "ab") as queue:
+        try:
+            fcntl.flock(queue, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    await asyncio.sleep(0.001)
+    return False
+
+
 def test_who_has_written_comes_after_those_who_wait(tmp_path: Path) -> None:
-    order = []
+    order: list[str] = []
 
     async def write(name: str, turns: Turns, times: int) -> None:
         for _ in range(times):
             await turns.begin(LONG)
             order.append(name)
-            await asyncio.sleep(0.01)
+            while len(order) - order.count(name) < times and not await stands_in_line(tmp_path / "t"):
+                pass  # until the other waits, who comes back as soon as it is let
             turns.end()
 
     async def run() -> None:
