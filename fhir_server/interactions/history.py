@@ -35,9 +35,6 @@ async def history(environment: Environment, request: Request, type: str = "", id
         asked[name] = value
     if id:
         id_of(id)
-        newest = await environment.store.read(type, id)
-        if newest is None:
-            raise error("not-found", f"There is no {type}/{id} here.")
     summary, names = _shape(asked)
     counted = asked.get("_count", "") if summary != "count" else "0"
     page = await environment.store.history(
@@ -49,6 +46,8 @@ async def history(environment: Environment, request: Request, type: str = "", id
         cursor=asked.get("_cursor", ""),
         count=_count(counted, environment),
     )
+    if id and not (page.versions and environment.whole is None) and await environment.store.read(type, id) is None:
+        raise error("not-found", f"There is no {type}/{id} here.")
     url = "/".join(part for part in (request.base, type, id, "_history") if part)
     links = [bundles.Link("self", _with(url, asked))]
     if page.next:

@@ -46,6 +46,21 @@ async def test_pages_join_to_the_whole(shelf: Shelf, asked: tuple[str, str]) -> 
         assert found == whole
 
 
+async def test_the_first_page_is_always_the_newest(shelf: Shelf) -> None:
+    versions = (await fill(shelf))[::-1]
+    patients = [version for version in versions if version.type == "Patient"]
+    for count in (2, 3, 1, 2):
+        assert (await shelf.store.history("Patient", count=count)).versions == patients[:count]
+        assert (await shelf.store.history(count=count)).versions == versions[:count]
+    c1 = await shelf.put({"resourceType": "Patient", "id": "c"})
+    assert (await shelf.store.history("Patient", count=2)).versions == [c1, patients[0]]
+    await shelf.erase("Patient", "b")
+    await shelf.erase("Patient", "c")
+    left = [version for version in patients if version.id == "a"]
+    assert (await shelf.store.history("Patient", count=2)).versions == left[:2]
+    assert (await shelf.store.history("Patient", count=20)).versions == left
+
+
 async def test_pages_neither_repeat_nor_skip_while_others_write(shelf: Shelf) -> None:
     before = await fill(shelf)
     page = await shelf.store.history(count=2)

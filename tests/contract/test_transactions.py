@@ -133,6 +133,20 @@ async def test_of_conditional_creates_in_several_processes_one_creates(shelf: Sh
     assert len(await shelf.changes()) == 3
 
 
+async def test_criteria_that_match_nothing_any_more_make_one_resource_again(shelf: Shelf) -> None:
+    other = await shelf.another()
+    for number in range(3):
+        works = [
+            by.store.commit(create_unless(by, f"{number}-{n}", identifier("1"), patient("x", "1")))
+            for n, by in enumerate((shelf, other))
+        ]
+        made = set(await asyncio.gather(*works))
+        assert len(made) == 1
+        await shelf.delete("Patient", made.pop())
+    await other.store.close()
+    assert [method for _, _, _, method in await shelf.changes()] == ["PUT", "DELETE"] * 3
+
+
 async def test_of_updates_in_several_processes_each_follows_another(shelf: Shelf) -> None:
     others = [await shelf.another() for _ in range(2)]
     stored = await asyncio.gather(*(by.put(patient("a")) for by in (shelf, *others) for _ in range(8)))

@@ -1,5 +1,7 @@
 """What MongoDB finds by its keys is not asked of the search index."""
 
+import asyncio
+
 import pytest
 
 from fhir_server.core.query import All, Clause, IdIn, Page, Query, RefersTo, TokenIs
@@ -62,3 +64,23 @@ async def test_what_keys_do_not_tell_is_asked_of_the_index(stores: Stores) -> No
     for number, query in enumerate(asked, 1):
         await index.search(query)
         assert behind.asked == number
+
+
+async def test_searches_of_one_moment_are_told_apart(stores: Stores) -> None:
+    """They are one look-up; where many share a key the others find theirs all the same."""
+    shelf, behind = await stores.open(), Behind()
+    index = KeyedIndex(shelf.store, behind)  # type: ignore[arg-type]
+    for number in range(30):
+        await shelf.put(patient(f"p{number}", "shared" if number < 20 else str(number), f"also-{number}"))
+    await shelf.put({**patient("o", "20"), "resourceType": "Practitioner"})
+
+    async def ids(type: str, value: str) -> list[str]:
+        return [version.id for version in (await index.search(Query((type,), identified(value), count=5))).matches]
+
+    asked = [("Patient", str(20 + number)) for number in range(10)] + [("Patient", "also-3"), ("Practitioner", "20")]
+    found = [[f"p{20 + number}"] for number in range(10)] + [["p3"], ["o"]]
+    assert await asyncio.gather(*(ids(*each) for each in asked)) == found
+    assert behind.asked == 0
+    asked += [("Patient", "shared"), ("Patient", "none")]
+    assert await asyncio.gather(*(ids(*each) for each in asked)) == [*found, [], []]
+    assert behind.asked == 1

@@ -7,6 +7,7 @@ from typing import Any
 
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
+from fhir_server.core.lookups import Lookups
 from fhir_server.core.ports import HistoryPage
 from fhir_server.storage.mongo.content import Content
 from fhir_server.storage.mongo.database import Documents
@@ -23,11 +24,17 @@ class MongoReads:
         self._resources = resources
         self._history = history
         self._content = content
+        self._current: Lookups[str, Mapping[str, Any]] = Lookups(self._named)
+        self._floors: dict[str, tuple[int, int]] = {}
+
+    async def _named(self, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        with answering():
+            return await named(self._resources, keys, SHOWN)
 
     async def read(self, type: str, id: str) -> StoredVersion | None:
         """The newest version, a deletion too."""
+        document = await self._current(f"{type}/{id}")
         with answering():
-            document = await self._resources.find_one({"_id": f"{type}/{id}"}, SHOWN)
             return await self.version(document) if document else None
 
     async def read_many(self, keys: Iterable[tuple[str, str]]) -> list[StoredVersion | None]:
@@ -108,7 +115,10 @@ class MongoReads:
                 raise error("value", "This _cursor was not given by this server; start again without it.")
             past = {"seq": {"$lt": min(int(cursor), 2**63 - 1)}}
         with answering():
-            documents = await self._newest_first({**newest, **past}, {**older, **past}, count + 1) if count else []
+            if count and not (id or span or cursor or among):
+                documents = await self._front(type, newest, older, count + 1)
+            else:
+                documents = await self._newest_first({**newest, **past}, {**older, **past}, count + 1) if count else []
             versions = [await self.version(document) for document in documents[:count]]
             more = len(documents) > count
             if count and not (more or cursor):
@@ -116,6 +126,21 @@ class MongoReads:
             else:
                 total = await self._total(newest, older) if id else None
         return HistoryPage(versions, str(versions[-1].seq) if more else "", total)
+
+    async def _front(
+        self, type: str, newest: Mapping[str, Any], older: Mapping[str, Any], limit: int
+    ) -> list[Mapping[str, Any]]:
+        """The newest of a type, or of all, past where as many were found before: most of what is read is then given."""
+        most, floor = self._floors.get(type, (0, 0))
+        documents: list[Mapping[str, Any]] = []
+        if limit <= most:
+            past = {"seq": {"$gte": floor}}
+            documents = await self._newest_first({**newest, **past}, {**older, **past}, limit)
+        if len(documents) < limit:
+            documents = await self._newest_first(newest, older, limit)
+        if len(documents) == limit:
+            self._floors[type] = limit, int(documents[-1]["seq"])
+        return documents
 
     async def _newest_first(
         self, newest: Mapping[str, Any], older: Mapping[str, Any], limit: int
@@ -134,6 +159,19 @@ class MongoReads:
     async def version(self, document: Mapping[str, Any]) -> StoredVersion:
         """A document of resources or history as the version that it holds."""
         return version_of(document, await self._content.body(document))
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        await self._current.close()
+
+
+async def named(collection: Documents, keys: Sequence[str], shown: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The documents with these _ids, those that there are."""
+    if len(keys) == 1:
+        document = await collection.find_one({"_id": keys[0]}, shown)
+        return {} if document is None else {keys[0]: document}
+    documents = await collection.find({"_id": {"$in": sorted(keys)}}, shown).to_list()
+    return {document["_id"]: document for document in documents}
 
 
 def _among(keys: Sequence[tuple[str, str, str]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -19,15 +19,14 @@ from fhir_server.storage.mongo.feed import MongoFeed
 from fhir_server.storage.mongo.feeders import MongoFeeders
 from fhir_server.storage.mongo.flush import Flush
 from fhir_server.storage.mongo.keys import IDENTIFYING, Identifies, candidates, keys_of
+from fhir_server.storage.mongo.looking import Looking
 from fhir_server.storage.mongo.newest import Newest
 from fhir_server.storage.mongo.positions import Positions
-from fhir_server.storage.mongo.reads import SHOWN, MongoReads
+from fhir_server.storage.mongo.reads import MongoReads
 from fhir_server.storage.mongo.schema import prepare
 from fhir_server.storage.mongo.transaction import Extract, MongoTransaction, Surroundings
 
 T = TypeVar("T")
-
-FEW = 4  # resources that share a key and are looked at one by one
 
 
 class MongoStore(MongoReads):
@@ -46,6 +45,7 @@ class MongoStore(MongoReads):
         self.feed = MongoFeed(database, self.positions)
         self.consumers = Consumers(database)
         self.feeders = MongoFeeders(database)
+        self._looking = Looking(database)
         self._newest = Newest(database.resources)
         self._clock = clock
         self._extract = extract
@@ -68,6 +68,7 @@ class MongoStore(MongoReads):
             self._extract,
             self._identifies,
             self._newest,
+            self._looking,
             index,
         )
         self._commits = Commits(around, Flush(self.database, self.positions, self.content))
@@ -89,14 +90,15 @@ class MongoStore(MongoReads):
         near = candidates(type, where, self._identifies)
         if matcher is None or near is None or near.size != 1 or any(key[0] not in IDENTIFYING for key in near.keys):
             return None
-        asked = (
-            {"keys": next(iter(near.keys)), "type": type} if near.keys else {"_id": f"{type}/{next(iter(near.ids))}"}
-        )
-        with answering():
-            documents = await self.database.resources.find(asked, SHOWN).limit(FEW + 1).to_list()
-            if len(documents) > FEW:
+        if near.keys:
+            documents = await self._looking.near((type, next(iter(near.keys))))
+            if documents is None:
                 return None
-            versions = [await self.exact.version(document) for document in documents if "resource" in document]
+            with answering():
+                versions = [await self.exact.version(document) for document in documents if "resource" in document]
+        else:
+            version = await self.exact.read(type, next(iter(near.ids)))
+            versions = [version] if version is not None and not version.deleted else []
         found = [version for version in versions if matcher(version, self._extract(decode(version.body)))]
         return found if len(found) < 2 else None
 
@@ -108,6 +110,9 @@ class MongoStore(MongoReads):
         """Finishes what is under way and closes the connections."""
         await self._commits.close()
         await self._newest.close()
+        await self._looking.close()
+        await self.exact.close()
+        await super().close()
         await self.database.close()
 
     # ------------------------------------------------------------------ the feed

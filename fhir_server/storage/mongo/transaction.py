@@ -7,7 +7,7 @@ takes place only where all of that is still so; otherwise the work is run again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import bson
@@ -25,7 +25,8 @@ from fhir_server.storage.mongo.content import Content, split
 from fhir_server.storage.mongo.database import Database
 from fhir_server.storage.mongo.documents import version_of
 from fhir_server.storage.mongo.failures import answering
-from fhir_server.storage.mongo.keys import MOST, Identifies, candidates, keys_of, meeting_points, mentions
+from fhir_server.storage.mongo.keys import MOST, Candidates, Identifies, candidates, keys_of, meeting_points, mentions
+from fhir_server.storage.mongo.looking import Looking
 from fhir_server.storage.mongo.overlay import OwnReads
 from fhir_server.storage.mongo.own_index import OwnIndex
 from fhir_server.storage.mongo.reads import SHOWN, MongoReads
@@ -50,11 +51,15 @@ class Surroundings(NamedTuple):
     extract: Extract
     identifies: Identifies
     newest: Callable[[str], Awaitable[int]]
+    looking: Looking
     index: SearchIndex | None
 
 
 class MongoTransaction:
-    """The `Transaction` port for one run of one work; careful: looks also where a new resource is expected."""
+    """The `Transaction` port for one run of one work.
+
+    careful: looks also where a new resource is expected, and whether others have asked for the same criteria.
+    """
 
     def __init__(self, around: Surroundings, floor: int, careful: bool) -> None:
         self.changes = ChangeSet()
@@ -98,9 +103,7 @@ class MongoTransaction:
     async def _head(self, key: str) -> Head:
         head = self.changes.heads.get(key)
         if head is None:
-            with answering():
-                document = await self._around.database.raw_resources.find_one({"_id": key})
-            head = await self._know(key, document)
+            head = await self._know(key, await self._around.looking.heads(key))
         return head
 
     async def _know(self, key: str, document: RawBSONDocument | None) -> Head:
@@ -194,13 +197,18 @@ class MongoTransaction:
     async def matches(self, type: str, where: Clause, limit: int = 2) -> list[StoredVersion]:
         """Up to limit current resources for which the clause holds.
 
-        Where there is none, none may come before the commit from anybody who asks for the same.
+        Where there is none, none may come before the commit from anybody who asks for the same. Nobody is expected to
+        have asked before: a mark that is not there at the commit was not there since before this look, as marks stay
+        for a day. Where that is wrong the work runs again, and then reads the mark before it looks.
         """
         found = await self.current(type, where, limit)
         if found:
             return found
         points = meeting_points(type, where, self._around.identifies) or {f"{type}?{where!r}"}
         marks = {hashlib.sha256(point.encode()).hexdigest() for point in points}
+        if not self._careful:
+            self.changes.criteria |= dict.fromkeys(marks - self.changes.criteria.keys())
+            return found
         for mark in marks - self.changes.criteria.keys():
             with answering():
                 entry = await self._around.database.criteria.find_one({"_id": mark})
@@ -247,10 +255,8 @@ class MongoTransaction:
             choices.append({"_id": _any_of(f"{type}/{id}" for id in near.ids)})
         if not choices:
             return found[:limit]
-        where_near = choices[0] if len(choices) == 1 else {"$or": choices}
-        with answering():
-            documents = await self._around.database.resources.find(where_near, SHOWN).limit(MANY + 1).to_list()
-        if len(documents) > MANY:
+        documents = await self._documents(type, near, choices)
+        if documents is None:
             return None
         for document in sorted(documents, key=lambda document: document["seq"]):
             if document["_id"] not in own and "resource" in document:
@@ -258,6 +264,19 @@ class MongoTransaction:
                 if matcher(version, self._around.extract(decode(version.body))):
                     found.append(version)
         return found[:limit]
+
+    async def _documents(
+        self, type: str, near: Candidates, choices: list[dict[str, Any]]
+    ) -> Sequence[Mapping[str, Any]] | None:
+        """What is stored of the candidates, None for more than MANY."""
+        if near.size == 1 and near.keys:
+            few = await self._around.looking.near((type, next(iter(near.keys))))
+            if few is not None:
+                return few
+        where_near = choices[0] if len(choices) == 1 else {"$or": choices}
+        with answering():
+            documents = await self._around.database.resources.find(where_near, SHOWN).limit(MANY + 1).to_list()
+        return documents if len(documents) <= MANY else None
 
     async def referring(self, type: str, id: str, limit: int = 1) -> list[tuple[str, str]]:
         """Current resources that refer to this one by an element that a search parameter reads."""
