@@ -14,7 +14,7 @@ from fhir_server.subsystems.billing import accounts, claiming, denials, letters,
 from fhir_server.subsystems.billing.claim_data import answer_to, data_of
 from fhir_server.subsystems.billing.coverages import eligibility
 from fhir_server.subsystems.billing.facts import Json, known, rows
-from fhir_server.subsystems.billing.models import SELF_PAY
+from fhir_server.subsystems.billing.models import SELF_PAY, STANDS
 from fhir_server.subsystems.billing.payments import INVOICE
 from fhir_server.subsystems.billing.received import text_of, understand
 from fhir_server.subsystems.billing.scrub import Finding, findings
@@ -52,7 +52,7 @@ async def bill_patient(billing: Billing, client: FhirClient, encounter: str, now
 
 def billed_by(billing: Billing, encounter: str) -> str:
     """The Claim, or Invoice to the patient, that an encounter is billed by now; "" for none."""
-    sql = "SELECT id, kind FROM claim WHERE encounter = ? AND replaced = '' AND frequency <> '8' ORDER BY created, id"
+    sql = f"SELECT id, kind FROM claim WHERE encounter = ? AND {STANDS} ORDER BY created, id"
     for row in rows(billing.store, sql, (encounter,)):
         return f"Invoice/{INVOICE}{row['id']}" if row["kind"] == SELF_PAY else f"Claim/{row['id']}"
     return ""

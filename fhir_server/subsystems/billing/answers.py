@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from fhir_server.subsystems.billing.claiming import money
+from fhir_server.subsystems.billing.cents import money
 from fhir_server.subsystems.billing.facts import Json
 from fhir_server.subsystems.billing.items import CARC, RARC
 from fhir_server.subsystems.billing.models import SYSTEM

@@ -6,7 +6,8 @@ import json
 import sqlite3
 
 from fhir_server.subsystems.billing import ledger
-from fhir_server.subsystems.billing.claiming import cents_of, extension, sources_of
+from fhir_server.subsystems.billing.cents import cents_of
+from fhir_server.subsystems.billing.claiming import extension, sources_of
 from fhir_server.subsystems.billing.facts import Json, ours, relative
 from fhir_server.subsystems.billing.items import close_items
 from fhir_server.subsystems.billing.ledger import Posting

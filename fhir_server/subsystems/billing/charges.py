@@ -15,10 +15,11 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from importlib import resources
 from typing import Any
 
+from fhir_server.subsystems.billing.cents import cents_of_price
 from fhir_server.subsystems.billing.coverages import coverages
 from fhir_server.subsystems.billing.facts import Json, encounter_of, ours, patient_of, relative
 from fhir_server.subsystems.billing.models import CODES, CPT
-from fhir_server.subsystems.billing.prices import cents_of, modifiers_of, parted, priced
+from fhir_server.subsystems.billing.prices import modifiers_of, parted, priced
 
 
 @functools.cache
@@ -57,7 +58,7 @@ def propose(connection: sqlite3.Connection, type: str, id: str, resource: Json |
         coding, price = found
         cents, problem = None, ""
         if rule.get("price") and isinstance(resource.get(rule["price"], {}).get("value"), int | Decimal):
-            cents = cents_of(resource[rule["price"]]["value"])
+            cents = cents_of_price(resource[rule["price"]]["value"])
             problem = "its price is too large to be one" if cents is None else ""
         elif price is not None:
             cents = int((price["cents"] * units).to_integral_value(ROUND_HALF_UP))

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from fhir_server.core.errors import error
-from fhir_server.subsystems.billing.claiming import INPATIENT, cents_of, extension
+from fhir_server.subsystems.billing.cents import cents_of
+from fhir_server.subsystems.billing.claiming import extension, inpatient
 from fhir_server.subsystems.billing.facts import Json, identifier, known, rows
 from fhir_server.subsystems.billing.models import CPT, FREQUENCY, NPI, PAYER_ID, SYSTEM, TAX
 from fhir_server.subsystems.billing.remitting import REVERSED
@@ -123,7 +124,7 @@ def _data(store: Any, claim: Json, payer_control: str = "") -> ClaimData:
         payer=payer_of(payer),
         diagnoses=diagnoses,
         lines=lines,
-        facility=("11" if institutional else "21" if encounter.get("class", {}).get("code") in INPATIENT else "11"),
+        facility=("11" if institutional else "21" if inpatient(encounter) else "11"),
         frequency=extension(claim, FREQUENCY) or "1",
         payer_control=payer_control,
         patient=person if relationship != "18" else None,

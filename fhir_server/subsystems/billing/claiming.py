@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from fhir_server.core.errors import error
+from fhir_server.subsystems.billing.cents import money
 from fhir_server.subsystems.billing.coverages import coverages
 from fhir_server.subsystems.billing.facts import Json, known, of_encounter, relative, rows
 from fhir_server.subsystems.billing.models import CPT, FREQUENCY, SOURCE, SYSTEM
@@ -20,14 +21,9 @@ UNCHARGED = (
 )
 
 
-def money(cents: int) -> Json:
-    """FHIR Money."""
-    return {"value": Decimal(cents) / 100, "currency": "USD"}
-
-
-def cents_of(found: Json | None) -> int:
-    """Whole cents of FHIR Money."""
-    return int(Decimal(str((found or {}).get("value", 0))) * 100)
+def inpatient(encounter: Json) -> bool:
+    """Whether an encounter is a stay in hospital."""
+    return encounter.get("class", {}).get("code") in INPATIENT
 
 
 def charges_of(store: Any, encounter: str) -> list[Any]:
@@ -93,7 +89,7 @@ def make(
                 "value",
                 f"{patient} has no coverage that is active on {date}; add a Coverage, or bill the patient.",
             )
-        kind = "institutional" if found.get("class", {}).get("code") in INPATIENT else "professional"
+        kind = "institutional" if inpatient(found) else "professional"
         base = {
             "resourceType": "Claim",
             "id": id,

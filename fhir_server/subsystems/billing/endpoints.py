@@ -8,7 +8,7 @@ from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import actions, claiming, inquiring, ledger, sending
 from fhir_server.subsystems.billing.coverages import coverages
 from fhir_server.subsystems.billing.facts import rows
-from fhir_server.subsystems.billing.models import SELF_PAY
+from fhir_server.subsystems.billing.models import SELF_PAY, STANDS
 from fhir_server.subsystems.billing.scrub import Finding, texts
 from fhir_server.subsystems.billing.service import Billing
 from fhir_server.subsystems.endpoint import CSV, Answer, Call, Endpoint
@@ -36,8 +36,8 @@ async def encounters(billing: Billing, call: Call) -> Answer:
         billing,
         "SELECT encounter, patient, count(*) charges, sum(cents) cents, sum(problem <> '') problems, min(date) date "
         "FROM charge WHERE encounter <> '' AND same = '' AND NOT EXISTS "
-        "(SELECT 1 FROM claim c WHERE c.encounter = charge.encounter AND replaced = '' "
-        "AND frequency <> '8') GROUP BY encounter, patient ORDER BY date LIMIT ?",
+        f"(SELECT 1 FROM claim c WHERE c.encounter = charge.encounter AND {STANDS}) "
+        "GROUP BY encounter, patient ORDER BY date LIMIT ?",
         (LAST,),
     )
     return Answer({"encounters": found})

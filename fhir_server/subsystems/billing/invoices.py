@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fhir_server.codec.json import decode
 from fhir_server.subsystems.billing.accounts import Share, others, share
-from fhir_server.subsystems.billing.claiming import money
+from fhir_server.subsystems.billing.cents import money
 from fhir_server.subsystems.billing.facts import Json
 from fhir_server.subsystems.billing.ledger import amount
 from fhir_server.subsystems.billing.models import SELF_PAY, SYSTEM

@@ -7,6 +7,7 @@ foreign key refuses lines without an entry, and nothing of the journal is ever c
 from __future__ import annotations
 
 LAYOUT = 8
+STANDS = "replaced = '' AND frequency <> '8'"  # of a claim: it is the last of its row, and takes none back
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (
     type TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, updated TEXT NOT NULL, link TEXT NOT NULL,

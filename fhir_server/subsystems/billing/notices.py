@@ -11,10 +11,11 @@ import sqlite3
 from typing import Any, NamedTuple
 
 from fhir_server.subsystems.billing import payments
+from fhir_server.subsystems.billing.cents import exact_cents_of
 from fhir_server.subsystems.billing.facts import Json, known, ours, relative
 from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.ledger import amount
-from fhir_server.subsystems.billing.payments import INVOICE, Detail, cents_of
+from fhir_server.subsystems.billing.payments import INVOICE, Detail
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.writing import id_of
 
@@ -136,7 +137,7 @@ def _read(connection: Any, resource: Json) -> list[Told]:
         identifier = resource.get("paymentIdentifier") or next(iter(resource.get("identifier", ())), {})
         date = resource["paymentDate"]
         parts = [(each["request"], each["amount"]) for each in resource["detail"]]
-        total, paid = sum(cents_of(each) for _, each in parts), cents_of(resource["paymentAmount"])
+        total, paid = sum(exact_cents_of(each) for _, each in parts), exact_cents_of(resource["paymentAmount"])
         if total != paid:
             raise ValueError(f"its details add up to {amount(total)}, its amount is {amount(paid)}")
     details = tuple(Detail("payment", _cents(money), _root(connection, request)) for request, money in parts)
@@ -165,7 +166,7 @@ def _of_reconciliation(connection: Any, reference: str) -> list[Told]:
         return _read(connection, found)
     patient = next((each["valueReference"]["reference"] for each in found.get("extension", ())
                     if each["url"] == payments.PATIENT), "")  # fmt: skip
-    details = (Detail("payment", cents_of(found["paymentAmount"])),)
+    details = (Detail("payment", exact_cents_of(found["paymentAmount"])),)
     return [Told(found["id"], {}, patient, found["paymentDate"], details)]
 
 
@@ -187,7 +188,7 @@ def _root(connection: Any, request: Json) -> str:
 def _cents(money: Json) -> int:
     if money.get("currency", "USD") != "USD":
         raise ValueError(f"its currency is {money['currency']}, not USD")
-    cents = cents_of(money)
+    cents = exact_cents_of(money)
     if cents <= 0:
         raise ValueError("its amount is not more than nothing")
     return cents

@@ -9,6 +9,7 @@ from __future__ import annotations
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.subsystems.billing import accounts, payments
+from fhir_server.subsystems.billing.cents import exact_cents_of
 from fhir_server.subsystems.billing.desk import Desk, payment, post, rules
 from fhir_server.subsystems.billing.facts import Json, known
 from fhir_server.subsystems.billing.ledger import amount
@@ -68,7 +69,7 @@ async def write_off(desk: Desk, invoice: str, reason: str) -> Json:
     """Writes off what is open of an invoice, where it is a small balance (rules/desk.json), with a reason."""
     async with desk.billing.desk:
         share = _open(desk, invoice)
-        most = payments.cents_of({"value": rules()["smallBalance"]})
+        most = exact_cents_of({"value": rules()["smallBalance"]})
         if share.open > most:
             raise error(
                 "business-rule",

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import NamedTuple
 
 from fhir_server.subsystems.billing import ledger
+from fhir_server.subsystems.billing.cents import exact_cents_of, money
 from fhir_server.subsystems.billing.facts import Connection, Json, ours, relative, rows
 from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.ledger import Posting
@@ -73,7 +73,7 @@ def read(resource: Json) -> Payment:
     details = tuple(
         Detail(
             each["type"]["coding"][0]["code"],
-            cents_of(each["amount"]),
+            exact_cents_of(each["amount"]),
             _claim_of(relative(each.get("request", {}).get("reference", ""))),
         )
         for each in resource.get("detail", ())
@@ -84,7 +84,7 @@ def read(resource: Json) -> Payment:
         extensions[KIND]["valueCode"],
         relative(extensions[PATIENT]["valueReference"]["reference"]),
         resource.get("paymentIdentifier", {}).get("value", ""),
-        cents_of(resource["paymentAmount"]),
+        exact_cents_of(resource["paymentAmount"]),
         resource["paymentDate"],
         resource["created"],
         resource.get("disposition", ""),
@@ -126,7 +126,7 @@ def resource_of(
         "outcome": "complete",
         "disposition": text,
         "paymentDate": date,
-        "paymentAmount": _money(cents),
+        "paymentAmount": money(cents),
     }
     if reverses:
         reference = {"reference": f"PaymentReconciliation/{reverses}"}
@@ -141,15 +141,11 @@ def _detail(detail: Detail) -> Json:
     system = f"{SYSTEM}:detail" if detail.type in SETTLED else DETAIL_TYPES
     made: Json = {
         "type": {"coding": [{"system": system, "code": detail.type}]},
-        "amount": _money(detail.cents),
+        "amount": money(detail.cents),
     }
     if detail.root:
         made["request"] = {"reference": request_of(detail)}
     return made
-
-
-def _money(cents: int) -> Json:
-    return {"value": Decimal(cents) / 100, "currency": "USD"}
 
 
 def take_payment(connection: sqlite3.Connection, resource: Json) -> bool:
@@ -241,11 +237,3 @@ def patient_of(connection: Connection, root: str) -> str:
     """The patient of a claim or of the Invoice of a visit, "" where there is none."""
     found = rows(connection, "SELECT patient FROM claim WHERE id = ?", (root,))
     return found[0][0] if found else ""
-
-
-def cents_of(money: Json) -> int:
-    """Whole cents of FHIR Money; ValueError for parts of cents."""
-    cents = Decimal(str(money["value"])) * 100
-    if cents != int(cents):
-        raise ValueError("parts of cents")
-    return int(cents)

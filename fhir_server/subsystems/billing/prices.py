@@ -10,14 +10,13 @@ import itertools
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from fhir_server.subsystems.billing.cents import cents_of_price
 from fhir_server.subsystems.billing.facts import Json, relative
 from fhir_server.subsystems.billing.models import CODES, MODIFIER, REVENUE
 
 MODIFIERS = 4  # that a claim has room for
-BEYOND = 10**8  # what no price of one service is
 _CODE = re.compile(rb'"code":"([^"]*)"')
 
 
@@ -57,7 +56,7 @@ def take_prices(connection: sqlite3.Connection, id: str, definition: Json | None
             value = component.get("amount", {}).get("value")
             if component.get("type") != "base" or value is None:
                 continue
-            cents = cents_of(value)
+            cents = cents_of_price(value)
             if cents is None:
                 continue
             hcpcs = next(
@@ -121,9 +120,3 @@ def priced(
                     return coding, price
     chargeable = next((each for each in codings if each.get("system") in CODES), None)
     return (chargeable, None) if chargeable else None
-
-
-def cents_of(value: Any) -> int | None:
-    """Whole cents of an amount, rounded half up; None for one that is too large to be a price."""
-    amount = Decimal(str(value))
-    return int((amount * 100).to_integral_value(ROUND_HALF_UP)) if abs(amount) < BEYOND else None

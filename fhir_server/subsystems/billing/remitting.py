@@ -19,7 +19,7 @@ from fhir_server.subsystems.billing.coverages import coverages
 from fhir_server.subsystems.billing.facts import relative
 from fhir_server.subsystems.billing.items import close_items, open_item, reasons
 from fhir_server.subsystems.billing.ledger import Posting, amount
-from fhir_server.subsystems.billing.models import SELF_PAY
+from fhir_server.subsystems.billing.models import SELF_PAY, STANDS
 from fhir_server.subsystems.billing.payments import credit
 from fhir_server.subsystems.billing.receivables import look_at_receivable
 from fhir_server.subsystems.billing.received import claim_number
@@ -127,7 +127,7 @@ def _asked(connection: sqlite3.Connection, found: ClaimAnswer, payer: str) -> As
     if own is None or own["payer"] == payer:
         return Asked(own, crossed=False) if own is not None else None
     other = connection.execute(
-        "SELECT * FROM claim WHERE root = ? AND payer = ? AND replaced = '' AND frequency <> '8' ORDER BY id",
+        f"SELECT * FROM claim WHERE root = ? AND payer = ? AND {STANDS} ORDER BY id",
         (own["root"], payer),
     ).fetchone()
     if other is not None:

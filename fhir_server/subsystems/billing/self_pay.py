@@ -12,7 +12,8 @@ from typing import Any
 
 from fhir_server.core.errors import error
 from fhir_server.subsystems.billing import ledger
-from fhir_server.subsystems.billing.claiming import cents_of, chargeable, money, provider_reference, sources_of
+from fhir_server.subsystems.billing.cents import cents_of, money
+from fhir_server.subsystems.billing.claiming import chargeable, provider_reference, sources_of
 from fhir_server.subsystems.billing.coverages import coverages
 from fhir_server.subsystems.billing.facts import Json, ours, relative
 from fhir_server.subsystems.billing.ledger import Posting

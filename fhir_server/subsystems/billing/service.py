@@ -19,7 +19,7 @@ from fhir_server.subsystems.billing.facts import Json, known, ours
 from fhir_server.subsystems.billing.items import close_items, id_of, open_item, take_task
 from fhir_server.subsystems.billing.links import ways
 from fhir_server.subsystems.billing.merging import take_merge
-from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA, SELF_PAY
+from fhir_server.subsystems.billing.models import LAYOUT, SCHEMA, SELF_PAY, STANDS
 from fhir_server.subsystems.billing.notices import take_notice, withdraw
 from fhir_server.subsystems.billing.output import Due
 from fhir_server.subsystems.billing.payments import INVOICE, take_payment
@@ -132,7 +132,7 @@ class Billing:
             return take_merge(connection, resource, change.updated)
         if change.type == "Condition":
             standing = connection.execute(
-                "SELECT encounter FROM claim WHERE replaced = '' AND frequency <> '8' AND kind <> ? AND patient = ?",
+                f"SELECT encounter FROM claim WHERE {STANDS} AND kind <> ? AND patient = ?",
                 (SELF_PAY, facts.patient_of(resource)),
             )
             return {row[0] for row in standing}
@@ -187,7 +187,7 @@ def _look(connection: sqlite3.Connection, source: str, date: str) -> None:
     gone = connection.execute("SELECT version FROM gone WHERE reference = ?", (source,)).fetchone()
     claims = connection.execute(
         "SELECT claim.* FROM claimed JOIN claim ON claim.id = claimed.claim "
-        "WHERE source = ? AND replaced = '' AND frequency <> '8' ORDER BY claim.id",
+        f"WHERE source = ? AND {STANDS} ORDER BY claim.id",
         (source,),
     )
     for claim in claims.fetchall():

@@ -16,6 +16,7 @@ from importlib import resources
 from typing import NamedTuple
 
 from fhir_server.subsystems.billing.facts import Json, known, of_patient, relative
+from fhir_server.subsystems.billing.models import STANDS
 
 LINKS = ("basedOn", "service", "partOf", "supportingInformation")  # elements that name the order or the same service
 
@@ -79,8 +80,7 @@ def _told(connection: sqlite3.Connection, encounter: str) -> Iterator[Told]:
     for row in found:
         source = known(connection, row["source"]) or {}
         claimed = connection.execute(
-            "SELECT 1 FROM claimed JOIN claim ON claim.id = claimed.claim "
-            "WHERE source = ? AND replaced = '' AND frequency <> '8'",
+            f"SELECT 1 FROM claimed JOIN claim ON claim.id = claimed.claim WHERE source = ? AND {STANDS}",
             (row["source"],),
         ).fetchone()
         yield Told(

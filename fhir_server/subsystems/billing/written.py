@@ -10,10 +10,10 @@ from typing import NamedTuple
 from fhir_server.codec.json import decode
 from fhir_server.subsystems.billing import invoices, notices
 from fhir_server.subsystems.billing.answers import payment, response
-from fhir_server.subsystems.billing.claiming import cents_of, money
+from fhir_server.subsystems.billing.cents import cents_of, money
 from fhir_server.subsystems.billing.facts import Json, known
 from fhir_server.subsystems.billing.items import OF_ITEM, task
-from fhir_server.subsystems.billing.models import CPT, MODIFIER, SOURCE, SYSTEM, X12_TYPE
+from fhir_server.subsystems.billing.models import CPT, MODIFIER, SOURCE, STANDS, SYSTEM, X12_TYPE
 from fhir_server.subsystems.billing.received import text_of, understand
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.writing import same
@@ -81,9 +81,7 @@ def _charge(store: SubsystemStore, id: str) -> Wanted:
     if not row["patient"]:
         return Wanted("", (), [])
     source = f"{row['source']}/_history/{row['version']}"
-    claim = store.row(
-        "SELECT 1 FROM claim WHERE encounter = ? AND replaced = '' AND frequency <> '8'", (row["encounter"],)
-    )
+    claim = store.row(f"SELECT 1 FROM claim WHERE encounter = ? AND {STANDS}", (row["encounter"],))
     made: Json = {
         "resourceType": "ChargeItem",
         "id": id,
