@@ -162,7 +162,8 @@ class PackageStore:
         """(url, version, name) of every installed resource of a type."""
         with self._lock:
             query = "SELECT url, version, name FROM conformance WHERE type = ? ORDER BY url, version"
-            yield from self._connection.execute(query, (type,)).fetchall()
+            found = self._connection.execute(query, (type,)).fetchall()
+        yield from found
 
     def resources(self, type: str) -> Iterator[Json]:
         """Every installed resource of a type, read one by one."""

@@ -86,10 +86,10 @@ class StoredProfiles:
         return decode(max(fitting, key=lambda each: version_key(each[0]))[1]) if fitting else None
 
     def structures(self) -> Iterator[Json]:
-        """Every StructureDefinition that is stored."""
-        for (type, _), found in self._by_url.items():
+        """Every StructureDefinition that is stored when it begins; another thread may follow the store meanwhile."""
+        for (type, _), found in list(self._by_url.items()):
             if type == "StructureDefinition":
-                yield from (decode(body) for _, body in found.values())
+                yield from (decode(body) for _, body in list(found.values()))
 
     def generation(self) -> int:
         """A number that changes with every change of a profile."""

@@ -15,6 +15,7 @@ from fhir_server.core.errors import FhirError
 
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
 _OF_XML = frozenset({"amp", "lt", "gt", "quot", "apos"})
+NEAR = 4096  # bytes of a start tag, at whose beginning the parser sees a mistake in an attribute
 _START = re.compile(r"<div(?=[\s/>])")
 _START_TAG = re.compile(r"""<(?:"[^"]*"|'[^']*'|[^"'>])*>""")
 _DEFAULT_NAMESPACE = re.compile(r"""\sxmlns\s*=\s*["']""")
@@ -57,6 +58,15 @@ def from_xml(source: str, outer: dict[str, str]) -> str:
     except FhirError as problem:
         raise ValueError(str(problem)) from None
     return etree.tostring(_unprefixed(around[0]), encoding="unicode", with_tail=False)
+
+
+def instead_of_entity(source: bytes, at: int) -> str:
+    """What to write for an entity of HTML, the first from this byte on: "; write &#160; for &nbsp;"; "" for none."""
+    for found in _ENTITY.finditer(source[at : at + NEAR].decode(errors="replace")):
+        if found[1] not in _OF_XML:
+            point = html.entities.name2codepoint.get(found[1])
+            return f"; write &#{point}; for {found[0]}" if point else ""
+    return ""
 
 
 def _unprefixed(element: etree._Element) -> etree._Element:

@@ -31,6 +31,7 @@ _NUMBERS = {
     INTEGER: re.compile(r"-?(0|[1-9][0-9]*)\Z"),
     DECIMAL: re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z"),
 }
+_WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00", b"<\x00")  # how UTF-16 and UTF-32 begin
 _TAG = re.compile(rb"""<(?:"[^"]*"|'[^']*'|[^"'>])*>""")
 
 
@@ -72,6 +73,8 @@ class Reader:
     def document(self, data: bytes) -> dict[str, Any]:
         """The resource of the whole document."""
         self.data = data
+        if data.startswith(_WIDE):
+            raise error("malformed", "The body is UTF-16 or UTF-32; FHIR is sent as UTF-8.")
         try:
             self.parser.Parse(data, True)
         except expat.ExpatError as cause:
@@ -265,6 +268,8 @@ class Reader:
         if not self.data.strip():
             return error("malformed", "The body is empty; a resource in XML is expected.")
         reason = expat.ErrorString(cause.code)
+        if reason == expat.errors.XML_ERROR_UNDEFINED_ENTITY:
+            reason += narrative.instead_of_entity(self.data, self.parser.ErrorByteIndex)
         try:
             self.data.decode()
         except UnicodeDecodeError:

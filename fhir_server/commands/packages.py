@@ -57,10 +57,11 @@ def install(
                 continue
             print(f"{package.name}@{package.version}: {package.resources} resources")
             for text in refused:
+                failed = True
                 print(f"  not used: {text}", file=sys.stderr)
             brought += _parameters(store, package)
     if brought:
-        asyncio.run(_put_in_force(settings, brought))
+        failed |= not asyncio.run(_put_in_force(settings, brought))
     if failed:
         raise typer.Exit(1)
 
@@ -170,17 +171,21 @@ def _parameters(store: PackageStore, package: Package) -> list[dict[str, Any]]:
     return beyond_r4(store.brought(package.name, package.version, ["SearchParameter"]), definitions.load())
 
 
-async def _put_in_force(settings: Settings, parameters: list[dict[str, Any]]) -> None:
+async def _put_in_force(settings: Settings, parameters: list[dict[str, Any]]) -> bool:
+    """Whether all of them are in force."""
     from fhir_server.commands.opening import store
     from fhir_server.loading.package_parameters import put_in_force
 
+    whole = True
     async with store(settings, existing=False) as server:
         async for each, refused in put_in_force(server, parameters):
             name = f"search parameter {each.get('code') or each['url']} of {', '.join(each['base'])}"
             if refused:
+                whole = False
                 print(f"  {name} not used: {refused}", file=sys.stderr)
             else:
                 print(f"  {name}")
+    return whole
 
 
 async def _take_out_of_force(settings: Settings, parameters: list[dict[str, Any]]) -> None:

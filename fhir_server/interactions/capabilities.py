@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,7 +40,10 @@ OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-u
 
 
 async def capabilities(environment: Environment, request: Request) -> Response:
-    """GET /metadata; made once for each state of search parameters and profiles and base URL, then kept as bytes."""
+    """GET /metadata; made once for each state of search parameters and profiles and base URL, then kept as bytes.
+
+    It is made beside the event loop: all profiles of newly installed packages are read for it.
+    """
     mode = next((value for name, value in request.query if name == "mode"), "full")
     if mode not in MODES:
         raise error("value", f"mode must be one of {', '.join(MODES)}, not '{mode[:40]}'.", location="mode")
@@ -53,7 +57,8 @@ async def capabilities(environment: Environment, request: Request) -> Response:
     if body is None:
         if len(environment.kept) >= KEPT:
             environment.kept.clear()
-        body = environment.kept[key] = serialize(statement(environment, definitions, request.base))
+        body = await asyncio.to_thread(lambda: serialize(statement(environment, definitions, request.base)))
+        environment.kept[key] = body
     return Response(200, body=body)
 
 

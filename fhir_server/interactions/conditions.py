@@ -31,7 +31,10 @@ def etag_versions(header: str, name: str) -> list[str]:
 
 
 def require_match(request: Request, type: str, id: str, head: StoredVersion | None) -> None:
-    """If-Match: the newest version must be the one that the caller has seen. Of an app's state it must be there."""
+    """If-Match: the newest version must be the one that the caller has seen. Of an app's state it must be there.
+
+    id: "" where criteria match nothing.
+    """
     if type == app_state.TYPE:
         app_state.require_condition(request, head)
     if not request.if_match:
@@ -39,7 +42,8 @@ def require_match(request: Request, type: str, id: str, head: StoredVersion | No
     newest = str(head.version) if head is not None and not head.deleted else ""
     wanted = etag_versions(request.if_match, "If-Match")
     if not newest:
-        raise error("precondition", f"If-Match: {request.if_match}, but {type}/{id} does not exist.")
+        what = f"{type}/{id} does not exist" if id else f"the criteria match no {type}"
+        raise error("precondition", f"If-Match: {request.if_match}, but {what}.")
     if newest not in wanted and "*" not in wanted:
         raise error(
             "precondition",

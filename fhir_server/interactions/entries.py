@@ -11,6 +11,7 @@ from fhir_server.codec.bundles import EntryResponse
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import error, operation_outcome
 from fhir_server.interactions import app_state
+from fhir_server.interactions.bundle_elements import ENTRY, REQUEST, require_elements
 from fhir_server.interactions.request import Request, Response
 from fhir_server.search.dates import date_range
 
@@ -32,6 +33,10 @@ def entry_request(raw: Any, number: int, outer: Request) -> Request:
     asked = raw.get("request") if isinstance(raw, dict) else None
     if not isinstance(asked, dict) or not isinstance(asked.get("method"), str) or not isinstance(asked.get("url"), str):
         raise error("required", f"{where} needs a request with method and url.", expression=f"{where}.request")
+    require_elements(raw, ENTRY, where)
+    require_elements(asked, REQUEST, f"{where}.request")
+    if not isinstance(raw.get("fullUrl", ""), str):
+        raise error("value", f"{where}.fullUrl must be a string, the entry's URL.", expression=f"{where}.fullUrl")
     method = asked["method"]
     if method not in METHODS:
         raise error("value", f"{where} asks for the method '{method[:20]}'; it must be one of {', '.join(METHODS)}.",
@@ -68,9 +73,12 @@ def entry_request(raw: Any, number: int, outer: Request) -> Request:
 
 
 def _text(asked: dict[str, Any], name: str, where: str) -> str:
-    value = asked.get(name, "")
-    if not isinstance(value, str):
-        raise error("value", f"{where}.request.{name} must be a string.", expression=f"{where}.request.{name}")
+    value = asked.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or not value:
+        text = f"{where}.request.{name} must be a string with something in it."
+        raise error("value", text, expression=f"{where}.request.{name}")
     return value
 
 

@@ -24,6 +24,7 @@ from fhir_server.core.query import Clause, Query
 from fhir_server.core.settings import Settings
 from fhir_server.core.values import SearchValue
 from fhir_server.definitions import Definitions
+from fhir_server.interactions.feed_watch import FeedWatch
 from fhir_server.interactions.request import Request, Response
 from fhir_server.search.fields import Fields
 
@@ -153,6 +154,10 @@ class Environment:
     whole: Environment | None = None  # what it is a view of, None for no view
     outdated: Callable[[Transaction], Awaitable[Searching]] | None = None  # searching, where a transaction sees others
     perform: Callable[[Environment, Request], Awaitable[Response]] | None = None
+    watch: FeedWatch = field(init=False)  # who waits for the feed
+
+    def __post_init__(self) -> None:
+        self.watch = FeedWatch(self.feed)
 
     def seen_as(self, caller: Caller) -> Environment:
         """A copy, as the caller's; made for each request, so without what copy.copy asks of the class first."""

@@ -32,10 +32,15 @@ async def history(environment: Environment, request: Request, type: str = "", id
                 f"history has no parameter '{name}'; it has {', '.join(PARAMETERS[:5])}.",
                 location=name,
             )
+        if name in asked:
+            raise error("value", f"{name} is given more than once; give it once.", location=name)
         asked[name] = value
     if id:
         id_of(id)
     summary, names = _shape(asked)
+    if summary == "count" and not id:
+        text = "The history of a type or of the system is not counted, as all of it would be read; ask for pages of it."
+        raise error("too-costly", text, location="_summary")
     counted = asked.get("_count", "") if summary != "count" else "0"
     page = await environment.store.history(
         type,

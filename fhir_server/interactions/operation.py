@@ -120,16 +120,16 @@ async def invoke(environment: Environment, request: Request, code: str, type: st
     if request.method == "GET" and handler.affects_state:
         raise error("not-supported", f"${code} changes what is stored; call it with POST.", headers={"Allow": "POST"})
     if request.method not in handler.methods:
-        allowed = ", ".join(handler.methods)
+        allowed = "POST" if handler.affects_state else ", ".join(handler.methods)
         raise error("not-supported", f"Call ${code} with {allowed}.", headers={"Allow": allowed})
     if id:
         id_of(id)
     parameters = Parameters(list(_entries(request, handler)))
     names = handler.parameter_names
     for name, _, _ in parameters.entries:
-        if names and name not in names and name not in RESULT_PARAMETERS and not (request.lenient or handler.searches):
+        if name not in names and name not in RESULT_PARAMETERS and not (request.lenient or handler.searches):
             near = difflib.get_close_matches(name, names, 1)
-            hint = f" Did you mean '{near[0]}'?" if near else f" It has: {', '.join(sorted(set(names)))}."
+            hint = f" Did you mean '{near[0]}'?" if near else f" It has: {', '.join(sorted(set(names))) or 'none'}."
             raise error("unsupported-parameter", f"${code} has no parameter '{name[:80]}'.{hint}", location=name[:80])
     response = await handler.function(environment, Call(request, type, id, parameters))
     if id and environment.audit is not None and response.told is None:

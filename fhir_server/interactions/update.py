@@ -91,7 +91,7 @@ async def put_matched(
         require_none(request, type, found.id, found)
         return Put(await store(transaction, prepared, type, found.id, found.version + 1, "PUT"), False)
     if stated is None:
-        require_match(request, type, "?", None)
+        require_match(request, type, "", None)
         return Put(
             await store(transaction, prepared, type, new_id or environment.new_id(), 1, "POST", fresh=True), True
         )

@@ -35,7 +35,6 @@ from fhir_server.operations.bulk.asked import search_of, type_filters
 
 MOST, DEFAULT = 5000, 1000
 LONGEST_WAIT = 60
-LOOK = 0.2  # seconds between looks at the feed while a caller waits
 LEFT_OUT = 1.0  # seconds that a caller waits on where the feed moves by what the filters leave out
 TOGETHER = 500  # resources that are searched for together
 EVENTS = "text/event-stream"
@@ -82,9 +81,11 @@ async def changes(environment: Environment, call: Call) -> Response:
     while not told.entries:
         if told.position != after:
             until = min(until, time.monotonic() + LEFT_OUT)
-        if time.monotonic() >= until:
+        left = until - time.monotonic()
+        if told.more and left > 0:
+            await asyncio.sleep(0)
+        elif left <= 0 or not await environment.watch.past(told.position, left):
             break
-        await asyncio.sleep(0 if told.more else LOOK)
         environment = await _as_of_now(environment)
         told = await _next(environment, wanted, told.position, count)
     listed = b",".join(entry for _, entry in told.entries)
@@ -122,7 +123,10 @@ async def _events(environment: Environment, wanted: Wanted, after: int, count: i
             yield b": nothing new up to %d\n\n" % told.position
             spoke = time.monotonic()
         after = told.position
-        await asyncio.sleep(0 if told.more else LOOK)
+        try:
+            await (asyncio.sleep(0) if told.more else environment.watch.past(after, QUIET_SECONDS))
+        except FhirError:
+            return  # the store is away; its caller comes again
 
 
 async def _as_of_now(environment: Environment) -> Environment:

@@ -43,10 +43,17 @@ def handlers(service: Terminology) -> tuple[OperationHandler, ...]:
             instance=code not in AT_SYSTEM + ON_TYPE_ONLY and not code.startswith("batch-"),
             types=(type,),
             affects_state=code in CHANGES_STATE,
-            parameters=() if code.startswith("batch-") else parameter_names((type, code)),
+            parameters=_names(type, code),
         )
         for (type, code), function in operations(service).items()
     )
+
+
+def _names(type: str, code: str) -> tuple[str, ...]:
+    """The in-parameters; what stands beside the validations of a batch holds for all of them."""
+    validated = code.removeprefix("batch-")
+    names = parameter_names((type, validated))
+    return names if code == validated else ("validation", *names)
 
 
 async def _invoke(

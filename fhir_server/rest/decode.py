@@ -197,7 +197,7 @@ def _take_body(request: Request, body: bytes, headers: dict[str, str], definitio
     stated = headers.get("content-type", "")
     media = stated.partition(";")[0].strip().lower()
     request.content_type = media
-    if request.path[-1:] == ("_search",):
+    if request.method == "POST" and request.path[-1:] == ("_search",):
         if media and media != "application/x-www-form-urlencoded":
             raise error("unsupported-media", "POST _search takes application/x-www-form-urlencoded.")
         request.query = request.query + pairs(body, "body")

@@ -6,6 +6,7 @@ import re
 from typing import Any
 from xml.parsers import expat
 
+from fhir_server.codec.narrative import instead_of_entity
 from profiles.structure.primitives import explain
 from profiles.structure.problems import Problems, problem, shown
 
@@ -25,6 +26,7 @@ ATTRIBUTES = frozenset(
     rev rowspan rules scope shape span src start style summary tabindex title type valign value vspace width
     """.split()  # noqa: SIM905
 )
+_ALONE = re.compile(r"\s*<div\b.*(</div\s*|/)>\s*", re.DOTALL).fullmatch
 _LINKS = frozenset({"href", "src"})
 _IGNORED = re.compile(r"[\s\x00-\x1f]+")  # what browsers leave out of a URL's scheme
 _ACTIVE = re.compile(r"(?:javascript|vbscript|data:text/html)", re.IGNORECASE).match
@@ -100,11 +102,17 @@ def check_xhtml(value: Any) -> Problems | None:
         parser.Parse(value, True)
     except expat.ExpatError as wrong:
         place = f"line {wrong.lineno}, column {wrong.offset + 1}"
-        text = f"the narrative is not well-formed XHTML: {expat.ErrorString(wrong.code)} ({place})"
+        reason = expat.ErrorString(wrong.code)
+        if reason == expat.errors.XML_ERROR_UNDEFINED_ENTITY:
+            reason += instead_of_entity(value.encode(), parser.ErrorByteIndex)
+        text = f"the narrative is not well-formed XHTML: {reason} ({place})"
         return problem("xhtml", "structure", text)
     except (_Refused, UnicodeEncodeError) as refused:
         rule, text = refused.args if isinstance(refused, _Refused) else ("xhtml", "the narrative has a lone surrogate")
         return problem(rule, "invariant" if rule == "txt-1" else "structure", text)
+    if not _ALONE(value):
+        text = "the narrative must be one <div> alone, with nothing before or behind it"
+        return problem("xhtml", "structure", text)
     if not reader.content:
         return problem("txt-2", "invariant", "the narrative must have some text or an image")
     return None

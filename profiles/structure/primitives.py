@@ -43,13 +43,13 @@ EXAMPLES = {
     "base64Binary": "base64 (characters A-Z, a-z, 0-9, +, / in groups of four, padded with =)",
 }
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what XML can't say
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}").fullmatch
 _DAY = re.compile(r"([0-9]{4})-([0-9]{2})-(29|3[01])")
 
 
 def is_text(value: str) -> bool:
-    """Whether this may be a string: something, at most 1 MB, no control characters but tab, CR and LF."""
+    """Whether this may be a string: something, at most 1 MB, no characters that XML can't say."""
     return 0 < len(value) <= MAX_STRING and (value.isprintable() or _CONTROL.search(value) is None)
 
 
@@ -142,8 +142,8 @@ def explain(type_name: str, value: Any) -> Problems:
         if len(value) > MAX_STRING:
             return problem("length", "too-long", f"{len(value)} characters are too long: {MAX_STRING} are the limit")
         control = _CONTROL.search(value)
-        code = f"U+{ord(control[0]):04X} at position {control.start()}" if control else "a control character"
-        return problem("format", "value", f"the control character {code} is not allowed in a {type_name}")
+        code = f"U+{ord(control[0]):04X} at position {control.start()}" if control else "that XML can't say"
+        return problem("format", "value", f"the character {code} is not allowed in a {type_name}")
     return problem(
         "format", "value", f"{shown(value)} is not a {type_name}: write {EXAMPLES.get(type_name, type_name)}"
     )

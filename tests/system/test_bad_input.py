@@ -18,6 +18,8 @@ BOMB = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a
 <Patient xmlns="http://hl7.org/fhir"><id value="&b;"/></Patient>"""
 OUTSIDE = b"""<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>
 <Patient xmlns="http://hl7.org/fhir"><id value="&a;"/></Patient>"""
+DIV = '<text><status value="generated"/><div xmlns="http://www.w3.org/1999/xhtml">a</div></text>'
+WIDE = f'<Patient xmlns="http://hl7.org/fhir">{DIV}</Patient>'
 
 
 # Where a number may stand, for one that is too large for any store.
@@ -73,6 +75,7 @@ async def refusing(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Asy
         (b"<Patient>", XML, 400),
         (b'<Patient xmlns="http://hl7.org/fhir"><name/></Patient>', XML, 400),
         (b"<a/>", XML, 400),
+        *((WIDE.encode(encoding), XML, 400) for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")),
         (b"{}", "text/plain", 415),
         (b"{}", "application/fhir+json; fhirVersion=5.0", 415),
         (b"{}", "application/fhir+json; charset=utf-16", 415),
@@ -120,6 +123,13 @@ async def test_bodies(refusing: Fhir, body: bytes, content_type: str, status: in
         ("GET", "Patient/_history?_count=x", 400),
         ("GET", "Patient/_history?_cursor=x", 400),
         ("GET", "Patient/_history?nonsense=1", 400),
+        ("GET", "Patient/_history?_since=2020&_since=2021", 400),
+        ("GET", "Patient/_history?_summary=count", 403),
+        ("GET", "Patient/$meta?nonsense=1", 400),
+        ("GET", "ValueSet/$batch-validate-code?nonsense=1", 400),
+        ("POST", "Patient/a/$purge?nonsense=1", 400),
+        ("DELETE", "$closure", 405),
+        ("PUT", "Patient/_search", 405),
         ("GET", "Patient?_format=yaml", 406),
         ("GET", "metadata?mode=nonsense", 400),
         ("GET", "metadata?nonsense=1", 400),

@@ -170,6 +170,15 @@ async def test_a_server_does_not_start_with_a_required_profile_that_is_not_there
         await bootstrap.start(msgspec.structs.replace(settings, required_profiles=(WARD_PATIENT,)))
 
 
+async def test_an_installation_that_leaves_something_out_ends_with_1(tmp_path) -> None:
+    parameter = {"resourceType": "SearchParameter", "id": "w", "url": "http://ward.test/SearchParameter/w", "name": "W",
+                 "status": "active", "description": "w", "code": "w", "base": ["Patient"], "type": "token",
+                 "expression": "Patient.(("}  # fmt: skip
+    said = hms("packages", "install", package(tmp_path, PROFILE, parameter), "--data", tmp_path / "data", code=1)
+    assert "ward.test@1.0.0: 2 resources" in said
+    assert "search parameter w of Patient not used" in said
+
+
 async def test_us_core_is_validated_against(fhir: Fhir, settings, tmp_path) -> None:
     packed = (PACKAGES / "hl7.fhir.us.core-6.1.0.tar.zst").read_bytes()
     file = tmp_path / "us.tgz"

@@ -355,3 +355,10 @@ async def test_an_entry_of_a_batch_that_refers_to_another_is_refused(fhir: Fhir)
     (issue,) = answer["entry"][1]["response"]["outcome"]["issue"]
     assert issue["expression"] == ["Bundle.entry[1].resource.subject"]
     assert "transaction" in issue["diagnostics"]
+
+
+async def test_a_bundle_has_no_elements_but_r4s(fhir: Fhir) -> None:
+    answer = await fhir.post("", {**bundle(entry("POST", "Patient", patient("1"))), "entries": []})
+    assert answer.status_code == 400
+    assert "Bundle has no element 'entries'. Did you mean 'entry'?" in issue_of(answer)["diagnostics"]
+    assert await fhir.ids("Patient") == []

@@ -11,6 +11,7 @@ from elastic_transport import ConnectionTimeout, SerializationError, TlsError, T
 from elasticsearch import ApiError, UnsupportedProductError
 
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.repeats import Repeats
 from fhir_server.storage.changes.entries import Busy
 
 T = TypeVar("T")
@@ -22,6 +23,7 @@ BLOCKED = "cluster_block_exception"
 TOO_MANY = ("too_many_clauses", "too_many_nested_clauses", "maxclausecount", "max_clause_count", "nested depth")
 
 log = structlog.get_logger("elasticsearch")
+told_already = Repeats()
 
 
 def unavailable(problem: str = "can't be reached now") -> FhirError:
@@ -51,11 +53,11 @@ def meaning(problem: ApiError | TransportError) -> FhirError | None:
         busy = isinstance(problem, ApiError) and problem.status_code == 429
         return unavailable("has too much to do") if busy else unavailable()
     if _is_foreign(problem):
-        log.warning("a search failed", problem=advice(problem))
+        _tell(problem)
         return unavailable("is none, which the server's operator has to put right")
     if isinstance(problem, ApiError):
         if problem.status_code in REFUSED:
-            log.warning("a search failed", problem=advice(problem))
+            _tell(problem)
             if _type(problem) == BLOCKED:
                 return unavailable("is blocked now")
             return unavailable("refuses this server, which its operator has to put right")
@@ -65,6 +67,12 @@ def meaning(problem: ApiError | TransportError) -> FhirError | None:
         if problem.status_code == 413 or any(each in text for each in TOO_MANY):
             return too_complex()
     return None
+
+
+def _tell(problem: Exception) -> None:
+    text = advice(problem)
+    if times := told_already.due(text):
+        log.warning("a search failed", problem=text, times=times)
 
 
 async def answered(work: Callable[[], Awaitable[T]]) -> T:

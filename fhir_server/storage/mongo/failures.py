@@ -9,23 +9,28 @@ import structlog
 from pymongo.errors import ConnectionFailure, ExecutionTimeout, NetworkTimeout, OperationFailure, PyMongoError
 
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.repeats import Repeats
 
 FULL = {14031}  # OutOfDiskSpace
 LOGIN = {13, 18}  # Unauthorized, AuthenticationFailed
 
 log = structlog.get_logger("mongodb")
+told_already = Repeats()
 
 
 def storage_error(problem: PyMongoError, store: str = "The store") -> FhirError:
     """The answer; the problem itself goes to the log. store: what the answer calls it."""
-    log.warning("mongodb", problem=type(problem).__name__, code=getattr(problem, "code", None))
+    what = type(problem).__name__, getattr(problem, "code", None)
+    times = told_already.due(what)
+    if times:
+        log.warning("mongodb", problem=what[0], code=what[1], times=times)
     if isinstance(problem, OperationFailure):
         if problem.code in FULL:
             return error("no-store", f"{store} is full; nothing was stored. Try again when there is room.")
         if problem.code in LOGIN:
-            log.error(
-                "MongoDB refuses what this server asks", reason=str((problem.details or {}).get("errmsg", ""))[:300]
-            )
+            if times:
+                reason = str((problem.details or {}).get("errmsg", ""))[:300]
+                log.error("MongoDB refuses what this server asks", reason=reason)
             return error("unavailable", f"{store} refuses this server's credentials; see the server's log.")
     if isinstance(problem, (ConnectionFailure, NetworkTimeout, ExecutionTimeout)):
         return error("unavailable", f"{store} does not answer now; try again.", headers={"Retry-After": "5"})

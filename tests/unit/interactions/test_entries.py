@@ -34,3 +34,21 @@ def test_an_entry_of_another_server_is_refused():
     with pytest.raises(FhirError, match="not below http://a/fhir") as refusal:
         entry_request(raw, 2, Request("POST", (), base="http://a/fhir"))
     assert refusal.value.issues[0].expression == "Bundle.entry[2].request.url"
+
+
+@pytest.mark.parametrize(
+    ("raw", "says", "where"),
+    [
+        ({"fulUrl": "urn:uuid:1"}, "no element 'fulUrl'. Did you mean 'fullUrl'", ""),
+        ({"zzz": 1}, "Bundle.entry has no element 'zzz'. Leave it out", ""),
+        ({"fullUrl": 5}, "must be a string", ".fullUrl"),
+        ({"request": {"ifNoneExists": "a=b"}}, "Did you mean 'ifNoneExist'", ".request"),
+        ({"request": {"ifNoneExist": ""}}, "ifNoneExist must be a string with something in it", ".request.ifNoneExist"),
+    ],
+)
+def test_what_r4_does_not_have_in_an_entry_is_refused(raw, says, where):
+    raw = {**raw, "request": {"method": "POST", "url": "Patient", **raw.get("request", {})}}
+    with pytest.raises(FhirError, match=says) as refusal:
+        entry_request(raw, 0, Request("POST", ()))
+    assert refusal.value.status == 400
+    assert refusal.value.issues[0].expression == "Bundle.entry[0]" + where
