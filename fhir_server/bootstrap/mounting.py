@@ -19,6 +19,7 @@ from fhir_server.rest.beside import beside
 from fhir_server.rest.mounting import Mounted, require_everything
 from fhir_server.rest.observing import observer
 from fhir_server.rest.page_assets import PAGE_POLICY, Assets, folder_assets
+from fhir_server.subscriptions.opening import deliver
 
 
 def application(settings: Settings, clock: Clock = now) -> Application:
@@ -29,6 +30,7 @@ def application(settings: Settings, clock: Clock = now) -> Application:
         server = await start(settings, clock)
         try:
             mounted[:] = await interfaces_of(server, clock)
+            await deliver(server, server.environment.subscriptions)
         except BaseException:
             await server.close()
             raise

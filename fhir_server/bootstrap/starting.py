@@ -30,6 +30,8 @@ from fhir_server.operations import erasures as pending
 from fhir_server.operations.bulk.exports import Exports
 from fhir_server.operations.bulk.imports import Imports
 from fhir_server.security.policies import PolicyFile
+from fhir_server.subscriptions.opening import JOBS as SUBSCRIPTIONS
+from fhir_server.subscriptions.opening import kept_by
 from profiles.checking import Checker, Source
 from profiles.packages import FILE_NAME as PACKAGES_FILE
 from profiles.sources import InstalledPackages, StoredProfiles
@@ -126,6 +128,9 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
         erasures=[erasures] if erasures is not None else [],
     )
     environments.append(environment)
+    environment.subscriptions = kept_by(settings, engine.jobs(SUBSCRIPTIONS), engine.database)
+    environment.guards = (environment.subscriptions.guard,)
+    opened.push_async_callback(environment.subscriptions.store.close)
     parameters = CustomParameters(environment)
     environment.outdated = parameters.searching_in
     environment.followers = [

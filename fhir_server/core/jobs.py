@@ -15,7 +15,10 @@ class JobStore(Protocol):
     """The jobs of one kind, known to every worker. id: [0-9A-Za-z-]{1,64}; a name: [0-9A-Za-z.-]{1,80}."""
 
     async def create(self, id: str, document: bytes, files: Mapping[str, bytes]) -> None:
-        """Keeps a new job and the files that it begins with; it is this worker's until it was held."""
+        """Keeps a new job and the files that it begins with; it is this worker's until it was held.
+
+        FileExistsError where there is one with this id.
+        """
         ...
 
     async def save(self, id: str, document: bytes) -> bool:

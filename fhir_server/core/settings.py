@@ -223,6 +223,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tuple[str, ...],
         Meta(description="What a URL must begin with for $import to fetch it, such as https://files.example.org/."),
     ] = ()
+    subscription_networks: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Networks, such as 10.0.0.0/8, and names of hosts that notifications of Subscriptions may go "
+            "to though their addresses are not public, and over http; an open server calls any address."
+        ),
+    ] = ()
+    subscription_authorities: Annotated[
+        str,
+        Meta(
+            description="PEM file of the authorities that certificates of endpoints of Subscriptions may be from; "
+            "empty: those that the system trusts."
+        ),
+    ] = ""
+    subscription_seconds: Annotated[
+        int, Meta(description="How long an endpoint of a Subscription may take for a notification.", ge=1, le=60)
+    ] = 10
+    subscription_attempts: Annotated[
+        int, Meta(description="Failures in a row after which a Subscription is in error.", ge=1, le=10_000)
+    ] = 12
+    subscription_pause_seconds: Annotated[
+        int,
+        Meta(description="Longest pause between two tries to deliver a notification; the first is 1 s.", ge=1, le=3600),
+    ] = 300
+
     views: Annotated[
         str,
         Meta(description="Folder of SQL on FHIR ViewDefinitions, NAME.json each, beside those that come with it."),

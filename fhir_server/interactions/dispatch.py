@@ -15,6 +15,7 @@ from fhir_server.interactions.batch import batch
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import conditional_delete, delete
 from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.guarding import guarded
 from fhir_server.interactions.history import history
 from fhir_server.interactions.parameters import criteria_of, require_general
 from fhir_server.interactions.patch import conditional_patch, patch
@@ -38,7 +39,7 @@ async def perform(environment: Environment, request: Request) -> Response:
     environment = environment_of(environment, request.caller)
     if request.method != "GET":
         app_state.take(request)
-        environment = recorded(environment, request)
+        environment = guarded(recorded(environment, request), request)
     response = await _route(environment, request)
     if request.method != "GET" and following is not None:
         await following.after(request, response)

@@ -30,6 +30,7 @@ from fhir_server.search.fields import Fields
 
 if TYPE_CHECKING:
     from fhir_server.interactions.following import Following
+    from fhir_server.interactions.guarding import Guard
 
 
 class Checker(Protocol):
@@ -141,6 +142,7 @@ class Environment:
     callers: Any = None  # makes Callers with this server's policies and Consents
     audit: Any = None  # the audit log, None where none is kept
     alerts: Any = None  # what is raised along the audit log, None without one
+    subscriptions: Any = None  # what is kept of Subscriptions, None without them
     terminology: Any = None  # the terminology service, None for none
     operations: dict[str, Any] = field(default_factory=dict)
     kept: dict[Any, bytes] = field(default_factory=dict)  # made once, such as the CapabilityStatement
@@ -150,6 +152,7 @@ class Environment:
     erasures: list[Erase] = field(default_factory=list)  # what is erased beside the store
     followers: list[Follower] = field(default_factory=list)
     following: Following | None = None  # keeps them in step; None where nothing is followed
+    guards: tuple[Guard, ...] = ()  # what looks at each write of a type
     seen_by: Caller = OPEN  # whose view of the store and the index this is
     whole: Environment | None = None  # what it is a view of, None for no view
     outdated: Callable[[Transaction], Awaitable[Searching]] | None = None  # searching, where a transaction sees others

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
-import socket
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +16,7 @@ from fhir_server.security.client_authentication import authenticate
 from fhir_server.security.keys import ACCEPTED, ID_ALGORITHM
 from fhir_server.security.model import Access, Client
 from fhir_server.security.oauth_errors import OAuthError
+from fhir_server.security.outgoing import public, resolved
 from fhir_server.security.scopes import known
 
 KEYS_LIMIT = 64 * 1024
@@ -297,13 +296,10 @@ def _require_redirect(uri: str) -> None:
 
 async def _require_public(uri: str) -> None:
     """Refuses addresses inside the network that a stranger should not have this server call."""
-    import asyncio
-
-    parts = urlsplit(uri)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
-        addresses = [ipaddress.ip_address(each[4][0]) for each in found]
-    except (OSError, ValueError):
+        parts = urlsplit(uri)
+        addresses = await resolved(parts.hostname or "", parts.port or 443)
+    except ValueError:
         addresses = []
-    if parts.scheme != "https" or not addresses or not all(address.is_global for address in addresses):
+    if not uri.startswith("https:") or not addresses or not all(map(public, addresses)):
         raise OAuthError("invalid_client_metadata", "jwks_uri must be an https URL of a public address.")

@@ -29,7 +29,8 @@ class FolderJobs:
         """Keeps a new job and the files that it begins with."""
         (self._folder / id).mkdir(parents=True)
         lock = self._lock(id)
-        assert lock is not None
+        if lock is None:
+            raise FileExistsError(id)  # it was taken up by another that found it there
         self._locks[id] = lock
         for name, data in files.items():
             await self.write(id, name, 0, data)

@@ -20,7 +20,7 @@ import structlog
 from bson import ObjectId
 from gridfs.asynchronous import AsyncGridFSBucket
 from gridfs.errors import NoFile
-from pymongo.errors import PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.tasks import end
@@ -124,7 +124,10 @@ class MongoJobs:
             await self.write(id, name, 0, data)
         with answering():
             pieces = self._written.pop(id, [])
-            await self._jobs.insert_one({"_id": id, "kind": self._kind, "document": document, "pieces": pieces})
+            try:
+                await self._jobs.insert_one({"_id": id, "kind": self._kind, "document": document, "pieces": pieces})
+            except DuplicateKeyError:
+                raise FileExistsError(id) from None
             await self._take(id)
 
     async def save(self, id: str, document: bytes) -> bool:

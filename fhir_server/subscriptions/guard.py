@@ -1,0 +1,87 @@
+"""What is looked at when a Subscription is stored: that it can be served, and who it is served for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fhir_server.codec.json import decode
+from fhir_server.core.errors import FhirError, error
+from fhir_server.core.keys import StoredVersion
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.request import Request
+from fhir_server.security.outgoing import Outgoing, RefusedAddressError
+from fhir_server.subscriptions.matching import query_of
+from fhir_server.subscriptions.store.port import Maker, SubscriptionStore
+from fhir_server.subscriptions.subscription import (
+    REST_HOOK,
+    TYPE,
+    Subscription,
+    content_of,
+    host_of,
+    subscription_of,
+)
+
+WRITTEN = ("requested", "off")  # what a client may make of a Subscription; the rest is the server's to say
+
+
+class SubscriptionGuard:
+    """A `Guard`; outgoing: which addresses may be called."""
+
+    type = TYPE
+
+    def __init__(self, store: SubscriptionStore, outgoing: Outgoing) -> None:
+        self._store = store
+        self._outgoing = outgoing
+
+    async def check(
+        self, environment: Environment, request: Request, resource: dict[str, Any], head: StoredVersion | None
+    ) -> None:
+        """FhirError for one that can't be served, or not for this caller."""
+        before = decode(head.body).get("status") if head is not None and head.body else None
+        status = resource.get("status")
+        if status not in WRITTEN and status != before:
+            raise error(
+                "unprocessable",
+                f"Store it with the status requested: the server makes that {status!r} where it is so.",
+                expression=f"{TYPE}.status",
+            )
+        if status == "off":
+            return
+        if environment.seen_by.purpose:
+            raise error("forbidden", "An emergency is over in a while; a Subscription can't be stored in one.")
+        await self._require_served(environment, subscription_of(resource, environment.definitions))
+
+    async def _require_served(self, environment: Environment, asked: Subscription) -> None:
+        try:
+            await query_of(environment, asked.type, asked.criteria)
+        except FhirError as problem:
+            issues = [msgspec.structs.replace(issue, expression=f"{TYPE}.criteria") for issue in problem.issues]
+            raise FhirError(problem.category, issues) from None
+        if asked.channel == REST_HOOK:
+            self._require_endpoint(asked)
+
+    def _require_endpoint(self, asked: Subscription) -> None:
+        host = host_of(asked.endpoint)
+        try:
+            self._outgoing.require(host)
+        except RefusedAddressError as problem:
+            raise error("unprocessable", str(problem), expression=f"{TYPE}.channel.endpoint") from None
+        if asked.endpoint.lower().startswith("http:") and not self._outgoing.trusts(host):
+            raise error(
+                "unprocessable",
+                "Over plain http everybody on the way reads what is sent, and nobody knows who takes it; use https.",
+                expression=f"{TYPE}.channel.endpoint",
+            )
+
+    async def stored(self, environment: Environment, request: Request, version: StoredVersion) -> None:
+        """Keeps who made it; what is kept of a deleted one goes once nobody serves it any more."""
+        whole = environment.whole or environment
+        newest = await whole.store.read(TYPE, version.id)
+        if newest is None or newest.version != version.version or newest.deleted:
+            return
+        access: Any = environment.seen_by.access
+        content = content_of(decode(newest.body))
+        built = msgspec.to_builtins(access) if access is not None else None
+        await self._store.keep_maker(version.id, Maker(content=content, base=request.base, access=built))

@@ -1,0 +1,62 @@
+"""As whom a Subscription is served: as whoever stored it, for as long as their access lasts.
+
+An access token ends within the hour, and what it stands for goes on: what a person has let an application do, or an
+application may do by itself. It is over when that is revoked, the person's account is closed, or the application's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fhir_server.api import FhirServer
+from fhir_server.core.errors import error
+from fhir_server.core.ports import OPEN, Caller
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.visible import environment_of
+from fhir_server.security.model import Access
+from fhir_server.security.service import PAGE
+from fhir_server.subscriptions.store.port import Maker
+
+BUILT_IN = (PAGE, "hms-token")  # applications that are none of those that are kept
+
+
+async def as_maker(server: FhirServer, maker: Maker) -> Environment:
+    """The server as the maker sees it now; FhirError "login" where the maker's access is over."""
+    following = server.environment.following
+    if following is not None:
+        await following.before()
+    return environment_of(server.environment, await _caller(server, maker))
+
+
+async def _caller(server: FhirServer, maker: Maker) -> Caller:
+    if server.open:
+        return OPEN
+    if maker.access is None:
+        raise error("login", "It was stored by nobody who has an access token; store it again with one.")
+    access = await _lasting(server, msgspec.convert(maker.access, Access))
+    callers: Any = server.environment.callers
+    return await callers.of_access(access)
+
+
+async def _lasting(server: FhirServer, access: Access) -> Access:
+    """What the token said, with what the person's account says now."""
+    security = server.security
+    store = security.store
+    if access.family and not await store.good(access.family, access.jti):
+        raise error("login", "The access that it was stored with has been revoked; store it again with another.")
+    if access.issuer not in security.providers and access.client not in BUILT_IN:
+        client = await store.client(access.client)
+        if client is None or not client.active:
+            raise error("login", "The application that stored it is closed here.")
+    if not access.user:
+        return access
+    user = await store.user(access.user)
+    if user is None and access.issuer in security.providers:
+        return access
+    if user is None or not user.active:
+        raise error("login", "The account of whoever stored it is closed.")
+    if access.issuer in security.providers:
+        return access
+    return msgspec.structs.replace(access, fhir_user=user.fhir_user, roles=user.roles)

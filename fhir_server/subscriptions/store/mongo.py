@@ -1,0 +1,59 @@
+"""`SubscriptionStore` in MongoDB, for all machines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from pymongo.asynchronous.database import AsyncDatabase
+
+from fhir_server.storage.mongo.failures import answering
+from fhir_server.subscriptions.store.port import Maker, State
+
+
+class MongoSubscriptions:
+    """See the port: a document `{_id, maker, state}` for each."""
+
+    def __init__(self, database: AsyncDatabase[Any]) -> None:
+        self._kept = database["subscriptions"]
+
+    async def _found(self, id: str, part: str) -> bytes | None:
+        with answering():
+            found = await self._kept.find_one({"_id": id}, {part: 1})
+        return bytes(found[part]) if found and part in found else None
+
+    async def _keep(self, id: str, part: str, document: bytes) -> None:
+        with answering():
+            await self._kept.update_one({"_id": id}, {"$set": {part: document}}, upsert=True)
+
+    async def maker(self, id: str) -> Maker | None:
+        """See the port."""
+        found = await self._found(id, "maker")
+        return msgspec.json.decode(found, type=Maker) if found else None
+
+    async def keep_maker(self, id: str, maker: Maker) -> None:
+        """See the port."""
+        await self._keep(id, "maker", msgspec.json.encode(maker))
+
+    async def state(self, id: str) -> State | None:
+        """See the port."""
+        found = await self._found(id, "state")
+        return msgspec.json.decode(found, type=State) if found else None
+
+    async def states(self) -> list[State]:
+        """See the port."""
+        with answering():
+            kept = self._kept.find({"state": {"$exists": True}}, {"state": 1}).sort("_id", 1)
+            return [msgspec.json.decode(bytes(each["state"]), type=State) async for each in kept]
+
+    async def keep_state(self, state: State) -> None:
+        """See the port."""
+        await self._keep(state.id, "state", msgspec.json.encode(state))
+
+    async def forget(self, id: str) -> None:
+        """See the port."""
+        with answering():
+            await self._kept.delete_one({"_id": id})
+
+    async def close(self) -> None:
+        """Nothing: the database is another's."""
