@@ -128,6 +128,7 @@ async def distributed(
     check = MongoCheck(store)
     if not settings.elasticsearch_url:
         return Engine(store, NoIndex(), check.run, store.close, jobs, database=database.database)
+    from fhir_server.storage.changes.pressure import Pressure
     from fhir_server.storage.elastic.client import connect as connect_to_elasticsearch
     from fhir_server.storage.elastic.digests import Parameters
     from fhir_server.storage.elastic.engine import ElasticEngine
@@ -158,7 +159,7 @@ async def distributed(
         feeders=store.feeders,
         projectors=settings.projectors,
     )
-    store.use(elastic.strict)
+    store.use(elastic.strict, Pressure(settings.index_lag_seconds, elastic.indexed))
 
     async def check_both(repair: bool) -> list[Finding]:
         return await check.run(repair) + await elastic.check(repair)

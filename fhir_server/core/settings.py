@@ -500,6 +500,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             le=300,
         ),
     ] = 5
+    index_lag_seconds: Annotated[
+        int,
+        Meta(
+            description="Writes wait, for a second at most, while what was committed so many seconds ago is not in "
+            "Elasticsearch yet, so that it keeps up with a lasting load; 0: they never wait.",
+            ge=0,
+            le=30,
+        ),
+    ] = 1
     search_content: Annotated[
         bool,
         Meta(description="Whether Elasticsearch indexes all texts of a resource for _content: half of its work."),

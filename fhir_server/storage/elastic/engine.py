@@ -148,6 +148,14 @@ class ElasticEngine:
         parts = await positions_of(self._feed, generation.consumer, self._feeders)
         return IndexState("", generation.name, *behind, answer["hits"]["total"]["value"], parts)
 
+    async def indexed(self) -> int | None:
+        """The position up to which everything is in the index that searches ask; None where that can't be told."""
+        try:
+            generation = await self.generations.serving()
+        except (ApiError, TransportError):
+            return None
+        return await self._feed.position(generation.consumer) if generation is not None else None
+
     def _writer(self, generation: Generation) -> Writer:
         return Writer(self._client, generation, self._parameters, content=self._content)
 

@@ -23,6 +23,7 @@ import structlog
 from pymongo.errors import PyMongoError
 
 from fhir_server.core.errors import error
+from fhir_server.storage.changes.pressure import SMALL, Pressure
 from fhir_server.storage.mongo.changeset import ChangeSet
 from fhir_server.storage.mongo.failures import storage_error
 from fhir_server.storage.mongo.flush import Flush, OvertakenError
@@ -61,11 +62,12 @@ class Waiting:
 
 
 class Commits:
-    """Runs works and stores what they change."""
+    """Runs works and stores what they change; pressure: whether an index keeps up."""
 
-    def __init__(self, around: Surroundings, flush: Flush) -> None:
+    def __init__(self, around: Surroundings, flush: Flush, pressure: Pressure) -> None:
         self._around = around
         self._flush = flush
+        self._pressure = pressure
         self._turns = Turns()
         self._waiting: list[Waiting] = []
         self._busy: set[str] = set()  # what the commits under way touch; no two share anything
@@ -102,6 +104,7 @@ class Commits:
         """Waits for what is under way."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+        await self._pressure.close()
 
     async def _store(self, changes: ChangeSet) -> None:
         waiting = Waiting(changes)
@@ -119,12 +122,14 @@ class Commits:
             task.add_done_callback(partial(self._ended, names))
 
     def _may_begin(self) -> bool:
-        if not self._tasks:
-            return True
         if len(self._tasks) >= TOGETHER:
             return False
-        left = self._begun + BRIEFLY - time.monotonic()
-        if left <= 0 or sum(waiting.changes.positions for waiting in self._waiting) >= FILLED:
+        left = 0.0
+        if self._tasks and sum(waiting.changes.positions for waiting in self._waiting) < FILLED:
+            left = self._begun + BRIEFLY - time.monotonic()
+        if left <= 0:
+            left = self._pressure.hold()
+        if left <= 0:
             return True
         if self._later is None:
             self._later = asyncio.get_running_loop().call_later(left, self._look_again)
@@ -149,9 +154,9 @@ class Commits:
         touched: set[str] = set()
         guards: dict[str, int] = {}
         later: list[Waiting] = []
-        size = 0
+        size, most = 0, SMALL if self._pressure.small else MOST
         while self._waiting:
-            if group and size + self._waiting[0].changes.positions > MOST:
+            if group and size + self._waiting[0].changes.positions > most:
                 break
             waiting = self._waiting.pop(0)
             changes = waiting.changes
@@ -174,7 +179,7 @@ class Commits:
 
     async def _group(self, group: list[Waiting]) -> None:
         try:
-            await self._flush.store([waiting.changes for waiting in group])
+            self._pressure.stored(await self._flush.store([waiting.changes for waiting in group]))
         except OvertakenError:
             once_more = [waiting for waiting in group if waiting.changes.again]
             for waiting in group:

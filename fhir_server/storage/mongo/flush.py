@@ -44,19 +44,20 @@ class Flush:
         self._content = content
         self.floor = 0
 
-    async def store(self, sets: Sequence[ChangeSet]) -> None:
+    async def store(self, sets: Sequence[ChangeSet]) -> int:
         """All of them in one transaction; ConflictError where one relied on what is not so any more.
 
-        Transient errors are tried again; PyMongoError after PATIENCE.
+        Returns the last of their positions. Transient errors are tried again; PyMongoError after PATIENCE.
         """
         files = [(key, p.moved) for one in sets for key, ps in one.writes.items() for p in ps if p.moved]
         try:
             await self._keep(files)
-            await self._persist(sets)
+            last = await self._persist(sets)
         except BaseException:
             await self._forget([moved.file for _, moved in files])
             raise
         await self._forget([file for one in sets for erasure in one.erasures.values() for file in erasure.files])
+        return last
 
     async def _keep(self, files: Sequence[tuple[str, Moved]]) -> None:
         await asyncio.gather(*(self._content.keep(key, moved) for key, moved in files))
@@ -68,14 +69,13 @@ class Flush:
             except PyMongoError as problem:
                 log.warning("content stays behind", files=len(files), problem=type(problem).__name__)
 
-    async def _persist(self, sets: Sequence[ChangeSet]) -> None:
+    async def _persist(self, sets: Sequence[ChangeSet]) -> int:
         deadline = time.monotonic() + PATIENCE
         pause = 0.002
         while True:
             begun = time.monotonic()
             try:
-                await self._once(sets, deadline)
-                return
+                return await self._once(sets, deadline)
             except TakenError:
                 if time.monotonic() > deadline:
                     raise error(
@@ -93,7 +93,7 @@ class Flush:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    async def _once(self, sets: Sequence[ChangeSet], deadline: float) -> None:
+    async def _once(self, sets: Sequence[ChangeSet], deadline: float) -> int:
         count = sum(one.positions for one in sets)
         newest = max((moment for one in sets for moment in one.moments), default=0)
         oldest = min((moment for one in sets if not one.again for moment in one.moments), default=0)
@@ -118,6 +118,7 @@ class Flush:
         self.floor = max(self.floor, newest)
         for version, seq in writing.placed:
             msgspec.structs.force_setattr(version, "seq", seq)
+        return positions[-1]
 
     async def _abort(self, session: AsyncClientSession, positions: range) -> None:
         try:

@@ -9,6 +9,7 @@ from fhir_server.codec.json import decode
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Change, Clock, SearchIndex, Transaction
 from fhir_server.core.query import Clause
+from fhir_server.storage.changes.pressure import Pressure
 from fhir_server.storage.matching import matcher_of
 from fhir_server.storage.mongo.commits import Commits
 from fhir_server.storage.mongo.consumers import Consumers
@@ -58,8 +59,8 @@ class MongoStore(MongoReads):
         await prepare(self.database)
         await self.feed.start()
 
-    def use(self, index: SearchIndex | None) -> None:
-        """What answers criteria that keys don't."""
+    def use(self, index: SearchIndex | None, pressure: Pressure | None = None) -> None:
+        """What answers criteria that keys don't, and whether what is stored is indexed in time."""
         around = Surroundings(
             self.database,
             self.content,
@@ -71,7 +72,7 @@ class MongoStore(MongoReads):
             self._looking,
             index,
         )
-        self._commits = Commits(around, Flush(self.database, self.positions, self.content))
+        self._commits = Commits(around, Flush(self.database, self.positions, self.content), pressure or Pressure())
 
     async def commit(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Runs work in one transaction; see the port."""
