@@ -50,6 +50,7 @@ CATEGORIES: dict[str, Category] = {
     "locked": Category(503, "lock-error"),
     "no-store": Category(507, "no-store"),
 }
+PASSING = frozenset({"unavailable", "locked", "no-store", "throttled"})  # those that go away by themselves
 
 
 class Issue(msgspec.Struct, frozen=True, omit_defaults=True):

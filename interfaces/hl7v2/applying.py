@@ -16,7 +16,7 @@ import structlog
 from fhir_server.api import Request
 from fhir_server.client import FhirClient
 from fhir_server.codec import json
-from fhir_server.core.errors import FhirError
+from fhir_server.core.errors import PASSING, FhirError
 from fhir_server.core.ports import Clock
 from interfaces.hl7v2.configuration import Interfaces, Sender
 from interfaces.hl7v2.exchange.acknowledgement import Ours, acknowledge, code_of
@@ -27,7 +27,6 @@ from interfaces.hl7v2.translation import Translation, Translator
 
 log = structlog.get_logger("hl7")
 
-PASSING = ("unavailable", "locked", "no-store", "throttled")  # categories of errors that go away by themselves
 RACES = ("conflict", "precondition", "multiple-matches")
 PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:-(\d+))?")
 LARGE = 100_000  # bytes of a transaction's answer that is read beside the event loop

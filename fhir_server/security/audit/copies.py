@@ -7,23 +7,25 @@ audit_ends     {_id: machine, next}: the number behind the last event of the row
 
 from __future__ import annotations
 
+import functools
 import heapq
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import msgspec
 from pymongo import ASCENDING, DESCENDING, IndexModel, MongoClient
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import BulkWriteError
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.core.errors import error
+from fhir_server.core.mongodb import answering
 from fhir_server.security.audit.event import Event
 from fhir_server.security.audit.log import subjects_of
 from fhir_server.security.encryption.sealing import Sealing
 
 DUPLICATE = 11000
+asking = functools.partial(answering, "The store of the audit logs")
 Place = tuple[int, str, int]  # when it was recorded, the machine, the number there
 
 
@@ -169,14 +171,3 @@ class _Newest:
 
     def __lt__(self, other: _Newest) -> bool:
         return self.key > other.key
-
-
-@contextmanager
-def asking() -> Iterator[None]:
-    """FhirError "unavailable" for what PyMongo raises inside."""
-    try:
-        yield
-    except PyMongoError as problem:
-        raise error(
-            "unavailable", "The audit logs can't be read now; try again.", headers={"Retry-After": "5"}
-        ) from problem

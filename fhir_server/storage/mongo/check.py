@@ -11,9 +11,9 @@ from bson import ObjectId
 from gridfs.errors import NoFile
 
 from fhir_server.codec.json import decode
+from fhir_server.core.mongodb import answering
 from fhir_server.core.ports import Finding
 from fhir_server.storage.mongo.documents import version_of
-from fhir_server.storage.mongo.failures import answering
 from fhir_server.storage.mongo.positions import VOID
 from fhir_server.storage.mongo.store import MongoStore
 

@@ -23,9 +23,9 @@ import structlog
 from pymongo.errors import PyMongoError
 
 from fhir_server.core.errors import error
+from fhir_server.core.mongodb import storage_error
 from fhir_server.storage.changes.pressure import SMALL, Pressure
 from fhir_server.storage.mongo.changeset import ChangeSet
-from fhir_server.storage.mongo.failures import storage_error
 from fhir_server.storage.mongo.flush import Flush, OvertakenError
 from fhir_server.storage.mongo.transaction import MongoTransaction, Surroundings
 from fhir_server.storage.mongo.turns import Turns

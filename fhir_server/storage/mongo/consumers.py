@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fhir_server.core.mongodb import answering
 from fhir_server.storage.mongo.database import AT_ONCE, Database
-from fhir_server.storage.mongo.failures import answering
 from fhir_server.storage.mongo.leases import take
 
 

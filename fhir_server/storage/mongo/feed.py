@@ -19,9 +19,9 @@ from pymongo import timeout as within
 from pymongo.errors import PyMongoError
 
 from fhir_server.core.errors import error
+from fhir_server.core.mongodb import answering
 from fhir_server.core.ports import Change
 from fhir_server.storage.mongo.database import Database
-from fhir_server.storage.mongo.failures import answering
 from fhir_server.storage.mongo.positions import COUNTER, VOID, Positions
 
 PATIENCE = 2.0  # seconds without a sign of life after which a missing position is taken away from its writer

@@ -6,9 +6,9 @@ from typing import Any
 
 from pymongo import ReturnDocument
 
+from fhir_server.core.mongodb import answering
 from fhir_server.storage.changes.feeders import Feeder
 from fhir_server.storage.mongo.database import Database
-from fhir_server.storage.mongo.failures import answering
 
 FORGOTTEN = 3_600_000  # milliseconds after which the document of one that was killed goes
 

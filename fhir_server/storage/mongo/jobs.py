@@ -23,9 +23,9 @@ from gridfs.errors import NoFile
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.mongodb import answering
 from fhir_server.core.tasks import end
 from fhir_server.storage.mongo.database import Database
-from fhir_server.storage.mongo.failures import answering
 from fhir_server.storage.mongo.leases import take
 
 LEASE = 15.0  # seconds after which another takes up the job of a worker that gave no sign of life

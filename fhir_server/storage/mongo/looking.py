@@ -9,8 +9,8 @@ from typing import Any
 from bson.raw_bson import RawBSONDocument
 
 from fhir_server.core.lookups import Lookups
+from fhir_server.core.mongodb import answering
 from fhir_server.storage.mongo.database import Database
-from fhir_server.storage.mongo.failures import answering
 from fhir_server.storage.mongo.reads import SHOWN, named
 
 FEW = 4  # documents that share a key of which all are read; an identifier has one

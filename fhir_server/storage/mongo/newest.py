@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
+from fhir_server.core.mongodb import answering
 from fhir_server.core.shared import Shared
 from fhir_server.storage.mongo.database import Documents
-from fhir_server.storage.mongo.failures import answering
 
 
 class Newest:

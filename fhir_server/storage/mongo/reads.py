@@ -8,11 +8,11 @@ from typing import Any
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.lookups import Lookups
+from fhir_server.core.mongodb import answering
 from fhir_server.core.ports import HistoryPage
 from fhir_server.storage.mongo.content import Content
 from fhir_server.storage.mongo.database import Documents
 from fhir_server.storage.mongo.documents import version_of
-from fhir_server.storage.mongo.failures import answering
 
 SHOWN = {"keys": 0}
 

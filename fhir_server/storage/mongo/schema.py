@@ -19,8 +19,8 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 from fhir_server.core.errors import error
+from fhir_server.core.mongodb import answering
 from fhir_server.storage.mongo.database import Database
-from fhir_server.storage.mongo.failures import answering
 from fhir_server.storage.mongo.leases import take
 from fhir_server.storage.mongo.positions import COUNTER
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from fhir_server.codec.json import decode
 from fhir_server.core.keys import StoredVersion
+from fhir_server.core.mongodb import answering
 from fhir_server.core.ports import Change, Clock, SearchIndex, Transaction
 from fhir_server.core.query import Clause
 from fhir_server.storage.changes.pressure import Pressure
@@ -15,7 +16,6 @@ from fhir_server.storage.mongo.commits import Commits
 from fhir_server.storage.mongo.consumers import Consumers
 from fhir_server.storage.mongo.content import Content
 from fhir_server.storage.mongo.database import Database
-from fhir_server.storage.mongo.failures import answering
 from fhir_server.storage.mongo.feed import MongoFeed
 from fhir_server.storage.mongo.feeders import MongoFeeders
 from fhir_server.storage.mongo.flush import Flush

@@ -16,6 +16,7 @@ from bson.raw_bson import RawBSONDocument
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import AfterCommitError, error
 from fhir_server.core.keys import StoredVersion
+from fhir_server.core.mongodb import answering
 from fhir_server.core.ports import Clock, SearchIndex, Write
 from fhir_server.core.query import Clause, Query
 from fhir_server.core.values import REFERENCE, SearchValue
@@ -24,7 +25,6 @@ from fhir_server.storage.mongo.changeset import ChangeSet, Erasure, Head, Pendin
 from fhir_server.storage.mongo.content import Content, split
 from fhir_server.storage.mongo.database import Database
 from fhir_server.storage.mongo.documents import version_of
-from fhir_server.storage.mongo.failures import answering
 from fhir_server.storage.mongo.keys import MOST, Candidates, Identifies, candidates, keys_of, meeting_points, mentions
 from fhir_server.storage.mongo.looking import Looking
 from fhir_server.storage.mongo.overlay import OwnReads

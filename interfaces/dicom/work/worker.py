@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from fhir_server.client import FhirClient
-from fhir_server.core.errors import FhirError
+from fhir_server.core.errors import PASSING, FhirError
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work import queue
 from interfaces.dicom.work.commitment import commitment
@@ -29,7 +29,6 @@ from interfaces.dicom.workitems.retention import remove_ended
 IDLE = 0.2  # seconds between two looks for a job
 FOLLOW_EVERY = 2.0
 TIDY_EVERY = 600.0
-TRANSIENT = ("unavailable", "locked", "no-store", "throttled")
 Handler = Callable[[Context, FhirClient, queue.Job], Awaitable[None]]
 HANDLERS: dict[str, Handler] = {
     "study": study,
@@ -96,7 +95,7 @@ class Worker:
         try:
             await HANDLERS[job.kind](self._context, client, job)
         except FhirError as problem:
-            kept = queue.failed(archive, job, str(problem), transient=problem.category in TRANSIENT)
+            kept = queue.failed(archive, job, str(problem), transient=problem.category in PASSING)
             log.warning("job failed", kind=job.kind, attempts=job.attempts + 1, again=kept, problem=str(problem))
         except (OSError, TimeoutError) as problem:
             kept = queue.failed(archive, job, str(problem) or type(problem).__name__, transient=False)

@@ -12,7 +12,7 @@ import structlog
 from fhir_server.api import FhirServer, Request
 from fhir_server.client import FhirClient
 from fhir_server.codec import json
-from fhir_server.core.errors import FhirError
+from fhir_server.core.errors import PASSING, FhirError
 from fhir_server.core.ports import Change, Clock
 from interfaces.hl7v2.configuration import Destination
 from interfaces.hl7v2.header import read_header
@@ -188,7 +188,7 @@ class Subscriber:
         try:
             body = await self._make(resource, self._destination, control)
         except FhirError as problem:
-            if problem.category in ("unavailable", "locked"):
+            if problem.category in PASSING:
                 raise
             return [Letter(0, self._name, key, "", control, b"", "failed", now, now, 0, str(problem)[:2000])]
         except Exception:

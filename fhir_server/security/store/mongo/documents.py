@@ -11,7 +11,7 @@ from pymongo import ASCENDING
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from fhir_server.core.errors import error
+from fhir_server.core.mongodb import storage_error
 from fhir_server.core.ports import Clock
 from fhir_server.security.encryption.sealing import Sealing
 
@@ -27,9 +27,7 @@ async def told() -> AsyncIterator[None]:
     except DuplicateKeyError:
         raise
     except PyMongoError as problem:
-        raise error(
-            "unavailable", "Users and grants can't be looked up now; try again.", headers={"Retry-After": "5"}
-        ) from problem
+        raise storage_error(problem, "The store of users and grants") from problem
 
 
 class Documents:

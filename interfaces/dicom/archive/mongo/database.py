@@ -14,8 +14,8 @@ from pymongo.errors import CollectionInvalid, ConfigurationError, OperationFailu
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from fhir_server.core import mongodb
 from fhir_server.core.errors import error
-from fhir_server.storage.mongo import failures
 
 LAYOUT = 2
 PREFIX = "dicom_"
@@ -43,7 +43,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 NUMBERED = frozenset({"patient", "study", "series", "instance", "event", "job", "workitem", "workitem_event"})
 
-answering = functools.partial(failures.answering, "The DICOM index in MongoDB")
+answering = functools.partial(mongodb.answering, "The DICOM index in MongoDB")
 
 
 def connect(url: str, name: str) -> tuple[MongoClient[Any], Any]:

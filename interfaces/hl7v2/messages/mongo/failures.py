@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import functools
 
-from fhir_server.storage.mongo.failures import answering
+from fhir_server.core.mongodb import answering
 
 told = functools.partial(answering, "The message store")

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from fhir_server.core.errors import error
+from fhir_server.core.errors import PASSING, error
 from interfaces.hl7v2 import er7
 from interfaces.hl7v2.configuration import Destination, Interfaces
 from interfaces.hl7v2.interface import Hl7Interface
 from interfaces.hl7v2.messages.sqlite.store import SqliteMessageStore
 from interfaces.hl7v2.mllp.frames import Frames, framed
-from interfaces.hl7v2.outbound.subscribing import ServerChanges
+from interfaces.hl7v2.outbound.subscribing import ServerChanges, ToMessage
 from tests.conftest import Fhir
 from tests.unit.interfaces.hl7v2.traffic import SmallTable
 
@@ -85,14 +85,16 @@ async def receiver() -> AsyncIterator[Receiver]:
 async def opened(fhir: Fhir, tmp_path: Path, receiver: Receiver) -> AsyncIterator[Callable]:
     interfaces: list[Hl7Interface] = []
 
-    async def start(subscribe: tuple[str, ...] = ("Patient",), **options: Any) -> Hl7Interface:
+    async def start(
+        subscribe: tuple[str, ...] = ("Patient",), make: ToMessage = to_message, **options: Any
+    ) -> Hl7Interface:
         given = {"back_off_seconds": 0.05, "longest_pause_seconds": 0.2, "answer_seconds": 0.3, **options}
         there = Destination(host="127.0.0.1", port=receiver.port, subscribe=subscribe, **given)
         clock = fhir.server.environment.clock
         store = SqliteMessageStore(tmp_path / "hl7.sqlite", clock, synchronous="OFF")
         made = Hl7Interface(
             Interfaces(destination={"adt": there}), store, fhir.server, SmallTable(fhir.server), clock,
-            changes=ServerChanges(fhir.server), to_message=to_message,
+            changes=ServerChanges(fhir.server), to_message=make,
         )  # fmt: skip
         await made.start()
         interfaces.append(made)
@@ -227,6 +229,23 @@ async def test_what_can_not_be_made_is_told_and_holds_nothing_up(fhir: Fhir, ope
     await fhir.create(patient("p1"))
     await settled(interface, ["failed", "accepted"])
     assert (await interface.store.letter(1)).reason == "An inactive patient is no message."
+
+
+@pytest.mark.parametrize("category", sorted(PASSING))
+async def test_what_can_not_be_made_for_now_is_made_later(
+    fhir: Fhir, opened: Callable, receiver: Receiver, category: str
+):
+    problems = [error(category, "Try again.") for _ in range(2)]
+
+    async def make(resource: dict[str, Any], destination: Destination, control: str) -> bytes:
+        if problems:
+            raise problems.pop()
+        return await to_message(resource, destination, control)
+
+    interface = await opened(make=make)
+    await fhir.create(patient("p0"))
+    await settled(interface, ["accepted"])
+    assert (problems, receiver.came) == ([], ["p0"])
 
 
 async def test_release_2_waits_for_the_commit_acknowledgement(fhir: Fhir, opened: Callable, receiver: Receiver):
