@@ -99,10 +99,12 @@ async def distributed(
     searching: Callable[[], Searching],
     official: Searching,
     follow: Callable[[], Awaitable[None]],
+    lasting: bool,
 ) -> Engine:
     """MongoDB at settings.mongodb_url, Elasticsearch at settings.elasticsearch_url.
 
-    official: without custom parameters; follow: puts the search parameters that are stored by now in force.
+    official: without custom parameters; follow: puts the search parameters that are stored by now in force; lasting:
+    whether this process is there to stay, see `start`.
     """
     from fhir_server.storage.mongo.check import MongoCheck
     from fhir_server.storage.mongo.database import connect as connect_to_mongodb
@@ -113,7 +115,11 @@ async def distributed(
 
     database = await connect_to_mongodb(settings.mongodb_url, settings.mongodb_database, settings.mongodb_reads)
     store = MongoStore(
-        database, clock, lambda resource: searching().extract(resource), Identifying(official.definitions)
+        database,
+        clock,
+        lambda resource: searching().extract(resource),
+        Identifying(official.definitions),
+        standby=not lasting,
     )
     try:
         await store.start()

@@ -27,7 +27,7 @@ def application(settings: Settings, clock: Clock = now) -> Application:
     mounted: list[Mounted] = []
 
     async def started() -> FhirServer:
-        server = await start(settings, clock)
+        server = await start(settings, clock, lasting=True)
         try:
             mounted[:] = await interfaces_of(server, clock)
             await deliver(server, server.environment.subscriptions)

@@ -59,21 +59,25 @@ def preload() -> None:
     r4.load()
 
 
-async def start(settings: Settings, clock: Clock = now) -> FhirServer:
-    """Opens the stores that the settings name and puts a server on them."""
+async def start(settings: Settings, clock: Clock = now, *, lasting: bool = False) -> FhirServer:
+    """Opens the stores that the settings name and puts a server on them.
+
+    lasting: whether it is there to stay; one that is not feeds Elasticsearch only where no other does, so that those
+    that do need not divide the work anew for a moment.
+    """
     sys.setswitchinterval(0.0005)  # a finished flush must not wait 5 ms for the event loop's thread
     if settings.mongodb_url and settings.encryption_keys:
         raise error("value", "MongoDB keeps documents that it can read; encryption_keys is for the embedded store. Use "
                     "MongoDB's own encryption at rest.")  # fmt: skip
     opened = contextlib.AsyncExitStack()
     try:
-        return await _start(settings, clock, opened)
+        return await _start(settings, clock, opened, lasting)
     except BaseException:
         await opened.aclose()
         raise
 
 
-async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitStack) -> FhirServer:
+async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitStack, lasting: bool) -> FhirServer:
     """The server on what is opened, each of which is closed with the stack, the last one first."""
     definitions = r4.load()
     policies = PolicyFile(settings.policies, lambda found: check_policies(found, definitions))
@@ -93,7 +97,7 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
         await environments[0].followers[0].refresh()
 
     if settings.mongodb_url:
-        engine = await distributed(settings, clock, in_force, searching, follow)
+        engine = await distributed(settings, clock, in_force, searching, follow, lasting)
     else:
         engine = embedded(settings, clock, in_force)
     opened.push_async_callback(engine.close)

@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def store(settings: Settings, *, existing: bool = True) -> AsyncIterator[FhirServer]:
+async def store(settings: Settings, *, existing: bool = True, lasting: bool = False) -> AsyncIterator[FhirServer]:
     """A server on settings.data in this process; other processes may use the store meanwhile.
 
-    existing: FhirError "not-found" where there is no store yet, so that a wrong folder is not made into an empty one.
+    existing: FhirError "not-found" where there is no store yet, so that a wrong folder is not made into an empty one;
+    lasting: whether it is there to stay.
     """
     from fhir_server import bootstrap
     from fhir_server.storage.sqlite.database import FILE_NAME
 
     if existing and not settings.mongodb_url and not (settings.data / FILE_NAME).exists():
         raise error("not-found", f"There is no store in {settings.data.resolve()}; name its folder with --data.")
-    server = await bootstrap.start(settings)
+    server = await bootstrap.start(settings, lasting=lasting)
     try:
         yield server
     finally:

@@ -11,6 +11,7 @@ import pytest
 from fhir_server.storage.changes.feeders import Feeder
 from fhir_server.storage.changes.parts import Held, Parts, part_of, positions_of
 from fhir_server.storage.changes.waiting import Waiting
+from fhir_server.storage.mongo.feeders import MongoFeeders
 from tests.contract.conftest import Shelf
 from tests.distributed.conftest import Stores
 from tests.distributed.feeding import CONSUMER, LEASE
@@ -143,6 +144,21 @@ async def test_who_feeds_is_known_until_it_leaves_or_gives_no_sign(stores: Store
     await feeders.leave("index", "a")
     assert await feeders.feeders("index") == [Feeder("b", 3)]
     assert await feeders.feeders("other") == []
+
+
+async def test_a_command_takes_nothing_from_those_that_feed_and_feeds_where_nobody_does(stores: Stores) -> None:
+    shelf = await stores.open()
+    server = Parts(shelf.store, CONSUMER, "server", 60.0, shelf.store.feeders, 2)
+    held = await server.take()
+    assert held is not None and held.whole
+    command = Parts(shelf.store, CONSUMER, "command", 60.0, MongoFeeders(shelf.store.database, standby=True), 4)
+    assert await command.take() is None
+    again = Parts(shelf.store, CONSUMER, "server", 60.0, shelf.store.feeders, 2)
+    assert (await again.take()) == held
+    assert await positions_of(shelf.store, CONSUMER, shelf.store.feeders) == (0, 0)
+    await server.leave()
+    held = await command.take()
+    assert held is not None and (held.whole, held.of) == (True, 4)
 
 
 async def test_who_goes_hands_its_work_over_at_once(stores: Stores) -> None:

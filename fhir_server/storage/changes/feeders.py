@@ -6,10 +6,11 @@ from typing import NamedTuple, Protocol
 
 
 class Feeder(NamedTuple):
-    """One of them; projectors: among how many its settings divide the keys."""
+    """One of them; projectors: among how many its settings divide the keys; standby: it feeds where no other does."""
 
     owner: str
     projectors: int
+    standby: bool = False
 
 
 class Feeders(Protocol):

@@ -58,13 +58,19 @@ def name_of(consumer: str, part: int, of: int) -> str:
     return consumer if of == 1 else f"{consumer} part {part + 1} of {of}"
 
 
+def sharing(feeders: list[Feeder]) -> list[Feeder]:
+    """Those among which the parts are divided: none that only stand by, unless there are no others."""
+    return [feeder for feeder in feeders if not feeder.standby] or feeders
+
+
 def due(feeders: list[Feeder], owner: str) -> tuple[list[int], int]:
     """The parts that a feeder should have, and how many there are: as many as any of the feeders' settings say."""
+    feeders = sharing(feeders)
     of = max(feeder.projectors for feeder in feeders)
-    sharing = [feeder.owner for feeder in feeders][:of]
-    if owner not in sharing:
+    owners = [feeder.owner for feeder in feeders][:of]
+    if owner not in owners:
         return [], of
-    return list(range(sharing.index(owner), of, len(sharing))), of
+    return list(range(owners.index(owner), of, len(owners))), of
 
 
 class Parts:
@@ -150,7 +156,7 @@ class Parts:
 
 async def positions_of(feed: ChangeFeed, consumer: str, feeders: Feeders) -> tuple[int, ...]:
     """How far each part is; () where there are no parts."""
-    of = max((feeder.projectors for feeder in await feeders.feeders(consumer)), default=1)
+    of = max((feeder.projectors for feeder in sharing(await feeders.feeders(consumer))), default=1)
     if of == 1:
         return ()
     return tuple([await feed.position(name_of(consumer, number, of)) for number in range(of)])

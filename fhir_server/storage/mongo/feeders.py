@@ -16,10 +16,14 @@ _NOW = {"$toLong": "$$NOW"}  # milliseconds since 1970
 
 
 class MongoFeeders:
-    """See the `Feeders` port; among the consumers' documents, of which there are few."""
+    """See the `Feeders` port; among the consumers' documents, of which there are few.
 
-    def __init__(self, database: Database) -> None:
+    standby: whether those of this process feed only where no other does.
+    """
+
+    def __init__(self, database: Database, standby: bool = False) -> None:
         self._consumers = database.consumers
+        self._standby = standby
 
     async def join(self, consumer: str, feeder: Feeder, seconds: float) -> list[Feeder]:
         """Says that it is there; who comes back in time keeps its place."""
@@ -27,6 +31,7 @@ class MongoFeeders:
             "feeds": {"$literal": consumer},
             "owner": {"$literal": feeder.owner},
             "projectors": feeder.projectors,
+            "standby": self._standby,
             "since": {"$ifNull": ["$since", _NOW]},
             "seen": _NOW,
             "until": {"$add": [_NOW, int(seconds * 1000)]},
@@ -64,4 +69,4 @@ def _name(consumer: str, owner: str) -> str:
 
 def _in_order(found: list[dict[str, Any]]) -> list[Feeder]:
     found.sort(key=lambda each: (each["since"], each["owner"]))
-    return [Feeder(each["owner"], int(each["projectors"])) for each in found]
+    return [Feeder(each["owner"], int(each["projectors"]), bool(each.get("standby"))) for each in found]

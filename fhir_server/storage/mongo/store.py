@@ -35,17 +35,19 @@ class MongoStore(MongoReads):
 
     extract: search values of a resource; identifies: which fields have keys; index, set later where it needs the store:
     what answers criteria that keys don't. exact: reads that see every commit at once, whatever the settings say of
-    others.
+    others; standby: whether this process feeds consumers only where no other does.
     """
 
-    def __init__(self, database: Database, clock: Clock, extract: Extract, identifies: Identifies) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, extract: Extract, identifies: Identifies, *, standby: bool = False
+    ) -> None:
         self.database = database
         self.content = Content(database.database)
         super().__init__(*database.lagging, self.content)
         self.positions = Positions(database)
         self.feed = MongoFeed(database, self.positions)
         self.consumers = Consumers(database)
-        self.feeders = MongoFeeders(database)
+        self.feeders = MongoFeeders(database, standby)
         self._looking = Looking(database)
         self._newest = Newest(database.resources)
         self._clock = clock

@@ -25,6 +25,13 @@ def test_where_settings_differ_the_greatest_number_of_parts_counts() -> None:
     assert due(feeders, "b") == ([1, 3], 4)
 
 
+def test_who_stands_by_has_a_part_only_where_nobody_else_feeds() -> None:
+    there, moment, another = Feeder("server", 2), Feeder("command", 4, True), Feeder("another", 4, True)
+    assert due([moment, there, another], "server") == ([0, 1], 2)
+    assert due([moment, there, another], "command") == ([], 2)
+    assert due([moment, another], "command") == ([0, 2], 4)
+
+
 def test_keys_are_spread_over_the_parts() -> None:
     parts = [part_of("Observation", str(number), 4) for number in range(4000)]
     assert all(800 < parts.count(part) < 1200 for part in range(4))
