@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from pymongo.asynchronous.database import AsyncDatabase
 
-from fhir_server.storage.mongo.failures import answering
+from fhir_server.core.mongodb import answering
 from fhir_server.subscriptions.store.port import Maker, State
 
 
