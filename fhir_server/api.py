@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from fhir_server.security.model import User
     from fhir_server.security.service import Security
 
+PURPOSE = frozenset(("x-purpose", "x-purpose-reason"))  # headers of an emergency
+
 __all__ = ["FhirServer", "Request", "Response"]
 
 
@@ -92,6 +94,14 @@ class FhirServer:
         """Whether everybody may do everything."""
         return self._security is None
 
+    def recognised(self, headers: Mapping[str, str], base: str) -> Caller | None:
+        """Who makes a request, where that is told at once by an access token that was shown lately; see caller_of."""
+        following = self.environment.following
+        if self._recognised is None or (following is not None and following.behind):
+            return None
+        token = bearer(headers)
+        return self._recognised.get(token, base) if token and not PURPOSE.intersection(headers) else None
+
     async def caller_of(self, method: str, headers: Mapping[str, str], base: str) -> Caller:
         """Who makes a request with these headers (lower-case names) of what belongs to a FHIR base URL.
 
@@ -102,11 +112,10 @@ class FhirServer:
             return OPEN
         if self.environment.following is not None:
             await self.environment.following.before()
+        if (known := self.recognised(headers, base)) is not None:
+            return known
         token = bearer(headers)
         purpose, reason = headers.get("x-purpose", ""), headers.get("x-purpose-reason", "")
-        recognised = self._recognised if token and not purpose and not reason else None
-        if recognised is not None and (known := await recognised.get(token, base)) is not None:
-            return known
         if token:
             access = await self.security.access(token, base)
         else:
@@ -117,8 +126,9 @@ class FhirServer:
             access = self.security.page_access(*signed)
         made_of = self._callers.made_of()
         caller = await self._callers.of_access(access, purpose, reason[:500])
-        if recognised is not None and access.issuer not in self.security.providers and lasts(access):
-            recognised.keep(token, base, caller, made_of)
+        plain = token and not purpose and not reason and access.issuer not in self.security.providers
+        if self._recognised is not None and plain and lasts(access):
+            self._recognised.keep(token, base, caller, made_of)
         return caller
 
     async def caller_of_user(self, user: User) -> Caller:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import Caller
 from fhir_server.core.query import EVERYTHING as EVERYTHING_OF_IT
-from fhir_server.core.query import NOTHING, All, Any, Clause, Not
+from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn, Not
 from fhir_server.interactions.app_state import TYPE as STATE
 from fhir_server.interactions.app_state import StateOf
 from fhir_server.interactions.app_state_of import state_of
@@ -20,7 +20,8 @@ from fhir_server.interactions.break_glass import BreakGlass
 from fhir_server.interactions.consent_follower import ConsentFollower
 from fhir_server.interactions.environment import Environment, Searching
 from fhir_server.interactions.masks import Hidden, Masks, hidden_by
-from fhir_server.interactions.policy_parameters import code_of, store_parameters
+from fhir_server.interactions.policy_parameters import TYPE as PARAMETER
+from fhir_server.interactions.policy_parameters import code_of, own_ids, store_parameters
 from fhir_server.interactions.refusals import refused
 from fhir_server.interactions.scoped import Scoped, criteria_of, of_patient, patient_of
 from fhir_server.security.consents import Denied, denied
@@ -151,6 +152,8 @@ class Callers:
         def kept(interaction: str, type: str) -> Iterator[Clause]:
             """What policies and Consents leave."""
             yield from ruled(interaction, type)
+            if type == PARAMETER and own:
+                yield Not(IdIn(own))
             yield from refused(refusals, type, whose_of, searching)
 
         def within(interaction: str, type: str) -> Clause | None:
@@ -175,6 +178,7 @@ class Callers:
 
         free = scoped.free
         policies = self._policies
+        own = own_ids(policies)
 
         def administers(interface: str, interactions: str) -> bool:
             return free.issuperset(interactions) and policies.administers(roles, interface)
@@ -189,14 +193,14 @@ class Callers:
             administers=administers,
             app_state=state.codes,
         )
-        if free.issuperset(INTERACTIONS) and not (rules or refusals or policies.permits or state.codes):
+        if free.issuperset(INTERACTIONS) and not (rules or refusals or policies.permits or state.codes or own):
             return caller  # everything is the caller's: there is nothing to restrict
         return caller._replace(
             restriction=lambda type: within("s", type),
             reading=lambda type: within("r", type),
             writing=within,
             masks=self._masks(rules, meant),
-            inside=(lambda type: together(*kept("r", type))) if rules or refusals or policies.permits else None,
+            inside=(lambda type: together(*kept("r", type))) if rules or refusals or policies.permits or own else None,
             belonging=scoped.belongs_to if scoped.belonging else None,
         )
 

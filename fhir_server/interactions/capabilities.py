@@ -12,6 +12,7 @@ from fhir_server.core.keys import instant
 from fhir_server.definitions import Definitions, SearchParameter
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import OperationHandler
+from fhir_server.interactions.policy_parameters import URL as OF_POLICIES
 from fhir_server.interactions.request import Request, Response
 from fhir_server.search.fields import Fields
 from terminology import terminology_capabilities
@@ -165,8 +166,8 @@ def _resource(
 
 
 def _used(parameter: SearchParameter) -> bool:
-    """Not _query: there are no named queries."""
-    return parameter.code != "_query"
+    """Neither _query, as there are no named queries, nor what policies need."""
+    return parameter.code != "_query" and not parameter.url.startswith(OF_POLICIES)
 
 
 def _search_parameter(parameter: SearchParameter) -> dict[str, Any]:

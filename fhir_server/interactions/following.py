@@ -18,6 +18,11 @@ class Following:
         self._news = news
         self._seen = news.word() if news is not None else b""
 
+    @property
+    def behind(self) -> bool:
+        """Whether others have stored something that is not taken in."""
+        return self._news is not None and self._news.word() != self._seen
+
     async def before(self) -> None:
         """Before a request is performed: takes in what others have stored since the last one."""
         if self._news is not None and (word := self._news.word()) != self._seen:

@@ -7,7 +7,8 @@
 
 becomes a stored SearchParameter with the expression `Observation.where(component.count() > 3).exists()`; so that the
 rule is a clause of every query like any other. While what is stored is still being indexed by it, a denial or a mask
-holds for all of the type, and a permit for nothing of it.
+holds for all of the type, and a permit for nothing of it. It is the server's own: no caller meets or changes it, and
+/metadata does not name it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,19 @@ from fhir_server.fhirpath import FhirPathError, compile_path
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import prepare, store
 from fhir_server.security.policies import RESOURCES, Policies, Rule
+
+TYPE = "SearchParameter"
+URL = "urn:hms:policy-"  # what their URLs begin with
+
+
+def own_ids(policies: Policies) -> tuple[str, ...]:
+    """The ids of the parameters that policies need."""
+    return tuple(code_of(*each) for each in sorted(_wanted(policies)))
+
+
+def _wanted(policies: Policies) -> set[tuple[str, str]]:
+    """Types and expressions."""
+    return {(type, rule.fhirpath) for rule in policies.rule if rule.fhirpath for type in types_of(rule)}
 
 
 def code_of(type: str, expression: str) -> str:
@@ -54,18 +68,18 @@ def _expression(type: str, expression: str) -> str:
 
 async def store_parameters(environment: Environment, policies: Policies) -> None:
     """Stores the SearchParameters that the policies need and that are not there yet."""
-    wanted = {(type, rule.fhirpath) for rule in policies.rule if rule.fhirpath for type in types_of(rule)}
+    wanted = _wanted(policies)
     for type, expression in sorted(wanted):
         id = code_of(type, expression)
-        known = await environment.store.read("SearchParameter", id)
+        known = await environment.store.read(TYPE, id)
         if known is not None and not known.deleted:
             continue
         prepared = prepare(environment, _resource(type, expression))
 
         async def work(transaction: Transaction, id: str = id, prepared: Any = prepared) -> None:
-            head = await transaction.read("SearchParameter", id)
+            head = await transaction.read(TYPE, id)
             if head is None or head.deleted:
-                await store(transaction, prepared, "SearchParameter", id, head.version + 1 if head else 1, "PUT")
+                await store(transaction, prepared, TYPE, id, head.version + 1 if head else 1, "PUT")
 
         await environment.store.commit(work)
     if wanted:
@@ -75,7 +89,7 @@ async def store_parameters(environment: Environment, policies: Policies) -> None
 def _resource(type: str, expression: str) -> dict[str, Any]:
     code = code_of(type, expression)
     return {
-        "resourceType": "SearchParameter",
+        "resourceType": TYPE,
         "url": f"urn:hms:{code}",
         "name": code.replace("-", "_"),
         "status": "active",

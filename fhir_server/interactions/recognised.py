@@ -24,7 +24,7 @@ class Recognised:
         self._clock = clock
         self._kept: dict[tuple[bytes, str], tuple[Caller, object]] = {}
 
-    async def get(self, token: str, fhir_base: str) -> Caller | None:
+    def get(self, token: str, fhir_base: str) -> Caller | None:
         """Whose a token is, None where that must be found out anew."""
         key = (_digest(token), fhir_base)
         known = self._kept.get(key)
@@ -35,10 +35,10 @@ class Recognised:
         if (
             access.expires > self._clock() // 1_000_000
             and made_of == self._callers.made_of()
-            and await self._store.good(access.family, access.jti)
+            and self._store.known_good(access.family, access.jti)
         ):
             return caller
-        self._kept.pop(key, None)  # another request with it may have been quicker
+        del self._kept[key]
         return None
 
     def keep(self, token: str, fhir_base: str, caller: Caller, made_of: object) -> None:

@@ -135,7 +135,8 @@ class Application:
             format = _format(path, headers.get("accept", ""), _asked_format(query) if query else "")
             to_page = format.name == HTML.name and method == "GET" and not query
             if method != "OPTIONS" and not to_page and not server.open:
-                caller = await self._caller(server, scope, headers, path)
+                known = server.recognised(headers, self._base(scope, headers))
+                caller = known if known is not None else await self._caller(server, scope, headers, path)
             if method == "OPTIONS":
                 answer = self._options(headers, path)
             elif to_page:

@@ -137,7 +137,9 @@ async def test_a_revocation_counts_everywhere(pair: Pair, what: str):
     await pair.one.put_user(DOC)
     await pair.one.put_client(APP)
     await pair.one.begin_family("f", "u1", "app", "user/*.rs")
+    assert not pair.one.known_good("f", "t")
     assert await pair.one.good("f", "t") and await pair.other.good("f", "t")
+    assert pair.one.known_good("f", "t")
     assert [family.client for family in await pair.other.families("u1")] == ["app"]
     if what == "token":
         await pair.one.revoke_token("t", pair.clock.now + 60_000_000)
@@ -148,8 +150,10 @@ async def test_a_revocation_counts_everywhere(pair: Pair, what: str):
         await pair.one.remove_user("u1")
     else:
         await pair.one.remove_client("app")
+    assert not pair.one.known_good("f", "t")
     assert not await pair.one.good("f", "t")
     assert await revoked(pair.other, "f", "t")
+    assert not pair.other.known_good("f", "t")
     assert len(await pair.other.families("u1")) == (what == "token")
 
 

@@ -14,7 +14,7 @@ import hashlib
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -95,9 +95,9 @@ class AuditLog:
         return connection
 
     # ------------------------------------------------------------------ writing
-    async def record(self, event: Event) -> None:
-        """Returns once the event is durable; FhirError "unavailable" where it can't be kept."""
-        await self._recorder.record(self._encode(event))
+    def record(self, event: Event) -> Awaitable[None]:
+        """Done once the event is durable; FhirError "unavailable" where it can't be kept."""
+        return self._recorder.record(self._encode(event))
 
     def append(self, events: Sequence[Event]) -> None:
         """Writes events to this process's journal, durable when it returns."""

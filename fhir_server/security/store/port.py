@@ -155,6 +155,10 @@ class AccountStore(Protocol):
         """Whether neither an access token nor its family has been revoked; asked for each request."""
         ...
 
+    def known_good(self, family: str, jti: str) -> bool:
+        """Whether `good` said so and that counts still; answers at once."""
+        ...
+
     async def families(self, user: str) -> list[Family]:
         """What a user has let clients do and has not revoked, newest first."""
         ...

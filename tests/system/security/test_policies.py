@@ -9,6 +9,7 @@ import pytest
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
+from fhir_server.interactions.policy_parameters import code_of
 from fhir_server.security.policies import load
 from tests.conftest import Fhir
 from tests.system.security.conftest import BASE, ORIGIN, RESOURCES, observation
@@ -326,6 +327,21 @@ async def test_a_rule_by_fhirpath_where_search_is_not_enough(house: Fhir, tmp_pa
     assert await doctor.ids("Patient") == ["other"]
     assert (await doctor("Patient/me")).status_code == 404
     assert (await doctor("Patient/new", "PUT", {**ADA, "id": "new"})).status_code == 403
+
+
+async def test_the_search_parameter_of_a_policy_is_nobodys_to_meet_or_change(house: Fhir, tmp_path: Path) -> None:
+    expression = "name.given.count() = 1"
+    change(house, tmp_path, f'[[rule]]\neffect = "deny"\nresources = ["Patient"]\nfhirpath = "{expression}"\n')
+    doctor, id = As(house, "physician"), code_of("Patient", expression)
+    assert await doctor.ids("Patient") in ([], ["other"])
+    assert await house.server.environment.store.read("SearchParameter", id) is not None
+    assert id not in (await doctor("metadata")).text
+    assert await doctor.ids("SearchParameter") == []
+    assert (await doctor(f"SearchParameter/{id}")).status_code == 404
+    for method, body in (("PUT", {"resourceType": "SearchParameter", "id": id, "status": "retired"}), ("DELETE", None)):
+        assert (await doctor(f"SearchParameter/{id}", method, body)).status_code in (204, 403, 404, 422)
+    stored = await house.server.environment.store.read("SearchParameter", id)
+    assert stored is not None and stored.version == 1
 
 
 def test_an_expression_that_can_not_be_used_is_refused_at_the_start(tmp_path: Path) -> None:

@@ -89,15 +89,19 @@ class Grants(Documents):
 
     async def good(self, family: str, jti: str) -> bool:
         """Whether neither an access token nor its family has been revoked; asked for each request."""
-        key, now = (family, jti), time.monotonic()
-        if self._good.get(key, 0.0) > now:
+        if self.known_good(family, jti):
             return True
+        key, now = (family, jti), time.monotonic()
         if len(self._good) >= MOST_KEPT:
             self._good.clear()
         begun, revoked = await asyncio.gather(self._begun(family), self._token_revoked(jti))
         if begun and not revoked:
             self._good[key] = now + HOLDS
         return begun and not revoked
+
+    def known_good(self, family: str, jti: str) -> bool:
+        """Whether `good` said so a moment ago; answers at once."""
+        return self._good.get((family, jti), 0.0) > time.monotonic()
 
     async def _begun(self, family: str) -> bool:
         async with told():

@@ -120,16 +120,25 @@ class Grants(Documents):
         What was found counts until anything in the file changes, by whichever process. One that did not tell, as it was
         killed in between or is another program, is noticed within a second.
         """
+        self._look()
+        key = (family, jti)
+        if key not in self._good:
+            self._good[key] = self._not_revoked(family, jti)
+        return self._good[key]
+
+    def known_good(self, family: str, jti: str) -> bool:
+        """Whether `good` said so and nothing has changed since; answers at once."""
+        self._look()
+        return self._good.get((family, jti), False)
+
+    def _look(self) -> None:
+        """Forgets what was found before anything changed."""
         word, moment = self._news.word(), time.monotonic()
         if word != self._seen or moment - self._looked_at >= LOOK_EVERY:
             looked = self._connection.execute("PRAGMA data_version").fetchone()[0]
             if word != self._seen or looked != self._looked:
                 self._good.clear()
             self._seen, self._looked, self._looked_at = word, looked, moment
-        key = (family, jti)
-        if key not in self._good:
-            self._good[key] = self._not_revoked(family, jti)
-        return self._good[key]
 
     def _not_revoked(self, family: str, jti: str) -> bool:
         row = self._execute(
