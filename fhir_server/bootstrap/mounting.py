@@ -19,7 +19,9 @@ from fhir_server.rest.beside import beside
 from fhir_server.rest.mounting import Mounted, require_everything
 from fhir_server.rest.observing import observer
 from fhir_server.rest.page_assets import PAGE_POLICY, Assets, folder_assets
+from fhir_server.subscriptions.channels.sockets import PREFIX, Sockets
 from fhir_server.subscriptions.opening import deliver
+from fhir_server.subscriptions.watching import Watching
 
 
 def application(settings: Settings, clock: Clock = now) -> Application:
@@ -30,7 +32,6 @@ def application(settings: Settings, clock: Clock = now) -> Application:
         server = await start(settings, clock, lasting=True)
         try:
             mounted[:] = await interfaces_of(server, clock)
-            await deliver(server, server.environment.subscriptions)
         except BaseException:
             await server.close()
             raise
@@ -41,7 +42,17 @@ def application(settings: Settings, clock: Clock = now) -> Application:
 
 async def interfaces_of(server: FhirServer, clock: Clock) -> list[Mounted]:
     """Starts the interfaces that the settings want, and tells what they put beside FHIR."""
-    return [*await _hl7(server, clock), *_dicom(server), *_subsystems(server)]
+    return [await _subscriptions(server), *await _hl7(server, clock), *_dicom(server), *_subsystems(server)]
+
+
+async def _subscriptions(server: FhirServer) -> Mounted:
+    """Begins to deliver; beside FHIR are the WebSockets."""
+    kept = server.environment.subscriptions
+    service = await deliver(server, kept)
+    watching = Watching(kept.store, service, server.environment.clock)
+    return Mounted(
+        PREFIX, Sockets(server, kept.store), Assets({}, PAGE_POLICY), {}, watching.metrics, health=watching.health
+    )
 
 
 def _subsystems(server: FhirServer) -> list[Mounted]:

@@ -97,7 +97,7 @@ def statement(environment: Environment, definitions: Definitions, base: str) -> 
             for code in sorted(definitions.compartments)
         ],
     }
-    return {
+    found = {
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": instant(environment.started),
@@ -111,6 +111,9 @@ def statement(environment: Environment, definitions: Definitions, base: str) -> 
         "patchFormat": PATCH_FORMATS,
         "rest": [rest],
     }
+    for claim in environment.claims:
+        claim(found, base)
+    return found
 
 
 def _security(environment: Environment, base: str) -> dict[str, Any]:

@@ -153,6 +153,7 @@ class Environment:
     followers: list[Follower] = field(default_factory=list)
     following: Following | None = None  # keeps them in step; None where nothing is followed
     guards: tuple[Guard, ...] = ()  # what looks at each write of a type
+    claims: list[Callable[[dict[str, Any], str], None]] = field(default_factory=list)  # add to the CapabilityStatement
     seen_by: Caller = OPEN  # whose view of the store and the index this is
     whole: Environment | None = None  # what it is a view of, None for no view
     outdated: Callable[[Transaction], Awaitable[Searching]] | None = None  # searching, where a transaction sees others

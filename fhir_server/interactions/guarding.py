@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from fhir_server.codec.json import decode
+from fhir_server.codec.json import decode, serialize
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction, Write
 from fhir_server.interactions.environment import Environment
@@ -30,8 +30,11 @@ class Guard(Protocol):
 
     async def check(
         self, environment: Environment, request: Request, resource: dict[str, Any], head: StoredVersion | None
-    ) -> None:
-        """FhirError refuses what would be stored after head, the version before it. environment: the caller's."""
+    ) -> dict[str, Any]:
+        """What is stored after head, the version before it: the resource, or what the server makes of it.
+
+        FhirError refuses it. environment: the caller's.
+        """
         ...
 
     async def stored(self, environment: Environment, request: Request, version: StoredVersion) -> None:
@@ -102,5 +105,8 @@ class _GuardedTransaction(RecordingTransaction):
         """Has the guard look before it is stored."""
         if write.type == self._guard.type and write.body:
             head = await self._inside.read(write.type, write.id)
-            await self._guard.check(self._environment, self._request, decode(write.body), head)
+            sent = decode(write.body)
+            made = await self._guard.check(self._environment, self._request, sent, head)
+            if made != sent:
+                write = write._replace(body=serialize(made), values=self._environment.searching.extract(made))
         return await super().put(write)

@@ -39,7 +39,7 @@ def beside(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Any:
         "/openapi.json": document,
         "/pages.json": pages,
         "/health/live": lambda: live(server),
-        "/health/ready": lambda: ready(server),
+        "/health/ready": lambda: ready(server, mounted),
         "/metrics": lambda: metrics(server, mounted),
         "/auth/session": session,
     }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 from fhir_server.api import FhirServer
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import FhirError
 from fhir_server.rest.encode import Answer
+from fhir_server.rest.mounting import Mounted
 
 LITTLE = 256 * 2**20  # bytes of free disk below which there is a warning
 BEHIND = 10.0  # seconds that the search index may be behind the store without a warning
@@ -20,11 +22,16 @@ async def live(server: FhirServer) -> Answer:
     return _answer({"status": "pass"})
 
 
-async def ready(server: FhirServer) -> Answer:
-    """200 where the store can be read, else 503; a nearly full disk, or a search index that is away, is a warning."""
+async def ready(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Answer:
+    """200 where the store can be read, else 503; a nearly full disk, a search index that is away, and what is mounted
+    and has a problem, are warnings."""
     checks = {"store": await _store(server), "disk": _disk(server)}
     if server.environment.index_state is not None:
         checks["search"] = await _search(server)
+    for each in mounted:
+        found = await _mounted(each)
+        if found is not None:
+            checks[each.prefix[1:]] = found
     states = [check["status"] for check in checks.values()]
     status = next(state for state in ("fail", "warn", "pass") if state in states)
     return _answer({"status": status, "checks": checks})
@@ -48,6 +55,13 @@ async def _store(server: FhirServer) -> dict[str, Any]:
         return {"status": "pass", "change": await server.environment.feed.head()}
     except Exception as problem:  # whatever it is, the answer is that the store can't be read
         return {"status": "fail", "problem": type(problem).__name__}
+
+
+async def _mounted(mounted: Mounted) -> dict[str, Any] | None:
+    try:
+        return await mounted.health() if mounted.health is not None else None
+    except Exception as problem:  # as of a store that is away
+        return {"status": "warn", "problem": type(problem).__name__}
 
 
 def _disk(server: FhirServer) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class Mounted(NamedTuple):
     """Everything under prefix, such as /hl7: assets are files, the rest is the application's.
 
     paths: what openapi.json says of it; metrics: gives metric families of prometheus_client for each scrape; title: of
-    its page, for those who look for it.
+    its page, for those who look for it; health: gives what /health/ready says of it, None for nothing.
     """
 
     prefix: str
@@ -29,6 +29,7 @@ class Mounted(NamedTuple):
     paths: dict[str, Any]
     metrics: Callable[[], Awaitable[Iterable[Any]]]
     title: str = ""
+    health: Callable[[], Awaitable[dict[str, Any] | None]] | None = None
 
     def has(self, path: str) -> bool:
         """Whether a path is below the prefix."""

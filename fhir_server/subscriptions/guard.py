@@ -20,10 +20,9 @@ from fhir_server.subscriptions.subscription import (
     Subscription,
     content_of,
     host_of,
+    is_served,
     subscription_of,
 )
-
-WRITTEN = ("requested", "off")  # what a client may make of a Subscription; the rest is the server's to say
 
 
 class SubscriptionGuard:
@@ -37,21 +36,19 @@ class SubscriptionGuard:
 
     async def check(
         self, environment: Environment, request: Request, resource: dict[str, Any], head: StoredVersion | None
-    ) -> None:
-        """FhirError for one that can't be served, or not for this caller."""
-        before = decode(head.body).get("status") if head is not None and head.body else None
-        status = resource.get("status")
-        if status not in WRITTEN and status != before:
-            raise error(
-                "unprocessable",
-                f"Store it with the status requested: the server makes that {status!r} where it is so.",
-                expression=f"{TYPE}.status",
-            )
-        if status == "off":
-            return
+    ) -> dict[str, Any]:
+        """FhirError for one that can't be served, or not for this caller.
+
+        One that says it is active is so only where it was before and asks for the same; else it is requested.
+        """
+        if not is_served(resource):
+            return resource
         if environment.seen_by.purpose:
             raise error("forbidden", "An emergency is over in a while; a Subscription can't be stored in one.")
         await self._require_served(environment, subscription_of(resource, environment.definitions))
+        before = decode(head.body) if head is not None and head.body else {}
+        same = before.get("status") == "active" and content_of(before) == content_of(resource)
+        return resource if same else {**resource, "status": "requested"}
 
     async def _require_served(self, environment: Environment, asked: Subscription) -> None:
         try:

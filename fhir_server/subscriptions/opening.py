@@ -8,6 +8,7 @@ from fhir_server.api import FhirServer
 from fhir_server.core.jobs import JobStore
 from fhir_server.core.settings import Settings
 from fhir_server.security.outgoing import Outgoing
+from fhir_server.subscriptions.claiming import claim
 from fhir_server.subscriptions.guard import SubscriptionGuard
 from fhir_server.subscriptions.service import Subscriptions
 from fhir_server.subscriptions.store.port import SubscriptionStore
@@ -62,5 +63,6 @@ async def deliver(server: FhirServer, kept: Kept) -> Subscriptions:
     service = Subscriptions(server, kept.store, channels, kept.jobs, shared)
     server.stop_first(service.stop)
     server.environment.followers.append(service)
+    server.environment.claims.append(claim)
     await service.start()
     return service

@@ -52,13 +52,16 @@ class Subscriptions(ResourceFollower):
         self._jobs = jobs
         self._shared = shared
         self._served: dict[str, StoredVersion] = {}  # what is to be served
+        self.statuses: dict[str, str] = {}  # of all that are stored
         self._gone: set[str] = set()  # what is deleted, and may still be kept
         self._servings: dict[str, tuple[Serving, asyncio.Event, asyncio.Task[None]]] = {}
         self._delivering: asyncio.Task[None] | None = None
 
     def take(self, type: str, id: str, version: StoredVersion | None) -> None:
         """Has it served as it is now."""
-        if version is not None and is_served(decode(version.body)):
+        resource = decode(version.body) if version is not None else {}
+        self.statuses[id] = resource.get("status", "")
+        if version is not None and is_served(resource):
             self._served[id] = version
             if id in self._servings:
                 serving, wake, _ = self._servings[id]
@@ -70,6 +73,7 @@ class Subscriptions(ResourceFollower):
         else:
             self._served.pop(id, None)
         if version is None:
+            self.statuses.pop(id)
             self._gone.add(id)
 
     async def look(self) -> None:

@@ -19,7 +19,7 @@ from fhir_server.search.parse import is_result
 
 TYPE = "Subscription"
 REST_HOOK, WEBSOCKET = "rest-hook", "websocket"
-CHANNELS = (REST_HOOK,)
+CHANNELS = (REST_HOOK, WEBSOCKET)
 ANOTHERS = frozenset({"id", "meta", "status", "error", "text"})  # what the server writes, and what says nothing
 MOST_HEADERS, LONGEST = 20, 4096
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 
@@ -164,7 +166,6 @@ def test_criteria_that_go_through_other_resources_hold(server: Server, receiver:
         ({"channel": {"type": "rest-hook", "endpoint": "https://e.org/", "header": ["A: b\r\nC: d"]}}, "in one line"),
         ({"channel": {"type": "rest-hook", "endpoint": "https://e.org/", "header": ["Host: x"]}}, "server's own"),
         ({"channel": {"type": "rest-hook", "endpoint": "https://e.org/", "payload": "text/plain"}}, "can't be sent"),
-        ({"status": "active"}, "requested"),
     ],
 )
 def test_one_that_can_not_be_served_is_refused_with_what_to_change(
@@ -173,6 +174,16 @@ def test_one_that_can_not_be_served_is_refused_with_what_to_change(
     answer = httpx.post(f"{server.base}/Subscription", json={**subscription(receiver, "a"), **wrong})
     assert 400 <= answer.status_code < 500
     assert told in answer.json()["issue"][0]["diagnostics"]
+
+
+def test_one_that_says_it_is_active_is_requested_first(server: Server, receiver: Receiver) -> None:
+    asked = {**subscription(receiver, "a"), "id": "eager"}
+    assert store(server, {**asked, "status": "active"})["status"] == "requested"
+    active = until(server, "eager", "active")
+    assert store(server, active)["status"] == "active"
+    assert store(server, {**active, "criteria": "Patient"})["status"] == "requested"
+    assert store(server, {**asked, "status": "error"})["status"] == "error"
+    end(server, "eager")
 
 
 def test_one_in_a_transaction_or_a_patch_is_looked_at_too(server: Server, receiver: Receiver) -> None:
@@ -201,3 +212,43 @@ def test_a_server_that_is_killed_while_it_delivers_goes_on_where_it_was(tmp_path
             told = [each.json["id"] for each in receiver.wait(6)]
     assert told == [stored[0], *stored]  # the one that was under way comes again
     assert receiver.most_at_once == 1
+
+
+def test_whoever_is_bound_is_pinged_whichever_worker_has_the_socket(server: Server) -> None:
+    made = store(server, {**subscription(Receiver(""), "ws"), "channel": {"type": "websocket"}})
+    claimed = httpx.get(f"{server.base}/metadata").json()["rest"][0]["extension"]
+    url = next(each["valueUri"] for each in claimed if each["url"].endswith("capabilitystatement-websocket"))
+
+    async def watch() -> list[str]:
+        heard = []
+        async with aiohttp.ClientSession() as session, session.ws_connect(url) as one, session.ws_connect(url) as other:
+            for socket in (one, other):
+                await socket.send_str(f"bind {made['id']}")
+                heard.append((await socket.receive(SECONDS)).data)
+            await asyncio.to_thread(store, server, observation("ws"))
+            for socket in (one, other):
+                heard.append((await socket.receive(SECONDS)).data)
+            await other.send_str("bind nothing-like-that")
+            heard.append((await other.receive(SECONDS)).extra)
+        return heard
+
+    bound, ping = f"bound {made['id']}", f"ping {made['id']}"
+    *heard, refused = asyncio.run(watch())
+    assert heard == [bound, bound, ping, ping]
+    assert "nothing-like-that" in refused
+    end(server, made["id"])
+    assert httpx.get(f"{server.origin}/subscriptions/websocket").status_code == 426
+
+
+def test_metrics_and_health_say_how_they_fare(server: Server, receiver: Receiver) -> None:
+    receiver.otherwise = 500
+    made = store(server, subscription(receiver, "health"))
+    store(server, observation("health"))
+    until(server, made["id"], "error")
+    found = httpx.get(f"{server.origin}/health/ready").json()
+    assert found["status"] == "warn"
+    assert made["id"] in found["checks"]["subscriptions"]["failing"]
+    metrics = httpx.get(f"{server.origin}/metrics").text
+    assert f'hms_subscription_waiting{{id="{made["id"]}"}} 1.0' in metrics
+    assert 'hms_subscriptions{status="error"} 1.0' in metrics
+    end(server, made["id"])

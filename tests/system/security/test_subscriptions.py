@@ -7,14 +7,18 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import httpx
 import msgspec
 import pytest
 
 from fhir_server.core.settings import Settings
 from fhir_server.security.model import Client, Grant, User
 from tests.conftest import Fhir
+from tests.system.process import hms, serving
 from tests.system.receiver import Came, Receiver, receiving
 from tests.system.security.conftest import BASE, ORIGIN, observation
+from tests.system.security.started import prepare
 from tests.system.security.test_policies import actor, consent
 from tests.system.security.test_scopes import Asking
 
@@ -267,3 +271,31 @@ async def test_one_of_an_open_server_is_not_served_once_it_is_secured(settings: 
     async with running(settings) as fhir:
         failed = await became(Maker(fhir, "everybody", "system/*.cruds"), "s", "error")
         assert "store it again" in failed["error"]
+
+
+def test_nobody_is_bound_to_the_subscription_of_another(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    prepare(data)
+    with serving(data, "--security", "smart", "--workers", 1) as server:
+        base = ("--data", data, "--base-url", server.base)
+        own, another = (
+            {"authorization": f"Bearer {hms('token', *base, *more).strip()}"}
+            for more in ((), ("--user", "doc", "--scope", "user/*.cruds"))
+        )
+        resource = {
+            "resourceType": "Subscription", "id": "s", "status": "requested", "reason": "x", "criteria": "Patient",
+            "channel": {"type": "websocket"},
+        }  # fmt: skip
+        answer = httpx.put(f"{server.base}/Subscription/s", json=resource, headers=own)
+        assert answer.status_code == 201, answer.text
+
+        async def bind(headers: dict[str, str]) -> Any:
+            url = f"{server.origin}/subscriptions/websocket"
+            async with aiohttp.ClientSession() as session, session.ws_connect(url, headers=headers) as socket:
+                await socket.send_str("bind s")
+                heard = await socket.receive(30)
+                return heard.data if heard.type is aiohttp.WSMsgType.TEXT else heard.extra
+
+        assert asyncio.run(bind(own)) == "bound s"
+        assert "stored by another" in asyncio.run(bind(another))
+        assert "access token" in asyncio.run(bind({}))
