@@ -130,6 +130,14 @@ def entry_response(outer: Request, asked: Request, answer: Response) -> EntryRes
         str(version.version) if version else "",
         version.updated if version else 0,
         f"{outer.base}/{version.type}/{version.id}" if version and keep_body and not version.deleted else "",
-        answer.body if keep_body and not asked.head else b"",
+        _resource_of(answer) if keep_body and not asked.head else b"",
         serialize(operation_outcome(answer.issues)) if outcome else b"",
     )
+
+
+def _resource_of(answer: Response) -> bytes:
+    """The body; one that is no FHIR resource as a Binary."""
+    if not answer.content_type or not answer.body:
+        return answer.body
+    data = base64.b64encode(answer.body).decode()
+    return serialize({"resourceType": "Binary", "contentType": answer.content_type, "data": data})

@@ -11,6 +11,8 @@ from fhir_server.core.errors import Issue
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import OPEN, Caller
 
+GRAPHQL = "application/graphql"  # the content type of a query of $graphql
+
 
 class Request(msgspec.Struct):
     """One interaction that is asked for.

@@ -14,7 +14,7 @@ from fhir_server.core.errors import error
 from fhir_server.core.ports import OPEN, Caller
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
-from fhir_server.interactions.request import Request
+from fhir_server.interactions.request import GRAPHQL, Request
 
 MOST_PARAMETERS = 1000
 PATCH_TYPES = ("application/json-patch+json", "application/xml-patch+xml", "application/merge-patch+json")
@@ -211,6 +211,8 @@ def _take_body(request: Request, body: bytes, headers: dict[str, str], definitio
         request.resource = _binary(request, body, stated or "application/octet-stream", headers)
     elif request.path == ("$import",) and media in ("application/fhir+ndjson", "application/ndjson"):
         request.body = body
+    elif request.path[-1:] == ("$graphql",) and media in (GRAPHQL, "application/json"):
+        _take_query(request, body)
     elif request_format(stated).name == "xml":
         request.resource = xml.parse(body, definitions)
         _localise(request, body)
@@ -220,6 +222,14 @@ def _take_body(request: Request, body: bytes, headers: dict[str, str], definitio
         request.body = body
         request.resource = json.parse(body)
         _localise(request, body)
+
+
+def _take_query(request: Request, body: bytes) -> None:
+    """A body of $graphql: the query itself, GraphQL's JSON, or a Parameters."""
+    request.body = body
+    if request.content_type != GRAPHQL:
+        sent = json.parse(body)
+        request.resource = sent if "resourceType" in sent else None
 
 
 def _localise(request: Request, body: bytes) -> None:

@@ -95,6 +95,10 @@ def calls(code: str, type: str, sample: dict[str, Any]) -> list[tuple[str, str, 
             return [("POST", f"{type}/o1/${code}", META)]
         case ("graph", _):
             return [("GET", "Patient/o1/$graph?graph=http://hospital.test/graph", None)]
+        case ("graphql", ""):
+            return [("GET", "$graphql?query={PatientList{id}}", None)]
+        case ("graphql", _):
+            return [("GET", f"{type}/o1/$graphql?query={{id}}", None)]
         case ("fhirpath", ""):
             return [("POST", "$fhirpath?expression=code.text", {"resourceType": "Basic", "code": {"text": "x"}})]
         case ("fhirpath", _):

@@ -52,6 +52,8 @@ def check(answer):
     assert answer.status_code < 500, (answer.request.url, answer.text)
     if answer.status_code >= 400:
         outcome = json.parse(answer.content)
+        if "errors" in outcome:  # of GraphQL
+            outcome = outcome["errors"][0]["extensions"]["resource"]
         assert outcome["resourceType"] == "OperationOutcome", answer.text
         assert all(issue["diagnostics"] for issue in outcome["issue"]), answer.text
 

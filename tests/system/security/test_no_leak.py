@@ -162,6 +162,12 @@ Observation/o1?_summary=true
 Encounter/e2
 Location/nowhere
 Observation/o3/_history/1
+$graphql?query={PatientList(name: family, _sort: _id) {id generalPractitioner {resource(optional: true) {id}}}}
+$graphql?query={ObservationConnection(_count: 1, _sort: _id) {count edges {resource {id subject {resource {id}}}} next}}
+$graphql?query={PatientList(_filter: "link.gender eq male", _sort: _id) {ListList(_reference: subject) {id}}}
+$graphql?query={Patient(id: p1) {id EncounterConnection(_reference: patient, _sort: _id) {count edges {resource {id}}}}}
+Patient/p0/$graphql?query={id gender linked: PatientList(_reference: link, _sort: _id) {id}}
+Observation/o2/$graphql?query={id encounter {resource {... on Encounter {location {location {resource {name}}}}}}}
 """.strip().splitlines()  # fmt: skip
 
 WRITTEN = [
@@ -233,6 +239,8 @@ async def answer(server: FhirServer, asked: Request) -> Any:
     except FhirError as problem:
         return problem.status, [issue.diagnostics for issue in problem.issues]
     body = json.loads(response.body) if response.body else None
+    if body and "resourceType" not in body:  # GraphQL's
+        return response.status, "", body
     if body and body["resourceType"] == "Bundle":
         body["link"] = sorted(link["relation"] for link in body.get("link", ()))
         body.pop("identifier", None)
