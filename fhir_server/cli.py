@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 
 import typer
@@ -83,6 +84,13 @@ def main() -> None:
         app(prog_name="hms")
     except FhirError as problem:
         print(f"hms: {problem}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except OSError as problem:  # of a file that the command line names, or a disk that is full
+        where = f"{problem.filename}: " if problem.filename else ""
+        print(f"hms: {where}{problem.strerror or problem}.", file=sys.stderr)
+        raise SystemExit(1) from None
+    except sqlite3.Error as problem:
+        print(f"hms: A file of the data folder can't be used: {problem}.", file=sys.stderr)
         raise SystemExit(1) from None
 
 

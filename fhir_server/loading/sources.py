@@ -58,7 +58,10 @@ def documents(paths: Sequence[Path], progress: Progress = lambda count: None) ->
         if path.is_file():
             yield from _file(path, str(path), progress, asked=True)
         elif path.is_dir():
-            for file in _files(path):
+            files = _files(path)
+            if not files:
+                yield Refusal(str(path), "The folder has no files to load.")
+            for file in files:
                 yield from _file(file, str(file), progress, asked=False)
         else:
             yield Refusal(str(path), "There is no such file or folder.")

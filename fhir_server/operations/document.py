@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/composition-operation-document.html
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 
 from fhir_server.codec.json import decode, serialize
 from fhir_server.codec.references import parse_reference, references
@@ -17,27 +18,21 @@ from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.preparing import prepare, store
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Response
+from fhir_server.operations.graph import of_graph
 
 LIMIT = 5000  # resources in one document
 
 
 async def document(environment: Environment, call: Call) -> Response:
-    """The document Bundle, the Composition first; persist=true stores it too."""
-    composition = await current(environment, call.request, call.type, call.id)
-    included: dict[tuple[str, str], StoredVersion] = {(call.type, call.id): composition}
-    todo = [composition]
-    while todo:
-        for _, text in references(decode(todo.pop().body)):
-            local = parse_reference(text, call.request.base)
-            if local is None or (local.type, local.id) in included:
-                continue
-            found = await environment.store.read(local.type, local.id)
-            if found is None or found.deleted:
-                continue
-            if len(included) >= LIMIT:
-                raise error("too-costly", f"The document would have more than {LIMIT} resources.")
-            included[(local.type, local.id)] = found
-            todo.append(found)
+    """The document Bundle, the Composition first; persist=true stores it too.
+
+    It has all that the Composition refers to, and what that refers to, or what a GraphDefinition (graph) says.
+    """
+    composition = await current(environment, call.request, call.type, _id(call))
+    if call.parameters.one("graph") is None:
+        included = await _referred(environment, call, composition)
+    else:
+        included = await of_graph(environment, call, composition)
     base = call.request.base
     bundle = {
         "resourceType": "Bundle",
@@ -45,8 +40,7 @@ async def document(environment: Environment, call: Call) -> Response:
         "type": "document",
         "timestamp": instant(environment.clock()),
         "entry": [
-            {"fullUrl": f"{base}/{version.type}/{version.id}", "resource": decode(version.body)}
-            for version in included.values()
+            {"fullUrl": f"{base}/{version.type}/{version.id}", "resource": decode(version.body)} for version in included
         ],
     }
     if not call.parameters.flag("persist"):
@@ -60,4 +54,37 @@ async def document(environment: Environment, call: Call) -> Response:
     return Response(200, stored, stored.body, stored.key.reference)
 
 
-HANDLERS = (OperationHandler("document", document, instance=True, types=("Composition",)),)
+def _id(call: Call) -> str:
+    """The Composition's id, of the URL or of the parameter id, which may be a URL here too."""
+    given = call.parameters.one("id")
+    if given is None and call.id:
+        return call.id
+    local = parse_reference(given, call.request.base) if isinstance(given, str) and "/" in given else None
+    id = local.id if local is not None and local.type == call.type else given
+    if not isinstance(id, str) or "/" in id:
+        text = f"$document needs the URL {call.type}/[id]/$document, or the parameter id, a {call.type} of this server."
+        raise error("required", text, location="id")
+    if call.id and id != call.id:
+        raise error("value", f"The URL is of {call.type}/{call.id}, the parameter id of {id[:64]}.", location="id")
+    return id
+
+
+async def _referred(environment: Environment, call: Call, composition: StoredVersion) -> Collection[StoredVersion]:
+    included: dict[tuple[str, str], StoredVersion] = {(composition.type, composition.id): composition}
+    todo = [composition]
+    while todo:
+        for _, text in references(decode(todo.pop().body)):
+            local = parse_reference(text, call.request.base)
+            if local is None or (local.type, local.id) in included:
+                continue
+            found = await environment.store.read(local.type, local.id)
+            if found is None or found.deleted:
+                continue
+            if len(included) >= LIMIT:
+                raise error("too-costly", f"The document would have more than {LIMIT} resources.")
+            included[(local.type, local.id)] = found
+            todo.append(found)
+    return included.values()
+
+
+HANDLERS = (OperationHandler("document", document, type=True, instance=True, types=("Composition",)),)

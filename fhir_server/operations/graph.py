@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/resource-operation-graph.html and https://hl7.org/fhir/R
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -26,17 +27,29 @@ async def graph(environment: Environment, call: Call) -> Response:
     """A searchset-like collection: the start first, then everything that the links reach."""
     definition = await _definition(environment, call)
     start = await current(environment, call.request, call.type, call.id)
-    if definition.get("start") not in (call.type, "Resource", None):
-        raise error("invalid", f"The graph starts at {definition['start']}, not at {call.type}.", location="graph")
+    found = await _reached(environment, call, definition, start)
+    return Response(200, body=bundles.collection("collection", call.request.base, found))
+
+
+async def of_graph(environment: Environment, call: Call, start: StoredVersion) -> Collection[StoredVersion]:
+    """The start first, then everything that the links of the parameter graph's GraphDefinition reach."""
+    return await _reached(environment, call, await _definition(environment, call), start)
+
+
+async def _reached(
+    environment: Environment, call: Call, definition: dict[str, Any], start: StoredVersion
+) -> Collection[StoredVersion]:
+    if definition.get("start") not in (start.type, "Resource", None):
+        raise error("invalid", f"The graph starts at {definition['start']}, not at {start.type}.", location="graph")
     found = {(start.type, start.id): start}
     await _follow(environment, call, definition.get("link", []), start, found)
-    return Response(200, body=bundles.collection("collection", call.request.base, found.values()))
+    return found.values()
 
 
 async def _definition(environment: Environment, call: Call) -> dict[str, Any]:
     url = call.parameters.one("graph")
-    if not url:
-        raise error("required", "$graph needs the parameter 'graph': the URL of a GraphDefinition.", location="graph")
+    if not url or not isinstance(url, str):
+        raise error("required", "The parameter 'graph' must be the URL of a GraphDefinition.", location="graph")
     local = parse_reference(url, call.request.base)
     if local is not None and local.type == "GraphDefinition":
         return decode((await current(environment, call.request, local.type, local.id)).body)

@@ -17,6 +17,7 @@ from fhir_server.interactions.request import Response
 from fhir_server.interactions.search_pages import search_pages
 
 LISTS = ("profile", "security", "tag")
+SET_BY_SERVER = ("id", "versionId", "lastUpdated", "source")  # of a meta that was read; they stay as they are
 SCAN = 500  # resources looked at together for the meta of a type or the system
 
 Meta = dict[str, Any]
@@ -50,6 +51,11 @@ async def _change(environment: Environment, call: Call, apply: Any) -> Response:
     given = call.parameters.one("meta")
     if not isinstance(given, dict):
         raise error("required", "The parameter 'meta' must be there, as valueMeta.", location="meta")
+    for name, value in given.items():
+        if name not in LISTS + SET_BY_SERVER:
+            raise error("value", f"valueMeta may have {', '.join(LISTS)}, not '{name[:40]}'.", location="meta")
+        if name in LISTS and not isinstance(value, list):
+            raise error("value", f"valueMeta.{name} must be an array.", location="meta")
 
     async def work(transaction: Transaction) -> tuple[StoredVersion, Meta]:
         head = await transaction.reads.read(call.type, call.id)  # the answer shows its meta

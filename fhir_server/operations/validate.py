@@ -28,6 +28,8 @@ async def validate(environment: Environment, call: Call) -> Response:
     profiles = tuple(call.parameters.all("profile"))
     if not all(isinstance(profile, str) and profile for profile in profiles):
         raise error("value", "profile must be the canonical URL of a StructureDefinition.", location="profile")
+    if mode == "profile" and not profiles:
+        raise error("required", "mode=profile needs the parameter profile, to validate against.", location="profile")
     resource = call.parameters.one("resource")
     if mode == "delete":
         return _outcome(await _delete_issues(environment, call))

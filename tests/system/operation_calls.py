@@ -108,7 +108,7 @@ def calls(code: str, type: str, sample: dict[str, Any]) -> list[tuple[str, str, 
         case ("closure", ""):
             return [("POST", "$closure", parameters(name="c1"))]
         case ("document", _):
-            return [("GET", "Composition/o1/$document", None)]
+            return [("GET", "Composition/o1/$document", None), ("GET", "Composition/$document?id=o1", None)]
         case ("everything", _):
             return [("GET", f"{type}/o1/$everything", None)]
         case ("docref", _):

@@ -126,3 +126,23 @@ def test_an_unknown_variable_of_the_environment_is_told(tmp_path):
     run, environment = command("check", "--data", tmp_path)
     done = subprocess.run(run, env={**environment, "HMS_WORKER": "2"}, capture_output=True, text=True)
     assert done.returncode == 1 and "Did you mean workers" in done.stderr
+
+
+def test_what_can_not_be_written_is_one_line(tmp_path):
+    taken, resource = tmp_path / "taken", tmp_path / "p.json"
+    taken.write_text("")
+    resource.write_text('{"resourceType": "Patient", "id": "a"}')
+    hms("load", resource, "--data", tmp_path / "data")
+    assert hms("export", taken, "--data", tmp_path / "data", code=1) == f"hms: {taken}: File exists.\n"
+    run, environment = command("load", resource, "--data", tmp_path / "small")
+    limited = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *run]  # no file over a few KB: like a full disk
+    ended = subprocess.run(limited, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert "can't be used" in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_an_empty_folder_is_told(tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "empty: The folder has no files to load." in hms(
+        "load", tmp_path / "empty", "--data", tmp_path / "d", code=1
+    )

@@ -36,6 +36,19 @@ async def record(fhir: Fhir) -> None:
     await fhir.create(observation("4", "8310-5", "2022-01-01", "Patient/b"))
 
 
+def meta(**content: object) -> dict:
+    return {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": content}]}
+
+
+ODD_METAS = [
+    meta(tags=[{"code": "x"}]),
+    meta(tag={"code": "x"}),
+    meta(profile=5),
+    meta(security="x"),
+    meta(extension=[]),
+]
+
+
 def keys(bundle: dict) -> list[str]:
     return sorted(f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in bundle.get("entry", ()))
 
@@ -194,6 +207,34 @@ async def test_document_starts_with_the_composition(fhir: Fhir) -> None:
     assert keys(document) == ["Composition/c", "Observation/1", "Organization/o", "Patient/a"]
     await fhir.get("Composition/c/$document?persist=true")
     assert len(await fhir.ids("Bundle")) == 1
+    for id in ("c", "Composition/c", "http://fhir.test/fhir/Composition/c"):
+        assert keys((await fhir.get(f"Composition/$document?id={id}")).json()) == keys(document)
+    await fhir.create(
+        {"resourceType": "GraphDefinition", "id": "g", "url": "http://hospital.test/graph", "name": "G",
+         "status": "active", "start": "Composition",
+         "link": [{"path": "Composition.author", "target": [{"type": "Organization"}]}]}
+    )  # fmt: skip
+    graphed = (await fhir.get("Composition/c/$document?graph=http://hospital.test/graph")).json()
+    assert (graphed["type"], keys(graphed)) == ("document", ["Composition/c", "Organization/o"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "Composition/$document", None, 400),
+        ("GET", "Composition/$document?id=Patient/a", None, 400),
+        ("GET", "Composition/$document?id=none", None, 404),
+        ("GET", "Composition/a/$document?id=b", None, 400),
+        ("POST", "Patient/$validate?mode=profile", {"resourceType": "Patient"}, 400),
+        *(("POST", f"Patient/a/$meta-{way}", parameters, 400) for way in ("add", "delete") for parameters in ODD_METAS),
+    ],
+)
+async def test_odd_calls_are_told_what_is_wrong(fhir: Fhir, method: str, path: str, body, status: int) -> None:
+    await record(fhir)
+    await fhir.post("Patient/a/$meta-add", meta(tag=[{"code": "x"}]))
+    answer = await fhir(method, path, body)
+    assert answer.status_code == status, answer.text
+    assert issue_of(answer)["diagnostics"]
 
 
 async def test_graph_follows_paths_and_searches(fhir: Fhir) -> None:
