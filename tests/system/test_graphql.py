@@ -213,6 +213,8 @@ async def test_a_connection_is_paged_by_cursors_alone(ward: Fhir) -> None:
         ("{...A} fragment A on Query {...B} fragment B on Query {...A}", 400, "fragment"),
         ("{" + "Patient(id: a) {link " * 200 + "{id}" + "}" * 201, 400, "deep"),
         ("{" + "a: PatientList {id} " * 5000 + "}", 400, "token"),
+        ('query ($n: Int = "x") {Patient(id: a) {name(_count: $n) {family}}}', 400, "Int"),
+        ("{Patient(id: a) {name(_offset: -1) {family}}}", 400, "whole numbers"),
         ("query ($a: String!) {PatientList(name: $a) {id}}", 400, "$a"),
         ("", 400, "needs a query"),
     ],
@@ -259,3 +261,10 @@ async def test_in_a_batch(ward: Fhir) -> None:
     found = answer.json()["entry"][0]["resource"]
     assert found["contentType"] == "application/json"
     assert json.loads(base64.b64decode(found["data"])) == {"data": CEDER}
+
+
+@pytest.mark.parametrize("value", ["x", -1, [1], {"a": 1}, True, 1.5])
+async def test_variables_of_another_type_are_refused(ward: Fhir, value: Any) -> None:
+    query = "query ($n: Int) {Patient(id: a) {name(_count: $n, _offset: $n, fhirpath: $n, use: $n) {family}}}"
+    answer = await ask(ward, query, variables={"n": value})
+    assert answer.status_code == 400, answer.text

@@ -24,6 +24,7 @@ from fhir_server.operations.graphql.searches import Found, Searches
 from fhir_server.operations.graphql.selection import Selection, Selections, below, has, text_of
 
 MOST_RESOURCES = 5000  # read for one answer
+PAUSE = 1000  # fields looked at after which others are served
 
 Json = dict[str, Any]
 
@@ -58,6 +59,7 @@ class Execution:
         self._selection = Selection(asked, environment.definitions)
         self._schema = schema
         self._searches = Searches(environment, request)
+        self._pause = PAUSE
 
     async def run(self, version: StoredVersion | None) -> Json:
         """The data of a query at a resource, or with None at the system."""
@@ -174,6 +176,9 @@ class Execution:
 
     # ------------------------------------------------------------------ elements
     async def _object(self, type: str, value: Json, selections: Selections, place: Place) -> Json:
+        if self._selection.looked_at > self._pause:
+            self._pause = self._selection.looked_at + PAUSE
+            await asyncio.sleep(0)
         out = Output()
         await self._fill(out, type, value, selections, place, Flat())
         return out.finish()
@@ -190,12 +195,10 @@ class Execution:
                 out.put(key + flat.suffix, "", [type_name(type)], node, repeats=flat.collates(node))
             elif name == "resourceType":
                 out.put(key + flat.suffix, "code", [type], node, repeats=flat.collates(node))
-            elif type == QUERY and search_of(name, self._definitions):
-                await self._search(out, key, nodes, None, flat)
+            elif search_of(name, self._definitions):
+                await self._search(out, key, nodes, None if type == QUERY else place, flat)
             elif type == QUERY:
                 out.put(key, name, [await self._read(node, below(nodes))], node, repeats=False)
-            elif self._definitions.is_resource(type) and search_of(name, self._definitions):
-                await self._search(out, key, nodes, place, flat)
             elif type == "Reference" and name == "resource":
                 found, resource = await self._referenced(value, node, place, below(nodes))
                 out.put(key + flat.suffix, found, [resource] if found else [], node, repeats=flat.collates(node))
@@ -245,16 +248,15 @@ class Execution:
         if not arguments:
             return values
         condition = arguments.pop("fhirpath", None)
-        offset, count = (arguments.pop(name, default) for name, default in (("_offset", 0), ("_count", None)))
+        offset, count = (self._selection.whole(node, arguments.pop(name, None)) for name in ("_offset", "_count"))
         for name, wanted in arguments.items():
             values = [each for each in values if each is not None and text_of(each.get(name)) == text_of(wanted)]
         if condition:
             present = [each for each in values if each is not None]
             holds = await asyncio.to_thread(self._true_of, str(condition), code, present, place.resource)
             values = [each for each, held in zip(present, holds, strict=True) if held]
-        if min(offset, count or 0) < 0:
-            raise GraphQLError("_offset and _count must not be negative.", node)
-        return values[offset:] if count is None else values[offset : offset + count]
+        values = values[offset or 0 :]
+        return values if count is None else values[:count]
 
     def _slice(self, node: FieldNode, type: str, value: Any, number: int) -> str:
         directive = next((each for each in node.directives or () if each.name.value == "slice"), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphql import DirectiveNode, FieldNode, FragmentSpreadNode, SelectionSetNode
+from graphql import DirectiveNode, FieldNode, FragmentSpreadNode, GraphQLError, SelectionSetNode
 from graphql.utilities import value_from_ast_untyped
 
 from fhir_server.core.errors import error
@@ -18,12 +18,15 @@ Selections = list[SelectionSetNode]
 
 
 class Selection:
-    """Reads the selections of one query, once for each object; FhirError "too-costly" for very many."""
+    """Reads the selections of one query, once for each object; FhirError "too-costly" for very many.
+
+    looked_at: how many fields so far.
+    """
 
     def __init__(self, asked: Asked, definitions: Definitions) -> None:
         self._asked = asked
         self._definitions = definitions
-        self._looked_at = 0
+        self.looked_at = 0
 
     def fields(self, type: str, selections: Selections) -> dict[str, list[FieldNode]]:
         """The fields that are selected of a type, by the names that they are to have, those of fragments included."""
@@ -32,7 +35,7 @@ class Selection:
         waiting: list[Any] = [node for each in reversed(selections) for node in reversed(each.selections)]
         while waiting:
             node = waiting.pop()
-            self._looked_at += 1
+            self.looked_at += 1
             if not self._included(node):
                 continue
             if isinstance(node, FieldNode):
@@ -46,7 +49,7 @@ class Selection:
             condition = node.type_condition
             if condition is None or self._is(type, condition.name.value):
                 waiting += reversed(node.selection_set.selections)
-        if self._looked_at > MOST_FIELDS:
+        if self.looked_at > MOST_FIELDS:
             raise error("too-costly", f"The answer would have more than {MOST_FIELDS} fields.")
         return found
 
@@ -55,6 +58,12 @@ class Selection:
         variables = self._asked.variables
         found = {each.name.value: value_from_ast_untyped(each.value, variables) for each in node.arguments or ()}
         return {name: value for name, value in found.items() if value is not None}
+
+    def whole(self, node: FieldNode, value: Any) -> int | None:
+        """An argument that is a whole number, not negative, or None; variables may have brought anything."""
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+            raise GraphQLError(f"{node.name.value} takes whole numbers from 0 on as _count and _offset.", node)
+        return value
 
     def _is(self, type: str, condition: str) -> bool:
         return condition == type_name(type) or (condition == "Resource" and self._definitions.is_resource(type))
