@@ -90,6 +90,15 @@ async def test_official_cases(official: Fhir, case: dict[str, str]) -> None:
         assert answer.json()["data"] == expected(case)
 
 
+async def test_official_calls(official: Fhir) -> None:
+    groups = json.loads((CASES / "server-tests.json").read_text())
+    calls = [call for name in ("instance-tests", "root-tests") for call in groups[name].values()]
+    assert len(calls) == 2
+    for call in calls:
+        answer = await official.get(call["url"].removeprefix("/"))
+        assert answer.json() == call["output"], call["description"]
+
+
 async def test_known_differences_are_still_there(official: Fhir) -> None:
     for case in MANIFEST:
         if case["name"] in KNOWN:
