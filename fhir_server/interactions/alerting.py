@@ -1,12 +1,13 @@
 """Alerts are raised along the audit log: one worker looks, the others take over when it ends.
 
-What is raised is kept, told in the log and in the metrics, and stored as a Communication. The log and the metrics have
+What is raised is kept, told in the log and in the metrics, and stored as a Communication, after a crash too. The log and the metrics have
 ids of users, clients and addresses only.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import sqlite3
 import uuid
 from typing import Any
@@ -23,6 +24,7 @@ from fhir_server.security.audit.alerts import Alert, AlertRule, Watch
 from fhir_server.security.audit.lookout import Lookout
 
 LOOK_EVERY = 1.0  # seconds
+TYPE = "Communication"
 
 log = structlog.get_logger("alerts")
 
@@ -64,7 +66,9 @@ class Alerting:
         raised = await asyncio.to_thread(self._lookout.look, self._owner, lambda known: Watch(self._rules, known))
         for alert in raised:
             log.warning("alert", rule=alert.rule, subject=alert.subject, count=alert.count)
+        for alert in await asyncio.to_thread(self._lookout.untold, self._owner):
             await self._tell(alert)
+            await asyncio.to_thread(self._lookout.told, alert)
         return raised
 
     def raised(self) -> dict[str, int]:
@@ -73,19 +77,26 @@ class Alerting:
         return {rule.name: found.get(rule.name, 0) for rule in self._rules}
 
     async def _tell(self, alert: Alert) -> None:
-        environment = self._environment
-        prepared = prepare(environment, as_resource(alert))
+        """Stores it, once: a process that ended before it could say so is followed by another that tries again."""
+        id = id_of(alert)
+        prepared = prepare(self._environment, as_resource(alert))
 
         async def work(transaction: Transaction) -> None:
-            await store(transaction, prepared, "Communication", environment.new_id(), 1, "POST")
+            if await transaction.read(TYPE, id) is None:
+                await store(transaction, prepared, TYPE, id, 1, "POST")
 
-        await environment.store.commit(work)
+        await self._environment.store.commit(work)
+
+
+def id_of(alert: Alert) -> str:
+    """The id of the Communication that tells of an alert."""
+    return "alert-" + hashlib.sha256("\0".join(map(str, alert[:3])).encode()).hexdigest()[:32]
 
 
 def as_resource(alert: Alert) -> dict[str, Any]:
     """The Communication that tells of an alert."""
     return {
-        "resourceType": "Communication",
+        "resourceType": TYPE,
         "status": "completed",
         "category": [
             {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/communication-category", "code": "alert"}]}

@@ -20,6 +20,8 @@ LEASE = 10_000_000  # microseconds that a worker looks alone without asking agai
 TABLES = """
 CREATE TABLE IF NOT EXISTS alert (rule TEXT NOT NULL, subject TEXT NOT NULL, moment INTEGER NOT NULL,
     count INTEGER NOT NULL, PRIMARY KEY (rule, subject, moment)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS untold (rule TEXT NOT NULL, subject TEXT NOT NULL, moment INTEGER NOT NULL,
+    count INTEGER NOT NULL, PRIMARY KEY (rule, subject, moment)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS known (agent TEXT, network TEXT, PRIMARY KEY (agent, network)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS looking (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL,
     owner TEXT NOT NULL, until INTEGER NOT NULL);
@@ -51,6 +53,17 @@ class Lookout(ABC):
                 self._watch = None  # it may have counted what will be taken in again
                 raise
 
+    def untold(self, owner: str) -> list[Alert]:
+        """What was raised and is not told yet, by whichever process; [] unless this owner is the one that looks."""
+        with self._turn:
+            return [] if self._ended else self._untold(owner)
+
+    def told(self, alert: Alert) -> None:
+        """Keeps that everybody can know of an alert; until then it is given again, after a crash too."""
+        with self._turn:
+            if not self._ended:
+                self._told(alert)
+
     def close(self) -> None:
         """Ends the use; no look comes after."""
         with self._turn:
@@ -62,6 +75,12 @@ class Lookout(ABC):
 
     @abstractmethod
     def _looked(self, owner: str, watch_of: WatchOf) -> list[Alert]: ...
+
+    @abstractmethod
+    def _untold(self, owner: str) -> list[Alert]: ...
+
+    @abstractmethod
+    def _told(self, alert: Alert) -> None: ...
 
 
 class OwnLookout(Lookout):
@@ -102,11 +121,20 @@ class OwnLookout(Lookout):
             self._position = number
         with self._connection:
             execute("BEGIN IMMEDIATE")
-            self._connection.executemany("INSERT OR IGNORE INTO alert VALUES (?, ?, ?, ?)", raised)
+            for table in ("alert", "untold"):
+                self._connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?, ?, ?, ?)", raised)
             if len(self._watch.known) > before:
                 self._connection.executemany("INSERT OR IGNORE INTO known VALUES (?, ?)", self._watch.known)
             execute("UPDATE looking SET position = ? WHERE owner = ?", (self._position, owner))
         return raised
+
+    def _untold(self, owner: str) -> list[Alert]:
+        looks = "EXISTS (SELECT 1 FROM looking WHERE owner = ?)"
+        found = self._connection.execute(f"SELECT rule, subject, moment, count FROM untold WHERE {looks}", (owner,))
+        return [Alert(*row) for row in found]
+
+    def _told(self, alert: Alert) -> None:
+        self._connection.execute("DELETE FROM untold WHERE (rule, subject, moment) = (?, ?, ?)", alert[:3])
 
     def _before(self, since: int) -> Iterator[Event]:
         """Events that were looked at before."""

@@ -2,7 +2,7 @@
 
 audit_looking  {_id: "looking", owner, until, positions: {machine: number of the first event that was not looked at}}
                {_id: machine, raised: {rule: how many were raised by it}}
-audit_alerts   {_id: rule, subject and moment, count}
+audit_alerts   {_id: rule, subject and moment, count, untold: true until everybody can know of it}
 audit_known    {_id: agent and network}
 
 In the open are ids, addresses and networks. Events come a second or two late, of a machine that could not reach MongoDB
@@ -83,6 +83,7 @@ class SharedLookout(Lookout):
 
     def _begun(self, watch_of: WatchOf) -> Watch:
         """The windows as they are at the positions."""
+        self._alerts.create_index("untold", sparse=True)
         known = {tuple(each["_id"].split(PARTED, 1)) for each in self._known.find()}
         watch = watch_of(known)
         since = self._clock() - watch.span
@@ -99,7 +100,8 @@ class SharedLookout(Lookout):
         before = set(watch.known)
         raised = [alert for event in events for alert in watch.take(event)]
         insert_new(self._known, [{"_id": PARTED.join(place)} for place in watch.known - before])
-        fresh = insert_new(self._alerts, [{"_id": _name(alert), "count": alert.count} for alert in raised])
+        rows = [{"_id": _name(alert), "count": alert.count, "untold": True} for alert in raised]
+        fresh = insert_new(self._alerts, rows)
         raised = [alert for alert in raised if _name(alert) in fresh]
         if raised:
             counts = Counter(alert.rule for alert in raised)
@@ -127,6 +129,17 @@ class SharedLookout(Lookout):
             positions[machine] = rows[-1].first + rows[-1].count if rows else end
         events.sort(key=attrgetter("recorded"))
         return events, positions
+
+    def _untold(self, owner: str) -> list[Alert]:
+        with asking():
+            if self._watch is None or self._looking.find_one({"_id": "looking", "owner": owner}, {"_id": 1}) is None:
+                return []
+            found = [(*each["_id"].split(PARTED), each["count"]) for each in self._alerts.find({"untold": True})]
+        return [Alert(rule, subject, int(moment), count) for rule, subject, moment, count in found]
+
+    def _told(self, alert: Alert) -> None:
+        with asking():
+            self._alerts.update_one({"_id": _name(alert)}, {"$unset": {"untold": ""}})
 
     def raised(self) -> dict[str, int]:
         """By this machine, as of its last look: a sum over machines is right."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.core.errors import FhirError, error
 from fhir_server.security.audit import FILE_NAME, AuditLog, Event
 from tests.conftest import Fhir
 from tests.system.security.conftest import ORIGIN, Browser, observation
@@ -164,6 +165,25 @@ async def test_alerts_are_told_in_metrics_and_as_a_communication_once(hospital: 
     )
     scraped = (await hospital.http.get(f"{ORIGIN}/metrics")).text
     assert 'hms_alerts_total{rule="many-refusals"} 1.0' in scraped
+
+
+async def test_an_alert_that_could_not_be_stored_yet_is_told_by_the_next_look(hospital: Fhir, monkeypatch) -> None:
+    refused = Asking(hospital, "user/Patient.r")
+    alerts, store = hospital.server.environment.alerts, hospital.server.environment.store
+
+    async def away(work: Any) -> None:
+        raise error("unavailable", "not now")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "commit", away)
+        for _ in range(25):
+            await refused("Observation/mine")
+        with pytest.raises(FhirError):
+            await alerts.look()
+    await alerts.look()
+    await alerts.look()
+    ask = Asking(hospital, "user/*.rs")
+    assert len((await ask("Communication?category=alert")).json()["entry"]) == 1
 
 
 async def test_tokens_are_kept_whether_they_are_given_or_refused(hospital: Fhir, browser: Browser) -> None:
