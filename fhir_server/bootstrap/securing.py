@@ -13,6 +13,7 @@ from fhir_server.core.ports import Clock
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
 from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.kept_elements import require_elements
 from fhir_server.interactions.masks import require_known
 from fhir_server.interactions.policy_parameters import require_expressions
 from fhir_server.security.policies import ALL_INTERFACES, Policies
@@ -95,6 +96,7 @@ async def opened_security(settings: Settings, clock: Clock = now) -> AsyncIterat
 def check_policies(policies: Policies, definitions: Definitions) -> None:
     """FhirError "value" for rules that speak of what R4 does not have."""
     require_known(policies, definitions)
+    require_elements(policies, definitions)
     named = policies.administration.keys() - {"hl7", "dicom", ALL_INTERFACES}
     if named:
         from fhir_server.subsystems.registry import NAMES

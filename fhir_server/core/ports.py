@@ -306,6 +306,7 @@ class Caller(NamedTuple):
     app_state: the codes of Basic resources that are apps' state, each system|code or system| (app_state.py there).
     administers: whether an interface, such as hl7, is shown whole to the caller for interactions such as rs, whatever
     policies and Consents keep of its resources; None for nobody's.
+    kept: refuses writes that change what nobody changes within a patient's context (interactions/kept_elements.py).
     """
 
     name: str = "anonymous"
@@ -324,6 +325,7 @@ class Caller(NamedTuple):
     belonging: Callable[[str], Clause | None] | None = None
     app_state: frozenset[str] = frozenset()
     administers: Callable[[str, str], bool] | None = None
+    kept: Any = None
 
 
 OPEN = Caller()

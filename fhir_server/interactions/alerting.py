@@ -1,7 +1,7 @@
 """Alerts are raised along the audit log: one worker looks, the others take over when it ends.
 
-What is raised is kept, told in the log and in the metrics, and stored as a Communication, after a crash too. The log and the metrics have
-ids of users, clients and addresses only.
+What is raised is kept, told in the log and in the metrics, and stored as a Communication, after a crash too. The log
+and the metrics have ids of users, clients and addresses only.
 """
 
 from __future__ import annotations

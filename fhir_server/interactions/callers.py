@@ -19,6 +19,7 @@ from fhir_server.interactions.app_state_of import state_of
 from fhir_server.interactions.break_glass import BreakGlass
 from fhir_server.interactions.consent_follower import ConsentFollower
 from fhir_server.interactions.environment import Environment, Searching
+from fhir_server.interactions.kept_elements import KeptElements
 from fhir_server.interactions.masks import Hidden, Masks, hidden_by
 from fhir_server.interactions.policy_parameters import TYPE as PARAMETER
 from fhir_server.interactions.policy_parameters import code_of, own_ids, store_parameters
@@ -202,6 +203,7 @@ class Callers:
             masks=self._masks(rules, meant),
             inside=(lambda type: together(*kept("r", type))) if rules or refusals or policies.permits or own else None,
             belonging=scoped.belongs_to if scoped.belonging else None,
+            kept=KeptElements(policies.kept_from_patients, self._environment.definitions, scoped.within_patient),
         )
 
     def _masks(self, rules: Sequence[Rule], meant: dict[Rule, list[dict[str, Clause]]]) -> Masks | None:

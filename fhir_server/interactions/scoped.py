@@ -77,6 +77,12 @@ class Scoped:
             clauses.append(parts[0] if len(parts) == 1 else All(tuple(parts)))
         return Any(tuple(clauses)) if clauses else NOTHING
 
+    def within_patient(self, interaction: str, type: str) -> bool:
+        """Whether an interaction on a type may be possible for no other reason than that it is the patient's own."""
+        having = [each for each in self._scopes if interaction in each.interactions and each.type in ("*", type)]
+        anywhere = any(not self._whose[each.context] and not each.criteria for each in having)
+        return not anywhere and any(self._whose[each.context] for each in having)
+
     def _context(self, type: str, patient: str) -> Clause | None:
         if type == BINARY:
             return None if self.belonging else NOTHING

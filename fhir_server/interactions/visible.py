@@ -283,6 +283,8 @@ class VisibleTransaction(VisibleReads):
             raise error("forbidden", f"{type}/{write.id} is in use, and not for you to change; use another id.")
         if self._masks is not None:
             write = self._masks.kept(write, head)
+        if self._caller.kept is not None:
+            self._caller.kept.require(interaction, write, head)
         stored = await self.whole.put(write)
         if not stored.deleted and not await self._within(type, ids, limit):
             raise error("forbidden", f"You may not write a {type} with this content: it would not be yours to write.")

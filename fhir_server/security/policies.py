@@ -23,6 +23,9 @@
     query = ["https://growth.example.org|site"]
     global = false                        # whether it may modify such as are nobody's
 
+    [kept_from_patients]                  # what nobody changes within a patient's context; this where it is left out
+    Patient = ["identifier", "link", "active", "deceased"]
+
     [administration]                      # whom interfaces are shown whole to; else the role administrator, all
     hl7 = ["integration"]
 
@@ -97,6 +100,7 @@ class AppState(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 NO_STATE = AppState()
 ALL_INTERFACES = "*"
+KEPT_FROM_PATIENTS = {"Patient": ("identifier", "link", "active", "deceased")}
 ADMINISTRATOR = "administrator"  # the role that has them all where the policies don't say
 WAY = f"A role of administration, such as {ADMINISTRATOR}, opens it (docs/how-to/security.md)."
 
@@ -107,13 +111,15 @@ class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     break_glass_minutes: how long one reason is good for; administration: the roles that each interface (hl7, dicom,
     the name of a subsystem, * for all) is shown whole to;
     interfaces: clients that Consents keep nothing from while they act by themselves, as they keep nothing from the
-    interfaces inside the server: what these don't find, they make a second time; app_state: of clients, by id.
+    interfaces inside the server: what these don't find, they make a second time; app_state: of clients, by id;
+    kept_from_patients: elements by type that nobody changes within a patient's context (kept_elements.py there).
     """
 
     rule: tuple[Rule, ...] = ()
     break_glass: tuple[str, ...] = ()
     break_glass_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 60
     interfaces: tuple[str, ...] = ()
+    kept_from_patients: dict[str, tuple[str, ...]] = msgspec.field(default_factory=lambda: dict(KEPT_FROM_PATIENTS))
     app_state: dict[str, AppState] = {}
     administration: dict[str, tuple[str, ...]] = msgspec.field(
         default_factory=lambda: {ALL_INTERFACES: (ADMINISTRATOR,)}

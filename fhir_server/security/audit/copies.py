@@ -2,7 +2,6 @@
 
 audit_rows     {_id: machine-first, machine, first, count, oldest, newest, events, hash, subjects}
 audit_anchors  {_id: machine, next, hash}: where the chain begins once its old end was pruned
-audit_ends     {_id: machine, next}: the number behind the last event of the rows
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class Copies:
 
     def __init__(self, client: MongoClient[Any], name: str, sealing: Sealing | None) -> None:
         database = client.get_database(name, write_concern=WriteConcern("majority"))
-        self._rows, self._anchors, self._ends = (database[f"audit_{name}"] for name in ("rows", "anchors", "ends"))
+        self._rows, self._anchors = (database[f"audit_{name}"] for name in ("rows", "anchors"))
         self._sealing = sealing
         self._decode = msgspec.json.Decoder(Event).decode
 
@@ -70,21 +69,17 @@ class Copies:
         indexes = [[("newest", DESCENDING)], [("subjects", ASCENDING)], [("machine", ASCENDING), ("first", ASCENDING)]]
         with asking():
             self._rows.create_indexes([IndexModel(fields) for fields in indexes])
-            last = self._rows.find_one({"machine": machine}, {"first": 1, "count": 1}, sort=[("first", DESCENDING)])
-        if last is None:
-            return 0
-        self._end(machine, last["first"] + last["count"])
-        return int(last["first"])
+            last = self._last(machine)
+        return int(last["first"]) if last is not None else 0
 
-    def _end(self, machine: str, next: int) -> None:
-        with asking():
-            self._ends.update_one({"_id": machine}, {"$max": {"next": next}}, upsert=True)
+    def _last(self, machine: str) -> dict[str, Any] | None:
+        """first and count of a machine's last row."""
+        return self._rows.find_one({"machine": machine}, {"first": 1, "count": 1}, sort=[("first", DESCENDING)])
 
     def insert(self, documents: list[dict[str, Any]]) -> None:
         """Keeps rows; those that are there already stay as they are."""
         with asking():
             insert_new(self._rows, documents)
-        self._end(documents[-1]["machine"], documents[-1]["first"] + documents[-1]["count"])
 
     def document(
         self, machine: str, first: int, count: int, oldest: int, newest: int, lines: list[bytes], hash: bytes
@@ -134,9 +129,14 @@ class Copies:
             yield newest.key, line
 
     def ends(self) -> dict[str, int]:
-        """By machine: the number behind its last event."""
+        """By machine: the number behind its last event, be that pruned or not."""
+        ends = {machine: next for machine, (next, _) in self.anchors().items()}
         with asking():
-            return {each["_id"]: int(each["next"]) for each in self._ends.find()}
+            for machine in self._rows.distinct("machine"):
+                last = self._last(machine)
+                if last is not None:  # pruned meanwhile
+                    ends[machine] = int(last["first"] + last["count"])
+        return ends
 
     def anchors(self) -> dict[str, tuple[int, bytes]]:
         """By machine: the number and the hash that its chain begins with."""

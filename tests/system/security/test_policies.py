@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from fhir_server.core.errors import FhirError
@@ -342,6 +343,42 @@ async def test_the_search_parameter_of_a_policy_is_nobodys_to_meet_or_change(hou
         assert (await doctor(f"SearchParameter/{id}", method, body)).status_code in (204, 403, 404, 422)
     stored = await house.server.environment.store.read("SearchParameter", id)
     assert stored is not None and stored.version == 1
+
+
+async def test_what_patients_are_known_by_is_not_changed_within_a_patients_context(house: Fhir, tmp_path: Path) -> None:
+    change(house, tmp_path, "")
+    desk, own = As(house, "reception"), As(house, user="Patient/me")
+    app = As(house, client="app", scope="patient/*.cruds user/Patient.u?gender=male")
+    app.grant = msgspec.structs.replace(app.grant, context={"patient": "me"})
+    number = {"identifier": [{"system": "urn:mrn", "value": "1"}]}
+    stored = {**ADA, "id": "me", **number}
+    assert (await desk("Patient/me", "PUT", stored)).status_code == 200
+    for ask in (own, app):
+        assert (await ask("Patient/me", "PUT", {**stored, "birthDate": "1979-01-01"})).status_code == 200
+        extended = {"_active": {"extension": [{"url": "urn:x", "valueCode": "x"}]}}
+        for changed in ({"identifier": []}, {"active": False}, {"deceasedBoolean": True}, extended):
+            sent = {name: value for name, value in {**stored, **changed}.items() if value != []}
+            answer = await ask("Patient/me", "PUT", sent)
+            assert answer.status_code == 403 and "context" in answer.text, changed
+        more = [{"op": "add", "path": "/identifier/-", "value": {"system": "urn:mrn", "value": "2"}}]
+        patched = await ask("Patient/me", "PATCH", more, content_type="application/json-patch+json")
+        assert patched.status_code == 403
+        assert (await ask("Patient/me", "DELETE")).status_code == 403
+    assert (await desk("Patient/me")).json()["identifier"] == number["identifier"]
+    change(house, tmp_path, "[kept_from_patients]")
+    without = {name: value for name, value in stored.items() if name != "identifier"}
+    assert (await own("Patient/me", "PUT", without)).status_code == 200
+
+
+@pytest.mark.parametrize("kept", ["Patient = ['identifer']", "Patent = ['identifier']"])
+def test_what_is_kept_of_patients_is_elements_that_there_are(tmp_path: Path, kept: str) -> None:
+    from fhir_server import definitions
+    from fhir_server.bootstrap.securing import check_policies
+
+    file = tmp_path / "policies.toml"
+    file.write_text(f"[kept_from_patients]\n{kept}")
+    with pytest.raises(FhirError, match="kept_from_patients"):
+        check_policies(load(str(file)), definitions.load())
 
 
 def test_an_expression_that_can_not_be_used_is_refused_at_the_start(tmp_path: Path) -> None:
