@@ -59,9 +59,19 @@ def elements(resource: dict[str, Any], names: Sequence[str], definitions: Defini
     return _resource(resource, lambda type_name: _elements_plan(definitions, asked, type_name))
 
 
+def element_names(value: str) -> tuple[str, ...]:
+    """The names in _elements; FhirError value for none."""
+    names = tuple(name.strip() for name in value.split(","))
+    if not all(names):
+        raise error("value", "_elements needs names of elements with commas between.", location="_elements")
+    return names
+
+
 def require_elements(names: Iterable[str], types: Sequence[str], definitions: Definitions) -> None:
     """FhirError value, with the nearest right name, for a name of _elements that none of these types has."""
     for name in names:
+        if name == "resourceType":  # always there, and asked for by some clients
+            continue
         paths = [(type_name, path) for type_name in types if (path := _below_type(name, type_name))]
         alternatives = [_alternatives(definitions, type_name, path.split(".")) for type_name, path in paths]
         if [] in alternatives:

@@ -13,7 +13,7 @@ from fhir_server.codec.bundles import EntryResponse
 from fhir_server.codec.json import serialize
 from fhir_server.codec.references import references
 from fhir_server.core.errors import FhirError, error, operation_outcome
-from fhir_server.interactions.bundle_elements import BUNDLE, require_elements
+from fhir_server.interactions.bundle_elements import BUNDLE, require_bundle_elements
 from fhir_server.interactions.conditional_references import may_have, resolve_stored
 from fhir_server.interactions.entries import STATUS_TEXT, entry_request, entry_response
 from fhir_server.interactions.environment import Environment
@@ -37,7 +37,7 @@ async def batch(environment: Environment, request: Request) -> Response:
             else "The Bundle has no type; give it batch or transaction.",
             expression="Bundle.type",
         )
-    require_elements(bundle, BUNDLE, BUNDLE)
+    require_bundle_elements(bundle, BUNDLE, BUNDLE)
     listed = bundle.get("entry", [])
     if not isinstance(listed, list):
         raise error("invalid", "Bundle.entry must be an array.", expression="Bundle.entry")

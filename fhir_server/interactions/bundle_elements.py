@@ -23,7 +23,7 @@ def _names(type: str) -> frozenset[str]:
     return frozenset((*properties, *extended, *(["resourceType"] if type == BUNDLE else [])))
 
 
-def require_elements(value: dict[str, Any], type: str, where: str) -> None:
+def require_bundle_elements(value: dict[str, Any], type: str, where: str) -> None:
     """FhirError where a Bundle, or a part of it (type: a key of R4's types), has an element that R4 does not have."""
     known = _names(type)
     if value.keys() <= known:

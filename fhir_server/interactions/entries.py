@@ -11,7 +11,7 @@ from fhir_server.codec.bundles import EntryResponse
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import error, operation_outcome
 from fhir_server.interactions import app_state
-from fhir_server.interactions.bundle_elements import ENTRY, REQUEST, require_elements
+from fhir_server.interactions.bundle_elements import ENTRY, REQUEST, require_bundle_elements
 from fhir_server.interactions.request import Request, Response
 from fhir_server.search.dates import date_range
 
@@ -33,8 +33,8 @@ def entry_request(raw: Any, number: int, outer: Request) -> Request:
     asked = raw.get("request") if isinstance(raw, dict) else None
     if not isinstance(asked, dict) or not isinstance(asked.get("method"), str) or not isinstance(asked.get("url"), str):
         raise error("required", f"{where} needs a request with method and url.", expression=f"{where}.request")
-    require_elements(raw, ENTRY, where)
-    require_elements(asked, REQUEST, f"{where}.request")
+    require_bundle_elements(raw, ENTRY, where)
+    require_bundle_elements(asked, REQUEST, f"{where}.request")
     if not isinstance(raw.get("fullUrl", ""), str):
         raise error("value", f"{where}.fullUrl must be a string, the entry's URL.", expression=f"{where}.fullUrl")
     method = asked["method"]

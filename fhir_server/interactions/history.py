@@ -9,7 +9,7 @@ from msgspec import structs
 from fhir_server.codec import bundles
 from fhir_server.codec.json import decode
 from fhir_server.codec.references import parse_reference
-from fhir_server.codec.summary import subset
+from fhir_server.codec.summary import element_names, require_elements, subset
 from fhir_server.core.errors import error
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import id_of
@@ -38,6 +38,7 @@ async def history(environment: Environment, request: Request, type: str = "", id
     if id:
         id_of(id)
     summary, names = _shape(asked)
+    require_elements(names, (type,) if type else environment.definitions.resource_types, environment.definitions)
     if summary == "count" and not id:
         text = "The history of a type or of the system is not counted, as all of it would be read; ask for pages of it."
         raise error("too-costly", text, location="_summary")
@@ -74,7 +75,7 @@ def _shape(asked: dict[str, str]) -> tuple[str, tuple[str, ...]]:
     summary = asked.get("_summary", "false")
     if summary not in SUMMARIES:
         raise error("value", f"_summary must be one of {', '.join(SUMMARIES)}.", location="_summary")
-    names = tuple(name.strip() for name in asked.get("_elements", "").split(",") if name.strip())
+    names = element_names(asked["_elements"]) if "_elements" in asked else ()
     return "" if summary == "false" else summary, names
 
 

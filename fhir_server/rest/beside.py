@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fhir_server.api import FhirServer
+from fhir_server.codec.formats import JSON as FHIR_JSON
 from fhir_server.codec.json import serialize
+from fhir_server.core.errors import error
 from fhir_server.rest.docs_page import docs_assets
-from fhir_server.rest.encode import Answer
+from fhir_server.rest.encode import Answer, error_answer
 from fhir_server.rest.health import live, ready
 from fhir_server.rest.metrics import metrics
 from fhir_server.rest.mounting import Mounted
@@ -20,6 +22,8 @@ from fhir_server.rest.page_assets import Assets, page_assets
 
 JSON = (b"content-type", b"application/json")
 METHODS = ("GET", "HEAD")
+ALLOW = {"Allow": "GET, HEAD"}
+PLACES = "FHIR is at /fhir, the page at /, the documentation at /docs."
 
 
 def beside(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Any:
@@ -38,6 +42,7 @@ def beside(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Any:
     computed: dict[str, Callable[[], Awaitable[Answer]]] = {
         "/openapi.json": document,
         "/pages.json": pages,
+        "/health": lambda: ready(server, mounted),
         "/health/live": lambda: live(server),
         "/health/ready": lambda: ready(server, mounted),
         "/metrics": lambda: metrics(server, mounted),
@@ -50,7 +55,8 @@ def beside(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Any:
         if there is not None and (scope["method"] not in METHODS or path not in there.assets.files):
             return await there.application(scope, receive, send)
         if scope["method"] not in METHODS:
-            answer = Answer(405, [(b"allow", b"GET, HEAD")], b"")
+            problem = error("not-supported", f"{scope['method']} is not possible here. {PLACES}", headers=ALLOW)
+            answer = error_answer(problem, FHIR_JSON, server.definitions)
         elif path in computed:
             answer = await computed[path]()
         else:
@@ -69,6 +75,6 @@ def _file(assets: Assets, scope: dict[str, Any]) -> Answer:
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     found = assets.answer(scope["path"], headers.get(b"accept-encoding", ""), headers.get(b"if-none-match", ""))
     if found is None:
-        text = b"There is nothing here. FHIR is at /fhir, the page at /, the documentation at /docs.\n"
-        return Answer(404, [(b"content-type", b"text/plain; charset=utf-8")], text)
+        text = f"There is nothing here. {PLACES}\n"
+        return Answer(404, [(b"content-type", b"text/plain; charset=utf-8")], text.encode())
     return Answer(found.status, found.headers, found.body)

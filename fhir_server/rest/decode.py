@@ -207,7 +207,7 @@ def _take_body(request: Request, body: bytes, headers: dict[str, str], definitio
     if request.method == "PATCH" and media in PATCH_TYPES:
         request.body = body
         return
-    if request.path[:1] == ("Binary",) and len(request.path) <= 2 and body_format(stated) is None:
+    if request.path[:1] == ("Binary",) and len(request.path) <= 2 and _is_content(body, media, stated):
         request.resource = _binary(request, body, stated or "application/octet-stream", headers)
     elif request.path == ("$import",) and media in ("application/fhir+ndjson", "application/ndjson"):
         request.body = body
@@ -239,6 +239,14 @@ def _localise(request: Request, body: bytes) -> None:
     kept = request.path and (request.path[-1].startswith("$") or request.resource.get("resourceType") == "Bundle")
     if not kept and localise(request.resource, request.base):
         request.body = request.body and json.serialize(request.resource)
+
+
+def _is_content(body: bytes, media: str, stated: str) -> bool:
+    """Whether a body sent to Binary is its content, and no resource: so is JSON or XML that is not FHIR's."""
+    format = body_format(stated)
+    if format is None or "fhir" in media:
+        return format is None
+    return (b'"resourceType"' if format.name == "json" else b"http://hl7.org/fhir") not in body
 
 
 def _binary(request: Request, body: bytes, content_type: str, headers: dict[str, str]) -> dict[str, Any]:

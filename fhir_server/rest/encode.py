@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_server.codec import json, xml
 from fhir_server.codec.formats import Format, wants_pretty
-from fhir_server.codec.summary import subset
+from fhir_server.codec.summary import element_names, require_elements, subset
 from fhir_server.core.errors import FhirError, error, operation_outcome
 from fhir_server.core.keys import StoredVersion
 from fhir_server.definitions import Definitions
@@ -121,7 +121,7 @@ def _shaping(request: Request) -> tuple[str, tuple[str, ...]] | None:
                 raise error("value", f"_summary must be one of {', '.join(SUMMARIES)}.", location="_summary")
             summary = "" if value == "false" else value
         elif name == "_elements":
-            names = tuple(part.strip() for part in value.split(",") if part.strip())
+            names = element_names(value)
     return (summary, names) if summary or names else None
 
 
@@ -129,6 +129,7 @@ def _shaped(body: bytes, shaping: tuple[str, tuple[str, ...]], definitions: Defi
     resource: dict[str, Any] = json.decode(body)
     if resource.get("resourceType") in ("Bundle", "OperationOutcome"):
         return body
+    require_elements(shaping[1], (resource["resourceType"],), definitions)
     return subset(body, *shaping, definitions)
 
 

@@ -43,9 +43,16 @@ async def test_health(fhir: Fhir) -> None:
     assert (await get(fhir, "/health/ready")).json()["checks"]["store"]["change"] == 0
     await fhir.create({"resourceType": "Patient"})
     assert (await get(fhir, "/health/ready")).json()["checks"]["store"]["change"] == 1
+    assert (await get(fhir, "/health")).json()["status"] == "pass"
 
 
 async def test_other_paths_say_where_things_are(fhir: Fhir) -> None:
     answer = await get(fhir, "/nothing")
     assert answer.status_code == 404
     assert "/fhir" in answer.text
+
+
+async def test_writing_beside_fhir_is_told_where_fhir_is(fhir: Fhir) -> None:
+    answer = await fhir.http.post(f"{ROOT}/", json={"resourceType": "Bundle"})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert "FHIR is at /fhir" in answer.json()["issue"][0]["diagnostics"]

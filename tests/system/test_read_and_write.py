@@ -172,3 +172,24 @@ async def test_a_reference_by_this_servers_own_url_is_one_to_what_is_stored_here
         assert await fhir.ids(f"Observation?subject={asked}") == [where.partition("/")[2]]
     kept = {"resourceType": "Bundle", "type": "collection", "entry": [{"fullUrl": f"{BASE}/x", "resource": seen}]}
     assert (await fhir.post("Bundle", kept)).json()["entry"][0]["resource"]["subject"] == seen["subject"]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [(b'{"a": 1}', "application/json"), (b'<ClinicalDocument xmlns="urn:hl7-org:v3"/>', "application/xml")],
+)
+async def test_json_and_xml_that_are_not_fhirs_are_content_of_a_binary(fhir: Fhir, body: bytes, content_type: str):
+    made = await fhir("POST", "Binary", body, content_type=content_type)
+    assert made.status_code == 201, made.text
+    raw = await fhir.get(f"Binary/{made.json()['id']}", accept="*/*")
+    assert (raw.content, raw.headers["content-type"]) == (body, content_type)
+    wrong = await fhir("POST", "Binary", b'{"resourceType":"Patient"}', content_type="application/json")
+    assert wrong.status_code == 400
+
+
+async def test_elements_of_a_read_are_those_of_its_type(fhir: Fhir) -> None:
+    patient = await fhir.create(PATIENT)
+    assert "birthDate" in (await fhir.get(f"{patient}?_elements=resourceType,birthDate")).json()
+    answer = await fhir.get(f"{patient}?_elements=birthdate")
+    assert answer.status_code == 400
+    assert "Did you mean birthDate?" in issue_of(answer)["diagnostics"]
