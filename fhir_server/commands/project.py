@@ -25,7 +25,7 @@ def project(data: Data = None, config: Config = None) -> None:
 
 async def _project(settings: Settings) -> None:
     from fhir_server.commands.opening import store
-    from fhir_server.commands.serve import tune
+    from fhir_server.core.garbage import tune
     from fhir_server.core.logs import configure
 
     configure(settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import re
 import signal
@@ -22,6 +21,7 @@ from fhir_server.commands.options import environment, with_settings
 from fhir_server.commands.sockets import listen
 from fhir_server.core.configuration import load
 from fhir_server.core.errors import error
+from fhir_server.core.garbage import tune
 from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from fhir_server.rest.http1.accepting import Share
 
 MOST_WORKERS = 4  # where the setting leaves the number to the machine
-GARBAGE_THRESHOLD = 20_000  # new objects between two looks for cycles; Python's 700 costs a twentieth of the time
 
 
 @with_settings
@@ -141,13 +140,6 @@ def application() -> Application:
     configure(settings)
     tune()
     return bootstrap.application(settings)
-
-
-def tune() -> None:
-    """Makes a process that serves faster: what is loaded by now lives as long as it does, and is never searched."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
 
 
 def banner(settings: Settings, samples: bool, *interfaces: str) -> str:

@@ -74,9 +74,9 @@ class Configuration:
             self._stamp = stamp
         return self._peers
 
-    def issuer(self, ae_title: str) -> str:
+    def issuer(self, peers: Peers, ae_title: str) -> str:
         """Who issues the patient ids that this sender sends without an issuer."""
-        peer = self.peers().named(ae_title)
+        peer = peers.named(ae_title)
         return peer.issuer if peer and peer.issuer else self._settings.dicom_issuer
 
 

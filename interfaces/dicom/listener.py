@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from fhir_server.core.errors import error
+from fhir_server.core.garbage import tune
 from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
@@ -86,6 +87,7 @@ def accepting(settings: Settings, listening: socket.socket, opening: Opening, *,
     context = Context(settings, archive, Configuration(settings), bridge)
     context.configuration.peers()
     acceptor = Acceptor(context, listening)
+    tune()
     acceptor.start()
     working = Worker(context) if worker else None
     if working:

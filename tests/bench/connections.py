@@ -17,7 +17,7 @@ from typing import Any
 import uvloop
 
 from fhir_server import bootstrap
-from fhir_server.commands.serve import tune
+from fhir_server.core.garbage import tune
 from fhir_server.core.settings import Settings
 from fhir_server.rest.http1.connection import Connection
 from fhir_server.rest.http1.host import Host

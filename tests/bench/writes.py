@@ -23,8 +23,8 @@ import uvloop
 from fhir_server import bootstrap
 from fhir_server.api import FhirServer, Request
 from fhir_server.codec import json
-from fhir_server.commands.serve import tune
 from fhir_server.core.configuration import load
+from fhir_server.core.garbage import tune
 from fhir_server.storage.sqlite.writer import Writer
 from tests.bench import fhirload
 

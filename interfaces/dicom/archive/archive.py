@@ -94,7 +94,7 @@ class Archive:
             )
         )
         try:
-            receiving.write(data)
+            receiving.write((data,))
         except BaseException:
             receiving.discard()
             raise

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from fhir_server.core.errors import FhirError, Issue
 
+Bytes = bytes | bytearray | memoryview
+
 
 class Torn(FhirError):
     """A file is not as it was sealed."""
@@ -20,12 +22,16 @@ class Torn(FhirError):
 class Writing(Protocol):
     """A file that is arriving; nobody else sees it until it is kept."""
 
-    def write(self, part: bytes | bytearray | memoryview) -> None:
-        """Adds bytes; OSError where they can't be written, ENOSPC where the reserve would be touched."""
+    def write(self, *parts: Bytes) -> None:
+        """Adds bytes; OSError where they can't be written, ENOSPC where the reserve is touched."""
+        ...
+
+    def ended(self) -> None:
+        """No more comes: the disk may begin with what is left."""
         ...
 
     def view(self) -> memoryview:
-        """All that was written."""
+        """All that was written, once it has ended."""
         ...
 
     def keep(self, digest: str, study: str) -> bool:
@@ -115,8 +121,12 @@ class _ObjectWriting:
         self._path = path
         self._bytes = bytearray(head)
 
-    def write(self, part: bytes | bytearray | memoryview) -> None:
-        self._bytes += part
+    def write(self, *parts: Bytes) -> None:
+        for part in parts:
+            self._bytes += part
+
+    def ended(self) -> None:
+        pass
 
     def view(self) -> memoryview:
         return memoryview(self._bytes)

@@ -7,12 +7,14 @@ import mmap
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fhir_server.core.flushing import flush
+from interfaces.dicom.archive.files import Bytes
 from interfaces.dicom.archive.flushing import EARLY_BYTES, renames_with_files, start_writing
 
+TOGETHER_BYTES, TOGETHER_PARTS = 160 * 1024, 512  # that one call writes
 RESERVE_EVERY = 16 * 2**20  # bytes after which the free space is looked at again
 
 
@@ -91,26 +93,32 @@ class Incoming:
         self._path = f"{files.incoming}/{secrets.token_hex(8)}"
         self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o640)
 
-    def write(self, part: bytes | bytearray | memoryview) -> None:
+    def write(self, *parts: Bytes) -> None:
         """Adds bytes."""
         if self._files.reserve and self._size - self._looked > RESERVE_EVERY:
             self._check_reserve()
-        head, self._head = self._head, b""
-        written = os.writev(self._descriptor, (head, part)) if head else os.write(self._descriptor, part)
-        if written < len(head) + len(part):  # the disk is nearly full, or a signal came
-            left = memoryview(head + bytes(part))
-            while written < len(left):
-                written += os.write(self._descriptor, left[written:])
-        self._size += written
+        if self._head:
+            parts, self._head = (self._head, *parts), b""
+        for together in pieces(parts):
+            length = sum(map(len, together))
+            written = os.writev(self._descriptor, together)
+            if written < length:  # the disk is nearly full, or a signal came
+                left = memoryview(b"".join(together))
+                while written < length:
+                    written += os.write(self._descriptor, left[written:])
+            self._size += length
         if self._files.fsync and self._size - self._started >= EARLY_BYTES:
             self._write_early()
 
-    def view(self) -> memoryview:
-        """All that was written, as it is mapped from the file; the last chance to let the disk begin."""
+    def ended(self) -> None:
+        """Lets the disk begin with what is left."""
         if self._head:
-            self.write(b"")
+            self.write()
         if self._files.fsync:
             self._write_early()
+
+    def view(self) -> memoryview:
+        """All that was written, as it is mapped from the file."""
         return memoryview(mmap.mmap(self._descriptor, self._size, access=mmap.ACCESS_READ))
 
     def keep(self, digest: str, study: str) -> bool:
@@ -153,3 +161,18 @@ class Incoming:
             free = os.statvfs(self._files.folder)
             if free.f_bavail * free.f_frsize < self._files.reserve:
                 raise OSError(errno.ENOSPC, "No space left above the reserve")
+
+
+def pieces(parts: Sequence[Bytes]) -> Iterator[list[Bytes]]:
+    """Parts in groups, small ones together: Linux puts what one call writes into one piece of memory where it can,
+    and large pieces that have not been used yet are dear on a virtual machine."""
+    group: list[Bytes] = []
+    size = 0
+    for part in parts:
+        if group and (size + len(part) > TOGETHER_BYTES or len(group) == TOGETHER_PARTS):
+            yield group
+            group, size = [], 0
+        group.append(part)
+        size += len(part)
+    if group:
+        yield group

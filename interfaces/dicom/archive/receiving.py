@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from interfaces.dicom.archive import digests
+from interfaces.dicom.archive.files import Bytes
 from interfaces.dicom.archive.placing import Outcome
 from interfaces.dicom.archive.record import Mismatch, record_of
 from interfaces.dicom.dataset.part10 import header
-from interfaces.dicom.dataset.walk import DataSet
+from interfaces.dicom.dataset.syntaxes import syntax
+from interfaces.dicom.dataset.walk import PIXEL_DATA, DataSet, Malformed
 
 if TYPE_CHECKING:
     from interfaces.dicom.archive.archive import Archive
+
+BEGINNING = 32 * 1024  # bytes that are kept in memory; most data sets have their pixel data begin in them
 
 
 class Announced(NamedTuple):
@@ -34,11 +39,17 @@ class Receiving:
         self._start = len(head)
         self._digest = digests.start(head)
         self._file = archive.files.begin(head)
+        self._size = 0
+        self._beginning = bytearray()
 
-    def write(self, part: bytes | bytearray | memoryview) -> None:
+    def write(self, parts: Sequence[Bytes]) -> None:
         """Adds bytes of the data set."""
-        self._file.write(part)
-        self._digest.update(part)
+        self._file.write(*parts)
+        for part in parts:
+            self._digest.update(part)
+            if self._size < BEGINNING:
+                self._beginning += part[: BEGINNING - self._size]
+            self._size += len(part)
 
     def finish(self) -> Outcome:
         """Keeps it; Malformed where it is no whole data set, Mismatch where it is not what was announced.
@@ -47,12 +58,12 @@ class Receiving:
         """
         announced = self._announced
         try:
-            whole = self._file.view()
+            self._file.ended()
             record = record_of(
-                DataSet(whole[self._start :], announced.transfer_syntax),
+                self._walked(),
                 transfer_syntax=announced.transfer_syntax,
                 digest=digests.name(self._digest),
-                size=len(whole),
+                size=self._start + self._size,
                 start=self._start,
                 sender=announced.sender,
                 issuer=announced.issuer,
@@ -70,3 +81,19 @@ class Receiving:
     def discard(self) -> None:
         """Leaves nothing of it."""
         self._file.discard()
+
+    def _walked(self) -> DataSet:
+        """The data set; by its beginning, where native pixel data is all that follows, and else by the file."""
+        named = self._announced.transfer_syntax
+        if not syntax(named).deflated:
+            try:
+                found = DataSet(memoryview(self._beginning), named, to_pixels=True)
+                pixels = found.elements.get(PIXEL_DATA)
+            except Malformed:
+                pass
+            else:
+                if pixels is None and self._size == len(self._beginning):
+                    return found
+                if pixels is not None and pixels.fragments is None and pixels.start + pixels.length == self._size:
+                    return found
+        return DataSet(self._file.view()[self._start :], named)

@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fhir_server.core.errors import error
-from interfaces.dicom.archive.files import FileStore, Torn, Writing
+from interfaces.dicom.archive.files import Bytes, FileStore, Torn, Writing
 
 MAGIC = b"\x01HMSDCM\x01"
 HEAD = 256
@@ -145,8 +145,12 @@ class _SealedWriting:
         self._inner = inner
         self._clear = bytearray(head)
 
-    def write(self, part: bytes | bytearray | memoryview) -> None:
-        self._clear += part
+    def write(self, *parts: Bytes) -> None:
+        for part in parts:
+            self._clear += part
+
+    def ended(self) -> None:
+        pass
 
     def view(self) -> memoryview:
         return memoryview(self._clear)

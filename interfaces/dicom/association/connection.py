@@ -8,6 +8,7 @@ import select
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from pynetdicom.association import Association
@@ -29,8 +30,12 @@ class Socket(AssociationSocket):
         self._buffer = bytearray(BUFFER)
         self._start = self._end = 0  # what has been received and not taken
         self._sending = threading.Lock()  # answers come from two threads
-        # OpenSSL takes no reading beside a writing of another thread
-        self._reading = self._sending if isinstance(client_socket, ssl.SSLSocket) else contextlib.nullcontext()
+        self._patience = client_socket.gettimeout()
+        self._encrypted = isinstance(client_socket, ssl.SSLSocket)
+        self._turn = threading.Lock()  # OpenSSL takes no reading beside a writing of another thread
+        if self._encrypted:
+            client_socket.setblocking(False)  # so no turn waits: half a record must not hold up an answer
+        self.refilling: Callable[[], None] = lambda: None  # called before what was taken gives way to what comes
         self._poll = select.poll()
         self._poll.register(self._woken, select.POLLIN)
         self._poll.register(client_socket, select.POLLIN)
@@ -45,8 +50,8 @@ class Socket(AssociationSocket):
         """Whether there are bytes; waits a while for them where nothing else is to be done."""
         if self.socket is None or not self._is_connected:
             return False
-        pending = getattr(self.socket, "pending", None)
-        if self._start < self._end or (pending and pending()):
+        tls: Any = self.socket
+        if self._start < self._end or (self._encrypted and self._in_turn(tls.pending)):
             return True
         patient = self.event_queue.empty() and not self.assoc.dul._kill_thread
         try:
@@ -67,7 +72,7 @@ class Socket(AssociationSocket):
         return ready
 
     def take(self, count: int) -> memoryview | None:
-        """So many bytes, the caller's until the next call; None where the peer closed before."""
+        """So many bytes, the caller's until `refilling` is called; None where the peer closed before."""
         if self._end - self._start < count:
             self._fill(count)
         if self._end - self._start < count:
@@ -82,11 +87,39 @@ class Socket(AssociationSocket):
     def send(self, bytestream: bytes) -> None:
         """Sends bytes, whole before those of another thread."""
         with self._sending:
-            super().send(bytestream)
+            if not self._encrypted or self.socket is None:
+                super().send(bytestream)
+                return
+            left = memoryview(bytestream)
+            try:
+                while left:
+                    left = left[self._when_possible(self.socket.send, left) :]
+            except OSError:
+                self.event_queue.put("Evt17")
+
+    def _in_turn(self, work: Callable[..., int], *arguments: Any) -> int:
+        with self._turn:
+            return work(*arguments)
+
+    def _when_possible(self, work: Callable[..., int], *arguments: Any) -> int:
+        """What a call of TLS gives once the peer lets it; TimeoutError where it never does."""
+        while True:
+            try:
+                return self._in_turn(work, *arguments)
+            except ssl.SSLWantReadError:
+                wanted = select.POLLIN
+            except ssl.SSLWantWriteError:
+                wanted = select.POLLOUT
+            waiting = select.poll()
+            assert self.socket is not None
+            waiting.register(self.socket, wanted)
+            if not waiting.poll(None if self._patience is None else self._patience * 1000):
+                raise TimeoutError("the peer neither sent nor took anything")
 
     def _fill(self, count: int) -> None:
         """Receives until so many bytes are there, and as many more as wait already."""
         assert self.socket is not None
+        self.refilling()
         if self._start == self._end or len(self._buffer) - self._start < count:
             left = self._buffer[self._start : self._end]
             if len(self._buffer) < count:
@@ -95,8 +128,8 @@ class Socket(AssociationSocket):
             self._start, self._end = 0, len(left)
         view, enough = memoryview(self._buffer), self._start + count
         while self._end < enough:
-            with self._reading:
-                got = self.socket.recv_into(view[self._end :])
+            receive, free = self.socket.recv_into, view[self._end :]
+            got = self._when_possible(receive, free) if self._encrypted else receive(free)
             if not got:
                 return
             self._end += got

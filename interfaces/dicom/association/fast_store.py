@@ -30,7 +30,7 @@ LAST = 2  # message control header of what nothing follows (PS3.8 annex E.2)
 class Arriving(Protocol):
     """Takes a data set as it comes."""
 
-    def write(self, part: memoryview) -> None:
+    def write(self, parts: list[memoryview]) -> None:
         """Adds bytes, which are the caller's again afterwards."""
         ...
 
@@ -65,9 +65,12 @@ class FastStore:
         self._association = association
         self._beginning = begin
         self._request: Request | None = None
+        self._parts: list[memoryview] = []  # taken and not written
 
     def take(self, values: Values) -> bytes | bool:
         """Takes the values of a PDU: the PDU to answer with, True for more to come; False where it is not for here.
+
+        They are read at the latest when `write` is called.
 
         ValueError where a data set is interrupted by something else.
         """
@@ -80,17 +83,24 @@ class FastStore:
         for context, fragment in values:
             if fragment[0] & 1 or context != request.context:
                 raise ValueError("a command or another context within a data set")
-            request.arriving.write(fragment[1:])
+            self._parts.append(fragment[1:])
             if fragment[0] & LAST:
+                self.write()
                 self._request = None
                 return _answer(request, *request.arriving.finish())
         return True
+
+    def write(self) -> None:
+        """Writes what was taken; the buffer it lies in is wanted for more."""
+        if self._parts and self._request is not None:
+            parts, self._parts = self._parts, []
+            self._request.arriving.write(parts)
 
     def abandon(self) -> None:
         """The association is over: half a data set leaves nothing."""
         if self._request is not None:
             self._request.arriving.discard()
-            self._request = None
+            self._request, self._parts = None, []
 
     def _begin(self, context: int, fragment: memoryview) -> bool:
         if fragment[0] & COMMAND_LAST != COMMAND_LAST:

@@ -9,7 +9,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any
 
 import structlog
@@ -57,14 +56,16 @@ class _Handler(RequestHandler):
         association.refusal = server.refusal
         association.name = "AcceptorThread"
         association.ended = server.ended
-        association.set_socket(Socket(association, self.request))
+        connection = Socket(association, self.request)
+        connection.refilling = association.store.write
+        association.set_socket(connection)
         acceptor = association.acceptor
         acceptor.maximum_length = self.ae.maximum_pdu_size
         acceptor.ae_title = server.ae_title
         acceptor.address_info = self.local
         acceptor.implementation_class_uid = self.ae.implementation_class_uid
         acceptor.implementation_version_name = self.ae.implementation_version_name
-        acceptor.supported_contexts = deepcopy(server.contexts)
+        acceptor.supported_contexts = server.contexts  # which nobody changes
         association.requestor.address_info = self.remote
         for event, bound in server._handlers.items():
             if event.is_intervention and bound:
@@ -169,19 +170,10 @@ def requested(
         log.warning("association rejected: unknown peer", calling=title, address=address)
         reject(association, UNKNOWN_CALLING)
         return
-    prefer_known_syntaxes(association.requestor.primitive.presentation_context_definition_list)
     association.slot = server().slots.take()
     if association.slot is None:
         log.warning("association rejected: limit reached", calling=title, address=address)
         reject(association, LIMIT_EXCEEDED)
-
-
-def prefer_known_syntaxes(contexts: list[Any]) -> None:
-    """The first syntax of a storage context is taken: puts those of PS3.6 before private ones, else in their order."""
-    for context in contexts:
-        syntaxes = context.transfer_syntax
-        if len(syntaxes) > 1:
-            context.transfer_syntax = sorted(syntaxes, key=lambda uid: uid.is_private)
 
 
 def known(configuration: Configuration, title: str, address: str) -> bool:

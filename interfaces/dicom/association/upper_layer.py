@@ -6,7 +6,9 @@ association before it is received, and P-DATA goes to the DIMSE provider as view
 
 from __future__ import annotations
 
+import queue
 import struct
+import threading
 import time
 from typing import Any
 
@@ -15,24 +17,29 @@ from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_primitives import C_FIND, C_GET, C_MOVE
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu import A_ASSOCIATE_AC
 from pynetdicom.pdu_primitives import P_DATA
 
 from interfaces.dicom.association.answering_find import answer_find
 from interfaces.dicom.association.connection import Socket
 from interfaces.dicom.association.fast_store import FastStore
+from interfaces.dicom.association.proposals import AssociateRequest, Negotiation
 from interfaces.dicom.association.refusing_retrieval import C_GET_RSP, C_MOVE_RSP, Refusal, refuse_retrieval
 
-P_DATA_TF = 4
+ASSOCIATE_RQ, P_DATA_TF = 1, 4
 ESTABLISHED = "Sta6"
+LOOK_SECONDS = 0.5  # how often an association without news looks at its timer
+HEAD = struct.Struct(">BxL")  # of a PDU: its type and how many bytes follow
 LONGEST_CONTROL = 2**20  # bytes of an A-ASSOCIATE PDU; a real one has a few thousand
 
 
 class UpperLayer(DULServiceProvider):
     """The provider of one accepted association."""
 
-    def __init__(self, assoc: Association) -> None:
+    def __init__(self, assoc: Association, news: threading.Semaphore) -> None:
         super().__init__(assoc)
         self._assoc: Any = assoc
+        self.to_user_queue = Told(news)
         self._run_loop_delay = 0
         self._most = 0  # bytes of a P-DATA PDU, once it is negotiated
         self.daemon = True
@@ -52,6 +59,18 @@ class UpperLayer(DULServiceProvider):
         if self.socket is not None and self.state_machine.current_state == ESTABLISHED:
             self.socket.send(pdus)
             self._idle_timer.restart()
+
+    def _send(self, pdu: Any) -> None:
+        if isinstance(pdu, A_ASSOCIATE_AC):
+            self.assoc.acse.add_answers(pdu)
+        super()._send(pdu)
+
+    def _decode_pdu(self, bytestream: bytearray) -> Any:
+        if bytestream[0] != ASSOCIATE_RQ:
+            return super()._decode_pdu(bytestream)
+        request = AssociateRequest()
+        request.decode(bytes(bytestream))
+        return request, "Evt6"
 
     def kill_dul(self) -> None:
         """Stops the thread."""
@@ -74,7 +93,7 @@ class UpperLayer(DULServiceProvider):
 
     def _read_pdu_data(self) -> None:
         """Reads the PDU that waits, and those that follow it while they are C-STORE requests only."""
-        while self._read_pdu() and self.event_queue.empty() and self.to_provider_queue.empty():
+        while self._read_pdu() and not self.event_queue.queue and not self.to_provider_queue.queue:
             connection = self.socket
             if self._kill_thread or connection is None or not connection.ready:
                 return
@@ -84,11 +103,11 @@ class UpperLayer(DULServiceProvider):
         connection = self.socket
         assert isinstance(connection, Socket)
         try:
-            head = bytes(connection.take(6) or b"")
-            if not head:
+            head = connection.take(HEAD.size)
+            if head is None:
                 self.event_queue.put("Evt17")
                 return False
-            kind, _, length = struct.unpack(">BBL", head)
+            kind, length = HEAD.unpack(head)
             if not 1 <= kind <= 7 or length > self._longest(kind):
                 self.event_queue.put("Evt19")
                 return False
@@ -102,7 +121,7 @@ class UpperLayer(DULServiceProvider):
         if kind == P_DATA_TF and self.state_machine.current_state == ESTABLISHED:
             return self._data(body)
         try:
-            pdu, event = self._decode_pdu(bytearray(head + bytes(body)))
+            pdu, event = self._decode_pdu(bytearray(HEAD.pack(kind, length) + body))
         except Exception:
             self.event_queue.put("Evt19")
             return False
@@ -113,7 +132,8 @@ class UpperLayer(DULServiceProvider):
     def _longest(self, kind: int) -> int:
         if kind != P_DATA_TF:
             return LONGEST_CONTROL
-        self._most = self._most or self.assoc.acceptor.maximum_length or 2**32 - 1
+        if not self._most:
+            self._most = self.assoc.acceptor.maximum_length or 2**32 - 1
         return self._most
 
     def _data(self, body: memoryview) -> bool:
@@ -147,6 +167,8 @@ class UpperLayer(DULServiceProvider):
 def presentation_data_values(body: memoryview) -> list[tuple[int, memoryview]]:
     """Context id, and message control header with fragment, of each value of a P-DATA-TF PDU; ValueError."""
     values, at = [], 0
+    if len(body) >= 6 and int.from_bytes(body[:4]) == len(body) - 4:  # one, as nearly always
+        return [(body[4], body[5:])]
     while at < len(body):
         if len(body) - at < 6:
             raise ValueError("a presentation data value is cut short")
@@ -158,16 +180,35 @@ def presentation_data_values(body: memoryview) -> list[tuple[int, memoryview]]:
     return values
 
 
+class Told(queue.Queue[Any]):
+    """A queue that tells of what is put into it."""
+
+    def __init__(self, news: threading.Semaphore) -> None:
+        super().__init__()
+        self._news = news
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Adds an item."""
+        super().put(item, block, timeout)
+        self._news.release()
+
+
 class Messages(DIMSEServiceProvider):
     """A DIMSE provider whose user sleeps until there is a message or the association changes."""
 
+    def __init__(self, assoc: Any, news: threading.Semaphore) -> None:
+        super().__init__(assoc)
+        self._news = news
+        self.msg_queue = Told(news)
+
     def get_msg(self, block: bool = False) -> Any:
-        """The next message; without block it waits a moment for one."""
+        """The next message; without block it waits a while for one or for other news."""
         if block:
             return super().get_msg(block)
+        self._news.acquire(timeout=LOOK_SECONDS)
         try:
-            return self.msg_queue.get(timeout=0.02)
-        except Exception:
+            return self.msg_queue.get_nowait()
+        except queue.Empty:
             return None, None
 
 
@@ -176,8 +217,10 @@ class AcceptedAssociation(Association):
 
     def __init__(self, ae: Any) -> None:
         super().__init__(ae, MODE_ACCEPTOR)
-        self.dul = UpperLayer(self)
-        self.dimse = Messages(self)
+        self._news = threading.Semaphore(0)
+        self.dul = UpperLayer(self, self._news)
+        self.acse = Negotiation(self)
+        self.dimse = Messages(self, self._news)
         self.acse_timeout = ae.acse_timeout
         self.network_timeout = ae.network_timeout
         self.slot: int | None = None
@@ -244,6 +287,7 @@ class AcceptedAssociation(Association):
         """Ends the association's threads; the connection is closed at the latest after a moment."""
         self._reactor_checkpoint.set()
         self._kill = True
+        self._news.release()
         self.is_established = False
         self._is_paused = True
         deadline = time.monotonic() + 2

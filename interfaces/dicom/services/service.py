@@ -11,7 +11,7 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.bridge import Bridge
-from interfaces.dicom.configuration import Configuration
+from interfaces.dicom.configuration import Configuration, Peers
 from interfaces.dicom.configuration import Service as Permission
 from interfaces.dicom.dataset.syntaxes import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 
@@ -57,10 +57,15 @@ def allowed(context: Context, event: Any, permission: Permission | None) -> bool
 def allowed_to(context: Context, title: str, permission: Permission) -> bool:
     """Whether the peer of that AE title may use a service; one without an entry may unless only known ones do."""
     try:
-        peer = context.configuration.peers().named(title)
+        return permitted(context, context.configuration.peers(), title, permission)
     except FhirError as problem:
         log.error("peers can't be read", problem=str(problem))
         return False
+
+
+def permitted(context: Context, peers: Peers, title: str, permission: Permission) -> bool:
+    """`allowed_to` by peers that were read."""
+    peer = peers.named(title)
     return permission in peer.may if peer else not context.settings.dicom_known_peers_only
 
 

@@ -15,7 +15,7 @@ from interfaces.dicom.archive.placing import Outcome
 from interfaces.dicom.archive.receiving import Announced, Receiving
 from interfaces.dicom.archive.record import Mismatch
 from interfaces.dicom.dataset.walk import Malformed
-from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed_to, calling, log, status
+from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, calling, log, permitted, status
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
@@ -50,7 +50,7 @@ def store(context: Context, event: Any) -> Any:
     names = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
     arriving = Arriving(context, Announced(*names, str(event.context.transfer_syntax), calling(event)))
     if request.DataSet:
-        arriving.write(request.DataSet.getvalue())
+        arriving.write([request.DataSet.getbuffer()])
     return status(*arriving.finish())
 
 
@@ -61,20 +61,21 @@ class Arriving:
         self._sender = announced.sender
         self._answer: tuple[int, str] | None = None
         self._receiving: Receiving | None = None
-        if not allowed_to(context, announced.sender, "store"):
-            self._answer = NOT_AUTHORIZED, "this peer may not store"
-            return
         try:
-            issuer = context.configuration.issuer(announced.sender)
+            peers = context.configuration.peers()
+            if not permitted(context, peers, announced.sender, "store"):
+                self._answer = NOT_AUTHORIZED, "this peer may not store"
+                return
+            issuer = context.configuration.issuer(peers, announced.sender)
             self._receiving = context.archive.begin(announced._replace(issuer=issuer))
         except Exception as problem:
             self._answer = self._failed(problem)
 
-    def write(self, part: bytes | memoryview) -> None:
+    def write(self, parts: list[memoryview]) -> None:
         """Adds bytes."""
         if self._answer is None and self._receiving is not None:
             try:
-                self._receiving.write(part)
+                self._receiving.write(parts)
             except Exception as problem:
                 self._answer = self._failed(problem)
                 self.discard()

@@ -18,6 +18,7 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
 from interfaces.dicom.scu import services
+from interfaces.dicom.scu.checkpoint import steady
 from tests.system.dicom.conftest import TITLE, dcmtk, free_port, until
 from tests.system.dicom.images import files, image, study
 from tests.system.dicom.test_studies import idle, receive
@@ -127,7 +128,7 @@ def test_tls_with_client_certificates(dicom_with, tmp_path):
     entity.add_requested_context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1")
     known, stranger = (ssl.create_default_context(cafile=str(authority)) for _ in range(2))
     known.load_cert_chain(shown, shown_key)
-    association = entity.associate("127.0.0.1", dicom.port, ae_title=TITLE, tls_args=(known, "localhost"))
+    association = steady(entity.associate("127.0.0.1", dicom.port, ae_title=TITLE, tls_args=(known, "localhost")))
     assert association.is_established and association.send_c_echo().Status == 0
     assert association.send_c_store(image(256)).Status == 0
     association.release()

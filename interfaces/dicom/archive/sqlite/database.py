@@ -41,28 +41,43 @@ def connect(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
 
 
 class Readers:
-    """One connection for each thread that reads."""
+    """One connection for each thread that reads; one that has ended leaves its own to the next."""
 
     def __init__(self, path: Path, synchronous: str) -> None:
         self._path = path
         self._synchronous = synchronous
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
+        self._free: list[sqlite3.Connection] = []
 
     def get(self) -> sqlite3.Connection:
         """This thread's connection."""
-        found = getattr(self._local, "connection", None)
-        if found is None:
-            found = self._local.connection = connect(self._path, self._synchronous)
-            with self._lock:
-                self._all.append(found)
-        return found
+        lent = getattr(self._local, "lent", None)
+        if lent is None:
+            lent = self._local.lent = _Lent(self._taken(), self._free)
+        return lent.connection
 
     def close(self) -> None:
         """Closes those of all threads."""
-        with self._lock:
-            for connection in self._all:
-                connection.close()
-            self._all.clear()
+        for connection in self._all:
+            connection.close()
         self._local = threading.local()
+
+    def _taken(self) -> sqlite3.Connection:
+        try:
+            return self._free.pop()
+        except IndexError:
+            made = connect(self._path, self._synchronous)
+            self._all.append(made)
+            return made
+
+
+class _Lent:
+    """A connection as long as its thread lives: an association has a thread, and there is no end of associations."""
+
+    def __init__(self, connection: sqlite3.Connection, free: list[sqlite3.Connection]) -> None:
+        self.connection = connection
+        self._free = free
+
+    def __del__(self) -> None:
+        self._free.append(self.connection)
