@@ -24,6 +24,7 @@ from fhir_server.interactions.read import read, vread
 from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.required import require, require_any
 from fhir_server.interactions.search import search, search_compartment
+from fhir_server.interactions.shaping import shape_of, shaped
 from fhir_server.interactions.update import conditional_update, update
 from fhir_server.interactions.visible import environment_of
 
@@ -40,7 +41,10 @@ async def perform(environment: Environment, request: Request) -> Response:
     if request.method != "GET":
         app_state.take(request)
         environment = guarded(recorded(environment, request), request)
+    shape = shape_of(request, environment.definitions) if request.query else None
     response = await _route(environment, request)
+    if shape is not None:
+        response = shaped(response, shape, environment.definitions)
     if request.method != "GET" and following is not None:
         await following.after(request, response)
     return response

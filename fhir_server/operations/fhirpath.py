@@ -84,8 +84,8 @@ async def fhirpath(environment: Environment, call: Call) -> Response:
     if len(items) > MAX_ITEMS:
         raise error("too-costly", f"The expression gives {len(items)} items; {MAX_ITEMS} are the most.")
     results = [{"name": "result", "part": _parts(item, environment.definitions)} for item in items]
-    body = serialize({"resourceType": "Parameters", "parameter": [*results, *traced]})
-    return Response(200, body=body, shown=shown)
+    told = {"parameter": [*results, *traced]} if results or traced else {}
+    return Response(200, body=serialize({"resourceType": "Parameters", **told}), shown=shown)
 
 
 def _parts(item: Result, definitions: Definitions) -> list[Part]:

@@ -7,18 +7,15 @@ import email.utils
 import functools
 import html
 from collections.abc import AsyncIterator
-from typing import Any
 
 from fhir_server.codec import json, xml
 from fhir_server.codec.formats import Format, wants_pretty
-from fhir_server.codec.summary import element_names, require_elements, subset
-from fhir_server.core.errors import FhirError, error, operation_outcome
+from fhir_server.core.errors import FhirError, operation_outcome
 from fhir_server.core.keys import StoredVersion
 from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import Request, Response
 
 RETRY_AFTER = b"5"  # seconds, where the error does not say
-SUMMARIES = ("true", "text", "data", "count", "false")
 
 # Stored text must never be markup in a browser, so that HTML is JSON to be read, escaped.
 _PAGE = (
@@ -78,9 +75,6 @@ def answer_of(request: Request, response: Response, format: Format, accept: str,
         return Answer(response.status, headers, b"")
     if version is not None and version.type == "Binary" and not written and not _wants_fhir(accept, request):
         return _binary(response, version, headers)
-    shaping = _shaping(request) if request.query else None
-    if shaping is not None:
-        body = _shaped(body, shaping, definitions)
     body = in_format(body, format, definitions, request)
     headers.append((b"content-type", format.content_type.encode()))
     return Answer(response.status, headers, body)
@@ -106,31 +100,6 @@ def error_answer(problem: FhirError, format: Format, definitions: Definitions) -
     body = in_format(json.serialize(operation_outcome(problem.issues)), format, definitions)
     headers.append((b"content-type", format.content_type.encode()))
     return Answer(problem.status, headers, body)
-
-
-def _shaping(request: Request) -> tuple[str, tuple[str, ...]] | None:
-    """(_summary, _elements) of a read or of the capabilities; a search has applied its own."""
-    path = request.path
-    shaped = path == ("metadata",) or (len(path) > 1 and not path[1].startswith(("_", "$")))
-    if not shaped or request.method != "GET":
-        return None
-    summary, names = "", ()
-    for name, value in request.query:
-        if name == "_summary":
-            if value not in SUMMARIES:
-                raise error("value", f"_summary must be one of {', '.join(SUMMARIES)}.", location="_summary")
-            summary = "" if value == "false" else value
-        elif name == "_elements":
-            names = element_names(value)
-    return (summary, names) if summary or names else None
-
-
-def _shaped(body: bytes, shaping: tuple[str, tuple[str, ...]], definitions: Definitions) -> bytes:
-    resource: dict[str, Any] = json.decode(body)
-    if resource.get("resourceType") in ("Bundle", "OperationOutcome"):
-        return body
-    require_elements(shaping[1], (resource["resourceType"],), definitions)
-    return subset(body, *shaping, definitions)
 
 
 def _wants_fhir(accept: str, request: Request) -> bool:

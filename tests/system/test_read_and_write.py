@@ -193,3 +193,20 @@ async def test_elements_of_a_read_are_those_of_its_type(fhir: Fhir) -> None:
     answer = await fhir.get(f"{patient}?_elements=birthdate")
     assert answer.status_code == 400
     assert "Did you mean birthDate?" in issue_of(answer)["diagnostics"]
+
+
+async def test_any_answer_of_one_resource_is_shaped(fhir: Fhir) -> None:
+    named = {
+        **PATIENT,
+        "id": "a",
+        "text": {"status": "empty", "div": "<div xmlns='http://www.w3.org/1999/xhtml'>a</div>"},
+    }
+    assert "text" not in (await fhir.put("Patient/a?_summary=data", named)).json()
+    assert (await fhir.put("Patient/a?_elements=nonsense", named)).status_code == 400
+    assert (await fhir.get("Patient/a")).json()["meta"]["versionId"] == "1"
+    entries = [{"request": {"method": "GET", "url": f"Patient/a?_elements={name}"}} for name in ("active", "nonsense")]
+    answer = (await fhir.post("", {"resourceType": "Bundle", "type": "batch", "entry": entries})).json()
+    assert "birthDate" not in answer["entry"][0]["resource"]
+    assert answer["entry"][1]["response"]["status"] == "400 Bad Request"
+    converted = (await fhir.post("$convert?_elements=birthDate", named)).json()
+    assert converted.keys() == {"resourceType", "id", "meta", "birthDate"}
