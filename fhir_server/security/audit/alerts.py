@@ -44,8 +44,10 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     def subject(self, event: Event) -> str:
         """Whom it is about: an id of a user or client, an address, or both."""
+        if self.per == "address":
+            return event.address
         agent = event.user or event.client
-        return {"agent": agent, "address": event.address, "agent-address": f"{agent}@{event.address}"}[self.per]
+        return agent if self.per == "agent" else f"{agent}@{event.address}"
 
 
 class AlertRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,10 +116,12 @@ class Watch:
         """How many there are within the window; 0 where they are too few."""
         if len(self._seen) > MOST_SUBJECTS:
             del self._seen[next(iter(self._seen))]
-        window = self._seen.setdefault((rule.name, subject), OrderedDict())
+        window = self._seen.get((rule.name, subject))
+        if window is None:
+            window = self._seen[rule.name, subject] = OrderedDict()
         for each in event.patients if rule.distinct else (next(self._numbers),):
-            window.pop(each, None)
             window[each] = event.recorded
+            window.move_to_end(each)
         since = event.recorded - rule.minutes * MINUTE
         while window and (next(iter(window.values())) <= since or (not rule.distinct and len(window) > rule.count)):
             window.popitem(last=False)

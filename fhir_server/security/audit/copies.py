@@ -86,7 +86,7 @@ class Copies:
     ) -> dict[str, Any]:
         """A row as it is kept."""
         id, events = f"{machine}-{first}", b"\n".join(lines)
-        subjects = sorted({subject for line in lines for subject in subjects_of(self._decode(line))})
+        subjects = sorted(subjects_of(*map(self._decode, lines)))
         return {
             "_id": id, "machine": machine, "first": first, "count": count, "oldest": oldest, "newest": newest,
             "events": self._sealing.seal(events, f"audit {id}") if self._sealing else events, "hash": hash,

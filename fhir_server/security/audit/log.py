@@ -170,7 +170,7 @@ class AuditLog:
             connection.execute(
                 "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)", (first, len(row), min(times), max(times), kept, hash)
             )
-            subjects = sorted({subject for event, _ in row for subject in subjects_of(event)})
+            subjects = sorted(subjects_of(*[event for event, _ in row]))
             connection.executemany("INSERT INTO about VALUES (?, ?)", [(subject, first) for subject in subjects])
             first += len(row)
 
@@ -312,8 +312,13 @@ def chained(before: bytes, line: bytes) -> bytes:
     return hashlib.sha256(before + line).digest()
 
 
-def subjects_of(event: Event) -> list[str]:
-    """What an event is found by."""
-    kind, _, id = event.fhir_user.partition("/")
-    acting = [f"patient:{id}"] if kind == "Patient" and id not in event.patients else []
-    return [*(f"patient:{id}" for id in event.patients), *acting, f"agent:{event.user or event.client}"]
+def subjects_of(*events: Event) -> set[str]:
+    """What events are found by."""
+    patients: set[str] = set()
+    agents: set[str] = set()
+    for event in events:
+        patients.update(event.patients)
+        agents.add(event.user or event.client)
+        if event.fhir_user.startswith("Patient/"):
+            patients.add(event.fhir_user[len("Patient/") :])
+    return {*[f"patient:{id}" for id in patients], *[f"agent:{agent}" for agent in agents]}
