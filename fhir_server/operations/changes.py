@@ -36,6 +36,7 @@ from fhir_server.operations.bulk.asked import search_of, type_filters
 MOST, DEFAULT = 5000, 1000
 LONGEST_WAIT = 60
 LEFT_OUT = 1.0  # seconds that a caller waits on where the feed moves by what the filters leave out
+LOOKED_AT = 5.0  # seconds after which it is looked whether a caller who waits may wait on
 TOGETHER = 500  # resources that are searched for together
 EVENTS = "text/event-stream"
 STREAM_SECONDS = 300  # after which a stream ends, so that its caller shows who it is again
@@ -84,8 +85,10 @@ async def changes(environment: Environment, call: Call) -> Response:
         left = until - time.monotonic()
         if told.more and left > 0:
             await asyncio.sleep(0)
-        elif left <= 0 or not await environment.watch.past(told.position, left):
+        elif left <= 0:
             break
+        else:
+            await environment.watch.past(told.position, min(left, LOOKED_AT))
         environment = await _as_of_now(environment)
         told = await _next(environment, wanted, told.position, count)
     listed = b",".join(entry for _, entry in told.entries)

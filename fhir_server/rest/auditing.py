@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -33,7 +33,7 @@ class Auditing:
         self._clock = server.environment.clock
         self._trust = server.settings.trust_proxy
 
-    async def request(
+    def request(
         self,
         scope: dict[str, Any],
         headers: dict[str, str],
@@ -43,9 +43,9 @@ class Auditing:
         response: Response,
         asked: bytes = b"",
         criteria: Sequence[tuple[str, str]] = (),
-    ) -> None:
-        """Keeps that a FHIR request was answered; status: with what, response: what it came to, NOTHING for a refusal,
-        asked: a Bundle that was performed, criteria: of a search that was posted.
+    ) -> Awaitable[Any]:
+        """Done once it is kept that a FHIR request was answered; status: with what, response: what it came to, NOTHING
+        for a refusal, asked: a Bundle that was performed, criteria: of a search that was posted.
 
         FhirError "unavailable" where it can't be kept: then the answer must not go out.
         """
@@ -59,8 +59,7 @@ class Auditing:
         told = self._event.interaction_of(method, path)
         event = self._of(address, caller, told, status, "/".join(path), query, patients)
         if not performed and len(patients) <= self._event.MOST_PATIENTS:
-            await self._log.record(event)
-            return
+            return self._log.record(event)
         events = [event]
         for request, code, versions in performed:
             told = self._event.interaction_of(request.method, request.path)
@@ -68,7 +67,7 @@ class Auditing:
             query = urlencode(request.query)
             events.append(self._of(address, caller, told, code, "/".join(request.path), query, about))
         parts = [part for each in events for part in self._event.parts_of(each)]
-        await asyncio.gather(*map(self._log.record, parts))
+        return asyncio.gather(*map(self._log.record, parts))
 
     async def followed(
         self,
