@@ -19,6 +19,7 @@ from fhir_server.rest.beside import beside
 from fhir_server.rest.mounting import Mounted, require_everything
 from fhir_server.rest.observing import observer
 from fhir_server.rest.page_assets import PAGE_POLICY, Assets, folder_assets
+from fhir_server.subscriptions.channels.binding import Bindings
 from fhir_server.subscriptions.channels.sockets import PREFIX, Sockets
 from fhir_server.subscriptions.opening import deliver
 from fhir_server.subscriptions.watching import Watching
@@ -50,9 +51,8 @@ async def _subscriptions(server: FhirServer) -> Mounted:
     kept = server.environment.subscriptions
     service = await deliver(server, kept)
     watching = Watching(kept.store, service, server.environment.clock)
-    return Mounted(
-        PREFIX, Sockets(server, kept.store), Assets({}, PAGE_POLICY), {}, watching.metrics, health=watching.health
-    )
+    sockets = Sockets(server, Bindings(server, kept.store, kept.topics))
+    return Mounted(PREFIX, sockets, Assets({}, PAGE_POLICY), {}, watching.metrics, health=watching.health)
 
 
 def _subsystems(server: FhirServer) -> list[Mounted]:

@@ -32,6 +32,7 @@ from fhir_server.operations.bulk.imports import Imports
 from fhir_server.security.policies import PolicyFile
 from fhir_server.subscriptions.opening import JOBS as SUBSCRIPTIONS
 from fhir_server.subscriptions.opening import kept_by
+from fhir_server.subscriptions.operations import Operations
 from profiles.checking import Checker, Source
 from profiles.packages import FILE_NAME as PACKAGES_FILE
 from profiles.sources import InstalledPackages, StoredProfiles
@@ -106,6 +107,7 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
     searching.reads = engine.store
     erasures = pending_erasures(settings)
     exports, importing = Exports(engine.jobs(EXPORTS)), Imports(engine.jobs(IMPORTS))
+    subscriptions = kept_by(settings, definitions, engine.jobs(SUBSCRIPTIONS), engine.database)
     environment = Environment(
         settings=settings,
         definitions=definitions,
@@ -124,6 +126,7 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
                 *terminology.handlers(service),
                 *export.handlers(exports),
                 *imports.handlers(importing),
+                *Operations(subscriptions.store, subscriptions.topics).handlers(),
                 *(pending.handlers(erasures) if erasures is not None else ()),
                 *(verify_audit.HANDLERS if audited(settings) else ()),
             ),
@@ -132,9 +135,9 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
         erasures=[erasures] if erasures is not None else [],
     )
     environments.append(environment)
-    environment.subscriptions = kept_by(settings, engine.jobs(SUBSCRIPTIONS), engine.database)
-    environment.guards = (environment.subscriptions.guard,)
-    opened.push_async_callback(environment.subscriptions.store.close)
+    environment.subscriptions = subscriptions
+    environment.guards = (subscriptions.guard,)
+    opened.push_async_callback(subscriptions.store.close)
     parameters = CustomParameters(environment)
     environment.outdated = parameters.searching_in
     environment.followers = [

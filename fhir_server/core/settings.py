@@ -223,6 +223,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tuple[str, ...],
         Meta(description="What a URL must begin with for $import to fetch it, such as https://files.example.org/."),
     ] = ()
+    subscription_topics: Annotated[
+        str,
+        Meta(
+            description="Folder of topics of Subscriptions, each a SubscriptionTopic of R4B as JSON, beside those that "
+            "come with the server (docs/how-to/subscriptions.md)."
+        ),
+    ] = ""
     subscription_networks: Annotated[
         tuple[str, ...],
         Meta(

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from fhir_server.api import FhirServer
 from fhir_server.core.keys import StoredVersion
 from fhir_server.subscriptions.channels.channel import Turn
-from fhir_server.subscriptions.subscription import TYPE, host_of
+from fhir_server.subscriptions.criteria import TYPE
+from fhir_server.subscriptions.subscription import host_of
 
 LONGEST = 2000  # characters of what an event says was given
 

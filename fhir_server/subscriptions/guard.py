@@ -12,26 +12,28 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request
 from fhir_server.security.outgoing import Outgoing, RefusedAddressError
-from fhir_server.subscriptions.matching import query_of
+from fhir_server.subscriptions.criteria import TYPE
+from fhir_server.subscriptions.matching import interest_of
 from fhir_server.subscriptions.store.port import Maker, SubscriptionStore
 from fhir_server.subscriptions.subscription import (
     REST_HOOK,
-    TYPE,
     Subscription,
     content_of,
     host_of,
     is_served,
     subscription_of,
 )
+from fhir_server.subscriptions.topics import Topics
 
 
 class SubscriptionGuard:
-    """A `Guard`; outgoing: which addresses may be called."""
+    """A `Guard`; outgoing: which addresses may be called; topics: those that can be subscribed to."""
 
     type = TYPE
 
-    def __init__(self, store: SubscriptionStore, outgoing: Outgoing) -> None:
+    def __init__(self, store: SubscriptionStore, outgoing: Outgoing, topics: Topics) -> None:
         self._store = store
+        self.topics = topics
         self._outgoing = outgoing
 
     async def check(
@@ -45,14 +47,14 @@ class SubscriptionGuard:
             return resource
         if environment.seen_by.purpose:
             raise error("forbidden", "An emergency is over in a while; a Subscription can't be stored in one.")
-        await self._require_served(environment, subscription_of(resource, environment.definitions))
+        await self._require_served(environment, subscription_of(resource, environment.definitions, self.topics))
         before = decode(head.body) if head is not None and head.body else {}
         same = before.get("status") == "active" and content_of(before) == content_of(resource)
         return resource if same else {**resource, "status": "requested"}
 
     async def _require_served(self, environment: Environment, asked: Subscription) -> None:
         try:
-            await query_of(environment, asked.type, asked.criteria)
+            await interest_of(environment, asked)
         except FhirError as problem:
             issues = [msgspec.structs.replace(issue, expression=f"{TYPE}.criteria") for issue in problem.issues]
             raise FhirError(problem.category, issues) from None

@@ -7,7 +7,7 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import prepare, store
-from fhir_server.subscriptions.subscription import TYPE
+from fhir_server.subscriptions.criteria import TYPE
 
 
 async def note(

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from fhir_server.api import FhirServer
 from fhir_server.core.jobs import JobStore
 from fhir_server.core.settings import Settings
+from fhir_server.definitions import Definitions
 from fhir_server.security.outgoing import Outgoing
-from fhir_server.subscriptions.claiming import claim
+from fhir_server.subscriptions.claiming import Claims
 from fhir_server.subscriptions.guard import SubscriptionGuard
-from fhir_server.subscriptions.service import Subscriptions
+from fhir_server.subscriptions.service import Channels, Subscriptions
 from fhir_server.subscriptions.store.port import SubscriptionStore
 from fhir_server.subscriptions.store.sqlite import FILE_NAME, SqliteSubscriptions
 from fhir_server.subscriptions.subscription import REST_HOOK, WEBSOCKET
-
-if TYPE_CHECKING:
-    from fhir_server.subscriptions.channels.channel import Channel
+from fhir_server.subscriptions.topics import Topics, load
 
 JOBS = "subscriptions"  # the kind of the job that is held by whoever delivers
 
 
 class Kept(NamedTuple):
-    """Of one server: what is kept of Subscriptions, whose turn it is to deliver, and where that may go."""
+    """Of one server: what is kept of Subscriptions, whose turn it is to deliver, where that may go, and topics."""
 
     store: SubscriptionStore
     jobs: JobStore
     outgoing: Outgoing
     guard: SubscriptionGuard
+    topics: Topics
 
 
-def kept_by(settings: Settings, jobs: JobStore, database: Any) -> Kept:
+def kept_by(settings: Settings, definitions: Definitions, jobs: JobStore, database: Any) -> Kept:
     """database: MongoDB's, None for the embedded engine. FhirError "value" for settings that can't be used."""
     store: SubscriptionStore
     if database is None:
@@ -42,27 +42,35 @@ def kept_by(settings: Settings, jobs: JobStore, database: Any) -> Kept:
     outgoing = Outgoing(
         settings.subscription_networks, everything=settings.security == "open", setting="subscription_networks"
     )
-    return Kept(store, jobs, outgoing, SubscriptionGuard(store, outgoing))
+    topics = load(settings.subscription_topics, definitions)
+    return Kept(store, jobs, outgoing, SubscriptionGuard(store, outgoing, topics), topics)
 
 
 async def deliver(server: FhirServer, kept: Kept) -> Subscriptions:
     """Begins to deliver, until the server stops."""
 
-    def channels() -> dict[str, Channel]:
+    def channels() -> Channels:
         from fhir_server.subscriptions.auditing import Disclosures
         from fhir_server.subscriptions.channels.requests import Requests
         from fhir_server.subscriptions.channels.rest_hook import RestHook
+        from fhir_server.subscriptions.channels.topic_hook import TopicHook
         from fhir_server.subscriptions.channels.websocket import WebSocketChannel
 
         requests = Requests(kept.outgoing, server.settings.subscription_authorities)
         server.stop_first(requests.close)
-        hook = RestHook(requests, Disclosures(server), server.settings.subscription_seconds)
-        return {REST_HOOK: hook, WEBSOCKET: WebSocketChannel()}
+        parts = requests, Disclosures(server), server.settings.subscription_seconds
+        socket = WebSocketChannel()
+        return {
+            (REST_HOOK, False): RestHook(*parts),
+            (REST_HOOK, True): TopicHook(*parts),
+            (WEBSOCKET, False): socket,
+            (WEBSOCKET, True): socket,
+        }
 
     shared = bool(server.settings.mongodb_url)
-    service = Subscriptions(server, kept.store, channels, kept.jobs, shared)
+    service = Subscriptions(server, kept.store, channels, kept.topics, kept.jobs, shared)
     server.stop_first(service.stop)
     server.environment.followers.append(service)
-    server.environment.claims.append(claim)
+    server.environment.claims.append(Claims(kept.topics))
     await service.start()
     return service

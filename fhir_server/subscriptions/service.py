@@ -19,14 +19,18 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.core.tasks import end
 from fhir_server.interactions.resource_follower import ResourceFollower
 from fhir_server.subscriptions.channels.channel import Channel
+from fhir_server.subscriptions.criteria import TYPE
 from fhir_server.subscriptions.serving import CHECK_EVERY, Serving
 from fhir_server.subscriptions.store.port import SubscriptionStore
-from fhir_server.subscriptions.subscription import TYPE, is_served
+from fhir_server.subscriptions.subscription import is_followed
+from fhir_server.subscriptions.topics import Topics
 
 DELIVERER = "subscriptions"  # the job that is held by the process that delivers
 TICK = 0.1  # seconds between two looks at the feed of the process that delivers
 CONFIRM_EVERY = 5.0  # seconds between two looks whether the job is still held
 AT_ONCE = 1000
+
+Channels = dict[tuple[str, bool], Channel]  # by channel.type, and whether it is of a topic
 
 log = structlog.get_logger("subscriptions")
 
@@ -40,7 +44,8 @@ class Subscriptions(ResourceFollower):
         self,
         server: FhirServer,
         store: SubscriptionStore,
-        channels: Callable[[], dict[str, Channel]],
+        channels: Callable[[], Channels],
+        topics: Topics,
         jobs: JobStore,
         shared: bool,
     ) -> None:
@@ -48,7 +53,8 @@ class Subscriptions(ResourceFollower):
         self._server = server
         self._kept = store
         self._make_channels = channels
-        self._channels: dict[str, Channel] = {}
+        self._channels: Channels = {}
+        self._topics = topics
         self._jobs = jobs
         self._shared = shared
         self._served: dict[str, StoredVersion] = {}  # what is to be served
@@ -61,7 +67,7 @@ class Subscriptions(ResourceFollower):
         """Has it served as it is now."""
         resource = decode(version.body) if version is not None else {}
         self.statuses[id] = resource.get("status", "")
-        if version is not None and is_served(resource):
+        if version is not None and is_followed(resource):
             self._served[id] = version
             if id in self._servings:
                 serving, wake, _ = self._servings[id]
@@ -149,7 +155,7 @@ class Subscriptions(ResourceFollower):
             await self._end(id)
         for id, version in self._served.items():
             if id not in self._servings:
-                serving = Serving(self._server, self._kept, self._channels, version)
+                serving = Serving(self._server, self._kept, self._channels, self._topics, version)
                 wake = asyncio.Event()
                 self._servings[id] = (serving, wake, asyncio.create_task(self._serve(serving, wake)))
         for id in list(self._gone):

@@ -8,7 +8,7 @@ it to requested again has it go on where it stopped.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Mapping, Set
 
 import structlog
 
@@ -20,10 +20,11 @@ from fhir_server.core.pace import Pace
 from fhir_server.interactions.environment import Environment
 from fhir_server.subscriptions.channels.channel import Channel, Turn, UndeliveredError
 from fhir_server.subscriptions.makers import as_maker
-from fhir_server.subscriptions.matching import matching, query_of
+from fhir_server.subscriptions.matching import interest_of
 from fhir_server.subscriptions.noting import note
 from fhir_server.subscriptions.store.port import Event, Maker, State, SubscriptionStore
-from fhir_server.subscriptions.subscription import Subscription, content_of, is_served, subscription_of
+from fhir_server.subscriptions.subscription import Subscription, content_of, is_followed, is_served, subscription_of
+from fhir_server.subscriptions.topics import Topics
 
 AT_ONCE = 200  # changes looked at in one go
 MOST_WAITING = 1000  # events that wait to be delivered; for more the feed is the queue
@@ -40,11 +41,18 @@ class Serving:
     """Of one Subscription in the process that delivers. version: the newest, which whoever has this object replaces."""
 
     def __init__(
-        self, server: FhirServer, store: SubscriptionStore, channels: dict[str, Channel], version: StoredVersion
+        self,
+        server: FhirServer,
+        store: SubscriptionStore,
+        channels: Mapping[tuple[str, bool], Channel],
+        topics: Topics,
+        version: StoredVersion,
     ) -> None:
         self._server = server
         self._store = store
         self._channels = channels
+        self._topics = topics
+        self._types: tuple[str, ...] | None = None
         self.version = version
         self._state: State | None = None
         self._kept = self._not_before = 0.0  # by the monotonic clock: the last keeping, the next try
@@ -54,9 +62,9 @@ class Serving:
         """The Subscription's."""
         return self.version.id
 
-    def concerned(self, types: Collection[str]) -> bool:
+    def concerned(self, types: Set[str]) -> bool:
         """Whether changes of these types may concern it."""
-        return decode(self.version.body)["criteria"].partition("?")[0] in types
+        return self._types is None or not types.isdisjoint(self._types)
 
     async def advance(self) -> float:
         """Looks at what is new and delivers it; the seconds after which to go on though nothing happens."""
@@ -65,25 +73,27 @@ class Serving:
         except FhirError as problem:
             if problem.status >= 500:
                 log.warning("subscription waits", id=self.id, problem=str(problem))
-                return CHECK_EVERY
-            await self._note("error", str(problem))
+            elif is_served(decode(self.version.body)):
+                await self._note("error", str(problem))
         return CHECK_EVERY
 
     async def _advance(self) -> float:
         resource = decode(self.version.body)
-        if not is_served(resource):
+        if not is_followed(resource):
             return CHECK_EVERY
         content = content_of(resource)
         maker = await self._maker(content)
         if maker is None:
             return 0.2
-        asked = subscription_of(resource, self._server.definitions)
+        asked = subscription_of(resource, self._server.definitions, self._topics)
         if 0 < asked.end <= self._server.environment.clock():
             await self._note("off")
             return CHECK_EVERY
         seen = await as_maker(self._server, maker)
         state = await self._state_of(content)
         await self._match(seen, asked, state)
+        if not is_served(resource):
+            return CHECK_EVERY
         turn = Turn(seen, asked, state, self.version, maker.base)
         if resource["status"] == "requested":
             turn = await self._begun(turn)
@@ -117,7 +127,7 @@ class Serving:
     async def _begun(self, turn: Turn) -> Turn:
         """Makes it active, where its channel can be used."""
         try:
-            await self._channels[turn.asked.channel].begin(turn)
+            await self._channel(turn).begin(turn)
         except UndeliveredError as problem:
             turn.state.problem = str(problem)
             await self._keep(turn.state)
@@ -129,16 +139,17 @@ class Serving:
 
     async def _match(self, seen: Environment, asked: Subscription, state: State) -> None:
         feed = self._server.environment.feed
-        query = await query_of(seen, asked.type, asked.criteria)
+        interest = await interest_of(seen, asked)
+        self._types = interest.types
         pace = Pace()
         while state.number - state.delivered < MOST_WAITING:
-            changes, position = await feed.changes_of((asked.type,), state.position, AT_ONCE)
+            changes, position = await feed.changes_of(interest.types, state.position, AT_ONCE)
             if position == state.position:
                 return
             before = state.number
             for change in changes:
                 await pace()
-                if await matching(seen, query, change):
+                if await interest.has(change):
                     state.number += 1
                     state.events.append(Event(state.number, *change))
             state.position = position
@@ -146,7 +157,7 @@ class Serving:
                 await self._keep(state)
 
     async def _deliver(self, turn: Turn, maker: Maker) -> float:
-        channel, state = self._channels[turn.asked.channel], turn.state
+        channel, state = self._channel(turn), turn.state
         while state.delivered < state.number:
             waiting = [event for event in state.events if event.number > state.delivered]
             state.delivered = await channel.tell(turn, waiting)
@@ -155,7 +166,14 @@ class Serving:
             state.events = [event for event in state.events if event.number > state.delivered - KEPT]
             await self._keep(state)
             turn = turn._replace(seen=await as_maker(self._server, maker))
-        return await channel.rest(turn, self._server.environment.clock())
+        heard = state.heard
+        pause = await channel.rest(turn, self._server.environment.clock())
+        if state.heard != heard:
+            await self._keep(state)
+        return pause
+
+    def _channel(self, turn: Turn) -> Channel:
+        return self._channels[turn.asked.channel, turn.asked.topic is not None]
 
     async def _keep(self, state: State) -> None:
         await self._store.keep_state(state)

@@ -8,16 +8,17 @@ from __future__ import annotations
 import hashlib
 import re
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fhir_server.codec.formats import Format, negotiate
 from fhir_server.codec.json import serialize
-from fhir_server.core.errors import FhirError, error
+from fhir_server.core.errors import FhirError
 from fhir_server.definitions import Definitions
 from fhir_server.search.dates import date_range
-from fhir_server.search.parse import is_result
+from fhir_server.subscriptions.backport import told_by_topic, topic_of
+from fhir_server.subscriptions.criteria import Search, refused, search_of
+from fhir_server.subscriptions.topics import Topic, Topics
 
-TYPE = "Subscription"
 REST_HOOK, WEBSOCKET = "rest-hook", "websocket"
 CHANNELS = (REST_HOOK, WEBSOCKET)
 ANOTHERS = frozenset({"id", "meta", "status", "error", "text"})  # what the server writes, and what says nothing
@@ -32,32 +33,39 @@ OWN_HEADERS = frozenset({
 
 
 class Subscription(NamedTuple):
-    """One that can be served. criteria: name and value pairs for a type; end: microseconds since 1970, 0 for never;
-    format: of what is sent, None where nothing is; payload: its MIME type as it was asked for."""
+    """One that can be served. criteria: searches, each a type and name and value pairs; end: microseconds since 1970,
+    0 for never; format: of what is sent, None where nothing is; payload: its MIME type as it was asked for.
+
+    topic: None for one as it stands in R4; then criteria are its only search, else its filters. content: empty,
+    id-only or full-resource; heartbeat, timeout: seconds, max_count: events; 0 where nothing is said.
+    """
 
     status: str
-    type: str
-    criteria: list[tuple[str, str]]
+    criteria: tuple[Search, ...]
     channel: str
     endpoint: str = ""
     format: Format | None = None
     payload: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     end: int = 0
+    topic: Topic | None = None
+    content: str = ""
+    heartbeat: int = 0
+    timeout: int = 0
+    max_count: int = 0
 
 
-def subscription_of(resource: dict[str, Any], definitions: Definitions) -> Subscription:
+def subscription_of(resource: dict[str, Any], definitions: Definitions, topics: Topics) -> Subscription:
     """What a Subscription asks for; FhirError "unprocessable" that says what to change."""
     channel = resource.get("channel", {})
     kind = channel.get("type", "")
     if kind not in CHANNELS:
-        raise _refused("channel.type", f"This server has no channel {kind!r}; use {' or '.join(CHANNELS)}.")
-    type, criteria = _criteria(resource.get("criteria", ""), definitions)
+        raise refused("channel.type", f"This server has no channel {kind!r}; use {' or '.join(CHANNELS)}.")
     payload = channel.get("payload", "")
-    return Subscription(
+    topic = topic_of(resource, topics)
+    found = Subscription(
         resource.get("status", ""),
-        type,
-        criteria,
+        (search_of(resource.get("criteria", ""), definitions),) if topic is None else (),
         kind,
         _endpoint(channel.get("endpoint", "")) if kind == REST_HOOK else "",
         _format(payload) if payload else None,
@@ -65,11 +73,17 @@ def subscription_of(resource: dict[str, Any], definitions: Definitions) -> Subsc
         _headers(channel.get("header", [])),
         _end(resource.get("end", "")),
     )
+    return found if topic is None else found._replace(**told_by_topic(resource, topic, definitions))
 
 
 def is_served(resource: dict[str, Any]) -> bool:
-    """Whether there is something to do for it."""
+    """Whether it is told of events."""
     return resource.get("status") in ("requested", "active")
+
+
+def is_followed(resource: dict[str, Any]) -> bool:
+    """Whether its events are noted: also while it is in error, so that it misses none."""
+    return is_served(resource) or resource.get("status") == "error"
 
 
 def content_of(resource: dict[str, Any]) -> str:
@@ -83,25 +97,9 @@ def host_of(endpoint: str) -> str:
     return urlsplit(endpoint).hostname or ""
 
 
-def _refused(element: str, diagnostics: str) -> FhirError:
-    return error("unprocessable", diagnostics, expression=f"{TYPE}.{element}")
-
-
-def _criteria(text: str, definitions: Definitions) -> tuple[str, list[tuple[str, str]]]:
-    type, _, query = text.partition("?")
-    if not definitions.is_resource(type):
-        raise _refused("criteria", f"The criteria begin with {type[:60]!r}, which is no resource type; write them as a "
-                       "search, such as Observation?code=http://loinc.org|1975-2.")  # fmt: skip
-    pairs = parse_qsl(query, keep_blank_values=True)
-    for name, _ in pairs:
-        if is_result(name):
-            raise _refused("criteria", f"{name[:60]} says how a search is answered; criteria say what to find.")
-    return type, pairs
-
-
 def _endpoint(text: str) -> str:
     if not text:
-        raise _refused("channel.endpoint", "A rest-hook needs an endpoint, an http or https URL.")
+        raise refused("channel.endpoint", "A rest-hook needs an endpoint, an http or https URL.")
     try:
         parts: SplitResult | None = urlsplit(text)
         good = bool(parts and parts.hostname and parts.scheme in ("http", "https") and parts.port != 0)
@@ -109,13 +107,13 @@ def _endpoint(text: str) -> str:
         parts, good = None, False
     plain = len(text) <= LONGEST and all("!" <= letter <= "~" for letter in text)
     if parts is None or not good or not plain or "\\" in text:
-        raise _refused("channel.endpoint", "The endpoint must be an absolute http or https URL, its host and path "
+        raise refused("channel.endpoint", "The endpoint must be an absolute http or https URL, its host and path "
                        "encoded as URLs are.")  # fmt: skip
     if "@" in parts.netloc:
-        raise _refused("channel.endpoint", "The endpoint has a user or password in it; send them by channel.header, "
+        raise refused("channel.endpoint", "The endpoint has a user or password in it; send them by channel.header, "
                        "such as 'Authorization: Bearer …'.")  # fmt: skip
     if parts.fragment:
-        raise _refused("channel.endpoint", "The endpoint has a fragment (#), which is not sent; leave it out.")
+        raise refused("channel.endpoint", "The endpoint has a fragment (#), which is not sent; leave it out.")
     return text
 
 
@@ -123,20 +121,20 @@ def _format(payload: str) -> Format:
     try:
         return negotiate(payload, None, ("json", "xml"))
     except FhirError:
-        raise _refused("channel.payload", f"{payload[:80]!r} can't be sent: the payload is application/fhir+json or "
+        raise refused("channel.payload", f"{payload[:80]!r} can't be sent: the payload is application/fhir+json or "
                        "application/fhir+xml, of FHIR 4.0, or is left out.") from None  # fmt: skip
 
 
 def _headers(listed: list[str]) -> tuple[tuple[str, str], ...]:
     if len(listed) > MOST_HEADERS or sum(map(len, listed)) > LONGEST:
-        raise _refused("channel.header", f"At most {MOST_HEADERS} headers of {LONGEST} characters in all are sent.")
+        raise refused("channel.header", f"At most {MOST_HEADERS} headers of {LONGEST} characters in all are sent.")
     found = []
     for number, text in enumerate(listed):
         match = HEADER.match(text)
         if match is None:
-            raise _refused(f"channel.header[{number}]", "A header is 'Name: value' in one line of ASCII.")
+            raise refused(f"channel.header[{number}]", "A header is 'Name: value' in one line of ASCII.")
         if match[1].lower() in OWN_HEADERS:
-            raise _refused(f"channel.header[{number}]", f"The header {match[1]} is the server's own; leave it out.")
+            raise refused(f"channel.header[{number}]", f"The header {match[1]} is the server's own; leave it out.")
         found.append((match[1], match[2].strip()))
     return tuple(found)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fhir_server.core.settings import Settings
-from fhir_server.subscriptions.store.port import Event, Maker, State, SubscriptionStore
+from fhir_server.subscriptions.store.port import BindingToken, Event, Maker, State, SubscriptionStore
 from fhir_server.subscriptions.store.sqlite import SqliteSubscriptions
 from tests.engines import EMBEDDED
 
@@ -56,3 +56,15 @@ async def test_what_is_forgotten_is_gone(machine: Machine) -> None:
     assert (await one.maker("a"), await one.state("a")) == (None, None)
     assert [each.id for each in await one.states()] == ["b"]
     await one.close()
+
+
+async def test_a_token_is_known_until_it_is_over(machine: Machine) -> None:
+    one, other = machine(), machine()
+    token = BindingToken(ids=("a", "b"), expires=100, access={"client": "app"})
+    await one.keep_token("x", token, now=0)
+    assert await other.token("x", now=99) == token
+    assert (await other.token("x", now=100), await other.token("y", now=0)) == (None, None)
+    await one.keep_token("y", BindingToken(ids=("a",), expires=300), now=200)
+    assert await other.token("x", now=0) is None
+    for each in (one, other):
+        await each.close()

@@ -64,6 +64,14 @@ STORED: list[dict[str, Any]] = [
         "author": [{"reference": "Patient/o1"}],
         "title": "T",
     },
+    {
+        "resourceType": "Subscription",
+        "id": "o1",
+        "status": "requested",
+        "reason": "x",
+        "criteria": "Patient",
+        "channel": {"type": "websocket"},
+    },
 ]
 META = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "t"}]}}]}
 
@@ -165,6 +173,10 @@ def calls(code: str, type: str, sample: dict[str, Any]) -> list[tuple[str, str, 
                 ("GET", f"CodeSystem/$subsumes?system={CODES}&codeA=a&codeB=b", None),
                 ("GET", "CodeSystem/o1/$subsumes?codeA=a&codeB=b", None),
             ]
+        case ("events", _):
+            return [("GET", "Subscription/o1/$events", None)]
+        case ("status" | "get-ws-binding-token", _):
+            return [("GET", f"Subscription/${code}?id=o1", None), ("GET", f"Subscription/o1/${code}", None)]
         case ("find-matches", _):
             part = {
                 "name": "property",

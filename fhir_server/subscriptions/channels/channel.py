@@ -43,5 +43,8 @@ class Channel(Protocol):
         ...
 
     async def rest(self, turn: Turn, now: int) -> float:
-        """Where no event waits: the seconds after which it is to be asked again though nothing happens."""
+        """Where no event waits: the seconds after which it is to be asked again though nothing happens.
+
+        What it sends of its own it notes as heard of in the state; UndeliveredError where that did not arrive.
+        """
         ...

@@ -59,7 +59,7 @@ class Requests:
         except RefusedAddressError as problem:
             raise UndeliveredError(str(problem)) from None
         except TimeoutError:
-            raise UndeliveredError(f"The endpoint did not answer within {seconds:g} seconds.") from None
+            raise UndeliveredError(f"The endpoint did not answer within {seconds:g} s.") from None
         except httpcore.ConnectError as problem:
             verified = isinstance(problem.__cause__, ssl.SSLError) or "CERTIFICATE" in str(problem)
             told = "Its TLS certificate is not accepted." if verified else "It can't be connected to."

@@ -1,7 +1,11 @@
-"""The WebSockets of subscribers, at /subscriptions/websocket (https://hl7.org/fhir/R4/subscription.html#websocket).
+"""The WebSockets of subscribers, at /subscriptions/websocket.
 
-A client sends `bind ID` and hears `bound ID`, then `ping ID` each time that something matched. Whichever process it is
-connected to looks at what is kept of the Subscription; another may be the one that delivers.
+`bind ID` as it stands in R4: the server says `bound ID`, then `ping ID` each time that something matched
+(https://hl7.org/fhir/R4/subscription.html). `bind-with-token TOKEN` of the Subscriptions R5 Backport: a handshake
+for each Subscription of the token, then notifications (https://hl7.org/fhir/uv/subscriptions-backport/STU1.1/channels.html#websockets-1).
+
+Whichever process a client is connected to looks at what is kept of its Subscriptions; another may be the one that
+delivers.
 """
 
 from __future__ import annotations
@@ -12,26 +16,31 @@ from typing import Any
 
 from fhir_server.api import FhirServer, Request
 from fhir_server.codec.asgi import base_of
-from fhir_server.codec.json import decode, serialize
+from fhir_server.codec.json import serialize
 from fhir_server.codec.websocket import NORMAL, POLICY, WebSocket
 from fhir_server.core.errors import FhirError, error, operation_outcome
 from fhir_server.core.ports import OPEN, Caller
-from fhir_server.subscriptions.store.port import SubscriptionStore
-from fhir_server.subscriptions.subscription import TYPE, WEBSOCKET, is_served
+from fhir_server.subscriptions.channels.binding import Binding, Bindings
+from fhir_server.subscriptions.criteria import TYPE
 
 PREFIX, PATH = "/subscriptions", "/subscriptions/websocket"
 LOOK_SECONDS = 0.2  # between two looks for events
 CHECK_SECONDS = 10.0  # between two looks whether whoever is bound still may be
 MOST_BOUND = 100  # Subscriptions of one socket
-LONGEST_REASON = 100
+LONGEST_REASON = 100  # characters; a close frame has 123 bytes for them
+
+
+def socket_url(base: str) -> str:
+    """Where the WebSocket is. base: the FHIR base URL, http or https."""
+    return f"ws{base.removesuffix('/fhir').removeprefix('http')}{PATH}"
 
 
 class Sockets:
     """ASGI, for one process."""
 
-    def __init__(self, server: FhirServer, store: SubscriptionStore) -> None:
+    def __init__(self, server: FhirServer, bindings: Bindings) -> None:
         self._server = server
-        self._store = store
+        self._bindings = bindings
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Opens a WebSocket, or says why not."""
@@ -44,11 +53,11 @@ class Sockets:
             await socket.open(headers)
         except FhirError as problem:
             return await _refuse(problem, send)
-        bound = _Bound(self._server, self._store, socket, caller)
+        bound = _Bound(self._server, self._bindings, socket, caller)
         await socket.run(bound.telling(), bound.hear)
 
     async def _caller(self, headers: dict[str, str], base: str) -> Caller | None:
-        """Who opens it; None for nobody."""
+        """Who opens it; None for nobody, who may show a token later."""
         if self._server.open:
             return OPEN
         shown = "authorization" in headers or "cookie" in headers
@@ -58,43 +67,41 @@ class Sockets:
 class _Bound:
     """What one socket is bound to."""
 
-    def __init__(self, server: FhirServer, store: SubscriptionStore, socket: WebSocket, caller: Caller | None) -> None:
+    def __init__(self, server: FhirServer, bindings: Bindings, socket: WebSocket, caller: Caller | None) -> None:
         self._server = server
-        self._store = store
+        self._bindings = bindings
         self._socket = socket
         self._caller = caller
-        self._told: dict[str, int] = {}  # by id: the number of the last event
+        self._bound: dict[str, Binding] = {}
 
     async def hear(self, text: str) -> None:
         """Binds; what can't be is told by the reason with which the socket is closed."""
-        word, _, id = text.strip().partition(" ")
+        word, _, what = text.strip().partition(" ")
         try:
-            if word != "bind" or not id:
-                raise error("invalid", "send: bind ID")
-            if len(self._told) >= MOST_BOUND and id not in self._told:
-                raise error("throttled", f"a socket can have {MOST_BOUND} Subscriptions; open another")
-            await self._require(id)
+            if word == "bind" and what:
+                await self._require_readable(what)
+                assert self._caller is not None
+                self._add(await self._bindings.by_id(what, self._caller))
+                await self._socket.tell(f"bound {what}")
+            elif word == "bind-with-token" and what:
+                for binding in await self._bindings.by_token(what):
+                    await self._socket.tell(await self._bindings.handshake(binding))
+                    self._add(binding)
+            else:
+                raise error("invalid", "send: bind ID, or bind-with-token TOKEN")
         except FhirError as problem:
-            return await self._socket.close(POLICY, str(problem)[:LONGEST_REASON])
-        state = await self._store.state(id)
-        self._told[id] = state.number if state is not None else 0
-        await self._socket.tell(f"bound {id}")
+            await self._socket.close(POLICY, str(problem)[:LONGEST_REASON])
 
-    async def _require(self, id: str) -> None:
-        """FhirError where the Subscription is not the caller's, or can't be bound to."""
+    def _add(self, binding: Binding) -> None:
+        if len(self._bound) >= MOST_BOUND and binding.id not in self._bound:
+            raise error("throttled", f"a socket can have {MOST_BOUND} Subscriptions; open another")
+        self._bound[binding.id] = binding
+
+    async def _require_readable(self, id: str) -> None:
         if self._caller is None:
             raise error("login", "open the WebSocket with an access token: Authorization: Bearer …")
         self._caller = await self._server.environment.callers.renewed(self._caller)
-        answer = await self._server.perform(Request("GET", (TYPE, id), caller=self._caller))
-        resource = decode(answer.body)
-        if not self._server.open:
-            maker = await self._store.maker(id)
-            access = (maker.access if maker is not None else None) or {}
-            whose = (access.get("client"), access.get("user", ""))
-            if whose != (self._caller.client, self._caller.user):
-                raise error("forbidden", f"Subscription/{id} was stored by another")
-        if resource["channel"]["type"] != WEBSOCKET or not is_served(resource):
-            raise error("business-rule", f"Subscription/{id} is {resource['status']}, by {resource['channel']['type']}")
+        await self._server.perform(Request("GET", (TYPE, id), caller=self._caller))
 
     async def telling(self) -> None:
         """Tells until the socket is closed, or whoever opened it may hear no more."""
@@ -102,20 +109,16 @@ class _Bound:
         while await self._socket.alive():
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                if time.monotonic() - checked > CHECK_SECONDS:
-                    checked = time.monotonic()
-                    for id in list(self._told):
-                        await self._require(id)
-                for id, number in list(self._told.items()):
-                    state = await self._store.state(id)
-                    if state is None:
-                        return await self._socket.close(NORMAL, f"Subscription/{id} is not there any more")
-                    if state.number > number:
-                        self._told[id] = state.number
-                        await self._require(id)
-                        await self._socket.tell(f"ping {id}")
+                check = time.monotonic() - checked > CHECK_SECONDS
+                for binding in list(self._bound.values()):
+                    if check and not binding.bundles:
+                        await self._require_readable(binding.id)
+                    for text in await self._bindings.news(binding, check):
+                        await self._socket.tell(text)
+                checked = time.monotonic() if check else checked
             except FhirError as problem:
-                return await self._socket.close(POLICY, str(problem)[:LONGEST_REASON])
+                code = NORMAL if problem.category in ("not-found", "deleted") else POLICY
+                return await self._socket.close(code, str(problem)[:LONGEST_REASON])
 
 
 async def _refuse(problem: FhirError, send: Any) -> None:

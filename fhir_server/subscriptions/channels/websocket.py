@@ -1,16 +1,19 @@
-"""websocket: whoever is bound hears that something matched; nothing of it is told (channels/sockets.py).
+"""websocket: whoever is bound hears of it (binding.py), in whichever process the socket is.
 
-Whichever process has the socket sees what is kept of the Subscription, so that telling is keeping that it happened.
+What is told is what is kept, so that telling is keeping that something happened.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from fhir_server.subscriptions.channels.channel import Turn
+from fhir_server.subscriptions.channels.rest_hook import HOUR
 from fhir_server.subscriptions.store.port import Event
 
-HOUR = 3600.0
+AT_ONCE = 50  # events after which sockets get the time to hear of them: so many more are kept
+PAUSE = 0.5  # seconds
 
 
 class WebSocketChannel:
@@ -20,8 +23,10 @@ class WebSocketChannel:
         """Nothing: clients bind when they like."""
 
     async def tell(self, turn: Turn, waiting: Sequence[Event]) -> int:
-        """All of them are told with what is kept."""
-        return waiting[-1].number
+        """Some of them are told with what is kept."""
+        if len(waiting) > AT_ONCE:
+            await asyncio.sleep(PAUSE)
+        return waiting[:AT_ONCE][-1].number
 
     async def rest(self, turn: Turn, now: int) -> float:
         """Until something happens."""

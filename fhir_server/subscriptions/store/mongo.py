@@ -8,7 +8,7 @@ import msgspec
 from pymongo.asynchronous.database import AsyncDatabase
 
 from fhir_server.core.mongodb import answering
-from fhir_server.subscriptions.store.port import Maker, State
+from fhir_server.subscriptions.store.port import BindingToken, Maker, State
 
 
 class MongoSubscriptions:
@@ -16,6 +16,7 @@ class MongoSubscriptions:
 
     def __init__(self, database: AsyncDatabase[Any]) -> None:
         self._kept = database["subscriptions"]
+        self._tokens = database["subscription_tokens"]
 
     async def _found(self, id: str, part: str) -> bytes | None:
         with answering():
@@ -49,6 +50,19 @@ class MongoSubscriptions:
     async def keep_state(self, state: State) -> None:
         """See the port."""
         await self._keep(state.id, "state", msgspec.json.encode(state))
+
+    async def keep_token(self, digest: str, token: BindingToken, now: int) -> None:
+        """See the port."""
+        document = {"_id": digest, "expires": token.expires, "document": msgspec.json.encode(token)}
+        with answering():
+            await self._tokens.delete_many({"expires": {"$lte": now}})
+            await self._tokens.insert_one(document)
+
+    async def token(self, digest: str, now: int) -> BindingToken | None:
+        """See the port."""
+        with answering():
+            found = await self._tokens.find_one({"_id": digest, "expires": {"$gt": now}})
+        return msgspec.json.decode(bytes(found["document"]), type=BindingToken) if found else None
 
     async def forget(self, id: str) -> None:
         """See the port."""

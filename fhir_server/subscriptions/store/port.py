@@ -6,6 +6,7 @@ tests/contract/test_subscription_store.py runs over both.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Protocol
 
 import msgspec
@@ -54,6 +55,19 @@ class State(msgspec.Struct, kw_only=True):
     heard: int = 0
 
 
+class BindingToken(msgspec.Struct, frozen=True, kw_only=True):
+    """What a WebSocket is bound to by a token. expires: microseconds since 1970; access: as of a Maker."""
+
+    ids: tuple[str, ...]
+    expires: int
+    access: dict[str, Any] | None = None
+
+
+def digest(secret: str) -> str:
+    """What is kept of a token."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
 class SubscriptionStore(Protocol):
     """Every call takes effect at once or not at all, and is durable when it returns; FhirError "unavailable"."""
 
@@ -75,6 +89,14 @@ class SubscriptionStore(Protocol):
 
     async def keep_state(self, state: State) -> None:
         """Keeps how far it is."""
+        ...
+
+    async def keep_token(self, digest: str, token: BindingToken, now: int) -> None:
+        """Keeps a token, and forgets those that are over."""
+        ...
+
+    async def token(self, digest: str, now: int) -> BindingToken | None:
+        """A token that is not over."""
         ...
 
     async def forget(self, id: str) -> None:

@@ -12,12 +12,14 @@ import msgspec
 
 from fhir_server.core.errors import error
 from fhir_server.security.private_file import opening
-from fhir_server.subscriptions.store.port import Maker, State
+from fhir_server.subscriptions.store.port import BindingToken, Maker, State
 
 FILE_NAME = "subscriptions.sqlite"
 TABLES = (
     "CREATE TABLE IF NOT EXISTS maker (id TEXT PRIMARY KEY, document BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS state (id TEXT PRIMARY KEY, document BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS token (id TEXT PRIMARY KEY, expires INTEGER NOT NULL, document BLOB NOT NULL) "
+    "WITHOUT ROWID",
 )
 
 
@@ -75,6 +77,19 @@ class SqliteSubscriptions:
     async def keep_state(self, state: State) -> None:
         """See the port."""
         self._keep("state", state.id, msgspec.json.encode(state))
+
+    async def keep_token(self, digest: str, token: BindingToken, now: int) -> None:
+        """See the port."""
+        with self._answering():
+            self._connection.execute("DELETE FROM token WHERE expires <= ?", (now,))
+            row = (digest, token.expires, msgspec.json.encode(token))
+            self._connection.execute("INSERT INTO token VALUES (?, ?, ?)", row)
+
+    async def token(self, digest: str, now: int) -> BindingToken | None:
+        """See the port."""
+        found = self._found("token", digest)
+        token = msgspec.json.decode(found, type=BindingToken) if found else None
+        return token if token is not None and token.expires > now else None
 
     async def forget(self, id: str) -> None:
         """See the port."""

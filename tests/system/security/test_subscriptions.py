@@ -216,33 +216,34 @@ async def test_whoever_changes_another_s_gets_what_they_may_see_themselves(
     assert len(receiver.came) == 1
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        "https://10.1.2.3/", "https://192.168.0.1/hook", "https://169.254.169.254/latest/meta-data/", "https://[::1]/",
-        "https://[::ffff:10.0.0.1]/", "https://[64:ff9b::a00:1]/", "https://0.0.0.0/", "http://hooks.example.org/",
-        "https://[fe80::1]/", "https://[fd00::1]/", "https://224.0.0.1/", "https://100.64.0.1/",
-    ],
+INSIDE = (
+    "https://10.1.2.3/", "https://192.168.0.1/hook", "https://169.254.169.254/latest/meta-data/", "https://[::1]/",
+    "https://[::ffff:10.0.0.1]/", "https://[64:ff9b::a00:1]/", "https://0.0.0.0/", "http://hooks.example.org/",
+    "https://[fe80::1]/", "https://[fd00::1]/", "https://224.0.0.1/", "https://100.64.0.1/",
 )  # fmt: skip
-async def test_an_endpoint_inside_the_network_is_refused(everybody: Maker, endpoint: str) -> None:
-    answer = await everybody.tried(endpoint)
-    assert answer.status_code == 422
-    assert answer.json()["issue"][0]["expression"] == ["Subscription.channel.endpoint"]
 
 
-@pytest.mark.parametrize("host", ["127.2", "2130706434", "0x7f000002", "nowhere.invalid"])
-async def test_a_name_is_looked_at_when_it_is_called(
-    hospital: Fhir, everybody: Maker, receiver: Receiver, host: str
-) -> None:
+async def test_an_endpoint_inside_the_network_is_refused(everybody: Maker) -> None:
+    for endpoint in INSIDE:
+        answer = await everybody.tried(endpoint)
+        assert answer.status_code == 422, endpoint
+        assert answer.json()["issue"][0]["expression"] == ["Subscription.channel.endpoint"]
+
+
+async def test_a_name_is_looked_at_when_it_is_called(hospital: Fhir, everybody: Maker, receiver: Receiver) -> None:
     """Whatever a name resolves to: what is not public, and not named by the setting, is not called."""
     port = receiver.url.rpartition(":")[2]
-    answer = await everybody.tried(f"https://{host}:{port}")
-    assert answer.status_code == 201, answer.text
-    await everybody("Observation/v1", "PUT", observation("v1", "me"))
     kept = hospital.server.environment.subscriptions.store
-    while not (state := await kept.state(answer.json()["id"])) or not state.problem:
-        await asyncio.sleep(0.01)
-    assert "no public address" in state.problem or "has no address" in state.problem
+    made = []
+    for host in ("127.2", "2130706434", "0x7f000002", "nowhere.invalid"):
+        answer = await everybody.tried(f"https://{host}:{port}")
+        assert answer.status_code == 201, answer.text
+        made.append(answer.json()["id"])
+    await everybody("Observation/v1", "PUT", observation("v1", "me"))
+    for id in made:
+        while not (state := await kept.state(id)) or not state.problem:
+            await asyncio.sleep(0.01)
+        assert "no public address" in state.problem or "has no address" in state.problem
     assert not receiver.came
 
 
@@ -299,3 +300,38 @@ def test_nobody_is_bound_to_the_subscription_of_another(tmp_path: Path) -> None:
         assert asyncio.run(bind(own)) == "bound s"
         assert "stored by another" in asyncio.run(bind(another))
         assert "access token" in asyncio.run(bind({}))
+
+
+async def test_what_a_subscription_did_is_told_to_others_as_far_as_they_may_see(
+    hospital: Fhir, everybody: Maker, receiver: Receiver
+) -> None:
+    guide = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
+    filters = [{"url": f"{guide}backport-filter-criteria", "valueString": "Observation"}]
+    content = [{"url": f"{guide}backport-payload-content", "valueCode": "full-resource"}]
+    channel = {"type": "rest-hook", "endpoint": receiver.url, "payload": "application/fhir+json",
+               "_payload": {"extension": content}}  # fmt: skip
+    resource = {
+        "resourceType": "Subscription", "id": "t", "status": "requested", "reason": "x",
+        "criteria": "urn:hms:topic:stored", "_criteria": {"extension": filters}, "channel": channel,
+    }  # fmt: skip
+    labs = Maker(hospital, "labs", "system/Subscription.cruds system/Observation.rs?category=laboratory")
+    assert (await everybody("Subscription/t", "PUT", resource)).status_code == 201
+    await became(everybody, "t", "active")
+    for id, category in (("v1", "vital-signs"), ("l1", "laboratory")):
+        await everybody(f"Observation/{id}", "PUT", observation(id, "me", category))
+    while len((await everybody("Subscription/t/$events?content=id-only")).json()["entry"]) < 3:
+        await asyncio.sleep(0.01)
+
+    async def resources(ask: Asking) -> list[str]:
+        bundle = (await ask("Subscription/t/$events?content=full-resource")).json()
+        return [entry["resource"]["id"] for entry in bundle["entry"][1:]]
+
+    assert await resources(everybody) == ["v1", "l1"]
+    assert await resources(labs) == ["l1"]
+    nobody = Maker(hospital, "nobody", "system/Observation.cruds")
+    for path in ("Subscription/t/$events", "Subscription/t/$status", "Subscription/$status"):
+        assert (await nobody(path)).status_code == 403
+    assert (await labs("Subscription/t/$get-ws-binding-token")).status_code == 422
+    narrow = {**resource, "id": "n"}
+    narrow["_criteria"] = {"extension": [{**filters[0], "valueString": "Patient"}]}
+    assert (await labs("Subscription/n", "PUT", narrow)).status_code == 403
