@@ -92,18 +92,20 @@ def rewrite_plain(resource: dict[str, Any], mapping: dict[str, str]) -> None:
     for value in resource.values():
         kind = type(value)
         if kind is dict:
-            _rewrite_one(value, mapping)
+            if "reference" in value:
+                _rewrite_one(value, mapping)
         elif kind is list:
             for child in value:
                 if type(child) is dict:
-                    _rewrite_one(child, mapping)
+                    if "reference" in child:
+                        _rewrite_one(child, mapping)
                     for inner in child.values():
-                        if type(inner) is dict:
+                        if type(inner) is dict and "reference" in inner:
                             _rewrite_one(inner, mapping)
 
 
 def _rewrite_one(reference: dict[str, Any], mapping: dict[str, str]) -> None:
-    text = reference.get("reference")
+    text = reference["reference"]
     if type(text) is str and (new := mapping.get(text)):
         reference["reference"] = new
 

@@ -50,16 +50,17 @@ def entry_request(raw: Any, number: int, outer: Request) -> Request:
         head=method == "HEAD",
         path=path,
         query=query,
-        if_match=_text(asked, "ifMatch", where),
-        if_none_match=_text(asked, "ifNoneMatch", where),
-        if_none_exist=_text(asked, "ifNoneExist", where),
-        if_modified_since=_http_date(_text(asked, "ifModifiedSince", where), where),
         prefer=outer.prefer,
         lenient=outer.lenient,
         base=outer.base,
         caller=outer.caller,
         provenance=outer.provenance,
     )
+    if len(asked) > 2:  # more than method and url
+        made.if_match = _text(asked, "ifMatch", where)
+        made.if_none_match = _text(asked, "ifNoneMatch", where)
+        made.if_none_exist = _text(asked, "ifNoneExist", where)
+        made.if_modified_since = _http_date(_text(asked, "ifModifiedSince", where), where)
     resource = raw.get("resource")
     if resource is not None and not isinstance(resource, dict):
         raise error("invalid", f"{where}.resource must be a resource.", expression=f"{where}.resource")

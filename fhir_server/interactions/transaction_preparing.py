@@ -57,7 +57,7 @@ async def prepare_all(environment: Environment, plan: Plan, outer: Request, ahea
         if entry.request.method == "POST" and (entry.found is not None or entry.same is not None):
             continue
         try:
-            if any(type(item) is list and len(item) > WIDE for item in resource.values()):
+            if [item for item in resource.values() if type(item) is list and len(item) > WIDE]:
                 entry.prepared = await asyncio.to_thread(_prepared, environment, resource, mapping, plain)
             else:
                 entry.prepared = _prepared(environment, resource, mapping, plain)

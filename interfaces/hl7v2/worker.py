@@ -31,7 +31,8 @@ KEPT_BYTES = 2**20  # a message up to this size is not read from the store again
 LONGEST_PAUSE = 30.0
 BRISK = 16  # answers that wait for no application, within SPAN, from which on the next such answers come first
 SPAN = 0.25  # seconds
-GIVES_WAY = 1.0  # seconds that a message stands back for those before it meanwhile
+GIVES_WAY = 2.0  # seconds that a message stands back for those before it meanwhile
+LONGEST_REST = 0.1  # seconds between two messages that are applied meanwhile
 TRIES = 5  # of a message whose failure may be its own
 
 Settled = Callable[[Message, Outcome], Awaitable[None]]
@@ -132,19 +133,21 @@ class Worker:
 
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """One at a time while answers come first; whoever has stood back for long goes too."""
-        answers = self._answers
-        if len(answers) < BRISK or asyncio.get_running_loop().time() - answers[0] > SPAN:
+        """One at a time while answers come first, each after a rest as long as the one before took, which is the
+        answers'; whoever has stood back for long goes too."""
+        answers, loop = self._answers, asyncio.get_running_loop()
+        if len(answers) < BRISK or loop.time() - answers[0] > SPAN:
             yield
             return
         alone = False
         with contextlib.suppress(TimeoutError):
             alone = await asyncio.wait_for(self._alone.acquire(), GIVES_WAY)
+        began = loop.time()
         try:
             yield
         finally:
             if alone:
-                self._alone.release()
+                loop.call_later(min(loop.time() - began, LONGEST_REST), self._alone.release)
 
     async def _note(self, message: Message, reason: str) -> None:
         try:

@@ -22,6 +22,10 @@ class Applier(Putter):
         segment = context.segment
         tried: dict[Any, bool] = {}
         plan = plan_of(mapping, segment, context, self.tables, self.separators)
+        if (line := plan.line) is not None and line.useful and ordinal == 1 and self.traced is None and not node.items:
+            laid = line.lay(self, node, context)
+            if laid is not None:
+                return laid
         for rule, condition, _ in plan.constants:
             if condition is None or condition(context):
                 self.put(rule, node, node, [], context, (segment.name, ordinal, 1), segment.name)

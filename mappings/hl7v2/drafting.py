@@ -205,14 +205,16 @@ class _Walk:
             self.latest.setdefault((node.type, id(node.notes["group"])), node)
             node.notes.setdefault("segments", {}).setdefault(segment.name, segment)
             node.notes.setdefault("around", around)
-        self.pending.extend((link, around, ordinals[key], segment) for link in prepared.links)
+        if prepared.links:
+            ordinal = ordinals[key]
+            self.pending += [(link, around, ordinal, segment) for link in prepared.links]
 
     def _node(self, prepared: Prepared, segment: Segment, around: list[Any]) -> Node:
         named = (id(around[-1]), prepared.scope)
         scope = self.scopes.get(named)
         if scope is None:
-            inside = (group for group in around if group.path.partition(".")[2] == prepared.scope)
-            scope = self.scopes[named] = next(inside, around[-1])
+            inside = [group for group in around if group.path.partition(".")[2] == prepared.scope]
+            scope = self.scopes[named] = inside[0] if inside else around[-1]
         key = (prepared.type, prepared.label, id(scope))
         node = self.current.get(key)
         if node is None or (prepared.begins and node.source is not segment):
@@ -272,12 +274,13 @@ class _Walk:
     @staticmethod
     def _is_about_itself(group: Any) -> bool:
         """Whether what is in a group is of its own patient, or of a visit that stands in it."""
-        return any(
-            any(getattr(one, "name", "") == "PV1" for one in child.children)
-            if hasattr(child, "children")
-            else child.name == "PID"
-            for child in group.children
-        )
+        for child in group.children:
+            if hasattr(child, "children"):
+                if [one for one in child.children if getattr(one, "name", "") == "PV1"]:
+                    return True
+            elif child.name == "PID":
+                return True
+        return False
 
     def _complete(self, around: list[Any]) -> None:
         """Links the patient and the visit of a group to what in it has none."""

@@ -12,6 +12,7 @@ from typing import Any
 from mappings.hl7v2.tidying import TIDY
 
 Key = Hashable
+KEPT = ("CodeableConcept", "Coding", "Observation.referenceRange")  # what no step after the rules changes
 FEW = 8  # items that are compared with one another; more are told apart by a hash
 
 
@@ -94,16 +95,16 @@ def copied_items(items: dict[str, Any]) -> dict[str, Any]:
 
 
 def keep(item: Any) -> None:
-    """Keeps the JSON of the codings and concepts in an item, as no step after the rules changes any of these."""
+    """Keeps the JSON of what is in an item and of a type that no step after the rules changes."""
     if isinstance(item, dict):
         for one in item.values():
             keep(one)
     elif isinstance(item, Element) and item.kept is None:
         home = Node("")
-        if item.type in ("CodeableConcept", "Coding"):
+        if item.type in KEPT:
             found = to_json(item, home)
             # a transaction puts links right in place
-            if "left_out" not in home.notes and "urn:uuid:" not in repr(found):
+            if not home.notes.get("left_out") and "urn:uuid:" not in repr(found):
                 item.kept = found
         for one in item.items.values():
             keep(one)
@@ -133,22 +134,23 @@ def to_json(element: Element, home: Node) -> dict[str, Any]:
     found: dict[str, Any] = {}
     kind = element.type
     for name, item in element.items.items():
-        if isinstance(item, str):
+        of = item.__class__
+        if of is str:
             if item:
                 found[name] = item
-        elif isinstance(item, dict):
+        elif of is dict:
             values = []
             for one in item.values():
-                value = _value(one, home) if isinstance(one, Element) else one
-                if value or not (value is None or isinstance(value, str | dict | list)):
+                value = _value(one, home)
+                if value or value.__class__ not in _EMPTY:
                     values.append(value)
             if values:
                 found[name] = values if len(values) == 1 else _unique(values)
         else:
-            value = _value(item, home) if isinstance(item, Element) else item
-            if kind == "Attachment" and isinstance(item, Node):  # a Binary, by the id that it is written under
+            value = _value(item, home)
+            if kind == "Attachment" and of is Node:  # a Binary, by the id that it is written under
                 value = item.url if "/" in item.url else f"{item.type}/{item.url.removeprefix('urn:uuid:')}"
-            if value or not (value is None or isinstance(value, str | dict | list)):
+            if value or value.__class__ not in _EMPTY:
                 found[name] = value
     if found and (tidy := TIDY.get(kind)):
         found = tidy(found, home.notes.setdefault("left_out", []))
@@ -160,13 +162,17 @@ def to_json(element: Element, home: Node) -> dict[str, Any]:
     return found
 
 
-def _value(item: Element, home: Node) -> Any:
-    if item.kept is not None:
-        return item.kept
-    if isinstance(item, Node):
+_EMPTY = frozenset((type(None), str, dict, list))  # what says nothing where it is false, as 0 does not
+
+
+def _value(item: Any, home: Node) -> Any:
+    kind = item.__class__
+    if kind is Element:
+        return to_json(item, home) if item.kept is None else item.kept
+    if kind is Node:
         node: Node = item.notes.get("same", item)
         return {"reference": ("#" if node.contained else "") + node.url} if node.url else None
-    return to_json(item, home)
+    return item
 
 
 def _unique(values: list[Any]) -> list[Any]:

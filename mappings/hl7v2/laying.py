@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mappings.hl7v2.codings import translate_concept
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.elements import Element, Node, copied, copied_items, keep
-from mappings.hl7v2.plans import LONGEST_KEPT, Visit
 from mappings.hl7v2.primitives import convert
 from mappings.hl7v2.rules import Rule
 from mappings.hl7v2.source import Value, is_empty
@@ -19,8 +18,10 @@ from mappings.hl7v2.tables import Map
 from mappings.hl7v2.targets import Step
 
 if TYPE_CHECKING:
+    from mappings.hl7v2.plans import Visit
     from mappings.hl7v2.putting import Putter
 
+LONGEST_KEPT = 100  # characters of a text of which it is kept what it says
 MOST_VALUES = 10_000  # values and texts whose elements are kept
 
 
@@ -44,7 +45,7 @@ class Place(NamedTuple):
 class Made(NamedTuple):
     """What the rules of a field make of a text: items of a resource, and how many repetitions have content.
 
-    plain: whether the items may be put as they are, as nothing in them is ever changed.
+    plain: see is_plain.
     """
 
     items: dict[str, Any]
@@ -65,14 +66,20 @@ def made_of(applier: Putter, visit: Visit, raw: str, type_name: str, context: Co
     if len(applier.issues) > issues:
         del applier.issues[issues:]
         return None
-    plain = True
     for item in scratch.items.values():
         keep(item)
-        plain = plain and not isinstance(item, dict) and (not isinstance(item, Element) or item.kept is not None)
     if len(applier.tables.values) > MOST_VALUES:
         applier.tables.values.clear()
-    made = applier.tables.values[visit, applier.written, raw] = Made(scratch.items, used, plain)
+    made = applier.tables.values[visit, applier.written, raw] = Made(scratch.items, used, is_plain(scratch.items))
     return made
+
+
+def is_plain(items: dict[str, Any]) -> bool:
+    """Whether items may be put as they are, as nothing in them is ever changed."""
+    for item in items.values():
+        if isinstance(item, dict) or (isinstance(item, Element) and item.kept is None):
+            return False
+    return True
 
 
 def lay(made: Made, items: dict[str, Any]) -> bool:

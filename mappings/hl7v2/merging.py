@@ -46,7 +46,7 @@ def stamp(resource: dict[str, Any], sent: str) -> None:
     if not sent:
         return
     meta = resource.setdefault("meta", {})
-    others = [one for one in meta.get("extension", ()) if one.get("url") != SNAPSHOT]
+    others = [one for one in meta["extension"] if one.get("url") != SNAPSHOT] if "extension" in meta else ()
     meta["extension"] = [*others, {"url": SNAPSHOT, "valueDateTime": sent}]
 
 

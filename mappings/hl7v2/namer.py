@@ -152,9 +152,10 @@ def _observation(namer: Namer, node: Node) -> list[Identity]:
     segment = node.notes.get("segments", {}).get("OBX")
     if segment is None:
         return _of_patient("code")(namer, node)
-    code = segment.value(3) or segment.value(3, 1, 4) or segment.value(3, 1, 2)
-    system = segment.value(3, 1, 3) if segment.value(3) else segment.value(3, 1, 6)
-    sub = ".".join(part(value, number) for value in segment.repetitions(4)[:1] for number in range(1, len(value) + 1))
+    code = segment.value(3)
+    system = segment.value(3, 1, 3 if code else 6)
+    code = code or segment.value(3, 1, 4) or segment.value(3, 1, 2)
+    sub = ".".join([part(value, number) for value in segment.repetitions(4)[:1] for number in range(1, len(value) + 1)])
     if not code:
         return []
     order = namer.order_key(node)

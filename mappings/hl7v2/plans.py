@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 from fhir_server.definitions import load
 from mappings.hl7v2.conditions import Condition
 from mappings.hl7v2.context import Context
+from mappings.hl7v2.laying import LONGEST_KEPT
+from mappings.hl7v2.lines import Line
 from mappings.hl7v2.rules import Rule, base_of
 from mappings.hl7v2.source import Segment
 from mappings.hl7v2.tables import Map, Tables
 
 MOST = 500  # shapes that are kept with a map
 MOST_TEXTS = 5000  # texts of fields of which it is kept what they say
-LONGEST_KEPT = 100  # characters of such a text
 
 
 class Ready(NamedTuple):
@@ -51,6 +52,7 @@ class Plan(NamedTuple):
 
     constants: list[Ready]
     visits: list[Visit]
+    line: Line | None  # where each field depends on its own text alone
 
 
 def texts_of(segment: Segment, wanted: tuple[int, ...], separators: str) -> tuple[str, ...] | None:
@@ -111,7 +113,9 @@ def _made(mapping: Map, name: str, filled: tuple[bool, ...], told: dict[Any, str
         elif field in mapping.absent:
             absent = [rule for rule in rules if rule.absent and rule.condition is not None]
             visits.append(Visit(field, f"{name}-{field}", rules, [], absent, False))
-    return Plan(_ready(mapping.constants, name, known), visits)
+    constants = _ready(mapping.constants, name, known)
+    alone = not constants and len(visits) > 1 and all(visit.alone for visit in visits)
+    return Plan(constants, visits, Line(visits) if alone else None)
 
 
 def _ready(rules: list[Rule], name: str, known: dict[Any, str | None]) -> list[Ready]:

@@ -53,7 +53,8 @@ def finish_observation(draft: Draft, node: Node, tables: Tables) -> None:
             text = " ".join(one for component in values[0] for one in component if one not in ("", NULL))
             if text:
                 node.put("valueString", f"{text} {segment.value(6)}".strip())
-    if len(choices(node, "value")) > 1:
+    chosen = choices(node, "value")
+    if len(chosen) > 1:
         node.items.pop("valueString", None)
     components = node.items.get("component")
     if isinstance(components, dict):
@@ -66,7 +67,7 @@ def finish_observation(draft: Draft, node: Node, tables: Tables) -> None:
     status = segment.value(11)
     if status == "X" and not valued:
         absent(node, "error")
-    if choices(node, "value"):
+    if chosen:
         node.items.pop("dataAbsentReason", None)
     elif status == "N":
         node.items.pop("dataAbsentReason", None)

@@ -175,10 +175,10 @@ class Settling:
 
     def _entry(self, node: Node) -> None:
         resource = as_resource(node, self.draft.contains)
-        self.issues.extend(one for one in node.notes.get("left_out", ()) if one not in self.issues)
+        if "left_out" in node.notes:
+            self.issues.extend(one for one in node.notes["left_out"] if one not in self.issues)
         system, value = node.criteria[0]
         current = self.current.get(id(node))
-        criteria = f"identifier={token(system)}|{token(value)}"
         if current is not None and node.type in IN_PASSING:
             return
         if current is not None:
@@ -215,6 +215,7 @@ class Settling:
                 }
             )
             return
+        criteria = f"identifier={token(system)}|{token(value)}"
         if node.type in IN_PASSING:
             request = {"method": "POST", "url": node.type, "ifNoneExist": criteria}
         else:
@@ -295,9 +296,10 @@ def _schedule(resource: dict[str, Any]) -> None:
 
 def _retract(resource: dict[str, Any]) -> None:
     """ait-2, con-5: what was entered in error has no clinical status."""
-    codings = resource.get("verificationStatus", {}).get("coding", ())
-    if any(coding.get("code") == "entered-in-error" for coding in codings):
-        resource.pop("clinicalStatus", None)
+    if "verificationStatus" in resource:
+        codings = resource["verificationStatus"].get("coding", ())
+        if any(coding.get("code") == "entered-in-error" for coding in codings):
+            resource.pop("clinicalStatus", None)
 
 
 def _same(merged: dict[str, Any], current: dict[str, Any]) -> bool:

@@ -16,7 +16,7 @@ SYSTEM_ALIASES = {"http://hl7.org/fhir/special-values": "http://terminology.hl7.
 
 def split_token(text: str) -> tuple[str | None, str | None]:
     """(system, code) of code, system|code, |code and system|; None: any, system "": none."""
-    parts = [unescape(part) for part in split(text, "|")]
+    parts = text.split("|") if "\\" not in text else [unescape(part) for part in split(text, "|")]
     if len(parts) == 1:
         return None, parts[0]
     if len(parts) != 2 or not (parts[0] or parts[1]):

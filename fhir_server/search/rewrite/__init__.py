@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fhir_server.core.ports import TerminologyService
-from fhir_server.core.query import All, Any, Chain, Clause, Has, InList, Not
+from fhir_server.core.query import All, Any, Chain, Clause, Has, InList, Not, TokenIs
 from fhir_server.search.fields import Fields
 from fhir_server.search.rewrite.alternatives import alternatives
 from fhir_server.search.rewrite.chains import chains
@@ -50,6 +50,8 @@ def simplify(clause: Clause, fields: Fields) -> Clause:
 
 async def rewrite(clause: Clause, fields: Fields, terminology: TerminologyService | None = None) -> Clause:
     """The clause as an index takes it; FhirError value where a value set or code is not known."""
+    if clause.__class__ is TokenIs:  # as the criteria of nearly every write are
+        return clause
     if needs_terminology(clause):
         clause = await expand(clause, terminology)
     return simplify(clause, fields)

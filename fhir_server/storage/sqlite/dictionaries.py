@@ -22,7 +22,10 @@ ON CONFLICT (type, name) DO UPDATE SET name = excluded.name RETURNING field"""
 
 
 class Dictionaries:
-    """Look-ups over one connection. `find_*` never write and give None or []; `keep_*` add what is missing."""
+    """Look-ups over one connection. `find_*` never write and give None or []; `keep_*` add what is missing.
+
+    terms, rids, new_rids: what is known of them by now, for those who ask very often.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._execute = connection.execute
@@ -31,13 +34,13 @@ class Dictionaries:
         self._named: dict[str, list[int]] = {}  # the same by the field's name
         self._newest_field = 0
         self._systems: dict[str, int] = {"": 0}
-        self._terms: dict[tuple[str, str], int] = {}
+        self.terms: dict[tuple[str, str], int] = {}
         self._units: dict[tuple[str, str, str], int] = {}
         self._absent: set[tuple[str, str]] = set()  # terms that were looked for in vain in this write transaction
         self._unwritten: dict[tuple[str, str], tuple[int, str, int]] = {}  # rows of term for the caller to write
         self._last_term = 0
-        self._rids: dict[tuple[str, str], int] = {}
-        self._new_rids: dict[tuple[str, str], int] = {}  # of this group, whether they are in the table by now or not
+        self.rids: dict[tuple[str, str], int] = {}
+        self.new_rids: dict[tuple[str, str], int] = {}  # of this group, whether they are in the table by now or not
         self._last_rid = 0
         self._of_type: dict[str, _Fields] = {}
         self._added: list[tuple[dict, object]] = []
@@ -64,7 +67,7 @@ class Dictionaries:
     def find_term(self, system: str, code: str) -> int | None:
         """The integer of a code in a system ("" for none)."""
         key = (system, code)
-        found = self._terms.get(key)
+        found = self.terms.get(key)
         if found is not None:
             return found
         if key in self._absent:
@@ -72,7 +75,7 @@ class Dictionaries:
         system_id = self.find_system(system)
         if system_id is None:
             return None
-        found = self._find(self._terms, key, "SELECT term FROM term WHERE code = ? AND system = ?", (code, system_id))
+        found = self._find(self.terms, key, "SELECT term FROM term WHERE code = ? AND system = ?", (code, system_id))
         if found is None and self._writing:
             self._absent.add(key)
         return found
@@ -80,11 +83,11 @@ class Dictionaries:
     def look_up_terms(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Looks for many (system, code) by one statement; find_term knows of those that are there, and in a write
         transaction of each."""
-        unknown = {key for key in wanted if key not in self._terms and key not in self._absent}
+        unknown = {key for key in wanted if key not in self.terms and key not in self._absent}
         if not unknown:
             return
-        if len(self._terms) >= CACHE_LIMIT:
-            self._terms.clear()
+        if len(self.terms) >= CACHE_LIMIT:
+            self.terms.clear()
         by_rows = {(self.find_system(system), code): (system, code) for system, code in unknown}
         found = self._execute(
             "SELECT t.system, t.code, t.term FROM json_each(?) j CROSS JOIN term t ON t.code = j.value",
@@ -92,7 +95,7 @@ class Dictionaries:
         )
         for system_id, code, term in found:
             if key := by_rows.get((system_id, code)):
-                self._terms[key] = term
+                self.terms[key] = term
                 unknown.discard(key)
         if self._writing:
             self._absent |= unknown
@@ -101,7 +104,7 @@ class Dictionaries:
         """The integers of those (system, code) that there are, by one statement."""
         keys = list(wanted)
         self.look_up_terms(keys)
-        return [term for key in keys if (term := self._terms.get(key)) is not None]
+        return [term for key in keys if (term := self.terms.get(key)) is not None]
 
     def find_terms(self, code: str) -> list[int]:
         """The integers of a code in whatever system."""
@@ -109,17 +112,17 @@ class Dictionaries:
 
     def find_rid(self, type: str, id: str) -> int | None:
         """The integer of a resource, be it stored, deleted or only referred to."""
-        found = self._rids.get((type, id)) or self._new_rids.get((type, id))
+        found = self.rids.get((type, id)) or self.new_rids.get((type, id))
         if found is not None:
             return found
         type_id = self.find_type(type)
         if type_id is None:
             return None
-        return self._find(self._rids, (type, id), "SELECT rid FROM resource WHERE type = ? AND id = ?", (type_id, id))
+        return self._find(self.rids, (type, id), "SELECT rid FROM resource WHERE type = ? AND id = ?", (type_id, id))
 
     def has_place(self, type: str, id: str) -> bool:
         """Whether this group has made a place for a resource."""
-        return (type, id) in self._new_rids
+        return (type, id) in self.new_rids
 
     def _find(self, cache: dict, key: object, sql: str, parameters: tuple) -> int | None:
         found = cache.get(key)
@@ -157,7 +160,7 @@ class Dictionaries:
 
     def keep_term(self, system: str, code: str) -> int:
         """The integer of a code in a system; of a new one the row is for the caller to write: see `unwritten_terms`."""
-        found = self._terms.get((system, code)) or self.find_term(system, code)
+        found = self.terms.get((system, code)) or self.find_term(system, code)
         if found:
             return found
         system_id = self.find_system(system)
@@ -167,7 +170,7 @@ class Dictionaries:
         self._absent.discard(key)
         self._last_term += 1
         self._unwritten[key] = (self._last_term, code, system_id)
-        return self._keep(self._terms, key, self._last_term)
+        return self._keep(self.terms, key, self._last_term)
 
     def unwritten_terms(self) -> list[tuple[int, str, int]]:
         """The rows of term (term, code, system) that are to be written before anything looks there; given once."""
@@ -185,7 +188,7 @@ class Dictionaries:
 
     def keep_rid(self, type: str, id: str) -> int:
         """The integer of a resource; where it isn't stored yet, of a place kept for it."""
-        found = self._rids.get((type, id)) or self.find_rid(type, id)
+        found = self.rids.get((type, id)) or self.find_rid(type, id)
         if found:
             return found
         rid = self.new_rid(type, id)
@@ -195,8 +198,8 @@ class Dictionaries:
     def new_rid(self, type: str, id: str) -> int:
         """The integer of a resource that has none; its row is for the caller to write, before the group ends."""
         self._last_rid += 1
-        self._new_rids[(type, id)] = self._last_rid
-        self._added.append((self._new_rids, (type, id)))
+        self.new_rids[(type, id)] = self._last_rid
+        self._added.append((self.new_rids, (type, id)))
         return self._last_rid
 
     def _add(self, cache: dict, key: object, sql: str, parameters: tuple) -> int:
@@ -230,7 +233,7 @@ class Dictionaries:
         """Forgets what was added since the mark: it has been rolled back."""
         for cache, key in self._added[mark:]:
             cache.pop(key, None)
-            if cache is self._terms:
+            if cache is self.terms:
                 self._unwritten.pop(key, None)  # type: ignore[arg-type]
         if mark < len(self._added):
             self._of_type.clear()
@@ -239,10 +242,10 @@ class Dictionaries:
     def settle(self) -> None:
         """What was added is committed."""
         self._added.clear()
-        if len(self._rids) + len(self._new_rids) > CACHE_LIMIT:
-            self._rids.clear()
-        self._rids.update(self._new_rids)
-        self._new_rids.clear()
+        if len(self.rids) + len(self.new_rids) > CACHE_LIMIT:
+            self.rids.clear()
+        self.rids.update(self.new_rids)
+        self.new_rids.clear()
 
     def follow(self) -> None:
         """Empties the caches if an erasure has renamed entries since the last look; takes in what fields are new."""
@@ -258,12 +261,12 @@ class Dictionaries:
 
     def forget_terms(self) -> None:
         """Looks every term up again: some have been renamed in this transaction."""
-        self._terms.clear()
+        self.terms.clear()
         self._absent.clear()
 
     def clear(self) -> None:
         """Empties the caches."""
-        for cache in (self._types, self._fields, self._systems, self._terms, self._units, self._rids, self._new_rids):
+        for cache in (self._types, self._fields, self._systems, self.terms, self._units, self.rids, self.new_rids):
             cache.clear()
         self._named.clear()
         self._newest_field = 0

@@ -64,6 +64,7 @@ def encode(type: str, rid: int, values: Sequence[SearchValue], known: Dictionari
     rows: Rows = defaultdict(list)
     narrative = ""
     fields = known.fields_of(type)
+    term_of, rid_of, new_rid_of = known.terms.get, known.rids.get, known.new_rids.get  # most are known
     for value in values:
         kind = value[0]
         if kind == NARRATIVE:
@@ -71,9 +72,12 @@ def encode(type: str, rid: int, values: Sequence[SearchValue], known: Dictionari
             continue
         field = fields[value[1] + ":text" if kind == TEXT else value[1]]
         if kind == TOKEN:
-            rows["token"].append((field, known.keep_term(value[2], value[3]), rid))
+            term = term_of(value[2:4]) or known.keep_term(value[2], value[3])
+            rows["token"].append((field, term, rid))
         elif kind == REFERENCE:
-            rows["reference"].append((field, known.keep_rid(value[2], value[3]), value[4], rid))
+            key = value[2:4]
+            target = rid_of(key) or new_rid_of(key) or known.keep_rid(*key)
+            rows["reference"].append((field, target, value[4], rid))
         elif kind == STRING:
             text, exact = value[2][:STRING_KEY_LIMIT], value[3]
             rows["string_value"].append((field, text, "" if exact == text else exact, rid))
@@ -104,12 +108,10 @@ def digests(rows: Rows, narrative: str) -> bytes:
     Where one is the same as before, the table has these rows already: two different sets of rows have the same in one
     case of 2**48.
     """
-    parts = [rows.get(table) for table in INDEX_TABLES]
-    return b"".join([_digest(part) for part in (*parts, narrative)])
-
-
-def _digest(part: object) -> bytes:
-    return blake2b(_bytes_of(part), digest_size=DIGEST_SIZE).digest() if part else NO_DIGEST
+    parts = (*map(rows.get, INDEX_TABLES), narrative)
+    return b"".join(
+        [blake2b(_bytes_of(part), digest_size=DIGEST_SIZE).digest() if part else NO_DIGEST for part in parts]
+    )
 
 
 def composite_columns(parts: Sequence[SearchValue], known: Dictionaries) -> tuple | None:
@@ -118,7 +120,7 @@ def composite_columns(parts: Sequence[SearchValue], known: Dictionaries) -> tupl
     for part in parts:
         kind = part[0]
         if kind == TOKEN:
-            columns.append(known.keep_term(part[2], part[3]))
+            columns.append(known.terms.get(part[2:4]) or known.keep_term(part[2], part[3]))
         elif kind == QUANTITY:
             columns += (known.keep_unit(part[4], part[5], part[6]), part[2], part[3])
         elif kind in (NUMBER, DATE):
