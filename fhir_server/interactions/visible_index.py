@@ -82,11 +82,15 @@ class VisibleIndex:
     async def _seen_keys(
         self, keys: Iterable[tuple[str, str]], further: Restriction | None = None
     ) -> set[tuple[str, str]]:
-        found: set[tuple[str, str]] = set()
+        by_type: dict[str, list[str]] = {}
         for type, id in keys:
+            by_type.setdefault(type, []).append(id)
+        found: set[tuple[str, str]] = set()
+        for type, ids in by_type.items():
             limits = [self._restriction(type), further(type) if further is not None else None]
-            where = All((IdIn((id,)), *[limit for limit in limits if limit is not None]))
-            found |= {(type, version.id) for version in (await self._index.search(Query((type,), where))).matches}
+            where = All((IdIn(tuple(ids)), *[limit for limit in limits if limit is not None]))
+            page = await self._index.search(Query((type,), where, count=len(ids)))
+            found |= {(type, version.id) for version in page.matches}
         return found
 
     async def count(self, types: Sequence[str], where: Clause) -> int:
