@@ -66,8 +66,11 @@ class SqliteRows:
 
 
 def _where(where: Where) -> tuple[str, list[Any]]:
+    values = list(where.values())
+    if not any(isinstance(wanted, Test) for wanted in values):
+        return _equal(tuple(where)), values
     parts: list[str] = []
-    values: list[Any] = []
+    values = []
     for column, wanted in where.items():
         if isinstance(wanted, Test):
             sql, added = condition(column, wanted)
@@ -76,7 +79,12 @@ def _where(where: Where) -> tuple[str, list[Any]]:
         else:
             parts.append(f"{column} = ?")
             values.append(wanted)
-    return f" WHERE {' AND '.join(parts)}" if parts else "", values
+    return f" WHERE {' AND '.join(parts)}", values
+
+
+@functools.lru_cache(256)
+def _equal(columns: tuple[str, ...]) -> str:
+    return f" WHERE {' AND '.join(f'{column} = ?' for column in columns)}" if columns else ""
 
 
 @functools.lru_cache(256)

@@ -38,6 +38,20 @@ class Writer:
         """
         future: Future[T] = Future()
         self._waiting.append((work, future, durable))
+        self._write_waiting()
+        return future
+
+    def run(self, work: Work[T], *, durable: bool = True) -> T:
+        """submit, and its result."""
+        if self._waiting or not self._writing.acquire(blocking=False):
+            return self.submit(work, durable=durable).result()
+        try:
+            return self._alone(work, durable)
+        finally:
+            self._writing.release()
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
         while self._waiting and self._writing.acquire(blocking=False):
             try:
                 group = self._next()
@@ -45,11 +59,6 @@ class Writer:
                     self._commit(group)
             finally:
                 self._writing.release()
-        return future
-
-    def run(self, work: Work[T], *, durable: bool = True) -> T:
-        """submit, and its result."""
-        return self.submit(work, durable=durable).result()
 
     def close(self) -> None:
         """Waits for what is being written."""
@@ -65,20 +74,36 @@ class Writer:
                 break
         return group
 
+    def _alone(self, work: Work[T], durable: bool) -> T:
+        """One piece of work in a transaction of its own: its failure is the transaction's."""
+        try:
+            self._begin(durable)
+            result = work(self._rows)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._undo()
+            raise
+        return result
+
+    def _begin(self, durable: bool) -> None:
+        full = self._flushing and durable
+        if full != self._full:
+            self._connection.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
+            self._full = full
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def _undo(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
     def _commit(self, group: list[_Waiting]) -> None:
         results: list[tuple[Future[Any], Any]] = []
         try:
-            full = self._flushing and any(durable for _, _, durable in group)
-            if full != self._full:
-                self._connection.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
-                self._full = full
-            self._connection.execute("BEGIN IMMEDIATE")
-            if len(group) == 1:  # its failure is the transaction's
-                work, future, _ = group[0]
-                results.append((future, work(self._rows)))
-                self._connection.execute("COMMIT")
-                future.set_result(results[0][1])
+            if len(group) == 1:
+                work, future, durable = group[0]
+                future.set_result(self._alone(work, durable))
                 return
+            self._begin(any(durable for _, _, durable in group))
             for work, future, _ in group:
                 self._connection.execute("SAVEPOINT one")
                 try:
@@ -90,8 +115,7 @@ class Writer:
                     future.set_exception(problem)
             self._connection.execute("COMMIT")
         except BaseException as problem:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            self._undo()
             for _, future, _ in group:
                 if not future.done():
                     future.set_exception(problem)
