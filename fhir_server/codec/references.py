@@ -80,7 +80,8 @@ def rewrite(resource: dict[str, Any], mapping: dict[str, str], definitions: Defi
     """Replaces, in place, each link that is a key of mapping, with or without a #fragment after it, which stays.
 
     Links are Reference.reference, elements of type uri, url, oid and uuid, and href and src of narratives
-    (https://hl7.org/fhir/R4/http.html#trules); contained resources and those in Bundle entries are walked too.
+    (https://hl7.org/fhir/R4/http.html#trules); contained resources are walked too, and those in the entries of a
+    Bundle, but for links to others of its entries.
     """
     if mapping:
         _rewrite(resource, _plans(definitions or load()).resource(resource), mapping)
@@ -111,7 +112,10 @@ def _rewrite_one(reference: dict[str, Any], mapping: dict[str, str]) -> None:
 
 
 def references(resource: dict[str, Any], definitions: Definitions | None = None) -> list[tuple[str, str]]:
-    """(FHIRPath of the Reference, its literal text) for every Reference.reference, those of contained ones included."""
+    """(FHIRPath of the Reference, its literal text) for every Reference.reference, those of contained ones included.
+
+    References within a Bundle to others of its entries are left out.
+    """
     plans = _plans(definitions or load())
     found: list[tuple[str, str]] = []
     _collect(resource, plans.resource(resource), found)
@@ -121,14 +125,16 @@ def references(resource: dict[str, Any], definitions: Definitions | None = None)
 class _Plan(dict[str, Any]):
     """What to do with each property of a type: _LINK, _REFERENCE, _NARRATIVE, a plan, or how to choose a plan.
 
-    choices: the element name of properties that spell out a choice (valueReference: value).
+    choices: the element name of properties that spell out a choice (valueReference: value); bundle: whether it is that
+    of a Bundle, whose entries refer to one another by their fullUrls.
     """
 
-    __slots__ = ("choices",)
+    __slots__ = ("bundle", "choices")
 
     def __init__(self) -> None:
         super().__init__()
         self.choices: dict[str, str] = {}
+        self.bundle = False
 
 
 _LINK, _REFERENCE, _NARRATIVE = "link", "reference", "narrative"
@@ -156,6 +162,7 @@ class _Plans:
         plan = self._plans.get(type_name)
         if plan is None:
             plan = self._plans[type_name] = _Plan()
+            plan.bundle = type_name == "Bundle"
             for name, (element, reference, primitive) in self._definitions.properties(type_name).items():
                 step = self._step(type_name, element.name, reference.code, primitive)
                 if step is not None:
@@ -168,7 +175,7 @@ class _Plans:
 
     def _step(self, type_name: str, element: str, code: str, primitive: bool) -> Any:
         if code in _LINK_TYPES:
-            return _LINK
+            return _LINK if (type_name, element) != ("Bundle.entry", "fullUrl") else None
         if (type_name, element) == ("Reference", "reference"):
             return _REFERENCE
         if code == "xhtml":
@@ -183,7 +190,17 @@ def _plans(definitions: Definitions) -> _Plans:
     return _Plans(definitions)
 
 
+def _full_urls(bundle: dict[str, Any]) -> set[str]:
+    """The identities of a Bundle's entries."""
+    entries = bundle.get("entry")
+    urls = [each.get("fullUrl") for each in entries if type(each) is dict] if type(entries) is list else []
+    return {url for url in urls if type(url) is str}
+
+
 def _rewrite(node: dict[str, Any], plan: _Plan, mapping: dict[str, str]) -> None:
+    if plan.bundle:
+        own = _full_urls(node)
+        mapping = {link: new for link, new in mapping.items() if link not in own}
     for name, value in node.items():
         step = plan.get(name)
         if step is None:
@@ -241,6 +258,7 @@ def _rewrite_narrative(div: str, mapping: dict[str, str]) -> str:
 
 def _collect(node: dict[str, Any], plan: _Plan, found: list[tuple[str, str]]) -> None:
     """Appends (path below node, text) of each reference; paths are put together only where there is one."""
+    before = len(found)
     for name, value in node.items():
         step = plan.get(name)
         if step is None or step is _LINK or step is _NARRATIVE:
@@ -255,6 +273,9 @@ def _collect(node: dict[str, Any], plan: _Plan, found: list[tuple[str, str]]) ->
             for index, child in enumerate(value):
                 if type(child) is dict:
                     _collect_child(child, step, found, plan, name, f"[{index}]")
+    if plan.bundle and len(found) > before:
+        own = _full_urls(node)
+        found[before:] = [each for each in found[before:] if each[1] not in own]
 
 
 def _collect_child(

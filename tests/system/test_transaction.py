@@ -7,6 +7,7 @@ from tests.conftest import Fhir, issue_of
 pytestmark = pytest.mark.anyio
 
 MRN = "http://hospital.test/mrn"
+DIV = '<div xmlns="http://www.w3.org/1999/xhtml">a</div>'
 
 
 def bundle(*entries: dict, type: str = "transaction") -> dict:
@@ -362,3 +363,14 @@ async def test_a_bundle_has_no_elements_but_r4s(fhir: Fhir) -> None:
     assert answer.status_code == 400
     assert "Bundle has no element 'entries'. Did you mean 'entry'?" in issue_of(answer)["diagnostics"]
     assert await fhir.ids("Patient") == []
+
+
+async def test_a_bundle_that_is_stored_keeps_its_own_names(fhir: Fhir) -> None:
+    own = "urn:uuid:aaaaaaaa-0000-4000-8000-00000000000b"
+    seen = {**observation(own), "text": {"status": "empty", "div": DIV}}
+    entries = [{"fullUrl": own, "resource": patient("2")}, {"fullUrl": own[:-1] + "c", "resource": seen}]
+    kept = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    answer = await fhir.post("", bundle(entry("POST", "Bundle", kept), entry("POST", "Patient", patient("1"), own)))
+    assert answer.status_code == 200, answer.text
+    stored = (await fhir.get(answer.json()["entry"][0]["response"]["location"])).json()
+    assert stored["entry"] == kept["entry"]

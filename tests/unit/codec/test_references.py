@@ -177,3 +177,17 @@ def test_plain_places_are_rewritten_alike():
     rewrite_plain(plain, MAPPING)
     rewrite(whole, MAPPING)
     assert plain == whole != resource()
+
+
+def test_entries_of_a_bundle_refer_to_one_another_by_their_own_names():
+    def seen(subject: str) -> dict:
+        return {"resourceType": "Observation", "subject": {"reference": subject}}
+
+    own = {"fullUrl": "urn:uuid:1", "resource": {"resourceType": "Patient"}}
+    bundle = {
+        "resourceType": "Bundle",
+        "entry": [own, {"resource": seen("urn:uuid:1")}, {"resource": seen("urn:uuid:2")}],
+    }
+    assert references(bundle) == [("Bundle.entry[2].resource.subject", "urn:uuid:2")]
+    rewrite(bundle, {"urn:uuid:1": "Patient/1", "urn:uuid:2": "Patient/2"})
+    assert bundle["entry"] == [own, {"resource": seen("urn:uuid:1")}, {"resource": seen("Patient/2")}]
