@@ -16,6 +16,7 @@ from fhir_server.core.query import (
     Not,
     QuantityIs,
     RefersWithin,
+    TypeIn,
 )
 
 LINKS = (Chain, Has, InList, RefersWithin)
@@ -35,6 +36,21 @@ def walk(clause: Clause) -> Iterator[Clause]:
             waiting += [inner for _, inner in each.targets]
         elif isinstance(each, CompositeIs):
             waiting += each.parts
+
+
+def types_of(clause: Clause) -> frozenset[str] | None:
+    """Types of which everything is that it holds for; None where it doesn't tell."""
+    match clause:
+        case TypeIn(types):
+            return frozenset(types)
+        case All(clauses):
+            known = [types for part in clauses if (types := types_of(part)) is not None]
+            return frozenset.intersection(*known) if known else None
+        case Any(clauses):
+            each = [types_of(part) for part in clauses]
+            known = [types for types in each if types is not None]
+            return frozenset[str]().union(*known) if len(known) == len(each) else None
+    return None
 
 
 def is_linked(clause: Clause) -> bool:
