@@ -510,7 +510,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     index_lag_seconds: Annotated[
         int,
         Meta(
-            description="Writes wait, for a second at most, while what was committed so many seconds ago is not in "
+            description="Writes wait, for five seconds at most, while what was committed so many seconds ago is not in "
             "Elasticsearch yet, so that it keeps up with a lasting load; 0: they never wait.",
             ge=0,
             le=30,

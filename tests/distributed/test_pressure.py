@@ -1,4 +1,4 @@
-"""Commits wait for an index that is behind."""
+"""Works wait for an index that is behind."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 PATIENCE = 30.0  # seconds
 
 
-async def test_a_commit_waits_until_the_index_has_got_on_or_for_so_long(
+async def test_a_work_waits_until_the_index_has_got_on_or_for_so_long(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LOOK", 0.001)
@@ -24,11 +24,12 @@ async def test_a_commit_waits_until_the_index_has_got_on_or_for_so_long(
         return reached
 
     class Watched(Pressure):
-        def hold(self) -> float:
-            seconds = super().hold()
-            if seconds:
+        @property
+        def full(self) -> bool:
+            if super().full:
                 held.set()
-            return seconds
+                return True
+            return False
 
     shelf.store.use(None, Watched(1.0, position, lambda: now))
     first = await shelf.put({"resourceType": "Patient", "id": "a"})

@@ -1,8 +1,9 @@
-"""How far an index is behind what this process stores, and how long writes wait for it.
+"""How far an index is behind what this process stores, and how long works wait for it.
 
 Where resources are stored faster than they are indexed the index would fall further and further behind, and searches
-with it. So once what was stored more than `limit` seconds ago is not indexed yet, commits wait: each for HELD at most,
-so that a client notices little, and those that begin then are small, so that the index gets on between two of them.
+with it. So once what was stored more than `limit` seconds ago is not indexed yet, works wait at the door until it is,
+in the order in which they came; from half of the limit on few are let in at once. They wait before they run, as one
+that has run already would grow old (flush.py).
 
 Nobody waits for an index that does not get on (Elasticsearch is away, nobody feeds it) or that has far to go, as after
 an outage: writes would be slow for long, and searches not complete any sooner.
@@ -13,17 +14,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.tasks import end
 
-HELD = 1.0  # seconds that a commit waits at most
-AGAIN = 0.02  # seconds until it is looked again whether it may begin
-SMALL = 100  # versions of a commit while the index is behind
-LOOK = 0.1  # seconds between looks at how far the index is
+HELD = 5.0  # seconds that a work waits at most
+AGAIN = 0.02  # seconds until it is looked again whether it may run
+FEW = 4  # works that run at one time while the index is behind
+LOOK = 0.05  # seconds between looks at how far the index is
 STUCK = 5.0  # seconds without a step after which an index does not get on
 FAR = 30.0  # seconds behind that are no matter of moments
 GRAIN = 0.05  # seconds whose commits are noted as one
@@ -39,7 +41,7 @@ async def nowhere() -> int | None:
 
 
 class Pressure:
-    """limit: seconds behind from which on commits wait, 0 for never; position: up to where all is indexed, None where
+    """limit: seconds behind from which on works wait, 0 for never; position: up to where all is indexed, None where
     that can't be told.
     """
 
@@ -55,7 +57,8 @@ class Pressure:
         self._notes: deque[tuple[float, int]] = deque()  # when something was stored that is not indexed, and its end
         self._reached = 0
         self._moved = float("-inf")
-        self._since: float | None = None  # when the commit that waits began to
+        self._door = asyncio.Lock()
+        self._inside = 0
         self._told = float("-inf")
         self._looking: asyncio.Task[None] | None = None
 
@@ -63,11 +66,6 @@ class Pressure:
     def behind(self) -> float:
         """Seconds since something was stored that is not indexed, as far as is known; 0.0 for nothing."""
         return self._monotonic() - self._notes[0][0] if self._notes else 0.0
-
-    @property
-    def small(self) -> bool:
-        """Whether commits should be small."""
-        return self._since is not None or self._holds(self._limit / 2)
 
     def stored(self, position: int) -> None:
         """A commit of this process is there, whose last change has this position."""
@@ -83,18 +81,30 @@ class Pressure:
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
 
-    def hold(self) -> float:
-        """Seconds after which to ask again whether a commit may begin; 0.0 for now."""
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Waits until a work may run, which is what the block does."""
+        if self._limit:
+            until = self._monotonic() + HELD
+            async with self._door:
+                while self._monotonic() < until and self.full:
+                    await asyncio.sleep(AGAIN)
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+
+    @property
+    def full(self) -> bool:
+        """Whether a work has to wait."""
+        if not self._holds(self._limit):
+            return self._inside >= FEW and self._holds(self._limit / 2)
         now = self._monotonic()
-        if not self._holds(self._limit) or (self._since is not None and now - self._since >= HELD):
-            self._since = None
-            return 0.0
-        if self._since is None:
-            self._since = now
-            if now - self._told > TELL_EVERY:
-                self._told = now
-                log.info("writes wait for the search index", behind=round(self.behind, 1))
-        return AGAIN
+        if now - self._told > TELL_EVERY:
+            self._told = now
+            log.info("writes wait for the search index", behind=round(self.behind, 1))
+        return True
 
     def _holds(self, limit: float) -> bool:
         return bool(self._notes) and limit < self.behind < FAR and self._monotonic() - self._moved < STUCK

@@ -15,8 +15,8 @@ from fhir_server.storage.changes.entries import Batch, Entry
 Extract = Callable[[bytes], Sequence[SearchValue]]  # of a resource's JSON
 Key = tuple[str, str]
 
-READ_AT_ONCE = 250  # resources
-TOGETHER = 500  # resources given at once, about
+READ_AT_ONCE = 200  # resources
+TOGETHER = 200  # resources given at once, about: few, as positions are kept by what was given
 BYTES = 4 * 2**20  # of them, about
 REMEMBERED = 20_000  # first positions of resources that have several versions
 

@@ -24,7 +24,7 @@ from pymongo.errors import PyMongoError
 
 from fhir_server.core.errors import error
 from fhir_server.core.mongodb import storage_error
-from fhir_server.storage.changes.pressure import SMALL, Pressure
+from fhir_server.storage.changes.pressure import Pressure
 from fhir_server.storage.mongo.changeset import ChangeSet
 from fhir_server.storage.mongo.flush import Flush, OvertakenError
 from fhir_server.storage.mongo.transaction import MongoTransaction, Surroundings
@@ -76,7 +76,11 @@ class Commits:
         self._later: asyncio.TimerHandle | None = None
 
     async def run(self, work: Callable[[MongoTransaction], Awaitable[T]]) -> T:
-        """Runs work until its changes are stored; see the port."""
+        """Runs work until its changes are stored; see the port. Where an index is behind it waits before it runs."""
+        async with self._pressure.turn():
+            return await self._run(work)
+
+    async def _run(self, work: Callable[[MongoTransaction], Awaitable[T]]) -> T:
         deadline = time.monotonic() + PATIENCE
         names: set[str] = set()
         again, pause, tries = False, 0.001, 0
@@ -128,8 +132,6 @@ class Commits:
         if self._tasks and sum(waiting.changes.positions for waiting in self._waiting) < FILLED:
             left = self._begun + BRIEFLY - time.monotonic()
         if left <= 0:
-            left = self._pressure.hold()
-        if left <= 0:
             return True
         if self._later is None:
             self._later = asyncio.get_running_loop().call_later(left, self._look_again)
@@ -154,9 +156,9 @@ class Commits:
         touched: set[str] = set()
         guards: dict[str, int] = {}
         later: list[Waiting] = []
-        size, most = 0, SMALL if self._pressure.small else MOST
+        size = 0
         while self._waiting:
-            if group and size + self._waiting[0].changes.positions > most:
+            if group and size + self._waiting[0].changes.positions > MOST:
                 break
             waiting = self._waiting.pop(0)
             changes = waiting.changes

@@ -1,4 +1,4 @@
-"""Writes wait for an index that is behind and gets on."""
+"""Works wait for an index that is behind and gets on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from fhir_server.core.errors import error
 from fhir_server.storage.changes import pressure as module
-from fhir_server.storage.changes.pressure import FAR, HELD, STUCK, Pressure
+from fhir_server.storage.changes.pressure import FAR, FEW, HELD, STUCK, Pressure
 
 pytestmark = pytest.mark.anyio
 
@@ -23,6 +23,8 @@ class Index:
         self.asked = 0
         self.away = False
         self.pressure = Pressure(1.0, self.position, lambda: self.now)
+        self.ran: list[str] = []
+        self.go = asyncio.Event()
 
     async def position(self) -> int | None:
         self.asked += 1
@@ -37,46 +39,73 @@ class Index:
         while self.asked < before + 2:  # the first may have asked before
             await asyncio.sleep(0.001)
 
+    async def work(self, name: str) -> None:
+        async with self.pressure.turn():
+            self.ran.append(name)
+            await self.go.wait()
+
 
 @pytest.fixture
 async def index(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Index]:
     monkeypatch.setattr(module, "LOOK", 0.001)
+    monkeypatch.setattr(module, "AGAIN", 0.001)
     found = Index()
     yield found
     await found.pressure.close()
 
 
-async def test_writes_wait_while_the_index_is_behind_and_no_longer(index: Index) -> None:
+async def test_works_wait_while_the_index_is_behind_and_no_longer(index: Index) -> None:
     pressure = index.pressure
     pressure.stored(10)
-    assert (pressure.hold(), pressure.small) == (0.0, False)
+    assert not pressure.full
     index.now += 0.6
-    assert (pressure.hold(), pressure.small) == (0.0, True)
     pressure.stored(20)
+    assert not pressure.full
     index.now += 0.6
-    assert pressure.hold() > 0.0
+    assert pressure.full
     await index.looked(10)
-    assert (pressure.hold(), pressure.small, round(pressure.behind, 3)) == (0.0, True, 0.6)
+    assert (pressure.full, round(pressure.behind, 3)) == (False, 0.6)
     index.now += 0.6
-    assert pressure.hold() > 0.0
+    assert pressure.full
     index.reached = 20
     async with asyncio.timeout(10):
         while pressure.behind:
             await asyncio.sleep(0.001)
-    assert (pressure.hold(), pressure.small) == (0.0, False)
+    assert not pressure.full
 
 
-async def test_no_commit_waits_longer_than_so_long(index: Index) -> None:
-    pressure = index.pressure
-    pressure.stored(10)
+async def test_who_waits_runs_in_the_order_in_which_it_came_few_at_a_time(index: Index) -> None:
+    index.pressure.stored(10)
+    index.now += 0.1
+    index.pressure.stored(20)
+    index.now += 1.0
+    names = [str(number) for number in range(FEW + 2)]
+    works = [asyncio.create_task(index.work(name)) for name in names]
+    await asyncio.sleep(0.02)
+    assert index.ran == []
+    index.now -= 0.2  # what was stored second is past half of the limit only
+    await index.looked(10)
+    async with asyncio.timeout(10):
+        while len(index.ran) < FEW:
+            await asyncio.sleep(0.001)
+    await asyncio.sleep(0.02)
+    assert index.ran == names[:FEW]
+    index.go.set()
+    await asyncio.gather(*works)
+    assert index.ran == names
+
+
+async def test_nobody_waits_longer_than_so_long(index: Index) -> None:
+    index.go.set()
+    index.pressure.stored(10)
+    index.pressure.stored(20)
     index.now += 1.5
-    assert pressure.hold() > 0.0
-    index.now += HELD / 2
-    assert pressure.hold() > 0.0
-    index.now += HELD / 2
-    assert pressure.hold() == 0.0  # this one begins,
-    assert pressure.hold() > 0.0  # and the next waits anew
-    assert pressure.small
+    work = asyncio.create_task(index.work("a"))
+    await asyncio.sleep(0.02)
+    assert index.ran == []
+    index.now += HELD
+    async with asyncio.timeout(10):
+        await work
 
 
 @pytest.mark.parametrize("answer", [0, None, "away"])
@@ -85,7 +114,7 @@ async def test_nobody_waits_for_an_index_that_does_not_get_on(index: Index, answ
     index.pressure.stored(10)
     index.now += STUCK + 0.1
     await index.looked(index.reached)
-    assert (index.pressure.hold(), index.pressure.small) == (0.0, False)
+    assert not index.pressure.full
 
 
 async def test_nobody_waits_for_an_index_that_has_far_to_go(index: Index) -> None:
@@ -94,12 +123,12 @@ async def test_nobody_waits_for_an_index_that_has_far_to_go(index: Index) -> Non
     index.pressure.stored(20)
     index.now += FAR + 1
     await index.looked(10)
-    assert index.pressure.hold() == 0.0
-    assert index.pressure.behind == FAR + 1
+    assert (index.pressure.full, index.pressure.behind) == (False, FAR + 1)
 
 
 async def test_without_a_limit_nobody_waits_and_nothing_is_asked() -> None:
     pressure = Pressure()
     pressure.stored(10)
-    assert (pressure.behind, pressure.hold(), pressure.small) == (0.0, 0.0, False)
+    async with pressure.turn():
+        assert (pressure.behind, pressure.full) == (0.0, False)
     await pressure.close()
