@@ -16,6 +16,7 @@ from fhir_server.codec.json import decode, serialize
 from fhir_server.core.errors import error
 from fhir_server.definitions import Definitions, Element
 
+MANY = 5  # types that a message lists
 SUBSETTED = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
     "code": "SUBSETTED",
@@ -78,7 +79,8 @@ def require_elements(names: Iterable[str], types: Sequence[str], definitions: De
             continue
         near = difflib.get_close_matches(name, {known for found in alternatives for known in found}, 1)
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise error("value", f"_elements: {', '.join(types)} has no element {name}.{hint}", location="_elements")
+        whose = f"{', '.join(types)} has no" if len(types) <= MANY else "no resource type has an"
+        raise error("value", f"_elements: {whose} element {name[:80]}.{hint}", location="_elements")
 
 
 class _Plan(dict[str, Any]):

@@ -109,6 +109,8 @@ def test_an_unknown_name_is_refused_with_the_nearest():
         require_elements(["birthdate"], ["Patient"], DEFINITIONS)
     with pytest.raises(FhirError, match=r"no element name.famly. Did you mean name"):
         require_elements(["name.famly"], ["Patient"], DEFINITIONS)
+    with pytest.raises(FhirError, match="_elements: no resource type has an element nonsense"):
+        require_elements(["nonsense"], DEFINITIONS.resource_types, DEFINITIONS)
     for name in ("", ".", "name.", "Patient", "name.family.x.y"):
         with pytest.raises(FhirError):
             require_elements([name], ["Patient"], DEFINITIONS)
