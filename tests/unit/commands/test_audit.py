@@ -29,12 +29,15 @@ def event(number: int, kind: str = "rest", patient: str = "a") -> Event:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    log = AuditLog(tmp_path / FILE_NAME)
-    for number, patient in enumerate("aba"):
-        asyncio.run(log.record(event(number, patient=patient)))
-    asyncio.run(log.record(event(3, "login")))
-    log.close()
+    asyncio.run(fill(AuditLog(tmp_path / FILE_NAME)))
     return tmp_path
+
+
+async def fill(log: AuditLog) -> None:
+    for number, patient in enumerate("aba"):
+        await log.record(event(number, patient=patient))
+    await log.record(event(3, "login"))
+    log.close()
 
 
 def run(*arguments: str) -> str:
