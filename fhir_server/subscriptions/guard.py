@@ -10,6 +10,7 @@ from fhir_server.codec.json import decode
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.preparing import refuse_invalid
 from fhir_server.interactions.request import Request
 from fhir_server.security.outgoing import Outgoing, RefusedAddressError
 from fhir_server.subscriptions.criteria import TYPE
@@ -45,6 +46,8 @@ class SubscriptionGuard:
         """
         if not is_served(resource):
             return resource
+        if environment.settings.validation == "none":  # what is served is read, so that it must be what R4 says
+            refuse_invalid(environment.checker.validate(resource))
         if environment.seen_by.purpose:
             raise error("forbidden", "An emergency is over in a while; a Subscription can't be stored in one.")
         await self._require_served(environment, subscription_of(resource, environment.definitions, self.topics))
@@ -75,12 +78,15 @@ class SubscriptionGuard:
             )
 
     async def stored(self, environment: Environment, request: Request, version: StoredVersion) -> None:
-        """Keeps who made it; what is kept of a deleted one goes once nobody serves it any more."""
+        """Keeps who made it; of a deleted one nothing."""
         whole = environment.whole or environment
         newest = await whole.store.read(TYPE, version.id)
-        if newest is None or newest.version != version.version or newest.deleted:
-            return
-        access: Any = environment.seen_by.access
+        if newest is None or newest.deleted:
+            return await self._store.forget(version.id)
+        stored = await whole.store.read_version(TYPE, version.id, version.version)
         content = content_of(decode(newest.body))
+        if stored is None or stored.deleted or content_of(decode(stored.body)) != content:
+            return None  # it was stored anew already, by somebody who is kept
+        access: Any = environment.seen_by.access
         built = msgspec.to_builtins(access) if access is not None else None
         await self._store.keep_maker(version.id, Maker(content=content, base=request.base, access=built))

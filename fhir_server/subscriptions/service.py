@@ -59,7 +59,6 @@ class Subscriptions(ResourceFollower):
         self._shared = shared
         self._served: dict[str, StoredVersion] = {}  # what is to be served
         self.statuses: dict[str, str] = {}  # of all that are stored
-        self._gone: set[str] = set()  # what is deleted, and may still be kept
         self._servings: dict[str, tuple[Serving, asyncio.Event, asyncio.Task[None]]] = {}
         self._delivering: asyncio.Task[None] | None = None
 
@@ -80,7 +79,6 @@ class Subscriptions(ResourceFollower):
             self._served.pop(id, None)
         if version is None:
             self.statuses.pop(id)
-            self._gone.add(id)
 
     async def look(self) -> None:
         """Takes in what others have stored, and delivers where nobody else does."""
@@ -89,7 +87,7 @@ class Subscriptions(ResourceFollower):
             await following.before()
         if self._shared:
             await self.refresh()
-        if self._served or self._gone:
+        if self._served:
             self._begin()
 
     async def stop(self) -> None:
@@ -118,16 +116,23 @@ class Subscriptions(ResourceFollower):
             self._channels = self._channels or self._make_channels()
             try:
                 await self.refresh()
+                await self._forget_erased()
                 await self._loop()
             finally:
                 for id in list(self._servings):
                     await self._end(id)
 
+    async def _forget_erased(self) -> None:
+        """What is deleted is forgotten with its deletion; what was erased, here."""
+        for state in await self._kept.states():
+            if state.id not in self.statuses:
+                await self._kept.forget(state.id)
+
     async def _loop(self) -> None:
         loop = asyncio.get_running_loop()
         confirmed = loop.time()
         position = await self._feed.head()
-        while self._served or self._gone:
+        while self._served:
             await self._reconcile()
             await asyncio.sleep(TICK)
             if loop.time() - confirmed > CONFIRM_EVERY:
@@ -158,9 +163,6 @@ class Subscriptions(ResourceFollower):
                 serving = Serving(self._server, self._kept, self._channels, self._topics, version)
                 wake = asyncio.Event()
                 self._servings[id] = (serving, wake, asyncio.create_task(self._serve(serving, wake)))
-        for id in list(self._gone):
-            await self._kept.forget(id)
-            self._gone.discard(id)
 
     async def _end(self, id: str) -> None:
         await end(self._servings.pop(id)[2])
