@@ -205,6 +205,7 @@ def token(
     import secrets
 
     from fhir_server.security.model import Grant
+    from fhir_server.security.service import TRYING
 
     async def work(found: Security, settings: Settings) -> str:
         person = await found.store.user_named(as_user) if as_user else None
@@ -212,9 +213,9 @@ def token(
             raise error("not-found", f"There is no user {as_user}; `hms user list` shows them.")
         family = secrets.token_urlsafe(16)
         owner = person.id if person else ""
-        await found.store.begin_family(family, owner, "hms-token", scope)
+        await found.store.begin_family(family, owner, TRYING, scope)
         grant = Grant(
-            family=family, client="hms-token", scope=scope, user=owner, fhir_user=person.fhir_user if person else "",
+            family=family, client=TRYING, scope=scope, user=owner, fhir_user=person.fhir_user if person else "",
             context={"patient": patient} if patient else {},
         )  # fmt: skip
         base = base_url or settings.base_url or f"{settings.origin}/fhir"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SECOND = 1_000_000
 SEEN_EACH = 60 * SECOND  # how closely it is kept when a sign-in was last seen
 PAGE = "hms-page"  # the client that the server's own pages are
+TRYING = "hms-token"  # the client that `hms token` makes tokens for, which is none that is kept
 PAGE_SCOPE = "user/*.cruds"  # what its pages do for whoever is signed in: all that this user may
 LAUNCH_LIFE = 5 * 60 * 1_000_000
 

@@ -16,10 +16,7 @@ from fhir_server.core.ports import OPEN, Caller
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.visible import environment_of
 from fhir_server.security.model import Access
-from fhir_server.security.service import PAGE
 from fhir_server.subscriptions.store.port import Maker
-
-BUILT_IN = (PAGE, "hms-token")  # applications that are none of those that are kept
 
 
 async def as_maker(server: FhirServer, maker: Maker) -> Environment:
@@ -42,11 +39,13 @@ async def _caller(server: FhirServer, maker: Maker) -> Caller:
 
 async def _lasting(server: FhirServer, access: Access) -> Access:
     """What the token said, with what the person's account says now."""
+    from fhir_server.security.service import PAGE, TRYING  # an open server needs nothing of it
+
     security = server.security
     store = security.store
     if access.family and not await store.good(access.family, access.jti):
         raise error("login", "The access that it was stored with has been revoked; store it again with another.")
-    if access.issuer not in security.providers and access.client not in BUILT_IN:
+    if access.issuer not in security.providers and access.client not in (PAGE, TRYING):
         client = await store.client(access.client)
         if client is None or not client.active:
             raise error("login", "The application that stored it is closed here.")

@@ -57,11 +57,11 @@ class Sockets:
         await socket.run(bound.telling(), bound.hear)
 
     async def _caller(self, headers: dict[str, str], base: str) -> Caller | None:
-        """Who opens it; None for nobody, who may show a token later."""
+        """Who opens it; None for nobody, who may show a token later. A cookie counts for nothing: a browser would send
+        it for the page of another site."""
         if self._server.open:
             return OPEN
-        shown = "authorization" in headers or "cookie" in headers
-        return await self._server.caller_of("GET", headers, base) if shown else None
+        return await self._server.caller_of("GET", headers, base) if "authorization" in headers else None
 
 
 class _Bound:
