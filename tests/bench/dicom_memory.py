@@ -2,6 +2,8 @@
 
 `python -m tests.bench.dicom_memory [COUNT]` sends COUNT files of 128x128 (default 5,000), 500 an association, and
 prints the proportional set size in MiB of all processes of the server after each, and how much of it is in no file.
+`python -m tests.bench.dicom_memory --index [COUNT]` places COUNT instances (default 60,000) in an index in this process
+and prints its own MiB: what an acceptor keeps of instances that have come and gone.
 """
 
 from __future__ import annotations
@@ -13,10 +15,16 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
+from fhir_server.core.settings import Settings
+from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.record import record_of
+from interfaces.dicom.dataset.part10 import read_file
 from tests.system.dicom.conftest import TITLE, dcmtk
-from tests.system.dicom.images import files, study
+from tests.system.dicom.images import files, image, study
 from tests.system.dicom.test_serving import OPTIONS, port_of
 from tests.system.process import serving
 
@@ -50,5 +58,28 @@ def main(count: int) -> None:
         print(f"{'at rest':>9}  {memory(server.process.pid)}")
 
 
+def index(count: int) -> None:
+    """Places and prints."""
+    read, encoded = image(16), BytesIO()
+    read.save_as(encoded, enforce_file_format=True)
+    meta, walked = read_file(encoded.getvalue())
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Archive(Settings(data=Path(folder), dicom_reserve_mb=0, dicom_fsync=False))
+        named = {"transfer_syntax": meta.transfer_syntax, "size": 1, "start": meta.start, "sender": "", "issuer": ""}
+        record = record_of(walked, digest="", **named)
+        print("instances   MiB")
+        for placed in range(1, count + 1):
+            uid = f"1.2.826.0.1.{placed}"
+            instance = {**record.instance, "00080018": {"vr": "UI", "Value": [uid]}}
+            archive.place(record._replace(instance=instance, digest=sha256(uid.encode()).hexdigest()))
+            if placed % (count // 12) == 0:
+                held = re.search(r"^Anonymous: +(\d+)", Path("/proc/self/smaps_rollup").read_text(), re.MULTILINE)
+                print(f"{placed:9}  {int(held[1]) // 1024 if held else 0:4}", flush=True)
+        archive.close()
+
+
 if __name__ == "__main__":
+    if "--index" in sys.argv:
+        index(int(sys.argv[2]) if len(sys.argv) > 2 else 60_000)
+        sys.exit()
     main(int(sys.argv[1]) if len(sys.argv) > 1 else 5000)
