@@ -2,9 +2,11 @@
 
 python -m tests.bench.in_turns --rows read,s_name --rounds 7
 python -m tests.bench.in_turns --beside ../other-checkout      # its secured server, in the same turns
+python -m tests.bench.in_turns --open --beside ../other-checkout --rows create_patient,update   # both open
 
 Both have the same records, 16 connections and as many workers as a server chooses. Medians of the rounds; "of open" is
-the median of the rounds' quotients. CPU is that of the server, kernel included, a request.
+the median of the rounds' quotients. CPU is that of the server, kernel included, a request; and divided by the
+generator's, which goes up and down with the machine as the server's does.
 """
 
 from __future__ import annotations
@@ -41,11 +43,11 @@ class Side:
         await fhirload.load(self.client, chosen, state)
         self.rows = fhirload.phases(SimpleNamespace(seed=42, run=0, no_cache=False), state)
 
-    async def round(self, row: str, seconds: float) -> tuple[float, float]:
-        """Requests a second, and milliseconds of server CPU a request."""
+    async def round(self, row: str, seconds: float) -> tuple[float, float, float]:
+        """Requests a second, milliseconds of server CPU a request, and these in the generator's."""
         found = await fhirload.closed_loop(self.client, self.rows[row], CONNECTIONS, seconds, 0.2, self.pids)
         assert found["ok"] == found["n"], found.get("errors")
-        return found["rps"], found["srv_cpu_ms"]
+        return found["rps"], found["srv_cpu_ms"], found["srv_cpu_ms"] / found["client_cpu_ms"]
 
 
 @contextmanager
@@ -68,19 +70,24 @@ async def measured(options: argparse.Namespace, sides: list[Side]) -> None:
 
 async def table(options: argparse.Namespace, sides: list[Side]) -> None:
     wanted = options.rows.split(",") if options.rows else list(sides[0].rows)
-    print("| row | " + " | ".join(f"{s.name} requests/s | of open % | CPU ms" for s in sides) + " |", flush=True)
+    print(
+        "| row | " + " | ".join(f"{s.name} requests/s | of open % | CPU ms | in the generator's" for s in sides) + " |",
+        flush=True,
+    )
     for row in wanted:
-        found: list[list[tuple[float, float]]] = [[] for _ in sides]
+        found: list[list[tuple[float, float, float]]] = [[] for _ in sides]
         for number in range(options.rounds):
             order = list(zip(sides, found, strict=True))
             for each, kept in order[:: -1 if number % 2 else 1]:
                 kept.append(await each.round(row, options.seconds))
         cells = []
         for kept in found:
-            rates = [rate for rate, _ in kept]
-            shares = [rate / beside for rate, (beside, _) in zip(rates, found[0], strict=True)]
-            cpu = statistics.median(cpu for _, cpu in kept)
-            cells.append(f"{statistics.median(rates):,.0f} | {statistics.median(shares):.0%} | {cpu:.2f}")
+            rates = [rate for rate, *_ in kept]
+            shares = [rate / beside for rate, (beside, *_) in zip(rates, found[0], strict=True)]
+            cpu, quotient = (statistics.median(figures) for figures in list(zip(*kept, strict=True))[1:])
+            cells.append(
+                f"{statistics.median(rates):,.0f} | {statistics.median(shares):.0%} | {cpu:.2f} | {quotient:.2f}"
+            )
         print(f"| {row} | " + " | ".join(cells) + " |", flush=True)
 
 
@@ -93,15 +100,16 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--scope", default="user/*.cruds")
     parser.add_argument("--beside", type=Path, help="another checkout")
+    parser.add_argument("--open", action="store_true", help="no secured server, of the other checkout the open one")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        sides = [
-            stack.enter_context(side("open", folder / "open", "open", options)),
-            stack.enter_context(side("secured", folder / "secured", "smart", options)),
-        ]
+        sides = [stack.enter_context(side("open", folder / "open", "open", options))]
+        if not options.open:
+            sides.append(stack.enter_context(side("secured", folder / "secured", "smart", options)))
         if options.beside:
-            sides.append(stack.enter_context(side("beside", folder / "beside", "smart", options, options.beside)))
+            security = "open" if options.open else "smart"
+            sides.append(stack.enter_context(side("beside", folder / "beside", security, options, options.beside)))
         uvloop.run(measured(options, sides))
 
 

@@ -50,7 +50,7 @@ async def test_a_search_parameter_is_known_to_the_other_worker_and_found_by_once
     await fhir.create({"resourceType": "Patient", "id": "a", "name": [{"use": "nickname", "given": ["Bo"]}]})
     await fhir.create(NICKNAME)
     await other.create({"resourceType": "Patient", "id": "b", "name": [{"use": "nickname", "given": ["Bo"]}]})
-    while fhir.server.indexing():
+    while fhir.server.indexing() or other.server.indexing():
         await asyncio.sleep(0.01)
     assert (await other.ids("Patient?nickname=Bo")) == ["a", "b"]
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 CACHE_LIMIT = 100_000
 STATE = """SELECT coalesce((SELECT value FROM meta WHERE name = 'epoch'), 0),
 coalesce((SELECT max(field) FROM field), 0)"""
+STATE_TO_WRITE = f"""{STATE}, coalesce((SELECT max(rid) FROM resource), 0), coalesce((SELECT max(term) FROM term), 0)"""
 NEW_FIELDS = """SELECT t.name, f.name, f.field FROM field f CROSS JOIN type t ON t.type = f.type
 WHERE f.field > ? ORDER BY f.field"""
 # a work that was undone can have left it there
@@ -218,9 +219,8 @@ class Dictionaries:
     # ------------------------------------------------------------------ transactions
     def begin(self) -> None:
         """After BEGIN: what other processes may have changed."""
-        self.follow()
-        self._last_rid = self._execute("SELECT coalesce(max(rid), 0) FROM resource").fetchone()[0]
-        self._last_term = self._execute("SELECT coalesce(max(term), 0) FROM term").fetchone()[0]
+        epoch, newest, self._last_rid, self._last_term = self._execute(STATE_TO_WRITE).fetchone()
+        self._follow(epoch, newest)
         self._absent.clear()
         self._unwritten.clear()
         self._writing = True
@@ -249,7 +249,9 @@ class Dictionaries:
 
     def follow(self) -> None:
         """Empties the caches if an erasure has renamed entries since the last look; takes in what fields are new."""
-        epoch, newest = self._execute(STATE).fetchone()
+        self._follow(*self._execute(STATE).fetchone())
+
+    def _follow(self, epoch: int, newest: int) -> None:
         if epoch != self._epoch:
             self.clear()
             self._epoch = epoch

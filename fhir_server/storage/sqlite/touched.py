@@ -15,17 +15,19 @@ class Touched:
 
     def __init__(self) -> None:
         self._resources: set[tuple[str, str]] = set()
+        self._values: list[Sequence[SearchValue]] = []  # whose tokens are not looked at yet: most groups never ask
         self._tokens: set[tuple[str, str]] = set()
 
     def clear(self) -> None:
         """At the begin of a group."""
         self._resources.clear()
+        self._values.clear()
         self._tokens.clear()
 
     def add(self, type: str, id: str, values: Sequence[SearchValue]) -> None:
         """A resource was put with these values."""
         self._resources.add((type, id))
-        self._tokens.update([value[2:4] for value in values if value[0] == TOKEN])
+        self._values.append(values)
 
     def has(self, type: str, id: str) -> bool:
         """Whether this resource was put."""
@@ -33,7 +35,12 @@ class Touched:
 
     def may_matter(self, where: Clause) -> bool:
         """Whether what was put may change what a clause finds: by itself, or as what a chain or the like leads to."""
-        return bool(self._resources) and (not asks_itself(where) or self._may_hold(where))
+        if not self._resources:
+            return False
+        for values in self._values:
+            self._tokens.update([value[2:4] for value in values if value[0] == TOKEN])
+        self._values.clear()
+        return not asks_itself(where) or self._may_hold(where)
 
     def _may_hold(self, where: Clause) -> bool:
         """Whether a clause may hold for something that was put: surely not, where it asks for a token that none has."""
