@@ -119,6 +119,9 @@ class Serving:
         """How far it is; one that says something else than before begins with the version that says so."""
         if self._state is None:
             self._state = await self._store.state(self.id)
+            if self._state is not None:  # a store that was restored may be behind what is kept of it
+                newest = await self._server.environment.feed.newest()
+                self._state.position = min(self._state.position, newest)
         if self._state is None or self._state.content != content:
             self._state = State(id=self.id, content=content, position=self.version.seq)
             await self._keep(self._state)

@@ -104,6 +104,8 @@ def load(folder: str, definitions: Definitions) -> dict[str, Topic]:
     """The topics by URL; FhirError "value" for a file that is none, or speaks of what R4 does not have."""
     shipped = resources.files("fhir_server.subscriptions") / "shipped"
     files = [(each.name, each.read_bytes()) for each in sorted(shipped.iterdir(), key=lambda each: each.name)]
+    if folder and not Path(folder).is_dir():
+        raise error("value", f"subscription_topics: there is no folder {folder}.")
     if folder:
         try:
             files += [(str(each), each.read_bytes()) for each in sorted(Path(folder).glob("*.json"))]

@@ -35,6 +35,11 @@ def test_a_filter_is_by_what_the_topic_names(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FhirError, match="no folder"):
+        load(str(tmp_path / "nowhere"), DEFINITIONS)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
