@@ -31,6 +31,7 @@ from fhir_server.storage.words import worded, words_of
 Document = dict[str, Any]
 Unit = tuple[str, str, str]  # system, code, name
 
+LONGEST_UNIT = 1000  # characters of one that others are converted to; a longer one is found as it is written
 GREATEST = 1.7976931348623157e308
 QUANTITY_FIELD = "q"  # of a nested value: "q" and the field for a quantity, "c" and the field for a composite
 COMPOSITE_FIELD = "c"
@@ -122,7 +123,7 @@ class _Building:
         nested: Document = {"field": value_field(kind, field)}
         for name, part in zip(PARTS, parts, strict=False):
             nested[name] = encode_part(part)
-            if part[0] == QUANTITY:
+            if part[0] == QUANTITY and sum(map(len, part[4:7])) <= LONGEST_UNIT:
                 self.units.add(part[4:7])
         self._lists["v"].append(nested)
 
@@ -132,7 +133,7 @@ class _Building:
         elif kind == TOKEN:
             self._sorts["s"][field].append(value[3][: terms.STRING_KEY_LIMIT])
         elif kind == REFERENCE:
-            self._sorts["s"][field].append(f"{value[2]}/{value[3]}")
+            self._sorts["s"][field].append(f"{value[2]}/{value[3]}"[: terms.STRING_KEY_LIMIT])
         elif kind in (URI, CANONICAL):
             self._sorts["s"][field].append(value[2][: terms.STRING_KEY_LIMIT])
 
@@ -204,7 +205,7 @@ def unit_document(unit: Unit) -> tuple[str, Document]:
     """The _id and the document that tells of a unit."""
     listed = msgspec.json.encode(unit).decode()
     name = hashlib.sha256(listed.encode()).hexdigest()
-    return f"{UNIT_TYPE}/{name}", {"type": UNIT_TYPE, "id": listed[: terms.LONGEST]}
+    return f"{UNIT_TYPE}/{name}", {"type": UNIT_TYPE, "id": listed}
 
 
 def _ends(values: list[Any]) -> list[Any]:

@@ -23,6 +23,7 @@ from fhir_server.storage.elastic.encode import Unit, encode, unit_document
 from fhir_server.storage.elastic.generations import Generation
 
 BULK_BYTES = 4 * 2**20  # of one request; a larger document goes alone
+LARGEST = 90 * 2**20  # of a document: Elasticsearch takes requests of 100 MB (http.max_content_length)
 PROBLEM_LENGTH = 500
 LATE = 409
 GONE = 404
@@ -67,6 +68,8 @@ class Writer:
             try:
                 document, units = self.document(entry)
                 line = _encode({"index": about}) + b"\n" + _encode(document) + b"\n"
+                if len(line) > LARGEST:
+                    raise ValueError(f"its document has {len(line):,} bytes, more than {LARGEST:,}")
             except Exception as problem:  # whatever is wrong with this one, the others go on
                 refused.append(Refused(entry, f"{type(problem).__name__}: {problem}"))
                 continue

@@ -23,7 +23,7 @@ from fhir_server.codec.json import decode, serialize
 from fhir_server.storage.mongo.documents import body_of, native
 
 BUCKET = "content"
-LARGEST = 15 * 2**20  # bytes of a resource as BSON; the document's other parts are small
+LARGEST = 15 * 2**20  # bytes of a resource as BSON with its keys; the document's other parts are small
 PLACE = "data"  # of Binary
 
 
@@ -48,8 +48,8 @@ class Split(NamedTuple):
     moved: Moved | None
 
 
-def split(body: bytes) -> Split:
-    """Canonical bytes as the parts that are stored."""
+def split(body: bytes, beside: int = 0) -> Split:
+    """Canonical bytes as the parts that are stored; beside: bytes of what else the document has."""
     if not body:
         return Split({}, None)
     resource = decode(body)
@@ -57,7 +57,7 @@ def split(body: bytes) -> Split:
     if moved:
         resource[PLACE] = str(moved.file)  # where it goes back to
     raw, whole = native(resource, serialize(resource) if moved else body)
-    if len(raw.raw) + (0 if whole else len(body)) > LARGEST or (moved and not whole):
+    if len(raw.raw) + (0 if whole else len(body)) + beside > LARGEST or (moved and not whole):
         moved = Moved(ObjectId(), "body", body, "application/fhir+json")
         raw, _ = native({name: resource[name] for name in ("resourceType", "id")}, b"")
         whole = True

@@ -13,11 +13,14 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from fhir_server.core.errors import error
 from fhir_server.core.query import All, Any, Clause, IdIn, RefersTo, TokenIn, TokenIs, UriIs
 from fhir_server.core.values import CANONICAL, REFERENCE, TOKEN, URI, SearchValue
 
 LONGEST = 200  # characters of a key; longer ones share one with others, which are candidates too
 MOST = 200  # keys to look for at once
+LARGEST = 8 * 2**20  # bytes of the keys of a resource: its document has 16 MB for all
+ELEMENT = 14  # bytes of an element of an array in BSON, beside its text
 IDENTIFYING = "#<"  # how a key of what identifies begins
 
 Identifies = Callable[[str, str], bool]
@@ -44,6 +47,18 @@ def keys_of(type: str, body: bytes, values: Iterable[SearchValue], identifies: I
         elif kind in (URI, CANONICAL) and identifies(type, value[1]):
             found.add(_uri(value[2]))
     return sorted(found)
+
+
+def bytes_of(keys: Iterable[str]) -> int:
+    """How much room keys take in a document; FhirError "too-large" for more than there is."""
+    size = sum(len(key.encode("utf-8", "surrogatepass")) + ELEMENT for key in keys)
+    if size > LARGEST:
+        raise error(
+            "too-large",
+            f"A resource's different references and identifiers may take {LARGEST:,} bytes, these take {size:,}; "
+            "divide it into several.",
+        )
+    return size
 
 
 def _token(code: str) -> str:

@@ -25,7 +25,16 @@ from fhir_server.storage.mongo.changeset import ChangeSet, Erasure, Head, Pendin
 from fhir_server.storage.mongo.content import Content, split
 from fhir_server.storage.mongo.database import Database
 from fhir_server.storage.mongo.documents import version_of
-from fhir_server.storage.mongo.keys import MOST, Candidates, Identifies, candidates, keys_of, meeting_points, mentions
+from fhir_server.storage.mongo.keys import (
+    MOST,
+    Candidates,
+    Identifies,
+    bytes_of,
+    candidates,
+    keys_of,
+    meeting_points,
+    mentions,
+)
 from fhir_server.storage.mongo.looking import Looking
 from fhir_server.storage.mongo.overlay import OwnReads
 from fhir_server.storage.mongo.own_index import OwnIndex
@@ -137,8 +146,8 @@ class MongoTransaction:
         if number != newest + 1:
             raise error("conflict", f"{type}/{id} is at version {newest}; version {number} can't follow it.")
         version = StoredVersion(type, id, number, self._next, updated, method, body)
-        parts = split(body)
         keys = keys_of(type, body, values, self._around.identifies)
+        parts = split(body, bytes_of(keys))
         own = sorted(mentions(body))
         self.changes.writes.setdefault(key, []).append(Pending(version, parts.fields, keys, own, parts.moved))
         self.changes.guards.pop(key, None)

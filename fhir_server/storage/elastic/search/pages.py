@@ -15,6 +15,8 @@ from fhir_server.storage.elastic.search.links import resolve
 from fhir_server.storage.elastic.search.order import Order
 from fhir_server.storage.elastic.search.scope import Scope
 
+MOST = 9_999  # matches of one page: Elasticsearch gives 10,000 at once, of which one tells whether there are more
+
 
 async def page(query: Query, scope: Scope, reads: ResourceReads) -> Page:
     """The page that the query's cursor asks for."""
@@ -22,17 +24,18 @@ async def page(query: Query, scope: Scope, reads: ResourceReads) -> Page:
     filter = scope.filter(query.types, where)
     if query.only_count or query.count <= 0:
         return Page([], [], total=await scope.count(filter))
+    count = min(query.count, MOST)
     kinds = Order(query.sort, False).kinds
     cursor = cursors.read(query.cursor, kinds)
     order = Order(query.sort, cursor.backward)
     counted = query.total != "none" or where in (EVERYTHING, NOTHING)
     edges = ("reference", "uri", BUSINESS_VERSION) if query.includes else ()
     answer = await scope.request(
-        filter, order.sort(), query.count + 1, *edges, track_total_hits=counted, **order.after(cursor.position)
+        filter, order.sort(), count + 1, *edges, track_total_hits=counted, **order.after(cursor.position)
     )
     found = documents(answer)
-    more = len(found) > query.count
-    found = found[: query.count]
+    more = len(found) > count
+    found = found[:count]
     if cursor.backward:
         found.reverse()
     alone = not more and cursor.place == cursors.FIRST

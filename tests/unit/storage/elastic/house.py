@@ -35,7 +35,8 @@ def extract(body: bytes):
     if resource.get("broken"):
         raise ValueError("broken")
     name = resource.get("name", "")
-    return [(STRING, "name", fold(name), name)] if name else []
+    values = [tuple(value) for value in resource.get("values", ())]
+    return [(STRING, "name", fold(name), name), *values] if name else values
 
 
 class House:

@@ -8,8 +8,9 @@ import os
 import pytest
 
 from fhir_server.core.errors import FhirError
-from fhir_server.core.query import StringIs
-from fhir_server.storage.elastic import rebuilding
+from fhir_server.core.query import QuantityIs, Query, RefersTo, SortKey, StringIs
+from fhir_server.core.values import QUANTITY, REFERENCE
+from fhir_server.storage.elastic import rebuilding, writing
 from tests.unit.storage.elastic.house import ready
 
 
@@ -92,6 +93,46 @@ def test_a_rebuild_leaves_no_moment_without_answers(run):
         return await house.engine.check()
 
     assert run(work) == []
+
+
+def test_what_is_longer_than_a_term_can_be_is_found_and_breaks_no_search(run):
+    long = "long" * 10_000
+
+    async def work(house):
+        await ready(house)
+        await house.put("unit", "unit", values=[(QUANTITY, "value", 5.0, 5.0, "", "", long)])
+        await house.put("reference", "reference", values=[(REFERENCE, "subject", "Patient", long, "")])
+        await house.put(
+            "short", "short", values=[(QUANTITY, "value", 5.0, 5.0, "http://unitsofmeasure.org", "kg", "kg")]
+        )
+        in_kilograms = QuantityIs(("value",), "eq", 5.0, 4.5, 5.5, ("http://unitsofmeasure.org", "kg"))
+        refers = RefersTo(("subject",), (("Patient", long),))
+        sort = (SortKey(("subject",), "reference"),)
+        found = [await house.ids(in_kilograms), await house.ids(refers), (await house.ids(sort=sort))[:1]]
+        return found, await house.engine.check()
+
+    assert run(work) == ([["short"], ["reference"], ["reference"]], [])
+
+
+def test_a_document_that_elasticsearch_can_not_take_goes_aside(run, monkeypatch):
+    monkeypatch.setattr(writing, "LARGEST", 100_000)
+
+    async def work(house):
+        await ready(house)
+        await house.put("large", "large", text=" ".join(map(str, range(20_000))))
+        await house.put("after", "after")
+        return await house.named("after"), await house.named("large"), await house.ids()
+
+    assert run(work) == (["after"], [], ["large", "after"])
+
+
+def test_a_page_has_no_more_than_elasticsearch_gives_at_once(run):
+    async def work(house):
+        await ready(house)
+        await house.put("a", "a")
+        return [version.id for version in (await house.index.search(Query(("Patient",), count=20_000))).matches]
+
+    assert run(work) == ["a"]
 
 
 def test_a_second_rebuild_is_refused_and_the_first_ends(run, elasticsearch_url):
