@@ -52,6 +52,11 @@ class Found:
         """The URIs and canonicals of a field; needs the property uri."""
         return self._addresses.get(field, [])
 
+    def addresses_of(self, fields: Iterable[str]) -> list[Address]:
+        """The same of several fields."""
+        known = self._addresses
+        return [address for field in fields for address in known.get(field, ())] if known else []
+
     @cached_property
     def _addresses(self) -> dict[str, list[Address]]:
         return _by_field(terms.read_uri, self.properties.get("uri", ()))

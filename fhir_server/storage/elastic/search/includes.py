@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion
@@ -77,25 +78,30 @@ async def _wanted(includes: Sequence[Include], scope: Scope, fresh: Sequence[Fou
 
 def _named(include: Include, sources: Sequence[Found]) -> tuple[Wanted, Filter]:
     """What the references of these documents name, and the filter of what their canonicals do."""
-    wanted: Wanted = {}
+    wanted = _references(include, sources)
     urls: dict[str, list[str]] = defaultdict(list)
     for source in sources:
-        for field in include.fields:
-            references = source.references(field)
-            versioned = {reference[:2] for reference in references if reference[2]}
-            for type, id, version in references:
-                if include.target_types and type not in include.target_types:
-                    continue
-                if version or (type, id) not in versioned:
-                    wanted[type, id, version] = None
-            for url, version in source.addresses(field):
-                urls[version].append(terms.uri(URL, url))
+        for url, version in source.addresses_of(include.fields):
+            urls[version].append(terms.uri(URL, url))
     ways: list[Filter] = []
     for version, found in urls.items():
         named = one_of("uri", found)
         ways.append(all_of([named, one_of("token", [terms.token("version", "", version)])]) if version else named)
     types = [one_of("type", include.target_types)] if include.target_types else []
     return wanted, all_of([any_of(ways), *types])
+
+
+def _references(include: Include, sources: Sequence[Found]) -> Wanted:
+    """What they refer to; where one refers to a version and to the resource by one field, the version alone."""
+    lists = [found for source in sources for field in include.fields if (found := source.references(field))]
+    named = dict.fromkeys(chain.from_iterable(lists))
+    if any(version for _, _, version in named):
+        named = {}
+        for found in lists:
+            versioned = {reference[:2] for reference in found if reference[2]}
+            named.update((each, None) for each in found if each[2] or each[:2] not in versioned)
+    types = include.target_types
+    return {each: None for each in named if each[0] in types} if types else named
 
 
 def _referring(include: Include, scope: Scope, fresh: Sequence[Found]) -> Filter:
