@@ -3,10 +3,12 @@
 python -m tests.bench.in_turns --rows read,s_name --rounds 7
 python -m tests.bench.in_turns --beside ../other-checkout      # its secured server, in the same turns
 python -m tests.bench.in_turns --open --beside ../other-checkout --rows create_patient,update   # both open
+python -m tests.bench.in_turns --engine distributed --beside ../other-checkout     # both open, on the same services
 
 Both have the same records, 16 connections and as many workers as a server chooses. Medians of the rounds; "of open" is
 the median of the rounds' quotients. CPU is that of the server, kernel included, a request; and divided by the
-generator's, which goes up and down with the machine as the server's does.
+generator's, which goes up and down with the machine as the server's does. On the distributed engine it is that of the
+services too, unless the environment names them (tests/backends).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +25,8 @@ from typing import Any
 import uvloop
 
 from tests.bench import fhirload
-from tests.bench.__main__ import serving, token
+from tests.bench.__main__ import DATABASE, services, serving, token
+from tests.engines import EMBEDDED, ENGINES
 
 CONNECTIONS = 16
 
@@ -31,9 +34,9 @@ CONNECTIONS = 16
 class Side:
     """One of the servers, with what was loaded into it."""
 
-    def __init__(self, name: str, pid: int, client: fhirload.Client) -> None:
+    def __init__(self, name: str, pids: list[int], client: fhirload.Client) -> None:
         self.name = name
-        self.pids = [pid]
+        self.pids = pids
         self.client = client
         self.rows: dict[str, Any] = {}
 
@@ -52,12 +55,19 @@ class Side:
 
 @contextmanager
 def side(
-    name: str, folder: Path, security: str, options: argparse.Namespace, checkout: Path | None = None
+    name: str,
+    folder: Path,
+    security: str,
+    options: argparse.Namespace,
+    checkout: Path | None = None,
+    urls: dict[str, str] | None = None,
+    pids: Sequence[int] = (),
 ) -> Iterator[Side]:
-    """One of them, until the block ends."""
-    with serving(folder, options.workers, security, checkout=checkout) as (server, base):
+    """One of them, until the block ends; urls, pids: of the services that it uses."""
+    own = {**urls, DATABASE: f"{urls[DATABASE]}-{name}"} if urls else {}
+    with serving(folder, options.workers, security, own, checkout) as (server, base):
         headers = {"Authorization": f"Bearer {token(base, folder, options.scope)}"} if security == "smart" else {}
-        yield Side(name, server.pid, fhirload.Client(base, CONNECTIONS, headers))
+        yield Side(name, [server.pid, *pids], fhirload.Client(base, CONNECTIONS, headers))
 
 
 async def measured(options: argparse.Namespace, sides: list[Side]) -> None:
@@ -101,15 +111,20 @@ def main() -> None:
     parser.add_argument("--scope", default="user/*.cruds")
     parser.add_argument("--beside", type=Path, help="another checkout")
     parser.add_argument("--open", action="store_true", help="no secured server, of the other checkout the open one")
+    parser.add_argument("--engine", choices=ENGINES, default=EMBEDDED, help="distributed: as with --open")
     options = parser.parse_args()
+    wanted: list[tuple[str, str, Path | None]] = [("open", "open", None)]
+    if not options.open and options.engine == EMBEDDED:
+        wanted.append(("secured", "smart", None))
+    if options.beside:
+        wanted.append(("beside", wanted[-1][1], options.beside))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        sides = [stack.enter_context(side("open", folder / "open", "open", options))]
-        if not options.open:
-            sides.append(stack.enter_context(side("secured", folder / "secured", "smart", options)))
-        if options.beside:
-            security = "open" if options.open else "smart"
-            sides.append(stack.enter_context(side("beside", folder / "beside", security, options, options.beside)))
+        urls, pids = stack.enter_context(services(options.engine, folder))
+        sides = [
+            stack.enter_context(side(name, folder / name, security, options, checkout, urls, pids))
+            for name, security, checkout in wanted
+        ]
         uvloop.run(measured(options, sides))
 
 
