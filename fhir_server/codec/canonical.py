@@ -34,7 +34,10 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 
 def draft(resource: dict[str, Any]) -> Draft:
     """Encodes a resource; its id, meta.versionId and meta.lastUpdated are left out."""
-    rest = serialize({name: value for name, value in resource.items() if name not in _IN_FRONT})
+    others = resource.copy()
+    for name in _IN_FRONT:
+        others.pop(name, None)
+    rest = serialize(others)
     meta = resource.get("meta")
     kept = {name: value for name, value in meta.items() if name not in _SET_BY_SERVER} if meta else None
     return Draft(

@@ -236,18 +236,18 @@ class _Walk:
 
     def _link(self, link: Link, around: list[Any], ordinal: int, segment: Segment) -> None:
         depth = len(around)
-        holder = self._of(segment, link.type, link.label) or self._near(link.type, link.label, around, depth)
-        other = self._of(segment, link.other, link.other_label) or self._near(
-            link.other, link.other_label, around, depth
-        )
-        if holder is None or other is None or holder is other or len(link.target.steps) > 3:
+        kind, label, target, other_kind, other_label = link
+        steps = target.steps
+        holder = self._of(segment, kind, label) or self._near(kind, label, around, depth)
+        other = self._of(segment, other_kind, other_label) or self._near(other_kind, other_label, around, depth)
+        if holder is None or other is None or holder is other or len(steps) > 3:
             return
         element: Element = holder
-        for step in link.target.steps[:-1]:
+        for step in steps[:-1]:
             if step.refers:
                 return
             element = element.child(step.name, "", step.repeats, ("", step.label, ordinal, 1))
-        last = list(link.target.steps)[-1]
+        last = list(steps)[-1]
         if last.repeats:
             element.put(last.name, other, True, ("link", id(other)))
         elif element.get(last.name) is None:

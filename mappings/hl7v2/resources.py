@@ -36,6 +36,8 @@ def as_resource(node: Node, contains: bool = True) -> dict[str, Any]:
 def _keep_one_choice(type_name: str, body: dict[str, Any]) -> None:
     """Of effectiveDateTime and effectivePeriod the later is kept: it says more."""
     stems = stems_of(type_name)
+    if len(body.keys() & stems.keys()) < 2:
+        return
     chosen: dict[str, str] = {}
     for name in [name for name in body if name in stems]:
         before = chosen.get(stems[name])
