@@ -11,6 +11,7 @@ from pynetdicom import evt
 
 from interfaces.dicom.archive.receiving import Announced
 from interfaces.dicom.association.server import AssociationServer, entity, requested, tls_context
+from interfaces.dicom.association.sharing import Sharing
 from interfaces.dicom.association.slots import Slots
 from interfaces.dicom.services.negotiation import extended
 from interfaces.dicom.services.registry import SERVICES
@@ -24,7 +25,9 @@ SLOTS = "slots"
 class Acceptor:
     """Runs in a thread until it is stopped."""
 
-    def __init__(self, context: Context, listening: socket.socket) -> None:
+    def __init__(self, context: Context, listening: socket.socket, sharing: Sharing | None = None) -> None:
+        """sharing: with the other processes that accept on the same socket; None for none."""
+        sharing = sharing or Sharing([0], 0)
         settings = context.settings
         made = entity(settings)
         handlers: dict[Any, Any] = {}
@@ -52,7 +55,7 @@ class Acceptor:
 
         self._slots = Slots(context.archive.folder / SLOTS, settings.dicom_max_associations)
         others = tls_context(settings), arriving, functools.partial(refusal, context)
-        self._server = AssociationServer(made, listening, settings, self._slots, bound, *others)
+        self._server = AssociationServer(made, listening, settings, self._slots, sharing, bound, *others)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="dicom", daemon=True)
 
     def start(self) -> None:

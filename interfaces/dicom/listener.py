@@ -19,6 +19,7 @@ from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.recovery import recover
+from interfaces.dicom.association.sharing import Sharing
 from interfaces.dicom.bridge import Bridge, Opening
 from interfaces.dicom.configuration import Configuration
 from interfaces.dicom.workitems.subscriptions import tell_restarted
@@ -42,20 +43,22 @@ def listen(settings: Settings, listening: socket.socket, opening: Opening, ready
     archive.write(lambda index: tell_restarted(index, moment))
     archive.close()
     spawn = multiprocessing.get_context("spawn")
-    others = [
-        spawn.Process(target=accept, args=(settings, listening, opening), daemon=True)
-        for _ in range(settings.dicom_processes - 1)
-    ]
+    counts: Any = spawn.Array("i", settings.dicom_processes, lock=False)
+
+    def another(at: int) -> Any:
+        return spawn.Process(target=accept, args=(settings, listening, opening, counts, at + 1), daemon=True)
+
+    others = [another(at) for at in range(settings.dicom_processes - 1)]
     for process in others:
         process.start()
-    with accepting(settings, listening, opening, worker=True):
+    with accepting(settings, listening, opening, Sharing(counts, 0), worker=True):
         if ready is not None:
             ready.set()
         while not stop.wait(1.0):
             for at, process in enumerate(others):
                 if not process.is_alive():
                     log.error("an acceptor process ended and is started again", exit=process.exitcode)
-                    others[at] = spawn.Process(target=accept, args=(settings, listening, opening), daemon=True)
+                    others[at] = another(at)
                     others[at].start()
     for process in others:
         process.terminate()
@@ -63,19 +66,22 @@ def listen(settings: Settings, listening: socket.socket, opening: Opening, ready
         process.join(10)
 
 
-def accept(settings: Settings, listening: socket.socket, opening: Opening) -> None:
-    """One more process that accepts on the same socket."""
+def accept(settings: Settings, listening: socket.socket, opening: Opening, counts: Any, at: int) -> None:
+    """One more process that accepts on the same socket; counts: of associations, its own at that place."""
     stop = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     _end_with_parent(stop)
     configure(settings)
-    with accepting(settings, listening, opening, worker=False):
+    counts[at] = 0  # one before it may have left some
+    with accepting(settings, listening, opening, Sharing(counts, at), worker=False):
         stop.wait()
 
 
 @contextlib.contextmanager
-def accepting(settings: Settings, listening: socket.socket, opening: Opening, *, worker: bool) -> Iterator[Archive]:
+def accepting(
+    settings: Settings, listening: socket.socket, opening: Opening, sharing: Sharing, *, worker: bool
+) -> Iterator[Archive]:
     """An acceptor in this process, with the worker or without."""
     from interfaces.dicom.acceptor import Acceptor
     from interfaces.dicom.archive.erasing import Erasing
@@ -86,7 +92,7 @@ def accepting(settings: Settings, listening: socket.socket, opening: Opening, *,
     bridge = Bridge(opening)
     context = Context(settings, archive, Configuration(settings), bridge)
     context.configuration.peers()
-    acceptor = Acceptor(context, listening)
+    acceptor = Acceptor(context, listening, sharing)
     tune()
     acceptor.start()
     working = Worker(context) if worker else None

@@ -20,13 +20,13 @@ from fhir_server.core.settings import Settings
 from interfaces.dicom.association.connection import Socket
 from interfaces.dicom.association.fast_store import Begin, FastStore
 from interfaces.dicom.association.refusing_retrieval import Refusal
+from interfaces.dicom.association.sharing import Sharing
 from interfaces.dicom.association.slots import Slots
 from interfaces.dicom.association.upper_layer import AcceptedAssociation
 from interfaces.dicom.configuration import Configuration
 from interfaces.dicom.dataset.part10 import IMPLEMENTATION_NAME, IMPLEMENTATION_UID
 
 CONNECTIONS_PER_SLOT = 4  # connections that have not asked for an association yet are bounded too
-YIELD_SECONDS = 0.002  # for each open association: how long another process is let go first
 LIMIT_EXCEEDED = (0x02, 0x03, 0x02)  # PS3.8 table 9-21: transient, presentation related, local limit exceeded
 UNKNOWN_CALLING = (0x01, 0x01, 0x03)  # permanent, service user, calling AE title not recognized
 
@@ -47,6 +47,11 @@ class _Handler(RequestHandler):
                 self.server.shutdown_request(connection)
                 return
         super().handle()
+
+    def finish(self) -> None:
+        """The connection is an association now, or none."""
+        server: Any = self.server
+        server.count()
 
     def _create_association(self) -> Any:
         server: Any = self.server
@@ -89,6 +94,7 @@ class AssociationServer(ThreadedAssociationServer):
         listening: socket.socket,
         settings: Settings,
         slots: Slots,
+        sharing: Sharing,
         handlers: list[Any],
         tls: Any,
         begin: Begin,
@@ -100,6 +106,7 @@ class AssociationServer(ThreadedAssociationServer):
         self._timeout = settings.dicom_timeout_seconds
         self._most = settings.dicom_max_associations * CONNECTIONS_PER_SLOT
         self.slots = slots
+        self.sharing = sharing
         self.open: set[AcceptedAssociation] = set()
         self.lock = threading.Lock()
         address = listening.getsockname()[:2]
@@ -118,8 +125,9 @@ class AssociationServer(ThreadedAssociationServer):
 
     def get_request(self) -> Any:
         """The next connection; OSError where another process took it, which one with fewer associations does."""
-        time.sleep(min(len(self.open), 10) * YIELD_SECONDS)
+        time.sleep(self.sharing.patience)
         connection, address = self._listening.accept()
+        self.sharing.has(len(self.open) + 1)
         connection.settimeout(self._timeout)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.ssl_context:
@@ -141,9 +149,14 @@ class AssociationServer(ThreadedAssociationServer):
         """An association is over."""
         with self.lock:
             self.open.discard(association)
+        self.count()
         if association.slot is not None:
             self.slots.free(association.slot)
             association.slot = None
+
+    def count(self) -> None:
+        """Tells the other processes how many associations this one has."""
+        self.sharing.has(len(self.open))
 
     def stop(self, seconds: float) -> None:
         """Accepts no more, waits for what is under way, aborts what remains."""
