@@ -55,6 +55,8 @@ def parse_query(
         search_containers(draft)
     except FhirError as refusal:
         raise FhirError(refusal.category, [_about("_contained", issue) for issue in refusal.issues]) from None
+    if draft.summary == "text" and draft.includes:
+        raise error("value", "_include and _revinclude can't go with _summary=text; leave it out.", location="_summary")
     where = draft.clauses[0] if len(draft.clauses) == 1 else All(tuple(draft.clauses))
     return Query(
         types=draft.types,

@@ -112,7 +112,8 @@ def test_revinclude_everything_names_only_what_can_refer_to_the_type(parse):
     "text",
     ["_include=Patient", "_include=Patient:", "_include=Patient:name", "_include=Patient:organisation",
      "_include=Observation:subject", "_revinclude=Slot:schedule", "_include=Patient:organization:Patient",
-     "_include:twice=Patient:organization", "_include=Pacient:organization"],
+     "_include:twice=Patient:organization", "_include=Pacient:organization",
+     "_summary=text&_include=Patient:link"],
 )  # fmt: skip
 def test_includes_that_have_no_sense_are_refused(parse, text):
     with pytest.raises(FhirError):
