@@ -24,7 +24,7 @@ from fhir_server.core.tasks import end
 
 HELD = 5.0  # seconds that a work waits at most
 AGAIN = 0.02  # seconds until it is looked again whether it may run
-FEW = 4  # works that run at one time while the index is behind
+FEW = 16  # works that run at one time while the index is behind
 LOOK = 0.05  # seconds between looks at how far the index is
 STUCK = 5.0  # seconds without a step after which an index does not get on
 FAR = 30.0  # seconds behind that are no matter of moments
