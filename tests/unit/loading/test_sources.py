@@ -2,6 +2,7 @@ import gzip
 import io
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 import zstandard
@@ -76,9 +77,10 @@ def test_what_is_no_resource_in_a_folder_is_passed_over_by_name(tmp_path):
 
 
 def test_what_packages_and_systems_add_is_not_looked_at(tmp_path):
-    for name in ("package.json", ".index.json", ".DS_Store"):
+    for name in ("package.json", ".index.json", ".DS_Store", "a.json"):
         (tmp_path / name).write_text("x")
-    assert list(documents([tmp_path])) == []
+    (found,) = documents([tmp_path])
+    assert Path(found.name).name == "a.json"
 
 
 @pytest.mark.parametrize(
