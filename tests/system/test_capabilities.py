@@ -54,7 +54,7 @@ VALUES = {
 }
 # Those with operations or compartments of their own, and kinds of parameters that few have.
 SOME = ("Patient", "Observation", "Encounter", "Composition", "Group", "Location", "CodeSystem", "ValueSet",
-        "ConceptMap", "GraphDefinition", "Task", "Binary")  # fmt: skip
+        "ConceptMap", "GraphDefinition", "Subscription", "Task", "Binary")  # fmt: skip
 # Parameters whose values have a form of their own.
 FORMS = {
     "_id": "x1",

@@ -130,13 +130,8 @@ class SqliteTransaction:
         if self._gathered.changes:
             self._gathered.compare(self._connection)
 
-    @property
-    def size(self) -> int:
-        """How many rows are to be written by the commit, about."""
-        return self._gathered.size
-
     def commit(self) -> None:
-        """Writes what is gathered, and makes the group durable."""
+        """Writes what is gathered, and makes the group durable: on the thread for the disk, beside the event loop."""
         self._write_terms()
         self._gathered.write(self._connection)
         if self._erased:

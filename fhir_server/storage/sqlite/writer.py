@@ -1,9 +1,8 @@
 """One writer with group commit: works that wait together share one transaction, and so one flush to disk.
 
-Works run on the event loop's thread (a hop to another for each of their questions would cost more than SQLite does).
-What they have put is written and committed there too where that is soon done, as handing it to the thread for the disk
-and back takes long while others wait for their turn. Many rows go to that thread, and all rows while the disk or the
-machine is slow; the next group gathers meanwhile.
+Works run on the event loop's thread (a hop to another for each of their questions would cost more than SQLite does);
+what they have put is written and committed on the thread for the disk. While a group is being committed the next one
+gathers.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,9 +28,6 @@ IndexOf = Callable[[sqlite3.Connection, Dictionaries], SearchIndex]
 Work = Callable[[SqliteTransaction], Awaitable[Any]]
 
 GROUP_LIMIT = 128  # works in one commit
-SMALL = 600  # rows, about, that are committed on the event loop's thread
-QUICK = 0.006  # seconds that so few may take
-PAUSE = 100  # times as long as a commit of few took that was not quick, until one is made there again
 LOOKED_EVERY = 16  # commits between two looks at the size of the log
 LOCK_PATIENCE = 30.0  # seconds to wait for another process's transaction
 LOG_LIMITS = 64 * 2**20, 256 * 2**20  # bytes of write-ahead log after which it is copied into the file: as much as that
@@ -54,7 +49,6 @@ class Writer:
         self._running: asyncio.Task | None = None
         self._checkpointing: asyncio.Future | None = None
         self._groups = 0
-        self._not_before = 0.0  # on the monotonic clock: when commits are made on the event loop's thread again
 
     async def run(self, work: Callable[[SqliteTransaction], Awaitable[T]]) -> T:
         """Runs work in a transaction; returns its result once that is on disk. Its exception undoes it alone."""
@@ -103,11 +97,7 @@ class Writer:
                     if isinstance(problem, asyncio.CancelledError):
                         raise
             transaction.close_group()
-            small = transaction.size <= SMALL
-            if small and time.monotonic() >= self._not_before:
-                self._commit(small)
-            else:
-                await asyncio.get_running_loop().run_in_executor(self._disk, self._commit, small)
+            await asyncio.get_running_loop().run_in_executor(self._disk, self._commit)
         except sqlite3.Error as problem:
             self._give_up()
             for done, _ in finished:
@@ -135,13 +125,9 @@ class Writer:
                 pause = min(pause * 2, 0.01)
         self._transaction.open_group()
 
-    def _commit(self, small: bool) -> None:
-        began = time.monotonic()
+    def _commit(self) -> None:
         self._transaction.commit()
         self._turns.end()  # at once: the next process must not wait for this one's event loop
-        took = time.monotonic() - began
-        if small and took > QUICK:
-            self._not_before = began + PAUSE * took
 
     def _give_up(self) -> None:
         if self._connection.in_transaction:

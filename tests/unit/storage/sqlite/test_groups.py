@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from fhir_server.core.ports import Transaction, Write
 from fhir_server.core.query import All, Chain, RefersTo, StringIs, TokenIs
 from fhir_server.core.values import REFERENCE, STRING, TOKEN
 from fhir_server.storage.sqlite import transaction as module
-from fhir_server.storage.sqlite import writer
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
 from fhir_server.storage.sqlite.store import SqliteStore
 
@@ -191,40 +189,3 @@ def test_others_get_their_turn_while_a_resource_with_many_values_is_put(tmp_path
 
     (turns,), *_ = together(tmp_path, work)
     assert (turns == 0) is others_wait
-
-
-def threads_of_commits(folder: Path, monkeypatch: pytest.MonkeyPatch, *sizes: int) -> list[str]:
-    """By which thread commits are made, one after the other, each of a resource with so many values."""
-    by: list[str] = []
-    commit = module.SqliteTransaction.commit
-
-    def noted(transaction: module.SqliteTransaction) -> None:
-        by.append("loop" if threading.current_thread() is threading.main_thread() else "disk")
-        commit(transaction)
-
-    async def run() -> None:
-        store = SqliteStore(folder / "t.sqlite", lambda: NOW, lambda c, known: SqliteSearchIndex(c, known))
-        for number, size in enumerate(sizes):
-            values = [(TOKEN, "identifier", "mrn", str(each)) for each in range(size)]
-            await store.commit(
-                lambda inside, id=f"p{number}", values=values: inside.put(
-                    Write("Patient", id, 1, NOW, "PUT", b"{}", values)
-                )
-            )
-        assert await store.head() == len(sizes)
-        await store.close()
-
-    monkeypatch.setattr(module.SqliteTransaction, "commit", noted)
-    asyncio.run(run())
-    return by
-
-
-def test_few_rows_are_committed_by_the_loop_itself_and_many_beside_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "QUICK", 60.0)
-    assert threads_of_commits(tmp_path, monkeypatch, 3, writer.SMALL + 1, 3) == ["loop", "disk", "loop"]
-
-
-def test_while_commits_are_slow_they_are_made_beside_the_loop(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "QUICK", 0.0)
-    monkeypatch.setattr(writer, "PAUSE", 1_000_000)
-    assert threads_of_commits(tmp_path, monkeypatch, 3, 3, 3) == ["loop", "disk", "disk"]
