@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from fhir_server.codec.references import LocalReference
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.interactions.audit import read_audit
@@ -35,13 +36,27 @@ async def read(environment: Environment, request: Request, type: str, id: str) -
 
 async def vread(environment: Environment, request: Request, type: str, id: str, version_id: str) -> Response:
     """One version of a resource, be it the newest or not."""
-    number = int(version_id) if VERSION_ID.fullmatch(version_id) else 0
-    version = await environment.store.read_version(type, id_of(id), number) if number else None
+    version = await _numbered(environment, type, id_of(id), version_id)
     if version is None:
         raise error("not-found", f"There is no version {version_id[:64]} of {type}/{id} here.")
     if version.deleted:
-        raise error("deleted", f"Version {number} of {type}/{id} is its deletion.")
+        raise error("deleted", f"Version {version_id} of {type}/{id} is its deletion.")
     return await _given(environment, request, version)
+
+
+async def _numbered(environment: Environment, type: str, id: str, version_id: str) -> StoredVersion | None:
+    if not VERSION_ID.fullmatch(version_id):
+        return None
+    return await environment.store.read_version(type, id, int(version_id))
+
+
+async def referenced(environment: Environment, reference: LocalReference) -> StoredVersion | None:
+    """What a reference names, in the version it says or as it is now; None where that is not there, or deleted."""
+    if reference.version:
+        version = await _numbered(environment, reference.type, reference.id, reference.version)
+    else:
+        version = await environment.store.read(reference.type, reference.id)
+    return version if version is not None and not version.deleted else None
 
 
 async def _given(environment: Environment, request: Request, version: StoredVersion) -> Response:

@@ -18,7 +18,7 @@ from fhir_server.fhirpath import Result, compile_path
 from fhir_server.fhirpath.numbers import Long
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
-from fhir_server.interactions.read import current
+from fhir_server.interactions.read import current, referenced
 from fhir_server.interactions.request import Response
 from fhir_server.interactions.vocabulary import hidden_vocabulary, limits_of
 
@@ -52,14 +52,8 @@ async def fhirpath(environment: Environment, call: Call) -> Response:
         local = parse_reference(reference, call.request.base)
         if local is None:
             return None
-        if local.version:
-            if not local.version.isdecimal() or len(local.version) > 15:
-                return None
-            asked = environment.store.read_version(local.type, local.id, int(local.version))
-        else:
-            asked = environment.store.read(local.type, local.id)
-        version = asyncio.run_coroutine_threadsafe(asked, loop).result()
-        if version is None or version.deleted:
+        version = asyncio.run_coroutine_threadsafe(referenced(environment, local), loop).result()
+        if version is None:
             return None
         shown.append(version)
         return decode(version.body)

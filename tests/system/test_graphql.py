@@ -1,5 +1,6 @@
 """$graphql: the official cases, and what they leave open (https://hl7.org/fhir/R4/graphql.html)."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from graphql import build_client_schema, get_introspection_query, print_schema
 from lxml import etree
 
 from fhir_server.core.settings import Settings
+from fhir_server.operations.graphql import schema
 from tests.conftest import Fhir, running
 from tests.official_examples import official_examples
 
@@ -160,6 +162,7 @@ async def test_a_query_may_come_in_four_ways(ward: Fhir) -> None:
         ('{PatientList(_filter: "family eq Ceder") {id}}', CEDER),
         ("{PatientList(name: Ceder) {id}}", CEDER),
         ('{PatientList(fhirpath: "name.family = \'Ceder\'") {id}}', CEDER),
+        ('{PatientList(name: "Ceder\\\\,x") {id}}', {"PatientList": []}),
         ('{ObservationList(code: "weight, net", _sort: _id, _count: 1) {id}}', {"ObservationList": []}),
         ("{ObservationList(status: final, subject: \"Patient/a\", _count: 1, _sort: _id) {id}}",
          {"ObservationList": [{"id": "o1"}]}),
@@ -258,10 +261,26 @@ async def test_fields_that_multiply_are_refused(ward: Fhir) -> None:
 
 @pytest.mark.parametrize("at", ["", "Patient/a"])
 async def test_clients_can_ask_for_the_schema(ward: Fhir, at: str) -> None:
-    schema = print_schema(build_client_schema(await data(ward, get_introspection_query(), at)))
-    assert f"query: {'Patient' if at else 'Query'}" in schema or not at
-    assert "  birthDate: date\n" in schema
-    assert "  ObservationList(" in schema
+    told = print_schema(build_client_schema(await data(ward, get_introspection_query(), at)))
+    assert f"query: {'Patient' if at else 'Query'}" in told or not at
+    assert "  birthDate: date\n" in told
+    assert "  ObservationList(" in told
+
+
+async def test_first_queries_that_come_together_share_what_is_made_for_them(ward: Fhir) -> None:
+    schema._types.cache_clear()
+    places = ["", "Patient/a", "Observation/o1", "Patient/b"] * 2
+    queries = ["{PatientList(name: Ceder) {id}}" if not place else "{id}" for place in places]
+    answers = await asyncio.gather(*(data(ward, query, place) for query, place in zip(queries, places, strict=True)))
+    assert answers == [CEDER, {"id": "a"}, {"id": "o1"}, {"id": "b"}] * 2
+
+
+async def test_a_reference_to_a_version_gives_that_version(ward: Fhir) -> None:
+    await ward.create({"resourceType": "Patient", "id": "b", "name": [{"family": "Dahl"}]})
+    await ward.create({"resourceType": "Basic", "id": "x", "code": {"text": "x"},
+                       "subject": {"reference": "Patient/b/_history/1"}})  # fmt: skip
+    found = await data(ward, "{subject {resource {name {family}}}}", "Basic/x")
+    assert found == {"subject": {"resource": {"name": [{"family": "Ceder"}]}}}
 
 
 async def test_in_a_batch(ward: Fhir) -> None:

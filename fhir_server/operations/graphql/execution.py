@@ -12,9 +12,10 @@ from fhir_server.codec.json import decode
 from fhir_server.codec.references import parse_reference
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
+from fhir_server.core.pace import Pace
 from fhir_server.fhirpath import compile_path
 from fhir_server.interactions.environment import Environment
-from fhir_server.interactions.read import current
+from fhir_server.interactions.read import current, referenced
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.required import require
 from fhir_server.operations.graphql.document import Asked
@@ -24,7 +25,6 @@ from fhir_server.operations.graphql.searches import Found, Searches
 from fhir_server.operations.graphql.selection import Selection, Selections, below, has, text_of
 
 MOST_RESOURCES = 5000  # read for one answer
-PAUSE = 1000  # fields looked at after which others are served
 
 Json = dict[str, Any]
 
@@ -56,10 +56,10 @@ class Execution:
         self._definitions = environment.searching.definitions
         self._request = request
         self._asked = asked
-        self._selection = Selection(asked, environment.definitions)
+        self._selection = Selection(asked, self._definitions)
         self._schema = schema
         self._searches = Searches(environment, request)
-        self._pause = PAUSE
+        self._pace = Pace()
 
     async def run(self, version: StoredVersion | None) -> Json:
         """The data of a query at a resource, or with None at the system."""
@@ -100,8 +100,8 @@ class Execution:
             return "", {}
         version = None
         if local is not None and self._definitions.is_resource(local.type):
-            version = await self._environment.store.read(local.type, local.id)
-        if version is not None and not version.deleted:
+            version = await referenced(self._environment, local)
+        if version is not None:
             return version.type, await self._resource(version, inner)
         if arguments.get("optional") or (types and local is None):
             return "", {}
@@ -176,9 +176,7 @@ class Execution:
 
     # ------------------------------------------------------------------ elements
     async def _object(self, type: str, value: Json, selections: Selections, place: Place) -> Json:
-        if self._selection.looked_at > self._pause:
-            self._pause = self._selection.looked_at + PAUSE
-            await asyncio.sleep(0)
+        await self._pace()
         out = Output()
         await self._fill(out, type, value, selections, place, Flat())
         return out.finish()

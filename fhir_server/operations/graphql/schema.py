@@ -8,6 +8,7 @@ type whose search parameters may refer to them.
 from __future__ import annotations
 
 import re
+import threading
 from functools import lru_cache
 from typing import Any
 
@@ -39,6 +40,7 @@ QUERY = "Query"
 LIST, CONNECTION = "List", "Connection"
 SCHEMAS = 8  # kept, one for each type that was asked at an instance
 NOT_SEARCHED = frozenset({"_include", "_revinclude", "_contained", "_containedType", "_query"})
+_MAKING = threading.Lock()  # schemas have their types in common, and two of one name are none
 _NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]*\Z")
 _SPECIFIED = {
     "boolean": GraphQLBoolean,
@@ -113,10 +115,10 @@ def refers(parameter: SearchParameter, type: str) -> bool:
     return parameter.type == "reference" and (type in parameter.targets or "Resource" in parameter.targets)
 
 
-@lru_cache(maxsize=SCHEMAS)
 def schema_of(definitions: Definitions, root: str = QUERY) -> GraphQLSchema:
-    """The schema whose queries begin at the system, or at a resource of a type."""
-    return _types(definitions).schema(root)
+    """The schema whose queries begin at the system, or at a resource of a type; for threads, one of which makes it."""
+    with _MAKING:
+        return _types(definitions).schema(root)
 
 
 @lru_cache(maxsize=1)
@@ -125,10 +127,11 @@ def _types(definitions: Definitions) -> _Types:
 
 
 class _Types:
-    """The types of a schema, each made when it is first named."""
+    """The types of the schemas by the definitions in force, each made when it is first named."""
 
     def __init__(self, definitions: Definitions) -> None:
         self._definitions = definitions
+        self._schemas: dict[str, GraphQLSchema] = {}
         self._scalars: dict[str, GraphQLScalarType] = {**_SPECIFIED}
         self._objects: dict[str, GraphQLObjectType] = {}
         self._searches: dict[str, tuple[GraphQLField, GraphQLField]] = {}
@@ -143,6 +146,14 @@ class _Types:
         }
 
     def schema(self, root: str) -> GraphQLSchema:
+        found = self._schemas.get(root)
+        if found is None:
+            if len(self._schemas) >= SCHEMAS:
+                self._schemas.clear()
+            found = self._schemas[root] = self._made(root)
+        return found
+
+    def _made(self, root: str) -> GraphQLSchema:
         query = GraphQLObjectType(QUERY, self._queries) if root == QUERY else self._object(root)
         every = [self._object(type) for type in self._definitions.resource_types]
         return GraphQLSchema(query, types=every, directives=(*specified_directives, *DIRECTIVES), assume_valid=True)

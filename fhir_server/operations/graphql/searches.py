@@ -19,6 +19,7 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.required import require
 from fhir_server.operations.graphql.schema import refers, search_parameters
+from fhir_server.search.parse.escaping import split
 
 MOST_LISTED = 1000  # resources of a List without _count
 APART = ("_filter",)  # each value of it must hold
@@ -151,4 +152,4 @@ def _texts(value: Any) -> Iterator[str]:
     for each in value if isinstance(value, list) else [value]:
         if isinstance(each, dict | list) or each is None:
             raise error("value", "Arguments of a search are texts, numbers, true or false, or arrays of those.")
-        yield str(each).lower() if isinstance(each, bool) else str(each).replace(",", "\\,")
+        yield str(each).lower() if isinstance(each, bool) else "\\,".join(split(str(each), ","))

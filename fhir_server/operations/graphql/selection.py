@@ -18,15 +18,12 @@ Selections = list[SelectionSetNode]
 
 
 class Selection:
-    """Reads the selections of one query, once for each object; FhirError "too-costly" for very many.
-
-    looked_at: how many fields so far.
-    """
+    """Reads the selections of one query, once for each object; FhirError "too-costly" for very many."""
 
     def __init__(self, asked: Asked, definitions: Definitions) -> None:
         self._asked = asked
         self._definitions = definitions
-        self.looked_at = 0
+        self._looked_at = 0
 
     def fields(self, type: str, selections: Selections) -> dict[str, list[FieldNode]]:
         """The fields that are selected of a type, by the names that they are to have, those of fragments included."""
@@ -35,7 +32,7 @@ class Selection:
         waiting: list[Any] = [node for each in reversed(selections) for node in reversed(each.selections)]
         while waiting:
             node = waiting.pop()
-            self.looked_at += 1
+            self._looked_at += 1
             if not self._included(node):
                 continue
             if isinstance(node, FieldNode):
@@ -49,7 +46,7 @@ class Selection:
             condition = node.type_condition
             if condition is None or self._is(type, condition.name.value):
                 waiting += reversed(node.selection_set.selections)
-        if self.looked_at > MOST_FIELDS:
+        if self._looked_at > MOST_FIELDS:
             raise error("too-costly", f"The answer would have more than {MOST_FIELDS} fields.")
         return found
 
