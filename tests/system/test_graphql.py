@@ -1,6 +1,5 @@
 """$graphql: the official cases, and what they leave open (https://hl7.org/fhir/R4/graphql.html)."""
 
-import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -14,7 +13,6 @@ from graphql import build_client_schema, get_introspection_query, print_schema
 from lxml import etree
 
 from fhir_server.core.settings import Settings
-from fhir_server.operations.graphql import schema
 from tests.conftest import Fhir, running
 from tests.official_examples import official_examples
 
@@ -265,14 +263,6 @@ async def test_clients_can_ask_for_the_schema(ward: Fhir, at: str) -> None:
     assert f"query: {'Patient' if at else 'Query'}" in told or not at
     assert "  birthDate: date\n" in told
     assert "  ObservationList(" in told
-
-
-async def test_first_queries_that_come_together_share_what_is_made_for_them(ward: Fhir) -> None:
-    schema._types.cache_clear()
-    places = ["", "Patient/a", "Observation/o1", "Patient/b"] * 2
-    queries = ["{PatientList(name: Ceder) {id}}" if not place else "{id}" for place in places]
-    answers = await asyncio.gather(*(data(ward, query, place) for query, place in zip(queries, places, strict=True)))
-    assert answers == [CEDER, {"id": "a"}, {"id": "o1"}, {"id": "b"}] * 2
 
 
 async def test_a_reference_to_a_version_gives_that_version(ward: Fhir) -> None:
