@@ -20,17 +20,18 @@ from contextlib import asynccontextmanager
 import structlog
 
 from fhir_server.core.errors import FhirError
+from fhir_server.core.repeats import Repeats
 from fhir_server.core.tasks import end
 
 HELD = 5.0  # seconds that a work waits at most
 AGAIN = 0.02  # seconds until it is looked again whether it may run
 FEW = 16  # works that run at one time while the index is behind
 LOOK = 0.05  # seconds between looks at how far the index is
-STUCK = 5.0  # seconds without a step after which an index does not get on
+STUCK = 5.0  # seconds without a step after which an index does not get on,
+SELDOM = 1.0  # and between looks at such a one
 FAR = 30.0  # seconds behind that are no matter of moments
 GRAIN = 0.05  # seconds whose commits are noted as one
 MOST_NOTES = 1000
-TELL_EVERY = 60.0  # seconds between two lines in the log
 
 log = structlog.get_logger("commits")
 
@@ -59,7 +60,7 @@ class Pressure:
         self._moved = float("-inf")
         self._door = asyncio.Lock()
         self._inside = 0
-        self._told = float("-inf")
+        self._told_already = Repeats(clock=monotonic)
         self._looking: asyncio.Task[None] | None = None
 
     @property
@@ -100,19 +101,21 @@ class Pressure:
         """Whether a work has to wait."""
         if not self._holds(self._limit):
             return self._inside >= FEW and self._holds(self._limit / 2)
-        now = self._monotonic()
-        if now - self._told > TELL_EVERY:
-            self._told = now
+        if self._told_already.due("behind"):
             log.info("writes wait for the search index", behind=round(self.behind, 1))
         return True
 
     def _holds(self, limit: float) -> bool:
-        return bool(self._notes) and limit < self.behind < FAR and self._monotonic() - self._moved < STUCK
+        return bool(self._notes) and limit < self.behind < FAR and not self._stuck
+
+    @property
+    def _stuck(self) -> bool:
+        return self._monotonic() - self._moved >= STUCK
 
     async def _look(self) -> None:
         """Until everything is indexed; what is not old is not worth a look."""
         while self._notes:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(SELDOM if self._stuck else LOOK)
             if self.behind < self._limit / 2:
                 continue
             try:

@@ -47,8 +47,8 @@ class Index:
 
 @pytest.fixture
 async def index(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Index]:
-    monkeypatch.setattr(module, "LOOK", 0.001)
-    monkeypatch.setattr(module, "AGAIN", 0.001)
+    for name in ("LOOK", "SELDOM", "AGAIN"):
+        monkeypatch.setattr(module, name, 0.001)
     found = Index()
     yield found
     await found.pressure.close()
@@ -115,6 +115,18 @@ async def test_nobody_waits_for_an_index_that_does_not_get_on(index: Index, answ
     index.now += STUCK + 0.1
     await index.looked(index.reached)
     assert not index.pressure.full
+
+
+async def test_an_index_that_does_not_get_on_is_seldom_looked_at(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SELDOM", 1000)
+    index.pressure.stored(10)
+    await asyncio.sleep(0)  # the looking begins
+    index.now += STUCK
+    async with asyncio.timeout(10):
+        while not index.asked:
+            await asyncio.sleep(0.001)
+    await asyncio.sleep(0.05)
+    assert index.asked == 1
 
 
 async def test_nobody_waits_for_an_index_that_has_far_to_go(index: Index) -> None:
