@@ -79,8 +79,11 @@ class Lookups(Generic[K, V]):
             self._go_on()
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Ends what is under way, and what waits for it."""
         if self._later is not None:
             self._later.cancel()
+        for answer in self._waiting.values():
+            answer.cancel()
+        self._waiting.clear()
         for task in list(self._tasks):
             await end(task)

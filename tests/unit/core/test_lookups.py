@@ -95,11 +95,25 @@ async def test_who_goes_away_takes_nobody_along() -> None:
     assert await stays == 1
 
 
-async def test_after_closing_nothing_is_under_way() -> None:
+async def test_after_closing_nothing_is_under_way_and_nobody_waits() -> None:
     look = Looked()
     found = Lookups(look)
-    asked = asyncio.create_task(found("a"))
+    asked = [asyncio.create_task(found("a"))]
     await until(look, 1)
+    asked += [asyncio.create_task(found(key)) for key in ("a", "b")]
+    await asyncio.sleep(0)
+    await found.close()
+    async with asyncio.timeout(10):
+        problems = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(problem) for problem in problems] == [asyncio.CancelledError] * 3
+    assert len(look.asked) == 1
+
+
+async def test_who_asks_at_the_moment_of_closing_is_not_left_waiting() -> None:
+    found = Lookups(Looked())
+    asked = asyncio.create_task(found("a"))
+    await asyncio.sleep(0)
     await found.close()
     with pytest.raises(asyncio.CancelledError):
-        await asked
+        async with asyncio.timeout(10):
+            await asked
