@@ -38,7 +38,8 @@ async def history(environment: Environment, request: Request, type: str = "", id
     if id:
         id_of(id)
     summary, names = _shape(asked)
-    require_elements(names, (type,) if type else environment.definitions.resource_types, environment.definitions)
+    if not request.lenient:
+        require_elements(names, (type,) if type else environment.definitions.resource_types, environment.definitions)
     if summary == "count" and not id:
         text = "The history of a type or of the system is not counted, as all of it would be read; ask for pages of it."
         raise error("too-costly", text, location="_summary")
@@ -52,7 +53,7 @@ async def history(environment: Environment, request: Request, type: str = "", id
         cursor=asked.get("_cursor", ""),
         count=_count(counted, environment),
     )
-    if id and not (page.versions and environment.whole is None) and await environment.store.read(type, id) is None:
+    if id and not page.versions and await environment.store.read(type, id) is None:
         raise error("not-found", f"There is no {type}/{id} here.")
     url = "/".join(part for part in (request.base, type, id, "_history") if part)
     links = [bundles.Link("self", _with(url, asked))]

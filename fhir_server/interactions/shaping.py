@@ -30,7 +30,8 @@ def shape_of(request: Request, definitions: Definitions) -> Shape | None:
     """What the request asks for where it is answered by one resource; FhirError value for what can't be asked."""
     if not _is_of_one(request):
         return None
-    summary, names = "", ()
+    summary = ""
+    names: tuple[str, ...] = ()
     for name, value in request.query:
         if name == "_summary":
             counted = value == COUNT and request.path[-1].startswith("$")
@@ -39,7 +40,7 @@ def shape_of(request: Request, definitions: Definitions) -> Shape | None:
                 raise error("value", told, location="_summary")
             summary = "" if counted or value == "false" else value
         elif name == "_elements":
-            names = element_names(value)
+            names += element_names(value)
     if names and not request.lenient:
         require_elements(names, _types(request, definitions), definitions)
     return Shape(summary, names) if summary or names else None

@@ -99,4 +99,7 @@ async def test_summary_and_elements(fhir: Fhir) -> None:
         shown = (await fhir.get(f"Patient/a/_history?{shape}")).json()["entry"][1]["resource"]
         assert shown["meta"]["tag"][0]["code"] == "SUBSETTED"
     assert (await fhir.get("Patient/a/_history?_summary=all")).status_code == 400
+    assert (await fhir.get("Patient/a/_history?_elements=nonsense")).status_code == 400
+    passed_over = await fhir.get("Patient/a/_history?_elements=nonsense", prefer="handling=lenient")
+    assert passed_over.status_code == 200
     assert (await fhir.get("Patient/a/_history?_count=" + "9" * 5000)).status_code == 400

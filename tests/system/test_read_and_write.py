@@ -190,6 +190,7 @@ async def test_json_and_xml_that_are_not_fhirs_are_content_of_a_binary(fhir: Fhi
 async def test_elements_of_a_read_are_those_of_its_type(fhir: Fhir) -> None:
     patient = await fhir.create(PATIENT)
     assert "birthDate" in (await fhir.get(f"{patient}?_elements=resourceType,birthDate")).json()
+    assert "birthDate" in (await fhir.get(f"{patient}?_elements=birthDate&_elements=gender")).json()
     answer = await fhir.get(f"{patient}?_elements=birthdate")
     assert answer.status_code == 400
     assert "Did you mean birthDate?" in issue_of(answer)["diagnostics"]
