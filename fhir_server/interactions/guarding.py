@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
+from urllib.parse import unquote
 
 from fhir_server.codec.json import decode, serialize
 from fhir_server.core.keys import StoredVersion
@@ -63,7 +64,7 @@ def _writes(request: Request, type: str) -> bool:
 def _names(entry: Any, type: str) -> bool:
     asked = entry.get("request") if isinstance(entry, dict) else None
     url = asked.get("url") if isinstance(asked, dict) else None
-    return isinstance(url, str) and type in url
+    return isinstance(url, str) and type in unquote(url)
 
 
 class GuardedStore:

@@ -47,5 +47,12 @@ async def test_each_is_answered_with_what_to_change(fhir: Fhir) -> None:
         assert answer.json()["issue"][0]["diagnostics"]
 
 
+async def test_a_transaction_s_is_looked_at_however_its_url_is_written(fhir: Fhir) -> None:
+    for url in ("Subscription", "Subscripti%6Fn"):
+        entry = {"resource": {**GOOD, "criteria": "Nothing"}, "request": {"method": "POST", "url": url}}
+        answer = await fhir.post("", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+        assert answer.status_code == 422, url
+
+
 async def test_what_is_off_is_not_looked_at(fhir: Fhir) -> None:
     assert (await fhir.post("Subscription", {**GOOD, "status": "off", "criteria": "Nothing"})).status_code == 201
