@@ -15,6 +15,7 @@ from fhir_server.core.errors import error
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+UNICAST = ipaddress.ip_network("2000::/3")  # RFC 4291 section 2.4: what is given out of the IPv6 Internet
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
 
 
@@ -35,7 +36,8 @@ def reached(address: Address) -> Address:
 def public(address: Address) -> bool:
     """Whether an address is one of the public Internet."""
     found = reached(address)
-    return found.is_global and not found.is_multicast
+    given_out = found.version == 4 or found in UNICAST
+    return given_out and found.is_global and not found.is_multicast
 
 
 async def resolved(host: str, port: int) -> list[Address]:

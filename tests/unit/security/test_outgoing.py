@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
     "address",
     ["127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
      "255.255.255.255", "::1", "::", "fe80::1", "fd00::1", "ff02::1", "::ffff:10.0.0.1", "64:ff9b::7f00:1",
-     "2002:7f00:1::", "2002:a00:1::"],
+     "2002:7f00:1::", "2002:a00:1::", "fec0::1", "::7f00:1", "::ffff:0:a00:1", "64:ff9b:1::a00:1"],
 )  # fmt: skip
 def test_no_address_of_a_network_of_ones_own_is_public(address: str) -> None:
     assert not public(ipaddress.ip_address(address))
