@@ -37,10 +37,7 @@ class Applier(Putter):
                 continue
             field, place = visit.field, visit.place
             if visit.alone and ordinal == 1 and self.traced is None:
-                raw = fields[field]
-                made = self.tables.values.get((visit, self.written, raw))
-                if made is None:
-                    made = made_of(self, visit, raw, node.type, context)
+                made = made_of(self, visit, fields[field], node.type, context)
                 if made and lay(made, node.items):
                     used += made.used
                     continue

@@ -55,6 +55,10 @@ class Made(NamedTuple):
 
 def made_of(applier: Putter, visit: Visit, raw: str, type_name: str, context: Context) -> Made | None:
     """What the rules of a field make of its text, kept; None where it has to be made each time."""
+    key = (visit, applier.written, raw)
+    known: Made | None = applier.tables.values.get(key)
+    if known is not None:
+        return known
     if len(raw) > LONGEST_KEPT or '""' in raw or (applier.escape and applier.escape in raw):
         return None
     segment, issues, scratch, used = context.segment, len(applier.issues), Node(type_name), 0
@@ -70,7 +74,7 @@ def made_of(applier: Putter, visit: Visit, raw: str, type_name: str, context: Co
         keep(item)
     if len(applier.tables.values) > MOST_VALUES:
         applier.tables.values.clear()
-    made = applier.tables.values[visit, applier.written, raw] = Made(scratch.items, used, is_plain(scratch.items))
+    made = applier.tables.values[key] = Made(scratch.items, used, is_plain(scratch.items))
     return made
 
 

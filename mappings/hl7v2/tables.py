@@ -88,6 +88,7 @@ class Tables:
         self._names = {name.lower(): name for name in self._rows}
         self._maps: dict[str, Map] = {}
         self.values: dict[Any, Any] = {}  # what pure maps made of values, kept by the engine
+        self.lines: dict[Any, Any] = {}  # what segments made of several values, kept by lines.py
 
     def map(self, name: str) -> Map | None:
         """The map of this name, whatever its capitals; None where no table has it."""

@@ -11,6 +11,7 @@ from mappings.hl7v2.translating import translate
 
 pytestmark = pytest.mark.anyio
 HEAD = "MSH|^~\\&|L|H|||20240102||ORU^R01|{0}|P|2.5\rPID|1||{0}^^^H\rOBR|1||{0}^L|1^P^LN|||2024||||||||||||||||||F\r"
+HEADER = "map,source,condition,target,type_map,vocabulary,assignment,comment"
 KINDS = [
     ("NM", ["5.1", "<3", "0", "1^2", '""', "abc", ""]),
     ("ST", ["text", "a\\T\\b", "", "two~texts"]),
@@ -72,7 +73,7 @@ async def test_most_lines_are_laid_at_once(monkeypatch):
 
 
 async def test_lines_that_do_not_come_again_are_left_to_the_rules(monkeypatch):
-    monkeypatch.setattr(lines, "MOST_LINES", 20)
+    monkeypatch.setattr(lines, "MOST_LEARNT", 20)
     monkeypatch.setattr(lines, "FEW_TEXTS", 10_000)
     tables, read = Tables(), "OBX|1|NM|1^One^LN|1|{0}|mg|1-5|H|||F\r"
     for number in range(50):
@@ -87,10 +88,37 @@ async def test_a_sites_rules_hold_for_lines_from_the_next_message_on(tmp_path):
     line = "OBX|1|NM|1^One^LN|1|5|mg|1-5|H|||F\r"
     before, _, _ = await told(parse((HEAD.format(1) + line).encode()), site.current())
     (tmp_path / "maps.csv").write_text(
-        "map,source,condition,target,type_map,vocabulary,assignment,comment\n"
-        "OBX[Observation],OBX-7,,referenceRange.text,,,,\nOBX[Observation],OBX-7,,method.text,,,,\n"
+        f"{HEADER}\nOBX[Observation],OBX-7,,referenceRange.text,,,,\nOBX[Observation],OBX-7,,method.text,,,,\n"
     )
     after, _, _ = await told(parse((HEAD.format(2) + line).encode()), site.current())
     methods = [one["resource"].get("method") for found in (before, after) for one in found
                if one["resource"]["resourceType"] == "Observation"]  # fmt: skip
     assert methods == [None, {"text": "1-5"}]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    ["OBX[Observation],OBX-4,,valueQuantity.unit,,,,",
+     "OBX[Observation],OBX-4,,implicitRules,,,,\nOBX[Observation],OBX-7,,implicitRules,,,,"],
+)  # fmt: skip
+async def test_the_later_of_two_fields_holds_whichever_of_them_differs(monkeypatch, tmp_path, rules):
+    monkeypatch.setattr(lines, "FEW_TEXTS", 2)
+    (tmp_path / "maps.csv").write_text(f"{HEADER}\n{rules}\n")
+    tables = SiteTables(tmp_path).current()
+    said = set()
+    for number in range(6):
+        line = f"OBX|1|NM|1^One^LN|s{number}|5|mg|1-5|H|||F\r"
+        found, _, _ = await told(parse((HEAD.format(number) + line).encode()), tables)
+        result = next(each["resource"] for each in found if each["resource"]["resourceType"] == "Observation")
+        said.add((result["valueQuantity"]["unit"], result.get("implicitRules", "")))
+    assert said == {("mg", "1-5" if "implicitRules" in rules else "")}
+
+
+async def test_lines_of_all_shapes_are_bounded_together(monkeypatch):
+    monkeypatch.setattr(lines, "MOST_LINES", 20)
+    tables = Tables()
+    for number in range(15):
+        for unit in ("mg", ""):
+            line = f"OBX|1|NM|1^One^LN|{number}|5|{unit}|1-5|H|||F\r"
+            await told(parse((HEAD.format(number) + line).encode()), tables)
+    assert 0 < len(tables.lines) <= 20
