@@ -96,8 +96,9 @@ class Negotiation(ACSE):
                 taken[context.context_id or 0] = made
             else:
                 refused.append(made)
-            if asked:
-                self.acceptor.add_negotiation_item(_role(asked))
+        accepted = {named_by(context) for context in self._own if context.transfer_syntax}
+        for uid in sorted(roles.keys() & accepted):  # one answer each, however many contexts
+            self.acceptor.add_negotiation_item(_role(roles[uid]))
         self.answers = Answers(sorted((*taken.values(), *refused), key=lambda each: each.context_id or 0))
         association._accepted_cx, association._rejected_cx = {}, []  # their answers are encoded already
         try:

@@ -1,10 +1,10 @@
-"""Extended negotiation of queries: relational queries, dates with times, names alike."""
+"""Extended negotiation: of queries relational ones, dates with times, names alike; roles."""
 
 from __future__ import annotations
 
 from pydicom.dataset import Dataset
-from pynetdicom import AE
-from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
+from pynetdicom import AE, build_context, build_role
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation, SOPClassExtendedNegotiation
 
 from interfaces.dicom.scu.checkpoint import steady
 from tests.system.dicom.conftest import TITLE
@@ -12,6 +12,7 @@ from tests.system.dicom.images import image
 from tests.system.dicom.test_studies import receive
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+CT, IMPLICIT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 
 
 def found(dicom, asked: bytes, tag: str, **keys: str) -> list[str] | int:
@@ -54,3 +55,17 @@ def test_names_are_found_by_the_beginnings_of_words_once_that_is_negotiated(dico
     keys = {"QueryRetrieveLevel": "STUDY", "PatientName": "jorg mul"}
     assert found(dicom, b"\0\0\0", "StudyInstanceUID", **keys) == []
     assert found(dicom, b"\0\0\1", "StudyInstanceUID", **keys) == ["1.1"]
+
+
+def test_a_role_that_is_asked_for_is_answered_once_for_all_contexts_of_its_class(dicom):
+    entity = AE("MODALITY")
+    contexts = [build_context(CT, syntax) for syntax in (IMPLICIT, EXPLICIT)]
+    roles = [build_role(CT, scu_role=True, scp_role=True)]
+    association = steady(entity.associate("127.0.0.1", dicom.port, contexts, TITLE, ext_neg=roles))
+    answered = [
+        item for item in association.acceptor.user_information if isinstance(item, SCP_SCU_RoleSelectionNegotiation)
+    ]
+    accepted = association.accepted_contexts
+    association.release()
+    assert [(item.sop_class_uid, item.scu_role, item.scp_role) for item in answered] == [(CT, True, True)]
+    assert [context.transfer_syntax for context in accepted] == [[IMPLICIT], [EXPLICIT]]
