@@ -44,6 +44,13 @@ class Answered(NamedTuple):
     answer: Response | None
 
 
+class _FeedAfterwards:
+    """The change feed inside a commit, which other writers wait for: it is asked, and waited for, afterwards."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AfterCommitError
+
+
 async def transaction(
     environment: Environment, request: Request, listed: list[Any], requests: list[Request]
 ) -> Response:
@@ -99,7 +106,7 @@ async def _write(environment: Environment, inside: Transaction, plan: Plan, oute
     reading = [entry for entry in plan.entries if not entry.writes]
     if reading:
         assert environment.perform is not None
-        view = replace(environment, store=inside.reads, index=inside.index)
+        view = replace(environment, store=inside.reads, index=inside.index, feed=_FeedAfterwards())
         for entry in reading:
             try:
                 answer = await environment.perform(view, entry.request)

@@ -1,5 +1,9 @@
 """batch and transaction over HTTP."""
 
+import asyncio
+import base64
+import json
+
 import pytest
 
 from tests.conftest import Fhir, issue_of
@@ -374,3 +378,15 @@ async def test_a_bundle_that_is_stored_keeps_its_own_names(fhir: Fhir) -> None:
     assert answer.status_code == 200, answer.text
     stored = (await fhir.get(answer.json()["entry"][0]["response"]["location"])).json()
     assert stored["entry"] == kept["entry"]
+
+
+async def test_changes_in_a_transaction_are_told_once_it_is_durable_and_keep_no_writer_waiting(fhir: Fhir) -> None:
+    position = (await fhir.get("$changes")).json()["head"]
+    asked = [entry("GET", f"$changes?after={position}&_type={type}&wait=30") for type in ("Patient", "Device")]
+    sent = asyncio.ensure_future(fhir.post("", bundle(entry("POST", "Patient", patient("1")), *asked)))
+    while not await fhir.ids("Patient"):
+        await asyncio.sleep(0)
+    assert (await fhir.post("Device", {"resourceType": "Device"})).status_code == 201
+    answer = (await sent).json()
+    told = [json.loads(base64.b64decode(each["resource"]["data"])) for each in answer["entry"][1:]]
+    assert [[change["type"] for change in each["changes"]] for each in told] == [["Patient"], ["Device"]]
