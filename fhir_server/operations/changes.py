@@ -83,10 +83,10 @@ async def changes(environment: Environment, call: Call) -> Response:
         if told.position != after:
             until = min(until, time.monotonic() + LEFT_OUT)
         left = until - time.monotonic()
-        if told.more and left > 0:
-            await asyncio.sleep(0)
-        elif left <= 0:
+        if left <= 0:
             break
+        if told.more:
+            await asyncio.sleep(0)
         else:
             await environment.watch.past(told.position, min(left, LOOKED_AT))
         environment = await _as_of_now(environment)
@@ -122,12 +122,15 @@ async def _events(environment: Environment, wanted: Wanted, after: int, count: i
         if told.entries:
             yield b"".join(b"id: %d\nevent: change\ndata: %b\n\n" % each for each in told.entries)
             spoke = time.monotonic()
-        elif time.monotonic() - spoke > QUIET_SECONDS:
+        elif time.monotonic() - spoke >= QUIET_SECONDS:
             yield b": nothing new up to %d\n\n" % told.position
             spoke = time.monotonic()
         after = told.position
         try:
-            await (asyncio.sleep(0) if told.more else environment.watch.past(after, QUIET_SECONDS))
+            if told.more:
+                await asyncio.sleep(0)
+            else:
+                await environment.watch.past(after, spoke + QUIET_SECONDS - time.monotonic())
         except FhirError:
             return  # the store is away; its caller comes again
 

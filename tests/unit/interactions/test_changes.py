@@ -1,6 +1,7 @@
 """$changes: what it tells of, and to whom."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,6 +9,8 @@ from fhir_server.api import Request
 from fhir_server.codec.json import decode
 from fhir_server.core.ports import Caller
 from fhir_server.core.query import NOTHING, IdIn
+from fhir_server.operations import changes
+from fhir_server.operations.changes import QUIET_SECONDS
 from tests.conftest import Fhir, issue_of
 
 pytestmark = pytest.mark.anyio
@@ -53,6 +56,23 @@ async def test_who_waits_gets_on_where_only_others_types_change(fhir: Fhir):
     await observed(fhir, "vital", "vital-signs")
     answer = (await asyncio.wait_for(waiting, 30)).json()
     assert (answer["changes"], answer["position"]) == ([], before + 1)
+
+
+async def test_a_stream_says_in_time_that_it_is_there_where_only_others_types_change(fhir: Fhir, monkeypatch):
+    seconds = [0.0]
+
+    class Watch:
+        async def past(self, position: int, wait: float) -> bool:
+            seconds[0] += min(wait, QUIET_SECONDS - 1)
+            return True
+
+    monkeypatch.setattr(changes, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    fhir.server.environment.watch = Watch()  # type: ignore[assignment]
+    asked = Request("GET", ("$changes",), [("_type", "Patient")], accept="text/event-stream")
+    stream = (await fhir.server.perform(asked)).stream
+    assert stream is not None
+    assert (await anext(stream)).startswith(b": nothing new")
+    assert seconds == [QUIET_SECONDS]
 
 
 @pytest.mark.parametrize("query", ["_typeFilter=Observation", "_typeFilter=Observation%3Fcolour%3Dred",
