@@ -42,5 +42,8 @@ class Shared(Generic[T]):
                 answer.set_result(found)
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Ends what is under way, and what waits for it."""
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
         await end(self._task)

@@ -69,3 +69,18 @@ async def test_a_look_that_fails_fails_for_all_and_the_next_is_made_anew() -> No
     for found in await asyncio.gather(shared(), shared(), return_exceptions=True):
         assert isinstance(found, ValueError)
     assert await shared() == 2
+
+
+async def test_after_closing_nothing_is_under_way_and_nobody_waits() -> None:
+    look = Looked()
+    shared = Shared(look)
+    asked = [asyncio.create_task(shared())]
+    while not look.looks:
+        await asyncio.sleep(0)
+    asked += [asyncio.create_task(shared()) for _ in range(2)]
+    await asyncio.sleep(0)
+    await shared.close()
+    async with asyncio.timeout(10):
+        problems = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(problem) for problem in problems] == [asyncio.CancelledError] * 3
+    assert look.looks == 1
