@@ -84,3 +84,6 @@ async def test_searches_of_one_moment_are_told_apart(stores: Stores) -> None:
     asked += [("Patient", "shared"), ("Patient", "none")]
     assert await asyncio.gather(*(ids(*each) for each in asked)) == [*found, [], []]
     assert behind.asked == 1
+    few = [("Patient", value) for value in ("shared", "21", "none", "also-4")]  # for whom it leaves no room at first
+    assert await asyncio.gather(*(ids(*each) for each in few)) == [[], ["p21"], [], ["p4"]]
+    assert behind.asked == 2

@@ -11,6 +11,7 @@ from bson.raw_bson import RawBSONDocument
 
 from fhir_server.core.keys import StoredVersion
 from fhir_server.storage.mongo.content import Moved
+from fhir_server.storage.mongo.keys import IDENTIFYING
 
 MOVED_ON = ("type", "seq", "updated", "method", "resource", "exact", "content")  # of a document that becomes history
 
@@ -65,7 +66,7 @@ class Head:
         document, version = self.document, self.version
         assert document is not None and version is not None
         kept = {name: document[name] for name in MOVED_ON if name in document}
-        mentions = [found for found in document["keys"] if found[0] not in "#<"]
+        mentions = [found for found in document["keys"] if found[0] not in IDENTIFYING]
         number = version.version
         return {"_id": f"{key}/{number}", "key": key, "version": number, "replaced": replaced, "keys": mentions, **kept}
 

@@ -80,6 +80,12 @@ class Candidates(NamedTuple):
         """How many look-ups it takes."""
         return len(self.keys) + len(self.ids)
 
+    @property
+    def identifying(self) -> str:
+        """The key, where there is but one and few have it; "" for none."""
+        key = next(iter(self.keys), "") if self.size == 1 else ""
+        return key if key[:1] in IDENTIFYING else ""
+
 
 def candidates(type: str, where: Clause, identifies: Identifies) -> Candidates | None:
     """The fewest candidates among which everything is that the clause holds for; None where keys don't tell."""

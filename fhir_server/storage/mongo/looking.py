@@ -41,7 +41,7 @@ class Looking:
         return found
 
     async def _of_type(self, type: str, keys: list[str]) -> dict[str, list[Mapping[str, Any]]]:
-        """The documents of each key; where some key may have used up the room of the others each by itself."""
+        """The documents of each key; where some key may have used up the room of the others, those of each half."""
         resources = self._database.resources
         with answering():
             if len(keys) == 1:
@@ -50,7 +50,8 @@ class Looking:
             limit = FEW * len(keys) + 1
             documents = await resources.find({"keys": {"$in": sorted(keys)}, "type": type}).limit(limit).to_list()
         if len(documents) == limit:
-            return {key: (await self._of_type(type, [key]))[key] for key in keys}
+            middle = len(keys) // 2
+            return {**await self._of_type(type, keys[:middle]), **await self._of_type(type, keys[middle:])}
         found: dict[str, list[Mapping[str, Any]]] = {key: [] for key in keys}
         for document in documents:
             for key in found.keys() & set(document["keys"]):

@@ -19,7 +19,7 @@ from fhir_server.storage.mongo.database import Database
 from fhir_server.storage.mongo.feed import MongoFeed
 from fhir_server.storage.mongo.feeders import MongoFeeders
 from fhir_server.storage.mongo.flush import Flush
-from fhir_server.storage.mongo.keys import IDENTIFYING, Identifies, candidates, keys_of
+from fhir_server.storage.mongo.keys import Identifies, candidates, keys_of
 from fhir_server.storage.mongo.looking import Looking
 from fhir_server.storage.mongo.newest import Newest
 from fhir_server.storage.mongo.positions import Positions
@@ -91,10 +91,10 @@ class MongoStore(MongoReads):
         """
         matcher = matcher_of(where)
         near = candidates(type, where, self._identifies)
-        if matcher is None or near is None or near.size != 1 or any(key[0] not in IDENTIFYING for key in near.keys):
+        if matcher is None or near is None or near.size != 1:
             return None
         if near.keys:
-            documents = await self._looking.near((type, next(iter(near.keys))))
+            documents = await self._looking.near((type, near.identifying)) if near.identifying else None
             if documents is None:
                 return None
             with answering():

@@ -278,10 +278,9 @@ class MongoTransaction:
         self, type: str, near: Candidates, choices: list[dict[str, Any]]
     ) -> Sequence[Mapping[str, Any]] | None:
         """What is stored of the candidates, None for more than MANY."""
-        if near.size == 1 and near.keys:
-            few = await self._around.looking.near((type, next(iter(near.keys))))
-            if few is not None:
-                return few
+        few = await self._around.looking.near((type, near.identifying)) if near.identifying else None
+        if few is not None:
+            return few
         where_near = choices[0] if len(choices) == 1 else {"$or": choices}
         with answering():
             documents = await self._around.database.resources.find(where_near, SHOWN).limit(MANY + 1).to_list()

@@ -9,7 +9,7 @@ from fhir_server.codec.json import serialize
 from fhir_server.core.errors import FhirError
 from fhir_server.storage.mongo import content
 from fhir_server.storage.mongo.content import split
-from fhir_server.storage.mongo.keys import LARGEST, bytes_of
+from fhir_server.storage.mongo.keys import LARGEST, Candidates, bytes_of
 
 
 def test_keys_take_no_less_room_than_is_reckoned() -> None:
@@ -30,3 +30,9 @@ def test_a_resource_that_has_no_room_beside_its_keys_goes_to_a_file(monkeypatch:
     alone, beside = split(body), split(body, 600)
     assert alone.moved is None
     assert beside.moved is not None and (beside.moved.form, beside.moved.data) == ("body", body)
+
+
+def test_the_key_of_an_identifier_identifies_and_that_of_a_reference_does_not() -> None:
+    assert Candidates(frozenset(("#123",))).identifying == "#123"
+    others = [Candidates(frozenset(keys)) for keys in ((), ("Patient/1",), ("#1", "#2"))]
+    assert [each.identifying for each in (*others, Candidates(ids=frozenset("a")))] == [""] * 4
