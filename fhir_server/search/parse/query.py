@@ -14,10 +14,8 @@ from fhir_server.search.parse.contained import search_containers
 from fhir_server.search.parse.context import SearchContext
 from fhir_server.search.parse.criteria import Criteria
 from fhir_server.search.parse.draft import Draft
-from fhir_server.search.parse.lookup import search_parameter
 from fhir_server.search.parse.results import REPEATABLE, RESULTS, read_result
 from fhir_server.search.parse.suggestions import shorten
-from fhir_server.search.parse.token import token_is
 
 FORGIVABLE = frozenset({"value", "unsupported-parameter"})  # what lenient handling passes over
 MAX_PARAMETERS = 500
@@ -79,12 +77,8 @@ def parse_criteria(type: str, parameters: Sequence[tuple[str, str]], context: Se
     has to look at them."""
     if len(parameters) != 1 or is_result(parameters[0][0]) or not context.definitions.is_resource(type):
         return None
-    name, value = parameters[0]
-    known = context.fields.of(type).parameters.get(name)
     try:
-        if known is not None and known.parameter.type == "token" and value and "," not in value:
-            return token_is(search_parameter(type, name, context), value, context)  # as nearly all are
-        return Criteria(context).clause(type, name, value)
+        return Criteria(context).clause(type, *parameters[0])
     except FhirError:
         return None
 
