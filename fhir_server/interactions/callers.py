@@ -49,6 +49,7 @@ class Callers:
         self._environment = environment
         self._in_force = policies if callable(policies) else lambda: policies
         self._policies = NO_POLICIES
+        self._own: tuple[str, ...] = ()  # the ids of the SearchParameters that these need
         self._consents = consents
         self._break_glass = break_glass
         self._good = good  # whether neither a token, by its family and jti, nor its family was revoked
@@ -104,6 +105,7 @@ class Callers:
             await store_parameters(self._environment, policies)
             self._kept.clear()
             self._policies = policies
+            self._own = own_ids(policies)
 
     async def _emergency(self, access: Access, purpose: str, reason: str) -> str:
         """The reason of the emergency that a caller is in."""
@@ -179,7 +181,7 @@ class Callers:
 
         free = scoped.free
         policies = self._policies
-        own = own_ids(policies)
+        own = self._own
 
         def administers(interface: str, interactions: str) -> bool:
             return free.issuperset(interactions) and policies.administers(roles, interface)

@@ -76,13 +76,11 @@ class Contents:
 
     def _may_be_told(self, resource: Any) -> bool:
         """Whether nothing of a resource is kept from the caller; what can't be told of is kept."""
-        type, id = (
-            (resource.get("resourceType", ""), resource.get("id", "")) if isinstance(resource, dict) else ("", "")
-        )
+        type = resource.get("resourceType", "") if isinstance(resource, dict) else ""
         if type not in self._types or self._inside is None:
             return False
         limit = self._inside(type)
-        return limit is None or holds(limit, Version(type, id, self.extract(resource))) is True
+        return limit is None or holds(limit, Version(type, resource.get("id", ""), self.extract(resource))) is True
 
 
 def _held(bundle: dict[str, Any]) -> Iterator[Any]:

@@ -15,8 +15,8 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import id_of
 from fhir_server.interactions.request import Request, Response
 from fhir_server.search.dates import date_range
+from fhir_server.search.parse.results import SUMMARIES
 
-SUMMARIES = ("true", "text", "data", "count", "false")
 PARAMETERS = ("_count", "_since", "_at", "_list", "_cursor", "_format", "_pretty", "_summary", "_elements")
 
 

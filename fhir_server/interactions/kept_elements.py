@@ -49,11 +49,12 @@ class KeptElements:
         sent = decode(write.body)
         properties = self._definitions.properties(write.type)
         for name in {**sent, **stored}:
-            known = properties.get(name.removeprefix("_"))
+            property = name.removeprefix("_")
+            known = properties.get(property)
             if known is not None and known.element.name in kept and sent.get(name) != stored.get(name):
                 raise error(
                     "forbidden",
-                    f"{name.removeprefix('_')} is not changed within a patient's context: leave it as it is stored, or "
-                    "have it changed by whoever keeps the patients' records.",
-                    expression=f"{write.type}.{name.removeprefix('_')}",
+                    f"{property} is not changed within a patient's context: leave it as it is stored, or have it "
+                    "changed by whoever keeps the patients' records.",
+                    expression=f"{write.type}.{property}",
                 )
