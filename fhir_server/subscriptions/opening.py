@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
 from fhir_server.api import FhirServer
@@ -48,6 +49,8 @@ def kept_by(settings: Settings, definitions: Definitions, jobs: JobStore, databa
 
 async def deliver(server: FhirServer, kept: Kept) -> Subscriptions:
     """Begins to deliver, until the server stops."""
+    opened = AsyncExitStack()  # closed once nothing is under way
+    server.stop_first(opened.aclose)
 
     def channels() -> Channels:
         from fhir_server.subscriptions.auditing import Disclosures
@@ -57,7 +60,7 @@ async def deliver(server: FhirServer, kept: Kept) -> Subscriptions:
         from fhir_server.subscriptions.channels.websocket import WebSocketChannel
 
         requests = Requests(kept.outgoing, server.settings.subscription_authorities)
-        server.stop_first(requests.close)
+        opened.push_async_callback(requests.close)
         parts = requests, Disclosures(server), server.settings.subscription_seconds
         socket = WebSocketChannel()
         return {
