@@ -10,7 +10,6 @@ from fhir_server.codec.json import decode
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.interactions.environment import Environment
-from fhir_server.interactions.preparing import refuse_invalid
 from fhir_server.interactions.request import Request
 from fhir_server.security.outgoing import Outgoing, RefusedAddressError
 from fhir_server.subscriptions.criteria import TYPE
@@ -22,6 +21,7 @@ from fhir_server.subscriptions.subscription import (
     content_of,
     host_of,
     is_served,
+    require_valid,
     subscription_of,
 )
 from fhir_server.subscriptions.topics import Topics
@@ -46,8 +46,7 @@ class SubscriptionGuard:
         """
         if not is_served(resource):
             return resource
-        if environment.settings.validation == "none":  # what is served is read, so that it must be what R4 says
-            refuse_invalid(environment.checker.validate(resource))
+        require_valid(environment, resource)
         if environment.seen_by.purpose:
             raise error("forbidden", "An emergency is over in a while; a Subscription can't be stored in one.")
         await self._require_served(environment, subscription_of(resource, environment.definitions, self.topics))

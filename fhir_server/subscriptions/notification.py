@@ -19,6 +19,7 @@ from fhir_server.subscriptions.channels.channel import Turn
 from fhir_server.subscriptions.criteria import TYPE
 from fhir_server.subscriptions.matching import seen
 from fhir_server.subscriptions.store.port import Event
+from fhir_server.subscriptions.subscription import status_of
 from fhir_server.subscriptions.topics import ANY, Topic, type_of
 
 HANDSHAKE, HEARTBEAT, EVENT, QUERY_STATUS, QUERY_EVENT = (
@@ -114,7 +115,7 @@ def status(turn: Turn, kind: str, told: Sequence[Told] = (), content: str = "") 
     if asked.topic is not None and (content != EMPTY or kind in (QUERY_STATUS, QUERY_EVENT)):
         parameters.append({"name": "topic", "valueCanonical": asked.topic.url})
     parameters += [
-        {"name": "status", "valueCode": resource["status"]},
+        {"name": "status", "valueCode": status_of(resource)},
         {"name": "type", "valueCode": kind},
         {"name": "events-since-subscription-start", "valueString": str(state.number)},
     ]

@@ -26,7 +26,14 @@ from fhir_server.subscriptions.channels.sockets import socket_url
 from fhir_server.subscriptions.criteria import TYPE
 from fhir_server.subscriptions.notification import QUERY_EVENT, QUERY_STATUS, notification, status, told_of
 from fhir_server.subscriptions.store.port import BindingToken, State, SubscriptionStore, digest
-from fhir_server.subscriptions.subscription import WEBSOCKET, Subscription, content_of, subscription_of
+from fhir_server.subscriptions.subscription import (
+    WEBSOCKET,
+    Subscription,
+    content_of,
+    require_valid,
+    status_of,
+    subscription_of,
+)
 from fhir_server.subscriptions.topics import Topics
 
 PAGE = 200
@@ -59,8 +66,8 @@ class Operations:
         wanted = frozenset() if call.id else frozenset(call.parameters.texts("status"))
         entries = []
         for version in await self._named(environment, call):
-            turn = await self._turn(environment, call, version)
-            if not wanted or decode(version.body)["status"] in wanted:
+            if not wanted or status_of(decode(version.body)) in wanted:
+                turn = await self._turn(environment, call, version)
                 url = f"{call.request.base}/{TYPE}/{version.id}/$status"
                 search = {"mode": "match"}
                 entries.append({"fullUrl": url, "resource": status(turn, QUERY_STATUS), "search": search})
@@ -89,7 +96,7 @@ class Operations:
             maker = await self._store.maker(version.id)
             whose = ((maker.access if maker is not None else None) or {}) if access is not None else {}
             same = access is None or (whose.get("client"), whose.get("user", "")) == (access.client, access.user)
-            if same and decode(version.body)["channel"]["type"] == WEBSOCKET:
+            if same and (await self._turn(environment, call, version)).asked.channel == WEBSOCKET:
                 mine.append(version.id)
         if not mine:
             raise error("business-rule", "A token is for Subscriptions that you have stored with the channel "
@@ -130,7 +137,8 @@ class Operations:
         if kept is None or kept.content != content:
             kept = State(id=version.id, content=content, position=0)
         try:
+            require_valid(environment, resource)
             asked = subscription_of(resource, environment.definitions, self._topics)
         except FhirError:  # one that is off, or of a topic that is not here any more
-            asked = Subscription(resource["status"], (), "")
+            asked = Subscription(status_of(resource), (), "")
         return Turn(environment, asked, kept, version, call.request.base)

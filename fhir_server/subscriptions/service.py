@@ -22,7 +22,7 @@ from fhir_server.subscriptions.channels.channel import Channel
 from fhir_server.subscriptions.criteria import TYPE
 from fhir_server.subscriptions.serving import CHECK_EVERY, Serving
 from fhir_server.subscriptions.store.port import SubscriptionStore
-from fhir_server.subscriptions.subscription import is_followed
+from fhir_server.subscriptions.subscription import is_followed, status_of
 from fhir_server.subscriptions.topics import Topics
 
 DELIVERER = "subscriptions"  # the job that is held by the process that delivers
@@ -65,7 +65,7 @@ class Subscriptions(ResourceFollower):
     def take(self, type: str, id: str, version: StoredVersion | None) -> None:
         """Has it served as it is now."""
         resource = decode(version.body) if version is not None else {}
-        self.statuses[id] = resource.get("status", "")
+        self.statuses[id] = status_of(resource)
         if version is not None and is_followed(resource):
             self._served[id] = version
             if id in self._servings:

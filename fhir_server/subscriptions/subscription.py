@@ -14,6 +14,8 @@ from fhir_server.codec.formats import Format, negotiate
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import FhirError
 from fhir_server.definitions import Definitions
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.preparing import refuse_invalid
 from fhir_server.search.dates import date_range
 from fhir_server.subscriptions.backport import told_by_topic, topic_of
 from fhir_server.subscriptions.criteria import Search, refused, search_of
@@ -64,7 +66,7 @@ def subscription_of(resource: dict[str, Any], definitions: Definitions, topics: 
     payload = channel.get("payload", "")
     topic = topic_of(resource, topics)
     found = Subscription(
-        resource.get("status", ""),
+        status_of(resource),
         (search_of(resource.get("criteria", ""), definitions),) if topic is None else (),
         kind,
         _endpoint(channel.get("endpoint", "")) if kind == REST_HOOK else "",
@@ -76,14 +78,26 @@ def subscription_of(resource: dict[str, Any], definitions: Definitions, topics: 
     return found if topic is None else found._replace(**told_by_topic(resource, topic, definitions))
 
 
+def status_of(resource: dict[str, Any]) -> str:
+    """Its status, "" where it has none that is a text: a server that validates nothing stores such."""
+    status = resource.get("status")
+    return status if isinstance(status, str) else ""
+
+
 def is_served(resource: dict[str, Any]) -> bool:
     """Whether it is told of events."""
-    return resource.get("status") in ("requested", "active")
+    return status_of(resource) in ("requested", "active")
+
+
+def require_valid(environment: Environment, resource: dict[str, Any]) -> None:
+    """FhirError for what is no Subscription of R4, which a server that validates nothing stores: it can't be read."""
+    if environment.settings.validation == "none":
+        refuse_invalid(environment.checker.validate(resource))
 
 
 def is_followed(resource: dict[str, Any]) -> bool:
     """Whether its events are noted: also while it is in error, so that it misses none."""
-    return is_served(resource) or resource.get("status") == "error"
+    return is_served(resource) or status_of(resource) == "error"
 
 
 def content_of(resource: dict[str, Any]) -> str:

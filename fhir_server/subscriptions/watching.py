@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -28,8 +28,9 @@ class Watching:
             await self._service.refresh()
         return self._service.statuses
 
-    async def _states(self, ids: Container[str]) -> list[State]:
-        return [each for each in await self._store.states() if each.id in ids]
+    async def _states(self, statuses: Mapping[str, str]) -> list[State]:
+        """Of those that are served, or were until they failed; what is off waits for nothing."""
+        return [each for each in await self._store.states() if statuses.get(each.id, "off") != "off"]
 
     def _oldest(self, state: State) -> float:
         """Seconds that the first event waits that was not delivered."""
@@ -68,12 +69,13 @@ class Watching:
         if not statuses:
             return None
         states = await self._states(statuses)
-        failing = sorted(each.id for each in states if each.failures or statuses[each.id] == "error")
+        failing = {each.id for each in states if each.failures}
+        failing |= {id for id, status in statuses.items() if status == "error"}
         lag = max(map(self._oldest, states), default=0.0)
         return {
             "status": "warn" if failing or lag > BEHIND else "pass",
             "served": sum(status in ("requested", "active") for status in statuses.values()),
-            "failing": failing,
+            "failing": sorted(failing),
             "waiting": sum(each.number - each.delivered for each in states),
             "seconds": round(lag, 1),
         }
