@@ -119,6 +119,8 @@ class OwnLookout(Lookout):
         for number, event in self._audit.oldest_first(self._position):
             raised += self._watch.take(event)
             self._position = number
+        if self._position == taken[0]:
+            return []
         with self._connection:
             execute("BEGIN IMMEDIATE")
             for table in ("alert", "untold"):
