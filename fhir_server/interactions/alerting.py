@@ -17,6 +17,7 @@ import structlog
 from fhir_server.core.errors import FhirError
 from fhir_server.core.keys import instant
 from fhir_server.core.ports import Transaction
+from fhir_server.core.repeats import Repeats
 from fhir_server.core.tasks import end
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import prepare, store
@@ -40,6 +41,7 @@ class Alerting:
         self._rules = rules
         self._owner = uuid.uuid4().hex
         self._task: asyncio.Task | None = None
+        self._told_already = Repeats()
 
     async def start(self) -> None:
         """Goes on looking."""
@@ -59,7 +61,8 @@ class Alerting:
             try:
                 await self.look()
             except (FhirError, sqlite3.Error) as problem:
-                log.warning("alerts wait", problem=str(problem))
+                if times := self._told_already.due(str(problem)):
+                    log.warning("alerts wait", problem=str(problem), times=times)
 
     async def look(self) -> list[Alert]:
         """Takes in what is new in the log, if this worker is the one that looks; what was raised."""

@@ -16,6 +16,7 @@ import structlog
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import Transaction
+from fhir_server.core.repeats import Repeats
 from fhir_server.core.tasks import end
 from fhir_server.interactions.environment import Environment, Searching
 from fhir_server.interactions.parameters_in_force import NONE, TYPE, follow
@@ -48,6 +49,7 @@ class CustomParameters:
         self._building: dict[str, Progress] = {}
         self._types: dict[str, tuple[str, ...]] = {}
         self._task: asyncio.Task | None = None
+        self._told_already = Repeats()
         self._owner = f"{os.getpid()}-{environment.clock()}"
 
     async def start(self) -> None:
@@ -122,7 +124,8 @@ class CustomParameters:
                 if self._building:
                     await self._build()
             except FhirError as problem:
-                log.warning("indexing waits", problem=str(problem))
+                if times := self._told_already.due(str(problem)):
+                    log.warning("indexing waits", problem=str(problem), times=times)
                 await asyncio.sleep(LOOK_EVERY)
 
     async def _build(self) -> None:

@@ -10,6 +10,7 @@ import structlog
 from fhir_server.core.errors import FhirError
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import ChangeFeed, ResourceStore
+from fhir_server.core.repeats import Repeats
 from fhir_server.core.tasks import end
 from fhir_server.interactions.feed_pages import feed_pages
 from fhir_server.interactions.stored_now import stored_now
@@ -30,6 +31,7 @@ class ResourceFollower:
         self._position = 0
         self._task: asyncio.Task | None = None
         self._turn = asyncio.Lock()
+        self._told_already = Repeats()
 
     def take(self, type: str, id: str, version: StoredVersion | None) -> None:
         """Takes in what is stored of a resource now; None where it is deleted, or gone."""
@@ -66,4 +68,5 @@ class ResourceFollower:
             try:
                 await self.look()
             except FhirError as problem:
-                log.warning("following waits", types=sorted(self.types), problem=str(problem))
+                if times := self._told_already.due(str(problem)):
+                    log.warning("following waits", types=sorted(self.types), problem=str(problem), times=times)

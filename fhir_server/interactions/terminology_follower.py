@@ -10,6 +10,7 @@ from fhir_server.codec.json import decode
 from fhir_server.core.errors import FhirError
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Change, ChangeFeed, ResourceStore
+from fhir_server.core.repeats import Repeats
 from fhir_server.core.tasks import end
 from fhir_server.interactions.feed_pages import feed_pages
 from fhir_server.interactions.stored_now import stored_now
@@ -35,6 +36,7 @@ class TerminologyFollower:
         self._position = 0
         self._task: asyncio.Task | None = None
         self._turn = asyncio.Lock()
+        self._told_already = Repeats()
 
     async def start(self) -> None:
         """Catches up and goes on following; a terminology that is new takes what is stored instead of all changes."""
@@ -95,5 +97,6 @@ class TerminologyFollower:
             try:
                 await self.refresh()
             except FhirError as problem:
-                log.warning("following waits", problem=str(problem))
+                if times := self._told_already.due(str(problem)):
+                    log.warning("following waits", problem=str(problem), times=times)
             await asyncio.sleep(LOOK_EVERY)
