@@ -87,22 +87,24 @@ class Socket(AssociationSocket):
     def send(self, bytestream: bytes) -> None:
         """Sends bytes, whole before those of another thread."""
         with self._sending:
-            if not self._encrypted or self.socket is None:
+            tls = self.socket  # which the other thread may close, and take away here
+            if not self._encrypted or tls is None:
                 super().send(bytestream)
                 return
             left = memoryview(bytestream)
             try:
                 while left:
-                    left = left[self._when_possible(self.socket.send, left) :]
-            except OSError:
+                    left = left[self._when_possible(tls, tls.send, left) :]
+            except (OSError, ValueError):
                 self.event_queue.put("Evt17")
 
     def _in_turn(self, work: Callable[..., int], *arguments: Any) -> int:
         with self._turn:
             return work(*arguments)
 
-    def _when_possible(self, work: Callable[..., int], *arguments: Any) -> int:
-        """What a call of TLS gives once the peer lets it; TimeoutError where it never does."""
+    def _when_possible(self, tls: socket.socket, work: Callable[..., int], *arguments: Any) -> int:
+        """What a call of TLS gives once the peer lets it; TimeoutError where it never does, OSError or ValueError where
+        the connection is closed."""
         while True:
             try:
                 return self._in_turn(work, *arguments)
@@ -111,14 +113,14 @@ class Socket(AssociationSocket):
             except ssl.SSLWantWriteError:
                 wanted = select.POLLOUT
             waiting = select.poll()
-            assert self.socket is not None
-            waiting.register(self.socket, wanted)
+            waiting.register(tls, wanted)
             if not waiting.poll(None if self._patience is None else self._patience * 1000):
                 raise TimeoutError("the peer neither sent nor took anything")
 
     def _fill(self, count: int) -> None:
         """Receives until so many bytes are there, and as many more as wait already."""
-        assert self.socket is not None
+        connected = self.socket
+        assert connected is not None
         self.refilling()
         if self._start == self._end or len(self._buffer) - self._start < count:
             left = self._buffer[self._start : self._end]
@@ -128,8 +130,8 @@ class Socket(AssociationSocket):
             self._start, self._end = 0, len(left)
         view, enough = memoryview(self._buffer), self._start + count
         while self._end < enough:
-            receive, free = self.socket.recv_into, view[self._end :]
-            got = self._when_possible(receive, free) if self._encrypted else receive(free)
+            receive, free = connected.recv_into, view[self._end :]
+            got = self._when_possible(connected, receive, free) if self._encrypted else receive(free)
             if not got:
                 return
             self._end += got

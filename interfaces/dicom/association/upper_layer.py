@@ -12,6 +12,7 @@ import threading
 import time
 from typing import Any
 
+import structlog
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
@@ -31,6 +32,8 @@ ESTABLISHED = "Sta6"
 LOOK_SECONDS = 0.5  # how often an association without news looks at its timer
 HEAD = struct.Struct(">BxL")  # of a PDU: its type and how many bytes follow
 LONGEST_CONTROL = 2**20  # bytes of an A-ASSOCIATE PDU; a real one has a few thousand
+
+log = structlog.get_logger("dicom")
 
 
 class UpperLayer(DULServiceProvider):
@@ -112,7 +115,7 @@ class UpperLayer(DULServiceProvider):
                 self.event_queue.put("Evt19")
                 return False
             body = connection.take(length)
-        except OSError:
+        except (OSError, ValueError):
             self.event_queue.put("Evt17")
             return False
         if body is None:
@@ -232,6 +235,9 @@ class AcceptedAssociation(Association):
         """The association from its first byte to its last."""
         try:
             super().run_reactor()
+        except Exception:
+            log.exception("an association failed")
+            self.abort()
         finally:
             self.ended(self)
             connection = self.dul.socket

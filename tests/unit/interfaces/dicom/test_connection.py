@@ -99,3 +99,18 @@ def test_a_peer_that_is_gone_ends_it(connected):
     connection, peer = connected
     peer.raw.close()
     assert connection.take(1) is None
+
+
+def test_an_answer_that_waits_for_a_connection_that_the_other_thread_closes_ends_it(connected):
+    connection, _ = connected
+    in_turn = connection._in_turn
+
+    def closing(*given):
+        try:
+            return in_turn(*given)
+        finally:
+            connection.close()
+
+    connection._in_turn = closing
+    connection.send(bytes(1_000_000))
+    assert "Evt17" in connection.event_queue.queue
