@@ -23,6 +23,7 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.patch import change
 from fhir_server.interactions.preparing import store
 from fhir_server.interactions.request import Performed, Request, Response, all_told
+from fhir_server.interactions.shaping import shaped
 from fhir_server.interactions.transaction_plan import (
     ORDER,
     PAUSE_EVERY,
@@ -99,6 +100,8 @@ async def _write(environment: Environment, inside: Transaction, plan: Plan, oute
             answer = await _write_one(environment, inside, entry)
         except FhirError as problem:
             raise FhirError(problem.category, placed(problem, entry.number, entry.request)) from None
+        if entry.shape is not None:
+            answer = shaped(answer, entry.shape, environment.definitions)
         answers[entry.number] = Answered(entry_response(outer, entry.request, answer), answer)
     for entry in writing:
         if entry.request.method == "DELETE" and entry.id:

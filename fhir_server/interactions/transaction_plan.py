@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -23,9 +24,11 @@ from fhir_server.interactions.conditional_references import (
     the_one,
 )
 from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.parameters import criteria_of, require_general
 from fhir_server.interactions.patching import PatchDocument, document_of
 from fhir_server.interactions.preparing import Prepared, body_of, id_of
 from fhir_server.interactions.request import Request
+from fhir_server.interactions.shaping import Shape, shape_of
 from fhir_server.search.holding import Version, holds
 
 PAUSE_EVERY = 25  # entries after which other requests get their turn
@@ -57,6 +60,7 @@ class Entry(msgspec.Struct, gc=False):
     document: PatchDocument | None = None
     same: Entry | None = None
     writes: bool = False  # whether it changes what is stored
+    shape: Shape | None = None  # of its answer
 
     @property
     def unmatched(self) -> str:
@@ -124,6 +128,8 @@ async def _entry(environment: Environment, number: int, request: Request, full_u
         return entry
     if not path or not environment.definitions.is_resource(path[0]) or len(path) > 2:
         raise error("invalid", f"{method} {'/'.join(path)[:100]} can't be part of a transaction.")
+    if request.query:
+        entry.shape = shape_of(request, environment.definitions)
     if method in ("POST", "PUT"):
         body_of(entry.type, request.resource)
     elif method == "PATCH":
@@ -134,14 +140,16 @@ async def _entry(environment: Environment, number: int, request: Request, full_u
         entry.id = id_of(path[1])
         if method == "PUT" and (request.resource or {}).get("id") != entry.id:
             raise error("invalid", f"The URL says {entry.type}/{entry.id}, the resource has another id or none.")
+        require_general(request)
         return entry
+    pairs = criteria_of(request) if request.query else []
     if method == "POST":
-        entry.criteria = request.if_none_exist.removeprefix(f"{entry.type}?").removeprefix("?")
+        entry.criteria = request.if_none_exist.removeprefix(f"{entry.type}?").removeprefix("?") or urlencode(pairs)
         if entry.criteria:
             entry.where = await environment.searching.criteria(entry.type, entry.criteria, request)
-    elif request.query:
-        entry.criteria = "&".join([f"{name}={value}" for name, value in request.query])
-        entry.where = await environment.searching.criteria_of(entry.type, request.query, request)
+    elif pairs:
+        entry.criteria = "&".join([f"{name}={value}" for name, value in pairs])
+        entry.where = await environment.searching.criteria_of(entry.type, pairs, request)
     else:
         raise error("required", f"{method} {entry.type} needs an id or criteria.")
     entry.new_id = environment.new_id()

@@ -390,3 +390,27 @@ async def test_changes_in_a_transaction_are_told_once_it_is_durable_and_keep_no_
     answer = (await sent).json()
     told = [json.loads(base64.b64decode(each["resource"]["data"])) for each in answer["entry"][1:]]
     assert [[change["type"] for change in each["changes"]] for each in told] == [["Patient"], ["Device"]]
+
+
+@pytest.mark.parametrize("type", ["batch", "transaction"])
+async def test_a_create_whose_criteria_are_in_its_url_is_conditional(fhir: Fhir, type: str) -> None:
+    await fhir.create(patient("1", id="a"))
+    answer = await fhir.post("", bundle(entry("POST", f"Patient?identifier={MRN}|1", patient("1")), type=type))
+    assert answer.json()["entry"][0]["response"]["status"] == "200 OK"
+    assert await fhir.ids("Patient") == ["a"]
+
+
+@pytest.mark.parametrize("url", ["Patient/a", f"Patient?identifier={MRN}|1"])
+@pytest.mark.parametrize("type", ["batch", "transaction"])
+async def test_an_entry_that_writes_says_how_it_is_answered(fhir: Fhir, type: str, url: str) -> None:
+    await fhir.create(patient("1", id="a"))
+    sign = "&" if "?" in url else "?"
+    sent = patient("1", id="a", active=True)
+    answer = await fhir.post(
+        "", bundle(entry("PUT", f"{url}{sign}_elements=active", sent), type=type), prefer="return=representation"
+    )
+    assert answer.json()["entry"][0]["resource"].keys() == {"resourceType", "id", "meta", "active"}
+    for parameter in ("_elements=nonsense", "nonsense=1"):
+        refused = await fhir.post("", bundle(entry("PUT", f"{url}{sign}{parameter}", sent), type=type))
+        assert '"error"' in refused.text, parameter
+    assert (await fhir.get("Patient/a")).json()["meta"]["versionId"] == "2"
