@@ -15,7 +15,7 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import id_of
 from fhir_server.interactions.request import Request, Response
 from fhir_server.search.dates import date_range
-from fhir_server.search.parse.results import SUMMARIES
+from fhir_server.search.parse.results import REPEATABLE, SUMMARIES
 
 PARAMETERS = ("_count", "_since", "_at", "_list", "_cursor", "_format", "_pretty", "_summary", "_elements")
 
@@ -32,9 +32,9 @@ async def history(environment: Environment, request: Request, type: str = "", id
                 f"history has no parameter '{name}'; it has {', '.join(PARAMETERS[:5])}.",
                 location=name,
             )
-        if name in asked:
+        if name in asked and name not in REPEATABLE:
             raise error("value", f"{name} is given more than once; give it once.", location=name)
-        asked[name] = value
+        asked[name] = f"{asked[name]},{value}" if name in asked and name == "_elements" else value
     if id:
         id_of(id)
     summary, names = _shape(asked)

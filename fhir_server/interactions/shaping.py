@@ -41,8 +41,9 @@ def shape_of(request: Request, definitions: Definitions) -> Shape | None:
             summary = "" if counted or value == "false" else value
         elif name == "_elements":
             names += element_names(value)
-    if names and not request.lenient:
-        require_elements(names, _types(request, definitions), definitions)
+    types = _types(request, definitions)
+    if names and types and not request.lenient:
+        require_elements(names, types, definitions)
     return Shape(summary, names) if summary or names else None
 
 
@@ -71,8 +72,9 @@ def _is_of_one(request: Request) -> bool:
 
 
 def _types(request: Request, definitions: Definitions) -> Sequence[str]:
+    """What the one resource may be; none for a path of another type, which is told apart from this."""
     if request.path[-1].startswith("$"):
         return definitions.resource_types
     if request.path == ("metadata",):
         return ("CapabilityStatement", "TerminologyCapabilities")
-    return (request.path[0],) if definitions.is_resource(request.path[0]) else definitions.resource_types
+    return (request.path[0],) if definitions.is_resource(request.path[0]) else ()

@@ -128,6 +128,7 @@ async def test_bodies(refusing: Fhir, body: bytes, content_type: str, status: in
         ("GET", "Patient/_history?_elements=nonsense", 400),
         ("GET", "Patient/_history?_elements=", 400),
         ("GET", "metadata?_elements=nonsense", 400),
+        ("GET", "Nonsense/a?_elements=nonsense", 404),
         ("GET", "Patient/$meta?nonsense=1", 400),
         ("GET", "ValueSet/$batch-validate-code?nonsense=1", 400),
         ("POST", "Patient/a/$purge?nonsense=1", 400),

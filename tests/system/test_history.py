@@ -95,7 +95,7 @@ async def test_summary_and_elements(fhir: Fhir) -> None:
     await some(fhir)
     counted = (await fhir.get("Patient/a/_history?_summary=count")).json()
     assert counted["total"] == 3 and "entry" not in counted
-    for shape in ("_elements=id", "_summary=text"):
+    for shape in ("_elements=id", "_summary=text", "_elements=id&_elements=name&_format=json&_format=json"):
         shown = (await fhir.get(f"Patient/a/_history?{shape}")).json()["entry"][1]["resource"]
         assert shown["meta"]["tag"][0]["code"] == "SUBSETTED"
     assert (await fhir.get("Patient/a/_history?_summary=all")).status_code == 400
