@@ -162,6 +162,8 @@ class Serving:
     async def _deliver(self, turn: Turn, maker: Maker) -> float:
         channel, state = self._channel(turn), turn.state
         while state.delivered < state.number:
+            if self.version is not turn.version:
+                return 0.0  # it was stored anew meanwhile
             waiting = [event for event in state.events if event.number > state.delivered]
             state.delivered = await channel.tell(turn, waiting)
             state.failures, state.problem = 0, ""
