@@ -22,7 +22,7 @@ from fhir_server.interactions.request import Response
 from fhir_server.interactions.required import require
 from fhir_server.subscriptions.backport import CONTENTS, GUIDE
 from fhir_server.subscriptions.channels.channel import Turn
-from fhir_server.subscriptions.channels.sockets import socket_url
+from fhir_server.subscriptions.channels.sockets import MOST_BOUND, socket_url
 from fhir_server.subscriptions.criteria import TYPE
 from fhir_server.subscriptions.notification import QUERY_EVENT, QUERY_STATUS, notification, status, told_of
 from fhir_server.subscriptions.store.port import BindingToken, State, SubscriptionStore, digest
@@ -38,7 +38,6 @@ from fhir_server.subscriptions.topics import Topics
 
 PAGE = 200
 TOKEN_SECONDS = 3600
-MOST = 100  # Subscriptions of one token
 
 
 class Operations:
@@ -101,6 +100,9 @@ class Operations:
         if not mine:
             raise error("business-rule", "A token is for Subscriptions that you have stored with the channel "
                         "websocket: here is none.")  # fmt: skip
+        if len(mine) > MOST_BOUND:
+            raise error("business-rule", f"A token is for {MOST_BOUND} Subscriptions at most, and here are {len(mine)} "
+                        "of yours: name some by id.")  # fmt: skip
         secret, now = secrets.token_urlsafe(32), environment.clock()
         expires = now + TOKEN_SECONDS * 1_000_000
         built = msgspec.to_builtins(access) if access is not None else None
