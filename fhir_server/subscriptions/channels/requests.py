@@ -11,6 +11,7 @@ import contextlib
 import ssl
 from collections.abc import Iterable
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import httpcore
 
@@ -44,14 +45,12 @@ class Requests:
 
     async def send(self, request: Sent, seconds: float) -> None:
         """Sends a request; UndeliveredError where it is not answered with success in so many seconds."""
-        headers = [(name.encode(), value.encode()) for name, value in request.headers]
-        headers.append((b"content-length", b"%d" % len(request.body)))
+        headers = [(b"host", urlsplit(request.url).netloc.encode())]  # of an IPv6 address with its brackets
+        headers += [(name.encode(), value.encode()) for name, value in request.headers]
         try:
             async with (
                 asyncio.timeout(seconds),
-                self._pool.stream(
-                    request.method, request.url, headers=_hosted(request.url, headers), content=request.body
-                ) as answer,
+                self._pool.stream(request.method, request.url, headers=headers, content=request.body) as answer,
             ):
                 status = answer.status
                 with contextlib.suppress(httpcore.ReadError, httpcore.RemoteProtocolError):
@@ -61,8 +60,8 @@ class Requests:
         except TimeoutError:
             raise UndeliveredError(f"The endpoint did not answer within {seconds:g} s.") from None
         except httpcore.ConnectError as problem:
-            verified = isinstance(problem.__cause__, ssl.SSLError) or "CERTIFICATE" in str(problem)
-            told = "Its TLS certificate is not accepted." if verified else "It can't be connected to."
+            refused = isinstance(problem.__cause__, ssl.SSLError) or "CERTIFICATE" in str(problem)
+            told = "Its TLS certificate is not accepted." if refused else "It can't be connected to."
             raise UndeliveredError(told) from None
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError) as problem:
             raise UndeliveredError(f"The connection to the endpoint broke ({type(problem).__name__}).") from None
@@ -72,13 +71,6 @@ class Requests:
     async def close(self) -> None:
         """Closes its connections."""
         await self._pool.aclose()
-
-
-def _hosted(url: str, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    found = httpcore.URL(url)
-    default = {b"http": 80, b"https": 443}[found.scheme]
-    host = found.host if found.port in (None, default) else b"%b:%d" % (found.host, found.port)
-    return [(b"host", host), *headers]
 
 
 async def _read(answer: httpcore.Response) -> None:
