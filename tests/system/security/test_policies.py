@@ -364,7 +364,14 @@ async def test_what_patients_are_known_by_is_not_changed_within_a_patients_conte
         patched = await ask("Patient/me", "PATCH", more, content_type="application/json-patch+json")
         assert patched.status_code == 403
         assert (await ask("Patient/me", "DELETE")).status_code == 403
-    assert (await desk("Patient/me")).json()["identifier"] == number["identifier"]
+        sent = {**stored, "active": False}
+        assert (await ask("Patient?identifier=urn:mrn|1", "PUT", sent)).status_code == 403
+        for type in ("batch", "transaction"):
+            entry = {"resource": sent, "request": {"method": "PUT", "url": "Patient/me"}}
+            answer = await ask("", "POST", {"resourceType": "Bundle", "type": type, "entry": [entry]})
+            assert "context" in answer.text, type
+    found = (await desk("Patient/me")).json()
+    assert (found["identifier"], "active" in found) == (number["identifier"], False)
     change(house, tmp_path, "[kept_from_patients]")
     without = {name: value for name, value in stored.items() if name != "identifier"}
     assert (await own("Patient/me", "PUT", without)).status_code == 200
