@@ -161,7 +161,7 @@ class Dictionaries:
 
     def keep_term(self, system: str, code: str) -> int:
         """The integer of a code in a system; of a new one the row is for the caller to write: see `unwritten_terms`."""
-        found = self.terms.get((system, code)) or self.find_term(system, code)
+        found = self.find_term(system, code)
         if found:
             return found
         system_id = self.find_system(system)
@@ -189,7 +189,7 @@ class Dictionaries:
 
     def keep_rid(self, type: str, id: str) -> int:
         """The integer of a resource; where it isn't stored yet, of a place kept for it."""
-        found = self.rids.get((type, id)) or self.find_rid(type, id)
+        found = self.find_rid(type, id)
         if found:
             return found
         rid = self.new_rid(type, id)
