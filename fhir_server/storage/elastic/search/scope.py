@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from fhir_server.core.query import Clause
@@ -27,7 +27,7 @@ class Scope:
         self._place = Place("", units)
         self.has_field = has_field
 
-    def filter(self, types: Iterable[str], clause: Clause) -> Filter:
+    def filter(self, types: Collection[str], clause: Clause) -> Filter:
         """The filter of the current resources of these types for which a clause without links holds.
 
         A compartment's clause says itself of which types they are; to ask for all of them beside would make
