@@ -155,6 +155,7 @@ class Serving:
                 if await interest.has(change):
                     state.number += 1
                     state.events.append(Event(state.number, *change))
+                state.position = change.seq  # a later one that can't be looked at now brings none of these again
             state.position = position
             if state.number != before or time.monotonic() - self._kept > KEEP_EVERY:
                 await self._keep(state)

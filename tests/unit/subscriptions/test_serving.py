@@ -1,4 +1,4 @@
-"""A Subscription that is stored anew while its events are told."""
+"""A Subscription while its events are found and told."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import asyncio
 
 import pytest
 
+from fhir_server.core.errors import error
+from fhir_server.core.ports import Change
+from fhir_server.subscriptions.matching import Interest
 from tests.conftest import Fhir
 from tests.system.receiver import receiving
 from tests.unit.subscriptions.test_refusing import GOOD
@@ -28,3 +31,30 @@ async def test_what_waits_goes_nowhere_that_is_not_asked_for_any_more(fhir: Fhir
         came = await asyncio.to_thread(receiver.wait, 1, lambda each: each.path.endswith("/d"))
         assert [each.path for each in came] == ["/fhir/new/Patient/d"]
         assert [each.path for each in receiver.came if "/old/" in each.path] == ["/fhir/old/Patient/a"]
+
+
+async def test_where_a_change_can_not_be_looked_at_those_before_it_come_once(
+    fhir: Fhir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has, looked = Interest.has, []
+
+    async def away_at_first(interest: Interest, change: Change) -> bool:
+        looked.append(change.id)
+        if looked == ["a", "b"]:
+            raise error("unavailable", "The store is away.")
+        return await has(interest, change)
+
+    monkeypatch.setattr(Interest, "has", away_at_first)
+    with receiving() as receiver:
+        channel = {"type": "rest-hook", "endpoint": receiver.url, "payload": "application/fhir+json"}
+        await fhir.create({**GOOD, "id": "s", "channel": channel})
+        patients = [{"resourceType": "Patient", "id": id} for id in ("a", "b")]
+        entries = [
+            {"resource": each, "request": {"method": "PUT", "url": f"Patient/{each['id']}"}} for each in patients
+        ]
+        await fhir.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+        while len(looked) < 2:
+            await asyncio.sleep(0.01)
+        await fhir.create({"resourceType": "Patient", "id": "c"})
+        came = await asyncio.to_thread(receiver.wait, 3)
+    assert [each.json["id"] for each in came] == ["a", "b", "c"]
