@@ -26,8 +26,8 @@ from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings
 
 if TYPE_CHECKING:
+    from fhir_server.core.sharing import Share
     from fhir_server.rest.app import Application
-    from fhir_server.rest.http1.accepting import Share
 
 MOST_WORKERS = 4  # where the setting leaves the number to the machine
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from pynetdicom import evt
 
+from fhir_server.core.sharing import Share
 from interfaces.dicom.archive.receiving import Announced
 from interfaces.dicom.association.server import AssociationServer, entity, requested, tls_context
-from interfaces.dicom.association.sharing import Sharing
 from interfaces.dicom.association.slots import Slots
 from interfaces.dicom.services.negotiation import extended
 from interfaces.dicom.services.registry import SERVICES
@@ -25,9 +25,8 @@ SLOTS = "slots"
 class Acceptor:
     """Runs in a thread until it is stopped."""
 
-    def __init__(self, context: Context, listening: socket.socket, sharing: Sharing | None = None) -> None:
-        """sharing: with the other processes that accept on the same socket; None for none."""
-        sharing = sharing or Sharing([0], 0)
+    def __init__(self, context: Context, listening: socket.socket, share: Share | None = None) -> None:
+        """share: this process's part, where others accept on the same socket."""
         settings = context.settings
         made = entity(settings)
         handlers: dict[Any, Any] = {}
@@ -55,7 +54,7 @@ class Acceptor:
 
         self._slots = Slots(context.archive.folder / SLOTS, settings.dicom_max_associations)
         others = tls_context(settings), arriving, functools.partial(refusal, context)
-        self._server = AssociationServer(made, listening, settings, self._slots, sharing, bound, *others)
+        self._server = AssociationServer(made, listening, settings, self._slots, share or Share([0], 0), bound, *others)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="dicom", daemon=True)
 
     def start(self) -> None:

@@ -17,9 +17,9 @@ from fhir_server.core.errors import error
 from fhir_server.core.garbage import tune
 from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings
+from fhir_server.core.sharing import Share
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.recovery import recover
-from interfaces.dicom.association.sharing import Sharing
 from interfaces.dicom.bridge import Bridge, Opening
 from interfaces.dicom.configuration import Configuration
 from interfaces.dicom.workitems.subscriptions import tell_restarted
@@ -51,7 +51,7 @@ def listen(settings: Settings, listening: socket.socket, opening: Opening, ready
     others = [another(at) for at in range(settings.dicom_processes - 1)]
     for process in others:
         process.start()
-    with accepting(settings, listening, opening, Sharing(counts, 0), worker=True):
+    with accepting(settings, listening, opening, Share(counts, 0), worker=True):
         if ready is not None:
             ready.set()
         while not stop.wait(1.0):
@@ -73,14 +73,13 @@ def accept(settings: Settings, listening: socket.socket, opening: Opening, count
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     _end_with_parent(stop)
     configure(settings)
-    counts[at] = 0  # one before it may have left some
-    with accepting(settings, listening, opening, Sharing(counts, at), worker=False):
+    with accepting(settings, listening, opening, Share(counts, at), worker=False):
         stop.wait()
 
 
 @contextlib.contextmanager
 def accepting(
-    settings: Settings, listening: socket.socket, opening: Opening, sharing: Sharing, *, worker: bool
+    settings: Settings, listening: socket.socket, opening: Opening, share: Share, *, worker: bool
 ) -> Iterator[Archive]:
     """An acceptor in this process, with the worker or without."""
     from interfaces.dicom.acceptor import Acceptor
@@ -92,7 +91,7 @@ def accepting(
     bridge = Bridge(opening)
     context = Context(settings, archive, Configuration(settings), bridge)
     context.configuration.peers()
-    acceptor = Acceptor(context, listening, sharing)
+    acceptor = Acceptor(context, listening, share)
     tune()
     acceptor.start()
     working = Worker(context) if worker else None

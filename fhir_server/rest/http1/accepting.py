@@ -1,16 +1,16 @@
 """Taking connections from a socket that several processes listen on, so that each has about as many.
 
-All are woken for each connection, and the first to wake would take most of them. So a process that has more than
-another leaves a connection to it for a moment, and takes it only where it is still there then.
+How many each has is in core/sharing.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-import mmap
 import socket
 import ssl
 from typing import TYPE_CHECKING
+
+from fhir_server.core.sharing import Share
 
 if TYPE_CHECKING:
     from fhir_server.rest.http1.host import Host
@@ -20,38 +20,6 @@ AT_A_TIME = 16  # connections taken before others on the event loop have their t
 LEFT_SECONDS = 0.002  # that a connection is left to others
 FULL_SECONDS = 1.0  # until the next try where no more files can be open
 HANDSHAKE_SECONDS = 20
-
-
-class Counts:
-    """How many connections each of several processes has, in memory that their copies share."""
-
-    def __init__(self, processes: int) -> None:
-        self._numbers = memoryview(mmap.mmap(-1, 4 * processes)).cast("I")
-
-    def note(self, place: int, number: int) -> None:
-        """What the process at a place has."""
-        self._numbers[place] = number
-
-    def fewer_than(self, number: int) -> bool:
-        """Whether one of them has fewer."""
-        return min(self._numbers) < number
-
-
-class Share:
-    """One process's part: its place among the counts."""
-
-    def __init__(self, counts: Counts, place: int) -> None:
-        self._counts = counts
-        self._place = place
-        self.note(0)
-
-    def note(self, number: int) -> None:
-        """How many connections this process has."""
-        self._counts.note(self._place, number)
-
-    def others_have_fewer(self, number: int) -> bool:
-        """Whether another has fewer than so many."""
-        return self._counts.fewer_than(number)
 
 
 class Accepting:

@@ -6,7 +6,7 @@ import asyncio
 import email.utils
 from typing import Any
 
-from fhir_server.rest.http1.accepting import Share
+from fhir_server.core.sharing import Share
 from fhir_server.rest.http1.connection import Connection
 
 STEP = 0.05  # seconds between two looks whether all is answered

@@ -14,7 +14,8 @@ from typing import Any
 
 import uvloop
 
-from fhir_server.rest.http1.accepting import Accepting, Share
+from fhir_server.core.sharing import Share
+from fhir_server.rest.http1.accepting import Accepting
 from fhir_server.rest.http1.host import Host
 from fhir_server.rest.http1.lifespan import Lifespan
 

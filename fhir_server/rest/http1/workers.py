@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 
 import structlog
 
-from fhir_server.rest.http1.accepting import Counts, Share
+from fhir_server.core.sharing import Share, counts_of_copies
 
 NOT_STARTED = 3  # the exit code of a worker that can't start: the next one could not either
 SHORT = 1.0  # seconds; a worker that lived no longer is replaced after as many
@@ -49,7 +49,7 @@ def keep(count: int, work: Work, listening: socket.socket, stop_seconds: float) 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
 
-    counts = Counts(count) if sys.platform == "linux" else None  # others are no copies, and share no memory
+    counts = counts_of_copies(count) if sys.platform == "linux" else None  # others are no copies, and share no memory
 
     def start(place: int) -> tuple[BaseProcess, float]:
         share = Share(counts, place) if counts is not None else None

@@ -17,16 +17,17 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.settings import Settings
+from fhir_server.core.sharing import Share
 from interfaces.dicom.association.connection import Socket
 from interfaces.dicom.association.fast_store import Begin, FastStore
 from interfaces.dicom.association.refusing_retrieval import Refusal
-from interfaces.dicom.association.sharing import Sharing
 from interfaces.dicom.association.slots import Slots
 from interfaces.dicom.association.upper_layer import AcceptedAssociation
 from interfaces.dicom.configuration import Configuration
 from interfaces.dicom.dataset.part10 import IMPLEMENTATION_NAME, IMPLEMENTATION_UID
 
 CONNECTIONS_PER_SLOT = 4  # connections that have not asked for an association yet are bounded too
+LEFT_SECONDS = 0.02  # that a connection is left to others, for them to wake up beside other work too
 LIMIT_EXCEEDED = (0x02, 0x03, 0x02)  # PS3.8 table 9-21: transient, presentation related, local limit exceeded
 UNKNOWN_CALLING = (0x01, 0x01, 0x03)  # permanent, service user, calling AE title not recognized
 
@@ -94,7 +95,7 @@ class AssociationServer(ThreadedAssociationServer):
         listening: socket.socket,
         settings: Settings,
         slots: Slots,
-        sharing: Sharing,
+        share: Share,
         handlers: list[Any],
         tls: Any,
         begin: Begin,
@@ -106,7 +107,7 @@ class AssociationServer(ThreadedAssociationServer):
         self._timeout = settings.dicom_timeout_seconds
         self._most = settings.dicom_max_associations * CONNECTIONS_PER_SLOT
         self.slots = slots
-        self.sharing = sharing
+        self._share = share
         self.open: set[AcceptedAssociation] = set()
         self.lock = threading.Lock()
         address = listening.getsockname()[:2]
@@ -125,9 +126,10 @@ class AssociationServer(ThreadedAssociationServer):
 
     def get_request(self) -> Any:
         """The next connection; OSError where another process took it, which one with fewer associations does."""
-        time.sleep(self.sharing.patience)
+        if self._share.others_have_fewer(self._share.number):
+            time.sleep(LEFT_SECONDS)
         connection, address = self._listening.accept()
-        self.sharing.has(len(self.open) + 1)
+        self._share.note(len(self.open) + 1)
         connection.settimeout(self._timeout)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.ssl_context:
@@ -156,7 +158,7 @@ class AssociationServer(ThreadedAssociationServer):
 
     def count(self) -> None:
         """Tells the other processes how many associations this one has."""
-        self.sharing.has(len(self.open))
+        self._share.note(len(self.open))
 
     def stop(self, seconds: float) -> None:
         """Accepts no more, waits for what is under way, aborts what remains."""

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fhir_server.rest.http1.accepting import Accepting, Counts, Share
+from fhir_server.core.sharing import Share
+from fhir_server.rest.http1.accepting import Accepting
 from fhir_server.rest.http1.host import Host
 from tests.unit.rest.http1.conftest import WAIT, Told
 
@@ -41,7 +42,7 @@ async def ended(accepting: list[Accepting], hosts: list[Host], clients: list[asy
 
 
 async def test_connections_are_shared_and_those_that_end_make_room(listening: socket.socket) -> None:
-    counts = Counts(2)
+    counts = [0, 0]
     shares = [Share(counts, place) for place in range(2)]
     hosts = [Host(Told(), share) for share in shares]
     sockets = [listening.dup() for _ in range(2)]
@@ -61,7 +62,7 @@ async def test_connections_are_shared_and_those_that_end_make_room(listening: so
 
 
 async def test_what_is_left_to_one_that_does_not_come_is_taken(listening: socket.socket) -> None:
-    counts = Counts(2)
+    counts = [0, 0]
     share, _ = Share(counts, 0), Share(counts, 1)
     host = Host(Told(), share)
     accepting = Accepting(host, listening, None, share)
