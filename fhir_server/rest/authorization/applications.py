@@ -298,8 +298,8 @@ async def _require_public(uri: str) -> None:
     """Refuses addresses inside the network that a stranger should not have this server call."""
     try:
         parts = urlsplit(uri)
-        addresses = await resolved(parts.hostname or "", parts.port or 443)
+        addresses = await resolved(parts.hostname or "", parts.port or 443) if parts.scheme == "https" else []
     except ValueError:
         addresses = []
-    if not uri.startswith("https:") or not addresses or not all(map(public, addresses)):
+    if not addresses or not all(map(public, addresses)):
         raise OAuthError("invalid_client_metadata", "jwks_uri must be an https URL of a public address.")

@@ -295,11 +295,21 @@ async def test_a_secret_is_compared_and_revoked_tokens_end(hospital: Fhir) -> No
 
 
 @pytest.mark.parametrize(
-    "uri", ["http://127.0.0.1/keys", "https://169.254.169.254/", "https://localhost/", "file:///etc/passwd"]
+    "uri",
+    [
+        "http://127.0.0.1/keys",
+        "http://1.1.1.1/keys",
+        "https://169.254.169.254/",
+        "https://localhost/",
+        "https://[",
+        "file:///etc/passwd",
+    ],
 )
 async def test_a_registered_key_url_must_be_public(browser: Browser, uri: str) -> None:
     metadata = {"redirect_uris": [REDIRECT], "jwks_uri": uri, "token_endpoint_auth_method": "private_key_jwt"}
     assert (await browser.http.post("/auth/register", json=metadata)).json()["error"] == "invalid_client_metadata"
+    public = await browser.http.post("/auth/register", json={**metadata, "jwks_uri": "HTTPS://1.1.1.1/keys"})
+    assert public.status_code == 201, public.text
 
 
 @pytest.mark.parametrize("uri", ["http://evil.test/", "https://app.test/#x", "javascript:alert(1)", "data:text/html,x"])
