@@ -46,9 +46,12 @@ class Readers:
     def __init__(self, path: Path, synchronous: str) -> None:
         self._path = path
         self._synchronous = synchronous
+        self._begin()
+
+    def _begin(self) -> None:
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
-        self._free: list[sqlite3.Connection] = []
+        self._free: list[sqlite3.Connection] = []  # which threads that have one of these leave it to
 
     def get(self) -> sqlite3.Connection:
         """This thread's connection."""
@@ -61,7 +64,7 @@ class Readers:
         """Closes those of all threads."""
         for connection in self._all:
             connection.close()
-        self._local = threading.local()
+        self._begin()
 
     def _taken(self) -> sqlite3.Connection:
         try:

@@ -26,3 +26,13 @@ def test_threads_that_run_beside_one_another_have_one_each(tmp_path):
     thread.join()
     assert there[0][0] is there[0][1] is not here
     readers.close()
+
+
+def test_none_that_was_closed_is_lent_again(tmp_path):
+    readers = Readers(tmp_path / "index.sqlite", "OFF")
+    thread = threading.Thread(target=readers.get)
+    thread.start()
+    thread.join()
+    readers.close()
+    assert readers.get().execute("SELECT 1").fetchone()[0] == 1
+    readers.close()
