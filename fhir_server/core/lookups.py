@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
+from fhir_server.core.pacing import Pacing
 from fhir_server.core.tasks import end
 
 K = TypeVar("K", bound=Hashable)
@@ -28,8 +29,7 @@ class Lookups(Generic[K, V]):
         self._waiting: dict[K, asyncio.Future[V | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting = False
-        self._begun = 0.0  # when the newest did
-        self._later: asyncio.TimerHandle | None = None
+        self._pacing = Pacing(AT_ONCE, BRIEFLY, lambda: len(self._waiting) >= MOST, self._go_on)
 
     async def __call__(self, key: K) -> V | None:
         """What a look that begins now or later finds, None for nothing; raises what it raises."""
@@ -40,20 +40,10 @@ class Lookups(Generic[K, V]):
         return await asyncio.shield(found)
 
     def _go_on(self) -> None:
-        if not self._waiting or self._starting or len(self._tasks) >= AT_ONCE:
-            return
-        loop = asyncio.get_running_loop()
-        left = self._begun + BRIEFLY - loop.time()
-        if self._tasks and left > 0 and len(self._waiting) < MOST:
-            if self._later is None:
-                self._later = loop.call_later(left, self._look_again)
-            return
-        self._starting, self._begun = True, loop.time()
-        self._tasks.add(loop.create_task(self._run()))
-
-    def _look_again(self) -> None:
-        self._later = None
-        self._go_on()
+        if self._waiting and not self._starting and self._pacing.may_begin(len(self._tasks)):
+            self._starting = True
+            self._pacing.begins()
+            self._tasks.add(asyncio.create_task(self._run()))
 
     async def _run(self) -> None:
         keys = list(islice(self._waiting, MOST))
@@ -80,8 +70,7 @@ class Lookups(Generic[K, V]):
 
     async def close(self) -> None:
         """Ends what is under way, and what waits for it."""
-        if self._later is not None:
-            self._later.cancel()
+        self._pacing.close()
         for answer in self._waiting.values():
             answer.cancel()
         self._waiting.clear()

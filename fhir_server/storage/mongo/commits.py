@@ -24,6 +24,7 @@ from pymongo.errors import PyMongoError
 
 from fhir_server.core.errors import error
 from fhir_server.core.mongodb import storage_error
+from fhir_server.core.pacing import Pacing
 from fhir_server.storage.changes.pressure import Pressure
 from fhir_server.storage.mongo.changeset import ChangeSet
 from fhir_server.storage.mongo.flush import Flush, OvertakenError
@@ -72,8 +73,7 @@ class Commits:
         self._waiting: list[Waiting] = []
         self._busy: set[str] = set()  # what the commits under way touch; no two share anything
         self._tasks: set[asyncio.Task[None]] = set()
-        self._begun = 0.0  # when the newest of them did
-        self._later: asyncio.TimerHandle | None = None
+        self._pacing = Pacing(TOGETHER, BRIEFLY, self._filled, self._go_on)
 
     async def run(self, work: Callable[[MongoTransaction], Awaitable[T]]) -> T:
         """Runs work until its changes are stored; see the port. Where an index is behind it waits before it runs."""
@@ -108,6 +108,7 @@ class Commits:
         """Waits for what is under way."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+        self._pacing.close()
         await self._pressure.close()
 
     async def _store(self, changes: ChangeSet) -> None:
@@ -117,29 +118,16 @@ class Commits:
         await waiting.done
 
     def _go_on(self) -> None:
-        while self._waiting and self._may_begin() and (group := self._next_group()):
+        while self._waiting and self._pacing.may_begin(len(self._tasks)) and (group := self._next_group()):
             names = set().union(*(waiting.changes.touched for waiting in group))
             self._busy |= names
-            self._begun = time.monotonic()
+            self._pacing.begins()
             task = asyncio.get_running_loop().create_task(self._group(group))
             self._tasks.add(task)
             task.add_done_callback(partial(self._ended, names))
 
-    def _may_begin(self) -> bool:
-        if len(self._tasks) >= TOGETHER:
-            return False
-        left = 0.0
-        if self._tasks and sum(waiting.changes.positions for waiting in self._waiting) < FILLED:
-            left = self._begun + BRIEFLY - time.monotonic()
-        if left <= 0:
-            return True
-        if self._later is None:
-            self._later = asyncio.get_running_loop().call_later(left, self._look_again)
-        return False
-
-    def _look_again(self) -> None:
-        self._later = None
-        self._go_on()
+    def _filled(self) -> bool:
+        return sum(waiting.changes.positions for waiting in self._waiting) >= FILLED
 
     def _ended(self, names: set[str], task: asyncio.Task[None]) -> None:
         self._busy -= names
