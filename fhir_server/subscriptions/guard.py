@@ -13,6 +13,7 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request
 from fhir_server.security.outgoing import Outgoing, RefusedAddressError
 from fhir_server.subscriptions.criteria import TYPE
+from fhir_server.subscriptions.makers import access_of
 from fhir_server.subscriptions.matching import interest_of
 from fhir_server.subscriptions.store.port import Maker, SubscriptionStore
 from fhir_server.subscriptions.subscription import (
@@ -86,6 +87,5 @@ class SubscriptionGuard:
         content = content_of(decode(newest.body))
         if stored is None or stored.deleted or content_of(decode(stored.body)) != content:
             return None  # it was stored anew already, by somebody who is kept
-        access: Any = environment.seen_by.access
-        built = msgspec.to_builtins(access) if access is not None else None
-        await self._store.keep_maker(version.id, Maker(content=content, base=request.base, access=built))
+        maker = Maker(content=content, base=request.base, access=access_of(environment.seen_by))
+        await self._store.keep_maker(version.id, maker)

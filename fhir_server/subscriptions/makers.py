@@ -6,6 +6,7 @@ application may do by itself. It is over when that is revoked, the person's acco
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -17,6 +18,16 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.visible import environment_of
 from fhir_server.security.model import Access
 from fhir_server.subscriptions.store.port import Maker
+
+
+def access_of(caller: Caller) -> dict[str, Any] | None:
+    """What the caller's access token says, as it is kept; None where the server is open."""
+    return msgspec.to_builtins(caller.access) if caller.access is not None else None
+
+
+def whose(access: Mapping[str, Any] | None) -> tuple[str, str] | None:
+    """The application and the person, "" for none, that a kept access is of; None for no access."""
+    return (access["client"], access.get("user", "")) if access is not None else None
 
 
 async def as_maker(server: FhirServer, maker: Maker) -> Environment:

@@ -9,8 +9,6 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
 from fhir_server.codec.json import decode, serialize
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion, instant
@@ -24,6 +22,7 @@ from fhir_server.subscriptions.backport import CONTENTS, GUIDE
 from fhir_server.subscriptions.channels.channel import Turn
 from fhir_server.subscriptions.channels.sockets import MOST_BOUND, socket_url
 from fhir_server.subscriptions.criteria import TYPE
+from fhir_server.subscriptions.makers import access_of, whose
 from fhir_server.subscriptions.notification import QUERY_EVENT, QUERY_STATUS, notification, status, told_of
 from fhir_server.subscriptions.store.port import BindingToken, State, SubscriptionStore, digest
 from fhir_server.subscriptions.subscription import (
@@ -89,12 +88,11 @@ class Operations:
 
     async def token(self, environment: Environment, call: Call) -> Response:
         """A token with which a WebSocket is bound to Subscriptions that the caller has stored."""
-        access: Any = call.request.caller.access
+        access = access_of(call.request.caller)
         mine = []
         for version in await self._named(environment, call):
             maker = await self._store.maker(version.id)
-            whose = ((maker.access if maker is not None else None) or {}) if access is not None else {}
-            same = access is None or (whose.get("client"), whose.get("user", "")) == (access.client, access.user)
+            same = access is None or (maker is not None and whose(maker.access) == whose(access))
             if same and (await self._turn(environment, call, version)).asked.channel == WEBSOCKET:
                 mine.append(version.id)
         if not mine:
@@ -105,8 +103,7 @@ class Operations:
                         "of yours: name some by id.")  # fmt: skip
         secret, now = secrets.token_urlsafe(32), environment.clock()
         expires = now + TOKEN_SECONDS * 1_000_000
-        built = msgspec.to_builtins(access) if access is not None else None
-        token = BindingToken(ids=tuple(mine), expires=expires, access=built)
+        token = BindingToken(ids=tuple(mine), expires=expires, access=access)
         await self._store.keep_token(digest(secret), token, now)
         parameters = [
             {"name": "token", "valueString": secret},

@@ -13,7 +13,7 @@ from fhir_server.core.ports import Caller
 from fhir_server.subscriptions.auditing import Disclosures
 from fhir_server.subscriptions.channels.channel import Turn
 from fhir_server.subscriptions.criteria import TYPE
-from fhir_server.subscriptions.makers import as_maker
+from fhir_server.subscriptions.makers import access_of, as_maker, whose
 from fhir_server.subscriptions.notification import EVENT, HANDSHAKE, HEARTBEAT, notification, told_of, written
 from fhir_server.subscriptions.store.port import Maker, State, SubscriptionStore, digest
 from fhir_server.subscriptions.subscription import WEBSOCKET, content_of, is_served, subscription_of
@@ -47,23 +47,19 @@ class Bindings:
 
     async def by_id(self, id: str, caller: Caller) -> Binding:
         """For a caller who may read the Subscription; FhirError where it is another's, or can't be bound to."""
-        access: Any = caller.access
-        return await self._binding(id, None if access is None else (access.client, access.user), bundles=False)
+        return await self._binding(id, access_of(caller), bundles=False)
 
     async def by_token(self, secret: str) -> list[Binding]:
         """Those of a token; FhirError "login" for none."""
         token = await self._store.token(digest(secret), self._server.environment.clock())
         if token is None:
             raise error("login", "this token is over, or none; get one by Subscription/$get-ws-binding-token")
-        whose = None if token.access is None else (token.access["client"], token.access.get("user", ""))
-        return [await self._binding(id, whose, bundles=True, expires=token.expires) for id in token.ids]
+        return [await self._binding(id, token.access, bundles=True, expires=token.expires) for id in token.ids]
 
-    async def _binding(self, id: str, whose: tuple[str, str] | None, *, bundles: bool, expires: int = 0) -> Binding:
+    async def _binding(self, id: str, access: Mapping[str, Any] | None, *, bundles: bool, expires: int = 0) -> Binding:
         maker = await self._maker(id)
-        if not self._server.open:
-            access: Mapping[str, Any] = maker.access or {}
-            if whose is None or whose != (access.get("client"), access.get("user", "")):
-                raise error("forbidden", f"Subscription/{id} was stored by another")
+        if not self._server.open and (access is None or whose(access) != whose(maker.access)):
+            raise error("forbidden", f"Subscription/{id} was stored by another")
         turn = await self._turn(id, maker)
         heartbeat = turn.asked.heartbeat if bundles else 0
         return Binding(id, turn.state.number, bundles, expires, self._server.environment.clock(), heartbeat)
