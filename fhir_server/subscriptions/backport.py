@@ -17,6 +17,7 @@ DEFINITION = f"{GUIDE}/StructureDefinition/"
 PROFILE = f"{DEFINITION}backport-subscription"
 EMPTY, ID_ONLY, FULL = CONTENTS = ("empty", "id-only", "full-resource")
 LONGEST_TIMEOUT = 60  # seconds
+TOGETHER = 20  # events of one notification where the Subscription does not say how many
 
 
 def topic_of(resource: dict[str, Any], topics: Topics) -> Topic | None:
@@ -51,7 +52,7 @@ def told_by_topic(resource: dict[str, Any], topic: Topic, definitions: Definitio
         "criteria": tuple(_filters(resource, topic, definitions)),
         "heartbeat": _number(channel, "backport-heartbeat-period", "valueUnsignedInt", 2**31),
         "timeout": _number(channel, "backport-timeout", "valueUnsignedInt", LONGEST_TIMEOUT),
-        "max_count": _number(channel, "backport-max-count", "valuePositiveInt", 2**31),
+        "max_count": _number(channel, "backport-max-count", "valuePositiveInt", 2**31) or TOGETHER,
     }
 
 

@@ -17,7 +17,7 @@ from fhir_server.definitions import Definitions
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import refuse_invalid
 from fhir_server.search.dates import date_range
-from fhir_server.subscriptions.backport import told_by_topic, topic_of
+from fhir_server.subscriptions.backport import TOGETHER, told_by_topic, topic_of
 from fhir_server.subscriptions.criteria import Search, refused, search_of
 from fhir_server.subscriptions.topics import Topic, Topics
 
@@ -39,7 +39,7 @@ class Subscription(NamedTuple):
     0 for never; format: of what is sent, None where nothing is; payload: its MIME type as it was asked for.
 
     topic: None for one as it stands in R4; then criteria are its only search, else its filters. content: empty,
-    id-only or full-resource; heartbeat, timeout: seconds, max_count: events; 0 where nothing is said.
+    id-only or full-resource; heartbeat, timeout: seconds, 0 where nothing is said; max_count: events.
     """
 
     status: str
@@ -54,7 +54,7 @@ class Subscription(NamedTuple):
     content: str = ""
     heartbeat: int = 0
     timeout: int = 0
-    max_count: int = 0
+    max_count: int = TOGETHER
 
 
 def subscription_of(resource: dict[str, Any], definitions: Definitions, topics: Topics) -> Subscription:

@@ -20,7 +20,6 @@ from fhir_server.subscriptions.subscription import WEBSOCKET, content_of, is_ser
 from fhir_server.subscriptions.topics import Topics
 
 SECOND = 1_000_000
-TOGETHER = 20  # events of one notification where the Subscription does not say how many
 
 
 @dataclass
@@ -91,7 +90,7 @@ class Bindings:
 
     async def _events(self, turn: Turn, number: int) -> list[str]:
         events = [event for event in turn.state.events if event.number > number]
-        together = turn.asked.max_count or TOGETHER
+        together = turn.asked.max_count
         found = []
         for begin in range(0, len(events), together):
             told = await told_of(turn.seen, turn.asked.topic, turn.asked.content, events[begin : begin + together])

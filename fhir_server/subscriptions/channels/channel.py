@@ -10,6 +10,8 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.subscriptions.store.port import Event, State
 from fhir_server.subscriptions.subscription import Subscription
 
+HOUR = 3600.0  # what a channel rests that has nothing of its own to send
+
 
 class Turn(NamedTuple):
     """One Subscription as it is served at a moment.

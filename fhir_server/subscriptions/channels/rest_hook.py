@@ -12,23 +12,16 @@ from fhir_server.codec import xml
 from fhir_server.codec.json import decode
 from fhir_server.core.keys import StoredVersion
 from fhir_server.interactions.environment import Environment
-from fhir_server.subscriptions.auditing import Disclosures
-from fhir_server.subscriptions.channels.channel import Turn
-from fhir_server.subscriptions.channels.requests import Requests, Sent
+from fhir_server.subscriptions.channels.channel import HOUR, Turn
+from fhir_server.subscriptions.channels.hook import Hook
+from fhir_server.subscriptions.channels.requests import Sent
 from fhir_server.subscriptions.matching import seen
 from fhir_server.subscriptions.store.port import Event
 from fhir_server.subscriptions.subscription import Subscription
 
-HOUR = 3600.0
 
-
-class RestHook:
-    """A `Channel`; seconds: that an endpoint may take."""
-
-    def __init__(self, requests: Requests, disclosures: Disclosures, seconds: float) -> None:
-        self._requests = requests
-        self._disclosures = disclosures
-        self._seconds = seconds
+class RestHook(Hook):
+    """A `Channel`."""
 
     async def begin(self, turn: Turn) -> None:
         """Nothing: R4 has no handshake."""
@@ -38,9 +31,8 @@ class RestHook:
         event = waiting[0]
         version = await seen(turn.seen, event.type, event.id, event.version)
         if version is not None:
-            if turn.asked.format is not None:
-                await self._disclosures.note(turn, [version])
-            await self._requests.send(_request(turn.seen, turn.asked, version), self._seconds)
+            shown = [version] if turn.asked.format is not None else []
+            await self.send(turn, _request(turn.seen, turn.asked, version), shown)
         return event.number
 
     async def rest(self, turn: Turn, now: int) -> float:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from fhir_server.subscriptions.channels.channel import Turn
-from fhir_server.subscriptions.channels.rest_hook import HOUR
+from fhir_server.subscriptions.channels.channel import HOUR, Turn
 from fhir_server.subscriptions.store.port import Event
 
 AT_ONCE = 50  # events after which sockets get the time to hear of them: so many more are kept

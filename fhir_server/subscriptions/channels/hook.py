@@ -1,0 +1,24 @@
+"""What both kinds of rest-hook have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fhir_server.core.keys import StoredVersion
+from fhir_server.subscriptions.auditing import Disclosures
+from fhir_server.subscriptions.channels.channel import Turn
+from fhir_server.subscriptions.channels.requests import Requests, Sent
+
+
+class Hook:
+    """seconds: that an endpoint may take where the Subscription does not say."""
+
+    def __init__(self, requests: Requests, disclosures: Disclosures, seconds: float) -> None:
+        self._requests = requests
+        self._disclosures = disclosures
+        self._seconds = seconds
+
+    async def send(self, turn: Turn, request: Sent, shown: Sequence[StoredVersion]) -> None:
+        """Sends a request, which shows these versions, once that is in the audit log; UndeliveredError."""
+        await self._disclosures.note(turn, shown)
+        await self._requests.send(request, turn.asked.timeout or self._seconds)
