@@ -27,7 +27,8 @@ class Came(NamedTuple):
 
 
 class Receiver:
-    """answers: the status of each request by its number from 0, 200 where it is not there; slow: before an answer."""
+    """answers: the status of each request by its number from 0, `otherwise` where it is not there; hold:
+    while it is cleared none is answered."""
 
     def __init__(self, url: str) -> None:
         self.url = url

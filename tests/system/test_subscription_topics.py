@@ -118,15 +118,15 @@ def require_notification(server: Server, came: Came, id: str) -> dict[str, Any]:
 
 def test_after_a_handshake_events_come_as_bundles_with_the_whole_resource(server: Server, receiver: Receiver) -> None:
     headers = ["Authorization: Bearer secret"]
-    made = store(
-        server, asked(receiver, STORED, "full-resource", "Observation?code=http://loinc.org|full", header=headers)
-    )
+    filters = ("Observation?code=http://loinc.org|full", "Observation?status=final,amended")
+    made = store(server, asked(receiver, STORED, "full-resource", *filters, header=headers))
     assert made["status"] == "requested"
     hand = require_notification(server, receiver.wait(1)[0], made["id"])
     assert (hand["type"], hand["status"], hand["events-since-subscription-start"]) == ("handshake", "requested", "0")
     until(server, made["id"], "active")
     first = store(server, observation("full"))
     store(server, observation("other"))
+    store(server, {**observation("full"), "status": "preliminary"})
     changed = store(server, {**first, "status": "amended"})
     came = receiver.wait(2, kind("event-notification"))
     assert came[0].headers["authorization"] == "Bearer secret"
@@ -156,7 +156,7 @@ def test_by_ids_only_references_are_told_and_empty_tells_that_something_was(serv
         by_id[told(each.json)["subscription"]["reference"].rpartition("/")[2]] = each
     found = require_notification(server, by_id[ids["id"]], ids["id"])
     focus = f"{server.base}/Observation/{stored['id']}"
-    assert found["events"][0]["focus"] == {"reference": focus}
+    assert (found["topic"], found["events"][0]["focus"]) == (STORED, {"reference": focus})
     (entry,) = by_id[ids["id"]].json["entry"][1:]
     assert (entry["fullUrl"], entry["request"]["url"]) == (focus, "Observation")
     assert "resource" not in entry
