@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fhir_server.core.query import All, Clause, DateIs, IdIn, RefersTo, StringIs, TokenIs
 from fhir_server.core.values import TOKEN, SearchValue
 
+HELD = 100  # resources whose values are kept until somebody asks
 OF_ITSELF = (TokenIs, StringIs, DateIs, RefersTo, IdIn)  # clauses that ask for values of the resource itself only
 
 
@@ -28,6 +29,8 @@ class Touched:
         """A resource was put with these values."""
         self._resources.add((type, id))
         self._values.append(values)
+        if len(self._values) > HELD:
+            self._take_tokens()
 
     def has(self, type: str, id: str) -> bool:
         """Whether this resource was put."""
@@ -37,10 +40,13 @@ class Touched:
         """Whether what was put may change what a clause finds: by itself, or as what a chain or the like leads to."""
         if not self._resources:
             return False
+        self._take_tokens()
+        return not asks_itself(where) or self._may_hold(where)
+
+    def _take_tokens(self) -> None:
         for values in self._values:
             self._tokens.update([value[2:4] for value in values if value[0] == TOKEN])
         self._values.clear()
-        return not asks_itself(where) or self._may_hold(where)
 
     def _may_hold(self, where: Clause) -> bool:
         """Whether a clause may hold for something that was put: surely not, where it asks for a token that none has."""
