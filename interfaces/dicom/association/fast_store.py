@@ -25,6 +25,7 @@ from interfaces.dicom.association.responses import (
 C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
 MESSAGE_ID = 0x0110
 LAST = 2  # message control header of what nothing follows (PS3.8 annex E.2)
+MOST_PARTS = 512  # that wait to be written: a peer may send a byte at a time
 
 
 class Arriving(Protocol):
@@ -88,6 +89,8 @@ class FastStore:
                 self.write()
                 self._request = None
                 return _answer(request, *request.arriving.finish())
+            if len(self._parts) >= MOST_PARTS:
+                self.write()
         return True
 
     def write(self) -> None:
