@@ -35,14 +35,16 @@ DATABASE = "HMS_MONGODB_DATABASE"
 PEERS = json.loads((HERE / "peers.json").read_text("utf-8"))
 
 
-def start(
+@contextmanager
+def serving(
     data: Path,
     workers: int,
     security: str = "open",
     urls: dict[str, str] | None = None,
     checkout: Path | None = None,
-) -> tuple[subprocess.Popen, str]:
-    """A server with default settings on a free port, and its base URL; urls: of the services, as settings."""
+) -> Iterator[tuple[subprocess.Popen, str]]:
+    """A server with default settings on a free port until the block ends, and its base URL; urls: of the services, as
+    settings."""
     command = [sys.executable, "-m", "fhir_server.cli", "serve", "--port", "0", "--data", str(data)]
     command += ["--security", security, "--token-seconds", "86400"]
     own = {name: value for name, value in os.environ.items() if not name.startswith("HMS_TEST_")}  # no settings
@@ -54,32 +56,25 @@ def start(
         env={**own, **(urls or {})},
         cwd=checkout,
     )
-    assert server.stderr is not None
-    for line in server.stderr:
-        found = re.search(r"http://\S+/fhir", line)
-        if found:
-            wait_for(found[0])
-            print(f"first answer after {time.perf_counter() - began:.2f} s", file=sys.stderr)
-            threading.Thread(target=sys.stderr.writelines, args=(server.stderr,), daemon=True).start()
-            return server, found[0]
-    raise SystemExit("the server did not start")
-
-
-@contextmanager
-def serving(
-    data: Path,
-    workers: int,
-    security: str = "open",
-    urls: dict[str, str] | None = None,
-    checkout: Path | None = None,
-) -> Iterator[tuple[subprocess.Popen, str]]:
-    """What `start` gives, until the block ends."""
-    server, base = start(data, workers, security, urls, checkout)
     try:
+        base = base_of(server)
+        wait_for(base)
+        print(f"first answer after {time.perf_counter() - began:.2f} s", file=sys.stderr)
         yield server, base
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(30)
+
+
+def base_of(server: subprocess.Popen) -> str:
+    """The base URL that a server tells; what it tells afterwards is shown."""
+    assert server.stderr is not None
+    for line in server.stderr:
+        found = re.search(r"http://\S+/fhir", line)
+        if found:
+            threading.Thread(target=sys.stderr.writelines, args=(server.stderr,), daemon=True).start()
+            return found[0]
+    raise SystemExit("the server did not start")
 
 
 def wait_for(base: str) -> None:
