@@ -24,7 +24,7 @@ from fhir_server.subscriptions.channels.sockets import MOST_BOUND, socket_url
 from fhir_server.subscriptions.criteria import TYPE
 from fhir_server.subscriptions.makers import access_of, whose
 from fhir_server.subscriptions.notification import QUERY_EVENT, QUERY_STATUS, notification, status, told_of
-from fhir_server.subscriptions.store.port import BindingToken, State, SubscriptionStore, digest
+from fhir_server.subscriptions.store.port import BindingToken, SubscriptionStore, digest, state_from
 from fhir_server.subscriptions.subscription import (
     WEBSOCKET,
     Subscription,
@@ -131,13 +131,10 @@ class Operations:
 
     async def _turn(self, environment: Environment, call: Call, version: StoredVersion) -> Turn:
         resource = decode(version.body)
-        kept = await self._store.state(version.id)
-        content = content_of(resource)
-        if kept is None or kept.content != content:
-            kept = State(id=version.id, content=content, position=0)
+        state = state_from(await self._store.state(version.id), version.id, content_of(resource), version.seq)
         try:
             require_valid(environment, resource)
             asked = subscription_of(resource, environment.definitions, self._topics)
         except FhirError:  # one that is off, or of a topic that is not here any more
             asked = Subscription(status_of(resource), (), "")
-        return Turn(environment, asked, kept, version, call.request.base)
+        return Turn(environment, asked, state, version, call.request.base)

@@ -22,7 +22,7 @@ from fhir_server.subscriptions.channels.channel import Channel, Turn, Undelivere
 from fhir_server.subscriptions.makers import as_maker
 from fhir_server.subscriptions.matching import interest_of
 from fhir_server.subscriptions.noting import note
-from fhir_server.subscriptions.store.port import Event, Maker, State, SubscriptionStore
+from fhir_server.subscriptions.store.port import Event, Maker, State, SubscriptionStore, state_from
 from fhir_server.subscriptions.subscription import Subscription, content_of, is_followed, is_served, subscription_of
 from fhir_server.subscriptions.topics import Topics
 
@@ -122,10 +122,11 @@ class Serving:
             if self._state is not None:  # a store that was restored may be behind what is kept of it
                 newest = await self._server.environment.feed.newest()
                 self._state.position = min(self._state.position, newest)
-        if self._state is None or self._state.content != content:
-            self._state = State(id=self.id, content=content, position=self.version.seq)
-            await self._keep(self._state)
-        return self._state
+        state = state_from(self._state, self.id, content, self.version.seq)
+        if state is not self._state:
+            self._state = state
+            await self._keep(state)
+        return state
 
     async def _begun(self, turn: Turn) -> Turn:
         """Makes it active, where its channel can be used."""

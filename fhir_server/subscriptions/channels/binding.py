@@ -15,7 +15,7 @@ from fhir_server.subscriptions.channels.channel import Turn
 from fhir_server.subscriptions.criteria import TYPE
 from fhir_server.subscriptions.makers import access_of, as_maker, whose
 from fhir_server.subscriptions.notification import EVENT, HANDSHAKE, HEARTBEAT, notification, told_of, written
-from fhir_server.subscriptions.store.port import Maker, State, SubscriptionStore, digest
+from fhir_server.subscriptions.store.port import Maker, SubscriptionStore, digest, state_from
 from fhir_server.subscriptions.subscription import WEBSOCKET, content_of, is_served, subscription_of
 from fhir_server.subscriptions.topics import Topics
 
@@ -117,9 +117,7 @@ class Bindings:
             raise error("business-rule", f"Subscription/{id} was stored anew; bind again")
         seen = await as_maker(self._server, maker)
         asked = subscription_of(resource, self._server.definitions, self._topics)
-        state = await self._store.state(id)
-        if state is None or state.content != maker.content:
-            state = State(id=id, content=maker.content, position=version.seq)
+        state = state_from(await self._store.state(id), id, maker.content, version.seq)
         return Turn(seen, asked, state, version, maker.base)
 
     @staticmethod

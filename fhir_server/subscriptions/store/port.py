@@ -55,6 +55,11 @@ class State(msgspec.Struct, kw_only=True):
     heard: int = 0
 
 
+def state_from(kept: State | None, id: str, content: str, position: int) -> State:
+    """What is kept of a Subscription, where that is about this content; else one that begins at a position."""
+    return kept if kept is not None and kept.content == content else State(id=id, content=content, position=position)
+
+
 class BindingToken(msgspec.Struct, frozen=True, kw_only=True):
     """What a WebSocket is bound to by a token. expires: microseconds since 1970; access: as of a Maker."""
 
