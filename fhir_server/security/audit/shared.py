@@ -19,6 +19,7 @@ from pymongo import DESCENDING, MongoClient
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import Clock
+from fhir_server.core.repeats import Repeats
 from fhir_server.core.shared import Shared
 from fhir_server.core.tasks import end
 from fhir_server.security.audit.copies import Copies
@@ -78,15 +79,13 @@ class SharedAuditLog:
         self._task = asyncio.create_task(self._copying())
 
     async def _copying(self) -> None:
-        away = False
+        told_already = Repeats()
         while True:
             try:
                 await asyncio.to_thread(self.copy)
-                away = False
-            except FhirError:
-                if not away:
-                    log.warning("the audit log can't be copied to MongoDB now")
-                away = True
+            except FhirError as problem:
+                if times := told_already.due(str(problem)):
+                    log.warning("the audit log can't be copied to MongoDB now", problem=str(problem), times=times)
             await asyncio.sleep(COPY_EVERY)
 
     def copy(self) -> None:
