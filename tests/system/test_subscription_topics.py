@@ -63,6 +63,9 @@ def extension(name: str, **value: Any) -> dict[str, Any]:
     return {"url": DEFINITION + name, **value}
 
 
+ONE_EACH = [extension("backport-max-count", valuePositiveInt=1)]  # events of a notification
+
+
 def asked(receiver: Receiver | None, topic: str, content: str, *filters: str, **channel: Any) -> dict[str, Any]:
     """A Subscription to a topic; without a receiver over a WebSocket."""
     where = {"type": "rest-hook", "endpoint": receiver.url} if receiver is not None else {"type": "websocket"}
@@ -119,7 +122,7 @@ def require_notification(server: Server, came: Came, id: str) -> dict[str, Any]:
 def test_after_a_handshake_events_come_as_bundles_with_the_whole_resource(server: Server, receiver: Receiver) -> None:
     headers = ["Authorization: Bearer secret"]
     filters = ("Observation?code=http://loinc.org|full", "Observation?status=final,amended")
-    made = store(server, asked(receiver, STORED, "full-resource", *filters, header=headers))
+    made = store(server, asked(receiver, STORED, "full-resource", *filters, header=headers, extension=ONE_EACH))
     assert made["status"] == "requested"
     hand = require_notification(server, receiver.wait(1)[0], made["id"])
     assert (hand["type"], hand["status"], hand["events-since-subscription-start"]) == ("handshake", "requested", "0")
@@ -236,7 +239,8 @@ def test_a_topic_of_a_file_fires_by_what_was_before_and_sends_what_goes_with_it(
 ) -> None:
     patient = store(server, {"resourceType": "Patient", "name": [{"family": "Admitted"}]})
     other = store(server, {"resourceType": "Patient"})
-    made = store(server, asked(receiver, TOPIC["url"], "full-resource", f"Encounter?patient=Patient/{patient['id']}"))
+    filter = f"Encounter?patient=Patient/{patient['id']}"
+    made = store(server, asked(receiver, TOPIC["url"], "full-resource", filter, extension=ONE_EACH))
     until(server, made["id"], "active")
 
     def encounter(status: str, of: dict[str, Any] = patient) -> dict[str, Any]:
