@@ -53,7 +53,7 @@ class Serving:
         self._channels = channels
         self._topics = topics
         self._types: tuple[str, ...] | None = None
-        self.version = version
+        self.version = self._about = version  # about: the one that is being served, until the next look
         self._state: State | None = None
         self._kept = self._not_before = 0.0  # by the monotonic clock: the last keeping, the next try
 
@@ -68,17 +68,18 @@ class Serving:
 
     async def advance(self) -> float:
         """Looks at what is new and delivers it; the seconds after which to go on though nothing happens."""
+        self._about = self.version
         try:
             return await self._advance()
         except FhirError as problem:
             if problem.status >= 500:
                 log.warning("subscription waits", id=self.id, problem=str(problem))
-            elif is_served(decode(self.version.body)):
+            elif is_served(decode(self._about.body)):
                 await self._note("error", str(problem))
         return CHECK_EVERY
 
     async def _advance(self) -> float:
-        resource = decode(self.version.body)
+        resource = decode(self._about.body)
         if not is_followed(resource):
             return CHECK_EVERY
         content = content_of(resource)
@@ -94,7 +95,7 @@ class Serving:
         await self._match(seen, asked, state)
         if not is_served(resource):
             return CHECK_EVERY
-        turn = Turn(seen, asked, state, self.version, maker.base)
+        turn = Turn(seen, asked, state, self._about, maker.base)
         if resource["status"] == "requested":
             turn = await self._begun(turn)
         if (left := self._not_before - time.monotonic()) > 0:
@@ -111,7 +112,7 @@ class Serving:
             return maker
         if self._server.open:
             return Maker(content=content, base=self._server.settings.base_url or f"{self._server.settings.origin}/fhir")
-        if self._server.environment.clock() - self.version.updated < MAKER_SECONDS * SECOND:
+        if self._server.environment.clock() - self._about.updated < MAKER_SECONDS * SECOND:
             return None
         raise error("login", "It is not known who stored it; store it again.")
 
@@ -122,7 +123,7 @@ class Serving:
             if self._state is not None:  # a store that was restored may be behind what is kept of it
                 newest = await self._server.environment.feed.newest()
                 self._state.position = min(self._state.position, newest)
-        state = state_from(self._state, self.id, content, self.version.seq)
+        state = state_from(self._state, self.id, content, self._about.seq)
         if state is not self._state:
             self._state = state
             await self._keep(state)
@@ -139,7 +140,7 @@ class Serving:
         turn.state.failures, turn.state.problem, self._not_before = 0, "", 0.0
         await self._keep(turn.state)
         await self._note("active")
-        return turn._replace(version=self.version)
+        return turn._replace(version=self._about)
 
     async def _match(self, seen: Environment, asked: Subscription, state: State) -> None:
         feed = self._server.environment.feed
@@ -164,7 +165,7 @@ class Serving:
     async def _deliver(self, turn: Turn, maker: Maker) -> float:
         channel, state = self._channel(turn), turn.state
         while state.delivered < state.number:
-            if self.version is not turn.version:
+            if self.version.version > self._about.version:
                 return 0.0  # it was stored anew meanwhile
             waiting = [event for event in state.events if event.number > state.delivered]
             state.delivered = await channel.tell(turn, waiting)
@@ -201,8 +202,10 @@ class Serving:
         return min(pause, CHECK_EVERY)
 
     async def _note(self, status: str, problem: str = "") -> None:
-        stored = await note(self._server.environment, self.version, status, problem)
+        stored = await note(self._server.environment, self._about, status, problem)
         if stored is not None:
-            self.version = stored
+            self._about = stored
+            if stored.version > self.version.version:
+                self.version = stored
             if self._server.environment.following is not None:
                 self._server.environment.following.tell()

@@ -11,7 +11,7 @@ from fhir_server.core.ports import Change
 from fhir_server.subscriptions.matching import Interest
 from tests.conftest import Fhir
 from tests.system.receiver import receiving
-from tests.unit.subscriptions.test_refusing import GOOD
+from tests.unit.subscriptions.test_refusing import GOOD, GUIDE
 
 pytestmark = pytest.mark.anyio
 
@@ -58,3 +58,20 @@ async def test_where_a_change_can_not_be_looked_at_those_before_it_come_once(
         await fhir.create({"resourceType": "Patient", "id": "c"})
         came = await asyncio.to_thread(receiver.wait, 3)
     assert [each.json["id"] for each in came] == ["a", "b", "c"]
+
+
+async def test_an_endpoint_that_is_named_during_the_handshake_of_another_gets_its_own(fhir: Fhir) -> None:
+    with receiving() as receiver:
+        receiver.hold.clear()
+        content = [{"url": f"{GUIDE}backport-payload-content", "valueCode": "empty"}]
+        filters = [{"url": f"{GUIDE}backport-filter-criteria", "valueString": "Patient"}]
+        topic = {**GOOD, "id": "s", "criteria": "urn:hms:topic:stored", "_criteria": {"extension": filters}}
+        channel = {"type": "rest-hook", "payload": "application/fhir+json", "_payload": {"extension": content}}
+        await fhir.create({**topic, "channel": {**channel, "endpoint": f"{receiver.url}/old"}})
+        while not receiver.at_once:
+            await asyncio.sleep(0.01)
+        await fhir.create({**topic, "channel": {**channel, "endpoint": f"{receiver.url}/new"}})
+        receiver.hold.set()
+        await fhir.create({"resourceType": "Patient", "id": "a"})
+        came = await asyncio.to_thread(receiver.wait, 2, lambda each: each.path.endswith("/new"))
+    assert [b"handshake" in each.body for each in came] == [True, False]
