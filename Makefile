@@ -101,11 +101,17 @@ $(VENV)/.engines: requirements-engines.lock $(VENV)/.dev
 	@$(INSTALL) --require-hashes -r requirements-engines.lock || { $(NO_NETWORK); exit 1; }
 	@touch $@
 
-# PYTHON=… names one; else the first of these that is new enough. A candidate is run, as a shim may stand for nothing.
-PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
+# PYTHON=… names one; else the first of these that is new enough and built with optimisations (those of a distribution in
+# /usr/bin are, one that a version manager compiled seldom is), as others serve a sixth less; else the first new enough. A
+# candidate is run, as a shim may stand for nothing.
+PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14 /usr/bin/python3)
+OPTIMISED := import ensurepip, sys, sysconfig, venv; \
+  sys.exit(sys.base_prefix != "/usr" and "--enable-optimizations" not in str(sysconfig.get_config_var("CONFIG_ARGS")))
 $(VENV)/.made:
 	@for python in $(PYTHONS); do \
-	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && found=$$python && break; \
+	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+	  : "$${found:=$$python}"; \
+	  $$python -c '$(OPTIMISED)' >/dev/null 2>&1 && found=$$python && break; \
 	done; \
 	if [ -z "$$found" ]; then \
 	  echo "make: this needs Python 3.11 or newer; none of these is: $(PYTHONS)." >&2; \
@@ -120,5 +126,5 @@ $(VENV)/.made:
 	  echo "  Debian, Ubuntu: sudo apt install python$$version-venv; then run make again." >&2; \
 	  exit 1; \
 	fi; \
-	echo "Making the environment $(VENV) with $$($$found --version) …"; \
+	echo "Making the environment $(VENV) with $$found, $$($$found --version) …"; \
 	$$found -m venv --clear $(VENV) && touch $@

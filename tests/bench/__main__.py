@@ -45,7 +45,10 @@ def serving(
 ) -> Iterator[tuple[subprocess.Popen, str]]:
     """A server with default settings on a free port until the block ends, and its base URL; urls: of the services, as
     settings."""
-    command = [sys.executable, "-m", "fhir_server.cli", "serve", "--port", "0", "--data", str(data)]
+    interpreter = checkout / ".venv/bin/python" if checkout else Path(sys.executable)
+    if not interpreter.exists():
+        interpreter = Path(sys.executable)
+    command = [str(interpreter), "-m", "fhir_server.cli", "serve", "--port", "0", "--data", str(data)]
     command += ["--security", security, "--token-seconds", "86400"]
     own = {name: value for name, value in os.environ.items() if not name.startswith("HMS_TEST_")}  # no settings
     began = time.perf_counter()

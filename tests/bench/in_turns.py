@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="of a round")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--scope", default="user/*.cruds")
-    parser.add_argument("--beside", type=Path, help="another checkout")
+    parser.add_argument("--beside", type=Path, help="another checkout, by its own environment if it has one")
     parser.add_argument("--open", action="store_true", help="no secured server, of the other checkout the open one")
     parser.add_argument("--engine", choices=ENGINES, default=EMBEDDED, help="distributed: as with --open")
     options = parser.parse_args()
