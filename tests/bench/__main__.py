@@ -45,7 +45,7 @@ def serving(
 ) -> Iterator[tuple[subprocess.Popen, str]]:
     """A server with default settings on a free port until the block ends, and its base URL; urls: of the services, as
     settings."""
-    interpreter = checkout / ".venv/bin/python" if checkout else Path(sys.executable)
+    interpreter = checkout.absolute() / ".venv/bin/python" if checkout else Path(sys.executable)
     if not interpreter.exists():
         interpreter = Path(sys.executable)
     command = [str(interpreter), "-m", "fhir_server.cli", "serve", "--port", "0", "--data", str(data)]
