@@ -29,6 +29,7 @@ from fhir_server.operations import HANDLERS, export, imports, registered, termin
 from fhir_server.operations import erasures as pending
 from fhir_server.operations.bulk.exports import Exports
 from fhir_server.operations.bulk.imports import Imports
+from fhir_server.operations.bulk.sources import Sources
 from fhir_server.security.policies import PolicyFile
 from fhir_server.subscriptions.opening import JOBS as SUBSCRIPTIONS
 from fhir_server.subscriptions.opening import kept_by
@@ -106,7 +107,7 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
         await engine.store.finish_erasures()
     searching.reads = engine.store
     erasures = pending_erasures(settings)
-    exports, importing = Exports(engine.jobs(EXPORTS)), Imports(engine.jobs(IMPORTS))
+    exports, importing = Exports(engine.jobs(EXPORTS)), Imports(engine.jobs(IMPORTS), Sources(settings.import_from))
     subscriptions = kept_by(settings, definitions, engine.jobs(SUBSCRIPTIONS), engine.database)
     environment = Environment(
         settings=settings,
@@ -161,6 +162,7 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
             await engine.elastic.ready(FIRST_INDEX)
     Jobs(service.store, clock, settings.data / TERMINOLOGY_FILE).take_up()
     checks.require_known()
+    opened.push_async_callback(importing.sources.close)
     opened.push_async_callback(importing.stop)
     opened.push_async_callback(exports.stop)
     exports.follow(environment)

@@ -16,6 +16,7 @@ from fhir_server.core.errors import error
 from fhir_server.core.settings import Settings
 
 if TYPE_CHECKING:
+    from fhir_server.security.client_keys import ClientKeys
     from fhir_server.security.service import Security
 
 user = typer.Typer(help="People who sign in.", no_args_is_help=True)
@@ -132,6 +133,8 @@ def add_client(
     )  # fmt: skip
 
     async def work(found: Security, _: Settings) -> str:
+        if jwks_uri:
+            await _tell_whether_fetched(found.client_keys, jwks_uri)
         if not new_key:
             return (await found.add_client(wanted, confidential))[1]
         if await found.store.client(id):
@@ -145,6 +148,16 @@ def add_client(
     print(f"client_id     {id}")
     if secret:
         print(f"client_secret {secret}")
+
+
+async def _tell_whether_fetched(keys: ClientKeys, url: str) -> None:
+    from fhir_server.security.outgoing.addresses import RefusedAddressError
+    from fhir_server.security.outgoing.urls import RefusedUrlError
+
+    try:
+        await keys.require(url)
+    except (RefusedUrlError, RefusedAddressError) as problem:
+        print(f"As things are now no keys are fetched from {url}: {problem}", file=sys.stderr)
 
 
 def _made(file: Path) -> dict[str, Any]:

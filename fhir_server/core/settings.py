@@ -103,6 +103,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool,
         Meta(description="Whether applications may register themselves (RFC 7591), for no more than a user's data."),
     ] = False
+    jwks_networks: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Networks, such as 10.0.0.0/8, and names of hosts that keys of applications (jwks_uri) are "
+            "fetched from though their addresses are not public, and over http."
+        ),
+    ] = ()
 
     policies: Annotated[
         str,
@@ -221,7 +228,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     import_from: Annotated[
         tuple[str, ...],
-        Meta(description="What a URL must begin with for $import to fetch it, such as https://files.example.org/."),
+        Meta(
+            description="What a URL must begin with for $import to fetch it, its host whole, such as "
+            "https://files.example.org/bulk/. The host may have any address; redirects are not followed."
+        ),
     ] = ()
     subscription_topics: Annotated[
         str,

@@ -2,7 +2,7 @@
 
 Either the body is the NDJSON (application/fhir+ndjson), or it is a Parameters with `input` parts of `url` and, where a
 file must hold one type, `type`, as the proposal of SMART for bulk import has it
-(https://github.com/smart-on-fhir/bulk-import). URLs are fetched that begin with one of the setting `import_from`.
+(https://github.com/smart-on-fhir/bulk-import). URLs are fetched that the setting `import_from` allows.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def handlers(imports: Imports) -> tuple[OperationHandler, ...]:
     async def start(environment: Environment, call: Call) -> Response:
         request = call.request
         body = request.body if request.content_type in NDJSON else b""
-        inputs = [Input("")] if body else _inputs(environment, call)
+        inputs = [Input("")] if body else _inputs(environment, call, imports)
         for given in inputs:
             if given.type:
                 require(request.caller, "u", given.type)
@@ -65,8 +65,7 @@ def handlers(imports: Imports) -> tuple[OperationHandler, ...]:
     )  # fmt: skip
 
 
-def _inputs(environment: Environment, call: Call) -> list[Input]:
-    allowed = environment.settings.import_from
+def _inputs(environment: Environment, call: Call, imports: Imports) -> list[Input]:
     found = []
     for name, _, parts in call.parameters.entries:
         if name != "input":
@@ -75,12 +74,7 @@ def _inputs(environment: Environment, call: Call) -> list[Input]:
         url, type = str(values.get("url", "")), str(values.get("type", ""))
         if type and not environment.definitions.is_resource(type):
             raise error("value", f"input.type names '{type[:80]}', which is no resource type.", location="input")
-        if not any(url.startswith(prefix) for prefix in allowed):
-            raise error(
-                "forbidden",
-                f"{url[:200] or 'An input without url'} is not fetched: it begins with none of the setting "
-                "import_from. Send the NDJSON as the body instead.",
-            )
+        imports.sources.require(url)
         found.append(Input(url, type))
     if not 0 < len(found) <= MOST_INPUTS:
         raise error(

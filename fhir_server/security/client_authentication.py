@@ -116,7 +116,7 @@ async def _keys(client: Client, keys_at: KeysAt) -> KeySet:
     for jwk in found.get("keys", ()):
         try:
             keys.append(key_of(jwk))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
     if not keys:
         raise OAuthError("invalid_client", "The client's JWK Set has no key that can be used.", 401)

@@ -13,6 +13,7 @@ from fhir_server.core.ports import Clock
 from fhir_server.core.settings import Settings
 from fhir_server.security import passwords, second_factor, unverified
 from fhir_server.security.brands import load as load_brands
+from fhir_server.security.client_keys import ClientKeys
 from fhir_server.security.granting import Granting
 from fhir_server.security.keys import SigningKeys
 from fhir_server.security.model import Access, Client, Session, User
@@ -43,6 +44,7 @@ class Security:
         self.granting = Granting(self.store, self.tokens)
         self.throttle = Throttle(self.store)
         self.rate = Rate(settings.sign_in_rate, store)
+        self.client_keys = ClientKeys(settings.jwks_networks)
         self.clock = clock
         self.brands = load_brands(settings.brands, settings.brand) if settings.brands else None
         self.providers: dict[str, OpenIdProvider] = {}
@@ -85,7 +87,8 @@ class Security:
         return user
 
     async def close(self) -> None:
-        """Closes its store."""
+        """Closes its store and its connections."""
+        await self.client_keys.close()
         await self.store.close()
 
     async def add_user(self, name: str, password: str, fhir_user: str = "", roles: tuple[str, ...] = ()) -> User:

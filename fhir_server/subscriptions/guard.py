@@ -11,7 +11,7 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request
-from fhir_server.security.outgoing import Outgoing, RefusedAddressError
+from fhir_server.security.outgoing.addresses import Outgoing, RefusedAddressError
 from fhir_server.subscriptions.criteria import TYPE
 from fhir_server.subscriptions.makers import access_of
 from fhir_server.subscriptions.matching import interest_of

@@ -9,7 +9,7 @@ from fhir_server.api import FhirServer
 from fhir_server.core.jobs import JobStore
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
-from fhir_server.security.outgoing import Outgoing
+from fhir_server.security.outgoing.addresses import Outgoing
 from fhir_server.subscriptions.claiming import Claims
 from fhir_server.subscriptions.guard import SubscriptionGuard
 from fhir_server.subscriptions.service import Channels, Subscriptions
@@ -53,8 +53,8 @@ async def deliver(server: FhirServer, kept: Kept) -> Subscriptions:
     server.stop_first(opened.aclose)
 
     def channels() -> Channels:
+        from fhir_server.security.outgoing.requests import Requests
         from fhir_server.subscriptions.auditing import Disclosures
-        from fhir_server.subscriptions.channels.requests import Requests
         from fhir_server.subscriptions.channels.rest_hook import RestHook
         from fhir_server.subscriptions.channels.topic_hook import TopicHook
         from fhir_server.subscriptions.channels.websocket import WebSocketChannel

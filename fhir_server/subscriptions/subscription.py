@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from fhir_server.codec.formats import Format, negotiate
 from fhir_server.codec.json import serialize
@@ -17,6 +17,7 @@ from fhir_server.definitions import Definitions
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import refuse_invalid
 from fhir_server.search.dates import date_range
+from fhir_server.security.outgoing.urls import RefusedUrlError, absolute
 from fhir_server.subscriptions.backport import TOGETHER, told_by_topic, topic_of
 from fhir_server.subscriptions.criteria import Search, refused, search_of
 from fhir_server.subscriptions.topics import Topic, Topics
@@ -24,7 +25,7 @@ from fhir_server.subscriptions.topics import Topic, Topics
 REST_HOOK, WEBSOCKET = "rest-hook", "websocket"
 CHANNELS = (REST_HOOK, WEBSOCKET)
 ANOTHERS = frozenset({"id", "meta", "status", "error", "text"})  # what the server writes, and what says nothing
-MOST_HEADERS, LONGEST = 20, 4096
+MOST_HEADERS, LONGEST_HEADERS = 20, 4096
 
 HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}):[ \t]*([\x20-\x7e]*)\Z")  # RFC 9110 section 5
 OWN_HEADERS = frozenset({
@@ -115,19 +116,10 @@ def _endpoint(text: str) -> str:
     if not text:
         raise refused("channel.endpoint", "A rest-hook needs an endpoint, an http or https URL.")
     try:
-        parts: SplitResult | None = urlsplit(text)
-        good = bool(parts and parts.hostname and parts.scheme in ("http", "https") and parts.port != 0)
-    except ValueError:
-        parts, good = None, False
-    plain = len(text) <= LONGEST and all("!" <= letter <= "~" for letter in text)
-    if parts is None or not good or not plain or "\\" in text:
-        raise refused("channel.endpoint", "The endpoint must be an absolute http or https URL, its host and path "
-                       "encoded as URLs are.")  # fmt: skip
-    if "@" in parts.netloc:
-        raise refused("channel.endpoint", "The endpoint has a user or password in it; send them by channel.header, "
-                       "such as 'Authorization: Bearer …'.")  # fmt: skip
-    if parts.fragment:
-        raise refused("channel.endpoint", "The endpoint has a fragment (#), which is not sent; leave it out.")
+        absolute(text)
+    except RefusedUrlError as problem:
+        more = "; send them by channel.header, such as 'Authorization: Bearer …'" if "password" in str(problem) else ""
+        raise refused("channel.endpoint", f"The endpoint {problem}{more}.") from None
     return text
 
 
@@ -140,8 +132,9 @@ def _format(payload: str) -> Format:
 
 
 def _headers(listed: list[str]) -> tuple[tuple[str, str], ...]:
-    if len(listed) > MOST_HEADERS or sum(map(len, listed)) > LONGEST:
-        raise refused("channel.header", f"At most {MOST_HEADERS} headers of {LONGEST} characters in all are sent.")
+    if len(listed) > MOST_HEADERS or sum(map(len, listed)) > LONGEST_HEADERS:
+        raise refused("channel.header", f"At most {MOST_HEADERS} headers of {LONGEST_HEADERS} characters in all are "
+                      "sent.")  # fmt: skip
     found = []
     for number, text in enumerate(listed):
         match = HEADER.match(text)

@@ -2,8 +2,13 @@
 
 import asyncio
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import msgspec
 import pytest
 
 from fhir_server.core.settings import Settings
@@ -61,6 +66,57 @@ async def test_a_worker_that_ended_is_followed_by_another(settings: Settings):
     async with running(settings) as again:
         assert (await done(again, status))["output"] == [{"count": 2000}]
         assert (await again.get("Patient?_summary=count")).json()["total"] == 2000
+
+
+@contextmanager
+def files() -> Iterator[tuple[str, list[str]]]:
+    """A site with a file that sends whoever asks for /bulk/moved elsewhere; the paths that it was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            body = ndjson(*({"resourceType": "Patient", "id": f"p{n}"} for n in range(3)))
+            self.send_response(302 if self.path == "/bulk/moved" else 200)
+            self.send_header("location", "/secret")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+async def fetching(fhir: Fhir, url: str) -> Any:
+    part = [{"name": "url", "valueUrl": url}, {"name": "type", "valueCode": "Patient"}]
+    return await fhir.post("$import", {"resourceType": "Parameters", "parameter": [{"name": "input", "part": part}]})
+
+
+async def test_what_the_setting_allows_is_fetched_and_redirects_are_not_followed(settings: Settings):
+    with files() as (site, asked):
+        async with running(msgspec.structs.replace(settings, import_from=(f"{site}/bulk/",))) as fhir:
+            begun = await fetching(fhir, f"{site}/bulk/patients?part=1")
+            assert begun.status_code == 202, begun.text
+            manifest = await done(fhir, begun.headers["content-location"].removeprefix(f"{BASE}/"))
+            assert manifest["output"] == [{"type": "Patient", "inputUrl": f"{site}/bulk/patients?part=1", "count": 3}]
+            begun = await fetching(fhir, f"{site}/bulk/moved")
+            status = begun.headers["content-location"].removeprefix(f"{BASE}/")
+            while (answer := await fhir.get(status)).status_code == 202:
+                await asyncio.sleep(0.01)
+            assert "status 302" in issue_of(answer)["diagnostics"]
+            for elsewhere in ("/secret", "/bulk/../secret", "/bulk/%2e%2e/secret"):
+                assert (await fetching(fhir, site + elsewhere)).status_code == 403
+    assert asked == ["/bulk/patients?part=1", "/bulk/moved"]
 
 
 async def test_only_what_the_setting_allows_is_fetched(fhir: Fhir):

@@ -8,23 +8,25 @@ the others go on. A worker that ends is followed by another, which begins at the
 from __future__ import annotations
 
 import uuid
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
 from fhir_server.codec import json
 from fhir_server.core.errors import FhirError, error, operation_outcome
+from fhir_server.core.jobs import JobStore
 from fhir_server.core.keys import ID_PATTERN
 from fhir_server.core.ports import Caller
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request
 from fhir_server.operations.bulk.jobs import Part
+from fhir_server.operations.bulk.sources import Sources
 from fhir_server.operations.bulk.works import Works
 
 TOGETHER = 200  # lines of a batch
 ERRORS = "OperationOutcome.1.ndjson"
 CONTENT = uuid.UUID("d0c43a3d-8a9b-5b6b-9f5e-6b1e0d0f1b57")  # the namespace of ids that are made of content
-FETCH_SECONDS = 60
 FETCHED = 2**20  # bytes that are written together
 
 
@@ -63,6 +65,10 @@ class Imports(Works):
     name = "import"
     kind = ImportJob
 
+    def __init__(self, store: JobStore, sources: Sources) -> None:
+        super().__init__(store)
+        self.sources = sources
+
     async def begin(
         self, environment: Environment, caller: Caller, url: str, inputs: list[Input], body: bytes
     ) -> ImportJob:
@@ -91,21 +97,15 @@ class Imports(Works):
         await self.jobs.save(job)
 
     async def _fetch(self, job: ImportJob, given: Input) -> None:
-        import httpx
-
-        try:
-            async with (
-                httpx.AsyncClient(timeout=FETCH_SECONDS) as http,
-                http.stream("GET", given.url, headers={"accept": "application/fhir+ndjson"}) as answer,
-            ):
-                if answer.status_code != 200:
-                    raise error("unavailable", f"{given.url} answered {answer.status_code}, not 200.")
-                at = 0
-                async for piece in answer.aiter_bytes(FETCHED):
-                    await self.jobs.write(job, _name(job.at), at, piece)
+        at, piece = 0, bytearray()
+        async with aclosing(self.sources.pieces(given.url)) as pieces:
+            async for each in pieces:
+                piece += each
+                if len(piece) >= FETCHED:
+                    await self.jobs.write(job, _name(job.at), at, bytes(piece))
                     at += len(piece)
-        except httpx.HTTPError as problem:
-            raise error("unavailable", f"{given.url} can't be fetched: {type(problem).__name__}.") from None
+                    piece.clear()
+        await self.jobs.write(job, _name(job.at), at, bytes(piece))
         given.fetched = True
         await self.jobs.save(job)
 

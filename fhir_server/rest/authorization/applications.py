@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+import structlog
 
 from fhir_server.core.errors import FhirError
 from fhir_server.rest.auditing import noted
@@ -16,10 +17,11 @@ from fhir_server.security.client_authentication import authenticate
 from fhir_server.security.keys import ACCEPTED, ID_ALGORITHM
 from fhir_server.security.model import Access, Client
 from fhir_server.security.oauth_errors import OAuthError
-from fhir_server.security.outgoing import public, resolved
+from fhir_server.security.outgoing.addresses import RefusedAddressError
+from fhir_server.security.outgoing.requests import UnansweredError
+from fhir_server.security.outgoing.urls import RefusedUrlError
 from fhir_server.security.scopes import known
 
-KEYS_LIMIT = 64 * 1024
 CAPABILITIES = [
     "launch-ehr", "launch-standalone", "authorize-post", "client-public", "client-confidential-symmetric",
     "client-confidential-asymmetric", "sso-openid-connect", "context-ehr-patient", "context-ehr-encounter",
@@ -40,6 +42,8 @@ PROVIDER_CAPABILITIES = [
     "permission-user", "permission-v1", "permission-v2",
 ]  # fmt: skip
 METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+
+log = structlog.get_logger("authorization")
 
 
 def discovery(exchange: Exchange) -> dict[str, Any]:
@@ -118,18 +122,12 @@ async def jwks(exchange: Exchange) -> Answer:
     return as_json(await exchange.security.keys.published())
 
 
-async def keys_at(url: str) -> dict[str, Any]:
+async def _keys_at(exchange: Exchange, url: str) -> dict[str, Any]:
     """A client's JWK Set from the URL that it has registered; OAuthError where it can't be had."""
     try:
-        async with httpx.AsyncClient(timeout=5, follow_redirects=False) as http:
-            answer = await http.get(url, headers={"accept": "application/json"})
-        if answer.status_code != 200 or len(answer.content) > KEYS_LIMIT:
-            raise ValueError
-        found = answer.json()
-        if not isinstance(found, dict):
-            raise ValueError
-        return found
-    except (httpx.HTTPError, ValueError):
+        return await exchange.security.client_keys.at(url)
+    except UnansweredError as problem:
+        log.warning("keys of a client can't be fetched", url=url, problem=str(problem))
         raise OAuthError("invalid_client", "The client's keys could not be fetched from its jwks_uri.", 401) from None
 
 
@@ -148,7 +146,7 @@ async def _client(exchange: Exchange) -> Client:
             exchange.form,
             exchange.headers.get("authorization", ""),
             f"{exchange.issuer}/auth/token",
-            keys_at,
+            functools.partial(_keys_at, exchange),
         )
     except OAuthError:
         await exchange.security.throttle.failed(*subjects)
@@ -262,7 +260,13 @@ async def register(exchange: Exchange) -> Answer:
         raise OAuthError("invalid_client_metadata", "Scopes of the whole server are given by `hms client add` only.")
     uri = str(asked.get("jwks_uri", ""))
     if uri:
-        await _require_public(uri)
+        try:
+            await exchange.security.client_keys.require(uri)
+        except (
+            RefusedUrlError,
+            RefusedAddressError,
+        ):  # which of an inner network's names there are is nobody's to know
+            raise OAuthError("invalid_client_metadata", "jwks_uri must be an https URL of a public address.") from None
     client = Client(
         id=secrets.token_urlsafe(12),
         name=str(asked.get("client_name", "An application"))[:100],
@@ -292,14 +296,3 @@ def _require_redirect(uri: str) -> None:
     local = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
     if parts.fragment or not (parts.scheme == "https" or local or "." in parts.scheme):
         raise OAuthError("invalid_redirect_uri", "A redirect URI must be https, or http on this machine, without #.")
-
-
-async def _require_public(uri: str) -> None:
-    """Refuses addresses inside the network that a stranger should not have this server call."""
-    try:
-        parts = urlsplit(uri)
-        addresses = await resolved(parts.hostname or "", parts.port or 443) if parts.scheme == "https" else []
-    except ValueError:
-        addresses = []
-    if not addresses or not all(map(public, addresses)):
-        raise OAuthError("invalid_client_metadata", "jwks_uri must be an https URL of a public address.")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fhir_server.core.keys import StoredVersion
+from fhir_server.security.outgoing.requests import Requests, Sent, UnansweredError
 from fhir_server.subscriptions.auditing import Disclosures
-from fhir_server.subscriptions.channels.channel import Turn
-from fhir_server.subscriptions.channels.requests import Requests, Sent
+from fhir_server.subscriptions.channels.channel import Turn, UndeliveredError
 
 
 class Hook:
@@ -21,4 +21,7 @@ class Hook:
     async def send(self, turn: Turn, request: Sent, shown: Sequence[StoredVersion]) -> None:
         """Sends a request, which shows these versions, once that is in the audit log; UndeliveredError."""
         await self._disclosures.note(turn, shown)
-        await self._requests.send(request, turn.asked.timeout or self._seconds)
+        try:
+            await self._requests.send(request, turn.asked.timeout or self._seconds)
+        except UnansweredError as problem:
+            raise UndeliveredError(str(problem)) from None

@@ -12,9 +12,9 @@ from fhir_server.codec import xml
 from fhir_server.codec.json import decode
 from fhir_server.core.keys import StoredVersion
 from fhir_server.interactions.environment import Environment
+from fhir_server.security.outgoing.requests import Sent
 from fhir_server.subscriptions.channels.channel import HOUR, Turn
 from fhir_server.subscriptions.channels.hook import Hook
-from fhir_server.subscriptions.channels.requests import Sent
 from fhir_server.subscriptions.matching import seen
 from fhir_server.subscriptions.store.port import Event
 from fhir_server.subscriptions.subscription import Subscription

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fhir_server.security.outgoing.requests import Sent
 from fhir_server.subscriptions.channels.channel import HOUR, Turn
 from fhir_server.subscriptions.channels.hook import Hook
-from fhir_server.subscriptions.channels.requests import Sent
 from fhir_server.subscriptions.notification import (
     EVENT,
     HANDSHAKE,

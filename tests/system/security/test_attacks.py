@@ -10,9 +10,12 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from fhir_server.security.client_keys import ClientKeys
 from fhir_server.security.model import Client
 from tests.conftest import Fhir
 from tests.system.security.conftest import BASE, ORIGIN, PASSWORD, REDIRECT, Browser, told
+from tests.system.security.provider import providing
+from tests.unit.security.outgoing.test_requests import answering
 
 pytestmark = pytest.mark.anyio
 
@@ -310,6 +313,33 @@ async def test_a_registered_key_url_must_be_public(browser: Browser, uri: str) -
     assert (await browser.http.post("/auth/register", json=metadata)).json()["error"] == "invalid_client_metadata"
     public = await browser.http.post("/auth/register", json={**metadata, "jwks_uri": "HTTPS://1.1.1.1/keys"})
     assert public.status_code == 201, public.text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.2", "2130706433", "localhost", "[::ffff:127.0.0.1]"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_keys_are_not_fetched_from_inside_the_network(hospital: Fhir, host: str, scheme: str) -> None:
+    """Whatever the URL was when it was registered: the address counts when it is called."""
+    with providing() as site:
+        service = await Service(hospital).registered()
+        site.keys = [service.key]
+        url = site.issuer.replace("http://127.0.0.1", f"{scheme}://{host}") + "/keys"
+        client = Client(id="by-url", name="U", jwks_uri=url, scopes="system/*.rs", grants=("client_credentials",))
+        await hospital.server.security.add_client(client, confidential=False)
+        answer = await service.token(service.assertion({"jku": url}, iss="by-url", sub="by-url"))
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+        assert not site.asked
+
+
+@pytest.mark.parametrize("keys", [b"[]", b"{}", b'{"keys": 5}', b'{"keys": [5, null, {}]}', b"[" * 50_000, b"\xff"])
+async def test_keys_that_make_no_sense(hospital: Fhir, keys: bytes) -> None:
+    hospital.server.security.client_keys = ClientKeys(("127.0.0.1/32",))
+    service = await Service(hospital).registered()
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(keys), keys)
+    async with answering(answer, []) as url:
+        client = Client(id="by-url", name="U", jwks_uri=url, scopes="system/*.rs", grants=("client_credentials",))
+        await hospital.server.security.add_client(client, confidential=False)
+        answered = await service.token(service.assertion(iss="by-url", sub="by-url"))
+        assert (answered.status_code, answered.json()["error"]) == (401, "invalid_client")
 
 
 @pytest.mark.parametrize("uri", ["http://evil.test/", "https://app.test/#x", "javascript:alert(1)", "data:text/html,x"])

@@ -9,8 +9,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from fhir_server.core.settings import Settings
 from fhir_server.security.model import Client
 from tests.conftest import Fhir
 from tests.system.security.conftest import BASE, ORIGIN, Browser
@@ -18,6 +20,12 @@ from tests.system.security.provider import providing
 from tests.system.security.test_attacks import Service
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return msgspec.structs.replace(settings, jwks_networks=("127.0.0.1/32",))
+
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parents[1]

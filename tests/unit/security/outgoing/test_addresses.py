@@ -7,7 +7,7 @@ import ipaddress
 import pytest
 
 from fhir_server.core.errors import FhirError
-from fhir_server.security.outgoing import Outgoing, RefusedAddressError, public
+from fhir_server.security.outgoing.addresses import Outgoing, RefusedAddressError, public
 
 pytestmark = pytest.mark.anyio
 
