@@ -90,6 +90,7 @@ class Loader:
             finally:
                 free.release()
 
+        failed: list[BaseException] = []
         try:
             async with asyncio.TaskGroup() as group:
                 while (one := await asyncio.to_thread(next, found, None)) is not None:
@@ -99,7 +100,9 @@ class Loader:
                     await free.acquire()
                     group.create_task(send(one))
         except* FhirError as problems:
-            raise problems.exceptions[0] from None
+            failed += problems.exceptions  # what is raised here comes in a group in Python 3.11.2, which Debian 12 has
+        if failed:
+            raise failed[0]
 
     async def _send(self, unit: Unit) -> None:
         try:
