@@ -61,6 +61,18 @@ async def test_the_first_page_is_always_the_newest(shelf: Shelf) -> None:
     assert (await shelf.store.history("Patient", count=20)).versions == left
 
 
+async def test_of_what_is_stored_anew_after_its_erasure_the_new_versions_are_told(shelf: Shelf) -> None:
+    await fill(shelf)
+    await shelf.erase("Patient", "b")
+    assert (await shelf.store.history("Patient", "b")) == ([], "", 0)
+    anew = [await shelf.put({"resourceType": "Patient", "id": "b", "active": number % 2 == 0}) for number in range(3)]
+    assert [version.version for version in anew] == [1, 2, 3]
+    assert (await shelf.store.history("Patient", "b")) == (anew[::-1], "", 3)
+    page = await shelf.store.history("Patient", "b", count=2)
+    assert (page.versions, page.total) == (anew[:0:-1], 3)
+    assert (await shelf.store.history("Patient", "b", count=2, cursor=page.next)) == (anew[:1], "", 3)
+
+
 async def test_pages_neither_repeat_nor_skip_while_others_write(shelf: Shelf) -> None:
     before = await fill(shelf)
     page = await shelf.store.history(count=2)

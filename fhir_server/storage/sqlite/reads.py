@@ -20,7 +20,7 @@ READ_VERSION = """SELECT v.version, v.seq, v.updated, v.method, v.body
 FROM resource r JOIN version v ON v.rid = r.rid AND v.version = ? WHERE r.type = ? AND r.id = ?"""
 HISTORY = """SELECT t.name, r.id, v.version, v.seq, v.updated, v.method, v.body
 FROM version v CROSS JOIN resource r ON r.rid = v.rid CROSS JOIN type t ON t.type = v.type
-WHERE {where} ORDER BY v.seq DESC LIMIT ?"""
+WHERE {where} ORDER BY {order} DESC LIMIT ?"""
 AMONG = """(v.rid, v.version) IN (SELECT n.rid, n.version FROM json_each(?) j CROSS JOIN version n
 ON n.rid = j.value ->> 0 AND j.value ->> 1 IN ('', CAST(n.version AS TEXT)))"""
 
@@ -78,17 +78,16 @@ class SqliteReads:
         count: int = 20,
     ) -> HistoryPage:
         """Versions newest first; the cursor is the position of the last one given."""
-        where: list[str] = ["v.method <> ?"]
-        bound: list[Any] = [ERASE]
-        if type:
-            type_id = self.known.find_type(type)
-            if id:
-                rid = self.known.find_rid(type, id)
-                where.append("v.rid = ?")
-                bound.append(rid if rid is not None else -1)
-            else:
+        if id:
+            # by number, as the index has a resource's versions; what tells of its erasure has a negative one
+            where, order = ["v.rid = ? AND v.version > 0"], "v.version"
+            bound: list[Any] = [self.known.find_rid(type, id)]
+        else:
+            where, order = ["v.method <> ?"], "v.seq"
+            bound = [ERASE]
+            if type:
                 where.append("v.type = ?")
-                bound.append(type_id if type_id is not None else -1)
+                bound.append(self.known.find_type(type))
         if since is not None:
             where.append("v.updated >= ?")
             bound.append(since)
@@ -102,21 +101,24 @@ class SqliteReads:
         if among is not None:
             where.append(AMONG)
             bound.append(json.dumps([[self.known.find_rid(*key[:2]), key[2]] for key in among]))
-        condition = " AND ".join(where)
-        total = None
-        if id:
-            total = self._execute(f"SELECT count(*) FROM version v WHERE {condition}", bound).fetchone()[0]
+        whole = condition = " AND ".join(where)
+        of_all = tuple(bound)
         if cursor:
             if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
                 raise error("value", "This _cursor was not given by this server; start again without it.")
             condition += " AND v.seq < ?"
             bound.append(int(cursor))
-        rows = self._execute(HISTORY.format(where=condition), (*bound, count + 1)).fetchall() if count else []
+        rows = (
+            self._execute(HISTORY.format(where=condition, order=order), (*bound, count + 1)).fetchall() if count else []
+        )
         versions = [
             StoredVersion(type, id, number, seq, updated, METHODS[method], body)
             for type, id, number, seq, updated, method, body in rows[:count]
         ]
         more = len(rows) > count
+        total = None
         if not (more or cursor or not count):
             total = len(versions)
+        elif id:
+            total = self._execute(f"SELECT count(*) FROM version v WHERE {whole}", of_all).fetchone()[0]
         return HistoryPage(versions, str(versions[-1].seq) if more else "", total)
