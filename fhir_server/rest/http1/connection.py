@@ -184,8 +184,13 @@ class Connection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Sends bytes, unless nobody takes them."""
-        if not self._lost:
+        if not self._lost and data:
             self.transport.write(data)
+
+    def write_parts(self, *parts: bytes) -> None:
+        """The same with several pieces at once, which are not copied into one."""
+        if not self._lost:
+            self.transport.writelines(parts)
 
     def abort(self) -> None:
         """Ends the connection at once."""

@@ -20,6 +20,7 @@ SWITCHING = 101
 WITHOUT_BODY = (204, 304)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 DISCONNECT = {"type": "http.disconnect"}
+APART = 64 * 1024  # bytes of a body that are not worth copying behind a head
 STRICT_TRANSPORT = b"strict-transport-security: max-age=31536000"
 _FIELD = b": ".join  # of a name and a value
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -189,14 +190,15 @@ class Exchange:
         body: bytes = message.get("body", b"")
         more: bool = message.get("more_body", False)
         status, headers = self._head
-        data = b""
+        head = b""
         if headers is not None:
-            data = self._begin(status, headers, body, more)
+            head = self._begin(status, headers, body, more)
             self._head = status, None  # type: ignore[assignment]
-        if self.scope["method"] != "HEAD" and status not in WITHOUT_BODY:
-            data += self._framed(body, more)
-        if data:
-            connection.write(data)
+        body = b"" if self.scope["method"] == "HEAD" or status in WITHOUT_BODY else self._framed(body, more)
+        if len(body) < APART:
+            connection.write(head + body)
+        else:
+            connection.write_parts(head, body)
         if not more:
             self.answered = True
             self._wake()

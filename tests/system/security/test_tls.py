@@ -43,7 +43,7 @@ def test_whoever_has_a_certificate_gets_in_and_is_told_to_stay_with_https(
     server: Server, trusting: ssl.SSLContext
 ) -> None:
     answer = httpx.get(f"{server.base}/metadata", verify=trusting)
-    assert answer.status_code == 200 and server.base.startswith("https://")
+    assert answer.json()["implementation"]["url"] == server.base and server.base.startswith("https://")
     assert answer.headers["strict-transport-security"].startswith("max-age=")
     found = httpx.get(f"{server.base}/.well-known/smart-configuration", verify=trusting).json()
     assert found["token_endpoint"].startswith("https://")

@@ -133,6 +133,15 @@ async def test_a_large_body_arrives_whole(served: Served) -> None:
     assert json.loads((await client.answer())[2])["body"] == 5_000_000
 
 
+async def test_a_large_answer_arrives_whole_and_in_its_turn(served: Served) -> None:
+    client = await served.ask(
+        b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" + GET + b"HEAD /large HTTP/1.1\r\nHost: x\r\n\r\n"
+    )
+    assert (await client.answer())[2] == b"x" * 8_000_000
+    assert json.loads((await client.answer())[2])["path"] == "/a b"
+    assert (await client.head())[1]["content-length"] == "8000000"
+
+
 async def test_a_client_that_has_stopped_sending_gets_its_answer(served: Served) -> None:
     client = await served.ask(POST)
     client.writer.write_eof()
