@@ -31,6 +31,7 @@ from fhir_server.operations.bulk.exports import Exports
 from fhir_server.operations.bulk.imports import Imports
 from fhir_server.operations.bulk.sources import Sources
 from fhir_server.security.policies import PolicyFile
+from fhir_server.subscriptions.checking import require_usable
 from fhir_server.subscriptions.opening import JOBS as SUBSCRIPTIONS
 from fhir_server.subscriptions.opening import kept_by
 from fhir_server.subscriptions.operations import Operations
@@ -162,6 +163,7 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
             await engine.elastic.ready(FIRST_INDEX)
     Jobs(service.store, clock, settings.data / TERMINOLOGY_FILE).take_up()
     checks.require_known()
+    await require_usable(environment, subscriptions.topics)
     opened.push_async_callback(importing.sources.close)
     opened.push_async_callback(importing.stop)
     opened.push_async_callback(exports.stop)

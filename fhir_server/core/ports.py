@@ -306,6 +306,7 @@ class Caller(NamedTuple):
     app_state: the codes of Basic resources that are apps' state, each system|code or system| (app_state.py there).
     administers: whether an interface, such as hl7, is shown whole to the caller for interactions such as rs, whatever
     policies and Consents keep of its resources; None for nobody's.
+    mark: what Subscriptions have that the caller stores within a patient's record (interactions/subscribers.py).
     kept: refuses writes that change what nobody changes within a patient's context (interactions/kept_elements.py).
     """
 
@@ -325,6 +326,7 @@ class Caller(NamedTuple):
     belonging: Callable[[str], Clause | None] | None = None
     app_state: frozenset[str] = frozenset()
     administers: Callable[[str, str], bool] | None = None
+    mark: str = ""
     kept: Any = None
 
 

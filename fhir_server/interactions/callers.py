@@ -25,6 +25,7 @@ from fhir_server.interactions.policy_parameters import TYPE as PARAMETER
 from fhir_server.interactions.policy_parameters import code_of, own_ids, store_parameters
 from fhir_server.interactions.refusals import refused
 from fhir_server.interactions.scoped import Scoped, criteria_of, of_patient, patient_of
+from fhir_server.interactions.subscribers import mark
 from fhir_server.security.consents import Denied, denied
 from fhir_server.security.model import Access, User
 from fhir_server.security.policies import BREAK_GLASS, RESOURCES, Policies, Rule
@@ -138,7 +139,7 @@ class Callers:
             "user": await patient_of(self._environment, fhir_user),
         }
         criteria = {scope: await criteria_of(self._environment, scope) for scope in scopes if scope.criteria}
-        scoped = Scoped(self._environment, scopes, whose, criteria)
+        scoped = Scoped(self._environment, scopes, whose, criteria, lambda each: mark(client, user, each))
         rules = self._policies.about(roles, user, client, purpose)
         meant = {rule: [await self._meant(rule, text) for text in rule.resources] for rule in rules}
         refusals = [] if self._by_itself(client, user) else self._refusals(fhir_user, purpose, whose["user"])
@@ -205,6 +206,7 @@ class Callers:
             masks=self._masks(rules, meant),
             inside=(lambda type: together(*kept("r", type))) if rules or refusals or policies.permits or own else None,
             belonging=scoped.belongs_to if scoped.belonging else None,
+            mark=scoped.mark,
             kept=KeptElements(policies.kept_from_patients, self._environment.definitions, scoped.within_patient),
         )
 

@@ -5,7 +5,7 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import parse_qsl
 
 from fhir_server.codec.json import decode
@@ -15,6 +15,8 @@ from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn
 from fhir_server.interactions.contents import BINARY
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request
+from fhir_server.interactions.subscribers import TYPE as SUBSCRIPTION
+from fhir_server.interactions.subscribers import marked_with
 from fhir_server.search.dates import date_range
 from fhir_server.security.scopes import Scope
 
@@ -25,7 +27,8 @@ WRITING = ("c", "u", "d")
 
 class Scoped:
     """Of one caller. whose: the patient that a scope's context (system, patient, user) stays within, "" for none;
-    criteria: the clauses of each scope that has some, by type.
+    criteria: the clauses of each scope that has some, by type; mark: of the Subscriptions that the caller stores within
+    a patient's record (subscribers.py).
     """
 
     def __init__(
@@ -34,11 +37,13 @@ class Scoped:
         scopes: Sequence[Scope],
         whose: dict[str, str],
         criteria: dict[Scope, dict[str, Clause]],
+        mark: Callable[[str], str],
     ) -> None:
         self._environment = environment
         self._scopes = scopes
         self._whose = whose
         self._criteria = criteria
+        self._mark = mark
         reading = [
             each for each in scopes if each.type in ("*", BINARY) and not {"r", "s"}.isdisjoint(each.interactions)
         ]
@@ -86,7 +91,18 @@ class Scoped:
     def _context(self, type: str, patient: str) -> Clause | None:
         if type == BINARY:
             return None if self.belonging else NOTHING
+        if type == SUBSCRIPTION:
+            return marked_with(self._mark(patient))
         return of_patient(self._environment, type, patient)
+
+    @property
+    def mark(self) -> str:
+        """What a Subscription has that the caller stores; "" where it may be stored outside of a patient's record."""
+        if not any(self.within_patient(interaction, SUBSCRIPTION) for interaction in "cu"):
+            return ""
+        patients = [self._whose[each.context] for each in self._scopes
+                    if each.type in ("*", SUBSCRIPTION) and not {"c", "u"}.isdisjoint(each.interactions)]  # fmt: skip
+        return self._mark(min(filter(None, patients)))
 
     @property
     def belonging(self) -> bool:

@@ -15,7 +15,7 @@ they get the ports of the Environment itself.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fhir_server.codec.json import decode
 from fhir_server.core import query as typed
@@ -84,6 +84,14 @@ def environment_of(environment: Environment, caller: Caller) -> Environment:
     # the search parameters in force are those of the whole store
     seen.outdated = outdated and (lambda inside: outdated(getattr(inside, "whole", inside)))
     return seen
+
+
+async def deleted_version(environment: Environment, type: str, id: str, number: int) -> StoredVersion | None:
+    """The version before a deletion, where the caller whose view it is could see it as things are now; None else."""
+    store: Any = environment.store
+    if environment.whole is None:
+        return await store.read_version(type, id, number)
+    return await store.deleted_version(type, id, number)
 
 
 class VisibleReads:
@@ -166,6 +174,19 @@ class VisibleReads:
         if found is None or not await self._seen(type, (id,)):
             return None
         return next(iter(await self._shown((found,))), None)
+
+    async def deleted_version(self, type: str, id: str, number: int) -> StoredVersion | None:
+        """That version of a resource that is deleted, where what it holds shows that it may be seen."""
+        newest = await self._reads.read(type, id)
+        if newest is not None and not newest.deleted:
+            return await self.read_version(type, id, number)
+        found = await self._reads.read_version(type, id, number)
+        if found is None or found.deleted or self._contents.concern(type):
+            return None
+        limit = self._reading(type)
+        values = self._contents.extract(decode(found.body))
+        seen = limit is None or holds(limit, Version(type, id, values)) is True
+        return self._masked(found, old=True) if seen else None
 
     async def mentions(self, reference: str) -> list[tuple[str, str]]:
         """Those of the resources with this reference that may be seen."""

@@ -11,6 +11,7 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request
+from fhir_server.interactions.subscribers import marked
 from fhir_server.security.outgoing.addresses import Outgoing, RefusedAddressError
 from fhir_server.subscriptions.criteria import TYPE
 from fhir_server.subscriptions.makers import access_of
@@ -43,8 +44,10 @@ class SubscriptionGuard:
     ) -> dict[str, Any]:
         """FhirError for one that can't be served, or not for this caller.
 
-        One that says it is active is so only where it was before and asks for the same; else it is requested.
+        One that says it is active is so only where it was before and asks for the same; else it is requested. Within
+        a patient's record it is marked as the caller's own.
         """
+        resource = marked(resource, environment.seen_by.mark)
         if not is_served(resource):
             return resource
         require_valid(environment, resource)

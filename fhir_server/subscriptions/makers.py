@@ -30,20 +30,36 @@ def whose(access: Mapping[str, Any] | None) -> tuple[str, str] | None:
     return (access["client"], access.get("user", "")) if access is not None else None
 
 
+def sees_alike(access: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Whether two kept accesses are of one application and person, who may see the same by each."""
+    return _seeing(access) == _seeing(other)
+
+
+def _seeing(access: Mapping[str, Any] | None) -> Access | None:
+    """What an access may see by."""
+    known = msgspec.convert(access, Access) if access is not None else None
+    return known and msgspec.structs.replace(known, family="", jti="", encounter="", expires=0)
+
+
 async def as_maker(server: FhirServer, maker: Maker) -> Environment:
     """The server as the maker sees it now; FhirError "login" where the maker's access is over."""
+    return await seen_with(server, maker.access)
+
+
+async def seen_with(server: FhirServer, access: Mapping[str, Any] | None) -> Environment:
+    """The server as whoever has a kept access sees it now; FhirError "login" where that is over."""
     following = server.environment.following
     if following is not None:
         await following.before()
-    return environment_of(server.environment, await _caller(server, maker))
+    return environment_of(server.environment, await _caller(server, access))
 
 
-async def _caller(server: FhirServer, maker: Maker) -> Caller:
+async def _caller(server: FhirServer, kept: Mapping[str, Any] | None) -> Caller:
     if server.open:
         return OPEN
-    if maker.access is None:
+    if kept is None:
         raise error("login", "It was stored by nobody who has an access token; store it again with one.")
-    access = await _lasting(server, msgspec.convert(maker.access, Access))
+    access = await _lasting(server, msgspec.convert(kept, Access))
     callers: Any = server.environment.callers
     return await callers.of_access(access)
 

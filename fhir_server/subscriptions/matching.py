@@ -15,7 +15,9 @@ from fhir_server.core.query import All, IdIn, Query
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.required import require
+from fhir_server.interactions.visible import deleted_version
 from fhir_server.search.holding import Version, holds
+from fhir_server.subscriptions.store.port import Event
 from fhir_server.subscriptions.subscription import Subscription
 from fhir_server.subscriptions.topics import QueryCriteria, Topic, Trigger
 
@@ -40,6 +42,16 @@ async def seen(environment: Environment, type: str, id: str, number: int) -> Sto
     return version if version is not None and version.body else None
 
 
+async def seen_of(environment: Environment, change: Change | Event) -> StoredVersion | None:
+    """The version that a change has made, or that a deletion was of, where the caller may see it; None else."""
+    if change.method in STORED:
+        return await seen(environment, change.type, change.id, change.version)
+    if change.method != "DELETE" or change.version < 2:
+        return None
+    version = await deleted_version(environment, change.type, change.id, change.version - 1)
+    return version if version is not None and version.body else None
+
+
 class Interest:
     """What a Subscription is about. types: those whose changes concern it."""
 
@@ -55,14 +67,14 @@ class Interest:
         if self._topic is None:
             version = await self._version(change, change.version) if change.method in STORED else None
             return version is not None and await self._matches(version)
-        now = await self._version(change, change.version) if change.method in STORED else None
-        before = await self._version(change, change.version - 1)
-        interaction = "create" if before is None else "update"
-        if change.method == "DELETE":
-            interaction = "delete"
-        about = before if interaction == "delete" else now
+        about = await seen_of(self._environment, change)
         if about is None or not await self._matches(about):
             return False
+        if change.method == "DELETE":
+            interaction, before, now = "delete", about, None
+        else:
+            before, now = await self._version(change, change.version - 1), about
+            interaction = "create" if before is None else "update"
         for trigger in self._topic.triggers(change.type):
             if interaction in trigger.supported_interaction and await self._fires(trigger, interaction, before, now):
                 return True
@@ -72,9 +84,10 @@ class Interest:
         return await seen(self._environment, change.type, change.id, number)
 
     async def _matches(self, version: StoredVersion) -> bool:
-        """Whether all searches that are about its type hold for a version."""
-        for query in self._queries:
-            if version.type in query.types and not await matching(self._environment, query, version):
+        """Whether all searches that are about its type hold for a version; where there is none, one for all of it."""
+        queries = [query for query in self._queries if version.type in query.types]
+        for query in queries or [Query((version.type,), All(()))]:
+            if not await matching(self._environment, query, version):
                 return False
         return True
 
@@ -112,12 +125,14 @@ async def interest_of(environment: Environment, asked: Subscription) -> Interest
 
 
 async def matching(environment: Environment, query: Query, version: StoredVersion) -> bool:
-    """Whether a search finds a version.
+    """Whether a search of the caller's finds a version.
 
     Where values of that version alone don't tell, as of chains, the resource as it is now is asked of the index.
     """
+    limit = environment.seen_by.restriction and environment.seen_by.restriction(version.type)
+    where = query.where if limit is None else All((query.where, limit))
     values = environment.searching.extract(decode(version.body))
-    answer = holds(query.where, Version(version.type, version.id, values))
+    answer = holds(where, Version(version.type, version.id, values))
     if answer is None:
         page = await environment.index.search(Query(query.types, All((IdIn((version.id,)), query.where)), count=1))
         answer = bool(page.matches)

@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from fhir_server.codec import xml
 from fhir_server.codec.json import decode, serialize
 from fhir_server.core.keys import StoredVersion, instant
@@ -17,8 +19,8 @@ from fhir_server.interactions.request import Request
 from fhir_server.subscriptions.backport import DEFINITION, EMPTY, FULL
 from fhir_server.subscriptions.channels.channel import Turn
 from fhir_server.subscriptions.criteria import TYPE
-from fhir_server.subscriptions.matching import seen
-from fhir_server.subscriptions.store.port import Event
+from fhir_server.subscriptions.matching import seen_of
+from fhir_server.subscriptions.store.port import Event, State
 from fhir_server.subscriptions.subscription import status_of
 from fhir_server.subscriptions.topics import ANY, Topic, type_of
 
@@ -52,13 +54,21 @@ async def told_of(environment: Environment, topic: Topic | None, content: str, e
         return [Told(event) for event in events]
     found = []
     for event in events:
-        number = event.version - 1 if event.method == "DELETE" else event.version
-        version = await seen(environment, event.type, event.id, number)
+        version = await seen_of(environment, event)
         with_it: list[StoredVersion] = []
         if version is not None and topic is not None:
             with_it = await _with(environment, topic, version)
         found.append(Told(event, version, with_it))
     return found
+
+
+async def visible_of(environment: Environment, state: State) -> State:
+    """The state as it is told to somebody who may see less than the maker: only of events of what they may see.
+
+    Its number is that of the last one of these, so that it counts nothing that is kept from them since.
+    """
+    events = [event for event in state.events if await seen_of(environment, event) is not None]
+    return msgspec.structs.replace(state, events=events, number=events[-1].number if events else 0)
 
 
 async def _with(environment: Environment, topic: Topic, version: StoredVersion) -> list[StoredVersion]:

@@ -22,8 +22,8 @@ from fhir_server.subscriptions.backport import CONTENTS, GUIDE
 from fhir_server.subscriptions.channels.channel import Turn
 from fhir_server.subscriptions.channels.sockets import MOST_BOUND, socket_url
 from fhir_server.subscriptions.criteria import TYPE
-from fhir_server.subscriptions.makers import access_of, whose
-from fhir_server.subscriptions.notification import QUERY_EVENT, QUERY_STATUS, notification, status, told_of
+from fhir_server.subscriptions.makers import access_of, sees_alike, whose
+from fhir_server.subscriptions.notification import QUERY_EVENT, QUERY_STATUS, notification, status, told_of, visible_of
 from fhir_server.subscriptions.store.port import BindingToken, SubscriptionStore, digest, state_from
 from fhir_server.subscriptions.subscription import (
     WEBSOCKET,
@@ -93,7 +93,7 @@ class Operations:
         for version in await self._named(environment, call):
             maker = await self._store.maker(version.id)
             same = access is None or (maker is not None and whose(maker.access) == whose(access))
-            if same and (await self._turn(environment, call, version)).asked.channel == WEBSOCKET:
+            if same and self._asked(environment, decode(version.body)).channel == WEBSOCKET:
                 mine.append(version.id)
         if not mine:
             raise error("business-rule", "A token is for Subscriptions that you have stored with the channel "
@@ -132,9 +132,14 @@ class Operations:
     async def _turn(self, environment: Environment, call: Call, version: StoredVersion) -> Turn:
         resource = decode(version.body)
         state = state_from(await self._store.state(version.id), version.id, content_of(resource), version.seq)
+        maker = await self._store.maker(version.id)
+        if not sees_alike(access_of(call.request.caller), maker.access if maker is not None else None):
+            state = await visible_of(environment, state)
+        return Turn(environment, self._asked(environment, resource), state, version, call.request.base)
+
+    def _asked(self, environment: Environment, resource: dict[str, Any]) -> Subscription:
         try:
             require_valid(environment, resource)
-            asked = subscription_of(resource, environment.definitions, self._topics)
+            return subscription_of(resource, environment.definitions, self._topics)
         except FhirError:  # one that is off, or of a topic that is not here any more
-            asked = Subscription(status_of(resource), (), "")
-        return Turn(environment, asked, state, version, call.request.base)
+            return Subscription(status_of(resource), (), "")

@@ -13,8 +13,16 @@ from fhir_server.core.ports import Caller
 from fhir_server.subscriptions.auditing import Disclosures
 from fhir_server.subscriptions.channels.channel import Turn
 from fhir_server.subscriptions.criteria import TYPE
-from fhir_server.subscriptions.makers import access_of, as_maker, whose
-from fhir_server.subscriptions.notification import EVENT, HANDSHAKE, HEARTBEAT, notification, told_of, written
+from fhir_server.subscriptions.makers import access_of, as_maker, seen_with, sees_alike, whose
+from fhir_server.subscriptions.notification import (
+    EVENT,
+    HANDSHAKE,
+    HEARTBEAT,
+    notification,
+    told_of,
+    visible_of,
+    written,
+)
 from fhir_server.subscriptions.store.port import Maker, SubscriptionStore, digest, state_from
 from fhir_server.subscriptions.subscription import WEBSOCKET, content_of, is_served, subscription_of
 from fhir_server.subscriptions.topics import Topics
@@ -24,10 +32,12 @@ SECOND = 1_000_000
 
 @dataclass
 class Binding:
-    """Of one socket. number: of the last event that it heard of; bundles: whether it hears notifications, or pings;
-    expires: microseconds since 1970, 0 for never; heard: when it heard of it last; heartbeat: seconds, 0 for none."""
+    """Of one socket. access: of whoever is bound; number: of the last event that it heard of; bundles: whether it hears
+    notifications, or pings; expires: microseconds since 1970, 0 for never; heard: when it heard of it last; heartbeat:
+    seconds, 0 for none."""
 
     id: str
+    access: Mapping[str, Any] | None
     number: int
     bundles: bool
     expires: int = 0
@@ -61,11 +71,12 @@ class Bindings:
             raise error("forbidden", f"Subscription/{id} was stored by another")
         turn = await self._turn(id, maker)
         heartbeat = turn.asked.heartbeat if bundles else 0
-        return Binding(id, turn.state.number, bundles, expires, self._server.environment.clock(), heartbeat)
+        return Binding(id, access, turn.state.number, bundles, expires, self._server.environment.clock(), heartbeat)
 
     async def handshake(self, binding: Binding) -> str:
         """What is said first."""
-        turn = await self._turn(binding.id, await self._maker(binding.id))
+        maker = await self._maker(binding.id)
+        turn = await self._as_bound(await self._turn(binding.id, maker), maker, binding)
         return self._text(turn, notification(turn, HANDSHAKE, self._server.environment.clock()).bundle)
 
     async def news(self, binding: Binding, check: bool) -> list[str]:
@@ -77,9 +88,11 @@ class Bindings:
         state = await self._store.state(binding.id)
         if state is not None and state.number == binding.number and not check and not due:
             return []
-        turn = await self._turn(binding.id, await self._maker(binding.id))
+        maker = await self._maker(binding.id)
+        turn = await self._turn(binding.id, maker)
         number, told = binding.number, []
         binding.number = turn.state.number
+        turn = await self._as_bound(turn, maker, binding)
         if turn.state.number > number:
             told = await self._events(turn, number) if binding.bundles else [f"ping {binding.id}"]
         elif due:
@@ -104,6 +117,13 @@ class Bindings:
         if maker is None:
             raise error("not-found", f"Subscription/{id} is not there")
         return maker
+
+    async def _as_bound(self, turn: Turn, maker: Maker, binding: Binding) -> Turn:
+        """The turn as whoever is bound may hear of it, whose token may have less than that of the maker."""
+        if sees_alike(binding.access, maker.access):
+            return turn
+        seen = await seen_with(self._server, binding.access)
+        return turn._replace(seen=seen, state=await visible_of(seen, turn.state))
 
     async def _turn(self, id: str, maker: Maker) -> Turn:
         """As its maker sees it; FhirError where it is not served over a WebSocket."""

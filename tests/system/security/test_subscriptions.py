@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from tests.system.security.conftest import BASE, ORIGIN, observation
 from tests.system.security.started import prepare
 from tests.system.security.test_policies import actor, consent
 from tests.system.security.test_scopes import Asking
+from tests.system.test_subscription_topics import STORED, asked
+from tests.system.test_subscription_topics import told as said
 
 pytestmark = pytest.mark.anyio
 
@@ -61,9 +65,10 @@ def receiver() -> Iterator[Receiver]:
 class Maker(Asking):
     """Asks as a client that is known here, by itself or for a user."""
 
-    def __init__(self, fhir: Fhir, client: str, scope: str, user: str = "") -> None:
+    def __init__(self, fhir: Fhir, client: str, scope: str, user: str = "", patient: str = "") -> None:
         super().__init__(fhir, scope)
         self.security, self.client, self.scope, self.user = fhir.server.security, client, scope, user
+        self.context = {"patient": patient} if patient else {}
         self.receiver: Receiver | None = None
         self._token = self._granted
 
@@ -72,7 +77,10 @@ class Maker(Asking):
         if await store.client(self.client) is None:
             await store.put_client(Client(id=self.client, name=self.client, scopes=self.scope))
         await store.begin_family(family, self.user, self.client, self.scope)
-        grant = Grant(family=family, client=self.client, scope=self.scope, user=self.user, fhir_user="Practitioner/doc")
+        grant = Grant(
+            family=family, client=self.client, scope=self.scope, user=self.user, fhir_user="Practitioner/doc",
+            context=self.context,
+        )  # fmt: skip
         return {"authorization": f"Bearer {await self.security.tokens.access_token(grant, ORIGIN, BASE)}"}
 
     async def subscribe(self, receiver: Receiver, criteria: str = "Observation", **more: Any) -> str:
@@ -195,10 +203,10 @@ async def test_nobody_subscribes_to_what_they_may_not_search(hospital: Fhir, rec
     assert (answer.status_code, answer.json()["issue"][0]["expression"]) == (403, ["Subscription.criteria"])
     masked = Maker(hospital, "masked", "system/*.cruds")
     assert (await masked.tried(receiver.url, "Observation?_text=a")).status_code in (400, 403)
-    patients = Asking(hospital, "patient/*.cruds", patient="me")
-    resource = {"resourceType": "Subscription", "status": "requested", "reason": "x", "criteria": "Observation",
-                "channel": {"type": "rest-hook", "endpoint": receiver.url}}  # fmt: skip
-    assert (await patients("Subscription", "POST", resource)).status_code == 403
+    patients = Maker(hospital, "phone", "patient/*.cruds", "u-doc", patient="me")
+    assert (await patients.tried(receiver.url, "Observation?_filter=wrong")).status_code in (400, 422)
+    without = Maker(hospital, "mute", "patient/Observation.rs patient/Subscription.rs", "u-doc", patient="me")
+    assert (await without.tried(receiver.url)).status_code == 403
 
 
 async def test_whoever_changes_another_s_gets_what_they_may_see_themselves(
@@ -305,15 +313,7 @@ def test_nobody_is_bound_to_the_subscription_of_another(tmp_path: Path) -> None:
 async def test_what_a_subscription_did_is_told_to_others_as_far_as_they_may_see(
     hospital: Fhir, everybody: Maker, receiver: Receiver
 ) -> None:
-    guide = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
-    filters = [{"url": f"{guide}backport-filter-criteria", "valueString": "Observation"}]
-    content = [{"url": f"{guide}backport-payload-content", "valueCode": "full-resource"}]
-    channel = {"type": "rest-hook", "endpoint": receiver.url, "payload": "application/fhir+json",
-               "_payload": {"extension": content}}  # fmt: skip
-    resource = {
-        "resourceType": "Subscription", "id": "t", "status": "requested", "reason": "x",
-        "criteria": "urn:hms:topic:stored", "_criteria": {"extension": filters}, "channel": channel,
-    }  # fmt: skip
+    resource = {"id": "t", **asked(receiver, STORED, "full-resource", "Observation")}
     labs = Maker(hospital, "labs", "system/Subscription.cruds system/Observation.rs?category=laboratory")
     assert (await everybody("Subscription/t", "PUT", resource)).status_code == 201
     await became(everybody, "t", "active")
@@ -332,6 +332,180 @@ async def test_what_a_subscription_did_is_told_to_others_as_far_as_they_may_see(
     for path in ("Subscription/t/$events", "Subscription/t/$status", "Subscription/$status"):
         assert (await nobody(path)).status_code == 403
     assert (await labs("Subscription/t/$get-ws-binding-token")).status_code == 422
-    narrow = {**resource, "id": "n"}
-    narrow["_criteria"] = {"extension": [{**filters[0], "valueString": "Patient"}]}
+    narrow = {"id": "n", **asked(receiver, STORED, "full-resource", "Patient")}
     assert (await labs("Subscription/n", "PUT", narrow)).status_code == 403
+
+
+async def test_how_many_events_there_were_is_told_as_far_as_they_may_be_seen(
+    hospital: Fhir, everybody: Maker, receiver: Receiver
+) -> None:
+    labs = Maker(hospital, "labs", "system/Subscription.rs system/Observation.rs?category=laboratory")
+    blind = Maker(hospital, "blind", "system/Subscription.rs")
+    narrower = Maker(hospital, "everybody", "system/Subscription.rs")
+    resource = {"id": "t", **asked(receiver, STORED, "empty", "Observation")}
+    assert (await everybody("Subscription/t", "PUT", resource)).status_code == 201
+    await became(everybody, "t", "active")
+    for id, category in (("v1", "vital-signs"), ("l1", "laboratory"), ("v2", "vital-signs")):
+        await everybody(f"Observation/{id}", "PUT", observation(id, "me", category))
+    url = "Subscription/t/$events?content=empty"
+    while len(said((await everybody(url)).json())["events"]) < 3:
+        await asyncio.sleep(0.01)
+
+    async def numbers(ask: Asking) -> list[str]:
+        return [event["event-number"] for event in said((await ask(url)).json())["events"]]
+
+    async def count(ask: Asking) -> str:
+        one, every = (await ask("Subscription/t/$status")).json(), (await ask("Subscription/$status")).json()
+        found = {said({"entry": [entry]})["events-since-subscription-start"] for entry in every["entry"]}
+        assert found == {said(one)["events-since-subscription-start"]}
+        return found.pop()
+
+    assert (await numbers(everybody), await count(everybody)) == (["1", "2", "3"], "3")
+    assert (await numbers(labs), await count(labs)) == (["2"], "2")
+    for ask in (blind, narrower):
+        assert (await numbers(ask), await count(ask)) == ([], "0")
+
+
+def test_a_socket_hears_no_more_than_its_token_may_see(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    prepare(data)
+    with serving(data, "--security", "smart", "--workers", 1) as server:
+        base = ("--data", data, "--base-url", server.base)
+        labs = "system/Subscription.rs system/Observation.rs?category=laboratory"
+        own, narrow = (
+            {"authorization": f"Bearer {hms('token', *base, *more).strip()}"} for more in ((), ("--scope", labs))
+        )
+
+        def put(resource: dict[str, Any]) -> None:
+            url = f"{server.base}/{resource['resourceType']}/{resource['id']}"
+            answer = httpx.put(url, json=resource, headers=own)
+            assert answer.status_code == 201, answer.text
+
+        put({"resourceType": "Subscription", "id": "plain", "status": "requested", "reason": "x",
+             "criteria": "Observation", "channel": {"type": "websocket"}})  # fmt: skip
+        put({"id": "topic", **asked(None, STORED, "full-resource", "Observation")})
+        for id in ("plain", "topic"):
+            while httpx.get(f"{server.base}/Subscription/{id}", headers=own).json()["status"] != "active":
+                time.sleep(0.01)
+
+        def bound(headers: dict[str, str]) -> str:
+            answer = httpx.get(f"{server.base}/Subscription/topic/$get-ws-binding-token", headers=headers)
+            return answer.json()["parameter"][0]["valueString"]
+
+        async def hear() -> tuple[list[str], list[str]]:
+            heard: dict[str, list[str]] = {"own": [], "narrow": []}
+            url = f"{server.origin}/subscriptions/websocket"
+
+            async def listen(name: str, headers: dict[str, str]) -> None:
+                async with aiohttp.ClientSession() as session, session.ws_connect(url, headers=headers) as socket:
+                    await socket.send_str("bind plain")
+                    await socket.receive(30)
+                    await socket.send_str(f"bind-with-token {bound(headers)}")
+                    await socket.receive(30)
+                    ready[name].set()
+                    while not any("last" in text for text in heard[name]):
+                        heard[name].append((await socket.receive(30)).data)
+
+            ready = {name: asyncio.Event() for name in heard}
+            tasks = [asyncio.create_task(listen(name, ask)) for name, ask in (("own", own), ("narrow", narrow))]
+            for each in ready.values():
+                await asyncio.wait_for(each.wait(), 30)
+            for id, category in (("vital", "vital-signs"), ("last", "laboratory")):
+                await asyncio.to_thread(put, {**observation(id, "me", category)})
+                if id == "vital":
+                    while not any("vital" in text for text in heard["own"]):
+                        await asyncio.sleep(0.01)
+            await asyncio.gather(*tasks)
+            return heard["own"], heard["narrow"]
+
+        wide, less = asyncio.run(hear())
+        assert any("vital" in text for text in wide) and "ping plain" in wide
+        assert not any("vital" in text for text in less)
+        notified = [json.loads(text) for text in less if text.startswith("{")]
+        assert [event["event-number"] for each in notified for event in said(each)["events"]] == ["2"]
+        assert sum(text == "ping plain" for text in less) <= 1
+
+
+async def test_an_app_of_a_patient_hears_of_the_patient_s_record_alone(
+    hospital: Fhir, everybody: Maker, receiver: Receiver
+) -> None:
+    phone = Maker(hospital, "phone", "patient/Subscription.cruds patient/Observation.rs", "u-doc", patient="me")
+    id = await phone.subscribe(receiver)
+    await became(phone, id, "active")
+    await everybody("Observation/o1", "PUT", observation("o1", "other"))
+    await everybody("Observation/o2", "PUT", observation("o2", "me"))
+    moved = {**observation("o1", "me")}
+    await everybody("Observation/o1", "PUT", moved)
+    assert await told(receiver, phone, 2) == ["o2", "o1"]
+    await everybody("Observation/o1", "PUT", observation("o1", "other"))
+    await everybody("Observation/o3", "PUT", observation("o3", "me"))
+    assert await told(receiver, phone, 3) == ["o2", "o1", "o3"]
+
+
+async def test_an_app_of_a_patient_has_its_own_subscriptions_only(
+    hospital: Fhir, everybody: Maker, receiver: Receiver
+) -> None:
+    scope = "patient/Subscription.cruds patient/Observation.rs"
+    phone = Maker(hospital, "phone", scope, "u-doc", patient="me")
+    others = [Maker(hospital, "phone", scope, "u-doc", patient="other"), Maker(hospital, "tv", scope, "u-doc", "me"),
+              Maker(hospital, "phone", scope, "u-ada", patient="me")]  # fmt: skip
+    theirs = await everybody.subscribe(receiver)
+    id = await phone.subscribe(receiver)
+    stored = (await phone(f"Subscription/{id}")).json()
+    assert await phone.ids("Subscription") == [id]
+    assert (await phone(f"Subscription/{theirs}")).status_code == 404
+    assert (await phone(f"Subscription/{theirs}", "PUT", {**stored, "id": theirs})).status_code == 403
+    for ask in others:
+        assert await ask.ids("Subscription") == []
+        for way, method in (("", "GET"), ("/_history", "GET"), ("/$status", "GET"), ("/$events", "GET")):
+            assert (await ask(f"Subscription/{id}{way}", method)).status_code == 404, way
+        assert (await ask(f"Subscription/{id}", "PUT", stored)).status_code == 403
+        forged = await ask("Subscription", "POST", stored)  # whose it is, is nobody's to say
+        assert forged.status_code == 201
+        assert await phone.ids("Subscription") == [id]
+    unmarked = {name: value for name, value in stored.items() if name != "meta"}
+    assert (await phone(f"Subscription/{id}", "PUT", unmarked)).status_code == 200
+    assert await phone.ids("Subscription") == [id]
+    assert (await everybody(f"Subscription/{id}", "PUT", stored)).status_code == 200
+    assert await phone.ids("Subscription") == []
+    mine = await phone.subscribe(receiver)
+    assert (await phone(f"Subscription/{mine}", "DELETE")).status_code == 204
+
+
+async def test_a_deletion_is_told_to_whoever_could_see_what_was_deleted(
+    hospital: Fhir, everybody: Maker, receiver: Receiver
+) -> None:
+    labs = Maker(hospital, "labs", "system/Subscription.cruds system/Observation.rs?category=laboratory")
+    phone = Maker(hospital, "phone", "patient/Subscription.cruds patient/Observation.rs", "u-doc", patient="me")
+    linked = Maker(hospital, "linked", "system/Subscription.cruds system/Observation.rs?subject.active=true")
+    deleted = "urn:hms:topic:deleted"
+    ids = []
+    for maker in (labs, phone, linked):
+        resource = asked(receiver, deleted, "id-only", "Observation", header=[f"X-Of: {maker.client}"])
+        answer = await maker("Subscription", "POST", resource)
+        assert answer.status_code == 201, answer.text
+        ids.append(answer.json()["id"])
+        await became(maker, ids[-1], "active")
+    kinds = {"v1": ("me", "vital-signs"), "l1": ("me", "laboratory"), "l2": ("other", "laboratory"),
+             "gone": ("me", "laboratory"), "l3": ("me", "laboratory")}  # fmt: skip
+    for id, (patient, category) in kinds.items():
+        await everybody(f"Observation/{id}", "PUT", observation(id, patient, category))
+    await everybody("Observation/gone", "PUT", observation("gone", "other", "vital-signs"))
+    for id in kinds:
+        assert (await everybody(f"Observation/{id}", "DELETE")).status_code == 204
+
+    environment = hospital.server.environment
+    newest = await environment.feed.newest()
+    for id in ids:
+        while (state := await environment.subscriptions.store.state(id)).position < newest or (
+            state.delivered < state.number
+        ):
+            await asyncio.sleep(0.01)
+
+    def heard(maker: Maker) -> list[str]:
+        bundles = [each.json for each in receiver.came if maker.mine(each)]
+        return [event["focus"]["reference"].rpartition("/")[2] for each in bundles for event in said(each)["events"]]
+
+    assert heard(labs) == ["l1", "l2", "l3"]
+    assert heard(phone) == ["v1", "l1", "l3"]
+    assert heard(linked) == []  # what it may see is told by other resources, which may have changed since

@@ -6,11 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from fhir_server import definitions as r4
 from fhir_server.core.errors import FhirError
+from fhir_server.core.settings import Settings
 from fhir_server.subscriptions.topics import load
+from tests.conftest import running
+
+pytestmark = pytest.mark.anyio
 
 DEFINITIONS = r4.load()
 TRIGGER = {"resource": "http://hl7.org/fhir/StructureDefinition/Encounter"}
@@ -53,3 +58,39 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_what_can_not_be_done_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(FhirError, match=r"mine\.json"):
         loaded(tmp_path, **wrong)
+
+
+CRITERIA = {"current": "status=finished", "requireBoth": True}
+SHAPE = {"resource": "Encounter", "include": ["Encounter:patient"], "revInclude": ["Condition:encounter"]}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"resourceTrigger": [{**TRIGGER, "queryCriteria": {**CRITERIA, "current": "statuss=finished"}}]},
+        {"resourceTrigger": [{**TRIGGER, "queryCriteria": {**CRITERIA, "previous": "date=yesterday"}}]},
+        {"resourceTrigger": [{**TRIGGER, "queryCriteria": {**CRITERIA, "current": "status=finished&_sort=date"}}]},
+        {"resourceTrigger": [{**TRIGGER, "queryCriteria": {**CRITERIA, "current": "finished"}}]},
+        {"resourceTrigger": [{"resource": "Resource", "queryCriteria": {"current": "nothing-has-it=1"}}]},
+        {"notificationShape": [{**SHAPE, "include": ["Encounter:patients"]}]},
+        {"notificationShape": [{**SHAPE, "revInclude": ["Condition"]}]},
+        {"canFilterBy": [{"resource": "Encounter", "filterParameter": "colour"}]},
+    ],
+)
+async def test_a_search_that_can_not_be_made_stops_the_start(
+    settings: Settings, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    folder = tmp_path / "topics"
+    folder.mkdir()
+    good = {
+        "resourceTrigger": [{**TRIGGER, "queryCriteria": CRITERIA}], "notificationShape": [SHAPE],
+        "canFilterBy": [{"filterParameter": "_tag"}, {"resource": "Encounter", "filterParameter": "date"}],
+    }  # fmt: skip
+    named = msgspec.structs.replace(settings, subscription_topics=str(folder))
+    loaded(folder, **good)
+    async with running(named):
+        pass
+    loaded(folder, **good | more)
+    with pytest.raises(FhirError, match=r"subscription_topics: .* of http://example\.org/t"):
+        async with running(named):
+            pass
