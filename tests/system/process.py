@@ -20,13 +20,14 @@ from tests.engines import named, settings_on
 
 START_SECONDS = 60
 STOP_SECONDS = 60
+PROGRAM = "fhir_server.cli"
 _BASE = re.compile(r"^FHIR R4 +(\S+)$", re.MULTILINE)
 
 
-def command(*arguments: object) -> tuple[list[str], dict[str, str]]:
-    """What to run for `hms …`, and an environment without settings in it."""
+def command(*arguments: object, program: str = PROGRAM) -> tuple[list[str], dict[str, str]]:
+    """What to run for `hms …`, and an environment without settings in it; program: a module that is like it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HMS_")}
-    return [sys.executable, "-m", "fhir_server.cli", *map(str, arguments)], environment
+    return [sys.executable, "-m", program, *map(str, arguments)], environment
 
 
 def hms(*arguments: object, code: int = 0, seconds: float = 300) -> str:
@@ -40,9 +41,9 @@ def hms(*arguments: object, code: int = 0, seconds: float = 300) -> str:
 class Server:
     """`hms serve` on a free port, in a process group of its own; base is its FHIR base URL."""
 
-    def __init__(self, *arguments: object, verify: ssl.SSLContext | bool = True) -> None:
+    def __init__(self, *arguments: object, verify: ssl.SSLContext | bool = True, program: str = PROGRAM) -> None:
         self._verify = verify
-        run, environment = command("serve", "--port", 0, *arguments)
+        run, environment = command("serve", "--port", 0, *arguments, program=program)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
         self.process = subprocess.Popen(run, env=environment, stderr=self._log, start_new_session=True)
         self.base = ""
@@ -103,9 +104,12 @@ class Server:
 
 
 @contextmanager
-def serving(data: Path, *arguments: object, verify: ssl.SSLContext | bool = True) -> Iterator[Server]:
-    """A started server that answers, stopped in the end; more arguments as for `hms serve`; verify: as httpx has it."""
-    server = Server("--data", data, *arguments, verify=verify)
+def serving(
+    data: Path, *arguments: object, verify: ssl.SSLContext | bool = True, program: str = PROGRAM
+) -> Iterator[Server]:
+    """A started server that answers, stopped in the end; more arguments as for `hms serve`; verify: as httpx has it;
+    program: as for `command`."""
+    server = Server("--data", data, *arguments, verify=verify, program=program)
     try:
         yield server.wait_until_ready()
     finally:

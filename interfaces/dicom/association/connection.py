@@ -144,6 +144,8 @@ class Socket(AssociationSocket):
             self.socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
 
     def discard(self) -> None:
-        """Closes everything that is left."""
+        """Closes everything that is left; an association that has ended is memory until Python looks for cycles."""
         self._woken.close()
         self._waker.close()
+        self._buffer = bytearray()
+        self._start = self._end = 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import struct
 import threading
 import time
+import tracemalloc
 
 import pydicom
 import pytest
@@ -17,6 +19,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.sop_class import CTImageStorage, Verification
 
 from interfaces.dicom.archive.index import one_of
+from interfaces.dicom.association import connection
 from interfaces.dicom.scu.checkpoint import steady
 from tests.system.dicom.conftest import TITLE, until
 from tests.system.dicom.images import encoded, files, image, study
@@ -262,3 +265,21 @@ def test_a_series_of_another_study_is_refused_and_leaves_nothing(dicom):
     assert association.send_c_store(image(SeriesInstanceUID="1.2.3.1")).Status == 0xA900
     association.release()
     assert dicom.count() == dicom.count("study") == len(dicom.stored_files()) == 1
+
+
+def test_an_association_that_ended_holds_no_buffer_until_python_looks_for_cycles(dicom):
+    buffers = tracemalloc.Filter(True, connection.__file__)
+
+    def held():
+        traces = tracemalloc.take_snapshot().filter_traces([buffers]).statistics("filename")
+        return sum(trace.size for trace in traces)
+
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            assert dicom.tool("echoscu").returncode == 0
+        until(lambda: held() < connection.BUFFER)
+    finally:
+        tracemalloc.stop()
+        gc.enable()

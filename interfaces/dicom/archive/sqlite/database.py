@@ -12,6 +12,7 @@ from interfaces.dicom.archive.names import folded
 FILE_NAME = "index.sqlite"
 SCHEMA_VERSION = 3
 BUSY_MS = 30_000
+CACHE_MB = 16  # SQLite's page cache of a connection
 
 
 def connect(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
@@ -22,7 +23,7 @@ def connect(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
     use_write_ahead_log(connection)
     connection.executescript(
         f"PRAGMA busy_timeout={BUSY_MS};PRAGMA synchronous={synchronous};"
-        "PRAGMA cache_size=-16384;PRAGMA foreign_keys=ON;PRAGMA secure_delete=ON;"
+        f"PRAGMA cache_size=-{CACHE_MB * 1024};PRAGMA foreign_keys=ON;PRAGMA secure_delete=ON;"
     )
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > SCHEMA_VERSION:
