@@ -52,8 +52,7 @@ async def _next(exchange: Exchange, wanted: Asked) -> Answer:
             raise OAuthError("login_required", "Nobody is signed in.")
         return sign_in_page(exchange, fields, "", wanted.client.name)
     secret, _, user = signed
-    if wanted.launch.get("user") not in (None, user.id) or wanted.launch.get("client") not in (None, wanted.client.id):
-        raise OAuthError("access_denied", "This launch is for another user or application.")
+    _require_own_launch(wanted, user)
     patient = str(wanted.launch.get("patient", ""))
     if not patient and wanted.wants_patient:
         patient = own_patient(user) or exchange.form.get("patient", "")
@@ -67,6 +66,12 @@ async def _next(exchange: Exchange, wanted: Asked) -> Answer:
     carried = {**fields, "form": form_token(secret), **({"patient": patient} if patient else {})}
     asks = [scope for scope in wanted.scope.split() if scope != "launch"]
     return as_page(pages.consent(wanted.client.name, user.name, shown, asks, renamed(carried), wanted.client.logo_uri))
+
+
+def _require_own_launch(wanted: Asked, user: User) -> None:
+    """OAuthError "access_denied" where a launch was made for somebody else."""
+    if wanted.launch.get("user") not in (None, user.id) or wanted.launch.get("client") not in (None, wanted.client.id):
+        raise OAuthError("access_denied", "This launch is for another user or application.")
 
 
 def own_patient(user: User) -> str:
@@ -136,12 +141,14 @@ async def decide(exchange: Exchange) -> Answer:
         wanted = await asked(store, fields, client, redirect_uri, exchange.base)
         if exchange.form.get("decision") != "allow":
             raise OAuthError("access_denied", "The person refused.")
-        context = {}
-        patient = fields.get("patient", "")
-        if patient and "patient" not in wanted.launch:
-            if own_patient(user) not in ("", patient) or not await _name_of(exchange, user, patient):
-                raise OAuthError("access_denied", "That patient is not for this user to see.")
-            context["patient"] = patient
+        _require_own_launch(wanted, user)
+        launched = str(wanted.launch.get("patient", ""))
+        patient = launched or fields.get("patient", "")
+        if patient and own_patient(user) not in ("", patient):
+            raise OAuthError("access_denied", "That patient is not for this user to see.")
+        if patient and not await _name_of(exchange, user, patient):
+            raise OAuthError("access_denied", "That patient is not for this user to see.")
+        context = {"patient": patient} if patient else {}
         kept = " ".join([*exchange.lists.get("scope", ()), *(["launch"] if "launch" in wanted.scope.split() else [])])
         if not kept:
             raise OAuthError("access_denied", "The person allowed nothing.")

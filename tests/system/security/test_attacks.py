@@ -196,6 +196,28 @@ async def test_pages_show_what_they_are_given_as_text_and_can_not_be_framed(brow
     )
 
 
+@pytest.mark.parametrize(
+    "launch",
+    [
+        {"client": "app", "patient": "other"},
+        {"client": "app", "patient": "me", "user": "u-doc"},
+        {"client": "another", "patient": "me"},
+        {"client": "app", "patient": "nobody"},
+    ],
+)
+async def test_a_launch_of_another_user_patient_or_app_is_not_agreed_to_either(
+    browser: Browser, launch: dict[str, Any]
+) -> None:
+    """The consent page is not shown for it; whoever sends its form all the same gets no code."""
+    id = await browser.fhir.server.security.launch(launch)
+    scope = "launch launch/patient patient/*.rs"
+    consent = await browser.sign_in(await browser.authorize(scope), "ada")
+    answer = await browser.submit(consent, "/auth/decide", decision="allow", launch=id)
+    assert told(answer)["error"] == "access_denied"
+    shown = await browser.authorize(scope, launch=id)
+    assert shown.status_code == 303 or "/auth/decide" not in shown.text
+
+
 class Service:
     """A backend service with a key (https://hl7.org/fhir/smart-app-launch/STU2.2/backend-services.html)."""
 
