@@ -148,7 +148,7 @@ class FhirServer:
     async def read(self, type: str, id: str, caller: Caller = OPEN) -> StoredVersion:
         """The current version of a resource; FhirError "not-found", "deleted", "unknown-type"."""
         version = await self._store_read(type, id)
-        if version is not None and version.body and caller.restriction is None:
+        if version is not None and version.body and caller.restriction is None and id not in caller.own:
             return version
         require(caller, "r", type)
         if version is not None and version.body and sees_all(caller, type):

@@ -307,6 +307,8 @@ class Caller(NamedTuple):
     administers: whether an interface, such as hl7, is shown whole to the caller for interactions such as rs, whatever
     policies and Consents keep of its resources; None for nobody's.
     mark: what Subscriptions have that the caller stores within a patient's record (interactions/subscribers.py).
+    own: ids of SearchParameters that the server keeps for its policies, where nothing else is kept from the caller:
+    there is no restriction then, and these are not there all the same (interactions/visible.py).
     kept: refuses writes that change what nobody changes within a patient's context (interactions/kept_elements.py).
     """
 
@@ -327,6 +329,7 @@ class Caller(NamedTuple):
     app_state: frozenset[str] = frozenset()
     administers: Callable[[str, str], bool] | None = None
     mark: str = ""
+    own: tuple[str, ...] = ()
     kept: Any = None
 
 

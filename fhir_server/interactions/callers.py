@@ -197,14 +197,14 @@ class Callers:
             administers=administers,
             app_state=state.codes,
         )
-        if free.issuperset(INTERACTIONS) and not (rules or refusals or policies.permits or state.codes or own):
-            return caller  # everything is the caller's: there is nothing to restrict
+        if free.issuperset(INTERACTIONS) and not (rules or refusals or policies.permits or state.codes):
+            return caller._replace(own=own)  # everything is the caller's: there is nothing to restrict
         return caller._replace(
             restriction=lambda type: within("s", type),
             reading=lambda type: within("r", type),
             writing=within,
             masks=self._masks(rules, meant),
-            inside=(lambda type: together(*kept("r", type))) if rules or refusals or policies.permits or own else None,
+            inside=(lambda type: together(*kept("r", type))) if rules or refusals or policies.permits else None,
             belonging=scoped.belongs_to if scoped.belonging else None,
             mark=scoped.mark,
             kept=KeptElements(policies.kept_from_patients, self._environment.definitions, scoped.within_patient),

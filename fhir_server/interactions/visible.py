@@ -31,12 +31,13 @@ from fhir_server.core.ports import (
     Transaction,
     Write,
 )
-from fhir_server.core.query import All, Clause, IdIn, Query
+from fhir_server.core.query import All, Clause, IdIn, Not, Query
 from fhir_server.core.values import SearchValue
 from fhir_server.interactions.access import Restriction
 from fhir_server.interactions.contents import BINARY, BUNDLE, Contents
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.masks import Masks
+from fhir_server.interactions.policy_parameters import TYPE as PARAMETER
 from fhir_server.interactions.visible_index import LOOKED_INTO, VisibleIndex
 from fhir_server.interactions.vocabulary import VisibleVocabulary, hidden_vocabulary, limits_of
 from fhir_server.search.holding import Version, holds
@@ -49,6 +50,8 @@ EMPTY_PAGES = 20  # pages of history without anything to see that are passed ove
 def sees_all(caller: Caller, type: str) -> bool:
     """Whether a caller who may read a type at all may read every resource of it whole."""
     limit = caller.reading or caller.restriction
+    if caller.own and type == PARAMETER:
+        return False
     return caller.masks is None and (limit is None or (limit(type) is None and type not in (BINARY, BUNDLE)))
 
 
@@ -71,17 +74,34 @@ def environment_of(environment: Environment, caller: Caller) -> Environment:
     seen = environment.seen_as(caller)
     restriction = caller.restriction
     if restriction is None:
-        return seen
-    outdated = environment.outdated
+        return _without_own(environment, seen, caller) if caller.own else seen
     contents = contents_of(environment, caller)
     seen.index = VisibleIndex(environment.index, restriction, contents, caller.masks)
     seen.store = VisibleStore(environment.store, environment.index, caller, contents)
-    seen.whole = environment
     limits = limits_of(caller)
     if limits and environment.terminology is not None:
         vocabulary = VisibleVocabulary(environment.terminology, lambda: hidden_vocabulary(environment.index, limits))
         seen.searching = environment.searching.with_terminology(vocabulary)
-    # the search parameters in force are those of the whole store
+    return _view_of(environment, seen)
+
+
+def _without_own(environment: Environment, seen: Environment, caller: Caller) -> Environment:
+    """What an unrestricted caller sees: everything but the SearchParameters that the server keeps for itself."""
+    kept = Not(IdIn(caller.own))
+
+    def restriction(type: str) -> Clause | None:
+        return kept if type == PARAMETER else None
+
+    contents = contents_of(environment, caller)
+    limited = caller._replace(restriction=restriction)
+    seen.index = VisibleIndex(environment.index, restriction, contents)
+    seen.store = VisibleStore(environment.store, environment.index, limited, contents)
+    return _view_of(environment, seen)
+
+
+def _view_of(environment: Environment, seen: Environment) -> Environment:
+    seen.whole = environment
+    outdated = environment.outdated  # the search parameters in force are those of the whole store
     seen.outdated = outdated and (lambda inside: outdated(getattr(inside, "whole", inside)))
     return seen
 
@@ -89,9 +109,9 @@ def environment_of(environment: Environment, caller: Caller) -> Environment:
 async def deleted_version(environment: Environment, type: str, id: str, number: int) -> StoredVersion | None:
     """The version before a deletion, where the caller whose view it is could see it as things are now; None else."""
     store: Any = environment.store
-    if environment.whole is None:
-        return await store.read_version(type, id, number)
-    return await store.deleted_version(type, id, number)
+    if isinstance(store, VisibleReads):
+        return await store.deleted_version(type, id, number)
+    return await store.read_version(type, id, number)
 
 
 class VisibleReads:

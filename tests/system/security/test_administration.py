@@ -7,7 +7,8 @@ import pytest
 from fhir_server import bootstrap
 from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
-from tests.conftest import Fhir
+from fhir_server.interactions.policy_parameters import code_of
+from tests.conftest import BASE, Fhir
 from tests.system.security.test_policies import As, consent, house
 
 pytestmark = pytest.mark.anyio
@@ -88,6 +89,36 @@ async def test_an_erasure_takes_the_role_and_a_view_of_everything(house: Fhir) -
     assert await erasing("administrator", scope="user/*.rs") == 403
     assert await erasing("administrator") == 200
     assert (await As(house)("Patient/other")).status_code == 404
+
+
+FHIRPATH = """
+[[rule]]
+effect = "deny"
+role = ["student"]
+resources = ["Patient"]
+fhirpath = "name.given.count() = 1"
+"""
+
+
+@pytest.mark.parametrize("policies", [FHIRPATH])
+async def test_a_rule_by_fhirpath_takes_nothing_from_whom_it_is_not_about(house: Fhir, policies: str) -> None:
+    physician, administrator = As(house, "physician"), As(house, "administrator")
+    assert await As(house, "student").ids("Patient") in ([], ["other"])
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": {"resourceType": "Parameters"}}]}
+    id = code_of("Patient", "name.given.count() = 1")
+    for ask in (physician, administrator):
+        assert await ask.ids("Patient") == ["me", "other"]
+        assert (await ask("../hl7/messages")).status_code == 200
+        assert (await ask("Bundle", "POST", bundle)).status_code == 201
+        for way in (f"SearchParameter/{id}", f"SearchParameter/{id}/_history", f"SearchParameter/{id}/_history/1"):
+            assert (await ask(way)).status_code == 404, way
+        assert id not in (await ask("SearchParameter")).text + (await ask("_history?_count=200")).text
+        assert (await ask(f"SearchParameter/{id}", "DELETE")).status_code in (204, 403, 404)
+    caller = await house.server.caller_of("GET", {"authorization": f"Bearer {administrator.token}"}, BASE)
+    assert caller.restriction is None and caller.inside is None
+    assert (await administrator("Patient/other/$purge", "POST", NOTHING)).status_code == 200
+    stored = await house.server.environment.store.read("SearchParameter", id)
+    assert stored is not None and not stored.deleted
 
 
 async def test_an_erasure_is_refused_where_a_consent_narrows_the_view(house: Fhir) -> None:
