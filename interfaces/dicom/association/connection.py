@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from pynetdicom.association import Association
@@ -16,25 +17,26 @@ from pynetdicom.transport import AssociationSocket
 
 QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 BUFFER = 2**20  # bytes received at a time; more where a PDU is longer
+TOGETHER = 128 * 1024  # bytes taken after which their room is used again, so that small pieces are written together
 IDLE_SECONDS = 0.2  # how long a thread sleeps at most before it looks at its timers
 
 
 class Socket(AssociationSocket):
-    """A connection whose thread sleeps until there are bytes, or until it is woken."""
+    """A connection whose thread sleeps until there are bytes, or until it is woken; no call waits within the system."""
 
     def __init__(self, assoc: Association, client_socket: Any) -> None:
         super().__init__(assoc, client_socket=client_socket)
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
-        self._buffer = bytearray(BUFFER)
+        self._buffer = memoryview(bytearray(BUFFER))
         self._start = self._end = 0  # what has been received and not taken
         self._sending = threading.Lock()  # answers come from two threads
         self._patience = client_socket.gettimeout()
         self._encrypted = isinstance(client_socket, ssl.SSLSocket)
-        self._turn = threading.Lock()  # OpenSSL takes no reading beside a writing of another thread
-        if self._encrypted:
-            client_socket.setblocking(False)  # so no turn waits: half a record must not hold up an answer
+        # OpenSSL takes no reading beside a writing of another thread, and half a record must not hold up an answer
+        self._turn: AbstractContextManager[Any] = threading.Lock() if self._encrypted else contextlib.nullcontext()
+        client_socket.setblocking(False)
         self.refilling: Callable[[], None] = lambda: None  # called before what was taken gives way to what comes
         self._poll = select.poll()
         self._poll.register(self._woken, select.POLLIN)
@@ -51,14 +53,13 @@ class Socket(AssociationSocket):
         if self.socket is None or not self._is_connected:
             return False
         tls: Any = self.socket
-        if self._start < self._end or (self._encrypted and self._in_turn(tls.pending)):
-            return True
-        patient = self.event_queue.empty() and not self.assoc.dul._kill_thread
         try:
-            found = self._poll.poll(0)
-            if not found and patient:
+            if self._start < self._end or (self._encrypted and self._in_turn(tls.pending)):
+                return True
+            patient = self.event_queue.empty() and not self.assoc.dul._kill_thread
+            if patient:
                 self._acknowledge()
-                found = self._poll.poll(IDLE_SECONDS * 1000)
+            found = self._poll.poll(IDLE_SECONDS * 1000 if patient else 0)
         except (OSError, ValueError):
             self.event_queue.put("Evt17")
             return False
@@ -71,6 +72,35 @@ class Socket(AssociationSocket):
                 ready = True
         return ready
 
+    @property
+    def received(self) -> memoryview:
+        """What was received and not taken, the caller's until `refilling` is called."""
+        return self._buffer[self._start : self._end]
+
+    def skip(self, count: int) -> None:
+        """Takes so many bytes of what was received."""
+        self._start += count
+
+    def receive(self) -> bool:
+        """Receives what waits, once all is taken; False for nothing. OSError or ValueError where it has ended."""
+        connected = self.socket
+        if connected is None:
+            raise ConnectionAbortedError
+        if self._end >= TOGETHER:
+            self.refilling()
+            self._end = 0
+        self._start, free = self._end, self._buffer[self._end :]
+        try:
+            got = self._in_turn(connected.recv_into, free)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except ssl.SSLWantWriteError:
+            got = self._when_possible(connected, select.POLLIN, connected.recv_into, free)
+        if not got:
+            raise ConnectionAbortedError("the peer closed")
+        self._end += got
+        return True
+
     def take(self, count: int) -> memoryview | None:
         """So many bytes, the caller's until `refilling` is called; None where the peer closed before."""
         if self._end - self._start < count:
@@ -78,7 +108,7 @@ class Socket(AssociationSocket):
         if self._end - self._start < count:
             return None
         self._start += count
-        return memoryview(self._buffer)[self._start - count : self._start]
+        return self._buffer[self._start - count : self._start]
 
     def recv(self, nr_bytes: int) -> bytearray:
         """So many bytes, fewer where the peer closed."""
@@ -87,14 +117,13 @@ class Socket(AssociationSocket):
     def send(self, bytestream: bytes) -> None:
         """Sends bytes, whole before those of another thread."""
         with self._sending:
-            tls = self.socket  # which the other thread may close, and take away here
-            if not self._encrypted or tls is None:
-                super().send(bytestream)
-                return
+            connected = self.socket  # which the other thread may close, and take away here
             left = memoryview(bytestream)
             try:
                 while left:
-                    left = left[self._when_possible(tls, tls.send, left) :]
+                    if connected is None:
+                        raise ConnectionAbortedError
+                    left = left[self._when_possible(connected, select.POLLOUT, connected.send, left) :]
             except (OSError, ValueError):
                 self.event_queue.put("Evt17")
 
@@ -102,18 +131,20 @@ class Socket(AssociationSocket):
         with self._turn:
             return work(*arguments)
 
-    def _when_possible(self, tls: socket.socket, work: Callable[..., int], *arguments: Any) -> int:
-        """What a call of TLS gives once the peer lets it; TimeoutError where it never does, OSError or ValueError where
-        the connection is closed."""
+    def _when_possible(self, connected: socket.socket, wanted: int, work: Callable[..., int], *arguments: Any) -> int:
+        """What a call gives once the peer lets it; TimeoutError where it never does, OSError or ValueError where the
+        connection is closed. wanted: what poll has to find where the call does not say."""
         while True:
             try:
                 return self._in_turn(work, *arguments)
+            except BlockingIOError:
+                waited = wanted
             except ssl.SSLWantReadError:
-                wanted = select.POLLIN
+                waited = select.POLLIN
             except ssl.SSLWantWriteError:
-                wanted = select.POLLOUT
+                waited = select.POLLOUT
             waiting = select.poll()
-            waiting.register(tls, wanted)
+            waiting.register(connected, waited)
             if not waiting.poll(None if self._patience is None else self._patience * 1000):
                 raise TimeoutError("the peer neither sent nor took anything")
 
@@ -123,15 +154,14 @@ class Socket(AssociationSocket):
         assert connected is not None
         self.refilling()
         if self._start == self._end or len(self._buffer) - self._start < count:
-            left = self._buffer[self._start : self._end]
+            left = bytes(self.received)
             if len(self._buffer) < count:
-                self._buffer = bytearray(count)
+                self._buffer = memoryview(bytearray(count))
             self._buffer[: len(left)] = left
             self._start, self._end = 0, len(left)
-        view, enough = memoryview(self._buffer), self._start + count
+        enough = self._start + count
         while self._end < enough:
-            receive, free = connected.recv_into, view[self._end :]
-            got = self._when_possible(connected, receive, free) if self._encrypted else receive(free)
+            got = self._when_possible(connected, select.POLLIN, connected.recv_into, self._buffer[self._end :])
             if not got:
                 return
             self._end += got

@@ -24,7 +24,9 @@ from interfaces.dicom.association.responses import (
 
 C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
 MESSAGE_ID = 0x0110
-LAST = 2  # message control header of what nothing follows (PS3.8 annex E.2)
+P_DATA_TF = 4
+COMMAND, LAST = 1, 2  # message control header of commands and of what nothing follows (PS3.8 annex E.2)
+PLAIN = struct.Struct(">BxLLBB")  # P-DATA-TF with one value: type, length; the value's length, context, control header
 MOST_PARTS = 512  # that wait to be written: a peer may send a byte at a time
 
 
@@ -67,6 +69,13 @@ class FastStore:
         self._beginning = begin
         self._request: Request | None = None
         self._parts: list[memoryview] = []  # taken and not written
+        self._left = 0  # bytes of a fragment that are still to come
+        self._last = False  # whether it is the data set's last one
+
+    @property
+    def arriving(self) -> bool:
+        """Whether a data set is on its way."""
+        return self._request is not None
 
     def take(self, values: Values) -> bytes | bool:
         """Takes the values of a PDU: the PDU to answer with, True for more to come; False where it is not for here.
@@ -82,28 +91,68 @@ class FastStore:
         request = self._request
         assert request is not None
         for context, fragment in values:
-            if fragment[0] & 1 or context != request.context:
+            if fragment[0] & COMMAND or context != request.context:
                 raise ValueError("a command or another context within a data set")
             self._parts.append(fragment[1:])
             if fragment[0] & LAST:
-                self.write()
-                self._request = None
-                return _answer(request, *request.arriving.finish())
+                return self._finish(request)
             if len(self._parts) >= MOST_PARTS:
                 self.write()
         return True
 
+    def follow(self, received: memoryview, longest: int) -> tuple[int, bytes | None]:
+        """Takes what was received of the data set, cut anywhere: how many bytes, and the PDU to answer with at its end.
+
+        It stops before a PDU that is longer than allowed or no P-DATA-TF of one fragment of the data set.
+        """
+        request, parts, at, end = self._request, self._parts, 0, len(received)
+        assert request is not None
+        while True:
+            if self._left:
+                part = received[at : at + self._left]
+                self._left -= len(part)
+                at += len(part)
+                parts.append(part)
+                if len(parts) >= MOST_PARTS:
+                    self._write(request)
+            if self._last and not self._left:
+                return at, self._finish(request)
+            if self._left or end - at < PLAIN.size:
+                return at, None
+            kind, length, value, context, control = PLAIN.unpack_from(received, at)
+            if kind != P_DATA_TF or value != length - 4 or length > longest or context != request.context:
+                return at, None
+            if control & COMMAND or value < 2:
+                return at, None
+            self._left, self._last = value - 2, bool(control & LAST)
+            at += PLAIN.size
+
+    def pass_over(self, received: memoryview) -> int:
+        """How many bytes are the rest of a fragment of which `follow` took the beginning: nobody wants it any more."""
+        passed = min(self._left, len(received))
+        self._left -= passed
+        return passed
+
     def write(self) -> None:
         """Writes what was taken; the buffer it lies in is wanted for more."""
         if self._parts and self._request is not None:
-            parts, self._parts = self._parts, []
-            self._request.arriving.write(parts)
+            self._write(self._request)
 
     def abandon(self) -> None:
         """The association is over: half a data set leaves nothing."""
         if self._request is not None:
             self._request.arriving.discard()
             self._request, self._parts = None, []
+
+    def _write(self, request: Request) -> None:
+        request.arriving.write(self._parts)
+        self._parts.clear()
+
+    def _finish(self, request: Request) -> bytes:
+        if self._parts:
+            self._write(request)
+        self._request, self._last = None, False
+        return _answer(request, *request.arriving.finish())
 
     def _begin(self, context: int, fragment: memoryview) -> bool:
         if fragment[0] & COMMAND_LAST != COMMAND_LAST:

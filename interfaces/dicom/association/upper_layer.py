@@ -23,11 +23,11 @@ from pynetdicom.pdu_primitives import P_DATA
 
 from interfaces.dicom.association.answering_find import answer_find
 from interfaces.dicom.association.connection import Socket
-from interfaces.dicom.association.fast_store import FastStore
+from interfaces.dicom.association.fast_store import P_DATA_TF, FastStore
 from interfaces.dicom.association.proposals import AssociateRequest, Negotiation
 from interfaces.dicom.association.refusing_retrieval import C_GET_RSP, C_MOVE_RSP, Refusal, refuse_retrieval
 
-ASSOCIATE_RQ, P_DATA_TF = 1, 4
+ASSOCIATE_RQ = 1
 ESTABLISHED = "Sta6"
 LOOK_SECONDS = 0.5  # how often an association without news looks at its timer
 HEAD = struct.Struct(">BxL")  # of a PDU: its type and how many bytes follow
@@ -106,6 +106,8 @@ class UpperLayer(DULServiceProvider):
         connection = self.socket
         assert isinstance(connection, Socket)
         try:
+            if self.assoc.store and self.assoc.store.arriving and not self._follow(connection, self.assoc.store):
+                return True
             head = connection.take(HEAD.size)
             if head is None:
                 self.event_queue.put("Evt17")
@@ -130,6 +132,24 @@ class UpperLayer(DULServiceProvider):
             return False
         self.event_queue.put(event)
         self._recv_pdu.put(pdu)
+        return False
+
+    def _follow(self, connection: Socket, store: FastStore) -> bool:
+        """Takes what comes of a data set as long as there is any; True once something else is to be read."""
+        self._idle_timer.restart()
+        while not self._kill_thread and not self.to_provider_queue.queue:
+            if not connection.received and not connection.receive():
+                break
+            if self.state_machine.current_state != ESTABLISHED:
+                connection.skip(store.pass_over(connection.received))
+                return bool(connection.received)
+            taken, answer = store.follow(connection.received, self._longest(P_DATA_TF))
+            connection.skip(taken)
+            if answer is not None:
+                connection.send(answer)
+                break
+            if connection.received:
+                return True
         return False
 
     def _longest(self, kind: int) -> int:
