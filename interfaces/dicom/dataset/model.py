@@ -44,7 +44,7 @@ class _Modelling:
             if tag & 0xFFFF == 0:
                 continue  # group lengths are retired
             element = elements[tag]
-            name = f"{tag:08X}"
+            name = name_of(tag)
             value = self._value(name, element, codecs, path)
             if value is not None:
                 made[name] = value
@@ -68,6 +68,12 @@ class _Modelling:
         return {"vr": vr, "Value": values} if values else {"vr": vr}
 
 
+@functools.lru_cache(maxsize=8192)
+def name_of(tag: int) -> str:
+    """A tag as the model names it, in eight hexadecimal digits."""
+    return f"{tag:08X}"
+
+
 def little_endian(data_set: DataSet, element: Element) -> bytes:
     """The value as PS3.18 gives binary values: its words with the least significant byte first."""
     raw = data_set.bytes(element)
@@ -82,12 +88,13 @@ def little_endian(data_set: DataSet, element: Element) -> bytes:
 
 def read_values(data_set: DataSet, element: Element, codecs: tuple[str, ...] = ("iso8859",)) -> list[Any]:
     """The values of an element that is neither a sequence nor binary, None for an empty one among several."""
-    raw = data_set.bytes(element)
-    vr = element.vr
+    vr, start = element.vr, element.start
+    raw = bytes(data_set.data[start : start + element.length])
     if vr in NUMBERS:
-        size = struct.calcsize(NUMBERS[vr])
-        count = len(raw) // size
-        return list(struct.unpack(f"{data_set.order}{count}{NUMBERS[vr]}", raw[: count * size]))
+        one = _number(data_set.order, vr)
+        if len(raw) == one.size:
+            return list(one.unpack(raw))
+        return [value for (value,) in one.iter_unpack(raw[: len(raw) // one.size * one.size])]
     if vr == "AT":
         pairs = struct.unpack(f"{data_set.order}{len(raw) // 4 * 2}H", raw[: len(raw) // 4 * 4])
         return [f"{pairs[i]:04X}{pairs[i + 1]:04X}" for i in range(0, len(pairs), 2)]
@@ -95,11 +102,19 @@ def read_values(data_set: DataSet, element: Element, codecs: tuple[str, ...] = (
     if vr in SINGLE:
         text = text.rstrip(" \0")
         return [text] if text else []
-    parts: list[Any] = [part.strip(" \0") for part in text.split("\\")]
-    if parts == [""]:
-        return []
     convert = _CONVERSIONS.get(vr)
+    if "\\" not in text:
+        text = text.strip(" \0")
+        if not text:
+            return []
+        return [convert(text) if convert else text]
+    parts: list[Any] = [part.strip(" \0") for part in text.split("\\")]
     return [None if part == "" else convert(part) if convert else part for part in parts]
+
+
+@functools.cache
+def _number(order: str, vr: str) -> struct.Struct:
+    return struct.Struct(order + NUMBERS[vr])
 
 
 def name_groups(text: str) -> dict[str, str]:

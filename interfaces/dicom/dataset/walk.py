@@ -18,6 +18,8 @@ ITEM = 0xFFFEE000
 ITEM_END = 0xFFFEE00D
 SEQUENCE_END = 0xFFFEE0DD
 PIXEL_DATA = 0x7FE00010
+SHORT = {code: vr for code, vr in VRS.items() if vr not in LONG}  # those whose length has two bytes
+NONE: dict[bytes, str] = {}  # an implicit data set names no VR
 DEEPEST = 32  # nested sequences; real ones have a handful
 LARGEST_INFLATED = 2**31
 
@@ -75,7 +77,8 @@ class DataSet:
 
     def _walk(self, at: int, end: int, implicit: bool, delimited: bool, depth: int) -> tuple[Elements, int]:
         """Elements from at; to end, or with delimited to the item's delimiter. Gives them and where they end."""
-        data, heads, longs = self.data, self._head.unpack_from, self._long.unpack_from
+        data, heads, longs, new = self.data, self._head.unpack_from, self._long.unpack_from, tuple.__new__
+        short = NONE.get if implicit else SHORT.get
         found: Elements = {}
         if depth > DEEPEST:
             raise Malformed("sequences are nested too deep")
@@ -84,6 +87,14 @@ class DataSet:
                 raise Malformed(f"{end - at} bytes are left at byte {at}, too few for an element")
             group, number, name, length = heads(data, at)
             tag = group << 16 | number
+            vr = short(name)
+            if vr is not None and 2 < group < 0xFFFE:  # nearly every element
+                start = at + 8
+                at = start + length
+                if at > end:
+                    raise _too_long(tag, length, end - start)
+                found[tag] = new(Element, (vr, start, length, None, None, False))
+                continue
             if tag == ITEM_END and delimited:
                 return found, at + 8
             if group <= 2 or group == 0xFFFE:
@@ -109,7 +120,7 @@ class DataSet:
             if length == UNDEFINED:
                 element, at = self._undefined(tag, vr, start, end, implicit, depth)
             elif length > end - start:
-                raise Malformed(f"the element {tag:08X} says {length} bytes, and {end - start} are left")
+                raise _too_long(tag, length, end - start)
             else:
                 element, at = Element(vr, start, length, implicit=implicit), start + length
             found[tag] = element
@@ -167,6 +178,10 @@ class DataSet:
             raise Malformed("a sequence is cut short")
         group, number = self._tag.unpack_from(self.data, at)
         return group << 16 | number, self._long.unpack_from(self.data, at + 4)[0]
+
+
+def _too_long(tag: int, length: int, left: int) -> Malformed:
+    return Malformed(f"the element {tag:08X} says {length} bytes, and {left} are left")
 
 
 def inflate(data: bytes | memoryview) -> bytes:
