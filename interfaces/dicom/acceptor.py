@@ -15,7 +15,6 @@ from interfaces.dicom.association.server import AssociationServer, entity, reque
 from interfaces.dicom.association.slots import Slots
 from interfaces.dicom.services.negotiation import extended
 from interfaces.dicom.services.registry import SERVICES
-from interfaces.dicom.services.retrieve import refusal
 from interfaces.dicom.services.service import NATIVE, Context
 from interfaces.dicom.services.storage import Arriving
 
@@ -53,7 +52,7 @@ class Acceptor:
             return Arriving(context, Announced(sop_class, sop_instance, syntax, sender))
 
         self._slots = Slots(context.archive.folder / SLOTS, settings.dicom_max_associations)
-        others = tls_context(settings), arriving, functools.partial(refusal, context)
+        others = tls_context(settings), arriving
         self._server = AssociationServer(made, listening, settings, self._slots, share or Share([0], 0), bound, *others)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="dicom", daemon=True)
 

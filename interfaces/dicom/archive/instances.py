@@ -12,7 +12,9 @@ from interfaces.dicom.archive.levels import IMAGE, LEVELS, PATIENT, SERIES, STUD
 from interfaces.dicom.archive.matching import as_text, asked
 from interfaces.dicom.archive.query import attributes_of
 from interfaces.dicom.dataset.model import Model
-from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, UNCOMPRESSED
+from interfaces.dicom.dataset.syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, UNCOMPRESSED
+from interfaces.dicom.dataset.syntaxes import syntax as syntax_of
+from interfaces.dicom.dataset.turning import turn
 
 if TYPE_CHECKING:
     from interfaces.dicom.archive.archive import Archive
@@ -53,7 +55,8 @@ def attributes(row: Row) -> Model:
 
 
 def data_set(archive: Archive, row: Row, accepted: Collection[str] = ()) -> Any:
-    """An instance as a pydicom data set, coerced; uncompressed where the receiver does not take its syntax.
+    """An instance as a pydicom data set, coerced; uncompressed and little endian where the receiver does not take its
+    syntax.
 
     ValueError or RuntimeError where it would have to be uncompressed and can't.
     """
@@ -63,13 +66,30 @@ def data_set(archive: Archive, row: Row, accepted: Collection[str] = ()) -> Any:
 
     path = archive.files.local(row["digest"])
     read = dcmread(path if path else io.BytesIO(archive.files.read(row["digest"])))
+    syntax = row["transfer_syntax"]
+    if accepted and syntax not in accepted and syntax == EXPLICIT_BIG:
+        turn(read)
+        read.file_meta.TransferSyntaxUID = UID(EXPLICIT_LITTLE)
     if row["coercion"]:
         read.update(Dataset.from_json(json.loads(row["coercion"])))
-    syntax = row["transfer_syntax"]
     if accepted and syntax not in accepted and syntax not in UNCOMPRESSED:
         read.decompress(generate_instance_uid=False)
         read.file_meta.TransferSyntaxUID = UID(EXPLICIT_LITTLE)
     return read
+
+
+def encoded_as(archive: Archive, row: Row, transfer_syntax: str) -> bytes:
+    """An instance's data set in its own syntax or in a native one of little endian.
+
+    ValueError or RuntimeError where it can't be written so.
+    """
+    from pynetdicom.dsutils import encode
+
+    how = syntax_of(transfer_syntax)
+    made = encode(data_set(archive, row, {transfer_syntax}), how.implicit, not how.big, how.deflated)
+    if made is None:
+        raise ValueError("its values can't be written")
+    return made
 
 
 def encoded(archive: Archive, row: Row, accepted: Collection[str] = ()) -> bytes:

@@ -6,24 +6,21 @@ What a query is and what matches stays its handler's (PS3.7 section 9.1.2, PS3.4
 
 from __future__ import annotations
 
-import struct
 import time
 from typing import Any
 
 import structlog
 from pynetdicom import evt
 
-from interfaces.dicom.association.fast_store import LAST
-from interfaces.dicom.association.responses import of_request, response
+from interfaces.dicom.association.pdus import COMMAND, DATA_SET, longest, pdus
+from interfaces.dicom.association.responses import WITH_DATA_SET, of_request, response
 from interfaces.dicom.dataset.encoding import encode
 
 C_FIND_RSP = 0x8020
-WITH_DATA_SET = 0x0001
 SUCCESS, UNABLE = 0x0000, 0xC311
 PENDING = (0xFF00, 0xFF01)
 TOGETHER = 16 * 1024  # bytes of answers that are sent in one go
 AT_LEAST_EVERY = 0.02  # seconds after which what was found is sent
-UNLIMITED = 128 * 1024  # bytes of a PDU to a peer that sets no limit
 
 log = structlog.get_logger("dicom")
 
@@ -34,7 +31,7 @@ def answer_find(association: Any, request: Any, context: Any) -> None:
     cancelled = association.dimse.cancel_req
     event = {"request": request, "context": context.as_tuple, "_is_cancelled": lambda number: number in cancelled}
     syntax = str(context.transfer_syntax[0])
-    most = association.requestor.maximum_length or UNLIMITED
+    most = longest(association)
     waiting, since = bytearray(), time.monotonic()
     status, comment = SUCCESS, ""
     try:
@@ -45,30 +42,17 @@ def answer_find(association: Any, request: Any, context: Any) -> None:
                 status, comment = (given, "") if isinstance(given, int) else (given.Status, _comment(given))
                 break
             command = response(C_FIND_RSP, *asked, given, data_set=WITH_DATA_SET)
-            waiting += _pdus(context.context_id, command, encode(model, syntax), most)
+            waiting += pdus(context.context_id, command, COMMAND, most)
+            waiting += pdus(context.context_id, encode(model, syntax), DATA_SET, most)
             if len(waiting) >= TOGETHER or time.monotonic() - since > AT_LEAST_EVERY:
                 association.dul.send_encoded(bytes(waiting))
                 waiting, since = bytearray(), time.monotonic()
     except Exception:
         log.exception("a query failed")
         status, comment = UNABLE, "the query failed; the log says why"
-    waiting += _pdus(context.context_id, response(C_FIND_RSP, *asked, status, comment), None, most)
+    waiting += pdus(context.context_id, response(C_FIND_RSP, *asked, status, comment), COMMAND, most)
     association.dul.send_encoded(bytes(waiting))
 
 
 def _comment(status: Any) -> str:
     return str(status.get("ErrorComment", ""))
-
-
-def _pdus(context: int, command: bytes, identifier: bytes | None, most: int) -> bytes:
-    """P-DATA-TF PDUs, one presentation data value each, none longer than the peer takes (PS3.8 section 9.3.5)."""
-    made = bytearray()
-    for content, kind in ((command, 1), (identifier, 0)):
-        if content is None:
-            continue
-        size = most - 6
-        for at in range(0, max(len(content), 1), size):
-            part = content[at : at + size]
-            header = kind | (LAST if at + size >= len(content) else 0)
-            made += struct.pack(">BBIIBB", 4, 0, len(part) + 6, len(part) + 2, context, header) + part
-    return bytes(made)

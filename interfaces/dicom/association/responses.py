@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import Any
 
-NO_DATA_SET = 0x0101
+NO_DATA_SET, WITH_DATA_SET = 0x0101, 0x0001
+MOST_COUNTED = 0xFFFF
 SOP_CLASS, FIELD, DATA_SET_TYPE, SOP_INSTANCE = 0x0002, 0x0100, 0x0800, 0x1000
 COMMAND_LAST = 3  # message control header of a whole command set (PS3.8 annex E.2)
 
@@ -19,8 +21,12 @@ def response(
     *,
     data_set: int = NO_DATA_SET,
     sop_instance: bytes = b"",
+    counts: Iterable[tuple[int, int]] = (),
 ) -> bytes:
-    """The command set that answers a request; UIDs of even length, message: the request's Message ID as it came."""
+    """The command set that answers a request; UIDs of even length, message: the request's Message ID as it came.
+
+    counts: of sub-operations, each with the number of its element in group 0000, in their order.
+    """
     parts = [
         element(SOP_CLASS, sop_class),
         element(FIELD, struct.pack("<H", field)),
@@ -33,6 +39,12 @@ def response(
         parts.append(element(0x0902, text + b" " * (len(text) % 2)))
     if sop_instance:
         parts.append(element(SOP_INSTANCE, sop_instance))
+    parts += [element(number, struct.pack("<H", min(count, MOST_COUNTED))) for number, count in counts]
+    return command_set(parts)
+
+
+def command_set(parts: Iterable[bytes]) -> bytes:
+    """Elements in their order as a command set, with its group length."""
     body = b"".join(parts)
     return element(0x0000, struct.pack("<I", len(body))) + body
 

@@ -20,7 +20,6 @@ from fhir_server.core.settings import Settings
 from fhir_server.core.sharing import Share
 from interfaces.dicom.association.connection import Socket
 from interfaces.dicom.association.fast_store import Begin, FastStore
-from interfaces.dicom.association.refusing_retrieval import Refusal
 from interfaces.dicom.association.slots import Slots
 from interfaces.dicom.association.upper_layer import AcceptedAssociation
 from interfaces.dicom.configuration import Configuration
@@ -59,7 +58,6 @@ class _Handler(RequestHandler):
         association = AcceptedAssociation(self.ae)
         association._server = server
         association.store = FastStore(association, server.begin)
-        association.refusal = server.refusal
         association.name = "AcceptorThread"
         association.ended = server.ended
         connection = Socket(association, self.request)
@@ -99,10 +97,8 @@ class AssociationServer(ThreadedAssociationServer):
         handlers: list[Any],
         tls: Any,
         begin: Begin,
-        refusal: Refusal,
     ) -> None:
         self.begin = begin
-        self.refusal = refusal
         self._listening = listening
         self._timeout = settings.dicom_timeout_seconds
         self._most = settings.dicom_max_associations * CONNECTIONS_PER_SLOT

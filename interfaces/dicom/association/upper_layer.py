@@ -22,10 +22,10 @@ from pynetdicom.pdu import A_ASSOCIATE_AC
 from pynetdicom.pdu_primitives import P_DATA
 
 from interfaces.dicom.association.answering_find import answer_find
+from interfaces.dicom.association.answering_retrieval import answer_retrieval
 from interfaces.dicom.association.connection import Socket
 from interfaces.dicom.association.fast_store import P_DATA_TF, FastStore
 from interfaces.dicom.association.proposals import AssociateRequest, Negotiation
-from interfaces.dicom.association.refusing_retrieval import C_GET_RSP, C_MOVE_RSP, Refusal, refuse_retrieval
 
 ASSOCIATE_RQ = 1
 ESTABLISHED = "Sta6"
@@ -248,7 +248,6 @@ class AcceptedAssociation(Association):
         self.network_timeout = ae.network_timeout
         self.slot: int | None = None
         self.store: FastStore | None = None
-        self.refusal: Refusal | None = None
         self.ended = lambda association: None
 
     def run_reactor(self) -> None:
@@ -300,13 +299,8 @@ class AcceptedAssociation(Association):
         if not ours or context is None or self._sent_release:
             super()._serve_request(msg, context_id)
             return
-        if not isinstance(msg, C_FIND):
-            response = C_GET_RSP if isinstance(msg, C_GET) else C_MOVE_RSP
-            if self.refusal is None or not refuse_retrieval(self, msg, context, self.refusal, response):
-                super()._serve_request(msg, context_id)
-            return
         self.dimse.cancel_req.clear()
-        answer_find(self, msg, context)
+        (answer_find if isinstance(msg, C_FIND) else answer_retrieval)(self, msg, context)
         self.dimse.cancel_req.clear()
 
     def kill(self) -> None:

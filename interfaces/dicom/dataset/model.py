@@ -8,7 +8,8 @@ import struct
 from collections.abc import Callable, Collection
 from typing import Any
 
-from interfaces.dicom.dataset.vrs import BULK, NUMBERS, SINGLE, TEXT, WORDS
+from interfaces.dicom.dataset.turning import turned
+from interfaces.dicom.dataset.vrs import BULK, NUMBERS, SINGLE, TEXT
 from interfaces.dicom.dataset.walk import DataSet, Element, Elements
 
 Model = dict[str, dict[str, Any]]
@@ -77,13 +78,7 @@ def name_of(tag: int) -> str:
 def little_endian(data_set: DataSet, element: Element) -> bytes:
     """The value as PS3.18 gives binary values: its words with the least significant byte first."""
     raw = data_set.bytes(element)
-    size = struct.calcsize(WORDS.get(element.vr, "B"))
-    if not data_set.how.big or size == 1 or len(raw) % size:
-        return raw
-    turned = bytearray(len(raw))
-    for at in range(size):
-        turned[at::size] = raw[size - 1 - at :: size]
-    return bytes(turned)
+    return turned(raw, element.vr) if data_set.how.big else raw
 
 
 def read_values(data_set: DataSet, element: Element, codecs: tuple[str, ...] = ("iso8859",)) -> list[Any]:

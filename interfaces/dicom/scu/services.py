@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from pynetdicom import build_context
 
 from interfaces.dicom.archive.index import Row
-from interfaces.dicom.archive.instances import data_set
 from interfaces.dicom.configuration import Peer
 from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.scu.association import associated
-from interfaces.dicom.services.retrieve import contexts_for
+from interfaces.dicom.scu.sending import Sending, contexts_for, paused
 from interfaces.dicom.services.service import Context
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -71,21 +69,16 @@ def store(context: Context, peer: Peer, rows: list[Row], sent: Callable[[str], N
     """Sends instances; sent is called with each SOP Instance UID that the peer took. Gives what it refused and why."""
     refused: list[str] = []
     contexts = contexts_for({(row["sop_class"], row["transfer_syntax"]) for row in rows})
-    with associated(context, peer, contexts) as association:
+    with associated(context, peer, contexts) as association, paused(association):
+        sending = Sending(context.archive, association)
         for row in rows:
-            accepted = {
-                str(each.transfer_syntax[0])
-                for each in association.accepted_contexts
-                if each.abstract_syntax == row["sop_class"]
-            }
-            if not accepted:
-                refused.append(f"{row['instance_uid']}: its SOP class is not taken")
+            try:
+                status = sending.send(row)
+            except (ValueError, RuntimeError) as problem:
+                refused.append(f"{row['instance_uid']}: {problem}")
                 continue
-            status: Any = association.send_c_store(data_set(context.archive, row, accepted))
-            if not status:
-                raise OSError(f"{peer.ae_title} ended the association during C-STORE")
-            if status.Status == 0 or 0xB000 <= status.Status <= 0xBFFF:
+            if status == 0 or 0xB000 <= status <= 0xBFFF:
                 sent(row["instance_uid"])
             else:
-                refused.append(f"{row['instance_uid']}: {status.Status:04X}")
+                refused.append(f"{row['instance_uid']}: {status:04X}")
     return refused

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from typing import Any
 
-from pynetdicom import build_context, evt
+from pynetdicom import evt
 
 from fhir_server.core.errors import FhirError
 from interfaces.dicom.archive.index import Row
-from interfaces.dicom.archive.instances import chosen, data_set
+from interfaces.dicom.archive.instances import chosen
 from interfaces.dicom.archive.levels import UNIQUE_KEYS
 from interfaces.dicom.archive.matching import as_text, asked
+from interfaces.dicom.association.answering_retrieval import CANCELLED, PENDING, Progress
+from interfaces.dicom.association.sub_operations import NoAnswer, Originator
+from interfaces.dicom.configuration import Peer
 from interfaces.dicom.dataset.model import Model
-from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from interfaces.dicom.dataset.walk import Malformed
-from interfaces.dicom.services.find import refused
+from interfaces.dicom.scu.association import NoAssociation, associated
+from interfaces.dicom.scu.sending import Sending, contexts_for, paused
+from interfaces.dicom.services.find import refused as refused_query
 from interfaces.dicom.services.identifiers import keys_of, level_of
 from interfaces.dicom.services.service import (
     NOT_AUTHORIZED,
@@ -24,15 +27,15 @@ from interfaces.dicom.services.service import (
     Context,
     Service,
     allowed,
+    calling,
     log,
     negotiated,
 )
 
-PENDING = 0xFF00
-CANCELLED = 0xFE00
-WRONG_IDENTIFIER = 0xA900
+SUCCESS, SOME_FAILED = 0x0000, 0xB000
+UNABLE_TO_SEND, UNKNOWN_DESTINATION, WRONG_IDENTIFIER = 0xA702, 0xA801, 0xA900
 CANNOT_UNDERSTAND = 0xC000
-MOST_CONTEXTS = 126
+FAILED = 0x0110  # of an instance that was not sent
 PATIENT_ROOTS = ("1.2.840.10008.5.1.4.1.2.1.2", "1.2.840.10008.5.1.4.1.2.1.3")
 MOVE_CLASSES = {
     "Patient Root Query/Retrieve Information Model - MOVE": PATIENT_ROOTS[0],
@@ -46,8 +49,8 @@ STATUSES = (
     ("FF00", "One more instance was sent; the counts say how many are left."),
     ("0000", "All instances were sent."),
     ("0124", "The peer may not retrieve (its entry in the peers file)."),
-    ("A702", "No instance could be sent."),
-    ("A801", "The move destination is no peer, or does not answer."),
+    ("A702", "No instance could be sent; of C-MOVE also where the destination does not answer, as the comment says."),
+    ("A801", "The move destination is none of the peers."),
     (
         "A900",
         "The level is none of the model's, its unique key is missing or a pattern, or one above it is missing and "
@@ -58,18 +61,18 @@ STATUSES = (
 )
 
 
-def refusal(context: Context, event: Any) -> tuple[int, str] | None:
-    """Why a request is refused: status and comment; None where it is performed."""
+def refusal(context: Context, event: Any) -> Progress | None:
+    """Why a request is refused; None where it is performed."""
     if not allowed(context, event, "retrieve"):
-        return NOT_AUTHORIZED, "this peer may not retrieve"
+        return Progress(NOT_AUTHORIZED, comment="this peer may not retrieve")
     try:
         keys = keys_of(event)
     except Malformed as problem:
-        return CANNOT_UNDERSTAND, str(problem)
+        return Progress(CANNOT_UNDERSTAND, comment=str(problem))
     root = str(event.request.AffectedSOPClassUID) in PATIENT_ROOTS
     relational = context.settings.dicom_relational or negotiated(event, RELATIONAL)
-    problem = refused(root, level_of(keys), keys, relational=relational) or _unnamed(keys)
-    return (WRONG_IDENTIFIER, problem) if problem else None
+    problem = refused_query(root, level_of(keys), keys, relational=relational) or _unnamed(keys)
+    return Progress(WRONG_IDENTIFIER, comment=problem) if problem else None
 
 
 def _unnamed(keys: Model) -> str:
@@ -81,65 +84,81 @@ def _unnamed(keys: Model) -> str:
     return ""
 
 
-def move(context: Context, event: Any) -> Iterator[Any]:
+def move(context: Context, event: Any) -> Iterator[Progress]:
     """Sends instances to a peer over an association of its own."""
-    rows = chosen(context.archive.reading, keys_of(event))
-    try:
-        peer = context.configuration.peers().named(event.move_destination or "")
-    except FhirError as wrong:
-        log.error("peers can't be read", problem=str(wrong))
-        peer = None
-    if peer is None:
-        yield None, None
+    refused = refusal(context, event)
+    if refused:
+        yield refused
         return
-    opened: list[Any] = []
-    options = {
-        "contexts": contexts_for({(row["sop_class"], row["transfer_syntax"]) for row in rows}),
-        "evt_handlers": [(evt.EVT_ACCEPTED, lambda accepted: opened.append(accepted.assoc))],
-    }
-    if peer.tls:
-        options["tls_args"] = (ssl.create_default_context(), peer.host)
-    yield peer.host, peer.port, options
-    yield from _send(context, event, rows, lambda: opened[0] if opened else None)
+    rows = chosen(context.archive.reading, keys_of(event))
+    peer = _destination(context, event.move_destination or "")
+    if peer is None:
+        yield Progress(UNKNOWN_DESTINATION, comment="the move destination is none of the peers")
+        return
+    if not rows:
+        yield Progress(SUCCESS, 0, 0, 0, 0)
+        return
+    contexts = contexts_for({(row["sop_class"], row["transfer_syntax"]) for row in rows})
+    try:
+        with associated(context, peer, contexts) as association, paused(association):
+            by = Originator(calling(event), event.request.MessageID)
+            yield from _sent(event, rows, Sending(context.archive, association, by))
+    except NoAssociation as problem:
+        unsent = tuple(row["instance_uid"] for row in rows)
+        yield Progress(UNABLE_TO_SEND, 0, 0, len(rows), 0, unsent, str(problem))
 
 
-def get(context: Context, event: Any) -> Iterator[Any]:
+def _destination(context: Context, title: str) -> Peer | None:
+    try:
+        return context.configuration.peers().named(title)
+    except FhirError as problem:
+        log.error("peers can't be read", problem=str(problem))
+        return None
+
+
+def get(context: Context, event: Any) -> Iterator[Progress]:
     """Sends instances over the association of the request."""
-    yield from _send(context, event, chosen(context.archive.reading, keys_of(event)), lambda: event.assoc)
+    refused = refusal(context, event)
+    if refused:
+        yield refused
+        return
+    rows = chosen(context.archive.reading, keys_of(event))
+    yield from _sent(event, rows, Sending(context.archive, event.assoc, message=event.request.MessageID))
 
 
-def _send(context: Context, event: Any, rows: list[Row], association: Any) -> Iterator[Any]:
-    yield len(rows)
-    for row in rows:
+def _sent(event: Any, rows: list[Row], sending: Sending) -> Iterator[Progress]:
+    """Sends one instance after the other; once the association is gone, the others have failed."""
+    completed = warned = 0
+    unsent: list[str] = []
+    gone: NoAnswer | None = None
+    for number, row in enumerate(rows, 1):
         if event.is_cancelled:
-            yield CANCELLED, None
+            left = len(rows) - number + 1
+            yield Progress(CANCELLED, left, completed, len(unsent), warned, tuple(unsent))
             return
+        status = FAILED
         try:
-            yield PENDING, data_set(context.archive, row, _accepted(association(), row["sop_class"]))
-        except (OSError, ValueError, RuntimeError, AttributeError) as reason:
-            log.error("an instance can't be sent", digest=row["digest"], problem=str(reason))
-            from pydicom.dataset import Dataset
+            if gone is None:
+                status = sending.send(row)
+        except (OSError, ValueError, RuntimeError, AttributeError, NotImplementedError) as problem:
+            gone = problem if isinstance(problem, NoAnswer) else None
+            log.error("an instance can't be sent", digest=row["digest"], problem=str(problem))
+        if status == SUCCESS:
+            completed += 1
+        elif _warning(status):
+            warned += 1
+        else:
+            unsent.append(row["instance_uid"])
+        if gone is None:
+            yield Progress(PENDING, len(rows) - number, completed, len(unsent), warned)
+    failed = len(unsent)
+    status = SUCCESS if not failed and not warned else UNABLE_TO_SEND if failed == len(rows) else SOME_FAILED
+    yield Progress(status, 0, completed, failed, warned, tuple(unsent), str(gone or ""))
 
-            unsent = Dataset()
-            unsent.SOPInstanceUID = row["instance_uid"]  # fails as a sub-operation and is listed
-            yield PENDING, unsent
 
-
-def _accepted(association: Any, sop_class: str) -> set[str]:
-    if association is None:
-        return set()
-    return {
-        str(each.transfer_syntax[0]) for each in association.accepted_contexts if each.abstract_syntax == sop_class
-    } or {EXPLICIT_LITTLE}
-
-
-def contexts_for(kinds: set[tuple[str, str]]) -> list[Any]:
-    """Presentation contexts for SOP classes and the syntaxes that they are kept in, uncompressed ones beside."""
-    made = [build_context(sop_class, syntax) for sop_class, syntax in sorted(kinds)]
-    made += [
-        build_context(sop_class, [EXPLICIT_LITTLE, IMPLICIT_LITTLE]) for sop_class in sorted({k[0] for k in kinds})
-    ]
-    return made[:MOST_CONTEXTS] or [build_context("1.2.840.10008.1.1")]
+def _warning(status: int) -> bool:
+    """Whether a status of C-STORE is a warning (PS3.7 annex C.4)."""
+    return 0xB000 <= status <= 0xBFFF or status in (0x0001, 0x0107, 0x0116)
 
 
 MOVE = Service("Retrieve (MOVE)", MOVE_CLASSES, ((evt.EVT_C_MOVE, move),), "retrieve", STATUSES)
