@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from msgspec.structs import replace
+
 from fhir_server.codec import bundles
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import error
@@ -34,8 +36,8 @@ async def search_audit(environment: Environment, request: Request) -> Response:
                     "_summary and _elements.")  # fmt: skip
     if request.caller.masks:
         request.caller.masks.require_open(asked)
-    where = _within(environment, request, asked.where)
-    found, following = await asyncio.to_thread(_page, environment, where, asked.cursor, asked.count)
+    limit = _limit(request)
+    found, following = await asyncio.to_thread(_page, environment, asked.where, limit, asked.cursor, asked.count)
     found = [_masked(request, version) for version in found]
     url = f"{request.base}/AuditEvent"
     links = [bundles.Link("self", self_link(url, asked))]
@@ -44,19 +46,22 @@ async def search_audit(environment: Environment, request: Request) -> Response:
     return Response(200, body=bundles.searchset(request.base, found, [], total=None, links=links))
 
 
-def _within(environment: Environment, request: Request, where: Clause) -> Clause:
+def _limit(request: Request) -> Clause | None:
+    """What holds for the events that the caller may see; None for all."""
     restriction = request.caller.restriction
-    limit = restriction("AuditEvent") if restriction is not None else None
-    return where if limit is None else All((where, limit))
+    return restriction("AuditEvent") if restriction is not None else None
 
 
-def _page(environment: Environment, where: Clause, after: str, count: int) -> tuple[list[StoredVersion], str]:
+def _page(
+    environment: Environment, asked: Clause, limit: Clause | None, after: str, count: int
+) -> tuple[list[StoredVersion], str]:
     """Those of one page behind a place in the log, and the place behind which the next one begins, "" for none."""
     log = environment.audit
+    where = asked if limit is None else All((asked, limit))
     found: list[StoredVersion] = []
     looked = 0
     for place, event in islice(log.page(after, _subject(where), _since(where)), LOOKED_AT):
-        version = _version(environment, place, event, where)
+        version = _version(environment, place, event, asked, limit)
         if version is not None:
             if len(found) == count:
                 return found, after
@@ -65,16 +70,42 @@ def _page(environment: Environment, where: Clause, after: str, count: int) -> tu
     return found, after if looked == LOOKED_AT else ""
 
 
-def _version(environment: Environment, place: str, event: Event, where: Clause) -> StoredVersion | None:
-    """The event as a stored resource, where the clause holds for it."""
-    resource = as_resource(place, event, environment.settings.server_name)
-    answer = holds(where, Version("AuditEvent", resource["id"], environment.searching.extract(resource)))
+def _version(
+    environment: Environment, place: str, event: Event, asked: Clause, limit: Clause | None
+) -> StoredVersion | None:
+    """The event as a stored resource, as far as the limit holds for it, where what is asked for does then."""
+    if limit is not None:
+        if holds(limit, _searched(environment, place, event)) is False:
+            return None
+        event = _narrowed(environment, place, event, limit)
+    answer = holds(asked if limit is None else All((asked, limit)), _searched(environment, place, event))
     if answer is None:
         raise error("unsupported-parameter", "The audit log can't be searched by this; it can by patient, agent, date, "
                     "action, outcome, type, subtype, entity and more of an event's own elements.")  # fmt: skip
     if not answer:
         return None
+    resource = as_resource(place, event, environment.settings.server_name)
     return StoredVersion("AuditEvent", resource["id"], 1, 0, event.recorded, "POST", serialize(resource))
+
+
+def _searched(environment: Environment, place: str, event: Event) -> Version:
+    resource = as_resource(place, event, environment.settings.server_name)
+    return Version("AuditEvent", resource["id"], environment.searching.extract(resource))
+
+
+def _narrowed(environment: Environment, place: str, event: Event, limit: Clause) -> Event:
+    """The event as whoever sees it for some of its patients may: without the others, and without criteria, which may
+    name them."""
+    if holds(limit, _searched(environment, place, replace(event, patients=()))) is True:
+        return event
+
+    def visible(patients: tuple[str, ...]) -> tuple[str, ...]:
+        if holds(limit, _searched(environment, place, replace(event, patients=patients))) is False:
+            return ()
+        half = len(patients) // 2
+        return visible(patients[:half]) + visible(patients[half:]) if half else patients
+
+    return replace(event, patients=visible(event.patients), query="")
 
 
 def _parts(where: Clause) -> Iterator[Clause]:
@@ -109,7 +140,7 @@ async def read_audit(environment: Environment, request: Request, id: str) -> Sto
     if not id.startswith(PREFIX) or not PLACE.match(place):
         return None
     event = await asyncio.to_thread(environment.audit.at, place)
-    version = _version(environment, place, event, _within(environment, request, All(()))) if event else None
+    version = _version(environment, place, event, All(()), _limit(request)) if event else None
     if version is None:
         raise error("not-found", f"There is no AuditEvent/{id} here.")
     return _masked(request, version)

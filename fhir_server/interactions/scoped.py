@@ -21,7 +21,10 @@ from fhir_server.search.dates import date_range
 from fhir_server.security.scopes import Scope
 
 # May hold anything about anybody, and no search parameter tells whom: never within a patient's context.
-OPAQUE = frozenset({"Bundle", "Linkage", "MessageHeader", "Parameters", "Subscription"})
+OPAQUE = frozenset({
+    "BiologicallyDerivedProduct", "Bundle", "EnrollmentResponse", "Linkage", "MessageHeader", "OperationOutcome",
+    "Parameters", "PaymentReconciliation", "Subscription",
+})  # fmt: skip
 WRITING = ("c", "u", "d")
 
 

@@ -86,6 +86,29 @@ async def test_a_patient_sees_who_saw_the_own_record_only(hospital: Fhir) -> Non
     assert (await doctor("AuditEvent/audit-999")).status_code == 404
 
 
+async def test_an_event_about_several_patients_tells_each_of_none_of_the_others(hospital: Fhir) -> None:
+    doctor = Asking(hospital, "user/*.rs")
+    await doctor("Observation?subject=Patient/me,Patient/other&_count=7")
+    whole = (await doctor("AuditEvent?patient=Patient/me&subtype=search-type")).json()["entry"][0]["resource"]
+    assert {"Patient/me", "Patient/other"} <= set(named(whole))
+    ask = Asking(hospital, "patient/AuditEvent.rs", patient="me")
+    for path in ("AuditEvent?subtype=search-type", f"AuditEvent?_id={whole['id']}"):
+        listed = [entry["resource"] for entry in (await ask(path)).json()["entry"]]
+        assert all(set(named(each)) <= {"Patient/me"} for each in listed)
+        found = next(each for each in listed if each["id"] == whole["id"])
+        assert named(found) == ["Patient/me"]
+        told = [base64.b64decode(each["query"]).decode() for each in found["entity"] if "query" in each]
+        assert told == ["Observation?"]
+    assert named((await ask(f"AuditEvent/{whole['id']}")).json()) == ["Patient/me"]
+    for criteria in ("patient=Patient/other", "entity=Patient/other"):
+        found = (await ask(f"AuditEvent?{criteria}")).json()
+        assert "entry" not in found, criteria
+
+
+def named(event: dict[str, Any]) -> list[str]:
+    return [each["what"]["reference"] for each in event["entity"] if "what" in each]
+
+
 async def test_audit_events_are_valid(hospital: Fhir, browser: Browser) -> None:
     await Asking(hospital, "user/*.rs")("Patient?name=mine")
     await browser.granted("patient/*.rs launch/patient", patient="me")

@@ -1,6 +1,7 @@
 """Policies and Consents narrow what scopes allow, and break-glass widens it again, in writing."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,9 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(data=tmp_path / "data", synchronous="OFF", security="smart", policies=str(file))
 
 
+RESTRICTED = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality|R"
+
+
 @pytest.fixture
 async def house(fhir: Fhir) -> AsyncIterator[Fhir]:
     from fhir_server.api import Request
@@ -94,6 +98,22 @@ class As:
         answer = await self(path, **headers)
         assert answer.status_code == 200, answer.text
         return sorted(entry["resource"]["id"] for entry in answer.json().get("entry", ()))
+
+
+async def test_a_trial_deletion_tells_of_no_reference_that_may_not_be_seen(house: Fhir, tmp_path: Path) -> None:
+    from fhir_server.api import Request
+
+    change(house, tmp_path, f'[[rule]]\neffect = "deny"\nresources = ["Observation?_security={RESTRICTED}"]\n')
+    hush = json.loads((await house.server.read("Observation", "hush")).body)
+    naming = {**hush, "hasMember": [{"reference": "Observation/mine"}]}
+    doctor, outcomes = As(house, "physician"), []
+    for resource in (naming, hush):
+        await house.server.perform(Request("PUT", ("Observation", "hush"), resource=resource, base=BASE))
+        outcomes.append((await doctor("Observation/mine/$validate?mode=delete")).json())
+    assert outcomes[0] == outcomes[1]
+    open_one = {**observation("open", "me"), "hasMember": [{"reference": "Observation/mine"}]}
+    assert (await doctor("Observation/open", "PUT", open_one)).status_code == 201
+    assert "Observation/open refers" in (await doctor("Observation/mine/$validate?mode=delete")).text
 
 
 async def test_what_no_rule_permits_is_not_there(house: Fhir) -> None:

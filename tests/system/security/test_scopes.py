@@ -52,6 +52,28 @@ async def test_without_a_token_nothing_but_metadata_is_answered(hospital: Fhir) 
     assert (await hospital.get("metadata")).status_code == 200
 
 
+OTHERS: list[dict[str, Any]] = [
+    {"resourceType": "BiologicallyDerivedProduct", "collection": {"source": {"reference": "Patient/other"}}},
+    {"resourceType": "EnrollmentResponse", "request": {"reference": "EnrollmentRequest/of-other"}},
+    {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "value", "diagnostics": "theirs"}]},
+    {"resourceType": "PaymentReconciliation", "status": "active", "created": "2026-01-01", "paymentDate": "2026-01-01",
+     "paymentAmount": {"value": 7, "currency": "EUR"},
+     "detail": [{"type": {"text": "payment"}, "request": {"reference": "Claim/of-other"}}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("resource", OTHERS, ids=lambda each: each["resourceType"])
+async def test_what_no_search_parameter_ties_to_its_patient_is_not_shown_within_one(
+    hospital: Fhir, resource: dict[str, Any]
+) -> None:
+    type = resource["resourceType"]
+    stored = await Asking(hospital, "user/*.cruds")(f"{type}/theirs", "PUT", {**resource, "id": "theirs"})
+    assert stored.status_code == 201, stored.text
+    ask = Asking(hospital, "patient/*.rs", patient="me")
+    assert (await ask(f"{type}/theirs")).status_code == 404
+    assert await ask.ids(type) == []
+
+
 async def test_a_patient_scope_stays_within_the_patient(hospital: Fhir) -> None:
     ask = Asking(hospital, "patient/*.rs", patient="me")
     assert await ask.ids("Patient") == ["me"]
