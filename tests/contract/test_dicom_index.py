@@ -17,12 +17,12 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.erasing import Erasing
-from interfaces.dicom.archive.index import Index, at_most, is_not, one_of
+from interfaces.dicom.archive.index import QUARANTINED, Index, at_most, is_not, one_of
 from interfaces.dicom.archive.instances import chosen, instances
 from interfaces.dicom.archive.levels import IMAGE, PATIENT, SERIES, STUDY
 from interfaces.dicom.archive.placing import Outcome, enqueue, place, quarantine, remove_instance
 from interfaces.dicom.archive.query import find
-from interfaces.dicom.archive.record import Record
+from interfaces.dicom.archive.record import Mismatch, Record
 from interfaces.dicom.dataset.model import text
 from interfaces.dicom.work import quarantine as quarantines
 from interfaces.dicom.work import queue
@@ -413,6 +413,39 @@ def test_a_job_asked_for_while_it_runs_waits_again(archives: Archives):
     assert again is not None and again.round == 1
     assert queue.failed(archive, again, "no answer", transient=True) and queue.claim(archive) is None
     assert queue.again(archive, again.pk) and queue.claim(archive) is not None
+
+
+def test_a_studys_job_waits_until_it_is_quiet_and_hardly_longer(archives: Archives):
+    [archive] = archives.opened
+    pause = 1_000_000
+    dues = set()
+    for number in range(20):
+        archive.place(record("1", "1.1", f"1.1.{number}"))
+        [job] = queue.listed(archive)
+        assert pause <= job["due"] - archives.moment <= pause * 9 // 8
+        dues.add(job["due"])
+        archives.moment += pause // 20
+    assert len(dues) == (20 if archive.settings.mongodb_url else 7)
+    archives.moment = max(dues)
+    claimed = queue.claim(archive)
+    assert claimed is not None
+    archive.place(record("1", "1.1", "1.1.20"))
+    queue.done(archive, claimed)
+    assert [(job["key"], job["state"]) for job in queue.listed(archive)] == [("1", "waiting")]
+
+
+def test_an_instance_goes_where_its_study_and_patient_are_however_its_series_is_known(archives: Archives):
+    [archive] = archives.opened
+    archive.place(record("1", "1.1", "1.1.1"))
+    with pytest.raises(Mismatch):
+        archive.place(record("2", "1.1", "2.1.1"))
+    archive.place(record("1", "1.1", "1.1.2"))
+    [row] = archive.reading.all("study", {})
+    assert (row["uid"], row["state"], row["instance_count"]) == ("1", "kept", 2)
+    archive.place(record("1", "1.1", "1.1.3", patient="P2"))
+    [row] = archive.reading.all("study", {})
+    assert (row["state"], row["instance_count"]) == (QUARANTINED, 3)
+    assert len(archive.reading.all("patient", {})) == 2
 
 
 def test_a_quarantine_is_settled_in_one_step(archives: Archives):

@@ -31,6 +31,7 @@ FOLDER = "dicom"
 SEALED = "sealed"  # a note: there are sealed files
 MIB = 2**20
 REMOVED_TOGETHER = 200  # instances in one transaction
+SLACK = 8  # a study's job comes up to an eighth of the pause late, so that few of its instances change it
 NAMES = frozenset({0x00080016, 0x00080018})
 
 
@@ -139,10 +140,13 @@ class Archive:
     def place(self, record: Record) -> Outcome:
         """Puts a record of a file that is there into the index."""
         moment = self.clock()
-        due = moment + self.settings.dicom_study_pause_seconds * 1_000_000
+        pause = self.settings.dicom_study_pause_seconds * 1_000_000
+        slack = 0 if self.settings.mongodb_url else pause // SLACK
         duplicates = self.settings.dicom_duplicates
         # the file is on the disk: an entry that a power failure takes is made again at the next start (recovery.py)
-        return self._index.write(lambda index: place(index, record, moment, duplicates, due, self._same), durable=False)
+        return self._index.write(
+            lambda index: place(index, record, moment, duplicates, moment + pause, self._same, slack), durable=False
+        )
 
     def enqueue(self, kind: str, key: str, due: int = 0, payload: dict[str, Any] | None = None) -> None:
         """A job for the worker."""

@@ -129,6 +129,10 @@ class Rows(Protocol):
         """Joined rows, with the names in SHOWN of the level and those above it, as they are found."""
         ...
 
+    def lineage(self, series: str) -> Row | None:
+        """Where a series by its UID is: pk, study and patient (their numbers), study_uid, patient_id, issuer."""
+        ...
+
     def insert(self, table: str, values: Mapping[str, Any]) -> int:
         """Adds a row; its number (pk), where the table has numbers."""
         ...

@@ -29,12 +29,18 @@ class Outcome(enum.Enum):
 
 
 def place(
-    index: Rows, record: Record, now: int, duplicates: Duplicates, due: int, same: Same = lambda kept, new: kept == new
+    index: Rows,
+    record: Record,
+    now: int,
+    duplicates: Duplicates,
+    due: int,
+    same: Same = lambda kept, new: kept == new,
+    slack: int = 0,
 ) -> Outcome:
     """Adds a record; now and due (of the study's job) in microseconds. What contradicts is noted as an event.
 
     Mismatch where its series is one of another study.
-    same: whether two digests are of the same bytes.
+    same: whether two digests are of the same bytes; slack: microseconds by which the job may come later than due.
     """
     row = index.one("instance", {"uid": record.uid})
     if row is not None and same(row["digest"], record.digest):
@@ -42,15 +48,11 @@ def place(
     if row is not None and duplicates != "replace":
         note(index, now, "duplicate", record.uid, {"sender": record.sender, "digest": record.digest})
         return Outcome.REFUSED if duplicates == "refuse" else Outcome.KEPT
-    patient = _patient(index, record)
-    study = _study(index, record, patient, now)
-    series = _series(index, record, study)
+    study, series = _rows(index, record, now)
     if row is not None:
         note(index, now, "replaced", record.uid, {"sender": record.sender, "digest": row["digest"]})
         remove_instance(index, record.uid)
-        patient = _patient(index, record)  # what nothing was left of is gone
-        study = _study(index, record, patient, now)
-        series = _series(index, record, study)
+        study, series = _rows(index, record, now)  # what nothing was left of is gone
     index.insert(
         "instance",
         {
@@ -70,7 +72,7 @@ def place(
     )
     index.change("series", {"pk": series}, {}, {"instance_count": 1})
     index.change("study", {"pk": study}, {"changed": now}, {"instance_count": 1, "size": record.size})
-    enqueue(index, "study", record.study_uid, due)
+    put_off(index, "study", record.study_uid, due, slack)
     return Outcome.NEW if row is None else Outcome.REPLACED
 
 
@@ -79,6 +81,18 @@ def enqueue(index: Rows, kind: str, key: str, due: int, payload: str = "{}") -> 
     asked = {"due": due, "payload": payload, "attempts": 0, "state": "waiting", "problem": ""}
     if not index.change("job", {"kind": kind, "key": key}, asked, {"round": 1}):
         index.insert("job", {"kind": kind, "key": key, **asked, "round": 0, "leased": 0})
+
+
+def put_off(index: Rows, kind: str, key: str, due: int, slack: int) -> None:
+    """A job to do once due is over, and some slack later at most: so one that waits is not changed each time.
+
+    slack: 0 where another transaction might begin the job unseen beside this one, which then has to change it.
+    """
+    if slack:
+        row = index.one("job", {"kind": kind, "key": key})
+        if row is not None and row["state"] == "waiting" and not row["attempts"] and row["due"] >= due:
+            return
+    enqueue(index, kind, key, due + slack)
 
 
 def note(index: Rows, now: int, kind: str, subject: str, detail: dict[str, object]) -> None:
@@ -112,7 +126,7 @@ def remove_instance(index: Rows, uid: str) -> list[str] | None:
 
 def patient_row(index: Rows, patient: Model) -> int:
     """The row of a patient by id and issuer, made where it is missing."""
-    key = {"patient_id": text(patient, "00100020"), "issuer": text(patient, "00100021")}
+    key = _patient_key(patient)
     row = index.one("patient", key)
     return row["pk"] if row is not None else index.insert("patient", {**key, **patient_columns(patient)})
 
@@ -127,8 +141,18 @@ def patient_columns(patient: Model) -> dict[str, str]:
     }
 
 
-def _patient(index: Rows, record: Record) -> int:
-    return patient_row(index, record.patient)
+def _patient_key(patient: Model) -> dict[str, str]:
+    return {"patient_id": text(patient, "00100020"), "issuer": text(patient, "00100021")}
+
+
+def _rows(index: Rows, record: Record, now: int) -> tuple[int, int]:
+    """The rows of its study and its series, made where they are missing."""
+    found = index.lineage(record.series_uid)
+    key = {"study_uid": record.study_uid, **_patient_key(record.patient)}
+    if found is not None and all(found[name] == value for name, value in key.items()):
+        return found["study"], found["pk"]
+    study = _study(index, record, patient_row(index, record.patient), now)
+    return study, _series(index, record, study)
 
 
 def _study(index: Rows, record: Record, patient: int, now: int) -> int:

@@ -55,6 +55,18 @@ class MongoRows:
             for found in self._database[collection].aggregate(stages, session=self._session, allowDiskUse=True):
                 yield shown_of(selection.level, found)
 
+    def lineage(self, series: str) -> Row | None:
+        """See the port."""
+        found = self.one("series", {"uid": series})
+        study = found and self.one("study", {"pk": found["study"]})
+        patient = study and self.one("patient", {"pk": study["patient"]})
+        if not found or not study or not patient:
+            return None
+        return {
+            "pk": found["pk"], "study": study["pk"], "study_uid": study["uid"], "patient": patient["pk"],
+            "patient_id": patient["patient_id"], "issuer": patient["issuer"],
+        }  # fmt: skip
+
     def insert(self, table: str, values: Mapping[str, Any]) -> int:
         """See the port."""
         number = self._number(table) if table in NUMBERED else 0

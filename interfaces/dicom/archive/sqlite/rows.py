@@ -11,6 +11,12 @@ from interfaces.dicom.archive.index import Row, Selection, Test, Where
 from interfaces.dicom.archive.sqlite.conditions import condition
 from interfaces.dicom.archive.sqlite.selecting import statement
 
+LINEAGE = (
+    "SELECT series.pk, series.study, study.uid AS study_uid, study.patient, patient.patient_id, patient.issuer"
+    " FROM series JOIN study ON study.pk = series.study JOIN patient ON patient.pk = study.patient"
+    " WHERE series.uid = ?"
+)
+
 
 class SqliteRows:
     """The rows by a connection; a transaction is the caller's."""
@@ -41,6 +47,10 @@ class SqliteRows:
         """See the port."""
         sql, values = statement(selection)
         yield from self._connection.execute(sql, values)
+
+    def lineage(self, series: str) -> Row | None:
+        """See the port."""
+        return self._connection.execute(LINEAGE, (series,)).fetchone()
 
     def insert(self, table: str, values: Mapping[str, Any]) -> int:
         """See the port."""
