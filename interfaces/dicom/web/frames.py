@@ -11,6 +11,7 @@ from interfaces.dicom.archive.instances import attributes
 from interfaces.dicom.dataset.model import first
 from interfaces.dicom.dataset.part10 import read_file
 from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, FRAME_TYPES, syntax
+from interfaces.dicom.dataset.turning import turned
 from interfaces.dicom.dataset.walk import PIXEL_DATA
 from interfaces.dicom.web.accept import media_ranges
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest, not_found, ranged, tagged
@@ -18,6 +19,7 @@ from interfaces.dicom.web.multipart import Part, related
 from interfaces.dicom.web.resources import model_url, named, split, tag_of
 
 OCTETS = "application/octet-stream"
+PIXELS = (PIXEL_DATA, 0x7FE00008, 0x7FE00009)  # whole numbers, floating point numbers, those of double precision
 
 
 def frames(request: WebRequest) -> WebAnswer:
@@ -47,10 +49,10 @@ def given(request: WebRequest, row: Row, numbers: list[int]) -> WebAnswer:
 
 def numbers_of(text: str, row: Row) -> list[int]:
     """Frame numbers from 1; FhirError where one is none of the instance."""
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError as problem:
-        raise error("value", f"Frames are numbers with commas between, such as 1,2; not {text[:60]}.") from problem
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
+        raise error("value", f"Frames are numbers with commas between, such as 1,2; not {text[:60]}.")
+    numbers = [int(part) for part in parts]
     if min(numbers) < 1:
         raise error("value", f"Frames are counted from 1; {min(numbers)} is none.")
     if max(numbers) > row["frames"]:
@@ -80,7 +82,7 @@ def read(archive: Archive, row: Row, numbers: list[int], as_kept: bool) -> Itera
     """The frames of an instance; FhirError where it has none or they can't be decoded."""
     data = archive.files.read(row["digest"])
     _, data_set = read_file(data)
-    element = data_set.elements.get(PIXEL_DATA)
+    element = next((found for tag in PIXELS if (found := data_set.elements.get(tag))), None)
     if element is None:
         raise not_found(f"pixel data in instance {row['instance_uid']}")
     if as_kept:
@@ -90,24 +92,36 @@ def read(archive: Archive, row: Row, numbers: list[int], as_kept: bool) -> Itera
         for number in numbers:
             yield get_frame(encapsulated, number - 1, number_of_frames=row["frames"])
         return
-    if element.fragments is None and not data_set.how.big:
-        size = frame_bytes(row)
-        if size:
-            for number in numbers:
-                start = element.start + (number - 1) * size
-                yield bytes(data_set.data[start : start + size])
-            return
+    bits = frame_bits(row) if element.fragments is None else 0
+    if bits:
+        pixels = data_set.data[element.start : element.start + element.length]
+        if data_set.how.big:
+            pixels = memoryview(turned(bytes(pixels), element.vr))
+        for number in numbers:
+            yield cut(pixels, (number - 1) * bits, bits)
+        return
     for number in numbers:
         yield decoded(data, number).tobytes()
 
 
-def frame_bytes(row: Row) -> int:
-    """Bytes of one native frame; 0 where its bits are not whole bytes or colours are subsampled."""
+def frame_bits(row: Row) -> int:
+    """Bits of one native frame; 0 where a pixel's are neither one nor whole bytes."""
     model = attributes(row)
-    bits = first(model, "00280100", 0)
-    if bits % 8 or str(first(model, "00280004", "")).endswith("422"):
+    bits, samples = first(model, "00280100", 0), first(model, "00280002", 1)
+    if bits % 8 and bits != 1:
         return 0
-    return first(model, "00280010", 0) * first(model, "00280011", 0) * first(model, "00280002", 1) * bits // 8
+    if str(first(model, "00280004", "")).endswith("422"):
+        samples = 2  # two pixels have a colour together (PS3.3 section C.7.6.3.1.2)
+    return first(model, "00280010", 0) * first(model, "00280011", 0) * samples * bits
+
+
+def cut(pixels: memoryview, start: int, bits: int) -> bytes:
+    """So many bits from one on, the first one the lowest of its byte (PS3.5 section 8.1.1)."""
+    covering = pixels[start // 8 : (start + bits + 7) // 8]
+    if start % 8 == 0 and bits % 8 == 0:
+        return bytes(covering)
+    number = int.from_bytes(covering, "little") >> start % 8
+    return (number & ((1 << bits) - 1)).to_bytes((bits + 7) // 8, "little")
 
 
 def decoded(data: bytes, number: int):

@@ -154,7 +154,7 @@ def image(archive: Archive, row: Row, number: int, type: str, view: View) -> byt
 def _shown(data_set: Any, number: int, view: View) -> Any:
     import numpy
     from PIL import Image
-    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut, apply_windowing
+    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
     from pydicom.pixels.utils import pixel_array
 
     frame = pixel_array(data_set, index=number - 1)
@@ -166,19 +166,67 @@ def _shown(data_set: Any, number: int, view: View) -> Any:
         if frame.dtype != numpy.uint8:
             frame = (frame >> max(0, data_set.BitsStored - 8)).astype(numpy.uint8)
         return Image.fromarray(frame)
-    values = apply_modality_lut(frame, data_set)
-    if view.window is not None:
-        centre, width, function = view.window
-        shown = _windowed(numpy, values, centre, width, function)
-    elif "WindowWidth" in data_set and "WindowCenter" in data_set:
-        shown = _scaled(numpy, apply_windowing(values, data_set))
-    elif "VOILUTSequence" in data_set:
-        shown = _scaled(numpy, apply_voi_lut(values, data_set))
-    else:
-        shown = _scaled(numpy, values)
-    if kind == "MONOCHROME1":
-        shown = 255 - shown
-    return Image.fromarray(shown)
+    described = of_frame(data_set, number)
+    shown = _values_of_interest(numpy, apply_modality_lut(frame, described), described, view.window)
+    return Image.fromarray(255 - shown if kind == "MONOCHROME1" else shown)
+
+
+def of_frame(data_set: Any, number: int) -> Any:
+    """What says how values of a frame are shown: of the data set, and of the frame's functional groups over it (PS3.3
+    sections C.7.6.16.2.9 and C.7.6.16.2.10)."""
+    from pydicom.dataset import Dataset
+
+    made = Dataset()
+    made.file_meta = data_set.file_meta  # says how tables are written
+    shared, each = (data_set.get(name) or [] for name in _FUNCTIONAL_GROUPS)
+    groups = [*shared[:1], *each[number - 1 : number]]
+    described = [data_set, *(item for group in groups for name in _MACROS for item in (group.get(name) or [])[:1])]
+    for source in described:
+        for name in _SHOWING:
+            if name in source:
+                made.add(source[name])
+    return made
+
+
+_FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_MACROS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
+_SHOWING = (
+    "PixelRepresentation",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "ModalityLUTSequence",
+    "WindowCenter",
+    "WindowWidth",
+    "VOILUTFunction",
+    "VOILUTSequence",
+)
+
+
+def _values_of_interest(numpy: Any, values: Any, described: Any, asked: tuple[float, float, str] | None) -> Any:
+    """Values as grey from 0 to 255: by the window that is asked for, else by the image's own window or table, else all
+    of them."""
+    window = asked or _own_window(described)
+    if window is not None:
+        return _windowed(numpy, values, *window)
+    if described.get("VOILUTSequence"):
+        from pydicom.pixels.processing import apply_voi
+
+        most = 2 ** int(described.VOILUTSequence[0].LUTDescriptor[2]) - 1
+        return (apply_voi(values, described).astype(numpy.float64) * (255 / most)).astype(numpy.uint8)
+    return _scaled(numpy, values)
+
+
+def _own_window(described: Any) -> tuple[float, float, str] | None:
+    """The first window of an image: centre, width, function; None where it has none that can be used."""
+    found = []
+    for name in ("WindowCenter", "WindowWidth"):
+        value = described.get(name)
+        values = value if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
+        found.append(next(iter(values), None))
+    if found[0] is None or found[1] is None or not float(found[1]) > 0:
+        return None
+    function = str(described.get("VOILUTFunction") or "LINEAR").lower().replace("_", "-")
+    return float(found[0]), float(found[1]), function if function in FUNCTIONS else "linear"
 
 
 def _windowed(numpy: Any, values: Any, centre: float, width: float, function: str) -> Any:

@@ -1,0 +1,140 @@
+"""Frames as DICOMweb gives them, and how their values are shown."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy
+import pytest
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRBigEndian
+
+from fhir_server.core.errors import FhirError
+from fhir_server.core.settings import Settings
+from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.instances import instances
+from interfaces.dicom.web.frames import numbers_of, read
+from interfaces.dicom.web.rendered import View
+from interfaces.dicom.web.rendered import image as rendered
+from tests.system.dicom.images import encoded, image
+
+RAMP = numpy.arange(64, dtype=numpy.uint16).reshape(8, 8)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    made = Archive(Settings(data=tmp_path, dicom_reserve_mb=0, dicom_fsync=False))
+    yield made
+    made.close()
+
+
+def kept(archive, made):
+    archive.receive(encoded(made), transfer_syntax=str(made.file_meta.TransferSyntaxUID))
+    [row] = instances(archive.reading, {"00080018": made.SOPInstanceUID})
+    return row
+
+
+def shown(archive, made, number=1, **view):
+    """The grey values of a rendered frame."""
+    content = rendered(archive, kept(archive, made), number, "image/png", View(**view))
+    return numpy.array(Image.open(BytesIO(content)))
+
+
+def ramp(**attributes):
+    return image(8, **{"PixelData": RAMP.tobytes(), **attributes})
+
+
+def item(**attributes):
+    made = Dataset()
+    for name, value in attributes.items():
+        setattr(made, name, value)
+    return made
+
+
+def test_a_window_wider_than_the_values_is_not_narrowed_to_them(archive):
+    grey = shown(archive, ramp(WindowCenter="32", WindowWidth="640"))
+    assert (grey[0, 0], grey[7, 7]) == (114, 140)
+
+
+def test_values_beyond_the_window_are_white_or_black(archive):
+    assert (shown(archive, ramp(WindowCenter="-500", WindowWidth="10")) == 255).all()
+    assert (shown(archive, ramp(WindowCenter="500", WindowWidth="10")) == 0).all()
+    inverse = ramp(WindowCenter="-500", WindowWidth="10", PhotometricInterpretation="MONOCHROME1")
+    assert (shown(archive, inverse) == 0).all()
+
+
+def test_the_first_of_several_windows_and_the_functions_of_the_file(archive):
+    several = {"WindowCenter": ["32", "500"], "WindowWidth": ["64", "10"]}
+    assert shown(archive, ramp(**several))[7, 7] == 255
+    exact = shown(archive, ramp(WindowCenter="32", WindowWidth="64", VOILUTFunction="LINEAR_EXACT"))
+    assert (exact[0, 0], exact[4, 0]) == (0, 127)
+    curve = shown(archive, ramp(WindowCenter="32", WindowWidth="64", VOILUTFunction="SIGMOID"))
+    assert 25 < curve[0, 0] < 35 and curve[4, 0] == 127
+
+
+@pytest.mark.parametrize("window", [{"WindowCenter": "", "WindowWidth": ""}, {"WindowCenter": "1", "WindowWidth": "0"}])
+def test_a_window_that_says_nothing_leaves_all_values(archive, window):
+    grey = shown(archive, ramp(**window))
+    assert (grey[0, 0], grey[7, 7]) == (0, 255)
+
+
+def test_a_table_is_shown_by_its_own_bits(archive):
+    table = item(LUTDescriptor=[64, 0, 12], LUTData=numpy.arange(0, 1024, 16, dtype="<u2").tobytes())
+    grey = shown(archive, ramp(VOILUTSequence=[table]))
+    assert grey[7, 7] == int(16 * 63 * 255 / 4095)
+
+
+def test_each_frame_is_shown_by_its_functional_groups(archive):
+    def group(centre, width, intercept):
+        values = item(RescaleSlope="1", RescaleIntercept=intercept, RescaleType="HU")
+        window = item(WindowCenter=centre, WindowWidth=width)
+        return item(PixelValueTransformationSequence=[values], FrameVOILUTSequence=[window])
+
+    two = ramp(PixelData=numpy.concatenate([RAMP, RAMP]).tobytes(), NumberOfFrames=2)
+    two.SharedFunctionalGroupsSequence = [group("5000", "10", "0")]
+    two.PerFrameFunctionalGroupsSequence = [group("32", "64", "0"), group("-968", "64", "-1000")]
+    first, second = shown(archive, two), shown(archive, two, 2)
+    assert first[7, 7] == 255 and (first == second).all()
+
+
+def frames(archive, made, *numbers):
+    return list(read(archive, kept(archive, made), list(numbers), False))
+
+
+@pytest.mark.parametrize("size", [8, 5])
+def test_frames_of_single_bits_stay_single_bits(archive, size):
+    bits = numpy.zeros((3, size, size), numpy.uint8)
+    bits[0, 0], bits[1, :, 0], bits[2] = 1, 1, numpy.eye(size)
+    packed = numpy.packbits(bits.ravel(), bitorder="little").tobytes()
+    single = {"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0, "NumberOfFrames": 3}
+    made = image(size, PixelData=packed + b"\0" * (len(packed) % 2), **single)
+    wanted = [numpy.packbits(frame.ravel(), bitorder="little").tobytes() for frame in bits]
+    assert frames(archive, made, 1, 2, 3) == wanted
+
+
+def test_subsampled_colours_stay_subsampled(archive):
+    pixels = bytes(range(128))
+    colour = {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PhotometricInterpretation": "YBR_FULL_422"}
+    eight = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+    assert frames(archive, image(8, PixelData=pixels, **colour, **eight), 1) == [pixels]
+
+
+def test_frames_of_floating_point_numbers(archive):
+    made = image(8, NumberOfFrames=2, BitsAllocated=32)
+    del made.PixelData, made.BitsStored, made.HighBit, made.PixelRepresentation
+    made.FloatPixelData = numpy.arange(128, dtype="<f4").tobytes()
+    assert frames(archive, made, 2) == [numpy.arange(64, 128, dtype="<f4").tobytes()]
+
+
+def test_frames_of_big_endian_are_little_endian(archive):
+    made = image(8, PixelData=RAMP.astype(">u2").tobytes())
+    made.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    assert frames(archive, made, 1) == [RAMP.astype("<u2").tobytes()]
+
+
+@pytest.mark.parametrize("text", ["", "1,,2", "a", "+1", " 1", "1_0", "١", "1" * 20])
+def test_what_is_no_number_of_a_frame(archive, text):
+    with pytest.raises(FhirError) as told:
+        numbers_of(text, kept(archive, ramp()))
+    assert told.value.status == 400
