@@ -24,7 +24,7 @@ from fhir_server.interactions.masks import Hidden, Masks, hidden_by
 from fhir_server.interactions.policy_parameters import TYPE as PARAMETER
 from fhir_server.interactions.policy_parameters import code_of, own_ids, store_parameters
 from fhir_server.interactions.refusals import refused
-from fhir_server.interactions.scoped import Scoped, criteria_of, of_patient, patient_of
+from fhir_server.interactions.scoped import NOBODY, Scoped, criteria_of, of_patient, patient_of
 from fhir_server.interactions.subscribers import mark
 from fhir_server.security.consents import Denied, denied
 from fhir_server.security.model import Access, User
@@ -133,11 +133,9 @@ class Callers:
         roles: tuple[str, ...] = (),
         purpose: str = "",
     ) -> Caller:
-        whose = {
-            "system": "",
-            "patient": patient,
-            "user": await patient_of(self._environment, fhir_user),
-        }
+        own = await patient_of(self._environment, fhir_user)
+        related = fhir_user.startswith("RelatedPerson/")  # whose app has the patient for as long as they are related
+        whose = {"system": "", "patient": patient if not related or patient == own else NOBODY, "user": own}
         criteria = {scope: await criteria_of(self._environment, scope) for scope in scopes if scope.criteria}
         scoped = Scoped(self._environment, scopes, whose, criteria, lambda each: mark(client, user, each))
         rules = self._policies.about(roles, user, client, purpose)
@@ -146,7 +144,7 @@ class Callers:
         by_app = client and any(scope.context != "system" for scope in scopes)
         state = StateOf()
         if by_app:
-            state = await state_of(self._environment, self._policies, client, fhir_user, patient)
+            state = await state_of(self._environment, self._policies, client, fhir_user, whose["patient"])
         searching = self._environment.searching
         limits: dict[tuple[str, str], Clause | None] = {}
 
@@ -156,8 +154,8 @@ class Callers:
         def kept(interaction: str, type: str) -> Iterator[Clause]:
             """What policies and Consents leave."""
             yield from ruled(interaction, type)
-            if type == PARAMETER and own:
-                yield Not(IdIn(own))
+            if type == PARAMETER and kept_ids:
+                yield Not(IdIn(kept_ids))
             yield from refused(refusals, type, whose_of, searching)
 
         def within(interaction: str, type: str) -> Clause | None:
@@ -182,7 +180,7 @@ class Callers:
 
         free = scoped.free
         policies = self._policies
-        own = self._own
+        kept_ids = self._own
 
         def administers(interface: str, interactions: str) -> bool:
             return free.issuperset(interactions) and policies.administers(roles, interface)
@@ -198,7 +196,7 @@ class Callers:
             app_state=state.codes,
         )
         if free.issuperset(INTERACTIONS) and not (rules or refusals or policies.permits or state.codes):
-            return caller._replace(own=own)  # everything is the caller's: there is nothing to restrict
+            return caller._replace(own=kept_ids)  # everything is the caller's: there is nothing to restrict
         return caller._replace(
             restriction=lambda type: within("s", type),
             reading=lambda type: within("r", type),

@@ -26,6 +26,7 @@ OPAQUE = frozenset({
     "Parameters", "PaymentReconciliation", "Subscription",
 })  # fmt: skip
 WRITING = ("c", "u", "d")
+NOBODY = "-"  # nobody's id
 
 
 class Scoped:
@@ -133,7 +134,7 @@ def of_patient(environment: Environment, type: str, patient: str) -> Clause | No
 async def patient_of(environment: Environment, fhir_user: str) -> str:
     """The patient within whose records a user stays: a patient's own, a related person's; "" for everybody else.
 
-    "-", which is nobody's id, for a related person who is gone, not active, or whose period is not now.
+    NOBODY for a related person who is gone, not active, or whose period is not now.
     """
     kind, _, id = fhir_user.partition("/")
     if kind == "Patient":
@@ -144,7 +145,7 @@ async def patient_of(environment: Environment, fhir_user: str) -> str:
     person = decode(version.body) if version is not None and version.body else {}
     reference = parse_reference(person.get("patient", {}).get("reference", ""), environment.settings.base_url)
     counts = person.get("active", True) and _is_now(person.get("period", {}), environment.clock())
-    return reference.id if reference is not None and reference.type == "Patient" and counts else "-"
+    return reference.id if reference is not None and reference.type == "Patient" and counts else NOBODY
 
 
 def _is_now(period: dict[str, str], now: int) -> bool:

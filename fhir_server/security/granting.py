@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from fhir_server.security.model import Client, Grant, Refresh
+from fhir_server.security.model import Client, Grant, Refresh, User
 from fhir_server.security.oauth_errors import OAuthError
 from fhir_server.security.scopes import granted, resource_scopes
 from fhir_server.security.store import AccountStore
@@ -72,17 +72,19 @@ class Granting:
         if known and scope and set(narrowed.split()) != set(scope.split()):
             raise OAuthError("invalid_scope", "A refresh can't give more than was granted at first.")
         refresh = await self._store.take_refresh(shown)
-        if refresh is None or not await self._alive(refresh):
+        user = await self._alive(refresh) if refresh is not None else None
+        if refresh is None or user is None:
             raise OAuthError("invalid_grant", "The refresh token is not known, was used before, or has ended.")
-        grant = refresh.grant
+        grant = msgspec.structs.replace(refresh.grant, fhir_user=user.fhir_user)
         new = await self._new_refresh(client, grant)
         return (msgspec.structs.replace(grant, scope=narrowed) if narrowed else grant), new
 
-    async def _alive(self, refresh: Refresh) -> bool:
+    async def _alive(self, refresh: Refresh) -> User | None:
+        """Whose it is, None where the account is closed or the sign-in has ended."""
         user = await self._store.user(refresh.grant.user)
         if user is None or not user.active:
-            return False
-        return not refresh.session or await self._store.session_goes_on(refresh.session)
+            return None
+        return user if not refresh.session or await self._store.session_goes_on(refresh.session) else None
 
     async def _by_itself(self, client: Client, form: Mapping[str, str]) -> tuple[Grant, str]:
         if client.public:

@@ -2,6 +2,7 @@
 
 import re
 
+import msgspec
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
@@ -83,6 +84,19 @@ async def test_refresh_tokens_rotate_and_one_used_twice_ends_them_all(browser: B
     assert (await refresh(second["refresh_token"])).json()["error"] == "invalid_grant"
     headers = {"authorization": f"Bearer {second['access_token']}"}
     assert (await browser.http.get("/fhir/Patient/me", headers=headers)).status_code == 401
+
+
+async def test_a_refresh_is_for_whom_the_account_is_now(browser: Browser) -> None:
+    token = await browser.granted("openid fhirUser offline_access user/Patient.rs")
+    store = browser.fhir.server.security.store
+    doc = await store.user_named("doc")
+    await store.put_user(msgspec.structs.replace(doc, fhir_user="Patient/me", roles=()))
+    form = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"], "client_id": "app"}
+    renewed = (await browser.http.post("/auth/token", data=form)).json()
+    headers = {"authorization": f"Bearer {renewed['access_token']}"}
+    said = (await browser.http.get("/auth/userinfo", headers=headers)).json()
+    assert said["fhirUser"].endswith("/Patient/me")
+    assert (await browser.http.get("/fhir/Patient/other", headers=headers)).status_code == 404
 
 
 async def test_online_access_ends_with_the_sign_in(browser: Browser) -> None:

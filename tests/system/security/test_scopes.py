@@ -295,16 +295,21 @@ async def test_a_related_person_stays_within_the_patient_as_long_as_the_relation
 
     await relation("me")
     ask = Asking(hospital, "user/*.rs", fhir_user="RelatedPerson/aunt")
-    assert await ask.ids("Patient") == ["me"]
+    app = Asking(hospital, "patient/*.rs", fhir_user="RelatedPerson/aunt", patient="me")
+
+    async def seen() -> tuple[list[str], list[str]]:
+        return await ask.ids("Patient"), await app.ids("Patient")
+
+    assert await seen() == (["me"], ["me"])
     await relation("other")
-    assert await ask.ids("Patient") == ["other"]
+    assert await seen() == (["other"], [])
     for ended in ({"active": False}, {"period": {"end": "2001-01-01"}}, {"period": {"start": "2901-01-01"}}):
         await relation("me", **ended)
-        assert await ask.ids("Patient") == [], ended
+        assert await seen() == ([], []), ended
     await relation("me", active=True, period={"start": "2001-01-01"})
-    assert await ask.ids("Patient") == ["me"]
+    assert await seen() == (["me"], ["me"])
     await hospital.server.perform(Request("DELETE", ("RelatedPerson", "aunt")))
-    assert await ask.ids("Patient") == []
+    assert await seen() == ([], [])
 
 
 async def test_head_tells_what_get_tells(hospital: Fhir) -> None:
