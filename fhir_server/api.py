@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from fhir_server.security.model import User
     from fhir_server.security.service import Security
 
-PURPOSE = frozenset(("x-purpose", "x-purpose-reason"))  # headers of an emergency
-
 __all__ = ["FhirServer", "Request", "Response"]
 
 
@@ -96,11 +94,15 @@ class FhirServer:
 
     def recognised(self, headers: Mapping[str, str], base: str) -> Caller | None:
         """Who makes a request, where that is told at once by an access token that was shown lately; see caller_of."""
-        following = self.environment.following
-        if self._recognised is None or (following is not None and following.behind):
+        if self._recognised is None:
             return None
-        token = bearer(headers)
-        return self._recognised.get(token, base) if token and not PURPOSE.intersection(headers) else None
+        following = self.environment.following
+        if following is not None and following.behind:
+            return None
+        shown = headers.get("authorization")
+        if shown is None or "x-purpose" in headers or "x-purpose-reason" in headers:  # of an emergency
+            return None
+        return self._recognised.get(shown, base)
 
     async def caller_of(self, method: str, headers: Mapping[str, str], base: str) -> Caller:
         """Who makes a request with these headers (lower-case names) of what belongs to a FHIR base URL.
@@ -128,7 +130,7 @@ class FhirServer:
         caller = await self._callers.of_access(access, purpose, reason[:500])
         plain = token and not purpose and not reason and access.issuer not in self.security.providers
         if self._recognised is not None and plain and lasts(access):
-            self._recognised.keep(token, base, caller, made_of)
+            self._recognised.keep(headers["authorization"], base, caller, made_of)
         return caller
 
     async def caller_of_user(self, user: User) -> Caller:

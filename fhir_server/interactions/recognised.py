@@ -1,12 +1,13 @@
 """The callers of access tokens that were shown lately, each found by one look-up.
 
-What is kept of a token is its digest, which can't be shown as one. A caller counts as long as its token has neither
-expired nor been revoked, and nothing has changed that the caller was made of: policies, Consents, search parameters.
+What is kept of a token is the digest of the header that showed it, which can't be shown as one. A caller counts as long
+as its token has neither expired nor been revoked, and nothing has changed that the caller was made of: policies,
+Consents, search parameters.
 """
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import sha256
 
 from fhir_server.core.ports import Caller, Clock
 from fhir_server.interactions.callers import Callers
@@ -22,32 +23,32 @@ class Recognised:
         self._store = store
         self._callers = callers
         self._clock = clock
-        self._kept: dict[tuple[bytes, str], tuple[Caller, object]] = {}
+        self._kept: dict[bytes, tuple[str, Caller, object]] = {}
 
-    def get(self, token: str, fhir_base: str) -> Caller | None:
-        """Whose a token is, None where that must be found out anew."""
-        key = (_digest(token), fhir_base)
+    def get(self, shown: str, fhir_base: str) -> Caller | None:
+        """Whose the token of an Authorization header is, None where that must be found out anew."""
+        key = sha256(shown.encode("utf-8", "surrogatepass")).digest()
         known = self._kept.get(key)
         if known is None:
             return None
-        caller, made_of = known
+        base, caller, made_of = known
         access = caller.access
         if (
-            access.expires > self._clock() // 1_000_000
+            base == fhir_base
+            and access.expires > self._clock() // 1_000_000
             and made_of == self._callers.made_of()
             and self._store.known_good(access.family, access.jti)
         ):
             return caller
-        del self._kept[key]
+        self._kept.pop(key, None)
         return None
 
-    def keep(self, token: str, fhir_base: str, caller: Caller, made_of: object) -> None:
-        """Keeps whose a token is that was verified just now; made_of: as it was before its caller was made."""
+    def keep(self, shown: str, fhir_base: str, caller: Caller, made_of: object) -> None:
+        """Keeps whose the token of an Authorization header is that was verified just now.
+
+        made_of: as it was before its caller was made.
+        """
         if caller.access.family:
             if len(self._kept) >= MOST:
                 self._kept.clear()
-            self._kept[_digest(token), fhir_base] = (caller, made_of)
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+            self._kept[sha256(shown.encode("utf-8", "surrogatepass")).digest()] = (fhir_base, caller, made_of)

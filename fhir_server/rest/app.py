@@ -17,9 +17,8 @@ from fhir_server.api import FhirServer
 from fhir_server.codec.asgi import base_of
 from fhir_server.codec.formats import HTML, JSON, Format, negotiate
 from fhir_server.core.errors import FhirError, error
-from fhir_server.core.keys import ID_PATTERN
+from fhir_server.core.keys import ID_PATTERN, StoredVersion
 from fhir_server.core.ports import OPEN, Caller
-from fhir_server.interactions.request import Response
 from fhir_server.rest import content_coding, request_id
 from fhir_server.rest.auditing import NOTHING, Auditing
 from fhir_server.rest.authorization.paths import PATHS
@@ -121,6 +120,7 @@ class Application:
         caller = OPEN
         asked = b""
         response = NOTHING
+        version: StoredVersion | None = None  # that a GET by id gave
         criteria: Sequence[tuple[str, str]] = ()
         to_page = False
         if request_id.HEADER in headers:
@@ -144,7 +144,6 @@ class Application:
             elif method == "GET" and len(path) == 2 and not query and format is JSON and self._plain(path, headers):
                 version = await server.read(path[0], path[1], caller)
                 answer = Answer(200, [*version_headers(version), JSON_TYPE], version.body)
-                response = Response(200, version)
             else:
                 base = self._base(scope, headers)
                 request = await request_of(
@@ -165,7 +164,10 @@ class Application:
             answer = error_answer(problem, format, server.definitions)
         if self._auditing is not None and method != "OPTIONS" and path != ("metadata",) and not to_page:
             try:
-                await self._auditing.request(scope, headers, path, caller, answer.status, response, asked, criteria)
+                if version is not None:
+                    await self._auditing.read(scope, headers, path, caller, version)
+                else:
+                    await self._auditing.request(scope, headers, path, caller, answer.status, response, asked, criteria)
             except FhirError as problem:
                 answer = error_answer(problem, format, server.definitions)
             if answer.stream is not None:

@@ -11,7 +11,9 @@ from pathlib import Path
 from fhir_server.core.errors import error
 from fhir_server.security.audit.journal import Journal
 
-TAKEN_AFTER, TAKEN_EVERY = 4096, 1.0  # events, and seconds, after which a process that writes takes journals in
+# Events, and seconds, after which a process that writes takes journals in. Mostly whoever looks for alerts has done it
+# before (lookout.py, each second): the more there is to take in, the less each event costs.
+TAKEN_AFTER, TAKEN_EVERY = 2**15, 10.0
 ORDINARY = 2**16  # bytes that a block has at most, mostly
 RESERVE = 2**20  # bytes left of a journal when the next one is made
 

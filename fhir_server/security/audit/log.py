@@ -210,7 +210,9 @@ class AuditLog:
     def oldest_first(self, after: int = 0) -> Iterator[tuple[int, Event]]:
         """Events with a number above after, in order."""
         for first, events in self._read.execute(
-            "SELECT first, events FROM batch WHERE first + count > ? ORDER BY first", (after + 1,)
+            "SELECT first, events FROM batch WHERE first + count > ? "
+            "AND first >= coalesce((SELECT max(first) FROM batch WHERE first <= ?), 0) ORDER BY first",
+            (after + 1, after + 1),
         ):
             for number, line in enumerate(self._lines(events), first):
                 if number > after:

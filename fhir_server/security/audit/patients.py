@@ -34,7 +34,9 @@ class Patients:
         if shown is None:
             found |= dict.fromkeys(_named(given, True))
         elif whole:
-            self._add(found, shown)
+            for version in shown:
+                for id in self.of_version(version):
+                    found[id] = None
         else:
             for version in shown:
                 found |= dict.fromkeys(patients_of(version))
@@ -44,19 +46,17 @@ class Patients:
                     found[id] = None
         return tuple(found)
 
-    def _add(self, found: dict[str, None], shown: Sequence[StoredVersion]) -> None:
-        kept = self._kept
-        for version in shown:
-            key = (version.seq, version.id)
-            ids = kept.get(key)
-            if ids is None:
-                ids = patients_of(version)
-                if version.seq:
-                    if len(kept) >= KEPT:
-                        kept.clear()
-                    kept[key] = ids
-            for id in ids:
-                found[id] = None
+    def of_version(self, version: StoredVersion) -> tuple[str, ...]:
+        """Ids of the patients that a version is of, or refers to; nothing was hidden in it."""
+        key = (version.seq, version.id)
+        ids = self._kept.get(key)
+        if ids is None:
+            ids = patients_of(version)
+            if version.seq:
+                if len(self._kept) >= KEPT:
+                    self._kept.clear()
+                self._kept[key] = ids
+        return ids
 
 
 def patients_of(version: StoredVersion) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from typing import Protocol
 import structlog
 
 MOST_TURNS = 16  # of a loop that go by before it flushes, whatever comes in
-QUICK = 0.003  # seconds that a flush may take of a loop
+QUICK = 0.0005  # seconds that a flush may take of a loop
 PAUSE = 10  # times as long as a longer one took, until a loop flushes again itself
 
 log = structlog.get_logger("audit")

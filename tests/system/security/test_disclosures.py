@@ -41,6 +41,17 @@ async def test_what_a_batch_reads_and_what_it_is_refused_is_kept_entry_by_entry(
     assert [patients(each) for each in kept[1:4]] == [["Patient/me"], ["Patient/other"], ["Patient/me"]]
 
 
+async def test_a_read_that_names_more_patients_than_an_event_has_is_kept_as_several(hospital: Fhir) -> None:
+    named = [f"Patient/p{number:04}" for number in range(1100)]
+    members = [{"entity": {"reference": each}} for each in named]
+    group = {"resourceType": "Group", "id": "many", "type": "person", "actual": True, "member": members}
+    await hospital.server.perform(Request("PUT", ("Group", "many"), resource=group, base="http://x"))
+    assert (await Asking(hospital, "user/*.rs")("Group/many")).status_code == 200
+    kept = [each for each in await events(hospital) if said(each) == ("read", "R", "0")]
+    assert len(kept) == 2
+    assert sorted(each for event in kept for each in patients(event)) == named
+
+
 async def test_the_rows_of_a_view_name_the_patients_that_they_are_about(hospital: Fhir) -> None:
     ask = Asking(hospital, "user/Observation.rs")
     body = {"resourceType": "Parameters", "parameter": [{"name": "viewResource", "resource": VIEW}]}

@@ -171,3 +171,24 @@ def test_keys_that_come_later_leave_what_was_written_readable(tmp_path):
     assert "not as they were written" in log.verify().problem
     log.close()
     keys.close()
+
+
+def test_what_is_new_is_found_without_looking_through_the_log(tmp_path):
+    def steps(count: int) -> int:
+        log = AuditLog(tmp_path / str(count) / FILE_NAME)
+        log.append([event(number) for number in range(count)])
+        assert [number for number, _ in log.oldest_first()] == list(range(1, count + 1))
+        taken = 0
+
+        def step() -> None:
+            nonlocal taken
+            taken += 1
+
+        log._read.set_progress_handler(step, 1)
+        assert [number for number, _ in log.oldest_first(count - 1)] == [count]
+        assert list(log.oldest_first(count)) == []
+        log._read.set_progress_handler(None, 1)
+        log.close()
+        return taken
+
+    assert steps(40 * 256) < 2 * steps(2 * 256)
