@@ -53,9 +53,16 @@ class BreakGlass:
         return emergency.reason
 
     async def _ended(self, emergency: Emergency) -> bool:
+        """Whether any version of its Task says so, or it was deleted: nobody whose emergency it is takes that back."""
         type, _, id = emergency.task.partition("/")
-        version = await self._environment.store.read(type, id)
-        return version is not None and bool(version.body) and decode(version.body).get("status") in ENDED
+        cursor = ""
+        while True:
+            page = await self._environment.store.history(type, id, cursor=cursor)
+            if any(each.deleted or decode(each.body).get("status") in ENDED for each in page.versions):
+                return True
+            cursor = page.next
+            if not cursor:
+                return False
 
     async def _told(self, emergency: Emergency) -> None:
         environment = self._environment

@@ -24,7 +24,7 @@ from fhir_server.interactions.masks import Hidden, Masks, hidden_by
 from fhir_server.interactions.policy_parameters import TYPE as PARAMETER
 from fhir_server.interactions.policy_parameters import code_of, own_ids, store_parameters
 from fhir_server.interactions.refusals import refused
-from fhir_server.interactions.scoped import NOBODY, Scoped, criteria_of, of_patient, patient_of
+from fhir_server.interactions.scoped import NOBODY, WRITING, Scoped, criteria_of, of_patient, patient_of
 from fhir_server.interactions.subscribers import mark
 from fhir_server.security.consents import Denied, denied
 from fhir_server.security.model import Access, User
@@ -154,6 +154,8 @@ class Callers:
         def kept(interaction: str, type: str) -> Iterator[Clause]:
             """What policies and Consents leave."""
             yield from ruled(interaction, type)
+            if related and interaction in WRITING and fhir_user.startswith(f"{type}/"):
+                yield Not(IdIn((fhir_user.rpartition("/")[2],)))  # how long they are related is not theirs to say
             if type == PARAMETER and kept_ids:
                 yield Not(IdIn(kept_ids))
             yield from refused(refusals, type, whose_of, searching)

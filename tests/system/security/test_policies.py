@@ -419,6 +419,8 @@ def test_an_expression_that_can_not_be_used_is_refused_at_the_start(tmp_path: Pa
 
 
 async def test_an_emergency_ends_and_is_reviewed(house: Fhir) -> None:
+    from fhir_server.api import Request
+
     doctor, reviewer = As(house, "physician"), As(house, "physician", "psychiatrist", user="Practitioner/two")
     emergency = {"x_purpose": "BTG", "x_purpose_reason": "unconscious in the shock room"}
     assert (await doctor("Observation/hush", **emergency)).status_code == 200
@@ -443,6 +445,11 @@ async def test_an_emergency_ends_and_is_reviewed(house: Fhir) -> None:
     assert ended.status_code == 200
     with pytest.raises(FhirError, match="has ended this emergency"):
         await callers.renewed(caller)
+    assert (await doctor("Observation/hush", **emergency)).status_code == 403
+    writer = As(house, "psychiatrist", "physician")
+    assert (await writer(f"Task/{last['id']}", "PUT", {**last, "status": "requested"})).status_code == 200
+    assert (await doctor("Observation/hush", **emergency)).status_code == 403  # what has ended does not go on
+    await house.server.perform(Request("DELETE", ("Task", last["id"]), base=BASE))
     assert (await doctor("Observation/hush", **emergency)).status_code == 403
     alert = (await As(house, "physician")("AuditEvent?subtype=110127")).json()["entry"]
     assert len(alert) == 2 and alert[0]["resource"]["type"]["code"] == "110113"

@@ -312,6 +312,20 @@ async def test_a_related_person_stays_within_the_patient_as_long_as_the_relation
     assert await seen() == ([], [])
 
 
+@pytest.mark.parametrize("scope", ["user/*.cruds", "patient/*.cruds"])
+async def test_a_related_person_does_not_say_how_long_the_relation_lasts(hospital: Fhir, scope: str) -> None:
+    person = {"resourceType": "RelatedPerson", "id": "aunt", "patient": {"reference": "Patient/me"},
+              "period": {"end": "2901-01-01"}}  # fmt: skip
+    await hospital.server.perform(Request("PUT", ("RelatedPerson", "aunt"), resource=person, base=BASE))
+    ask = Asking(hospital, scope, fhir_user="RelatedPerson/aunt", patient="me")
+    assert (await ask("RelatedPerson/aunt")).status_code == 200
+    longer = {name: value for name, value in person.items() if name != "period"}
+    assert (await ask("RelatedPerson/aunt", "PUT", longer)).status_code == 403
+    assert (await ask("RelatedPerson/aunt", "DELETE")).status_code in (204, 403, 404)
+    assert (await ask("RelatedPerson/aunt")).json()["period"] == person["period"]
+    assert (await ask("Observation/mine", "PUT", observation("mine", "me"))).status_code == 200
+
+
 async def test_head_tells_what_get_tells(hospital: Fhir) -> None:
     ask = Asking(hospital, "patient/*.rs", patient="me")
     for path, status in (("Patient/me", 200), ("Patient/other", 404), ("Observation/theirs/_history/1", 404)):
