@@ -12,12 +12,11 @@ import structlog
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.folding import fold
 from fhir_server.core.write_ahead import use_write_ahead_log
-from fhir_server.storage.sqlite import schema
+from fhir_server.storage.sqlite import schema, write_ahead_log
 
 FILE_NAME = "fhir.sqlite"
 PATIENCE = 30.0  # seconds that opening waits for other processes
 CHANGE_PATIENCE = 600.0  # seconds that it waits where the file's layout is of a former version: another may change it
-LOG_KEPT = 64 * 2**20  # bytes that the write-ahead log keeps when it begins anew
 
 log = structlog.get_logger("store")
 
@@ -27,7 +26,7 @@ def connect(
 ) -> sqlite3.Connection:
     """A connection in autocommit mode; usable from any thread, one thread at a time.
 
-    synchronous FULL makes a commit survive power loss. The log is checkpointed by the writer, not by whoever commits.
+    synchronous FULL makes a commit survive power loss. The log is copied by the writer, not by whoever commits.
     Opening waits for another process that has the file for itself, as the last one to close it has (1); what comes
     after waits only where it is read_only: the writer has a way of its own.
 
@@ -39,7 +38,7 @@ def connect(
     connection.execute(f"PRAGMA cache_size = -{cache_mb * 1024}")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT}")
+    connection.execute(f"PRAGMA journal_size_limit = {write_ahead_log.LONGEST}")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA secure_delete = ON")  # so that an erasure reaches what updates have replaced before it
     connection.execute(f"PRAGMA busy_timeout = {5000 if read_only else 0}")
@@ -106,19 +105,6 @@ def _execute(connection: sqlite3.Connection, statements: str) -> None:
 
 def _unwritable(folder: Path, problem: Exception) -> FhirError:
     return error("unavailable", f"The data folder {folder} can't be written: {problem}. Name another.")
-
-
-def file_size(path: Path) -> int:
-    """Bytes of the file without its log."""
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
-
-
-def log_size(path: Path) -> int:
-    """Bytes of the write-ahead log."""
-    return file_size(Path(f"{path}-wal"))
 
 
 def sealed_already(path: Path) -> bool:

@@ -8,7 +8,6 @@ gathers.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fhir_server.core.ports import Clock, SearchIndex
-from fhir_server.storage.sqlite.database import file_size, log_size
+from fhir_server.storage.sqlite import write_ahead_log
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
 from fhir_server.storage.sqlite.failures import storage_error
 from fhir_server.storage.sqlite.transaction import SqliteTransaction
@@ -28,10 +27,8 @@ IndexOf = Callable[[sqlite3.Connection, Dictionaries], SearchIndex]
 Work = Callable[[SqliteTransaction], Awaitable[Any]]
 
 GROUP_LIMIT = 128  # works in one commit
-LOOKED_EVERY = 16  # commits between two looks at the size of the log
+LOOKED_EVERY = 16  # commits between two looks at the length of the log
 LOCK_PATIENCE = 30.0  # seconds to wait for another process's transaction
-LOG_LIMITS = 64 * 2**20, 256 * 2**20  # bytes of write-ahead log after which it is copied into the file: as much as that
-# has, but within these. The same pages come again and again in a log and each is copied once, so a long one costs less.
 
 
 class Writer:
@@ -47,7 +44,7 @@ class Writer:
         self._transaction = SqliteTransaction(connection, self._known, index, clock, self._disk)
         self._waiting: deque[tuple[Work, asyncio.Future]] = deque()
         self._running: asyncio.Task | None = None
-        self._checkpointing: asyncio.Future | None = None
+        self._copying: asyncio.Future | None = None  # of the log
         self._groups = 0
 
     async def run(self, work: Callable[[SqliteTransaction], Awaitable[T]]) -> T:
@@ -108,12 +105,15 @@ class Writer:
         for done, result in finished:
             if not done.done():
                 done.set_result(result)
-        await self._keep_log_short()
+        self._look_at_log()
 
     async def _begin(self) -> None:
         deadline = asyncio.get_running_loop().time() + LOCK_PATIENCE
         pause = 0.0005
         await self._turns.begin(LOCK_PATIENCE)
+        if self._copying is not None and self._copying.done():  # the rest while nobody writes, so that it begins anew
+            self._copying = None
+            await asyncio.get_running_loop().run_in_executor(self._disk, write_ahead_log.copy, self._connection)
         while True:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -149,43 +149,21 @@ class Writer:
         except sqlite3.Error as unknown:
             return unknown
 
-    async def _keep_log_short(self) -> None:
-        """Copies the log into the file: most of it beside the writing, the rest while nobody writes."""
-        if self._checkpointing is not None:
-            if self._checkpointing.done():
-                self._checkpointing = None
-                await asyncio.get_running_loop().run_in_executor(self._disk, checkpoint, self._connection)
-            return
+    def _look_at_log(self) -> None:
+        """Has the log copied into the file, where it is long, beside the writing; the rest is copied at a turn."""
         self._groups += 1
-        if self._groups % LOOKED_EVERY:
-            return
-        if log_size(self._path) > min(max(LOG_LIMITS[0], file_size(self._path)), LOG_LIMITS[1]):
-            self._checkpointing = asyncio.get_running_loop().run_in_executor(None, checkpoint_beside, self._path)
+        if self._groups % LOOKED_EVERY == 0 and self._copying is None and write_ahead_log.is_long(self._path):
+            loop = asyncio.get_running_loop()
+            self._copying = loop.run_in_executor(None, write_ahead_log.copy_beside, self._path)
 
     async def close(self) -> None:
         """Finishes what waits, copies the log into the file and closes."""
         if self._running is not None:
             await self._running
-        if self._checkpointing is not None:
-            await self._checkpointing
+        if self._copying is not None:
+            await self._copying
         self._disk.shutdown()
         await self._transaction.index.close()
-        checkpoint(self._connection)
+        write_ahead_log.copy(self._connection)
         self._connection.close()
         self._turns.close()
-
-
-def checkpoint(connection: sqlite3.Connection) -> None:
-    """Copies the log into the file as far as readers and the room on the disk allow; what is left stays in the log."""
-    with contextlib.suppress(sqlite3.OperationalError):
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-
-def checkpoint_beside(path: Path) -> None:
-    """Does that on a connection of its own, while others write."""
-    with (
-        contextlib.suppress(sqlite3.OperationalError),  # another worker does it at this moment
-        contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection,
-    ):
-        connection.execute("PRAGMA synchronous = FULL")
-        checkpoint(connection)
