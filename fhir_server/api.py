@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.codec.json import decode
+from fhir_server.core.at_once import at_once
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import OPEN, Caller, Change, Finding
@@ -64,6 +65,7 @@ class FhirServer:
         )
         self._opened = opened
         self._store_read = environment.store.read
+        self._immediate = security is None and environment.store.immediate
 
     @property
     def settings(self) -> Settings:
@@ -159,6 +161,16 @@ class FhirServer:
             await self.perform(Request("GET", (type, id), caller=caller))
         seen = environment_of(self.environment, caller)
         return await current(seen, Request("GET", (type, id), caller=caller), type, id)
+
+    def read_at_once(self, type: str, id: str) -> StoredVersion | None:
+        """The current version where everybody may read everything and the store is not waited for, else None.
+
+        None, too, where there is none: read tells why. FhirError of the store.
+        """
+        if not self._immediate:
+            return None
+        version = at_once(self._store_read(type, id))
+        return version if version is not None and version.body else None
 
     async def identified(
         self, wanted: Mapping[str, Sequence[tuple[str, str]]], caller: Caller = OPEN

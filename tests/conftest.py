@@ -15,6 +15,7 @@ import pytest
 from fhir_server import bootstrap
 from fhir_server.api import FhirServer
 from fhir_server.core.settings import Settings
+from fhir_server.rest.app import Application
 from tests.engines import EMBEDDED, chosen, settings_on
 
 START = 1_790_000_000_000_000  # microseconds since 1970: a day in September 2026
@@ -57,9 +58,10 @@ class HeldClock:
 class Fhir:
     """Calls by method and path below the FHIR base; keeps what every test needs of an answer."""
 
-    def __init__(self, http: httpx.AsyncClient, server: FhirServer) -> None:
+    def __init__(self, http: httpx.AsyncClient, server: FhirServer, application: Application | None = None) -> None:
         self.http = http
         self.server = server
+        self.application = application
 
     async def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -109,7 +111,7 @@ async def running(settings: Settings, clock: HeldClock | None = None) -> AsyncIt
     async with application.running() as server:
         transport = httpx.ASGITransport(app=application)
         async with httpx.AsyncClient(transport=transport) as http:
-            yield Fhir(http, server)
+            yield Fhir(http, server, application)
 
 
 def issue_of(answer: httpx.Response) -> dict[str, Any]:

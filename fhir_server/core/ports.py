@@ -156,7 +156,9 @@ class ResourceReads(Protocol):
 
 
 class ResourceStore(ResourceReads, Protocol):
-    """Keeps every version of every resource."""
+    """Keeps every version of every resource. immediate: no read of it waits for anything (core/at_once.py)."""
+
+    immediate: bool
 
     async def commit(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Runs work in one transaction and returns what it returned once that is durable.

@@ -245,6 +245,8 @@ class VisibleReads:
 class VisibleStore(VisibleReads):
     """The `ResourceStore` port over what may be seen."""
 
+    immediate = False
+
     def __init__(self, store: ResourceStore, index: SearchIndex, caller: Caller, contents: Contents) -> None:
         super().__init__(store, index, caller, contents)
         self._store = store

@@ -24,7 +24,7 @@ from fhir_server.rest.auditing import NOTHING, Auditing
 from fhir_server.rest.authorization.paths import PATHS
 from fhir_server.rest.cors import Cors
 from fhir_server.rest.decode import headers_of, path_of, request_of
-from fhir_server.rest.encode import Answer, answer_of, error_answer, version_headers
+from fhir_server.rest.encode import Answer, Headers, answer_of, error_answer, version_headers
 from fhir_server.rest.networks import REFUSED, Networks
 from fhir_server.rest.observing import route
 from fhir_server.rest.streaming import streamed
@@ -56,6 +56,7 @@ class Application:
         self._authorization: Asgi | None = None
         self._auditing: Auditing | None = None
         self._networks: Networks | None = None
+        self._unwatched: FhirServer | None = None  # where it does not matter who asks, nor from where
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """ASGI."""
@@ -85,6 +86,8 @@ class Application:
             self._networks = Networks(self._server.settings)
         if self._server.audit is not None:
             self._auditing = Auditing(self._server)
+        if self._networks is None and self._auditing is None:
+            self._unwatched = self._server
         if not self._server.open:
             from fhir_server.rest.authorization.routes import authorization_server
 
@@ -108,6 +111,27 @@ class Application:
             await send({"type": f"lifespan.{phase}.failed", "message": str(problem)})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+    def at_once(self, scope: dict[str, Any]) -> tuple[int, Headers, bytes] | None:
+        """The answer to a plain read of an open server, where that is all; everything else is None, and for ASGI."""
+        raw: bytes = scope["raw_path"]
+        server = self._unwatched
+        if server is None or scope["method"] != "GET" or scope["query_string"] or not raw.startswith(b"/fhir/"):
+            return None
+        started = time.perf_counter()
+        path = path_of(scope, PREFIX)
+        headers = headers_of(scope)
+        if len(path) != 2 or "origin" in headers or request_id.HEADER in headers or not self._plain(path, headers):
+            return None
+        try:
+            version = server.read_at_once(*path) if _format(path, headers.get("accept", ""), "") is JSON else None
+        except FhirError:
+            return None
+        if version is None or len(version.body) >= content_coding.FROM:
+            return None
+        length = (b"content-length", b"%d" % len(version.body))
+        self._observe("GET", path, 200, time.perf_counter() - started)
+        return 200, [*version_headers(version), JSON_TYPE, length], version.body
 
     async def _fhir(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         started = time.perf_counter()

@@ -98,6 +98,20 @@ class Exchange:
                 connection.abort()
             connection.exchanged(self)
 
+    def answer_at_once(self) -> bool:
+        """Sends what the application answers without ASGI, a task and its turn; whether there was such an answer."""
+        connection = self._connection
+        if not self.complete or connection.host.at_once is None:
+            return False
+        answer = connection.host.at_once(self.scope)
+        if answer is None:
+            return False
+        status, headers, body = answer
+        connection.write(self._begin(status, headers, body, False) + body)
+        self.answered = True
+        connection.exchanged(self)
+        return True
+
     # From the connection
 
     def take(self, body: bytes) -> None:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+from collections.abc import Callable
 from typing import Any
 
 from fhir_server.core.sharing import Share
 from fhir_server.rest.http1.connection import Connection
 
+AtOnce = Callable[[dict[str, Any]], tuple[int, list[tuple[bytes, bytes]], bytes] | None]
+
 STEP = 0.05  # seconds between two looks whether all is answered
 
 
 class Host:
-    """Of the running event loop. now: seconds of a clock that only grows; date: the header line of this second."""
+    """Of the running event loop. now: seconds of a clock that only grows; date: the header line of this second.
+
+    An application may have a function at_once beside ASGI: of a scope whose body is empty it gives status, headers with
+    the length, and body of an answer that nothing has to be waited for, or None, and is called by ASGI then.
+    """
 
     def __init__(self, application: Any, share: Share | None = None) -> None:
         self.application = application
+        self.at_once: AtOnce | None = getattr(application, "at_once", None)
         self._share = share
         self.loop = asyncio.get_running_loop()
         self.connections: set[Connection] = set()

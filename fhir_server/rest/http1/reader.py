@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fhir_server.rest.http1.connection import Connection
 
 VERSIONS = ("1.1", "1.0")
+LOOKED_AT = frozenset((b"host", b"expect", b"upgrade", b"transfer-encoding", b"content-length"))
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
@@ -35,6 +36,7 @@ class Reader:
         self._hosts = 0
         self._expects = False
         self._coding = False
+        self._sized = False  # it says how long its body is
         self._upgrade = b""
         self._asked: Exchange | None = None
         self._head_bytes = 0
@@ -80,7 +82,7 @@ class Reader:
         self._url = b""
         self._headers = []
         self._hosts = 0
-        self._expects = self._coding = False
+        self._expects = self._coding = self._sized = False
         self._upgrade = b""
         self.in_head = True
         self._head_bytes = 0
@@ -95,8 +97,15 @@ class Reader:
         if not self.in_head:
             return
         name = name.lower()
+        if name in LOOKED_AT:
+            self._look(name, value)
+        self._headers.append((name, value))
+
+    def _look(self, name: bytes, value: bytes) -> None:
         if name == b"host":
             self._hosts += 1
+        elif name == b"content-length":
+            self._sized = True
         elif name == b"expect":
             self._expects = value.lower() == b"100-continue"
         elif name == b"upgrade":
@@ -105,7 +114,6 @@ class Reader:
             self._coding = True
             if value.strip().lower() != b"chunked":
                 raise CODING
-        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Its head is complete: the application can begin."""
@@ -143,6 +151,7 @@ class Reader:
         keep_alive = version == "1.1" and parser.should_keep_alive()
         expects = self._expects and version == "1.1"
         exchange = Exchange(connection, scope, connection.host.application, keep_alive, expects)
+        exchange.complete = not (self._coding or self._sized or self._upgrade)
         self.arrived = exchange
         self._asked = exchange if self._upgrade == b"websocket" and method == "GET" and version == "1.1" else None
         connection.enter(exchange)

@@ -20,6 +20,8 @@ SHOWN = {"keys": 0}
 class MongoReads:
     """The `ResourceReads` port over the two collections, which may be read from a secondary."""
 
+    immediate = False
+
     def __init__(self, resources: Documents, history: Documents, content: Content) -> None:
         self._resources = resources
         self._history = history

@@ -28,6 +28,8 @@ ON n.rid = j.value ->> 0 AND j.value ->> 1 IN ('', CAST(n.version AS TEXT)))"""
 class SqliteReads:
     """The `ResourceReads` port."""
 
+    immediate = True
+
     def __init__(self, connection: sqlite3.Connection, known: Dictionaries) -> None:
         self.known = known
         self._connection = connection

@@ -24,6 +24,12 @@ class Told:
     held: asyncio.Event = field(default_factory=asyncio.Event)
     broken_off: int = 0
 
+    def at_once(self, scope: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:
+        if scope["path"] != "/once":
+            return None
+        body = b"x" * int(scope["query_string"] or b"4")
+        return 200, [(b"content-length", b"%d" % len(body))], body
+
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         path = scope["path"]
         if path == "/fails":
