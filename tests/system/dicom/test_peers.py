@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import shutil
 import socket
@@ -11,14 +10,12 @@ import subprocess
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
 from interfaces.dicom.scu import services
 from interfaces.dicom.scu.checkpoint import steady
+from tests.authority import Authority
 from tests.system.dicom.conftest import TITLE, dcmtk, free_port, until
 from tests.system.dicom.images import files, image, study
 from tests.system.dicom.test_studies import idle, receive
@@ -90,44 +87,16 @@ def test_orthanc_takes_what_is_sent_and_sends_what_is_asked_for(orthanc, tmp_pat
     assert dicom.count("patient", patient_id="O2") == 1
 
 
-def certificate(folder, name, issuer=None):
-    """A certificate and its key, signed by the issuer or by itself; gives their paths and what can sign."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    signer_name, signer_key = issuer or (subject, key)
-    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(signer_name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + datetime.timedelta(days=3))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
-        .add_extension(x509.BasicConstraints(issuer is None, None), True)
-        .sign(signer_key, hashes.SHA256())
-    )
-    paths = folder / f"{name}.pem", folder / f"{name}.key"
-    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    form = serialization.PrivateFormat.PKCS8
-    paths[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
-    return *paths, (subject, key)
-
-
 def test_tls_with_client_certificates(dicom_with, tmp_path):
-    authority, _, signer = certificate(tmp_path, "authority")
-    served, served_key, _ = certificate(tmp_path, "server", signer)
-    shown, shown_key, _ = certificate(tmp_path, "client", signer)
-    dicom = dicom_with(
-        dicom_tls_certificate=str(served), dicom_tls_key=str(served_key), dicom_tls_clients=str(authority)
-    )
+    authority = Authority(tmp_path)
+    served, key = authority.certificate("server")
+    dicom = dicom_with(dicom_tls_certificate=str(served), dicom_tls_key=str(key), dicom_tls_clients=str(authority.path))
     silent = socket.create_connection(("127.0.0.1", dicom.port))  # a handshake that never comes holds nobody up
     entity = AE("MODALITY")
     entity.add_requested_context(Verification)
     entity.add_requested_context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1")
-    known, stranger = (ssl.create_default_context(cafile=str(authority)) for _ in range(2))
-    known.load_cert_chain(shown, shown_key)
+    known, stranger = (ssl.create_default_context(cafile=str(authority.path)) for _ in range(2))
+    known.load_cert_chain(*authority.certificate("client"))
     association = steady(entity.associate("127.0.0.1", dicom.port, ae_title=TITLE, tls_args=(known, "localhost")))
     assert association.is_established and association.send_c_echo().Status == 0
     assert association.send_c_store(image(256)).Status == 0

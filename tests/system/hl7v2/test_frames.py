@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import socket
 import ssl
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from hl7.client import MLLPClient
 from hl7apy.parser import parse_message
 
 from interfaces.hl7v2 import er7
 from interfaces.hl7v2.mllp.frames import framed
+from tests.authority import Authority
 from tests.system.hl7v2.conftest import Hospital, Sender, codes, hospital_at, oru
 
 MIB = 2**20
@@ -168,58 +164,20 @@ def test_hl7apys_messages(hospital: Hospital):
     assert (parsed.msa.msa_1.value, parsed.msa.msa_2.value) == ("AA", "hl7apy-1")
 
 
-class Authority:
-    """A certificate authority of the test; issue() writes a certificate and its key."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder = folder
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.file = folder / f"{name}.pem"
-        self.file.write_bytes(self._made(self.name, self.key, True).public_bytes(serialization.Encoding.PEM))
-
-    def _made(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, authority: bool) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(authority, None), True)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
-            .sign(self.key, hashes.SHA256())
-        )
-
-    def issue(self, name: str) -> tuple[Path, Path]:
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate, own = self.folder / f"{name}.pem", self.folder / f"{name}.key"
-        certificate.write_bytes(self._made(subject, key, False).public_bytes(serialization.Encoding.PEM))
-        own.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return certificate, own
-
-
 def test_client_certificates(tmp_path: Path):
     ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
-    certificate, key = ours.issue("server")
+    certificate, key = ours.certificate("server")
     file = f"""
 [listener.tls]
 port = 0
-tls = {{ certificate = "{certificate}", key = "{key}", authorities = "{ours.file}" }}
+tls = {{ certificate = "{certificate}", key = "{key}", authorities = "{ours.path}" }}
 """
     with hospital_at(tmp_path, file) as hospital:
 
         def context(authority: Authority | None, name: str) -> ssl.SSLContext:
-            made = ssl.create_default_context(cafile=str(ours.file))
+            made = ssl.create_default_context(cafile=str(ours.path))
             if authority is not None:
-                made.load_cert_chain(*authority.issue(name))
+                made.load_cert_chain(*authority.certificate(name))
             return made
 
         with hospital.sender("tls", context(ours, "right")) as sender:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import datetime
 import json
 import socket
 import ssl
@@ -11,14 +10,11 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner
 
 from fhir_server.cli import app
 from fhir_server.security.audit import FILE_NAME, AuditLog, Event
+from tests.authority import Authority
 
 
 def event(number: int, kind: str = "rest", patient: str = "a") -> Event:
@@ -63,33 +59,14 @@ def test_prune_keeps_days_and_the_chain(data):
     assert "as it was written" in run("verify", "--data", str(data))
 
 
-def certificate(folder: Path) -> Path:
-    """A self-signed certificate of localhost with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    file = folder / "tls.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
-    return file
-
-
 class Receiver(threading.Thread):
     """An audit record repository that keeps the frames of one connection."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, authority: Authority) -> None:
         super().__init__(daemon=True)
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(file)
+        self.context.load_cert_chain(*authority.certificate("repository"))
         self.got = b""
 
     def run(self) -> None:
@@ -112,16 +89,16 @@ class Receiver(threading.Thread):
 
 
 def test_forward_sends_dicom_audit_messages_over_tls_and_each_once(data):
-    file = certificate(data)
+    authority = Authority(data)
     port = 0
     for expected in (4, 0):
-        receiver = Receiver(file)
+        receiver = Receiver(authority)
         if port:
             receiver.listening.close()
             receiver.listening = socket.create_server(("127.0.0.1", port))
         port = receiver.listening.getsockname()[1]
         receiver.start()
-        run("forward", "localhost", "--port", str(port), "--ca", str(file), "--data", str(data))
+        run("forward", "localhost", "--port", str(port), "--ca", str(authority.path), "--data", str(data))
         receiver.join(10)
         assert len(receiver.messages()) == expected
         for message in receiver.messages():
@@ -132,7 +109,7 @@ def test_forward_sends_dicom_audit_messages_over_tls_and_each_once(data):
 
 
 def test_a_receiver_that_is_not_trusted_gets_nothing(data):
-    receiver = Receiver(certificate(data))
+    receiver = Receiver(Authority(data))
     receiver.start()
     result = CliRunner().invoke(app, ["audit", "forward", "localhost", "--data", str(data), "--port",
                                       str(receiver.listening.getsockname()[1])])  # fmt: skip

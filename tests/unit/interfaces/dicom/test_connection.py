@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from interfaces.dicom.association.connection import Socket
-from tests.system.dicom.test_peers import certificate
+from tests.authority import Authority
 
 
 class Peer:
@@ -48,12 +48,12 @@ class Peer:
 @pytest.fixture
 def connected(tmp_path):
     """A connection of the server and its peer."""
-    authority, _, signer = certificate(tmp_path, "authority")
+    authority = Authority(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate(tmp_path, "server", signer)[:2])
+    context.load_cert_chain(*authority.certificate("server"))
     here, there = socket.socketpair()
     there.settimeout(10)
-    peer = Peer(there, str(authority))
+    peer = Peer(there, str(authority.path))
     shaking = threading.Thread(target=peer.handshake)
     shaking.start()
     here.settimeout(10)

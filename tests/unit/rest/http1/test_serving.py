@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import socket
 import ssl
 from pathlib import Path
@@ -11,12 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from fhir_server.rest.http1.serving import serve
+from tests.authority import Authority
 from tests.unit.rest.http1.conftest import Client, Told
 
 pytestmark = pytest.mark.anyio
@@ -99,25 +95,13 @@ async def test_a_stop_waits_no_longer_than_it_may() -> None:
 
 
 async def test_over_tls_the_scheme_is_https(tmp_path: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (tmp_path / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (tmp_path / "key.pem").write_bytes(key.private_bytes(*plain))
+    authority = Authority(tmp_path)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    tls.load_cert_chain(*authority.certificate("server"))
     application, stop = Application(), asyncio.Event()
     found, port = listening()
     serving = asyncio.create_task(serve(application, found, stop, 5, tls))
-    async with httpx.AsyncClient(verify=ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))) as http:
+    async with httpx.AsyncClient(verify=ssl.create_default_context(cafile=str(authority.path))) as http:
         for _ in range(2):
             assert (await http.post(f"https://localhost:{port}/x", content=b"y" * 300_000)).json()["body"] == 300_000
     assert application.asked[0]["scheme"] == "https"
