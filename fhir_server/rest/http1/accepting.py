@@ -78,9 +78,10 @@ class Accepting:
             client.close()
 
     def stop(self) -> None:
-        """Takes no more."""
+        """Takes no more; what was just taken is the host's to end."""
         if self._later is not None:
             self._later.cancel()
         self._host.loop.remove_reader(self._listening)
-        for task in self._beginning:
-            task.cancel()
+        if self._tls is not None:
+            for task in self._beginning:
+                task.cancel()

@@ -49,6 +49,8 @@ class Connection(asyncio.Protocol):
         self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         self.transport.set_write_buffer_limits(high=limits.BUFFER)
         self.host.opened(self)
+        if self.host.stopping:
+            self.stop()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""

@@ -161,7 +161,10 @@ class Socket(AssociationSocket):
             self._start, self._end = 0, len(left)
         enough = self._start + count
         while self._end < enough:
-            got = self._when_possible(connected, select.POLLIN, connected.recv_into, self._buffer[self._end :])
+            try:
+                got = self._when_possible(connected, select.POLLIN, connected.recv_into, self._buffer[self._end :])
+            except ConnectionResetError:
+                return
             if not got:
                 return
             self._end += got

@@ -143,8 +143,9 @@ class Served:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The event loop that a server has."""
+    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture

@@ -17,6 +17,12 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    """The standard library's event loop, on which several that share one have their turns evenly."""
+    return "asyncio"
+
+
+@pytest.fixture
 async def listening() -> AsyncIterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as found:
         yield found

@@ -11,9 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from fhir_server.rest.http1.accepting import Accepting
+from fhir_server.rest.http1.host import Host
 from fhir_server.rest.http1.serving import serve
 from tests.authority import Authority
-from tests.unit.rest.http1.conftest import Client, Told
+from tests.unit.rest.http1.conftest import WAIT, Client, Told
 
 pytestmark = pytest.mark.anyio
 
@@ -107,3 +109,20 @@ async def test_over_tls_the_scheme_is_https(tmp_path: Path) -> None:
     assert application.asked[0]["scheme"] == "https"
     stop.set()
     assert await serving
+
+
+async def test_who_was_just_taken_when_a_server_stops_is_closed_too() -> None:
+    host = Host(Told())
+    found, port = listening()
+    accepting = Accepting(host, found, None, None)
+    clients = [(await asyncio.open_connection("127.0.0.1", port))[1] for _ in range(20)]
+    async with asyncio.timeout(WAIT):
+        while len(host.connections) < len(clients):
+            await asyncio.sleep(0.001)
+        accepting.stop()
+        await host.stop(5, asyncio.Event())
+        for client in clients:
+            client.close()
+        while host.connections:
+            await asyncio.sleep(0.001)
+    found.close()
