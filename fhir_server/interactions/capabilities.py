@@ -60,7 +60,7 @@ async def capabilities(environment: Environment, request: Request) -> Response:
             environment.kept.clear()
         body = await asyncio.to_thread(lambda: serialize(statement(environment, definitions, request.base)))
         environment.kept[key] = body
-    return Response(200, body=body)
+    return Response(200, body=body, kept=True)
 
 
 # Search parameters of every type that R4 has no SearchParameter of.

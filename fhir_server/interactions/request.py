@@ -67,7 +67,8 @@ class Response(msgspec.Struct):
     beside it (warnings); headers: others; content_type: of a body that is no FHIR resource and is sent as it is;
     stream: gives the body piece by piece, after what is in body; shown: the stored versions that it tells of, where
     they are others than version; performed: entries of a Bundle; instance: the stored resource that an operation was
-    called on, where only the body says what is told, or that a Binary belongs to.
+    called on, where only the body says what is told, or that a Binary belongs to; kept: these bytes are given again and
+    again, so that what is made of them is worth keeping.
     """
 
     status: int
@@ -81,6 +82,7 @@ class Response(msgspec.Struct):
     shown: Sequence[StoredVersion] | None = None
     performed: Sequence[Performed] = ()
     instance: StoredVersion | None = None
+    kept: bool = False
 
     @property
     def told(self) -> Sequence[StoredVersion] | None:

@@ -9,7 +9,12 @@ from fhir_server.rest.encode import Answer
 
 FROM = 24 * 1024  # bytes; below, packing costs more time than it saves on a hospital's network
 BESIDE_FROM = 256 * 1024  # bytes whose packing would hold up whoever else is served
+LEVEL = 1
+KEPT_LEVEL = 9  # of what is packed once
+MOST_KEPT = 8  # bodies with what they are packed to
 VARY = (b"vary", b"accept, accept-encoding")
+
+_packed: dict[bytes, bytes] = {}  # bodies that are sent again and again
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
@@ -26,12 +31,22 @@ async def coded(answer: Answer, accept_encoding: str) -> Answer:
     """An answer of FROM bytes at least, packed where the caller takes that."""
     answer.headers.append(VARY)
     if accepts_gzip(accept_encoding):
-        body = answer.body
-        answer.body = await asyncio.to_thread(_gzip, body) if len(body) >= BESIDE_FROM else _gzip(body)
+        packed = _packed.get(answer.body) if answer.kept else None
+        answer.body = packed or await _pack(answer.body, answer.kept)
         answer.headers.append((b"content-encoding", b"gzip"))
     return answer
 
 
-def _gzip(body: bytes) -> bytes:
-    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+async def _pack(body: bytes, kept: bool) -> bytes:
+    level = KEPT_LEVEL if kept else LEVEL
+    packed = await asyncio.to_thread(_gzip, body, level) if len(body) >= BESIDE_FROM else _gzip(body, level)
+    if kept:
+        if len(_packed) >= MOST_KEPT:
+            _packed.clear()
+        _packed[body] = packed
+    return packed
+
+
+def _gzip(body: bytes, level: int) -> bytes:
+    packer = zlib.compressobj(level, zlib.DEFLATED, zlib.MAX_WBITS | 16)
     return packer.compress(body) + packer.flush()

@@ -41,15 +41,19 @@ def version_headers(version: StoredVersion) -> Headers:
 
 
 class Answer:
-    """What is sent: status, headers without the length, and the body; stream: the rest of it, piece by piece."""
+    """What is sent: status, headers without the length, and the body; stream: the rest of it, piece by piece.
 
-    __slots__ = ("body", "headers", "status", "stream")
+    kept: the same body is sent again and again (Response).
+    """
+
+    __slots__ = ("body", "headers", "kept", "status", "stream")
 
     def __init__(self, status: int, headers: Headers, body: bytes) -> None:
         self.status = status
         self.headers = headers
         self.body = body
         self.stream: AsyncIterator[bytes] | None = None
+        self.kept = False
 
 
 def answer_of(request: Request, response: Response, format: Format, accept: str, definitions: Definitions) -> Answer:
@@ -77,7 +81,9 @@ def answer_of(request: Request, response: Response, format: Format, accept: str,
         return _binary(response, version, headers)
     body = in_format(body, format, definitions, request)
     headers.append((b"content-type", format.content_type.encode()))
-    return Answer(response.status, headers, body)
+    answer = Answer(response.status, headers, body)
+    answer.kept = response.kept
+    return answer
 
 
 def in_format(body: bytes, format: Format, definitions: Definitions, request: Request | None = None) -> bytes:
