@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Clock, SearchIndex, Write
 from fhir_server.core.query import Clause, Query
+from fhir_server.core.side_thread import SideThread
 from fhir_server.core.values import SearchValue
 from fhir_server.storage.sqlite import encode
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
@@ -56,7 +55,7 @@ class SqliteTransaction:
         known: Dictionaries,
         index: SearchIndex,
         clock: Clock,
-        disk: Executor | None = None,
+        disk: SideThread,
     ) -> None:
         self.reads = FlushedReads(connection, known, self._flush)
         self.index = FlushedIndex(index, self._flush)
@@ -211,9 +210,8 @@ class SqliteTransaction:
         rid = head.rid if head else self.known.new_rid(type, id)
         replaces = bool(was_live) or self._touched.has(type, id)
         before = head.digests if head else None
-        if len(values) > WIDE and self._disk is not None:  # which alone would hold up whoever else is served
-            loop = asyncio.get_running_loop()
-            digests = await loop.run_in_executor(self._disk, self._replace, type, rid, values, replaces, before)
+        if len(values) > WIDE:  # which alone would hold up whoever else is served
+            digests = await self._disk.run(self._replace, type, rid, values, replaces, before)
         else:
             digests = self._replace(type, rid, values, replaces, before)
         if head is None:
@@ -231,7 +229,7 @@ class SqliteTransaction:
         self._keep((type, id), Kept(rid, version, live, digests, stored))
         if len(gathered.versions) % LOOKED_EVERY == 0 and gathered.size > FULL:
             self._save()
-            await asyncio.get_running_loop().run_in_executor(self._disk, self._gathered.write, self._connection)
+            await self._disk.run(self._gathered.write, self._connection)
         return stored
 
     async def reindex(self, type: str, id: str, values: Sequence[SearchValue]) -> None:

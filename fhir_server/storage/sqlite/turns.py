@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from fhir_server.core.side_thread import SideThread
 
 
 class Turns:
@@ -23,7 +24,7 @@ class Turns:
     def __init__(self, path: Path) -> None:
         self._queue = open(f"{path}-queue", "ab")  # noqa: SIM115
         self._writing = open(f"{path}-writing", "ab")  # noqa: SIM115
-        self._threads = ThreadPoolExecutor(1, "turn")
+        self._thread = SideThread("turn")
         self._held = False
 
     async def begin(self, patience: float) -> None:
@@ -31,15 +32,15 @@ class Turns:
         if self._at_once():
             self._held = True
             return
-        coming = self._threads.submit(self._wait)
+        coming = self._thread.run(self._wait)
         try:
-            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(coming)), patience)
-            self._held = True
-        except TimeoutError:
-            pass
+            await asyncio.wait((coming,), timeout=patience)
+            self._held = coming.done()
         finally:
             if not self._held:
                 coming.add_done_callback(lambda _: self._leave())
+        if self._held:
+            coming.result()
 
     def end(self) -> None:
         """Gives the turn to the next; nothing where it was never had."""
@@ -51,7 +52,7 @@ class Turns:
         """Leaves the line."""
         self._queue.close()
         self._writing.close()
-        self._threads.shutdown(wait=False)
+        self._thread.close(wait=False)
 
     def _leave(self) -> None:
         fcntl.flock(self._writing, fcntl.LOCK_UN)

@@ -11,11 +11,11 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fhir_server.core.ports import Clock, SearchIndex
+from fhir_server.core.side_thread import SideThread
 from fhir_server.storage.sqlite import write_ahead_log
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
 from fhir_server.storage.sqlite.failures import storage_error
@@ -38,7 +38,7 @@ class Writer:
         self._path = path
         self._connection = connection
         self._known = Dictionaries(connection)
-        self._disk = ThreadPoolExecutor(1, "disk")
+        self._disk = SideThread("disk")
         self._turns = Turns(path)
         index = index_of(connection, self._known)
         self._transaction = SqliteTransaction(connection, self._known, index, clock, self._disk)
@@ -94,7 +94,7 @@ class Writer:
                     if isinstance(problem, asyncio.CancelledError):
                         raise
             transaction.close_group()
-            await asyncio.get_running_loop().run_in_executor(self._disk, self._commit)
+            await self._disk.run(self._commit)
         except sqlite3.Error as problem:
             self._give_up()
             for done, _ in finished:
@@ -113,7 +113,7 @@ class Writer:
         await self._turns.begin(LOCK_PATIENCE)
         if self._copying is not None and self._copying.done():  # the rest while nobody writes, so that it begins anew
             self._copying = None
-            await asyncio.get_running_loop().run_in_executor(self._disk, write_ahead_log.copy, self._connection)
+            await self._disk.run(write_ahead_log.copy, self._connection)
         while True:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -162,7 +162,7 @@ class Writer:
             await self._running
         if self._copying is not None:
             await self._copying
-        self._disk.shutdown()
+        self._disk.close()
         await self._transaction.index.close()
         write_ahead_log.copy(self._connection)
         self._connection.close()

@@ -11,6 +11,7 @@ import msgspec
 
 from fhir_server.core.ports import UnitConverter, Write
 from fhir_server.core.query import Clause, Page, Query
+from fhir_server.core.side_thread import SideThread
 from fhir_server.core.values import SearchValue
 from fhir_server.storage.sqlite import schema
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
@@ -35,7 +36,7 @@ class Shelf:
         self.connection.executescript(schema.TABLES)
         known = Dictionaries(self.connection)
         self.index = SqliteSearchIndex(self.connection, known, converter)
-        self.transaction = SqliteTransaction(self.connection, known, self.index, lambda: self.now)
+        self.transaction = SqliteTransaction(self.connection, known, self.index, lambda: self.now, SideThread("disk"))
         self.now = START
         self.versions: dict[tuple[str, str], int] = {}
 
