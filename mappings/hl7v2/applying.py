@@ -7,11 +7,14 @@ from typing import Any
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.elements import Node
 from mappings.hl7v2.laying import lay, made_of
+from mappings.hl7v2.lines import Line
 from mappings.hl7v2.plans import plan_of
 from mappings.hl7v2.putting import Putter, Traced
 from mappings.hl7v2.rules import Rule
 from mappings.hl7v2.source import Segment, is_empty, is_null
 from mappings.hl7v2.tables import Map
+
+LATEST = 4  # lines of a map that are tried before it is asked which rules a segment needs
 
 
 class Applier(Putter):
@@ -20,11 +23,15 @@ class Applier(Putter):
     def segment(self, mapping: Map, context: Context, node: Node, ordinal: int) -> int:
         """Applies a map to a segment; ordinal: the how-manieth of its name for this node. How many fields were used."""
         segment = context.segment
+        fresh = ordinal == 1 and self.traced is None and not node.items
+        if fresh and mapping.latest and (laid := self._lay_again(mapping.latest, node, context)) is not None:
+            return laid
         tried: dict[Any, bool] = {}
         plan = plan_of(mapping, segment, context, self.tables, self.separators)
-        if (line := plan.line) is not None and line.useful and ordinal == 1 and self.traced is None and not node.items:
+        if fresh and (line := plan.line) is not None and line.useful:
             laid = line.lay(self, node, context)
             if laid is not None:
+                _came(line, mapping.latest)
                 return laid
         for rule, condition, _ in plan.constants:
             if condition is None or condition(context):
@@ -67,6 +74,15 @@ class Applier(Putter):
             context.value = []
         return used
 
+    def _lay_again(self, latest: list[Line], node: Node, context: Context) -> int | None:
+        """Fills a resource by one of the lines that came last, without a look for the plan."""
+        for at, line in enumerate(latest):
+            if line.useful and (laid := line.lay_again(self, node, context)) is not None:
+                if at:
+                    _came(line, latest)
+                return laid
+        return None
+
     def _absent(self, rules: list[Rule], node: Node, segment: Segment, context: Context, ordinal: int) -> None:
         """Rules that say what holds where their field is empty."""
         for rule in rules:
@@ -92,3 +108,8 @@ class Applier(Putter):
             node.notes.setdefault("removals", []).append((tuple(names), told, place))
             if self.traced is not None:
                 self.traced.append(Traced(place, '""', node, "removes " + ".".join(names), rule))
+
+
+def _came(line: Line, latest: list[Line]) -> None:
+    """Puts a line before those that came before it; at once, as long messages are read in threads."""
+    latest[:] = [line, *[one for one in latest if one is not line]][:LATEST]

@@ -14,7 +14,7 @@ from mappings.hl7v2.tables import Tables
 def finish_document(draft: Draft, node: Node, tables: Tables) -> None:
     """The status that the event tells, what it follows, and its content."""
     event = draft.event
-    segment: Segment | None = node.notes.get("segments", {}).get("TXA")
+    segment: Segment | None = node.segments.get("TXA")
     if found := tables.code("Event[DocumentStatus]", event):
         node.put("status", found[0])
     parent = segment.repetitions(13)[:1] if segment else []
@@ -46,5 +46,5 @@ def finish_document(draft: Draft, node: Node, tables: Tables) -> None:
 
 def _carrier(segment: Segment) -> Node:
     carrier = Node("Observation", source=segment)
-    carrier.notes["segments"] = {"OBX": segment}
+    carrier.segments = {"OBX": segment}
     return carrier

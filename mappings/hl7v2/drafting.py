@@ -28,8 +28,8 @@ _ABOUT_MESSAGE = ("Bundle", "MessageHeader", "Basic", "EpisodeOfCare")
 
 
 class Prepared(NamedTuple):
-    """A row ready for use. scope: the path of the group whose instance the resource belongs to; begins: whether each
-    segment at its path begins a resource of its own."""
+    """A row ready for use. depth: of the group around the segment whose instance the resource belongs to, 0 for the
+    message itself; begins: whether each segment at its path begins a resource of its own."""
 
     row: MessageRow
     segment: str
@@ -37,7 +37,7 @@ class Prepared(NamedTuple):
     type: str
     label: str
     map: Map
-    scope: str
+    depth: int
     begins: bool
     links: tuple[Link, ...]
 
@@ -154,7 +154,7 @@ def draft(message: Message, tables: Tables, *, zone: str = "Z", trace: bool = Fa
 class _Walk:
     """Applies the rows of a structure to the segments of a message, in order."""
 
-    def __init__(self, made: Draft, applier: Applier, rows: dict[str, Rows]) -> None:
+    def __init__(self, made: Draft, applier: Applier, rows: dict[str, dict[str, Rows]]) -> None:
         self.draft = made
         self.applier = applier
         self.rows = rows
@@ -162,7 +162,6 @@ class _Walk:
         self.latest: dict[tuple[str, int], Node] = {}  # the first of a type in a group that says something
         self.begun: dict[tuple[str, str, int], Node] = {}  # type, label, the segment that began it
         self.pending: list[tuple[Link, list[Any], int, Segment]] = []
-        self.scopes: dict[tuple[int, str], Any] = {}  # the group that a scope names, by the innermost group
         self.near: dict[tuple[str, str, int], Node | None] = {}  # what find finds once all rows are applied
 
     def walk(self, root: Any) -> None:
@@ -170,57 +169,56 @@ class _Walk:
         self._group(root, [])
         for link, around, ordinal, segment in self.pending:
             self._link(link, around, ordinal, segment)
-        self.draft.nodes = [node for node in self.draft.nodes if node.notes.get("used")]
+        self.draft.nodes = [node for node in self.draft.nodes if node.used]
 
     def _group(self, group: Any, outer: list[Any]) -> None:
         around = [*outer, group]
-        path = group.path.partition(".")[2]
+        rows_of = self.rows.get(group.path.partition(".")[2], _NO_ROWS)
+        whole = not outer  # whether what is in it is of its own patient, or of a visit that stands in it
         for child in group.children:
             if hasattr(child, "children"):
                 self._group(child, around)
+                whole = whole or "PV1" in [getattr(one, "name", "") for one in child.children]
                 continue
-            rows = self.rows.get(f"{path}.{child.name}" if path else child.name)
+            name = child.name
+            whole = whole or name == "PID"
+            rows = rows_of.get(name)
             if rows:
                 context = Context(child, around, self.applier.neighbours)
                 for prepared in rows.that_apply(child, context, self.applier.separators):
                     self._apply(prepared, child, around, context)
-        if not outer or self._is_about_itself(group):
+        if whole:
             self._complete(around)
 
     def _apply(self, prepared: Prepared, segment: Segment, around: list[Any], context: Context) -> None:
         node = self._node(prepared, segment, around)
-        ordinals = node.notes.setdefault("ordinals", {})
         key = (prepared.row.map, segment.name)
-        ordinals[key] = ordinals.get(key, 0) + 1
+        ordinal = node.ordinals[key] = node.ordinals.get(key, 0) + 1
         issues = self.applier.issues
         before = len(issues)
-        used = self.applier.segment(prepared.map, context, node, ordinals[key])
+        used = self.applier.segment(prepared.map, context, node, ordinal)
         for at in range(before, len(issues)):
             name, hyphen, rest = issues[at].partition("-")
             field, colon, what = rest.partition(":")
             if hyphen and colon and name == segment.name:
                 issues[at] = self.draft.place(segment, field) + ":" + what
         if used:
-            node.notes["used"] = True
-            self.latest.setdefault((node.type, id(node.notes["group"])), node)
-            node.notes.setdefault("segments", {}).setdefault(segment.name, segment)
-            node.notes.setdefault("around", around)
+            node.used = True
+            self.latest.setdefault((node.type, id(node.group)), node)
+            node.segments.setdefault(segment.name, segment)
+            if node.around is None:
+                node.around = around
         if prepared.links:
-            ordinal = ordinals[key]
             self.pending += [(link, around, ordinal, segment) for link in prepared.links]
 
     def _node(self, prepared: Prepared, segment: Segment, around: list[Any]) -> Node:
-        named = (id(around[-1]), prepared.scope)
-        scope = self.scopes.get(named)
-        if scope is None:
-            inside = [group for group in around if group.path.partition(".")[2] == prepared.scope]
-            scope = self.scopes[named] = inside[0] if inside else around[-1]
-        key = (prepared.type, prepared.label, id(scope))
+        group, kind, label = around[prepared.depth], prepared.type, prepared.label
+        key = (kind, label, id(group))
         node = self.current.get(key)
         if node is None or (prepared.begins and node.source is not segment):
-            node = Node(prepared.type, prepared.label, segment)
-            node.notes["group"] = scope
-            self.current[key] = self.begun[prepared.type, prepared.label, id(segment)] = node
+            node = Node(kind, label, segment)
+            node.group = group
+            self.current[key] = self.begun[kind, label, id(segment)] = node
             self.draft.nodes.append(node)
         return node
 
@@ -228,59 +226,51 @@ class _Walk:
         """The resource of a type, by label where it is known, in the nearest group around."""
         for group in reversed(around):
             found = self.current.get((type_name, label, id(group)))
-            if found is None or not found.notes.get("used"):
+            if found is None or not found.used:
                 found = self.latest.get((type_name, id(group)))
             if found is not None:
                 return found
         return None
 
     def _link(self, link: Link, around: list[Any], ordinal: int, segment: Segment) -> None:
-        depth = len(around)
         kind, label, target, other_kind, other_label = link
         steps = target.steps
-        holder = self._of(segment, kind, label) or self._near(kind, label, around, depth)
-        other = self._of(segment, other_kind, other_label) or self._near(other_kind, other_label, around, depth)
-        if holder is None or other is None or holder is other or len(steps) > 3:
+        last = steps[-1]
+        holder = self._meant(kind, label, around, segment)
+        if holder is None or len(steps) > 3 or (len(steps) == 1 and not last.repeats and last.name in holder.items):
+            return
+        other = self._meant(other_kind, other_label, around, segment)
+        if other is None or holder is other:
             return
         element: Element = holder
         for step in steps[:-1]:
             if step.refers:
                 return
             element = element.child(step.name, "", step.repeats, ("", step.label, ordinal, 1))
-        last = list(steps)[-1]
         if last.repeats:
             element.put(last.name, other, True, ("link", id(other)))
         elif element.get(last.name) is None:
             element.put(last.name, other)
 
-    def _near(self, type_name: str, label: str, around: list[Any], depth: int) -> Node | None:
-        """What find finds in the first groups around, so many; looked for once in each."""
-        group = id(around[depth - 1])
-        key = (type_name, label, group)
-        if key not in self.near:
-            found = self.current.get(key)
-            if found is None or not found.notes.get("used"):
-                found = self.latest.get((type_name, group))
-            if found is None and depth > 1:
-                found = self._near(type_name, label, around, depth - 1)
-            self.near[key] = found
-        return self.near[key]
-
-    def _of(self, segment: Segment, type_name: str, label: str) -> Node | None:
-        """The resource that this segment began, where it says something."""
+    def _meant(self, type_name: str, label: str, around: list[Any], segment: Segment) -> Node | None:
+        """The resource that a segment began, where it says something; else the one that is nearest to it."""
         found = self.begun.get((type_name, label, id(segment)))
-        return found if found is not None and found.notes.get("used") else None
+        return found if found is not None and found.used else self._near(type_name, label, around, len(around) - 1)
 
-    @staticmethod
-    def _is_about_itself(group: Any) -> bool:
-        """Whether what is in a group is of its own patient, or of a visit that stands in it."""
-        for child in group.children:
-            if hasattr(child, "children"):
-                if [one for one in child.children if getattr(one, "name", "") == "PV1"]:
-                    return True
-            elif child.name == "PID":
-                return True
-        return False
+    def _near(self, type_name: str, label: str, around: list[Any], depth: int) -> Node | None:
+        """What find finds in the first groups around, up to this depth; looked for once in each."""
+        group = id(around[depth])
+        key = (type_name, label, group)
+        near = self.near
+        if key in near:
+            return near[key]
+        found = self.current.get(key)
+        if found is None or not found.used:
+            found = self.latest.get((type_name, group))
+        if found is None and depth:
+            found = self._near(type_name, label, around, depth - 1)
+        near[key] = found
+        return found
 
     def _complete(self, around: list[Any]) -> None:
         """Links the patient and the visit of a group to what in it has none."""
@@ -289,14 +279,13 @@ class _Walk:
         patient = self.find("Patient", "1", around) or self._inner("Patient", inside)
         visit = self.find("Encounter", "1", around) or self._inner("Encounter", inside)
         for node in [*self.draft.nodes, *self.applier.made]:
-            group = node.notes.get("group")
-            beside = node.notes.get("beside")
-            if not (group is not None and id(group) in inside) and not (beside is not None and beside is patient):
+            if id(node.group) not in inside and (patient is None or node.notes.get("beside") is not patient):
                 continue
-            name = PATIENT.get(node.type, "")
+            kind = node.type
+            name = PATIENT.get(kind, "")
             if patient is not None and name and name not in node.items and node is not patient:
-                node.put(name, patient, load().properties(node.type)[name].element.repeats, "patient")
-            name = VISIT.get(node.type, "")
+                node.put(name, patient, load().properties(kind)[name].element.repeats, "patient")
+            name = VISIT.get(kind, "")
             if visit is not None and name:
                 element: Element = node
                 if "." in name:
@@ -317,8 +306,11 @@ def _collect(group: Any, found: set[int]) -> None:
             _collect(child, found)
 
 
-def _prepare(structure: str, tables: Tables) -> dict[str, Rows]:
-    """The rows of a structure by path, kept with the tables."""
+_NO_ROWS: dict[str, Rows] = {}
+
+
+def _prepare(structure: str, tables: Tables) -> dict[str, dict[str, Rows]]:
+    """The rows of a structure by the path of the group and the segment in it, kept with the tables."""
     kept = tables.__dict__.setdefault("_prepared", {})
     found = kept.get(structure)
     if found is None:
@@ -326,7 +318,7 @@ def _prepare(structure: str, tables: Tables) -> dict[str, Rows]:
     return found
 
 
-def _read_rows(structure: str, tables: Tables) -> dict[str, Rows]:
+def _read_rows(structure: str, tables: Tables) -> dict[str, dict[str, Rows]]:
     rows: list[tuple[MessageRow, str, str, str, str]] = []
     for row in tables.messages[structure]:
         found = _TARGET.match(row.target)
@@ -343,7 +335,7 @@ def _read_rows(structure: str, tables: Tables) -> dict[str, Rows]:
         group, _, segment = row.path.rpartition(".")
         rows.append((row, group, segment, kind, label))
     repeating = _repeating(tables.structures[structure])
-    prepared: dict[str, Rows] = {}
+    prepared: dict[str, dict[str, Rows]] = {}
     begun: dict[tuple[str, str, str], str] = {}
     groups: dict[tuple[str, str], set[str]] = {}
     for _, group, _, kind, label in rows:
@@ -362,8 +354,9 @@ def _read_rows(structure: str, tables: Tables) -> dict[str, Rows]:
             continue
         begins = first == row.path and row.path in repeating
         test, asks = (condition.test, condition.asks) if condition else (None, frozenset())
-        prepared.setdefault(row.path, Rows()).add(
-            Prepared(row, segment, test, kind, label, mapping, scope, begins, read_links(row.references)), asks
+        depth = len(scope.split(".")) if scope else 0
+        prepared.setdefault(group, {}).setdefault(segment, Rows()).add(
+            Prepared(row, segment, test, kind, label, mapping, depth, begins, read_links(row.references)), asks
         )
     return prepared
 

@@ -113,10 +113,14 @@ def keep(item: Any) -> None:
 class Node(Element):
     """A resource. source: the segment that began it; url: how others refer to it; criteria: its identity.
 
-    removed: elements that a `""` asks to remove; notes: what the finishing steps need to know.
+    group: that of the message whose resource it is; used: whether segments said something of it; segments: the first of
+    each name that did; around: the groups around the first, outermost first; notes: what the finishing steps need to
+    know.
     """
 
-    __slots__ = ("contained", "criteria", "label", "notes", "removed", "source", "url")
+    __slots__ = (
+        "around", "contained", "criteria", "group", "label", "notes", "ordinals", "segments", "source", "url", "used",
+    )  # fmt: skip
 
     def __init__(self, type_name: str, label: str = "", source: Any = None) -> None:
         super().__init__(type_name)
@@ -124,7 +128,11 @@ class Node(Element):
         self.source = source
         self.url = ""
         self.criteria: list[tuple[str, str]] = []
-        self.removed: dict[str, str] = {}
+        self.group: Any = None
+        self.used = False
+        self.segments: dict[str, Any] = {}
+        self.around: list[Any] | None = None
+        self.ordinals: dict[tuple[str, str], int] = {}  # how many segments of a name a map was applied to
         self.notes: dict[str, Any] = {}
         self.contained = False
 
@@ -138,10 +146,12 @@ def to_json(element: Element, home: Node) -> dict[str, Any]:
         if of is str:
             if item:
                 found[name] = item
+        elif of is Element and item.kept:
+            found[name] = item.kept
         elif of is dict:
             values = []
             for one in item.values():
-                value = _value(one, home)
+                value = one.kept if one.__class__ is Element and one.kept else _value(one, home)
                 if value or value.__class__ not in _EMPTY:
                     values.append(value)
             if values:

@@ -45,6 +45,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "CarePlan": {"status": "active", "intent": "plan"},
     "Consent": {"status": "active"},
 }
+_NO_DEFAULTS: dict[str, Any] = {}
 # The concepts that R4 asks for: where one lacks, the resource can't be made; the field that states it.
 REQUIRED = {
     "Observation": ("code", "OBX-3"), "DiagnosticReport": ("code", "OBR-4"), "Immunization": ("vaccineCode", "RXA-5"),
@@ -73,20 +74,20 @@ def finish(draft: Draft, tables: Tables) -> None:
     for node in list(draft.nodes):
         if finisher := _FINISHERS.get(node.type):
             finisher(draft, node, tables)
-        for name, value in DEFAULTS.get(node.type, {}).items():
+        for name, value in DEFAULTS.get(node.type, _NO_DEFAULTS).items():
             if name not in node.items:
                 node.put(name, value)
     gone: set[int] = set()
     for node in draft.nodes:
         name = PATIENT.get(node.type, "")
-        if name and name not in node.items and node.notes.get("used") and node.type not in ("Account", "Specimen"):
+        if name and name not in node.items and node.used and node.type not in ("Account", "Specimen"):
             gone.add(id(node))
             draft.issues.append(f"ERROR PID is required: without a patient no {node.type} can be made.")
     for node in draft.nodes:
         name, field = REQUIRED.get(node.type, ("", ""))
         if name and not any(has_content(one) for one in node.values(name)):
             gone.add(id(node))
-            segments = node.notes.get("segments", {})
+            segments = node.segments
             places = [(segments[one], number) for one, number in re.findall(r"(\w{3})-(\d+)", field) if one in segments]
             if places:
                 where = field if " or " in field else draft.place(*places[0])

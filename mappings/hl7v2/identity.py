@@ -37,11 +37,11 @@ def assign(draft: Draft, tables: Tables) -> None:
         if not node.items:
             continue
         if not node.criteria:
-            if node.type in DEPENDENT and not node.notes.get("used"):
+            if node.type in DEPENDENT and not node.used:
                 node.contained = draft.contains = True
                 node.url = f"{node.type.lower()}-{number}"
                 continue
-            if node.type == "Patient" and "PID" in node.notes.get("segments", {}):
+            if node.type == "Patient" and "PID" in node.segments:
                 draft.issues.append("ERROR PID-3 is required: a patient without a number is not found again.")
             node.criteria = [namer.of_message(node, number)]
         first = seen.setdefault((node.type, node.criteria[0]), node)
@@ -61,7 +61,7 @@ def assign(draft: Draft, tables: Tables) -> None:
 
 def _is_other_result(first: Node, second: Node) -> bool:
     """Whether two results of one identity are two results; lines of one text are one, joined here."""
-    if first.type != "Observation" or "OBX" not in second.notes.get("segments", {}):
+    if first.type != "Observation" or "OBX" not in second.segments:
         return False
     mine, other = first.items.get("valueString"), second.items.get("valueString")
     if isinstance(mine, str) and isinstance(other, str):

@@ -38,6 +38,8 @@ class Namer:
         """Systems for identifiers that state none: the sender's facility; names of authorities as their URIs. Of a
         patient those without a number go."""
         stated = node.items.get("identifier")
+        if stated is None and "masterIdentifier" not in node.items:
+            return
         if node.type == "Patient" and isinstance(stated, dict):
             node.items["identifier"] = {at: one for at, one in stated.items() if one.get("value")}
         for one in node.values("identifier") + node.values("masterIdentifier"):
@@ -88,7 +90,7 @@ class Namer:
 
     def order_key(self, node: Node) -> str:
         """The filler number of its order, else the placer number, with its authority."""
-        around = node.notes.get("around")
+        around = node.around
         if not around:
             return ""
         source = node.source
@@ -122,7 +124,7 @@ def _own(namer: Namer, node: Node) -> list[Identity]:
 
 
 def _patient(namer: Namer, node: Node) -> list[Identity]:
-    segment: Segment | None = node.notes.get("segments", {}).get("PID")
+    segment: Segment | None = node.segments.get("PID")
     found: list[Identity] = []
     for field in (3, 2, 4) if segment else ():
         assert segment is not None
@@ -134,7 +136,7 @@ def _patient(namer: Namer, node: Node) -> list[Identity]:
 
 
 def _encounter(namer: Namer, node: Node) -> list[Identity]:
-    segment: Segment | None = node.notes.get("segments", {}).get("PV1")
+    segment: Segment | None = node.segments.get("PV1")
     for field in (19, 50):
         for value in segment.repetitions(field) if segment else ():
             one = identity_of(value, namer.tables, namer.fallback)
@@ -149,7 +151,7 @@ def _encounter(namer: Namer, node: Node) -> list[Identity]:
 
 
 def _observation(namer: Namer, node: Node) -> list[Identity]:
-    segment = node.notes.get("segments", {}).get("OBX")
+    segment = node.segments.get("OBX")
     if segment is None:
         return _of_patient("code")(namer, node)
     code = segment.value(3)
@@ -170,7 +172,7 @@ def _observation(namer: Namer, node: Node) -> list[Identity]:
 
 
 def _report(namer: Namer, node: Node) -> list[Identity]:
-    segment = node.notes.get("segments", {}).get("OBR")
+    segment = node.segments.get("OBR")
     order = namer.order_key(node)
     if not order:
         return []
@@ -188,7 +190,7 @@ def _specimen(namer: Namer, node: Node) -> list[Identity]:
 def _given(*fields: tuple[str, int]) -> Callable[[Namer, Node], list[Identity]]:
     def make(namer: Namer, node: Node) -> list[Identity]:
         order = namer.order_key(node)
-        segments = node.notes.get("segments", {})
+        segments = node.segments
         parts = [segments[name].value(field) if name in segments else "" for name, field in fields]
         if order or namer.patient_key(node):
             return [key(node.type, order or namer.patient_key(node), *parts)]
@@ -237,7 +239,7 @@ def _location(namer: Namer, node: Node) -> list[Identity]:
 
 
 def _charge(namer: Namer, node: Node) -> list[Identity]:
-    segment = node.notes.get("segments", {}).get("FT1")
+    segment = node.segments.get("FT1")
     number = segment.value(2) if segment else ""
     parts: list[str] = []
     if segment and not number:
@@ -248,7 +250,7 @@ def _charge(namer: Namer, node: Node) -> list[Identity]:
 
 def _modifiers(node: Node) -> list[str]:
     """What tells the left side from the right one: the modifiers of a procedure (PR1-16)."""
-    segment = node.notes.get("segments", {}).get("PR1")
+    segment = node.segments.get("PR1")
     return [part(value) for value in segment.repetitions(16)] if segment else []
 
 
@@ -256,7 +258,7 @@ def _immunization(namer: Namer, node: Node) -> list[Identity]:
     own = [one for one in own_identities(node) if one[1] != "9999"]
     if own:
         return own[::-1]
-    segment = node.notes.get("segments", {}).get("RXA")
+    segment = node.segments.get("RXA")
     patient = namer.patient_key(node)
     return [key("Immunization", patient, segment.value(5), segment.value(3))] if segment and patient else []
 

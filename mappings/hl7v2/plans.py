@@ -13,7 +13,7 @@ from fhir_server.definitions import load
 from mappings.hl7v2.conditions import Condition
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.laying import LONGEST_KEPT
-from mappings.hl7v2.lines import Line
+from mappings.hl7v2.lines import Line, first_of
 from mappings.hl7v2.rules import Rule, base_of
 from mappings.hl7v2.source import Segment
 from mappings.hl7v2.tables import Map, Tables
@@ -59,12 +59,11 @@ def texts_of(segment: Segment, wanted: tuple[int, ...], separators: str) -> tupl
     """The texts of fields, by which what they say is kept; None where they are too long for that, or have escapes."""
     fields = segment.fields
     length = len(fields)
-    texts = (separators, segment.name, *[fields[field] if field < length else "" for field in wanted])
-    escape = separators[3:4]
-    for text in texts[2:]:
-        if len(text) > LONGEST_KEPT or (escape and escape in text):
-            return None
-    return texts
+    texts = [fields[field] if field < length else "" for field in wanted]
+    escape, together = separators[3:4], "".join(texts)
+    if (escape and escape in together) or (len(together) > LONGEST_KEPT and max(map(len, texts)) > LONGEST_KEPT):
+        return None
+    return separators, segment.name, *texts
 
 
 def _told(mapping: Map, segment: Segment, context: Context, separators: str) -> tuple[str | None, ...]:
@@ -76,9 +75,7 @@ def _told(mapping: Map, segment: Segment, context: Context, separators: str) -> 
         return told
     found: list[str | None] = []
     for operand, values in mapping.needs:
-        value = context.read(operand) if operand.name == segment.name else ()
-        first = value[0].upper() if value else None
-        found.append(first if first in values else None)
+        found.append(first_of(context, operand, values) if operand.name == segment.name else None)
     if texts:
         if len(mapping.told) >= MOST_TEXTS:
             mapping.told.clear()
@@ -115,7 +112,11 @@ def _made(mapping: Map, name: str, filled: tuple[bool, ...], told: dict[Any, str
             visits.append(Visit(field, f"{name}-{field}", rules, [], absent, False))
     constants = _ready(mapping.constants, name, known)
     alone = not constants and len(visits) > 1 and all(visit.alone for visit in visits)
-    return Plan(constants, visits, Line(visits) if alone else None)
+    if not alone:
+        return Plan(constants, visits, None)
+    needs = [(operand, values, value) for (operand, values), value in told.items() if operand.name == name]
+    asked = {*mapping.by_field, *(operand.field for operand, _, _ in needs)}
+    return Plan(constants, visits, Line(visits, asked, needs))
 
 
 def _ready(rules: list[Rule], name: str, known: dict[Any, str | None]) -> list[Ready]:

@@ -22,12 +22,12 @@ MEDIA = {"PDF": "application/pdf", "RTF": "application/rtf", "HTML": "text/html"
 
 def finish_observation(draft: Draft, node: Node, tables: Tables) -> None:
     """One value, or why there is none; documents in OBX-5 as Binaries."""
-    segment: Segment | None = node.notes.get("segments", {}).get("OBX")
+    segment: Segment | None = node.segments.get("OBX")
     if segment is None:
         return
     kind = segment.value(2)
     values = segment.repetitions(5)
-    valued = any(name.startswith("value") for name in node.items) or "component" in node.items
+    valued = "component" in node.items or bool([name for name in node.items if name.startswith("value")])
     if kind in ("ED", "RP") and values:
         for name in [name for name in node.items if name.startswith("value") or name == "component"]:
             del node.items[name]
@@ -113,7 +113,7 @@ def present_document(draft: Draft, node: Node, segment: Segment, kind: str) -> N
             binary.items = {"contentType": media, "data": data}
             binary.notes["content_of"] = node
             binary.notes["number"] = number
-            binary.notes["used"] = True
+            binary.used = True
             draft.nodes.append(binary)
             attachment.put("url", binary)
             attachment.put("size", len(raw))
@@ -149,7 +149,7 @@ def _media_type(kind: str, subtype: str) -> str:
 
 def finish_report(draft: Draft, node: Node, tables: Tables) -> None:
     """The time, status and issue of a report where OBR leaves them to its results."""
-    segment: Segment | None = node.notes.get("segments", {}).get("OBR")
+    segment: Segment | None = node.segments.get("OBR")
     time = node.items.get("effectiveDateTime") or (segment and date_time(segment.value(7), draft.zone))
     for one in node.values("result"):
         if isinstance(one, Node) and time:

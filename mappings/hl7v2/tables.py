@@ -60,6 +60,7 @@ class Map(NamedTuple):
     needs: tuple[tuple[Operand, frozenset[str]], ...]  # the values that conditions of its rules need, by operand
     plans: dict[Any, Any]  # the rules for each shape of segment, kept by plans.py
     told: dict[Any, Any]  # what the texts of fields say of these values, kept by plans.py
+    latest: list[Any]  # the lines by which segments were laid last, kept by applying.py
 
 
 class Tables:
@@ -99,7 +100,8 @@ class Tables:
                 return None
             rules, left_out = check(known, self._rows[known])
             absent = frozenset(rule.field for rule in rules if rule.absent)
-            found = self._maps[name] = Map({}, [], left_out, absent, all(map(_is_pure, rules)), _needs(rules), {}, {})
+            pure = all(map(_is_pure, rules))
+            found = self._maps[name] = Map({}, [], left_out, absent, pure, _needs(rules), {}, {}, [])
             for rule in rules:
                 if rule.field:
                     found.by_field.setdefault(rule.field, []).append(rule)

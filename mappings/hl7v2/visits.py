@@ -51,7 +51,7 @@ def finish_encounter(draft: Draft, node: Node, tables: Tables) -> None:
                 del item[one]  # type: ignore[union-attr]
             elif name == "location" and node.items.get("status") in OVER:
                 element.put("status", "completed")
-    visit: Segment | None = node.notes.get("segments", {}).get("PV1")
+    visit: Segment | None = node.segments.get("PV1")
     if visit is not None and "serviceProvider" not in node.items:
         _provided_by(visit.value(39) or draft.header.value(4), node, tables)
 
@@ -118,6 +118,6 @@ def finish_coverage(draft: Draft, node: Node, tables: Tables) -> None:
             if "value" not in element.items:
                 del classes[one]
     patient = next(iter(draft.of("Patient")), None)
-    segment: Segment | None = node.notes.get("segments", {}).get("IN1")
+    segment: Segment | None = node.segments.get("IN1")
     if patient is not None and segment and segment.value(17).upper() in ("SEL", "18", "SELF", "PATIENT"):
         node.put("subscriber", patient)

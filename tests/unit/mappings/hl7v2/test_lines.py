@@ -5,7 +5,7 @@ import random
 import pytest
 
 from interfaces.hl7v2.er7 import parse
-from mappings.hl7v2 import lines
+from mappings.hl7v2 import applying, lines
 from mappings.hl7v2.tables import SiteTables, Tables
 from mappings.hl7v2.translating import translate
 
@@ -70,6 +70,31 @@ async def test_most_lines_are_laid_at_once(monkeypatch):
         assert str(result["valueQuantity"]["value"]) == f"{number}.5"
         assert result["valueQuantity"]["code"] == "g/dL"
     assert laid.count(None) < 5
+
+
+async def test_lines_that_came_are_laid_again_without_a_look_for_their_rules(monkeypatch):
+    looked, plan_of = [], applying.plan_of
+    monkeypatch.setattr(applying, "plan_of", lambda *given: looked.append(given[1].name) or plan_of(*given))
+    monkeypatch.setattr(lines, "FEW_TEXTS", 5)
+    tables = Tables()
+    for number in range(30):
+        line = f"OBX|1|NM|718-7^Hb^LN|1|{number}.5|g/dL^^UCUM|1-5|H|||F|||20240102\r"
+        found, _, _ = await told(parse((HEAD.format(number) + line).encode()), tables)
+        result = next(each["resource"] for each in found if each["resource"]["resourceType"] == "Observation")
+        assert str(result["valueQuantity"]["value"]) == f"{number}.5"
+    assert 5 < looked.count("OBX") < 10
+
+
+async def test_a_text_that_asks_for_other_rules_is_not_laid_as_those_before(monkeypatch):
+    monkeypatch.setattr(lines, "FEW_TEXTS", 2)
+    tables = Tables()
+    said = []
+    for value in ("1.5", "2.5", "3.5", "4.5", '""', "5.5", "", "6.5"):
+        line = f"OBX|1|NM|718-7^Hb^LN|1|{value}|g/dL^^UCUM|1-5|H|||F|||20240102\r"
+        found, _, _ = await told(parse((HEAD.format(1) + line).encode()), tables)
+        result = next(each["resource"] for each in found if each["resource"]["resourceType"] == "Observation")
+        said.append(str(result.get("valueQuantity", {}).get("value", "")))
+    assert said == ["1.5", "2.5", "3.5", "4.5", "", "5.5", "", "6.5"]
 
 
 async def test_lines_that_do_not_come_again_are_left_to_the_rules(monkeypatch):
