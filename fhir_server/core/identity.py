@@ -16,8 +16,17 @@ class TimeOrderedIds:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._since = -1  # 16 milliseconds, for which ids begin alike
+        self._beginning = ""
 
     def __call__(self) -> str:
         """A new id."""
-        number = (self._clock() // 1000 & (1 << 44) - 1) << 56 | int.from_bytes(os.urandom(7))
-        return "".join([_PAIRS[number >> shift & 1023] for shift in range(90, -1, -10)])
+        moment = self._clock() // 1000 & (1 << 44) - 1
+        if moment >> 4 != self._since:
+            self._since = moment >> 4
+            self._beginning = "".join([_PAIRS[self._since >> shift & 1023] for shift in (30, 20, 10, 0)])
+        rest, pairs = (moment & 15) << 56 | int.from_bytes(os.urandom(7)), _PAIRS
+        return (
+            f"{self._beginning}{pairs[rest >> 50]}{pairs[rest >> 40 & 1023]}{pairs[rest >> 30 & 1023]}"
+            f"{pairs[rest >> 20 & 1023]}{pairs[rest >> 10 & 1023]}{pairs[rest & 1023]}"
+        )

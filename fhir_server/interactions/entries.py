@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import email.utils
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 
 from fhir_server.codec.bundles import EntryResponse
 from fhir_server.codec.json import serialize
@@ -116,7 +116,14 @@ def split_url(url: str, base: str) -> tuple[tuple[str, ...], list[tuple[str, str
     if "&" in query or "+" in query:
         return segments, parse_qsl(query, keep_blank_values=True)
     name, _, value = query.partition("=")  # most criteria are one parameter, and parse_qsl takes ten times as long
-    return segments, [(unquote(name), unquote(value))]
+    return segments, [(_unquoted(name), _unquoted(value))]
+
+
+def _unquoted(text: str) -> str:
+    """What unquote makes of it; of ASCII, which URLs are, in half the time."""
+    if "%" not in text:
+        return text
+    return unquote_to_bytes(text).decode("utf-8", "replace") if text.isascii() else unquote(text)
 
 
 def entry_response(outer: Request, asked: Request, answer: Response) -> EntryResponse:

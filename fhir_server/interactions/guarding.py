@@ -64,7 +64,9 @@ def _writes(request: Request, type: str) -> bool:
 def _names(entry: Any, type: str) -> bool:
     asked = entry.get("request") if isinstance(entry, dict) else None
     url = asked.get("url") if isinstance(asked, dict) else None
-    return isinstance(url, str) and type in unquote(url)
+    if not isinstance(url, str):
+        return False
+    return type in url or ("%" in url.partition("?")[0] and type in unquote(url))
 
 
 class GuardedStore:

@@ -123,12 +123,13 @@ async def _entry(environment: Environment, number: int, request: Request, full_u
     path = request.path
     method = request.method
     entry = Entry(number, request, full_url if isinstance(full_url, str) else "", path[0] if path else "")
-    entry.writes = method in ORDER and not any(segment[0] in "$_" for segment in path)
+    entry.writes = method in ORDER and not [segment for segment in path if segment[0] in "$_"]
     if not entry.writes:
         return entry
     if not path or not environment.definitions.is_resource(path[0]) or len(path) > 2:
         raise error("invalid", f"{method} {'/'.join(path)[:100]} can't be part of a transaction.")
-    if request.query:
+    pairs = criteria_of(request) if request.query else []
+    if len(pairs) < len(request.query):
         entry.shape = shape_of(request, environment.definitions)
     if method in ("POST", "PUT"):
         body_of(entry.type, request.resource)
@@ -142,7 +143,6 @@ async def _entry(environment: Environment, number: int, request: Request, full_u
             raise error("invalid", f"The URL says {entry.type}/{entry.id}, the resource has another id or none.")
         require_general(request)
         return entry
-    pairs = criteria_of(request) if request.query else []
     if method == "POST":
         entry.criteria = request.if_none_exist.removeprefix(f"{entry.type}?").removeprefix("?") or urlencode(pairs)
         if entry.criteria:
@@ -164,22 +164,21 @@ def _require_distinct(plan: Plan) -> None:
     for entry in plan.entries:
         if not entry.writes:
             continue
+        names = []
         if entry.id and entry.same is None:
-            _only_once(seen, f"{entry.type}/{entry.id}", entry.number)
+            names.append(f"{entry.type}/{entry.id}")
         if entry.where is not None and entry.request.method != "POST":
-            _only_once(seen, f"{entry.type}?{entry.criteria}", entry.number)
+            names.append(f"{entry.type}?{entry.criteria}")
         if entry.full_url.startswith("urn:"):
-            _only_once(seen, entry.full_url, entry.number)
-
-
-def _only_once(seen: dict[str, int], name: str, number: int) -> None:
-    before = seen.setdefault(name, number)
-    if before != number:
-        raise error(
-            "invalid",
-            f"Entries {before} and {number} are both about {name}; a transaction may write it once.",
-            expression=f"Bundle.entry[{number}]",
-        )
+            names.append(entry.full_url)
+        for name in names:
+            before = seen.setdefault(name, entry.number)
+            if before != entry.number:
+                raise error(
+                    "invalid",
+                    f"Entries {before} and {entry.number} are both about {name}; a transaction may write it once.",
+                    expression=f"Bundle.entry[{entry.number}]",
+                )
 
 
 async def match_all(environment: Environment, plan: Plan, inside: Transaction) -> None:
