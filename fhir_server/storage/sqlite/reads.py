@@ -18,6 +18,7 @@ READ = """SELECT v.version, v.seq, v.updated, v.method, v.body
 FROM resource r JOIN version v ON v.seq = r.seq WHERE r.type = ? AND r.id = ?"""
 READ_VERSION = """SELECT v.version, v.seq, v.updated, v.method, v.body
 FROM resource r JOIN version v ON v.rid = r.rid AND v.version = ? WHERE r.type = ? AND r.id = ?"""
+RID = "SELECT rid FROM resource WHERE type = ? AND id = ?"
 HISTORY = """SELECT t.name, r.id, v.version, v.seq, v.updated, v.method, v.body
 FROM version v CROSS JOIN resource r ON r.rid = v.rid CROSS JOIN type t ON t.type = v.type
 WHERE {where} ORDER BY {order} DESC LIMIT ?"""
@@ -82,8 +83,8 @@ class SqliteReads:
         """Versions newest first; the cursor is the position of the last one given."""
         if id:
             # by number, as the index has a resource's versions; what tells of its erasure has a negative one
-            where, order = ["v.rid = ? AND v.version > 0"], "v.version"
-            bound: list[Any] = [self.known.find_rid(type, id)]
+            where, order = [f"v.rid = ({RID}) AND v.version > 0"], "v.version"
+            bound: list[Any] = [self.known.find_type(type), id]
         else:
             where, order = ["v.method <> ?"], "v.seq"
             bound = [ERASE]
