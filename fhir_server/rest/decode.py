@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from fhir_server.codec import json, xml
 from fhir_server.codec.formats import body_format, request_format
@@ -108,15 +108,22 @@ def pairs(data: bytes, where: str) -> list[tuple[str, str]]:
         text = data.decode()
     except UnicodeDecodeError:
         raise error("value", f"The {where} can't be read: it must be UTF-8.") from None
-    if "%" not in text and "+" not in text and text.count("&") < MOST_PARAMETERS:
-        halves = [part.partition("=") for part in text.split("&") if part]
-        return [(name, value) for name, _, value in halves]
     try:
-        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
+        if text.count("&") >= MOST_PARAMETERS:
+            raise ValueError
+        halves = [part.partition("=") for part in text.split("&") if part]
+        if "%" not in text and "+" not in text:
+            return [(name, value) for name, _, value in halves]
+        return [(_decoded(name), _decoded(value)) for name, _, value in halves]
     except ValueError as problem:
         raise error(
             "value", f"The {where} can't be read: it must be UTF-8, at most {MOST_PARAMETERS} parameters."
         ) from problem
+
+
+def _decoded(text: str) -> str:
+    text = text.replace("+", " ")
+    return unquote_to_bytes(text).decode() if "%" in text else text
 
 
 CONDITIONS = ("if-match", "if-none-match", "if-none-exist")  # a write must not go without what these ask
