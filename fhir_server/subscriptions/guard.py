@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion
+from fhir_server.core.ports import Caller
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.subscribers import marked
@@ -29,15 +30,27 @@ from fhir_server.subscriptions.subscription import (
 from fhir_server.subscriptions.topics import Topics
 
 
+class Reach(NamedTuple):
+    """Which addresses are called: for those who may subscribe to more than a patient's record, and for a patient's app,
+    which reaches nothing of an inner network, whatever the setting names."""
+
+    outgoing: Outgoing
+    within_patient: Outgoing
+
+    def of(self, maker: Caller) -> Outgoing:
+        """Those that are called for whoever has made a Subscription."""
+        return self.within_patient if maker.mark else self.outgoing
+
+
 class SubscriptionGuard:
-    """A `Guard`; outgoing: which addresses may be called; topics: those that can be subscribed to."""
+    """A `Guard`; reach: which addresses may be called; topics: those that can be subscribed to."""
 
     type = TYPE
 
-    def __init__(self, store: SubscriptionStore, outgoing: Outgoing, topics: Topics) -> None:
+    def __init__(self, store: SubscriptionStore, reach: Reach, topics: Topics) -> None:
         self._store = store
         self.topics = topics
-        self._outgoing = outgoing
+        self._reach = reach
 
     async def check(
         self, environment: Environment, request: Request, resource: dict[str, Any], head: StoredVersion | None
@@ -65,15 +78,16 @@ class SubscriptionGuard:
             issues = [msgspec.structs.replace(issue, expression=f"{TYPE}.criteria") for issue in problem.issues]
             raise FhirError(problem.category, issues) from None
         if asked.channel == REST_HOOK:
-            self._require_endpoint(asked)
+            self._require_endpoint(asked, self._reach.of(environment.seen_by))
 
-    def _require_endpoint(self, asked: Subscription) -> None:
+    @staticmethod
+    def _require_endpoint(asked: Subscription, outgoing: Outgoing) -> None:
         host = host_of(asked.endpoint)
         try:
-            self._outgoing.require(host)
+            outgoing.require(host)
         except RefusedAddressError as problem:
             raise error("unprocessable", str(problem), expression=f"{TYPE}.channel.endpoint") from None
-        if asked.endpoint.lower().startswith("http:") and not self._outgoing.trusts(host):
+        if asked.endpoint.lower().startswith("http:") and not outgoing.trusts(host):
             raise error(
                 "unprocessable",
                 "Over plain http everybody on the way reads what is sent, and nobody knows who takes it; use https.",

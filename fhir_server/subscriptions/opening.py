@@ -11,13 +11,14 @@ from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
 from fhir_server.security.outgoing.addresses import Outgoing
 from fhir_server.subscriptions.claiming import Claims
-from fhir_server.subscriptions.guard import SubscriptionGuard
+from fhir_server.subscriptions.guard import Reach, SubscriptionGuard
 from fhir_server.subscriptions.service import Channels, Subscriptions
 from fhir_server.subscriptions.store.port import SubscriptionStore
 from fhir_server.subscriptions.store.sqlite import FILE_NAME, SqliteSubscriptions
 from fhir_server.subscriptions.subscription import REST_HOOK, WEBSOCKET
 from fhir_server.subscriptions.topics import Topics, load
 
+NETWORKS = "subscription_networks"  # the setting
 JOBS = "subscriptions"  # the kind of the job that is held by whoever delivers
 
 
@@ -26,7 +27,7 @@ class Kept(NamedTuple):
 
     store: SubscriptionStore
     jobs: JobStore
-    outgoing: Outgoing
+    reach: Reach
     guard: SubscriptionGuard
     topics: Topics
 
@@ -40,11 +41,12 @@ def kept_by(settings: Settings, definitions: Definitions, jobs: JobStore, databa
         from fhir_server.subscriptions.store.mongo import MongoSubscriptions
 
         store = MongoSubscriptions(database)
-    outgoing = Outgoing(
-        settings.subscription_networks, everything=settings.security == "open", setting="subscription_networks"
+    reach = Reach(
+        Outgoing(settings.subscription_networks, everything=settings.security == "open", setting=NETWORKS),
+        Outgoing((), setting=NETWORKS),
     )
     topics = load(settings.subscription_topics, definitions)
-    return Kept(store, jobs, outgoing, SubscriptionGuard(store, outgoing, topics), topics)
+    return Kept(store, jobs, reach, SubscriptionGuard(store, reach, topics), topics)
 
 
 async def deliver(server: FhirServer, kept: Kept) -> Subscriptions:
@@ -59,9 +61,15 @@ async def deliver(server: FhirServer, kept: Kept) -> Subscriptions:
         from fhir_server.subscriptions.channels.topic_hook import TopicHook
         from fhir_server.subscriptions.channels.websocket import WebSocketChannel
 
-        requests = Requests(kept.outgoing, server.settings.subscription_authorities)
-        opened.push_async_callback(requests.close)
-        parts = requests, Disclosures(server), server.settings.subscription_seconds
+        authorities = server.settings.subscription_authorities
+        requests = {outgoing: Requests(outgoing, authorities) for outgoing in kept.reach}
+        for each in requests.values():
+            opened.push_async_callback(each.close)
+        parts = (
+            lambda turn: requests[kept.reach.of(turn.seen.seen_by)],
+            Disclosures(server),
+            server.settings.subscription_seconds,
+        )
         socket = WebSocketChannel()
         return {
             (REST_HOOK, False): RestHook(*parts),

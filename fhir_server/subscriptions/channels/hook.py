@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fhir_server.core.keys import StoredVersion
 from fhir_server.security.outgoing.requests import Requests, Sent, UnansweredError
@@ -11,9 +11,9 @@ from fhir_server.subscriptions.channels.channel import Turn, UndeliveredError
 
 
 class Hook:
-    """seconds: that an endpoint may take where the Subscription does not say."""
+    """requests: what sends for a Subscription; seconds: that an endpoint may take where that does not say."""
 
-    def __init__(self, requests: Requests, disclosures: Disclosures, seconds: float) -> None:
+    def __init__(self, requests: Callable[[Turn], Requests], disclosures: Disclosures, seconds: float) -> None:
         self._requests = requests
         self._disclosures = disclosures
         self._seconds = seconds
@@ -22,6 +22,6 @@ class Hook:
         """Sends a request, which shows these versions, once that is in the audit log; UndeliveredError."""
         await self._disclosures.note(turn, shown)
         try:
-            await self._requests.send(request, turn.asked.timeout or self._seconds)
+            await self._requests(turn).send(request, turn.asked.timeout or self._seconds)
         except UnansweredError as problem:
             raise UndeliveredError(str(problem)) from None

@@ -15,7 +15,10 @@ import msgspec
 import pytest
 
 from fhir_server.core.settings import Settings
+from fhir_server.interactions.visible import environment_of
 from fhir_server.security.model import Client, Grant, User
+from fhir_server.subscriptions.matching import interest_of
+from fhir_server.subscriptions.subscription import subscription_of
 from tests.conftest import Fhir
 from tests.system.process import hms, serving
 from tests.system.receiver import Came, Receiver, receiving
@@ -426,31 +429,64 @@ def test_a_socket_hears_no_more_than_its_token_may_see(tmp_path: Path) -> None:
         assert sum(text == "ping plain" for text in less) <= 1
 
 
-async def test_an_app_of_a_patient_hears_of_the_patient_s_record_alone(
-    hospital: Fhir, everybody: Maker, receiver: Receiver
-) -> None:
+async def heard_of(ask: Asking, id: str, count: int) -> list[str]:
+    """The ids of what the events of a Subscription to a topic are about, once there are so many."""
+    while True:
+        events = said((await ask(f"Subscription/{id}/$events?content=id-only")).json())["events"]
+        if len(events) >= count:
+            return [event["focus"].rpartition("/")[2] for event in map(focused, events)]
+        await asyncio.sleep(0.01)
+
+
+def focused(event: dict[str, Any]) -> dict[str, str]:
+    return {"focus": event["focus"]["reference"]}
+
+
+async def test_an_app_of_a_patient_hears_of_the_patient_s_record_alone(hospital: Fhir, everybody: Maker) -> None:
     phone = Maker(hospital, "phone", "patient/Subscription.cruds patient/Observation.rs", "u-doc", patient="me")
-    id = await phone.subscribe(receiver)
+    id = (await phone("Subscription", "POST", asked(None, STORED, "id-only", "Observation"))).json()["id"]
     await became(phone, id, "active")
     await everybody("Observation/o1", "PUT", observation("o1", "other"))
     await everybody("Observation/o2", "PUT", observation("o2", "me"))
-    moved = {**observation("o1", "me")}
-    await everybody("Observation/o1", "PUT", moved)
-    assert await told(receiver, phone, 2) == ["o2", "o1"]
-    await everybody("Observation/o1", "PUT", observation("o1", "other"))
+    await everybody("Observation/o1", "PUT", observation("o1", "me"))
+    assert await heard_of(phone, id, 2) == ["o2", "o1"]
+    await everybody("Observation/o4", "PUT", observation("o4", "other"))
     await everybody("Observation/o3", "PUT", observation("o3", "me"))
-    assert await told(receiver, phone, 3) == ["o2", "o1", "o3"]
+    assert await heard_of(phone, id, 3) == ["o2", "o1", "o3"]
+
+
+async def test_an_app_of_a_patient_has_nothing_of_an_inner_network_called(
+    hospital: Fhir, everybody: Maker, receiver: Receiver
+) -> None:
+    """What the setting names is for those who look after the house's own programs."""
+    scope = "patient/Subscription.cruds patient/Observation.rs"
+    phone = Maker(hospital, "phone", scope, "u-doc", patient="me")
+    port = receiver.url.rpartition(":")[2]
+    for endpoint in (receiver.url, receiver.url.replace("http:", "https:"), "http://trusted.test/", *INSIDE):
+        assert (await phone.tried(endpoint)).status_code == 422, endpoint
+    for host in ("127.0.0.1.nip.invalid", "localhost", "127.1"):
+        answer = await phone.tried(f"https://{host}:{port}")
+        assert answer.status_code == 201, answer.text
+        await everybody("Observation/o1", "PUT", observation("o1", "me"))
+        kept = hospital.server.environment.subscriptions.store
+        while not (state := await kept.state(answer.json()["id"])) or not state.problem:
+            await asyncio.sleep(0.01)
+        assert "no public address" in state.problem or "has no address" in state.problem
+    await everybody.subscribe(receiver)
+    await everybody("Observation/o2", "PUT", observation("o2", "me"))
+    assert await told(receiver, everybody, 1) == ["o2"]
 
 
 async def test_an_app_of_a_patient_has_its_own_subscriptions_only(
     hospital: Fhir, everybody: Maker, receiver: Receiver
 ) -> None:
     scope = "patient/Subscription.cruds patient/Observation.rs"
+    public = Receiver("https://192.0.43.8/fhir")  # never called, as nothing happens
     phone = Maker(hospital, "phone", scope, "u-doc", patient="me")
     others = [Maker(hospital, "phone", scope, "u-doc", patient="other"), Maker(hospital, "tv", scope, "u-doc", "me"),
               Maker(hospital, "phone", scope, "u-ada", patient="me")]  # fmt: skip
     theirs = await everybody.subscribe(receiver)
-    id = await phone.subscribe(receiver)
+    id = await phone.subscribe(public)
     stored = (await phone(f"Subscription/{id}")).json()
     assert await phone.ids("Subscription") == [id]
     assert (await phone(f"Subscription/{theirs}")).status_code == 404
@@ -468,24 +504,20 @@ async def test_an_app_of_a_patient_has_its_own_subscriptions_only(
     assert await phone.ids("Subscription") == [id]
     assert (await everybody(f"Subscription/{id}", "PUT", stored)).status_code == 200
     assert await phone.ids("Subscription") == []
-    mine = await phone.subscribe(receiver)
+    mine = await phone.subscribe(public)
     assert (await phone(f"Subscription/{mine}", "DELETE")).status_code == 204
 
 
-async def test_a_deletion_is_told_to_whoever_could_see_what_was_deleted(
-    hospital: Fhir, everybody: Maker, receiver: Receiver
-) -> None:
+async def test_a_deletion_is_told_to_whoever_could_see_what_was_deleted(hospital: Fhir, everybody: Maker) -> None:
     labs = Maker(hospital, "labs", "system/Subscription.cruds system/Observation.rs?category=laboratory")
     phone = Maker(hospital, "phone", "patient/Subscription.cruds patient/Observation.rs", "u-doc", patient="me")
     linked = Maker(hospital, "linked", "system/Subscription.cruds system/Observation.rs?subject.active=true")
-    deleted = "urn:hms:topic:deleted"
-    ids = []
+    ids = {}
     for maker in (labs, phone, linked):
-        resource = asked(receiver, deleted, "id-only", "Observation", header=[f"X-Of: {maker.client}"])
-        answer = await maker("Subscription", "POST", resource)
+        answer = await maker("Subscription", "POST", asked(None, "urn:hms:topic:deleted", "id-only", "Observation"))
         assert answer.status_code == 201, answer.text
-        ids.append(answer.json()["id"])
-        await became(maker, ids[-1], "active")
+        ids[maker] = answer.json()["id"]
+        await became(maker, ids[maker], "active")
     kinds = {"v1": ("me", "vital-signs"), "l1": ("me", "laboratory"), "l2": ("other", "laboratory"),
              "gone": ("me", "laboratory"), "l3": ("me", "laboratory")}  # fmt: skip
     for id, (patient, category) in kinds.items():
@@ -493,19 +525,13 @@ async def test_a_deletion_is_told_to_whoever_could_see_what_was_deleted(
     await everybody("Observation/gone", "PUT", observation("gone", "other", "vital-signs"))
     for id in kinds:
         assert (await everybody(f"Observation/{id}", "DELETE")).status_code == 204
-
+    assert await heard_of(labs, ids[labs], 3) == ["l1", "l2", "l3"]
+    assert await heard_of(phone, ids[phone], 3) == ["v1", "l1", "l3"]
+    # what other resources tell of what it may see may have changed since
     environment = hospital.server.environment
-    newest = await environment.feed.newest()
-    for id in ids:
-        while (state := await environment.subscriptions.store.state(id)).position < newest or (
-            state.delivered < state.number
-        ):
-            await asyncio.sleep(0.01)
-
-    def heard(maker: Maker) -> list[str]:
-        bundles = [each.json for each in receiver.came if maker.mine(each)]
-        return [event["focus"]["reference"].rpartition("/")[2] for each in bundles for event in said(each)["events"]]
-
-    assert heard(labs) == ["l1", "l2", "l3"]
-    assert heard(phone) == ["v1", "l1", "l3"]
-    assert heard(linked) == []  # what it may see is told by other resources, which may have changed since
+    seen = environment_of(environment, await hospital.server.caller_of("GET", linked.headers, BASE))
+    resource = (await linked(f"Subscription/{ids[linked]}")).json()
+    interest = await interest_of(seen, subscription_of(resource, seen.definitions, environment.subscriptions.topics))
+    changes, _ = await environment.feed.changes_of(("Observation",), 0)
+    deletions = [change for change in changes if change.method == "DELETE"]
+    assert len(deletions) == len(kinds) and not any([await interest.has(change) for change in deletions])
