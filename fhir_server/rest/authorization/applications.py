@@ -19,7 +19,7 @@ from fhir_server.security.model import Access, Client
 from fhir_server.security.oauth_errors import OAuthError
 from fhir_server.security.outgoing.addresses import RefusedAddressError
 from fhir_server.security.outgoing.requests import UnansweredError
-from fhir_server.security.outgoing.urls import RefusedUrlError
+from fhir_server.security.outgoing.urls import READABLE, RefusedUrlError, absolute
 from fhir_server.security.scopes import known
 
 CAPABILITIES = [
@@ -42,6 +42,8 @@ PROVIDER_CAPABILITIES = [
     "permission-user", "permission-v1", "permission-v2",
 ]  # fmt: skip
 METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+
+GRANTS = ("authorization_code", "refresh_token")  # of a client that registers itself
 
 log = structlog.get_logger("authorization")
 
@@ -252,11 +254,15 @@ async def register(exchange: Exchange) -> Answer:
     method = str(asked.get("token_endpoint_auth_method", "client_secret_basic"))
     if method not in ("none", *METHODS):
         raise OAuthError("invalid_client_metadata", f"token_endpoint_auth_method must be none or one of {METHODS}.")
+    unknown = [grant for grant in grants if grant not in GRANTS]
+    if unknown:
+        raise OAuthError("invalid_client_metadata", f"grant_types can have {' and '.join(GRANTS)}; others are given by "
+                         "`hms client add` only.")  # fmt: skip
     if "authorization_code" in grants and not redirect_uris:
         raise OAuthError("invalid_redirect_uri", "redirect_uris is required for authorization_code.")
     scopes = str(asked.get("scope", "openid fhirUser launch launch/patient patient/*.rs"))
     wrong = [scope for scope in scopes.split() if not known(scope) or scope.startswith("system/")]
-    if wrong or "client_credentials" in grants:
+    if wrong:
         raise OAuthError("invalid_client_metadata", "Scopes of the whole server are given by `hms client add` only.")
     uri = str(asked.get("jwks_uri", ""))
     if uri:
@@ -292,7 +298,14 @@ def _texts(asked: dict[str, Any], name: str) -> list[str]:
 
 
 def _require_redirect(uri: str) -> None:
-    parts = urlsplit(uri)
-    local = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
-    if parts.fragment or not (parts.scheme == "https" or local or "." in parts.scheme):
-        raise OAuthError("invalid_redirect_uri", "A redirect URI must be https, or http on this machine, without #.")
+    try:
+        if urlsplit(uri).scheme in ("http", "https"):
+            parts = absolute(uri)
+            good = parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
+        else:  # an application's own scheme, such as org.example.app:/callback (RFC 8252 section 7.1)
+            good = "." in urlsplit(uri).scheme and "#" not in uri and READABLE.match(uri) is not None
+    except (RefusedUrlError, ValueError):
+        good = False
+    if not good:
+        raise OAuthError("invalid_redirect_uri", "A redirect URI must be https, or http on this machine, with a host "
+                         "and without a password and #.")  # fmt: skip

@@ -6,7 +6,7 @@ import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
 LONGEST = 4096
-_READABLE = re.compile(r"[!-~]+\Z")
+READABLE = re.compile(r"[!-~]+\Z")
 
 
 class RefusedUrlError(Exception):
@@ -20,7 +20,7 @@ def absolute(text: str) -> SplitResult:
         good = bool(parts.hostname) and parts.scheme in ("http", "https") and parts.port != 0
     except ValueError:
         raise _unreadable() from None
-    if not good or len(text) > LONGEST or not _READABLE.match(text) or "\\" in text:
+    if not good or len(text) > LONGEST or not READABLE.match(text) or "\\" in text:
         raise _unreadable()
     if "@" in parts.netloc:
         raise RefusedUrlError("has a user or password in it")

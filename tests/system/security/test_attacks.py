@@ -364,7 +364,14 @@ async def test_keys_that_make_no_sense(hospital: Fhir, keys: bytes) -> None:
         assert (answered.status_code, answered.json()["error"]) == (401, "invalid_client")
 
 
-@pytest.mark.parametrize("uri", ["http://evil.test/", "https://app.test/#x", "javascript:alert(1)", "data:text/html,x"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://evil.test/", "https://app.test/#x", "javascript:alert(1)", "data:text/html,x", "https://[/", "https://",
+        "https://user:password@app.test/", "https://app.test/\r\nSet-Cookie: x", "https:\\\\app.test/",
+        "http://localhost.evil.test/", "org.app:/x#y", "org.app:/ x", "", "/callback",
+    ],
+)  # fmt: skip
 async def test_a_registered_redirect_uri_must_be_safe(browser: Browser, uri: str) -> None:
     answer = await browser.http.post("/auth/register", json={"redirect_uris": [uri]})
     assert answer.json()["error"] == "invalid_redirect_uri"
