@@ -5,20 +5,32 @@ from __future__ import annotations
 import functools
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from pynetdicom import evt
 
 from fhir_server.core.sharing import Share
 from interfaces.dicom.archive.receiving import Announced
+from interfaces.dicom.association.answering_retrieval import Progress
 from interfaces.dicom.association.server import AssociationServer, entity, requested, tls_context
 from interfaces.dicom.association.slots import Slots
 from interfaces.dicom.services.negotiation import extended
 from interfaces.dicom.services.registry import SERVICES
-from interfaces.dicom.services.service import NATIVE, Context
+from interfaces.dicom.services.service import NATIVE, Context, status
 from interfaces.dicom.services.storage import Arriving
 
 SLOTS = "slots"
+CLASS_NOT_SUPPORTED, OPERATION_NOT_RECOGNIZED = 0x0122, 0x0211
+# what is answered where a SOP class has not the operation that is asked of it (PS3.7 annex C)
+UNRECOGNIZED: dict[Any, Callable[[Any], Any]] = {
+    evt.EVT_C_FIND: lambda event: [(CLASS_NOT_SUPPORTED, None)],
+    **dict.fromkeys((evt.EVT_C_MOVE, evt.EVT_C_GET), lambda event: [Progress(CLASS_NOT_SUPPORTED)]),
+    **dict.fromkeys(
+        (evt.EVT_N_CREATE, evt.EVT_N_SET, evt.EVT_N_GET, evt.EVT_N_ACTION, evt.EVT_N_DELETE),
+        lambda event: (status(OPERATION_NOT_RECOGNIZED, "its SOP class has no such operation"), None),
+    ),
+}
 
 
 class Acceptor:
@@ -34,7 +46,7 @@ class Acceptor:
                 if not service.both_roles:  # storage is negotiated without a list: every SOP class and transfer syntax
                     made.add_supported_context(uid, list(NATIVE))
             for event, handler in service.events:
-                handlers[event] = _dispatching(context, handlers.get(event), service, handler)
+                handlers[event] = _dispatching(context, handlers.get(event), service, handler, event)
         bound = list(handlers.items())
         bound.append(
             (
@@ -66,16 +78,17 @@ class Acceptor:
         self._slots.close()
 
 
-def _dispatching(context: Context, other: Any, service: Any, handler: Any) -> Any:
-    """A handler for an event; where several services handle one event, the SOP class decides."""
+def _dispatching(context: Context, other: Any, service: Any, handler: Any, event: Any) -> Any:
+    """A handler for an event, of which the SOP class decides: this service's, another's, or that there is none."""
     uids = frozenset(service.sop_classes.values())
     own = functools.partial(handler, context)
-    if other is None:
+    refuse = other or UNRECOGNIZED.get(event)
+    if refuse is None:  # private storage SOP classes are taken too
         return own
 
     def dispatch(event: Any) -> Any:
         request = event.request
         uid = getattr(request, "AffectedSOPClassUID", None) or getattr(request, "RequestedSOPClassUID", None)
-        return own(event) if str(uid) in uids else other(event)
+        return own(event) if str(uid) in uids else refuse(event)
 
     return dispatch

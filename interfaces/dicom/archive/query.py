@@ -51,6 +51,19 @@ COMPUTED = (MODALITIES, SOP_CLASSES, *COUNTS, "00201206", "00201208", "00201209"
 SUPPORTED = frozenset().union(*KEPT_NAMES.values(), COMPUTED, _ABOUT_THE_QUERY)
 
 
+def compared_at(level: str, tag: str) -> bool:
+    """Whether a key is matched at a level; others are optional keys that are not supported there (PS3.4 section
+    C.2.2.1.3)."""
+    if tag not in SUPPORTED:
+        return False
+    if tag in COMPUTED or tag in _ABOUT_THE_QUERY:
+        return True
+    column = _COLUMNS.get(tag)
+    if column is not None and (level, column.level) == (STUDY, SERIES):
+        return True
+    return any(tag in KEPT_NAMES[each] for each in LEVELS[: LEVELS.index(level) + 1])
+
+
 class Match(NamedTuple):
     """One match: every attribute that is kept of it and of what is above it, and the row it was made of."""
 
@@ -72,10 +85,10 @@ def find(
 ) -> Iterator[Match]:
     """What matches at a level, as it is found; ordered: oldest first, for pages; held: quarantined studies too.
 
-    Keys that the index has nothing of are optional ones that are not supported: they match everything (PS3.4 section
-    C.2.2.1.3). combined: a date and its time are one moment, so that two ranges are one, from the first to the last.
+    Keys that are not compared at the level match everything. combined: a date and its time are one moment, so that two
+    ranges are one, from the first to the last.
     """
-    keys = {tag: key for tag, key in keys.items() if tag in SUPPORTED}
+    keys = {tag: key for tag, key in keys.items() if compared_at(level, tag)}
     pairs = moments(keys) if combined else []
     times = {time for _, time in pairs}
     conditions, rest = _conditions(level, {tag: key for tag, key in keys.items() if tag not in times}, fuzzy)

@@ -180,5 +180,5 @@ class Socket(AssociationSocket):
         """Closes everything that is left; an association that has ended is memory until Python looks for cycles."""
         self._woken.close()
         self._waker.close()
-        self._buffer = bytearray()
+        self._buffer = memoryview(bytearray())
         self._start = self._end = 0

@@ -102,9 +102,13 @@ def read_values(data_set: DataSet, element: Element, codecs: tuple[str, ...] = (
         text = text.strip(" \0")
         if not text:
             return []
-        return [convert(text) if convert else text]
+        if convert is None:
+            return [text]
+        value = convert(text)
+        return [] if value == {} else [value]  # a name without letters is none
     parts: list[Any] = [part.strip(" \0") for part in text.split("\\")]
-    return [None if part == "" else convert(part) if convert else part for part in parts]
+    values = [None if part == "" else convert(part) if convert else part for part in parts]
+    return [None if value == {} else value for value in values]
 
 
 @functools.cache

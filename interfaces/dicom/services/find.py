@@ -9,7 +9,7 @@ from pynetdicom import evt
 
 from interfaces.dicom.archive.levels import LEVELS, UNIQUE_KEYS
 from interfaces.dicom.archive.matching import asked, wrong
-from interfaces.dicom.archive.query import SUPPORTED
+from interfaces.dicom.archive.query import compared_at
 from interfaces.dicom.archive.query import find as find_in
 from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.dataset.walk import Malformed
@@ -26,7 +26,7 @@ from interfaces.dicom.services.service import (
     status,
 )
 
-PENDING = 0xFF00
+PENDING, NOT_ALL_SUPPORTED = 0xFF00, 0xFF01
 CANCELLED = 0xFE00
 WRONG_IDENTIFIER = 0xA900
 CANNOT_UNDERSTAND = 0xC000
@@ -38,6 +38,7 @@ SOP_CLASSES = {
 }
 STATUSES = (
     ("FF00", "One match."),
+    ("FF01", "One match; some of the keys are not kept at this level: they match everything and are not given."),
     ("0000", "All matches were given."),
     ("0124", "The peer may not query (its entry in the peers file)."),
     (
@@ -66,17 +67,18 @@ def find(context: Context, event: Any) -> Iterator[tuple[Any, Any]]:
     if problem:
         yield status(WRONG_IDENTIFIER, problem), None
         return
-    keys = {tag: key for tag, key in keys.items() if tag in SUPPORTED}
+    known = {tag: key for tag, key in keys.items() if compared_at(level, tag)}
+    pending = PENDING if len(known) == len(keys) else NOT_ALL_SUPPORTED
     every = {
         LEVEL: {"vr": "CS", "Value": [level]},
         RETRIEVE_TITLE: {"vr": "AE", "Value": [context.settings.dicom_ae_title]},
     }
     how = {"fuzzy": negotiated(event, FUZZY), "combined": negotiated(event, COMBINED)}
-    for match in find_in(context.archive.reading, level, keys, **how):
+    for match in find_in(context.archive.reading, level, known, **how):
         if event.is_cancelled:
             yield CANCELLED, None
             return
-        yield PENDING, {**answer(match.model, keys), **every}
+        yield pending, {**answer(match.model, known), **every}
 
 
 def refused(patient_root: bool, level: str, keys: Model, *, relational: bool) -> str:

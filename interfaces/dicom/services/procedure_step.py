@@ -11,12 +11,16 @@ from interfaces.dicom.archive.index import Rows
 from interfaces.dicom.archive.placing import enqueue
 from interfaces.dicom.archive.record import is_uid
 from interfaces.dicom.dataset.model import Model, text
+from interfaces.dicom.dataset.vrs import keyword_of
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.services.identifiers import model_of
 from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, calling, status
 
 DUPLICATE, NO_SUCH, INVALID_VALUE, PROCESSING_FAILURE, INVALID_INSTANCE = 0x0111, 0x0112, 0x0106, 0x0110, 0x0117
-ATTRIBUTES_LEFT_OUT = 0x0107
+ATTRIBUTES_LEFT_OUT, MISSING_ATTRIBUTE, MISSING_VALUE = 0x0107, 0x0120, 0x0121
+NO_LONGER_UPDATED = 0xA710  # an Error ID (PS3.4 section F.7.2.2.3)
+# type 1 at N-CREATE (PS3.4 table F.7.2-1): scheduled step, id, station, start, modality
+NEEDED = ("00400270", "00400253", "00400241", "00400244", "00400245", "00080060")
 # whose step it is stays as N-CREATE said it: patient, referenced patient, scheduled steps, id, start, station, modality
 # (PS3.4 table F.7.2-1, "not allowed" at N-SET)
 _FIXED = """00100010 00100020 00100021 00100024 00100030 00100040 00081120 00400270 00400253 00400241 00400242 00400243
@@ -31,9 +35,14 @@ STATUSES = (
     ("0107", "The step is kept; what N-SET may not change of patient, order, station or start is left as it was."),
     ("0117", "The SOP Instance UID is no UID."),
     ("0106", "The status can't be that: IN PROGRESS at N-CREATE; COMPLETED or DISCONTINUED at N-SET."),
-    ("0110", "The step may no longer be updated, as it is completed or discontinued; or it is no data set."),
+    (
+        "0110",
+        "The step may no longer be updated, as it is completed or discontinued (Error ID A710); or it is no data set.",
+    ),
     ("0111", "The step was created before."),
     ("0112", "There is no such step."),
+    ("0120", "N-CREATE lacks the scheduled step, the id, station, start or modality."),
+    ("0121", "One of these is empty."),
     ("0124", "The peer may not tell of procedure steps (its entry in the peers file)."),
 )
 
@@ -55,6 +64,10 @@ def create(context: Context, event: Any) -> tuple[Any, Any]:
         return status(PROCESSING_FAILURE, str(problem)), None
     if text(model, STATUS) != IN_PROGRESS:
         return status(INVALID_VALUE, "Performed Procedure Step Status must be IN PROGRESS"), None
+    lacking = next((tag for tag in NEEDED if not model.get(tag, {}).get("Value")), None)
+    if lacking is not None:
+        code = MISSING_VALUE if lacking in model else MISSING_ATTRIBUTE
+        return status(code, f"{keyword_of(int(lacking, 16))} is needed"), None
     made = Dataset()
     if not request.AffectedSOPInstanceUID:
         made.AffectedSOPInstanceUID = uid
@@ -75,7 +88,9 @@ def update(context: Context, event: Any) -> tuple[Any, Any]:
     if row is None:
         return status(NO_SUCH), None
     if row["status"] in FINAL:
-        return status(PROCESSING_FAILURE, "the step may no longer be updated"), None
+        ended = status(PROCESSING_FAILURE, "Performed Procedure Step Object may no longer be updated")
+        ended.ErrorID = NO_LONGER_UPDATED
+        return ended, None
     if text(model, STATUS) not in ("", IN_PROGRESS, *FINAL):
         return status(INVALID_VALUE, "Performed Procedure Step Status"), None
     before = json.loads(row["attributes"])

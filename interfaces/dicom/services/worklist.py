@@ -11,15 +11,17 @@ from fhir_server.core.errors import FhirError
 from interfaces.dicom.archive.matching import matches, wrong
 from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.dataset.walk import Malformed
-from interfaces.dicom.services.identifiers import answer, keys_of
+from interfaces.dicom.services.identifiers import CHARACTER_SET, answer, keys_of
 from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, log, status
 from interfaces.dicom.worklist import worklist
 
-PENDING, CANCELLED, UNABLE, OUT_OF_RESOURCES, WRONG_IDENTIFIER = 0xFF00, 0xFE00, 0xC000, 0xA700, 0xA900
+PENDING, NOT_ALL_SUPPORTED = 0xFF00, 0xFF01
+CANCELLED, UNABLE, OUT_OF_RESOURCES, WRONG_IDENTIFIER = 0xFE00, 0xC000, 0xA700, 0xA900
 Element = dict[str, Any]
 SOP_CLASSES = {"Modality Worklist Information Model - FIND": "1.2.840.10008.5.1.4.31"}
 STATUSES = (
     ("FF00", "One scheduled procedure step."),
+    ("FF01", "One scheduled procedure step; it has not all of the keys, which match everything then."),
     ("0000", "All were given."),
     ("0124", "The peer may not ask for the worklist (its entry in the peers file)."),
     ("A700", "The FHIR server does not answer; ask again."),
@@ -48,12 +50,14 @@ def find(context: Context, event: Any) -> Iterator[tuple[Any, Any]]:
         log.error("the worklist can't be had", problem=str(problem))
         yield status(OUT_OF_RESOURCES, "the FHIR server does not answer"), None
         return
+    wanted = {tag: key for tag, key in keys.items() if tag != CHARACTER_SET}
     for entry in entries:
         if event.is_cancelled:
             yield CANCELLED, None
             return
-        if matches(entry.item, supported(keys, entry.item)):
-            yield PENDING, answer(entry.item, keys)
+        known = supported(keys, entry.item)
+        if matches(entry.item, known):
+            yield PENDING if known == wanted else NOT_ALL_SUPPORTED, answer(entry.item, keys)
 
 
 def supported(keys: Model, item: Model) -> Model:

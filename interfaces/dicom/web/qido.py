@@ -9,7 +9,7 @@ from typing import Any
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.levels import IMAGE, SERIES, STUDY
 from interfaces.dicom.archive.matching import wrong
-from interfaces.dicom.archive.query import SUPPORTED, Match, find
+from interfaces.dicom.archive.query import Match, compared_at, find
 from interfaces.dicom.dataset.model import Model, name_groups, text
 from interfaces.dicom.dataset.vrs import keyword_of, tag_of, vr_of
 from interfaces.dicom.web.accept import chosen
@@ -40,7 +40,7 @@ def search(request: WebRequest) -> WebAnswer:
     fuzzy = request.parameter("fuzzymatching").lower()
     if fuzzy not in ("", "true", "false"):
         raise error("value", f"fuzzymatching is true or false, not {fuzzy[:20]}.")
-    ignored = [tag for tag in keys if tag not in SUPPORTED]
+    ignored = [tag for tag in keys if not compared_at(level, tag)]
     names = dict(zip(above[::2], above[1::2], strict=True))
     for name, tag in (("studies", "0020000D"), ("series", "0020000E")):
         if name in names:
@@ -72,7 +72,8 @@ def search(request: WebRequest) -> WebAnswer:
     if not found:
         return WebAnswer(204, headers)
     if type == DICOM_XML:
-        return related(DICOM_XML, (([("Content-Type", DICOM_XML)], native(model)) for model in found))
+        answer = related(DICOM_XML, (([("Content-Type", DICOM_XML)], native(model)) for model in found))
+        return answer._replace(headers=[*answer.headers, *headers])
     return json_answer(found, 200, *headers, type=type)
 
 

@@ -99,7 +99,7 @@ _METADATA = Recent(32 * 2**20)
 
 
 def attributes(request: WebRequest, row: Row) -> Model:
-    """The attributes of an instance, as they are in its file but for what is coerced."""
+    """The attributes of an instance in the order of their tags, as they are in its file but for what is coerced."""
     data_set = head(request.archive, row)
     base = model_url(request, row)
     model = to_model(data_set, bulk=lambda path: f"{base}/bulkdata/{path}")
@@ -107,7 +107,7 @@ def attributes(request: WebRequest, row: Row) -> Model:
         model.update(json.loads(row["coercion"]))
     model["00083002"] = {"vr": "UI", "Value": [row["transfer_syntax"]]}
     model["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
-    return model
+    return dict(sorted(model.items()))
 
 
 def head(archive: Archive, row: Row) -> DataSet:

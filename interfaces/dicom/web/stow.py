@@ -116,10 +116,10 @@ class Stored:
         model: Model = {}
         if self._study:
             model["00081190"] = {"vr": "UR", "Value": [f"{self._request.base}/studies/{self._study}"]}
-        if self.kept:
-            model["00081199"] = {"vr": "SQ", "Value": self.kept}
         if self.failed:
             model["00081198"] = {"vr": "SQ", "Value": self.failed}
+        if self.kept:
+            model["00081199"] = {"vr": "SQ", "Value": self.kept}
         if self._unnamed:
             reasons = [{"00081197": {"vr": "US", "Value": [reason]}} for reason in self._unnamed]
             model["0008119A"] = {"vr": "SQ", "Value": reasons}

@@ -113,6 +113,22 @@ def test_unique_keys_are_asked_for_where_queries_are_not_relational(dicom_with):
     assert "0xa900" in (answer.stdout + answer.stderr).lower()
 
 
+@pytest.mark.parametrize(
+    ("key", "status"),
+    [
+        ("0010,0020=P1", "ff00"),
+        ("0008,0060=CT", "ff00"),
+        ("0018,0015=CHEST", "ff01"),  # a series' attribute that no column has
+        ("0010,1000=X", "ff01"),
+        ("0009,0010=X", "ff01"),
+    ],
+)
+def test_a_match_tells_whether_all_keys_were_compared(stocked, key, status):
+    answer = stocked.tool("findscu", "-d", "-S", "-k", "0008,0052=STUDY", "-k", "0020,000d=1.2.0", "-k", key)
+    said = (answer.stdout + answer.stderr).lower()
+    assert f"0x{status}" in said and ({"ff00", "ff01"} - {status}).pop() not in said
+
+
 def receiver(folder, port, *options):
     """storescp into a folder."""
     folder.mkdir()

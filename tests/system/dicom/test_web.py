@@ -282,6 +282,28 @@ def test_what_is_not_kept_to_search_by_matches_everything_and_is_told(base):
     assert len(answer.json()) == 1 and "00101080" in answer.headers["warning"]
 
 
+def test_warnings_are_told_with_xml_too(base):
+    answer = httpx.get(f"{base}/series?limit=1&AcquisitionNumber=4", headers=XML)
+    assert answer.headers["content-type"].startswith("multipart/related")
+    assert "00200012" in answer.headers["warning"] and "more results" in answer.headers["warning"]
+
+
+def test_attributes_are_in_the_order_of_their_tags(base, images):
+    [metadata] = httpx.get(f"{base}{path_of(images[0])}/metadata").json()
+    assert list(metadata) == sorted(metadata) and {"00080005", "00083002"} <= metadata.keys()
+    kept, other = (image(StudyInstanceUID="1.2.400", SOPInstanceUID=f"1.2.400.{number}") for number in (1, 2))
+    other.StudyInstanceUID = "1.2.401"
+    files = []
+    for made in (kept, other):
+        made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+        content = io.BytesIO()
+        made.save_as(content, enforce_file_format=True)
+        files.append(("Content-Type: application/dicom", content.getvalue()))
+    headers = {"content-type": 'multipart/related; type="application/dicom"; boundary=x'}
+    answer = httpx.post(f"{base}/studies/1.2.400", content=multipart(*files), headers=headers)
+    assert answer.status_code == 202 and list(answer.json()) == ["00081190", "00081198", "00081199"]
+
+
 @pytest.mark.parametrize("path", ["/studies/1.2.100", "/studies/1.2.100/series/1.2.100.1"])
 def test_thumbnails(base, path):
     answer = httpx.get(f"{base}{path}/thumbnail")

@@ -78,6 +78,7 @@ def begun(item):
     made = Dataset()
     made.PerformedProcedureStepStatus = "IN PROGRESS"
     made.PerformedProcedureStepStartDate, made.PerformedProcedureStepStartTime = "20260101", "101000"
+    made.PerformedProcedureStepID, made.PerformedStationAETitle = "1", "MODALITY"
     made.PerformedProcedureStepDescription = "CT chest"
     made.PatientID, made.PatientName, made.Modality = item.PatientID, item.PatientName, "CT"
     step = Dataset()
@@ -286,9 +287,15 @@ def test_an_appointment_schedules_station_and_time(dicom, tmp_path):
     assert (step.ScheduledProcedureStepStartDate, step.ScheduledProcedureStepStartTime) == ("20260304", "083000")
 
 
+ITEM = Dataset()
+ITEM.PatientID, ITEM.PatientName, ITEM.StudyInstanceUID, ITEM.AccessionNumber = "P1", "Doe^Jane", "1.2.3.4", "A1"
+ITEM.ScheduledProcedureStepSequence = [Dataset()]
+ITEM.ScheduledProcedureStepSequence[0].ScheduledProcedureStepID = "1"
+
+
 @pytest.mark.parametrize(("status", "code"), [("COMPLETED", 0x0106), ("IN PROGRESS", 0)])
 def test_a_step_begins_in_progress_and_once(dicom, status, code):
-    made = Dataset()
+    made = begun(ITEM)
     made.PerformedProcedureStepStatus = status
     association = modality(dicom, ModalityPerformedProcedureStep)
     uid = generate_uid()
@@ -296,6 +303,46 @@ def test_a_step_begins_in_progress_and_once(dicom, status, code):
     if code == 0:
         assert association.send_n_create(made, ModalityPerformedProcedureStep, uid)[0].Status == 0x0111
     assert association.send_n_set(made, ModalityPerformedProcedureStep, generate_uid())[0].Status == 0x0112
+    association.release()
+
+
+@pytest.mark.parametrize(("key", "status"), [("0008,0050=A1", "ff00"), ("0010,0030", "ff00"), ("0018,0015", "ff01")])
+def test_an_item_tells_whether_it_has_all_keys(dicom, key, status):
+    person(dicom)
+    scheduled(dicom)
+    answer = dicom.tool("findscu", "-d", "-W", "-k", "0010,0020", "-k", key)
+    said = (answer.stdout + answer.stderr).lower()
+    assert f"0x{status}" in said and ({"ff00", "ff01"} - {status}).pop() not in said
+
+
+def test_a_step_needs_what_identifies_it_and_its_start(dicom):
+    association = modality(dicom, ModalityPerformedProcedureStep)
+    for name, without in (("PerformedProcedureStepID", ""), ("ScheduledStepAttributesSequence", []), ("Modality", "")):
+        lacking, empty = begun(ITEM), begun(ITEM)
+        delattr(lacking, name)
+        setattr(empty, name, without)
+        for made, code in ((lacking, 0x0120), (empty, 0x0121)):
+            answer, _ = association.send_n_create(made, ModalityPerformedProcedureStep, generate_uid())
+            assert answer.Status == code and name in answer.ErrorComment
+    association.release()
+    assert dicom.archive.reading.one("procedure_step", {}) is None
+
+
+def test_an_ended_step_says_by_its_error_id_that_it_may_not_be_updated(dicom):
+    association = modality(dicom, ModalityPerformedProcedureStep)
+    done, uid = Dataset(), generate_uid()
+    done.PerformedProcedureStepStatus = "DISCONTINUED"
+    association.send_n_create(begun(ITEM), ModalityPerformedProcedureStep, uid)
+    assert association.send_n_set(done, ModalityPerformedProcedureStep, uid)[0].Status == 0
+    answer, _ = association.send_n_set(done, ModalityPerformedProcedureStep, uid)
+    association.release()
+    assert (answer.Status, answer.ErrorID) == (0x0110, 0xA710)
+
+
+def test_an_operation_that_a_sop_class_has_not_is_no_other_classs(dicom):
+    association = modality(dicom, ModalityPerformedProcedureStep)
+    answer, _ = association.send_n_get([0x00400252], ModalityPerformedProcedureStep, "1.2.3")
+    assert answer.Status == 0x0211
     association.release()
 
 
@@ -317,8 +364,7 @@ def test_a_step_of_a_wrong_entry_leaves_the_order_on_the_worklist(dicom, tmp_pat
 
 
 def test_a_step_stays_the_patients_that_it_began_with(dicom):
-    made, changed = Dataset(), Dataset()
-    made.PerformedProcedureStepStatus, made.PatientID = "IN PROGRESS", "P1"
+    made, changed = begun(ITEM), Dataset()
     changed.PatientID, changed.PerformedProcedureStepDescription = "P2", "Chest"
     association = modality(dicom, ModalityPerformedProcedureStep)
     assert association.send_n_create(made, ModalityPerformedProcedureStep, "no uid")[0].Status == 0x0117

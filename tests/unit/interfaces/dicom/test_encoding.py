@@ -99,3 +99,11 @@ def test_ascii_names_no_character_set_though_one_is_asked_for():
 def test_binary_values_of_big_endian_are_given_least_significant_byte_first():
     words = to_model(DataSet(b"\x00\x28\x12\x01OW\x00\x00\x00\x00\x00\x04\x01\x02\x03\x04", EXPLICIT_BIG))
     assert words["00281201"]["InlineBinary"] == "AgEEAw=="
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("^^^^", None), ("=", None), ("Doe^J\\^", [{"Alphabetic": "Doe^J"}, None])]
+)
+def test_a_name_without_letters_is_no_value(name, values):
+    encoded = encode({"00081048": {"vr": "LO", "Value": [name]}}, IMPLICIT_LITTLE)  # physicians of record, as PN
+    assert to_model(DataSet(encoded, IMPLICIT_LITTLE))["00081048"].get("Value") == values
