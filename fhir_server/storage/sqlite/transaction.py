@@ -121,16 +121,11 @@ class SqliteTransaction:
         self._newest.clear()
         self.known.back_to(known)
 
-    def close_group(self) -> None:
-        """After the last work."""
+    def commit(self) -> None:
+        """Writes what is gathered, and makes the group durable: on the thread for the disk, beside the event loop."""
         for type_id, change in self._live.items():
             if change:
                 self._execute("UPDATE type SET live = live + ? WHERE type = ?", (change, type_id))
-        if self._gathered.changes:
-            self._gathered.compare(self._connection)
-
-    def commit(self) -> None:
-        """Writes what is gathered, and makes the group durable: on the thread for the disk, beside the event loop."""
         self._write_terms()
         self._gathered.write(self._connection)
         if self._erased:

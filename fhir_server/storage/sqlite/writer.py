@@ -93,7 +93,6 @@ class Writer:
                         done.set_exception(self._outward(problem))
                     if isinstance(problem, asyncio.CancelledError):
                         raise
-            transaction.close_group()
             await self._disk.run(self._commit)
         except sqlite3.Error as problem:
             self._give_up()

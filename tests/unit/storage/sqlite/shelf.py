@@ -58,7 +58,6 @@ class Shelf:
         self.transaction.start()
         run(self.transaction.put(Write(type, id, version, self.now, method, body, values)))
         self.transaction.finish()
-        self.transaction.close_group()
         self.transaction.commit()
 
     def page(self, query: Query) -> Page:
