@@ -31,6 +31,16 @@ def first(connection: Connection, lane: int) -> int | None:
     return connection.execute("SELECT min(message) FROM queue WHERE lane = ?", (lane,)).fetchone()[0]
 
 
+def held(connection: Connection) -> list[int]:
+    """The lanes that messages are in; each is found behind the one before, as a lane may have very many."""
+    rows = connection.execute(
+        "WITH RECURSIVE held(lane) AS (SELECT min(lane) FROM queue UNION ALL SELECT "
+        "(SELECT min(queue.lane) FROM queue WHERE queue.lane > held.lane) FROM held WHERE held.lane IS NOT NULL) "
+        "SELECT lane FROM held WHERE lane IS NOT NULL"
+    )
+    return [lane for (lane,) in rows]
+
+
 def take(connection: Connection, owner: str, lanes: Iterable[int], now: int, limit: int) -> list[Message]:
     """What is first in all its lanes, among the first of these lanes, and nobody's, becomes the owner's."""
     taken: list[Message] = []

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fhir_server.core.ports import Clock
-from interfaces.hl7v2.messages.message import LANES, TRANSLATING, WAITING, Arrival, Message, Outcome
+from interfaces.hl7v2.messages.message import TRANSLATING, WAITING, Arrival, Message, Outcome
 from interfaces.hl7v2.messages.port import NONE_OPEN, Counter, Kept, Tally, Wanted
 from interfaces.hl7v2.messages.sqlite import erasing, lanes, reading, writing
 from interfaces.hl7v2.messages.sqlite.journal import Journal, connect, prepare
@@ -56,7 +56,7 @@ class SqliteMessageStore(SqliteLetters):
 
         def work(connection: sqlite3.Connection) -> list[Message]:
             lanes.free_dead(connection, now)
-            return lanes.take(connection, owner, range(LANES), now, limit)
+            return lanes.take(connection, owner, lanes.held(connection), now, limit)
 
         return self._sealing.messages(await self._journal.run(work, durable=False))
 
