@@ -232,7 +232,7 @@ class Exchange:
         length = dict(headers).get(b"content-length")
         if length is not None:
             self._left = int(length)
-        elif status not in WITHOUT_BODY:
+        elif status not in WITHOUT_BODY and (more or body or self.scope["method"] != "HEAD"):
             if not more:
                 lines.append(b"content-length: %d" % len(body))
                 self._left = len(body)

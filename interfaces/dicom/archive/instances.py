@@ -28,13 +28,14 @@ UNIQUE = {
 
 
 def chosen(index: Rows, keys: Model) -> list[Row]:
-    """The instances that unique keys name, each one UID or a list; [] where no unique key has a value."""
+    """The instances that unique keys name, each one UID or a list; [] where no unique key has a value, and of studies
+    in quarantine, which nobody finds either."""
     named: dict[str, list[str]] = {}
     for tag in UNIQUE:
         key = keys.get(tag)
         if key and asked(key):
             named[tag] = [as_text(value) for value in key["Value"] if value is not None]
-    return instances(index, named, held=True) if named else []
+    return instances(index, named) if named else []
 
 
 def instances(index: Rows, named: Mapping[str, str | list[str]], *, held: bool = False) -> list[Row]:

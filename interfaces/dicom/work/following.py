@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fhir_server.api import Request
-from fhir_server.client import FhirClient
-from fhir_server.codec import json
+from fhir_server.client import FhirClient, pages
 from fhir_server.core.keys import instant
 from interfaces.dicom.archive.index import Rows
 from interfaces.dicom.archive.placing import enqueue
@@ -17,6 +15,7 @@ from interfaces.dicom.work.order_steps import JOB as ORDER_STEP
 
 PLACE = "followed"
 OVERLAP = 5_000_000  # microseconds looked at again: commits may appear after later ones
+PAGE = "1000"  # changes asked for at a time
 COLUMNS = {"Patient": "fhir_patient", "ServiceRequest": "fhir_order"}
 
 
@@ -55,6 +54,10 @@ async def follow(context: Context, client: FhirClient) -> int:
 
 async def _changed(client: FhirClient, type: str, since: str) -> dict[tuple[str, str], Resource]:
     """What changed by reference and version, oldest changes included."""
-    response = await client.perform(Request("GET", (type, "_history"), [("_since", since), ("_count", "1000")]))
-    found = [entry["resource"] for entry in json.parse(response.body).get("entry", ()) if "resource" in entry]
+    found = [
+        entry["resource"]
+        async for page in pages(client, (type, "_history"), [("_since", since), ("_count", PAGE)])
+        for entry in page.get("entry", ())
+        if "resource" in entry
+    ]
     return {(reference(each), each["meta"]["versionId"]): each for each in found}

@@ -75,7 +75,7 @@ class Listening(Called):
 
     def fhir(self, method: str, path: str, resource: Any = None, query: list[tuple[str, str]] | None = None) -> Any:
         """An interaction with the FHIR server beside it."""
-        request = Request(method, tuple(path.split("/")), query or [], resource)
+        request = Request(method, tuple(path.split("/")) if path else (), query or [], resource)
         response = self.context.fhir.call(lambda server: server.perform(request))
         return json.loads(response.body) if response.body else None
 

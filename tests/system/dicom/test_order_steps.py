@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from interfaces.dicom.work import following as followed
 from tests.system.dicom.conftest import until
 from tests.system.dicom.test_studies import idle, order, person, resources
 
@@ -54,6 +55,22 @@ def test_an_order_has_one_step_made_whose_task_is_based_on_it(dicom_with):
     assert len(rows(dicom)) == 1
     found = dicom.tool("findscu", "-W", "-k", "0010,0020", "-k", "(0040,0100)[0].0008,0060=CT")
     assert (found.stdout + found.stderr).count("Find Response: 1") == 1  # the worklist has it as before
+
+
+def test_more_changes_than_a_page_has_are_all_followed(dicom_with, monkeypatch):
+    monkeypatch.setattr(followed, "PAGE", "2")
+    dicom = dicom_with(dicom_order_steps=True)
+    following(dicom)
+    person(dicom)
+    imaging(dicom)
+    until(lambda: rows(dicom))
+    first = dicom.fhir("GET", "ServiceRequest/o1")
+    orders = [{**first, "id": f"o{number}"} for number in range(2, 7)]
+    for each in orders:
+        each["identifier"] = [{**first["identifier"][0], "value": each["id"]}]
+    puts = [{"resource": each, "request": {"method": "PUT", "url": f"ServiceRequest/{each['id']}"}} for each in orders]
+    dicom.fhir("POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": puts})
+    until(lambda: len(rows(dicom)) == 6)
 
 
 def test_an_order_that_is_taken_back_cancels_its_step(dicom_with):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +45,13 @@ def order(dicom, id="o1", accession="A1", subject="Patient/p1"):
         "identifier": [{"type": kind, "value": accession}],
     }
     return dicom.fhir("PUT", f"ServiceRequest/{id}", resource)
+
+
+def retrieved(dicom, study_uid):
+    """How many instances C-GET gives of a study."""
+    with tempfile.TemporaryDirectory() as folder:
+        dicom.tool("getscu", "-S", "-od", folder, "-k", "0008,0052=STUDY", "-k", f"0020,000d={study_uid}")
+        return len(list(Path(folder).iterdir()))
 
 
 def test_a_study_becomes_one_imaging_study_with_all_that_belongs_to_it(dicom):
@@ -110,6 +119,7 @@ def test_a_patient_that_is_not_the_orders_is_quarantined_with_its_pixels_and_rec
     assert resources(dicom, "ImagingStudy") == []
     assert dicom.count("study", state="quarantined") == 1 and len(dicom.stored_files()) == 1
     assert dicom.tool("findscu", "-d", "-S", "-k", "0008,0052=STUDY").stderr.count("Find Response: ") == 0
+    assert retrieved(dicom, made.StudyInstanceUID) == 0
     reconcile(dicom.archive, made.StudyInstanceUID, "Patient/p1", "ServiceRequest/o1", "tester")
     idle(dicom)
     [study_resource] = resources(dicom, "ImagingStudy")
@@ -118,6 +128,7 @@ def test_a_patient_that_is_not_the_orders_is_quarantined_with_its_pixels_and_rec
     assert json.loads(row["detail"])["by"] == "tester"
     coerced = json.loads(dicom.archive.reading.one("study", {})["coercion"])
     assert coerced["00100020"]["Value"] == ["OTHER"]
+    assert retrieved(dicom, made.StudyInstanceUID) == 1
 
 
 def test_two_patients_in_one_study_are_quarantined(dicom):

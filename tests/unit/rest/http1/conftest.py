@@ -42,6 +42,9 @@ class Told:
                 await send({"type": "http.response.body", "body": message["body"].upper(), "more_body": True})
             self.broken_off += message["type"] == "http.disconnect"
             return await send({"type": "http.response.body"})
+        if path == "/bare":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            return await send({"type": "http.response.body"})
         if path == "/held":
             await self.held.wait()
         body, more = b"", True

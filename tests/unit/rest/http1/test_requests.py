@@ -87,6 +87,16 @@ async def test_head_has_the_length_and_no_body(served: Served) -> None:
     assert (await client.answer())[2].startswith(b'{"method"')
 
 
+async def test_head_tells_no_length_that_the_application_does_not_know(served: Served) -> None:
+    bare = b"GET /bare HTTP/1.1\r\nHost: x\r\n\r\n"
+    client = await served.ask(bare.replace(b"GET", b"HEAD") + bare + GET)
+    status, headers = await client.head()
+    assert status == 200 and "content-length" not in headers
+    status, headers, body = await client.answer()
+    assert (status, headers["content-length"], body) == (200, "0", b"")
+    assert (await client.answer())[2].startswith(b'{"method"')
+
+
 async def test_connection_close_closes_and_what_follows_is_not_read(served: Served) -> None:
     client = await served.ask(GET.replace(b"\r\nX-", b"\r\nConnection: close\r\nX-") + GET)
     status, headers, _ = await client.answer()
