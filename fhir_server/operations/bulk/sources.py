@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from urllib.parse import SplitResult
 
 from fhir_server.core.errors import error
@@ -38,12 +39,13 @@ class Sources:
             raise error("forbidden", f"{url[:200]} is not fetched: it begins with none of the URLs of the setting "
                         "import_from. Send the NDJSON as the body instead.")  # fmt: skip
 
-    async def pieces(self, url: str) -> AsyncIterator[bytes]:
+    async def pieces(self, url: str) -> AsyncGenerator[bytes, None]:
         """What is at a URL; FhirError "unavailable" where it can't be had."""
         self.require(url)
         try:
-            async for piece in self._requests.pieces(url, ACCEPT, SECONDS):
-                yield piece
+            async with aclosing(self._requests.pieces(url, ACCEPT, SECONDS)) as pieces:
+                async for piece in pieces:
+                    yield piece
         except UnansweredError as problem:
             raise error("unavailable", f"{url} can't be fetched: {problem}") from None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -65,7 +65,7 @@ class Requests:
             raise UnansweredError(f"The endpoint sent more than {most} bytes.")
         return body
 
-    async def pieces(self, url: str, accept: str, seconds: float) -> AsyncIterator[bytes]:
+    async def pieces(self, url: str, accept: str, seconds: float) -> AsyncGenerator[bytes, None]:
         """What is at a URL, as it comes; UnansweredError, also where nothing comes for so many seconds."""
         waits = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
         with _in_time(seconds):
