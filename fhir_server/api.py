@@ -19,17 +19,17 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import OPEN, Caller, Change, Finding
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
-from fhir_server.interactions.callers import Callers, lasts
-from fhir_server.interactions.custom_parameters import Progress
+from fhir_server.interactions.access.callers import Callers, lasts
+from fhir_server.interactions.access.recognised import Recognised
+from fhir_server.interactions.access.visible import environment_of, sees_all
 from fhir_server.interactions.dispatch import perform
 from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.followers.custom_parameters import Progress
+from fhir_server.interactions.followers.reindexing import reindex_all
 from fhir_server.interactions.identified import identified
 from fhir_server.interactions.read import current
-from fhir_server.interactions.recognised import Recognised
-from fhir_server.interactions.reindexing import reindex_all
 from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.required import require
-from fhir_server.interactions.visible import environment_of, sees_all
 from fhir_server.search.holding import Version, holds
 from fhir_server.security.credentials import PAGE_COOKIE, REALM, bearer, cookie, require_own_page
 

@@ -13,7 +13,7 @@ from fhir_server.core.jobs import JobStore
 from fhir_server.core.ports import Change, Clock, Finding, SearchIndex
 from fhir_server.core.settings import Settings
 from fhir_server.definitions.ucum import UcumConverter
-from fhir_server.interactions.parameters_in_force import TYPE as PARAMETERS
+from fhir_server.interactions.followers.parameters_in_force import TYPE as PARAMETERS
 from fhir_server.interactions.searching import Searching
 from fhir_server.search.identifying import Identifying
 from fhir_server.storage.files.jobs import FolderJobs

@@ -21,7 +21,7 @@ from fhir_server.rest.observing import observer
 from fhir_server.rest.page_assets import PAGE_POLICY, Assets, folder_assets
 from fhir_server.subscriptions.channels.binding import Bindings
 from fhir_server.subscriptions.channels.sockets import PREFIX, Sockets
-from fhir_server.subscriptions.opening import deliver
+from fhir_server.subscriptions.parts import deliver
 from fhir_server.subscriptions.watching import Watching
 
 

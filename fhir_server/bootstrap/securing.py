@@ -12,10 +12,10 @@ from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
+from fhir_server.interactions.access.kept_elements import require_elements
+from fhir_server.interactions.access.masks import require_known
+from fhir_server.interactions.access.policy_parameters import require_expressions
 from fhir_server.interactions.environment import Environment
-from fhir_server.interactions.kept_elements import require_elements
-from fhir_server.interactions.masks import require_known
-from fhir_server.interactions.policy_parameters import require_expressions
 from fhir_server.security.policies import ALL_INTERFACES, Policies
 
 if TYPE_CHECKING:

@@ -17,14 +17,14 @@ from fhir_server.core.news import News
 from fhir_server.core.ports import Clock
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
-from fhir_server.interactions.callers import Callers
-from fhir_server.interactions.consent_follower import ConsentFollower
-from fhir_server.interactions.custom_parameters import CustomParameters
+from fhir_server.interactions.access.callers import Callers
+from fhir_server.interactions.access.consent_follower import ConsentFollower
 from fhir_server.interactions.environment import Environment
-from fhir_server.interactions.following import Following
-from fhir_server.interactions.profile_follower import ProfileFollower
+from fhir_server.interactions.followers.custom_parameters import CustomParameters
+from fhir_server.interactions.followers.following import Following
+from fhir_server.interactions.followers.profile_follower import ProfileFollower
+from fhir_server.interactions.followers.terminology_follower import CONSUMER, TerminologyFollower
 from fhir_server.interactions.searching import Searching
-from fhir_server.interactions.terminology_follower import CONSUMER, TerminologyFollower
 from fhir_server.operations import HANDLERS, export, imports, registered, terminology, verify_audit
 from fhir_server.operations import erasures as pending
 from fhir_server.operations.bulk.exports import Exports
@@ -32,9 +32,9 @@ from fhir_server.operations.bulk.imports import Imports
 from fhir_server.operations.bulk.sources import Sources
 from fhir_server.security.policies import PolicyFile
 from fhir_server.subscriptions.checking import require_usable
-from fhir_server.subscriptions.opening import JOBS as SUBSCRIPTIONS
-from fhir_server.subscriptions.opening import kept_by
 from fhir_server.subscriptions.operations import Operations
+from fhir_server.subscriptions.parts import JOBS as SUBSCRIPTIONS
+from fhir_server.subscriptions.parts import kept_by
 from profiles.checking import Checker, Source
 from profiles.packages import FILE_NAME as PACKAGES_FILE
 from profiles.sources import InstalledPackages, StoredProfiles
@@ -190,7 +190,7 @@ async def _secure(
     if settings.security != "smart":
         environment.callers = Callers(environment, policies, None, None)
         return None
-    from fhir_server.interactions.break_glass import BreakGlass
+    from fhir_server.interactions.access.break_glass import BreakGlass
 
     security, emergencies = await secured(settings, environment.clock, engine.database)
     opened.push_async_callback(emergencies.close)

@@ -301,17 +301,18 @@ class Caller(NamedTuple):
     id; None where it is as for searches. writing: the same for an interaction, c, u or d, and a type; None where what
     may be seen may be written. may: whether an interaction, one of cruds, is possible on a type at all.
     name: for people; client, user, fhir_user (a reference), purpose, reason: for the audit.
-    masks: what is hidden of resources that may be seen (interactions/masks.py); None for nothing.
+    masks: what is hidden of resources that may be seen (interactions/access/masks.py); None for nothing.
     inside: as restriction, of what a stored Bundle may hold to be seen; belonging: of what a Binary must belong
-    to, None where that can be nothing (interactions/contents.py).
+    to, None where that can be nothing (interactions/access/contents.py).
     access: what the token said that the caller showed, so that a job can go on for the same caller.
     app_state: the codes of Basic resources that are apps' state, each system|code or system| (app_state.py there).
     administers: whether an interface, such as hl7, is shown whole to the caller for interactions such as rs, whatever
     policies and Consents keep of its resources; None for nobody's.
     mark: what Subscriptions have that the caller stores within a patient's record (interactions/subscribers.py).
     own: ids of SearchParameters that the server keeps for its policies, where nothing else is kept from the caller:
-    there is no restriction then, and these are not there all the same (interactions/visible.py).
-    kept: refuses writes that change what nobody changes within a patient's context (interactions/kept_elements.py).
+    there is no restriction then, and these are not there all the same (interactions/access/visible.py).
+    kept: refuses writes that change what nobody changes within a patient's context
+    (interactions/access/kept_elements.py).
     """
 
     name: str = "anonymous"

@@ -1,8 +1,8 @@
 """App state of SMART apps: Basic resources whose code the policies give to a client, and the rules for them.
 
 https://hl7.org/fhir/smart-app-launch/STU2.2/app-state.html. Whose they are is part of what a caller may see
-(callers.py); here is what they may say, and that changing them takes If-Match. Every other Basic is a resource as any,
-and so are they to a client with scopes of the system, which is no app of a user.
+(access/callers.py); here is what they may say, and that changing them takes If-Match. Every other Basic is a resource
+as any, and so are they to a client with scopes of the system, which is no app of a user.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from fhir_server.codec.json import serialize
 from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
 from fhir_server.definitions import Definitions, SearchParameter
+from fhir_server.interactions.access.policy_parameters import URL as OF_POLICIES
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import OperationHandler
-from fhir_server.interactions.policy_parameters import URL as OF_POLICIES
 from fhir_server.interactions.request import Request, Response
 from fhir_server.search.fields import Fields
 from terminology import terminology_capabilities

@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.interactions import app_state, capabilities, operation
+from fhir_server.interactions.access.visible import environment_of
 from fhir_server.interactions.audit import search_audit
-from fhir_server.interactions.batch import batch
+from fhir_server.interactions.bundles.batch import batch
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import conditional_delete, delete
 from fhir_server.interactions.environment import Environment
@@ -26,7 +27,6 @@ from fhir_server.interactions.required import require, require_any
 from fhir_server.interactions.search import search, search_compartment
 from fhir_server.interactions.shaping import shape_of, shaped
 from fhir_server.interactions.update import conditional_update, update
-from fhir_server.interactions.visible import environment_of
 
 AT_TYPE = {"GET": "s", "POST": "c", "PATCH": "u", "DELETE": "d"}  # PUT: c or u, as the criteria find
 AT_INSTANCE = {"GET": "r", "PATCH": "u", "DELETE": "d"}

@@ -1,4 +1,4 @@
-"""The store with sealed bodies: the ports of the embedded store, below every view of it (visible.py).
+"""The store with sealed bodies: the ports of the embedded store, below every view of it (access/visible.py).
 
 What a version says is sealed before it reaches the store and opened when it leaves it: current and old versions, in
 files, in backups. A version's key is that of the one patient in whose compartment it is; else the one for all others.

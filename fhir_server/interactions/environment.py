@@ -24,12 +24,12 @@ from fhir_server.core.query import Clause, Query
 from fhir_server.core.settings import Settings
 from fhir_server.core.values import SearchValue
 from fhir_server.definitions import Definitions
-from fhir_server.interactions.feed_watch import FeedWatch
+from fhir_server.interactions.followers.feed_watch import FeedWatch
 from fhir_server.interactions.request import Request, Response
 from fhir_server.search.fields import Fields
 
 if TYPE_CHECKING:
-    from fhir_server.interactions.following import Following
+    from fhir_server.interactions.followers.following import Following
     from fhir_server.interactions.guarding import Guard
 
 

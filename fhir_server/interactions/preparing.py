@@ -12,7 +12,7 @@ from fhir_server.core.keys import ID_PATTERN, StoredVersion
 from fhir_server.core.ports import Transaction, Write
 from fhir_server.core.values import SearchValue
 from fhir_server.interactions.environment import Environment
-from fhir_server.interactions.parameter_resources import issues_of
+from fhir_server.interactions.followers.parameter_resources import issues_of
 
 
 class Prepared(NamedTuple):

@@ -7,9 +7,9 @@ import re
 from fhir_server.codec.references import LocalReference
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
+from fhir_server.interactions.access.contents import context_of
 from fhir_server.interactions.audit import read_audit
 from fhir_server.interactions.conditions import not_modified
-from fhir_server.interactions.contents import context_of
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import id_of
 from fhir_server.interactions.request import Request, Response

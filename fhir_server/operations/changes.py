@@ -26,11 +26,11 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion, instant
 from fhir_server.core.ports import Change
 from fhir_server.core.query import All, Any, IdIn, Query
+from fhir_server.interactions.access.visible import environment_of, keeps_some
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.request import Response
 from fhir_server.interactions.required import require
-from fhir_server.interactions.visible import environment_of, keeps_some
 from fhir_server.operations.bulk.asked import search_of, type_filters
 
 MOST, DEFAULT = 5000, 1000

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from fhir_server.core.errors import error
 from fhir_server.core.query import EVERYTHING, All, Any, Clause, DateIs, IdIn, Missing, RefersTo, TypeIn, UpdatedIs
+from fhir_server.interactions.access.refusals import CARE_DATE
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.read import current
-from fhir_server.interactions.refusals import CARE_DATE
 from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.search import answer
 from fhir_server.search.dates import date_range

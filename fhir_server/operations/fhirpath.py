@@ -16,11 +16,11 @@ from fhir_server.definitions import Definitions
 from fhir_server.fhirpath import Environment as PathEnvironment
 from fhir_server.fhirpath import Result, compile_path
 from fhir_server.fhirpath.numbers import Long
+from fhir_server.interactions.access.vocabulary import hidden_vocabulary, limits_of
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.read import current, referenced
 from fhir_server.interactions.request import Response
-from fhir_server.interactions.vocabulary import hidden_vocabulary, limits_of
 
 MAX_ITEMS = 10_000
 Json = dict[str, Any]

@@ -12,12 +12,12 @@ from typing import Any
 
 from fhir_server.codec.json import decode, serialize
 from fhir_server.core.keys import instant
+from fhir_server.interactions.access.vocabulary import hidden_vocabulary, limits_of
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import RESULT_PARAMETERS, Call, OperationHandler
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Response
 from fhir_server.interactions.required import require_all
-from fhir_server.interactions.vocabulary import hidden_vocabulary, limits_of
 from terminology import Terminology, operations, parameter_names
 from terminology.loaders.jobs import Job, Jobs
 

@@ -14,8 +14,8 @@ import msgspec
 from fhir_server.api import FhirServer
 from fhir_server.core.errors import error
 from fhir_server.core.ports import OPEN, Caller
+from fhir_server.interactions.access.visible import environment_of
 from fhir_server.interactions.environment import Environment
-from fhir_server.interactions.visible import environment_of
 from fhir_server.security.model import Access
 from fhir_server.subscriptions.store.port import Maker
 

@@ -12,10 +12,10 @@ from fhir_server.codec.json import decode
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Change
 from fhir_server.core.query import All, IdIn, Query
+from fhir_server.interactions.access.visible import deleted_version
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.required import require
-from fhir_server.interactions.visible import deleted_version
 from fhir_server.search.holding import Version, holds
 from fhir_server.subscriptions.store.port import Event
 from fhir_server.subscriptions.subscription import Subscription

@@ -17,7 +17,7 @@ from fhir_server.codec.json import decode
 from fhir_server.core.jobs import JobStore
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.tasks import end
-from fhir_server.interactions.resource_follower import ResourceFollower
+from fhir_server.interactions.followers.resource_follower import ResourceFollower
 from fhir_server.subscriptions.channels.channel import Channel
 from fhir_server.subscriptions.criteria import TYPE
 from fhir_server.subscriptions.serving import CHECK_EVERY, Serving

@@ -21,7 +21,7 @@ from fhir_server.interactions.environment import Environment
 from fhir_server.subscriptions.channels.channel import Channel, Turn, UndeliveredError
 from fhir_server.subscriptions.makers import as_maker
 from fhir_server.subscriptions.matching import interest_of
-from fhir_server.subscriptions.noting import note
+from fhir_server.subscriptions.status import note
 from fhir_server.subscriptions.store.port import Event, Maker, State, SubscriptionStore, state_from
 from fhir_server.subscriptions.subscription import Subscription, content_of, is_followed, is_served, subscription_of
 from fhir_server.subscriptions.topics import Topics

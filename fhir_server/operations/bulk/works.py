@@ -13,10 +13,10 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.core.jobs import JobStore
 from fhir_server.core.ports import OPEN, Caller
 from fhir_server.core.tasks import end
-from fhir_server.interactions.callers import Callers
+from fhir_server.interactions.access.callers import Callers
+from fhir_server.interactions.access.visible import environment_of
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call
-from fhir_server.interactions.visible import environment_of
 from fhir_server.operations.bulk.jobs import Jobs
 from fhir_server.security.model import Access
 from fhir_server.security.scopes import resource_scopes

@@ -7,7 +7,7 @@ import pytest
 from fhir_server import bootstrap
 from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
-from fhir_server.interactions.policy_parameters import code_of
+from fhir_server.interactions.access.policy_parameters import code_of
 from tests.conftest import BASE, Fhir
 from tests.system.security.test_policies import As, consent, house
 

@@ -21,7 +21,7 @@ from fhir_server.api import FhirServer, Request
 from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import OPEN, Caller
 from fhir_server.core.settings import Settings
-from fhir_server.interactions.callers import Callers
+from fhir_server.interactions.access.callers import Callers
 from fhir_server.security.model import Access
 from fhir_server.security.policies import Policies, Rule
 from tests.conftest import HeldClock

@@ -11,7 +11,7 @@ import pytest
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
-from fhir_server.interactions.policy_parameters import code_of
+from fhir_server.interactions.access.policy_parameters import code_of
 from fhir_server.security.policies import load
 from tests.conftest import Fhir
 from tests.system.security.conftest import BASE, ORIGIN, RESOURCES, observation
@@ -316,7 +316,7 @@ async def test_writes_keep_what_is_hidden_and_can_not_change_it(masked: Fhir) ->
 
 async def test_a_mask_of_no_element_is_refused_at_the_start(tmp_path: Path) -> None:
     from fhir_server import definitions
-    from fhir_server.interactions.masks import require_known
+    from fhir_server.interactions.access.masks import require_known
 
     file = tmp_path / "policies.toml"
     file.write_text("[[rule]]\neffect = 'mask'\nresources = ['Patient']\nfields = ['adress']")

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from fhir_server.core.settings import Settings
-from fhir_server.interactions.visible import environment_of
+from fhir_server.interactions.access.visible import environment_of
 from fhir_server.security.model import Client, Grant, User
 from fhir_server.subscriptions.matching import interest_of
 from fhir_server.subscriptions.subscription import subscription_of

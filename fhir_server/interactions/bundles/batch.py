@@ -13,12 +13,12 @@ from fhir_server.codec.bundles import EntryResponse
 from fhir_server.codec.json import serialize
 from fhir_server.codec.references import references
 from fhir_server.core.errors import FhirError, error, operation_outcome
-from fhir_server.interactions.bundle_elements import BUNDLE, require_bundle_elements
-from fhir_server.interactions.conditional_references import may_have, resolve_stored
-from fhir_server.interactions.entries import STATUS_TEXT, entry_request, entry_response
+from fhir_server.interactions.bundles.bundle_elements import BUNDLE, require_bundle_elements
+from fhir_server.interactions.bundles.conditional_references import may_have, resolve_stored
+from fhir_server.interactions.bundles.entries import STATUS_TEXT, entry_request, entry_response
+from fhir_server.interactions.bundles.transaction import PAUSE_EVERY, transaction
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Performed, Request, Response, all_told
-from fhir_server.interactions.transaction import PAUSE_EVERY, transaction
 
 TOGETHER = 64  # entries of a batch that are under way at once, so that their commits share a flush
 

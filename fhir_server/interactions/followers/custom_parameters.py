@@ -19,8 +19,8 @@ from fhir_server.core.ports import Transaction
 from fhir_server.core.repeats import Repeats
 from fhir_server.core.tasks import end
 from fhir_server.interactions.environment import Environment, Searching
-from fhir_server.interactions.parameters_in_force import NONE, TYPE, follow
-from fhir_server.interactions.reindexing import reindex_page
+from fhir_server.interactions.followers.parameters_in_force import NONE, TYPE, follow
+from fhir_server.interactions.followers.reindexing import reindex_page
 
 LOOK_EVERY = 1.0  # seconds between looks for changes by other workers
 LEASE = 20.0  # seconds that one worker has the indexing to itself without renewing

@@ -17,14 +17,8 @@ from fhir_server.codec.bundles import EntryResponse
 from fhir_server.codec.json import decode, serialize
 from fhir_server.core.errors import AfterCommitError, FhirError, error, operation_outcome
 from fhir_server.core.ports import Transaction
-from fhir_server.interactions.delete import answer_to, remove, require_unreferenced
-from fhir_server.interactions.entries import STATUS_TEXT, entry_response
-from fhir_server.interactions.environment import Environment
-from fhir_server.interactions.patch import change
-from fhir_server.interactions.preparing import store
-from fhir_server.interactions.request import Performed, Request, Response, all_told
-from fhir_server.interactions.shaping import shaped
-from fhir_server.interactions.transaction_plan import (
+from fhir_server.interactions.bundles.entries import STATUS_TEXT, entry_response
+from fhir_server.interactions.bundles.transaction_plan import (
     ORDER,
     PAUSE_EVERY,
     Entry,
@@ -34,7 +28,13 @@ from fhir_server.interactions.transaction_plan import (
     placed,
     plan_of,
 )
-from fhir_server.interactions.transaction_preparing import prepare_ahead, prepare_all
+from fhir_server.interactions.bundles.transaction_preparing import prepare_ahead, prepare_all
+from fhir_server.interactions.delete import answer_to, remove, require_unreferenced
+from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.patch import change
+from fhir_server.interactions.preparing import store
+from fhir_server.interactions.request import Performed, Request, Response, all_told
+from fhir_server.interactions.shaping import shaped
 from fhir_server.interactions.update import put_matched
 
 

@@ -10,7 +10,7 @@ from fhir_server.codec.json import decode
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import ResourceReads
 from fhir_server.definitions import Definitions, SearchParameter
-from fhir_server.interactions.parameter_resources import parameter_of
+from fhir_server.interactions.followers.parameter_resources import parameter_of
 
 TYPE = "SearchParameter"
 PAGE = 100  # versions read at once

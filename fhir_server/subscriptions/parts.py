@@ -10,7 +10,7 @@ from fhir_server.core.jobs import JobStore
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
 from fhir_server.security.outgoing.addresses import Outgoing
-from fhir_server.subscriptions.claiming import Claims
+from fhir_server.subscriptions.capability_statement import Claims
 from fhir_server.subscriptions.guard import Reach, SubscriptionGuard
 from fhir_server.subscriptions.service import Channels, Subscriptions
 from fhir_server.subscriptions.store.port import SubscriptionStore

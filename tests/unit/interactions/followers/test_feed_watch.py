@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from fhir_server.core.errors import FhirError, error
-from fhir_server.interactions import feed_watch
-from fhir_server.interactions.feed_watch import FeedWatch
+from fhir_server.interactions.followers import feed_watch
+from fhir_server.interactions.followers.feed_watch import FeedWatch
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from fhir_server.codec.json import decode
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Caller
 from fhir_server.core.values import SearchValue
-from fhir_server.interactions.access import Restriction
+from fhir_server.interactions.access.restriction import Restriction
 from fhir_server.search.holding import Version, holds
 
 BINARY, BUNDLE = "Binary", "Bundle"

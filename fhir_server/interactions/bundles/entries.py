@@ -11,7 +11,7 @@ from fhir_server.codec.bundles import EntryResponse
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import error, operation_outcome
 from fhir_server.interactions import app_state
-from fhir_server.interactions.bundle_elements import ENTRY, REQUEST, require_bundle_elements
+from fhir_server.interactions.bundles.bundle_elements import ENTRY, REQUEST, require_bundle_elements
 from fhir_server.interactions.request import Request, Response
 from fhir_server.search.dates import date_range
 

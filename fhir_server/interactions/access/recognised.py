@@ -10,7 +10,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from fhir_server.core.ports import Caller, Clock
-from fhir_server.interactions.callers import Callers
+from fhir_server.interactions.access.callers import Callers
 from fhir_server.security.store import AccountStore
 
 MOST = 10_000

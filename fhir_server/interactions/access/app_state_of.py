@@ -10,9 +10,9 @@ from collections.abc import Collection
 from urllib.parse import urlencode
 
 from fhir_server.core.query import NOTHING, All, Any, Clause
+from fhir_server.interactions.access.scoped import criteria_of
 from fhir_server.interactions.app_state import TYPE, StateOf
 from fhir_server.interactions.environment import Environment
-from fhir_server.interactions.scoped import criteria_of
 from fhir_server.security.policies import NO_STATE, Policies
 from fhir_server.security.scopes import Scope
 

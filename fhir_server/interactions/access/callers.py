@@ -13,18 +13,18 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import Caller
 from fhir_server.core.query import EVERYTHING as EVERYTHING_OF_IT
 from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn, Not
+from fhir_server.interactions.access.app_state_of import state_of
+from fhir_server.interactions.access.break_glass import BreakGlass
+from fhir_server.interactions.access.consent_follower import ConsentFollower
+from fhir_server.interactions.access.kept_elements import KeptElements
+from fhir_server.interactions.access.masks import Hidden, Masks, hidden_by
+from fhir_server.interactions.access.policy_parameters import TYPE as PARAMETER
+from fhir_server.interactions.access.policy_parameters import code_of, own_ids, store_parameters
+from fhir_server.interactions.access.refusals import refused
+from fhir_server.interactions.access.scoped import NOBODY, WRITING, Scoped, criteria_of, of_patient, patient_of
 from fhir_server.interactions.app_state import TYPE as STATE
 from fhir_server.interactions.app_state import StateOf
-from fhir_server.interactions.app_state_of import state_of
-from fhir_server.interactions.break_glass import BreakGlass
-from fhir_server.interactions.consent_follower import ConsentFollower
 from fhir_server.interactions.environment import Environment, Searching
-from fhir_server.interactions.kept_elements import KeptElements
-from fhir_server.interactions.masks import Hidden, Masks, hidden_by
-from fhir_server.interactions.policy_parameters import TYPE as PARAMETER
-from fhir_server.interactions.policy_parameters import code_of, own_ids, store_parameters
-from fhir_server.interactions.refusals import refused
-from fhir_server.interactions.scoped import NOBODY, WRITING, Scoped, criteria_of, of_patient, patient_of
 from fhir_server.interactions.subscribers import mark
 from fhir_server.security.consents import Denied, denied
 from fhir_server.security.model import Access, User

@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from fhir_server.core.errors import error
-from fhir_server.interactions import resource_follower
-from fhir_server.interactions.resource_follower import ResourceFollower
+from fhir_server.interactions.followers import resource_follower
+from fhir_server.interactions.followers.resource_follower import ResourceFollower
 
 pytestmark = pytest.mark.anyio
 

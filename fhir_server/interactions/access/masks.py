@@ -1,6 +1,6 @@
 """What of a resource a caller may not see, by the policies' rules with the effect "mask".
 
-Whatever a caller is given goes through shown(), at the ports (interactions/visible.py), so that reads, searches,
+Whatever a caller is given goes through shown(), at the ports (interactions/access/visible.py), so that reads, searches,
 includes, history, operations and exports obey by construction. What asks by a hidden element is refused: an answer, a
 count or an order would tell what it says. A rule with criteria hides where the criteria hold, or can't be told; by its
 elements no search of the type is possible at all. Old versions are hidden by every rule of their type, as what a newer

@@ -17,7 +17,7 @@ from fhir_server.core.errors import CATEGORIES, FhirError, Issue, error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction
 from fhir_server.core.query import Clause
-from fhir_server.interactions.conditional_references import (
+from fhir_server.interactions.bundles.conditional_references import (
     ConditionalReference,
     conditional_references,
     may_have,

@@ -8,9 +8,9 @@ from dataclasses import replace
 from fhir_server.core.errors import error
 from fhir_server.core.ports import SearchIndex
 from fhir_server.core.query import NOTHING, All, Clause, IdIn, Page, Query
-from fhir_server.interactions.access import Restriction, restrict, visible
-from fhir_server.interactions.contents import Contents
-from fhir_server.interactions.masks import Masks
+from fhir_server.interactions.access.contents import Contents
+from fhir_server.interactions.access.masks import Masks
+from fhir_server.interactions.access.restriction import Restriction, restrict, visible
 
 EMPTY_PAGES = 20  # pages without anything to see that are passed over for one answer
 LOOKED_INTO = 200  # resources at a time

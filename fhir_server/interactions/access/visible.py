@@ -33,13 +33,13 @@ from fhir_server.core.ports import (
 )
 from fhir_server.core.query import All, Clause, IdIn, Not, Query
 from fhir_server.core.values import SearchValue
-from fhir_server.interactions.access import Restriction
-from fhir_server.interactions.contents import BINARY, BUNDLE, Contents
+from fhir_server.interactions.access.contents import BINARY, BUNDLE, Contents
+from fhir_server.interactions.access.masks import Masks
+from fhir_server.interactions.access.policy_parameters import TYPE as PARAMETER
+from fhir_server.interactions.access.restriction import Restriction
+from fhir_server.interactions.access.visible_index import LOOKED_INTO, VisibleIndex
+from fhir_server.interactions.access.vocabulary import VisibleVocabulary, hidden_vocabulary, limits_of
 from fhir_server.interactions.environment import Environment
-from fhir_server.interactions.masks import Masks
-from fhir_server.interactions.policy_parameters import TYPE as PARAMETER
-from fhir_server.interactions.visible_index import LOOKED_INTO, VisibleIndex
-from fhir_server.interactions.vocabulary import VisibleVocabulary, hidden_vocabulary, limits_of
 from fhir_server.search.holding import Version, holds
 
 T = TypeVar("T")

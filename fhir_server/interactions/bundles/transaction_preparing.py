@@ -12,10 +12,10 @@ from typing import Any
 
 from fhir_server.codec.references import references, rewrite, rewrite_plain
 from fhir_server.core.errors import FhirError, Issue, error
+from fhir_server.interactions.bundles.transaction_plan import PAUSE_EVERY, Plan, beside, placed
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import Prepared, prepare
 from fhir_server.interactions.request import Request
-from fhir_server.interactions.transaction_plan import PAUSE_EVERY, Plan, beside, placed
 
 WIDE = 500  # items of a list in a resource that is prepared beside the event loop, as it alone would hold others up
 URN = "urn:uuid:"

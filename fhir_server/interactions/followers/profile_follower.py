@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import ChangeFeed, ResourceStore
-from fhir_server.interactions.resource_follower import ResourceFollower
+from fhir_server.interactions.followers.resource_follower import ResourceFollower
 from profiles.sources import StoredProfiles
 
 

@@ -12,8 +12,8 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Change, ChangeFeed, ResourceStore
 from fhir_server.core.repeats import Repeats
 from fhir_server.core.tasks import end
-from fhir_server.interactions.feed_pages import feed_pages
-from fhir_server.interactions.stored_now import stored_now
+from fhir_server.interactions.followers.feed_pages import feed_pages
+from fhir_server.interactions.followers.stored_now import stored_now
 from terminology import Terminology
 
 TYPES = frozenset({"CodeSystem", "ValueSet", "ConceptMap"})

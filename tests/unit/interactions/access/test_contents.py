@@ -9,8 +9,8 @@ from fhir_server.codec.json import serialize
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Caller
 from fhir_server.core.query import NOTHING
-from fhir_server.interactions.access import Restriction
-from fhir_server.interactions.contents import Contents, context_of
+from fhir_server.interactions.access.contents import Contents, context_of
+from fhir_server.interactions.access.restriction import Restriction
 
 pytestmark = pytest.mark.anyio
 

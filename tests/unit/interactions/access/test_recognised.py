@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fhir_server.core.ports import Caller
-from fhir_server.interactions.recognised import Recognised
+from fhir_server.interactions.access.recognised import Recognised
 from fhir_server.security.model import Access
 
 BASE = "http://fhir.test/fhir"

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from fhir_server.core.errors import FhirError
-from fhir_server.interactions.entries import entry_request, split_url
+from fhir_server.interactions.bundles.entries import entry_request, split_url
 from fhir_server.interactions.request import Request
 
 QUERIES = (

@@ -1,0 +1,1 @@
+"""What the server keeps in mind of stored resources, along the change feed; SearchParameters that take effect."""
