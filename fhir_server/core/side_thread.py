@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+LINGERING = 0.2  # seconds
+
 
 class SideThread:
     """A thread that starts with the first thing to do; it does not keep the process from ending."""
@@ -40,11 +42,11 @@ class SideThread:
         return done
 
     def close(self, wait: bool = True) -> None:
-        """Ends the thread once all that it was given is done; wait: for that."""
+        """Ends the thread once all that it was given is done; wait: for that, else for LINGERING at most, so that a
+        thread with nothing to do is gone before the interpreter is, which must not end around it."""
         if self._thread is not None:
             self._given.put(None)
-            if wait:
-                self._thread.join()
+            self._thread.join(None if wait else LINGERING)
             self._thread = None
 
     def _work(self) -> None:

@@ -68,3 +68,26 @@ def test_the_end_of_the_event_loop_does_not_end_the_thread() -> None:
     begin.set()
     side.close()
     assert done.is_set()
+
+
+def test_a_thread_with_nothing_to_do_has_ended_when_it_is_closed() -> None:
+    async def run() -> None:
+        side = SideThread("ends")
+        await side.run(len, "four")
+        side.close(wait=False)
+
+    asyncio.run(run())
+    assert "ends" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_closing_does_not_wait_for_what_takes_longer() -> None:
+    begin = threading.Event()
+
+    async def run() -> bool:
+        side = SideThread("stays")
+        side.run(begin.wait)
+        side.close(wait=False)
+        return begin.is_set()
+
+    assert asyncio.run(run()) is False
+    begin.set()
