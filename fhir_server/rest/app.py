@@ -120,8 +120,10 @@ class Application:
             return None
         started = time.perf_counter()
         path = path_of(scope, PREFIX)
+        if len(path) != 2:
+            return None
         headers = headers_of(scope)
-        if len(path) != 2 or "origin" in headers or request_id.HEADER in headers or not self._plain(path, headers):
+        if "origin" in headers or request_id.HEADER in headers or not self._plain(path, headers):
             return None
         try:
             version = server.read_at_once(*path) if _format(path, headers.get("accept", ""), "") is JSON else None

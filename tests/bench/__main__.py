@@ -35,6 +35,12 @@ DATABASE = "HMS_MONGODB_DATABASE"
 PEERS = json.loads((HERE / "peers.json").read_text("utf-8"))
 
 
+def interpreter_of(checkout: Path | None) -> str:
+    """That of another checkout's environment, if it has one; else the one that runs."""
+    own = checkout.absolute() / ".venv/bin/python" if checkout else None
+    return str(own) if own and own.exists() else sys.executable
+
+
 @contextmanager
 def serving(
     data: Path,
@@ -45,10 +51,7 @@ def serving(
 ) -> Iterator[tuple[subprocess.Popen, str]]:
     """A server with default settings on a free port until the block ends, and its base URL; urls: of the services, as
     settings."""
-    interpreter = checkout.absolute() / ".venv/bin/python" if checkout else Path(sys.executable)
-    if not interpreter.exists():
-        interpreter = Path(sys.executable)
-    command = [str(interpreter), "-m", "fhir_server.cli", "serve", "--port", "0", "--data", str(data)]
+    command = [interpreter_of(checkout), "-m", "fhir_server.cli", "serve", "--port", "0", "--data", str(data)]
     command += ["--security", security, "--token-seconds", "86400"]
     own = {name: value for name, value in os.environ.items() if not name.startswith("HMS_TEST_")}  # no settings
     began = time.perf_counter()

@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,7 +25,7 @@ from fhir_server.storage.elastic.client import connect as connect_to_elasticsear
 from fhir_server.storage.elastic.generations import Generations
 from fhir_server.storage.mongo.database import connect
 from fhir_server.storage.mongo.store import MongoStore
-from tests.bench.__main__ import DATABASE, SETTINGS, services
+from tests.bench.__main__ import DATABASE, SETTINGS, interpreter_of, services
 from tests.bench.documents import bodies
 from tests.bench.fhirload import cpu_s
 from tests.engines import DISTRIBUTED, ELASTICSEARCH, MONGODB
@@ -69,7 +68,7 @@ async def fed(
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HMS_TEST_")}
     environment |= {**urls, DATABASE: name, "HMS_PROJECTORS": str(projectors)}
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "fhir_server.cli", "project", "--data", folder]
+        command = [interpreter_of(checkout), "-m", "fhir_server.cli", "project", "--data", folder]
         running = [subprocess.Popen(command, env=environment, cwd=checkout) for _ in range(projectors)]
         try:
             async with asyncio.timeout(BEGIN):  # a checkout of another version of the mapping never does

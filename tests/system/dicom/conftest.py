@@ -132,3 +132,12 @@ def dicom_with(settings: Settings) -> Iterator[Callable[..., Listening]]:
 
     with ExitStack() as stack:
         yield lambda **others: stack.enter_context(listening(msgspec.structs.replace(settings, **others)))
+
+
+@pytest.fixture
+def moving(dicom_with: Callable[..., Listening], tmp_path: Path) -> tuple[Listening, int]:
+    """An archive with the peer RECEIVER, and the port at which that should be."""
+    port = free_port()
+    peers = tmp_path / "peers.toml"
+    peers.write_text(f'[[peer]]\nae_title = "RECEIVER"\nhost = "127.0.0.1"\nport = {port}\n')
+    return dicom_with(dicom_peers=str(peers)), port

@@ -13,7 +13,7 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
-from tests.system.dicom.conftest import dcmtk, free_port, until
+from tests.system.dicom.conftest import dcmtk, until
 from tests.system.dicom.images import encoded, files, image, study
 
 FIELDS = ("PatientID", "PatientName", "StudyDate", "StudyTime", "AccessionNumber", "Modality")
@@ -144,14 +144,6 @@ def _refused(port):
     except OSError:
         return True
     return False
-
-
-@pytest.fixture
-def moving(dicom_with, tmp_path):
-    port = free_port()
-    peers = tmp_path / "peers.toml"
-    peers.write_text(f'[[peer]]\nae_title = "RECEIVER"\nhost = "127.0.0.1"\nport = {port}\n')
-    return dicom_with(dicom_peers=str(peers)), port
 
 
 def move(dicom, uid, to="RECEIVER"):

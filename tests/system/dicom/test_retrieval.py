@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import httpx
 import numpy
-import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEGBaseline8Bit
 from pynetdicom import AE, build_role, evt
@@ -21,7 +20,7 @@ from pynetdicom.sop_class import (
 
 from interfaces.dicom.scu.association import associated
 from interfaces.dicom.scu.checkpoint import steady
-from tests.system.dicom.conftest import TITLE, free_port
+from tests.system.dicom.conftest import TITLE
 from tests.system.dicom.images import encoded, image, study
 from tests.system.dicom.test_serving import OPTIONS
 from tests.system.process import serving
@@ -90,14 +89,6 @@ def receiving(port, seen):
         yield
     finally:
         server.shutdown()
-
-
-@pytest.fixture
-def moving(dicom_with, tmp_path):
-    port = free_port()
-    peers = tmp_path / "peers.toml"
-    peers.write_text(f'[[peer]]\nae_title = "RECEIVER"\nhost = "127.0.0.1"\nport = {port}\n')
-    return dicom_with(dicom_peers=str(peers)), port
 
 
 def move(dicom, study_uid, destination="RECEIVER"):
