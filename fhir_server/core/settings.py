@@ -99,6 +99,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tuple[str, ...],
         Meta(description="Networks, such as 10.0.0.0/8, whose addresses are answered; empty is all."),
     ] = ()
+    metrics_networks: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Networks, such as 10.0.0.0/8, whose addresses may read /metrics of a secured server, beside "
+            "its own machine; an open server's metrics are for everybody."
+        ),
+    ] = ()
     dynamic_registration: Annotated[
         bool,
         Meta(description="Whether applications may register themselves (RFC 7591), for no more than a user's data."),

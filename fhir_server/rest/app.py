@@ -70,9 +70,7 @@ class Application:
             elif path.startswith(PREFIX) and (len(path) == 5 or path[5] == "/"):
                 await self._fhir(scope, receive, send)
             else:
-                assert self._server is not None
-                if self._beside is None:
-                    self._beside = self._make_beside(self._server)
+                assert self._beside is not None
                 await self._beside(scope, receive, send)
         elif kind == "lifespan":
             await self._lifespan(receive, send)
@@ -81,6 +79,7 @@ class Application:
     async def running(self) -> AsyncIterator[FhirServer]:
         """Starts the server and closes it again."""
         self._server = await self._start()
+        self._beside = self._make_beside(self._server)
         self._cors = Cors(self._server.settings)
         if self._server.settings.allowed_networks:
             self._networks = Networks(self._server.settings)

@@ -17,17 +17,24 @@ from fhir_server.rest.encode import Answer, error_answer
 from fhir_server.rest.health import live, ready
 from fhir_server.rest.metrics import metrics
 from fhir_server.rest.mounting import Mounted
+from fhir_server.rest.networks import MetricsReaders
 from fhir_server.rest.openapi import openapi
 from fhir_server.rest.page_assets import Assets, page_assets
 
 JSON = (b"content-type", b"application/json")
 METHODS = ("GET", "HEAD")
 ALLOW = {"Allow": "GET, HEAD"}
+READERS = (
+    "The metrics of this server are for its own machine and the networks that the setting metrics_networks names. Have "
+    "whoever runs it add the address of your Prometheus."
+)
 PLACES = "FHIR is at /fhir, the page at /, the documentation at /docs."
 
 
 def beside(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Any:
-    """The ASGI application for every path outside /fhir; mounted: what interfaces have put beside it."""
+    """The ASGI application for every path outside /fhir; mounted: what interfaces have put beside it. FhirError "value"
+    for a setting that names no network."""
+    readers = None if server.open else MetricsReaders(server.settings)
 
     async def document() -> Answer:
         return Answer(200, [JSON], serialize(openapi(server, mounted)))
@@ -57,6 +64,8 @@ def beside(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Any:
         if scope["method"] not in METHODS:
             problem = error("not-supported", f"{scope['method']} is not possible here. {PLACES}", headers=ALLOW)
             answer = error_answer(problem, FHIR_JSON, server.definitions)
+        elif path == "/metrics" and readers is not None and not readers.lets(scope):
+            answer = error_answer(error("forbidden", READERS), FHIR_JSON, server.definitions)
         elif path in computed:
             answer = await computed[path]()
         else:
