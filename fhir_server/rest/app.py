@@ -6,6 +6,7 @@ The hot interactions do not pass a framework (docs/decisions). Errors of every k
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
@@ -32,7 +33,9 @@ from fhir_server.rest.streaming import streamed
 PREFIX = "/fhir"
 AUTHORIZATION = frozenset(PATHS)
 JSON_TYPE = (b"content-type", JSON.content_type.encode())
+SHAPING = frozenset((b"if-none-match", b"if-modified-since", b"origin", request_id.HEADER.encode()))  # a read
 LOOPBACK = ("127.0.0.1", "::1")
+PLAIN_READ = re.compile(rb"/fhir/([A-Z][A-Za-z]*)/([A-Za-z0-9.-]{1,64})").fullmatch
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -113,25 +116,29 @@ class Application:
 
     def at_once(self, scope: dict[str, Any]) -> tuple[int, Headers, bytes] | None:
         """The answer to a plain read of an open server, where that is all; everything else is None, and for ASGI."""
-        raw: bytes = scope["raw_path"]
         server = self._unwatched
-        if server is None or scope["method"] != "GET" or scope["query_string"] or not raw.startswith(b"/fhir/"):
+        if server is None or scope["method"] != "GET" or scope["query_string"]:
+            return None
+        asked = PLAIN_READ(scope["raw_path"])
+        if asked is None:
             return None
         started = time.perf_counter()
-        path = path_of(scope, PREFIX)
-        if len(path) != 2:
-            return None
-        headers = headers_of(scope)
-        if "origin" in headers or request_id.HEADER in headers or not self._plain(path, headers):
-            return None
+        type, id = asked[1].decode(), asked[2].decode()
+        accept = b""
+        for name, value in scope["headers"]:
+            if name in SHAPING:
+                return None
+            if name == b"accept":
+                accept = value
         try:
-            version = server.read_at_once(*path) if _format(path, headers.get("accept", ""), "") is JSON else None
+            plain = type != "Binary" and negotiate(accept.decode("latin-1"), "") is JSON
+            version = server.read_at_once(type, id) if plain else None
         except FhirError:
             return None
         if version is None or len(version.body) >= content_coding.FROM:
             return None
         length = (b"content-length", b"%d" % len(version.body))
-        self._observe("GET", path, 200, time.perf_counter() - started)
+        self._observe("GET", (type, id), 200, time.perf_counter() - started)
         return 200, [*version_headers(version), JSON_TYPE, length], version.body
 
     async def _fhir(self, scope: dict[str, Any], receive: Any, send: Any) -> None:

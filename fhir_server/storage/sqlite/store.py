@@ -6,15 +6,18 @@ from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
+from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Change, Clock, Transaction
+from fhir_server.storage.sqlite.current import HEAD, Current
 from fhir_server.storage.sqlite.database import connect, prepare
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
+from fhir_server.storage.sqlite.log_index import log_state
 from fhir_server.storage.sqlite.reads import SqliteReads
 from fhir_server.storage.sqlite.schema import METHODS
 from fhir_server.storage.sqlite.transaction import SqliteTransaction
 from fhir_server.storage.sqlite.writer import IndexOf, Writer
 
-HEAD = "SELECT coalesce(max(seq), 0) FROM version"
+KEPT = 4  # of the memory for the file's pages, a fourth as much again is for versions that were read lately
 
 T = TypeVar("T")
 
@@ -30,8 +33,23 @@ class SqliteStore(SqliteReads):
         self.reader = connect(path, cache_mb=cache_mb, read_only=True)
         super().__init__(self.reader, Dictionaries(self.reader))
         self._clock = clock
+        self._execute(HEAD)  # from now on SQLite has the log's index in memory
+        state = log_state(path)
+        self._current = Current(self._execute, state, cache_mb * 2**20 // KEPT) if state is not None else None
         self.index = index_of(self.reader, self.known)
         self._writer = Writer(path, connect(path, cache_mb=cache_mb, synchronous=synchronous), index_of, clock)
+
+    async def read(self, type: str, id: str) -> StoredVersion | None:
+        """The newest version, a deletion too."""
+        current = self._current
+        if current is None:
+            return await super().read(type, id)
+        version = current.get(type, id)
+        if version is None:
+            version = await super().read(type, id)
+            if version is not None:
+                current.keep(version)
+        return version
 
     async def commit(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Runs work in one transaction; see the port."""
@@ -45,6 +63,7 @@ class SqliteStore(SqliteReads):
         """Finishes writing and closes the file."""
         await self._writer.close()
         await self.index.close()
+        self._current = None
         self.reader.close()
 
     # ------------------------------------------------------------------ the feed
