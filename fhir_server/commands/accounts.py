@@ -109,6 +109,9 @@ def add_client(
     backend: Annotated[
         bool, typer.Option("--backend", help="It works by itself: client_credentials, system scopes.")
     ] = False,
+    resource_server: Annotated[
+        bool, typer.Option("--resource-server", help="It may introspect tokens of all clients, not its own alone.")
+    ] = False,
     data: Data = None,
     config: Config = None,
 ) -> None:
@@ -120,16 +123,18 @@ def add_client(
     if new_key and (jwks or jwks_uri):
         raise error("value", "Give --new-key, or the keys that it has by --jwks or --jwks-uri.")
     keys: dict[str, Any] | None = json.loads(jwks.read_text("utf-8")) if jwks else None
-    if backend and not (keys or jwks_uri or new_key or confidential):
+    if (backend or resource_server) and not (keys or jwks_uri or new_key or confidential):
         raise error(
-            "required", "A backend service proves itself: give --new-key, --jwks, --jwks-uri or --confidential."
+            "required",
+            "A backend service or resource server proves itself: give --new-key, --jwks, --jwks-uri or --confidential.",
         )
-    if not backend and not redirect_uri:
+    if not (backend or resource_server or redirect_uri):
         raise error("required", "An application for people needs at least one --redirect-uri.")
-    grants = ("client_credentials",) if backend else ("authorization_code", "refresh_token")
+    for_people = ("authorization_code", "refresh_token") if redirect_uri else ()  # else it only introspects
     wanted = Client(
         id=id, name=name or id, jwks=keys, jwks_uri=jwks_uri, redirect_uris=tuple(redirect_uri or ()),
-        launch_uri=launch_uri, scopes=scope or ("system/*.rs" if backend else DEFAULT_SCOPES), grants=grants,
+        launch_uri=launch_uri, scopes=scope or ("system/*.rs" if backend else DEFAULT_SCOPES if for_people else ""),
+        grants=("client_credentials",) if backend else for_people, resource_server=resource_server,
     )  # fmt: skip
 
     async def work(found: Security, _: Settings) -> str:

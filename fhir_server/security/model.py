@@ -28,7 +28,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     """An application (https://hl7.org/fhir/smart-app-launch/STU2.2/conformance.html#client-types).
 
     secret: hashed, "" for a public client and for one with keys; jwks: its public keys, jwks_uri: where they are;
-    scopes: the most that it can get; grants: authorization_code, refresh_token, client_credentials.
+    scopes: the most that it can get; grants: authorization_code, refresh_token, client_credentials; resource_server:
+    whether it may introspect tokens of other clients.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     scopes: str = ""
     grants: tuple[str, ...] = ("authorization_code", "refresh_token")
     logo_uri: str = ""
+    resource_server: bool = False
     active: bool = True
 
     @property

@@ -172,20 +172,36 @@ async def token(exchange: Exchange) -> Answer:
 
 
 async def introspect(exchange: Exchange) -> Answer:
-    """POST /auth/introspect (RFC 7662): by a confidential client."""
-    client = await _client(exchange)
+    """POST /auth/introspect (RFC 7662): a resource server of any token, any other confidential client of its own."""
+    kind, _, bearer = exchange.headers.get("authorization", "").partition(" ")
+    client = await _resource_server(exchange, bearer) if kind.lower() == "bearer" else await _client(exchange)
     if client.public:
         raise OAuthError("invalid_client", "Introspection needs a client that can prove who it is.", 401)
-    shown = exchange.form.get("token", "")
+    found = await _introspected(exchange, exchange.form.get("token", ""))
+    if not client.resource_server and found.get("client_id") != client.id:
+        found = {"active": False}  # RFC 7662 section 2.2, of a token that the client is not allowed to introspect
+    return as_json(found)
+
+
+async def _resource_server(exchange: Exchange, bearer: str) -> Client:
+    """The resource server that a bearer token was given to
+    (https://hl7.org/fhir/smart-app-launch/STU2.2/token-introspection.html#authorization)."""
     try:
-        access = await exchange.security.tokens.read(shown, exchange.issuer, exchange.base)
+        access = await exchange.security.tokens.read(bearer.strip(), exchange.issuer, exchange.base)
     except FhirError:
-        return as_json(await _refresh(exchange, shown))
-    return as_json(_described(exchange, access))
+        raise OAuthError("invalid_token", "The token in Authorization is not accepted.", 401) from None
+    client = await exchange.security.store.client(access.client)
+    if client is None or not client.resource_server:
+        raise OAuthError("invalid_token", "Only a client that was added with --resource-server introspects by a token "
+                         "of its own; others show their secret or an assertion.", 401)  # fmt: skip
+    return client
 
 
-async def _refresh(exchange: Exchange, shown: str) -> dict[str, Any]:
-    refresh = await exchange.security.store.refresh_token(shown)
+async def _introspected(exchange: Exchange, shown: str) -> dict[str, Any]:
+    try:
+        return _described(exchange, await exchange.security.tokens.read(shown, exchange.issuer, exchange.base))
+    except FhirError:
+        refresh = await exchange.security.store.refresh_token(shown)
     if refresh is None:
         return {"active": False}
     grant = refresh.grant

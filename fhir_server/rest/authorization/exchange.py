@@ -116,7 +116,8 @@ def as_json(content: Mapping[str, Any], status: int = 200, *headers: tuple[bytes
 
 def as_error(problem: OAuthError) -> Answer:
     """An OAuth error as JSON."""
-    headers = [(b"www-authenticate", b'Basic realm="clients"')] if problem.status == 401 else []
+    way = b'Bearer error="invalid_token"' if problem.error == "invalid_token" else b'Basic realm="clients"'
+    headers = [(b"www-authenticate", way)] if problem.status == 401 else []
     return as_json({"error": problem.error, "error_description": problem.description}, problem.status, *headers)
 
 

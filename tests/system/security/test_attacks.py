@@ -221,7 +221,8 @@ async def test_a_launch_of_another_user_patient_or_app_is_not_agreed_to_either(
 class Service:
     """A backend service with a key (https://hl7.org/fhir/smart-app-launch/STU2.2/backend-services.html)."""
 
-    def __init__(self, fhir: Fhir, algorithm: str = "ES384") -> None:
+    def __init__(self, fhir: Fhir, algorithm: str = "ES384", *, resource_server: bool = False) -> None:
+        self.resource_server = resource_server
         kind = (
             ECKey.generate_key("P-384", auto_kid=True)
             if algorithm == "ES384"
@@ -231,7 +232,10 @@ class Service:
 
     async def registered(self) -> "Service":
         jwks = {"keys": [dict(self.key.as_dict(private=False))]}
-        client = Client(id="service", name="S", jwks=jwks, scopes="system/*.rs", grants=("client_credentials",))
+        client = Client(
+            id="service", name="S", jwks=jwks, scopes="system/*.rs", grants=("client_credentials",),
+            resource_server=self.resource_server,
+        )  # fmt: skip
         await self.fhir.server.security.add_client(client, confidential=False)
         return self
 

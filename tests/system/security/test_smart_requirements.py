@@ -131,7 +131,7 @@ async def test_user_information_is_given_to_whoever_has_openid(browser: Browser)
 
 
 async def test_introspection_tells_what_smart_wants(browser: Browser) -> None:
-    asker = Client(id="resource-server", name="R", grants=("client_credentials",))
+    asker = Client(id="resource-server", name="R", grants=(), resource_server=True)
     _, secret = await browser.fhir.server.security.add_client(asker, confidential=True)
     token = await browser.granted("openid fhirUser launch/patient patient/*.rs", patient="me")
     sent = {"token": token["access_token"]}
@@ -141,6 +141,42 @@ async def test_introspection_tells_what_smart_wants(browser: Browser) -> None:
     assert found["fhirUser"] == f"{BASE}/Practitioner/doc" and isinstance(found["exp"], int)
     public = await browser.http.post("/auth/introspect", data={**sent, "client_id": "app"})
     assert public.status_code == 401
+
+
+async def test_a_resource_server_introspects_by_a_bearer_token_of_its_own(browser: Browser) -> None:
+    app = await browser.granted("openid fhirUser launch/patient patient/*.rs offline_access", patient="me")
+    service = await Service(browser.fhir, resource_server=True).registered()
+    bearer = (await service.token(service.assertion())).json()["access_token"]
+    for name in ("access_token", "refresh_token"):
+        found = await browser.http.post(
+            "/auth/introspect", data={"token": app[name]}, headers={"authorization": f"Bearer {bearer}"}
+        )
+        assert found.json()["active"] is True and found.json()["client_id"] == "app"
+
+
+async def test_tokens_of_no_resource_server_do_not_introspect(browser: Browser) -> None:
+    app = (await browser.granted("launch/patient patient/*.rs", patient="me"))["access_token"]
+    service = await Service(browser.fhir).registered()
+    other = (await service.token(service.assertion())).json()["access_token"]
+    for bearer in (app, other, "", "x.y.z"):
+        found = await browser.http.post(
+            "/auth/introspect", data={"token": app}, headers={"authorization": f"Bearer {bearer}"}
+        )
+        assert found.status_code == 401 and found.json()["error"] == "invalid_token"
+
+
+async def test_a_client_that_is_no_resource_server_is_told_of_its_own_tokens_only(browser: Browser) -> None:
+    app = await browser.granted("launch/patient patient/*.rs offline_access", patient="me")
+    client = Client(id="conf", name="C", scopes="system/*.rs", grants=("client_credentials",))
+    _, secret = await browser.fhir.server.security.add_client(client, confidential=True)
+    form = {"grant_type": "client_credentials", "scope": "system/Patient.rs"}
+    own = (await browser.http.post("/auth/token", data=form, auth=("conf", secret))).json()["access_token"]
+
+    async def told(token: str) -> dict[str, Any]:
+        return (await browser.http.post("/auth/introspect", data={"token": token}, auth=("conf", secret))).json()
+
+    assert (await told(own))["active"] is True
+    assert await told(app["access_token"]) == await told(app["refresh_token"]) == {"active": False}
 
 
 async def test_a_service_gets_a_short_token(hospital: Fhir) -> None:
