@@ -8,7 +8,7 @@ from typing import NamedTuple
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction, Write
-from fhir_server.interactions.conditions import only_match, require_match
+from fhir_server.interactions.conditions import only_match, require_match, require_none
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import id_of, require_changeable
 from fhir_server.interactions.request import Request, Response
@@ -39,6 +39,7 @@ async def remove(
     """The part of a delete inside the transaction; None where there is nothing to delete."""
     head = await transaction.read(type, id)
     require_match(request, type, id, head)
+    require_none(request, type, id, head)
     if head is None or head.deleted:
         return None
     require_changeable(environment, type)

@@ -8,7 +8,7 @@ from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction
-from fhir_server.interactions.conditions import only_match, require_match
+from fhir_server.interactions.conditions import only_match, require_match, require_none
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.patching import PatchDocument, document_of
 from fhir_server.interactions.preparing import id_of, prepare, store
@@ -50,6 +50,7 @@ async def change(
     """The part of a patch inside the transaction."""
     head = await transaction.reads.read(type, id)  # a patch tells what it meets
     require_match(request, type, id, head)
+    require_none(request, type, id, head)
     if head is None:
         raise error("not-found", f"There is no {type}/{id} here.")
     if head.deleted:

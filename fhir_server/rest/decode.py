@@ -17,14 +17,37 @@ from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import GRAPHQL, Request
 
 MOST_PARAMETERS = 1000
+ONCE = (b"content-type", b"content-encoding", b"if-none-exist", b"if-modified-since", b"x-provenance",
+        b"x-security-context")  # fmt: skip
 PATCH_TYPES = ("application/json-patch+json", "application/xml-patch+xml", "application/merge-patch+json")
 
 LONGEST_NUMBER = 10  # digits of seconds
 
 
+LISTS = frozenset((  # headers whose values are lists, that may come on several lines (RFC 9110, section 5.3)
+    "accept", "accept-encoding", "access-control-request-headers", "if-match", "if-none-match", "prefer",
+    "x-forwarded-for",
+))  # fmt: skip
+
+
 def headers_of(scope: dict[str, Any]) -> dict[str, str]:
-    """The headers by lower-case name; the last one wins where one is repeated."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    """The headers by lower-case name; lists of several lines are joined, of others the last line wins."""
+    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    if len(found) < len(scope["headers"]):
+        lines: dict[str, list[str]] = {}
+        for name, value in scope["headers"]:
+            lines.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+        found |= {name: ", ".join(lines[name]) for name in LISTS & lines.keys()}
+    return found
+
+
+def require_once(scope: dict[str, Any]) -> None:
+    """FhirError "value" for two lines of a header that says one thing, as either could be what is meant."""
+    names = [name for name, _ in scope["headers"] if name in ONCE]
+    for name in set(names) if len(names) > 1 else ():
+        if names.count(name) > 1:
+            text = name.decode()
+            raise error("value", f"The header {text} is there more than once; send it once.", location=f"header:{text}")
 
 
 async def read_body(receive: Any, headers: dict[str, str], settings: Settings) -> bytes:
@@ -63,7 +86,8 @@ def _too_large(limit: int) -> Exception:
 
 
 def _unpacked(body: bytes, encoding: str, limit: int) -> bytes:
-    if not encoding or encoding == "identity":
+    encoding = encoding.strip().lower()
+    if not body or not encoding or encoding == "identity":
         return body
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise error("unsupported-media", f"Content-Encoding {encoding[:40]} is not understood; send gzip or none.")
@@ -74,6 +98,10 @@ def _unpacked(body: bytes, encoding: str, limit: int) -> bytes:
         raise error("malformed", "The body is not what Content-Encoding says.") from problem
     if len(unpacked) > limit:
         raise _too_large(limit)
+    if not unpacker.eof:
+        raise error("malformed", "The packed body broke off before its end; send it whole.")
+    if unpacker.unused_data:
+        raise error("malformed", "Something stands behind the end of the packed body; send one member of gzip alone.")
     return unpacked
 
 
@@ -142,11 +170,15 @@ RETURNED = {each.lower(): each for each in ("minimal", "representation", "Operat
 
 
 def preferences(header: str) -> Preferences:
-    """Of `return=minimal; handling=lenient, wait=0` (https://www.rfc-editor.org/rfc/rfc7240)."""
+    """Of `return=minimal; handling=lenient, wait=0`; of one that is stated twice the first (RFC 7240, section 2)."""
     found = Preferences()
+    seen: set[str] = set()
     for part in header.replace(";", ",").split(","):
         name, _, value = part.partition("=")
         name, value = name.strip().lower(), value.strip().strip('"').lower()
+        if name in seen:
+            continue
+        seen.add(name)
         if name == "return" and value in RETURNED:
             found = found._replace(wanted=RETURNED[value])
         elif name == "respond-async":
@@ -170,6 +202,7 @@ async def request_of(
 ) -> Request:
     """The interaction that an HTTP request asks for."""
     method = scope["method"]
+    require_once(scope)
     for name in CONDITIONS:
         if headers.get(name) == "":
             raise error(

@@ -1,13 +1,15 @@
 """Bad input gets its R4 status and an OperationOutcome that says what to change; never a 500, nothing half-done."""
 
 import gzip
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable
 
+import httpx
 import msgspec
 import pytest
 
 from fhir_server.core.settings import Settings
-from tests.conftest import Fhir, running
+from tests.conftest import BASE, Fhir, issue_of, running
 from tests.engines import settings_on
 
 pytestmark = pytest.mark.anyio
@@ -180,6 +182,20 @@ async def test_a_packed_body_may_not_grow_past_the_limit(fhir: Fhir) -> None:
     assert broken.status_code == 400
 
 
+@pytest.mark.parametrize("sent", [lambda packed: packed[:300], lambda packed: packed[:-4], lambda packed: packed * 2])
+async def test_of_a_packed_body_all_is_taken_or_nothing(fhir: Fhir, sent: Callable[[bytes], bytes]) -> None:
+    packed = gzip.compress(bytes(range(256)) * 4 + os.urandom(300))
+    answer = await fhir("PUT", "Binary/a", sent(packed), content_type="image/png", content_encoding="gzip")
+    assert answer.status_code == 400
+    assert (await fhir.get("Binary/a")).status_code == 404
+
+
+async def test_a_content_coding_may_be_in_capital_letters(fhir: Fhir) -> None:
+    packed = gzip.compress(b'{"resourceType": "Patient"}')
+    assert (await fhir("POST", "Patient", packed, content_type=JSON, content_encoding="GZIP")).status_code == 201
+    assert (await fhir("POST", "Patient/$validate", b"", content_encoding="gzip")).status_code == 400
+
+
 async def test_circular_references_are_followed_once(fhir: Fhir) -> None:
     for id, other in (("a", "b"), ("b", "a")):
         link = [{"other": {"reference": f"Patient/{other}"}, "type": "seealso"}]
@@ -199,6 +215,40 @@ async def test_parts_of_parameters_are_objects_with_names(refusing: Fhir, parts:
 async def test_half_of_a_surrogate_pair_is_named(fhir: Fhir) -> None:
     answer = await fhir("POST", "Patient", b'{"resourceType":"Patient","id":"\\ud800"}')
     assert "surrogate" in answer.json()["issue"][0]["diagnostics"]
+
+
+async def lines(fhir: Fhir, method: str, path: str, *headers: tuple[str, str], body: bytes = b"") -> httpx.Response:
+    """A request whose headers may be repeated."""
+    return await fhir.http.request(method, f"{BASE}/{path}", content=body, headers=list(headers))
+
+
+async def test_lists_may_come_on_several_lines(fhir: Fhir) -> None:
+    patient, typed = b'{"resourceType": "Patient", "id": "a"}', ("content-type", JSON)
+    made = await lines(
+        fhir, "PUT", "Patient/a", typed, ("prefer", "return=minimal"), ("prefer", "handling=lenient"), body=patient
+    )
+    assert (made.status_code, made.content) == (201, b"")
+    known = await lines(fhir, "GET", "Patient/a", ("if-none-match", 'W/"1"'), ("if-none-match", 'W/"9"'))
+    assert known.status_code == 304
+    matched = await lines(fhir, "PUT", "Patient/a", typed, ("if-match", '"1"'), ("if-match", '"9"'), body=patient)
+    assert matched.status_code == 200
+    xml = await lines(fhir, "GET", "Patient/a", ("accept", "application/fhir+xml"), ("accept", "text/csv"))
+    assert xml.headers["content-type"].startswith("application/fhir+xml")
+
+
+async def test_of_a_preference_that_is_stated_twice_the_first_counts(fhir: Fhir) -> None:
+    answer = await fhir.post("Patient", {"resourceType": "Patient"}, prefer="return=minimal, return=representation")
+    assert (answer.status_code, answer.content) == (201, b"")
+
+
+@pytest.mark.parametrize("name", ["if-none-exist", "content-type", "content-encoding"])
+async def test_what_says_one_thing_is_sent_once(fhir: Fhir, name: str) -> None:
+    values = {"if-none-exist": ("_id=a", "_id=b"), "content-type": (JSON, JSON), "content-encoding": ("identity", "")}
+    headers = [("content-type", JSON)] if name != "content-type" else []
+    headers += [(name, value) for value in values[name]]
+    answer = await lines(fhir, "POST", "Patient", *headers, body=b'{"resourceType": "Patient"}')
+    assert (answer.status_code, issue_of(answer)["location"]) == (400, [f"header:{name}"])
+    assert await fhir.ids("Patient") == []
 
 
 async def test_a_form_may_have_its_letters_as_they_are(fhir: Fhir) -> None:

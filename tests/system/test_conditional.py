@@ -57,6 +57,20 @@ async def test_conditional_update_creates_updates_and_checks_the_id(fhir: Fhir) 
     assert (chosen.status_code, chosen.json()["id"]) == (201, "mine")
 
 
+async def test_if_none_match_holds_for_every_write(fhir: Fhir) -> None:
+    await fhir.create(patient("1", id="a"))
+    change = b'[{"op": "add", "path": "/active", "value": true}]'
+    for condition in ("*", 'W/"1"'):
+        put = await fhir.put("Patient/a", patient("1", id="a"), if_none_match=condition)
+        patched = await fhir(
+            "PATCH", "Patient/a", change, content_type="application/json-patch+json", if_none_match=condition
+        )
+        deleted = await fhir("DELETE", "Patient/a", if_none_match=condition)
+        assert [answer.status_code for answer in (put, patched, deleted)] == [412, 412, 412]
+    assert (await fhir("DELETE", "Patient/a", if_none_match='W/"9"')).status_code == 204
+    assert (await fhir("DELETE", "Patient/a", if_none_match="*")).status_code == 204
+
+
 async def test_conditional_patch_of_the_one_match(fhir: Fhir) -> None:
     await fhir.create(patient("1", id="a"))
     patch = b'[{"op":"add","path":"/active","value":true}]'

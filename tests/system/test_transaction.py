@@ -329,6 +329,25 @@ async def test_conditional_creates_of_one_transaction_with_one_criterion_make_on
     assert (await fhir.post("", bundle(*twice))).status_code == 400
 
 
+async def test_conditional_creates_of_what_is_there_may_be_several(fhir: Fhir) -> None:
+    await fhir.create(patient("1", id="a"))
+    asked = {"ifNoneExist": f"identifier={MRN}|1"}
+    creates = [entry("POST", "Patient", patient("1"), f"urn:uuid:{n}", **asked) for n in (1, 2)]
+    answer = await fhir.post("", bundle(*creates, entry("POST", "Observation", observation("urn:uuid:2"))))
+    assert answer.status_code == 200, answer.text
+    assert [e["response"]["status"][:3] for e in answer.json()["entry"]] == ["200", "200", "201"]
+    assert (await stored(fhir, answer.json()["entry"][2]))["subject"] == {"reference": "Patient/a"}
+    assert (await fhir.post("", bundle(*creates, entry("DELETE", "Patient/a")))).status_code == 400
+
+
+async def test_a_full_url_stands_for_one_entry(fhir: Fhir) -> None:
+    where = "http://elsewhere.test/fhir/Patient/1"
+    made = [entry("POST", "Patient", patient(value), where) for value in ("1", "2")]
+    answer = await fhir.post("", bundle(*made, entry("POST", "Observation", observation("Patient/1"))))
+    assert (answer.status_code, where in issue_of(answer)["diagnostics"]) == (400, True)
+    assert await fhir.ids("Patient") == []
+
+
 async def test_conditional_reads_and_head_in_a_batch(fhir: Fhir) -> None:
     await fhir.create({"resourceType": "Patient", "id": "a"})
     answer = await fhir.post(

@@ -63,6 +63,11 @@ class Entry(msgspec.Struct, gc=False):
     shape: Shape | None = None  # of its answer
 
     @property
+    def met(self) -> bool:
+        """Whether it creates nothing, as its criteria match what is there."""
+        return self.request.method == "POST" and self.found is not None
+
+    @property
     def unmatched(self) -> str:
         """Its id where its criteria match nothing."""
         stated = (self.request.resource or {}).get("id") if self.request.method == "PUT" else None
@@ -159,7 +164,10 @@ async def _entry(environment: Environment, number: int, request: Request, full_u
 
 
 def _require_distinct(plan: Plan) -> None:
-    """No resource may be written by two entries, no fullUrl may stand for two."""
+    """No resource may be written by two entries, no fullUrl may stand for two.
+
+    Creates whose criteria match one resource do not write it: they may be several, but nothing else may write it then.
+    """
     seen: dict[str, int] = {}
     for entry in plan.entries:
         if not entry.writes:
@@ -169,11 +177,13 @@ def _require_distinct(plan: Plan) -> None:
             names.append(f"{entry.type}/{entry.id}")
         if entry.where is not None and entry.request.method != "POST":
             names.append(f"{entry.type}?{entry.criteria}")
-        if entry.full_url.startswith("urn:"):
-            names.append(entry.full_url)
+        if entry.full_url:
+            names.append(f"the fullUrl {entry.full_url}")
         for name in names:
             before = seen.setdefault(name, entry.number)
-            if before != entry.number:
+            if before != entry.number and not (
+                name == f"{entry.type}/{entry.id}" and entry.met and plan.entries[before].met
+            ):
                 raise error(
                     "invalid",
                     f"Entries {before} and {entry.number} are both about {name}; a transaction may write it once.",
