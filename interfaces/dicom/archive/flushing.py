@@ -1,12 +1,14 @@
-"""How the disk is made to begin early, and what a file system promises of a flush."""
+"""How the disk is made to begin early, and what a file system can and promises."""
 
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
+import secrets
 from pathlib import Path
 
-EARLY_BYTES = 256 * 1024
+BLOCK = 4096  # bytes that a write past the page cache begins at and has a multiple of
 _SYNC_FILE_RANGE_WRITE = 2
 # file systems whose fsync of a file puts the rename before it on the disk too: one journal, in order
 _ONE_JOURNAL = frozenset({"ext3", "ext4", "xfs"})
@@ -33,3 +35,18 @@ def renames_with_files(folder: Path) -> bool:
     fields = (line.split(" ") for line in mounts)
     types = {line[line.index("-") + 1] for line in fields if "-" in line and line[2] == wanted}
     return bool(types) and types <= _ONE_JOURNAL
+
+
+def writes_past_the_cache(folder: Path) -> bool:
+    """Whether the file system of a folder takes writes with O_DIRECT in blocks of BLOCK bytes, as tried on a file."""
+    path = folder / secrets.token_hex(8)
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_DIRECT, 0o640)
+        try:
+            return os.write(descriptor, mmap.mmap(-1, BLOCK)) == BLOCK
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return False
+    finally:
+        path.unlink(missing_ok=True)

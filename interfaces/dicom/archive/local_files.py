@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import mmap
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from fhir_server.core.flushing import flush
 from interfaces.dicom.archive.files import Bytes
-from interfaces.dicom.archive.flushing import EARLY_BYTES, renames_with_files, start_writing
+from interfaces.dicom.archive.flushing import BLOCK, renames_with_files, start_writing, writes_past_the_cache
 
-TOGETHER_BYTES, TOGETHER_PARTS = 160 * 1024, 512  # that one call writes
+BUFFER = 2**20  # bytes of a file that are written together
+BUFFERS_KEPT = 8  # for files to come: memory that was never used is dear
+DIRECT = 64 * 1024  # bytes from which on the page cache is passed by
+ORDINARY = 160 * 1024  # bytes of another write: Linux would put more into one large piece of memory never used
 RESERVE_EVERY = 16 * 2**20  # bytes after which the free space is looked at again
 
 
 class LocalFiles:
     """Files in a folder: ab/abcd….dcm. A new file is written beside and moved once it is whole.
+
+    What will be flushed is written past the page cache (O_DIRECT) where the file system can, from buffers that one file
+    after another uses: so nothing is copied, looked for and written back. Who reads it soon reads from the disk.
 
     On a file system that keeps a rename with the file's own flush the file is moved before that one flush, so after a
     power failure a file may be torn that nobody was told of: recovery.py compares what the index does not name with its
@@ -36,6 +43,8 @@ class LocalFiles:
         for number in range(256):  # made beforehand, so that no file waits for its folder
             (folder / f"{number:02x}").mkdir(exist_ok=True)
         self.together = renames_with_files(folder)
+        self.direct = fsync and writes_past_the_cache(self.incoming)
+        self._buffers: list[memoryview] = []
         if fsync:
             flush(folder)
 
@@ -81,50 +90,64 @@ class LocalFiles:
         """Where the file of a digest is."""
         return f"{self._root}/{digest[:2]}/{digest}.dcm"
 
+    def buffer(self) -> memoryview:
+        """Memory for a file that arrives, aligned as O_DIRECT needs it."""
+        try:
+            return self._buffers.pop()
+        except IndexError:
+            return memoryview(mmap.mmap(-1, BUFFER, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+
+    def give_back(self, buffer: memoryview) -> None:
+        """Leaves a buffer to the next file."""
+        if len(self._buffers) < BUFFERS_KEPT:
+            self._buffers.append(buffer)
+
 
 class Incoming:
-    """A file that is arriving; the disk writes while more of it comes."""
+    """A file that is arriving, by way of a buffer."""
 
     def __init__(self, files: LocalFiles, head: bytes) -> None:
         self._files = files
-        self._head = head  # written with what comes first
-        self._size = self._started = self._looked = 0
+        self._head = head  # goes ahead of what comes first
+        self._buffer: memoryview | None = None
+        self._filled = 0  # bytes of the buffer
+        self._size = self._written = self._looked = 0
         self._check_reserve()
         self._path = f"{files.incoming}/{secrets.token_hex(8)}"
         self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o640)
 
     def write(self, *parts: Bytes) -> None:
         """Adds bytes."""
-        if self._files.reserve and self._size - self._looked > RESERVE_EVERY:
-            self._check_reserve()
-        if self._head:
-            parts, self._head = (self._head, *parts), b""
-        for together in pieces(parts):
-            length = sum(map(len, together))
-            written = os.writev(self._descriptor, together)
-            if written < length:  # the disk is nearly full, or a signal came
-                left = memoryview(b"".join(together))
-                while written < length:
-                    written += os.write(self._descriptor, left[written:])
-            self._size += length
-        if self._files.fsync and self._size - self._started >= EARLY_BYTES:
-            self._write_early()
+        if self._buffer is None:
+            self._buffer = self._files.buffer()
+            parts = (self._head, *parts)
+        for part in parts:
+            end = self._filled + len(part)
+            if end <= BUFFER:
+                self._buffer[self._filled : end] = part
+                self._filled = end
+                self._size += len(part)
+            else:
+                self._add(self._buffer, memoryview(part))
 
     def ended(self) -> None:
-        """Lets the disk begin with what is left."""
-        if self._head:
+        """Writes what is left."""
+        if self._buffer is None:
             self.write()
-        if self._files.fsync:
-            self._write_early()
+        if self._written < self._size:
+            self._write_out()
 
     def view(self) -> memoryview:
-        """All that was written, as it is mapped from the file."""
+        """All that was written: the buffer where that has it all, else as it is mapped from the file."""
+        if self._buffer is not None and self._filled == self._size:
+            return self._buffer[: self._size]
         return memoryview(mmap.mmap(self._descriptor, self._size, access=mmap.ACCESS_READ))
 
     def keep(self, digest: str, study: str) -> bool:
         """Moves it to its place and flushes it."""
         files, path = self._files, self._files.path(digest)
         try:
+            self.ended()
             if os.path.exists(path):  # another may have moved it there and wait for its flush still
                 if files.fsync:
                     flush(Path(path))
@@ -140,20 +163,49 @@ class Incoming:
         except BaseException:
             self.discard()
             raise
-        os.close(self._descriptor)
-        self._descriptor = -1
+        self._close()
         return True
 
     def discard(self) -> None:
         """Removes it; nothing happens to one that is kept."""
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            self._close()
             Path(self._path).unlink(missing_ok=True)
 
-    def _write_early(self) -> None:
-        start_writing(self._descriptor, self._started, self._size - self._started)
-        self._started = self._size
+    def _close(self) -> None:
+        os.close(self._descriptor)
+        self._descriptor = -1
+        if self._buffer is not None:
+            self._files.give_back(self._buffer)
+            self._buffer = None
+
+    def _add(self, buffer: memoryview, left: memoryview) -> None:
+        while left:
+            if self._filled == BUFFER:
+                self._write_out()
+                self._filled = 0
+            count = min(len(left), BUFFER - self._filled)
+            buffer[self._filled : self._filled + count] = left[:count]
+            left = left[count:]
+            self._filled += count
+            self._size += count
+
+    def _write_out(self) -> None:
+        """Writes the buffer: whole blocks past the page cache, the rest as usual."""
+        assert self._buffer is not None
+        if self._files.reserve and self._size - self._looked > RESERVE_EVERY:
+            self._check_reserve()
+        left = self._buffer[: self._filled]
+        direct = self._files.direct and self._filled >= DIRECT
+        if direct:
+            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, os.O_DIRECT)
+            left = left[os.write(self._descriptor, left[: self._filled // BLOCK * BLOCK]) :]
+            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, 0)
+        while left:  # more than once where the disk is nearly full, or a signal came
+            left = left[os.write(self._descriptor, left[:ORDINARY]) :]
+        if self._files.fsync and not direct:
+            start_writing(self._descriptor, self._written, self._filled)
+        self._written = self._size
 
     def _check_reserve(self) -> None:
         self._looked = self._size
@@ -161,18 +213,3 @@ class Incoming:
             free = os.statvfs(self._files.folder)
             if free.f_bavail * free.f_frsize < self._files.reserve:
                 raise OSError(errno.ENOSPC, "No space left above the reserve")
-
-
-def pieces(parts: Sequence[Bytes]) -> Iterator[list[Bytes]]:
-    """Parts in groups, small ones together: Linux puts what one call writes into one piece of memory where it can,
-    and large pieces that have not been used yet are dear on a virtual machine."""
-    group: list[Bytes] = []
-    size = 0
-    for part in parts:
-        if group and (size + len(part) > TOGETHER_BYTES or len(group) == TOGETHER_PARTS):
-            yield group
-            group, size = [], 0
-        group.append(part)
-        size += len(part)
-    if group:
-        yield group

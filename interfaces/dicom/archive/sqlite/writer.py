@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import threading
 from collections import deque
 from concurrent.futures import Future
@@ -21,10 +22,15 @@ class Writer:
     """Runs work on the one writing connection of this process; other processes take their turns.
 
     Whoever finds nobody writing writes for all that wait by then: no thread has to be woken for a single writer.
+
+    SQLite lets one process write at a time and has the others sleep and try again. Here they wait for a lock on a file
+    beside the index, which the system gives to the next at once and frees when a process dies. What keeps the index
+    whole is SQLite's own lock.
     """
 
     def __init__(self, path: Path, synchronous: str) -> None:
         self._connection = connect(path, synchronous)
+        self._turn = open(f"{path}-turn", "ab")  # noqa: SIM115  as long as the connection
         self._rows: Rows = SqliteRows(self._connection)
         self._flushing = synchronous == "FULL"
         self._full = self._flushing
@@ -64,6 +70,7 @@ class Writer:
         """Waits for what is being written."""
         with self._writing:
             self._connection.close()
+            self._turn.close()
 
     def _next(self) -> list[_Waiting]:
         group: list[_Waiting] = []
@@ -83,6 +90,8 @@ class Writer:
         except BaseException:
             self._undo()
             raise
+        finally:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
         return result
 
     def _begin(self, durable: bool) -> None:
@@ -90,6 +99,7 @@ class Writer:
         if full != self._full:
             self._connection.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
             self._full = full
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
         self._connection.execute("BEGIN IMMEDIATE")
 
     def _undo(self) -> None:
@@ -120,5 +130,7 @@ class Writer:
                 if not future.done():
                     future.set_exception(problem)
             return
+        finally:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
         for future, result in results:
             future.set_result(result)

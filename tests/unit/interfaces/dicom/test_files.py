@@ -2,6 +2,7 @@
 
 import os
 import random
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,8 @@ from fhir_server.security.encryption import DataKeys, MasterKeys
 from fhir_server.security.encryption.master_keys import add_key, keep_newest
 from interfaces.dicom.archive import digests
 from interfaces.dicom.archive.files import ObjectFiles, Torn
-from interfaces.dicom.archive.local_files import LocalFiles
+from interfaces.dicom.archive.flushing import writes_past_the_cache
+from interfaces.dicom.archive.local_files import BUFFER, DIRECT, LocalFiles
 from interfaces.dicom.archive.sealed_files import BLOCK, HEAD, TAG, SealedFiles
 
 
@@ -45,6 +47,42 @@ def test_what_is_put_is_read_whole_and_in_parts(kept):
     digest, new = put(kept, b"0123456789")
     assert new and kept.read(digest) == b"0123456789" and kept.read(digest, 2, 3) == b"234"
     assert put(kept, b"0123456789") == (digest, False)
+
+
+@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize("size", [DIRECT - 1, DIRECT, DIRECT + 4097, BUFFER - 1, BUFFER, BUFFER + 1, 3 * BUFFER + 5])
+def test_a_file_has_what_came_whether_past_the_page_cache_or_not(tmp_path, size, direct):
+    files = LocalFiles(tmp_path)
+    files.direct = direct and files.direct
+    content = random.Random(size).randbytes(size)
+    for cuts in ((), (1, 7), (DIRECT, DIRECT + 1), (BUFFER,)):
+        writing = files.begin(content[:5])
+        for start, end in zip((5, *(5 + cut for cut in cuts)), (*(5 + cut for cut in cuts), size), strict=True):
+            writing.write(content[start:end])
+        writing.ended()
+        assert writing.view() == content
+        digest = digests.name(digests.start(content))
+        assert writing.keep(digest, "1.2") and files.read(digest) == content
+        files.delete(digest)
+
+
+def test_files_that_arrive_at_once_have_a_buffer_each_and_leave_it_to_the_next(tmp_path):
+    files = LocalFiles(tmp_path)
+    one, other = files.begin(), files.begin()
+    one.write(b"one")
+    other.write(b"other")
+    assert (one.view(), other.view()) == (b"one", b"other")
+    used = [id(writing.view().obj) for writing in (one, other)]
+    one.keep("01-b3", "1.2")
+    other.discard()
+    following = files.begin()
+    following.write(b"following")
+    assert id(following.view().obj) in used and files.read("01-b3") == b"one"
+    following.discard()
+
+
+def test_a_file_system_that_takes_no_writes_past_the_page_cache_is_found_out():
+    assert not writes_past_the_cache(Path("/proc"))
 
 
 def test_what_is_deleted_is_gone(kept):
