@@ -27,7 +27,7 @@ from fhir_server.security.unverified import LONGEST
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LIFE = 300  # seconds that an assertion may be good for at most
 
-KeysAt = Callable[[str], Awaitable[dict[str, Any]]]  # a JWK Set URL -> its content
+KeysAt = Callable[[str, str], Awaitable[dict[str, Any]]]  # a JWK Set URL and the id of a key to be in it -> its content
 
 
 async def authenticate(
@@ -82,10 +82,11 @@ async def _by_assertion(store: AccountStore, form: Mapping[str, str], token_url:
     client = await store.client(unverified.issuer(assertion))
     if client is None or not client.active or not (client.jwks or client.jwks_uri):
         raise OAuthError("invalid_client", "The assertion's iss is no client that has keys here.", 401)
-    jku = unverified.header(assertion).get("jku")
+    header = unverified.header(assertion)
+    jku = header.get("jku")
     if jku is not None and jku != client.jwks_uri:
         raise OAuthError("invalid_client", "The assertion's jku is not the URL that the client has registered.", 401)
-    claims = _verified(assertion, await _keys(client, keys_at))
+    claims = _verified(assertion, await _keys(client, str(header.get("kid", "")), keys_at))
     now = store.clock() // 1_000_000
     expires = claims.get("exp")
     audience = claims.get("aud")
@@ -109,9 +110,9 @@ async def _by_assertion(store: AccountStore, form: Mapping[str, str], token_url:
     return client
 
 
-async def _keys(client: Client, keys_at: KeysAt) -> KeySet:
+async def _keys(client: Client, kid: str, keys_at: KeysAt) -> KeySet:
     """The client's keys: registered by value, else fetched from its registered URL. A jku header is not followed."""
-    found = client.jwks or await keys_at(client.jwks_uri)
+    found = client.jwks or await keys_at(client.jwks_uri, kid)
     keys = []
     for jwk in found.get("keys", ()):
         try:

@@ -1,25 +1,42 @@
-"""The keys of clients that have registered where these are (jwks_uri), fetched when such a client proves itself."""
+"""The keys of clients that have registered where these are (jwks_uri), fetched when such a client proves itself.
+
+They are kept for as long as they came with (Cache-Control), and looked for anew where an assertion names a key that is
+not among them (https://hl7.org/fhir/smart-app-launch/STU2.2/client-confidential-asymmetric.html).
+"""
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
-from collections.abc import Sequence
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fhir_server.core.ports import Clock
 from fhir_server.security.outgoing.addresses import Outgoing, RefusedAddressError
 from fhir_server.security.outgoing.requests import Requests, UnansweredError
 from fhir_server.security.outgoing.urls import RefusedUrlError, absolute
 
 MOST = 64 * 1024  # bytes
 SECONDS = 5.0
+UNSAID = 60  # seconds that keys are kept which came without a word of it
+LONGEST = 3600  # and that they are kept at most: what a client takes out of its keys is to end some day
+PAUSE = 10  # seconds between two looks for a key that was not there
+SETS = 1000  # that are kept in a process
+
+NEVER = re.compile(r"(?:^|,)\s*no-(?:store|cache)\b", re.I)
+AGE = re.compile(r"(?:^|,)\s*max-age\s*=\s*\"?(\d{1,9})\b", re.I)
 
 
 class ClientKeys:
     """For one process. networks: what may be called though it is not public, and over http; see Outgoing."""
 
-    def __init__(self, networks: Sequence[str]) -> None:
+    def __init__(self, networks: Sequence[str], clock: Clock) -> None:
         self._outgoing = Outgoing(networks, setting="jwks_networks")
+        self._clock = clock
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
     @functools.cached_property
     def _requests(self) -> Requests:
@@ -33,20 +50,64 @@ class ClientKeys:
             raise RefusedUrlError("must be https")
         await self._outgoing.addresses(host, parts.port or 443)
 
-    async def at(self, url: str) -> dict[str, Any]:
-        """The JWK Set at a URL; UnansweredError where it can't be had."""
+    async def at(self, url: str, kid: str) -> dict[str, Any]:
+        """The JWK Set at a URL, for an assertion by the key of this id ("": it names none); UnansweredError where it
+        can't be had."""
+        kept = self._kept.setdefault(url, _Kept())
+        self._kept.move_to_end(url)
+        while len(self._kept) > SETS:
+            self._kept.popitem(last=False)
+        async with kept.lock:
+            now = self._clock() // 1_000_000
+            if not kept.good(kid, now):
+                kept.until = 0
+                kept.found, seconds = await self._fetched(url)
+                kept.asked, kept.until = now, now + seconds
+            return kept.found
+
+    async def _fetched(self, url: str) -> tuple[dict[str, Any], int]:
+        """The JWK Set at a URL, and for how many seconds it may be kept."""
         try:
             await self.require(url)
-            found = json.loads(await self._requests.fetched(url, "application/json", MOST, SECONDS))
+            answer = await self._requests.fetched(url, "application/json", MOST, SECONDS)
+            found = json.loads(answer.body)
         except (RefusedUrlError, RefusedAddressError) as problem:
             raise UnansweredError(str(problem)) from None
         except (ValueError, RecursionError):
             raise UnansweredError("What is there is no JSON.") from None
         if not isinstance(found, dict) or not isinstance(found.get("keys"), list):
             raise UnansweredError("What is there is no JWK Set.")
-        return found
+        return found, seconds_kept(answer.headers)
 
     async def close(self) -> None:
         """Closes its connections."""
         if "_requests" in self.__dict__:
             await self._requests.close()
+
+
+class _Kept:
+    """A JWK Set: until and asked in seconds since 1970 UTC; who waits for the lock shares what is fetched."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Any] = {}
+        self.asked = self.until = 0
+        self.lock = asyncio.Lock()
+
+    def good(self, kid: str, now: int) -> bool:
+        """Whether it may be used for an assertion by the key of this id."""
+        if now >= self.until:
+            return False
+        known = not kid or any(isinstance(key, dict) and key.get("kid") == kid for key in self.found["keys"])
+        return known or now < self.asked + PAUSE
+
+
+def seconds_kept(headers: Mapping[str, str]) -> int:
+    """How long what came with these headers may be kept (RFC 9111)."""
+    said = headers.get("cache-control", "")
+    if NEVER.search(said):
+        return 0
+    most = AGE.search(said)
+    if most is None:
+        return 0 if "expires" in headers else UNSAID
+    age = headers.get("age", "0")
+    return max(0, min(int(most[1]), LONGEST) - (int(age) if re.fullmatch(r"[0-9]{1,9}", age) else 0))

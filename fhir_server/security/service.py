@@ -44,7 +44,7 @@ class Security:
         self.granting = Granting(self.store, self.tokens)
         self.throttle = Throttle(self.store)
         self.rate = Rate(settings.sign_in_rate, store)
-        self.client_keys = ClientKeys(settings.jwks_networks)
+        self.client_keys = ClientKeys(settings.jwks_networks, clock)
         self.clock = clock
         self.brands = load_brands(settings.brands, settings.brand) if settings.brands else None
         self.providers: dict[str, OpenIdProvider] = {}

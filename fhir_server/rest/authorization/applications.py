@@ -124,10 +124,10 @@ async def jwks(exchange: Exchange) -> Answer:
     return as_json(await exchange.security.keys.published())
 
 
-async def _keys_at(exchange: Exchange, url: str) -> dict[str, Any]:
+async def _keys_at(exchange: Exchange, url: str, kid: str) -> dict[str, Any]:
     """A client's JWK Set from the URL that it has registered; OAuthError where it can't be had."""
     try:
-        return await exchange.security.client_keys.at(url)
+        return await exchange.security.client_keys.at(url, kid)
     except UnansweredError as problem:
         log.warning("keys of a client can't be fetched", url=url, problem=str(problem))
         raise OAuthError("invalid_client", "The client's keys could not be fetched from its jwks_uri.", 401) from None

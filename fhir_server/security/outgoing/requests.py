@@ -35,6 +35,13 @@ class Sent(NamedTuple):
     body: bytes = b""
 
 
+class Fetched(NamedTuple):
+    """What was at a URL: headers by their names in small letters, the values of one name with commas between."""
+
+    body: bytes
+    headers: dict[str, str]
+
+
 class Requests:
     """Sends for one process. authorities: a PEM file of those that certificates may be from, "" for the system's."""
 
@@ -54,16 +61,20 @@ class Requests:
                     async for _ in _pieces(answer, READ):
                         pass
 
-    async def fetched(self, url: str, accept: str, most: int, seconds: float) -> bytes:
+    async def fetched(self, url: str, accept: str, most: int, seconds: float) -> Fetched:
         """What is at a URL; UnansweredError where it has more bytes, or is not there whole in so many seconds."""
         body = b""
+        headers: dict[str, str] = {}
         with _in_time(seconds):
             async with asyncio.timeout(seconds), self._answer(_get(url, accept)) as answer:
+                for key, value in answer.headers:
+                    name = key.decode("latin-1").lower()
+                    headers[name] = ", ".join(filter(None, (headers.get(name), value.decode("latin-1"))))
                 async for piece in _pieces(answer, most + 1):
                     body += piece
         if len(body) > most:
             raise UnansweredError(f"The endpoint sent more than {most} bytes.")
-        return body
+        return Fetched(body, headers)
 
     async def pieces(self, url: str, accept: str, seconds: float) -> AsyncGenerator[bytes, None]:
         """What is at a URL, as it comes; UnansweredError, also where nothing comes for so many seconds."""

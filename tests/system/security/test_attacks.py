@@ -358,7 +358,7 @@ async def test_keys_are_not_fetched_from_inside_the_network(hospital: Fhir, host
 
 @pytest.mark.parametrize("keys", [b"[]", b"{}", b'{"keys": 5}', b'{"keys": [5, null, {}]}', b"[" * 50_000, b"\xff"])
 async def test_keys_that_make_no_sense(hospital: Fhir, keys: bytes) -> None:
-    hospital.server.security.client_keys = ClientKeys(("127.0.0.1/32",))
+    hospital.server.security.client_keys = ClientKeys(("127.0.0.1/32",), hospital.server.environment.clock)
     service = await Service(hospital).registered()
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(keys), keys)
     async with answering(answer, []) as url:

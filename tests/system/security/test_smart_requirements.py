@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from joserfc.jwk import ECKey
 
 from fhir_server.core.settings import Settings
 from fhir_server.security.model import Client
@@ -203,4 +204,10 @@ async def test_keys_may_be_registered_by_url(hospital: Fhir) -> None:
         assert (await service.token(service.assertion(None, **by_url))).status_code == 200
         elsewhere = service.assertion({"jku": f"{url}/other"}, **by_url)
         assert (await service.token(elsewhere)).status_code == 401
+        assert site.asked == ["/realm/keys"]
+        service.key = ECKey.generate_key("P-384", auto_kid=True)
+        site.keys = [service.key]
+        clock: Any = hospital.server.environment.clock
+        clock.now += 10_000_000
+        assert (await service.token(service.assertion(None, **by_url))).status_code == 200
         assert site.asked == ["/realm/keys", "/realm/keys"]
