@@ -107,7 +107,7 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
     if settings.encryption_keys:
         await engine.store.finish_erasures()
     searching.reads = engine.store
-    erasures = pending_erasures(settings)
+    erasures = pending_erasures(settings, engine)
     exports, importing = Exports(engine.jobs(EXPORTS)), Imports(engine.jobs(IMPORTS), Sources(settings.import_from))
     subscriptions = kept_by(settings, definitions, engine.jobs(SUBSCRIPTIONS), engine.database)
     environment = Environment(
@@ -172,14 +172,15 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
     return FhirServer(environment, engine.check, parameters.progress, opened, security)
 
 
-def pending_erasures(settings: Settings) -> pending.Erasures | None:
-    """Those at interfaces apart, None where there are none; FhirError "value" on MongoDB."""
+def pending_erasures(settings: Settings, engine: Engine) -> pending.Erasures | None:
+    """Those at interfaces apart, None where there are none."""
     if not settings.interfaces_apart:
         return None
-    if settings.mongodb_url:
-        raise error("value", "interfaces_apart is for the embedded store; with MongoDB keep the interfaces' messages "
-                    "in it too, and run them beside the servers.")  # fmt: skip
-    return pending.Erasures(settings.data / pending.FOLDER, settings.interfaces_apart)
+    shared = settings.mongodb_url
+    keeping = (
+        pending.AsJobs(engine.jobs(pending.FOLDER)) if shared else pending.InFolder(settings.data / pending.FOLDER)
+    )
+    return pending.Erasures(keeping, settings.interfaces_apart)
 
 
 async def _secure(
