@@ -1,10 +1,11 @@
 """$erasures: erasures of patients that interfaces in processes apart, with data of their own, have yet to work off.
 
-The setting interfaces_apart names them. An erasure keeps for each what it must know, in a file that is on the disk or in
-MongoDB, before the record goes, and the receipt says that it is pending there. GET [base]/$erasures?interface=NAME
+The setting interfaces_apart names them. An erasure keeps for each what it must know, in a file that is on the disk or
+in MongoDB, before the record goes, and the receipt says that it is pending there. GET [base]/$erasures?interface=NAME
 answers with {"erasures": [{"id", "reference", "identifiers", "record"}]} (core/erasing.py). POST [base]/$erasures with
-Parameters interface, done (the id) and a count for each of what was erased (part what, number) ends it: it is forgotten,
-and a receipt of the interface is stored. On a secured server an interface is a client by itself, whose id is its name.
+Parameters interface, done (the id) and a count for each of what was erased (part what, number) ends it: it is
+forgotten, and a receipt of the interface is stored. On a secured server an interface is a client by itself, whose id is
+its name.
 """
 
 from __future__ import annotations
