@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.security.model import Client, Grant, Refresh, User
-from fhir_server.security.oauth_errors import OAuthError
+from fhir_server.security.oauth_errors import OAuthError, required
 from fhir_server.security.scopes import granted, resource_scopes
 from fhir_server.security.store import AccountStore
 from fhir_server.security.tokens import Tokens
@@ -37,7 +37,7 @@ class Granting:
         self, client: Client, form: Mapping[str, str], issuer: str, fhir_base: str
     ) -> tuple[dict[str, Any], str]:
         """The token response, and the user that it is for, "" for none; OAuthError."""
-        kind = form.get("grant_type", "")
+        kind = required(form, "grant_type")
         kinds = {
             "authorization_code": self._by_code,
             "refresh_token": self._by_refresh,
@@ -51,7 +51,7 @@ class Granting:
         return await self._response(grant, refresh, issuer, fhir_base), grant.user
 
     async def _by_code(self, client: Client, form: Mapping[str, str]) -> tuple[Grant, str]:
-        code = await self._store.take_code(form.get("code", ""))
+        code = await self._store.take_code(required(form, "code"))
         if code is None or code.grant.client != client.id:
             raise OAuthError("invalid_grant", "The code is not known, was used before, or has expired.")
         if form.get("redirect_uri", "") != code.redirect_uri:
@@ -63,7 +63,7 @@ class Granting:
         return code.grant, await self._new_refresh(client, code.grant)
 
     async def _by_refresh(self, client: Client, form: Mapping[str, str]) -> tuple[Grant, str]:
-        shown = form.get("refresh_token", "")
+        shown = required(form, "refresh_token")
         known = await self._store.refresh_token(shown)
         if known is not None and known.grant.client != client.id:
             raise OAuthError("invalid_grant", "The refresh token is another client's.")

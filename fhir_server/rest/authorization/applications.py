@@ -16,7 +16,7 @@ from fhir_server.rest.encode import Answer
 from fhir_server.security.client_authentication import authenticate
 from fhir_server.security.keys import ACCEPTED, ID_ALGORITHM
 from fhir_server.security.model import Access, Client
-from fhir_server.security.oauth_errors import OAuthError
+from fhir_server.security.oauth_errors import OAuthError, required
 from fhir_server.security.outgoing.addresses import RefusedAddressError
 from fhir_server.security.outgoing.requests import UnansweredError
 from fhir_server.security.outgoing.urls import READABLE, RefusedUrlError, absolute
@@ -135,13 +135,14 @@ async def _keys_at(exchange: Exchange, url: str, kid: str) -> dict[str, Any]:
 
 async def _client(exchange: Exchange) -> Client:
     """The client that calls; failures are counted."""
+    exchange.require_in_body()
     exchange.require_single()
     name = exchange.form.get("client_id", "")
     subjects = (f"client:{name}@{exchange.address}", f"address:{exchange.address}")
     try:
         await exchange.security.throttle.require(*subjects)
     except FhirError as problem:
-        raise OAuthError("slow_down", str(problem), 429) from None
+        raise OAuthError("slow_down", str(problem), 429, problem.headers.get("Retry-After", "")) from None
     try:
         client = await authenticate(
             exchange.security.store,
@@ -177,7 +178,7 @@ async def introspect(exchange: Exchange) -> Answer:
     client = await _resource_server(exchange, bearer) if kind.lower() == "bearer" else await _client(exchange)
     if client.public:
         raise OAuthError("invalid_client", "Introspection needs a client that can prove who it is.", 401)
-    found = await _introspected(exchange, exchange.form.get("token", ""))
+    found = await _introspected(exchange, required(exchange.form, "token"))
     if not client.resource_server and found.get("client_id") != client.id:
         found = {"active": False}  # RFC 7662 section 2.2, of a token that the client is not allowed to introspect
     return as_json(found)
@@ -228,7 +229,7 @@ def _described(exchange: Exchange, access: Access) -> dict[str, Any]:
 async def revoke(exchange: Exchange) -> Answer:
     """POST /auth/revoke (RFC 7009): a client ends a token of its own; 200 for one that it never had too."""
     client = await _client(exchange)
-    shown = exchange.form.get("token", "")
+    shown = required(exchange.form, "token")
     refresh = await exchange.security.store.refresh_token(shown)
     if refresh is not None and refresh.grant.client == client.id:
         await exchange.security.store.revoke_family(refresh.grant.family)
@@ -289,10 +290,17 @@ async def register(exchange: Exchange) -> Answer:
             RefusedAddressError,
         ):  # which of an inner network's names there are is nobody's to know
             raise OAuthError("invalid_client_metadata", "jwks_uri must be an https URL of a public address.") from None
+    jwks = asked.get("jwks")
+    if jwks is not None and not _is_jwks(jwks):
+        raise OAuthError("invalid_client_metadata", "jwks must be a JWK Set: an object with keys, an array of objects.")
+    if jwks is not None and uri:
+        raise OAuthError("invalid_client_metadata", "Send jwks or jwks_uri, not both.")
+    if method == "private_key_jwt" and jwks is None and not uri:
+        raise OAuthError("invalid_client_metadata", "private_key_jwt takes jwks or jwks_uri.")
     client = Client(
         id=secrets.token_urlsafe(12),
         name=str(asked.get("client_name", "An application"))[:100],
-        jwks=asked["jwks"] if isinstance(asked.get("jwks"), dict) else None,
+        jwks=jwks,
         jwks_uri=uri,
         redirect_uris=tuple(redirect_uris),
         launch_uri=str(asked.get("initiate_login_uri", "")),
@@ -304,6 +312,11 @@ async def register(exchange: Exchange) -> Answer:
     if secret:
         answer |= {"client_secret": secret, "client_secret_expires_at": 0}
     return as_json(answer, 201)
+
+
+def _is_jwks(value: Any) -> bool:
+    keys = value.get("keys") if isinstance(value, dict) else None
+    return isinstance(keys, list) and all(isinstance(key, dict) for key in keys)
 
 
 def _texts(asked: dict[str, Any], name: str) -> list[str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
+
 from fhir_server.api import FhirServer
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import FhirError, error
@@ -65,6 +67,13 @@ class Exchange:
         if twice:
             raise OAuthError("invalid_request", f"{twice[:40]} is there more than once.")
 
+    def require_in_body(self) -> None:
+        """OAuthError where a parameter is in the URL (RFC 6749, section 2.3.1)."""
+        if self.scope["query_string"]:
+            raise OAuthError(
+                "invalid_request", "Send parameters in the body: URLs, and secrets in them, end up in logs."
+            )
+
     @property
     def address(self) -> str:
         """Where the request is from."""
@@ -101,11 +110,9 @@ def _pairs(text: bytes, where: str) -> list[tuple[str, str]]:
 
 
 def _json(body: bytes) -> Any:
-    import json
-
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         raise OAuthError("invalid_request", "The body is not JSON.") from None
 
 
@@ -118,6 +125,8 @@ def as_error(problem: OAuthError) -> Answer:
     """An OAuth error as JSON."""
     way = b'Bearer error="invalid_token"' if problem.error == "invalid_token" else b'Basic realm="clients"'
     headers = [(b"www-authenticate", way)] if problem.status == 401 else []
+    if problem.retry_after:
+        headers.append((b"retry-after", problem.retry_after.encode()))
     return as_json({"error": problem.error, "error_description": problem.description}, problem.status, *headers)
 
 

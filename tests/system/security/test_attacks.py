@@ -381,6 +381,53 @@ async def test_a_registered_redirect_uri_must_be_safe(browser: Browser, uri: str
     assert answer.json()["error"] == "invalid_redirect_uri"
 
 
+HALF = "\ud800"  # half of a surrogate pair, which no UTF-8 can say
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"client_name": HALF}, {"contacts": [HALF]}, {"jwks": {"keys": 5}}, {"jwks": {"keys": ["x"]}}, {"jwks": []},
+        {"jwks": {"keys": []}, "jwks_uri": "https://93.184.216.34/keys"},
+        {"token_endpoint_auth_method": "private_key_jwt"},
+    ],
+)  # fmt: skip
+async def test_of_metadata_that_makes_no_sense_no_client_is_made(browser: Browser, metadata: dict[str, Any]) -> None:
+    store = browser.fhir.server.security.store
+    before = len(await store.clients())
+    body = json.dumps({"redirect_uris": [REDIRECT], **metadata})
+    answer = await browser.http.post("/auth/register", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, len(await store.clients())) == (400, before), answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("token", {}), ("token", {"grant_type": ""}), ("token", {"grant_type": "authorization_code"}),
+        ("token", {"grant_type": "refresh_token"}), ("revoke", {}),
+    ],
+)  # fmt: skip
+async def test_a_parameter_that_is_missing_is_an_invalid_request(browser: Browser, path: str, form: dict) -> None:
+    answer = await browser.http.post(f"/auth/{path}", data={"client_id": "app", **form})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+async def test_what_is_secret_is_not_taken_from_a_url(browser: Browser) -> None:
+    page = await browser.sign_in(await browser.authorize("user/*.rs"))
+    code = (await browser.allow(page))["code"]
+    query = {"grant_type": "authorization_code", "client_id": "app", "code": code, "redirect_uri": REDIRECT}
+    refused = await browser.http.post("/auth/token", params={**query, "code_verifier": browser.verifier})
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
+    assert (await browser.token(code)).status_code == 200
+
+
+async def test_who_has_to_wait_is_told_how_long(browser: Browser) -> None:
+    for _ in range(5):
+        await browser.http.post("/auth/token", data={"grant_type": "refresh_token", "client_id": "nobody"})
+    answer = await browser.http.post("/auth/token", data={"grant_type": "refresh_token", "client_id": "nobody"})
+    assert (answer.status_code, 0 < int(answer.headers["retry-after"]) <= 31) == (429, True)
+
+
 @pytest.mark.parametrize("body", [b"\xff=\xff", b"a" * 300_000, b"%", b"grant_type=" + b"x" * 1000, b"[]", b"{"])
 async def test_bodies_that_make_no_sense(browser: Browser, body: bytes) -> None:
     for kind in ("application/x-www-form-urlencoded", "application/json", "text/plain"):
