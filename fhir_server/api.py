@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_server.codec.json import decode
 from fhir_server.core.at_once import at_once
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import OPEN, Caller, Change, Finding
 from fhir_server.core.settings import Settings
@@ -30,6 +30,7 @@ from fhir_server.interactions.identified import identified
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.required import require
+from fhir_server.interactions.search import search
 from fhir_server.search.holding import Version, holds
 from fhir_server.security.credentials import PAGE_COOKIE, REALM, bearer, cookie, require_own_page
 
@@ -171,6 +172,22 @@ class FhirServer:
             return None
         version = at_once(self._store_read(type, id))
         return version if version is not None and version.body else None
+
+    def search_at_once(self, type: str, query: list[tuple[str, str]], base: str) -> bytes | None:
+        """The Bundle of a search in a type, where everybody may see everything and the store is not waited for, else
+        None.
+
+        None, too, for one that fails: perform tells why. Only for what is found quickly: where that takes long it has
+        been in vain.
+        """
+        following = self.environment.following
+        if not self._immediate or (following is not None and following.behind):
+            return None
+        request = Request("GET", (type,), query, lenient=self.settings.lenient, base=base)
+        try:
+            return at_once(search(self.environment, request, type)).body
+        except (FhirError, RuntimeError):
+            return None
 
     async def identified(
         self, wanted: Mapping[str, Sequence[tuple[str, str]]], caller: Caller = OPEN

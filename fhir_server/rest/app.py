@@ -24,7 +24,7 @@ from fhir_server.rest import content_coding, request_id
 from fhir_server.rest.auditing import NOTHING, Auditing
 from fhir_server.rest.authorization.paths import PATHS
 from fhir_server.rest.cors import Cors
-from fhir_server.rest.decode import headers_of, path_of, request_of
+from fhir_server.rest.decode import headers_of, pairs, path_of, request_of
 from fhir_server.rest.encode import Answer, Headers, answer_of, error_answer, version_headers
 from fhir_server.rest.networks import REFUSED, Networks
 from fhir_server.rest.observing import route
@@ -33,9 +33,11 @@ from fhir_server.rest.streaming import streamed
 PREFIX = "/fhir"
 AUTHORIZATION = frozenset(PATHS)
 JSON_TYPE = (b"content-type", JSON.content_type.encode())
-SHAPING = frozenset((b"if-none-match", b"if-modified-since", b"origin", request_id.HEADER.encode()))  # a read
+SHAPING = frozenset((b"if-none-match", b"if-modified-since", b"origin", b"prefer", request_id.HEADER.encode()))
 LOOPBACK = ("127.0.0.1", "::1")
 PLAIN_READ = re.compile(rb"/fhir/([A-Z][A-Za-z]*)/([A-Za-z0-9.-]{1,64})").fullmatch
+PLAIN_SEARCH = re.compile(rb"/fhir/([A-Z][A-Za-z]*)").fullmatch
+ONE_TOKEN = re.compile(rb"[a-z-]+=[^&|,$\\]*(?:\||%7[Cc])[^&|,$\\]*").fullmatch  # code in a system: found at once
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -115,15 +117,19 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
     def at_once(self, scope: dict[str, Any]) -> tuple[int, Headers, bytes] | None:
-        """The answer to a plain read of an open server, where that is all; everything else is None, and for ASGI."""
+        """The answer to a plain read, or a search by one code in a system, of an open server, where that is all.
+
+        None for everything else, which is for ASGI.
+        """
         server = self._unwatched
-        if server is None or scope["method"] != "GET" or scope["query_string"]:
+        if server is None or scope["method"] != "GET":
             return None
-        asked = PLAIN_READ(scope["raw_path"])
-        if asked is None:
+        query = scope["query_string"]
+        asked = PLAIN_SEARCH(scope["raw_path"]) if query else PLAIN_READ(scope["raw_path"])
+        if asked is None or (query and ONE_TOKEN(query) is None):
             return None
         started = time.perf_counter()
-        type, id = asked[1].decode(), asked[2].decode()
+        path = tuple([segment.decode() for segment in asked.groups()])
         accept = b""
         for name, value in scope["headers"]:
             if name in SHAPING:
@@ -131,15 +137,20 @@ class Application:
             if name == b"accept":
                 accept = value
         try:
-            plain = type != "Binary" and negotiate(accept.decode("latin-1"), "") is JSON
-            version = server.read_at_once(type, id) if plain else None
+            if path[0] == "Binary" or negotiate(accept.decode("latin-1"), "") is not JSON:
+                return None
+            if query:
+                found = server.search_at_once(path[0], pairs(query, "query"), self._base(scope, headers_of(scope)))
+                body, headers = found or b"", []
+            else:
+                version = server.read_at_once(*path)
+                body, headers = (version.body, version_headers(version)) if version is not None else (b"", [])
         except FhirError:
             return None
-        if version is None or len(version.body) >= content_coding.FROM:
+        if not body or len(body) >= content_coding.FROM:
             return None
-        length = (b"content-length", b"%d" % len(version.body))
-        self._observe("GET", (type, id), 200, time.perf_counter() - started)
-        return 200, [*version_headers(version), JSON_TYPE, length], version.body
+        self._observe("GET", path, 200, time.perf_counter() - started)
+        return 200, [*headers, JSON_TYPE, (b"content-length", b"%d" % len(body))], body
 
     async def _fhir(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Reads that are answered without ASGI: what they say, and which requests are none."""
+"""Reads and searches that are answered without ASGI: what they say, and which requests are none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ ACCEPT = (b"accept", b"application/fhir+json")
 
 def at_once(fhir: Fhir, path: str, *headers: tuple[bytes, bytes], method: str = "GET", query: bytes = b"") -> Any:
     assert fhir.application is not None
-    scope = {"method": method, "query_string": query, "raw_path": f"/fhir/{path}".encode(), "headers": headers}
+    scope = {"method": method, "query_string": query, "raw_path": f"/fhir/{path}".encode(), "scheme": "http"}
+    scope["headers"] = ((b"host", b"fhir.test"), *headers)
     return fhir.application.at_once(scope)
 
 
@@ -79,3 +80,92 @@ async def test_what_another_has_stored_is_read(fhir: Fhir) -> None:
     async with running(fhir.server.settings) as other:
         await other.put(where, {"resourceType": "Patient", "id": "a", "active": True})
     assert at_once(fhir, where)[1][0] == (b"etag", b'W/"2"')
+
+
+MRN = "http://hospital.test/mrn"
+
+
+async def patient(fhir: Fhir, *codes: str, **more: Any) -> str:
+    return await fhir.create(
+        {"resourceType": "Patient", "identifier": [{"system": MRN, "value": code} for code in codes], **more}
+    )
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"identifier={MRN}|1",
+        "identifier=http%3A%2F%2Fhospital.test%2Fmrn%7C1",
+        f"identifier={MRN}|many",
+        f"identifier={MRN}|none",
+        f"identifier={MRN}|a+b%C3%A9",
+        f"identifier={MRN}|",
+        "identifier=|1",
+        "gender=http://hl7.org/fhir/administrative-gender|female",
+    ],
+)
+async def test_a_search_by_one_code_says_what_it_says_otherwise(fhir: Fhir, query: str) -> None:
+    await patient(fhir, "1", gender="female")
+    await patient(fhir, "a b\u00e9")
+    for _ in range(25):
+        await patient(fhir, "many")
+    usual = await fhir.get(f"Patient?{query}")
+    base = usual.json()["link"][0]["url"].partition("/fhir/Patient")[0]
+    for headers in ((ACCEPT,), ()):
+        status, given, body = at_once(fhir, "Patient", *headers, query=query.encode())
+        assert (status, body) == (200, usual.content.replace(base.encode(), b"http://fhir.test"))
+        assert {name.decode() for name, _ in given} == set(usual.headers)
+
+
+async def test_what_else_may_be_asked_of_a_search_is_for_asgi(fhir: Fhir) -> None:
+    await patient(fhir, "1")
+    asked = f"identifier={MRN}|1"
+    assert at_once(fhir, "Patient", query=asked.encode()) is not None
+    for header in ((b"prefer", b"handling=lenient"), (b"accept", b"application/fhir+xml"), (b"x-request-id", b"a1")):
+        assert at_once(fhir, "Patient", header, query=asked.encode()) is None
+    for query in (
+        f"{asked}&_count=1",
+        f"{asked},{MRN}|2",
+        "identifier=1",
+        "name=a",
+        "identifier:not=a|b",
+        "none=a|b",
+        "_tag=a|b",
+        "identifier=a|b%7Cc",
+        "identifier=%ff|b",
+    ):
+        assert at_once(fhir, "Patient", query=query.encode()) is None, query
+    for path in ("Nothing", "metadata", "", "Patient/a"):
+        assert at_once(fhir, path, query=asked.encode()) is None
+    assert at_once(fhir, "Patient", query=asked.encode(), method="HEAD") is None
+
+
+async def test_a_search_sees_what_another_has_stored(fhir: Fhir) -> None:
+    await patient(fhir, "1")
+    query = f"identifier={MRN}|2".encode()
+    assert b'"entry"' not in at_once(fhir, "Patient", query=query)[2]
+    async with running(fhir.server.settings) as other:
+        where = await patient(other, "2")
+    assert f"/{where}".encode() in at_once(fhir, "Patient", query=query)[2]
+
+
+async def test_a_search_does_not_pass_a_parameter_that_another_has_just_stored(fhir: Fhir) -> None:
+    await patient(fhir, "1")
+    assert at_once(fhir, "Patient", query=f"identifier={MRN}|1".encode()) is not None
+    async with running(fhir.server.settings) as other:
+        await other.create(
+            {
+                "resourceType": "SearchParameter",
+                "url": "http://hospital.test/SearchParameter/nick",
+                "name": "nick",
+                "status": "active",
+                "description": "Nicknames.",
+                "code": "nick",
+                "base": ["Patient"],
+                "type": "string",
+                "expression": "Patient.name.where(use = 'nickname').given",
+            }
+        )
+        assert at_once(fhir, "Patient", query=f"identifier={MRN}|1".encode()) is None
+    await fhir.get("Patient?nick=a")
+    assert at_once(fhir, "Patient", query=f"identifier={MRN}|1".encode()) is not None

@@ -16,13 +16,15 @@ from typing import TypeVar
 
 from fhir_server.core.errors import error
 from fhir_server.core.ports import UnitConverter
-from fhir_server.core.query import Clause, Page, Query
+from fhir_server.core.query import Clause, Page, Query, TokenIs
 from fhir_server.storage.sqlite.database import connect
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
 from fhir_server.storage.sqlite.failures import storage_error
+from fhir_server.storage.sqlite.log_index import log_state
 from fhir_server.storage.sqlite.search.compile import scope_of
 from fhir_server.storage.sqlite.search.counting import count
 from fhir_server.storage.sqlite.search.functions import register
+from fhir_server.storage.sqlite.search.one_token import of_one_token
 from fhir_server.storage.sqlite.search.pages import page
 from fhir_server.storage.sqlite.search.reader import Limit, OutOfTime, Reader, too_complex
 from fhir_server.storage.sqlite.search.scope import Scope
@@ -53,7 +55,7 @@ class SqliteSearchIndex:
         register(connection)
         self._connection = connection
         self._path = connection.execute("PRAGMA database_list").fetchone()[2]
-        self._reader = Reader(connection, known)
+        self._reader = Reader(connection, known, log_state(Path(self._path)) if self._path else None)
         self._converter = converter
         self._units = UnitTable(converter)
         self._time_limit = time_limit
@@ -63,6 +65,13 @@ class SqliteSearchIndex:
 
     async def search(self, query: Query) -> Page:
         """One page of a query with what it includes."""
+        if query.where.__class__ is TokenIs and not self._connection.in_transaction:
+            try:
+                first = self._reader.unmoved(lambda: of_one_token(query, self._reader))
+            except sqlite3.Error as problem:
+                raise storage_error(problem) from problem
+            if first is not None:
+                return first
         return await self._run(query.types, lambda scope: page(query, scope))
 
     async def count(self, types: Sequence[str], where: Clause) -> int:
@@ -78,6 +87,7 @@ class SqliteSearchIndex:
         self._threads.shutdown()
         while not self._idle.empty():
             self._idle.get()[0].close()
+        self._reader.leave()
 
     async def _run(self, types: Sequence[str], work: Callable[[Scope], T]) -> T:
         if self._connection.in_transaction or not self._path:

@@ -13,6 +13,7 @@ from fhir_server.storage.sqlite.search.condition import Condition
 from fhir_server.storage.sqlite.search.counting import count, count_free
 from fhir_server.storage.sqlite.search.includes import included
 from fhir_server.storage.sqlite.search.keys import Key
+from fhir_server.storage.sqlite.search.one_token import of_one_token
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sorted import ROW, in_order
 from fhir_server.storage.sqlite.search.window import Window
@@ -20,6 +21,8 @@ from fhir_server.storage.sqlite.search.window import Window
 
 def page(query: Query, scope: Scope) -> Page:
     """The page that the query's cursor asks for."""
+    if (first := of_one_token(query, scope.reader)) is not None:
+        return first
     condition = scope.compile(query.where)
     if query.only_count or query.count <= 0:
         return Page([], [], total=count(scope, condition))

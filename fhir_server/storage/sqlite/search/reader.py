@@ -42,12 +42,19 @@ def too_complex() -> FhirError:
 
 
 class Reader:
-    """One connection with its dictionaries. Not for two threads at once."""
+    """One connection with its dictionaries. Not for two threads at once.
 
-    def __init__(self, connection: sqlite3.Connection, known: Dictionaries) -> None:
+    state: the header of the log's index (log_index.log_state), where that is known.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, known: Dictionaries, state: Callable[[], bytes] | None = None
+    ) -> None:
         self.execute = connection.execute
         self.known = known
         self._connection = connection
+        self._state = state
+        self._followed = b""  # the state before the dictionaries were followed
         self._deadline = NEVER
         self._looks = NEVER
         self._tries = NEVER
@@ -60,6 +67,7 @@ class Reader:
     def within(self, limit: Limit, work: Callable[[], T]) -> T:
         """What work returns, all of its statements over one state of the store; OutOfTime past the limit."""
         alone = not self._connection.in_transaction
+        state = self._state() if alone and self._state is not None else b""
         now = monotonic()
         if now - self._counted_at > REMEMBERED_SECONDS or len(self._counts) > REMEMBERED:
             self._counts.clear()
@@ -73,6 +81,7 @@ class Reader:
         try:
             if alone:  # inside a write transaction nobody else can move it
                 self.known.follow()
+                self._followed = state
             return work()
         except sqlite3.OperationalError as problem:  # a look into a dictionary can be what is interrupted
             if problem.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
@@ -82,6 +91,19 @@ class Reader:
             self._deadline = self._looks = NEVER
             if alone:
                 self.execute("COMMIT")
+
+    def unmoved(self, work: Callable[[], T]) -> T | None:
+        """What work returns where nobody has committed since the dictionaries were followed, nor does meanwhile; else
+        None. Its statements need no transaction then. Not inside one."""
+        state = self._state
+        if state is None or state() != self._followed:
+            return None
+        found = work()
+        return found if state() == self._followed else None
+
+    def leave(self) -> None:
+        """Before the connection is closed: the log's index is in memory no longer."""
+        self._state = None
 
     def close(self) -> None:
         """Closes the connection."""

@@ -1,4 +1,4 @@
-"""What was read lately is given again without SQLite, and never once anybody has stored something newer."""
+"""What is known of a moment is used without asking SQLite, and never once anybody has stored something newer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ import pytest
 
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction, Write
+from fhir_server.core.query import Query, TokenIs
+from fhir_server.core.values import TOKEN
 from fhir_server.storage.sqlite import current
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
 from fhir_server.storage.sqlite.log_index import log_state
+from fhir_server.storage.sqlite.search.reader import Limit, Reader
 from fhir_server.storage.sqlite.store import SqliteStore
 
 NOW = 1_790_000_000_000_000
@@ -43,7 +46,8 @@ def opened(path: Path, cache_mb: int = 32) -> SqliteStore:
 async def put(store: SqliteStore, id: str, version: int, body: bytes | None = None) -> None:
     async def work(inside: Transaction) -> None:
         given = b"version %d" % version if body is None else body
-        await inside.put(Write("Patient", id, version, inside.now(), "PUT" if given else "DELETE", given, []))
+        values = [(TOKEN, "identifier", "mrn", f"{id}{version}")] if given else []
+        await inside.put(Write("Patient", id, version, inside.now(), "PUT" if given else "DELETE", given, values))
 
     await store.commit(work)
 
@@ -51,6 +55,11 @@ async def put(store: SqliteStore, id: str, version: int, body: bytes | None = No
 async def body_of(store: SqliteStore, id: str) -> bytes | None:
     version = await store.read("Patient", id)
     return version.body if version is not None else None
+
+
+async def identified(store: SqliteStore, code: str) -> list[str]:
+    query = Query(("Patient",), TokenIs(("identifier",), "mrn", code))
+    return [version.id for version in (await store.index.search(query)).matches]
 
 
 def with_store(path: Path, work: Callable[[SqliteStore], Awaitable[None]], cache_mb: int = 32) -> None:
@@ -95,6 +104,8 @@ def test_what_another_process_has_acknowledged_is_read_at_once(tmp_path: Path) -
                 assert other.stdout.readline() == "stored\n"
                 for _ in range(3):
                     assert await body_of(store, "a") == b"version %d" % version
+                    assert await identified(store, f"a{version}") == ["a"]
+                    assert await identified(store, f"a{version - 1}") == []
             other.stdin.close()
 
     with_store(tmp_path / "t.sqlite", work)
@@ -167,6 +178,23 @@ def test_the_log_may_be_copied_and_begin_anew(tmp_path: Path) -> None:
             await put(store, "a", version)
             store.reader.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
             assert [await body_of(store, "a") for _ in range(2)] == [b"version %d" % version] * 2
+
+    with_store(tmp_path / "t.sqlite", work)
+
+
+def test_a_search_that_somebody_commits_beside_is_done_again(tmp_path: Path) -> None:
+    states = iter([b"1", b"1", b"2", b"2", b"2", b"2", b"2"])
+
+    async def work(store: SqliteStore) -> None:
+        await put(store, "a", 1)
+        reader = Reader(store.reader, store.known, lambda: next(states))
+        reader.within(Limit(30), lambda: None)  # follows the dictionaries at state 1
+        assert reader.unmoved(lambda: "found") is None  # 1 before, 2 after
+        assert reader.unmoved(lambda: "found") is None  # 2, which is not followed
+        reader.within(Limit(30), lambda: None)
+        assert reader.unmoved(lambda: "found") == "found"
+        reader.leave()
+        assert reader.unmoved(lambda: "found") is None
 
     with_store(tmp_path / "t.sqlite", work)
 

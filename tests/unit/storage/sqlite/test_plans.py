@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -100,7 +101,8 @@ LATEST = (SortKey(("date",), "date", True),)
 
 def test_a_token_is_read_off_its_table_in_order(shelf):
     query = Query(("Observation",), CODE, count=5)
-    assert plan(shelf, query) == ["SEARCH x0 USING PRIMARY KEY (field=? AND term=?)"]
+    assert plan(shelf, query) == ["SEARCH token USING PRIMARY KEY (field=? AND term=?)"]
+    assert plan(shelf, replace(query, total="accurate"))[0] == "SEARCH x0 USING PRIMARY KEY (field=? AND term=?)"
 
 
 def test_a_reference_is_read_off_its_table_in_order(shelf):
