@@ -2,6 +2,8 @@
 
 An access token ends within the hour, and what it stands for goes on: what a person has let an application do, or an
 application may do by itself. It is over when that is revoked, the person's account is closed, or the application's.
+Of what an outside OpenID provider revokes or closes nothing is heard here: what stands on its word ends some days after
+the token did, and goes on by being stored with another.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from fhir_server.interactions.access.visible import environment_of
 from fhir_server.interactions.environment import Environment
 from fhir_server.security.model import Access
 from fhir_server.subscriptions.store.port import Maker
+
+DAY = 86_400  # seconds
 
 
 def access_of(caller: Caller) -> dict[str, Any] | None:
@@ -79,6 +83,12 @@ async def _lasting(server: FhirServer, access: Access) -> Access:
     if not access.user:
         return access
     user = await store.user(access.user)
+    issuers = (access.issuer, user.provider if user is not None else "")
+    provider = next((security.providers[each] for each in issuers if each in security.providers), None)
+    days = provider.settings.subscription_days if provider is not None else 0
+    if days and access.expires + days * DAY <= security.clock() // 1_000_000:
+        raise error("login", f"The token of an outside account that it was stored with has ended {days} days ago; "
+                    "store it again with one of now.")  # fmt: skip
     if user is None and access.issuer in security.providers:
         return access
     if user is None or not user.active:

@@ -44,7 +44,8 @@ class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One provider. audience: what access tokens must be for, "" for the FHIR base URL; most_scopes: the most that any
     of its tokens may have; advertised: whether apps are sent there instead of to this server's own endpoints;
-    authorities: PEM file of those that its certificate is of, "" for the system's."""
+    authorities: PEM file of those that its certificate is of, "" for the system's; subscription_days: for how long a
+    Subscription is served once the token that it was stored with has ended, 0 for no limit."""
 
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
     issuer: Url
@@ -61,6 +62,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     most_scopes: str = "openid fhirUser launch/patient launch/encounter patient/*.cruds user/*.cruds"
     advertised: bool = False
     authorities: str = ""
+    subscription_days: Annotated[int, Meta(ge=0, le=36_500)] = 30
 
     @property
     def secret(self) -> str:

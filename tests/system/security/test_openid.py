@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 from base64 import urlsafe_b64encode
@@ -15,10 +16,12 @@ from joserfc.jwk import RSAKey
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
+from fhir_server.security.model import User
 from fhir_server.security.openid.configuration import load
 from tests.conftest import Fhir
-from tests.system.security.conftest import BASE, ORIGIN, Browser, told
+from tests.system.security.conftest import BASE, ORIGIN, Browser, observation, told
 from tests.system.security.provider import Provider, providing, query_of
+from tests.system.security.test_subscriptions import Maker, became
 
 pytestmark = pytest.mark.anyio
 
@@ -218,3 +221,51 @@ async def test_a_file_that_can_not_be_used_is_told(tmp_path: Path):
         file.write_text(wrong)
         with pytest.raises(FhirError, match=r"can't be used|the same name"):
             load(str(file))
+
+
+async def stored_subscription(fhir: Fhir, id: str, token: str) -> None:
+    content = {"resourceType": "Subscription", "id": id, "status": "requested", "reason": "x",
+               "criteria": "Observation", "channel": {"type": "websocket"}}  # fmt: skip
+    answer = await fhir.put(f"Subscription/{id}", content, authorization=f"Bearer {token}")
+    assert answer.status_code in (200, 201), answer.text
+
+
+def everybody(fhir: Fhir) -> Maker:
+    """Asks with a token of now."""
+    return Maker(fhir, "everybody", "system/*.cruds")
+
+
+async def test_a_subscription_of_an_outside_account_ends_some_days_after_its_token(
+    hospital: Fhir, provider: Provider
+) -> None:
+    clock: Any = hospital.server.environment.clock
+    scope = "user/Subscription.cruds user/Observation.rs"
+    await stored_subscription(hospital, "s", provider.token(now(hospital), scope=scope))
+    await became(everybody(hospital), "s", "active")
+    clock.now += 29 * 86_400_000_000
+    await stored_subscription(hospital, "s", provider.token(now(hospital), scope=scope))
+    clock.now += 29 * 86_400_000_000
+    await everybody(hospital)("Observation/o1", "PUT", observation("o1", "me"))
+    await asyncio.sleep(0.1)
+    await became(everybody(hospital), "s", "active")
+    clock.now += 2 * 86_400_000_000
+    await everybody(hospital)("Observation/o2", "PUT", observation("o2", "me"))
+    assert "30 days ago" in (await became(everybody(hospital), "s", "error"))["error"]
+    await stored_subscription(hospital, "s", provider.token(now(hospital), scope=scope))
+    await became(everybody(hospital), "s", "active")
+
+
+async def test_so_does_one_by_a_token_that_this_server_gave_to_such_an_account(
+    hospital: Fhir, provider: Provider
+) -> None:
+    people = hospital.server.security.store
+    for name, issuer in (("outside", provider.issuer), ("inside", "")):
+        await people.put_user(User(id=name, name=name, fhir_user="Practitioner/doc", provider=issuer))
+        kept = await Maker(hospital, name, "user/*.cruds", name)._granted()
+        await stored_subscription(hospital, name, kept["authorization"].removeprefix("Bearer "))
+        await became(everybody(hospital), name, "active")
+    clock: Any = hospital.server.environment.clock
+    clock.now += 31 * 86_400_000_000
+    await everybody(hospital)("Observation/o1", "PUT", observation("o1", "me"))
+    await became(everybody(hospital), "outside", "error")
+    await became(everybody(hospital), "inside", "active")
