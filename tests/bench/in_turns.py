@@ -4,6 +4,7 @@ python -m tests.bench.in_turns --rows read,s_name --rounds 7
 python -m tests.bench.in_turns --beside ../other-checkout      # its secured server, in the same turns
 python -m tests.bench.in_turns --open --beside ../other-checkout --rows create_patient,update   # both open
 python -m tests.bench.in_turns --engine distributed --beside ../other-checkout     # both open, on the same services
+python -m tests.bench.in_turns --open --against peer=http://127.0.0.1:9000,4711    # a peer's server by its process id
 
 Both have the same records, 16 connections and as many workers as a server chooses. Medians of the rounds; "of open" is
 the median of the rounds' quotients. CPU is that of the server, kernel included, a request; and divided by the
@@ -70,6 +71,15 @@ def side(
         yield Side(name, [server.pid, *pids], fhirload.Client(base, CONNECTIONS, headers))
 
 
+def peer(text: str) -> Side:
+    """Of NAME=URL,PID: any FHIR server that runs on this machine already, with no need of a token."""
+    name, _, rest = text.partition("=")
+    base, _, pid = rest.rpartition(",")
+    if not (name and base and pid.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not like peer=http://127.0.0.1:9000,4711")
+    return Side(name, [int(pid)], fhirload.Client(base, CONNECTIONS, {}))
+
+
 async def measured(options: argparse.Namespace, sides: list[Side]) -> None:
     async with AsyncExitStack() as stack:
         for each in sides:
@@ -111,6 +121,7 @@ def main() -> None:
     parser.add_argument("--scope", default="user/*.cruds")
     parser.add_argument("--beside", type=Path, help="another checkout, by its own environment if it has one")
     parser.add_argument("--open", action="store_true", help="no secured server, of the other checkout the open one")
+    parser.add_argument("--against", type=peer, action="append", default=[], metavar="NAME=URL,PID")
     parser.add_argument("--engine", choices=ENGINES, default=EMBEDDED, help="distributed: as with --open")
     options = parser.parse_args()
     wanted: list[tuple[str, str, Path | None]] = [("open", "open", None)]
@@ -125,7 +136,7 @@ def main() -> None:
             stack.enter_context(side(name, folder / name, security, options, checkout, urls, pids))
             for name, security, checkout in wanted
         ]
-        uvloop.run(measured(options, sides))
+        uvloop.run(measured(options, [*sides, *options.against]))
 
 
 if __name__ == "__main__":
