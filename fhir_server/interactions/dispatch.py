@@ -89,7 +89,7 @@ async def _route(environment: Environment, request: Request) -> Response:
     if second == "_history":
         _require_length(request, 2)
         _require_method(request, "GET")
-        require(request.caller, "r", first)
+        require(request.caller, "s", first)
         return await history(environment, request, first)
     if len(path) == 2:
         return await _instance(environment, request, first, second)

@@ -21,7 +21,15 @@ from fhir_server.interactions.access.masks import Hidden, Masks, hidden_by
 from fhir_server.interactions.access.policy_parameters import TYPE as PARAMETER
 from fhir_server.interactions.access.policy_parameters import code_of, own_ids, store_parameters
 from fhir_server.interactions.access.refusals import refused
-from fhir_server.interactions.access.scoped import NOBODY, WRITING, Scoped, criteria_of, of_patient, patient_of
+from fhir_server.interactions.access.scoped import (
+    BY_UPDATE,
+    NOBODY,
+    WRITING,
+    Scoped,
+    criteria_of,
+    of_patient,
+    patient_of,
+)
 from fhir_server.interactions.app_state import TYPE as STATE
 from fhir_server.interactions.app_state import StateOf
 from fhir_server.interactions.environment import Environment, Searching
@@ -163,10 +171,11 @@ class Callers:
         def within(interaction: str, type: str) -> Clause | None:
             key = (interaction, type)
             if key not in limits:
+                done = "c" if interaction == BY_UPDATE else interaction
                 limits[key] = together(
                     scoped.limit(interaction, type),
-                    *kept(interaction, type),
-                    state.limit(interaction) if type == STATE else None,
+                    *kept(done, type),
+                    state.limit(done) if type == STATE else None,
                 )
             return limits[key]
 

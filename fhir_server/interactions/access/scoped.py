@@ -25,7 +25,8 @@ OPAQUE = frozenset({
     "BiologicallyDerivedProduct", "Bundle", "EnrollmentResponse", "Linkage", "MessageHeader", "OperationOutcome",
     "Parameters", "PaymentReconciliation", "Subscription",
 })  # fmt: skip
-WRITING = ("c", "u", "d")
+BY_UPDATE = "cu"  # a PUT that makes a resource: SMART has it "allowed by the update scope", and it creates
+WRITING = ("c", "u", "d", BY_UPDATE)
 NOBODY = "-"  # nobody's id
 
 
@@ -68,10 +69,10 @@ class Scoped:
         }
 
     def limit(self, interaction: str, type: str) -> Clause | None:
-        """What an interaction may be done on of a type; None for all of it."""
+        """What an interaction, or BY_UPDATE, may be done on of a type; None for all of it."""
         clauses: list[Clause] = []
         for scope in self._scopes:
-            if interaction not in scope.interactions or scope.type not in ("*", type):
+            if set(interaction).isdisjoint(scope.interactions) or scope.type not in ("*", type):
                 continue
             parts: list[Clause] = []
             if self._whose[scope.context]:
@@ -88,7 +89,8 @@ class Scoped:
 
     def within_patient(self, interaction: str, type: str) -> bool:
         """Whether an interaction on a type may be possible for no other reason than that it is the patient's own."""
-        having = [each for each in self._scopes if interaction in each.interactions and each.type in ("*", type)]
+        having = [each for each in self._scopes
+                  if not set(interaction).isdisjoint(each.interactions) and each.type in ("*", type)]  # fmt: skip
         anywhere = any(not self._whose[each.context] and not each.criteria for each in having)
         return not anywhere and any(self._whose[each.context] for each in having)
 

@@ -37,6 +37,7 @@ from fhir_server.interactions.access.contents import BINARY, BUNDLE, Contents
 from fhir_server.interactions.access.masks import Masks
 from fhir_server.interactions.access.policy_parameters import TYPE as PARAMETER
 from fhir_server.interactions.access.restriction import Restriction
+from fhir_server.interactions.access.scoped import BY_UPDATE
 from fhir_server.interactions.access.visible_index import LOOKED_INTO, VisibleIndex
 from fhir_server.interactions.access.vocabulary import VisibleVocabulary, hidden_vocabulary, limits_of
 from fhir_server.interactions.environment import Environment
@@ -130,11 +131,11 @@ class VisibleReads:
     def _masked(self, version: StoredVersion | None, *, old: bool = False) -> StoredVersion | None:
         return self._masks.shown(version, old=old) if self._masks and version is not None else version
 
-    async def _shown(self, versions: Iterable[StoredVersion]) -> list[StoredVersion]:
+    async def _shown(self, versions: Iterable[StoredVersion], limits: Restriction | None = None) -> list[StoredVersion]:
         """Of versions of resources that may be seen as they are now, those that may be seen as they were then."""
         shown = []
         for version in await self._contents.shown(list(versions), self._seen_keys):
-            limit = self._reading(version.type)
+            limit = (limits or self._reading)(version.type)
             if version.deleted or (limit is None and self._masks is None):
                 shown.append(version)
                 continue
@@ -176,6 +177,16 @@ class VisibleReads:
                 left = await self._within(type, left, further(type))
             seen |= {(type, id) for id in left}
         return seen
+
+    async def _found_keys(self, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of these keys that a search may give."""
+        by_type: dict[str, list[str]] = {}
+        for type, id in keys:
+            by_type.setdefault(type, []).append(id)
+        found: set[tuple[str, str]] = set()
+        for type, ids in by_type.items():
+            found |= {(type, id) for id in await self._within(type, ids, self._restriction(type))}
+        return found
 
     async def read(self, type: str, id: str) -> StoredVersion | None:
         """The newest version where it may be seen."""
@@ -225,7 +236,10 @@ class VisibleReads:
         cursor: str = "",
         count: int = 20,
     ) -> HistoryPage:
-        """Versions of what may be seen; a page may have fewer than there would be room for."""
+        """Versions of what may be seen; a page may have fewer than there would be room for.
+
+        The history of an instance is read, that of a type or of the system is searched: so SMART's scopes have it.
+        """
         if id and not await self._seen(type, (id,)):
             return HistoryPage([], "", 0)
         for _ in range(EMPTY_PAGES):
@@ -234,8 +248,8 @@ class VisibleReads:
                 versions = await self._shown(page.versions)
                 whole = len(versions) == len(page.versions)
                 return HistoryPage(versions, page.next, page.total if whole else None)
-            seen = await self._seen_keys((version.type, version.id) for version in page.versions)
-            versions = await self._shown(v for v in page.versions if (v.type, v.id) in seen)
+            seen = await self._found_keys((version.type, version.id) for version in page.versions)
+            versions = await self._shown((v for v in page.versions if (v.type, v.id) in seen), self._restriction)
             cursor = page.next
             if versions or not cursor:
                 break
@@ -316,6 +330,8 @@ class VisibleTransaction(VisibleReads):
             return await self.whole.put(write)
         head = await self.whole.read(type, write.id)
         interaction = "d" if not write.body else "c" if head is None or head.deleted else "u"
+        if interaction == "c" and write.method == "PUT":
+            interaction = BY_UPDATE
         limit = self._writing(interaction, type)
         if write.method == "PATCH" and not await self._within(type, ids, self._reading(type)):
             raise error("forbidden", f"A patch shows what it changes, and you may not read {type}/{write.id}.")

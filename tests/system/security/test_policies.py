@@ -336,6 +336,13 @@ async def test_a_changed_file_counts_without_a_restart_and_a_broken_one_does_not
     assert await gardener.ids("Patient") == ["me", "other"]
 
 
+async def test_who_may_not_create_makes_nothing_by_an_update_either(house: Fhir, tmp_path: Path) -> None:
+    change(house, tmp_path, "[[rule]]\neffect = 'deny'\ninteractions = 'c'\nresources = ['Observation']\n")
+    for scope in ("user/Observation.u", "user/Observation.cu"):
+        assert (await As(house, scope=scope)("Observation/new", "PUT", observation("new", "me"))).status_code == 403
+        assert (await As(house, scope=scope)("Observation/mine", "PUT", observation("mine", "me"))).status_code == 200
+
+
 async def test_a_rule_by_fhirpath_where_search_is_not_enough(house: Fhir, tmp_path: Path) -> None:
     doctor = As(house, "physician")
     expression = "name.given.count() = 1 and birthDate < @1990-01-01"

@@ -149,6 +149,24 @@ async def test_writes_are_held_to_what_is_granted(hospital: Fhir) -> None:
     assert (await create_only("Observation/mine", "PUT", observation("mine", "me"))).status_code == 403
 
 
+async def test_an_update_scope_creates_by_an_update_alone(hospital: Fhir) -> None:
+    ask = Asking(hospital, "patient/Observation.u", patient="me")
+    assert (await ask("Observation/new", "PUT", observation("new", "me"))).status_code == 201
+    assert (await ask("Observation/bad", "PUT", observation("bad", "other"))).status_code == 403
+    assert (await ask("Observation", "POST", observation("new", "me"))).status_code == 403
+
+
+async def test_the_history_of_an_instance_is_read_and_that_of_a_type_searched(hospital: Fhir) -> None:
+    reading, searching = Asking(hospital, "user/Patient.r"), Asking(hospital, "user/Patient.s user/Observation.r")
+    assert (await reading("Patient/me/_history")).status_code == 200
+    assert (await reading("Patient/_history")).status_code == 403
+    assert "entry" not in (await reading("_history")).json()
+    assert (await searching("Patient/me/_history")).status_code == 403
+    for path in ("Patient/_history", "_history"):
+        shown = (await searching(path)).json()["entry"]
+        assert {entry["fullUrl"].rpartition("/fhir/")[2] for entry in shown} == {"Patient/me", "Patient/other"}
+
+
 async def test_a_transaction_is_held_to_it_as_well(hospital: Fhir) -> None:
     ask = Asking(hospital, "patient/Observation.cu", patient="me")
 
