@@ -18,6 +18,11 @@
     resources = ["Observation"]
     fhirpath = "component.count() > 3"
 
+    [[rule]]
+    effect = "deny"                       # a Group names other patients: not to whoever stays within a patient's record
+    resources = ["Group"]
+    within_patient = true
+
     [app_state.growth-chart]              # a client: whose Basic resources with these codes are its own
     modify = ["https://growth.example.org|preferences"]     # system|code, or system| for all of a system
     query = ["https://growth.example.org|site"]
@@ -56,7 +61,8 @@ log = structlog.get_logger("policies")
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One rule; resources: types, each with search criteria where it is not about all of the type.
 
-    fields, only: of a mask, what it hides, or all that it shows; fhirpath: what holds for those it is about, too.
+    fields, only: of a mask, what it hides, or all that it shows; fhirpath: what holds for those it is about, too;
+    within_patient: it is about callers only who have something for no other reason than that it is their patient's.
     """
 
     effect: Literal["permit", "deny", "mask"]
@@ -70,9 +76,12 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     fields: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     fhirpath: str = ""
+    within_patient: bool = False
 
-    def concerns(self, roles: tuple[str, ...], user: str, client: str, purpose: str) -> bool:
-        """Whether the rule is about this caller now."""
+    def concerns(self, roles: tuple[str, ...], user: str, client: str, purpose: str, within: bool) -> bool:
+        """Whether the rule is about this caller now; within: whether the caller stays within a patient's record."""
+        if self.within_patient and not within:
+            return False
         if self.effect != "permit" and self.breakable and purpose == BREAK_GLASS:
             return False
         if not set(roles).isdisjoint(self.unless_role):
@@ -130,9 +139,9 @@ class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         having = (*self.administration.get(interface, ()), *self.administration.get(ALL_INTERFACES, ()))
         return not set(roles).isdisjoint(having)
 
-    def about(self, roles: tuple[str, ...], user: str, client: str, purpose: str) -> tuple[Rule, ...]:
+    def about(self, roles: tuple[str, ...], user: str, client: str, purpose: str, within: bool) -> tuple[Rule, ...]:
         """The rules that are about a caller."""
-        return tuple(rule for rule in self.rule if rule.concerns(roles, user, client, purpose))
+        return tuple(rule for rule in self.rule if rule.concerns(roles, user, client, purpose, within))
 
     @property
     def state_codes(self) -> frozenset[str]:

@@ -146,7 +146,8 @@ class Callers:
         whose = {"system": "", "patient": patient if not related or patient == own else NOBODY, "user": own}
         criteria = {scope: await criteria_of(self._environment, scope) for scope in scopes if scope.criteria}
         scoped = Scoped(self._environment, scopes, whose, criteria, lambda each: mark(client, user, each))
-        rules = self._policies.about(roles, user, client, purpose)
+        stays = any(whose[scope.context] for scope in scopes)
+        rules = self._policies.about(roles, user, client, purpose, stays)
         meant = {rule: [await self._meant(rule, text) for text in rule.resources] for rule in rules}
         refusals = [] if self._by_itself(client, user) else self._refusals(fhir_user, purpose, whose["user"])
         by_app = client and any(scope.context != "system" for scope in scopes)

@@ -491,3 +491,21 @@ async def test_a_consent_of_a_period_or_of_some_resources(
     assert (await colleague("Consent/c", "PUT", consent({**kinds, **narrowing}))).status_code == 201
     found = await doctor.ids("Observation?subject=Patient/other")
     assert [id for id in found if id in ("early", "later", "undated")] == left
+
+
+@pytest.mark.parametrize("effect", ["", "deny", "mask"])
+async def test_a_rule_within_a_patients_context_keeps_who_else_is_of_a_group(
+    house: Fhir, tmp_path: Path, effect: str
+) -> None:
+    members = [{"entity": {"reference": f"Patient/{id}"}} for id in ("me", "other")]
+    group = {"resourceType": "Group", "id": "g", "type": "person", "actual": True, "member": members}
+    fields = 'fields = ["member"]\n' if effect == "mask" else ""
+    rule = f'[[rule]]\neffect = "{effect}"\nresources = ["Group"]\n{fields}within_patient = true\n' if effect else ""
+    change(house, tmp_path, f'[[rule]]\neffect = "permit"\nresources = ["*"]\n{rule}')
+    doctor, patient = As(house, "physician"), As(house, user="Patient/me")
+    app = As(house, "physician", user="Patient/me", client="phone")
+    assert (await doctor("Group/g", "PUT", group)).status_code == 201
+    assert "Patient/other" in (await doctor("Group/g")).text
+    for path in ("Group/g", "Group", "Group/g/_history", "Group/g/_history/1", "Patient/me/$everything"):
+        for asking in (patient, app):
+            assert ("Patient/other" in (await asking(path)).text) is not bool(effect), path
