@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pynetdicom import evt
 
+from interfaces.dicom.archive.index import Rows
+from interfaces.dicom.archive.placing import enqueue
 from interfaces.dicom.archive.record import is_uid
 from interfaces.dicom.dataset.model import items, text
 from interfaces.dicom.dataset.walk import Malformed
@@ -16,7 +19,11 @@ SOP_CLASS = "1.2.840.10008.1.20.1"
 SOP_CLASSES = {"Storage Commitment Push Model SOP Class": SOP_CLASS}
 STATUSES = (
     ("0000", "The request is kept; the report follows as N-EVENT-REPORT to the peer of that AE title."),
-    ("0110", "The request is no data set, or names no transaction or no instance."),
+    (
+        "0110",
+        "The request is no data set, names no transaction or no instance, or the UID of a transaction of other "
+        "instances that is not reported yet.",
+    ),
     ("0112", "The request is to another SOP Instance than 1.2.840.10008.1.20.1.1."),
     ("0123", "The action type is another than 1."),
     (
@@ -46,8 +53,23 @@ def request(context: Context, event: Any) -> tuple[Any, Any]:
     wanted = [(text(item, "00081150"), text(item, "00081155")) for item in items(model, "00081199")]
     if not is_uid(transaction) or not wanted:
         return status(PROCESSING_FAILURE, "no transaction UID or no instance"), None
-    context.archive.enqueue("commitment", f"{sender} {transaction}", context.archive.clock(), {"instances": wanted})
+    if not _keep(context, f"{sender} {transaction}", json.dumps({"instances": wanted})):
+        return status(PROCESSING_FAILURE, "the transaction of this UID is not reported yet"), None
     return 0x0000, None
+
+
+def _keep(context: Context, key: str, payload: str) -> bool:
+    """Whether it is kept: not while one of other instances waits under the same transaction UID."""
+    moment = context.archive.clock()
+
+    def work(index: Rows) -> bool:
+        waiting = index.one("job", {"kind": "commitment", "key": key})
+        if waiting is not None and waiting["payload"] != payload:
+            return False
+        enqueue(index, "commitment", key, moment, payload)
+        return True
+
+    return context.archive.write(work)
 
 
 COMMITMENT = Service("Storage Commitment", SOP_CLASSES, ((evt.EVT_N_ACTION, request),), "commitment", STATUSES)

@@ -391,6 +391,30 @@ def test_commitment_is_one_action_of_one_instance_for_a_transaction(dicom_with, 
     association.release()
 
 
+def test_a_transaction_that_is_not_reported_yet_is_not_replaced(dicom_with, tmp_path):
+    peers = tmp_path / "peers.toml"
+    peers.write_text(f'[[peer]]\nae_title = "MODALITY"\nhost = "127.0.0.1"\nport = {free_port()}\n')
+    dicom = dicom_with(dicom_peers=str(peers))
+    association = modality(dicom, StorageCommitmentPushModel)
+
+    def asked(transaction, uid):
+        action, item = Dataset(), Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", uid
+        action.TransactionUID, action.ReferencedSOPSequence = transaction, [item]
+        return association.send_n_action(action, 1, StorageCommitmentPushModel, INSTANCE)[0].Status
+
+    assert asked("1.2.9", "1.2.3.4") == 0
+    assert asked("1.2.9", "1.2.3.5") == 0x0110
+    assert asked("1.2.9", "1.2.3.4") == 0
+    assert asked("1.2.10", "1.2.3.5") == 0
+    association.release()
+    rows = dicom.archive.reading.all("job", {"kind": "commitment"}, "key")
+    assert {row["key"]: json.loads(row["payload"])["instances"][0][1] for row in rows} == {
+        "MODALITY 1.2.10": "1.2.3.5",
+        "MODALITY 1.2.9": "1.2.3.4",
+    }
+
+
 def test_storage_commitment_is_reported_later(dicom_with, tmp_path):
     port, reports, heard = free_port(), [], threading.Event()
 
