@@ -36,11 +36,10 @@ def log_state(path: Path) -> Callable[[], bytes] | None:
 
 def _address(file: Path) -> int | None:
     """Where the begin of a file is mapped into this process."""
-    with suppress(OSError, ValueError):
-        number = str(os.stat(file).st_ino)
-        name = os.path.realpath(file)
-        for line in MAPS.read_text().splitlines():
-            span, _, offset, _, inode, *rest = line.split(maxsplit=5)
-            if inode == number and int(offset, 16) == 0 and rest == [name]:
+    name = os.path.realpath(file)
+    with suppress(OSError):
+        for line in MAPS.read_text().splitlines():  # of a file that is gone it has another name
+            span, _, offset, _, _, *rest = line.split(maxsplit=5)
+            if rest == [name] and int(offset, 16) == 0:
                 return int(span.partition("-")[0], 16)
     return None

@@ -90,7 +90,7 @@ def test_a_version_that_was_read_is_given_again_without_sqlite(tmp_path: Path, m
         without_sqlite(store, monkeypatch)
         assert await body_of(store, "a") == b"version 1"
 
-    with_store(tmp_path / "t.sqlite", work)
+    with_store(tmp_path / "a folder" / "t.sqlite", work)
 
 
 def test_what_another_process_has_acknowledged_is_read_at_once(tmp_path: Path) -> None:
