@@ -554,7 +554,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = 1
 
-    cache_mb: Annotated[int, Meta(description="SQLite's page cache in MiB, for each worker.", ge=2, le=65_536)] = 32
+    cache_mb: Annotated[
+        int,
+        Meta(
+            description="SQLite's page cache in MiB, for each worker; what was read lately takes a fourth more.",
+            ge=2,
+            le=65_536,
+        ),
+    ] = 32
     synchronous: Annotated[
         Literal["FULL", "NORMAL", "OFF"],
         Meta(
