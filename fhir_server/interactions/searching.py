@@ -12,6 +12,7 @@ from fhir_server.core.query import Clause, Query, RefersTo
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import Request
+from fhir_server.interactions.required import require
 from fhir_server.interactions.value_sets import StoredValueSets
 from fhir_server.search.extract import Extractor
 from fhir_server.search.fields import Fields
@@ -115,7 +116,9 @@ class Searching:
         return await self.criteria_of(type, parse_qsl(text, keep_blank_values=True), request)
 
     async def criteria_of(self, type: str, pairs: list[tuple[str, str]], request: Request) -> Clause:
-        """The same of criteria that are decoded already."""
+        """The same of criteria that are decoded already; FhirError "forbidden" for who may not search: an answer would
+        tell what there is, and criteria that seem to match nothing would store what is there a second time."""
+        require(request.caller, "s", type)
         plain = parse_criteria(type, pairs, self._context(request.base))
         if plain is not None:
             return await rewrite(plain, self.fields, self._asked(request))

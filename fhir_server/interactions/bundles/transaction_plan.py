@@ -97,6 +97,7 @@ async def plan_of(environment: Environment, outer: Request, listed: list[Any], r
     """The plan of a Bundle's entries, with the problems of all that can't be part of a transaction."""
     plan = Plan()
     problems: list[Issue] = []
+    categories: set[str] = set()
     for number, request in enumerate(requests):
         if number % PAUSE_EVERY == PAUSE_EVERY - 1:
             await asyncio.sleep(0)
@@ -104,8 +105,9 @@ async def plan_of(environment: Environment, outer: Request, listed: list[Any], r
             plan.entries.append(await _entry(environment, number, request, listed[number].get("fullUrl", "")))
         except FhirError as problem:
             problems += placed(problem, number, request)
+            categories.add(problem.category)
     if problems:
-        raise FhirError("invalid", problems)
+        raise FhirError("forbidden" if categories == {"forbidden"} else "invalid", problems)
     if may_have(outer.body):
         await _find_conditional(environment, outer, plan)
     await beside(plan.entries, _require_distinct, plan)

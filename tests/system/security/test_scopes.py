@@ -167,6 +167,26 @@ async def test_the_history_of_an_instance_is_read_and_that_of_a_type_searched(ho
         assert {entry["fullUrl"].rpartition("/fhir/")[2] for entry in shown} == {"Patient/me", "Patient/other"}
 
 
+async def test_conditional_interactions_take_the_scope_to_search(hospital: Fhir) -> None:
+    body = {"resourceType": "Observation", "status": "final", "code": CODE, "subject": {"reference": "Patient/me"}}
+    writing = Asking(hospital, "user/Observation.cud")
+    entry = {"resource": body, "request": {"method": "POST", "url": "Observation", "ifNoneExist": "_id=mine"}}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    referring = {**body, "subject": {"reference": "Patient?_id=me"}}
+    named = {**bundle, "entry": [{"resource": referring, "request": {"method": "POST", "url": "Observation"}}]}
+    for answer in (
+        await writing("Observation?_id=mine", "POST", body),
+        await writing("Observation?_id=mine", "PUT", body),
+        await writing("Observation?_id=mine", "DELETE"),
+        await writing("", "POST", bundle),
+        await writing("", "POST", named),
+    ):
+        assert (answer.status_code, ".s" in answer.text) == (403, True), answer.text
+    assert await Asking(hospital, "user/*.rs").ids("Observation") == ["lab", "mine", "theirs"]
+    both = Asking(hospital, "user/Observation.cuds")
+    assert (await both("Observation?_id=mine", "POST", body)).status_code == 200
+
+
 async def test_a_transaction_is_held_to_it_as_well(hospital: Fhir) -> None:
     ask = Asking(hospital, "patient/Observation.cu", patient="me")
 
