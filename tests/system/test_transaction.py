@@ -348,6 +348,15 @@ async def test_a_full_url_stands_for_one_entry(fhir: Fhir) -> None:
     assert await fhir.ids("Patient") == []
 
 
+async def test_the_type_of_a_patch_may_have_parameters(fhir: Fhir) -> None:
+    await fhir.create(patient("1", id="a"))
+    change = base64.b64encode(b'[{"op": "add", "path": "/active", "value": true}]').decode()
+    binary = {"resourceType": "Binary", "contentType": "Application/JSON-Patch+json; charset=utf-8", "data": change}
+    for type in ("batch", "transaction"):
+        (answer,) = (await fhir.post("", bundle(entry("PATCH", "Patient/a", binary), type=type))).json()["entry"]
+        assert answer["response"]["status"] == "200 OK", answer
+
+
 async def test_conditional_reads_and_head_in_a_batch(fhir: Fhir) -> None:
     await fhir.create({"resourceType": "Patient", "id": "a"})
     answer = await fhir.post(

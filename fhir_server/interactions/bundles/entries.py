@@ -96,7 +96,8 @@ def _http_date(text: str, where: str) -> str:
 
 def _patch_of(binary: dict[str, Any], where: str) -> tuple[bytes, str]:
     try:
-        return base64.b64decode(binary["data"], validate=True), str(binary["contentType"])
+        media = str(binary["contentType"]).partition(";")[0].strip().lower()
+        return base64.b64decode(binary["data"], validate=True), media
     except (KeyError, ValueError, TypeError) as problem:
         raise error(
             "invalid",
