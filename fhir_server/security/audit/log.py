@@ -31,6 +31,7 @@ FILE_NAME = "audit.sqlite"
 TABLES = """
 CREATE TABLE IF NOT EXISTS batch (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, oldest INTEGER NOT NULL,
     newest INTEGER NOT NULL, events BLOB NOT NULL, hash BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS batch_newest ON batch (newest);
 CREATE TABLE IF NOT EXISTS about (subject TEXT NOT NULL, first INTEGER NOT NULL, PRIMARY KEY (subject, first))
     WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS anchor (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL, hash BLOB NOT NULL);
@@ -193,10 +194,15 @@ class AuditLog:
 
     def newest_first(self, before: int = 2**62, subject: str = "", since: int = 0) -> Iterator[tuple[int, Event]]:
         """Events numbered below before, newest first; of a subject (patient:ID, agent:NAME), recorded since."""
-        where = "first < ? AND newest >= ?"
+        where, parameters = "first < ?", [before]
+        if since:
+            earliest = "SELECT min(first) FROM batch INDEXED BY batch_newest WHERE newest >= ?"
+            where, parameters = f"{where} AND newest >= ? AND first >= ({earliest})", [before, since, since]
         if subject:
-            where += " AND first IN (SELECT first FROM about WHERE subject = ?)"
-        parameters = (before, since, subject) if subject else (before, since)
+            where, parameters = (
+                f"{where} AND first IN (SELECT first FROM about WHERE subject = ?)",
+                [*parameters, subject],
+            )
         for first, events in self._read.execute(
             f"SELECT first, events FROM batch WHERE {where} ORDER BY first DESC", parameters
         ):

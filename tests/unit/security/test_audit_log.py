@@ -192,3 +192,47 @@ def test_what_is_new_is_found_without_looking_through_the_log(tmp_path):
         return taken
 
     assert steps(40 * 256) < 2 * steps(2 * 256)
+
+
+def test_what_is_of_late_is_found_without_looking_through_the_log(tmp_path):
+    def steps(count: int) -> int:
+        log = AuditLog(tmp_path / str(count) / FILE_NAME)
+        log.append([event(number) for number in range(count)])
+        list(log.newest_first())
+        taken = 0
+
+        def step() -> None:
+            nonlocal taken
+            taken += 1
+
+        log._read.set_progress_handler(step, 1)
+        found = [each.recorded for _, each in log.newest_first(since=count - 1)]
+        assert found == [*range(count - 1, count - 257, -1)]  # the whole row
+        assert [each.recorded for _, each in log.newest_first(subject="agent:u1", since=count - 1)] == []
+        assert list(log.newest_first(since=count)) == []
+        log._read.set_progress_handler(None, 1)
+        log.close()
+        return taken
+
+    assert steps(40 * 256) < 2 * steps(2 * 256)
+
+
+def test_what_was_taken_in_late_does_not_hide_what_is_newer(tmp_path):
+    log = AuditLog(tmp_path / FILE_NAME)
+    for moment in (100, 200, 5, 300, 6):  # a journal that a crash left behind may be older than what is there
+        log.append([event(moment)])
+        list(log.oldest_first())
+    assert [each.recorded for _, each in log.newest_first(since=150)] == [300, 200]
+    log.close()
+
+
+def test_a_log_of_before_has_its_times_indexed(tmp_path):
+    log = AuditLog(tmp_path / FILE_NAME)
+    log.append([event(1)])
+    list(log.oldest_first())
+    log.close()
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute("DROP INDEX batch_newest")
+    again = AuditLog(tmp_path / FILE_NAME)
+    assert [each.recorded for _, each in again.newest_first(since=1)] == [1]
+    again.close()
