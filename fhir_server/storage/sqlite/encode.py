@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -100,6 +100,18 @@ def encode(type: str, rid: int, values: Sequence[SearchValue], known: Dictionari
             if columns is not None:
                 rows["composite"].append((field, *columns, rid))
     return rows, narrative
+
+
+def terms(values: Sequence[SearchValue]) -> Iterator[tuple[str, str]]:
+    """The (system, code) that encode asks for, but for those within composites."""
+    for value in values:
+        kind = value[0]
+        if kind == TOKEN:
+            yield value[2:4]
+        elif kind == URI:
+            yield "", value[2]
+        elif kind == CANONICAL:
+            yield value[3], value[2]
 
 
 def digests(rows: Rows, narrative: str) -> bytes:

@@ -14,10 +14,9 @@ from fhir_server.core.ports import Clock, SearchIndex, Write
 from fhir_server.core.query import Clause, Query
 from fhir_server.core.side_thread import SideThread
 from fhir_server.core.values import SearchValue
-from fhir_server.storage.sqlite import encode
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
 from fhir_server.storage.sqlite.flushed import FlushedIndex, FlushedReads
-from fhir_server.storage.sqlite.gathered import TERM, Change, Gathered, Head, insert
+from fhir_server.storage.sqlite.gathered import Gathered, Head, Valued
 from fhir_server.storage.sqlite.schema import ERASE, METHOD_NUMBER, METHODS
 from fhir_server.storage.sqlite.touched import Touched, token_of
 
@@ -27,13 +26,16 @@ NEWEST = f"SELECT seq FROM version WHERE type = ? AND method <> {ERASE} ORDER BY
 INSERT_ERASED = f"""INSERT INTO version (seq, rid, version, type, updated, method, body)
 VALUES (?, ?, ?, ?, ?, {ERASE}, x'')"""
 FULL = 4000  # rows gathered by a long work after which they are written beside the event loop
-WIDE = 2000  # values of one resource from which they are made into rows beside the event loop
+WIDE = 2000  # values of one resource from which it is written beside the event loop
 LOOKED_EVERY = 8  # versions between two looks at how many rows are gathered
 MERGE_NARRATIVES = "INSERT INTO narrative (narrative) VALUES ('optimize')"  # until then it keeps words of what went
 
 
 class Kept(NamedTuple):
-    """The head of a resource as this group sees it; version 0 where it is only referred to."""
+    """The head of a resource as this group sees it; version 0 where it is only referred to.
+
+    digests: of the index rows it had before this group, None where it has others by now.
+    """
 
     rid: int
     version: int
@@ -126,8 +128,7 @@ class SqliteTransaction:
         for type_id, change in self._live.items():
             if change:
                 self._execute("UPDATE type SET live = live + ? WHERE type = ?", (change, type_id))
-        self._write_terms()
-        self._gathered.write(self._connection)
+        self._gathered.write(self._connection, self.known)
         if self._erased:
             self._execute(MERGE_NARRATIVES)
         self._execute("COMMIT")
@@ -204,15 +205,11 @@ class SqliteTransaction:
         gathered = self._gathered
         rid = head.rid if head else self.known.new_rid(type, id)
         replaces = bool(was_live) or self._touched.has(type, id)
-        before = head.digests if head else None
-        if len(values) > WIDE:  # which alone would hold up whoever else is served
-            digests = await self._disk.run(self._replace, type, rid, values, replaces, before)
-        else:
-            digests = self._replace(type, rid, values, replaces, before)
+        gathered.valued.append(Valued(type, rid, values, replaces, head.digests if head else None))
         if head is None:
-            gathered.new.append((rid, type_id, id, seq, version, live, digests))
+            gathered.new.append((rid, type_id, id, seq, version, live))
         else:
-            gathered.next.append(Head(rid, type_id, id, seq, version, live, digests, live != was_live))
+            gathered.next.append(Head(rid, type_id, id, seq, version, live, live != was_live))
         gathered.versions.append((seq, rid, version, type_id, updated, METHOD_NUMBER[method], body))
         gathered.bytes += len(body)
         self._seq, self._updated = seq, updated
@@ -221,10 +218,10 @@ class SqliteTransaction:
         self._live[type_id] += live - was_live
         self._touched.add(type, id, values)
         stored = StoredVersion(type, id, version, seq, updated, method, body)
-        self._keep((type, id), Kept(rid, version, live, digests, stored))
-        if len(gathered.versions) % LOOKED_EVERY == 0 and gathered.size > FULL:
+        self._keep((type, id), Kept(rid, version, live, None, stored))
+        if len(values) > WIDE or (len(gathered.versions) % LOOKED_EVERY == 0 and gathered.size > FULL):
             self._save()
-            await self._disk.run(self._gathered.write, self._connection)
+            await self._disk.run(self._gathered.write, self._connection, self.known)
         return stored
 
     async def reindex(self, type: str, id: str, values: Sequence[SearchValue]) -> None:
@@ -232,12 +229,10 @@ class SqliteTransaction:
         head = self._head(type, id)
         if head is None or head.stored is None:
             return
-        digests = self._replace(type, head.rid, values, True, None)
+        self._gathered.valued.append(Valued(type, head.rid, values, True, None))
         type_id = self.known.keep_type(type)
-        self._gathered.next.append(
-            Head(head.rid, type_id, id, head.stored.seq, head.version, head.live, digests, turns=False)
-        )
-        self._keep((type, id), head._replace(digests=digests))
+        self._gathered.next.append(Head(head.rid, type_id, id, head.stored.seq, head.version, head.live, turns=False))
+        self._keep((type, id), head._replace(digests=None))
 
     async def erase(self, type: str, id: str) -> int:
         """Removes all versions and index values; terms and texts that only this resource used go too."""
@@ -249,7 +244,7 @@ class SqliteTransaction:
         self._flush()
         type_id = self.known.keep_type(type)
         terms = [row[0] for row in self.execute("SELECT DISTINCT term FROM token WHERE rid = ?", (rid,))]
-        self._replace(type, rid, (), True, None)
+        self._gathered.valued.append(Valued(type, rid, (), True, None))
         erased = self.execute("DELETE FROM version WHERE rid = ?", (rid,)).rowcount
         self.execute("UPDATE resource SET seq = 0, version = 0, live = 0, digests = NULL WHERE rid = ?", (rid,))
         self._live[type_id] -= live
@@ -298,27 +293,11 @@ class SqliteTransaction:
         self._save()
         return self._execute(sql, bound)
 
-    def _replace(
-        self, type: str, rid: int, values: Sequence[SearchValue], replaces: bool, before: bytes | None
-    ) -> bytes:
-        """Gathers the index rows of a resource, instead of those that it may have or, without replaces, of none.
-
-        before: the digests of those it has, None where they are to be looked at; returns the new ones.
-        """
-        rows, narrative = encode.encode(type, rid, values, self.known)
-        after = encode.digests(rows, narrative)
-        if replaces:
-            self._gathered.changes.append(Change(rid, rows, narrative, before, after))
-        else:
-            self._gathered.add(rows, rid, narrative)
-        return after
-
     def _save(self) -> None:
         """A savepoint before what this work has put; what others have put is written before it."""
         if not self._saved:
             own = self._gathered.since(self._before[-1])
-            self._write_terms()
-            self._gathered.write(self._connection)
+            self._gathered.write(self._connection, self.known)
             self._execute("SAVEPOINT work")
             self._saved = True
             self._gathered.take(own)
@@ -327,11 +306,7 @@ class SqliteTransaction:
         """Writes what is gathered, so that the tables answer."""
         if self._gathered:
             self._save()
-            self._write_terms()
-            self._gathered.write(self._connection)
-
-    def _write_terms(self) -> None:
-        insert(self._connection, "term", TERM, self.known.unwritten_terms())
+            self._gathered.write(self._connection, self.known)
 
     def _forget_terms(self, terms: list[int]) -> None:
         """Renames the terms that nothing uses any more, so that an erased identifier is nowhere in the file."""
