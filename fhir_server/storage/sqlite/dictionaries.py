@@ -71,6 +71,8 @@ class Dictionaries:
         found = self.terms.get(key)
         if found is not None:
             return found
+        if key in self._unwritten:  # and the cache was emptied since
+            return self._unwritten[key][0]
         if key in self._absent:
             return None
         system_id = self.find_system(system)

@@ -12,6 +12,7 @@ import pytest
 from fhir_server.core.ports import Transaction, Write
 from fhir_server.core.query import All, Chain, RefersTo, StringIs, TokenIs
 from fhir_server.core.values import REFERENCE, STRING, TOKEN
+from fhir_server.storage.sqlite import dictionaries
 from fhir_server.storage.sqlite import transaction as module
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
 from fhir_server.storage.sqlite.store import SqliteStore
@@ -64,6 +65,25 @@ def test_a_work_that_fails_leaves_nothing_and_those_beside_it_stay(tmp_path, ask
     )
     assert isinstance(gave[1], ValueError)
     assert (found, lost) == ({"A": ["a"], "C": ["c"]}, [])
+
+
+def test_a_work_that_fails_leaves_no_term(tmp_path):
+    async def fails(inside: Transaction) -> None:
+        await put(inside, "b", "B")
+        raise ValueError("no")
+
+    async def terms(inside: Any) -> list[str]:
+        return [row[0] for row in inside.execute("SELECT code FROM term").fetchall()]
+
+    *_, found = together(tmp_path, lambda inside: put(inside, "a", "A"), fails, terms)[0]
+    assert found == ["A"]
+
+
+def test_a_term_that_is_new_is_one_though_the_cache_is_emptied_meanwhile(tmp_path, monkeypatch):
+    monkeypatch.setattr(dictionaries, "CACHE_LIMIT", 1)
+    works = [lambda inside, id=id, code=code: put(inside, id, code) for id, code in ("aA", "bB", "cA", "dC", "eA")]
+    _, found, _ = together(tmp_path, *works)
+    assert found == {"A": ["a", "c", "e"], "B": ["b"], "C": ["d"]}
 
 
 def test_a_resource_of_a_work_that_failed_can_be_made_by_the_next(tmp_path):
