@@ -19,15 +19,12 @@ from fhir_server.interactions.request import GRAPHQL, Request
 MOST_PARAMETERS = 1000
 ONCE = (b"content-type", b"content-encoding", b"if-none-exist", b"if-modified-since", b"x-provenance",
         b"x-security-context")  # fmt: skip
-PATCH_TYPES = ("application/json-patch+json", "application/xml-patch+xml", "application/merge-patch+json")
-
-LONGEST_NUMBER = 10  # digits of seconds
-
-
 LISTS = frozenset((  # headers whose values are lists, that may come on several lines (RFC 9110, section 5.3)
     "accept", "accept-encoding", "access-control-request-headers", "if-match", "if-none-match", "prefer",
     "x-forwarded-for",
 ))  # fmt: skip
+PATCH_TYPES = ("application/json-patch+json", "application/xml-patch+xml", "application/merge-patch+json")
+LONGEST_NUMBER = 10  # digits of seconds
 
 
 def headers_of(scope: dict[str, Any]) -> dict[str, str]:

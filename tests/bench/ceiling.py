@@ -31,7 +31,7 @@ import uvloop
 
 from tests.bench import fhirload
 from tests.bench.__main__ import wait_for
-from tests.bench.in_turns import CONNECTIONS, side
+from tests.bench.in_turns import CONNECTIONS, Side, rounds, side
 
 ROWS = ("read", "s_identifier", "metadata")
 NGINX = """daemon off; worker_processes {workers}; pid {folder}/pid; error_log {folder}/error; {user}
@@ -127,7 +127,7 @@ def answer_to(base: str, request: Sequence[Any]) -> tuple[bytes, bytes]:
         return b"\r\n".join(head) + b"\r\n\r\n" + given.content, given.content
 
 
-async def measured(options: argparse.Namespace, ours: Any, folder: Path) -> None:
+async def measured(options: argparse.Namespace, ours: Side, folder: Path) -> None:
     async with ours.client:
         await ours.load(options.patients)
         print("| row | bytes | server | requests/s | reached % | CPU ms | in the generator's |", flush=True)
@@ -135,30 +135,25 @@ async def measured(options: argparse.Namespace, ours: Any, folder: Path) -> None
             await turns(options, ours, row, folder / row)
 
 
-async def turns(options: argparse.Namespace, ours: Any, row: str, folder: Path) -> None:
+async def turns(options: argparse.Namespace, ours: Side, row: str, folder: Path) -> None:
     """One row, ours and the others in turns."""
     answer, body = await asyncio.to_thread(answer_to, ours.client.base, ours.rows[row]())
     async with AsyncExitStack() as stack:
-        sides = [("ours", ours.client, ours.pids)]
+        sides = [ours]
         others = [("constant", constant(answer, options.workers))]
         if options.nginx:
             others.append(("nginx", nginx(options.nginx, folder, body, options.workers)))
         for name, other in others:
             pids, base = stack.enter_context(other)
-            client = fhirload.Client(base, CONNECTIONS, {})
-            await stack.enter_async_context(client)
-            sides.append((name, client, pids))
-        found: dict[str, list[tuple[float, float, float]]] = {name: [] for name, *_ in sides}
-        for number in range(options.rounds):
-            for name, client, pids in sides[:: -1 if number % 2 else 1]:
-                made = await fhirload.closed_loop(client, ours.rows[row], CONNECTIONS, options.seconds, 0.2, pids)
-                assert made["ok"] == made["n"], made.get("errors")
-                cpu = made["srv_cpu_ms"]
-                found[name].append((made["rps"], cpu, cpu / made["client_cpu_ms"]))
-    for name, rounds in found.items():
-        rate, cpu, quotient = (statistics.median(figures) for figures in zip(*rounds, strict=True))
-        share = statistics.median([mine[0] / its[0] for mine, its in zip(found["ours"], rounds, strict=True)])
-        cells = f"{len(answer):,} | {name} | {rate:,.0f} | {share:.0%} | {cpu:.3f} | {quotient:.2f}"
+            made = Side(name, pids, fhirload.Client(base, CONNECTIONS, {}))
+            made.rows = ours.rows
+            await stack.enter_async_context(made.client)
+            sides.append(made)
+        found = await rounds(options, sides, row)
+    for each, kept in zip(sides, found, strict=True):
+        rate, cpu, quotient = (statistics.median(figures) for figures in zip(*kept, strict=True))
+        share = statistics.median([mine[0] / its[0] for mine, its in zip(found[0], kept, strict=True)])
+        cells = f"{len(answer):,} | {each.name} | {rate:,.0f} | {share:.0%} | {cpu:.3f} | {quotient:.2f}"
         print(f"| {row} | {cells} |", flush=True)
 
 

@@ -88,6 +88,18 @@ async def measured(options: argparse.Namespace, sides: list[Side]) -> None:
         await table(options, sides)
 
 
+async def rounds(
+    options: argparse.Namespace, sides: Sequence[Side], row: str
+) -> list[list[tuple[float, float, float]]]:
+    """What each side gave in each round of a row; every other round they come in reverse."""
+    found: list[list[tuple[float, float, float]]] = [[] for _ in sides]
+    for number in range(options.rounds):
+        order = list(zip(sides, found, strict=True))
+        for each, kept in order[:: -1 if number % 2 else 1]:
+            kept.append(await each.round(row, options.seconds))
+    return found
+
+
 async def table(options: argparse.Namespace, sides: list[Side]) -> None:
     wanted = options.rows.split(",") if options.rows else list(sides[0].rows)
     print(
@@ -95,11 +107,7 @@ async def table(options: argparse.Namespace, sides: list[Side]) -> None:
         flush=True,
     )
     for row in wanted:
-        found: list[list[tuple[float, float, float]]] = [[] for _ in sides]
-        for number in range(options.rounds):
-            order = list(zip(sides, found, strict=True))
-            for each, kept in order[:: -1 if number % 2 else 1]:
-                kept.append(await each.round(row, options.seconds))
+        found = await rounds(options, sides, row)
         cells = []
         for kept in found:
             rates = [rate for rate, *_ in kept]

@@ -194,15 +194,15 @@ class AuditLog:
 
     def newest_first(self, before: int = 2**62, subject: str = "", since: int = 0) -> Iterator[tuple[int, Event]]:
         """Events numbered below before, newest first; of a subject (patient:ID, agent:NAME), recorded since."""
-        where, parameters = "first < ?", [before]
+        where = "first < ?"
+        parameters: list[int | str] = [before]
         if since:
             earliest = "SELECT min(first) FROM batch INDEXED BY batch_newest WHERE newest >= ?"
-            where, parameters = f"{where} AND newest >= ? AND first >= ({earliest})", [before, since, since]
+            where += f" AND newest >= ? AND first >= ({earliest})"
+            parameters += since, since
         if subject:
-            where, parameters = (
-                f"{where} AND first IN (SELECT first FROM about WHERE subject = ?)",
-                [*parameters, subject],
-            )
+            where += " AND first IN (SELECT first FROM about WHERE subject = ?)"
+            parameters.append(subject)
         for first, events in self._read.execute(
             f"SELECT first, events FROM batch WHERE {where} ORDER BY first DESC", parameters
         ):
