@@ -10,6 +10,7 @@ from fhir_server.codec.json import serialize
 from fhir_server.core.errors import FhirError, error, operation_outcome
 from fhir_server.core.settings import Settings
 from fhir_server.rest.decode import headers_of, read_body
+from fhir_server.security.outgoing.urls import climbs
 
 if TYPE_CHECKING:
     import httpx
@@ -48,6 +49,8 @@ class Forwarding:
     async def _ask(self, scope: dict[str, Any], who: str, receive: Any) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         import httpx
 
+        if climbs(scope["path"]):  # to what another role is for
+            raise error("not-found", f"There is nothing here: leave . and .. out of a path below {self._prefix}.")
         headers = headers_of(scope)
         body = await read_body(receive, headers, self._settings) if scope["method"] in ("POST", "PUT", "PATCH") else b""
         if self._client is None:

@@ -9,6 +9,7 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
 from fhir_server.interactions.access.policy_parameters import code_of
 from tests.conftest import BASE, Fhir
+from tests.system.security.conftest import ORIGIN
 from tests.system.security.test_policies import As, consent, house
 
 pytestmark = pytest.mark.anyio
@@ -131,6 +132,18 @@ async def test_policies_name_the_roles_of_each_interface(house: Fhir, policies: 
     assert await statuses(house, "integration") == [200, 403, 403]
     assert [(await As(house, "chief")(f"../{page}")).status_code for page in PAGES] == ALL
     assert (await As(house, "administrator")("../hl7/messages")).status_code == 403
+
+
+@pytest.mark.parametrize("policies", ['[administration]\nworkforce = ["roster"]\n'])
+@pytest.mark.parametrize(
+    "way", ["%2e%2e/billing", "..%2Fbilling", "x%2f..%2f..%2Fbilling", "%252e%252e/billing", "..%5cbilling"]
+)
+async def test_the_role_of_one_subsystem_leads_to_no_other(house: Fhir, policies: str, way: str) -> None:
+    roster = As(house, "roster")
+    assert (await roster("../workforce/state")).status_code == 503
+    climbing = f"{ORIGIN}/workforce/{way}/state"
+    answer = await house.http.get(climbing, headers={"authorization": f"Bearer {roster.token}"})
+    assert answer.status_code == 404 and "leave . and .. out" in answer.text
 
 
 @pytest.mark.parametrize("policies", ['interfaces = ["listener"]\n'])
