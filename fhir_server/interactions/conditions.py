@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import re
+from datetime import UTC
 
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
@@ -13,6 +14,11 @@ from fhir_server.interactions import app_state
 from fhir_server.interactions.request import Request
 
 _ETAG = re.compile(r'(?:W/)?"?([A-Za-z0-9\-.]{1,64})"?\Z')
+_HTTP_DATE = re.compile(  # its three forms (RFC 9110, section 5.6.7)
+    r"(?:\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT|\w{6,9}, \d\d-\w{3}-\d\d \d\d:\d\d:\d\d GMT"
+    r"|\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\Z",
+    re.ASCII,
+)
 
 
 def etag_versions(header: str, name: str) -> list[str]:
@@ -31,13 +37,19 @@ def etag_versions(header: str, name: str) -> list[str]:
 
 
 def require_match(request: Request, type: str, id: str, head: StoredVersion | None) -> None:
-    """If-Match: the newest version must be the one that the caller has seen. Of an app's state it must be there.
-
-    id: "" where criteria match nothing.
-    """
+    """What `require_unchanged` asks of a write; of an app's state If-Match must be there."""
     if type == app_state.TYPE:
         app_state.require_condition(request, head)
+    require_unchanged(request, type, id, head)
+
+
+def require_unchanged(request: Request, type: str, id: str, head: StoredVersion | None) -> None:
+    """If-Match: the newest version must be one that the caller has seen; without it If-Unmodified-Since: none newer.
+
+    So RFC 9110 has it, section 13.2.2. id: "" where criteria match nothing.
+    """
     if not request.if_match:
+        _require_unmodified(request, type, id, head)
         return
     newest = str(head.version) if head is not None and not head.deleted else ""
     wanted = etag_versions(request.if_match, "If-Match")
@@ -50,6 +62,29 @@ def require_match(request: Request, type: str, id: str, head: StoredVersion | No
             f"If-Match: {request.if_match}, but {type}/{id} is at version {newest}; read it and try again.",
             location="header:If-Match",
         )
+
+
+def _require_unmodified(request: Request, type: str, id: str, head: StoredVersion | None) -> None:
+    if not request.if_unmodified_since or head is None or head.deleted:
+        return
+    since = _seconds(request.if_unmodified_since)
+    if since is not None and head.updated // 1_000_000 > since:
+        raise error(
+            "precondition",
+            f"If-Unmodified-Since: {request.if_unmodified_since}, but {type}/{id} was changed after that, "
+            f"to version {head.version}; read it and try again.",
+            location="header:If-Unmodified-Since",
+        )
+
+
+def _seconds(date: str) -> float | None:
+    """An HTTP date as seconds since 1970; None for what is none, which a condition is to ignore."""
+    try:
+        return (
+            email.utils.parsedate_to_datetime(date).replace(tzinfo=UTC).timestamp() if _HTTP_DATE.match(date) else None
+        )
+    except ValueError:
+        return None
 
 
 def require_none(request: Request, type: str, id: str, head: StoredVersion | None) -> None:
@@ -71,15 +106,8 @@ def not_modified(request: Request, version: StoredVersion) -> bool:
         versions = etag_versions(request.if_none_match, "If-None-Match")
         return "*" in versions or str(version.version) in versions
     if request.if_modified_since:
-        try:
-            since = email.utils.parsedate_to_datetime(request.if_modified_since).timestamp()
-        except (ValueError, TypeError) as problem:
-            raise error(
-                "value",
-                "If-Modified-Since must be an HTTP date such as 'Tue, 24 Nov 2026 08:00:00 GMT'.",
-                location="header:If-Modified-Since",
-            ) from problem
-        return version.updated // 1_000_000 <= since
+        since = _seconds(request.if_modified_since)
+        return since is not None and version.updated // 1_000_000 <= since
     return False
 
 

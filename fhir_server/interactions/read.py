@@ -9,7 +9,7 @@ from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.interactions.access.contents import context_of
 from fhir_server.interactions.audit import read_audit
-from fhir_server.interactions.conditions import not_modified
+from fhir_server.interactions.conditions import not_modified, require_unchanged
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.preparing import id_of
 from fhir_server.interactions.request import Request, Response
@@ -60,7 +60,8 @@ async def referenced(environment: Environment, reference: LocalReference) -> Sto
 
 
 async def _given(environment: Environment, request: Request, version: StoredVersion) -> Response:
-    """The version, or that the caller has it already."""
+    """The version, or that the caller has it already, where it meets the request's conditions."""
+    require_unchanged(request, version.type, version.id, version)
     if not_modified(request, version):
         return Response(304, version)
     response = Response(200, version, version.body)

@@ -19,11 +19,11 @@ class Request(msgspec.Struct):
 
     path: segments below the base URL, decoded; query: decoded name and value pairs in order; resource: the body parsed,
     None where there is none or where it isn't FHIR; body, content_type: as they came; if_match, if_none_match,
-    if_none_exist, if_modified_since: the headers' values, "" for none; prefer: "", minimal, representation or
-    OperationOutcome; lenient: Prefer handling=lenient; wait: Prefer wait=seconds, None for none; respond_async: Prefer
-    respond-async; accept: the header Accept; last_event_id: the header of a stream that is taken up again; provenance:
-    the header X-Provenance; head: the entry of a Bundle asks HEAD, a GET without what it gives; base: this server's own
-    base URL, without a slash at its end.
+    if_none_exist, if_modified_since, if_unmodified_since: the headers' values, "" for none; prefer: "", minimal,
+    representation or OperationOutcome; lenient: Prefer handling=lenient; wait: Prefer wait=seconds, None for none;
+    respond_async: Prefer respond-async; accept: the header Accept; last_event_id: the header of a stream that is taken
+    up again; provenance: the header X-Provenance; head: the entry of a Bundle asks HEAD, a GET without what it gives;
+    base: this server's own base URL, without a slash at its end.
     """
 
     method: str
@@ -36,6 +36,7 @@ class Request(msgspec.Struct):
     if_none_match: str = ""
     if_none_exist: str = ""
     if_modified_since: str = ""
+    if_unmodified_since: str = ""
     prefer: str = ""
     lenient: bool = False
     wait: float | None = None

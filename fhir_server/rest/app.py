@@ -33,7 +33,8 @@ from fhir_server.rest.streaming import streamed
 PREFIX = "/fhir"
 AUTHORIZATION = frozenset(PATHS)
 JSON_TYPE = (b"content-type", JSON.content_type.encode())
-SHAPING = frozenset((b"if-none-match", b"if-modified-since", b"origin", b"prefer", request_id.HEADER.encode()))
+CONDITIONS = frozenset(("if-match", "if-unmodified-since", "if-none-match", "if-modified-since"))  # of a read
+SHAPING = frozenset(name.encode() for name in (*CONDITIONS, "origin", "prefer", request_id.HEADER))
 LOOPBACK = ("127.0.0.1", "::1")
 PLAIN_READ = re.compile(rb"/fhir/([A-Z][A-Za-z]*)/([A-Za-z0-9.-]{1,64})").fullmatch
 PLAIN_SEARCH = re.compile(rb"/fhir/([A-Z][A-Za-z]*)").fullmatch
@@ -235,8 +236,7 @@ class Application:
         """Whether it is a read that nothing but the id shapes."""
         return (
             path[0] != "Binary"
-            and "if-none-match" not in headers
-            and "if-modified-since" not in headers
+            and CONDITIONS.isdisjoint(headers)
             and path[1][0] not in "$_"
             and ID_PATTERN.match(path[1]) is not None
         )

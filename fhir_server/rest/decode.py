@@ -17,11 +17,11 @@ from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import GRAPHQL, Request
 
 MOST_PARAMETERS = 1000
-ONCE = (b"content-type", b"content-encoding", b"if-none-exist", b"if-modified-since", b"x-provenance",
-        b"x-security-context")  # fmt: skip
+ONCE = (b"content-type", b"content-encoding", b"if-none-exist", b"x-provenance", b"x-security-context")
 LISTS = frozenset((  # headers whose values are lists, that may come on several lines (RFC 9110, section 5.3)
     "accept", "accept-encoding", "access-control-request-headers", "if-match", "if-none-match", "prefer",
     "x-forwarded-for",
+    "if-modified-since", "if-unmodified-since",  # no lists: of two lines none is a date, so that both are ignored
 ))  # fmt: skip
 PATCH_TYPES = ("application/json-patch+json", "application/xml-patch+xml", "application/merge-patch+json")
 LONGEST_NUMBER = 10  # digits of seconds
@@ -214,6 +214,7 @@ async def request_of(
         if_none_match=headers.get("if-none-match", ""),
         if_none_exist=headers.get("if-none-exist", ""),
         if_modified_since=headers.get("if-modified-since", ""),
+        if_unmodified_since=headers.get("if-unmodified-since", ""),
         prefer=prefer.wanted,
         lenient=settings.lenient if prefer.lenient is None else prefer.lenient,
         wait=prefer.wait,

@@ -52,6 +52,45 @@ async def test_conditional_read_answers_304_without_body(fhir: Fhir) -> None:
     assert (await fhir.get(where, if_none_match='W/"7"')).status_code == 200
 
 
+LONG_AGO = "Sun, 06 Nov 1994 08:49:37 GMT"
+OBSOLETE = ("Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994")  # forms, which are read all the same
+NO_DATES = ("yesterday", "2999-01-01T00:00:00Z", "Fri, 32 Jan 2100 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 +0100")
+
+
+@pytest.mark.parametrize("date", NO_DATES)
+async def test_what_is_no_http_date_is_no_condition(fhir: Fhir, date: str) -> None:
+    where = await fhir.create({**PATIENT, "id": "a"})
+    assert (await fhir.get(where, if_modified_since=date)).status_code == 200
+    assert (await fhir.put(where, {**PATIENT, "id": "a"}, if_unmodified_since=date)).status_code == 200
+
+
+@pytest.mark.parametrize("date", [LONG_AGO, *OBSOLETE])
+async def test_nothing_is_changed_that_was_changed_since(fhir: Fhir, date: str) -> None:
+    where = await fhir.create({**PATIENT, "id": "a"})
+    patch = {"resourceType": "Parameters"}
+    for method, path, body in (
+        ("GET", where, None),
+        ("PUT", where, {**PATIENT, "id": "a"}),
+        ("PUT", "Patient?_id=a", PATIENT),
+        ("PATCH", where, patch),
+        ("DELETE", where, None),
+        ("DELETE", "Patient?_id=a", None),
+    ):
+        answer = await fhir(method, path, body, if_unmodified_since=date)
+        assert (answer.status_code, issue_of(answer)["location"]) == (412, ["header:If-Unmodified-Since"]), method
+    assert (await fhir.get(where)).headers["etag"] == 'W/"1"'
+
+
+async def test_what_was_not_changed_since_is_changed(fhir: Fhir) -> None:
+    assert (await fhir.put("Patient/a", {**PATIENT, "id": "a"}, if_unmodified_since=LONG_AGO)).status_code == 201
+    seen = (await fhir.get("Patient/a")).headers["last-modified"]
+    assert (await fhir.put("Patient/a", {**PATIENT, "id": "a"}, if_unmodified_since=seen)).status_code == 200
+    matched = {"if_match": 'W/"2"', "if_unmodified_since": LONG_AGO}  # If-Match is the one that counts
+    assert (await fhir.put("Patient/a", {**PATIENT, "id": "a"}, **matched)).status_code == 200
+    assert (await fhir.get("Patient/a", if_match='W/"2"')).status_code == 412
+    assert (await fhir.get("Patient/a", if_match='W/"3"')).status_code == 200
+
+
 async def test_vread_gives_the_old_version(fhir: Fhir) -> None:
     where = await fhir.create({**PATIENT, "id": "a"})
     await fhir.put(where, {**PATIENT, "id": "a", "active": True})
