@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from fhir_server.codec.json import serialize
@@ -56,16 +56,22 @@ def searchset(
 
 
 def history(
-    base: str, versions: Iterable[StoredVersion], *, total: int | None = None, links: Sequence[Link] = ()
+    base: str,
+    versions: Iterable[StoredVersion],
+    *,
+    total: int | None = None,
+    links: Sequence[Link] = (),
+    renewed: Collection[int] = (),
 ) -> bytes:
-    """A history Bundle, newest version first."""
-    return _joined("history", total, links, [_history_entry(base, version) for version in versions])
+    """A history Bundle, newest version first; renewed: of a HistoryPage."""
+    entries = [_history_entry(base, version, version.version == 1 or version.seq in renewed) for version in versions]
+    return _joined("history", total, links, entries)
 
 
-def _history_entry(base: str, version: StoredVersion) -> bytes:
+def _history_entry(base: str, version: StoredVersion, created: bool) -> bytes:
     reference = f"{version.type}/{version.id}"
     url = version.type if version.method == "POST" else reference
-    status = "201 Created" if version.version == 1 else STATUS_LINES[version.method]
+    status = "201 Created" if created else STATUS_LINES[version.method]
     tail = (
         f'"request":{{"method":"{version.method}","url":"{url}"}},"response":{{"status":"{status}",'
         f'"etag":"W/\\"{version.version}\\"","lastModified":"{instant(version.updated)}"}}}}'

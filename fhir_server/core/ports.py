@@ -109,12 +109,13 @@ class HistoryPage(NamedTuple):
     """Versions newest first, the cursor of the next page ("" where none), and how many there are in all.
 
     The total is None where counting would mean to look through a whole type or the whole store; what has one page only
-    is counted.
+    is counted. renewed: the positions in the feed of those that were put where a deletion had been.
     """
 
     versions: list[StoredVersion]
     next: str
     total: int | None
+    renewed: frozenset[int] = frozenset()
 
 
 class ResourceReads(Protocol):

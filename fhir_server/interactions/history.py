@@ -67,7 +67,7 @@ async def history(environment: Environment, request: Request, type: str = "", id
             else structs.replace(version, body=subset(version.body, summary, names, environment.definitions))
             for version in shown
         ]
-    body = bundles.history(request.base, shown, total=page.total, links=links)
+    body = bundles.history(request.base, shown, total=page.total, links=links, renewed=page.renewed)
     return Response(200, body=body, shown=page.versions)
 
 

@@ -24,8 +24,8 @@ async def fill(shelf: Shelf) -> list:
 
 async def test_newest_first(shelf: Shelf) -> None:
     a1, b1, a2, o1, a3, b2 = await fill(shelf)
-    assert (await shelf.store.history("Patient", "a")) == ([a3, a2, a1], "", 3)
-    assert (await shelf.store.history("Patient")) == ([b2, a3, a2, b1, a1], "", 5)
+    assert (await shelf.store.history("Patient", "a"))[:3] == ([a3, a2, a1], "", 3)
+    assert (await shelf.store.history("Patient"))[:3] == ([b2, a3, a2, b1, a1], "", 5)
     assert (await shelf.store.history()).versions == [b2, a3, o1, a2, b1, a1]
     assert (await shelf.store.history("Practitioner")).versions == []
 
@@ -64,13 +64,13 @@ async def test_the_first_page_is_always_the_newest(shelf: Shelf) -> None:
 async def test_of_what_is_stored_anew_after_its_erasure_the_new_versions_are_told(shelf: Shelf) -> None:
     await fill(shelf)
     await shelf.erase("Patient", "b")
-    assert (await shelf.store.history("Patient", "b")) == ([], "", 0)
+    assert (await shelf.store.history("Patient", "b"))[:3] == ([], "", 0)
     anew = [await shelf.put({"resourceType": "Patient", "id": "b", "active": number % 2 == 0}) for number in range(3)]
     assert [version.version for version in anew] == [1, 2, 3]
-    assert (await shelf.store.history("Patient", "b")) == (anew[::-1], "", 3)
+    assert (await shelf.store.history("Patient", "b"))[:3] == (anew[::-1], "", 3)
     page = await shelf.store.history("Patient", "b", count=2)
     assert (page.versions, page.total) == (anew[:0:-1], 3)
-    assert (await shelf.store.history("Patient", "b", count=2, cursor=page.next)) == (anew[:1], "", 3)
+    assert (await shelf.store.history("Patient", "b", count=2, cursor=page.next))[:3] == (anew[:1], "", 3)
 
 
 async def test_pages_neither_repeat_nor_skip_while_others_write(shelf: Shelf) -> None:
@@ -88,7 +88,7 @@ async def test_pages_neither_repeat_nor_skip_while_others_write(shelf: Shelf) ->
 async def test_since(shelf: Shelf) -> None:
     _, _, a2, _, a3, b2 = await fill(shelf)
     assert (await shelf.store.history("Patient", since=a2.updated)).versions == [b2, a3, a2]
-    assert (await shelf.store.history("Patient", "a", since=a2.updated)) == ([a3, a2], "", 2)
+    assert (await shelf.store.history("Patient", "a", since=a2.updated))[:3] == ([a3, a2], "", 2)
     assert (await shelf.store.history(since=b2.updated + 1)).versions == []
 
 
@@ -97,14 +97,14 @@ async def test_at_a_moment_is_what_was_current_then(shelf: Shelf) -> None:
     assert (await shelf.store.history("Patient", at=(a1.updated, a1.updated))).versions == [a1]
     assert (await shelf.store.history("Patient", at=(b1.updated, b1.updated))).versions == [b1, a1]
     assert (await shelf.store.history("Patient", at=(a2.updated, a3.updated))).versions == [a3, a2, b1]
-    assert (await shelf.store.history("Patient", "a", at=(b1.updated, a2.updated))) == ([a2, a1], "", 2)
+    assert (await shelf.store.history("Patient", "a", at=(b1.updated, a2.updated)))[:3] == ([a2, a1], "", 2)
     assert (await shelf.store.history(at=(a1.updated - 5, a1.updated - 1))).versions == []
 
 
 async def test_among_some(shelf: Shelf) -> None:
     a1, _, a2, o1, a3, b2 = await fill(shelf)
     among = [("Patient", "a", ""), ("Patient", "b", "2"), ("Patient", "b", "x"), ("Patient", "never", "")]
-    assert (await shelf.store.history(among=among)) == ([b2, a3, a2, a1], "", 4)
+    assert (await shelf.store.history(among=among))[:3] == ([b2, a3, a2, a1], "", 4)
     assert (await shelf.store.history(among=[("Observation", "o", "1")])).versions == [o1]
     assert (await shelf.store.history("Patient", among=among, count=1)).versions == [b2]
     assert (await shelf.store.history(among=[])).versions == []
@@ -112,7 +112,7 @@ async def test_among_some(shelf: Shelf) -> None:
 
 async def test_no_entries_only_the_total(shelf: Shelf) -> None:
     await fill(shelf)
-    assert (await shelf.store.history("Patient", "a", count=0)) == ([], "", 3)
+    assert (await shelf.store.history("Patient", "a", count=0))[:3] == ([], "", 3)
 
 
 async def test_a_cursor_of_another_form_is_refused(shelf: Shelf) -> None:

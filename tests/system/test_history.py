@@ -39,6 +39,33 @@ async def test_an_instance_newest_first_with_its_deletion(fhir: Fhir) -> None:
     assert [e["response"]["status"][:3] for e in bundle["entry"]] == ["204", "200", "201"]
 
 
+@pytest.mark.parametrize("path", ["Patient/a/_history", "Patient/_history", "_history"])
+@pytest.mark.parametrize("count", [1, 2, 100])
+async def test_what_is_put_after_its_deletion_was_created(fhir: Fhir, path: str, count: int) -> None:
+    patient = {"resourceType": "Patient", "id": "a"}
+    written = [await fhir.put("Patient/a", patient), await fhir("DELETE", "Patient/a")]
+    written += [await fhir.put("Patient/a", patient), await fhir.put("Patient/a", patient)]
+    told: list[int] = []
+    answer = await fhir.get(f"{path}?_count={count}")
+    while answer:
+        bundle = answer.json()
+        told += [int(entry["response"]["status"][:3]) for entry in bundle["entry"]]
+        following = next((link["url"] for link in bundle["link"] if link["relation"] == "next"), None)
+        answer = await fhir.http.get(following) if following else None
+    assert told == [each.status_code for each in written[::-1]] == [200, 201, 204, 201]
+
+
+async def test_a_transaction_sees_what_it_creates_anew(fhir: Fhir) -> None:
+    patient = {"resourceType": "Patient", "id": "a"}
+    await fhir.put("Patient/a", patient)
+    await fhir("DELETE", "Patient/a")
+    asked = [{"resource": patient, "request": {"method": "PUT", "url": "Patient/a"}},
+             {"request": {"method": "GET", "url": "Patient/a/_history"}}]  # fmt: skip
+    answer = await fhir.post("", {"resourceType": "Bundle", "type": "transaction", "entry": asked})
+    history = answer.json()["entry"][1]["resource"]["entry"]
+    assert [entry["response"]["status"][:3] for entry in history] == ["201", "204", "201"]
+
+
 @pytest.mark.parametrize("count", [1, 2, 100])
 async def test_a_type_and_the_system_are_paged_without_repeats(fhir: Fhir, count: int) -> None:
     await some(fhir)

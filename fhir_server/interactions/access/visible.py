@@ -247,13 +247,13 @@ class VisibleReads:
             if id:
                 versions = await self._shown(page.versions)
                 whole = len(versions) == len(page.versions)
-                return HistoryPage(versions, page.next, page.total if whole else None)
+                return HistoryPage(versions, page.next, page.total if whole else None, page.renewed)
             seen = await self._found_keys((version.type, version.id) for version in page.versions)
             versions = await self._shown((v for v in page.versions if (v.type, v.id) in seen), self._restriction)
             cursor = page.next
             if versions or not cursor:
                 break
-        return HistoryPage(versions, cursor, None)
+        return HistoryPage(versions, cursor, None, page.renewed)
 
 
 class VisibleStore(VisibleReads):

@@ -86,7 +86,14 @@ class OwnReads:
         following = below.next
         if len(left) > len(shown) or (not following and len(shown) == count and not below.versions and count):
             following = str(shown[-1].seq)
-        return HistoryPage(versions, following, total)
+        renewed = {version.seq for version in shown if await self._follows_a_deletion(version)}
+        return HistoryPage(versions, following, total, below.renewed | renewed)
+
+    async def _follows_a_deletion(self, version: StoredVersion) -> bool:
+        if version.method != "PUT" or version.version == 1:
+            return False
+        before = await self.read_version(version.type, version.id, version.version - 1)
+        return before is not None and before.deleted
 
 
 def _is_among(version: StoredVersion, keys: Sequence[tuple[str, str, str]]) -> bool:

@@ -127,7 +127,22 @@ class MongoReads:
                 total = len(versions)
             else:
                 total = await self._total(newest, older) if id else None
-        return HistoryPage(versions, str(versions[-1].seq) if more else "", total)
+            renewed = await self._renewed(versions)
+        return HistoryPage(versions, str(versions[-1].seq) if more else "", total, renewed)
+
+    async def _renewed(self, versions: Sequence[StoredVersion]) -> frozenset[int]:
+        """Those that were put where a deletion had been; one whose predecessor is not among them is looked up."""
+        before = {
+            f"{put.type}/{put.id}/{put.version - 1}": put.seq
+            for put in versions
+            if put.method == "PUT" and put.version > 1
+        }
+        deleted = {f"{v.type}/{v.id}/{v.version}": v.deleted for v in versions} if before else {}
+        unknown = [name for name in before if name not in deleted]
+        if unknown:
+            asked = {"_id": {"$in": unknown}, "method": "DELETE"}
+            deleted |= {each["_id"]: True for each in await self._history.find(asked, {"_id": 1}).to_list()}
+        return frozenset(seq for name, seq in before.items() if deleted.get(name))
 
     async def _front(
         self, type: str, newest: Mapping[str, Any], older: Mapping[str, Any], limit: int

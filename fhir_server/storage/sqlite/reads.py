@@ -12,14 +12,15 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import HistoryPage
 from fhir_server.storage.sqlite.dictionaries import Dictionaries
 from fhir_server.storage.sqlite.failures import storage_error
-from fhir_server.storage.sqlite.schema import ERASE, METHODS
+from fhir_server.storage.sqlite.schema import DELETE, ERASE, METHODS, PUT
 
 READ = """SELECT v.version, v.seq, v.updated, v.method, v.body
 FROM resource r JOIN version v ON v.seq = r.seq WHERE r.type = ? AND r.id = ?"""
 READ_VERSION = """SELECT v.version, v.seq, v.updated, v.method, v.body
 FROM resource r JOIN version v ON v.rid = r.rid AND v.version = ? WHERE r.type = ? AND r.id = ?"""
 RID = "SELECT rid FROM resource WHERE type = ? AND id = ?"
-HISTORY = """SELECT t.name, r.id, v.version, v.seq, v.updated, v.method, v.body
+HISTORY = """SELECT t.name, r.id, v.version, v.seq, v.updated, v.method, v.body, v.method = {put} AND EXISTS (
+SELECT 1 FROM version d WHERE d.rid = v.rid AND d.version = v.version - 1 AND d.method = {delete})
 FROM version v CROSS JOIN resource r ON r.rid = v.rid CROSS JOIN type t ON t.type = v.type
 WHERE {where} ORDER BY {order} DESC LIMIT ?"""
 AMONG = """(v.rid, v.version) IN (SELECT n.rid, n.version FROM json_each(?) j CROSS JOIN version n
@@ -111,17 +112,17 @@ class SqliteReads:
                 raise error("value", "This _cursor was not given by this server; start again without it.")
             condition += " AND v.seq < ?"
             bound.append(int(cursor))
-        rows = (
-            self._execute(HISTORY.format(where=condition, order=order), (*bound, count + 1)).fetchall() if count else []
-        )
+        asked = HISTORY.format(put=PUT, delete=DELETE, where=condition, order=order)
+        rows = self._execute(asked, (*bound, count + 1)).fetchall() if count else []
         versions = [
             StoredVersion(type, id, number, seq, updated, METHODS[method], body)
-            for type, id, number, seq, updated, method, body in rows[:count]
+            for type, id, number, seq, updated, method, body, _ in rows[:count]
         ]
+        renewed = frozenset(row[3] for row in rows[:count] if row[7])
         more = len(rows) > count
         total = None
         if not (more or cursor or not count):
             total = len(versions)
         elif id:
             total = self._execute(f"SELECT count(*) FROM version v WHERE {whole}", of_all).fetchone()[0]
-        return HistoryPage(versions, str(versions[-1].seq) if more else "", total)
+        return HistoryPage(versions, str(versions[-1].seq) if more else "", total, renewed)

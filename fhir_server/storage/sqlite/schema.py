@@ -42,7 +42,7 @@ STEPS = {  # the version of a file -> what makes it the next
 
 METHODS = ("", "POST", "PUT", "PATCH", "DELETE", "ERASE")  # version.method is the position in this tuple
 METHOD_NUMBER = {name: number for number, name in enumerate(METHODS)}
-ERASE = METHOD_NUMBER["ERASE"]
+PUT, DELETE, ERASE = (METHOD_NUMBER[name] for name in ("PUT", "DELETE", "ERASE"))
 
 TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
