@@ -84,6 +84,11 @@ def _subsystems(server: FhirServer) -> list[Mounted]:
     ]
 
 
+def note_of(server: FhirServer) -> Any:
+    """What keeps in the audit log who asks what is mounted, None where no log is kept."""
+    return Auditing(server).mounted if server.audit is not None else None
+
+
 async def no_metrics() -> list[Any]:
     """Of what counts nothing of its own, or is asked itself."""
     return []
@@ -124,7 +129,9 @@ def _dicom(server: FhirServer) -> list[Mounted]:
     access = Access(server)
     pages = administration.Administration(context, server, access)
     return [
-        Mounted(PREFIX, DicomWeb(archive, server.settings, access), Assets({}, PAGE_POLICY), {}, no_metrics),
+        Mounted(
+            PREFIX, DicomWeb(archive, server.settings, access, note_of(server)), Assets({}, PAGE_POLICY), {}, no_metrics
+        ),
         Mounted(administration.PREFIX, pages, page_of("dicom", "interfaces.dicom"), {}, no_metrics, "DICOM"),
     ]
 
@@ -145,7 +152,7 @@ async def _hl7(server: FhirServer, clock: Clock) -> list[Mounted]:
                 interface,
                 settings.max_body_bytes,
                 lambda scope: require_everything(server, scope, "hl7"),
-                Auditing(server).mounted if server.audit is not None else None,
+                note_of(server),
             ),
             page_of("hl7", "interfaces.hl7v2"),
             openapi.paths(),

@@ -24,6 +24,7 @@ SHOWN = {
     STUDY: {
         "study": "attributes", "coercion": "coercion", "modalities": "modalities", "series_count": "series_count",
         "instance_count": "instance_count", "study_uid": "uid", "study_pk": "pk", "fhir_study": "fhir_study",
+        "fhir_patient": "fhir_patient",
     },
     SERIES: {"series": "attributes", "series_uid": "uid", "series_instances": "instance_count"},
     IMAGE: {

@@ -12,21 +12,21 @@ import structlog
 from fhir_server.codec import json
 from fhir_server.codec.asgi import base_of, origin_of, whole_body
 from fhir_server.core.errors import FhirError, error, operation_outcome
-from fhir_server.core.ports import Caller
+from fhir_server.core.ports import OPEN, Caller
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.web.access import INTERACTIONS, Access
 from interfaces.dicom.web.data_sets import data_set
 from interfaces.dicom.web.delete import delete
 from interfaces.dicom.web.event_channel import serve
-from interfaces.dicom.web.exchange import SWITCHING, WebAnswer, WebRequest
+from interfaces.dicom.web.exchange import SWITCHING, Note, WebAnswer, WebRequest
 from interfaces.dicom.web.frames import frames
 from interfaces.dicom.web.qido import search
 from interfaces.dicom.web.rendered import rendered, thumbnail
 from interfaces.dicom.web.retrieve import bulk, instances, metadata
 from interfaces.dicom.web.stow import store
 from interfaces.dicom.web.wado_uri import wado
-from interfaces.dicom.web.workitem_routes import LARGEST_STEP, WORKITEMS
+from interfaces.dicom.web.workitem_routes import LARGEST_STEP, WORKITEMS, WorkitemRoute
 
 PREFIX = "/dicom-web"
 _S, _SE, _I = ("studies", "*"), ("series", "*"), ("instances", "*")
@@ -58,8 +58,11 @@ ROUTES: tuple[tuple[tuple[str, ...], Handler], ...] = (
     ((*_S, *_SE, *_I, "bulkdata", "+"), bulk),
     (("wado",), wado),
 )
+# an interaction of FHIR that scopes allow -> what the audit log calls it, and its action
+TOLD = {"c": ("create", "C"), "r": ("read", "R"), "s": ("search-type", "E"), "u": ("update", "U"), "d": ("delete", "D")}
 DELETABLE = (_S, (*_S, *_SE), (*_S, *_SE, *_I))
 STORES = (("studies",), _S)
+WORK = (("workitems",), ("subscribers",))
 
 log = structlog.get_logger("dicom")
 
@@ -72,18 +75,19 @@ def fits(shape: tuple[str, ...], path: tuple[str, ...]) -> bool:
 
 
 class DicomWeb:
-    """The application of one archive."""
+    """The application of one archive; note: what is told of each request, None where no log is kept."""
 
-    def __init__(self, archive: Archive, settings: Settings, access: Access) -> None:
+    def __init__(self, archive: Archive, settings: Settings, access: Access, note: Note | None = None) -> None:
         self._archive = archive
         self._access = access
         self._settings = settings
+        self._note = note
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """ASGI."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
-            answer = await self._answer(scope, receive, headers)
+            answer = await self._noted(scope, receive, headers)
             if answer.status == SWITCHING:
                 return await self._channel(scope, receive, send, headers)
             await self._send(send, answer, scope["method"], headers)
@@ -94,22 +98,37 @@ class DicomWeb:
             wrong = error("exception", "The server failed to answer; the failure is in its log.")
             await self._send(send, refusal(wrong), scope["method"], headers)
 
-    async def _answer(self, scope: dict[str, Any], receive: Any, headers: dict[str, str]) -> WebAnswer:
+    async def _noted(self, scope: dict[str, Any], receive: Any, headers: dict[str, str]) -> WebAnswer:
+        """The answer once the audit log has it; FhirError "unavailable" where that can't be."""
+        if scope["method"] == "OPTIONS":
+            return WebAnswer(204, [("allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS")])
+        caller, about = OPEN, set[str]()
+        try:
+            caller = await self._access.caller(scope["method"], headers, base_of(scope, headers, self._settings))
+            answer = await self._answer(scope, receive, headers, caller, about)
+        except FhirError as problem:
+            answer = refusal(problem)
+        if self._note is not None:
+            patients = sorted(reference.removeprefix("Patient/") for reference in about - {""})
+            told = TOLD[interaction_of(scope["method"], _path(scope))]
+            await self._note(scope, caller, told, answer.status, tuple(patients))
+        return answer
+
+    async def _answer(
+        self, scope: dict[str, Any], receive: Any, headers: dict[str, str], caller: Caller, about: set[str]
+    ) -> WebAnswer:
         method = scope["method"]
         path = _path(scope)
         try:
             query = parse_qsl(scope["query_string"].decode("latin-1"), True, errors="strict", max_num_fields=200)
         except ValueError as problem:
             raise error("value", "The query is not UTF-8, or has more than 200 parameters.") from problem
-        if method == "OPTIONS":
-            return WebAnswer(204, [("allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS")])
         base = self._base(scope, headers)
-        caller = await self._access.caller(method, headers, base_of(scope, headers, self._settings))
         visible = self._access.filter(caller)
-        request = WebRequest(method, path, query, headers, base, self._archive, caller.name, visible)
-        if path[:1] in (("workitems",), ("subscribers",)):
+        request = WebRequest(method, path, query, headers, base, self._archive, about, caller.name, visible)
+        if path[:1] in WORK:
             return await self._workitem(request, caller, receive)
-        self._access.require(caller, INTERACTIONS.get(method, "r"))
+        self._access.require(caller, interaction_of(method, path))
         if method == "POST" and any(fits(shape, path) for shape in STORES):
             return await store(request, _chunks(receive))
         if method == "DELETE" and any(fits(shape, path) for shape in DELETABLE):
@@ -124,16 +143,17 @@ class DicomWeb:
 
     async def _workitem(self, request: WebRequest, caller: Caller, receive: Any) -> WebAnswer:
         """A request of UPS-RS, with its body as one data set."""
-        found = [route for route in WORKITEMS if fits(route.shape, request.path)]
-        method = "GET" if request.method == "HEAD" else request.method
-        route = next((each for each in found if each.method == method), None)
+        method, found = request.method, [each for each in WORKITEMS if fits(each.shape, request.path)]
+        route = _workitem_route(method, request.path)
         if route is None and found:
             allowed = ", ".join(each.method for each in found)
             raise error("not-supported", f"{method[:20]} can't be done here.", headers={"Allow": allowed})
         if route is None:
             raise error("not-found", "There is no such path; procedure steps are at /workitems.")
         self._access.require(caller, route.interaction, "Task")
-        content = b"" if method == "GET" else await whole_body(receive, LARGEST_STEP, "The body is larger than 4 MiB.")
+        content = (
+            b"" if route.method == "GET" else await whole_body(receive, LARGEST_STEP, "The body is larger than 4 MiB.")
+        )
         return await asyncio.to_thread(lambda: route.handler(request, data_set(request, content, needed=route.body)))
 
     async def _channel(self, scope: dict[str, Any], receive: Any, send: Any, headers: dict[str, str]) -> None:
@@ -184,6 +204,20 @@ class DicomWeb:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             piece = await asyncio.to_thread(next, pieces, None)
         await send({"type": "http.response.body", "body": b""})
+
+
+def interaction_of(method: str, path: tuple[str, ...]) -> str:
+    """The interaction, one of cruds, that a request is to FHIR of an ImagingStudy, or of a Task."""
+    if path[:1] in WORK:
+        route = _workitem_route(method, path)
+        return route.interaction if route is not None else "r"
+    searches = method in ("GET", "HEAD") and any(fits(shape, path) for shape, handler in ROUTES if handler is search)
+    return "s" if searches else INTERACTIONS.get(method, "r")
+
+
+def _workitem_route(method: str, path: tuple[str, ...]) -> WorkitemRoute | None:
+    wanted = "GET" if method == "HEAD" else method
+    return next((each for each in WORKITEMS if each.method == wanted and fits(each.shape, path)), None)
 
 
 def _path(scope: dict[str, Any]) -> tuple[str, ...]:

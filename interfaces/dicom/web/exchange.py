@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
 
 from fhir_server.core.errors import error
+from fhir_server.core.ports import Caller
 from interfaces.dicom.archive.archive import Archive
 
 DICOM_JSON = "application/dicom+json"
 SWITCHING = 101  # to the event channel
 
+# Keeps in the audit log that a request of this ASGI scope was answered: the interaction and its action, the status, ids
+# of the patients whose data was given or changed. FhirError "unavailable" where it can't: then no answer must go out.
+Note = Callable[[dict[str, Any], Caller, tuple[str, str], int, tuple[str, ...]], Awaitable[None]]
+
 
 class WebRequest(NamedTuple):
-    """What is asked: the segments below the base, the query in order, headers by lower-case name, this base's URL."""
+    """What is asked: the segments below the base, the query in order, headers by lower-case name, this base's URL.
+
+    about: gets the references of the patients whose data is given or changed.
+    """
 
     method: str
     path: tuple[str, ...]
@@ -23,6 +31,7 @@ class WebRequest(NamedTuple):
     headers: dict[str, str]
     base: str
     archive: Archive
+    about: set[str]
     who: str = ""
     visible: Callable[[str], bool] | None = None  # whether the caller sees the ImagingStudy of a reference
 

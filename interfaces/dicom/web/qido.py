@@ -90,6 +90,7 @@ def _always(level: str, names: dict[str, str]) -> set[str]:
 
 
 def _shown(request: WebRequest, match: Match, level: str, tags: set[str] | None) -> Model:
+    request.about.add(match.row["fhir_patient"])
     model = match.model
     url = f"{request.base}/studies/{match.row['study_uid']}"
     if level != STUDY:

@@ -18,6 +18,7 @@ def named(request: WebRequest, path: tuple[str, ...]) -> list[Row]:
     if not rows or (request.visible and not request.visible(rows[0]["fhir_study"])):
         kind, uid = pairs[-1]
         raise not_found(f"{ {'studies': 'study', 'series': 'series', 'instances': 'instance'}[kind] } {uid}")
+    request.about.update(row["fhir_patient"] for row in rows)
     return rows
 
 

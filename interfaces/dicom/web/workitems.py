@@ -60,11 +60,13 @@ def search(request: WebRequest, body: Model) -> WebAnswer:
     limit, offset = min(number(request, "limit", MOST), MOST), number(request, "offset", 0)
     seen = request.visible
     found = (each for each in find(request.archive.reading, keys) if not seen or seen(each.row["fhir_task"]))
-    page = [each.model for each in islice(found, offset, offset + limit + 1)]
+    page = list(islice(found, offset, offset + limit + 1))
     headers = [warning(request, MORE)] if len(page) > limit else []
+    request.about.update(each.row["fhir_patient"] for each in page[:limit])
     if request.parameter("fuzzymatching").lower() == "true":
         headers.append(warning(request, "The fuzzymatching parameter is not supported. Literal matching was done."))
-    return _given(request, page[:limit], *headers) if page[:limit] else WebAnswer(204, headers)
+    shown = [each.model for each in page[:limit]]
+    return _given(request, shown, *headers) if shown else WebAnswer(204, headers)
 
 
 def update(request: WebRequest, body: Model) -> WebAnswer:
@@ -96,6 +98,8 @@ def target(request: WebRequest) -> str:
     row = request.archive.reading.one("workitem", {"uid": uid})
     if request.visible and (row is None or not request.visible(row["fhir_task"])):
         raise not_found(f"workitem {uid[:64]}")
+    if row is not None:
+        request.about.add(row["fhir_patient"])
     return uid
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -112,11 +113,48 @@ def test_writing_takes_a_scope_that_writes(own: Ask, clinic: Clinic) -> None:
     assert clinic.caller("user/Patient.rs")("GET", "/dicom-web/studies").status_code == 403
 
 
-def test_who_saw_images_is_in_the_patients_list(own: Ask, clinic: Clinic) -> None:
-    def seen() -> list[str]:
-        found = clinic.everything("GET", f"/fhir/AuditEvent?patient=Patient/{clinic.ids['own']}").json()["entry"]
-        return [each["resource"]["id"] for each in found if each["resource"]["agent"][0]["requestor"]]
+def told(clinic: Clinic, criteria: str) -> list[str]:
+    """What the audit log has of requests to DICOMweb: what was asked for and its outcome, the oldest first."""
+    found = clinic.everything("GET", f"/fhir/AuditEvent?{criteria}&_count=1000").json().get("entry", [])
+    kept = []
+    for each in reversed(found):
+        event = each["resource"]
+        for entity in reversed(event.get("entity", ())):
+            asked = entity.get("what", {}).get("display", "") or base64.b64decode(entity.get("query", "")).decode()
+            if asked.startswith("dicom-web/"):
+                kept.append(f"{event['subtype'][0]['code']} {asked.rstrip('?')} {event['outcome']}")
+                break
+    return kept
 
-    before = seen()
-    own("GET", f"{paths(OWN)[0]}/metadata")
-    assert len(seen()) == len(before) + 1
+
+def test_who_saw_images_is_in_the_patients_list(own: Ask, clinic: Clinic) -> None:
+    mine, theirs = (f"patient=Patient/{clinic.ids[name]}" for name in ("own", "other"))
+    before, others = told(clinic, mine), told(clinic, theirs)
+    study = f"dicom-web/studies/{OWN.StudyInstanceUID}"
+    for path in (f"{study}/metadata", "dicom-web/studies?PatientName=Own*", f"{study}/thumbnail"):
+        assert own("GET", f"/{path}").status_code == 200
+    added = [
+        f"read {study}/metadata 0",
+        "search-type dicom-web/studies?PatientName=Own* 0",
+        f"read {study}/thumbnail 0",
+    ]
+    assert told(clinic, mine) == [*before, *added]
+    assert told(clinic, theirs) == others
+
+
+def test_who_was_refused_is_in_the_audit_log(own: Ask, clinic: Clinic) -> None:
+    before = told(clinic, "outcome=4")
+    assert own("GET", paths(OTHER)[0]).status_code == 404
+    assert own("DELETE", paths(OTHER)[0]).status_code == 403
+    assert httpx.get(f"{clinic.server.origin}/dicom-web/workitems/1.2").status_code == 401
+    path = paths(OTHER)[0].removeprefix("/")
+    assert told(clinic, "outcome=4")[len(before) :] == [
+        f"read {path} 4", f"delete {path} 4", "read dicom-web/workitems/1.2 4"
+    ]  # fmt: skip
+
+
+def test_searching_takes_a_scope_that_searches(clinic: Clinic) -> None:
+    reading = clinic.caller("system/ImagingStudy.r")
+    assert reading("GET", paths(OWN)[0]).status_code == 200
+    for level in ("studies", "series", "instances", f"studies/{OWN.StudyInstanceUID}/series"):
+        assert reading("GET", f"/dicom-web/{level}").status_code == 403, level
