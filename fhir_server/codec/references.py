@@ -19,6 +19,7 @@ _LINK_TYPES = frozenset({"uri", "url", "oid", "uuid"})
 
 _LITERAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?(?:#.*)?\Z")
 _CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?(.+)\Z", re.DOTALL)
+_LITERAL_OR_CONDITIONAL = re.compile(rf"{_LITERAL.pattern}|{_CONDITIONAL.pattern}", re.DOTALL)
 _NARRATIVE_LINK = re.compile(r"""(\s(?:href|src)\s*=\s*)(?:"([^"]*)"|'([^']*)')""")
 
 
@@ -58,15 +59,19 @@ def _relative(text: str, base_url: str) -> str:
 
 
 def localise(resource: dict[str, Any], base_url: str) -> bool:
-    """Makes, in place, references below base_url relative; whether there was one. Bundles inside stay as they are."""
+    """Makes, in place, references below base_url relative; whether there was one. Bundles inside stay as they are.
+
+    Those by criteria too in a Bundle, which is a batch or transaction: nothing else resolves them.
+    """
     prefix = base_url + "/"
+    local = _LITERAL_OR_CONDITIONAL if resource.get("resourceType") == "Bundle" else _LITERAL
     found = False
     waiting: list[Any] = [resource]
     while waiting:
         node = waiting.pop()
         if type(node) is dict:
             text = node.get("reference")
-            if type(text) is str and text.startswith(prefix) and _LITERAL.match(text, len(prefix)):
+            if type(text) is str and text.startswith(prefix) and local.match(text, len(prefix)):
                 node["reference"] = text[len(prefix) :]
                 found = True
             if node is not resource and node.get("resourceType") == "Bundle":

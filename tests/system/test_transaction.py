@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.conftest import Fhir, issue_of
+from tests.conftest import BASE, Fhir, issue_of
 
 pytestmark = pytest.mark.anyio
 
@@ -292,6 +292,18 @@ async def test_conditional_references_see_what_the_transaction_writes(fhir: Fhir
         refused = await fhir.post("", bundle(entry("POST", "Observation", observation(f"{criteria}{value}")), writing))
         issue = issue_of(refused)
         assert (refused.status_code, issue["expression"]) == (412, ["Bundle.entry[0].resource.subject"])
+
+
+@pytest.mark.parametrize("type", ["transaction", "batch"])
+async def test_a_conditional_reference_may_be_absolute(fhir: Fhir, type: str) -> None:
+    who = await fhir.create(patient("1"))
+    here, elsewhere = (f"{base}/Patient?identifier={MRN}|1" for base in (BASE, "http://elsewhere.test/fhir"))
+    entries = [entry("POST", "Observation", observation(subject)) for subject in (here, elsewhere)]
+    body = json.dumps(bundle(*entries, type=type))
+    for sent in (body, body.replace("/", "\\/")):
+        answer = await fhir.post("", sent.encode())
+        written = [await stored(fhir, each) for each in answer.json()["entry"]]
+        assert [each["subject"]["reference"] for each in written] == [who, elsewhere]
 
 
 async def test_a_conditional_reference_says_something(fhir: Fhir) -> None:

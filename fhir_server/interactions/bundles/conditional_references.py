@@ -16,7 +16,7 @@ from fhir_server.core.query import Clause, Query
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request
 
-_IN_JSON = re.compile(rb'"reference"\s*:\s*"[A-Z][A-Za-z]+\?')
+_IN_JSON = re.compile(rb'"reference"\s*:\s*"(?:http[^"?]*/)?[A-Z][A-Za-z]+\?')  # of this server by its base URL too
 _ESCAPED = b"\\u00"  # how one may be written otherwise
 _CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?(.*)\Z", re.DOTALL)
 
