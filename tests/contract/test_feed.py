@@ -104,6 +104,26 @@ async def test_what_one_reader_has_passed_stays_as_it_was_while_many_write(shelf
     assert [(c.id, c.version, c.seq) for c in await shelf.store.changes(0)] == seen
 
 
+async def test_what_ran_before_it_was_asked_for_can_be_read_once_the_feed_has_settled(shelf: Shelf) -> None:
+    ran, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work(transaction: Transaction) -> None:
+        await shelf.put_in(transaction, patient("a"))
+        ran.set()
+        await go_on.wait()
+
+    other = await shelf.another()
+    writing = asyncio.create_task(shelf.store.commit(work))
+    await ran.wait()
+    settling = asyncio.create_task(other.store.settled())
+    await asyncio.sleep(0.2)
+    go_on.set()
+    await settling
+    assert await other.store.read("Patient", "a") is not None
+    await writing
+    await other.store.close()
+
+
 async def test_a_consumer_keeps_its_position_and_only_a_rebuild_moves_it_back(shelf: Shelf) -> None:
     assert await shelf.store.position("index") == 0
     await shelf.store.advance("index", 7)

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from fhir_server.api import Request
-from fhir_server.core.ports import Caller
+from fhir_server.core.ports import Caller, Transaction
 from fhir_server.core.query import NOTHING, IdIn
 from fhir_server.core.settings import Settings
 from fhir_server.operations.bulk import exporting
 from tests.conftest import BASE, Fhir, HeldClock, running
+from tests.contract.conftest import Shelf
 
 pytestmark = pytest.mark.anyio
 
@@ -106,6 +107,25 @@ async def test_types_filters_elements_and_since(fhir: Fhir):
     assert {type: [r["id"] for r in found] for type, found in (await files(fhir, later)).items()} == {"Patient": ["d"]}
     [deletion] = (await files(fhir, later, "deleted"))["Bundle"]
     assert deletion["entry"][0]["request"] == {"method": "DELETE", "url": "Organization/o"}
+
+
+async def test_what_is_being_written_when_an_export_begins_is_in_it(fhir: Fhir):
+    """Its version is older than the export; the next one, of what has changed since, would not have it either."""
+    ran, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work(transaction: Transaction) -> None:
+        await Shelf.put_in(transaction, {"resourceType": "Patient", "id": "a"})
+        ran.set()
+        await go_on.wait()
+
+    writing = asyncio.create_task(fhir.server.environment.store.commit(work))
+    await ran.wait()
+    status = await begun(fhir, "$export?_type=Patient")
+    await asyncio.sleep(0.2)
+    go_on.set()
+    await writing
+    found = await files(fhir, await finished(fhir, status))
+    assert [resource["id"] for resource in found["Patient"]] == ["a"]
 
 
 async def test_what_attachments_lead_to_is_told_by_absolute_urls(fhir: Fhir):

@@ -37,6 +37,7 @@ class Exporting:
     async def run(self) -> bool:
         """To its end from where it stands; False where the job was deleted meanwhile."""
         job, asked = self._job, self._job.asked
+        await self._environment.feed.settled()
         types = [type for type in asked.types if type != "Provenance"]
         types += ["Provenance"] if "Provenance" in asked.types else []
         follows = asked.level != "system" and "Provenance" in asked.types

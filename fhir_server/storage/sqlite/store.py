@@ -100,6 +100,13 @@ class SqliteStore(SqliteReads):
         """The same: nothing appears behind it."""
         return await self.head()
 
+    async def settled(self) -> None:
+        """See the port: what runs after this turn to write has a later moment."""
+
+        async def nothing(_: SqliteTransaction) -> None: ...
+
+        await self.commit_here(nothing)
+
     async def position(self, consumer: str) -> int:
         """Where a consumer has got to."""
         row = self._execute("SELECT position FROM consumer WHERE name = ?", (consumer,)).fetchone()
