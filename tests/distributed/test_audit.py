@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fhir_server.core.errors import FhirError
 from fhir_server.security.audit import Event
 from fhir_server.security.audit.shared import SharedAuditLog
 from tests.conftest import HeldClock, running
@@ -92,6 +93,19 @@ def test_the_old_end_of_every_machine_is_pruned_and_the_rest_verified(machines: 
     assert one.prune(3) == 4
     assert moments(one) == [3, 3] and one.verify()[:2] == (2, "")
     assert one.prune(9) == 2 and one.verify()[:2] == (0, "")
+
+
+def test_a_page_behind_what_was_pruned_is_empty_and_one_behind_no_place_is_refused(machines: Machines):
+    one = machines.open(ONE)
+    for moment in (1, 2, 3):
+        one.own.append([event(moment)])
+        one.copy()
+    places = [place for place, _ in one.page("")]
+    assert [found.recorded for _, found in one.page(places[0])] == [2, 1]
+    one.prune(3)
+    assert [*one.page(places[1])] == []
+    with pytest.raises(FhirError, match="_cursor"):
+        next(one.page("3"))
 
 
 def test_the_copies_are_sealed(machines: Machines):

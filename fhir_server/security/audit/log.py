@@ -233,8 +233,10 @@ class AuditLog:
         return self._decode(lines[number - row[0]]) if row and number - row[0] < len(lines) else None
 
     def page(self, after: str, subject: str = "", since: int = 0) -> Iterator[tuple[str, Event]]:
-        """(place, event), newest first; after a place, "" from the newest on."""
-        before = int(after) if _PLACE.match(after) else 2**62
+        """(place, event), newest first; after a place, "" from the newest on. FhirError "value" where it is none."""
+        if after and not _PLACE.match(after):
+            raise no_place()
+        before = int(after) if after else 2**62
         for number, event in self.newest_first(before, subject, since):
             yield str(number), event
 
@@ -313,6 +315,11 @@ class AuditLog:
         if used:
             self._taken_in()
         self._connection.close()
+
+
+def no_place() -> FhirError:
+    """What to answer where a page is asked for by what is no place in the log."""
+    return error("value", "This _cursor was not given by this server; start again without it.")
 
 
 def chained(before: bytes, line: bytes) -> bytes:

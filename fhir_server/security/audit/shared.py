@@ -24,7 +24,7 @@ from fhir_server.core.shared import Shared
 from fhir_server.core.tasks import end
 from fhir_server.security.audit.copies import Copies
 from fhir_server.security.audit.event import Event
-from fhir_server.security.audit.log import ORIGIN, AuditLog, Verdict, chained, subjects_of
+from fhir_server.security.audit.log import ORIGIN, AuditLog, Verdict, chained, no_place, subjects_of
 from fhir_server.security.audit.shared_lookout import SharedLookout
 from fhir_server.security.encryption.sealing import Sealing
 
@@ -100,9 +100,14 @@ class SharedAuditLog:
 
     # ------------------------------------------------------------------ reading
     def page(self, after: str, subject: str = "", since: int = 0) -> Iterator[tuple[str, Event]]:
-        """(place, event) of every machine's events, newest first; after a place, "" from the newest on."""
+        """(place, event) of every machine's events, newest first; after a place, "" from the newest on. FhirError
+        "value" where it is none."""
         where: dict[str, Any] = {"newest": {"$gte": since}, **({"subjects": subject} if subject else {})}
+        if after and not PLACE.match(after):
+            raise no_place()
         began = self.at(after) if after else None
+        if after and began is None:
+            return  # pruned, and with it what is older
         limit = (began.recorded, *_parts(after)) if began else None
         if limit:
             where["oldest"] = {"$lte": limit[0]}

@@ -72,6 +72,9 @@ async def test_searched_by_agent_date_and_outcome_and_paged(hospital: Fhir) -> N
     assert len(set(ids)) == len(ids)
     assert (await officer(f"AuditEvent/{ids[0]}")).json()["id"] == ids[0]
     assert (await officer("AuditEvent?_content=x")).status_code == 400
+    for cursor in ("x", "-1", "1" * 16, "1.5", "ffffffffffff-1"):
+        answer = await officer(f"AuditEvent?_cursor={cursor}")
+        assert answer.status_code == 400 and "_cursor" in answer.text, cursor
 
 
 async def test_a_patient_sees_who_saw_the_own_record_only(hospital: Fhir) -> None:
