@@ -21,7 +21,8 @@ ONCE = (b"content-type", b"content-encoding", b"if-none-exist", b"x-provenance",
 LISTS = frozenset((  # headers whose values are lists, that may come on several lines (RFC 9110, section 5.3)
     "accept", "accept-encoding", "access-control-request-headers", "if-match", "if-none-match", "prefer",
     "x-forwarded-for",
-    "if-modified-since", "if-unmodified-since",  # no lists: of two lines none is a date, so that both are ignored
+    # no lists, but of two lines neither is to count: together they are no date, which is ignored, and nobody's token
+    "if-modified-since", "if-unmodified-since", "authorization",
 ))  # fmt: skip
 PATCH_TYPES = ("application/json-patch+json", "application/xml-patch+xml", "application/merge-patch+json")
 LONGEST_NUMBER = 10  # digits of seconds

@@ -48,6 +48,19 @@ async def test_forged_tokens(browser: Browser) -> None:
         assert await status(browser, token) == 401, token[:40]
 
 
+async def test_of_two_authorizations_neither_counts(browser: Browser) -> None:
+    good = ("authorization", f"Bearer {(await browser.granted('openid user/Patient.rs'))['access_token']}")
+    client = Client(id="conf", name="C", scopes="system/*.rs", grants=("client_credentials",))
+    _, secret = await browser.fhir.server.security.add_client(client, confidential=True)
+    basic = ("authorization", "Basic " + base64.b64encode(f"conf:{secret}".encode()).decode())
+    form, http = {"grant_type": "client_credentials", "scope": "system/*.rs"}, browser.http
+    for lines, status in (([good], 200), ([good, good], 401), ([("authorization", ""), good], 401)):
+        for path in ("/fhir/Patient/me", "/auth/userinfo"):
+            assert (await http.get(path, headers=lines)).status_code == status, (path, lines)
+    for lines, status in (([basic], 200), ([basic, basic], 401), ([good, basic], 401)):
+        assert (await http.post("/auth/token", data=form, headers=lines)).status_code == status, lines
+
+
 async def test_tokens_that_this_server_signed_for_something_else(browser: Browser) -> None:
     security = browser.fhir.server.security
     token = await browser.granted("openid user/Patient.rs")
