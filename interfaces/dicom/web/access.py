@@ -9,10 +9,15 @@ from fhir_server.api import FhirServer
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import Caller
 from fhir_server.security.policies import WAY
+from interfaces.dicom.web.writing import Writing
 
 TYPE = "ImagingStudy"
 # method -> interaction that the caller's scopes must allow on ImagingStudy
 INTERACTIONS = {"GET": "r", "HEAD": "r", "POST": "c", "DELETE": "d"}
+
+
+def _nothing(type: str) -> None:
+    """The restriction of who sees everything."""
 
 
 class Access:
@@ -61,6 +66,12 @@ class Access:
         except FhirError:
             return False
         return True
+
+    def writing(self, caller: Caller, interaction: str, type: str) -> Writing | None:
+        """What tells what the caller may write of a type; None where that is everything."""
+        limits = caller.writing
+        limit = limits(interaction, type) if limits is not None else (caller.restriction or _nothing)(type)
+        return Writing(self._server, type, limit) if limit is not None else None
 
     def filter(self, caller: Caller) -> Callable[[str], bool] | None:
         """What a search in another thread asks of each study's reference; None where everything is seen."""

@@ -125,10 +125,12 @@ class DicomWeb:
             raise error("value", "The query is not UTF-8, or has more than 200 parameters.") from problem
         base = self._base(scope, headers)
         visible = self._access.filter(caller)
-        request = WebRequest(method, path, query, headers, base, self._archive, about, caller.name, visible)
+        interaction, type = interaction_of(method, path), "Task" if path[:1] in WORK else "ImagingStudy"
+        writing = self._access.writing(caller, interaction, type) if interaction in "cud" else None
+        request = WebRequest(method, path, query, headers, base, self._archive, about, caller.name, visible, writing)
         if path[:1] in WORK:
             return await self._workitem(request, caller, receive)
-        self._access.require(caller, interaction_of(method, path))
+        self._access.require(caller, interaction)
         if method == "POST" and any(fits(shape, path) for shape in STORES):
             return await store(request, _chunks(receive))
         if method == "DELETE" and any(fits(shape, path) for shape in DELETABLE):

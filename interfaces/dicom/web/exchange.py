@@ -10,6 +10,7 @@ import msgspec
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Caller
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.web.writing import Writing
 
 DICOM_JSON = "application/dicom+json"
 SWITCHING = 101  # to the event channel
@@ -34,6 +35,7 @@ class WebRequest(NamedTuple):
     about: set[str]
     who: str = ""
     visible: Callable[[str], bool] | None = None  # whether the caller sees the ImagingStudy of a reference
+    writing: Writing | None = None  # what the caller may write, None where that is everything
 
     def parameter(self, name: str) -> str:
         """The last value of a parameter, "" for none."""

@@ -12,15 +12,16 @@ import msgspec
 
 from fhir_server.core.errors import FhirError, error
 from interfaces.dicom.archive.placing import Outcome
-from interfaces.dicom.archive.record import Mismatch
+from interfaces.dicom.archive.record import Mismatch, record_of
 from interfaces.dicom.dataset.model import Model, text
 from interfaces.dicom.dataset.part10 import read_file
 from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, FRAME_TYPES
-from interfaces.dicom.dataset.walk import Malformed
+from interfaces.dicom.dataset.walk import DataSet, Malformed
 from interfaces.dicom.web.accept import chosen
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest, json_answer
 from interfaces.dicom.web.multipart import boundary_of, parts_of
 from interfaces.dicom.web.native import native, read_native
+from interfaces.dicom.web.writing import Writing
 
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
@@ -28,8 +29,13 @@ DICOM_XML = "application/dicom+xml"
 LARGEST_PART = 2**31
 # failure reasons (PS3.18 table I.2-2, PS3.4 annex B)
 PROCESSING_FAILURE, NO_SPACE, NO_MATCH, CANNOT_UNDERSTAND, DUPLICATE = 0x0110, 0xA700, 0xA900, 0xC000, 0x0111
+NOT_AUTHORIZED = 0x0124
 COERCED = 0xB000
 Bulk = dict[str, tuple[str, bytes]]  # by Content-Location: content type and bytes
+
+
+class NotAllowed(Exception):
+    """The caller may not add this instance."""
 
 
 class Stored:
@@ -53,12 +59,16 @@ class Stored:
             uids = tuple(_uid(data_set, tag) for tag in (0x00080016, 0x00080018, 0x0020000D, 0x0020000E))
             if self._study and uids[2] != self._study:
                 raise Mismatch(f"it is of study {uids[2]}")
+            if self._request.writing is not None:
+                self._require_allowed(self._request.writing, data_set, meta.transfer_syntax)
             outcome = self._request.archive.receive(
                 memoryview(data)[meta.start :],
                 transfer_syntax=meta.transfer_syntax,
                 sender="STOW-RS",
                 issuer=self._request.archive.settings.dicom_issuer,
             )
+        except NotAllowed:
+            self._fail(uids, NOT_AUTHORIZED)
         except Malformed:
             self._fail(uids, CANNOT_UNDERSTAND)
         except Mismatch:
@@ -70,6 +80,15 @@ class Stored:
                 self._fail(uids, DUPLICATE)
             else:
                 self._keep(uids, COERCED if outcome is Outcome.KEPT else 0)
+
+    def _require_allowed(self, writing: Writing, data_set: DataSet, transfer_syntax: str) -> None:
+        archive = self._request.archive
+        record = record_of(
+            data_set, transfer_syntax=transfer_syntax, digest="", size=0, start=0, sender="",
+            issuer=archive.settings.dicom_issuer,
+        )  # fmt: skip
+        if not writing.stores(archive, record):
+            raise NotAllowed
 
     def _keep(self, uids: tuple[str, ...], warning: int) -> None:
         url = f"{self._request.base}/studies/{uids[2]}/series/{uids[3]}/instances/{uids[1]}"

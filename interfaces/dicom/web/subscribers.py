@@ -78,8 +78,8 @@ def _named(request: WebRequest) -> tuple[str, str]:
 
 
 def _title(request: WebRequest, title: str) -> str:
-    if request.visible:
-        raise error("forbidden", "Subscriptions need a token that may see every Task.")
+    if request.visible or request.writing is not None:
+        raise error("forbidden", "Subscriptions need a token that may see and change every Task.")
     if not TITLE.fullmatch(title.strip()):
         raise error("value", "A subscriber is an AE title of at most 16 characters, without a backslash.")
     return title.strip()

@@ -40,8 +40,8 @@ def create(request: WebRequest, body: Model) -> WebAnswer:
     """Creates a step; its UID is a parameter, in the data set, or a new one."""
     from pydicom.uid import generate_uid
 
-    if request.visible:
-        raise error("forbidden", "Creating steps needs a token that may see every Task.")
+    if request.visible or request.writing is not None:
+        raise error("forbidden", "Creating steps needs a token that may see and create every Task.")
     uid = _uid_parameter(request, UID_NAMES) or text(body, SOP_INSTANCE) or str(generate_uid())
     answered(request, lambda: steps.create(request.archive, uid, body, who(request)))
     url = f"{request.base}/workitems/{uid}"
@@ -93,11 +93,14 @@ def request_cancel(request: WebRequest, body: Model) -> WebAnswer:
 
 
 def target(request: WebRequest) -> str:
-    """The UID in the path; FhirError "not-found" for a step that the caller may not see."""
+    """The UID in the path; FhirError "not-found" for a step that the caller may not see, "forbidden" for one that the
+    caller may not change and asks to."""
     uid = request.path[1]
     row = request.archive.reading.one("workitem", {"uid": uid})
     if request.visible and (row is None or not request.visible(row["fhir_task"])):
         raise not_found(f"workitem {uid[:64]}")
+    if request.writing is not None and (row is None or not request.writing.changes(row["fhir_task"])):
+        raise error("forbidden", "You may see this step, and not change it: scopes, policies or Consents keep it.")
     if row is not None:
         request.about.add(row["fhir_patient"])
     return uid

@@ -13,6 +13,7 @@ import pytest
 
 from tests.system.dicom.conftest import until
 from tests.system.dicom.images import image
+from tests.system.dicom.procedure_steps import step
 from tests.system.process import hms, serving
 
 OPTIONS = ("--dicom", "true", "--dicom-port", 0, "--dicom-reserve-mb", 0, "--dicom-study-pause-seconds", 1)
@@ -20,6 +21,7 @@ OWN, OTHER = (
     image(16, StudyInstanceUID=f"1.2.7.{number}", SeriesInstanceUID=f"1.2.7.{number}.1", PatientID=id, PatientName=name)
     for number, id, name in ((1, "own", "Own^Ada"), (2, "other", "Other^Eve"))
 )
+JSON = {"content-type": "application/dicom+json"}
 Ask = Callable[..., httpx.Response]
 
 
@@ -158,3 +160,64 @@ def test_searching_takes_a_scope_that_searches(clinic: Clinic) -> None:
     assert reading("GET", paths(OWN)[0]).status_code == 200
     for level in ("studies", "series", "instances", f"studies/{OWN.StudyInstanceUID}/series"):
         assert reading("GET", f"/dicom-web/{level}").status_code == 403, level
+
+
+NOT_AUTHORIZED = 0x0124  # PS3.18 table I.2-2
+
+
+def outcome(answer: httpx.Response) -> tuple[int, int]:
+    """The status of a STOW-RS answer, and the reason why its first instance failed, 0 for none."""
+    failed = answer.json().get("00081198", {}).get("Value", [])
+    return answer.status_code, failed[0]["00081197"]["Value"][0] if failed else 0
+
+
+def test_an_app_of_a_patient_stores_images_of_that_patient_only(clinic: Clinic) -> None:
+    app = clinic.caller("patient/ImagingStudy.cruds", clinic.ids["own"])
+    new = {"StudyInstanceUID": "1.2.7.3", "SeriesInstanceUID": "1.2.7.3.1", "PatientName": "Own^Ada"}
+    refused = [
+        image(16, **new, PatientID="other"),
+        image(16, **new, PatientID="nobody"),
+        image(16, **new, PatientID=""),
+        image(16, StudyInstanceUID=OTHER.StudyInstanceUID, SeriesInstanceUID="1.2.7.2.2", PatientID="own"),
+        image(16, **new, PatientID="own", SOPInstanceUID=OTHER.SOPInstanceUID),
+    ]
+    for made in refused:
+        assert outcome(store(app, made)) == (409, NOT_AUTHORIZED), made.PatientID
+    for made in (image(16, **new, PatientID="own"), image(16, **new, PatientID="own", InstanceNumber=2)):
+        assert outcome(store(app, made)) == (200, 0)
+    assert outcome(store(app, image(16, **new, PatientID="other"))) == (409, NOT_AUTHORIZED)
+    until(lambda: len(clinic.studies(clinic.everything, "own")) == 2)
+    more = {"StudyInstanceUID": OWN.StudyInstanceUID, "SeriesInstanceUID": "1.2.7.1.2", "PatientID": "own"}
+    assert outcome(store(app, image(16, **more))) == (200, 0)
+    assert len(clinic.studies(clinic.everything, "other")) == 1
+
+
+def test_what_policies_keep_from_a_caller_is_not_changed_by_the_web(tmp_path: Path) -> None:
+    policies = tmp_path / "policies.toml"
+    policies.write_text("")
+    more = ("--security", "smart", "--policies", policies, "--dicom-web-delete", "true", "--workers", 1)
+    with serving(tmp_path / "data", *more, *OPTIONS) as server:
+        clinic = Clinic(server, tmp_path / "data")
+        ask = clinic.everything
+        made = ask("POST", "/dicom-web/workitems", json=[step().to_json_dict()], headers=JSON)
+        assert made.status_code == 201, made.text
+        workitem = f"/dicom-web/workitems/{made.headers['location'].rsplit('/', 1)[1]}"
+        until(lambda: ask("GET", "/fhir/Task").json().get("entry"))
+
+        def writing() -> list[int]:
+            label = [{"00741204": {"vr": "LO", "Value": ["Other"]}}]
+            asked = (
+                ask("POST", workitem, json=label, headers=JSON),
+                ask("POST", f"{workitem}/subscribers/X"),
+                ask("DELETE", paths(OWN)[0]),
+            )
+            return [answer.status_code for answer in asked]
+
+        denied = '[[rule]]\neffect = "deny"\ninteractions = "ud"\nresources = ["ImagingStudy", "Task"]\n'
+        policies.write_text(denied)
+        until(lambda: ask("POST", f"{workitem}/subscribers/X").status_code == 403)
+        assert [ask("GET", path).status_code for path in (workitem, paths(OWN)[0])] == [200, 200]
+        assert writing() == [403, 403, 403]
+        policies.write_text("")
+        until(lambda: ask("POST", f"{workitem}/subscribers/X").status_code == 201)
+        assert writing() == [200, 201, 204]
