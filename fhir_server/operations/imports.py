@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import error, operation_outcome
 from fhir_server.core.keys import instant
+from fhir_server.core.ports import Caller
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.request import Response
@@ -30,8 +31,7 @@ def handlers(imports: Imports) -> tuple[OperationHandler, ...]:
         body = request.body if request.content_type in NDJSON else b""
         inputs = [Input("")] if body else _inputs(environment, call, imports)
         for given in inputs:
-            if given.type:
-                require(request.caller, "u", given.type)
+            _require_allowed(environment, request.caller, given)
         job = await imports.begin(environment, request.caller, f"{request.base}/$import", inputs, body)
         return Response(202, headers={"Content-Location": f"{request.base}/$import-status?job={job.id}"})
 
@@ -63,6 +63,18 @@ def handlers(imports: Imports) -> tuple[OperationHandler, ...]:
         ),
         OperationHandler("import-file", file, system=True, parameters=("job", "file"), methods=("GET",), hidden=True),
     )  # fmt: skip
+
+
+def _require_allowed(environment: Environment, caller: Caller, given: Input) -> None:
+    """FhirError "forbidden" for who may not store what an input holds: errors tell of it, and it may be of anybody."""
+    fetched = environment.definitions.resource_types if given.url else ()
+    for type in (given.type,) if given.type else fetched:
+        require(caller, "u", type)
+    if given.url and caller.belonging is not None:
+        raise error(
+            "forbidden",
+            "Nothing is fetched for who stays within a patient's record: send the NDJSON as the body instead.",
+        )
 
 
 def _inputs(environment: Environment, call: Call, imports: Imports) -> list[Input]:

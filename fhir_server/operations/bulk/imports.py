@@ -49,6 +49,7 @@ class ImportJob(msgspec.Struct, kw_only=True):
     moment: int
     owner: str = ""
     access: dict[str, Any] | None = None
+    purpose: str = ""
     resumable: bool = True
     state: str = "running"
     problem: str = ""

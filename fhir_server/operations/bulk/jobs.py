@@ -30,7 +30,8 @@ class Job(msgspec.Struct, kw_only=True):
     """state: running | done | failed; moment: microseconds, of which it shows the data; url: the request's; base: the
     server's own base URL as the request has it.
 
-    access: what the caller's token said, None for an open caller; resumable: whether another worker can take it up.
+    access: what the caller's token said, None for an open caller; purpose: BTG where it was begun in an emergency;
+    resumable: whether another worker can take it up.
     at: how many types are done; cursor: within the next one; patients_at: how many of the patients' portions.
     """
 
@@ -41,6 +42,7 @@ class Job(msgspec.Struct, kw_only=True):
     base: str = ""
     owner: str = ""
     access: dict[str, Any] | None = None
+    purpose: str = ""
     resumable: bool = True
     state: str = "running"
     problem: str = ""

@@ -66,6 +66,7 @@ class Works:
             "id": uuid.uuid4().hex,
             "owner": owner(caller),
             "access": msgspec.to_builtins(access) if access is not None else None,
+            "purpose": caller.purpose,
             "resumable": access is not None or caller.restriction is None,
         }
 
@@ -126,16 +127,22 @@ class Works:
         if job.access is None:
             return OPEN
         callers = environment.callers or Callers(environment)
-        return await callers.of_access(msgspec.convert(job.access, Access))
+        return await callers.of_access(msgspec.convert(job.access, Access), job.purpose)
 
     async def of(self, call: Call) -> Any:
-        """The job that a call names; FhirError "not-found" for another's or none, "forbidden" for a lesser token."""
+        """The job that a call names; FhirError "not-found" for another's or none, "forbidden" for a lesser token, other
+        roles than it was begun with, or where the emergency that it was begun in is over."""
         id = str(call.parameters.one("job") or "")
         job = await self.jobs.find(id)
         if job is None or job.owner != owner(call.request.caller):
             raise error("not-found", f"There is no such {self.name}; it may have been deleted, or be too old.")
         if job.access is not None and not _covers(call.request.caller, job.access):
-            raise error("forbidden", f"This {self.name} was begun with scopes that the token does not have.")
+            raise error(
+                "forbidden",
+                f"This {self.name} was begun with scopes that the token does not have, or by other roles; begin anew.",
+            )
+        if job.purpose not in ("", call.request.caller.purpose):
+            raise error("forbidden", f"This {self.name} was begun in an emergency: X-Purpose: {job.purpose} says so.")
         return job
 
     async def delete(self, job: Any) -> None:
@@ -154,11 +161,18 @@ class Works:
 
 
 def _covers(caller: Caller, begun: dict[str, Any]) -> bool:
-    """Whether a caller's token has all scopes, and the patient, of that which a job was begun with."""
+    """Whether a caller's token has all scopes, and the patient, person and roles, that a job was begun with."""
     mine: Access | None = caller.access
     theirs = msgspec.convert(begun, Access)
-    held = resource_scopes(mine.scope) if mine is not None and mine.patient == theirs.patient else []
+    if mine is None or _whose(mine) != _whose(theirs):
+        return False
+    held = resource_scopes(mine.scope)
     return all(any(each.covers(wanted) for each in held) for wanted in resource_scopes(theirs.scope))
+
+
+def _whose(access: Access) -> tuple[str, str, frozenset[str]]:
+    """What policies and Consents are asked by."""
+    return access.patient, access.fhir_user, frozenset(access.roles)
 
 
 def owner(caller: Caller) -> str:

@@ -216,21 +216,35 @@ async def test_an_export_leaves_out_what_policies_and_consents_deny(house: Fhir)
     doctor = As(house, "physician")
     denial = consent({"type": "deny", "class": [{"code": "Device"}]})
     assert (await doctor("Consent/c", "PUT", denial)).status_code == 201
-    begun = await doctor("$export", prefer="respond-async", accept="application/fhir+json")
-    assert begun.status_code == 202, begun.text
-    headers = {"authorization": f"Bearer {doctor.token}"}
-    for _ in range(100):
-        answer = await house.http.get(begun.headers["content-location"], headers=headers)
-        if answer.status_code != 202:
-            break
-        await asyncio.sleep(0.05)
-    listed = {file["type"]: file["url"] for file in answer.json()["output"]}
+    status, listed = await exported(doctor)
     assert "Patient" in listed and "Device" not in listed
-    observations = (await house.http.get(listed["Observation"], headers=headers)).text
+    observations = (await doctor(listed["Observation"])).text
     assert "theirs" in observations and "hush" not in observations
-    lesser = As(house, "physician", scope="user/Patient.rs")
-    for url in (begun.headers["content-location"], listed["Observation"]):
-        assert (await lesser(url.removeprefix(f"{BASE}/"))).status_code == 403
+    for lesser in (
+        As(house, "physician", scope="user/Patient.rs"),
+        As(house, "reception"),
+        As(house, "physician", "psychiatrist"),
+        As(house, "physician", user="Practitioner/two"),
+    ):
+        assert [(await lesser(path)).status_code for path in (status, listed["Observation"])] == [403, 403]
+
+
+async def exported(asking: As, **headers: str) -> tuple[str, dict[str, str]]:
+    """Where the status of an export of everything is, once it is done, and its files by type."""
+    begun = await asking("$export", prefer="respond-async", accept="application/fhir+json", **headers)
+    assert begun.status_code == 202, begun.text
+    status = begun.headers["content-location"].removeprefix(f"{BASE}/")
+    while (answer := await asking(status, **headers)).status_code == 202:
+        await asyncio.sleep(0.05)
+    return status, {file["type"]: file["url"].removeprefix(f"{BASE}/") for file in answer.json()["output"]}
+
+
+async def test_what_was_exported_in_an_emergency_is_given_in_it_only(house: Fhir) -> None:
+    doctor = As(house, "physician")
+    status, listed = await exported(doctor, x_purpose="BTG", x_purpose_reason="unconscious in the shock room")
+    assert "hush" in (await doctor(listed["Observation"], x_purpose="BTG")).text
+    for path in (status, listed["Observation"]):
+        assert (await doctor(path)).status_code == 403
 
 
 MASKED = """
