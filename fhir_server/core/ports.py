@@ -309,7 +309,8 @@ class Caller(NamedTuple):
     name: for people; client, user, fhir_user (a reference), purpose, reason: for the audit.
     masks: what is hidden of resources that may be seen (interactions/access/masks.py); None for nothing.
     inside: as restriction, of what a stored Bundle may hold to be seen; belonging: of what a Binary must belong
-    to, None where that can be nothing (interactions/access/contents.py).
+    to, None where that can be nothing (interactions/access/contents.py); binaries: gives the clause by which the
+    restriction of Binaries tells it, None where each that is found must be looked into.
     access: what the token said that the caller showed, so that a job can go on for the same caller.
     app_state: the codes of Basic resources that are apps' state, each system|code or system| (app_state.py there).
     administers: whether an interface, such as hl7, is shown whole to the caller for interactions such as rs, whatever
@@ -335,6 +336,7 @@ class Caller(NamedTuple):
     masks: Any = None
     inside: Callable[[str], Clause | None] | None = None
     belonging: Callable[[str], Clause | None] | None = None
+    binaries: Callable[[], Clause | None] | None = None
     app_state: frozenset[str] = frozenset()
     administers: Callable[[str, str], bool] | None = None
     mark: str = ""

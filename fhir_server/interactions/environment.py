@@ -66,6 +66,7 @@ class Searching(Protocol):
 
     definitions: Definitions  # with the custom search parameters that are in force
     fields: Fields  # what is indexed by them
+    building: frozenset[str]  # URLs of parameters by which not everything is indexed yet
     position: int  # in the change feed, of the newest SearchParameter that they follow; 0 for none
 
     def with_definitions(self, definitions: Definitions, building: frozenset[str], position: int) -> Searching:

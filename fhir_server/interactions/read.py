@@ -65,8 +65,8 @@ async def _given(environment: Environment, request: Request, version: StoredVers
     if not_modified(request, version):
         return Response(304, version)
     response = Response(200, version, version.body)
-    context = context_of(version)
-    if context is not None and environment.audit is not None:
+    context = context_of(version, environment.searching.extract) if environment.audit is not None else None
+    if context:
         response.instance = await environment.store.read(*context)
     return response
 

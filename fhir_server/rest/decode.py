@@ -248,6 +248,7 @@ def _take_body(request: Request, body: bytes, headers: dict[str, str], definitio
         return
     if request.path[:1] == ("Binary",) and len(request.path) <= 2 and _is_content(body, media, stated):
         request.resource = _binary(request, body, stated or "application/octet-stream", headers)
+        localise(request.resource, request.base)
     elif request.path == ("$import",) and media in ("application/fhir+ndjson", "application/ndjson"):
         request.body = body
     elif request.path[-1:] == ("$graphql",) and media in (GRAPHQL, "application/json"):

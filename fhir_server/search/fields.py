@@ -29,6 +29,11 @@ from fhir_server.search.elements import types_at
 from fhir_server.search.parts import in_parts
 from fhir_server.search.phonetic import kind_of
 
+SECURITY_CONTEXT = SearchParameter(
+    "urn:hms:Binary-security-context", "security-context", "reference", ("Binary",),
+    {"Binary": ("Binary.securityContext",)},
+)  # fmt: skip
+UNASKED = {"Binary": (SECURITY_CONTEXT,)}  # indexed beside R4's own: restrictions ask by them, no client can
 BUILT_IN = frozenset({"_id", "_lastUpdated"})  # answered from the resource's own row, not from index values
 ITSELF = "{def}"  # in a compartment's definition: the resource that it is of
 MOST_LISTS = 200  # of types, for which something is kept
@@ -159,8 +164,9 @@ class Fields:
     def _derive(self, type_name: str) -> TypeFields:
         parameters = self._definitions.search_parameters(type_name)
         official = self._definitions.official.search_parameters(type_name)
+        unasked = {parameter.code: parameter for parameter in UNASKED.get(type_name, ())}
         branches = self._read(type_name, parameters)
-        assigned = Assignment(self._read(type_name, official))
+        assigned = Assignment(self._read(type_name, {**official, **unasked}))
         # each apart from the others, so that no custom parameter changes what a field of another means
         fields_of = {
             code: assigned.fields_of(found) if parameters[code] is official.get(code) else assigned.add(code, found)

@@ -7,6 +7,7 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from fhir_server.core.errors import FhirError, error
@@ -14,8 +15,10 @@ from fhir_server.core.ports import Caller
 from fhir_server.core.query import EVERYTHING as EVERYTHING_OF_IT
 from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn, Not
 from fhir_server.interactions.access.app_state_of import state_of
+from fhir_server.interactions.access.binaries import BINARY, naming
 from fhir_server.interactions.access.break_glass import BreakGlass
 from fhir_server.interactions.access.consent_follower import ConsentFollower
+from fhir_server.interactions.access.contents import BUNDLE
 from fhir_server.interactions.access.kept_elements import KeptElements
 from fhir_server.interactions.access.masks import Hidden, Masks, hidden_by
 from fhir_server.interactions.access.policy_parameters import TYPE as PARAMETER
@@ -34,6 +37,7 @@ from fhir_server.interactions.app_state import TYPE as STATE
 from fhir_server.interactions.app_state import StateOf
 from fhir_server.interactions.environment import Environment, Searching
 from fhir_server.interactions.subscribers import mark
+from fhir_server.search.fields import SECURITY_CONTEXT
 from fhir_server.security.consents import Denied, denied
 from fhir_server.security.model import Access, User
 from fhir_server.security.policies import BREAK_GLASS, RESOURCES, Policies, Rule
@@ -177,6 +181,7 @@ class Callers:
                     scoped.limit(interaction, type),
                     *kept(done, type),
                     state.limit(done) if type == STATE else None,
+                    binaries() if type == BINARY and interaction == "s" else None,
                 )
             return limits[key]
 
@@ -189,6 +194,17 @@ class Callers:
             if self._policies.permits:
                 yield Any(tuple(found["permit"]))
             yield from map(Not, found["deny"])
+
+        @functools.cache
+        def binaries() -> Clause | None:
+            """Those that name what may be searched, once what they name is indexed everywhere."""
+            if SECURITY_CONTEXT.url in searching.building:
+                return None
+            types = [type for type in searching.definitions.resource_types if type not in (BINARY, BUNDLE)]
+            belonging = scoped.belongs_to if scoped.belonging else lambda type: None
+            return naming(
+                {type: together(belonging(type), within("s", type)) for type in types}, always=scoped.belonging
+            )
 
         free = scoped.free
         policies = self._policies
@@ -216,6 +232,7 @@ class Callers:
             masks=self._masks(rules, meant),
             inside=(lambda type: together(*kept("r", type))) if rules or refusals or policies.permits else None,
             belonging=scoped.belongs_to if scoped.belonging else None,
+            binaries=binaries,
             mark=scoped.mark,
             kept=KeptElements(policies.kept_from_patients, self._environment.definitions, scoped.within_patient),
         )

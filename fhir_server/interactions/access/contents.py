@@ -1,14 +1,15 @@
-"""What no clause of a query tells: whose a Binary is, and what a stored Bundle says of others.
+"""What a resource's content tells of who may see it: whose a Binary is, and what a stored Bundle says of others.
 
 A Binary is treated as the resource that its securityContext names; within a patient's context only those are there that
-name something of that patient's (https://hl7.org/fhir/R4/binary.html#security-context). A Bundle that is stored, such
-as a document or a collection, is shown where each resource in it would be, as policies and Consents go.
+name something of that patient's (https://hl7.org/fhir/R4/binary.html#security-context). What is read is looked into;
+searches ask the index for the Binaries that name what may be seen (binaries.py), where few resources may be. A Bundle
+that is stored, such as a document or a collection, is shown where each resource in it would be, as policies and
+Consents go.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from functools import cached_property
 from typing import Any
@@ -16,13 +17,15 @@ from typing import Any
 from fhir_server.codec.json import decode
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Caller
-from fhir_server.core.values import SearchValue
+from fhir_server.core.values import REFERENCE, SearchValue
+from fhir_server.interactions.access.binaries import BINARY
 from fhir_server.interactions.access.restriction import Restriction
+from fhir_server.search.fields import SECURITY_CONTEXT
 from fhir_server.search.holding import Version, holds
 
-BINARY, BUNDLE = "Binary", "Bundle"
+BUNDLE = "Bundle"
 LARGE = 100_000  # bytes of a Bundle that is not looked into by the event loop
-_TARGET = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]*)?\Z")
+ELSEWHERE = ()  # the context of a Binary that names what is not here
 
 Key = tuple[str, str]
 Extract = Callable[[dict[str, Any]], list[SearchValue]]
@@ -31,14 +34,23 @@ Seen = Callable[[Iterable[Key], Restriction | None], Awaitable[set[Key]]]
 
 
 class Contents:
-    """For one caller whom something restricts, of a server with these resource types."""
+    """For one caller whom something restricts, of a server with these resource types.
 
-    def __init__(self, caller: Caller, extract: Extract, types: Collection[str]) -> None:
+    found: of what a search has found, which the restriction may tell of Binaries already.
+    """
+
+    def __init__(self, caller: Caller, extract: Extract, types: Collection[str], *, found: bool = False) -> None:
         self.extract = extract
+        self._caller = caller
         self._types = types
+        self._found = found
         self._reading = caller.reading or caller.restriction
         self._belonging = caller.belonging
         self._inside = caller.inside
+
+    def of_found(self) -> Contents:
+        """The same for what a search has found."""
+        return Contents(self._caller, self.extract, self._types, found=True)
 
     def concern(self, type: str) -> bool:
         """Whether resources of a type must be looked into."""
@@ -46,6 +58,8 @@ class Contents:
 
     @cached_property
     def _binaries(self) -> bool:
+        if self._found and self._caller.binaries is not None and self._caller.binaries() is not None:
+            return False
         limit = self._reading
         return self._belonging is not None or (
             limit is not None and any(limit(each) is not None for each in self._types)
@@ -55,14 +69,14 @@ class Contents:
         """These without what belongs to, or holds, what may not be seen; the same list where nothing goes."""
         if not any(self.concern(version.type) for version in versions):
             return versions
-        named = [(each, context_of(each)) for each in versions]
-        contexts = {context for _, context in named if context is not None}
+        named = [(each, context_of(each, self.extract)) for each in versions]
+        contexts = {context for _, context in named if context}
         visible = await seen(contexts, self._belonging) if contexts else set()
         left = [each for each, context in named
                 if not self.concern(each.type) or await self._is_open(each, context, visible)]  # fmt: skip
         return left if len(left) < len(versions) else versions
 
-    async def _is_open(self, version: StoredVersion, context: Key | None, visible: set[Key]) -> bool:
+    async def _is_open(self, version: StoredVersion, context: Key | tuple[()] | None, visible: set[Key]) -> bool:
         if version.type == BINARY:
             return self._belonging is None if context is None else context in visible
         if version.deleted:
@@ -94,11 +108,13 @@ def _held(bundle: dict[str, Any]) -> Iterator[Any]:
                 yield from _held(resource)
 
 
-def context_of(version: StoredVersion) -> Key | None:
-    """The resource that a Binary belongs to; None for other types and for one that names none."""
+def context_of(version: StoredVersion, extract: Extract) -> Key | tuple[()] | None:
+    """The resource that a Binary belongs to; ELSEWHERE for what can't be found here, such as an identifier.
+
+    None for other types and for one that names none.
+    """
     if version.type != BINARY or b'"securityContext"' not in version.body:
         return None
-    named = decode(version.body).get("securityContext")
-    reference = named.get("reference") if isinstance(named, dict) else None
-    found = _TARGET.search(reference) if isinstance(reference, str) else None  # neither, where stored unchecked
-    return (found[1], found[2]) if found and found[1] != BINARY else None
+    values = [value for value in extract(decode(version.body)) if value[1] == SECURITY_CONTEXT.code]
+    named = [(value[2], value[3]) for value in values if value[0] == REFERENCE and value[2] != BINARY]
+    return named[0] if named else ELSEWHERE if values else None

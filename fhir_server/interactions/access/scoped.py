@@ -12,7 +12,7 @@ from fhir_server.codec.json import decode
 from fhir_server.codec.references import parse_reference
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn
-from fhir_server.interactions.access.contents import BINARY
+from fhir_server.interactions.access.binaries import BINARY
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.subscribers import TYPE as SUBSCRIPTION

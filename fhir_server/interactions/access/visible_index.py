@@ -25,7 +25,7 @@ class VisibleIndex:
     ) -> None:
         self._index = index
         self._restriction = restriction
-        self._contents = contents
+        self._contents = contents.of_found()
         self._masks = masks
 
     def limited(self, types: Sequence[str], where: Clause) -> Clause:

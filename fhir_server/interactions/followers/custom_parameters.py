@@ -4,12 +4,16 @@ An active SearchParameter with an expression is in force as soon as it is stored
 change feed is indexed by it, whatever worker it came to; searches know it in every worker of the machine at once, in
 those of other machines within a second. What was stored before is indexed in the background along the change feed; the
 position is durable, so a restart goes on where it was. Until then a search by it says that it is still being indexed.
+
+What is indexed beside R4's parameters (search/fields.py, UNASKED) is in force always; what a program stored that did
+not index it yet, is indexed in the same way.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from itertools import chain
 from typing import NamedTuple
 
 import structlog
@@ -18,12 +22,15 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import Transaction
 from fhir_server.core.repeats import Repeats
 from fhir_server.core.tasks import end
+from fhir_server.definitions import SearchParameter
 from fhir_server.interactions.environment import Environment, Searching
-from fhir_server.interactions.followers.parameters_in_force import NONE, TYPE, follow
+from fhir_server.interactions.followers.parameters_in_force import NONE, TYPE, InForce, follow
 from fhir_server.interactions.followers.reindexing import reindex_page
+from fhir_server.search.fields import UNASKED
 
 LOOK_EVERY = 1.0  # seconds between looks for changes by other workers
 LEASE = 20.0  # seconds that one worker has the indexing to itself without renewing
+UNTIL = " until"  # after a name: where the feed was when a program first ran here that indexes each write by it
 
 log = structlog.get_logger("search-parameters")
 
@@ -48,13 +55,17 @@ class CustomParameters:
         self._inside = (self._known, environment.searching)  # as a transaction saw them that was not in step
         self._building: dict[str, Progress] = {}
         self._types: dict[str, tuple[str, ...]] = {}
+        self._unasked: dict[str, tuple[SearchParameter, int]] = {}  # by name, with the position to index up to
         self._task: asyncio.Task | None = None
         self._told_already = Repeats()
         self._owner = f"{os.getpid()}-{environment.clock()}"
 
     async def start(self) -> None:
         """Loads what is stored and goes on looking."""
-        await self.refresh()
+        for parameter in chain.from_iterable(UNASKED.values()):
+            name = _name(parameter, 1)
+            self._unasked[name] = parameter, await self._until(name)
+        await self._take_in(await follow(self._environment.store, self._known, self._official))
         self._task = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
@@ -72,16 +83,28 @@ class CustomParameters:
             if self._building:
                 await self._look_how_far()
             return
+        await self._take_in(known)
+
+    async def _take_in(self, known: InForce) -> None:
+        """Puts parameters in force."""
         self._known = known
+        found = {_name(each.parameter, each.version): (each.parameter, each.seq) for each in known.parameters.values()}
         building: dict[str, Progress] = {}
-        for custom in known.parameters.values():
-            name = f"search-parameter:{custom.parameter.url}|{custom.version}"
+        for name, (parameter, target) in {**self._unasked, **found}.items():
             position = await self._environment.feed.position(name)
-            if position < custom.seq:
-                building[name] = Progress(custom.parameter.url, position, custom.seq)
-                self._types[name] = custom.parameter.base
+            if position < target:
+                building[name] = Progress(parameter.url, position, target)
+                self._types[name] = parameter.base
         self._building = building
         self._put_in_force()
+
+    async def _until(self, name: str) -> int:
+        """The position up to which there may be what an older program has stored."""
+        feed = self._environment.feed
+        until = await feed.position(name + UNTIL)
+        if not until and (until := await feed.head()):
+            await feed.advance(name + UNTIL, until)
+        return until
 
     async def _look_how_far(self) -> None:
         """Takes note of what another worker has indexed meanwhile."""
@@ -148,3 +171,8 @@ class CustomParameters:
             log.info("search parameter indexed", url=progress.url)
         elif name in self._building:
             self._building[name] = progress._replace(position=position)
+
+
+def _name(parameter: SearchParameter, version: int) -> str:
+    """By which the feed keeps how far the indexing of a parameter is."""
+    return f"search-parameter:{parameter.url}|{version}"

@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 
+from fhir_server import definitions as r4
 from fhir_server.codec.json import serialize
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Caller
 from fhir_server.core.query import NOTHING
-from fhir_server.interactions.access.contents import Contents, context_of
+from fhir_server.interactions.access.contents import ELSEWHERE, Contents, context_of
 from fhir_server.interactions.access.restriction import Restriction
+from fhir_server.search.extract import Extractor
+from fhir_server.search.fields import Fields
 
 pytestmark = pytest.mark.anyio
 
@@ -47,11 +50,31 @@ async def test_a_bundle_is_shown_where_all_in_it_may_be_told(entries: Any, shown
     assert await Contents(caller, lambda resource: [], TYPES).shown([version], none_seen) == [version] * shown
 
 
-@pytest.mark.parametrize("context", ["Patient/p", ["Patient/p"], {}, {"reference": 7}, {"reference": "nobody"}, None])
-def test_a_binary_with_a_context_of_another_form_belongs_to_nothing(context: Any) -> None:
-    assert context_of(stored({"resourceType": "Binary", "securityContext": context})) is None
+def context(given: Any) -> Any:
+    definitions = r4.load()
+    extract = Extractor(definitions, Fields(definitions), "https://fhir.example.org").extract
+    return context_of(stored({"resourceType": "Binary", "securityContext": given}), extract)
+
+
+@pytest.mark.parametrize("given", ["Patient/p", ["Patient/p"], {}, {"reference": 7}, None])
+def test_a_binary_with_a_context_of_another_form_belongs_to_nothing(given: Any) -> None:
+    assert context(given) is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"reference": "nobody"},
+        {"reference": "https://elsewhere.example.org/Patient/p"},
+        {"reference": "Binary/a"},
+        {"identifier": {"value": "1"}},
+        {"display": "the patient"},
+    ],
+)
+def test_a_binary_whose_context_is_not_here_belongs_to_what_nobody_sees(given: Any) -> None:
+    assert context(given) == ELSEWHERE
 
 
 def test_a_binary_belongs_to_what_its_context_names() -> None:
-    context = {"reference": "https://fhir.example.org/Patient/p/_history/2"}
-    assert context_of(stored({"resourceType": "Binary", "securityContext": context})) == ("Patient", "p")
+    assert context({"reference": "Patient/p"}) == ("Patient", "p")
+    assert context({"reference": "https://fhir.example.org/Patient/p/_history/2"}) == ("Patient", "p")
