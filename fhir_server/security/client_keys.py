@@ -6,7 +6,6 @@ not among them (https://hl7.org/fhir/smart-app-launch/STU2.2/client-confidential
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import json
 import re
@@ -15,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fhir_server.core.ports import Clock
+from fhir_server.security.kept_keys import KeptKeys
 from fhir_server.security.outgoing.addresses import Outgoing, RefusedAddressError
 from fhir_server.security.outgoing.requests import Requests, UnansweredError
 from fhir_server.security.outgoing.urls import RefusedUrlError, absolute
@@ -36,7 +36,7 @@ class ClientKeys:
     def __init__(self, networks: Sequence[str], clock: Clock) -> None:
         self._outgoing = Outgoing(networks, setting="jwks_networks")
         self._clock = clock
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: OrderedDict[str, KeptKeys[dict[str, Any]]] = OrderedDict()
 
     @functools.cached_property
     def _requests(self) -> Requests:
@@ -53,20 +53,16 @@ class ClientKeys:
     async def at(self, url: str, kid: str) -> dict[str, Any]:
         """The JWK Set at a URL, for an assertion by the key of this id ("": it names none); UnansweredError where it
         can't be had."""
-        kept = self._kept.setdefault(url, _Kept())
+        kept = self._kept.get(url)
+        if kept is None:
+            kept = self._kept[url] = KeptKeys(functools.partial(self._fetched, url), self._clock, PAUSE)
         self._kept.move_to_end(url)
         while len(self._kept) > SETS:
             self._kept.popitem(last=False)
-        async with kept.lock:
-            now = self._clock() // 1_000_000
-            if not kept.good(kid, now):
-                kept.until = 0
-                kept.found, seconds = await self._fetched(url)
-                kept.asked, kept.until = now, now + seconds
-            return kept.found
+        return await kept.having(kid)
 
-    async def _fetched(self, url: str) -> tuple[dict[str, Any], int]:
-        """The JWK Set at a URL, and for how many seconds it may be kept."""
+    async def _fetched(self, url: str) -> tuple[dict[str, Any], list[str], int]:
+        """The JWK Set at a URL, the ids of its keys, and for how many seconds it may be kept."""
         try:
             await self.require(url)
             answer = await self._requests.fetched(url, "application/json", MOST, SECONDS)
@@ -77,28 +73,13 @@ class ClientKeys:
             raise UnansweredError("What is there is no JSON.") from None
         if not isinstance(found, dict) or not isinstance(found.get("keys"), list):
             raise UnansweredError("What is there is no JWK Set.")
-        return found, seconds_kept(answer.headers)
+        kids = [key["kid"] for key in found["keys"] if isinstance(key, dict) and "kid" in key]
+        return found, kids, seconds_kept(answer.headers)
 
     async def close(self) -> None:
         """Closes its connections."""
         if "_requests" in self.__dict__:
             await self._requests.close()
-
-
-class _Kept:
-    """A JWK Set: until and asked in seconds since 1970 UTC; who waits for the lock shares what is fetched."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, Any] = {}
-        self.asked = self.until = 0
-        self.lock = asyncio.Lock()
-
-    def good(self, kid: str, now: int) -> bool:
-        """Whether it may be used for an assertion by the key of this id."""
-        if now >= self.until:
-            return False
-        known = not kid or any(isinstance(key, dict) and key.get("kid") == kid for key in self.found["keys"])
-        return known or now < self.asked + PAUSE
 
 
 def seconds_kept(headers: Mapping[str, str]) -> int:

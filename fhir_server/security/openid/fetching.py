@@ -5,7 +5,6 @@ https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import json
 import ssl
@@ -16,12 +15,14 @@ from joserfc.jwk import KeySet
 
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock
+from fhir_server.security.kept_keys import KeptKeys
 from fhir_server.security.keys import key_of
 from fhir_server.security.openid.configuration import Provider
+from fhir_server.security.outgoing.requests import UnansweredError
 
 LARGEST = 256 * 1024
-KEPT = 3600_000_000  # microseconds
-PAUSE = 30_000_000  # between two looks for a key that was not there, and after a failure
+KEPT = 3600  # seconds
+PAUSE = 30  # seconds between two looks for a key that was not there, and after a failure
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
@@ -30,11 +31,7 @@ class Fetching:
 
     def __init__(self, provider: Provider, clock: Clock) -> None:
         self._provider = provider
-        self._clock = clock
-        self._lock = asyncio.Lock()
-        self._found: dict[str, Any] = {}
-        self._keys = KeySet([])
-        self._fetched = self._tried = -KEPT
+        self._kept = KeptKeys(self._fetched, clock, PAUSE, lasting=True)
 
     @functools.cached_property
     def verify(self) -> ssl.SSLContext:
@@ -43,39 +40,29 @@ class Fetching:
 
     async def configuration(self) -> dict[str, Any]:
         """Its OpenID configuration; FhirError "unavailable" while it can't be had."""
-        await self._refresh("")
-        return self._found
+        return (await self._having(""))[0]
 
     async def keys(self, kid: str) -> KeySet:
         """Its keys; looked for anew, not too often, where none of them has this id."""
-        await self._refresh(kid)
-        return self._keys
+        return (await self._having(kid))[1]
 
-    def _current(self, kid: str, now: int) -> bool:
-        if now - self._tried < PAUSE:
-            return bool(self._found)
-        known = not kid or any(key.kid == kid for key in self._keys.keys)
-        return bool(self._found) and now - self._fetched < KEPT and known
+    async def _having(self, kid: str) -> tuple[dict[str, Any], KeySet]:
+        try:
+            return await self._kept.having(kid)
+        except UnansweredError as problem:
+            name = self._provider.name
+            raise error(
+                "unavailable", f"The OpenID provider {name} does not answer as it should; try again later."
+            ) from problem
 
-    async def _refresh(self, kid: str) -> None:
-        if self._current(kid, self._clock()):
-            return
-        async with self._lock:
-            now = self._clock()
-            if self._current(kid, now):
-                return
-            if now - self._tried >= PAUSE:
-                self._tried = now
-                try:
-                    await self._fetch()
-                    self._fetched = now
-                except (httpx.HTTPError, ValueError, OSError) as problem:
-                    if not self._found:
-                        raise _away(self._provider) from problem
-            if not self._found:
-                raise _away(self._provider)
+    async def _fetched(self) -> tuple[tuple[dict[str, Any], KeySet], list[str], int]:
+        try:
+            found, keys = await self._fetch()
+        except (httpx.HTTPError, ValueError, TypeError, RecursionError, OSError) as problem:
+            raise UnansweredError(str(problem)) from problem
+        return (found, keys), [key.kid for key in keys.keys if key.kid], KEPT
 
-    async def _fetch(self) -> None:
+    async def _fetch(self) -> tuple[dict[str, Any], KeySet]:
         issuer = self._provider.issuer
         async with httpx.AsyncClient(timeout=5, follow_redirects=False, verify=self.verify) as http:
             found = await _json(http, f"{issuer.rstrip('/')}/.well-known/openid-configuration")
@@ -91,11 +78,7 @@ class Fetching:
                         keys.append(key_of(jwk))
                 except (ValueError, KeyError, TypeError, AttributeError):
                     continue
-        self._found, self._keys = found, KeySet(keys)
-
-
-def _away(provider: Provider) -> Exception:
-    return error("unavailable", f"The OpenID provider {provider.name} does not answer as it should; try again later.")
+        return found, KeySet(keys)
 
 
 async def _json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
