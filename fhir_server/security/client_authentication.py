@@ -60,6 +60,16 @@ async def authenticate(
     return client
 
 
+def stated(form: Mapping[str, str], authorization: str) -> str:
+    """The id of the client that a request says it is from, "" where it names none; nothing of it is proven."""
+    if form.get("client_assertion"):
+        return unverified.issuer(form["client_assertion"])
+    try:
+        return _basic(authorization)[0] if authorization else form.get("client_id", "")
+    except OAuthError:
+        return ""
+
+
 def _unknown() -> OAuthError:
     return OAuthError("invalid_client", "The client is not known, or its secret is wrong.", 401)
 

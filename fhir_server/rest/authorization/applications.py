@@ -13,7 +13,7 @@ from fhir_server.core.errors import FhirError
 from fhir_server.rest.auditing import noted
 from fhir_server.rest.authorization.exchange import Exchange, as_json
 from fhir_server.rest.encode import Answer
-from fhir_server.security.client_authentication import authenticate
+from fhir_server.security.client_authentication import authenticate, stated
 from fhir_server.security.keys import ACCEPTED, ID_ALGORITHM
 from fhir_server.security.model import Access, Client
 from fhir_server.security.oauth_errors import OAuthError, required
@@ -134,11 +134,12 @@ async def _keys_at(exchange: Exchange, url: str, kid: str) -> dict[str, Any]:
 
 
 async def _client(exchange: Exchange) -> Client:
-    """The client that calls; failures are counted."""
+    """The client that calls; failures are counted, of each client at an address and of the address."""
     exchange.require_in_body()
     exchange.require_single()
-    name = exchange.form.get("client_id", "")
-    subjects = (f"client:{name}@{exchange.address}", f"address:{exchange.address}")
+    authorization = exchange.headers.get("authorization", "")
+    name = stated(exchange.form, authorization)
+    subjects = ((f"client:{name}@{exchange.address}",) if name else ()) + (f"address:{exchange.address}",)
     try:
         await exchange.security.throttle.require(*subjects)
     except FhirError as problem:
@@ -147,14 +148,14 @@ async def _client(exchange: Exchange) -> Client:
         client = await authenticate(
             exchange.security.store,
             exchange.form,
-            exchange.headers.get("authorization", ""),
+            authorization,
             f"{exchange.issuer}/auth/token",
             functools.partial(_keys_at, exchange),
         )
     except OAuthError:
         await exchange.security.throttle.failed(*subjects)
         raise
-    await exchange.security.throttle.succeeded(subjects[0])
+    await exchange.security.throttle.succeeded(*subjects[:-1])
     return client
 
 

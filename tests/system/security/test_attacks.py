@@ -441,6 +441,32 @@ async def test_who_has_to_wait_is_told_how_long(browser: Browser) -> None:
     assert (answer.status_code, 0 < int(answer.headers["retry-after"]) <= 31) == (429, True)
 
 
+def basic(client: str, secret: str) -> dict[str, str]:
+    return {"authorization": "Basic " + base64.b64encode(f"{client}:{secret}".encode()).decode()}
+
+
+async def test_a_client_that_guesses_holds_up_no_other_behind_its_address(browser: Browser) -> None:
+    form, post = {"grant_type": "client_credentials", "scope": "system/*.rs"}, browser.http.post
+    client = Client(id="conf", name="C", scopes="system/*.rs", grants=("client_credentials",))
+    _, secret = await browser.fhir.server.security.add_client(client, confidential=True)
+    good = basic("conf", secret)
+    guesses = [await post("/auth/token", data=form, headers=basic("other", "wrong")) for _ in range(6)]
+    assert [answer.status_code for answer in guesses] == [401, 401, 401, 401, 401, 429]
+    nameless = [await post("/auth/token", data={"grant_type": "refresh_token"}) for _ in range(6)]
+    assert {answer.status_code for answer in nameless} == {401}
+    assert (await post("/auth/token", data=form, headers=good)).status_code == 200
+    for number in range(39):  # guesses at many clients hold up the address all the same
+        assert (await post("/auth/token", data=form, headers=basic(f"c{number}", "x"))).status_code == 401
+    assert (await post("/auth/token", data=form, headers=good)).status_code == 429
+    browser.fhir.server.environment.clock.now += 31_000_000
+    assert (await post("/auth/token", data=form, headers=good)).status_code == 200
+    await post("/auth/token", data=form, headers=basic("more", "x"))
+    assert (await post("/auth/token", data=form, headers=good)).status_code == 429
+    browser.fhir.server.environment.clock.now += 3_600_000_000
+    await post("/auth/token", data=form, headers=basic("more", "x"))
+    assert (await post("/auth/token", data=form, headers=good)).status_code == 200
+
+
 @pytest.mark.parametrize("body", [b"\xff=\xff", b"a" * 300_000, b"%", b"grant_type=" + b"x" * 1000, b"[]", b"{"])
 async def test_bodies_that_make_no_sense(browser: Browser, body: bytes) -> None:
     for kind in ("application/x-www-form-urlencoded", "application/json", "text/plain"):
