@@ -159,7 +159,7 @@ def storing(count: int, runs: int, names: list[str]) -> dict[str, Any]:
     for name in [name for name in names if name in PROGRAMS and not shutil.which(PROGRAMS[name])]:
         print(f"{name} is not installed: left out", file=sys.stderr)
         names.remove(name)
-    with tempfile.TemporaryDirectory(dir=".") as root:
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as root:
         for run in range(runs):
             for associations in (1, 4):
                 for name in names:
@@ -227,7 +227,7 @@ def web(base: str, paths: list[Path]) -> dict[str, Any]:
 
 def finding(count: int) -> dict[str, Any]:
     """Milliseconds of a C-FIND of dcmtk's findscu on an open association over so many studies."""
-    with tempfile.TemporaryDirectory(dir=".") as root, ours(Path(root, "data"), 1) as started:
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as root, ours(Path(root, "data"), 1) as started:
         fill(Path(root, "data/dicom/index.sqlite"), count)
         found: dict[str, Any] = {}
         for name, keys in {

@@ -31,7 +31,7 @@ TIMES = 5
 def in_sqlite(count: int) -> Iterator[Rows]:
     from interfaces.dicom.archive.sqlite.store import SqliteIndex
 
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder:
         index = SqliteIndex(Path(folder, "index.sqlite"), "NORMAL")
         fill(Path(folder, "index.sqlite"), count)
         yield index.reading
