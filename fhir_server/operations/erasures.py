@@ -4,8 +4,8 @@ The setting interfaces_apart names them. An erasure keeps for each what it must 
 in MongoDB, before the record goes, and the receipt says that it is pending there. GET [base]/$erasures?interface=NAME
 answers with {"erasures": [{"id", "reference", "identifiers", "record"}]} (core/erasing.py). POST [base]/$erasures with
 Parameters interface, done (the id) and a count for each of what was erased (part what, number) ends it: it is
-forgotten, and a receipt of the interface is stored. On a secured server an interface is a client by itself, whose id is
-its name.
+forgotten, and a receipt of the interface is stored, one however often and from how many processes it is told. On a
+secured server an interface is a client by itself, whose id is its name.
 """
 
 from __future__ import annotations
@@ -183,9 +183,10 @@ def handlers(erasures: Erasures) -> tuple[OperationHandler, ...]:
         receipt = receipt_of(environment, found.reference, _counts(call), f"erasure at {interface}")
 
         async def work(transaction: Transaction) -> str:
-            made = await store(
-                transaction, prepare(environment, receipt), "AuditEvent", environment.new_id(), 1, "POST"
-            )
+            told = await transaction.read("AuditEvent", found.id)
+            if told is not None:  # from another process, a moment ago
+                return told.key.reference
+            made = await store(transaction, prepare(environment, receipt), "AuditEvent", found.id, 1, "POST")
             return made.key.reference
 
         reference = await (environment.whole or environment).store.commit(work)

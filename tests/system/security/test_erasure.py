@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from fhir_server.client import HttpClient
 from fhir_server.core.settings import Settings
+from fhir_server.operations.erasures import InFolder
 from fhir_server.security.model import Grant
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.erasing import Erasing as ErasingImages
@@ -205,6 +207,21 @@ async def test_an_interface_apart_works_off_what_waits_for_it(tmp_path: Path, se
         assert len((await fhir.get("$erasures?interface=lab")).json()["erasures"]) == 1
         await hl7.stop()
         await client.close()
+
+
+async def test_what_two_processes_have_worked_off_has_one_receipt(settings: Settings) -> None:
+    async with running(msgspec.structs.replace(settings, interfaces_apart=("ward",))) as fhir:
+        await patients(fhir)
+        await erased(fhir)
+        (waiting,) = (await fhir.get("$erasures?interface=ward")).json()["erasures"]
+        named = [{"name": "interface", "valueString": "ward"}, {"name": "done", "valueString": waiting["id"]}]
+        told = {"resourceType": "Parameters", "parameter": named}
+        with pytest.MonkeyPatch.context() as held:  # as if both had found it before one of them forgot it
+            held.setattr(InFolder, "forget", lambda self, id: asyncio.sleep(0))
+            answers = [await fhir.post("$erasures", told) for _ in range(2)]
+        receipts = {answer.json()["parameter"][0]["valueReference"]["reference"] for answer in answers}
+        assert len(receipts) == 1
+        assert (await fhir.get("AuditEvent")).json()["total"] == 2  # of the record and of the interface
 
 
 async def test_what_waits_for_an_interface_is_given_to_its_client_alone(settings: Settings) -> None:
