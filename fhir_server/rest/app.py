@@ -34,6 +34,8 @@ PREFIX = "/fhir"
 AUTHORIZATION = frozenset(PATHS)
 JSON_TYPE = (b"content-type", JSON.content_type.encode())
 CONDITIONS = frozenset(("if-match", "if-unmodified-since", "if-none-match", "if-modified-since"))  # of a read
+NOT_KEPT = (b"cache-control", b"no-store")  # else a browser may show it to whoever comes after
+INERT = (b"content-security-policy", b"sandbox; default-src 'none'")  # a narrative is markup in XML
 SHAPING = frozenset(name.encode() for name in (*CONDITIONS, "origin", "prefer", request_id.HEADER))
 LOOPBACK = ("127.0.0.1", "::1")
 PLAIN_READ = re.compile(rb"/fhir/([A-Z][A-Za-z]*)/([A-Za-z0-9.-]{1,64})").fullmatch
@@ -220,6 +222,10 @@ class Application:
             answer = await content_coding.coded(answer, headers.get("accept-encoding", ""))
         if "origin" in headers:
             answer.headers += self._cors.headers(headers["origin"])
+        if not server.open and path != ("metadata",):
+            answer.headers.append(NOT_KEPT)
+        if format is not JSON:
+            answer.headers.append(INERT)
         if request_id.HEADER in headers:
             answer.headers.append((b"x-request-id", headers[request_id.HEADER].encode()))
         if answer.stream is not None:

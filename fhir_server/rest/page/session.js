@@ -21,6 +21,7 @@ export async function requireSignIn() {
   if (!answer?.ok) return; // the page's own requests will tell what is wrong
   const { open, user } = await answer.json();
   if (open) return;
+  addEventListener("pageshow", shownAgain);
   if (!user) {
     location.replace(signInUrl());
     await new Promise(() => {}); // the page ends here
@@ -34,6 +35,13 @@ export async function requireSignIn() {
 /** Tells that a request was refused as nobody's: the sign-in has ended. What a person has typed stays where it is. */
 export function signInEnded() {
   account().replaceChildren(h("a", { href: signInUrl() }, "Sign in"));
+}
+
+/** A page that the browser has kept and shows again, by Back after a sign-out too, asks anew who looks. */
+function shownAgain(event) {
+  if (!event.persisted) return;
+  document.documentElement.hidden = true;
+  location.reload();
 }
 
 function signInUrl() {

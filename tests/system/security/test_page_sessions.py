@@ -27,6 +27,23 @@ async def test_the_cookie_is_for_our_own_pages_alone(browser: Browser) -> None:
         assert (await browser.http.get("/fhir/Patient", headers={"sec-fetch-site": site})).status_code == 403
 
 
+async def test_no_browser_or_proxy_keeps_what_was_answered(browser: Browser) -> None:
+    await signed_in(browser)
+    for path in ("Patient/me", "Patient/me/_history/1", "Patient", "Patient/none", "Binary/scan", "$export"):
+        answer = await browser.http.get(f"/fhir/{path}")
+        assert "no-store" in answer.headers["cache-control"], path
+    assert "cache-control" not in (await browser.http.get("/fhir/metadata")).headers
+
+
+@pytest.mark.parametrize("format", ["xml", "html"])
+async def test_what_is_markup_to_a_browser_is_inert(browser: Browser, format: str) -> None:
+    await signed_in(browser)
+    for path in ("Patient/me", "Patient", "Patient/none"):
+        answer = await browser.http.get(f"/fhir/{path}", params={"_format": format})
+        assert format in answer.headers["content-type"]
+        assert answer.headers["content-security-policy"] == "sandbox; default-src 'none'", path
+
+
 async def test_what_changes_something_needs_the_pages_header(browser: Browser) -> None:
     await signed_in(browser)
     body = {"resourceType": "Patient"}

@@ -41,6 +41,23 @@ def test_a_patient_sees_their_own_record_at_the_page(secured: Secured, chromium:
     chromium.sees("This needs a scope for everything")
 
 
+def test_after_a_sign_out_back_shows_nothing_and_nothing_was_kept(secured: Secured, chromium: Chromium) -> None:
+    origin = secured[0].origin
+    chromium.go(f"{origin}/#/Observation/lab")
+    sign_in(chromium, "doc")
+    chromium.sees("8867-4")
+    asked = "fetch('/fhir/Observation/lab').then((answer) => answer.status)"
+    assert chromium.run(asked) == 200
+    chromium.go(f"{origin}/auth/account")
+    chromium.press("Sign out")
+    chromium.sees("Password")
+    chromium.run("void setTimeout(() => history.go(-2))")  # over the account to the record
+    chromium.until("location.search.includes('next=')")
+    chromium.sees("Password")
+    assert "8867-4" not in chromium.text()
+    assert chromium.run(asked) == 401
+
+
 def test_a_passkey_is_added_and_signs_in(secured: Secured, chromium: Chromium) -> None:
     chromium.call("WebAuthn.enable")
     options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
