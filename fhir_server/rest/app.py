@@ -262,12 +262,9 @@ class Application:
         return client is not None and client[0] in LOOPBACK and not server.settings.trust_proxy
 
     def _options(self, headers: dict[str, str], path: tuple[str, ...]) -> Answer:
-        allowed = {0: b"GET, POST, OPTIONS", 1: b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}.get(
-            len(path), b"GET, HEAD, PUT, PATCH, DELETE, OPTIONS"
-        )
         if "access-control-request-method" in headers:
             return Answer(204, self._cors.preflight(headers), b"")
-        return Answer(204, [(b"allow", allowed)], b"")
+        return Answer(204, [(b"allow", f"{_methods_at(path)}, OPTIONS".encode())], b"")
 
     def _base(self, scope: dict[str, Any], headers: dict[str, str]) -> str:
         """This server's base URL as the caller sees it, unless one is set."""
@@ -284,6 +281,17 @@ def _format(path: tuple[str, ...], accept: str, asked: str) -> Format:
         if (path[:1] == ("Binary",) and not asked) or (path and path[-1].startswith("$")):
             return JSON
         raise
+
+
+def _methods_at(path: tuple[str, ...]) -> str:
+    """What interactions there are at a URL (https://hl7.org/fhir/R4/http.html#summary), as an Allow header has it."""
+    if path[-1:] == ("_search",):
+        return "POST"
+    if not path or path[-1].startswith("$"):
+        return "GET, HEAD, POST"
+    if path[0] == "metadata" or len(path) > 2 or path[-1] == "_history":
+        return "GET, HEAD"
+    return "GET, HEAD, POST, PUT, PATCH, DELETE" if len(path) == 1 else "GET, HEAD, PUT, PATCH, DELETE"
 
 
 def _asked_format(query: bytes) -> str:

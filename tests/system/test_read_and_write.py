@@ -146,6 +146,25 @@ async def test_delete_is_idempotent(fhir: Fhir) -> None:
     assert (await fhir("DELETE", "Patient/never")).status_code == 204
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("", "GET, HEAD, POST, OPTIONS"),
+        ("metadata", "GET, HEAD, OPTIONS"),
+        ("Patient", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+        ("Patient/a", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"),
+        ("Patient/a/_history", "GET, HEAD, OPTIONS"),
+        ("Patient/a/_history/1", "GET, HEAD, OPTIONS"),
+        ("Patient/a/Observation", "GET, HEAD, OPTIONS"),
+        ("Patient/_search", "POST, OPTIONS"),
+        ("Patient/$validate", "GET, HEAD, POST, OPTIONS"),
+    ],
+)
+async def test_options_tells_what_is_possible_at_a_url(fhir: Fhir, path: str, allowed: str) -> None:
+    answer = await fhir("OPTIONS", path)
+    assert (answer.status_code, answer.headers["allow"]) == (204, allowed)
+
+
 async def test_prefer_chooses_what_comes_back(fhir: Fhir) -> None:
     assert (await fhir.post("Patient", PATIENT, prefer="return=minimal")).content == b""
     outcome = (await fhir.post("Patient", PATIENT, prefer="return=OperationOutcome")).json()
