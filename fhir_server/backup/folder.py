@@ -1,18 +1,23 @@
 """What a backup folder holds: whole copies of the store, the changes after each, and the files beside it.
 
 backup.json                     what is there, with the digest of each file; written last: what it names is whole
-base-000000001234.sqlite.zst    the store as it was at change 1234 of its feed
+base-000000001234-….sqlite.zst  the store as it was at change 1234 of its feed
 changes-000000001235.ndjson.zst every change from 1235 on, a line each, up to the one that backup.json names
-beside/                         the newest copy of the other databases and files of the data folder
+beside/                         the newest copies of the other databases and files of the data folder
+backup.lock                     held by who adds something
 """
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import hashlib
 import secrets
+import shutil
+import sqlite3
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +29,9 @@ from fhir_server.core.errors import FhirError, error
 
 MANIFEST = "backup.json"
 BESIDE = "beside"
+LOCK = "backup.lock"
+LOOK = 0.1  # seconds between two looks whether another backup has ended
+LEFT = ("*.tmp", "*.part")  # what is on its way, and stays where its backup is killed
 CHUNK = 2**20
 
 
@@ -48,11 +56,17 @@ class Segment(msgspec.Struct, frozen=True):
 
 
 class Beside(msgspec.Struct, frozen=True):
-    """A file of the data folder: its path in it, when it had changed (nanoseconds), the digest of its copy."""
+    """A file of the data folder: its path in it, when it had changed (nanoseconds), the digest and name of its copy."""
 
     path: str
     changed: int
     sha256: str
+    name: str = ""
+
+    @property
+    def copy(self) -> str:
+        """The path of its copy; former versions of this program put a new one over the old."""
+        return f"{BESIDE}/{self.name or f'{self.path}.zst'}"
 
 
 class Manifest(msgspec.Struct):
@@ -91,9 +105,11 @@ class BackupFolder:
         try:
             manifest = msgspec.json.decode((self.path / MANIFEST).read_bytes(), type=Manifest)
         except FileNotFoundError:
-            if self.path.exists() and any(self.path.iterdir()):
+            if self.path.exists() and any(each.name != LOCK for each in self.path.iterdir()):
                 raise error(
-                    "value", f"{self.path} has files but no {MANIFEST}: name a new folder or one of `hms backup`."
+                    "value",
+                    f"{self.path} has files but no {MANIFEST}: name a new folder or one of `hms backup`. Where a first "
+                    "backup was broken off in it, empty it.",
                 ) from None
             return Manifest(secrets.token_hex(8))
         except (OSError, msgspec.DecodeError) as problem:
@@ -101,6 +117,34 @@ class BackupFolder:
         if manifest.format != 1:
             raise error("value", f"{self.path} was made by a later version of this program (format {manifest.format}).")
         return manifest
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[Manifest]:
+        """What is there, while nobody else adds to it; another backup is waited for, and what one that was killed has
+        left on its way is removed. FhirError "value" as of read, "unavailable" where it can't be written."""
+        self.read()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / LOCK).open("ab")
+        except OSError as problem:
+            raise _unwritable(self.path, problem) from problem
+        with lock:
+            while not _taken(lock):
+                await asyncio.sleep(LOOK)
+            await asyncio.to_thread(self._tidy)
+            yield self.read()
+
+    def _tidy(self) -> None:
+        for pattern in LEFT:
+            for path in [*self.path.rglob(pattern)]:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def forget(self, manifest: Manifest) -> None:
+        """Removes copies of files beside the store that the manifest, which is written, does not name any more."""
+        named = {self.path / each.copy for each in manifest.beside}
+        for path in [*(self.path / BESIDE).rglob("*.zst")]:
+            if path not in named:
+                path.unlink(missing_ok=True)
 
     def write(self, manifest: Manifest) -> None:
         """Keeps what is there now."""
@@ -116,6 +160,16 @@ class BackupFolder:
                 digest.write(compressor.compress(chunk))
             digest.write(compressor.flush())
         return digest.sha256
+
+    def require_whole(self, name: str, sha256: str) -> None:
+        """FhirError "value" where a packed file is not as it was written."""
+        try:
+            with (self.path / name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256")
+        except OSError as problem:
+            raise self._damaged(name, str(problem)) from problem
+        if found.hexdigest() != sha256:
+            raise self._damaged(name, "its digest is not the one that was written down")
 
     def unpack(self, name: str, sha256: str) -> Iterator[bytes]:
         """A packed file's content; FhirError "value" at its end where the file is not as it was written."""
@@ -139,7 +193,11 @@ class BackupFolder:
             with tempfile.TemporaryDirectory(dir=self.path, suffix=".tmp") as room:
                 yield Path(room)
         except OSError as problem:
-            raise error("unavailable", f"{self.path} can't be written: {problem.strerror or problem}.") from problem
+            raise _unwritable(self.path, problem) from problem
+        except sqlite3.OperationalError as problem:
+            if not problem.sqlite_errorname.startswith("SQLITE_FULL"):
+                raise
+            raise error("unavailable", f"{self.path} can't be written: its disk is full.") from problem
 
     def _damaged(self, name: str, why: str) -> FhirError:
         return error(
@@ -178,7 +236,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         with flushing.whole_file(path) as file:
             yield file
     except OSError as problem:
-        raise error("unavailable", f"{path} can't be written: {problem.strerror or problem}.") from problem
+        raise _unwritable(path, problem) from problem
 
 
 def write_file(path: Path, chunks: Iterator[bytes]) -> None:
@@ -186,3 +244,15 @@ def write_file(path: Path, chunks: Iterator[bytes]) -> None:
     with whole_file(path) as file:
         for chunk in chunks:
             file.write(chunk)
+
+
+def _unwritable(path: Path, problem: OSError) -> FhirError:
+    return error("unavailable", f"{path} can't be written: {problem.strerror or problem}.")
+
+
+def _taken(lock: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from fhir_server.api import FhirServer
-from fhir_server.backup.folder import BESIDE, BackupFolder, Base, Manifest, write_file
+from fhir_server.backup.folder import BackupFolder, Base, Manifest, Segment, write_file
 from fhir_server.backup.taking import NOTHING, Line
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
@@ -35,16 +35,30 @@ async def restore(
     """Makes a data folder as the store was at a moment, in microseconds; None for the latest that the backup has.
 
     start opens a server on the new data folder. FhirError "value" where data holds a store already, where the moment is
-    before the backup begins, and where a file that is needed is damaged.
+    before the backup begins, and where a file that is needed is damaged. Where it fails it leaves no store.
     """
     manifest = folder.read()
     base = _base(manifest, folder, at)
     if (data / FILE_NAME).exists():
         raise error("value", f"There is a store in {data.resolve()} already; restore into a new folder.")
-    await asyncio.to_thread(_unpack, folder, manifest, base, data)
+    needed = [segment for segment in manifest.segments if _is_needed(segment, manifest, base.head, at)]
+    await asyncio.to_thread(_require_whole, folder, needed)  # first: half of a restore would look like a store
+    try:
+        await asyncio.to_thread(_unpack, folder, manifest, base, data)
+        done = await _brought_on(manifest, base, _lines(folder, needed, base.head, at), start)
+    except BaseException:
+        for left in data.glob(f"{FILE_NAME}*"):
+            left.unlink()
+        raise
+    return done
+
+
+async def _brought_on(
+    manifest: Manifest, base: Base, lines: Iterator[Line], start: Callable[[], Awaitable[FhirServer]]
+) -> Restored:
     server = await start()
     try:
-        done = await _apply(server, _lines(folder, manifest, base.head, at), Restored(0, base.updated))
+        done = await _apply(server, lines, Restored(0, base.updated))
         await server.environment.feed.advance(manifest.consumer, 0)
         if server.settings.encryption_keys:
             await server.reindex()  # an encrypted store's copy has no index
@@ -65,14 +79,25 @@ def _base(manifest: Manifest, folder: BackupFolder, at: int | None) -> Base:
 
 def _unpack(folder: BackupFolder, manifest: Manifest, base: Base, data: Path) -> None:
     for file in manifest.beside:
-        write_file(data / file.path, folder.unpack(f"{BESIDE}/{file.path}.zst", file.sha256))
+        write_file(data / file.path, folder.unpack(file.copy, file.sha256))
     write_file(data / FILE_NAME, folder.unpack(base.name, base.sha256))
 
 
-def _lines(folder: BackupFolder, manifest: Manifest, after: int, at: int | None) -> Iterator[Line]:
-    for segment in manifest.segments:
-        if segment.until <= after:
-            continue
+def _is_needed(segment: Segment, manifest: Manifest, after: int, at: int | None) -> bool:
+    """Whether it has changes after a position and up to a moment."""
+    if segment.until <= after:
+        return False
+    before = [each.updated for each in manifest.segments if each.until <= segment.after]
+    return at is None or not before or before[-1] <= at
+
+
+def _require_whole(folder: BackupFolder, segments: Sequence[Segment]) -> None:
+    for segment in segments:
+        folder.require_whole(segment.name, segment.sha256)
+
+
+def _lines(folder: BackupFolder, segments: Sequence[Segment], after: int, at: int | None) -> Iterator[Line]:
+    for segment in segments:
         content = b"".join(folder.unpack(segment.name, segment.sha256))
         for text in content.splitlines():
             line = msgspec.json.decode(text, type=Line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -48,9 +49,14 @@ class Taken(NamedTuple):
 async def back_up(server: FhirServer, folder: BackupFolder, *, whole: bool = False) -> Taken:
     """Adds what the folder lacks. whole: also a copy of the whole store, so that a restore has fewer changes to apply.
 
-    A folder that holds another store's backup is refused with FhirError "value".
+    Two backups into one folder come one after the other. A folder that holds another store's backup is refused with
+    FhirError "value".
     """
-    manifest = folder.read()
+    async with folder.alone() as manifest:
+        return await _back_up(server, folder, manifest, whole)
+
+
+async def _back_up(server: FhirServer, folder: BackupFolder, manifest: Manifest, whole: bool) -> Taken:
     feed = server.environment.feed
     if manifest.until and not await feed.position(manifest.consumer):
         raise error(
@@ -63,11 +69,13 @@ async def back_up(server: FhirServer, folder: BackupFolder, *, whole: bool = Fal
             manifest.segments.append(segment)
     if whole:
         sealed = bool(server.settings.encryption_keys)
-        manifest.bases.append(await asyncio.to_thread(_base, server.settings.data / FILE_NAME, folder, sealed))
+        base = await asyncio.to_thread(_base, server.settings.data / FILE_NAME, folder, sealed)
+        manifest.bases.append(base)
     await asyncio.to_thread(_beside, server.settings.data, folder, manifest)
-    folder.write(manifest)
-    if manifest.until > begun:
+    if manifest.until > begun:  # before it is written down: the store must know every backup that there is
         await feed.advance(manifest.consumer, manifest.until)
+    folder.write(manifest)
+    await asyncio.to_thread(folder.forget, manifest)
     return Taken(whole, sum(segment.changes for segment in manifest.segments if segment.after >= begun), manifest.until)
 
 
@@ -84,7 +92,7 @@ def _base(path: Path, folder: BackupFolder, sealed: bool) -> Base:
         with contextlib.closing(sqlite3.connect(copy)) as connection:
             newest = connection.execute("SELECT seq, updated FROM version ORDER BY seq DESC LIMIT 1").fetchone()
         head, updated = newest or (0, 0)
-        name = f"base-{head:012}.sqlite.zst"
+        name = f"base-{head:012}-{secrets.token_hex(2)}.sqlite.zst"
         return Base(name, head, updated, folder.pack(name, content(copy)))
 
 
@@ -133,14 +141,27 @@ async def _line(server: FhirServer, change: Change) -> Line:
 
 
 def _beside(data: Path, folder: BackupFolder, manifest: Manifest) -> None:
+    """Copies of what is new or has changed; each under a name of its own, so that those which the written manifest
+    names stay as they are until the next one is."""
     known = {each.path: each for each in manifest.beside}
     for path in _others(data):
         name = path.relative_to(data).as_posix()
-        both = (path, path.with_name(path.name + "-wal"))
-        changed = max(each.stat().st_mtime_ns for each in both if each.exists())
+        changed = max(_changed(path), _changed(path.with_name(path.name + "-wal")))
         if name not in known or known[name].changed != changed:
-            known[name] = Beside(name, changed, _copy(path, folder, f"{BESIDE}/{name}.zst"))
+            copy = f"{name}.{secrets.token_hex(4)}.zst"
+            try:
+                known[name] = Beside(name, changed, _copy(path, folder, f"{BESIDE}/{copy}"), copy)
+            except FileNotFoundError:  # gone since the folder was looked through
+                continue
     manifest.beside = [known[name] for name in sorted(known)]
+
+
+def _changed(path: Path) -> int:
+    """When a file was changed, in nanoseconds; 0 where it is gone."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _copy(path: Path, folder: BackupFolder, name: str) -> str:

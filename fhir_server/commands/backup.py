@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import signal
+import sqlite3
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +16,8 @@ import typer
 
 from fhir_server.commands.options import Config, Data
 from fhir_server.core.configuration import load
-from fhir_server.core.errors import error
+from fhir_server.core.errors import PASSING, FhirError, error
+from fhir_server.core.repeats import Repeats
 from fhir_server.core.settings import Settings
 
 Folder = Annotated[Path, typer.Argument(help="The folder of the backup, best on another disk; made where missing.")]
@@ -40,16 +44,43 @@ async def _backup(settings: Settings, path: Path, whole: bool, follow: float) ->
     from fhir_server.backup.taking import back_up
     from fhir_server.commands.opening import store
 
+    stopped = asyncio.Event()
+    if follow:
+        _stop_by_signals(stopped)
+    begun, told_already = False, Repeats()
     async with store(settings) as server:
-        while True:
-            taken = await back_up(server, BackupFolder(path), whole=whole)
-            if taken.whole or taken.changes or not follow:
-                what = "the whole store" if taken.whole else f"{taken.changes} changes"
-                print(f"{what}, up to change {taken.until}", file=sys.stderr, flush=True)
+        while not stopped.is_set():
+            try:
+                taken = await back_up(server, BackupFolder(path), whole=whole)
+            except (FhirError, OSError, sqlite3.Error) as problem:
+                if not begun or (isinstance(problem, FhirError) and problem.category not in PASSING):
+                    raise
+                if told_already.due(str(problem)):
+                    print(f"hms: {problem} It is tried again.", file=sys.stderr, flush=True)
+            else:
+                if taken.whole or taken.changes or not follow:
+                    what = "the whole store" if taken.whole else f"{taken.changes} changes"
+                    print(f"{what}, up to change {taken.until}", file=sys.stderr, flush=True)
+                begun, whole = True, False
             if not follow:
                 return
-            whole = False
-            await asyncio.sleep(follow)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), follow)
+
+
+def _stop_by_signals(stopped: asyncio.Event) -> None:
+    """SIGINT, be it ignored as of a shell's background job, and SIGTERM end a backup that follows once what is under
+    way is written; a second one ends it at once."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def stop() -> None:
+        stopped.set()
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+    for number in numbers:
+        loop.add_signal_handler(number, stop)
 
 
 def restore(
