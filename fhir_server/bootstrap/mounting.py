@@ -11,7 +11,7 @@ from fhir_server.api import FhirServer
 from fhir_server.bootstrap.machine import now
 from fhir_server.bootstrap.starting import start
 from fhir_server.client import NamedClient
-from fhir_server.core.ports import Clock
+from fhir_server.core.ports import Caller, Clock
 from fhir_server.core.settings import Settings
 from fhir_server.rest.app import Application
 from fhir_server.rest.auditing import Auditing
@@ -63,18 +63,15 @@ def _subsystems(server: FhirServer) -> list[Mounted]:
     from fhir_server.subsystems.endpoint import paths
     from fhir_server.subsystems.registry import OF_EVERY, SOCKET_VARIABLE, chosen
 
-    def allowing(name: str) -> Callable[[dict[str, Any]], Awaitable[str]]:
-        async def allow(scope: dict[str, Any]) -> str:
-            caller = await require_everything(server, scope, name)
-            return "" if server.open else caller.name
+    def allowing(name: str) -> Callable[[dict[str, Any]], Awaitable[Caller]]:
+        return lambda scope: require_everything(server, scope, name)
 
-        return allow
-
+    note = Auditing(server).forwarded if server.audit is not None else None
     socket = os.environ.get(SOCKET_VARIABLE, "")
     return [
         Mounted(
             f"/{each.name}",
-            Forwarding(socket, f"/{each.name}", server.settings, allowing(each.name)),
+            Forwarding(socket, f"/{each.name}", server.settings, allowing(each.name), note),
             page_of(each.name, each.package),
             paths(each.name, each.title, (*OF_EVERY, *each.endpoints)),
             no_metrics,
@@ -127,7 +124,7 @@ def _dicom(server: FhirServer) -> list[Mounted]:
 
     server.stop_first(close)
     access = Access(server)
-    pages = administration.Administration(context, server, access)
+    pages = administration.Administration(context, server, access, note_of(server))
     return [
         Mounted(
             PREFIX, DicomWeb(archive, server.settings, access, note_of(server)), Assets({}, PAGE_POLICY), {}, no_metrics

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fhir_server.rest.authorization.exchange import Exchange
 
 NOTHING = Response(0, shown=())
-READ = ("read", "R")  # the interaction and its action
+READ, CHANGED = ("read", "R"), ("update", "U")  # the interaction and its action
 SILENT = b":"  # a piece of server-sent events that is a comment
 
 
@@ -27,11 +27,12 @@ class Auditing:
 
     def __init__(self, server: FhirServer) -> None:
         from fhir_server.security.audit import event
-        from fhir_server.security.audit.patients import Patients, patients_of
+        from fhir_server.security.audit.patients import Patients, mentioned, patients_of
 
         self._event = event
         self._patients = Patients()
         self._patients_of = patients_of
+        self._mentioned = mentioned
         self._log = server.audit
         self._clock = server.environment.clock
         self._trust = server.settings.trust_proxy
@@ -114,6 +115,12 @@ class Auditing:
         address, query = address_of(scope, headers_of(scope), self._trust), scope["query_string"].decode("latin-1")
         event = self._of(address, caller, told, status, scope["path"][1:], query, patients)
         await asyncio.gather(*map(self._log.record, self._event.parts_of(event)))
+
+    async def forwarded(self, scope: dict[str, Any], caller: Caller, status: int, given: bytes) -> None:
+        """The same of what another process answered: about the patients that its path and what was given name."""
+        told = READ if scope["method"] in ("GET", "HEAD") else CHANGED
+        named = scope["path"].replace("/patients/", "/Patient/").encode()
+        await self.mounted(scope, caller, told, status, self._mentioned(named + b" " + given))
 
     def _of(
         self,

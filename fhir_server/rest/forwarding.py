@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import FhirError, error, operation_outcome
+from fhir_server.core.ports import OPEN, Caller
 from fhir_server.core.settings import Settings
 from fhir_server.rest.decode import headers_of, read_body
 from fhir_server.security.outgoing.urls import climbs
@@ -18,18 +19,24 @@ if TYPE_CHECKING:
 PASSED_ON = ("content-type", "accept")
 PASSED_BACK = ("content-type", "content-disposition", "cache-control", "x-content-type-options", "allow", "retry-after")
 SECONDS = 120.0
+STATE = "state"  # of a subsystem, which its page asks for again and again: nothing of patients is in it
 
-Allow = Callable[[dict[str, Any]], Awaitable[str]]
+Answer = tuple[int, list[tuple[bytes, bytes]], bytes]  # status, headers, body
+
+Allow = Callable[[dict[str, Any]], Awaitable[Caller]]
+Note = Callable[[dict[str, Any], Caller, int, bytes], Awaitable[None]]
 
 
 class Forwarding:
-    """ASGI. path: of the Unix socket; prefix: such as /workforce; allow: the caller's name, or FhirError."""
+    """ASGI. path: of the Unix socket; prefix: such as /workforce; allow: the caller, or FhirError; note: what is told
+    of each request, its status and what was given, None where no log is kept."""
 
-    def __init__(self, path: str, prefix: str, settings: Settings, allow: Allow) -> None:
+    def __init__(self, path: str, prefix: str, settings: Settings, allow: Allow, note: Note | None = None) -> None:
         self._path = path
         self._prefix = prefix
         self._settings = settings
         self._allow = allow
+        self._note = note
         self._client: httpx.AsyncClient | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -38,15 +45,20 @@ class Forwarding:
             location = f"{self._prefix.removeprefix('/')}/".encode()
             await _send(send, scope, 308, [(b"location", location)], b"")
             return
+        caller = OPEN
         try:
-            status, headers, body = await self._ask(scope, await self._allow(scope), receive)
+            caller = await self._allow(scope)
+            answer = await self._ask(scope, caller, receive)
         except FhirError as problem:
-            headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
-            headers.append((b"content-type", b"application/fhir+json"))
-            status, body = problem.status, serialize(operation_outcome(problem.issues))
-        await _send(send, scope, status, headers, body)
+            answer = _refusal(problem)
+        if self._note is not None and scope["path"] != f"{self._prefix}/{STATE}":
+            try:
+                await self._note(scope, caller, answer[0], answer[2])
+            except FhirError as problem:  # what can't be audited is not given
+                answer = _refusal(problem)
+        await _send(send, scope, *answer)
 
-    async def _ask(self, scope: dict[str, Any], who: str, receive: Any) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    async def _ask(self, scope: dict[str, Any], caller: Caller, receive: Any) -> Answer:
         import httpx
 
         if climbs(scope["path"]):  # to what another role is for
@@ -61,7 +73,7 @@ class Forwarding:
         try:
             answer = await self._client.request(
                 scope["method"], quote(url, safe="/?&=%+:,;@$!*'()-._~|"), content=body,
-                headers={**sent, "x-hms-who": quote(who)},
+                headers={**sent, "x-hms-who": quote("" if caller is OPEN else caller.name)},
             )  # fmt: skip
         except httpx.HTTPError as problem:
             raise error(
@@ -69,6 +81,12 @@ class Forwarding:
             ) from problem
         found = [(name.encode(), answer.headers[name].encode()) for name in PASSED_BACK if name in answer.headers]
         return answer.status_code, found, answer.content
+
+
+def _refusal(problem: FhirError) -> Answer:
+    headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+    headers.append((b"content-type", b"application/fhir+json"))
+    return problem.status, headers, serialize(operation_outcome(problem.issues))
 
 
 async def _send(send: Any, scope: dict[str, Any], status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

@@ -13,6 +13,7 @@ HOLDING = ("Bundle", "Parameters")  # types whose resources have others of the s
 _ID = re.compile(rb'([A-Za-z0-9\-.]{1,64})["/]')
 _OWN = b'"resourceType":"Patient","id":"'
 _PATIENT = b"Patient/"
+_MENTION = re.compile(rb"(?<![A-Za-z])Patient/([A-Za-z0-9\-.]{1,64})")
 _REFERENCE, _OTHER = b'"reference":"', b'"other":{'
 
 
@@ -65,6 +66,11 @@ def patients_of(version: StoredVersion) -> tuple[str, ...]:
     if version.type in HOLDING or _PATIENT in version.body:
         found += _named(version.body, version.type in HOLDING)
     return tuple(found)
+
+
+def mentioned(text: bytes) -> tuple[str, ...]:
+    """Ids of the patients that a text of any kind names as Patient/id."""
+    return tuple(dict.fromkeys(id.decode() for id in _MENTION.findall(text)))
 
 
 def _named(body: bytes, inner: bool) -> list[str]:

@@ -13,13 +13,14 @@ import structlog
 from fhir_server.client import FhirClient
 from fhir_server.codec.asgi import base_of, whole_body
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.ports import OPEN, Caller
 from interfaces.dicom.configuration import Peer
 from interfaces.dicom.dataset.model import Model, items, text
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.web import steps_shown
 from interfaces.dicom.web.access import Access
-from interfaces.dicom.web.application import refusal
-from interfaces.dicom.web.exchange import json_answer
+from interfaces.dicom.web.application import TOLD, refusal
+from interfaces.dicom.web.exchange import Note, json_answer
 from interfaces.dicom.work import quarantine, queue
 from interfaces.dicom.worklist import worklist
 
@@ -32,12 +33,13 @@ log = structlog.get_logger("dicom")
 
 
 class Administration:
-    """The application beside the page's files."""
+    """The application beside the page's files; note: what is told of each request, None where no log is kept."""
 
-    def __init__(self, context: Context, server: FhirClient, access: Access) -> None:
+    def __init__(self, context: Context, server: FhirClient, access: Access, note: Note | None = None) -> None:
         self._context = context
         self._access = access
         self._server = server
+        self._note = note
         self._gets: dict[tuple[str, ...], Callable[[], Awaitable[Any]]] = {
             ("worklist",): self._worklist,
             ("quarantine",): lambda: asyncio.to_thread(quarantine.held, context.archive),
@@ -49,27 +51,34 @@ class Administration:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """ASGI."""
+        caller = OPEN
         try:
-            made = await self._answer(scope, receive)
-            answer = json_answer(made, type=JSON)
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            caller = await self._access.caller(
+                scope["method"], headers, base_of(scope, headers, self._context.settings)
+            )
+            answer = json_answer(await self._answer(scope, receive, caller), type=JSON)
         except FhirError as problem:
             answer = refusal(problem)
         except Exception as problem:
             log.error("request of the DICOM page failed", problem=type(problem).__name__, exc_info=True)
             answer = refusal(error("exception", "The server failed to answer; the failure is in its log."))
+        if self._note is not None:
+            told = TOLD["s" if scope["method"] in ("GET", "HEAD") else "u"]
+            try:
+                await self._note(scope, caller, told, answer.status, ())
+            except FhirError as problem:  # what can't be audited is not given
+                answer = refusal(problem)
         headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in answer.headers]
         headers.append((b"cache-control", b"no-store"))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
-    async def _answer(self, scope: dict[str, Any], receive: Any) -> Any:
+    async def _answer(self, scope: dict[str, Any], receive: Any, caller: Caller) -> Any:
         path = tuple(unquote(part) for part in scope["path"][len(PREFIX) :].split("/") if part)
         if path[:1] != ("api",):
             raise error("not-found", "There is nothing here; the page is at /dicom/.")
         path = path[1:]
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        base = base_of(scope, headers, self._context.settings)
-        caller = await self._access.caller(scope["method"], headers, base)
         others = ("Task",) if path[:1] == ("workitems",) else ()
         self._access.require_everything(caller, scope["method"], *others)
         if scope["method"] in ("GET", "HEAD") and path in self._gets:

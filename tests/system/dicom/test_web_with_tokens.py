@@ -123,7 +123,7 @@ def told(clinic: Clinic, criteria: str) -> list[str]:
         event = each["resource"]
         for entity in reversed(event.get("entity", ())):
             asked = entity.get("what", {}).get("display", "") or base64.b64decode(entity.get("query", "")).decode()
-            if asked.startswith("dicom-web/"):
+            if asked.startswith("dicom"):
                 kept.append(f"{event['subtype'][0]['code']} {asked.rstrip('?')} {event['outcome']}")
                 break
     return kept
@@ -149,10 +149,13 @@ def test_who_was_refused_is_in_the_audit_log(own: Ask, clinic: Clinic) -> None:
     assert own("GET", paths(OTHER)[0]).status_code == 404
     assert own("DELETE", paths(OTHER)[0]).status_code == 403
     assert httpx.get(f"{clinic.server.origin}/dicom-web/workitems/1.2").status_code == 401
+    assert own("GET", "/dicom/api/worklist").status_code == 403
     path = paths(OTHER)[0].removeprefix("/")
     assert told(clinic, "outcome=4")[len(before) :] == [
-        f"read {path} 4", f"delete {path} 4", "read dicom-web/workitems/1.2 4"
+        f"read {path} 4", f"delete {path} 4", "read dicom-web/workitems/1.2 4", "search-type dicom/api/worklist 4"
     ]  # fmt: skip
+    assert clinic.everything("GET", "/dicom/api/worklist").status_code == 200
+    assert told(clinic, "outcome=0")[-1] == "search-type dicom/api/worklist 0"
 
 
 def test_searching_takes_a_scope_that_searches(clinic: Clinic) -> None:

@@ -6,8 +6,10 @@ import pytest
 
 from fhir_server import bootstrap
 from fhir_server.core.errors import FhirError
+from fhir_server.core.ports import OPEN
 from fhir_server.core.settings import Settings
 from fhir_server.interactions.access.policy_parameters import code_of
+from fhir_server.rest.auditing import Auditing
 from tests.conftest import BASE, Fhir
 from tests.system.security.conftest import ORIGIN
 from tests.system.security.test_policies import As, consent, house
@@ -59,6 +61,26 @@ async def statuses(house: Fhir, *roles: str, **more: str) -> list[int]:
 async def test_an_administrator_gets_the_pages_while_a_consent_denies(house: Fhir) -> None:
     assert await statuses(house, "administrator") == ALL
     assert (await As(house, "administrator")("Patient/other")).status_code == 404
+
+
+async def test_who_asks_a_subsystem_is_in_the_audit_log(house: Fhir) -> None:
+    administrator, physician = As(house, "administrator"), As(house, "physician")
+    auditing, scope = Auditing(house.server), {"method": "GET", "headers": [], "query_string": b""}
+    given = b'[{"patient":"Patient/other"},"Patient/me, not Outpatient/x"]'
+    await auditing.forwarded({**scope, "path": "/workforce/work"}, OPEN, 200, given)
+    await administrator("../workforce/patients/me/shifts")
+    await As(house)("Consent/c", "PUT", consent({"type": "deny", "class": [{"code": "Device"}]}))
+    await physician("../workforce/work")
+    told = []
+    for entry in (await administrator("AuditEvent?_count=100")).json()["entry"]:
+        what = [each["what"] for each in entry["resource"].get("entity", ()) if "what" in each]
+        named = [each.get("reference") or each["display"] for each in what]
+        told += [(entry["resource"]["outcome"], *named)] if "workforce" in "".join(named[-1:]) else []
+    assert told[::-1] == [
+        ("0", "Patient/other", "Patient/me", "workforce/work"),
+        ("8", "Patient/me", "workforce/patients/me/shifts"),
+        ("4", "workforce/work"),
+    ]
 
 
 async def test_a_clinician_does_not(house: Fhir) -> None:
