@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from pynetdicom import evt
@@ -10,7 +11,7 @@ from pynetdicom import evt
 from interfaces.dicom.archive.index import Rows
 from interfaces.dicom.archive.placing import enqueue
 from interfaces.dicom.archive.record import is_uid
-from interfaces.dicom.dataset.model import Model, text
+from interfaces.dicom.dataset.model import Model, items, text
 from interfaces.dicom.dataset.vrs import keyword_of
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.services.identifiers import model_of
@@ -21,6 +22,9 @@ ATTRIBUTES_LEFT_OUT, MISSING_ATTRIBUTE, MISSING_VALUE = 0x0107, 0x0120, 0x0121
 NO_LONGER_UPDATED = 0xA710  # an Error ID (PS3.4 section F.7.2.2.3)
 # type 1 at N-CREATE (PS3.4 table F.7.2-1): scheduled step, id, station, start, modality
 NEEDED = ("00400270", "00400253", "00400241", "00400244", "00400245", "00080060")
+# type 1 in the final state (the same table), and of each item of the series; a step that is discontinued before there
+# is any series has none, as modalities have it
+ENDED, SERIES, EACH_SERIES = ("00400250", "00400251"), "00400340", ("0020000E", "00181030")
 # whose step it is stays as N-CREATE said it: patient, referenced patient, scheduled steps, id, start, station, modality
 # (PS3.4 table F.7.2-1, "not allowed" at N-SET)
 _FIXED = """00100010 00100020 00100021 00100024 00100030 00100040 00081120 00400270 00400253 00400241 00400242 00400243
@@ -28,7 +32,8 @@ _FIXED = """00100010 00100020 00100021 00100024 00100030 00100040 00081120 00400
 FIXED = frozenset(_FIXED.split())
 STATUS = "00400252"
 IN_PROGRESS = "IN PROGRESS"
-FINAL = ("COMPLETED", "DISCONTINUED")
+COMPLETED = "COMPLETED"
+FINAL = (COMPLETED, "DISCONTINUED")
 SOP_CLASSES = {"Modality Performed Procedure Step SOP Class": "1.2.840.10008.3.1.2.3.3"}
 STATUSES = (
     ("0000", "The step is kept; Procedure, Task and Appointment follow."),
@@ -41,7 +46,11 @@ STATUSES = (
     ),
     ("0111", "The step was created before."),
     ("0112", "There is no such step."),
-    ("0120", "N-CREATE lacks the scheduled step, the id, station, start or modality."),
+    (
+        "0120",
+        "N-CREATE lacks the scheduled step, the id, station, start or modality; or a step that N-SET ends lacks its "
+        "end date or time, a series' UID or protocol name, or, where it is COMPLETED, any series.",
+    ),
     ("0121", "One of these is empty."),
     ("0124", "The peer may not tell of procedure steps (its entry in the peers file)."),
 )
@@ -64,10 +73,8 @@ def create(context: Context, event: Any) -> tuple[Any, Any]:
         return status(PROCESSING_FAILURE, str(problem)), None
     if text(model, STATUS) != IN_PROGRESS:
         return status(INVALID_VALUE, "Performed Procedure Step Status must be IN PROGRESS"), None
-    lacking = next((tag for tag in NEEDED if not model.get(tag, {}).get("Value")), None)
-    if lacking is not None:
-        code = MISSING_VALUE if lacking in model else MISSING_ATTRIBUTE
-        return status(code, f"{keyword_of(int(lacking, 16))} is needed"), None
+    if (missing := _missing(model, NEEDED)) is not None:
+        return missing, None
     made = Dataset()
     if not request.AffectedSOPInstanceUID:
         made.AffectedSOPInstanceUID = uid
@@ -95,13 +102,31 @@ def update(context: Context, event: Any) -> tuple[Any, Any]:
         return status(INVALID_VALUE, "Performed Procedure Step Status"), None
     before = json.loads(row["attributes"])
     left_out = [tag for tag in model if tag in FIXED and model[tag] != before.get(tag)]
-    taken = {tag: value for tag, value in model.items() if tag not in FIXED}
-    _keep(context, uid, {**before, **taken}, calling(event), new=False)
+    after = {**before, **{tag: value for tag, value in model.items() if tag not in FIXED}}
+    if text(after, STATUS) in FINAL and (missing := _missing_at_end(after)) is not None:
+        return missing, None
+    _keep(context, uid, after, calling(event), new=False)
     if left_out:
         return status(ATTRIBUTES_LEFT_OUT, f"not changed: {', '.join(left_out)}"), None
     from pydicom.dataset import Dataset
 
     return 0x0000, Dataset()
+
+
+def _missing(model: Model, needed: Iterable[str]) -> Any:
+    """The status for the first of these that has no value; None where all have one."""
+    lacking = next((tag for tag in needed if not model.get(tag, {}).get("Value")), None)
+    if lacking is None:
+        return None
+    code = MISSING_VALUE if lacking in model else MISSING_ATTRIBUTE
+    return status(code, f"{keyword_of(int(lacking, 16))} is needed")
+
+
+def _missing_at_end(model: Model) -> Any:
+    """The status for what a step lacks that its final state needs; None for nothing."""
+    missing = _missing(model, (*ENDED, SERIES) if text(model, STATUS) == COMPLETED else ENDED)
+    of_series = (_missing(item, EACH_SERIES) for item in items(model, SERIES))
+    return missing if missing is not None else next((each for each in of_series if each is not None), None)
 
 
 def _keep(context: Context, uid: str, model: Model, sender: str, *, new: bool) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom.sop_class import ModalityPerformedProcedureStep
 
 from tests.system.dicom.conftest import Called
 from tests.system.dicom.images import files, study
 from tests.system.dicom.test_serving import OPTIONS, port_of
-from tests.system.dicom.test_workflow import begun, measurement_report, modality, worklist
+from tests.system.dicom.test_workflow import begun, ended, measurement_report, modality, worklist
 from tests.system.hl7v2.conftest import codes, hospital_at
 
 SENT = "20260901120000+0000"
@@ -63,8 +62,7 @@ def test_the_loop_from_an_order_by_hl7_to_its_report(
     sent["PatientName"] = str(item.PatientName)
     images = study(2, **sent)
     assert called.tool("storescu", *files(images, tmp_path / "images")).returncode == 0
-    done = Dataset()
-    done.PerformedProcedureStepStatus = "COMPLETED"
+    done = ended("COMPLETED")
     assert association.send_n_set(done, ModalityPerformedProcedureStep, step)[0].Status == 0
     association.release()
 

@@ -88,6 +88,15 @@ def begun(item):
     return made
 
 
+def ended(status):
+    """The attributes of an N-SET to a final state."""
+    series, made = Dataset(), Dataset()
+    series.SeriesInstanceUID, series.ProtocolName = generate_uid(), "Chest"
+    made.PerformedProcedureStepStatus, made.PerformedSeriesSequence = status, [series]
+    made.PerformedProcedureStepEndDate, made.PerformedProcedureStepEndTime = "20260101", "102000"
+    return made
+
+
 def test_the_whole_loop_from_order_to_report(dicom, tmp_path):
     person(dicom, name=[{"family": "Doe", "given": ["Jane"]}], birthDate="1970-01-01", gender="female")
     scheduled(dicom)
@@ -120,9 +129,7 @@ def test_the_whole_loop_from_order_to_report(dicom, tmp_path):
 
     images = study(3, 64, StudyInstanceUID=item.StudyInstanceUID, IssuerOfPatientID="HOSPITAL")
     assert dicom.tool("storescu", *files(images, tmp_path / "sent")).returncode == 0
-    done = Dataset()
-    done.PerformedProcedureStepStatus = "COMPLETED"
-    done.PerformedProcedureStepEndDate, done.PerformedProcedureStepEndTime = "20260101", "102000"
+    done = ended("COMPLETED")
     assert association.send_n_set(done, ModalityPerformedProcedureStep, uid)[0].Status == 0
     assert association.send_n_set(done, ModalityPerformedProcedureStep, uid)[0].Status == 0x0110
     association.release()
@@ -328,10 +335,35 @@ def test_a_step_needs_what_identifies_it_and_its_start(dicom):
     assert dicom.archive.reading.one("procedure_step", {}) is None
 
 
+def test_a_final_state_needs_the_end_and_the_series(dicom):
+    association, uid = modality(dicom, ModalityPerformedProcedureStep), generate_uid()
+    association.send_n_create(begun(ITEM), ModalityPerformedProcedureStep, uid)
+    for keyword in ("PerformedProcedureStepEndDate", "PerformedProcedureStepEndTime", "PerformedSeriesSequence",
+                    "SeriesInstanceUID", "ProtocolName"):  # fmt: skip
+        for change, code in ((delattr, 0x0120), (lambda where, name: setattr(where, name, None), 0x0121)):
+            lacking = ended("COMPLETED")
+            change(lacking if keyword in lacking else lacking.PerformedSeriesSequence[0], keyword)
+            answer, _ = association.send_n_set(lacking, ModalityPerformedProcedureStep, uid)
+            assert (answer.Status, keyword in answer.ErrorComment) == (code, True), keyword
+    series, last = ended("IN PROGRESS"), ended("COMPLETED")
+    del last.PerformedSeriesSequence  # which an N-SET before it has said
+    for made in (series, last):
+        assert association.send_n_set(made, ModalityPerformedProcedureStep, uid)[0].Status == 0
+    association.release()
+
+
+def test_a_step_without_any_series_can_be_discontinued(dicom):
+    association, uid = modality(dicom, ModalityPerformedProcedureStep), generate_uid()
+    association.send_n_create(begun(ITEM), ModalityPerformedProcedureStep, uid)
+    done = ended("DISCONTINUED")
+    del done.PerformedSeriesSequence
+    assert association.send_n_set(done, ModalityPerformedProcedureStep, uid)[0].Status == 0
+    association.release()
+
+
 def test_an_ended_step_says_by_its_error_id_that_it_may_not_be_updated(dicom):
     association = modality(dicom, ModalityPerformedProcedureStep)
-    done, uid = Dataset(), generate_uid()
-    done.PerformedProcedureStepStatus = "DISCONTINUED"
+    done, uid = ended("DISCONTINUED"), generate_uid()
     association.send_n_create(begun(ITEM), ModalityPerformedProcedureStep, uid)
     assert association.send_n_set(done, ModalityPerformedProcedureStep, uid)[0].Status == 0
     answer, _ = association.send_n_set(done, ModalityPerformedProcedureStep, uid)
@@ -354,10 +386,9 @@ def test_a_step_of_a_wrong_entry_leaves_the_order_on_the_worklist(dicom, tmp_pat
     for number, reason in ((1, "110514"), (2, "110501")):
         [item] = worklist(dicom, tmp_path / str(number), f"0008,0050=A{number}")
         assert association.send_n_create(begun(item), ModalityPerformedProcedureStep, f"1.2.{number}")[0].Status == 0
-        ended = Dataset()
-        ended.PerformedProcedureStepStatus = "DISCONTINUED"
-        ended.PerformedProcedureStepDiscontinuationReasonCodeSequence = [code(reason, "DCM", "Why")]
-        assert association.send_n_set(ended, ModalityPerformedProcedureStep, f"1.2.{number}")[0].Status == 0
+        wrong = ended("DISCONTINUED")
+        wrong.PerformedProcedureStepDiscontinuationReasonCodeSequence = [code(reason, "DCM", "Why")]
+        assert association.send_n_set(wrong, ModalityPerformedProcedureStep, f"1.2.{number}")[0].Status == 0
     association.release()
     idle(dicom)
     assert [item.AccessionNumber for item in worklist(dicom, tmp_path / "after")] == ["A1"]
