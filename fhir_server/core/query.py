@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Union
 
 from fhir_server.core.errors import Issue
+from fhir_server.core.keys import StoredVersion
 
 # How a range of the resource relates to the range that was asked for; the prefixes of R4 in terms of two ranges.
 #   eq  asked contains it          ne  not eq             ap  they overlap (asked is widened by the parser)
@@ -306,8 +307,9 @@ class Query:
     summary: "" | true | text | data | false; elements: asked names, () for all: how to show what is found.
     used: the parameters as understood, for the self link; warnings: what lenient handling passed over.
     restriction: what an included resource of a type must satisfy (Caller.restriction), None for nothing; where has the
-    restrictions of its own types already. wait: seconds that the search may be held back until the index has seen what
-    was committed before it, None for what the settings say.
+    restrictions of its own types already. older: gives an older version that is included, as a reference names it, as
+    it may be shown, or None where the newest is to stand in its place; None for as it is. wait: seconds that the search
+    may be held back until the index has seen what was committed before it, None for what the settings say.
     """
 
     types: tuple[str, ...]
@@ -323,6 +325,7 @@ class Query:
     used: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     warnings: tuple[Issue, ...] = field(default=(), compare=False)
     restriction: Callable[[str], Clause | None] | None = field(default=None, compare=False)
+    older: Callable[[StoredVersion], StoredVersion | None] | None = field(default=None, compare=False)
     wait: float | None = field(default=None, compare=False)
 
 

@@ -118,6 +118,14 @@ class EncryptedIndex(_Opening):
     async def search(self, query: Query) -> Page:
         """One page of a query; FhirError "not-supported" for words of narratives."""
         require_possible(query.where)
+        older = query.older
+        if older is not None:
+
+            def opened_first(version: StoredVersion) -> StoredVersion | None:
+                opened = self._opened(version)
+                return older(opened) if opened is not None else None
+
+            query = replace(query, older=opened_first)
         page = await self._inner.search(query)
         return replace(page, matches=self._all(page.matches), included=self._all(page.included))
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
+from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import SearchIndex
 from fhir_server.core.query import NOTHING, All, Clause, IdIn, Page, Query
 from fhir_server.interactions.access.contents import Contents
 from fhir_server.interactions.access.masks import Masks
 from fhir_server.interactions.access.restriction import Restriction, restrict, visible
+from fhir_server.search.holding import Version, holds
 
 EMPTY_PAGES = 20  # pages without anything to see that are passed over for one answer
 LOOKED_INTO = 200  # resources at a time
@@ -46,6 +49,8 @@ class VisibleIndex:
 
     async def _searched(self, query: Query) -> Page:
         """One page without what only its content tells to be hidden; one that has nothing else is passed over."""
+        if query.includes:
+            query = replace(query, older=self._older)
         looked_into = any(map(self._contents.concern, query.types))
         if looked_into and query.only_count:
             return Page([], [], total=await self._counted(query))
@@ -60,6 +65,15 @@ class VisibleIndex:
         if looked_into and total is not None:
             total = len(matches) if not (page.next or page.previous) else await self._total(query)
         return replace(page, matches=matches, included=included, total=total)
+
+    def _older(self, version: StoredVersion) -> StoredVersion | None:
+        """An older version of what may be seen, where it could be seen as it was then."""
+        limit = self._restriction(version.type)
+        if limit is not None:
+            values = self._contents.extract(decode(version.body))
+            if holds(limit, Version(version.type, version.id, values)) is not True:
+                return None
+        return self._masks.shown(version, old=True) if self._masks is not None else version
 
     async def _total(self, query: Query) -> int | None:
         return await self._counted(query) if query.total == "accurate" else None

@@ -38,7 +38,7 @@ async def included(
     while fresh and includes:
         keys: dict[Key, None] = {}
         wanted = await _wanted(includes, scope, fresh)
-        for version in await _visible(query, scope, await _stored(wanted, reads, known)):
+        for version in await _visible(query, scope, await _stored(query, wanted, reads, known)):
             if version.seq not in seen:
                 seen.add(version.seq)
                 brought.append(version)
@@ -113,8 +113,10 @@ def _referring(include: Include, scope: Scope, fresh: Sequence[Found]) -> Filter
     return all_of([one_of("type", [include.source]), ways])
 
 
-async def _stored(wanted: Wanted, reads: ResourceReads, known: dict[Key, StoredVersion | None]) -> list[StoredVersion]:
-    """The current resources among them; where a version was named that one, if it is still there.
+async def _stored(
+    query: Query, wanted: Wanted, reads: ResourceReads, known: dict[Key, StoredVersion | None]
+) -> list[StoredVersion]:
+    """The current resources among them; where a version was named that one, if it is still there and may be seen.
 
     known: the newest versions that were read for this page before, to which those that are read now are added.
     """
@@ -128,7 +130,8 @@ async def _stored(wanted: Wanted, reads: ResourceReads, known: dict[Key, StoredV
             continue
         if version and str(current.version) != version and version.isdigit():
             named = await reads.read_version(type, id, int(version))
-            current = named if named is not None and not named.deleted else current
+            if named is not None and not named.deleted:
+                current = (named if query.older is None else query.older(named)) or current
         found.append(current)
     return found
 

@@ -17,7 +17,7 @@ from fhir_server.storage.sqlite.search.sql import TRUE, Sql, member
 LIMIT = 10_000  # resources included with one page
 
 # a reference to one version brings that version, if it is still there, and otherwise the newest
-RESOURCES = """SELECT t.name, r.id, v.version, v.seq, v.updated, v.method, v.body, r.rid FROM ({edges}) e
+RESOURCES = """SELECT t.name, r.id, v.version, v.seq, v.updated, v.method, v.body, r.rid, r.seq FROM ({edges}) e
 CROSS JOIN resource r NOT INDEXED ON r.rid = e.rid CROSS JOIN version v NOT INDEXED ON v.seq = CASE e.version
 WHEN '' THEN r.seq ELSE coalesce((SELECT o.seq FROM version o INDEXED BY version_key
 WHERE o.rid = r.rid AND o.version = CAST(e.version AS INTEGER) AND o.body <> x''), r.seq) END
@@ -43,10 +43,10 @@ def included(query: Query, scope: Scope, matches: Iterable[tuple]) -> list[Store
             by_type.setdefault(type, []).append(rid)
         for include in includes:
             sources = fresh if include.reverse else by_type.get(include.source)
-            for row in _visible(query, scope, _bring(include, scope, sources)) if sources else ():
+            for row in _shown(query, scope, _bring(include, scope, sources)) if sources else ():
                 if row[3] not in seen:
                     seen.add(row[3])
-                    found.append(StoredVersion(row[0], row[1], row[2], row[3], row[4], METHODS[row[5]], row[6]))
+                    found.append(_version(row))
                     brought[row[7]] = row[0]
         if len(found) > LIMIT:
             raise _too_many()
@@ -103,6 +103,27 @@ def _references_to(fields: list[int], types: Sql, chosen: str) -> Sql:
         f"CROSS JOIN reference f ON {along.text} AND f.target = j.value",
         (chosen, *types.bound, *along.bound),
     )
+
+
+def _shown(query: Query, scope: Scope, rows: list[tuple]) -> list[tuple]:
+    """Those that the caller may see, as the caller may see them: an older version, or the newest in its place."""
+    shown: list[tuple] = []
+    hidden: list[int] = []
+    for row in _visible(query, scope, rows):
+        if query.older is None or row[3] == row[8]:
+            shown.append(row)
+        elif (older := query.older(_version(row))) is not None:
+            shown.append((*row[:6], older.body, *row[7:]))
+        else:
+            hidden.append(row[7])
+    if hidden:
+        select = RESOURCES.format(edges="SELECT value AS rid, '' AS version FROM json_each(?)", types=TRUE.text)
+        shown += scope.reader.rows(Sql(select, (json.dumps(hidden), LIMIT + 1)))
+    return shown
+
+
+def _version(row: tuple) -> StoredVersion:
+    return StoredVersion(row[0], row[1], row[2], row[3], row[4], METHODS[row[5]], row[6])
 
 
 def _visible(query: Query, scope: Scope, rows: list[tuple]) -> list[tuple]:
