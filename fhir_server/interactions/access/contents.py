@@ -17,6 +17,7 @@ from typing import Any
 from fhir_server.codec.json import decode
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Caller
+from fhir_server.core.query import All, Clause
 from fhir_server.core.values import REFERENCE, SearchValue
 from fhir_server.interactions.access.binaries import BINARY
 from fhir_server.interactions.access.restriction import Restriction
@@ -65,6 +66,15 @@ class Contents:
             limit is not None and any(limit(each) is not None for each in self._types)
         )
 
+    def apart(self, type: str, limit: Clause | None) -> Clause | None:
+        """What a limit says beside what is looked into: of the Binaries' contexts that the index tells."""
+        told = self._caller.binaries() if type == BINARY and self._caller.binaries is not None else None
+        if told is None or limit is None:
+            return limit
+        if isinstance(limit, All):
+            return All(tuple([each for each in limit.clauses if each is not told]))
+        return None if limit is told else limit
+
     async def shown(self, versions: list[StoredVersion], seen: Seen) -> list[StoredVersion]:
         """These without what belongs to, or holds, what may not be seen; the same list where nothing goes."""
         if not any(self.concern(version.type) for version in versions):
@@ -77,10 +87,10 @@ class Contents:
         return left if len(left) < len(versions) else versions
 
     async def _is_open(self, version: StoredVersion, context: Key | tuple[()] | None, visible: set[Key]) -> bool:
-        if version.type == BINARY:
-            return self._belonging is None if context is None else context in visible
         if version.deleted:
             return False
+        if version.type == BINARY:
+            return self._belonging is None if context is None else context in visible
         if len(version.body) > LARGE:
             return await asyncio.to_thread(self._holds_nothing_hidden, version.body)
         return self._holds_nothing_hidden(version.body)

@@ -135,7 +135,7 @@ class VisibleReads:
         """Of versions of resources that may be seen as they are now, those that may be seen as they were then."""
         shown = []
         for version in await self._contents.shown(list(versions), self._seen_keys):
-            limit = (limits or self._reading)(version.type)
+            limit = self._contents.apart(version.type, (limits or self._reading)(version.type))
             if version.deleted or (limit is None and self._masks is None):
                 shown.append(version)
                 continue

@@ -153,6 +153,36 @@ async def test_a_binary_follows_what_its_context_names_to_another_patient(hospit
     assert (await ask.ids("Binary"), await theirs.ids("Binary")) == ([], [])
 
 
+async def test_old_versions_are_shown_where_their_own_context_may_be_seen(hospital: Fhir) -> None:
+    await put(hospital.server, binary("letter", named("Observation/theirs")))
+    for context in ("Observation/mine", "Observation/lab"):
+        await put(hospital.server, binary("letter", named(context)))
+    for ask in (
+        Asking(hospital, "patient/*.rs", patient="me"),
+        Asking(hospital, "user/Binary.rs user/Observation.rs?patient=Patient/me"),
+        Asking(hospital, "user/Binary.rs user/Observation.rs?_id:not=theirs"),
+    ):
+        for path in ("Binary/letter/_history", "Binary/_history", "_history?_count=1000"):
+            entries = [entry["resource"] for entry in (await ask(path)).json()["entry"]]
+            found = [each["meta"]["versionId"] for each in entries if each["id"] == "letter"]
+            assert found == ["3", "2"], path
+        for number, status in (("1", 404), ("2", 200), ("3", 200)):
+            assert (await ask(f"Binary/letter/_history/{number}")).status_code == status
+
+
+async def test_deletions_of_binaries_are_not_told_as_nobody_can_say_whose_they_were(hospital: Fhir) -> None:
+    await put(hospital.server, binary("letter", named("Observation/theirs")))
+    await hospital.server.perform(Request("DELETE", ("Binary", "letter")))
+    for scope in (
+        "user/Binary.rs user/Observation.rs?patient=Patient/me",
+        "user/Binary.rs user/Patient.rs?gender=male",
+    ):
+        ask = Asking(hospital, scope)
+        for path in ("Binary/letter", "Binary/letter/_history", "Binary/letter/_history/1", "Binary/never"):
+            assert (await ask(path)).status_code == 404, path
+    assert (await Asking(hospital, "user/*.rs")("Binary/letter")).status_code == 410
+
+
 async def test_binaries_are_included_and_passed_through_where_they_may_be_seen(hospital: Fhir) -> None:
     items = [{"item": named(f"Binary/{id}")} for id in ("own", "no")]
     listed = {"resourceType": "List", "id": "papers", "status": "current", "mode": "working", "entry": items,
