@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
@@ -125,13 +126,30 @@ def cut(pixels: memoryview, start: int, bits: int) -> bytes:
 
 
 def decoded(data: bytes, number: int):
-    """One frame as an array; FhirError "not-acceptable" where it can't be decoded."""
+    """One frame as an array, laid out as its attributes say; FhirError "not-acceptable" where it can't be decoded."""
     import io
 
     from pydicom import dcmread
     from pydicom.pixels.utils import pixel_array
 
     try:
-        return pixel_array(dcmread(io.BytesIO(data)), index=number - 1)
+        data_set = dcmread(io.BytesIO(data))
+        return _as_described(data_set, pixel_array(data_set, index=number - 1, raw=True))
     except Exception as problem:  # decoders raise what they like
         raise error("not-acceptable", f"The frame can't be decoded: {problem}.") from problem
+
+
+def _as_described(data_set: Any, frame: Any) -> Any:
+    """Colours as Photometric Interpretation and Planar Configuration have them, which callers read in the metadata.
+
+    A decoder gives (rows, columns, samples), each pixel with its own colour (PS3.3 sections C.7.6.3.1.2 and .3).
+    """
+    import numpy
+
+    if frame.ndim == 3 and data_set.PhotometricInterpretation.endswith("422"):
+        even = numpy.pad(frame, ((0, 0), (0, frame.shape[1] % 2), (0, 0)), "edge")
+        two = even.reshape(frame.shape[0], -1, 2, 3)
+        return numpy.concatenate((two[..., 0], two[..., 0, 1:]), axis=2)
+    if frame.ndim == 3 and data_set.get("PlanarConfiguration") == 1:
+        return numpy.moveaxis(frame, 2, 0)
+    return frame

@@ -7,8 +7,11 @@ from io import BytesIO
 import numpy
 import pytest
 from PIL import Image
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRBigEndian
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
@@ -118,6 +121,21 @@ def test_subsampled_colours_stay_subsampled(archive):
     colour = {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PhotometricInterpretation": "YBR_FULL_422"}
     eight = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
     assert frames(archive, image(8, PixelData=pixels, **colour, **eight), 1) == [pixels]
+
+
+JPEG_422, JPEG_444, RLE_RGB = "SC_rgb_dcmtk_+eb+cy+np.dcm", "SC_rgb_jpeg_dcmtk.dcm", "SC_rgb_rle.dcm"
+
+
+@pytest.mark.parametrize(("name", "planar"), [(JPEG_422, 0), (JPEG_444, 0), (RLE_RGB, 0), (RLE_RGB, 1)])
+def test_decoded_colours_are_those_that_the_metadata_say(archive, name, planar):
+    made = dcmread(get_testdata_file(name))
+    shown = pixel_array(made)
+    made.PlanarConfiguration = planar
+    [frame] = frames(archive, made, 1)
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.PixelData = frame
+    made["PixelData"].is_undefined_length = False
+    assert numpy.abs(pixel_array(made).astype(int) - shown).mean() < 0.1
 
 
 def test_frames_of_floating_point_numbers(archive):
