@@ -14,6 +14,7 @@ from fhir_server.codec.asgi import base_of, origin_of, whole_body
 from fhir_server.core.errors import FhirError, error, operation_outcome
 from fhir_server.core.ports import OPEN, Caller
 from fhir_server.core.settings import Settings
+from fhir_server.security.credentials import REALM
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.web.access import INTERACTIONS, Access
 from interfaces.dicom.web.data_sets import data_set
@@ -159,7 +160,10 @@ class DicomWeb:
         return await asyncio.to_thread(lambda: route.handler(request, data_set(request, content, needed=route.body)))
 
     async def _channel(self, scope: dict[str, Any], receive: Any, send: Any, headers: dict[str, str]) -> None:
-        """The event channel of a subscriber, for as long as the caller may have it; not for pages of other origins."""
+        """The event channel of a subscriber, for as long as the caller may have it; not for pages of other origins, nor
+        by a sign-in's cookie, which a browser would send for those too."""
+        if self._settings.security != "open" and "authorization" not in headers:
+            raise error("login", "Open the channel with an access token: Authorization: Bearer …", headers=REALM)
         origin, own = headers.get("origin", ""), origin_of(scope, headers, self._settings.trust_proxy)
         if origin not in ("", own, *self._settings.cors_origins) and "*" not in self._settings.cors_origins:
             raise error(

@@ -11,7 +11,9 @@ import pytest
 from pydicom.uid import generate_uid
 
 from tests.system.dicom.procedure_steps import step
-from tests.system.process import serving
+from tests.system.process import hms, serving
+from tests.system.security.conftest import PASSWORD
+from tests.system.security.started import prepare
 
 JSON = {"content-type": "application/dicom+json"}
 OPENING = {
@@ -112,6 +114,17 @@ def test_a_peer_is_told_by_its_association_only(base):
 
 def test_a_token_is_needed_where_there_is_security(tmp_path):
     options = ("--dicom", "true", "--dicom-port", 0, "--dicom-reserve-mb", 0, "--security", "smart")
+    prepare(tmp_path)
     with serving(tmp_path, *options) as server:
-        answer = httpx.get(f"{server.origin}/dicom-web/subscribers/VIEWER", headers=OPENING)
-        assert answer.status_code == 401
+        channel = f"{server.origin}/dicom-web/subscribers/VIEWER"
+        assert httpx.get(channel, headers=OPENING).status_code == 401
+        with httpx.Client() as browser:
+            page = browser.get(f"{server.origin}/auth/sign-in").text
+            fields = {"name": "doc", "password": PASSWORD, "form": page.split('name="form" value="')[1][:64]}
+            assert browser.post(f"{server.origin}/auth/sign-in", data=fields).status_code == 303
+            assert browser.get(f"{server.origin}/dicom-web/workitems").status_code == 204
+            assert browser.get(channel, headers=OPENING).status_code == 401
+        token = hms("token", "--data", tmp_path, "--base-url", server.base).strip()
+        shown = {"authorization": f"Bearer {token}", **OPENING}
+        with httpx.stream("GET", channel, headers=shown) as answer:
+            assert answer.status_code == 101
