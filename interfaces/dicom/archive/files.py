@@ -49,8 +49,12 @@ class Writing(Protocol):
 class FileStore(Protocol):
     """Keeps files by digest."""
 
-    def begin(self, head: bytes = b"") -> Writing:
-        """A new file that begins with these bytes."""
+    def begin(self, head: bytes = b"", sender: str = "") -> Writing:
+        """A new file that begins with these bytes; sender: who sends it."""
+        ...
+
+    def sender(self, digest: str) -> str:
+        """Who sent a file; "" where the store does not keep it."""
         ...
 
     def read(self, digest: str, start: int = 0, length: int = -1) -> bytes:
@@ -82,9 +86,13 @@ class ObjectFiles:
 
         self._system, self._folder = fsspec.core.url_to_fs(url)
 
-    def begin(self, head: bytes = b"") -> Writing:
+    def begin(self, head: bytes = b"", sender: str = "") -> Writing:
         """A new file, in memory until it is kept."""
         return _ObjectWriting(self._system, self._path, head)
+
+    def sender(self, digest: str) -> str:
+        """Not kept: what is not in the content, not every object store keeps."""
+        return ""
 
     def read(self, digest: str, start: int = 0, length: int = -1) -> bytes:
         """Bytes of a file."""

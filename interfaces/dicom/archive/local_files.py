@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from fhir_server.core.flushing import flush
@@ -19,6 +20,7 @@ BUFFER = 2**20  # bytes of a file that are written together
 BUFFERS_KEPT = 8  # for files to come: memory that was never used is dear
 DIRECT = 64 * 1024  # bytes from which on the page cache is passed by
 ORDINARY = 160 * 1024  # bytes of another write: Linux would put more into one large piece of memory never used
+SENDER = "user.sender"  # an extended attribute, so that files of the same content are the same, whoever sent them
 RESERVE_EVERY = 16 * 2**20  # bytes after which the free space is looked at again
 
 
@@ -48,9 +50,15 @@ class LocalFiles:
         if fsync:
             flush(folder)
 
-    def begin(self, head: bytes = b"") -> Incoming:
+    def begin(self, head: bytes = b"", sender: str = "") -> Incoming:
         """A new file; OSError ENOSPC where the reserve is touched already."""
-        return Incoming(self, head)
+        return Incoming(self, head, sender)
+
+    def sender(self, digest: str) -> str:
+        """Who sent a file."""
+        with suppress(OSError, AttributeError):
+            return os.getxattr(self.path(digest), SENDER).decode()
+        return ""
 
     def read(self, digest: str, start: int = 0, length: int = -1) -> bytes:
         """Bytes of a file."""
@@ -106,7 +114,7 @@ class LocalFiles:
 class Incoming:
     """A file that is arriving, by way of a buffer."""
 
-    def __init__(self, files: LocalFiles, head: bytes) -> None:
+    def __init__(self, files: LocalFiles, head: bytes, sender: str) -> None:
         self._files = files
         self._head = head  # goes ahead of what comes first
         self._buffer: memoryview | None = None
@@ -115,6 +123,9 @@ class Incoming:
         self._check_reserve()
         self._path = f"{files.incoming}/{secrets.token_hex(8)}"
         self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o640)
+        if sender:
+            with suppress(OSError, AttributeError):  # a file system or a system without such
+                os.setxattr(self._descriptor, SENDER, sender.encode())
 
     def write(self, *parts: Bytes) -> None:
         """Adds bytes."""

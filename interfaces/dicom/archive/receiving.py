@@ -38,7 +38,7 @@ class Receiving:
         head = header(announced.sop_class, announced.sop_instance, announced.transfer_syntax)
         self._start = len(head)
         self._digest = digests.start(head)
-        self._file = archive.files.begin(head)
+        self._file = archive.files.begin(head, announced.sender)
         self._size = 0
         self._beginning = bytearray()
 

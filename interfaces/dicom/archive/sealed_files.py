@@ -65,9 +65,13 @@ class SealedFiles:
         self._turn = threading.Lock()  # the keys' connection is one for all threads
         self._heads: dict[str, Head | None] = {}
 
-    def begin(self, head: bytes = b"") -> Writing:
+    def begin(self, head: bytes = b"", sender: str = "") -> Writing:
         """A new file."""
-        return _SealedWriting(self, self._inner.begin(), head)
+        return _SealedWriting(self, self._inner.begin(sender=sender), head)
+
+    def sender(self, digest: str) -> str:
+        """Who sent a file."""
+        return self._inner.sender(digest)
 
     def read(self, digest: str, start: int = 0, length: int = -1) -> bytes:
         """Clear bytes of a file; Torn where they are not as they were sealed."""
