@@ -28,12 +28,27 @@ DEFAULT_SCOPES = (
 )
 
 
-def with_security(data: Path | None, config: Path | None, work: Callable[[Security, Settings], Awaitable[T]]) -> T:
-    """What work returns with the users and clients of the settings, beside running servers if there are some."""
+def with_security(
+    data: Path | None,
+    config: Path | None,
+    work: Callable[[Security, Settings], Awaitable[T]],
+    *,
+    existing: bool = False,
+) -> T:
+    """What work returns with the users and clients of the settings, beside running servers if there are some.
+
+    existing: FhirError "not-found" where there are none yet, so that a wrong folder is not taken for an empty one.
+    """
     settings = load({"data": data}, config=config)
 
     async def run() -> T:
         from fhir_server import bootstrap
+        from fhir_server.security.store.sqlite.accounts import FILE_NAME
+
+        if existing and not settings.mongodb_url and not (settings.data / FILE_NAME).exists():
+            raise error(
+                "not-found", f"There are no users or clients in {settings.data.resolve()}; name its folder with --data."
+            )
 
         async with bootstrap.opened_security(settings) as found:
             return await work(found, settings)
@@ -77,7 +92,7 @@ def list_users(data: Data = None, config: Config = None) -> None:
             state = "" if each.active else " (closed)"
             print("\t".join([each.name + state, each.fhir_user, " ".join(each.roles)]))
 
-    with_security(data, config, work)
+    with_security(data, config, work, existing=True)
 
 
 @user.command("remove")
@@ -88,7 +103,7 @@ def remove_user(name: str, data: Data = None, config: Config = None) -> None:
         each = await found.store.user_named(name)
         await _remove(found.store.remove_user, each.id if each else "", f"user {name}")
 
-    with_security(data, config, work)
+    with_security(data, config, work, existing=True)
 
 
 @client.command("add")
@@ -190,7 +205,7 @@ def list_clients(data: Data = None, config: Config = None) -> None:
             kind = "public" if each.public else "confidential"
             print("\t".join([each.id, each.name, kind, " ".join(each.grants), each.scopes]))
 
-    with_security(data, config, work)
+    with_security(data, config, work, existing=True)
 
 
 @client.command("remove")
@@ -200,7 +215,7 @@ def remove_client(id: str, data: Data = None, config: Config = None) -> None:
     async def work(found: Security, _: Settings) -> None:
         await _remove(found.store.remove_client, id if await found.store.client(id) else "", f"client {id}")
 
-    with_security(data, config, work)
+    with_security(data, config, work, existing=True)
 
 
 async def _remove(remove: Callable[[str], Awaitable[None]], id: str, what: str) -> None:
@@ -241,7 +256,7 @@ def token(
         seconds = settings.token_seconds
         return await found.tokens.access_token(grant, base.removesuffix("/fhir"), base, roles, seconds)
 
-    print(with_security(data, config, work))
+    print(with_security(data, config, work, existing=True))
 
 
 def launch(
@@ -266,4 +281,4 @@ def launch(
         separator = "&" if "?" in app.launch_uri else "?"
         return app.launch_uri + separator + urlencode({"iss": base, "launch": await found.launch(context)})
 
-    print(with_security(data, config, work))
+    print(with_security(data, config, work, existing=True))

@@ -116,6 +116,14 @@ def test_loading_what_is_not_there_makes_no_store(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "arguments", [("user", "list"), ("client", "list"), ("client", "remove", "x"), ("launch", "x")]
+)
+def test_a_folder_without_accounts_is_told_and_left_alone(arguments, tmp_path):
+    assert "There are no users or clients in" in hms(*arguments, "--data", tmp_path / "none", code=1)
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_port_in_use_is_told(tmp_path):
     with serving(tmp_path) as server:
         port = server.base.split(":")[2].partition("/")[0]
