@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from fhir_server.codec.json import decode
 from fhir_server.core.keys import StoredVersion
@@ -26,9 +26,13 @@ from fhir_server.search.holding import Version, holds
 
 BUNDLE = "Bundle"
 LARGE = 100_000  # bytes of a Bundle that is not looked into by the event loop
-ELSEWHERE = ()  # the context of a Binary that names what is not here
+ELSEWHERE: tuple[()] = ()  # the context of a Binary that names what is not here
+
+NAMED = b'"securityContext"'  # in the JSON of what names one
 
 Key = tuple[str, str]
+Context = Key | tuple[()]
+T = TypeVar("T")
 Extract = Callable[[dict[str, Any]], list[SearchValue]]
 # those of these resources that may be seen, and for which a further restriction holds, where there is one
 Seen = Callable[[Iterable[Key], Restriction | None], Awaitable[set[Key]]]
@@ -79,21 +83,38 @@ class Contents:
         """These without what belongs to, or holds, what may not be seen; the same list where nothing goes."""
         if not any(self.concern(version.type) for version in versions):
             return versions
-        named = [(each, context_of(each, self.extract)) for each in versions]
-        contexts = {context for _, context in named if context}
+        named = [(each, await self._contexts(each)) for each in versions]
+        contexts = {context for _, found in named for context in found if context}
         visible = await seen(contexts, self._belonging) if contexts else set()
-        left = [each for each, context in named
-                if not self.concern(each.type) or await self._is_open(each, context, visible)]  # fmt: skip
+        left = [each for each, found in named
+                if not self.concern(each.type) or await self._is_open(each, found, visible)]  # fmt: skip
         return left if len(left) < len(versions) else versions
 
-    async def _is_open(self, version: StoredVersion, context: Key | tuple[()] | None, visible: set[Key]) -> bool:
+    async def _contexts(self, version: StoredVersion) -> set[Context]:
+        """What a Binary belongs to, or those in a Bundle do."""
+        if version.type == BUNDLE and self.concern(BUNDLE) and NAMED in version.body:
+            return await self._apart(self._contexts_held, version)
+        context = context_of(version, self.extract)
+        return set() if context is None else {context}
+
+    def _contexts_held(self, bundle: bytes) -> set[Context]:
+        held = [each for each in _held(decode(bundle)) if isinstance(each, dict) and each.get("resourceType") == BINARY]
+        found = (_context(each, self.extract) for each in held)
+        return {context for context in found if context is not None}
+
+    async def _is_open(self, version: StoredVersion, contexts: set[Context], visible: set[Key]) -> bool:
         if version.deleted:
             return False
-        if version.type == BINARY:
-            return self._belonging is None if context is None else context in visible
-        if len(version.body) > LARGE:
-            return await asyncio.to_thread(self._holds_nothing_hidden, version.body)
-        return self._holds_nothing_hidden(version.body)
+        if version.type == BINARY and not contexts:
+            return self._belonging is None
+        if not contexts <= visible:
+            return False
+        return version.type == BINARY or await self._apart(self._holds_nothing_hidden, version)
+
+    @staticmethod
+    async def _apart(look: Callable[[bytes], T], version: StoredVersion) -> T:
+        """What is found in a Bundle, by a thread for a large one."""
+        return await asyncio.to_thread(look, version.body) if len(version.body) > LARGE else look(version.body)
 
     def _holds_nothing_hidden(self, bundle: bytes) -> bool:
         return all(map(self._may_be_told, _held(decode(bundle))))
@@ -118,13 +139,17 @@ def _held(bundle: dict[str, Any]) -> Iterator[Any]:
                 yield from _held(resource)
 
 
-def context_of(version: StoredVersion, extract: Extract) -> Key | tuple[()] | None:
+def context_of(version: StoredVersion, extract: Extract) -> Context | None:
     """The resource that a Binary belongs to; ELSEWHERE for what can't be found here, such as an identifier.
 
     None for other types and for one that names none.
     """
-    if version.type != BINARY or b'"securityContext"' not in version.body:
+    if version.type != BINARY or NAMED not in version.body:
         return None
-    values = [value for value in extract(decode(version.body)) if value[1] == SECURITY_CONTEXT.code]
+    return _context(decode(version.body), extract)
+
+
+def _context(binary: dict[str, Any], extract: Extract) -> Context | None:
+    values = [value for value in extract(binary) if value[1] == SECURITY_CONTEXT.code]
     named = [(value[2], value[3]) for value in values if value[0] == REFERENCE and value[2] != BINARY]
     return named[0] if named else ELSEWHERE if values else None

@@ -98,6 +98,38 @@ async def test_labels_and_consents_reach_what_is_in_stored_bundles(library: Fhir
     assert "person" in await seen(colleague)
 
 
+async def test_a_binary_in_a_bundle_belongs_to_what_its_context_names(library: Fhir) -> None:
+    doctor, colleague = As(library, user="Practitioner/doc"), As(library, "psychiatrist", user="Practitioner/two")
+    contexts = {
+        "none": None, "open": {"reference": "Observation/mine"}, "patient": {"reference": "Patient/other"},
+        "label": {"reference": "Observation/hush"}, "elsewhere": {"reference": "https://other.test/Observation/mine"},
+    }  # fmt: skip
+    hush = {**observation("hush", "me"), "meta": {"security": [RESTRICTED]}}
+    assert (await colleague("Observation/hush", "PUT", hush)).status_code == 201
+    for id, context in contexts.items():
+        about = {} if context is None else {"securityContext": context}
+        scan = {"resourceType": "Binary", "id": id, "contentType": "text/plain", "data": "eA==", **about}
+        for resource in (scan, bundle(f"scan-{id}", scan), bundle(f"deep-{id}", bundle("deep", scan))):
+            key = (resource["resourceType"], resource["id"])
+            await library.server.perform(Request("PUT", key, resource=json.loads(json.dumps(resource)), base=BASE))
+
+    async def shown(ask: As) -> list[str]:
+        """The contexts of the Binaries that may be read, which are those of the Bundles that hold them."""
+        found = [id for id in contexts if (await ask(f"Binary/{id}")).status_code == 200]
+        for prefix in ("scan", "deep"):
+            bundles = [id for id in contexts if (await ask(f"Bundle/{prefix}-{id}")).status_code == 200]
+            assert bundles == found, prefix
+            listed = set(await ask.ids("Bundle")) & {f"{prefix}-{id}" for id in contexts}
+            assert listed == {f"{prefix}-{id}" for id in found}
+        return found
+
+    assert await shown(doctor) == ["none", "open", "patient"]
+    assert await shown(colleague) == [*contexts]  # from whom nothing is kept
+    denial = consent({"type": "deny", "actor": [actor("Practitioner/doc")]})
+    assert (await colleague("Consent/c", "PUT", denial)).status_code == 201
+    assert await shown(doctor) == ["none", "open"]
+
+
 async def test_hidden_fields_are_hidden_in_stored_bundles(library: Fhir) -> None:
     billing, doctor = As(library, "billing"), As(library)
     assert "plain" in await seen(billing)
