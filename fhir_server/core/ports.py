@@ -5,7 +5,7 @@ Every port has an embedded adapter (SQLite) and a distributed one; one contract 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from fhir_server.core.keys import StoredVersion
@@ -102,6 +102,34 @@ class Transaction(Protocol):
 
     async def referring(self, type: str, id: str, limit: int = 1) -> list[tuple[str, str]]:
         """Current resources (type, id) that refer to this one, for referential integrity."""
+        ...
+
+
+class Note(NamedTuple):
+    """Bytes that were committed with what a work wrote. origin: of a process that wrote; place: grows with each."""
+
+    origin: int
+    place: int
+    data: bytes
+
+
+class NotingTransaction(Transaction, Protocol):
+    """A transaction that keeps notes, which are there if and only if what was written with them is."""
+
+    def note(self, data: bytes) -> None:
+        """Commits bytes with what the work writes, for whoever asks for notes."""
+        ...
+
+
+class Notes(Protocol):
+    """The notes of a store, for whoever takes them elsewhere; its methods block, and are for any thread."""
+
+    def after(self, place_of: Callable[[int], int]) -> list[Note]:
+        """Those behind the place of their origin, those of each in order. FhirError "unavailable"."""
+        ...
+
+    def remove(self, places: Mapping[int, int]) -> None:
+        """Removes those of each origin up to a place; where the store is busy they go another time."""
         ...
 
 

@@ -25,6 +25,7 @@ SIZES = (*range(1, 13), 16, 20, 24, 32, 40, 48, 64, 80, 96, 128)  # rows in one 
 NEW = ("rid", "type", "id", "seq", "version", "live", "digests")
 TERM = ("term", "code", "system")
 VERSION = ("seq", "rid", "version", "type", "updated", "method", "body")
+NOTE = ("origin", "place", "data")
 NEXT = "ON CONFLICT (rid) DO UPDATE SET seq = excluded.seq, version = excluded.version, digests = excluded.digests"
 TURNED = f"{NEXT}, live = excluded.live"  # apart, as it touches the index of live resources
 TOLD = "SELECT id FROM narrative_docsize WHERE id IN (SELECT value FROM json_each(?))"
@@ -81,8 +82,9 @@ class Gathered:
         self.next: list[Head] = []
         self.versions: list[tuple] = []
         self.valued: list[Valued] = []  # of each that is new or next
+        self.notes: list[tuple[int, int, bytes]] = []
         self.bytes = 0  # of the versions' bodies
-        self._lists: tuple[list, ...] = (self.new, self.next, self.versions, self.valued)
+        self._lists: tuple[list, ...] = (self.new, self.next, self.versions, self.valued, self.notes)
 
     def __bool__(self) -> bool:
         """Whether there is anything."""
@@ -140,6 +142,7 @@ class Gathered:
         insert(connection, "resource", NEW, [head for head in heads if head[0] not in turned], NEXT)
         insert(connection, "resource", NEW, [head for head in heads if head[0] in turned], TURNED)
         insert(connection, "version", VERSION, self.versions)
+        insert(connection, "note", NOTE, self.notes)
         for table, found in rows.items():
             insert(connection, table, encode.COLUMNS[table], found, encode.REPEATED)
         connection.executemany("INSERT INTO narrative (rowid, text) VALUES (?, ?)", narratives)

@@ -16,9 +16,10 @@ are points or a day at most; the few wider ones also by their upper end (the ind
     composite  the parts one after the other in a..e: a token, reference target or URI takes one column, a string one
                (folded), a number or date two (low, high), a quantity three (unit, low, high); the term of a URI is
                negative, as a reference may stand in the same column; unused columns are 0
+    note       what is committed with versions for whoever takes it elsewhere (notes.py); mostly next to empty
 """
 
-VERSION = 3
+VERSION = 4
 STRINGS_FOLDED_ANEW = """
 CREATE TEMP TABLE refolded AS SELECT * FROM (
     SELECT s.*, substr(f.name, -5) = ':text' AS coded, iif(s.exact = '', s.text, s.exact) AS written
@@ -35,16 +36,19 @@ UPDATE OR REPLACE composite SET a = iif(typeof(a) = 'text', fold(a), a), b = iif
     c = iif(typeof(c) = 'text', fold(c), c), d = iif(typeof(d) = 'text', fold(d), d),
     e = iif(typeof(e) = 'text', fold(e), e)
     WHERE 'text' IN (typeof(a), typeof(b), typeof(c), typeof(d), typeof(e))"""
+NOTE = """CREATE TABLE note (origin INTEGER NOT NULL, place INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (origin, place)) WITHOUT ROWID"""
 STEPS = {  # the version of a file -> what makes it the next
     1: "ALTER TABLE resource ADD COLUMN digests BLOB",
     2: STRINGS_FOLDED_ANEW,  # fold (core.folding) passes over punctuation now
+    3: NOTE,
 }
 
 METHODS = ("", "POST", "PUT", "PATCH", "DELETE", "ERASE")  # version.method is the position in this tuple
 METHOD_NUMBER = {name: number for number, name in enumerate(METHODS)}
 PUT, DELETE, ERASE = (METHOD_NUMBER[name] for name in ("PUT", "DELETE", "ERASE"))
 
-TABLES = """
+TABLES = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE type (type INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, live INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE field (field INTEGER PRIMARY KEY, type INTEGER NOT NULL, name TEXT NOT NULL, UNIQUE (type, name));
@@ -92,6 +96,7 @@ CREATE INDEX composite_rid ON composite (rid, field);
 CREATE VIRTUAL TABLE narrative USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
 
 CREATE TABLE consumer (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+{NOTE};
 """
 
 INDEX_TABLES = ("string_value", "token", "reference", "date", "number", "quantity", "position", "composite")

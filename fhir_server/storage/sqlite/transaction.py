@@ -67,6 +67,8 @@ class SqliteTransaction:
         self._execute = connection.execute
         self._clock = clock
         self._disk = disk
+        self._origin = secrets.randbits(63)  # of the notes
+        self._place = 0
         self._seq = 0
         self._updated = 0
         self._live: dict[int, int] = defaultdict(int)
@@ -255,6 +257,11 @@ class SqliteTransaction:
         self._forget_terms(terms)
         self._keep((type, id), Kept(rid, 0, 0, None, None))
         return erased
+
+    def note(self, data: bytes) -> None:
+        """Commits bytes with what the work writes; the place of one that is undone is left out."""
+        self._place += 1
+        self._gathered.notes.append((self._origin, self._place, data))
 
     async def referring(self, type: str, id: str, limit: int = 1) -> list[tuple[str, str]]:
         """Current resources that refer to this one."""

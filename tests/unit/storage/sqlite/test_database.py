@@ -52,6 +52,7 @@ def test_a_change_of_layout_that_is_broken_off_is_begun_anew(tmp_path: Path, mon
     prepare(path)
     with closing(sqlite3.connect(path)) as other:
         other.execute("ALTER TABLE resource DROP COLUMN digests")
+        other.execute("DROP TABLE note")
         other.execute("PRAGMA user_version = 1")
     whole = dict(schema.STEPS)
     monkeypatch.setitem(schema.STEPS, 1, f"{whole[1]};\nSELECT * FROM no_such_table")
@@ -79,6 +80,7 @@ def test_strings_of_an_older_file_are_found_without_their_punctuation(tmp_path: 
         ]  # fmt: skip
         other.executemany("INSERT INTO string_value VALUES (?, ?, ?, ?)", old)
         other.execute("INSERT INTO composite VALUES (4, 7, 'smith-jones', 0, 0, 0, 1)")
+        other.execute("DROP TABLE note")
         other.execute("PRAGMA user_version = 2")
         other.commit()
     prepare(path)

@@ -121,6 +121,7 @@ def test_a_file_of_the_layout_before_is_taken_over(tmp_path):
 
         async def turn_back(inside: Any) -> None:
             inside.execute("ALTER TABLE resource DROP COLUMN digests")
+            inside.execute("DROP TABLE note")
             inside.execute("PRAGMA user_version = 1")
 
         await store.commit_here(turn_back)

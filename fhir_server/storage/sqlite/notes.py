@@ -1,0 +1,93 @@
+"""The notes that were committed with versions, for whoever takes them elsewhere: the `Notes` port.
+
+Each writer numbers its own, so that whoever has taken some knows which, even where an older copy of the file is put
+back. One that takes them reads beside the writers, and removes them once they are durable where they were taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from fhir_server.core.ports import Note
+from fhir_server.storage.sqlite.failures import storage_error
+
+PATIENCE = 1.0  # seconds that a removal tries to come between two commits
+PAUSE = 0.001
+THERE = "SELECT 1 FROM sqlite_master WHERE name = 'note'"
+NEXT_ORIGIN = "SELECT min(origin) FROM note WHERE origin > ?"
+AFTER = "SELECT origin, place, data FROM note WHERE origin = ? AND place > ? ORDER BY place"
+
+
+class SqliteNotes:
+    """Those of one file, which may not be there yet."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._turn = threading.Lock()  # of the connection
+        self._connection: sqlite3.Connection | None = None
+
+    def after(self, place_of: Callable[[int], int]) -> list[Note]:
+        """Those behind the place of their origin, those of each in order. FhirError "unavailable"."""
+        try:
+            with self._turn:
+                connection = self._opened()
+                if connection is None:
+                    return []
+                return [Note(*row) for origin in _origins(connection)
+                        for row in connection.execute(AFTER, (origin, place_of(origin)))]  # fmt: skip
+        except sqlite3.Error as problem:
+            raise storage_error(problem) from problem
+
+    def remove(self, places: Mapping[int, int]) -> None:
+        """Removes those of each origin up to a place; where the store is busy they go another time."""
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(sqlite3.connect(self._path, isolation_level=None, timeout=0)) as connection,
+        ):
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+            connection.execute("PRAGMA secure_delete = ON")
+            _begin(connection)
+            connection.executemany("DELETE FROM note WHERE origin = ? AND place <= ?", places.items())
+            connection.execute("COMMIT")
+
+    def _opened(self) -> sqlite3.Connection | None:
+        if self._connection is None and self._path.exists():
+            connection = sqlite3.connect(self._path, isolation_level=None, timeout=5, check_same_thread=False)
+            if connection.execute(THERE).fetchone() is None:  # of a former layout
+                connection.close()
+            else:
+                connection.execute("PRAGMA query_only = ON")
+                self._connection = connection
+        return self._connection
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._turn:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+def _origins(connection: sqlite3.Connection) -> Iterator[int]:
+    origin = -1
+    while (origin := connection.execute(NEXT_ORIGIN, (origin,)).fetchone()[0]) is not None:
+        yield origin
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Comes between two commits: SQLite itself asks seldom. sqlite3.OperationalError where none ends in time."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as problem:
+            if problem.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE)
