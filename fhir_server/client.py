@@ -15,6 +15,7 @@ from fhir_server.api import FhirServer, Request, Response
 from fhir_server.codec import json
 from fhir_server.core.errors import CATEGORIES, FhirError, Issue, error
 from fhir_server.core.ports import OPEN, Caller
+from fhir_server.interactions.noting import Noting
 
 JSON_TYPE = "application/fhir+json"
 BUSY = (429, 503)
@@ -56,8 +57,8 @@ class ShownToken(Protocol):
 class NamedClient:
     """The server of this process as a part of it calls it, such as an interface.
 
-    What it commits, or is refused, is in the audit log under its name before it is told; what fails to be kept is
-    FhirError "unavailable", so that it tries again.
+    What it commits, or is refused, is in the audit log under its name, with the commit itself or before it is told;
+    what fails to be kept is FhirError "unavailable", so that it tries again.
     """
 
     def __init__(self, server: FhirServer, name: str) -> None:
@@ -68,6 +69,7 @@ class NamedClient:
         """The answer; FhirError for every answer that is no success."""
         if request.caller is OPEN:
             request.caller = self._caller
+        request.noting = Noting() if self._server.audit is not None else None
         try:
             response = await self._server.perform(request)
         except FhirError as problem:
@@ -91,6 +93,11 @@ class NamedClient:
         asked = b""
         if not request.path and status < 400:
             asked = request.body or (json.serialize(request.resource) if request.resource is not None else b"")
+        patients = Patients().of(request.path, response.body, response.told, asked, False)
+        if request.noting is not None and request.noting.committed and status < 400:
+            patients = request.noting.others(patients)
+            if not patients:
+                return
         interaction, action = event.interaction_of(request.method, request.path)
         caller = request.caller
         noted = event.Event(
@@ -104,7 +111,7 @@ class NamedClient:
             client=caller.client,
             user=caller.user,
             fhir_user=caller.fhir_user,
-            patients=Patients().of(request.path, response.body, response.told, asked, False),
+            patients=patients,
         )
         for part in event.parts_of(noted):
             await log.record(part)

@@ -15,8 +15,11 @@ import msgspec
 
 from fhir_server.api import FhirServer
 from fhir_server.backup.folder import BESIDE, BackupFolder, Base, Beside, Manifest, Segment, content
+from fhir_server.bootstrap import opened_audit
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Change
+from fhir_server.core.settings import Settings
+from fhir_server.security.audit import FILE_NAME as AUDIT_FILE
 from fhir_server.storage.sqlite.database import FILE_NAME
 from fhir_server.storage.sqlite.schema import INDEX_TABLES
 
@@ -71,6 +74,8 @@ async def _back_up(server: FhirServer, folder: BackupFolder, manifest: Manifest,
         sealed = bool(server.settings.encryption_keys)
         base = await asyncio.to_thread(_base, server.settings.data / FILE_NAME, folder, sealed)
         manifest.bases.append(base)
+    if (server.settings.data / AUDIT_FILE).exists():
+        await asyncio.to_thread(_take_in_events, server.settings)
     await asyncio.to_thread(_beside, server.settings.data, folder, manifest)
     if manifest.until > begun:  # before it is written down: the store must know every backup that there is
         await feed.advance(manifest.consumer, manifest.until)
@@ -138,6 +143,12 @@ async def _line(server: FhirServer, change: Change) -> Line:
         version = await read(change.type, change.id, change.version)
     body = _as_json(version.body) if version and version.body else NOTHING
     return Line(change.seq, change.type, change.id, change.version, change.method, change.updated, body)
+
+
+def _take_in_events(settings: Settings) -> None:
+    """So that the events of all that the backup has are in its copy of the audit log."""
+    with opened_audit(settings) as log:
+        log.take_in()
 
 
 def _beside(data: Path, folder: BackupFolder, manifest: Manifest) -> None:

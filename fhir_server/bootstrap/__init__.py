@@ -2,7 +2,17 @@
 
 from fhir_server.bootstrap.machine import now
 from fhir_server.bootstrap.mounting import application, page_of
-from fhir_server.bootstrap.securing import opened_security, shared_with_all
+from fhir_server.bootstrap.securing import opened_audit, opened_security, shared_with_all
 from fhir_server.bootstrap.starting import checker, preload, start
 
-__all__ = ["application", "checker", "now", "opened_security", "page_of", "preload", "shared_with_all", "start"]
+__all__ = [
+    "application",
+    "checker",
+    "now",
+    "opened_audit",
+    "opened_security",
+    "page_of",
+    "preload",
+    "shared_with_all",
+    "start",
+]

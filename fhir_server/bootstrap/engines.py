@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.core.jobs import JobStore
-from fhir_server.core.ports import Change, Clock, Finding, SearchIndex
+from fhir_server.core.ports import Change, Clock, Finding, Notes, SearchIndex
 from fhir_server.core.settings import Settings
 from fhir_server.definitions.ucum import UcumConverter
 from fhir_server.interactions.followers.parameters_in_force import TYPE as PARAMETERS
@@ -20,6 +20,7 @@ from fhir_server.storage.files.jobs import FolderJobs
 from fhir_server.storage.sqlite.check import StoreCheck
 from fhir_server.storage.sqlite.database import FILE_NAME, sealed_already
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
+from fhir_server.storage.sqlite.notes import SqliteNotes
 from fhir_server.storage.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Engine(NamedTuple):
     jobs: Callable[[str], JobStore]  # of a kind
     elastic: ElasticEngine | None = None
     database: Any = None  # of MongoDB, for what else is kept there
+    notes: Notes | None = None  # that are committed with what is written; None where it keeps none
 
 
 def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching]) -> Engine:
@@ -53,6 +55,13 @@ def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching
     def jobs(kind: str) -> JobStore:
         return FolderJobs(settings.data / kind)
 
+    async def close() -> None:
+        notes.close()
+        await store.close()
+        if keys is not None:
+            keys.close()
+
+    notes = SqliteNotes(settings.data / FILE_NAME)
     keys = data_keys(settings)
     check = StoreCheck(
         store,
@@ -61,19 +70,15 @@ def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching
         lambda type, field: searching().indexes(type, field),
     )
     if keys is None:
-        return Engine(store, store.index, check.run, store.close, jobs)
+        return Engine(store, store.index, check.run, close, jobs, notes=notes)
     from fhir_server.interactions.encrypted import EncryptedIndex, EncryptedStore
-
-    async def close() -> None:
-        await store.close()
-        keys.close()
 
     index: Any = EncryptedIndex(store.index, keys)
 
     def fields_of(type: str) -> tuple[str, ...]:
         return searching().fields.membership(type, "Patient").fields
 
-    return Engine(EncryptedStore(store, keys, fields_of), index, check.run, close, jobs)
+    return Engine(EncryptedStore(store, keys, fields_of), index, check.run, close, jobs, notes=notes)
 
 
 def data_keys(settings: Settings) -> DataKeys | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.bootstrap.machine import machine_of, now
 from fhir_server.core.errors import error
-from fhir_server.core.ports import Clock
+from fhir_server.core.ports import Clock, Notes
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
 from fhir_server.interactions.access.kept_elements import require_elements
@@ -108,8 +108,11 @@ def check_policies(policies: Policies, definitions: Definitions) -> None:
     require_expressions(policies, definitions)
 
 
-async def keep_audit(environment: Environment, opened: contextlib.AsyncExitStack) -> None:
-    """Gives the environment its audit log, and what raises alerts from it."""
+async def keep_audit(environment: Environment, notes: Notes | None, opened: contextlib.AsyncExitStack) -> None:
+    """Gives the environment its audit log, and what raises alerts from it; notes: those of the store.
+
+    Where the store keeps notes, what requests commit has its event with it.
+    """
     from fhir_server.interactions.alerting import Alerting
     from fhir_server.security.audit import FILE_NAME as AUDIT_FILE
     from fhir_server.security.audit import AuditLog
@@ -121,7 +124,7 @@ async def keep_audit(environment: Environment, opened: contextlib.AsyncExitStack
     keys = opened_keys(settings)
     if keys is not None:
         opened.callback(keys.close)
-    log = AuditLog(settings.data / AUDIT_FILE, synchronous=settings.synchronous, keys=keys)
+    log = AuditLog(settings.data / AUDIT_FILE, synchronous=settings.synchronous, keys=keys, notes=notes)
     if settings.mongodb_url:
         environment.audit = shared = shared_with_all(settings, log)
         opened.push_async_callback(shared.stop)
@@ -130,9 +133,34 @@ async def keep_audit(environment: Environment, opened: contextlib.AsyncExitStack
     else:
         environment.audit = log
         opened.callback(log.close)
+        if notes is not None:
+            from fhir_server.interactions.noted import NotedStore
+
+            environment.store = NotedStore(environment.store, log, environment.clock)  # type: ignore[assignment]
         lookout = OwnLookout(log, settings.data, environment.clock)
     environment.alerts = Alerting(environment, lookout, load_alert_rules(settings.alert_rules))
     environment.followers.append(environment.alerts)
+
+
+@contextlib.contextmanager
+def opened_audit(settings: Settings) -> Iterator[AuditLog]:
+    """The audit log of settings.data without a server on it; others may write to it meanwhile."""
+    from fhir_server.security.audit import FILE_NAME as AUDIT_FILE
+    from fhir_server.security.audit import AuditLog
+    from fhir_server.security.encryption.opening import opened as opened_keys
+    from fhir_server.storage.sqlite.database import FILE_NAME as STORE_FILE
+    from fhir_server.storage.sqlite.notes import SqliteNotes
+
+    with contextlib.ExitStack() as opened:
+        notes = None if settings.mongodb_url else SqliteNotes(settings.data / STORE_FILE)
+        if notes is not None:
+            opened.callback(notes.close)
+        keys = opened_keys(settings)
+        if keys is not None:
+            opened.callback(keys.close)
+        log = AuditLog(settings.data / AUDIT_FILE, keys=keys, notes=notes)
+        opened.callback(log.close)
+        yield log
 
 
 def shared_with_all(settings: Settings, own: AuditLog) -> SharedAuditLog:

@@ -149,7 +149,7 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
     ]
     security = await _secure(environment, engine, policies, opened)
     if audited(settings):
-        await keep_audit(environment, opened)
+        await keep_audit(environment, engine.notes, opened)
     settings.data.mkdir(parents=True, exist_ok=True)
     following = environment.following = Following(environment, News(settings.data / NEWS_FILE))
     opened.callback(following.close)

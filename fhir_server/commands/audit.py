@@ -30,21 +30,14 @@ FORWARDED_AT_ONCE = 1000
 @contextmanager
 def opened(data: Path | None, config: Path | None) -> Iterator[tuple[AuditLog, Settings]]:
     """The audit log of a data folder; FhirError "not-found" where it has none."""
-    from fhir_server.security.audit import FILE_NAME, AuditLog
+    from fhir_server.bootstrap import opened_audit
+    from fhir_server.security.audit import FILE_NAME
 
     settings = load({"data": data}, config=config)
     if not (settings.data / FILE_NAME).exists():
         raise error("not-found", f"There is no audit log in {settings.data}.")
-    from fhir_server.security.encryption.opening import opened as opened_keys
-
-    keys = opened_keys(settings)
-    log = AuditLog(settings.data / FILE_NAME, keys=keys)
-    try:
+    with opened_audit(settings) as log:
         yield log, settings
-    finally:
-        log.close()
-        if keys is not None:
-            keys.close()
 
 
 @contextmanager

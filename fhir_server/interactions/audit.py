@@ -94,10 +94,11 @@ def _searched(environment: Environment, place: str, event: Event) -> Version:
 
 
 def _narrowed(environment: Environment, place: str, event: Event, limit: Clause) -> Event:
-    """The event as whoever sees it for some of its patients may: without the others, and without criteria, which may
-    name them."""
+    """The event as whoever sees it for some of its patients may: without the others, and without criteria and
+    versions, which may name them."""
+    event, whole = replace(event, written=()), event
     if holds(limit, _searched(environment, place, replace(event, patients=()))) is True:
-        return event
+        return whole
 
     def visible(patients: tuple[str, ...]) -> tuple[str, ...]:
         if holds(limit, _searched(environment, place, replace(event, patients=patients))) is False:

@@ -34,6 +34,17 @@ AT_INSTANCE = {"GET": "r", "PATCH": "u", "DELETE": "d"}
 
 async def perform(environment: Environment, request: Request) -> Response:
     """Runs the interaction that the request asks for; FhirError for every answer that is no success."""
+    noting = request.noting
+    if noting is None or request.method == "GET":
+        return await _performed(environment, request)
+    begun = noting.begin(request)
+    try:
+        return await _performed(environment, request)
+    finally:
+        noting.end(begun)
+
+
+async def _performed(environment: Environment, request: Request) -> Response:
     following = environment.following
     if following is not None:
         await following.before()

@@ -10,6 +10,7 @@ import msgspec
 from fhir_server.core.errors import Issue
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import OPEN, Caller
+from fhir_server.interactions.noting import Noting
 
 GRAPHQL = "application/graphql"  # the content type of a query of $graphql
 
@@ -23,7 +24,8 @@ class Request(msgspec.Struct):
     representation or OperationOutcome; lenient: Prefer handling=lenient; wait: Prefer wait=seconds, None for none;
     respond_async: Prefer respond-async; accept: the header Accept; last_event_id: the header of a stream that is taken
     up again; provenance: the header X-Provenance; head: the entry of a Bundle asks HEAD, a GET without what it gives;
-    base: this server's own base URL, without a slash at its end.
+    base: this server's own base URL, without a slash at its end; noting: what the audit log is to have of its
+    commits, None for nothing.
     """
 
     method: str
@@ -47,6 +49,7 @@ class Request(msgspec.Struct):
     caller: Caller = OPEN
     provenance: str = ""
     head: bool = False
+    noting: Noting | None = None
 
 
 class Performed(NamedTuple):

@@ -20,6 +20,7 @@ from fhir_server.codec.formats import HTML, JSON, Format, negotiate
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import ID_PATTERN, StoredVersion
 from fhir_server.core.ports import OPEN, Caller
+from fhir_server.interactions.noting import Noting
 from fhir_server.rest import content_coding, request_id
 from fhir_server.rest.auditing import NOTHING, Auditing
 from fhir_server.rest.authorization.paths import PATHS
@@ -168,6 +169,7 @@ class Application:
         response = NOTHING
         version: StoredVersion | None = None  # that a GET by id gave
         criteria: Sequence[tuple[str, str]] = ()
+        noting: Noting | None = None
         to_page = False
         if request_id.HEADER in headers:
             request_id.identify(headers)
@@ -196,6 +198,8 @@ class Application:
                     scope, receive, headers, path, base, server.settings, server.definitions, caller
                 )
                 asked = request.body if not path else b""
+                if self._auditing is not None and request.method != "GET":
+                    noting = request.noting = self._auditing.noting(scope, headers)
                 criteria = request.query if path[-1:] == ("_search",) else ()
                 in_body = next((value for name, value in criteria if name == "_format"), "")
                 format = _format(path, headers.get("accept", ""), in_body) if in_body else format
@@ -213,7 +217,9 @@ class Application:
                 if version is not None:
                     await self._auditing.read(scope, headers, path, caller, version)
                 else:
-                    await self._auditing.request(scope, headers, path, caller, answer.status, response, asked, criteria)
+                    await self._auditing.request(
+                        scope, headers, path, caller, answer.status, response, asked, criteria, noting
+                    )
             except FhirError as problem:
                 answer = error_answer(problem, format, server.definitions)
             if answer.stream is not None:

@@ -11,6 +11,7 @@ from fhir_server.api import FhirServer
 from fhir_server.core.errors import FhirError
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Caller
+from fhir_server.interactions.noting import Noting
 from fhir_server.interactions.request import Response
 from fhir_server.rest.decode import address_of, headers_of
 
@@ -37,7 +38,11 @@ class Auditing:
         self._clock = server.environment.clock
         self._trust = server.settings.trust_proxy
 
-    def request(
+    def noting(self, scope: dict[str, Any], headers: dict[str, str]) -> Noting:
+        """What is kept with the commits of a request."""
+        return Noting(address_of(scope, headers, self._trust), scope["query_string"].decode("latin-1"))
+
+    async def request(
         self,
         scope: dict[str, Any],
         headers: dict[str, str],
@@ -47,9 +52,11 @@ class Auditing:
         response: Response,
         asked: bytes = b"",
         criteria: Sequence[tuple[str, str]] = (),
-    ) -> Awaitable[Any]:
-        """Done once it is kept that a FHIR request was answered; status: with what, response: what it came to, NOTHING
-        for a refusal, asked: a Bundle that was performed, criteria: of a search that was posted.
+        noting: Noting | None = None,
+    ) -> None:
+        """Keeps that a FHIR request was answered; status: with what, response: what it came to, NOTHING for a refusal,
+        asked: a Bundle that was performed, criteria: of a search that was posted, noting: what is kept of its commits
+        already.
 
         FhirError "unavailable" where it can't be kept: then the answer must not go out.
         """
@@ -58,20 +65,28 @@ class Auditing:
         if response.instance is not None:
             patients = (*dict.fromkeys((*patients, *self._patients.of((), b"", (response.instance,), b"", whole))),)
         performed = response.performed
+        kept = noting if noting is not None and noting.committed and status < 400 else None
+        if kept is not None:
+            patients = kept.others(patients)
+            if not patients and not performed:
+                return
         method, address = scope["method"], address_of(scope, headers, self._trust)
         query = urlencode(criteria) if criteria else scope["query_string"].decode("latin-1")
         told = self._event.interaction_of(method, path)
         event = self._of(address, caller, told, status, "/".join(path), query, patients)
         if not performed and len(patients) <= self._event.MOST_PATIENTS:
-            return self._log.record(event)
+            await self._log.record(event)
+            return
         events = [event]
         for request, code, versions in performed:
             told = self._event.interaction_of(request.method, request.path)
             about = self._patients.of(request.path, b"", versions or (), b"", whole)
             query = urlencode(request.query)
             events.append(self._of(address, caller, told, code, "/".join(request.path), query, about))
+        if kept is not None and not set(patients).difference(*(each.patients for each in events[1:])):
+            del events[0]
         parts = [part for each in events for part in self._event.parts_of(each)]
-        return asyncio.gather(*map(self._log.record, parts))
+        await asyncio.gather(*map(self._log.record, parts))
 
     def read(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,8 @@ import httpx
 
 SYSTEM = "http://hospital.test/load"
 ENTRIES = 10  # Observations of a transaction
+CONNECTIONS = 12
+NO_HEADERS: Mapping[str, str] = {}
 
 Step = Callable[["Connection", int], Awaitable[None]]
 
@@ -35,11 +37,11 @@ class Ledger:
 class Connection:
     """One client with a connection of its own."""
 
-    def __init__(self, base: str, ledger: Ledger, name: str) -> None:
+    def __init__(self, base: str, ledger: Ledger, name: str, headers: Mapping[str, str]) -> None:
         self.base = base
         self.ledger = ledger
         self.name = name
-        self.http = httpx.AsyncClient(timeout=60)
+        self.http = httpx.AsyncClient(timeout=60, headers=headers)
 
     async def send(self, method: str, path: str, body: dict[str, Any]) -> httpx.Response | None:
         """The answer; None, noted, where it is no success."""
@@ -99,3 +101,27 @@ async def transaction(connection: Connection, number: int) -> None:
 
 
 STEPS: tuple[Step, ...] = (create, update, transaction)
+
+
+async def write(
+    base: str,
+    ledger: Ledger,
+    name: str,
+    enough: int,
+    end: Callable[[], object],
+    steps: Sequence[Step] = STEPS,
+    headers: Mapping[str, str] = NO_HEADERS,
+) -> None:
+    """Writes over many connections; calls end() amid it once so many versions have been answered."""
+    stop = asyncio.Event()
+    connections = [Connection(base, ledger, f"{name}-{number}", headers) for number in range(CONNECTIONS)]
+    before = len(ledger.versions)
+    tasks = [
+        asyncio.create_task(connection.repeat(steps[number % len(steps)], stop))
+        for number, connection in enumerate(connections)
+    ]
+    while len(ledger.versions) < before + enough and not all(task.done() for task in tasks):
+        await asyncio.sleep(0.005)
+    await asyncio.to_thread(end)
+    stop.set()
+    await asyncio.gather(*tasks)

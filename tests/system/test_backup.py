@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 
 from fhir_server.core.keys import instant
 from tests.system.process import Server, command, hms, serving
+from tests.system.security.test_killed import named, stored
 
 
 def store(base: str, id: str, family: str) -> str:
@@ -137,6 +139,19 @@ def test_the_other_files_of_the_data_folder_come_along(tmp_path: Path, server: S
     assert (tmp_path / "new/files/one").read_bytes() == b"1" * 5000
     with serving(tmp_path / "new") as new:
         assert httpx.get(f"{new.base}/{lookup}").status_code == 200
+
+
+def test_the_events_of_all_that_it_has_are_in_its_copy_of_the_audit_log_once(tmp_path: Path) -> None:
+    data, new = tmp_path / "data", tmp_path / "new"
+    with serving(data, "--audit", "on") as server:
+        for number in range(3):
+            for each in range(30):
+                store(server.base, f"{number}-{each}", "Adams")
+            hms("backup", tmp_path / "backup", "--data", data)
+        hms("backup", tmp_path / "backup", "--data", data, "--whole")
+    hms("restore", tmp_path / "backup", "--data", new)
+    assert named(new) == Counter(stored(new)) and len(stored(new)) == 90
+    assert "as it was written" in hms("audit", "verify", "--data", new)
 
 
 def test_what_can_not_work_is_refused_with_what_to_do(tmp_path: Path, server: Server) -> None:

@@ -6,32 +6,13 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.system.load import ENTRIES, STEPS, SYSTEM, Connection, Ledger, transaction
+from tests.system.load import CONNECTIONS, ENTRIES, SYSTEM, Ledger, transaction, write
 from tests.system.process import Server, hms, serving
-
-CONNECTIONS = 12
-
-
-async def write(base: str, ledger: Ledger, name: str, enough: int, end: Callable[[], object], steps=STEPS) -> None:
-    """Writes over many connections; calls end() amid it once so many versions have been answered."""
-    stop = asyncio.Event()
-    connections = [Connection(base, ledger, f"{name}-{number}") for number in range(CONNECTIONS)]
-    before = len(ledger.versions)
-    tasks = [
-        asyncio.create_task(connection.repeat(steps[number % len(steps)], stop))
-        for number, connection in enumerate(connections)
-    ]
-    while len(ledger.versions) < before + enough and not all(task.done() for task in tasks):
-        await asyncio.sleep(0.005)
-    await asyncio.to_thread(end)
-    stop.set()
-    await asyncio.gather(*tasks)
 
 
 def assert_kept(base: str, ledger: Ledger) -> None:

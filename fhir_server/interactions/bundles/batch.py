@@ -69,6 +69,7 @@ async def _one(
     mine = None
     try:
         mine = entry_request(raw, number, request)
+        mine.noting = request.noting and request.noting.of_entry()
         if not mine.path and mine.method == "POST":
             raise error(
                 "invalid", "A batch can't hold another Bundle to perform.", expression=f"Bundle.entry[{number}]"

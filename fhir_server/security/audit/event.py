@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-MOST_PATIENTS = 1000  # of one event
+MOST_PATIENTS = 1000  # of one event; and versions
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """recorded: microseconds since 1970 UTC; kind: rest, login, logout, token, break-glass.
 
     interaction: a code of http://hl7.org/fhir/restful-interaction; action: C, R, U, D or E; outcome: 0 success, 4 the
-    caller's failure, 8 the server's; path: below the base; patients: ids of those whose data was given or changed.
+    caller's failure, 8 the server's; path: below the base; patients: ids of those whose data was given or changed;
+    written: the versions that were committed with the event, Type/id/_history/number.
     """
 
     recorded: int
@@ -31,12 +32,17 @@ class Event(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     purpose: str = ""
     reason: str = ""
     patients: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
 
 
 def parts_of(event: Event) -> Iterator[Event]:
-    """The event, as several where it is about more patients than one has."""
-    for begin in range(0, len(event.patients) or 1, MOST_PATIENTS):
-        yield msgspec.structs.replace(event, patients=event.patients[begin : begin + MOST_PATIENTS])
+    """The event, as several where it is about more patients, or versions, than one has."""
+    if len(event.patients) <= MOST_PATIENTS and len(event.written) <= MOST_PATIENTS:
+        yield event
+        return
+    for begin in range(0, max(len(event.patients), len(event.written)), MOST_PATIENTS):
+        some = slice(begin, begin + MOST_PATIENTS)
+        yield msgspec.structs.replace(event, patients=event.patients[some], written=event.written[some])
 
 
 AT_INSTANCE = {"GET": ("read", "R"), "HEAD": ("read", "R"), "PUT": ("update", "U"), "PATCH": ("patch", "U"),

@@ -1,8 +1,9 @@
 """The audit log: an append-only file of its own, in which every event's hash takes in the one before it.
 
-An event is durable first in its process's journal (journal.py), many with one flush. Journals are taken into the log
-together, in the order of the time, by whoever reads the log and by a process that has written enough: in one
-transaction with the place up to which each was taken, so that each event gets in once. Nothing is changed once it is
+An event is durable first in its process's journal (journal.py), many with one flush; that of a write as a note in the
+store, committed with what it wrote. Journals and notes are taken into the log together, in the order of the time, by
+whoever reads the log and by a process that has written enough: in one transaction with the place up to which each was
+taken, so that each event gets in once. Nothing is changed once it is
 written; retention removes whole rows at the old end and keeps the hash that they ended with, from where the rest can
 still be verified. With keys, journals and rows are sealed; hashes are of what was sealed.
 """
@@ -13,14 +14,18 @@ import contextlib
 import hashlib
 import re
 import sqlite3
+import struct
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.ports import Note, Notes
 from fhir_server.core.write_ahead import use_write_ahead_log
 from fhir_server.security.audit.appending import Appending
 from fhir_server.security.audit.event import Event
@@ -37,11 +42,14 @@ CREATE TABLE IF NOT EXISTS about (subject TEXT NOT NULL, first INTEGER NOT NULL,
 CREATE TABLE IF NOT EXISTS anchor (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL, hash BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS sent (receiver TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS taken (journal TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS noted (origin INTEGER PRIMARY KEY, place INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS broken (journal TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
 """
 ORIGIN = bytes(32)
 OWNER = "audit"  # of the key that seals the log
 ROW = 256  # events at most
+CHECK = struct.Struct("<I")  # before the block of a note: its CRC-32
+NOTED = "note:"  # before the origin of a note, among what is broken
 _PLACE = re.compile(r"[0-9]{1,15}\Z")
 
 
@@ -66,12 +74,18 @@ class Verdict(NamedTuple):
 
 
 class AuditLog:
-    """Appends from any event loop; reads from any thread by connections of their own."""
+    """Appends from any event loop; reads from any thread by connections of their own.
 
-    def __init__(self, path: Path, *, synchronous: str = "FULL", keys: Keys | None = None) -> None:
+    notes: those of the store, None where events of writes are not among them.
+    """
+
+    def __init__(
+        self, path: Path, *, synchronous: str = "FULL", keys: Keys | None = None, notes: Notes | None = None
+    ) -> None:
         self.path = path
         self._synchronous = synchronous
         self._keys = keys
+        self._notes = notes
         self._folder = path.with_suffix(".journals")
         self._journals = Journals(self._folder)
         self._appending = Appending(self._folder, self._sealed, self._taken_in, durable=synchronous != "OFF")
@@ -105,6 +119,11 @@ class AuditLog:
         if self._appending.write([*map(self._encode, events)]):
             self._appending.tidy()
 
+    def note(self, events: Iterable[Event]) -> bytes:
+        """What the store is to commit with what events tell of."""
+        block = self._sealed(b"\n".join(map(self._encode, events)))
+        return CHECK.pack(zlib.crc32(block)) + block
+
     def _sealed(self, plain: bytes) -> bytes:
         return self._keys.seal(OWNER, plain) if self._keys is not None else plain
 
@@ -119,18 +138,24 @@ class AuditLog:
             raise error("unavailable", "The key of the audit log was destroyed; it can't be read any more.")
         return plain.split(b"\n")
 
-    # ------------------------------------------------------------------ taking journals in
+    # ------------------------------------------------------------------ taking journals and notes in
+    def take_in(self) -> None:
+        """Has all that is durable by now in the log's file. sqlite3.Error, FhirError "unavailable" where it can't."""
+        _ = self._read
+
     def _taken_in(self) -> None:
-        """Has it there from time to time; where that fails the journals keep it."""
-        with contextlib.suppress(sqlite3.Error):
+        """Has it there from time to time; where that fails journals and notes keep it."""
+        with contextlib.suppress(sqlite3.Error, FhirError):
             self._take_in(self._connection)
 
     def _take_in(self, connection: sqlite3.Connection) -> None:
-        """Has what is in any journal in the log."""
+        """Has what is in any journal, or a note, in the log."""
         execute = connection.execute
+        place_of = partial(_place_of, execute)
         places = dict(execute("SELECT journal, place FROM taken"))
         names = self._journals.names()
-        if not any(self._journals.pending(name, places.get(name, 0)) for name in names):
+        notes = self._notes.after(place_of) if self._notes is not None else []
+        if not notes and not any(self._journals.pending(name, places.get(name, 0)) for name in names):
             for name in names:
                 self._journals.remove_finished(name, places.get(name, 0))
             return
@@ -138,6 +163,12 @@ class AuditLog:
         try:
             names = self._journals.names()
             lines = [line for name in names for line in self._new_lines(execute, name)]
+            taken = {note.origin: place_of(note.origin) for note in notes}  # by others, meanwhile
+            lines += [
+                line for note in notes if note.place > taken[note.origin] for line in self._noted_lines(execute, note)
+            ]
+            noted = {note.origin: max(note.place, taken[note.origin]) for note in notes}
+            connection.executemany("INSERT OR REPLACE INTO noted VALUES (?, ?)", noted.items())
             known = ((self._decode(line), line) for line in lines)
             self._insert(connection, sorted(known, key=lambda each: each[0].recorded))
             gone = places.keys() - names
@@ -149,6 +180,15 @@ class AuditLog:
             raise
         for name in names:
             self._journals.remove_finished(name, places.get(name, 0))
+        if self._notes is not None and noted:
+            self._notes.remove(noted)
+
+    def _noted_lines(self, execute: Callable[..., sqlite3.Cursor], note: Note) -> list[bytes]:
+        block = note.data[CHECK.size :]
+        if note.data[: CHECK.size] != CHECK.pack(zlib.crc32(block)):
+            execute("INSERT OR IGNORE INTO broken VALUES (?, ?)", (f"{NOTED}{note.origin}", note.place))
+            return []
+        return self._lines(block)
 
     def _new_lines(self, execute: Callable[..., sqlite3.Cursor], name: str) -> list[bytes]:
         row = execute("SELECT place FROM taken WHERE journal = ?", (name,)).fetchone()
@@ -273,8 +313,7 @@ class AuditLog:
                 return Verdict(seen, changed, hash.hex())
             expected, seen = first + count, seen + count
         broken = read.execute("SELECT journal, place FROM broken").fetchone()
-        problem = f"The journal {broken[0]} was changed behind byte {broken[1]}: events are missing." if broken else ""
-        return Verdict(seen, problem, hash.hex())
+        return Verdict(seen, _told(*broken) if broken else "", hash.hex())
 
     # ------------------------------------------------------------------ keeping
     def prune(self, before: int) -> int:
@@ -310,7 +349,7 @@ class AuditLog:
     def close(self) -> None:
         """Finishes what is being written, takes it in and closes the file."""
         self._recorder.close()
-        used = self._appending.used
+        used = self._appending.used or self._notes is not None
         self._appending.close()
         if used:
             self._taken_in()
@@ -320,6 +359,19 @@ class AuditLog:
 def no_place() -> FhirError:
     """What to answer where a page is asked for by what is no place in the log."""
     return error("value", "This _cursor was not given by this server; start again without it.")
+
+
+def _place_of(execute: Callable[..., sqlite3.Cursor], origin: int) -> int:
+    """Up to where notes were taken in."""
+    row = execute("SELECT place FROM noted WHERE origin = ?", (origin,)).fetchone()
+    return row[0] if row else 0
+
+
+def _told(name: str, place: int) -> str:
+    """What is wrong with a journal behind a byte, or with the note at a place."""
+    if name.startswith(NOTED):
+        return f"The note {place} of {name.removeprefix(NOTED)} in the store was changed: events are missing."
+    return f"The journal {name} was changed behind byte {place}: events are missing."
 
 
 def chained(before: bytes, line: bytes) -> bytes:

@@ -104,7 +104,9 @@ def _role(source: bool) -> dict[str, Any]:
 def _entities(event: Event) -> list[dict[str, Any]]:
     found = [_entity("1", "1", what={"reference": f"Patient/{id}"}) for id in event.patients]
     parts = event.path.split("/")
-    if len(parts) > 1 and parts[1][:1] not in ("$", "_") and parts[0] != "Patient":
+    found += [_entity("2", "4", what={"reference": reference}) for reference in event.written]
+    named = any(reference.startswith(f"{event.path}/") for reference in event.written)
+    if len(parts) > 1 and parts[1][:1] not in ("$", "_") and parts[0] != "Patient" and not named:
         stored = parts[0][:1].isupper()  # else it is of what is mounted beside FHIR, such as hl7/messages/7
         found.append(_entity("2", "4", what={"reference": "/".join(parts[:2])} if stored else {"display": event.path}))
     if event.query or event.interaction.startswith("search"):

@@ -70,6 +70,7 @@ def as_xml(event: Event, name: str) -> str:
         _participant(event.user, True, None, "") if event.user else "",
         f"<AuditSourceIdentification AuditSourceID={quoteattr(name)} code=\"4\"/>",
         *(_object(f"Patient/{id}", "1", "1", "2", "RFC-3881", "Patient Number") for id in event.patients),
+        *(_object(reference, "2", "4", "12", "RFC-3881", "URI") for reference in event.written),
     ]  # fmt: skip
     if event.path:
         query = base64.b64encode(event.query.encode()).decode() if event.query else ""

@@ -10,10 +10,12 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from fhir_server.cli import app
 from fhir_server.security.audit import FILE_NAME, AuditLog, Event
+from fhir_server.security.audit.syslog import as_xml
 from tests.authority import Authority
 
 
@@ -57,6 +59,12 @@ def test_export_is_one_audit_event_a_line(data):
 def test_prune_keeps_days_and_the_chain(data):
     assert "0 events" in run("prune", "--days", "30000", "--data", str(data))
     assert "as it was written" in run("verify", "--data", str(data))
+
+
+def test_a_message_names_the_versions_that_were_written():
+    written = replace(event(1), written=("Observation/1/_history/2",))
+    named = [each.get("ParticipantObjectID") for each in ElementTree.fromstring(as_xml(written, "house"))]
+    assert "Observation/1/_history/2" in named
 
 
 class Receiver(threading.Thread):

@@ -3,11 +3,13 @@
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from fhir_server.core.errors import FhirError
+from fhir_server.core.errors import FhirError, error
+from fhir_server.core.ports import Note
 from fhir_server.security.audit import FILE_NAME, AuditLog, Event
 from fhir_server.security.encryption import DataKeys, MasterKeys
 from fhir_server.security.encryption.master_keys import add_key
@@ -236,3 +238,89 @@ def test_a_log_of_before_has_its_times_indexed(tmp_path):
     again = AuditLog(tmp_path / FILE_NAME)
     assert [each.recorded for _, each in again.newest_first(since=1)] == [1]
     again.close()
+
+
+class Noted:
+    """Notes as a store has them, of one writer."""
+
+    def __init__(self) -> None:
+        self.kept: list[Note] = []
+        self.place = 0
+        self.busy = False
+
+    def add(self, data: bytes) -> None:
+        self.place += 1
+        self.kept.append(Note(7, self.place, data))
+
+    def after(self, place_of: Callable[[int], int]) -> list[Note]:
+        return [each for each in self.kept if each.place > place_of(each.origin)]
+
+    def remove(self, places: Mapping[int, int]) -> None:
+        if not self.busy:
+            self.kept = [each for each in self.kept if each.place > places.get(each.origin, 0)]
+
+
+def test_what_was_committed_with_a_write_gets_in_once_among_what_is_in_journals(tmp_path):
+    notes = Noted()
+    log = AuditLog(tmp_path / FILE_NAME, notes=notes)
+    log.append([event(2)])
+    notes.add(log.note([event(3), event(4)]))
+    notes.add(log.note([event(1)]))
+    before = list(notes.kept)
+    assert numbers(log) == [(1, 1), (2, 2), (3, 3), (4, 4)] and notes.kept == []
+    notes.kept = before  # an older copy of the store was put back
+    notes.add(log.note([event(5)]))
+    notes.busy = True  # they can't be removed now
+    assert numbers(log)[-1] == (5, 5) and len(notes.kept) == 3
+    log.close()
+    again = AuditLog(tmp_path / FILE_NAME, notes=notes)
+    assert len(numbers(again)) == 5 and again.verify().problem == ""
+    again.close()
+
+
+def test_a_note_that_was_changed_is_told(tmp_path):
+    notes = Noted()
+    log = AuditLog(tmp_path / FILE_NAME, notes=notes)
+    notes.add(log.note([event(1)]).replace(b"u1", b"u2"))
+    notes.add(log.note([event(3)]))
+    assert "The note 1 of 7 in the store was changed" in log.verify().problem
+    assert numbers(log) == [(1, 3)]
+    log.close()
+
+
+def test_notes_are_sealed_and_what_can_not_be_asked_does_not_keep_the_log_from_closing(tmp_path):
+    add_key(tmp_path / "master.json")
+    keys = DataKeys(tmp_path / "keys.sqlite", MasterKeys(tmp_path / "master.json"))
+    notes = Noted()
+    log = AuditLog(tmp_path / FILE_NAME, keys=keys, notes=notes)
+    notes.add(log.note([event(1)]))
+    assert b"u1" not in notes.kept[0].data
+    assert numbers(log) == [(1, 1)]
+
+    def away(place_of: Callable[[int], int]) -> list[Note]:
+        raise error("unavailable", "The store can't be used now.")
+
+    notes.after = away  # type: ignore[method-assign]
+    log.close()
+    keys.close()
+
+
+def test_notes_that_another_took_in_meanwhile_are_not_taken_again(tmp_path):
+    notes = Noted()
+    log, other = AuditLog(tmp_path / FILE_NAME, notes=notes), AuditLog(tmp_path / FILE_NAME, notes=notes)
+    notes.add(log.note([event(1)]))
+    after = notes.after
+
+    def overtaken(place_of: Callable[[int], int]) -> list[Note]:
+        found = after(place_of)
+        notes.after = after  # type: ignore[method-assign]
+        notes.add(log.note([event(2)]))
+        assert len(numbers(other)) == 2
+        return found
+
+    notes.after = overtaken  # type: ignore[method-assign]
+    assert numbers(log) == [(1, 1), (2, 2)]
+    notes.add(log.note([event(3)]))
+    assert numbers(log) == [(1, 1), (2, 2), (3, 3)]
+    for each in (log, other):
+        each.close()
