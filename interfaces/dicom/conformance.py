@@ -125,7 +125,10 @@ def _web() -> str:
     lines.append(
         f"\nFrames: `application/octet-stream` (decoded), or as kept: {', '.join(f'`{each}`' for each in kept)}."
     )
-    lines.append(f" Rendered: {', '.join(f'`{each}`' for each in TYPES)}.\n")
+    lines.append(
+        f" Rendered: {', '.join(f'`{each}`' for each in TYPES)}; of an instance of "
+        "many frames an animated `image/gif`, or each frame as a part of `multipart/related`.\n"
+    )
     lines.append(
         "\nProcedure steps: `application/dicom+json` and `application/dicom+xml`. Events go to peers by "
         "N-EVENT-REPORT, to other subscribers over the WebSocket `/subscribers/{AE title}`, as text messages of JSON.\n"

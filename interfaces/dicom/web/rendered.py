@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.index import Row
 from interfaces.dicom.archive.instances import attributes
+from interfaces.dicom.dataset.model import first
 from interfaces.dicom.web.accept import chosen
 from interfaces.dicom.web.annotations import annotated, annotations_of
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest, tagged
@@ -18,10 +19,14 @@ from interfaces.dicom.web.multipart import Part, related
 from interfaces.dicom.web.resources import model_url, named, split, tag_of
 
 TYPES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF"}
+MOVING = ("image/gif", "image/jpeg", "image/png")  # of several frames the first alone has all in one (PS3.18 8.7.4)
 PARAMETERS = ("accept", "annotation", "charset", "iccprofile", "quality", "viewport", "window")
 FUNCTIONS = ("linear", "linear-exact", "sigmoid")
 LARGEST = 8192  # pixels of an edge
 THUMBNAIL = 128
+FRAME_TIME = "00181063"
+MOST_MOVING = 2**26  # pixels of all frames of an animation, which are in memory together; more are given one by one
+SHORTEST, LONGEST = 20, 10_000  # milliseconds of a frame
 
 
 class View(NamedTuple):
@@ -34,26 +39,37 @@ class View(NamedTuple):
     quality: int = 90
     annotation: tuple[str, ...] = ()
 
+    def options(self, type: str) -> dict[str, Any]:
+        """How a file of that type is written."""
+        return {"quality": self.quality} if type == "image/jpeg" else {}
+
 
 def rendered(request: WebRequest) -> WebAnswer:
-    """Frames as images: one alone, all of a series or study as multipart/related."""
+    """Frames as images: one alone, all of an instance as an animation, and several as multipart/related."""
     path, rest = split(request.path)
     rows = named(request, path)
     view = view_of(request)
-    type, _ = chosen(request.accept(), TYPES)
-    numbers = numbers_of(rest[1], rows[0]) if rest[0] == "frames" else [1]
-    tag = tag_of(rows, type, *rest, str(view))
+    by_number = rest[0] == "frames"
+    asked = [(row, numbers_of(rest[1], row) if by_number else range(1, row["frames"] + 1)) for row in rows]
+    several = len(asked) > 1 or len(asked[0][1]) > 1
+    moving = several and len(rows) == 1 and not by_number and _pixels(rows[0]) <= MOST_MOVING
+    type, wanted = chosen(request.accept(), MOVING if moving else TYPES)
+    together = not several or (moving and type == "image/gif" and not wanted.multipart)
+    tag = tag_of(rows, type, str(together), *rest, str(view))
     if tagged(request, tag, WebAnswer(200, [])).status == 304:
         return WebAnswer(304, [("etag", f'"{tag}"')])
-    if len(rows) == 1 and len(numbers) == 1:
-        content = image(request.archive, rows[0], numbers[0], type, view)
+    if together:
+        (row, numbers), options = asked[0], view.options(type)
+        shown = pictures(request.archive, row, numbers, view)
+        content = _animation(shown, row) if several else _file(next(shown), type, **options)
         return tagged(request, tag, WebAnswer(200, [("content-type", type), ("cache-control", "private")], content))
 
     def parts() -> Iterator[Part]:
-        for row in rows:
-            for number in numbers:
-                headers = [("Content-Type", type), ("Content-Location", f"{model_url(request, row)}/rendered")]
-                yield headers, image(request.archive, row, number, type, view)
+        for row, numbers in asked:
+            for number, picture in zip(numbers, pictures(request.archive, row, numbers, view), strict=True):
+                place = f"/frames/{number}" if row["frames"] > 1 else ""
+                headers = [("Content-Type", type), ("Content-Location", f"{model_url(request, row)}{place}/rendered")]
+                yield headers, _file(picture, type, **view.options(type))
 
     return tagged(request, tag, related(type, parts()))
 
@@ -135,20 +151,45 @@ def numbers_in(parts: list[str], empty: float | None = None) -> list[float]:
 
 def image(archive: Archive, row: Row, number: int, type: str, view: View) -> bytes:
     """A frame as an image file; FhirError where it can't be shown."""
+    return _file(next(pictures(archive, row, (number,), view)), type, **view.options(type))
+
+
+def pictures(archive: Archive, row: Row, numbers: Iterable[int], view: View) -> Iterator[Any]:
+    """Frames as Pillow has images, one after another; FhirError where one can't be shown."""
     from pydicom import dcmread
 
     if '"00280010"' not in row["instance"]:
         raise error("not-acceptable", f"{row['instance_uid']} has no image to show.")
     try:
         data_set = dcmread(io.BytesIO(archive.files.read(row["digest"])))
-        shown = _shown(data_set, number, view)
+        for number in numbers:
+            shown = _fitted(_shown(data_set, number, view), view, _aspect(data_set))
+            yield annotated(shown, view.annotation, attributes(row))
+    except FhirError:
+        raise
     except Exception as problem:  # decoders raise what they like
         raise error("not-acceptable", f"The image can't be shown: {problem}.") from problem
-    shown = annotated(_fitted(shown, view, _aspect(data_set)), view.annotation, attributes(row))
+
+
+def _file(picture: Any, type: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    options: dict[str, Any] = {"quality": view.quality} if type == "image/jpeg" else {}
-    shown.save(buffer, TYPES[type], **options)
+    picture.save(buffer, TYPES[type], **options)
     return buffer.getvalue()
+
+
+def _pixels(row: Row) -> int:
+    model = attributes(row)
+    return first(model, "00280010", 0) * first(model, "00280011", 0) * row["frames"]
+
+
+def _animation(shown: Iterator[Any], row: Row) -> bytes:
+    """A GIF of all frames, each for as long as the instance says, or a tenth of a second."""
+    try:
+        milliseconds = float(first(attributes(row), FRAME_TIME, 100.0))
+    except (TypeError, ValueError):
+        milliseconds = 100.0
+    timed = {"duration": int(min(max(milliseconds, SHORTEST), LONGEST)), "loop": 0}
+    return _file(next(shown), "image/gif", save_all=True, append_images=shown, **timed)
 
 
 def _shown(data_set: Any, number: int, view: View) -> Any:

@@ -260,6 +260,23 @@ def test_rendered_with_window_and_viewport(base, images):
     assert httpx.get(url, headers={"accept": "text/plain"}).status_code == 406
 
 
+def test_all_frames_of_an_instance_are_rendered(base, images):
+    several = pydicom.dcmread(FRAMES)
+    url, count = f"{base}{path_of(several)}", several.NumberOfFrames
+    for accept in ("image/gif", "*/*", "image/*"):
+        moving = httpx.get(f"{url}/rendered", headers={"accept": accept})
+        assert moving.headers["content-type"] == "image/gif", accept
+        assert Image.open(io.BytesIO(moving.content)).n_frames == count
+    for accept in ("image/jpeg", 'multipart/related; type="image/jpeg"', 'multipart/related; type="image/gif"'):
+        each = httpx.get(f"{url}/rendered", headers={"accept": accept})
+        assert each.headers["content-type"].startswith("multipart/related"), accept
+        places = [f"Content-Location: {url}/frames/{number}/rendered\r\n" for number in range(1, count + 1)]
+        assert all(place.encode() in each.content for place in places)
+    one = httpx.get(f"{url}/frames/2/rendered", headers={"accept": "image/jpeg"})
+    assert one.headers["content-type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(one.content)).size == (several.Columns, several.Rows)
+
+
 def test_annotations_stand_on_a_rendered_image(base, images):
     path = f"{base}/studies/1.2.100/series/1.2.100.1/instances/{images[0].SOPInstanceUID}/rendered?viewport=256,256"
     png = {"accept": "image/png"}
