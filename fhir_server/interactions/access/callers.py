@@ -18,7 +18,7 @@ from fhir_server.interactions.access.app_state_of import state_of
 from fhir_server.interactions.access.binaries import BINARY, naming
 from fhir_server.interactions.access.break_glass import BreakGlass
 from fhir_server.interactions.access.consent_follower import ConsentFollower
-from fhir_server.interactions.access.contents import BUNDLE
+from fhir_server.interactions.access.contents import HOLDERS
 from fhir_server.interactions.access.kept_elements import KeptElements
 from fhir_server.interactions.access.masks import Hidden, Masks, hidden_by
 from fhir_server.interactions.access.policy_parameters import TYPE as PARAMETER
@@ -200,7 +200,7 @@ class Callers:
             """Those that name what may be searched, once what they name is indexed everywhere."""
             if SECURITY_CONTEXT.url in searching.building:
                 return None
-            types = [type for type in searching.definitions.resource_types if type not in (BINARY, BUNDLE)]
+            types = [type for type in searching.definitions.resource_types if type not in (BINARY, *HOLDERS)]
             belonging = scoped.belongs_to if scoped.belonging else lambda type: None
             return naming(
                 {type: together(belonging(type), within("s", type)) for type in types}, always=scoped.belonging

@@ -4,7 +4,7 @@ A Binary is treated as the resource that its securityContext names; within a pat
 name something of that patient's (https://hl7.org/fhir/R4/binary.html#security-context). What is read is looked into;
 searches ask the index for the Binaries that name what may be seen (binaries.py), where few resources may be. A Bundle
 that is stored, such as a document or a collection, is shown where each resource in it would be, as policies and
-Consents go.
+Consents go; so are Parameters.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from fhir_server.interactions.access.restriction import Restriction
 from fhir_server.search.fields import SECURITY_CONTEXT
 from fhir_server.search.holding import Version, holds
 
-BUNDLE = "Bundle"
-LARGE = 100_000  # bytes of a Bundle that is not looked into by the event loop
+HOLDERS = {"Bundle": "entry", "Parameters": "parameter"}  # types that hold resources, and where
+LARGE = 100_000  # bytes of one of them that is not looked into by the event loop
 ELSEWHERE: tuple[()] = ()  # the context of a Binary that names what is not here
 
 NAMED = b'"securityContext"'  # in the JSON of what names one
@@ -59,7 +59,7 @@ class Contents:
 
     def concern(self, type: str) -> bool:
         """Whether resources of a type must be looked into."""
-        return (type == BUNDLE and self._inside is not None) or (type == BINARY and self._binaries)
+        return (type in HOLDERS and self._inside is not None) or (type == BINARY and self._binaries)
 
     @cached_property
     def _binaries(self) -> bool:
@@ -92,7 +92,7 @@ class Contents:
 
     async def _contexts(self, version: StoredVersion) -> set[Context]:
         """What a Binary belongs to, or those in a Bundle do."""
-        if version.type == BUNDLE and self.concern(BUNDLE) and NAMED in version.body:
+        if version.type in HOLDERS and self.concern(version.type) and NAMED in version.body:
             return await self._apart(self._contexts_held, version)
         context = context_of(version, self.extract)
         return set() if context is None else {context}
@@ -128,15 +128,23 @@ class Contents:
         return limit is None or holds(limit, Version(type, resource.get("id", ""), self.extract(resource))) is True
 
 
-def _held(bundle: dict[str, Any]) -> Iterator[Any]:
-    """The resources in a Bundle, and in Bundles in it; what stands in place of one where it was stored unchecked."""
-    entries = bundle.get("entry", [])
-    for entry in entries if isinstance(entries, list) else [entries]:
-        resource = entry.get("resource") if isinstance(entry, dict) else entry
+def _held(holder: dict[str, Any]) -> Iterator[Any]:
+    """The resources in a Bundle or Parameters, and in such ones in it; what stands in place of one where it was stored
+    unchecked."""
+    waiting = _listed(holder.get(HOLDERS.get(holder.get("resourceType", ""), "entry")))
+    while waiting:
+        place = waiting.pop()
+        resource = place.get("resource") if isinstance(place, dict) else place
+        if isinstance(place, dict):
+            waiting += _listed(place.get("part"))
         if resource is not None:
             yield resource
-            if isinstance(resource, dict) and resource.get("resourceType") == BUNDLE:
+            if isinstance(resource, dict) and resource.get("resourceType") in list(HOLDERS):
                 yield from _held(resource)
+
+
+def _listed(value: Any) -> list[Any]:
+    return [*value] if isinstance(value, list) else [] if value is None else [value]
 
 
 def context_of(version: StoredVersion, extract: Extract) -> Context | None:

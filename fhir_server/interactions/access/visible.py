@@ -33,7 +33,7 @@ from fhir_server.core.ports import (
 )
 from fhir_server.core.query import All, Clause, IdIn, Not, Query
 from fhir_server.core.values import SearchValue
-from fhir_server.interactions.access.contents import BINARY, BUNDLE, Contents
+from fhir_server.interactions.access.contents import BINARY, HOLDERS, Contents
 from fhir_server.interactions.access.masks import Masks
 from fhir_server.interactions.access.policy_parameters import TYPE as PARAMETER
 from fhir_server.interactions.access.restriction import Restriction
@@ -53,7 +53,7 @@ def sees_all(caller: Caller, type: str) -> bool:
     limit = caller.reading or caller.restriction
     if caller.own and type == PARAMETER:
         return False
-    return caller.masks is None and (limit is None or (limit(type) is None and type not in (BINARY, BUNDLE)))
+    return caller.masks is None and (limit is None or (limit(type) is None and type not in (BINARY, *HOLDERS)))
 
 
 def keeps_some(environment: Environment, type: str) -> bool:

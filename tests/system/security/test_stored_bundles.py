@@ -98,6 +98,28 @@ async def test_labels_and_consents_reach_what_is_in_stored_bundles(library: Fhir
     assert "person" in await seen(colleague)
 
 
+async def test_stored_parameters_tell_nothing_of_what_is_hidden_in_them(library: Fhir) -> None:
+    hush = {**observation("hush", "me"), "meta": {"security": [RESTRICTED]}}
+    stored: dict[str, list[dict[str, Any]]] = {
+        "plain": [{"name": "a", "resource": observation("mine", "me")}, {"name": "b", "valueString": "x"}],
+        "first": [{"name": "a", "resource": hush}],
+        "part": [{"name": "a", "part": [{"name": "b", "part": [{"name": "c", "resource": hush}]}]}],
+        "bundle": [{"name": "a", "resource": bundle("inner", hush)}],
+    }
+    for id, parameter in stored.items():
+        resource = {"resourceType": "Parameters", "id": id, "parameter": json.loads(json.dumps(parameter))}
+        await library.server.perform(Request("PUT", ("Parameters", id), resource=resource, base=BASE))
+        inside = bundle(f"holds-{id}", resource)
+        await library.server.perform(Request("PUT", ("Bundle", f"holds-{id}"), resource=inside, base=BASE))
+    for ask, found in ((As(library), ["plain"]), (As(library, "psychiatrist"), sorted(stored))):
+        assert await ask.ids("Parameters") == await ask.ids("Parameters/_history") == found
+        assert (await ask("Parameters?_summary=count")).json()["total"] == len(found)
+        assert [id for id in await ask.ids("Bundle") if id.startswith("holds")] == [f"holds-{id}" for id in found]
+        for id in stored:
+            for path in (f"Parameters/{id}", f"Parameters/{id}/_history/1", f"Bundle/holds-{id}"):
+                assert (await ask(path)).status_code == (200 if id in found else 404), path
+
+
 async def test_a_binary_in_a_bundle_belongs_to_what_its_context_names(library: Fhir) -> None:
     doctor, colleague = As(library, user="Practitioner/doc"), As(library, "psychiatrist", user="Practitioner/two")
     contexts = {
