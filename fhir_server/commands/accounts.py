@@ -47,7 +47,9 @@ def with_security(
 
         if existing and not settings.mongodb_url and not (settings.data / FILE_NAME).exists():
             raise error(
-                "not-found", f"There are no users or clients in {settings.data.resolve()}; name its folder with --data."
+                "not-found",
+                f"There are no users or clients in {settings.data.resolve()}: name the folder of a server "
+                "with `security = smart` that has been started, or add one by `hms user add` or `hms client add`.",
             )
 
         async with bootstrap.opened_security(settings) as found:

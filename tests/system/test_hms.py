@@ -117,7 +117,7 @@ def test_loading_what_is_not_there_makes_no_store(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("user", "list"), ("client", "list"), ("client", "remove", "x"), ("launch", "x")]
+    "arguments", [("user", "list"), ("client", "list"), ("client", "remove", "x"), ("launch", "x"), ("token",)]
 )
 def test_a_folder_without_accounts_is_told_and_left_alone(arguments, tmp_path):
     assert "There are no users or clients in" in hms(*arguments, "--data", tmp_path / "none", code=1)
