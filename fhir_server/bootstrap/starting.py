@@ -134,7 +134,7 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
             ),
         ),
         started=clock(),
-        erasures=[erasures] if erasures is not None else [],
+        erasures=[exports.erase, importing.erase, *([erasures] if erasures is not None else [])],
     )
     environments.append(environment)
     environment.subscriptions = subscriptions

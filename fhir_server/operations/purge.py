@@ -1,10 +1,11 @@
 """$purge: erasure of a patient with everything of the compartment, in every version, and a receipt.
 
 R4 has no operation for it; the name and the receipt are ours (docs/decisions). What is in the compartments of several
-patients is not erased with one of them: the answer names it. The feed keeps a change of method ERASE
-for each resource, so that every consumer forgets it too. What interfaces keep of the patient goes first: where one of
-them can't be reached the record is still there, and the erasure is asked for again. Where bodies are encrypted, the
-patient's key is destroyed: what backups have can't be read any more. A legal hold (a Flag) refuses it.
+patients is not erased with one of them: the answer names it. The feed keeps a change of method ERASE for each resource,
+so that every consumer forgets it too. What interfaces keep of the patient goes first, and exports and imports whose
+files have something of the record: where one of them can't be reached the record is still there, and the erasure is
+asked for again. Where bodies are encrypted, the patient's key is destroyed: what backups have can't be read any more. A
+legal hold (a Flag) refuses it.
 """
 
 from __future__ import annotations

@@ -291,11 +291,12 @@ def _format(path: tuple[str, ...], accept: str, asked: str) -> Format:
 
 def _methods_at(path: tuple[str, ...]) -> str:
     """What interactions there are at a URL (https://hl7.org/fhir/R4/http.html#summary), as an Allow header has it."""
-    if path[-1:] == ("_search",):
+    last = path[-1] if path else ""
+    if last == "_search":
         return "POST"
-    if not path or path[-1].startswith("$"):
+    if not path or last.startswith("$"):
         return "GET, HEAD, POST"
-    if path[0] == "metadata" or len(path) > 2 or path[-1] == "_history":
+    if path[0] == "metadata" or len(path) > 2 or last == "_history":
         return "GET, HEAD"
     return "GET, HEAD, POST, PUT, PATCH, DELETE" if len(path) == 1 else "GET, HEAD, PUT, PATCH, DELETE"
 

@@ -162,6 +162,19 @@ async def test_a_deleted_export_is_gone(fhir: Fhir):
         assert answer.json()["resourceType"] == "OperationOutcome"
 
 
+async def test_an_export_that_has_an_erased_patient_is_gone(fhir: Fhir):
+    await record(fhir)
+    gone, without = await begun(fhir, "Group/g/$export"), await begun(fhir, "$export?_type=Organization")
+    manifest, _ = await finished(fhir, gone), await finished(fhir, without)
+    receipt = (await fhir.post("Patient/b/$purge", {"resourceType": "Parameters"})).json()
+    assert {"name": "exports", "valueInteger": 1} in receipt["parameter"]
+    for url in (gone, *[output["url"] for output in manifest["output"]]):
+        answer = await fhir.http.get(url)
+        assert answer.status_code == 404
+        assert "erased" in answer.json()["issue"][0]["diagnostics"]
+    assert (await fhir.http.get(without)).status_code == 200
+
+
 @pytest.mark.parametrize(
     "query",
     ["_type=Patinet", "_since=soon", "_outputFormat=csv", "_typeFilter=Patient", "_typeFilter=Patient?nam=x",

@@ -52,6 +52,17 @@ async def test_lines_are_stored_and_what_is_wrong_is_told_by_its_line(fhir: Fhir
     assert [text.partition(":")[0] for text in told] == ["Line 301", "Line 302", "Line 303", "Line 304"]
 
 
+async def test_what_an_erased_patient_was_imported_from_is_gone(fhir: Fhir):
+    gone = await begun(fhir, ndjson(b"[]", {"resourceType": "Patient", "gender": "female"}))
+    kept = await begun(fhir, ndjson({"resourceType": "Patient", "id": "other"}))
+    for status in (gone, kept):
+        await done(fhir, status)
+    [erased] = [each for each in await fhir.ids("Patient") if each != "other"]
+    receipt = (await fhir.post(f"Patient/{erased}/$purge", {"resourceType": "Parameters"})).json()
+    assert {"name": "imports", "valueInteger": 1} in receipt["parameter"]
+    assert [(await fhir.get(status)).status_code for status in (gone, kept)] == [404, 200]
+
+
 async def test_the_same_again_under_no_id_makes_nothing_new(fhir: Fhir):
     for _ in range(2):
         await done(fhir, await begun(fhir, ndjson({"resourceType": "Patient", "gender": "female"})))

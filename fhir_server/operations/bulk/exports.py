@@ -27,6 +27,10 @@ class Exports(Works):
         self.start(job, caller)
         return job
 
+    async def has(self, job: Job, record: frozenset[str]) -> bool:
+        """See Works; one that runs may have read already what it has not written yet."""
+        return job.state == "running" or await self.jobs.names_any(job, [part.name for part in job.parts], record)
+
     async def work(self, environment: Environment, job: Job, caller: Caller) -> None:
         """Writes its files."""
         await work(environment, self.jobs, job)

@@ -8,7 +8,7 @@ the others go on. A worker that ends is followed by another, which begins at the
 from __future__ import annotations
 
 import uuid
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import msgspec
@@ -80,6 +80,18 @@ class Imports(Works):
         await self.jobs.create(job, {_name(0): body} if body else {})
         self.start(job, caller)
         return job
+
+    async def has(self, job: ImportJob, record: frozenset[str]) -> bool:
+        """See Works; one that runs goes on, as what it was given is to be stored."""
+        if job.state == "running":
+            return False
+        for at in range(len(job.inputs)):
+            async with aclosing(self.jobs.lines(job, _name(at))) as lines:
+                async for line in lines:
+                    with suppress(FhirError):
+                        if _entry(line, "")["request"]["url"] in record:
+                            return True
+        return False
 
     async def work(self, environment: Environment, job: ImportJob, caller: Caller) -> None:
         """Stores line after line."""

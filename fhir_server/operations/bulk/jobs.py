@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +15,16 @@ from fhir_server.operations.bulk.asked import Asked
 
 JOB_ID = re.compile(r"[0-9A-Za-z-]{1,64}\Z")
 LONGEST_LINE = 64 * 2**20  # bytes
+
+
+class _Told(msgspec.Struct):
+    """What a line is."""
+
+    type: str = msgspec.field(name="resourceType")
+    id: str = ""
+
+
+_told = msgspec.json.Decoder(_Told).decode
 
 
 class Part(msgspec.Struct):
@@ -99,7 +110,7 @@ class Jobs:
             return None
         return b"".join([piece async for piece in self._store.read(job.id, name)])
 
-    async def lines(self, job: Any, name: str, at: int = 0) -> AsyncIterator[bytes]:
+    async def lines(self, job: Any, name: str, at: int = 0) -> AsyncGenerator[bytes, None]:
         """A file's lines from a place on, each with its end; one that is too long comes in parts."""
         rest = b""
         async for piece in self._store.read(job.id, name, at):
@@ -111,3 +122,14 @@ class Jobs:
                 rest = rest[LONGEST_LINE:]
         if rest:
             yield rest
+
+    async def names_any(self, job: Any, names: Sequence[str], references: frozenset[str]) -> bool:
+        """Whether a line of these files is a resource that references name."""
+        for name in names:
+            async with aclosing(self.lines(job, name)) as lines:
+                async for line in lines:
+                    with suppress(msgspec.MsgspecError):
+                        told = _told(line)
+                        if f"{told.type}/{told.id}" in references:
+                            return True
+        return False

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from fhir_server.core.erasing import Erased
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.jobs import JobStore
 from fhir_server.core.ports import OPEN, Caller
@@ -135,7 +136,8 @@ class Works:
         id = str(call.parameters.one("job") or "")
         job = await self.jobs.find(id)
         if job is None or job.owner != owner(call.request.caller):
-            raise error("not-found", f"There is no such {self.name}; it may have been deleted, or be too old.")
+            raise error("not-found", f"There is no such {self.name}; it may have been deleted, be too old, or have had "
+                        "something of a patient who was erased: begin anew.")  # fmt: skip
         if job.access is not None and not _covers(call.request.caller, job.access):
             raise error(
                 "forbidden",
@@ -151,6 +153,17 @@ class Works:
         if task is not None:
             task.cancel()
         await self.jobs.delete(job.id)
+
+    async def erase(self, erased: Erased) -> dict[str, int]:
+        """See Erase: forgets the jobs whose files have something of the patient's record."""
+        found = [job for job in await self.jobs.all() if await self.has(job, erased.record)]
+        for job in found:
+            await self.delete(job)
+        return {f"{self.name}s": len(found)} if found else {}
+
+    async def has(self, job: Any, record: frozenset[str]) -> bool:
+        """Whether files of a job have something of a record, given by references, or may get it yet."""
+        raise NotImplementedError
 
     async def stop(self) -> None:
         """Ends what is under way; another worker, or this one when it starts again, goes on with it."""
