@@ -20,7 +20,8 @@ READ_VERSION = """SELECT v.version, v.seq, v.updated, v.method, v.body
 FROM resource r JOIN version v ON v.rid = r.rid AND v.version = ? WHERE r.type = ? AND r.id = ?"""
 RID = "SELECT rid FROM resource WHERE type = ? AND id = ?"
 HISTORY = """SELECT t.name, r.id, v.version, v.seq, v.updated, v.method, v.body,
-v.method = {put} AND v.version > 1 AND EXISTS (SELECT 1 FROM version d WHERE d.rid = v.rid AND d.version = v.version - 1 AND d.method = {delete})
+v.method = {put} AND v.version > 1 AND EXISTS (
+SELECT 1 FROM version d WHERE d.rid = v.rid AND d.version = v.version - 1 AND d.method = {delete})
 FROM version v CROSS JOIN resource r ON r.rid = v.rid CROSS JOIN type t ON t.type = v.type
 WHERE {where} ORDER BY {order} DESC LIMIT ?"""
 AMONG = """(v.rid, v.version) IN (SELECT n.rid, n.version FROM json_each(?) j CROSS JOIN version n
