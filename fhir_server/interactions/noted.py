@@ -47,7 +47,7 @@ class NotedStore:
             result = await work(cast(Transaction, watched))
             if watched.changed:
                 patients = self._about(request, watched)
-                event = self._event(noting, request, patients, watched.written)
+                event = self._event(noting, request, patients, watched)
                 inside.note(self._log.note(parts_of(event)))
             return result, watched.changed
 
@@ -63,7 +63,7 @@ class NotedStore:
         return self._patients.of(request.path, b"", [*watched.written, *watched.last], asked, False)
 
     def _event(
-        self, noting: Noting, request: Request, patients: tuple[str, ...], written: list[StoredVersion]
+        self, noting: Noting, request: Request, patients: tuple[str, ...], watched: _WatchedTransaction
     ) -> Event:
         caller = request.caller
         interaction, action = interaction_of(request.method, request.path)
@@ -74,7 +74,7 @@ class NotedStore:
             interaction=interaction,
             action=action,
             outcome="0",
-            status=_status(request, written),
+            status=_status(request, watched),
             path="/".join(request.path)[:500],
             query=query[:2000],
             user=caller.user,
@@ -84,38 +84,41 @@ class NotedStore:
             purpose=caller.purpose,
             reason=caller.reason,
             patients=patients,
-            written=tuple([f"{each.type}/{each.id}/_history/{each.version}" for each in written]),
+            written=tuple([f"{each.type}/{each.id}/_history/{each.version}" for each in watched.written]),
         )
 
 
-def _status(request: Request, written: list[StoredVersion]) -> int:
+def _status(request: Request, watched: _WatchedTransaction) -> int:
     """The one that it will be answered with, unless something fails yet."""
     if not request.path or request.path[-1].startswith("$"):
         return 200
-    if request.method == "POST" or (request.method == "PUT" and written and written[0].version == 1):
+    written = watched.written
+    made = bool(written) and (written[0].version == 1 or watched.renewed)
+    if request.method == "POST" or (request.method == "PUT" and made):
         return 201
     return 204 if request.method == "DELETE" else 200
 
 
 class _WatchedTransaction:
-    """The `Transaction` port. written: what was put; last: what was deleted; changed: whether any was put or erased."""
+    """The `Transaction` port. written: what was put; last: what was deleted; changed: whether any was put or erased;
+    renewed: whether any was put where a deletion had been."""
 
     def __init__(self, inside: Transaction) -> None:
         self._inside = inside
         self.now, self.newest, self.read = inside.now, inside.newest, inside.read  # asked for by each write
         self.written: list[StoredVersion] = []
         self.last: list[StoredVersion] = []
-        self.changed = False
+        self.changed = self.renewed = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inside, name)
 
     async def put(self, write: Write) -> StoredVersion:
         """Stores a version."""
-        if not write.body:
-            head = await self._inside.read(write.type, write.id)
-            if head is not None:
-                self.last.append(head)
+        head = await self._inside.read(write.type, write.id) if write.version > 1 else None
+        if head is not None and not write.body:
+            self.last.append(head)
+        self.renewed = self.renewed or (head is not None and head.deleted)
         stored = await self._inside.put(write)
         self.written.append(stored)
         self.changed = True

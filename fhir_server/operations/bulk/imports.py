@@ -19,6 +19,7 @@ from fhir_server.core.jobs import JobStore
 from fhir_server.core.keys import ID_PATTERN
 from fhir_server.core.ports import Caller
 from fhir_server.interactions.environment import Environment
+from fhir_server.interactions.noting import Noting
 from fhir_server.interactions.request import Request
 from fhir_server.operations.bulk.jobs import Part
 from fhir_server.operations.bulk.sources import Sources
@@ -160,7 +161,9 @@ class Imports(Works):
         if entries:
             assert environment.perform is not None
             bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
-            answer = await environment.perform(environment, Request("POST", (), resource=bundle, caller=caller))
+            answer = await environment.perform(
+                environment, Request("POST", (), resource=bundle, caller=caller, noting=Noting())
+            )
             for number, entry in zip(numbers, json.decode(answer.body)["entry"], strict=True):
                 if entry["response"]["status"][:1] == "2":
                     given.stored += 1

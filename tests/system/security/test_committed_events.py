@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import Counter
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from fhir_server.core.settings import Settings
 from fhir_server.security.audit import Event
 from fhir_server.security.encryption.master_keys import add_key
-from tests.conftest import Fhir
+from tests.conftest import BASE, Fhir
 from tests.system.security.conftest import observation
 from tests.system.security.test_audit import events, full, named, said
 from tests.system.security.test_scopes import Asking
@@ -44,16 +45,35 @@ async def test_each_write_has_one_event_that_names_what_it_wrote(hospital: Fhir)
     assert (await ask("Observation/new", "PUT", new)).status_code == 201
     assert (await ask("Observation/new", "PUT", new | {"status": "amended"})).status_code == 200
     assert (await ask("Observation/new", "DELETE")).status_code == 204
+    assert (await ask("Observation/new", "PUT", new)).status_code == 201
     assert (await ask("Observation/new", "DELETE")).status_code == 204
-    assert [told(event) for event in kept(hospital)[-5:]] == [
+    assert (await ask("Observation/new", "DELETE")).status_code == 204
+    assert [told(event) for event in kept(hospital)[-7:]] == [
         ("create", "0", 201, "Observation", ("other",), (f"Observation/{made['id']}/_history/1",)),
         ("update", "0", 201, "Observation/new", ("other",), ("Observation/new/_history/1",)),
         ("update", "0", 200, "Observation/new", ("other",), ("Observation/new/_history/2",)),
         ("delete", "0", 204, "Observation/new", ("other",), ("Observation/new/_history/3",)),
+        ("update", "0", 201, "Observation/new", ("other",), ("Observation/new/_history/4",)),
+        ("delete", "0", 204, "Observation/new", ("other",), ("Observation/new/_history/5",)),
         ("delete", "0", 204, "Observation/new", (), ()),  # nothing was committed
     ]
     event = kept(hospital)[-2]
     assert (event.user, event.address) == (kept(hospital)[-1].user, kept(hospital)[-1].address) != ("", "")
+
+
+async def test_what_an_import_stores_has_an_event_for_each(hospital: Fhir) -> None:
+    ask = Asking(hospital, "user/*.cruds")
+    lines = b"\n".join(msgspec.json.encode(observation(id, "other")) for id in ("first", "second"))
+    await ask("Patient/me")
+    sent = ask.headers | {"content-type": "application/fhir+ndjson", "prefer": "respond-async"}
+    begun = await hospital.http.post(f"{BASE}/$import", content=lines, headers=sent)
+    status = begun.headers["content-location"].removeprefix(f"{BASE}/")
+    while (await ask(status)).status_code == 202:
+        await asyncio.sleep(0.01)
+    found = [event for event in kept(hospital) if event.written]
+    assert [told(event)[3:] for event in found[-2:]] == [
+        (f"Observation/{id}", ("other",), (f"Observation/{id}/_history/1",)) for id in ("first", "second")
+    ]
 
 
 async def test_a_transaction_has_one_event_beside_those_of_what_it_read(hospital: Fhir) -> None:
