@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from itertools import chain
 from typing import NamedTuple
 
@@ -102,7 +103,13 @@ class CustomParameters:
         """The position up to which there may be what an older program has stored."""
         feed = self._environment.feed
         until = await feed.position(name + UNTIL)
-        if not until and (until := await feed.head()):
+        if until:
+            return until
+        head = await feed.head()
+        until = head or 1
+        with suppress(FhirError):  # such as a full disk: a later start keeps it
+            if not head:  # nothing of an older program
+                await feed.advance(name, until)
             await feed.advance(name + UNTIL, until)
         return until
 

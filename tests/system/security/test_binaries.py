@@ -235,6 +235,14 @@ async def total(server: FhirServer) -> int:
     return decode((await server.perform(asked)).body)["total"]
 
 
+async def test_what_was_indexed_when_it_was_stored_is_not_indexed_again(settings: Settings) -> None:
+    for _ in range(2):
+        server = await bootstrap.start(settings, HeldClock())
+        assert not server.indexing()
+        await put(server, {"resourceType": "Patient", "id": "me"})
+        await server.close()
+
+
 async def test_what_an_older_program_has_stored_is_indexed_in_the_background(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, looked_into: list[int]
 ) -> None:
