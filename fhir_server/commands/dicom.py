@@ -45,7 +45,10 @@ def bind(settings: Settings) -> socket.socket:
 def banner(settings: Settings, listening: socket.socket) -> str:
     """What a modality is configured with."""
     host, port = listening.getsockname()[:2]
-    return f"DICOM        {settings.dicom_ae_title} at {host}:{port}"
+    told = f"DICOM        {settings.dicom_ae_title} at {host}:{port}"
+    if settings.security == "open" or settings.dicom_known_peers_only:
+        return told
+    return f"{told}, for whoever reaches it, without a token: dicom_known_peers_only = true has it for the peers alone"
 
 
 @contextlib.contextmanager
