@@ -98,21 +98,9 @@ class NamedClient:
             patients = request.noting.others(patients)
             if not patients:
                 return
-        interaction, action = event.interaction_of(request.method, request.path)
-        caller = request.caller
-        noted = event.Event(
-            recorded=self._server.environment.clock(),
-            kind="rest",
-            interaction=interaction,
-            action=action,
-            outcome=event.outcome_of(status),
-            status=status,
-            path="/".join(request.path)[:500],
-            client=caller.client,
-            user=caller.user,
-            fhir_user=caller.fhir_user,
-            patients=patients,
-        )
+        told = event.interaction_of(request.method, request.path)
+        recorded = self._server.environment.clock()
+        noted = event.of_request(recorded, request.caller, told, status, "/".join(request.path), patients=patients)
         for part in event.parts_of(noted):
             await log.record(part)
 

@@ -7,7 +7,8 @@ SQLite refuses the switch at once where another connection has the file, whateve
 from __future__ import annotations
 
 import sqlite3
-import time
+
+from fhir_server.core.busy import patiently
 
 PATIENCE = 30.0  # seconds
 PAUSE = 0.01
@@ -15,12 +16,4 @@ PAUSE = 0.01
 
 def use_write_ahead_log(connection: sqlite3.Connection) -> None:
     """Switches, waiting for others; sqlite3.OperationalError where the file stays in use."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as problem:
-            if not problem.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
-                raise
-            time.sleep(PAUSE)
+    patiently(connection, "PRAGMA journal_mode = WAL", PATIENCE, PAUSE)

@@ -14,7 +14,7 @@ from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Clock, NotingTransaction, Transaction, Write
 from fhir_server.interactions.noting import Noting, current
 from fhir_server.interactions.request import Request
-from fhir_server.security.audit.event import Event, interaction_of, parts_of
+from fhir_server.security.audit.event import Event, interaction_of, of_request, parts_of
 from fhir_server.security.audit.log import AuditLog
 from fhir_server.security.audit.patients import Patients
 
@@ -65,24 +65,14 @@ class NotedStore:
     def _event(
         self, noting: Noting, request: Request, patients: tuple[str, ...], watched: _WatchedTransaction
     ) -> Event:
-        caller = request.caller
-        interaction, action = interaction_of(request.method, request.path)
-        query = noting.query if noting.query is not None else urlencode(request.query)
-        return Event(
-            recorded=self._clock(),
-            kind="rest",
-            interaction=interaction,
-            action=action,
-            outcome="0",
-            status=_status(request, watched),
-            path="/".join(request.path)[:500],
-            query=query[:2000],
-            user=caller.user,
-            client=caller.client,
-            fhir_user=caller.fhir_user,
+        return of_request(
+            self._clock(),
+            request.caller,
+            interaction_of(request.method, request.path),
+            _status(request, watched),
+            "/".join(request.path),
+            query=noting.query if noting.query is not None else urlencode(request.query),
             address=noting.address,
-            purpose=caller.purpose,
-            reason=caller.reason,
             patients=patients,
             written=tuple([f"{each.type}/{each.id}/_history/{each.version}" for each in watched.written]),
         )

@@ -147,22 +147,8 @@ class Auditing:
         query: str,
         patients: tuple[str, ...],
     ) -> Any:
-        return self._event.Event(
-            recorded=self._clock(),
-            kind="rest",
-            interaction=told[0],
-            action=told[1],
-            outcome=self._event.outcome_of(status),
-            status=status,
-            path=path[:500],
-            query=query[:2000],
-            user=caller.user,
-            client=caller.client,
-            fhir_user=caller.fhir_user,
-            address=address,
-            purpose=caller.purpose,
-            reason=caller.reason,
-            patients=patients,
+        return self._event.of_request(
+            self._clock(), caller, told, status, path, query=query, address=address, patients=patients
         )
 
 

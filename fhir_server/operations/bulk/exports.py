@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from fhir_server.core.ports import Caller
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call
@@ -29,8 +31,26 @@ class Exports(Works):
 
     async def has(self, job: Job, record: frozenset[str]) -> bool:
         """See Works; one that runs may have read already what it has not written yet."""
-        return job.state == "running" or await self.jobs.names_any(job, [part.name for part in job.parts], record)
+        names = [part.name for part in job.parts]
+        return job.state == "running" or await self.jobs.has_any(job, names, record, _reference)
 
     async def work(self, environment: Environment, job: Job, caller: Caller) -> None:
         """Writes its files."""
         await work(environment, self.jobs, job)
+
+
+class _Named(msgspec.Struct):
+    type: str = msgspec.field(name="resourceType")
+    id: str = ""
+
+
+_named = msgspec.json.Decoder(_Named).decode
+
+
+def _reference(line: bytes) -> str:
+    """Of the resource that a line is, without reading the rest of it; "" for a part of a line."""
+    try:
+        named = _named(line)
+    except msgspec.MsgspecError:
+        return ""
+    return f"{named.type}/{named.id}"

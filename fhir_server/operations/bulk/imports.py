@@ -8,7 +8,7 @@ the others go on. A worker that ends is followed by another, which begins at the
 from __future__ import annotations
 
 import uuid
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -86,13 +86,7 @@ class Imports(Works):
         """See Works; one that runs goes on, as what it was given is to be stored."""
         if job.state == "running":
             return False
-        for at in range(len(job.inputs)):
-            async with aclosing(self.jobs.lines(job, _name(at))) as lines:
-                async for line in lines:
-                    with suppress(FhirError):
-                        if _entry(line, "")["request"]["url"] in record:
-                            return True
-        return False
+        return await self.jobs.has_any(job, map(_name, range(len(job.inputs))), record, _reference)
 
     async def work(self, environment: Environment, job: ImportJob, caller: Caller) -> None:
         """Stores line after line."""
@@ -187,6 +181,14 @@ class Imports(Works):
 
 def _name(at: int) -> str:
     return f"input.{at}.ndjson"
+
+
+def _reference(line: bytes) -> str:
+    """Of the resource that a line is stored as, "" where it is none."""
+    try:
+        return _entry(line, "")["request"]["url"]
+    except FhirError:
+        return ""
 
 
 def _entry(line: bytes, type: str) -> dict[str, Any]:

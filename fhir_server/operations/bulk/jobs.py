@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from types import MappingProxyType
 from typing import Any
 
@@ -15,16 +15,6 @@ from fhir_server.operations.bulk.asked import Asked
 
 JOB_ID = re.compile(r"[0-9A-Za-z-]{1,64}\Z")
 LONGEST_LINE = 64 * 2**20  # bytes
-
-
-class _Told(msgspec.Struct):
-    """What a line is."""
-
-    type: str = msgspec.field(name="resourceType")
-    id: str = ""
-
-
-_told = msgspec.json.Decoder(_Told).decode
 
 
 class Part(msgspec.Struct):
@@ -123,13 +113,14 @@ class Jobs:
         if rest:
             yield rest
 
-    async def names_any(self, job: Any, names: Sequence[str], references: frozenset[str]) -> bool:
-        """Whether a line of these files is a resource that references name."""
+    async def has_any(
+        self, job: Any, names: Iterable[str], record: frozenset[str], reference_of: Callable[[bytes], str]
+    ) -> bool:
+        """Whether a line of these files is a resource of a record; reference_of: Type/id of a line, "" for no
+        resource."""
         for name in names:
             async with aclosing(self.lines(job, name)) as lines:
                 async for line in lines:
-                    with suppress(msgspec.MsgspecError):
-                        told = _told(line)
-                        if f"{told.type}/{told.id}" in references:
-                            return True
+                    if reference_of(line) in record:
+                        return True
         return False

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from fhir_server.core.ports import Caller
+
 MOST_PATIENTS = 1000  # of one event; and versions
 
 
@@ -43,6 +45,39 @@ def parts_of(event: Event) -> Iterator[Event]:
     for begin in range(0, max(len(event.patients), len(event.written)), MOST_PATIENTS):
         some = slice(begin, begin + MOST_PATIENTS)
         yield msgspec.structs.replace(event, patients=event.patients[some], written=event.written[some])
+
+
+def of_request(
+    recorded: int,
+    caller: Caller,
+    told: tuple[str, str],
+    status: int,
+    path: str,
+    *,
+    query: str = "",
+    address: str = "",
+    patients: tuple[str, ...] = (),
+    written: tuple[str, ...] = (),
+) -> Event:
+    """Of what a caller asked for; told: the interaction and its action, status: with what it is answered."""
+    return Event(
+        recorded=recorded,
+        kind="rest",
+        interaction=told[0],
+        action=told[1],
+        outcome=outcome_of(status),
+        status=status,
+        path=path[:500],
+        query=query[:2000],
+        user=caller.user,
+        client=caller.client,
+        fhir_user=caller.fhir_user,
+        address=address,
+        purpose=caller.purpose,
+        reason=caller.reason,
+        patients=patients,
+        written=written,
+    )
 
 
 AT_INSTANCE = {"GET": ("read", "R"), "HEAD": ("read", "R"), "PUT": ("update", "U"), "PATCH": ("patch", "U"),

@@ -59,8 +59,8 @@ class FolderJobs:
         return [document for name in names if (document := await self.find(name)) is not None]
 
     async def delete(self, id: str) -> None:
-        """Forgets a job and its files."""
-        await asyncio.to_thread(shutil.rmtree, self._folder / id, True)
+        """Forgets a job and its files; the document goes last, so that one that was broken off is found again."""
+        await asyncio.to_thread(_remove, self._folder / id)
 
     @asynccontextmanager
     async def held(self, id: str) -> AsyncIterator[bool]:
@@ -106,3 +106,10 @@ class FolderJobs:
             file.seek(at)
             while piece := await asyncio.to_thread(file.read, PIECE):
                 yield piece
+
+
+def _remove(folder: Path) -> None:
+    for path in folder.glob("*"):
+        if path.name not in (DOCUMENT, LOCK):
+            path.unlink(missing_ok=True)
+    shutil.rmtree(folder, True)

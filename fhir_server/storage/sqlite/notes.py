@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from fhir_server.core.busy import patiently
 from fhir_server.core.ports import Note
 from fhir_server.storage.sqlite.failures import storage_error
 
@@ -52,7 +52,7 @@ class SqliteNotes:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             connection.execute("PRAGMA secure_delete = ON")
-            _begin(connection)
+            patiently(connection, "BEGIN IMMEDIATE", PATIENCE, PAUSE)  # SQLite itself asks seldom
             connection.executemany("DELETE FROM note WHERE origin = ? AND place <= ?", places.items())
             connection.execute("COMMIT")
 
@@ -78,16 +78,3 @@ def _origins(connection: sqlite3.Connection) -> Iterator[int]:
     origin = -1
     while (origin := connection.execute(NEXT_ORIGIN, (origin,)).fetchone()[0]) is not None:
         yield origin
-
-
-def _begin(connection: sqlite3.Connection) -> None:
-    """Comes between two commits: SQLite itself asks seldom. sqlite3.OperationalError where none ends in time."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            return
-        except sqlite3.OperationalError as problem:
-            if problem.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
-                raise
-            time.sleep(PAUSE)
