@@ -70,6 +70,12 @@ class Contents:
             limit is not None and any(limit(each) is not None for each in self._types)
         )
 
+    def meets(self, version: StoredVersion, limit: Clause | None) -> bool:
+        """Whether a limit surely holds for a version, be it the newest or an older one, by what it has."""
+        if limit is None:
+            return True
+        return holds(limit, Version(version.type, version.id, self.extract(decode(version.body)))) is True
+
     def apart(self, type: str, limit: Clause | None) -> Clause | None:
         """What a limit says beside what is looked into: of the Binaries' contexts that the index tells."""
         told = self._caller.binaries() if type == BINARY and self._caller.binaries is not None else None

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from fhir_server.codec.json import decode
 from fhir_server.core import query as typed
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
@@ -41,7 +40,6 @@ from fhir_server.interactions.access.scoped import BY_UPDATE
 from fhir_server.interactions.access.visible_index import LOOKED_INTO, VisibleIndex
 from fhir_server.interactions.access.vocabulary import VisibleVocabulary, hidden_vocabulary, limits_of
 from fhir_server.interactions.environment import Environment
-from fhir_server.search.holding import Version, holds
 
 T = TypeVar("T")
 
@@ -141,11 +139,7 @@ class VisibleReads:
                 continue
             newest = await self._reads.read(version.type, version.id)
             current = newest is not None and newest.version == version.version
-            if (
-                limit is None
-                or current
-                or holds(limit, Version(version.type, version.id, self._contents.extract(decode(version.body))))
-            ):
+            if current or self._contents.meets(version, limit):
                 shown.append(self._masks.shown(version, old=not current) if self._masks else version)
         return shown
 
@@ -214,10 +208,7 @@ class VisibleReads:
         found = await self._reads.read_version(type, id, number)
         if found is None or found.deleted or self._contents.concern(type):
             return None
-        limit = self._reading(type)
-        values = self._contents.extract(decode(found.body))
-        seen = limit is None or holds(limit, Version(type, id, values)) is True
-        return self._masked(found, old=True) if seen else None
+        return self._masked(found, old=True) if self._contents.meets(found, self._reading(type)) else None
 
     async def mentions(self, reference: str) -> list[tuple[str, str]]:
         """Those of the resources with this reference that may be seen."""

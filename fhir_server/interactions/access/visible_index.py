@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import SearchIndex
@@ -13,7 +12,6 @@ from fhir_server.core.query import NOTHING, All, Clause, IdIn, Page, Query
 from fhir_server.interactions.access.contents import Contents
 from fhir_server.interactions.access.masks import Masks
 from fhir_server.interactions.access.restriction import Restriction, restrict, visible
-from fhir_server.search.holding import Version, holds
 
 EMPTY_PAGES = 20  # pages without anything to see that are passed over for one answer
 LOOKED_INTO = 200  # resources at a time
@@ -68,11 +66,8 @@ class VisibleIndex:
 
     def _older(self, version: StoredVersion) -> StoredVersion | None:
         """An older version of what may be seen, where it could be seen as it was then."""
-        limit = self._restriction(version.type)
-        if limit is not None:
-            values = self._contents.extract(decode(version.body))
-            if holds(limit, Version(version.type, version.id, values)) is not True:
-                return None
+        if not self._contents.meets(version, self._restriction(version.type)):
+            return None
         return self._masks.shown(version, old=True) if self._masks is not None else version
 
     async def _total(self, query: Query) -> int | None:
