@@ -19,13 +19,13 @@ RESERVE = 2**20  # bytes left of a journal when the next one is made
 
 
 class Appending:
-    """seal: makes what is kept of a block; take_in: has what is in any journal in the log. A recorder's sink."""
+    """block: makes what is kept of lines; take_in: has what is in any journal in the log. A recorder's sink."""
 
     def __init__(
-        self, folder: Path, seal: Callable[[bytes], bytes], take_in: Callable[[], None], *, durable: bool
+        self, folder: Path, block: Callable[[Sequence[bytes]], bytes], take_in: Callable[[], None], *, durable: bool
     ) -> None:
         self._folder = folder
-        self._seal = seal
+        self._block = block
         self._take_in = take_in
         self._durable = durable
         self._turn = threading.Lock()
@@ -45,7 +45,7 @@ class Appending:
 
     def write(self, events: Sequence[bytes]) -> bool:
         """Makes events durable; whether there is something to tidy up. FhirError "unavailable" where it can't be."""
-        block = self._seal(b"\n".join(events))
+        block = self._block(events)
         try:
             with self._turn:
                 journal = self._with_room(len(block))

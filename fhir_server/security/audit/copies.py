@@ -19,8 +19,8 @@ from pymongo.write_concern import WriteConcern
 
 from fhir_server.core.errors import error
 from fhir_server.core.mongodb import answering
+from fhir_server.security.audit.chain import subjects_of
 from fhir_server.security.audit.event import Event
-from fhir_server.security.audit.log import subjects_of
 from fhir_server.security.encryption.sealing import Sealing
 
 DUPLICATE = 11000

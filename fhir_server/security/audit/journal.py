@@ -5,7 +5,7 @@
 
 Where the file system can, pages go to the disk directly (direct.py): what others write does not hold up a flush then.
 
-The log takes journals in (log.py). A process holds a lock on its journal as long as it writes to it: one that nobody
+The log takes journals in (taking.py). A process holds a lock on its journal as long as it writes to it: one that nobody
 holds is finished.
 """
 

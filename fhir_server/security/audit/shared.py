@@ -22,9 +22,10 @@ from fhir_server.core.ports import Clock
 from fhir_server.core.repeats import Repeats
 from fhir_server.core.shared import Shared
 from fhir_server.core.tasks import end
+from fhir_server.security.audit.chain import ORIGIN, Verdict, chained, subjects_of
 from fhir_server.security.audit.copies import Copies
 from fhir_server.security.audit.event import Event
-from fhir_server.security.audit.log import ORIGIN, AuditLog, Verdict, chained, no_place, subjects_of
+from fhir_server.security.audit.log import AuditLog, no_place
 from fhir_server.security.audit.shared_lookout import SharedLookout
 from fhir_server.security.encryption.sealing import Sealing
 

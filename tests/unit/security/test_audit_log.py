@@ -59,15 +59,15 @@ def test_what_its_process_writes_last_while_a_journal_is_taken_in_stays(tmp_path
     log.append([event(1)])
     if taken:
         assert numbers(other) == [(1, 1)]
-    remove = other._journals.remove_finished
+    remove = other._taking._journals.remove_finished
 
     def last(*given) -> None:
         log.append([event(2)])
         log._appending.close()  # as the system does when the process ends
-        other._journals.remove_finished = remove  # type: ignore[method-assign]
+        other._taking._journals.remove_finished = remove  # type: ignore[method-assign]
         remove(*given)
 
-    other._journals.remove_finished = last  # type: ignore[method-assign]
+    other._taking._journals.remove_finished = last  # type: ignore[method-assign]
     other.verify()
     assert numbers(other) == [(1, 1), (2, 2)]
     assert numbers(other) == [(1, 1), (2, 2)] and journals(tmp_path) == []

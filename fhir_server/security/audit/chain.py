@@ -1,0 +1,120 @@
+"""The rows of the log: 256 events each at most, every event's hash taking in the one before it.
+
+Rows are added at the new end and removed at the old one, where the hash that they ended with is kept, so that what is
+left can still be verified. Nothing else changes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from fhir_server.core.errors import FhirError
+from fhir_server.security.audit.blocks import Blocks
+from fhir_server.security.audit.event import Event
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS batch (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, oldest INTEGER NOT NULL,
+    newest INTEGER NOT NULL, events BLOB NOT NULL, hash BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS batch_newest ON batch (newest);
+CREATE TABLE IF NOT EXISTS about (subject TEXT NOT NULL, first INTEGER NOT NULL, PRIMARY KEY (subject, first))
+    WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS anchor (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL, hash BLOB NOT NULL);
+"""
+ORIGIN = bytes(32)
+ROW = 256  # events at most
+
+
+class Verdict(NamedTuple):
+    """events: how many were verified; problem: "" for an untouched chain, else where it breaks; head: the last hash."""
+
+    events: int
+    problem: str
+    head: str
+
+
+def add(connection: sqlite3.Connection, events: Sequence[tuple[Event, bytes]], blocks: Blocks) -> None:
+    """Puts events, each with its line, at the new end."""
+    first, hash = _end(connection.execute)
+    for begin in range(0, len(events), ROW):
+        row = events[begin : begin + ROW]
+        for _, line in row:
+            hash = chained(hash, line)
+        times = [event.recorded for event, _ in row]
+        kept = blocks.block(line for _, line in row)
+        connection.execute(
+            "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)", (first, len(row), min(times), max(times), kept, hash)
+        )
+        subjects = sorted(subjects_of(*[event for event, _ in row]))
+        connection.executemany("INSERT INTO about VALUES (?, ?)", [(subject, first) for subject in subjects])
+        first += len(row)
+
+
+def _end(execute: Callable[[str], sqlite3.Cursor]) -> tuple[int, bytes]:
+    """The number of the next event and the hash of the newest."""
+    row = execute("SELECT first + count, hash FROM batch ORDER BY first DESC LIMIT 1").fetchone()
+    return (row[0], bytes(row[1])) if row else _anchor(execute)
+
+
+def _anchor(execute: Callable[[str], sqlite3.Cursor]) -> tuple[int, bytes]:
+    """The number of the first event that was not removed and the hash of the one before it."""
+    row = execute("SELECT next, hash FROM anchor").fetchone()
+    return (row[0], bytes(row[1])) if row else (1, ORIGIN)
+
+
+def verify(connection: sqlite3.Connection, blocks: Blocks) -> Verdict:
+    """Makes every hash anew. A changed, missing, added or reordered event breaks the chain where it is."""
+    expected, hash = _anchor(connection.execute)
+    seen = 0
+    for first, count, events, kept in connection.execute(
+        "SELECT first, count, CAST(events AS BLOB), hash FROM batch ORDER BY first"
+    ):
+        changed = f"Events {first} to {first + count - 1} are not as they were written."
+        try:
+            lines = blocks.lines(events)
+        except FhirError:
+            return Verdict(seen, changed, hash.hex())
+        if first != expected or len(lines) != count:
+            return Verdict(seen, f"Event {expected} is missing, or event {first} was put in.", hash.hex())
+        for line in lines:
+            hash = chained(hash, line)
+        if hash != bytes(kept):
+            return Verdict(seen, changed, hash.hex())
+        expected, seen = first + count, seen + count
+    return Verdict(seen, "", hash.hex())
+
+
+def prune(connection: sqlite3.Connection, before: int) -> int:
+    """Removes rows whose newest event is older than a moment; gives how many events went."""
+    connection.execute("BEGIN IMMEDIATE")
+    limit = connection.execute("SELECT min(first) FROM batch WHERE newest >= ?", (before,)).fetchone()[0]
+    limit = 2**62 if limit is None else limit
+    last = connection.execute(
+        "SELECT first + count, hash FROM batch WHERE first < ? ORDER BY first DESC LIMIT 1", (limit,)
+    ).fetchone()
+    gone = connection.execute("SELECT coalesce(sum(count), 0) FROM batch WHERE first < ?", (limit,)).fetchone()
+    if last:
+        connection.execute("INSERT OR REPLACE INTO anchor VALUES (1, ?, ?)", last)
+        connection.execute("DELETE FROM batch WHERE first < ?", (limit,))
+        connection.execute("DELETE FROM about WHERE first < ?", (limit,))
+    connection.execute("COMMIT")
+    return gone[0]
+
+
+def chained(before: bytes, line: bytes) -> bytes:
+    """The hash of an event after the event before it."""
+    return hashlib.sha256(before + line).digest()
+
+
+def subjects_of(*events: Event) -> set[str]:
+    """What events are found by."""
+    patients: set[str] = set()
+    agents: set[str] = set()
+    for event in events:
+        patients.update(event.patients)
+        agents.add(event.user or event.client)
+        if event.fhir_user.startswith("Patient/"):
+            patients.add(event.fhir_user[len("Patient/") :])
+    return {*[f"patient:{id}" for id in patients], *[f"agent:{agent}" for agent in agents]}

@@ -1,0 +1,109 @@
+"""Takes what is durable in journals and in the store's notes into the log, each event once."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+import zlib
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from fhir_server.core.ports import Note, Notes
+from fhir_server.security.audit import chain
+from fhir_server.security.audit.blocks import Blocks
+from fhir_server.security.audit.event import Event
+from fhir_server.security.audit.journal import Journals
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS taken (journal TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS noted (origin INTEGER PRIMARY KEY, place INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS broken (journal TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
+"""
+CHECK = struct.Struct("<I")  # before the block of a note: its CRC-32
+NOTED = "note:"  # before the origin of a note, among what is broken
+
+
+def note_of(block: bytes) -> bytes:
+    """What the store is to commit of a block of events."""
+    return CHECK.pack(zlib.crc32(block)) + block
+
+
+class Taking:
+    """notes: those of the store, None where events of writes are not among them."""
+
+    def __init__(self, journals: Journals, notes: Notes | None, blocks: Blocks) -> None:
+        self._journals = journals
+        self._notes = notes
+        self._blocks = blocks
+        self._decode = msgspec.json.Decoder(Event).decode
+
+    def take_in(self, connection: sqlite3.Connection) -> None:
+        """Has what is in any journal, or a note, in the log; one transaction keeps it and up to where each was read."""
+        execute = connection.execute
+        place_of = partial(_place_of, execute)
+        places = dict(execute("SELECT journal, place FROM taken"))
+        names = self._journals.names()
+        notes = self._notes.after(place_of) if self._notes is not None else []
+        if not notes and not any(self._journals.pending(name, places.get(name, 0)) for name in names):
+            for name in names:
+                self._journals.remove_finished(name, places.get(name, 0))
+            return
+        execute("BEGIN IMMEDIATE")
+        try:
+            names = self._journals.names()
+            lines = [line for name in names for line in self._new_lines(execute, name)]
+            taken = {note.origin: place_of(note.origin) for note in notes}  # by others, meanwhile
+            lines += [
+                line for note in notes if note.place > taken[note.origin] for line in self._noted_lines(execute, note)
+            ]
+            noted = {note.origin: max(note.place, taken[note.origin]) for note in notes}
+            connection.executemany("INSERT OR REPLACE INTO noted VALUES (?, ?)", noted.items())
+            known = ((self._decode(line), line) for line in lines)
+            chain.add(connection, sorted(known, key=lambda each: each[0].recorded), self._blocks)
+            gone = places.keys() - names
+            connection.executemany("DELETE FROM taken WHERE journal = ?", [(name,) for name in gone])
+            places = dict(execute("SELECT journal, place FROM taken"))
+            execute("COMMIT")
+        except BaseException:
+            execute("ROLLBACK")
+            raise
+        for name in names:
+            self._journals.remove_finished(name, places.get(name, 0))
+        if self._notes is not None and noted:
+            self._notes.remove(noted)
+
+    def _noted_lines(self, execute: Callable[..., sqlite3.Cursor], note: Note) -> list[bytes]:
+        block = note.data[CHECK.size :]
+        if note.data[: CHECK.size] != CHECK.pack(zlib.crc32(block)):
+            execute("INSERT OR IGNORE INTO broken VALUES (?, ?)", (f"{NOTED}{note.origin}", note.place))
+            return []
+        return self._blocks.lines(block)
+
+    def _new_lines(self, execute: Callable[..., sqlite3.Cursor], name: str) -> list[bytes]:
+        row = execute("SELECT place FROM taken WHERE journal = ?", (name,)).fetchone()
+        place = row[0] if row else 0
+        found = self._journals.read(name, place)
+        if not found.whole:
+            execute("INSERT OR IGNORE INTO broken VALUES (?, ?)", (name, found.end))
+        if found.end > place:
+            execute("INSERT OR REPLACE INTO taken VALUES (?, ?)", (name, found.end))
+        return [line for block in found.blocks for line in self._blocks.lines(block)]
+
+
+def _place_of(execute: Callable[..., sqlite3.Cursor], origin: int) -> int:
+    """Up to where notes were taken in."""
+    row = execute("SELECT place FROM noted WHERE origin = ?", (origin,)).fetchone()
+    return row[0] if row else 0
+
+
+def damage(connection: sqlite3.Connection) -> str:
+    """What was found changed before it could be taken in; "" for nothing."""
+    row = connection.execute("SELECT journal, place FROM broken").fetchone()
+    if not row:
+        return ""
+    name, place = row
+    if name.startswith(NOTED):
+        return f"The note {place} of {name.removeprefix(NOTED)} in the store was changed: events are missing."
+    return f"The journal {name} was changed behind byte {place}: events are missing."
