@@ -36,6 +36,7 @@ AUTHORIZATION = frozenset(PATHS)
 JSON_TYPE = (b"content-type", JSON.content_type.encode())
 CONDITIONS = frozenset(("if-match", "if-unmodified-since", "if-none-match", "if-modified-since"))  # of a read
 NOT_KEPT = (b"cache-control", b"no-store")  # else a browser may show it to whoever comes after
+VARY = (b"vary", b"accept, accept-encoding, origin, prefer")  # what a cache between must not answer one for another
 INERT = (b"content-security-policy", b"sandbox; default-src 'none'")  # a narrative is markup in XML
 SHAPING = frozenset(name.encode() for name in (*CONDITIONS, "origin", "prefer", request_id.HEADER))
 LOOPBACK = ("127.0.0.1", "::1")
@@ -154,7 +155,7 @@ class Application:
         if not body or len(body) >= content_coding.FROM:
             return None
         self._observe("GET", path, 200, time.perf_counter() - started)
-        return 200, [*headers, JSON_TYPE, (b"content-length", b"%d" % len(body))], body
+        return 200, [*headers, JSON_TYPE, VARY, (b"content-length", b"%d" % len(body))], body
 
     async def _fhir(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         started = time.perf_counter()
@@ -226,8 +227,7 @@ class Application:
                 answer.stream = self._auditing.followed(answer.stream, scope, headers, path, caller)
         if len(answer.body) >= content_coding.FROM and not self._same_machine(server, scope):
             answer = await content_coding.coded(answer, headers.get("accept-encoding", ""))
-        if "origin" in headers:
-            answer.headers += self._cors.headers(headers["origin"])
+        answer.headers += [VARY, *self._cors.headers(headers.get("origin", ""))]
         if not server.open and path != ("metadata",):
             answer.headers.append(NOT_KEPT)
         if format is not JSON:

@@ -12,7 +12,6 @@ BESIDE_FROM = 256 * 1024  # bytes whose packing would hold up whoever else is se
 LEVEL = 1
 KEPT_LEVEL = 9  # of what is packed once
 MOST_KEPT = 8  # bodies with what they are packed to
-VARY = (b"vary", b"accept, accept-encoding")
 
 _packed: dict[bytes, bytes] = {}  # bodies that are sent again and again
 
@@ -29,7 +28,6 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 async def coded(answer: Answer, accept_encoding: str) -> Answer:
     """An answer of FROM bytes at least, packed where the caller takes that."""
-    answer.headers.append(VARY)
     if accepts_gzip(accept_encoding):
         packed = _packed.get(answer.body) if answer.kept else None
         answer.body = packed or await _pack(answer.body, answer.kept)

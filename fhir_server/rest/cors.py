@@ -18,10 +18,10 @@ class Cors:
         self._origins = frozenset(settings.cors_origins)
 
     def _allowed(self, origin: str) -> Headers:
-        if not self._any and origin not in self._origins:
+        if not origin or not (self._any or origin in self._origins):
             return []
         name = b"*" if self._any else origin.encode("latin-1")
-        return [(b"access-control-allow-origin", name), (b"vary", b"origin")]
+        return [(b"access-control-allow-origin", name)]
 
     def headers(self, origin: str) -> Headers:
         """For an answer to a request from this origin."""

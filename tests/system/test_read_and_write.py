@@ -210,6 +210,16 @@ async def test_a_browser_of_another_origin_may_call(fhir: Fhir) -> None:
     assert "ETag" in answer.headers["access-control-expose-headers"]
 
 
+@pytest.mark.parametrize(
+    "path", ["Patient/p", "Patient?_id=p", "Patient/p/_history", "metadata", "Patient/nobody", "Nil/1"]
+)
+async def test_a_cache_between_is_told_which_headers_an_answer_depends_on(fhir: Fhir, path: str) -> None:
+    await fhir.create({**PATIENT, "id": "p"})
+    for headers in ({}, {"accept": "application/fhir+xml"}, {"origin": "https://app.test"}, {"if_none_match": 'W/"1"'}):
+        answer = await fhir.get(path, **headers)
+        assert answer.headers["vary"] == "accept, accept-encoding, origin, prefer"
+
+
 async def test_binary_travels_as_it_is(fhir: Fhir) -> None:
     made = await fhir("POST", "Binary", b"%PDF-1.7 \x00\xff", content_type="application/pdf")
     where = made.headers["location"].removeprefix(f"{BASE}/").partition("/_")[0]

@@ -65,8 +65,8 @@ def authorization_server(server: FhirServer, base_of: Callable[[dict[str, Any], 
             answer = Answer(405, [(b"allow", ", ".join(methods).encode())], b"")
         else:
             answer = await _answer(Exchange(scope, server, base_of(scope, headers)), handler, receive)
-        if "origin" in headers and path not in FOR_PEOPLE:
-            answer.headers += cors.headers(headers["origin"])
+        if path not in FOR_PEOPLE:
+            answer.headers += [(b"vary", b"origin"), *cors.headers(headers.get("origin", ""))]
         body = b"" if method == "HEAD" else answer.body
         answer.headers.append((b"content-length", b"%d" % len(answer.body)))
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
