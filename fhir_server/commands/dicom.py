@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator
 
+import msgspec
 import typer
 
 from fhir_server.commands.opening import client
@@ -32,6 +33,8 @@ def listen(
     from interfaces.dicom.listener import listen as run
 
     token = shown(server, token_file, client_id, client_key)
+    if token is not None:  # which only a secured server asks for
+        settings = msgspec.structs.replace(settings, security="smart")
     listening = bind(settings)
     print(banner(settings, listening), file=sys.stderr, flush=True)
     run(settings, listening, functools.partial(client, server, settings, existing=False, token=token))
@@ -44,11 +47,17 @@ def bind(settings: Settings) -> socket.socket:
 
 def banner(settings: Settings, listening: socket.socket) -> str:
     """What a modality is configured with."""
+    from interfaces.dicom.configuration import Configuration, peers_alone
+
     host, port = listening.getsockname()[:2]
     told = f"DICOM        {settings.dicom_ae_title} at {host}:{port}"
-    if settings.security == "open" or settings.dicom_known_peers_only:
+    if peers_alone(settings):
+        configuration = Configuration(settings)
+        named = "" if configuration.peers().peer else ", which names none yet: every association is rejected"
+        return f"{told}, for the peers of {configuration.path} alone{named}"
+    if settings.security == "open":
         return told
-    return f"{told}, for whoever reaches it, without a token: dicom_known_peers_only = true has it for the peers alone"
+    return f"{told}, for whoever reaches it, without a token, as dicom_known_peers_only = false has it"
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -104,9 +105,11 @@ def limits(name: str) -> str:
 
 def choices(name: str) -> tuple[str, ...]:
     """The values that a setting may have, where they are few; else ()."""
-    if kind(name) == "boolean":
-        return "true", "false"
-    return get_args(get_args(_FIELDS[name].type)[0]) if "enum" in _schema(name) else ()
+    wanted = get_args(_FIELDS[name].type)[0]
+    found: list[str] = []
+    for each in get_args(wanted) if get_origin(wanted) in (Union, UnionType) else (wanted,):
+        found += ("true", "false") if each is bool else get_args(each) if get_origin(each) is Literal else ()
+    return tuple(found)
 
 
 def kind(name: str) -> str:

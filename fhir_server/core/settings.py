@@ -371,8 +371,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
     dicom_known_peers_only: Annotated[
-        bool, Meta(description="Whether associations of AE titles and addresses that are no peer are rejected.")
-    ] = False
+        bool | Literal["auto"],
+        Meta(
+            description="Whether associations of AE titles and addresses that are no peer are rejected; auto: where "
+            "security is smart."
+        ),
+    ] = "auto"
     dicom_tls_certificate: Annotated[str, Meta(description="PEM file of the certificate for TLS; empty: no TLS.")] = ""
     dicom_tls_key: Annotated[str, Meta(description="PEM file of the certificate's key.")] = ""
     dicom_tls_clients: Annotated[

@@ -15,6 +15,7 @@ from interfaces.dicom.archive.receiving import Announced
 from interfaces.dicom.association.answering_retrieval import Progress
 from interfaces.dicom.association.server import AssociationServer, entity, requested, tls_context
 from interfaces.dicom.association.slots import Slots
+from interfaces.dicom.configuration import peers_alone
 from interfaces.dicom.services.negotiation import extended
 from interfaces.dicom.services.registry import SERVICES
 from interfaces.dicom.services.service import NATIVE, Context, status
@@ -51,9 +52,7 @@ class Acceptor:
         bound.append(
             (
                 evt.EVT_REQUESTED,
-                lambda event: requested(
-                    event, lambda: self._server, context.configuration, settings.dicom_known_peers_only
-                ),
+                lambda event: requested(event, lambda: self._server, context.configuration, peers_alone(settings)),
             )
         )
 

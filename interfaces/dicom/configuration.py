@@ -80,6 +80,12 @@ class Configuration:
         return peer.issuer if peer and peer.issuer else self._settings.dicom_issuer
 
 
+def peers_alone(settings: Settings) -> bool:
+    """Whether only known peers may associate."""
+    given = settings.dicom_known_peers_only
+    return settings.security != "open" if given == "auto" else given
+
+
 def read(path: Path) -> Peers:
     """A file of peers; FhirError "value" that says what is wrong in it."""
     try:

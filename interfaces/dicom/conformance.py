@@ -38,7 +38,7 @@ storage commitment requests, manages unified procedure steps, and serves DICOMwe
 | Implementation class UID | {IMPLEMENTATION_UID} |
 | Implementation version name | {IMPLEMENTATION_NAME} |
 | AE title | setting `dicom_ae_title`; associations that call another are rejected (permanent, 7) |
-| Calling AE titles | all, or only peers at their addresses with `dicom_known_peers_only` (rejected: permanent, 3) |
+| Calling AE titles | all, or only peers at their addresses (rejected: permanent, 3): setting `dicom_known_peers_only` |
 | Associations at a time | setting `dicom_max_associations`, over all processes (rejected: transient, local limit) |
 | Asynchronous operations | not negotiated: one operation at a time |
 | Largest PDU received | setting `dicom_max_pdu` |

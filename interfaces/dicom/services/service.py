@@ -11,7 +11,7 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.bridge import Bridge
-from interfaces.dicom.configuration import Configuration, Peers
+from interfaces.dicom.configuration import Configuration, Peers, peers_alone
 from interfaces.dicom.configuration import Service as Permission
 from interfaces.dicom.dataset.syntaxes import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 
@@ -66,7 +66,7 @@ def allowed_to(context: Context, title: str, permission: Permission) -> bool:
 def permitted(context: Context, peers: Peers, title: str, permission: Permission) -> bool:
     """`allowed_to` by peers that were read."""
     peer = peers.named(title)
-    return permission in peer.may if peer else not context.settings.dicom_known_peers_only
+    return permission in peer.may if peer else not peers_alone(context.settings)
 
 
 RELATIONAL, COMBINED, FUZZY = range(3)  # bytes of a query's extended negotiation (PS3.4 section C.5.1.1)

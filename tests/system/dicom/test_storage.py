@@ -239,6 +239,19 @@ def test_only_known_peers_where_the_setting_says_so(dicom_with, tmp_path):
     association.release()
 
 
+@pytest.mark.parametrize("given", [{}, {"dicom_known_peers_only": "auto"}, {"dicom_known_peers_only": False}])
+def test_a_secured_server_takes_known_peers_only_unless_it_is_told_otherwise(dicom_with, tmp_path, given):
+    peers = tmp_path / "peers.toml"
+    peers.write_text(
+        '[[peer]]\nae_title = "MODALITY"\nhost = "127.0.0.1"\n[[peer]]\nae_title = "AWAY"\nhost = "192.0.2.1"\n'
+    )
+    dicom = dicom_with(security="smart", dicom_peers=str(peers), **given)
+    taken = given.get("dicom_known_peers_only") is False
+    assert dicom.tool("echoscu", calling="MODALITY").returncode == 0
+    assert (dicom.tool("echoscu", calling="STRANGER").returncode == 0) is taken
+    assert (dicom.tool("echoscu", calling="AWAY").returncode == 0) is taken
+
+
 def test_compressed_syntaxes_are_negotiated_as_proposed(dicom):
     association = associate(dicom, (CTImageStorage, JPEG2000Lossless), (CTImageStorage, RLELossless))
     assert [context.transfer_syntax[0] for context in association.accepted_contexts] == [JPEG2000Lossless, RLELossless]

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.system.dicom.conftest import until
+from tests.system.dicom.conftest import TITLE, dcmtk, until
 from tests.system.dicom.images import files, study
 from tests.system.dicom.test_serving import storescu
 from tests.system.hl7v2.conftest import Sender, oru
@@ -83,11 +83,18 @@ def test_messages_wait_until_the_token_file_has_one_that_counts(secure: House, t
     assert secure.total("Observation?patient.identifier=S2") == 1
 
 
+def echo(port: int, calling: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([dcmtk("echoscu"), "-aet", calling, "-aec", TITLE, "127.0.0.1", str(port)], timeout=60)
+
+
 def test_images_become_studies(secure: House, tmp_path: Path) -> None:
     proof = ("--client-id", "listener", "--client-key", secure.key)
-    options = ("--dicom-port", 0, "--dicom-reserve-mb", 0, "--dicom-study-pause-seconds", 1)
+    peers = tmp_path / "peers.toml"
+    peers.write_text('[[peer]]\nae_title = "STORESCU"\nhost = "127.0.0.1"\n')
+    options = ("--dicom-peers", peers, "--dicom-port", 0, "--dicom-reserve-mb", 0, "--dicom-study-pause-seconds", 1)
     before = secure.total("ImagingStudy")
     with listening("dicom", secure, *options, "--data", tmp_path / "dicom", *proof) as port:
+        assert echo(port, "STRANGER").returncode != 0 and echo(port, "STORESCU").returncode == 0
         assert storescu(port, *files(study(2), tmp_path / "sent")).returncode == 0
         until(lambda: secure.total("ImagingStudy") == before + 1)
 

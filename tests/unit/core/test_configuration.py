@@ -45,6 +45,7 @@ def test_an_empty_list_of_origins_is_none():
         ("port", "http", "a whole number from 0 to 65535"),
         ("synchronous", "full", "FULL, NORMAL or OFF"),
         ("trust_proxy", "maybe", "true or false"),
+        ("dicom_known_peers_only", "maybe", "true, false or auto"),
         ("base_url", "https://fhir.example.org/fhir/", "no slash at its end"),
     ],
 )
