@@ -23,8 +23,7 @@ def info(data: Data = None, config: Config = None) -> None:
 
 
 async def _info(settings: Settings) -> None:
-    from fhir_server.commands.opening import store
-    from fhir_server.commands.serve import place
+    from fhir_server.commands.opening import place, store
 
     async with store(settings) as server:
         counts = await server.environment.index.counts()

@@ -72,8 +72,7 @@ async def _load(settings: Settings, url: str, paths: Sequence[Path]) -> Report:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     from fhir_server import definitions
-    from fhir_server.commands.opening import client
-    from fhir_server.commands.serve import place
+    from fhir_server.commands.opening import client, place
     from fhir_server.loading.loader import Loader
     from fhir_server.loading.sources import Refusal, size
 

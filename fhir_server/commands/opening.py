@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -49,3 +50,10 @@ async def client(
         yield http
     finally:
         await http.close()
+
+
+def place(settings: Settings) -> str:
+    """Where the resources are; without the login that the URL may have."""
+    if not settings.mongodb_url:
+        return str(settings.data.resolve())
+    return f"{re.sub('//[^/@]*@', '//', settings.mongodb_url)}, database {settings.mongodb_database}"

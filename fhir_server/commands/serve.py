@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 import socket
 import sys
@@ -17,6 +16,7 @@ import typer
 from fhir_server.commands.dicom import beside
 from fhir_server.commands.hl7 import announced
 from fhir_server.commands.hosting import beside as hosted
+from fhir_server.commands.opening import place
 from fhir_server.commands.options import environment, with_settings
 from fhir_server.commands.sockets import listen
 from fhir_server.core.configuration import load
@@ -156,13 +156,6 @@ def banner(settings: Settings, samples: bool, *interfaces: str) -> str:
     if settings.security == "open":
         lines += ["", "!!! OPEN FOR DEVELOPMENT: no login. Whoever reaches it reads and changes everything. !!!"]
     return "\n".join(["", "Ultimate HMS", "", *lines, ""])
-
-
-def place(settings: Settings) -> str:
-    """Where the resources are; without the login that the URL may have."""
-    if not settings.mongodb_url:
-        return str(settings.data.resolve())
-    return f"{re.sub('//[^/@]*@', '//', settings.mongodb_url)}, database {settings.mongodb_database}"
 
 
 def program() -> str:
