@@ -123,6 +123,7 @@ class Security:
         await self.throttle.require(*subjects)
         user = await self.store.user_named(name)
         good = await asyncio.to_thread(passwords.matches, password, user.password if user else "")
+        await self.throttle.require(*subjects)  # guesses that come at once are no more than those one after the other
         factors: tuple[str, ...] = ("password",)
         if user is not None and good and user.totp:
             good = await second_factor.accepted(self.store, user, code)

@@ -29,7 +29,7 @@ def step_of(secret: str, code: str, now: int) -> int | None:
     current = now // STEP
     found = None
     for step in range(current - DRIFT, current + DRIFT + 1):
-        if hmac.compare_digest(code_at(secret, step), code.strip()):
+        if hmac.compare_digest(code_at(secret, step).encode(), code.strip().encode()):
             found = step
     return found
 

@@ -53,6 +53,15 @@ async def test_a_code_of_the_app_is_asked_for_once_it_is_set_up(browser: Browser
     assert (await sign_in(browser, code)).status_code == 401  # each code counts once
 
 
+async def test_whatever_stands_for_the_code_the_answer_does_not_tell_whether_the_password_was_right(
+    browser: Browser,
+) -> None:
+    await set_up(browser)
+    for code in ("", "é", "\u0661\u0662\u0663\u0664\u0665\u0666"):
+        answer = await sign_in(browser, code)
+        assert (answer.status_code, "is wrong" in answer.text) == (401, True), code
+
+
 async def test_each_recovery_code_lets_in_once(browser: Browser) -> None:
     _, codes = await set_up(browser)
     assert len(codes) == 10
