@@ -8,16 +8,17 @@ from fhir_server.fhirpath.parser import parse
 
 Elements = tuple[str, ...]
 EVERYTHING: Elements = ()
+RESOLVED = "resolve()"  # the step from a reference into the resource that it names
 # after these the items are still those of the source, fewer perhaps
 PASSING = frozenset({"where", "as", "ofType", "first", "last", "tail", "skip", "take", "single", "distinct", "exists",
-                     "empty", "not", "hasValue", "is", "resolve", "count", "all", "any"})  # fmt: skip
+                     "empty", "not", "hasValue", "is", "count", "all", "any"})  # fmt: skip
 
 
 def paths_read(expression: str) -> set[Elements]:
     """Element names from the resource on; what lies below a path is read with it. () stands for the whole resource.
 
-    `Patient.telecom.where(system = 'phone')` reads ("telecom",) and ("telecom", "system"). Whatever can't be told is
-    the whole resource.
+    `Patient.telecom.where(system = 'phone')` reads ("telecom",) and ("telecom", "system"); `subject.resolve().gender`
+    reads ("subject",) and ("subject", RESOLVED, "gender"). Whatever can't be told is the whole resource.
     """
     try:
         read: set[Elements] = set()
@@ -35,7 +36,9 @@ def _ends(node: Node, base: set[Elements], read: set[Elements]) -> set[Elements]
         return {(*place, node.name) for place in _ends(node.source, base, read)}
     if isinstance(node, Call):
         source = set(base) if node.source is None else _ends(node.source, base, read)
-        read |= source
+        read |= source - {EVERYTHING}
+        if node.name == "resolve":
+            return {(*place, RESOLVED) for place in source}
         if node.name not in PASSING:
             for argument in node.arguments:
                 read |= _ends(argument, source, read)

@@ -21,10 +21,12 @@ from fhir_server.core.ports import Write
 from fhir_server.core.query import All, Chain, Clause, Has, InList, NarrativeHas, Not, Query, RefersWithin, TypeIn
 from fhir_server.core.query import Any as AnyOf
 from fhir_server.definitions import Definitions
-from fhir_server.fhirpath.reading import paths_read
+from fhir_server.fhirpath.reading import EVERYTHING, RESOLVED, paths_read
 from fhir_server.interactions.environment import Searching
 from fhir_server.search.holding import Version, holds
 from fhir_server.security.policies import RESOURCES, Policies, Rule
+
+RESOURCE = "Resource"  # the type of elements that hold a resource: contained, Bundle.entry.resource
 
 
 class Hidden(NamedTuple):
@@ -134,7 +136,9 @@ class Masks:
         elif isinstance(clause, InList):
             self._require(("List",), ("item",))
         elif isinstance(clause, NarrativeHas):
-            hidden = next((type for type in types if type in self._everything), "")
+            # the whole content of any resource has that of resources in it, which are hidden by their own types
+            asked = types if clause.scope == "text" else [*types, *self._everything]
+            hidden = next((type for type in asked if type in self._everything), "")
             if hidden:
                 raise error("forbidden", f"Parts of {hidden} are hidden from you, so you can't search it by its text.")
         else:
@@ -169,13 +173,27 @@ class Masks:
         name = field.partition(":")[0]
         if name.startswith("#"):
             type, _, name = name[1:].partition(".")
-        tree = self._everything.get(type)
-        if not tree or not name:
+        if not name:
             return False
         key = (type, name)
         if key not in self._fields:
-            self._fields[key] = any(path[:1] == ("text",) or hides(tree, path) for path in self._read(type, name))
+            self._fields[key] = any(self._hides(type, path) for path in self._read(type, name))
         return self._fields[key]
+
+    def _hides(self, type: str, path: tuple[str, ...]) -> bool:
+        """Whether what is read at a path of a type has something hidden in it, or in a resource on the way."""
+        tree = self._everything.get(type, {})
+        if path == EVERYTHING or (tree and path[0] == "text") or hides(tree, path):
+            return True
+        for at, name in enumerate(path, 1):
+            known = self._searching.definitions.properties(type).get(name)
+            if name == RESOLVED or (known is not None and known.type.code == RESOURCE):
+                within = path[at:]  # () for which resource it is, which is not hidden
+                return bool(within) and any(hides(inner, within) for inner in self._everything.values())
+            if known is None:
+                return False
+            type = known.type.code
+        return False
 
     def _read(self, type: str, field: str) -> set[tuple[str, ...]]:
         known = self._searching.fields.of(type).fields.get(field)

@@ -309,6 +309,36 @@ async def test_a_search_by_what_is_hidden_is_refused(masked: Fhir) -> None:
     assert (await clerk("Patient", "POST", {"resourceType": "Patient"}, if_none_exist="given=Ada")).status_code == 403
 
 
+async def test_what_is_hidden_of_a_resource_is_found_in_no_other_that_has_it_inside(masked: Fhir) -> None:
+    doctor, clerk = As(masked, "physician"), As(masked, "billing")
+    inner = {"resourceType": "Patient", "birthDate": "1999-09-09", "gender": "male"}
+    within = [("Observation", "gender", "contained.ofType(Patient).gender"),
+              ("Observation", "resolved", "subject.resolve().birthDate"),
+              ("Observation", "born", "contained.ofType(Patient).birthDate"),
+              ("Bundle", "held", "entry.resource.ofType(Patient).birthDate")]  # fmt: skip
+    for type, code, path in within:
+        made = {"resourceType": "SearchParameter", "url": f"urn:test:{code}", "name": code, "code": f"x-{code}",
+                "status": "active", "description": "x", "base": [type], "expression": f"{type}.{path}",
+                "type": "token" if code == "gender" else "date"}  # fmt: skip
+        assert (await doctor("SearchParameter", "POST", made)).status_code == 201
+    letter = {"resourceType": "Bundle", "type": "collection",
+              "entry": [{"fullUrl": "urn:uuid:8d4b2c1e-6d2f-4d2c-9a44-1f2a3b4c5d6e", "resource": inner}]}  # fmt: skip
+    observed = {"resourceType": "Observation", "status": "final", "code": {"text": "x"},
+                "contained": [{**inner, "id": "p"}], "subject": {"reference": "#p"}}  # fmt: skip
+    for resource in (letter, observed):
+        assert (await doctor(resource["resourceType"], "POST", resource)).status_code == 201
+    for type, code, _ in within:
+        while (await doctor(f"{type}?x-{code}:missing=true")).status_code == 503:  # it is being indexed
+            await asyncio.sleep(0.02)
+    for search in ("Observation?x-resolved=1999-09-09", "Observation?x-born=1999-09-09", "Bundle?x-held=1999-09-09",
+                   "Observation?_sort=x-born", "Observation?_content=1999-09-09",
+                   "Bundle?_content=1999-09-09"):  # fmt: skip
+        assert len(await doctor.ids(search)) >= 1, search
+        assert (await clerk(search)).status_code == 403, search
+    for search in ("Observation?x-gender=male", "Observation?subject:Patient._id=me", "Observation?_text=x"):
+        assert (await clerk(search)).status_code == 200, search
+
+
 async def test_writes_keep_what_is_hidden_and_can_not_change_it(masked: Fhir) -> None:
     clerk, doctor = As(masked, "billing"), As(masked, "physician")
     seen = (await clerk("Patient/me")).json()

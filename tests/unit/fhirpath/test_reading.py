@@ -2,7 +2,7 @@
 
 import pytest
 
-from fhir_server.fhirpath.reading import paths_read
+from fhir_server.fhirpath.reading import RESOLVED, paths_read
 
 
 @pytest.mark.parametrize(
@@ -14,11 +14,14 @@ from fhir_server.fhirpath.reading import paths_read
         ("(Observation.value as Quantity)", {("value",)}),
         ("Patient.name | Patient.address", {("name",), ("address",)}),
         ("Patient.deceased.exists() and Patient.deceased != false", {("deceased",)}),
-        ("Patient.extension('urn:x').value", {(), ("extension", "value")}),
+        ("Patient.extension('urn:x').value", {("extension", "value")}),
+        ("Observation.subject.where(resolve() is Patient)", {("subject",), ("subject", RESOLVED)}),
+        ("Observation.subject.resolve().gender", {("subject",), ("subject", RESOLVED, "gender")}),
+        ("Bundle.entry.resource.ofType(Patient).gender", {("entry", "resource"), ("entry", "resource", "gender")}),
     ],
 )
 def test_paths_are_those_of_elements(expression: str, read: set[tuple[str, ...]]) -> None:
-    assert paths_read(expression) - {()} == read - {()}
+    assert paths_read(expression) == read
 
 
 @pytest.mark.parametrize(
