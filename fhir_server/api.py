@@ -138,6 +138,8 @@ class FhirServer:
 
     async def caller_of_user(self, user: User) -> Caller:
         """Who is signed in at the server's own pages."""
+        if self.environment.following is not None:
+            await self.environment.following.before()
         return await self._callers.of_user(user)
 
     async def perform(self, request: Request) -> Response:

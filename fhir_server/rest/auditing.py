@@ -152,6 +152,24 @@ class Auditing:
         )
 
 
+async def shown(
+    exchange: Exchange,
+    caller: Caller,
+    path: tuple[str, ...],
+    status: int,
+    response: Response,
+    criteria: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Keeps that a page of the authorization server shows what a GET would have given, or been refused.
+
+    FhirError "unavailable" where it can't be kept: then the page must not go out.
+    """
+    if exchange.server.audit is not None:
+        scope = {**exchange.scope, "method": "GET", "query_string": b""}
+        auditing = Auditing(exchange.server)
+        await auditing.request(scope, exchange.headers, path, caller, status, response, criteria=criteria)
+
+
 async def noted(exchange: Exchange, kind: str, status: int, user: str, client: str = "") -> None:
     """Keeps a sign-in or sign-out, or that one was tried, or that a client got a token or was refused one."""
     log = exchange.server.audit

@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 
-from fhir_server.api import Request
+from fhir_server.api import Request, Response
 from fhir_server.core.errors import FhirError
-from fhir_server.core.keys import ID_PATTERN
+from fhir_server.core.keys import ID_PATTERN, StoredVersion
+from fhir_server.core.ports import Caller
+from fhir_server.rest.auditing import NOTHING, shown
 from fhir_server.rest.authorization import pages
 from fhir_server.rest.authorization.exchange import Exchange, as_page, see, with_query
 from fhir_server.rest.authorization.sessions import asked_before, form_token, renamed, same, sign_in_page, signed_in
@@ -16,6 +18,7 @@ from fhir_server.rest.encode import Answer
 from fhir_server.security.authorization import Asked, Refusal, asked, client_of, code_for, redirect
 from fhir_server.security.model import User
 from fhir_server.security.oauth_errors import OAuthError
+from fhir_server.security.service import PAGE
 
 OWN = ("q", "patient")  # what our own pages add to an application's request
 FOUND = 20  # patients shown
@@ -58,14 +61,19 @@ async def _next(exchange: Exchange, wanted: Asked) -> Answer:
         patient = own_patient(user) or exchange.form.get("patient", "")
         if not patient:
             return await _patients_page(exchange, fields, user)
-    shown = await _name_of(exchange, user, patient) if patient else ""
-    if patient and not shown:
+    record = await _record_of(exchange, user, patient) if patient else None
+    if patient and record is None:
         return await _patients_page(exchange, fields, user, "That patient is not there, or not for you to see.")
     if wanted.prompt == "none":
         raise OAuthError("interaction_required", "A person must agree.")
+    name = ""
+    if record is not None:
+        name = _human(msgspec.json.decode(record.body))
+        caller = await _caller(exchange, user)
+        await shown(exchange, caller, ("Patient", patient), 200, Response(200, record))
     carried = {**fields, "form": form_token(secret), **({"patient": patient} if patient else {})}
     asks = [scope for scope in wanted.scope.split() if scope != "launch"]
-    return as_page(pages.consent(wanted.client.name, user.name, shown, asks, renamed(carried), wanted.client.logo_uri))
+    return as_page(pages.consent(wanted.client.name, user.name, name, asks, renamed(carried), wanted.client.logo_uri))
 
 
 def _require_own_launch(wanted: Asked, user: User) -> None:
@@ -80,23 +88,26 @@ def own_patient(user: User) -> str:
     return id if kind == "Patient" else ""
 
 
+async def _caller(exchange: Exchange, user: User) -> Caller:
+    """The user, at this page."""
+    return (await exchange.server.caller_of_user(user))._replace(client=PAGE)
+
+
 async def _patients_page(exchange: Exchange, fields: dict[str, str], user: User, message: str = "") -> Answer:
     searched = exchange.form.get("q", "")
     query = [("_count", str(FOUND)), ("_elements", "name,birthDate")]
     if searched:
         query.append(("_filter", _filter(searched)))
-    found = []
+    caller = await _caller(exchange, user)
+    status, answered = 200, NOTHING
     try:
-        caller = await exchange.server.caller_of_user(user)
-        bundle = msgspec.json.decode(
-            (await exchange.server.perform(Request("GET", ("Patient",), query, base=exchange.base, caller=caller))).body
-        )
-        found = [
-            (entry["resource"]["id"], _human(entry["resource"]), entry["resource"].get("birthDate", ""))
-            for entry in bundle.get("entry", ())
-        ]
-    except FhirError:
-        message = message or "The patients can't be searched now."
+        answered = await exchange.server.perform(Request("GET", ("Patient",), query, base=exchange.base, caller=caller))
+    except FhirError as problem:
+        status, message = problem.status, message or "The patients can't be searched now."
+    await shown(exchange, caller, ("Patient",), status, answered, query)
+    entries = msgspec.json.decode(answered.body).get("entry", ()) if answered.body else ()
+    patients = [each["resource"] for each in entries]
+    found = [(each["id"], _human(each), each.get("birthDate", "")) for each in patients]
     return as_page(pages.choose_patient(fields, searched, found, message))
 
 
@@ -112,15 +123,14 @@ def _human(patient: dict[str, Any]) -> str:
     return patient["id"]
 
 
-async def _name_of(exchange: Exchange, user: User, patient: str) -> str:
-    """What a patient is called, "" where the user may not see it."""
+async def _record_of(exchange: Exchange, user: User, patient: str) -> StoredVersion | None:
+    """A patient's own resource, None where the user may not see it."""
     if not ID_PATTERN.match(patient):
-        return ""
+        return None
     try:
-        version = await exchange.server.read("Patient", patient, await exchange.server.caller_of_user(user))
+        return await exchange.server.read("Patient", patient, await _caller(exchange, user))
     except FhirError:
-        return ""
-    return _human(msgspec.json.decode(version.body))
+        return None
 
 
 async def decide(exchange: Exchange) -> Answer:
@@ -146,7 +156,7 @@ async def decide(exchange: Exchange) -> Answer:
         patient = launched or fields.get("patient", "")
         if patient and own_patient(user) not in ("", patient):
             raise OAuthError("access_denied", "That patient is not for this user to see.")
-        if patient and not await _name_of(exchange, user, patient):
+        if patient and await _record_of(exchange, user, patient) is None:
             raise OAuthError("access_denied", "That patient is not for this user to see.")
         context = {"patient": patient} if patient else {}
         kept = " ".join([*exchange.lists.get("scope", ()), *(["launch"] if "launch" in wanted.scope.split() else [])])

@@ -58,6 +58,18 @@ async def test_the_disclosure_list_of_a_patient(hospital: Fhir) -> None:
     assert await events(hospital, "?patient=Patient/nobody") == []
 
 
+async def test_whose_names_the_pages_of_a_launch_show_is_kept(browser: Browser) -> None:
+    page = await browser.sign_in(await browser.authorize("launch/patient patient/*.rs"))
+    assert "Theirs" in page.text and "Mine" in page.text
+    await browser.submit_choice(page, "other")
+    kept = await events(browser.fhir, "?patient=Patient/other")
+    assert [said(each)[0] for each in kept] == ["read", "search-type"]
+    agents = [(each["agent"][0]["who"]["identifier"]["value"], each["agent"][2]["altId"]) for each in kept]
+    assert agents == [("hms-page", "u-doc")] * 2
+    asked = [base64.b64decode(e["query"]).decode() for each in kept for e in each["entity"] if "query" in e]
+    assert asked == ["Patient?_count=20&_elements=name%2CbirthDate"]
+
+
 async def test_searched_by_agent_date_and_outcome_and_paged(hospital: Fhir) -> None:
     await Asking(hospital, "user/*.rs")("Patient/me")
     await Asking(hospital, "user/Patient.s")("Patient/me")
