@@ -22,7 +22,7 @@ serve: $(VENV)/.runtime ## Start the server: PORT=8080 DATA=./data
 
 demo: $(VENV)/.runtime ## Tell a visit on a server with 28 patients: PORT=8080 DATA=./data/demo
 	@(until $(PY) -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$(PORT)/health/ready')" 2>/dev/null; do \
-	  sleep 1; done; $(PY) -m fhir_server.cli story --server http://127.0.0.1:$(PORT) --mllp 127.0.0.1:2575 \
+	  kill -0 $$$$ 2>/dev/null || exit; sleep 1; done; $(PY) -m fhir_server.cli story --server http://127.0.0.1:$(PORT) --mllp 127.0.0.1:2575 \
 	  --dicom 127.0.0.1:11112) & \
 	exec $(PY) -m fhir_server.cli serve --port $(PORT) --data $(DATA)/demo --samples --subsystems analytics,billing,workforce \
 	  --hl7-port 2575 --dicom true --dicom-study-pause-seconds 1

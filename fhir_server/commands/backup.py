@@ -84,7 +84,7 @@ def _stop_by_signals(stopped: asyncio.Event) -> None:
 
 
 def restore(
-    folder: Folder,
+    folder: Annotated[Path, typer.Argument(help="The folder of the backup.")],
     data: Data = None,
     config: Config = None,
     at: Annotated[

@@ -72,6 +72,7 @@ async def _validate(settings: Settings, paths: list[Path], profiles: tuple[str, 
                     counts["resources"] += 1
                     for told in resource_issues:
                         _tell(counts, found.name, told)
+                    await asyncio.sleep(0)  # where Ctrl-C takes effect
     return counts
 
 

@@ -1,9 +1,11 @@
 import json
+import signal
+import subprocess
 
 import pytest
 
 from fhir_server.codec.places import json_places, xml_places
-from tests.system.process import hms
+from tests.system.process import command, hms
 
 BUNDLE = b"""{
   "resourceType": "Bundle",
@@ -61,3 +63,16 @@ def test_files_without_errors_end_well(tmp_path):
     file = tmp_path / "patient.json"
     file.write_text('{"resourceType": "Patient"}')
     assert "1 resources, 0 errors" in hms("validate", file, "--data", tmp_path / "none")
+
+
+def test_ctrl_c_ends_it_between_two_resources(tmp_path):
+    file = tmp_path / "many.ndjson"
+    file.write_text('{"resourceType": "Patient", "gender": "x"}\n' * 100_000)
+    run, environment = command("validate", file, "--data", tmp_path / "none")
+    validating = subprocess.Popen(
+        run, env=environment | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert validating.stdout is not None and "many.ndjson:1: error" in validating.stdout.readline()
+    validating.send_signal(signal.SIGINT)
+    said, summary = validating.communicate()
+    assert validating.returncode != 0 and said.count("\n") < 99_999 and "resources," not in summary

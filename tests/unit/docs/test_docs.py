@@ -1,5 +1,6 @@
 """Documentation says what is so: links resolve, commands exist, generated pages are current."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -42,6 +43,19 @@ def test_commands_and_their_options_exist(page):
             command = command.commands[arguments.pop(0)]
         options = {option for parameter in command.params for option in (*parameter.opts, "--help")}
         assert {argument for argument in arguments if argument.startswith("--")} <= options, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_bodies_of_curl_are_json_where_they_say_so(page):
+    for body in re.findall(r"/(?:\w+\+)?json' -d '([^']*)'", page.read_text("utf-8")):
+        json.loads(body)
+
+
+def test_a_demo_whose_server_ends_before_it_answers_tells_nothing_and_ends():
+    runtime = ROOT / ".venv/.runtime"  # -o: what installs is not part of it
+    run = ["make", "-o", str(runtime.relative_to(ROOT)), "demo", "PY=false"]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode and "story" not in done.stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
