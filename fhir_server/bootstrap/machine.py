@@ -20,7 +20,7 @@ def machine_of(settings: Settings) -> str:
     """The name of this data folder among those of other machines on one database: 32 hexadecimal digits."""
     file = settings.data / NODE_FILE
     if not file.exists():
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError), file.open("x", encoding="ascii") as made:
             made.write(uuid.uuid4().hex)
     return file.read_text(encoding="ascii")

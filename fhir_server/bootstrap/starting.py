@@ -150,7 +150,7 @@ async def _start(settings: Settings, clock: Clock, opened: contextlib.AsyncExitS
     security = await _secure(environment, engine, policies, opened)
     if audited(settings):
         await keep_audit(environment, engine.notes, opened)
-    settings.data.mkdir(parents=True, exist_ok=True)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     following = environment.following = Following(environment, News(settings.data / NEWS_FILE))
     opened.callback(following.close)
     for follower in environment.followers:

@@ -112,7 +112,7 @@ def _opened(settings: Settings, *, existing: bool = True) -> Iterator[tuple[Pack
     if existing and not settings.data.is_dir():
         raise error("not-found", f"There is no folder {settings.data.resolve()}; name the server's with --data.")
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as problem:
         text = f"The folder {settings.data} can't be made: {problem.strerror}."
         raise error("unavailable", text) from problem

@@ -18,7 +18,7 @@ def opening(path: Path) -> Iterator[sqlite3.Connection]:
     FhirError "unavailable" where the file can't be used.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
         path.chmod(0o600)
         use_write_ahead_log(connection)

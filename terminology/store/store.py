@@ -60,7 +60,7 @@ class Store:
         self._systems: dict[str, list[StoredSystem]] = {}
         self._seen = -1
         if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         schema.create(self.connection)
 
     @property

@@ -54,11 +54,12 @@ class AuditLog:
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(Event).decode
         self._reading = threading.local()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
+            path.touch(0o600)
+            path.chmod(0o600)  # before there is a write-ahead log, which is readable by whoever reads the file
             self._connection = self._connect()
             self._connection.executescript(chain.TABLES + taking.TABLES + SENT)
-            path.chmod(0o600)
             self._blocks.make_ready()
         except (OSError, sqlite3.Error) as problem:
             raise error("unavailable", f"The audit log {path} can't be used: {problem}.") from problem

@@ -40,7 +40,7 @@ class DataKeys:
         self._masters = masters
         self._ciphers: dict[int, AESGCM] = {}
         self._numbers: dict[str, int] = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
             path.chmod(0o600)

@@ -53,7 +53,7 @@ def prepare(path: Path) -> None:
     FhirError "unavailable" where the folder can't be written or the file has a schema that this program does not know.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)
     except (OSError, sqlite3.Error) as problem:
         raise _unwritable(path.parent, problem) from problem

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.settings import Settings
 from fhir_server.security.audit import FILE_NAME, AuditLog, Event
 from tests.conftest import Fhir
 from tests.system.security.conftest import ORIGIN, Browser, observation
@@ -43,6 +44,13 @@ async def test_reads_searches_writes_and_refusals_are_kept(hospital: Fhir) -> No
         ("read", "R", "4"), ("delete", "D", "0"), ("read", "R", "4"), ("update", "U", "0"), ("search-type", "E", "0"),
         ("read", "R", "0"),
     ]  # fmt: skip
+
+
+async def test_nobody_else_on_the_machine_reads_the_data_folder_or_the_log(hospital: Fhir, settings: Settings) -> None:
+    await hospital.get("Patient/me")
+    files = [settings.data, *settings.data.glob("audit.*"), *settings.data.glob("security.*")]
+    assert settings.data / f"{FILE_NAME}-wal" in files
+    assert [file.name for file in files if file.stat().st_mode & 0o077] == []
 
 
 async def test_the_disclosure_list_of_a_patient(hospital: Fhir) -> None:

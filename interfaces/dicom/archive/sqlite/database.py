@@ -17,7 +17,7 @@ CACHE_MB = 16  # SQLite's page cache of a connection
 
 def connect(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
     """A connection in autocommit mode, with the tables made where they are missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     connection.row_factory = sqlite3.Row
     use_write_ahead_log(connection)

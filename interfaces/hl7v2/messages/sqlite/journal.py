@@ -141,7 +141,7 @@ def prepare(path: Path, tables: str, version: int, later: str = "") -> None:
     layout that this program does not know.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)
     except (OSError, sqlite3.Error) as problem:
         raise _unusable(path, problem) from problem
