@@ -306,6 +306,10 @@ class UnitConverter(Protocol):
         """The value in the other unit; None where they don't convert."""
         ...
 
+    def canonical(self, value: float, system: str, code: str) -> float:
+        """The value in the canonical unit of its dimension, by which it is sorted; as it is where there is none."""
+        ...
+
 
 class TerminologyService(Protocol):
     """What search and validation ask of code systems and value sets; None means: not known here."""

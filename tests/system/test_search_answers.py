@@ -81,6 +81,15 @@ async def test_order_by_a_number_and_a_quantity(hospital: Fhir) -> None:
     assert ids(await answer(hospital, mmhg)) == ["pressure"]
 
 
+async def test_quantities_are_in_order_of_what_they_are_whatever_their_unit(fhir: Fhir) -> None:
+    for id, value, code in (("a", 98.6, "[degF]"), ("b", 38, "Cel"), ("c", 36500, "mCel"), ("d", 310.5, "K")):
+        quantity = {"value": value, "system": "http://unitsofmeasure.org", "code": code}
+        seen = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "valueQuantity": quantity}
+        await fhir.create({**seen, "id": id})
+    assert await fhir.ids("Observation?_sort=value-quantity&_count=1") == ["c", "a", "d", "b"]
+    assert await fhir.ids("Observation?_sort=-value-quantity&_count=1") == ["b", "d", "a", "c"]
+
+
 async def test_order_by_distance(hospital: Fhir) -> None:
     near = "Location?near=52.531|13.405|5|km"
     assert ids(await answer(hospital, f"{near}&_sort=near")) == ["ward", "house"]

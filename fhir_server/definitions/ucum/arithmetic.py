@@ -54,6 +54,13 @@ def canonical(code: str) -> tuple[Decimal, str] | None:
     return (factor, unit.canonical_units) if factor.is_finite() else None
 
 
+@functools.lru_cache(maxsize=8192)
+def canonical_unit(code: str) -> str | None:
+    """The unit that canonical forms are in, of special units too: of Cel it is K; None for what is no unit."""
+    unit = _unit(code)
+    return unit.canonical_units if unit is not None and unit.convertible else None
+
+
 def comparable(left: str, right: str) -> bool:
     """Whether the two convert into one another."""
     return left == right or _conversion(left, right) is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_server.definitions.ucum.arithmetic import convert
+from fhir_server.definitions.ucum.arithmetic import canonical_unit, convert
 
 SYSTEM = "http://unitsofmeasure.org"
 
@@ -17,3 +17,9 @@ class UcumConverter:
         if from_code == to_code:
             return value
         return convert(float(value), from_code, to_code) if from_system == SYSTEM else None
+
+    def canonical(self, value: float, system: str, code: str) -> float:
+        """The value in the canonical unit of its dimension; as it is where there is none."""
+        unit = canonical_unit(code) if system == SYSTEM else None
+        converted = convert(float(value), code, unit) if unit else None
+        return value if converted is None else converted

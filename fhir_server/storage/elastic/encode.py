@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from fhir_server.core.ports import UnitConverter
 from fhir_server.core.values import (
     CANONICAL,
     COMPOSITE,
@@ -69,11 +70,16 @@ def finite(number: float) -> float:
     return max(-GREATEST, min(GREATEST, number)) + 0.0
 
 
-def encode(values: Sequence[SearchValue], groups: Iterable[tuple[str, ...]], body: bytes = b"") -> Encoded:
+def encode(
+    values: Sequence[SearchValue],
+    groups: Iterable[tuple[str, ...]],
+    body: bytes = b"",
+    converter: UnitConverter | None = None,
+) -> Encoded:
     """What finds and sorts a resource; groups: the several fields that one sort key may be over; body: its JSON, b""
-    where _content is not searched.
+    where _content is not searched; converter: to the units that quantities are sorted in.
     """
-    building = _Building()
+    building = _Building(converter)
     for value in values:
         kind = value[0]
         if kind == NARRATIVE:
@@ -90,7 +96,8 @@ def encode(values: Sequence[SearchValue], groups: Iterable[tuple[str, ...]], bod
 class _Building:
     """A document under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, converter: UnitConverter | None) -> None:
+        self._converter = converter
         self.document: Document = {}
         self.has: set[str] = set()
         self.units: set[Unit] = set()
@@ -111,7 +118,8 @@ class _Building:
             self._sorts["l"][field].append(0)  # there is one, whatever its distance
         elif kind == QUANTITY:
             self._value(QUANTITY_FIELD, field, (value,))
-            self._sorts["d"][field].append(finite(value[2]))
+            amount = self._converter.canonical(value[2], value[4], value[5]) if self._converter else value[2]
+            self._sorts["d"][field].append(finite(amount))
         elif kind == COMPOSITE:
             if len(value[2]) <= len(PARTS):
                 self._value(COMPOSITE_FIELD, field, value[2])

@@ -69,6 +69,7 @@ class ElasticEngine:
         self._clock = clock
         self._parameters = parameters
         self._content = content
+        self._converter = converter
         self._feeders = feeders or Single()
         self._waiting = Waiting(feed, self._show, calls=calls)
         reading = Reading(reads, extract)
@@ -80,9 +81,8 @@ class ElasticEngine:
             self.generations,
             feed,
             reading,
-            parameters,
+            self._writer,
             self._waiting,
-            content=content,
             prepare=prepare,
             lease=lease,
             calls=calls,
@@ -157,7 +157,8 @@ class ElasticEngine:
         return await self._feed.position(generation.consumer) if generation is not None else None
 
     def _writer(self, generation: Generation) -> Writer:
-        return Writer(self._client, generation, self._parameters, content=self._content)
+        content, converter = self._content, self._converter
+        return Writer(self._client, generation, self._parameters, content=content, converter=converter)
 
     async def _show(self, consumer: str) -> None:
         with answering():

@@ -1,7 +1,7 @@
 """The indices: one serves searches by the alias; another may be under construction beside it.
 
-    hms-resources-v4            the alias: what searches ask; v4 is the version of the mapping
-    hms-resources-v4-000001     a generation
+    hms-resources-v5            the alias: what searches ask; v5 is the version of the mapping
+    hms-resources-v5-000001     a generation
 
 Every generation there is gets all changes, each with a position in the feed of its own, by the identity that
 Elasticsearch gives the index: one that was lost and made again, or restored from an old snapshot, begins anew. So

@@ -9,7 +9,7 @@
     token string exact text reference uri   values as composed terms (terms.py)
     date.F number.F place.F   ranges and points, by field F: comparators are about both ends of one range at once
     v              nested: quantities and composites, whose parts belong together; each part a to e has the same fields
-    s.F l.F d.F    what sort keys read: strings, integers, doubles, by kind and field
+    s.F l.F d.F    what sort keys read: strings, integers, doubles, by kind and field; quantities in canonical units
     narrative content   words, for _text and _content
     digest         of all that is found by (digests.py)
     problem        why there is nothing to find it by but its id
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import Any
 
-VERSION = 4
+VERSION = 5
 PARTS = "abcde"  # of a composite value
 MOST_FIELDS = 10_000  # dates, numbers and sort keys have a field each: some 1,200 in all of R4
 REFRESH = "1s"  # until searches see by themselves what was written

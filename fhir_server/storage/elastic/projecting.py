@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 from elastic_transport import TransportError
@@ -15,9 +16,8 @@ from fhir_server.storage.changes.feeders import Feeders
 from fhir_server.storage.changes.projector import LEASE, Prepare, Projector
 from fhir_server.storage.changes.reading import Reading
 from fhir_server.storage.changes.waiting import Waiting
-from fhir_server.storage.elastic.digests import Parameters
 from fhir_server.storage.elastic.failures import advice
-from fhir_server.storage.elastic.generations import LOOK_EVERY, Generations
+from fhir_server.storage.elastic.generations import LOOK_EVERY, Generation, Generations
 from fhir_server.storage.elastic.writing import Writer
 
 log = structlog.get_logger("projector")
@@ -31,10 +31,9 @@ class Projecting:
         generations: Generations,
         feed: ChangeFeed,
         reading: Reading,
-        parameters: Parameters,
+        writer_of: Callable[[Generation], Writer],
         waiting: Waiting,
         *,
-        content: bool = True,
         prepare: Prepare | None = None,
         lease: float = LEASE,
         calls: Calls | None = None,
@@ -44,9 +43,8 @@ class Projecting:
         self._generations = generations
         self._feed = feed
         self._reading = reading
-        self._parameters = parameters
+        self._writer_of = writer_of
         self._waiting = waiting
-        self._content = content
         self._prepare = prepare
         self._lease = lease
         self._calls = calls
@@ -87,12 +85,11 @@ class Projecting:
             await self._end(consumer)
         for consumer, generation in found.items():
             if consumer not in self._running:
-                writer = Writer(self._generations.client, generation, self._parameters, content=self._content)
                 waiting = self._waiting
                 projector = Projector(
                     self._feed,
                     self._reading,
-                    writer,
+                    self._writer_of(generation),
                     waiting.told,
                     waiting.away,
                     prepare=self._prepare,

@@ -16,6 +16,7 @@ from elastic_transport import ConnectionTimeout, TransportError
 from elasticsearch import ApiError, AsyncElasticsearch
 
 from fhir_server.core.pace import Pace
+from fhir_server.core.ports import UnitConverter
 from fhir_server.storage.changes.entries import Away, Busy, Entry, Refused
 from fhir_server.storage.elastic.client import CONTENT_TYPE
 from fhir_server.storage.elastic.digests import Parameters, digests
@@ -36,15 +37,22 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Writer:
-    """Writes into one generation. content: whether _content is searched."""
+    """Writes into one generation. content: whether _content is searched; converter: to the units of sort keys."""
 
     def __init__(
-        self, client: AsyncElasticsearch, generation: Generation, parameters: Parameters, *, content: bool = True
+        self,
+        client: AsyncElasticsearch,
+        generation: Generation,
+        parameters: Parameters,
+        *,
+        content: bool = True,
+        converter: UnitConverter | None = None,
     ) -> None:
         self._client = client
         self._name = generation.name
         self._parameters = parameters
         self._content = content
+        self._converter = converter
         self.consumer = generation.consumer
         self._units: set[Unit] = set()
 
@@ -82,7 +90,7 @@ class Writer:
     def document(self, entry: Entry) -> tuple[dict[str, Any], set[Unit]]:
         """The whole document of an entry, and the units of its quantities."""
         values, body = entry.values or (), entry.body if self._content else b""
-        found, units = encode(values, self._parameters.groups(entry.type), body)
+        found, units = encode(values, self._parameters.groups(entry.type), body, self._converter)
         found["digest"] = digests(entry.type, values, self._parameters, body)
         found.update(
             type=entry.type, id=entry.id, seq=entry.seq, first=entry.first, version=entry.version, updated=entry.updated

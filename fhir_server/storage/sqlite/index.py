@@ -52,7 +52,7 @@ class SqliteSearchIndex:
         time_limit: float = 30.0,
         cache_mb: int = 8,
     ) -> None:
-        register(connection)
+        register(connection, converter)
         self._connection = connection
         self._path = connection.execute("PRAGMA database_list").fetchone()[2]
         self._reader = Reader(connection, known, log_state(Path(self._path)) if self._path else None)
@@ -111,7 +111,7 @@ class SqliteSearchIndex:
 
     def _another(self) -> tuple[Reader, UnitTable]:
         connection = connect(Path(self._path), cache_mb=self._cache_mb, read_only=True)
-        register(connection)
+        register(connection, self._converter)
         return Reader(connection, Dictionaries(connection)), UnitTable(self._converter)
 
 

@@ -112,6 +112,9 @@ def test_the_converter_knows_only_ucum():
     assert converter.convert(1.0, ucum.SYSTEM, "g", ucum.SYSTEM, "mg") == 1000.0
     assert converter.convert(1.0, "", "tab", "", "tab") == 1.0
     assert converter.convert(1.0, "", "g", "", "mg") is None
+    assert converter.canonical(5.0, ucum.SYSTEM, "mg") == 0.005
+    assert converter.canonical(37.0, ucum.SYSTEM, "Cel") == 310.15
+    assert converter.canonical(5.0, "", "mg") == converter.canonical(5.0, ucum.SYSTEM, "spoon") == 5.0
 
 
 _MASS = st.sampled_from(["g", "mg", "ug", "kg", "[lb_av]", "[oz_av]", "t", "[gr]"])

@@ -7,17 +7,20 @@ import sqlite3
 
 import msgspec
 
+from fhir_server.core.ports import UnitConverter
 from fhir_server.storage.words import texts_in, words_of
 
 EARTH = 6_371_008.8  # metres: mean radius
 _decode = msgspec.json.Decoder().decode
 
 
-def register(connection: sqlite3.Connection) -> None:
-    """Makes the functions known to a connection that is to search."""
+def register(connection: sqlite3.Connection, converter: UnitConverter | None) -> None:
+    """Makes the functions known to a connection that is to search; converter: between units of quantities."""
     connection.create_function("distance", 4, distance, deterministic=True)
     connection.create_function("word_starts", 2, word_starts, deterministic=True)
     connection.create_function("content_has", -1, content_has, deterministic=True)
+    canonical = converter.canonical if converter else lambda value, system, code: value
+    connection.create_function("canonical", 3, canonical, deterministic=True)
 
 
 def distance(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:

@@ -1,7 +1,7 @@
 """Sort keys: what each kind sorts by, and where a table has its values in order.
 
 Ascending takes the smallest value of a resource, descending the largest. Dates, numbers and quantities sort by the
-lower end of their ranges, references by type and id.
+lower end of their ranges, quantities in the canonical unit of their dimension, references by type and id.
 Specification: https://hl7.org/fhir/R4/search.html#sort
 """
 
@@ -23,7 +23,7 @@ VALUES = {
     "string": ("string_value", "k.text"),
     "date": ("date", "k.low"),
     "number": ("number", "k.low"),
-    "quantity": ("quantity", "k.low"),
+    "quantity": ("quantity", "(SELECT canonical(k.low, u.system, u.code) FROM unit u WHERE u.unit = k.unit)"),
     "token": ("token", "(SELECT code FROM term WHERE term = k.term)"),
     "uri": ("token", "(SELECT code FROM term WHERE term = k.term)"),
     "reference": (

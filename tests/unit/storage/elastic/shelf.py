@@ -68,7 +68,7 @@ class ElasticShelf(Shelf):
         self.generations = Generations(loop.client, f"test-{os.getpid()}-{next(_numbers)}", shards=shards)
         loop.run(self.generations.start())
         self.generation = loop.run(self.generations.all())[0]
-        self.writer = Writer(loop.client, self.generation, Parameters(lambda _: GROUPS))
+        self.writer = Writer(loop.client, self.generation, Parameters(lambda _: GROUPS), converter=converter)
         self.embedded = self.index
         self.index = ElasticSearchIndex(
             self.generations, SqliteReads(self.connection, Dictionaries(self.connection)), at_once, converter

@@ -48,10 +48,11 @@ class Item:
 
 @dataclass
 class World:
-    """All current resources; convert: between units, as the port has it."""
+    """All current resources; convert: between units, canonical: to the one that is sorted by, as the port has them."""
 
     items: dict[tuple[str, str], Item] = field(default_factory=dict)
     convert: Callable[[float, str, str, str, str], float | None] = lambda *_: None
+    canonical: Callable[[float, str, str], float] = lambda value, *_: value
 
     def find(self, types: tuple[str, ...], where: Clause) -> list[Item]:
         """What matches, in order of rid."""
@@ -225,10 +226,33 @@ class World:
     def order(self, items: list[Item], keys: tuple[SortKey, ...]) -> list[Item]:
         """By the keys, those without last, then by rid."""
         for key in reversed(keys):
-            have = [item for item in items if sort_value(item, key) is not None]
-            have.sort(key=lambda item: sort_value(item, key), reverse=key.descending)
-            items = have + [item for item in items if sort_value(item, key) is None]
+            have = [item for item in items if self._sort_value(item, key) is not None]
+            have.sort(key=lambda item: self._sort_value(item, key), reverse=key.descending)
+            items = have + [item for item in items if self._sort_value(item, key) is None]
         return items
+
+    def _sort_value(self, item: Item, key: SortKey) -> Anything:
+        """The value that the resource is sorted by, None for none."""
+        if not key.fields:
+            return {"id": item.id, "updated": item.seq, "type": item.type}[key.kind]
+        each = (self._sortable(value, key) for value in item.values if value[1] in key.fields)
+        found = [value for value in each if value is not None]
+        return (max(found) if key.descending else min(found)) if found else None
+
+    def _sortable(self, value: SearchValue, key: SortKey) -> Anything:
+        kind = value[0]
+        if key.kind == "near":
+            # the very same function, as rounding decides between places that are equally far
+            return functions.distance(value[2], value[3], key.latitude, key.longitude) if kind == POSITION else None
+        if key.kind == "token":
+            return value[3] if kind == TOKEN else None
+        if key.kind == "uri":
+            return value[2] if kind in (URI, CANONICAL) else None
+        if key.kind == "reference":
+            return f"{value[2]}/{value[3]}" if kind == REFERENCE else None
+        if key.kind == "quantity":
+            return self.canonical(value[2], value[4], value[5]) if kind == QUANTITY else None
+        return value[2] if kind == {"string": STRING, "date": DATE, "number": NUMBER}[key.kind] else None
 
     def included(self, items: list[Item], includes: tuple[Include, ...]) -> set[tuple[str, str]]:
         """The keys of what includes bring."""
@@ -253,29 +277,6 @@ class World:
             found |= more
             turn = tuple(include for include in includes if include.iterate)
         return found - matches
-
-
-def sort_value(item: Item, key: SortKey) -> Anything:
-    """The value that the resource is sorted by, None for none."""
-    if not key.fields:
-        return {"id": item.id, "updated": item.seq, "type": item.type}[key.kind]
-    found = [value for value in (_sortable(v, key) for v in item.values if v[1] in key.fields) if value is not None]
-    return (max(found) if key.descending else min(found)) if found else None
-
-
-def _sortable(value: SearchValue, key: SortKey) -> Anything:
-    kind = value[0]
-    if key.kind == "near":
-        # the very same function, as rounding decides between places that are equally far
-        return functions.distance(value[2], value[3], key.latitude, key.longitude) if kind == POSITION else None
-    if key.kind == "token":
-        return value[3] if kind == TOKEN else None
-    if key.kind == "uri":
-        return value[2] if kind in (URI, CANONICAL) else None
-    if key.kind == "reference":
-        return f"{value[2]}/{value[3]}" if kind == REFERENCE else None
-    wanted = {"string": STRING, "date": DATE, "number": NUMBER, "quantity": QUANTITY}[key.kind]
-    return value[2] if kind == wanted else None
 
 
 def string_is(clause: query.StringIs, folded: str, exact: str) -> bool:

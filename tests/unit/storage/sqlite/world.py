@@ -89,6 +89,10 @@ class Grams:
 
     convert = staticmethod(convert)
 
+    @staticmethod
+    def canonical(value: float, system: str, code: str) -> float:
+        return value * GRAMS.get(code, 1.0) if system == "ucum" else value
+
 
 def span(random: Random) -> tuple[int, int]:
     """A range of time: a point, less or more than a day, or open."""
@@ -183,7 +187,7 @@ def sentence(random: Random) -> str:
 def world_of(seed: int, writes: int = 25) -> tuple[Shelf, World]:
     """A shelf with up to fifteen resources, some updated or deleted, and the same as a World."""
     random = Random(seed)
-    shelf, world = Shelf(Grams()), World(convert=convert)
+    shelf, world = Shelf(Grams()), World(convert=convert, canonical=Grams.canonical)
     for seq in range(1, random.randrange(writes) + 2):
         key = random.choice(TYPES), random.choice(IDS)
         if key in world.items and random.random() < 0.3:
