@@ -310,6 +310,7 @@ class Query:
     restrictions of its own types already. older: gives an older version that is included, as a reference names it, as
     it may be shown, or None where the newest is to stand in its place; None for as it is. wait: seconds that the search
     may be held back until the index has seen what was committed before it, None for what the settings say.
+    matches_once: the pages are one set, so that a match is not included with another page than its own.
     """
 
     types: tuple[str, ...]
@@ -327,6 +328,7 @@ class Query:
     restriction: Callable[[str], Clause | None] | None = field(default=None, compare=False)
     older: Callable[[StoredVersion], StoredVersion | None] | None = field(default=None, compare=False)
     wait: float | None = field(default=None, compare=False)
+    matches_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

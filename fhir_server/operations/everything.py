@@ -38,7 +38,7 @@ async def everything(environment: Environment, call: Call) -> Response:
         itself = TypeIn((call.type,))
         asked = replace(asked, where=of_any(asked.where, call.type))
     every = asked.types if call.type in asked.types else (call.type, *asked.types)
-    asked = replace(asked, types=every, where=Any((itself, asked.where)))
+    asked = replace(asked, types=every, where=Any((itself, asked.where)), matches_once=True)
     types = tuple(call.parameters.texts("_type"))
     for type in types:
         if not environment.definitions.is_resource(type):

@@ -90,6 +90,22 @@ async def test_everything_is_paged_without_repeats(fhir: Fhir) -> None:
     assert sorted(ids) == ["1", "2", "3", "a"]
 
 
+async def test_what_is_on_one_page_of_everything_is_not_included_with_another(fhir: Fhir) -> None:
+    await record(fhir)
+    panel = {
+        **observation("panel", "85354-9", "2022-01-01", "Patient/a"),
+        "hasMember": [{"reference": "Observation/1"}],
+    }
+    await fhir.create(panel)
+    seen: list[str] = []
+    page = (await fhir.get("Patient/a/$everything?_count=1")).json()
+    while page is not None:
+        seen += [key for key in keys(page) if key != "Organization/o"]
+        following = next((link["url"] for link in page["link"] if link["relation"] == "next"), None)
+        page = (await fhir.http.get(following)).json() if following else None
+    assert sorted(seen) == ["Observation/1", "Observation/2", "Observation/3", "Observation/panel", "Patient/a"]
+
+
 async def test_everything_of_all_patients_leaves_out_what_is_of_none(fhir: Fhir) -> None:
     await record(fhir)
     await fhir.create(observation("of-a-group", "8867-4", "2020-01-01", "Group/g"))

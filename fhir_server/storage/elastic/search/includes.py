@@ -9,7 +9,7 @@ from itertools import chain
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import ResourceReads
-from fhir_server.core.query import Include, Query
+from fhir_server.core.query import Clause, Include, Query
 from fhir_server.storage.elastic import terms
 from fhir_server.storage.elastic.search.clauses import NOTHING, Filter, all_of, any_of, one_of
 from fhir_server.storage.elastic.search.found import BUSINESS_VERSION, URL, Documents, Found, Key, Matches
@@ -23,11 +23,17 @@ Wanted = dict[tuple[str, str, str], None]  # type, id and version, "" for the ne
 
 
 async def included(
-    query: Query, scope: Scope, reads: ResourceReads, found: Sequence[Found], matches: Matches
+    query: Query,
+    scope: Scope,
+    reads: ResourceReads,
+    found: Sequence[Found],
+    matches: Matches,
+    elsewhere: Filter | None = None,
 ) -> list[StoredVersion]:
     """What the includes of a query bring for the documents of a page, each version once and none of the matches.
 
-    FhirError "too-costly" where it is more than LIMIT.
+    elsewhere: what it finds are matches on another page and is not brought with this one. FhirError "too-costly" where
+    it is more than LIMIT.
     """
     seen = {version.seq for version in matches.versions}
     brought: list[StoredVersion] = []
@@ -37,7 +43,10 @@ async def included(
     known = dict(matches.newest)
     while fresh and includes:
         keys: dict[Key, None] = {}
-        wanted = await _wanted(includes, scope, fresh)
+        wanted = await _wanted(query, includes, scope, fresh)
+        if elsewhere is not None and wanted:
+            others = {each.key for each in await scope.with_keys({key[:2] for key in wanted}, also=elsewhere)}
+            wanted = {key: None for key in wanted if key[:2] not in others}
         for version in await _visible(query, scope, await _stored(query, wanted, reads, known)):
             if version.seq not in seen:
                 seen.add(version.seq)
@@ -52,7 +61,7 @@ async def included(
     return brought
 
 
-async def _wanted(includes: Sequence[Include], scope: Scope, fresh: Sequence[Found]) -> Wanted:
+async def _wanted(query: Query, includes: Sequence[Include], scope: Scope, fresh: Sequence[Found]) -> Wanted:
     """What all of these includes name, in their order; what takes the index is asked for by one request."""
     by_type: dict[str, list[Found]] = defaultdict(list)
     for each in fresh:
@@ -61,7 +70,8 @@ async def _wanted(includes: Sequence[Include], scope: Scope, fresh: Sequence[Fou
     named: list[tuple[Wanted, Filter]] = []
     for include in includes:
         if include.reverse:
-            named.append(({}, _referring(include, scope, fresh)))
+            limit = query.restriction(include.source) if query.restriction is not None else None
+            named.append(({}, await _referring(include, scope, fresh, limit)))
         elif not fields.get(include.source, set()).isdisjoint(include.fields):  # few of what * stands for
             named.append(_named(include, by_type[include.source]))
     asked = [Documents(filter) for _, filter in named if filter != NOTHING]
@@ -104,13 +114,15 @@ def _references(include: Include, sources: Sequence[Found]) -> Wanted:
     return {each: None for each in named if each[0] in types} if types else named
 
 
-def _referring(include: Include, scope: Scope, fresh: Sequence[Found]) -> Filter:
-    """The filter of what refers to these documents."""
+async def _referring(include: Include, scope: Scope, fresh: Sequence[Found], limit: Clause | None) -> Filter:
+    """The filter of what refers to these documents; limit: what the caller may see of it, None for all."""
     targets = [each for each in fresh if not include.target_types or each.type in include.target_types]
     references = [terms.reference(field, *each.key) for field in include.fields for each in targets]
     canonicals = [term for field in include.fields for each in targets for term in each.named_by(field)]
     ways = any_of([one_of("reference", references), one_of("uri", canonicals)])
-    return all_of([one_of("type", [include.source]), ways])
+    types = (include.source,)
+    also = [] if limit is None else [scope.filter(types, await resolve(limit, types, scope))]
+    return all_of([one_of("type", types), ways, *also])
 
 
 async def _stored(

@@ -41,9 +41,10 @@ async def page(query: Query, scope: Scope, reads: ResourceReads) -> Page:
     alone = not more and cursor.place == cursors.FIRST
     ends = [order.position(each.sort) for each in (found[:1] + found[-1:])]
     matches = await settled(found, reads)
+    elsewhere = filter if query.matches_once and not alone else None
     return Page(
         matches.versions,
-        await included(query, scope, reads, found, matches) if query.includes and found else [],
+        await included(query, scope, reads, found, matches, elsewhere) if query.includes and found else [],
         *cursors.neighbours(cursor, more, ends),
         last="" if alone else LAST_PAGE,
         total=len(found) if alone else answer["hits"]["total"]["value"] if counted else None,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.query import Include, Query
 from fhir_server.storage.sqlite.schema import METHODS
 from fhir_server.storage.sqlite.search.canonicals import edge
+from fhir_server.storage.sqlite.search.condition import Condition
 from fhir_server.storage.sqlite.search.scope import Scope
 from fhir_server.storage.sqlite.search.sorted import ROW
-from fhir_server.storage.sqlite.search.sql import TRUE, Sql, member
+from fhir_server.storage.sqlite.search.sql import TRUE, Sql, conjunction, disjunction, member
 
 LIMIT = 10_000  # resources included with one page
 
@@ -21,13 +22,18 @@ RESOURCES = """SELECT t.name, r.id, v.version, v.seq, v.updated, v.method, v.bod
 CROSS JOIN resource r NOT INDEXED ON r.rid = e.rid CROSS JOIN version v NOT INDEXED ON v.seq = CASE e.version
 WHEN '' THEN r.seq ELSE coalesce((SELECT o.seq FROM version o INDEXED BY version_key
 WHERE o.rid = r.rid AND o.version = CAST(e.version AS INTEGER) AND o.body <> x''), r.seq) END
-CROSS JOIN type t ON t.type = r.type WHERE r.live = 1 AND {types} LIMIT ?"""
+CROSS JOIN type t ON t.type = r.type WHERE r.live = 1 AND {test} LIMIT ?"""
+TYPES = """SELECT DISTINCT t.name FROM ({edges}) e CROSS JOIN resource r NOT INDEXED ON r.rid = e.rid
+CROSS JOIN type t ON t.type = r.type WHERE r.live = 1"""
 
 
-def included(query: Query, scope: Scope, matches: Iterable[tuple]) -> list[StoredVersion]:
+def included(
+    query: Query, scope: Scope, matches: Iterable[tuple], elsewhere: Condition | None = None
+) -> list[StoredVersion]:
     """What the includes of a query bring for these matches, each version once and none of the matches.
 
-    FhirError "too-costly" where it is more than LIMIT.
+    elsewhere: what it holds for matches on another page and is not brought with this one. FhirError "too-costly" where
+    it is more than LIMIT.
     """
     rows = list(matches)
     seen = {row[3] for row in rows}
@@ -35,6 +41,7 @@ def included(query: Query, scope: Scope, matches: Iterable[tuple]) -> list[Store
     names = {type_id: name for name, type_id in scope.types.items()}
     reached = {row[ROW - 1]: names[row[0]] for row in rows}
     fresh = reached
+    apart = TRUE if elsewhere is None else _no_match(scope, elsewhere)
     includes: Iterable[Include] = query.includes
     while fresh and includes:
         brought: dict[int, str] = {}
@@ -43,7 +50,7 @@ def included(query: Query, scope: Scope, matches: Iterable[tuple]) -> list[Store
             by_type.setdefault(type, []).append(rid)
         for include in includes:
             sources = fresh if include.reverse else by_type.get(include.source)
-            for row in _shown(query, scope, _bring(include, scope, sources)) if sources else ():
+            for row in _as_shown(query, scope, _bring(query, include, scope, sources, apart)) if sources else ():
                 if row[3] not in seen:
                     seen.add(row[3])
                     found.append(_version(row))
@@ -56,8 +63,13 @@ def included(query: Query, scope: Scope, matches: Iterable[tuple]) -> list[Store
     return found
 
 
-def _bring(include: Include, scope: Scope, rids: Collection[int]) -> list[tuple]:
-    """The resources that one include brings for some resources."""
+def _no_match(scope: Scope, condition: Condition) -> Sql:
+    test = conjunction([member("r.type", scope.type_ids), condition.probe("r.rid")])
+    return Sql(f"NOT ({test.text})", test.bound)
+
+
+def _bring(query: Query, include: Include, scope: Scope, rids: Collection[int], apart: Sql) -> list[tuple]:
+    """The resources that one include brings for some resources, of those that the caller may see."""
     sources = scope.of((include.source,))
     fields = sources.fields(include.fields)
     if not fields:
@@ -69,9 +81,9 @@ def _bring(include: Include, scope: Scope, rids: Collection[int]) -> list[tuple]
     types = member("r.type", targets.type_ids) if include.target_types else TRUE
     if include.reverse:
         ways = [_references_to(fields, types, chosen)]
-        types = TRUE
+        types, ends = TRUE, tuple(sources.types)
     else:
-        ways = [_references_from(fields, chosen)]
+        ways, ends = [_references_from(fields, chosen)], tuple(targets.types)
     canonical = edge(scope.reader, "k", fields, targets)
     if canonical is not None:
         follow, end = (canonical.backward, "f") if include.reverse else (canonical.forward, "g")
@@ -79,8 +91,9 @@ def _bring(include: Include, scope: Scope, rids: Collection[int]) -> list[tuple]
         ways.append(Sql(f"SELECT DISTINCT k{end}.rid AS rid, '' AS version {join.text}", (chosen, *join.bound)))
     rows: list[tuple] = []
     for way in ways:
-        select = RESOURCES.format(edges=way.text, types=types.text)
-        rows += scope.reader.rows(Sql(select, (*way.bound, *types.bound, LIMIT + 1)))
+        test = conjunction([types, apart, _visible(query, scope, ends, way)])
+        select = RESOURCES.format(edges=way.text, test=test.text)
+        rows += scope.reader.rows(Sql(select, (*way.bound, *test.bound, LIMIT + 1)))
         if len(rows) > LIMIT:
             raise _too_many()
     return rows
@@ -105,11 +118,11 @@ def _references_to(fields: list[int], types: Sql, chosen: str) -> Sql:
     )
 
 
-def _shown(query: Query, scope: Scope, rows: list[tuple]) -> list[tuple]:
-    """Those that the caller may see, as the caller may see them: an older version, or the newest in its place."""
+def _as_shown(query: Query, scope: Scope, rows: list[tuple]) -> list[tuple]:
+    """As the caller may see them: an older version, or the newest in its place."""
     shown: list[tuple] = []
     hidden: list[int] = []
-    for row in _visible(query, scope, rows):
+    for row in rows:
         if query.older is None or row[3] == row[8]:
             shown.append(row)
         elif (older := query.older(_version(row))) is not None:
@@ -117,7 +130,7 @@ def _shown(query: Query, scope: Scope, rows: list[tuple]) -> list[tuple]:
         else:
             hidden.append(row[7])
     if hidden:
-        select = RESOURCES.format(edges="SELECT value AS rid, '' AS version FROM json_each(?)", types=TRUE.text)
+        select = RESOURCES.format(edges="SELECT value AS rid, '' AS version FROM json_each(?)", test=TRUE.text)
         shown += scope.reader.rows(Sql(select, (json.dumps(hidden), LIMIT + 1)))
     return shown
 
@@ -126,23 +139,23 @@ def _version(row: tuple) -> StoredVersion:
     return StoredVersion(row[0], row[1], row[2], row[3], row[4], METHODS[row[5]], row[6])
 
 
-def _visible(query: Query, scope: Scope, rows: list[tuple]) -> list[tuple]:
-    """Those that the caller may see."""
+def _visible(query: Query, scope: Scope, types: Sequence[str], way: Sql) -> Sql:
+    """The test that the caller may see a resource r; types: that a way leads to, () for whichever those are."""
     if query.restriction is None:
-        return rows
-    allowed: set[int] = set()
-    by_type: dict[str, list[int]] = {}
-    for row in rows:
-        by_type.setdefault(row[0], []).append(row[7])
-    for name, rids in by_type.items():
-        limit = query.restriction(name)
-        if limit is None:
-            allowed.update(rids)
-            continue
-        test = scope.of((name,)).compile(limit).probe("j.value")
-        seen = Sql(f"SELECT j.value FROM json_each(?) j WHERE {test.text}", (json.dumps(rids), *test.bound))
-        allowed.update(row[0] for row in scope.reader.rows(seen))
-    return [row for row in rows if row[7] in allowed]
+        return TRUE
+    if not types:
+        types = [name for (name,) in scope.reader.rows(Sql(TYPES.format(edges=way.text), way.bound))]
+    limits = {name: query.restriction(name) for name in types}
+    if all(limit is None for limit in limits.values()):
+        return TRUE
+    tests: list[Sql] = []
+    for name, limit in limits.items():
+        typed = scope.of((name,))
+        parts = [member("r.type", typed.type_ids)]
+        if limit is not None:
+            parts.append(typed.compile(limit).probe("r.rid"))
+        tests.append(conjunction(parts))
+    return disjunction(tests)
 
 
 def _too_many() -> FhirError:

@@ -34,9 +34,10 @@ def page(query: Query, scope: Scope) -> Page:
     if cursor.backward:
         rows.reverse()
     alone = not more and cursor.place == cursors.FIRST
+    elsewhere = condition if query.matches_once and not alone else None
     return Page(
         _versions(rows, scope),
-        included(query, scope, rows) if query.includes and rows else [],
+        included(query, scope, rows, elsewhere) if query.includes and rows else [],
         *cursors.neighbours(cursor, more, [_position(row) for row in (rows[:1] + rows[-1:])]),
         last="" if alone else LAST_PAGE,
         total=len(rows) if alone else _total(query, scope, condition),

@@ -127,6 +127,27 @@ def test_only_what_the_caller_may_see_is_included(shelf):
     assert included(shelf, "Observation", EVERYTHING, FORWARD, restriction=limits.get) == ["Patient/p0/_history/1"]
 
 
+def test_what_the_caller_may_not_see_counts_for_nothing(shelf, monkeypatch):
+    monkeypatch.setattr(bounds, "LIMIT", 2)
+    shelf.put("Patient", "p")
+    for number, label in enumerate("NRRRN"):
+        shelf.put("Observation", f"o{number}", (TOKEN, "_security", "", label), refers("p"))
+    limits = {"Observation": TokenIs(("_security",), None, "N")}
+    brought = included(shelf, "Patient", EVERYTHING, REVERSE, restriction=limits.get)
+    assert brought == ["Observation/o0/_history/1", "Observation/o4/_history/1"]
+
+
+def test_where_the_pages_are_one_set_a_match_is_on_its_own_page_alone(shelf):
+    shelf.put("Location", "house")
+    for number in range(3):
+        shelf.put("Location", f"l{number}", refers(f"l{number + 1}", type="Location", field="partof"))
+    shelf.put("Location", "l3", refers("house", type="Location", field="partof"))
+    where, up = IdIn(("l0", "l1", "l2", "l3")), Include("Location", ("partof",))
+    for count, expected in ((1, []), (10, ["Location/house/_history/1"])):
+        assert included(shelf, "Location", where, up, count=count, matches_once=True) == expected
+    assert included(shelf, "Location", where, up, count=1) == ["Location/l1/_history/1"]
+
+
 BY_CANONICAL = Include("QuestionnaireResponse", ("questionnaire",))
 
 
