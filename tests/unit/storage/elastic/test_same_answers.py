@@ -18,6 +18,7 @@ SHARED = [
     test_includes.test_iterate_goes_on_from_what_was_included,
     test_includes.test_a_reference_to_a_version_brings_that_version,
     test_includes.test_only_what_the_caller_may_see_is_included,
+    test_includes.test_where_the_pages_are_one_set_a_match_is_on_its_own_page_alone,
     test_order.test_ascending_goes_by_the_smallest_value_and_descending_by_the_largest,
     test_order.test_a_resource_that_comes_before_the_position_does_not_shift_the_next_page,
     test_order.test_a_page_goes_on_though_the_resource_at_its_position_is_deleted,
