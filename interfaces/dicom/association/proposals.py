@@ -21,7 +21,7 @@ from pynetdicom.presentation import SCP_SCU_ROLES, PresentationContext
 from pynetdicom.sop_class import _STORAGE_CLASSES
 from pynetdicom.utils import set_uid
 
-PROPOSED, ANSWERED, ABSTRACT_SYNTAX, TRANSFER_SYNTAX = 0x20, 0x21, 0x30, 0x40  # item types
+PROPOSED, ANSWERED, ABSTRACT_SYNTAX, TRANSFER_SYNTAX, USER_INFORMATION = 0x20, 0x21, 0x30, 0x40, 0x50  # item types
 ACCEPTED, NO_TRANSFER_SYNTAX = 0, 4  # results
 _STORAGE = frozenset(map(str, _STORAGE_CLASSES.values()))
 
@@ -38,9 +38,9 @@ class AssociateRequest(A_ASSOCIATE_RQ):
         for kind, item in self._generate_items(bytestream):
             if kind == PROPOSED:
                 self._proposed.append(proposed(item))
-            else:
+            elif kind in PDU_ITEM_TYPES:
                 made = PDU_ITEM_TYPES[kind]()
-                made.decode(item)
+                made.decode(known(item) if kind == USER_INFORMATION else item)
                 others.append(made)
         return others
 
@@ -105,6 +105,19 @@ class Negotiation(ACSE):
             super().send_accept()
         finally:
             association._accepted_cx, association._rejected_cx = taken, refused
+
+
+def known(item: bytes) -> bytes:
+    """A user information item without the items within that are none of the standard's, which are passed over."""
+    kept, at = b"", 4
+    while at < len(item):
+        kind, length = struct.unpack_from(">BxH", item, at) if at + 4 <= len(item) else (0, len(item))
+        if at + 4 + length > len(item):
+            raise ValueError("an item of user information is cut short")
+        if kind in PDU_ITEM_TYPES:
+            kept += item[at : at + 4 + length]
+        at += 4 + length
+    return struct.pack(">BxH", USER_INFORMATION, len(kept)) + kept
 
 
 def proposed(item: bytes) -> PresentationContext:

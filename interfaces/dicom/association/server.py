@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import socketserver
 import ssl
@@ -40,8 +41,9 @@ class _Handler(RequestHandler):
         """In a thread of its own: the TLS handshake must not hold up the others."""
         connection: Any = self.request
         if isinstance(connection, ssl.SSLSocket):
+            server: Any = self.server
             try:
-                connection.do_handshake()
+                shake_hands(connection, server.request_seconds)
             except OSError as problem:
                 log.warning("TLS handshake failed", peer=self.client_address[0], problem=str(problem))
                 self.server.shutdown_request(connection)
@@ -102,9 +104,11 @@ class AssociationServer(ThreadedAssociationServer):
         self._listening = listening
         self._timeout = settings.dicom_timeout_seconds
         self._most = settings.dicom_max_associations * CONNECTIONS_PER_SLOT
+        self.request_seconds = entity.acse_timeout or self._timeout
         self.slots = slots
         self._share = share
         self.open: set[AcceptedAssociation] = set()
+        self._arriving = 0  # connections that are no association object yet, as their TLS handshake goes on
         self.lock = threading.Lock()
         address = listening.getsockname()[:2]
         contexts = entity.supported_contexts
@@ -134,7 +138,24 @@ class AssociationServer(ThreadedAssociationServer):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Whether there is room for one more connection."""
-        return len(self.open) < self._most
+        room = len(self.open) + self._arriving < self._most
+        if not room:
+            log.warning("connection closed: limit reached", peer=str(client_address[0]))
+        return room
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Gives a connection a thread of its own."""
+        with self.lock:
+            self._arriving += 1
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Makes the association of a connection, or none."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self.lock:
+                self._arriving -= 1
 
     def service_actions(self) -> None:
         """Nothing between two connections."""
@@ -168,6 +189,24 @@ class AssociationServer(ThreadedAssociationServer):
     def shutdown(self) -> None:
         """Ends serve_forever; the socket stays open for other processes."""
         socketserver.BaseServer.shutdown(self)
+
+
+def shake_hands(connection: ssl.SSLSocket, seconds: float) -> None:
+    """The TLS handshake, whole within so many seconds, however it comes; OSError where it fails."""
+    deadline, patience = time.monotonic() + seconds, connection.gettimeout()
+    connection.setblocking(False)
+    while True:
+        waiting = select.poll()
+        try:
+            connection.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            waiting.register(connection, select.POLLIN)
+        except ssl.SSLWantWriteError:
+            waiting.register(connection, select.POLLOUT)
+        if not waiting.poll(max(deadline - time.monotonic(), 0) * 1000):
+            raise TimeoutError(f"it was not done within {seconds:g} seconds")
+    connection.settimeout(patience)
 
 
 def requested(

@@ -6,7 +6,6 @@ association before it is received, and P-DATA goes to the DIMSE provider as view
 
 from __future__ import annotations
 
-import queue
 import struct
 import threading
 import time
@@ -15,9 +14,9 @@ from typing import Any
 import structlog
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
-from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_primitives import C_FIND, C_GET, C_MOVE
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.fsm import StateMachine
 from pynetdicom.pdu import A_ASSOCIATE_AC
 from pynetdicom.pdu_primitives import P_DATA
 
@@ -25,15 +24,28 @@ from interfaces.dicom.association.answering_find import answer_find
 from interfaces.dicom.association.answering_retrieval import answer_retrieval
 from interfaces.dicom.association.connection import Socket
 from interfaces.dicom.association.fast_store import P_DATA_TF, FastStore
+from interfaces.dicom.association.messages import Messages, Told
 from interfaces.dicom.association.proposals import AssociateRequest, Negotiation
 
 ASSOCIATE_RQ = 1
-ESTABLISHED = "Sta6"
-LOOK_SECONDS = 0.5  # how often an association without news looks at its timer
+AWAITING_REQUEST, REQUESTED, ESTABLISHED = "Sta2", "Sta3", "Sta6"
 HEAD = struct.Struct(">BxL")  # of a PDU: its type and how many bytes follow
 LONGEST_CONTROL = 2**20  # bytes of an A-ASSOCIATE PDU; a real one has a few thousand
+LONGEST_MESSAGE = 2**24  # bytes of a message that is held in memory, which all are but C-STORE requests
 
 log = structlog.get_logger("dicom")
+
+
+class States(StateMachine):
+    """Tells who waits for a request that none will come any more: nothing, in place of it."""
+
+    def transition(self, state: str) -> None:
+        """Goes to another state."""
+        awaited = self.current_state == AWAITING_REQUEST
+        super().transition(state)
+        if awaited and state != REQUESTED:
+            told: Any = self.dul.to_user_queue
+            told.put(None)
 
 
 class UpperLayer(DULServiceProvider):
@@ -42,9 +54,12 @@ class UpperLayer(DULServiceProvider):
     def __init__(self, assoc: Association, news: threading.Semaphore) -> None:
         super().__init__(assoc)
         self._assoc: Any = assoc
+        self.state_machine = States(self)
         self.to_user_queue = Told(news)
         self._run_loop_delay = 0
         self._most = 0  # bytes of a P-DATA PDU, once it is negotiated
+        self._refused = False
+        self._held = 0  # bytes of a message that has not come whole
         self.daemon = True
 
     @property
@@ -106,6 +121,10 @@ class UpperLayer(DULServiceProvider):
         connection = self.socket
         assert isinstance(connection, Socket)
         try:
+            if self._refused:
+                connection.skip(len(connection.received))
+                connection.receive()
+                return False
             if self.assoc.store and self.assoc.store.arriving and not self._follow(connection, self.assoc.store):
                 return True
             head = connection.take(HEAD.size)
@@ -114,7 +133,7 @@ class UpperLayer(DULServiceProvider):
                 return False
             kind, length = HEAD.unpack(head)
             if not 1 <= kind <= 7 or length > self._longest(kind):
-                self.event_queue.put("Evt19")
+                self._refuse()
                 return False
             body = connection.take(length)
         except (OSError, ValueError):
@@ -128,7 +147,7 @@ class UpperLayer(DULServiceProvider):
         try:
             pdu, event = self._decode_pdu(bytearray(HEAD.pack(kind, length) + body))
         except Exception:
-            self.event_queue.put("Evt19")
+            self._refuse()
             return False
         self.event_queue.put(event)
         self._recv_pdu.put(pdu)
@@ -170,21 +189,33 @@ class UpperLayer(DULServiceProvider):
                 return False
             answer: bytes | bool = self.assoc.store.take(values) if self.assoc.store else False
         except ValueError:
-            self.event_queue.put("Evt19")
+            self._refuse()
             return False
         if answer is not False:
             if isinstance(answer, bytes) and self.socket is not None:
                 self.socket.send(answer)
             self._idle_timer.restart()
             return True
+        self._held += len(body)
+        if self._held > LONGEST_MESSAGE:
+            log.warning("association aborted: a message has no end", calling=self.assoc.requestor.ae_title)
+            self._refuse()
+            return False
         primitive = P_DATA()
         primitive._presentation_data_value_list = [(context, bytes(value)) for context, value in values]
         try:
             self.assoc.dimse.receive_primitive(primitive)
         except Exception:
-            self.event_queue.put("Evt19")
+            self._refuse()
+        if self.assoc.dimse.message is None:
+            self._held = 0
         self._idle_timer.restart()
         return False
+
+    def _refuse(self) -> None:
+        """The association ends, as what came is no PDU that may come; of what follows only its end is waited for."""
+        self._refused = True
+        self.event_queue.put("Evt19")
 
 
 def presentation_data_values(body: memoryview) -> list[tuple[int, memoryview]]:
@@ -201,38 +232,6 @@ def presentation_data_values(body: memoryview) -> list[tuple[int, memoryview]]:
         values.append((body[at + 4], body[at + 5 : at + 4 + length]))
         at += 4 + length
     return values
-
-
-class Told(queue.Queue[Any]):
-    """A queue that tells of what is put into it."""
-
-    def __init__(self, news: threading.Semaphore) -> None:
-        super().__init__()
-        self._news = news
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        """Adds an item."""
-        super().put(item, block, timeout)
-        self._news.release()
-
-
-class Messages(DIMSEServiceProvider):
-    """A DIMSE provider whose user sleeps until there is a message or the association changes."""
-
-    def __init__(self, assoc: Any, news: threading.Semaphore) -> None:
-        super().__init__(assoc)
-        self._news = news
-        self.msg_queue = Told(news)
-
-    def get_msg(self, block: bool = False) -> Any:
-        """The next message; without block it waits a while for one or for other news."""
-        if block:
-            return super().get_msg(block)
-        self._news.acquire(timeout=LOOK_SECONDS)
-        try:
-            return self.msg_queue.get_nowait()
-        except queue.Empty:
-            return None, None
 
 
 class AcceptedAssociation(Association):
@@ -265,6 +264,7 @@ class AcceptedAssociation(Association):
                 if self.store is not None and not self.dul.is_alive():
                     self.store.abandon()
                 connection.discard()
+            self.dimse.message = None  # which may be large
 
     def _run_reactor(self) -> None:
         """As pynetdicom's, but asleep until a message comes."""
@@ -299,7 +299,6 @@ class AcceptedAssociation(Association):
         if not ours or context is None or self._sent_release:
             super()._serve_request(msg, context_id)
             return
-        self.dimse.cancel_req.clear()
         (answer_find if isinstance(msg, C_FIND) else answer_retrieval)(self, msg, context)
         self.dimse.cancel_req.clear()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import socket
 
 import pytest
-from pynetdicom import AE
+from pynetdicom import AE, build_context, evt
+from pynetdicom.dimse_primitives import C_CANCEL, C_FIND
 from pynetdicom.transport import AddressInformation
 
 from interfaces.dicom.association.connection import Socket
@@ -40,3 +42,22 @@ def test_one_that_fails_is_aborted_and_leaves_nothing_running(accepted):
     assert ended == [association]
     assert peer.recv(100)[:1] == b"\x07"
     assert peer.recv(100) == b""
+
+
+def test_a_cancel_is_of_the_request_that_came_before_it(accepted):
+    association, _ = accepted
+    query = C_FIND()
+    query.MessageID, query.Priority = 7, 2
+    query.AffectedSOPClassUID, query.Identifier = "1.2.840.10008.5.1.4.1.2.2.1", io.BytesIO()
+    context = build_context(query.AffectedSOPClassUID)
+    context.context_id = 1
+    association._accepted_cx = {1: context}
+    seen = []
+    association.bind(evt.EVT_C_FIND, lambda event: seen.append(event.is_cancelled) or iter(()))
+    association.dimse.cancel_req[7] = C_CANCEL()  # of an earlier one, which had ended
+    association.dimse.msg_queue.put((1, query))
+    association._serve_request(query, 1)
+    association.dimse.msg_queue.put((1, query))
+    association.dimse.cancel_req[7] = C_CANCEL()
+    association._serve_request(query, 1)
+    assert seen == [False, True]
