@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import select
 import socket
 import socketserver
 import ssl
@@ -41,9 +40,8 @@ class _Handler(RequestHandler):
         """In a thread of its own: the TLS handshake must not hold up the others."""
         connection: Any = self.request
         if isinstance(connection, ssl.SSLSocket):
-            server: Any = self.server
             try:
-                shake_hands(connection, server.request_seconds)
+                connection.do_handshake()  # whole within the timeout, however it comes
             except OSError as problem:
                 log.warning("TLS handshake failed", peer=self.client_address[0], problem=str(problem))
                 self.server.shutdown_request(connection)
@@ -104,7 +102,6 @@ class AssociationServer(ThreadedAssociationServer):
         self._listening = listening
         self._timeout = settings.dicom_timeout_seconds
         self._most = settings.dicom_max_associations * CONNECTIONS_PER_SLOT
-        self.request_seconds = entity.acse_timeout or self._timeout
         self.slots = slots
         self._share = share
         self.open: set[AcceptedAssociation] = set()
@@ -189,24 +186,6 @@ class AssociationServer(ThreadedAssociationServer):
     def shutdown(self) -> None:
         """Ends serve_forever; the socket stays open for other processes."""
         socketserver.BaseServer.shutdown(self)
-
-
-def shake_hands(connection: ssl.SSLSocket, seconds: float) -> None:
-    """The TLS handshake, whole within so many seconds, however it comes; OSError where it fails."""
-    deadline, patience = time.monotonic() + seconds, connection.gettimeout()
-    connection.setblocking(False)
-    while True:
-        waiting = select.poll()
-        try:
-            connection.do_handshake()
-            break
-        except ssl.SSLWantReadError:
-            waiting.register(connection, select.POLLIN)
-        except ssl.SSLWantWriteError:
-            waiting.register(connection, select.POLLOUT)
-        if not waiting.poll(max(deadline - time.monotonic(), 0) * 1000):
-            raise TimeoutError(f"it was not done within {seconds:g} seconds")
-    connection.settimeout(patience)
 
 
 def requested(
