@@ -170,7 +170,13 @@ async def shown(
         await auditing.request(scope, exchange.headers, path, caller, status, response, criteria=criteria)
 
 
-async def noted(exchange: Exchange, kind: str, status: int, user: str, client: str = "") -> None:
+async def changed(exchange: Exchange, status: int, user: str, client: str = "") -> None:
+    """Keeps that by a path of the authorization server it was changed, or tried, how somebody proves who they are, or
+    what may be done in their name."""
+    await noted(exchange, "account", status, user, client, path=exchange.path[1:])
+
+
+async def noted(exchange: Exchange, kind: str, status: int, user: str, client: str = "", *, path: str = "") -> None:
     """Keeps a sign-in or sign-out, or that one was tried, or that a client got a token or was refused one."""
     log = exchange.server.audit
     if log is None:
@@ -185,6 +191,7 @@ async def noted(exchange: Exchange, kind: str, status: int, user: str, client: s
             action="E",
             outcome="0" if status < 400 else "4",
             status=status,
+            path=path,
             user=user,
             client=client,
             address=exchange.address,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from fhir_server.core.keys import instant
+from fhir_server.rest.auditing import changed
 from fhir_server.rest.authorization import account_pages
 from fhir_server.rest.authorization.exchange import Exchange, as_page, see
 from fhir_server.rest.authorization.sessions import form_token, same, signed_in
@@ -56,4 +57,5 @@ async def end(exchange: Exchange) -> Answer:
     if any(each["id"] == passkey for each in user.passkeys):
         kept = tuple(each for each in user.passkeys if each["id"] != passkey)
         await store.put_user(msgspec.structs.replace(user, passkeys=kept))
+    await changed(exchange, 200, user.id)
     return see("/auth/account")

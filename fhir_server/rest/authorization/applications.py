@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from fhir_server.core.errors import FhirError
-from fhir_server.rest.auditing import noted
+from fhir_server.rest.auditing import changed, noted
 from fhir_server.rest.authorization.exchange import Exchange, as_json
 from fhir_server.rest.encode import Answer
 from fhir_server.security.client_authentication import authenticate, stated
@@ -309,6 +309,7 @@ async def register(exchange: Exchange) -> Answer:
         grants=tuple(grants),
     )
     client, secret = await exchange.security.add_client(client, method.startswith("client_secret"))
+    await changed(exchange, 201, "", client.id)
     answer = {**asked, "client_id": client.id, "scope": scopes, "grant_types": grants}
     if secret:
         answer |= {"client_secret": secret, "client_secret_expires_at": 0}

@@ -7,7 +7,7 @@ from importlib import resources
 from typing import Any
 
 from fhir_server.core.errors import FhirError, error
-from fhir_server.rest.auditing import noted
+from fhir_server.rest.auditing import changed, noted
 from fhir_server.rest.authorization import account_pages
 from fhir_server.rest.authorization.account import account_page
 from fhir_server.rest.authorization.exchange import Exchange, as_json, as_page, see, with_query
@@ -46,7 +46,7 @@ async def app(exchange: Exchange) -> Answer:
         )
     except FhirError as problem:
         return _to_scan(exchange, form.get("secret", ""), user, secret, str(problem))
-    await noted(exchange, "login", 200, user.id)
+    await changed(exchange, 200, user.id)
     return as_page(account_pages.recovery_codes(codes))
 
 
@@ -72,7 +72,9 @@ async def end_app(exchange: Exchange) -> Answer:
             await second_factor.take_away(exchange.security.store, user, exchange.form.get("code", ""))
     except FhirError as problem:
         await exchange.security.throttle.failed(subject)
+        await changed(exchange, problem.status, user.id)
         return await account_page(exchange, str(problem), problem.status)
+    await changed(exchange, 200, user.id)
     return see("/auth/account")
 
 
@@ -104,6 +106,7 @@ async def add_passkey(exchange: Exchange) -> Answer:
     sent = _sent(exchange)
     user = await _passkeys(exchange).add(await _own(exchange), sent.get("credential"), str(sent.get("name", "")))
     await exchange.security.store.put_user(user)
+    await changed(exchange, 201, user.id)
     return as_json({"passkeys": len(user.passkeys)}, 201)
 
 

@@ -12,7 +12,7 @@ MOST_PATIENTS = 1000  # of one event; and versions
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """recorded: microseconds since 1970 UTC; kind: rest, login, logout, token, break-glass.
+    """recorded: microseconds since 1970 UTC; kind: rest, login, logout, token, account, break-glass.
 
     interaction: a code of http://hl7.org/fhir/restful-interaction; action: C, R, U, D or E; outcome: 0 success, 4 the
     caller's failure, 8 the server's; path: below the base; patients: ids of those whose data was given or changed;

@@ -23,7 +23,9 @@ SIGNING = {
     "logout": ("110123", "Logout"),
     "token": ("110126", "Node Authentication"),
     "break-glass": ("110127", "Emergency Override Started"),
+    "account": ("110137", "User Security Attributes Changed"),
 }
+ALERTS = ("break-glass", "account")  # what is a Security Alert of DICOM; the rest of them User Authentication
 OUTCOMES = {"0": "Success", "4": "Refused", "8": "Failed"}
 
 
@@ -59,7 +61,7 @@ def _type(event: Event) -> dict[str, str]:
     if event.kind == "rest":
         return {"system": "http://terminology.hl7.org/CodeSystem/audit-event-type", "code": "rest",
                 "display": "Restful Operation"}  # fmt: skip
-    code = "110113" if event.kind == "break-glass" else "110114"
+    code = "110113" if event.kind in ALERTS else "110114"
     return {"system": DCM, "code": code, "display": "Security Alert" if code == "110113" else "User Authentication"}
 
 

@@ -16,7 +16,7 @@ from xml.sax.saxutils import quoteattr
 from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
 from fhir_server.security.audit.event import Event
-from fhir_server.security.audit.resource import SIGNING
+from fhir_server.security.audit.resource import ALERTS, SIGNING
 
 PRIORITY = 85  # facility 10 (security and authorization), severity 5 (notice)
 TIMEOUT = 15.0  # seconds
@@ -83,7 +83,7 @@ def _event_codes(event: Event) -> str:
         id = ("110112", "Query") if event.action == "E" else ("110106", "Export") if event.action == "R" else None
         id = id or ("110107", "Import")
         return _code("EventID", *id, "DCM") + _code("EventTypeCode", event.interaction, event.interaction, "FHIR")
-    kind = ("110113", "Security Alert") if event.kind == "break-glass" else ("110114", "User Authentication")
+    kind = ("110113", "Security Alert") if event.kind in ALERTS else ("110114", "User Authentication")
     return _code("EventID", *kind, "DCM") + _code("EventTypeCode", *SIGNING[event.kind], "DCM")
 
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from fhir_server.security import totp
 from tests.system.security.conftest import ORIGIN, PASSWORD, Browser
+from tests.system.security.test_scopes import Asking
 
 pytestmark = pytest.mark.anyio
 OWN = {"x-hms-page": "1"}
@@ -77,6 +78,25 @@ async def test_the_app_is_done_without_by_showing_its_code(browser: Browser) -> 
     assert page.status_code == 400
     page = await browser.submit(page, "/auth/totp/end", code=code_now(browser, secret))
     assert "Set up an authenticator app" in page.text
+
+
+async def test_what_is_changed_of_an_account_is_in_the_audit_log(browser: Browser) -> None:
+    secret, _ = await set_up(browser)
+    await sign_in(browser, code_now(browser, secret))
+    page = await browser.http.get("/auth/account")
+    page = await browser.submit(page, "/auth/totp/end", code="123456")
+    page = await browser.submit(page, "/auth/totp/end", code=code_now(browser, secret))
+    await browser.submit(page, "/auth/end", session="none-of-mine")
+    await added(browser)
+    made = await browser.http.post("/auth/register", json={"redirect_uris": ["https://a.test/"]})
+    kept = await Asking(browser.fhir, "user/AuditEvent.rs")("AuditEvent?subtype=110137")
+    found = [each["resource"] for each in reversed(kept.json()["entry"])]
+    assert [(each["entity"][0]["what"]["display"], each["outcome"]) for each in found] == [
+        ("auth/totp", "0"), ("auth/totp/end", "4"), ("auth/totp/end", "0"), ("auth/end", "0"),
+        ("auth/passkeys/add", "0"), ("auth/register", "0"),
+    ]  # fmt: skip
+    assert {each["agent"][2]["altId"] for each in found[:-1]} == {"u-doc"}
+    assert found[-1]["agent"][0]["who"]["identifier"]["value"] == made.json()["client_id"]
 
 
 async def test_a_browser_left_alone_gets_no_factor(browser: Browser) -> None:
