@@ -151,6 +151,9 @@ def banner(settings: Settings, samples: bool, *interfaces: str) -> str:
         *filter(None, interfaces),
         f"data         {place(settings)}",
     ]
+    if settings.security != "open" and not (settings.base_url or settings.trust_proxy or loopback(settings.host)):
+        lines.append("base URL     of whatever Host a request names: set base_url, so that what was signed for another "
+                     "server (an assertion, a token) never counts here")  # fmt: skip
     if not samples:
         lines.append(f"samples      {program()} load --samples --server {own}/fhir")
     if settings.security == "open":

@@ -1,4 +1,5 @@
 import socket
+from typing import Any
 
 import pytest
 
@@ -40,3 +41,16 @@ def test_a_port_in_use_is_refused_with_its_number():
 def test_a_host_that_is_none_is_refused():
     with pytest.raises(FhirError, match=r"no\.such\.host\.invalid"):
         listen("no.such.host.invalid", 0)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"host": "0.0.0.0"}, True),
+        ({"host": "0.0.0.0", "base_url": "https://fhir.example.org/fhir"}, False),
+        ({"host": "0.0.0.0", "trust_proxy": True}, False),
+        ({}, False),
+    ],
+)
+def test_a_secured_server_that_does_not_know_its_name_says_so(more: dict[str, Any], told: bool) -> None:
+    assert ("set base_url" in banner(Settings(security="smart", **more), samples=True)) is told
