@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -27,7 +28,8 @@ from interfaces.hl7v2.translation import Translation, Translator
 
 log = structlog.get_logger("hl7")
 
-RACES = ("conflict", "precondition", "multiple-matches")
+CHANGED = ("conflict", "precondition")  # what another write leads to
+RACES = (*CHANGED, "multiple-matches")
 PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:-(\d+))?")
 LARGE = 100_000  # bytes of a transaction's answer that is read beside the event loop
 TRIES = 4  # of a transaction that another write came between
@@ -71,23 +73,26 @@ class Applying:
         if header is None:
             return self._failed(message, None, (Problem("100", "There is no readable MSH segment.", ("MSH", 1)),))
         policies = self._interfaces.policies(header.origin)
-        if again and (links := await self._applied(message)) is not None:
-            return self._settled(message, header, DONE, links=links, releases=message.patients)
+        if again and (outcome := await self._found(message, raw, header)) is not None:
+            return outcome
         listener = self._interfaces.listener.get(message.source)
         strict = listener is not None and listener.strict
         for attempt in range(TRIES):
-            if attempt and (links := await self._applied(message)) is not None:
-                return self._settled(message, header, DONE, links=links, releases=message.patients)
+            if attempt and (outcome := await self._found(message, raw, header)) is not None:
+                return outcome
             try:
                 translation = await self._translator.translate(raw, header, policies, strict)
                 if (outcome := self._without_commit(message, header, policies, translation)) is not None:
                     return outcome
                 links = await self._commit(message, header, translation)
+                links = _together(links, await self._gather(message, header, translation.named))
             except FhirError as problem:
                 if problem.category in PASSING or problem.category == "exception":
                     raise Later(str(problem), problem.category in PASSING) from problem
                 if problem.category in RACES and attempt < TRIES - 1:
                     continue  # another write came between: what is there now is looked at anew
+                if problem.category in CHANGED:
+                    break
                 return self._failed(message, header, problems_of(problem))
             releases = message.patients if translation.brings else ()
             return self._settled(message, header, DONE, "", translation, links, releases)
@@ -116,7 +121,27 @@ class Applying:
     async def _commit(self, message: Message, header: Header, translation: Translation) -> tuple[str, ...]:
         """Commits, once; links to what it made."""
         assert translation.bundle is not None
-        bundle = self._with_provenance(message, header, translation.bundle)
+        asked = {"method": "PUT", "url": f"Provenance/{message.provenance}", "ifNoneMatch": "*"}
+        return await self._perform(self._with_provenance(message, header, translation.bundle, asked))
+
+    async def _gather(self, message: Message, header: Header, named: Sequence[str]) -> tuple[str, ...]:
+        """What was put at patients who were merged away meanwhile, by this message or by others before a merge that
+        this message is, goes to their survivors; links to it. Where nothing was, nothing is committed."""
+        links: tuple[str, ...] = ()
+        asked = {"method": "PUT", "url": f"Provenance/{message.provenance}-moved"}
+        for _ in range(2 * TRIES):  # a survivor may end meanwhile, too
+            entries = await self._translator.left_behind(named) if named else []
+            if not entries:
+                return links
+            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+            try:
+                links = _together(links, await self._perform(self._with_provenance(message, header, bundle, asked)))
+            except FhirError as problem:
+                if problem.category not in RACES:
+                    raise
+        raise Later("other writes came between")
+
+    async def _perform(self, bundle: dict[str, Any]) -> tuple[str, ...]:
         request = Request(
             "POST", (), resource=bundle, body=json.serialize(bundle), content_type="application/fhir+json"
         )
@@ -125,6 +150,17 @@ class Applying:
         if told is not None:
             return tuple([one.key.reference for one in told if not one.deleted and not _is_own(one.type, one.id)])
         return await asyncio.to_thread(_links, body) if len(body) > LARGE else _links(body)
+
+    async def _found(self, message: Message, raw: bytes, header: Header) -> Outcome | None:
+        """The outcome of a message that was applied before, None for one that was not."""
+        links = await self._applied(message)
+        if links is None:
+            return None
+        try:
+            links = _together(links, await self._gather(message, header, await self._translator.named(raw)))
+        except FhirError as problem:
+            raise Later(str(problem), problem.category in PASSING) from problem
+        return self._settled(message, header, DONE, links=links, releases=message.patients)
 
     async def _applied(self, message: Message) -> tuple[str, ...] | None:
         """What the message made, where it was applied; None where it was not."""
@@ -138,15 +174,17 @@ class Applying:
         return tuple(target["reference"] for target in targets if "reference" in target)
 
     # ------------------------------------------------------------------ what is told
-    def _with_provenance(self, message: Message, header: Header, bundle: dict[str, Any]) -> dict[str, Any]:
-        """The transaction with the message's Provenance, which must not exist yet."""
+    def _with_provenance(
+        self, message: Message, header: Header, bundle: dict[str, Any], asked: dict[str, str]
+    ) -> dict[str, Any]:
+        """The transaction with a Provenance of the message; asked: the request that writes it."""
         entries = bundle["entry"]
         own: dict[str, Any] = next(
             (entry["resource"] for entry in entries if entry.get("resource", {}).get("resourceType") == "Provenance"),
             {},
         )
         others = [entry for entry in entries if entry.get("resource") is not own]
-        provenance: dict[str, Any] = {"resourceType": "Provenance", **own, "id": message.provenance}
+        provenance: dict[str, Any] = {"resourceType": "Provenance", **own, "id": asked["url"].partition("/")[2]}
         if not own:
             author = {"coding": [{"system": PARTICIPANT, "code": "author"}]}
             what = {"identifier": {"system": MESSAGE_ID, "value": message.control or message.digest}}
@@ -156,7 +194,6 @@ class Applying:
                 "agent": [{"type": author, "who": {"display": header.origin or "HL7 v2"}}],
                 "entity": [{"role": "source", "what": what}],
             }
-        asked = {"method": "PUT", "url": f"Provenance/{message.provenance}", "ifNoneMatch": "*"}
         return {**bundle, "entry": [*others, {"resource": provenance, "request": asked}]}
 
     def given_up(self, message: Message, raw: bytes, reason: str) -> Outcome:

@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import re
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from fhir_server.client import FhirClient
@@ -23,6 +24,7 @@ from interfaces.hl7v2.queries.response import Asker
 from interfaces.hl7v2.reading import ClientReader
 from interfaces.hl7v2.translation import Translation
 from mappings.hl7v2.identifiers import Identity, fallback_system, identity_of
+from mappings.hl7v2.moving import left_behind
 from mappings.hl7v2.outgoing import to_message
 from mappings.hl7v2.tables import SiteTables, Tables
 from mappings.hl7v2.translating import translate
@@ -68,7 +70,16 @@ class Engine:
             *(problem_of(text, "W") for text in found.issues),
         )
         unknown = tuple(f"{system}|{value}" for system, value in found.unknown)
-        return Translation(found.bundle, problems, brings=found.brings, unknown=unknown)
+        return Translation(found.bundle, problems, brings=found.brings, unknown=unknown, named=tuple(found.named))
+
+    async def named(self, raw: bytes) -> tuple[str, ...]:
+        """See Translator."""
+        found = await self._reader.find({"Patient": sorted(self.patients(raw))})
+        return tuple(f"Patient/{patient['id']}" for patient in found)
+
+    async def left_behind(self, patients: Sequence[str]) -> list[dict[str, Any]]:
+        """See Translator."""
+        return await left_behind(self._reader, patients)
 
     async def to_message(self, resource: dict[str, Any], destination: Destination, control: str) -> bytes:
         """See ToMessage."""

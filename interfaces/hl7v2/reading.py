@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fhir_server.api import Request
-from fhir_server.client import FhirClient, searched
+from fhir_server.client import FhirClient, pages, searched
 from fhir_server.codec import json
 from fhir_server.core.errors import FhirError
+from fhir_server.definitions import load
+
+SAME = {"patient", "subject"}  # two names of one parameter in most types of the compartment
 
 
 class ClientReader:
@@ -32,8 +36,13 @@ class ClientReader:
         return json.parse(answer.body)
 
     async def referring(self, reference: str) -> list[dict[str, Any]]:
-        """The resources of a patient's compartment."""
-        return await searched(self._client, (*reference.split("/")[:2], "*"), [])
+        """The resources that refer to a patient: those of the compartment, and others, such as tasks."""
+        type, id = reference.split("/")[:2]
+        found = await searched(self._client, (type, id, "*"), [])
+        beside = [("_id", id), *(("_revinclude", path) for path in _beside_the_compartment())]
+        async for bundle in pages(self._client, (type,), beside):
+            found += [entry["resource"] for entry in bundle.get("entry", ()) if entry["search"]["mode"] == "include"]
+        return list({(one["resourceType"], one["id"]): one for one in found}.values())
 
     async def search(self, type_name: str, query: list[tuple[str, str]]) -> list[dict[str, Any]]:
         """All matches of a search."""
@@ -43,3 +52,18 @@ class ClientReader:
         """Whether a search has a match."""
         answer = await self._client.perform(Request("GET", (type_name,), [*query, ("_count", "1"), ("_total", "none")]))
         return bool(json.parse(answer.body).get("entry"))
+
+
+@functools.cache
+def _beside_the_compartment() -> tuple[str, ...]:
+    """The parameters (Task:subject) by which a resource refers to a patient without being in the compartment."""
+    definitions = load()
+    members = definitions.compartments["Patient"].members
+    found = []
+    for type in sorted(definitions.resource_types):
+        inside = set(members.get(type, ()))
+        for code, parameter in definitions.search_parameters(type).items():
+            told = code in inside or (code in SAME and inside & SAME)
+            if parameter.type == "reference" and "Patient" in parameter.targets and not told:
+                found.append(f"{type}:{code}")
+    return tuple(found)

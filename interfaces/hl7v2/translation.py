@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -17,7 +18,8 @@ class Translation(msgspec.Struct, frozen=True):
     bundle: a transaction, None where there is nothing to commit; problems: with one of severity E it can't be applied,
     others are warnings; ignored: why nothing is to be done, "" where something is; answer: the message that answers it
     in place of an acknowledgement (a query's response), b"" for none; brings: whether it is a message that brings its
-    patients, so that those that wait for them may go on; unknown: the patients in it that the server does not know.
+    patients, so that those that wait for them may go on; unknown: the patients in it that the server does not know;
+    named: those that it knows (Patient/7) and that may be merged away before the bundle is committed.
     """
 
     bundle: dict[str, Any] | None = None
@@ -26,6 +28,7 @@ class Translation(msgspec.Struct, frozen=True):
     answer: bytes = b""
     brings: bool = False
     unknown: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
 
 
 class Translator(Protocol):
@@ -33,4 +36,12 @@ class Translator(Protocol):
 
     async def translate(self, raw: bytes, header: Header, sender: Sender, strict: bool) -> Translation:
         """What a message says; strict: refuse what breaks the standard. FhirError where it can't be told."""
+        ...
+
+    async def named(self, raw: bytes) -> tuple[str, ...]:
+        """The patients whose numbers a message states (Patient/7), also those who were merged into others."""
+        ...
+
+    async def left_behind(self, patients: Sequence[str]) -> list[dict[str, Any]]:
+        """The entries of a transaction that move what refers to those of the patients who were merged into others."""
         ...

@@ -15,7 +15,9 @@ from fhir_server.core.errors import error
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Node
 from mappings.hl7v2.identifiers import NAMESPACE, fallback_system, identity_of, token
+from mappings.hl7v2.moving import move, redirect, replaced, update_of, way_to_survivor
 from mappings.hl7v2.reader import Reader
+from mappings.hl7v2.resources import identities_of
 from mappings.hl7v2.source import Segment
 from mappings.hl7v2.tables import Tables
 
@@ -34,53 +36,59 @@ class Merge(NamedTuple):
     losing: list[tuple[str, str]]
     visits: list[tuple[str, str]]
 
-    async def entries(
-        self, reader: Reader, made: Draft, current: dict[int, dict[str, Any]], issues: list[str]
-    ) -> list[dict[str, Any]]:
-        """The entries of the transaction that do it."""
+    async def complete(
+        self, reader: Reader, entries: list[dict[str, Any]], kept: dict[str, Any] | None, issues: list[str]
+    ) -> list[str]:
+        """Adds to the entries of the transaction what does it; gives the patients who end by it.
+
+        kept: the survivor as it is, None for a new one.
+        """
         if self.kind == NUMBER:
             return []  # see known_as
         if self.kind in (ACCOUNTS, VISITS):
-            return await self._move(reader, issues)
-        return await self._merge(reader, current)
+            await self._move(reader, entries, issues)
+            return []
+        return await self._merge(reader, entries, kept, issues)
 
-    async def _merge(self, reader: Reader, current: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
+    async def _merge(
+        self, reader: Reader, entries: list[dict[str, Any]], kept: dict[str, Any] | None, issues: list[str]
+    ) -> list[str]:
         survivor = self.survivor.url
-        kept = current.get(id(self.survivor))
-        found = [
-            one
-            for one in await reader.find({"Patient": self.losing})
-            if f"Patient/{one['id']}" != survivor and not _replaced(one)
-        ]
-        if not found and await reader.find({"Patient": self.losing}):
-            return []  # merged before
-        entries: list[dict[str, Any]] = []
+        holders = await reader.find({"Patient": self.losing})
+        others = [one for one in holders if f"Patient/{one['id']}" != survivor]
+        ending = [one for one in others if not replaced(one)]
+        for one in others:
+            if replaced(one) and f"Patient/{(await way_to_survivor(reader, one))[-1]['id']}" != survivor:
+                number = next(value for system, value in self.losing if (system, value) in identities_of(one))
+                issues.append(f"MRG-1: {number} was merged into another patient before; nothing is moved.")
         link = {"other": {"reference": survivor}, "type": "replaced-by"}
-        for loser in found:
-            reference = f"Patient/{loser['id']}"
-            changed = copy.deepcopy(loser)
-            changed["active"] = False
-            changed["link"] = [*(one for one in changed.get("link", ()) if one.get("type") != "replaces"), link]
-            entries.append(_update(changed))
-            for other in await reader.referring(reference):
-                if other["resourceType"] == "Patient" or other["resourceType"] in ("Provenance", "AuditEvent"):
-                    continue
-                moved = _redirected(other, reference, survivor)
-                if moved != other:
-                    entries.append(_update(moved))
-            if kept is not None:
-                back = {"other": {"reference": reference}, "type": "replaces"}
-                entries.append(_update({**kept, "link": [*kept.get("link", ()), back]}))
-        if not found:
-            entries.append(self._unknown(link))
-        return entries
+        ended = [f"Patient/{one['id']}" for one in ending]
+        for loser in ending:
+            links = [*(one for one in loser.get("link", ()) if one.get("type") != "replaces"), link]
+            _written(entries, loser)["resource"] |= {"active": False, "link": links}
+        await move(reader, entries, dict.fromkeys(ended, survivor))
+        nobody = [] if holders else [one for one in self.losing if one not in self.survivor.criteria]
+        if nobody:
+            entries.append(self._unknown(nobody, link))
+            ended.append(entries[-1]["fullUrl"])
+        self._link_back(entries, kept, ended)
+        return [one for one in ended if one.startswith("Patient/")]
 
-    def _unknown(self, link: dict[str, Any]) -> dict[str, Any]:
-        """An inactive patient that holds a number which nobody had."""
-        system, value = self.losing[0]
+    def _link_back(self, entries: list[dict[str, Any]], kept: dict[str, Any] | None, ended: list[str]) -> None:
+        """The survivor replaces those who ended."""
+        links = [{"other": {"reference": one}, "type": "replaces"} for one in ended]
+        entry = next((one for one in entries if one["fullUrl"] == self.survivor.url), None)
+        if links and entry is None and kept is not None:
+            entry = _written(entries, kept)
+        if links and entry is not None:
+            entry["resource"] = {**entry["resource"], "link": [*entry["resource"].get("link", ()), *links]}
+
+    def _unknown(self, numbers: list[tuple[str, str]], link: dict[str, Any]) -> dict[str, Any]:
+        """An inactive patient that holds numbers which nobody had."""
+        system, value = numbers[0]
         patient = {
             "resourceType": "Patient",
-            "identifier": [{"system": one[0], "value": one[1]} for one in self.losing],
+            "identifier": [{"system": one[0], "value": one[1]} for one in numbers],
             "active": False,
             "link": [link],
         }
@@ -94,7 +102,7 @@ class Merge(NamedTuple):
         """A47: the patient with the numbers of MRG-1, who has those of PID-3 from now on; None where it is no A47."""
         if self.kind != NUMBER:
             return None
-        found = [one for one in await reader.find({"Patient": self.losing}) if not _replaced(one)]
+        found = [one for one in await reader.find({"Patient": self.losing}) if not replaced(one)]
         if len(found) != 1:
             return None
         patient = copy.deepcopy(found[0])
@@ -103,12 +111,13 @@ class Merge(NamedTuple):
                 one["use"] = "old"
         return patient
 
-    async def _move(self, reader: Reader, issues: list[str]) -> list[dict[str, Any]]:
+    async def _move(self, reader: Reader, entries: list[dict[str, Any]], issues: list[str]) -> None:
         """A44, A45: accounts (MRG-3) or visits (MRG-5) of another patient become the survivor's."""
         types = ("Account", "Encounter") if self.kind == ACCOUNTS else ("Encounter",)
-        entries: list[dict[str, Any]] = []
         losing = await reader.find({"Patient": self.losing}) if self.losing else []
         losers = {f"Patient/{one['id']}" for one in losing}
+        written = {entry["fullUrl"]: entry for entry in entries}
+        moved = False
         for type_name in types:
             for found in await reader.find({type_name: self.visits}):
                 subject = found.get("subject")
@@ -117,14 +126,15 @@ class Merge(NamedTuple):
                 ]:
                     if reference == self.survivor.url or (losers and reference not in losers):
                         continue
-                    entries.append(_update(_redirected(found, reference, self.survivor.url)))
+                    moved = True
+                    moves = {reference: self.survivor.url}
+                    redirect(entries, written, found, moves)
                     if type_name == "Encounter":
                         for other in await reader.referring(reference):
                             if f"Encounter/{found['id']}" in repr(other) and other["id"] != found["id"]:
-                                entries.append(_update(_redirected(other, reference, self.survivor.url)))
-        if not entries:
+                                redirect(entries, written, other, moves)
+        if not moved:
             issues.append("MRG: no account or visit with its number is known; nothing was moved.")
-        return entries
 
 
 def merges_of(made: Draft, tables: Tables) -> list[Merge]:
@@ -135,12 +145,12 @@ def merges_of(made: Draft, tables: Tables) -> list[Merge]:
             raise error("not-supported", "A43 moves single numbers, which is not done here.", location="MSH-9")
         return []
     fallback = fallback_system(tables, made.facility)
-    patients = iter(made.of("Patient"))
     survivor: Node | None = None
     found: list[Merge] = []
     for segment in made.message.segments:
         if segment.name == "PID":
-            survivor = next(patients, survivor)
+            own = next(filter(None, (_identities(segment, (field,), tables, fallback) for field in (3, 2, 4))), [])
+            survivor = next((one for one in made.of("Patient") if any(each in own for each in one.criteria)), None)
         elif segment.name == "MRG" and survivor is not None:
             losing = _identities(segment, (1, 2, 4), tables, fallback)
             visits = _identities(segment, (3,) if kind == ACCOUNTS else (5, 6), tables, fallback)
@@ -148,7 +158,11 @@ def merges_of(made: Draft, tables: Tables) -> list[Merge]:
                 raise error(
                     "unprocessable", "MRG-1 names no patient that is to be merged.", location="MRG-1", code="required"
                 )
-            losing = [one for one in losing if one not in survivor.criteria]
+            others = [one for one in survivor.criteria if one not in losing]
+            if kind == PATIENTS and others:  # PID may list the number that ends; it does not tell who is left
+                survivor.criteria = others
+            else:
+                losing = [one for one in losing if one not in survivor.criteria]
             if losing or (visits and kind in (ACCOUNTS, VISITS)):
                 found.append(Merge(kind, survivor, losing, visits))
     if not found and kind in (PATIENTS, NUMBER) and not any(one.name == "MRG" for one in made.message.segments):
@@ -170,28 +184,10 @@ def _identities(segment: Segment, fields: tuple[int, ...], tables: Tables, fallb
     return found
 
 
-def _replaced(patient: dict[str, Any]) -> bool:
-    return any(link.get("type") == "replaced-by" for link in patient.get("link", ()))
-
-
-def _redirected(value: Any, old: str, new: str) -> Any:
-    """The same with each reference to old as one to new."""
-    if isinstance(value, dict):
-        return {
-            name: new if name == "reference" and item == old else _redirected(item, old, new)
-            for name, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_redirected(item, old, new) for item in value]
-    return value
-
-
-def _update(resource: dict[str, Any]) -> dict[str, Any]:
-    url = f"{resource['resourceType']}/{resource['id']}"
-    meta = resource.get("meta", {})
-    request = {"method": "PUT", "url": url}
-    if "versionId" in meta:
-        request["ifMatch"] = f'W/"{meta["versionId"]}"'
-    kept = {name: value for name, value in meta.items() if name not in ("versionId", "lastUpdated")}
-    body = {name: value for name, value in resource.items() if name != "meta"}
-    return {"fullUrl": url, "resource": {**body, **({"meta": kept} if kept else {})}, "request": request}
+def _written(entries: list[dict[str, Any]], resource: dict[str, Any]) -> dict[str, Any]:
+    """The entry that writes a resource; one that leaves it as it is where there was none."""
+    entry = update_of(resource)
+    found = next((one for one in entries if one["fullUrl"] == entry["fullUrl"]), None)
+    if found is None:
+        entries.append(entry)
+    return found or entry

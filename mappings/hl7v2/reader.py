@@ -19,7 +19,7 @@ class Reader(Protocol):
         ...
 
     async def referring(self, reference: str) -> list[dict[str, Any]]:
-        """The resources of a patient's compartment: those that refer to Patient/7."""
+        """The resources that refer to a patient such as Patient/7."""
         ...
 
 

@@ -14,6 +14,7 @@ from mappings.hl7v2.identifiers import BY_ID, KEY, key, own_identities, token, u
 from mappings.hl7v2.links import PATIENT
 from mappings.hl7v2.merges import Merge
 from mappings.hl7v2.merging import is_older, keep_participants, merge, snapshot_of, stamp
+from mappings.hl7v2.moving import way_to_survivor
 from mappings.hl7v2.reader import Reader
 from mappings.hl7v2.resources import as_resource, identities_of
 from mappings.hl7v2.translation import Translation
@@ -57,14 +58,25 @@ class Settling:
                 self._entry(node)
             if count % PAUSE_EVERY == PAUSE_EVERY - 1:
                 await asyncio.sleep(0)
-        for one in merges:
-            self.entries.extend(await one.entries(self.reader, self.draft, self.current, self.issues))
         _join(self.entries)
+        ended: list[str] = []
+        for one in merges:
+            kept = self.current.get(id(one.survivor))
+            ended += await one.complete(self.reader, self.entries, kept, self.issues)
         self.entries.sort(key=lambda entry: entry.get("resource", {}).get("resourceType") in GATHERING)
         self._provenance()
         structure, kind = self.draft.structure, self.draft.message.type
         bundle = {"resourceType": "Bundle", "type": "transaction", "entry": self.entries} if self.entries else None
-        return Translation(bundle, self.issues, self.errors, self.draft.traced, structure, kind in BRINGS, self.unknown)
+        named = [*self._referred_to(), *ended] if bundle else []
+        return Translation(
+            bundle, self.issues, self.errors, self.draft.traced, structure, kind in BRINGS, self.unknown, named
+        )
+
+    def _referred_to(self) -> list[str]:
+        """The patients of the message whose version the transaction does not state, as it does not change them."""
+        stated = {entry["fullUrl"] for entry in self.entries}
+        known = [node.url for node in self.draft.of("Patient") if id(node) in self.current]
+        return [url for url in known if url not in stated]
 
     async def _read(self) -> None:
         """The current resources of the draft's identities, in one look; merged patients as their survivors."""
@@ -160,18 +172,8 @@ class Settling:
 
     async def _survivors(self, matches: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Patients that were merged into others, as those others."""
-        found: dict[str, dict[str, Any]] = {}
-        for one in matches:
-            seen: set[str] = set()
-            while one["id"] not in seen:
-                seen.add(one["id"])
-                link = next((link for link in one.get("link", ()) if link.get("type") == "replaced-by"), None)
-                survivor = await self.reader.read(link["other"]["reference"]) if link else None
-                if survivor is None:
-                    break
-                one = survivor
-            found[one["id"]] = one
-        return list(found.values())
+        found = [(await way_to_survivor(self.reader, one))[-1] for one in matches]
+        return list({one["id"]: one for one in found}.values())
 
     def _entry(self, node: Node) -> None:
         resource = as_resource(node, self.draft.contains)

@@ -43,7 +43,7 @@ async def translate(
     if message.problems:
         raise error("unprocessable", " ".join(message.problems), location="MSH-18")
     if message.type == "ACK":
-        return Translation(None, [], [], [], "ACK", False, [])
+        return Translation(None, [], [], [], "ACK", False, [], [])
     if len(message.segments) > MANY:  # others go on meanwhile
         made, merges = await asyncio.to_thread(_read_message, message, tables, zone, trace)
     else:

@@ -13,7 +13,8 @@ class Translation(NamedTuple):
     bundle: the transaction, None where there is nothing to commit; issues: warnings in sentences; errors: what keeps it
     from being applied; traced: each element with the rule that made it, where that was asked for; structure: the table
     by which it was read; brings: whether such a message introduces its patients; unknown: the identifiers of patients
-    that the store did not have.
+    that the store did not have; named: the patients of the store (Patient/7) whom others may merge away, or refer to,
+    before the transaction is committed (see moving.left_behind).
     """
 
     bundle: dict[str, Any] | None
@@ -23,3 +24,4 @@ class Translation(NamedTuple):
     structure: str
     brings: bool
     unknown: list[tuple[str, str]]
+    named: list[str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,12 @@ class SmallTable:
         found = json.parse((await self.server.perform(Request("GET", ("Patient",), query))).body)
         unknown = () if found.get("entry") else (number,)
         return Translation(bundle, brings=read.type == "ADT", unknown=unknown)
+
+    async def named(self, raw: bytes) -> tuple[str, ...]:
+        return ()
+
+    async def left_behind(self, patients: Sequence[str]) -> list[dict[str, Any]]:
+        return []
 
 
 def entry(full_url: str, resource: dict[str, Any], url: str) -> dict[str, Any]:

@@ -1,0 +1,90 @@
+"""What refers to one patient comes to refer to another: in a merge, and where a merge came between.
+
+A message is read against the store as it is and committed a moment later. Where a patient whom it names is merged away
+in that moment, under a number that the message does not have, its resources are put at a patient who has ended; where
+they were put there just before, the merge has not seen them. So both look again once they are committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mappings.hl7v2.reader import Reader
+
+Json = dict[str, Any]
+STAYING = ("Patient", "Provenance", "AuditEvent")  # merged patients lead to survivors by links; what was said stays
+
+
+def replaced(patient: Json) -> bool:
+    """Whether a patient was merged into another."""
+    return any(link.get("type") == "replaced-by" for link in patient.get("link", ()))
+
+
+async def way_to_survivor(reader: Reader, patient: Json) -> list[Json]:
+    """The patient, those that it was merged into one after the other, and last who is left."""
+    way = [patient]
+    while True:
+        link = next((one for one in way[-1].get("link", ()) if one.get("type") == "replaced-by"), None)
+        following = await reader.read(link["other"]["reference"]) if link else None
+        if following is None or any(one["id"] == following["id"] for one in way):
+            return way
+        way.append(following)
+
+
+async def move(reader: Reader, entries: list[Json], moves: Mapping[str, str]) -> None:
+    """Whatever refers to a patient in moves comes to refer to whom it names; what entries write already, in them."""
+    written = {entry["fullUrl"]: entry for entry in entries}
+    for reference in moves:
+        for other in await reader.referring(reference):
+            if other["resourceType"] not in STAYING:
+                redirect(entries, written, other, moves)
+
+
+def redirect(entries: list[Json], written: dict[str, Json], resource: Json, moves: Mapping[str, str]) -> None:
+    """The references of a resource by moves, in the entry that writes it or in one of its own."""
+    url = f"{resource['resourceType']}/{resource['id']}"
+    if (entry := written.get(url)) is not None:
+        entry["resource"] = _redirected(entry["resource"], moves)
+    elif (moved := _redirected(resource, moves)) != resource:
+        written[url] = update_of(moved)
+        entries.append(written[url])
+
+
+async def left_behind(reader: Reader, patients: Iterable[str]) -> list[Json]:
+    """The entries that move what refers to those of the patients who were merged away; [] where nothing does."""
+    moves: dict[str, str] = {}
+    for reference in patients:
+        patient = await reader.read(reference)
+        if patient is not None and replaced(patient):
+            way = await way_to_survivor(reader, patient)
+            moves |= {f"Patient/{one['id']}": f"Patient/{way[-1]['id']}" for one in way[:-1]}
+    entries: list[Json] = []
+    await move(reader, entries, moves)
+    return entries
+
+
+def update_of(resource: Json) -> Json:
+    """The entry that updates the version that was read."""
+    url = f"{resource['resourceType']}/{resource['id']}"
+    meta = resource.get("meta", {})
+    request = {"method": "PUT", "url": url}
+    if "versionId" in meta:
+        request["ifMatch"] = f'W/"{meta["versionId"]}"'
+    kept = {name: value for name, value in meta.items() if name not in ("versionId", "lastUpdated")}
+    body = {name: value for name, value in resource.items() if name != "meta"}
+    return {"fullUrl": url, "resource": {**body, **({"meta": kept} if kept else {})}, "request": request}
+
+
+def _redirected(value: Any, moves: Mapping[str, str]) -> Any:
+    """The same with each reference by moves."""
+    if isinstance(value, dict):
+        return {
+            name: moves[item]
+            if name == "reference" and isinstance(item, str) and item in moves
+            else _redirected(item, moves)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_redirected(item, moves) for item in value]
+    return value

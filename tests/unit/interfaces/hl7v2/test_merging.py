@@ -1,0 +1,176 @@
+"""Merges of patients: what they state beside the merge, whom they name, and messages that come while they go on."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_server.api import Request
+from fhir_server.codec import json
+from interfaces.hl7v2.configuration import Interfaces, Listener
+from interfaces.hl7v2.engine import Engine
+from interfaces.hl7v2.header import Header
+from interfaces.hl7v2.interface import Hl7Interface
+from interfaces.hl7v2.messages.sqlite.store import SqliteMessageStore
+from interfaces.hl7v2.translation import Translation
+from tests.conftest import Fhir
+from tests.unit.interfaces.hl7v2.test_translation import Hospital, hospital, pid, result
+from tests.unit.interfaces.hl7v2.traffic import code, connected
+
+__all__ = ["hospital"]
+pytestmark = pytest.mark.anyio
+LATER = "20240104120000+0000"
+
+
+async def known(hospital: Hospital, *numbers: str) -> None:
+    for number in numbers:
+        await hospital.send("ADT^A04", pid(f"{number}^^^A"), control=number)
+
+
+async def merge(hospital: Hospital, *segments: str):
+    return await hospital.send("ADT^A40^ADT_A39", "EVN|A40", *segments, sent=LATER, control="merge")
+
+
+async def holder(hospital: Hospital, number: str, active: bool = True) -> dict[str, Any]:
+    """The patient who has a number, of those who are there or of those who were merged away."""
+    found = await hospital.all("Patient", identifier=number)
+    (one,) = [each for each in found if each.get("active", True) == active]
+    return one
+
+
+def links(patient: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(one["type"], one["other"]["reference"]) for one in patient.get("link", ())]
+
+
+async def test_what_a_merge_states_of_the_survivor_holds(hospital: Hospital):
+    await known(hospital, "100", "200")
+    await merge(hospital, pid("100^^^A", "|SMITH^JANE"), "MRG|200^^^A")
+    survivor, loser = await holder(hospital, "100"), await holder(hospital, "200", False)
+    assert survivor["name"][0]["family"] == "SMITH"
+    assert links(survivor) == [("replaces", f"Patient/{loser['id']}")]
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [(pid("100^^^A"), "MRG|200^^^A~300^^^A"), (pid("100^^^A"), "MRG|200^^^A", pid("100^^^A"), "MRG|300^^^A")],
+)
+async def test_two_who_end_are_both_linked_and_leave_nothing(hospital: Hospital, segments: tuple[str, ...]):
+    await known(hospital, "100", "200", "300")
+    both = [{"entity": {"reference": f"Patient/{(await holder(hospital, n))['id']}"}} for n in ("200", "300")]
+    group = {"resourceType": "Group", "type": "person", "actual": True, "member": both}
+    await hospital.server.perform(Request("POST", ("Group",), resource=group, body=json.serialize(group)))
+    await merge(hospital, *segments)
+    survivor = await holder(hospital, "100")
+    ended = {f"Patient/{(await holder(hospital, number, False))['id']}" for number in ("200", "300")}
+    assert {reference for kind, reference in links(survivor) if kind == "replaces"} == ended
+    members = (await hospital.one("Group"))["member"]
+    assert {one["entity"]["reference"] for one in members} == {f"Patient/{survivor['id']}"}
+
+
+async def test_each_group_of_a_message_has_its_own_survivor(hospital: Hospital):
+    await known(hospital, "100", "200", "300", "400", "500")
+    await merge(
+        hospital, pid("100^^^A"), "MRG|200^^^A", pid("300^^^A"), "MRG|400^^^A", pid("100^^^A"), "MRG|500^^^A"
+    )  # fmt: skip
+    first, second = await holder(hospital, "100"), await holder(hospital, "300")
+    for number, survivor in (("200", first), ("400", second), ("500", first)):
+        loser = await holder(hospital, number, False)
+        assert links(loser) == [("replaced-by", f"Patient/{survivor['id']}")]
+
+
+@pytest.mark.parametrize("there", [(), ("100",), ("200",)])
+async def test_links_lead_both_ways_whoever_was_unknown(hospital: Hospital, there: tuple[str, ...]):
+    await known(hospital, *there)
+    await merge(hospital, pid("100^^^A"), "MRG|200^^^A")
+    survivor, loser = await holder(hospital, "100"), await holder(hospital, "200", False)
+    assert links(survivor) == [("replaces", f"Patient/{loser['id']}")]
+    assert links(loser) == [("replaced-by", f"Patient/{survivor['id']}")]
+
+
+@pytest.mark.parametrize("stated", ["100^^^A~200^^^A", "200^^^A~100^^^A"])
+async def test_a_number_that_ends_may_be_listed_with_the_survivors(hospital: Hospital, stated: str):
+    await known(hospital, "100", "200")
+    await hospital.send("ORU^R01", pid("200^^^A"), *result())
+    kept, ending = await holder(hospital, "100"), await holder(hospital, "200")
+    await merge(hospital, pid(stated), "MRG|200^^^A")
+    assert links(await holder(hospital, "200", False)) == [("replaced-by", f"Patient/{kept['id']}")]
+    assert links(await holder(hospital, "100")) == [("replaces", f"Patient/{ending['id']}")]
+    assert (await hospital.one("DiagnosticReport"))["subject"]["reference"] == f"Patient/{kept['id']}"
+
+
+async def test_a_second_merge_into_somebody_else_is_told(hospital: Hospital):
+    await known(hospital, "100", "200", "300")
+    await merge(hospital, pid("100^^^A"), "MRG|200^^^A")
+    made = await merge(hospital, pid("300^^^A"), "MRG|200^^^A")
+    assert made.bundle is None
+    assert "200 was merged into another patient before" in made.issues[0]
+
+
+async def test_what_is_in_no_compartment_moves_too(hospital: Hospital):
+    await known(hospital, "100", "200")
+    subject = {"reference": f"Patient/{(await holder(hospital, '200'))['id']}"}
+    task = {"resourceType": "Task", "status": "requested", "intent": "order", "for": subject}
+    device = {"resourceType": "Device", "patient": subject}
+    advice = {"resourceType": "GuidanceResponse", "moduleUri": "http://a.test", "status": "success", "subject": subject}
+    for one in (task, device, advice):
+        await hospital.server.perform(Request("POST", (one["resourceType"],), resource=one, body=json.serialize(one)))
+    await merge(hospital, pid("100^^^A"), "MRG|200^^^A")
+    survivor = {"reference": f"Patient/{(await holder(hospital, '100'))['id']}"}
+    for name, element in (("Task", "for"), ("Device", "patient"), ("GuidanceResponse", "subject")):
+        assert (await hospital.one(name))[element] == survivor
+
+
+class Held(Engine):
+    """Translates, and holds what it made of messages of one control id until it is let go."""
+
+    def __init__(self, *parts: Any, control: str) -> None:
+        super().__init__(*parts)
+        self._control = control
+        self.read, self.go = asyncio.Event(), asyncio.Event()
+
+    async def translate(self, raw: bytes, header: Header, sender: Any, strict: bool) -> Translation:
+        made = await super().translate(raw, header, sender, strict)
+        if header.control == self._control:
+            self.read.set()
+            await self.go.wait()
+        return made
+
+
+def message(kind: str, control: str, *segments: str) -> bytes:
+    head = f"MSH|^~\\&|APP|HOSP|HMS|HOSP|{LATER}||{kind}|{control}|P|2.5.1||||||UNICODE UTF-8"
+    return "\r".join([head, *segments, ""]).encode()
+
+
+@pytest.mark.parametrize("first", ["result", "merge"])
+async def test_a_result_under_another_number_while_the_patient_is_merged(fhir: Fhir, tmp_path: Path, first: str):
+    """The result has a number that the merge does not have, so neither waits for the other."""
+    hospital = Hospital(fhir.server)
+    await hospital.send("ADT^A04", pid("100^^^A"))
+    await hospital.send("ADT^A04", pid("200^^^A~N2^^^N"), control="2")
+    sent = {
+        "result": message("ORU^R01", "result", pid("N2^^^N"), *result()),
+        "merge": message("ADT^A40^ADT_A39", "merge", pid("100^^^A"), "MRG|200^^^A"),
+    }
+    other = "merge" if first == "result" else "result"
+    interfaces = Interfaces(listener={"lab": Listener(port=0)})
+    clock = fhir.server.environment.clock
+    engine = Held(interfaces, fhir.server, clock, control=first)
+    store = SqliteMessageStore(tmp_path / "hl7.sqlite", clock, synchronous="OFF")
+    interface = Hl7Interface(interfaces, store, fhir.server, engine, clock)
+    await interface.start()
+    try:
+        port = interface.listeners[0].port
+        async with connected(port) as one, connected(port) as two:
+            await one.send(sent[first])
+            await engine.read.wait()
+            assert code(await two.ask(sent[other])) == "AA"
+            engine.go.set()
+            assert code(await one.next()) == "AA"
+    finally:
+        await interface.stop()
+    survivor = {"reference": f"Patient/{(await holder(hospital, '100'))['id']}"}
+    assert (await hospital.one("DiagnosticReport"))["subject"] == survivor
+    assert {one["subject"]["reference"] for one in await hospital.all("Observation")} == {survivor["reference"]}
