@@ -8,8 +8,8 @@ from typing import Any
 from pynetdicom import evt
 
 from fhir_server.core.errors import FhirError
-from interfaces.dicom.archive.matching import matches, wrong
-from interfaces.dicom.dataset.model import Model
+from interfaces.dicom.archive.matching import in_moments, matches, wrong
+from interfaces.dicom.dataset.model import Model, items, text
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.services.identifiers import CHARACTER_SET, answer, keys_of
 from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, log, status
@@ -18,6 +18,7 @@ from interfaces.dicom.worklist import worklist
 PENDING, NOT_ALL_SUPPORTED = 0xFF00, 0xFF01
 CANCELLED, UNABLE, OUT_OF_RESOURCES, WRONG_IDENTIFIER = 0xFE00, 0xC000, 0xA700, 0xA900
 Element = dict[str, Any]
+STEPS, START = "00400100", ("00400002", "00400003")  # scheduled procedure steps, their start date and time
 SOP_CLASSES = {"Modality Worklist Information Model - FIND": "1.2.840.10008.5.1.4.31"}
 STATUSES = (
     ("FF00", "One scheduled procedure step."),
@@ -56,8 +57,18 @@ def find(context: Context, event: Any) -> Iterator[tuple[Any, Any]]:
             yield CANCELLED, None
             return
         known = supported(keys, entry.item)
-        if matches(entry.item, known):
+        if wanted_by(known, entry.item):
             yield PENDING if known == wanted else NOT_ALL_SUPPORTED, answer(entry.item, keys)
+
+
+def wanted_by(keys: Model, item: Model) -> bool:
+    """Whether an item matches; a range of start dates and one of start times are one range, from the first moment to
+    the last (PS3.4 table K.6-1)."""
+    inner = next(iter(items(keys, STEPS)), {})
+    if not all("-" in text(inner, tag) for tag in START):
+        return matches(item, keys)
+    others = {**keys, STEPS: {**keys[STEPS], "Value": [{tag: inner[tag] for tag in inner if tag not in START}]}}
+    return matches(item, others) and any(in_moments(step, inner, [START]) for step in items(item, STEPS))
 
 
 def supported(keys: Model, item: Model) -> Model:

@@ -271,6 +271,24 @@ def test_the_worklist_shows_what_is_open_and_what_matches(dicom, tmp_path):
     assert "0xa900" in (answer.stdout + answer.stderr).lower()
 
 
+@pytest.mark.parametrize(
+    ("dates", "times", "expected"),
+    [
+        ("20260101-20260102", "2200-0600", {"A1", "A2"}),
+        ("20260101-20260102", "2200-0500", {"A1"}),
+        ("20260101-", "2330-", {"A2", "A3"}),
+        ("20260101", "2200-2359", {"A1"}),
+        ("20260101-20260103", "054500", {"A2"}),
+    ],
+)
+def test_ranges_of_start_dates_and_times_are_one_range(dicom, tmp_path, dates, times, expected):
+    person(dicom)
+    for number, start in enumerate(("2026-01-01T23:15:00Z", "2026-01-02T05:45:00Z", "2026-01-03T12:00:00Z"), 1):
+        scheduled(dicom, f"o{number}", f"A{number}", occurrenceDateTime=start)
+    keys = (f"(0040,0100)[0].0040,0002={dates}", f"(0040,0100)[0].0040,0003={times}")
+    assert {item.AccessionNumber for item in worklist(dicom, tmp_path / "list", *keys)} == expected
+
+
 def test_an_appointment_schedules_station_and_time(dicom, tmp_path):
     person(dicom)
     scheduled(dicom)
