@@ -1,4 +1,4 @@
-"""The screens of the subsystems at the width of a phone, in a headless Chromium on a started server."""
+"""The page, and the screens of the subsystems, at the width of a phone, in a headless Chromium on a started server."""
 
 import time
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from tests.system.chromium import Chromium, browsing, required
 from tests.system.process import Server, serving
 
 PLACES = (
+    "#/", "#/Patient", "#/Patient?nonesuch=1", "#/Account", "#/Patient/anna", "#/Patient/anna/_history", "#/_history",
     "analytics/#/", "analytics/#/reports", "analytics/#/sql", "analytics/#/trace/Patient%2Fanna",
     "analytics/#/admissions/2026-03",
     "billing/#/", "billing/#/encounters", "billing/#/claims", "billing/#/files", "billing/#/work", "billing/#/payments",
@@ -64,7 +65,7 @@ def phone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 def shown(phone: Chromium, server: Server, place: str) -> None:
     phone.go(f"{server.origin}/pages.json")
     phone.go(f"{server.origin}/{place}")
-    phone.until("document.querySelector('main')?.getAttribute('aria-busy') === 'false'")
+    phone.until("document.querySelector('main:not([aria-busy=true]):not(:empty)') !== null")
 
 
 @pytest.mark.parametrize("place", PLACES)

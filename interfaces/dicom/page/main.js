@@ -7,8 +7,10 @@ import { studies } from "./studies.js";
 import { viewer } from "./viewer.js";
 
 const LISTS = { worklist, steps, quarantine, peers, jobs };
+let turn = 0;
 
 async function show() {
+  const own = ++turn;
   const main = document.getElementById("main");
   const [path, query] = location.hash.replace(/^#\//, "").split("?");
   const [place, uid] = path.split("/");
@@ -19,10 +21,12 @@ async function show() {
     else if (place in LISTS) shown = await LISTS[place]();
     else shown = await studies(new URLSearchParams(query));
   } catch (problem) {
-    shown = [h("p", { role: "alert" }, problem.message)];
+    shown = [h("h1", {}, "Something went wrong"), h("p", { role: "alert" }, problem.message)];
   }
+  if (own !== turn) return; // somebody went elsewhere meanwhile
   main.replaceChildren(...shown);
   main.setAttribute("aria-busy", "false");
+  document.title = `${main.querySelector("h1").textContent} · DICOM`;
 }
 
 document.querySelector("header.top nav").append(account());

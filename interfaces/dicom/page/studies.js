@@ -2,6 +2,7 @@
 import { date, get, value, WEB } from "./calls.js";
 import { h } from "./parts.js";
 
+const MOST = 60; // that are shown
 const FIELDS = [
   ["PatientID", "Patient ID"],
   ["PatientName", "Name"],
@@ -11,15 +12,20 @@ const FIELDS = [
 
 export async function studies(parameters) {
   const query = new URLSearchParams([...parameters].filter(([, given]) => given));
-  query.set("limit", "60");
+  query.set("limit", String(MOST + 1));
   query.set("includefield", "00081030");
   if (query.has("PatientName")) query.set("fuzzymatching", "true");
-  const found = await get(`${WEB}/studies?${query}`);
+  const found = await get(`${WEB}/studies?${query}`).then(list, (problem) => [h("p", { role: "alert" }, problem.message)]);
+  return [h("h1", {}, "Studies"), form(parameters), ...found];
+}
+
+function list(found) {
+  if (!found.length) return [h("p", { class: "quiet" }, "No study is found.")];
+  const more = `There are more: these are ${MOST}. Narrow the search to see the others.`;
   return [
-    h("h1", {}, "Studies"),
-    form(parameters),
-    found.length ? h("ul", { class: "studies" }, found.map(card)) : h("p", { class: "quiet" }, "No study is found."),
-  ];
+    h("ul", { class: "studies" }, found.slice(0, MOST).map(card)),
+    found.length > MOST ? h("p", { role: "status" }, more) : null,
+  ].filter(Boolean);
 }
 
 function form(parameters) {

@@ -41,6 +41,7 @@ class Stage {
     this.zoom = 1;
     this.window = null;
     this.image = h("img", { alt: "Image", draggable: "false" });
+    this.image.addEventListener("error", () => this.tell("This image can't be shown; its instance can be fetched by DICOMweb."));
     this.said = h("output", { "aria-live": "polite" });
     this.element = h("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Viewer" }, this.image, this.said);
     this.slider = h("input", { type: "range", min: "0", max: "0", value: "0", "aria-label": "Image number" });
@@ -64,7 +65,16 @@ class Stage {
   }
 
   async open(series) {
-    const found = await get(`${WEB}/studies/${this.study}/series/${series}/instances?includefield=00281050,00281051&limit=5000`);
+    this.series = series;
+    this.clear("…");
+    let found;
+    try {
+      found = await get(`${WEB}/studies/${this.study}/series/${series}/instances?includefield=00281050,00281051&limit=5000`);
+    } catch (problem) {
+      if (this.series === series) this.tell(problem.message);
+      return;
+    }
+    if (this.series !== series) return; // another was chosen meanwhile
     found.sort((one, other) => Number(value(one, "00200013")) - Number(value(other, "00200013")));
     this.frames = found.flatMap((instance) => {
       const path = `${WEB}/studies/${this.study}/series/${series}/instances/${value(instance, "00080018")}`;
@@ -73,6 +83,18 @@ class Stage {
     });
     this.slider.max = String(Math.max(0, this.frames.length - 1));
     this.reset(Math.floor(this.frames.length / 2));
+  }
+
+  clear(words) {
+    this.frames = [];
+    this.slider.max = "0";
+    this.tell(words);
+  }
+
+  // In place of an image: one of another series or frame must not stay.
+  tell(words) {
+    this.image.removeAttribute("src");
+    this.said.textContent = words;
   }
 
   reset(at = this.at) {
@@ -144,6 +166,7 @@ class Stage {
       }, 60);
     };
     this.element.addEventListener("pointermove", move);
-    this.element.addEventListener("pointerup", () => this.element.removeEventListener("pointermove", move), { once: true });
+    const released = () => this.element.removeEventListener("pointermove", move);
+    for (const end of ["pointerup", "pointercancel"]) this.element.addEventListener(end, released, { once: true });
   }
 }

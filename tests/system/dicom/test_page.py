@@ -9,6 +9,7 @@ import pytest
 
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
+from tests.system.chromium import browsing
 from tests.system.dicom.conftest import free_port, until
 from tests.system.dicom.images import encoded, image, study
 from tests.system.dicom.procedure_steps import step
@@ -22,7 +23,8 @@ OPTIONS = ("--dicom", "true", "--dicom-port", 0, "--dicom-reserve-mb", 0, "--dic
 def server(tmp_path_factory):
     data = tmp_path_factory.mktemp("page")
     archive = Archive(Settings(data=data, dicom_fsync=False, dicom_reserve_mb=0, dicom_study_pause_seconds=0))
-    for made in (*study(2, StudyInstanceUID="1.2.5"), image(PatientID="", StudyInstanceUID="1.2.6")):
+    unreadable = image(StudyInstanceUID="1.2.7", PixelData=b"\0\0")
+    for made in (*study(2, StudyInstanceUID="1.2.5"), image(PatientID="", StudyInstanceUID="1.2.6"), unreadable):
         archive.receive(encoded(made), transfer_syntax=str(made.file_meta.TransferSyntaxUID))
     archive.close()
     peers = f'[[peer]]\nae_title = "AWAY"\nhost = "127.0.0.1"\nport = {free_port()}\n'
@@ -96,6 +98,40 @@ def test_the_page_shows_procedure_steps(server, chromium, tmp_path):  # noqa: F8
     assert httpx.post(f"{server.origin}/dicom-web/workitems", json=made, timeout=60).status_code == 201
     shown = seen(chromium, tmp_path, f"{server.origin}/dicom/#/steps")
     assert "Contour" in shown and "Roe, Max" in shown and "2026-01-01 10:00" in shown and "Cancel" in shown
+
+
+@pytest.fixture
+def browser(tmp_path):
+    with browsing(tmp_path) as started:
+        yield started
+
+
+def test_an_answer_that_comes_late_does_not_replace_what_was_chosen_since(server, browser):
+    browser.go(f"{server.origin}/dicom/")
+    browser.sees("Doe, Jane")
+    browser.run(
+        "void (window.fetch = (real => (path, ...others) => path.includes('1.2.5')"
+        " ? (window.held = new Promise(go => window.release = go).then(() => real(path, ...others)))"
+        " : real(path, ...others))(fetch))"
+    )
+    browser.run("location.hash = '#/study/1.2.5'")
+    browser.until("window.held !== undefined")
+    browser.run("location.hash = '#/worklist'")
+    browser.sees("Nothing is scheduled")
+    browser.run("window.release(), window.held.then(() => new Promise(go => setTimeout(go, 300)))")
+    assert "Nothing is scheduled" in browser.text() and browser.run("document.title") == "Worklist · DICOM"
+
+
+def test_a_search_that_is_refused_keeps_its_form(server, browser):
+    browser.go(f"{server.origin}/dicom/#/?StudyDate=2026-01-01")
+    browser.sees("no date as 20260131")
+    assert browser.run("document.querySelector('[name=StudyDate]').value") == "2026-01-01"
+
+
+def test_an_image_that_can_not_be_shown_is_told(server, browser):
+    browser.go(f"{server.origin}/dicom/#/study/1.2.7")
+    browser.sees("This image can't be shown")
+    assert not browser.run("document.querySelector('.stage img').hasAttribute('src')")
 
 
 def test_with_security_tokens_are_asked_for(tmp_path):
