@@ -48,7 +48,7 @@ DISTRIBUTED := tests/contract tests/distributed tests/unit/storage/elastic \
 	$(addprefix tests/system/test_,$(addsuffix .py,bad_input beside capabilities clients concurrency conditional custom_parameters \
 	deidentify export history import made_up_requests operations page profiles provenance read_and_write search search_answers synthea \
 	terminology transaction views workers)) \
-	$(addprefix tests/system/security/test_,$(addsuffix .py,launch scopes))
+	$(addprefix tests/system/security/test_,$(addsuffix .py,committed_events launch scopes))
 
 audit: $(VENV)/.dev ## Look for known vulnerabilities of the packages that the server needs
 	@$(PY) -m tests.known_vulnerabilities

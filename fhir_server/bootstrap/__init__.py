@@ -2,7 +2,7 @@
 
 from fhir_server.bootstrap.machine import now
 from fhir_server.bootstrap.mounting import application, page_of
-from fhir_server.bootstrap.securing import opened_audit, opened_security, shared_with_all
+from fhir_server.bootstrap.securing import opened_audit, opened_audit_of_all, opened_security
 from fhir_server.bootstrap.starting import checker, preload, start
 
 __all__ = [
@@ -10,9 +10,9 @@ __all__ = [
     "checker",
     "now",
     "opened_audit",
+    "opened_audit_of_all",
     "opened_security",
     "page_of",
     "preload",
-    "shared_with_all",
     "start",
 ]

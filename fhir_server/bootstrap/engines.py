@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fhir_server.bootstrap.machine import audited_as
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
 from fhir_server.core.jobs import JobStore
@@ -36,9 +37,9 @@ class Engine(NamedTuple):
     check: Callable[[bool], Awaitable[list[Finding]]]
     close: Callable[[], Awaitable[None]]
     jobs: Callable[[str], JobStore]  # of a kind
+    notes: Notes  # that are committed with what is written
     elastic: ElasticEngine | None = None
     database: Any = None  # of MongoDB, for what else is kept there
-    notes: Notes | None = None  # that are committed with what is written; None where it keeps none
 
 
 def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching]) -> Engine:
@@ -70,7 +71,7 @@ def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching
         lambda type, field: searching().indexes(type, field),
     )
     if keys is None:
-        return Engine(store, store.index, check.run, close, jobs, notes=notes)
+        return Engine(store, store.index, check.run, close, jobs, notes)
     from fhir_server.interactions.encrypted import EncryptedIndex, EncryptedStore
 
     index: Any = EncryptedIndex(store.index, keys)
@@ -78,7 +79,7 @@ def embedded(settings: Settings, clock: Clock, searching: Callable[[], Searching
     def fields_of(type: str) -> tuple[str, ...]:
         return searching().fields.membership(type, "Patient").fields
 
-    return Engine(EncryptedStore(store, keys, fields_of), index, check.run, close, jobs, notes=notes)
+    return Engine(EncryptedStore(store, keys, fields_of), index, check.run, close, jobs, notes)
 
 
 def data_keys(settings: Settings) -> DataKeys | None:
@@ -115,6 +116,7 @@ async def distributed(
     from fhir_server.storage.mongo.database import connect as connect_to_mongodb
     from fhir_server.storage.mongo.jobs import FolderPieces, GridFsPieces, MongoJobs
     from fhir_server.storage.mongo.keyed_index import KeyedIndex
+    from fhir_server.storage.mongo.notes import MongoNotes
     from fhir_server.storage.mongo.store import MongoStore
     from fhir_server.storage.mongo.without_index import NoIndex
 
@@ -125,6 +127,7 @@ async def distributed(
         lambda resource: searching().extract(resource),
         Identifying(official.definitions),
         standby=not lasting,
+        machine=audited_as(settings),
     )
     try:
         await store.start()
@@ -136,9 +139,15 @@ async def distributed(
     def jobs(kind: str) -> JobStore:
         return MongoJobs(database, kind, pieces)
 
+    notes = MongoNotes(settings.mongodb_url, settings.mongodb_database, audited_as(settings), clock)
+
+    async def close_store() -> None:
+        notes.close()
+        await store.close()
+
     check = MongoCheck(store)
     if not settings.elasticsearch_url:
-        return Engine(store, NoIndex(), check.run, store.close, jobs, database=database.database)
+        return Engine(store, NoIndex(), check.run, close_store, jobs, notes, database=database.database)
     from fhir_server.storage.changes.pressure import Pressure
     from fhir_server.storage.elastic.client import connect as connect_to_elasticsearch
     from fhir_server.storage.elastic.digests import Parameters
@@ -177,6 +186,6 @@ async def distributed(
 
     async def close() -> None:
         await elastic.close()
-        await store.close()
+        await close_store()
 
-    return Engine(store, KeyedIndex(store, elastic.index), check_both, close, jobs, elastic, database.database)
+    return Engine(store, KeyedIndex(store, elastic.index), check_both, close, jobs, notes, elastic, database.database)

@@ -16,6 +16,11 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
+def audited_as(settings: Settings) -> str:
+    """The name of this machine in the audit log: 12 hexadecimal digits."""
+    return machine_of(settings)[:12]
+
+
 def machine_of(settings: Settings) -> str:
     """The name of this data folder among those of other machines on one database: 32 hexadecimal digits."""
     file = settings.data / NODE_FILE

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fhir_server.bootstrap.machine import machine_of, now
+from fhir_server.bootstrap.machine import audited_as, now
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Clock, Notes
 from fhir_server.core.settings import Settings
@@ -21,6 +21,7 @@ from fhir_server.security.policies import ALL_INTERFACES, Policies
 if TYPE_CHECKING:
     from fhir_server.security.audit import AuditLog
     from fhir_server.security.audit.shared import SharedAuditLog
+    from fhir_server.security.audit.shared_notes import SharedNotes
     from fhir_server.security.emergencies import Emergencies
     from fhir_server.security.encryption.sealing import Sealing
     from fhir_server.security.service import Security
@@ -108,36 +109,39 @@ def check_policies(policies: Policies, definitions: Definitions) -> None:
     require_expressions(policies, definitions)
 
 
-async def keep_audit(environment: Environment, notes: Notes | None, opened: contextlib.AsyncExitStack) -> None:
+async def keep_audit(environment: Environment, notes: Notes, opened: contextlib.AsyncExitStack) -> None:
     """Gives the environment its audit log, and what raises alerts from it; notes: those of the store.
 
-    Where the store keeps notes, what requests commit has its event with it.
+    What requests commit has its event with it, as a note.
     """
     from fhir_server.interactions.alerting import Alerting
+    from fhir_server.interactions.noted import NotedStore
     from fhir_server.security.audit import FILE_NAME as AUDIT_FILE
     from fhir_server.security.audit import AuditLog
     from fhir_server.security.audit.alerts import load as load_alert_rules
     from fhir_server.security.audit.lookout import Lookout, OwnLookout
+    from fhir_server.security.audit.shared_notes import SharedNotes
     from fhir_server.security.encryption.opening import opened as opened_keys
 
     settings = environment.settings
-    keys = opened_keys(settings)
-    if keys is not None:
-        opened.callback(keys.close)
-    log = AuditLog(settings.data / AUDIT_FILE, synchronous=settings.synchronous, keys=keys, notes=notes)
+    file = settings.data / AUDIT_FILE
+    log: AuditLog | SharedAuditLog
     if settings.mongodb_url:
-        environment.audit = shared = shared_with_all(settings, log)
+        shared_notes = SharedNotes(notes, sealed_by(settings))
+        own = AuditLog(file, synchronous=settings.synchronous, notes=shared_notes)
+        log = shared = _shared_with_all(settings, own, shared_notes)
         opened.push_async_callback(shared.stop)
         shared.start()
         lookout: Lookout = shared.lookout(environment.clock)
     else:
-        environment.audit = log
+        keys = opened_keys(settings)
+        if keys is not None:
+            opened.callback(keys.close)
+        log = AuditLog(file, synchronous=settings.synchronous, keys=keys, notes=notes)
         opened.callback(log.close)
-        if notes is not None:
-            from fhir_server.interactions.noted import NotedStore
-
-            environment.store = NotedStore(environment.store, log, environment.clock)  # type: ignore[assignment]
         lookout = OwnLookout(log, settings.data, environment.clock)
+    environment.audit = log
+    environment.store = NotedStore(environment.store, log, environment.clock)  # type: ignore[assignment]
     environment.alerts = Alerting(environment, lookout, load_alert_rules(settings.alert_rules))
     environment.followers.append(environment.alerts)
 
@@ -152,9 +156,12 @@ def opened_audit(settings: Settings) -> Iterator[AuditLog]:
     from fhir_server.storage.sqlite.notes import SqliteNotes
 
     with contextlib.ExitStack() as opened:
-        notes = None if settings.mongodb_url else SqliteNotes(settings.data / STORE_FILE)
-        if notes is not None:
-            opened.callback(notes.close)
+        if settings.mongodb_url:
+            own, _ = _own_of_machine(settings, opened)
+            yield own
+            return
+        notes = SqliteNotes(settings.data / STORE_FILE)
+        opened.callback(notes.close)
         keys = opened_keys(settings)
         if keys is not None:
             opened.callback(keys.close)
@@ -163,18 +170,45 @@ def opened_audit(settings: Settings) -> Iterator[AuditLog]:
         yield log
 
 
-def shared_with_all(settings: Settings, own: AuditLog) -> SharedAuditLog:
+@contextlib.contextmanager
+def opened_audit_of_all(settings: Settings) -> Iterator[AuditLog | SharedAuditLog]:
+    """The same, beside those of all machines where there are several."""
+    if not settings.mongodb_url:
+        with opened_audit(settings) as log:
+            yield log
+        return
+    with contextlib.ExitStack() as opened:
+        shared = _shared_with_all(settings, *_own_of_machine(settings, opened))
+        opened.callback(shared.disconnect)
+        yield shared
+
+
+def _own_of_machine(settings: Settings, opened: contextlib.ExitStack) -> tuple[AuditLog, SharedNotes]:
+    """The log of this machine among others, and what it takes in from MongoDB."""
+    from fhir_server.security.audit import FILE_NAME as AUDIT_FILE
+    from fhir_server.security.audit import AuditLog
+    from fhir_server.security.audit.shared_notes import SharedNotes
+    from fhir_server.storage.mongo.notes import MongoNotes
+
+    kept = MongoNotes(settings.mongodb_url, settings.mongodb_database, audited_as(settings), now)
+    opened.callback(kept.close)
+    notes = SharedNotes(kept, sealed_by(settings))
+    log = AuditLog(settings.data / AUDIT_FILE, notes=notes)
+    opened.callback(log.close)
+    return log, notes
+
+
+def _shared_with_all(settings: Settings, own: AuditLog, notes: SharedNotes) -> SharedAuditLog:
     """This machine's audit log beside those of all machines."""
     from fhir_server.security.audit.shared import SharedAuditLog
     from fhir_server.storage.mongo.database import connect_in_threads
 
-    sealing = sealed_by(settings)
-    client = connect_in_threads(settings.mongodb_url)
     return SharedAuditLog(
         own,
-        machine_of(settings)[:12],
-        client,
+        audited_as(settings),
+        connect_in_threads(settings.mongodb_url),
         settings.mongodb_database,
-        sealing,
+        sealed_by(settings),
+        notes,
         acknowledged=settings.audit_acknowledged == "mongodb",
     )

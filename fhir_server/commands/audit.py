@@ -27,15 +27,22 @@ DAY = 24 * 3600 * 1_000_000
 FORWARDED_AT_ONCE = 1000
 
 
-@contextmanager
-def opened(data: Path | None, config: Path | None) -> Iterator[tuple[AuditLog, Settings]]:
-    """The audit log of a data folder; FhirError "not-found" where it has none."""
-    from fhir_server.bootstrap import opened_audit
+def settings_of(data: Path | None, config: Path | None) -> Settings:
+    """Those of a data folder that has an audit log; FhirError "not-found" where it has none."""
     from fhir_server.security.audit import FILE_NAME
 
     settings = load({"data": data}, config=config)
     if not (settings.data / FILE_NAME).exists():
         raise error("not-found", f"There is no audit log in {settings.data}.")
+    return settings
+
+
+@contextmanager
+def opened(data: Path | None, config: Path | None) -> Iterator[tuple[AuditLog, Settings]]:
+    """The audit log of a data folder."""
+    from fhir_server.bootstrap import opened_audit
+
+    settings = settings_of(data, config)
     with opened_audit(settings) as log:
         yield log, settings
 
@@ -43,17 +50,11 @@ def opened(data: Path | None, config: Path | None) -> Iterator[tuple[AuditLog, S
 @contextmanager
 def opened_of_all(data: Path | None, config: Path | None) -> Iterator[tuple[AuditLog | SharedAuditLog, Settings]]:
     """The same, with MongoDB beside the logs of all machines."""
-    with opened(data, config) as (log, settings):
-        if not settings.mongodb_url:
-            yield log, settings
-            return
-        from fhir_server import bootstrap
+    from fhir_server.bootstrap import opened_audit_of_all
 
-        shared = bootstrap.shared_with_all(settings, log)
-        try:
-            yield shared, settings
-        finally:
-            shared.disconnect()
+    settings = settings_of(data, config)
+    with opened_audit_of_all(settings) as log:
+        yield log, settings
 
 
 @audit.command()

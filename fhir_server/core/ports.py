@@ -124,8 +124,8 @@ class NotingTransaction(Transaction, Protocol):
 class Notes(Protocol):
     """The notes of a store, for whoever takes them elsewhere; its methods block, and are for any thread."""
 
-    def after(self, place_of: Callable[[int], int]) -> list[Note]:
-        """Those behind the place of their origin, those of each in order. FhirError "unavailable"."""
+    def kept(self) -> list[Note]:
+        """Those that were not removed, those of each origin in order. FhirError "unavailable"."""
         ...
 
     def remove(self, places: Mapping[int, int]) -> None:

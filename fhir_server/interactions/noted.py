@@ -6,7 +6,7 @@ It is below every view of the store and above its encryption: it sees what is st
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from fhir_server.codec.json import serialize
@@ -15,8 +15,11 @@ from fhir_server.core.ports import Clock, NotingTransaction, Transaction, Write
 from fhir_server.interactions.noting import Noting, current
 from fhir_server.interactions.request import Request
 from fhir_server.security.audit.event import Event, interaction_of, of_request, parts_of
-from fhir_server.security.audit.log import AuditLog
 from fhir_server.security.audit.patients import Patients
+
+if TYPE_CHECKING:
+    from fhir_server.security.audit.log import AuditLog
+    from fhir_server.security.audit.shared import SharedAuditLog
 
 T = TypeVar("T")
 
@@ -24,7 +27,7 @@ T = TypeVar("T")
 class NotedStore:
     """The `ResourceStore` port over a store that keeps notes; log: what is to have them."""
 
-    def __init__(self, store: Any, log: AuditLog, clock: Clock) -> None:
+    def __init__(self, store: Any, log: AuditLog | SharedAuditLog, clock: Clock) -> None:
         self._store = store
         self._log = log
         self._clock = clock

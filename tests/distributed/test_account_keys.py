@@ -36,11 +36,13 @@ async def test_a_new_key_seals_once_every_machine_has_it(stores: Stores, tmp_pat
     await database.database["audit_rows"].insert_many(
         [{"_id": "m-1", "events": first.seal(b"[1]", "audit m-1")}, {"_id": "m-2", "events": b'["in the open"]'}]
     )
+    unsealed = b'\0\0\0\0[1,"a:b"]'
+    await database.notes.insert_many([{"data": first.seal(b"noted", "note")}, {"data": unsealed}])
     config = tmp_path / "hms.toml"
     settings = {"mongodb_url": stores.url, "mongodb_database": stores.name, "account_keys": str(here)}
     config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
 
-    for said in ("has the next key", "3 of them anew", "1 older keys are gone, 1 accounts"):
+    for said in ("has the next key", "4 of them anew", "1 older keys are gone, 1 accounts"):
         shutil.copy(here, there)  # the other machine still has the file of the step before
         assert said in hms("keys", "rotate", "--config", config, "--data", tmp_path / "data")
         other = Sealing(there)
@@ -51,6 +53,8 @@ async def test_a_new_key_seals_once_every_machine_has_it(stores: Stores, tmp_pat
     assert len(json.loads(here.read_text())["keys"]) == 1
     row = await database.database["audit_rows"].find_one({"_id": "m-1"})
     assert row is not None and Sealing(here).open(bytes(row["events"]), "audit m-1") == b"[1]"
+    notes = [bytes(each["data"]) for each in await database.notes.find().to_list()]
+    assert notes[1] == unsealed and Sealing(here).open(notes[0], "note") == b"noted"
     with pytest.raises(FhirError, match="not in"):
         await MongoAccounts(database.database, Sealing(lost), HeldClock()).user("u1")
     await database.close()

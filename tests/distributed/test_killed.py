@@ -4,16 +4,20 @@ import asyncio
 import os
 import threading
 import time
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
+from pymongo import MongoClient
 
-from tests.backends.services import Service
+from fhir_server.security.encryption.master_keys import add_key
+from tests.backends.services import Service, together
 from tests.engines import ELASTICSEARCH
-from tests.system.load import ENTRIES, SYSTEM, Ledger
+from tests.system.load import ENTRIES, STEPS, SYSTEM, Ledger, write
 from tests.system.process import Server, hms, serving
-from tests.system.test_durability import write
+from tests.system.security.test_killed import batch, named, shown
 
 WAIT = 90  # seconds for an index to come
 
@@ -100,3 +104,51 @@ def test_two_servers_that_start_at_once_on_nothing_serve_one_store(tmp_path: Pat
         for server in servers:
             server.close()
     assert "whole" in hms("check", "--data", tmp_path / "0", *options)
+
+
+def versions_of(service: Service, name: str) -> list[str]:
+    """Every version that is in the store."""
+    with MongoClient(service.url) as client:
+        newest = [f"{each['_id']}/_history/{each['version']}" for each in client[name]["resources"].find()]
+        older = [f"{each['key']}/_history/{each['version']}" for each in client[name]["history"].find()]
+        return newest + older
+
+
+@pytest.mark.parametrize(("machines", "workers"), [(1, 2), (2, 1)])
+def test_killed_under_load_each_version_has_exactly_one_event(
+    tmp_path: Path, service: Service, machines: int, workers: int
+) -> None:
+    keys, config, name = tmp_path / "keys.json", tmp_path / "distributed.toml", f"noted-{machines}"
+    add_key(keys)
+    config.write_text(f'mongodb_url = "{service.url}"\nmongodb_database = "{name}"\naccount_keys = "{keys}"\n')
+    options = ["--config", str(config), "--security", "smart"]
+    folders = [tmp_path / str(number) for number in range(machines)]
+    ledger = Ledger()
+    for kill in range(2):
+        servers = [Server("--data", folder, "--workers", workers, *options) for folder in folders]
+        try:
+            for server in servers:
+                server.wait_until_ready()
+            names = [f"k{kill}{number}" for number in range(machines)]
+            together(*(partial(load, ledger, options[:2], *each) for each in zip(servers, names, folders, strict=True)))
+        finally:
+            for server in servers:
+                server.close()
+    assert not ledger.failures
+    events = sum((named(folder, *options[:2]) for folder in folders), Counter[str]())
+    versions = versions_of(service, name)
+    assert len(versions) > len(ledger.versions) > 80
+    assert events == Counter(versions)
+    for folder in folders:
+        with serving(folder, *options):
+            pass
+    assert sum((named(folder, *options[:2]) for folder in folders), Counter[str]()) == events
+    assert "as it was written" in hms("audit", "verify", "--data", folders[0], *options[:2])
+    with MongoClient(service.url) as client:
+        assert client[name]["notes"].count_documents({}) == 0
+
+
+def load(ledger: Ledger, options: list[str], server: Server, name: str, data: Path) -> None:
+    """Writes until the server is killed."""
+    headers = shown(server, data, *options)
+    asyncio.run(write(server.base, ledger, name, 40, server.kill, (*STEPS, batch), headers))

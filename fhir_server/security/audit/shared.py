@@ -2,15 +2,16 @@
 
 An event is durable in its machine's own log before an answer goes out (log.py), and in MongoDB within COPY_EVERY, so a
 machine that is lost takes a second of its events along at most; or it is in MongoDB before the answer goes out, for
-machines whose disk goes with them. Searches and reads are answered from the copies, once this machine's own are there
-(copies.py). Rows are never changed, so every machine's chain can be verified by any.
+machines whose disk goes with them. That of a write is in MongoDB with its commit, as a note, until it is copied
+(shared_notes.py). Searches and reads are answered from the copies, once this machine's own are there (copies.py). Rows
+are never changed, so every machine's chain can be verified by any.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from fhir_server.security.audit.copies import Copies
 from fhir_server.security.audit.event import Event
 from fhir_server.security.audit.log import AuditLog, no_place
 from fhir_server.security.audit.shared_lookout import SharedLookout
+from fhir_server.security.audit.shared_notes import SharedNotes
 from fhir_server.security.encryption.sealing import Sealing
 
 COPY_EVERY = 1.0  # seconds
@@ -39,7 +41,7 @@ log = structlog.get_logger("audit")
 class SharedAuditLog:
     """This machine's log beside the copies of all. machine: 12 hexadecimal digits; sealing: None where nothing is.
 
-    acknowledged: whether an event is kept only once MongoDB has it.
+    acknowledged: whether an event is kept only once MongoDB has it; notes: those of the store, which are own's too.
     Reads block: they are for threads. FhirError "unavailable" where MongoDB can't be asked.
     """
 
@@ -50,10 +52,12 @@ class SharedAuditLog:
         client: MongoClient[Any],
         name: str,
         sealing: Sealing | None,
+        notes: SharedNotes,
         *,
         acknowledged: bool = False,
     ) -> None:
         self.own = own
+        self._notes = notes
         self._acknowledged = acknowledged
         self._now = Shared(lambda: asyncio.to_thread(self.copy))
         self._machine = machine
@@ -75,6 +79,10 @@ class SharedAuditLog:
         if self._acknowledged:
             await self._now()  # one copy takes what all that wait have recorded
 
+    def note(self, events: Iterable[Event]) -> bytes:
+        """What the store is to commit with what events tell of."""
+        return self._notes.sealed(self.own.note(events))
+
     def start(self) -> None:
         """Begins to copy."""
         self._task = asyncio.create_task(self._copying())
@@ -93,11 +101,14 @@ class SharedAuditLog:
         """Has all that is in this machine's log in MongoDB; what another process has copied meanwhile stays."""
         if self._copied is None:
             self._copied = self._copies.begin(self._machine)
+        self.own.take_in()
+        taken = self._notes.taken()
         rows = list(self.own.rows(self._copied))
         for begin in range(0, len(rows), TOGETHER):
             batch = rows[begin : begin + TOGETHER]
             self._copies.insert([self._copies.document(self._machine, *row) for row in batch])
             self._copied = batch[-1][0]
+        self._notes.copied(taken)
 
     # ------------------------------------------------------------------ reading
     def page(self, after: str, subject: str = "", since: int = 0) -> Iterator[tuple[str, Event]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import msgspec
@@ -45,10 +45,10 @@ class Taking:
         place_of = partial(_place_of, execute)
         places = dict(execute("SELECT journal, place FROM taken"))
         names = self._journals.names()
-        notes = self._notes.after(place_of) if self._notes is not None else []
-        if not notes and not any(self._journals.pending(name, places.get(name, 0)) for name in names):
-            for name in names:
-                self._journals.remove_finished(name, places.get(name, 0))
+        notes = self._notes.kept() if self._notes is not None else []
+        fresh = any(note.place > place_of(note.origin) for note in notes)
+        if not fresh and not any(self._journals.pending(name, places.get(name, 0)) for name in names):
+            self._remove(names, places, {note.origin: note.place for note in notes})
             return
         execute("BEGIN IMMEDIATE")
         try:
@@ -69,6 +69,10 @@ class Taking:
         except BaseException:
             execute("ROLLBACK")
             raise
+        self._remove(names, places, noted)
+
+    def _remove(self, names: Iterable[str], places: Mapping[str, int], noted: Mapping[int, int]) -> None:
+        """Lets go of what is in the log: journals up to their places, notes up to those of their origins."""
         for name in names:
             self._journals.remove_finished(name, places.get(name, 0))
         if self._notes is not None and noted:

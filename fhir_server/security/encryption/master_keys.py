@@ -57,6 +57,10 @@ class MasterKeys:
         """How many keys there are."""
         return len(self._ciphers)
 
+    def has(self, id: str) -> bool:
+        """Whether a key is there."""
+        return id in self._ciphers
+
     def wrap(self, key: bytes, about: bytes) -> bytes:
         """A data key wrapped by the newest key, good for what it is about only."""
         nonce = os.urandom(NONCE)

@@ -27,6 +27,10 @@ class Sealing:
         """Whether the file has no other key."""
         return self._masters.count == 1
 
+    def knows(self, sealed: bytes) -> bool:
+        """Whether the file has the key that sealed this."""
+        return self._masters.has(sealed.partition(b":")[0].decode("ascii", "replace"))
+
     def seal(self, plain: bytes, about: str) -> bytes:
         """The bytes sealed; good for what they are about only."""
         return self._masters.newest.encode() + b":" + self._masters.wrap(plain, about.encode())

@@ -88,8 +88,9 @@ class ChangeSet:
 
     writes: by key (Type/id), the versions in order; heads: what was there before, None where the work takes it for
     new without having looked; guards: version numbers of resources that it read and that must still be as they were;
-    criteria: what it found nothing for -> the mark that was there then; reindexed: new keys of resources; again: the
-    work has run before, so that its moments are not a slow clock's but of one that has heard of the feed's.
+    criteria: what it found nothing for -> the mark that was there then; reindexed: new keys of resources; notes: bytes
+    that are stored with the rest; again: the work has run before, so that its moments are not a slow clock's but of one
+    that has heard of the feed's.
     """
 
     heads: dict[str, Head | None] = field(default_factory=dict)
@@ -98,6 +99,7 @@ class ChangeSet:
     guards: dict[str, int] = field(default_factory=dict)
     criteria: dict[str, ObjectId | None] = field(default_factory=dict)
     reindexed: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[bytes] = field(default_factory=list)
     again: bool = False
 
     def __bool__(self) -> bool:

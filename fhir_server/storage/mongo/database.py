@@ -58,6 +58,7 @@ class Database:
         self.resources: Documents = self.database["resources"]
         self.history: Documents = self.database["history"]
         self.feed: Documents = self.database["feed"]
+        self.notes: Documents = self.database["notes"]
         self.criteria: Documents = self.database["criteria"]
         self.counters: Documents = self.database["counters"]
         self.consumers: Documents = self.database["consumers"]

@@ -18,6 +18,7 @@ from fhir_server.core.errors import error
 from fhir_server.storage.mongo.changeset import ChangeSet
 from fhir_server.storage.mongo.content import Content, Moved
 from fhir_server.storage.mongo.database import MAJORITY, Database
+from fhir_server.storage.mongo.notes import Origins
 from fhir_server.storage.mongo.positions import Positions
 from fhir_server.storage.mongo.writing import ConflictError, TakenError, Writing, error_code
 
@@ -36,12 +37,14 @@ class OvertakenError(ConflictError):
 
 
 class Flush:
-    """Stores change sets. floor: the newest moment of the feed that this process has heard of."""
+    """Stores change sets. machine: whose notes are written; floor: the newest moment of the feed that this process has
+    heard of."""
 
-    def __init__(self, database: Database, positions: Positions, content: Content) -> None:
+    def __init__(self, database: Database, positions: Positions, content: Content, machine: str) -> None:
         self._database = database
         self._positions = positions
         self._content = content
+        self._origins = Origins(machine)
         self.floor = 0
 
     async def store(self, sets: Sequence[ChangeSet]) -> int:
@@ -106,15 +109,17 @@ class Flush:
             if oldest and oldest < allocated.updated - SKEW:
                 await self._positions.void(positions)
                 raise OvertakenError
+            notes = self._origins.numbered([note for one in sets for note in one.notes], newest)
             writing = Writing(self._database, session, positions, ObjectId())
             async with self._positions.beats.beating(positions):
                 await session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=MAJORITY)
                 try:
-                    await writing.write(sets)
+                    await writing.write(sets, notes.documents)
                 except BaseException:
                     await self._abort(session, positions)
                     raise
                 await self._commit(session, positions, writing.mark, deadline)
+        self._origins.committed(notes)
         self.floor = max(self.floor, newest)
         for version, seq in writing.placed:
             msgspec.structs.force_setattr(version, "seq", seq)

@@ -26,7 +26,7 @@ from fhir_server.storage.mongo.positions import COUNTER
 
 LEASE = 60  # seconds that a migration has without a sign of life
 PATIENCE = 600.0  # seconds that another worker's migration is waited for
-COLLECTIONS = ("resources", "history", "feed", "criteria", "counters", "consumers", "meta",
+COLLECTIONS = ("resources", "history", "feed", "notes", "criteria", "counters", "consumers", "meta",
                "content.files", "content.chunks")  # fmt: skip
 CRITERIA_SECONDS = 24 * 3600
 
@@ -63,7 +63,11 @@ async def _first(database: Database) -> None:
     await database.database["content.chunks"].create_indexes([IndexModel([("files_id", 1), ("n", 1)], unique=True)])
 
 
-MIGRATIONS = (Migration(1, 1, _first),)
+async def _notes(database: Database) -> None:
+    await database.notes.create_indexes([IndexModel([(name, ASCENDING) for name in ("machine", "origin", "place")])])
+
+
+MIGRATIONS = (Migration(1, 1, _first), Migration(2, 1, _notes))
 
 
 async def prepare(database: Database, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:

@@ -36,11 +36,18 @@ class MongoStore(MongoReads):
 
     extract: search values of a resource; identifies: which fields have keys; index, set later where it needs the store:
     what answers criteria that keys don't. exact: reads that see every commit at once, whatever the settings say of
-    others; standby: whether this process feeds consumers only where no other does.
+    others; standby: whether this process feeds consumers only where no other does; machine: whose notes are written.
     """
 
     def __init__(
-        self, database: Database, clock: Clock, extract: Extract, identifies: Identifies, *, standby: bool = False
+        self,
+        database: Database,
+        clock: Clock,
+        extract: Extract,
+        identifies: Identifies,
+        *,
+        standby: bool = False,
+        machine: str = "",
     ) -> None:
         self.database = database
         self.content = Content(database.database)
@@ -54,6 +61,7 @@ class MongoStore(MongoReads):
         self._clock = clock
         self._extract = extract
         self._identifies = identifies
+        self._machine = machine
         self.exact = MongoReads(database.resources, database.history, self.content)
         self.use(None)
 
@@ -75,7 +83,8 @@ class MongoStore(MongoReads):
             self._looking,
             index,
         )
-        self._commits = Commits(around, Flush(self.database, self.positions, self.content), pressure or Pressure())
+        flush = Flush(self.database, self.positions, self.content, self._machine)
+        self._commits = Commits(around, flush, pressure or Pressure())
 
     async def commit(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Runs work in one transaction; see the port."""

@@ -202,6 +202,10 @@ class MongoTransaction:
         )
         return own + len(documents)
 
+    def note(self, data: bytes) -> None:
+        """Commits bytes with what the work writes."""
+        self.changes.notes.append(data)
+
     # ------------------------------------------------------------------ asking
     async def matches(self, type: str, where: Clause, limit: int = 2) -> list[StoredVersion]:
         """Up to limit current resources for which the clause holds.

@@ -36,8 +36,8 @@ class Writing:
         self.mark = mark
         self.placed: list[tuple[StoredVersion, int]] = []
 
-    async def write(self, sets: Sequence[ChangeSet]) -> None:
-        """Runs them; ConflictError, TakenError where the transaction can't be."""
+    async def write(self, sets: Sequence[ChangeSet], notes: list[dict[str, Any]]) -> None:
+        """Runs them, with notes to be kept; ConflictError, TakenError where the transaction can't be."""
         feed: list[dict[str, Any]] = []
         history: list[Any] = []
         criteria: list[Any] = []
@@ -57,6 +57,8 @@ class Writing:
         await self._bulk(self._database.resources, changes, len(changes))
         await self._bulk(self._database.resources, inserts, 0)
         await self._history(history)
+        if notes:
+            await self._database.notes.insert_many(notes, session=self._session)
 
     def _place(self, version: StoredVersion) -> tuple[int, dict[str, Any]]:
         seq = next(self._next)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from fhir_server.core.busy import patiently
@@ -19,8 +19,7 @@ from fhir_server.storage.sqlite.failures import storage_error
 PATIENCE = 1.0  # seconds that a removal tries to come between two commits
 PAUSE = 0.001
 THERE = "SELECT 1 FROM sqlite_master WHERE name = 'note'"
-NEXT_ORIGIN = "SELECT min(origin) FROM note WHERE origin > ?"
-AFTER = "SELECT origin, place, data FROM note WHERE origin = ? AND place > ? ORDER BY place"
+KEPT = "SELECT origin, place, data FROM note ORDER BY origin, place"
 
 
 class SqliteNotes:
@@ -31,15 +30,12 @@ class SqliteNotes:
         self._turn = threading.Lock()  # of the connection
         self._connection: sqlite3.Connection | None = None
 
-    def after(self, place_of: Callable[[int], int]) -> list[Note]:
-        """Those behind the place of their origin, those of each in order. FhirError "unavailable"."""
+    def kept(self) -> list[Note]:
+        """Those that were not removed, those of each origin in order. FhirError "unavailable"."""
         try:
             with self._turn:
                 connection = self._opened()
-                if connection is None:
-                    return []
-                return [Note(*row) for origin in _origins(connection)
-                        for row in connection.execute(AFTER, (origin, place_of(origin)))]  # fmt: skip
+                return [Note(*row) for row in connection.execute(KEPT)] if connection is not None else []
         except sqlite3.Error as problem:
             raise storage_error(problem) from problem
 
@@ -72,9 +68,3 @@ class SqliteNotes:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
-
-
-def _origins(connection: sqlite3.Connection) -> Iterator[int]:
-    origin = -1
-    while (origin := connection.execute(NEXT_ORIGIN, (origin,)).fetchone()[0]) is not None:
-        yield origin

@@ -29,8 +29,8 @@ async def batch(connection: Connection, number: int) -> None:
     await connection.send("POST", "", {"resourceType": "Bundle", "type": "batch", "entry": entry})
 
 
-def shown(server: Server, data: Path) -> dict[str, str]:
-    token = hms("token", "--data", data, "--base-url", server.base).split()[-1]
+def shown(server: Server, data: Path, *options: str) -> dict[str, str]:
+    token = hms("token", "--data", data, "--base-url", server.base, *options).split()[-1]
     return {"authorization": f"Bearer {token}"}
 
 
@@ -40,9 +40,9 @@ def stored(data: Path) -> list[str]:
         return [f"{type}/{id}/_history/{version}" for type, id, version in file.execute(VERSIONS)]
 
 
-def named(data: Path) -> Counter[str]:
+def named(data: Path, *options: str) -> Counter[str]:
     """How many events of the log name a version."""
-    hms("audit", "export", data / "events.ndjson", "--data", data)
+    hms("audit", "export", data / "events.ndjson", "--data", data, *options)
     found: Counter[str] = Counter()
     for line in (data / "events.ndjson").read_bytes().splitlines():
         references = [each.get("what", {}).get("reference", "") for each in json.loads(line).get("entity", ())]

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -244,20 +244,20 @@ class Noted:
     """Notes as a store has them, of one writer."""
 
     def __init__(self) -> None:
-        self.kept: list[Note] = []
+        self.there: list[Note] = []
         self.place = 0
         self.busy = False
 
     def add(self, data: bytes) -> None:
         self.place += 1
-        self.kept.append(Note(7, self.place, data))
+        self.there.append(Note(7, self.place, data))
 
-    def after(self, place_of: Callable[[int], int]) -> list[Note]:
-        return [each for each in self.kept if each.place > place_of(each.origin)]
+    def kept(self) -> list[Note]:
+        return list(self.there)
 
     def remove(self, places: Mapping[int, int]) -> None:
         if not self.busy:
-            self.kept = [each for each in self.kept if each.place > places.get(each.origin, 0)]
+            self.there = [each for each in self.there if each.place > places.get(each.origin, 0)]
 
 
 def test_what_was_committed_with_a_write_gets_in_once_among_what_is_in_journals(tmp_path):
@@ -266,15 +266,16 @@ def test_what_was_committed_with_a_write_gets_in_once_among_what_is_in_journals(
     log.append([event(2)])
     notes.add(log.note([event(3), event(4)]))
     notes.add(log.note([event(1)]))
-    before = list(notes.kept)
-    assert numbers(log) == [(1, 1), (2, 2), (3, 3), (4, 4)] and notes.kept == []
-    notes.kept = before  # an older copy of the store was put back
+    before = list(notes.there)
+    assert numbers(log) == [(1, 1), (2, 2), (3, 3), (4, 4)] and notes.there == []
+    notes.there = before  # an older copy of the store was put back
     notes.add(log.note([event(5)]))
     notes.busy = True  # they can't be removed now
-    assert numbers(log)[-1] == (5, 5) and len(notes.kept) == 3
+    assert numbers(log)[-1] == (5, 5) and len(notes.there) == 3
     log.close()
+    notes.busy = False  # as after a crash between the two
     again = AuditLog(tmp_path / FILE_NAME, notes=notes)
-    assert len(numbers(again)) == 5 and again.verify().problem == ""
+    assert len(numbers(again)) == 5 and again.verify().problem == "" and notes.there == []
     again.close()
 
 
@@ -294,13 +295,13 @@ def test_notes_are_sealed_and_what_can_not_be_asked_does_not_keep_the_log_from_c
     notes = Noted()
     log = AuditLog(tmp_path / FILE_NAME, keys=keys, notes=notes)
     notes.add(log.note([event(1)]))
-    assert b"u1" not in notes.kept[0].data
+    assert b"u1" not in notes.there[0].data
     assert numbers(log) == [(1, 1)]
 
-    def away(place_of: Callable[[int], int]) -> list[Note]:
+    def away() -> list[Note]:
         raise error("unavailable", "The store can't be used now.")
 
-    notes.after = away  # type: ignore[method-assign]
+    notes.kept = away  # type: ignore[method-assign]
     log.close()
     keys.close()
 
@@ -309,16 +310,16 @@ def test_notes_that_another_took_in_meanwhile_are_not_taken_again(tmp_path):
     notes = Noted()
     log, other = AuditLog(tmp_path / FILE_NAME, notes=notes), AuditLog(tmp_path / FILE_NAME, notes=notes)
     notes.add(log.note([event(1)]))
-    after = notes.after
+    kept = notes.kept
 
-    def overtaken(place_of: Callable[[int], int]) -> list[Note]:
-        found = after(place_of)
-        notes.after = after  # type: ignore[method-assign]
+    def overtaken() -> list[Note]:
+        found = kept()
+        notes.kept = kept  # type: ignore[method-assign]
         notes.add(log.note([event(2)]))
         assert len(numbers(other)) == 2
         return found
 
-    notes.after = overtaken  # type: ignore[method-assign]
+    notes.kept = overtaken  # type: ignore[method-assign]
     assert numbers(log) == [(1, 1), (2, 2)]
     notes.add(log.note([event(3)]))
     assert numbers(log) == [(1, 1), (2, 2), (3, 3)]

@@ -42,9 +42,9 @@ def written(folder: Path, *works: Work) -> None:
     asyncio.run(run())
 
 
-def found(folder: Path, *places: Note) -> list[Note]:
+def found(folder: Path) -> list[Note]:
     with closing(SqliteNotes(folder / "t.sqlite")) as notes:
-        return notes.after(lambda origin: max((each.place for each in places if each.origin == origin), default=0))
+        return notes.kept()
 
 
 @pytest.mark.parametrize("asks", [False, True])
@@ -59,7 +59,7 @@ def test_notes_of_each_writer_have_places_of_their_own_and_go_when_they_were_tak
     notes = found(tmp_path)
     a, b, c = sorted(notes, key=lambda each: each.data)
     assert a.origin == b.origin != c.origin and a.place < b.place
-    assert sorted(found(tmp_path, a)) == sorted([b, c])
+    assert [note for note in notes if note.origin == a.origin] == [a, b]
     with closing(SqliteNotes(tmp_path / "t.sqlite")) as source:
         source.remove({a.origin: a.place, c.origin: c.place})
     assert found(tmp_path) == [b]
@@ -76,9 +76,9 @@ def test_where_others_write_all_the_time_they_stay_for_another_time(tmp_path, mo
         other.execute("BEGIN IMMEDIATE")
         source.remove({note.origin: note.place})
         other.execute("ROLLBACK")
-        assert source.after(lambda origin: 0) == [note]
+        assert source.kept() == [note]
         source.remove({note.origin: note.place})
-        assert source.after(lambda origin: 0) == []
+        assert source.kept() == []
 
 
 def test_where_there_is_no_store_yet_or_one_of_a_former_layout_there_are_none(tmp_path):
