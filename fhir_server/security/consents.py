@@ -1,8 +1,9 @@
 """What a Consent denies (https://hl7.org/fhir/R4/consent.html): its provisions, for one caller at one moment.
 
 Understood are the patient, type, period, actor.reference, purpose, class (a resource type), securityLabel, dataPeriod
-and data of the provision and of the exceptions in it. What narrows a denial in another way (code, action) is not
-applied: then more is denied. An exception that is narrower than its types spares nothing.
+and data of the provision and of the exceptions in it. What narrows a denial in another way (code, action, a class that
+is no resource type) is not applied: then more is denied. An exception that is narrower than its types, by an exception
+of its own too, spares nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import Any
 
 import msgspec
 
+from fhir_server.codec.references import parse_reference
 from fhir_server.core.values import MAX_DATE, MIN_DATE
+from fhir_server.definitions import load
 
 Resource = dict[str, Any]
 
@@ -19,7 +22,8 @@ Resource = dict[str, Any]
 class Provision(msgspec.Struct, frozen=True, kw_only=True):
     """A provision; (start, end) in microseconds since 1970 UTC; empty tuples stand for any.
 
-    covered: dataPeriod, the span of what it is about; data: (meaning, Type/id), "?" for what can't be understood.
+    covered: dataPeriod, the span of what it is about; data: (meaning, Type/id), "?" for what can't be understood;
+    narrowed: by what is not applied (code, action).
     """
 
     deny: bool
@@ -31,6 +35,7 @@ class Provision(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[tuple[str, str], ...] = ()
     covered: tuple[int, int] | None = None
     data: tuple[tuple[str, str], ...] = ()
+    narrowed: bool = False
     inside: tuple[Provision, ...] = ()
 
     def applies(self, actor: str, purpose: str, now: int) -> bool:
@@ -43,8 +48,8 @@ class Provision(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def whole(self) -> bool:
-        """Whether it is about all of its types."""
-        return not self.labels and self.covered is None and not self.data
+        """Whether it is about all of its types, without exceptions of its own."""
+        return not (self.labels or self.data or self.narrowed or self.inside) and self.covered is None
 
 
 class Denied(msgspec.Struct, frozen=True):
@@ -76,7 +81,9 @@ def denied(patient: str, root: Provision, actor: str, purpose: str, now: int) ->
 
 
 def _denied(patient: str, provision: Provision, spared: tuple[str, ...] = ()) -> Denied:
-    return Denied(patient, provision.classes, provision.labels, spared, provision.covered, provision.data)
+    known = all(load().is_resource(name) for name in provision.classes)
+    types = provision.classes if known else ()  # of a profile or another content: all, as the denial is of a part of it
+    return Denied(patient, types, provision.labels, spared, provision.covered, provision.data)
 
 
 def provision_of(consent: Resource, moments: Any) -> tuple[str, Provision] | None:
@@ -98,7 +105,7 @@ def _provision(node: Resource, kind: str, moments: Any) -> Provision:
         deny=kind == "deny",
         start=start,
         end=end,
-        actors=tuple(each.get("reference", {}).get("reference", "") for each in node.get("actor", ())),
+        actors=tuple(_actor(each.get("reference", {}).get("reference", "")) for each in node.get("actor", ())),
         purposes=tuple(each.get("code", "") for each in node.get("purpose", ())),
         classes=tuple(each.get("code", "") for each in node.get("class", ())),
         labels=tuple((each.get("system", ""), each.get("code", "")) for each in node.get("securityLabel", ())),
@@ -106,8 +113,15 @@ def _provision(node: Resource, kind: str, moments: Any) -> Provision:
         data=tuple(
             (each.get("meaning", "?"), each.get("reference", {}).get("reference", "?")) for each in node.get("data", ())
         ),
+        narrowed=bool(node.get("code") or node.get("action")),
         inside=tuple(_provision(each, each.get("type", opposite), moments) for each in node.get("provision", ())),
     )
+
+
+def _actor(text: str) -> str:
+    """Type/id of somebody here, whatever version is named."""
+    local = parse_reference(text)
+    return f"{local.type}/{local.id}" if local is not None else text
 
 
 def _span(period: Resource, moments: Any) -> tuple[int, int]:

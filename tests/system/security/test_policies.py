@@ -196,6 +196,26 @@ async def test_a_consent_of_some_types_with_exceptions(house: Fhir) -> None:
 
 
 @pytest.mark.parametrize(
+    "provision",
+    [
+        {"actor": [actor("Practitioner/doc/_history/1")]},
+        {"class": [{"system": "urn:ietf:bcp:13", "code": "application/hl7-cda+xml"}]},
+        {"provision": [{"type": "permit", "code": [{"text": "blood pressure"}]}]},
+        {"provision": [{"type": "permit", "class": [{"code": "Observation"}], "action": [{"text": "correct"}]}]},
+        {"provision": [{"type": "permit", "class": [{"code": "Observation"}],
+                        "provision": [{"type": "deny", "securityLabel": [{"code": "R"}]}]}]},
+    ],
+)  # fmt: skip
+async def test_what_of_a_consent_is_not_applied_denies_more_and_spares_nothing(
+    house: Fhir, provision: dict[str, Any]
+) -> None:
+    doctor, colleague = As(house, "physician"), As(house, "physician", user="Practitioner/two")
+    answer = await colleague("Consent/c", "PUT", consent({"type": "deny", **provision}))
+    assert answer.status_code == 201, answer.text
+    assert (await doctor.ids("Patient"), await doctor.ids("Observation")) == (["me"], ["lab", "mine"])
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[[rule]]\neffect = 'allow'\nresources = []", "allow"),
