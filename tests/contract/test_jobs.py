@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,3 +110,42 @@ async def test_a_worker_that_was_taken_for_dead_changes_nothing(machine: Machine
                 break
         await asyncio.sleep(0.1)
     assert await one.find("a") == b"theirs"
+
+
+@pytest.mark.parametrize("what", ["deletion", "creation"])
+async def test_what_was_broken_off_leaves_nothing_once_somebody_looks(
+    machine: Machine, engine: str, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+):
+    if engine == EMBEDDED:
+        pytest.skip("of a folder it is in unit/storage/test_folder_jobs.py")
+    one: Any = machine()
+    other: Any = machine()
+
+    async def killed(*arguments: object) -> None:
+        raise asyncio.CancelledError
+
+    if what == "deletion":
+        await one.create("a", b"0", {"in.ndjson": b"given"})
+        with monkeypatch.context() as broken, pytest.raises(asyncio.CancelledError):
+            broken.setattr(one._pieces, "remove", killed)
+            await one.delete("a")
+    else:
+        with monkeypatch.context() as broken, pytest.raises(asyncio.CancelledError):
+            put = one._pieces.put
+
+            async def once(job: str, data: bytes) -> str:
+                assert await one.all() == await other.all() == []  # and it is not taken for one that was broken off
+                broken.setattr(one._pieces, "put", killed)
+                return await put(job, data)
+
+            broken.setattr(one._pieces, "put", once)
+            await one.create("a", b"0", {"in.ndjson": b"given", "more.ndjson": b"given"})
+    assert (await other.find("a"), await content(other, "in.ndjson")) == (None, b"")
+    async with other.held("a") as mine:
+        assert not mine
+    assert not await one.save("a", b"1")
+    while await other._jobs.count_documents({"_id": "a"}):
+        assert await other.all() == []
+        await asyncio.sleep(0.1)
+    files = [path for path in (tmp_path / "shared").rglob("*") if path.is_file()]
+    assert not files and not await other._jobs.database["job_files.files"].count_documents({"filename": "a"})

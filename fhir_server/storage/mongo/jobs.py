@@ -1,9 +1,11 @@
 """`JobStore` in MongoDB: a document of `jobs` for each, files in pieces that are in GridFS or in a shared folder.
 
-    {_id, kind, document, owner, until, pieces: [{name, id, size}]}
+    {_id, kind, document, owner, until, pieces: [{name, id, size}], hidden}
 
 Only the worker whose lease it is saves a job, and what it wrote to its files counts with that save: a worker that was
-taken for dead and goes on has no effect. Pieces that no save has named are removed with the job.
+taken for dead and goes on has no effect. Pieces that no save has named are removed with the job. The document is there
+before the first piece and goes after the last: hidden while it is made or deleted, so that one that was broken off is
+found, and removed by whoever looks at all jobs once its lease has run out.
 """
 
 from __future__ import annotations
@@ -26,11 +28,13 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.core.mongodb import answering
 from fhir_server.core.tasks import end
 from fhir_server.storage.mongo.database import Database
-from fhir_server.storage.mongo.leases import take
+from fhir_server.storage.mongo.leases import take, until
 
 LEASE = 15.0  # seconds after which another takes up the job of a worker that gave no sign of life
 LARGEST = 4 * 2**20  # bytes of a piece
 BUCKET = "job_files"
+HIDDEN = "hidden"
+SHOWN: dict[str, Any] = {HIDDEN: None}  # not there
 
 log = structlog.get_logger("bulk")
 
@@ -116,19 +120,32 @@ class MongoJobs:
         self._pieces = pieces
         self._lease = lease
         self._owner = uuid.uuid4().hex
+        self._making: set[str] = set()  # jobs that are not whole yet
         self._written: dict[str, list[dict[str, Any]]] = {}  # by job: pieces that no save has named yet
 
     async def create(self, id: str, document: bytes, files: Mapping[str, bytes]) -> None:
         """Keeps a new job and the files that it begins with."""
-        for name, data in files.items():
-            await self.write(id, name, 0, data)
+        self._making.add(id)
+        try:
+            await self._make(id, document, files)
+        finally:
+            self._making.discard(id)
+
+    async def _make(self, id: str, document: bytes, files: Mapping[str, bytes]) -> None:
         with answering():
-            pieces = self._written.pop(id, [])
             try:
-                await self._jobs.insert_one({"_id": id, "kind": self._kind, "document": document, "pieces": pieces})
+                await self._jobs.insert_one({"_id": id, "kind": self._kind, "document": document, HIDDEN: True})
             except DuplicateKeyError:
                 raise FileExistsError(id) from None
             await self._take(id)
+        async with self._renewed(id):
+            for name, data in files.items():
+                await self.write(id, name, 0, data)
+        there: dict[str, Any] = {"$set": {"pieces": self._written.pop(id, [])}, "$unset": {HIDDEN: ""}}
+        with answering():
+            made = await self._jobs.update_one({"_id": id, "owner": self._owner}, there)
+        if not made.matched_count:
+            raise error("unavailable", "The store is too slow now; try again.", headers={"Retry-After": "5"})
 
     async def save(self, id: str, document: bytes) -> bool:
         """Keeps how far a job has got."""
@@ -137,44 +154,63 @@ class MongoJobs:
         if written:
             change["$push"] = {"pieces": {"$each": written}}
         with answering():
-            saved = await self._jobs.update_one({"_id": id, "owner": self._owner}, change)
+            saved = await self._jobs.update_one({"_id": id, "owner": self._owner, **SHOWN}, change)
         return saved.matched_count == 1
 
     async def find(self, id: str) -> bytes | None:
         """A job's document."""
         with answering():
-            found = await self._jobs.find_one({"_id": id, "kind": self._kind}, {"document": 1})
+            found = await self._jobs.find_one({"_id": id, "kind": self._kind, **SHOWN}, {"document": 1})
         return bytes(found["document"]) if found else None
 
     async def all(self) -> list[bytes]:
         """The document of every job."""
+        found: list[bytes] = []
         with answering():
-            return [bytes(each["document"]) async for each in self._jobs.find({"kind": self._kind}, {"document": 1})]
+            async for each in self._jobs.find({"kind": self._kind}, {"document": 1, HIDDEN: 1}):
+                if HIDDEN not in each:
+                    found.append(bytes(each["document"]))
+                elif each["_id"] not in self._making and await self._take(each["_id"]):
+                    await self._remove(each["_id"])
+        return found
 
     async def delete(self, id: str) -> None:
         """Forgets a job and its files."""
+        mine = {"owner": {"$literal": self._owner}, "until": until(self._lease), HIDDEN: True}
         with answering():
-            await self._jobs.delete_one({"_id": id})
-            await self._pieces.remove(id)
+            await self._jobs.update_one({"_id": id}, [{"$set": mine}])
+            await self._remove(id)
+
+    async def _remove(self, id: str) -> None:
+        await self._pieces.remove(id)
+        await self._jobs.delete_one({"_id": id})
 
     @asynccontextmanager
     async def held(self, id: str) -> AsyncIterator[bool]:
         """Whether the job is this worker's while the context lasts."""
         with answering():
-            mine = await self._take(id)
+            mine = await self._take(id, **SHOWN)
         if not mine:
             yield False
             return
         self._written.pop(id, None)
-        renewing = asyncio.create_task(self._renew(id))
         try:
-            yield True
+            async with self._renewed(id):
+                yield True
         finally:
-            await end(renewing)
             await self._release(id)
 
-    async def _take(self, id: str) -> bool:
-        return await take(self._jobs, id, self._owner, self._lease, upsert=False)
+    @asynccontextmanager
+    async def _renewed(self, id: str) -> AsyncIterator[None]:
+        """Keeps a lease while the context lasts."""
+        renewing = asyncio.create_task(self._renew(id))
+        try:
+            yield
+        finally:
+            await end(renewing)
+
+    async def _take(self, id: str, **where: Any) -> bool:
+        return await take(self._jobs, id, self._owner, self._lease, upsert=False, where=where)
 
     async def _renew(self, id: str) -> None:
         while True:
@@ -204,7 +240,7 @@ class MongoJobs:
     async def read(self, id: str, name: str, at: int = 0) -> AsyncIterator[bytes]:
         """A file's bytes in pieces."""
         with answering():
-            found = await self._jobs.find_one({"_id": id}, {"pieces": 1})
+            found = await self._jobs.find_one({"_id": id, **SHOWN}, {"pieces": 1})
         for piece in (found or {}).get("pieces", ()):
             if piece["name"] != name:
                 continue
