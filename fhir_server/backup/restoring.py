@@ -15,9 +15,10 @@ from fhir_server.backup.folder import BackupFolder, Base, Manifest, Segment, wri
 from fhir_server.backup.taking import NOTHING, Line
 from fhir_server.codec.json import decode
 from fhir_server.core.errors import error
+from fhir_server.core.flushing import flush
 from fhir_server.core.keys import instant
 from fhir_server.core.ports import Transaction, Write
-from fhir_server.storage.sqlite.database import FILE_NAME
+from fhir_server.storage.sqlite.database import FILE_NAME, RESTORING
 
 GROUP = 500  # changes in one commit
 
@@ -34,23 +35,35 @@ async def restore(
 ) -> Restored:
     """Makes a data folder as the store was at a moment, in microseconds; None for the latest that the backup has.
 
-    start opens a server on the new data folder. FhirError "value" where data holds a store already, where the moment is
-    before the backup begins, and where a file that is needed is damaged. Where it fails it leaves no store.
+    start opens a server on the new data folder, which is half restored then. FhirError "value" where data holds a store
+    already, where the moment is before the backup begins, and where a file that is needed is damaged. Where it fails it
+    leaves no store; what one that was killed has left is marked as half a store, and made anew.
     """
     manifest = folder.read()
     base = _base(manifest, folder, at)
-    if (data / FILE_NAME).exists():
+    mark = data / RESTORING
+    if (data / FILE_NAME).exists() and not mark.exists():
         raise error("value", f"There is a store in {data.resolve()} already; restore into a new folder.")
     needed = [segment for segment in manifest.segments if _is_needed(segment, manifest, base.head, at)]
     await asyncio.to_thread(_require_whole, folder, needed)  # first: half of a restore would look like a store
     try:
+        write_file(mark, iter([]))
+        _remove_store(data)
         await asyncio.to_thread(_unpack, folder, manifest, base, data)
         done = await _brought_on(manifest, base, _lines(folder, needed, base.head, at), start)
     except BaseException:
-        for left in data.glob(f"{FILE_NAME}*"):
-            left.unlink()
+        _remove_store(data)
+        mark.unlink(missing_ok=True)
         raise
+    mark.unlink()
+    flush(data)
     return done
+
+
+def _remove_store(data: Path) -> None:
+    for left in data.glob(f"{FILE_NAME}*"):
+        if left.name != RESTORING:
+            left.unlink()
 
 
 async def _brought_on(

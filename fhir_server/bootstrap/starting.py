@@ -31,6 +31,7 @@ from fhir_server.operations.bulk.exports import Exports
 from fhir_server.operations.bulk.imports import Imports
 from fhir_server.operations.bulk.sources import Sources
 from fhir_server.security.policies import PolicyFile
+from fhir_server.storage.sqlite.database import RESTORING
 from fhir_server.subscriptions.checking import require_usable
 from fhir_server.subscriptions.operations import Operations
 from fhir_server.subscriptions.parts import JOBS as SUBSCRIPTIONS
@@ -62,12 +63,18 @@ def preload() -> None:
     r4.load()
 
 
-async def start(settings: Settings, clock: Clock = now, *, lasting: bool = False) -> FhirServer:
+async def start(
+    settings: Settings, clock: Clock = now, *, lasting: bool = False, restoring: bool = False
+) -> FhirServer:
     """Opens the stores that the settings name and puts a server on them.
 
     lasting: whether it is there to stay; one that is not feeds Elasticsearch only where no other does, so that those
-    that do need not divide the work anew for a moment.
+    that do need not divide the work anew for a moment. restoring: whether it is the restore itself that asks; for
+    others half of a restored store is FhirError "value".
     """
+    if not restoring and not settings.mongodb_url and (settings.data / RESTORING).exists():
+        raise error("value", f"The store in {settings.data.resolve()} is half restored: a restore is under way, or was "
+                    "broken off. Wait for it, or run hms restore on this folder again.")  # fmt: skip
     sys.setswitchinterval(0.0005)  # a finished flush must not wait 5 ms for the event loop's thread
     if settings.mongodb_url and settings.encryption_keys:
         raise error("value", "MongoDB keeps documents that it can read; encryption_keys is for the embedded store. Use "

@@ -94,7 +94,10 @@ def restore(
         ),
     ] = "",
 ) -> None:
-    """Make a store in --data, a new folder, as it was at a moment, and check it."""
+    """Make a store in --data, a new folder, as it was at a moment, and check it.
+
+    One that was broken off leaves half a store that nothing starts on; the same command again makes it anew.
+    """
     moment = _moment(at) if at else None
     if not asyncio.run(_restore(load({"data": data}, config=config), folder, moment)):
         raise typer.Exit(1)
@@ -118,7 +121,7 @@ async def _restore(settings: Settings, path: Path, at: int | None) -> bool:
     from fhir_server.core.keys import instant
 
     begun = time.monotonic()
-    done = await run(BackupFolder(path), settings.data, lambda: bootstrap.start(settings), at)
+    done = await run(BackupFolder(path), settings.data, lambda: bootstrap.start(settings, restoring=True), at)
     async with store(settings) as server:
         findings = await server.check()
     for finding in findings:

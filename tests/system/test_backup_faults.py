@@ -17,8 +17,9 @@ from fhir_server.backup.restoring import restore
 from fhir_server.backup.taking import back_up
 from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
+from fhir_server.storage.sqlite.database import FILE_NAME, RESTORING
 from tests.conftest import Fhir, HeldClock
-from tests.system.process import command, serving
+from tests.system.process import command, hms, serving
 from tests.system.test_backup import everything, restored, store, until
 from tests.system.test_faults import Disk, disk  # noqa: F401  a fixture
 
@@ -123,7 +124,7 @@ def broken_off(*_: Any) -> None:
 async def found(folder: BackupFolder, data: Path) -> tuple[bytes, list[str]]:
     """What a restore brings: the file beside the store, and the ids of patients."""
     settings = Settings(data=data, synchronous="OFF")
-    await restore(folder, data, lambda: bootstrap.start(settings, HeldClock()))
+    await restore(folder, data, lambda: bootstrap.start(settings, HeldClock(), restoring=True))
     server = await bootstrap.start(settings, HeldClock())
     try:
         stored = [await server.environment.store.read("Patient", id) for id in ("a", "b")]
@@ -166,3 +167,23 @@ async def test_damaged_changes_are_told_before_anything_is_restored(fhir: Fhir, 
     with pytest.raises(FhirError, match="is damaged"):
         await found(folder, tmp_path / "new")
     assert not (tmp_path / "new" / "fhir.sqlite").exists()
+
+
+def test_half_a_restore_is_served_to_nobody_and_made_anew(tmp_path: Path) -> None:
+    backup, new = tmp_path / "backup", tmp_path / "new"
+    with serving(tmp_path / "data") as server:
+        hms("backup", backup, "--data", tmp_path / "data")
+        for number in range(30):
+            store(server.base, f"p{number}", "Adams")
+        hms("backup", backup, "--data", tmp_path / "data")
+        expected = everything(server.base)
+    run, environment = command("restore", backup, "--data", new)
+    restoring = subprocess.Popen(run, env=environment, stderr=subprocess.DEVNULL)
+    eventually((new / FILE_NAME).exists)  # it is unpacked; changes are still to come
+    restoring.kill()
+    restoring.wait()
+    assert (new / RESTORING).exists()
+    for started in ("serve", "check", "load"):
+        arguments = {"serve": ("--port", 0), "load": ("--samples",)}.get(started, ())
+        assert "half restored" in hms(started, *arguments, "--data", new, code=1)
+    assert restored(backup, new) == expected

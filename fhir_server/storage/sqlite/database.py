@@ -15,6 +15,7 @@ from fhir_server.core.write_ahead import use_write_ahead_log
 from fhir_server.storage.sqlite import schema, write_ahead_log
 
 FILE_NAME = "fhir.sqlite"
+RESTORING = f"{FILE_NAME}.restoring"  # beside a store that a restore has not finished
 PATIENCE = 30.0  # seconds that opening waits for other processes
 CHANGE_PATIENCE = 600.0  # seconds that it waits where the file's layout is of a former version: another may change it
 
