@@ -54,7 +54,8 @@ class ParameterFields(NamedTuple):
     """How a parameter is answered for one resource type.
 
     fields: names, one of which must match; target_types: () or the only types that a reference must name to count;
-    targets: the types that it may name at all (a chain goes on there), () for a parameter that is no reference.
+    targets: the types that it may name at all (a chain goes on there), () for a parameter that is no reference;
+    canonical: whether it reads canonicals, which may be URLs of this server that are to be taken as they stand.
     """
 
     parameter: SearchParameter
@@ -62,6 +63,7 @@ class ParameterFields(NamedTuple):
     target_types: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     components: tuple[ComponentParameter, ...] = ()
+    canonical: bool = False
 
 
 class TypeFields(NamedTuple):
@@ -269,4 +271,9 @@ class Fields:
             ComponentParameter(part.kind, self._component_targets(component) if part.kind == "reference" else ())
             for component, part in zip(parameter.components, next(iter(branches)).components, strict=True)
         ]
-        return ParameterFields(parameter, fields, targets if restricted else (), targets, tuple(components))
+        canonical = parameter.type == "reference" and any(map(self._is_canonical, branches))
+        return ParameterFields(parameter, fields, targets if restricted else (), targets, tuple(components), canonical)
+
+    def _is_canonical(self, branch: Branch) -> bool:
+        type_name, _, path = branch.path.partition(".")
+        return "canonical" in types_at(self._definitions, type_name, path)

@@ -96,6 +96,50 @@ async def test_order_by_distance(hospital: Fhir) -> None:
     assert ids(await answer(hospital, f"{near}&_sort=-near")) == ["house", "ward"]
 
 
+# ---------------------------------------------------------------- canonicals
+OWN = f"{BASE}/Questionnaire/gcs"
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ("questionnaire=Questionnaire/gcs", ["relative", "versioned"]),
+        ("questionnaire:Questionnaire=gcs", ["relative", "versioned"]),
+        (f"questionnaire={OWN}", ["own", "relative", "versioned"]),
+        (f"questionnaire={OWN}|1", ["own"]),
+        (f"questionnaire={OWN}|2", []),
+        (f"questionnaire={BASE}/forms/gcs", ["form"]),
+        ("questionnaire.title=coma", ["own", "relative", "versioned"]),
+        ("questionnaire:missing=false", ["form", "own", "relative", "versioned"]),
+    ],
+)
+async def test_canonicals_to_resources_of_this_server(fhir: Fhir, search: str, expected: list[str]) -> None:
+    coma = {
+        "resourceType": "Questionnaire",
+        "id": "gcs",
+        "url": OWN,
+        "version": "1",
+        "title": "Coma",
+        "status": "active",
+    }
+    await fhir.create(coma)
+    named = {"relative": "Questionnaire/gcs", "versioned": "Questionnaire/gcs|1", "own": f"{OWN}|1"}
+    for id, canonical in (*named.items(), ("form", f"{BASE}/forms/gcs")):
+        answers = {"resourceType": "QuestionnaireResponse", "id": id, "status": "completed", "questionnaire": canonical}
+        await fhir.create(answers)
+    assert sorted(await fhir.ids(f"QuestionnaireResponse?{search}")) == expected
+
+
+async def test_a_relative_canonical_is_followed_by_includes(fhir: Fhir) -> None:
+    await fhir.create({"resourceType": "Questionnaire", "id": "gcs", "status": "active"})
+    answers = {"resourceType": "QuestionnaireResponse", "status": "completed", "questionnaire": "Questionnaire/gcs"}
+    await fhir.create({**answers, "id": "a"})
+    assert ids(await answer(fhir, "QuestionnaireResponse?_include=QuestionnaireResponse:questionnaire"), "include") == [
+        "gcs"
+    ]
+    assert ids(await answer(fhir, "Questionnaire?_revinclude=QuestionnaireResponse:questionnaire"), "include") == ["a"]
+
+
 # ---------------------------------------------------------------- pages
 async def many(fhir: Fhir, numbers: range) -> None:
     for number in numbers:

@@ -27,6 +27,7 @@ from fhir_server.search.extract.references import (
     add_canonical,
     add_resource,
     add_uri,
+    canonical_converter,
     reference_converter,
 )
 from fhir_server.search.extract.strings import add_address, add_human_name, add_string
@@ -74,7 +75,7 @@ CONVERTERS: dict[str, dict[str, Convert]] = {
         "Range": add_range,
         "SampledData": add_sampled_data,
     },
-    "reference": {"canonical": add_canonical, **dict.fromkeys(URIS, add_uri_address)},
+    "reference": dict.fromkeys(URIS, add_uri_address),
     "uri": {"canonical": add_canonical, **dict.fromkeys(URIS, add_uri)},
     "special": {"Location.position": add_position},
 }
@@ -92,13 +93,16 @@ class Converters:
 
     def __init__(self, is_resource: Callable[[str], bool], base: str) -> None:
         self._is_resource = is_resource
-        self._reference = reference_converter(is_resource, base)
+        self._references = {
+            "Reference": reference_converter(is_resource, base),
+            "canonical": canonical_converter(is_resource),
+        }
 
     def find(self, kind: str, type_name: str, component: bool = False) -> Convert | None:
         """For a search type and a FHIR type; None where there is nothing to search."""
         if kind == "reference":
-            if type_name == "Reference":
-                return self._reference
+            if type_name in self._references:
+                return self._references[type_name]
             if type_name == "Resource" or self._is_resource(type_name):
                 return add_resource
         found = COMPONENT_CONVERTERS.get(kind, {}).get(type_name) if component else None

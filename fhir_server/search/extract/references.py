@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fhir_server.core.keys import ID_PATTERN
 from fhir_server.core.values import CANONICAL, REFERENCE, TEXT, TOKEN, URI
 from fhir_server.search.extract.adding import Add, Convert
 from fhir_server.search.extract.strings import folded
@@ -52,6 +53,19 @@ def add_canonical(add: Add, field: str, value: str) -> None:
     url, _, version = value.partition("|")
     if url:
         add((CANONICAL, field, url, version))
+
+
+def canonical_converter(is_resource: Callable[[str], bool]) -> Convert:
+    """For canonicals that a reference parameter searches: one that is no URL but `Type/id` is a local reference."""
+
+    def add_canonical_reference(add: Add, field: str, value: str) -> None:
+        type, _, id = value.partition("|")[0].partition("/")
+        if is_resource(type) and ID_PATTERN.match(id):
+            add((REFERENCE, field, type, id, ""))
+        else:
+            add_canonical(add, field, value)
+
+    return add_canonical_reference
 
 
 def add_address(add: Add, field: str, value: str) -> None:

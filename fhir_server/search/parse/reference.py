@@ -25,12 +25,23 @@ def reference_is(parameter: ParameterFields, text: str, context: SearchContext) 
     reference = unescape(text)
     if context.base and reference.startswith(context.base + "/"):
         reference = reference[len(context.base) + 1 :]
-    elif _ABSOLUTE.match(reference):
+        if not parameter.canonical:
+            return _local(parameter, reference, context)
+        as_it_stands = canonical(parameter.fields, "exact", text)
+        match = _LOCAL.match(reference)
+        if match is None or not context.definitions.is_resource(match[1]):
+            return as_it_stands
+        return Any((_local(parameter, reference, context), as_it_stands))
+    if _ABSOLUTE.match(reference):
         return canonical(parameter.fields, "exact", text)
+    return _local(parameter, reference, context)
+
+
+def _local(parameter: ParameterFields, reference: str, context: SearchContext) -> Clause:
     match = _LOCAL.match(reference)
     if match is None:
         if not ID_PATTERN.match(reference):
-            raise error("value", f"{shorten(text)} is no reference; write Type/id, id or an absolute URL.")
+            raise error("value", f"{shorten(reference)} is no reference; write Type/id, id or an absolute URL.")
         return _with_id(parameter, reference)
     type_name, id_, version = match[1], match[2], match[3] or ""
     if not context.definitions.is_resource(type_name):
