@@ -351,7 +351,8 @@ class Caller(NamedTuple):
     own: ids of SearchParameters that the server keeps for its policies, where nothing else is kept from the caller:
     there is no restriction then, and these are not there all the same (interactions/access/visible.py).
     kept: refuses writes that change what nobody changes within a patient's context
-    (interactions/access/kept_elements.py).
+    (interactions/access/kept_elements.py). parameters: refuses writes of SearchParameters by which it is decided who
+    sees what (interactions/access/parameter_writes.py); None where all are the caller's to write.
     """
 
     name: str = "anonymous"
@@ -374,6 +375,7 @@ class Caller(NamedTuple):
     mark: str = ""
     own: tuple[str, ...] = ()
     kept: Any = None
+    parameters: Any = None
 
 
 OPEN = Caller()

@@ -21,6 +21,7 @@ from fhir_server.interactions.access.consent_follower import ConsentFollower
 from fhir_server.interactions.access.contents import HOLDERS
 from fhir_server.interactions.access.kept_elements import KeptElements
 from fhir_server.interactions.access.masks import Hidden, Masks, hidden_by
+from fhir_server.interactions.access.parameter_writes import ParameterWrites
 from fhir_server.interactions.access.policy_parameters import TYPE as PARAMETER
 from fhir_server.interactions.access.policy_parameters import code_of, own_ids, store_parameters
 from fhir_server.interactions.access.refusals import refused
@@ -224,7 +225,9 @@ class Callers:
             app_state=state.codes,
         )
         if free.issuperset(INTERACTIONS) and not (rules or refusals or policies.permits or state.codes):
-            return caller._replace(own=kept_ids)  # everything is the caller's: there is nothing to restrict
+            writes = ParameterWrites(searching, kept_ids, narrowed=False) if kept_ids else None
+            # everything is the caller's: there is nothing to restrict
+            return caller._replace(own=kept_ids, parameters=writes)
         return caller._replace(
             restriction=lambda type: within("s", type),
             reading=lambda type: within("r", type),
@@ -235,6 +238,7 @@ class Callers:
             binaries=binaries,
             mark=scoped.mark,
             kept=KeptElements(policies.kept_from_patients, self._environment.definitions, scoped.within_patient),
+            parameters=ParameterWrites(searching, kept_ids, narrowed=not administers("parameters", "cruds")),
         )
 
     def _masks(self, rules: Sequence[Rule], meant: dict[Rule, list[dict[str, Clause]]]) -> Masks | None:

@@ -317,6 +317,8 @@ class VisibleTransaction(VisibleReads):
         What is changed or deleted must be the caller's to change before, and what is stored the caller's afterwards.
         """
         type, ids = write.type, (write.id,)
+        if type == PARAMETER and self._caller.parameters is not None:
+            self._caller.parameters.require(write, await self.whole.read(type, write.id))
         if self._masks is None and self._all_of(type):
             return await self.whole.put(write)
         head = await self.whole.read(type, write.id)

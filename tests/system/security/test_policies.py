@@ -407,6 +407,47 @@ async def test_who_may_not_create_makes_nothing_by_an_update_either(house: Fhir,
         assert (await As(house, scope=scope)("Observation/mine", "PUT", observation("mine", "me"))).status_code == 200
 
 
+def parameter(id: str, code: str, base: str, expression: str, **more: str) -> dict[str, Any]:
+    return {"resourceType": "SearchParameter", "id": id, "url": f"urn:test:{id}", "name": "x", "status": "active",
+            "description": "x", "code": code, "base": [base], "type": "token", "expression": expression,
+            **more}  # fmt: skip
+
+
+async def test_what_decides_who_sees_what_is_redefined_by_nobody_from_whom_something_is_kept(house: Fhir) -> None:
+    official = {"url": "http://hl7.org/fhir/SearchParameter/individual-gender"}
+    doctor, administrator = As(house, "physician"), As(house, "physician", "administrator")
+    redefining = (
+        parameter("a", "gender", "Patient", "Patient.active"),
+        parameter("a", "other", "Patient", "Patient.active", **official),
+        parameter("a", "_security", "Observation", "Observation.status"),
+        parameter("a", "patient", "Observation", "Observation.focus", type="reference"),
+    )
+    for made in redefining:
+        assert (await doctor("SearchParameter/a", "PUT", made)).status_code == 403, made
+        entry = {"resource": made, "request": {"method": "POST", "url": "SearchParameter"}}
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+        assert (await doctor("", "POST", bundle)).status_code == 403, made
+    own = parameter("b", "speaks", "Patient", "Patient.communication.language")
+    assert (await doctor("SearchParameter/b", "PUT", own)).status_code == 201
+    patch = [{"op": "replace", "path": "/expression", "value": "Patient.active"}]
+    kind = {"content_type": "application/json-patch+json"}
+    assert (await doctor("SearchParameter/b", "PATCH", patch, **kind)).status_code == 403
+    assert (await doctor("SearchParameter/b", "DELETE")).status_code == 403
+    assert (await administrator("SearchParameter/b", "PATCH", patch, **kind)).status_code == 200
+    assert (await administrator("SearchParameter/a", "PUT", redefining[0])).status_code == 201
+
+
+async def test_nobody_puts_another_parameter_in_the_place_of_one_that_the_policies_need(
+    house: Fhir, tmp_path: Path
+) -> None:
+    rule = '[[rule]]\neffect = "deny"\nrole = ["clerk"]\nresources = ["Patient"]\nfhirpath = "active"\n'
+    change(house, tmp_path, rule)
+    for ask in (As(house, "physician"), As(house, "administrator")):
+        assert (await ask("Patient")).status_code == 200
+        taking = parameter("a", code_of("Patient", "active"), "Patient", "Patient.active and false")
+        assert (await ask("SearchParameter/a", "PUT", taking)).status_code == 403
+
+
 async def test_a_rule_by_fhirpath_where_search_is_not_enough(house: Fhir, tmp_path: Path) -> None:
     doctor = As(house, "physician")
     expression = "name.given.count() = 1 and birthDate < @1990-01-01"
