@@ -83,7 +83,10 @@ def main() -> None:
     try:
         app(prog_name="hms")
     except FhirError as problem:
-        print(f"hms: {problem}", file=sys.stderr)
+        hint = (
+            " Where this command has no --token, use --data on the server's machine." if problem.status == 401 else ""
+        )
+        print(f"hms: {problem}{hint}", file=sys.stderr)
         raise SystemExit(1) from None
     except OSError as problem:  # of a file that the command line names, or a disk that is full
         where = f"{problem.filename}: " if problem.filename else ""

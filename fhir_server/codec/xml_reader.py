@@ -296,6 +296,10 @@ class Reader:
         """The error for an element of another namespace."""
         right = XHTML if child is not None and child.kind == NARRATIVE else FHIR
         stated = f"the namespace {namespace}" if namespace else "no namespace"
+        if child is None and not self.shapes.definitions.is_resource(name):
+            return self.problem(
+                f'<{name}> has {stated} and is no resource of R4, which begins like <Patient xmlns="{FHIR}">.'
+            )
         return self.problem(f'<{name}> has {stated}; write <{name} xmlns="{right}">.')
 
     def misplaced(self, child: Child, top: _Frame) -> FhirError:

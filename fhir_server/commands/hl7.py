@@ -230,7 +230,10 @@ async def _send(content: bytes, host: str, port: int, seconds: float) -> bool:
                     continue
                 answer = await sender.send(message, header.control if header else "")
             except Undelivered as problem:
-                raise error("unavailable", f"{host}:{port}: {problem}") from problem
+                raise error(
+                    "unavailable",
+                    f"{host}:{port} did not take the message: {problem}. Is its listener started on this port?",
+                ) from problem
             print(answer.content.decode("utf-8", "replace").replace("\r", "\n"))
             accepted = accepted and answer.accepted
     finally:

@@ -53,9 +53,11 @@ async def _score(settings: Settings, server: str, patient: str, name: str, scale
 async def _found(
     opened: FhirClient, name: str, patient: str, scale: int, now: datetime.datetime
 ) -> tuple[list[str], dict[str, Any]]:
-    """What is printed of a score, and its RiskAssessment."""
+    """What is printed of a score, and its RiskAssessment; FhirError where there is no such patient."""
+    from fhir_server.api import Request
     from fhir_server.subsystems.analytics.scores import assessment, cha2ds2_vasc, lace, news2
 
+    await opened.perform(Request("GET", ("Patient", patient)))
     moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     if name == "news2":
         early = await news2.news2(opened, patient, scale=scale)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -155,7 +156,9 @@ def banner(settings: Settings, samples: bool, *interfaces: str) -> str:
         lines.append("base URL     of whatever Host a request names: set base_url, so that what was signed for another "
                      "server (an assertion, a token) never counts here")  # fmt: skip
     if not samples:
-        lines.append(f"samples      {program()} load --samples --server {own}/fhir")
+        # a secured server asks who loads
+        where = f"--server {own}/fhir" if settings.security == "open" else f"--data {shlex.quote(str(settings.data))}"
+        lines.append(f"samples      {program()} load --samples {where}")
     if settings.security == "open":
         lines += ["", "!!! OPEN FOR DEVELOPMENT: no login. Whoever reaches it reads and changes everything. !!!"]
     return "\n".join(["", "Ultimate HMS", "", *lines, ""])

@@ -32,3 +32,4 @@ def test_from_a_file_to_a_lake_an_indicator_and_a_score(tmp_path: Path):
     shown = hms("score", "news2", "Patient/p", "--store", "--data", data)
     assert "NEWS2 1 (low)" in shown
     assert "stored as RiskAssessment/" in shown
+    assert "There is no Patient/nobody" in hms("score", "news2", "nobody", "--data", data, code=1)

@@ -102,6 +102,7 @@ def test_samples_are_loaded_once_when_a_server_starts_with_them(loaded):
         (("check", "--data", "none"), "There is no store"),
         (("load", "none.json", "--server", "http://127.0.0.1:9/fhir"), "no such file"),
         (("export", "out", "--server", "ftp://x"), "http://"),
+        (("hl7", "send", __file__, "--to", "127.0.0.1:9"), "Is its listener started"),
     ],
 )
 def test_a_wrong_call_ends_with_what_to_change(arguments, said, tmp_path, monkeypatch):
@@ -122,6 +123,17 @@ def test_loading_what_is_not_there_makes_no_store(tmp_path, monkeypatch):
 def test_a_folder_without_accounts_is_told_and_left_alone(arguments, tmp_path):
     assert "There are no users or clients in" in hms(*arguments, "--data", tmp_path / "none", code=1)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_load_into_a_secured_server_is_told_to_go_by_its_data_folder(tmp_path):
+    with serving(tmp_path, "--security", "smart") as server:
+        told = hms("load", "--samples", "--server", server.base, code=1)
+        assert "use --data on the server's machine" in told
+        (tmp_path / "anna.json").write_text('{"resourceType": "Patient", "id": "anna"}')
+        hms("load", tmp_path / "anna.json", "--data", tmp_path)
+        token = hms("token", "--data", tmp_path, "--base-url", server.base).strip()
+        answer = httpx.get(f"{server.base}/Patient/anna", headers={"authorization": f"Bearer {token}"}, timeout=60)
+        assert answer.status_code == 200
 
 
 def test_a_port_in_use_is_told(tmp_path):

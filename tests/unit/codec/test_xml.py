@@ -152,6 +152,7 @@ def test_what_xml_can_not_say_is_refused_with_its_path(resource, says):
         ('<Patient xmlns="http://hl7.org/fhir"><name></Patient>', "not XML: mismatched tag (line 1"),
         ("<Patient/>", 'no namespace; write <Patient xmlns="http://hl7.org/fhir">'),
         ('<Patient xmlns="urn:x"/>', "the namespace urn:x"),
+        ('<ClinicalDocument xmlns="urn:hl7-org:v3"/>', "the namespace urn:hl7-org:v3 and is no resource of R4"),
         ('<Patiant xmlns="http://hl7.org/fhir"/>', "no resource type of R4. Did you mean Patient?"),
         ('<Element xmlns="http://hl7.org/fhir"/>', "no resource type"),
         ('<Patient xmlns="http://hl7.org/fhir" id="1"/>', "an attribute id; R4 gives it no attributes"),

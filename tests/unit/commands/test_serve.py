@@ -1,4 +1,5 @@
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,11 @@ def test_an_open_server_listens_to_this_machine_only(host):
 def test_the_banner_gives_the_base_url_and_how_to_load_samples():
     text = banner(Settings(port=81), samples=False)
     assert "http://127.0.0.1:81/fhir" in text and "load --samples" in text
+
+
+def test_the_banner_of_a_secured_server_loads_samples_without_a_login():
+    text = banner(Settings(port=81, security="smart", data=Path("here")), samples=False)
+    assert "load --samples --data here" in text and "--server" not in text
 
 
 def test_the_banner_gives_the_base_url_that_is_set():

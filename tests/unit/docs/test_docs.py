@@ -36,7 +36,8 @@ def test_make_tasks_exist(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_their_options_exist(page):
-    for line in re.findall(r"(?:^|`)(?:HMS_\w+=\S+ )?hms ([a-z][^`\n]*)", page.read_text("utf-8"), re.MULTILINE):
+    text = page.read_text("utf-8").replace("\\\n", "")  # a command that goes on in the next line
+    for line in re.findall(r"(?:^|`)(?:HMS_\w+=\S+ )?hms ([a-z][^`\n]*)", text, re.MULTILINE):
         name, *arguments = shlex.split(line, comments=True)
         command = COMMANDS[name]
         if hasattr(command, "commands") and arguments:  # such as `hms packages list`
