@@ -38,6 +38,7 @@ BUILT_IN = frozenset({"_id", "_lastUpdated"})  # answered from the resource's ow
 ITSELF = "{def}"  # in a compartment's definition: the resource that it is of
 MOST_LISTS = 200  # of types, for which something is kept
 REFERENCES = frozenset({"Reference", "canonical"})
+ADDRESSES = frozenset({"canonical", "uri", "url"})
 K = TypeVar("K")
 V = TypeVar("V")
 _AS_TYPE = re.compile(r"\bas\((\w+)\)")
@@ -55,7 +56,7 @@ class ParameterFields(NamedTuple):
 
     fields: names, one of which must match; target_types: () or the only types that a reference must name to count;
     targets: the types that it may name at all (a chain goes on there), () for a parameter that is no reference;
-    canonical: whether it reads canonicals, which may be URLs of this server that are to be taken as they stand.
+    addresses: whether it reads canonicals or uris, which may be URLs of this server that are taken as they stand.
     """
 
     parameter: SearchParameter
@@ -63,7 +64,7 @@ class ParameterFields(NamedTuple):
     target_types: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     components: tuple[ComponentParameter, ...] = ()
-    canonical: bool = False
+    addresses: bool = False
 
 
 class TypeFields(NamedTuple):
@@ -271,9 +272,9 @@ class Fields:
             ComponentParameter(part.kind, self._component_targets(component) if part.kind == "reference" else ())
             for component, part in zip(parameter.components, next(iter(branches)).components, strict=True)
         ]
-        canonical = parameter.type == "reference" and any(map(self._is_canonical, branches))
-        return ParameterFields(parameter, fields, targets if restricted else (), targets, tuple(components), canonical)
+        addresses = parameter.type == "reference" and any(map(self._reads_addresses, branches))
+        return ParameterFields(parameter, fields, targets if restricted else (), targets, tuple(components), addresses)
 
-    def _is_canonical(self, branch: Branch) -> bool:
+    def _reads_addresses(self, branch: Branch) -> bool:
         type_name, _, path = branch.path.partition(".")
-        return "canonical" in types_at(self._definitions, type_name, path)
+        return not ADDRESSES.isdisjoint(types_at(self._definitions, type_name, path))

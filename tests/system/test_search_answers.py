@@ -130,6 +130,12 @@ async def test_canonicals_to_resources_of_this_server(fhir: Fhir, search: str, e
     assert sorted(await fhir.ids(f"QuestionnaireResponse?{search}")) == expected
 
 
+async def test_a_uri_that_a_reference_parameter_reads_is_found_as_it_stands(fhir: Fhir) -> None:
+    mapping = {"resourceType": "ConceptMap", "id": "m", "status": "active", "sourceUri": f"{BASE}/ValueSet/v"}
+    await fhir.create(mapping)
+    assert await fhir.ids(f"ConceptMap?source-uri={BASE}/ValueSet/v") == ["m"]
+
+
 async def test_a_relative_canonical_is_followed_by_includes(fhir: Fhir) -> None:
     await fhir.create({"resourceType": "Questionnaire", "id": "gcs", "status": "active"})
     answers = {"resourceType": "QuestionnaireResponse", "status": "completed", "questionnaire": "Questionnaire/gcs"}

@@ -25,7 +25,7 @@ def reference_is(parameter: ParameterFields, text: str, context: SearchContext) 
     reference = unescape(text)
     if context.base and reference.startswith(context.base + "/"):
         reference = reference[len(context.base) + 1 :]
-        if not parameter.canonical:
+        if not parameter.addresses:
             return _local(parameter, reference, context)
         as_it_stands = canonical(parameter.fields, "exact", text)
         match = _LOCAL.match(reference)
