@@ -16,6 +16,7 @@ from fhir_server.security.emergencies import Emergencies, Emergency, SqliteEmerg
 from fhir_server.security.encryption.master_keys import add_key
 from fhir_server.security.model import Client, Code, Grant, Refresh, Session, User
 from fhir_server.security.store import AccountStore, SqliteAccounts
+from fhir_server.security.store.port import FORGOTTEN
 from tests.conftest import HeldClock
 from tests.engines import EMBEDDED
 
@@ -184,10 +185,23 @@ async def test_an_identifier_is_used_once(pair: Pair):
 async def test_failures_are_counted_together(pair: Pair):
     assert [await store.count_failure("user:doc") for store in (pair.one, pair.other, pair.one)] == [1, 2, 3]
     assert await pair.other.locked_until("user:doc") == 0
-    await pair.one.lock("user:doc", 77)
-    assert (await pair.other.locked_until("user:doc"), await pair.other.locked_until("user:ada")) == (77, 0)
+    until = pair.clock.now + 60_000_000
+    await pair.one.lock("user:doc", until)
+    assert (await pair.other.locked_until("user:doc"), await pair.other.locked_until("user:ada")) == (until, 0)
     await pair.other.forget_failures("user:doc")
     assert (await pair.one.locked_until("user:doc"), await pair.one.count_failure("user:doc")) == (0, 1)
+
+
+async def test_failures_of_long_ago_are_forgotten(pair: Pair):
+    for _ in range(3):
+        await pair.one.count_failure("user:doc")
+    await pair.one.count_failure("user:ada")
+    until = pair.clock.now + FORGOTTEN
+    await pair.one.lock("user:doc", until)
+    pair.clock.now = until + 1000
+    assert (await pair.other.count_failure("user:ada"), await pair.other.count_failure("user:doc")) == (1, 4)
+    pair.clock.now += FORGOTTEN + 1000
+    assert await pair.other.count_failure("user:doc") == 1
 
 
 async def test_requests_of_a_minute_are_counted_together(pair: Pair):

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, Protocol
 from fhir_server.core.ports import Clock
 from fhir_server.security.model import Client, Code, Refresh, Session, User
 
+FORGOTTEN = 86_400_000_000  # microseconds after which failed attempts count no more
+
 
 def digest(secret: str) -> str:
     """What is kept of a secret that was given out."""
@@ -190,7 +192,10 @@ class AccountStore(Protocol):
         ...
 
     async def count_failure(self, subject: str) -> int:
-        """Counts one more failed attempt of a subject; how many there are by now."""
+        """Counts one more failed attempt of a subject; how many there are by now.
+
+        Failures are forgotten FORGOTTEN after the last one, or after the wait that it led to.
+        """
         ...
 
     async def lock(self, subject: str, until: int) -> None:

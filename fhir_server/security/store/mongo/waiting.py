@@ -6,7 +6,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from fhir_server.security.store.mongo.documents import Document, Documents, told
-from fhir_server.security.store.port import digest
+from fhir_server.security.store.port import FORGOTTEN, digest
 
 
 class Waiting(Documents):
@@ -47,14 +47,17 @@ class Waiting(Documents):
     async def locked_until(self, subject: str) -> int:
         """Until when a subject has to wait, 0 for one that need not."""
         async with told():
-            found = await self._of("attempts").find_one({"_id": digest(subject)})
+            found = await self._of("attempts").find_one({"_id": digest(subject), "until": {"$gt": self.clock()}})
         return int((found or {}).get("until", 0))
 
     async def count_failure(self, subject: str) -> int:
         """Counts one more failed attempt of a subject; how many there are by now."""
+        now = self.clock()
+        change = {"$inc": {"failed": 1}, "$max": {"until": now}}
         async with told():
+            await self._of("attempts").delete_many({"until": {"$lt": now - FORGOTTEN}})
             found = await self._of("attempts").find_one_and_update(
-                {"_id": digest(subject)}, {"$inc": {"failed": 1}}, upsert=True, return_document=ReturnDocument.AFTER
+                {"_id": digest(subject)}, change, upsert=True, return_document=ReturnDocument.AFTER
             )
         return int(found["failed"])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from fhir_server.security.store.port import digest
+from fhir_server.security.store.port import FORGOTTEN, digest
 from fhir_server.security.store.sqlite.documents import Documents
 
 
@@ -48,15 +48,19 @@ class Waiting(Documents):
 
     async def locked_until(self, subject: str) -> int:
         """Until when a subject has to wait, 0 for one that need not."""
-        row = self._execute("SELECT until FROM attempts WHERE subject = ?", (subject,)).fetchone()
+        row = self._execute(
+            "SELECT until FROM attempts WHERE subject = ? AND until > ?", (subject, self.clock())
+        ).fetchone()
         return row[0] if row else 0
 
     async def count_failure(self, subject: str) -> int:
         """Counts one more failed attempt of a subject; how many there are by now."""
+        now = self.clock()
+        self._execute("DELETE FROM attempts WHERE until < ?", (now - FORGOTTEN,))
         row = self._execute(
-            "INSERT INTO attempts VALUES (?, 1, 0) ON CONFLICT (subject) DO UPDATE SET failed = failed + 1 "
-            "RETURNING failed",
-            (subject,),
+            "INSERT INTO attempts VALUES (?, 1, ?) ON CONFLICT (subject) DO UPDATE SET failed = failed + 1, "
+            "until = max(until, excluded.until) RETURNING failed",
+            (subject, now),
         ).fetchone()
         return row[0]
 
