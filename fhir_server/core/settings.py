@@ -36,7 +36,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = ""
     trust_proxy: Annotated[
         bool,
-        Meta(description="Take scheme and host from X-Forwarded-Proto and X-Forwarded-Host; only behind your proxy."),
+        Meta(
+            description="Take scheme and host from X-Forwarded-Proto and X-Forwarded-Host, and the caller's address "
+            "from the last of X-Forwarded-For; only behind your proxy, which sets all three."
+        ),
     ] = False
     server_name: Annotated[str, Meta(description="What the CapabilityStatement and the page call this server.")] = (
         "Ultimate HMS"
