@@ -89,7 +89,7 @@ def rewrite(resource: dict[str, Any], mapping: dict[str, str], definitions: Defi
     Bundle, but for links to others of its entries.
     """
     if mapping:
-        _rewrite(resource, _plans(definitions or load()).resource(resource), mapping)
+        _rewrite(resource, _plans((definitions or load()).official).resource(resource), mapping)
 
 
 def rewrite_plain(resource: dict[str, Any], mapping: dict[str, str]) -> None:
@@ -121,7 +121,7 @@ def references(resource: dict[str, Any], definitions: Definitions | None = None)
 
     References within a Bundle to others of its entries are left out.
     """
-    plans = _plans(definitions or load())
+    plans = _plans((definitions or load()).official)
     found: list[tuple[str, str]] = []
     _collect(resource, plans.resource(resource), found)
     return [(str(resource.get("resourceType")) + path, text) for path, text in found]

@@ -47,7 +47,7 @@ def summarize(resource: dict[str, Any], mode: str, definitions: Definitions) -> 
             f"_summary={mode} is not known; use true, text, data or false; count is for searches and history.",
             location="_summary",
         )
-    return _resource(resource, lambda type_name: _summary_plan(definitions, mode, type_name))
+    return _resource(resource, lambda type_name: _summary_plan(definitions.official, mode, type_name))
 
 
 def elements(resource: dict[str, Any], names: Sequence[str], definitions: Definitions) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def elements(resource: dict[str, Any], names: Sequence[str], definitions: Defini
     its type in front (`Patient.name`). Names of other types are passed over: see require_elements.
     """
     asked = tuple(names)
-    return _resource(resource, lambda type_name: _elements_plan(definitions, asked, type_name))
+    return _resource(resource, lambda type_name: _elements_plan(definitions.official, asked, type_name))
 
 
 def element_names(value: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ def parse(data: bytes, definitions: Definitions) -> dict[str, Any]:
     deep, an element or attribute that R4 does not have there (the nearest right name is suggested), an element out of
     order or repeated, text between elements, a value that is no boolean or number where one belongs, an empty element.
     """
-    return Reader(shapes(definitions)).document(data)
+    return Reader(shapes(definitions.official)).document(data)
 
 
 def serialize(resource: dict[str, Any], definitions: Definitions, *, pretty: bool = False) -> bytes:
@@ -26,4 +26,4 @@ def serialize(resource: dict[str, Any], definitions: Definitions, *, pretty: boo
     FhirError not-acceptable, with the path, for what XML can't say: a control character, a narrative that is not
     well-formed, an element that R4 does not have.
     """
-    return Writer(shapes(definitions), pretty).document(resource)
+    return Writer(shapes(definitions.official), pretty).document(resource)

@@ -172,7 +172,11 @@ class Property(NamedTuple):
 
 
 class Definitions:
-    """The lookups. Cheap to pass around; everything derived is made on first use and kept."""
+    """The lookups. Cheap to pass around; everything derived is made on first use and kept.
+
+    Others come with each custom search parameter and go with the next: what is kept of the types for longer than a
+    request is kept by `official`, whose types they share.
+    """
 
     def __init__(self, tables: Tables) -> None:
         self.version = tables.version
@@ -186,6 +190,7 @@ class Definitions:
         )
         self._resource_type_set = frozenset(self.resource_types)
         self._properties: dict[str, dict[str, Property]] = {}
+        self._required: dict[str, dict[str, frozenset[str]]] = {}
         self._parameters: dict[str, dict[str, SearchParameter]] = {}
         self._by_url = {p.url: p for p in tables.search_parameters}
         self.official: Definitions = self  # those that with_search_parameters began with
@@ -238,12 +243,11 @@ class Definitions:
 
     def required_codes(self, value_set: str) -> dict[str, frozenset[str]] | None:
         """system -> codes of a value set that some element requires; None where the set can't be listed."""
-        return self._required_codes(value_set.partition("|")[0])
-
-    @functools.cache  # noqa: B019  one Definitions lives as long as the process
-    def _required_codes(self, value_set: str) -> dict[str, frozenset[str]] | None:
-        systems = self._codes.get(value_set)
-        return None if systems is None else {system: frozenset(codes) for system, codes in systems.items()}
+        url = value_set.partition("|")[0]
+        found = self._required.get(url)
+        if found is None and url in self._codes:
+            found = self._required[url] = {system: frozenset(codes) for system, codes in self._codes[url].items()}
+        return found
 
     def with_search_parameters(self, custom: tuple[SearchParameter, ...]) -> Definitions:
         """The same definitions with these search parameters added, or put in place of those with the same URL."""
@@ -253,6 +257,7 @@ class Definitions:
             Tables(self.version, self.types, kept + custom, self.compartments, self.operations, self._codes)
         )
         changed.official = self.official
+        changed._properties, changed._required = self._properties, self._required
         return changed
 
 

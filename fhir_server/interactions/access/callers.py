@@ -67,7 +67,8 @@ class Callers:
         self._consents = consents
         self._break_glass = break_glass
         self._good = good  # whether neither a token, by its family and jti, nor its family was revoked
-        self._kept: dict[tuple[Access, str, tuple[Searching, int, int]], Caller] = {}
+        self._kept: dict[tuple[Access, str], Caller] = {}
+        self._kept_made_of: tuple[Searching, int, int] | None = None  # what all of these are made of
 
     @property
     def keep_app_state(self) -> bool:
@@ -88,7 +89,11 @@ class Callers:
         await self._renew()
         if purpose:
             reason = await self._emergency(access, purpose, reason)
-        key = (access, purpose, self.made_of()[1:])
+        made_of = self.made_of()[1:]
+        if made_of != self._kept_made_of:
+            self._kept.clear()
+            self._kept_made_of = made_of
+        key = (access, purpose)
         caller = self._kept.get(key)
         if caller is None:
             if len(self._kept) > 1000:
@@ -98,7 +103,7 @@ class Callers:
                 scopes, access.fhir_user, access.patient, access.client, access.user, access.roles, purpose
             )
             caller = made._replace(access=access)
-            if lasts(access):
+            if lasts(access) and made_of == self._kept_made_of:
                 self._kept[key] = caller
         return caller._replace(reason=reason) if reason else caller
 
