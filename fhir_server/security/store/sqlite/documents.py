@@ -36,12 +36,19 @@ CREATE TABLE attempts (subject TEXT PRIMARY KEY, failed INTEGER NOT NULL, until 
 CREATE TABLE known_place (user TEXT, place TEXT, PRIMARY KEY (user, place)) WITHOUT ROWID;
 """
 
+# By which what has ended is found: each new row removes those, which are few among very many.
+ENDS = (
+    ("session", "expires"), ("code", "expires"), ("refresh", "expires"), ("revoked_token", "expires"),
+    ("launch", "expires"), ("replay", "expires"), ("pending", "expires"), ("attempts", "until"), ("asked", "minute"),
+)  # fmt: skip
+
 # Not there in the first files of layout 1.
 ADDED = (
     """CREATE TABLE IF NOT EXISTS pending (id TEXT PRIMARY KEY, expires INTEGER NOT NULL, document BLOB NOT NULL)
     WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS asked (subject TEXT PRIMARY KEY, minute INTEGER NOT NULL, count INTEGER NOT NULL)
     WITHOUT ROWID""",
+    *(f"CREATE INDEX IF NOT EXISTS {table}_{column} ON {table} ({column})" for table, column in ENDS),
 )
 
 T = TypeVar("T")
