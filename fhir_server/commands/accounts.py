@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -133,13 +134,14 @@ def add_client(
     config: Config = None,
 ) -> None:
     """Add an application. A secret is shown once."""
-    import json
-
     from fhir_server.security.model import Client
 
     if new_key and (jwks or jwks_uri):
         raise error("value", "Give --new-key, or the keys that it has by --jwks or --jwks-uri.")
-    keys: dict[str, Any] | None = json.loads(jwks.read_text("utf-8")) if jwks else None
+    keys = _key_set(jwks) if jwks else None
+    _require_scopes(scope)
+    for uri in (*(redirect_uri or ()), *([launch_uri] if launch_uri else [])):
+        _require_uri(uri)
     if (backend or resource_server) and not (keys or jwks_uri or new_key or confidential):
         raise error(
             "required",
@@ -170,6 +172,44 @@ def add_client(
     print(f"client_id     {id}")
     if secret:
         print(f"client_secret {secret}")
+
+
+def _key_set(file: Path) -> dict[str, Any]:
+    """The JWK Set in a file; FhirError "value" where it has none."""
+    import json
+
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except ValueError as problem:
+        raise error("value", f"{file} is no JSON: {problem}.") from problem
+    if not isinstance(found, dict) or not isinstance(found.get("keys"), list):
+        raise error("value", f'{file} is no JWK Set: it must be {{"keys": [...]}} with public keys.')
+    return found
+
+
+def _require_scopes(scopes: str) -> None:
+    """FhirError "value" for a scope that nothing understands: a token with it would open nothing."""
+    from fhir_server.security.scopes import known
+
+    for each in scopes.split():
+        if not known(each):
+            raise error(
+                "value", f"There is no scope {each!r}; write it such as patient/Observation.rs or user/*.cruds."
+            )
+
+
+def _require_uri(uri: str) -> None:
+    """FhirError "value" where nothing could be sent there: no scheme, no host, or a fragment."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(uri)
+    whole = bool(parts.netloc) or (
+        parts.scheme not in ("http", "https") and "." in parts.scheme
+    )  # com.example.app:/done
+    if not parts.scheme or not whole or "#" in uri or re.search(r"\s", uri):
+        raise error(
+            "value", f"{uri!r} is no whole URI without a fragment; write it such as https://app.example.org/done."
+        )
 
 
 async def _tell_whether_fetched(keys: ClientKeys, url: str) -> None:
@@ -241,6 +281,8 @@ def token(
 
     from fhir_server.security.model import Grant
     from fhir_server.security.service import TRYING
+
+    _require_scopes(scope)
 
     async def work(found: Security, settings: Settings) -> str:
         person = await found.store.user_named(as_user) if as_user else None

@@ -151,6 +151,8 @@ def _ask(server: str, token: str, path: str, fields: dict[str, str]) -> tuple[in
         said = answer.json()
     except (httpx.HTTPError, ValueError) as problem:
         raise error("unavailable", f"There is no billing at {at}: {problem or type(problem).__name__}.") from None
+    if answer.status_code == 405:  # of the server itself
+        raise error("unavailable", f"There is no billing at {at}; start the server with --subsystems billing.")
     if answer.status_code >= 400:
         raise error("value", "; ".join(each.get("diagnostics", "") for each in said.get("issue", ())))
     return answer.status_code, said

@@ -136,6 +136,12 @@ def test_a_load_into_a_secured_server_is_told_to_go_by_its_data_folder(tmp_path)
         assert answer.status_code == 200
 
 
+def test_a_payment_to_a_server_without_billing_is_told_how_it_gets_it(tmp_path):
+    with serving(tmp_path) as server:
+        told = hms("billing", "pay", "anna", "1.00", "--receipt", "R", "--server", server.base, code=1)
+        assert "start the server with --subsystems billing" in told
+
+
 def test_a_port_in_use_is_told(tmp_path):
     with serving(tmp_path) as server:
         port = server.base.split(":")[2].partition("/")[0]

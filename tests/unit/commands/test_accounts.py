@@ -40,3 +40,29 @@ def test_a_resource_server_that_can_not_prove_itself_is_refused(tmp_path: Path):
 
 def test_an_application_is_no_resource_server(tmp_path: Path):
     assert not added(tmp_path, "--redirect-uri", "https://app.test/callback").resource_server
+
+
+@pytest.mark.parametrize(
+    "uri", ["app", "127.0.0.1:3000/", "localhost:3000/", "http:/app.test", "https://app.test/#/done"]
+)
+def test_a_redirect_uri_that_nothing_can_be_sent_to_is_refused(tmp_path: Path, uri: str):
+    with pytest.raises(FhirError, match="no whole URI"):
+        added(tmp_path, "--redirect-uri", uri)
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:3000/", "com.example.app:/done", "app://done"])
+def test_a_redirect_uri_may_be_of_an_app_on_a_phone(tmp_path: Path, uri: str):
+    assert added(tmp_path, "--redirect-uri", uri).redirect_uris == (uri,)
+
+
+@pytest.mark.parametrize("scope", ["usr/*.rs", "patient/Observatoin.rs", "system/*.rs openId"])
+def test_a_scope_that_nothing_understands_is_refused(tmp_path: Path, scope: str):
+    with pytest.raises(FhirError, match="There is no scope"):
+        added(tmp_path, "--backend", "--confidential", "--scope", scope)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"kty": "EC"}'])
+def test_a_file_that_is_no_set_of_keys_is_refused(tmp_path: Path, text: str):
+    (tmp_path / "keys.json").write_text(text)
+    with pytest.raises(FhirError, match="is no J"):
+        added(tmp_path, "--backend", "--jwks", str(tmp_path / "keys.json"))
