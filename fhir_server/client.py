@@ -82,6 +82,23 @@ class NamedClient:
         """The current resources that have any of the identifiers wanted of their type, in one look."""
         return await self._server.identified(wanted, self._caller)
 
+    async def disclosed(
+        self, to: str, address: str, told: tuple[str, str], path: str, patients: tuple[str, ...]
+    ) -> None:
+        """Keeps in the audit log that data of patients (ids) goes to another system, which to names; told: the
+        interaction and its action.
+
+        FhirError "unavailable" where it can't be kept: then the data must not go.
+        """
+        log = self._server.audit
+        if log is None:
+            return
+        from fhir_server.security.audit import event
+
+        recorded, caller = self._server.environment.clock(), Caller(name=to, client=to)
+        noted = event.of_request(recorded, caller, told, 200, path, address=address, patients=patients)
+        await asyncio.gather(*map(log.record, event.parts_of(noted)))
+
     async def _noted(self, request: Request, response: Response) -> None:
         log = self._server.audit
         if log is None or request.method == "GET":

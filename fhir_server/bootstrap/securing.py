@@ -28,11 +28,6 @@ if TYPE_CHECKING:
     from fhir_server.security.store import AccountStore
 
 
-def audited(settings: Settings) -> bool:
-    """Whether an audit log is kept."""
-    return settings.audit == "on" or (settings.audit == "auto" and settings.security != "open")
-
-
 def sealed_by(settings: Settings) -> Sealing | None:
     """What seals documents in MongoDB, None where no key is named."""
     if not settings.account_keys:

@@ -10,7 +10,7 @@ from fhir_server import definitions as r4
 from fhir_server.api import FhirServer
 from fhir_server.bootstrap.engines import Engine, distributed, embedded
 from fhir_server.bootstrap.machine import machine_of, now
-from fhir_server.bootstrap.securing import audited, check_policies, keep_audit, secured
+from fhir_server.bootstrap.securing import check_policies, keep_audit, secured
 from fhir_server.core.errors import error
 from fhir_server.core.identity import TimeOrderedIds
 from fhir_server.core.news import News
@@ -30,6 +30,7 @@ from fhir_server.operations import erasures as pending
 from fhir_server.operations.bulk.exports import Exports
 from fhir_server.operations.bulk.imports import Imports
 from fhir_server.operations.bulk.sources import Sources
+from fhir_server.security.audit.kept import audited
 from fhir_server.security.policies import PolicyFile
 from fhir_server.storage.sqlite.database import RESTORING
 from fhir_server.subscriptions.checking import require_usable

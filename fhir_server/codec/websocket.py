@@ -22,7 +22,8 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 PING_SECONDS = 20.0
 SILENT_SECONDS = 60.0  # after which a client that answers no ping is gone
 LONGEST = 64 * 1024  # characters of a message that a client may send
-NORMAL, GOING_AWAY, PROTOCOL, POLICY, TOO_BIG = 1000, 1001, 1002, 1008, 1009  # RFC 6455 section 7.4.1
+# RFC 6455 section 7.4.1
+NORMAL, GOING_AWAY, PROTOCOL, POLICY, TOO_BIG, UNEXPECTED = 1000, 1001, 1002, 1008, 1009, 1011
 
 
 def handshake(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:

@@ -6,16 +6,20 @@ import contextlib
 import functools
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 import typer
 
-from fhir_server.commands.opening import client
+from fhir_server.commands.opening import client, store
 from fhir_server.commands.options import Server, with_settings
 from fhir_server.commands.sockets import listen as listen_on
 from fhir_server.commands.tokens import ClientIdOption, ClientKeyOption, TokenFileOption, shown
 from fhir_server.core.settings import Settings
+
+if TYPE_CHECKING:
+    from fhir_server.client import FhirClient, ShownToken
 
 dicom = typer.Typer(help="The DICOM archive: listen, check, import.", no_args_is_help=True)
 
@@ -37,7 +41,20 @@ def listen(
         settings = msgspec.structs.replace(settings, security="smart")
     listening = bind(settings)
     print(banner(settings, listening), file=sys.stderr, flush=True)
-    run(settings, listening, functools.partial(client, server, settings, existing=False, token=token))
+    run(settings, listening, functools.partial(opened, settings, server, token))
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, server: str = "", token: ShownToken | None = None) -> AsyncIterator[FhirClient]:
+    """The FHIR server as the archive calls it: on a store of this machine by its name, which the audit log then has."""
+    from fhir_server.client import NamedClient
+
+    if server:
+        async with client(server, settings, existing=False, token=token) as found:
+            yield found
+        return
+    async with store(settings, existing=False) as own:
+        yield NamedClient(own, "DICOM")
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -69,5 +86,5 @@ def beside(settings: Settings) -> Iterator[str]:
     from interfaces.dicom.listener import beside as process
 
     listening = bind(settings)
-    with process(settings, listening, functools.partial(client, "", settings, existing=False)):
+    with process(settings, listening, functools.partial(opened, settings)):
         yield banner(settings, listening)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from interfaces.dicom.archive.index import Condition, Row, Rows, Selection, one_of
@@ -48,6 +48,16 @@ def instances(index: Rows, named: Mapping[str, str | list[str]], *, held: bool =
         for tag, wanted in named.items()
     )
     return list(index.select(Selection(IMAGE, conditions, held, "number")))
+
+
+def patients_of(rows: Iterable[Row]) -> set[str]:
+    """References of the Patients that instances are of, as far as FHIR has said so."""
+    return {row["fhir_patient"] for row in rows} - {""}
+
+
+def studies_of(rows: Iterable[Row]) -> str:
+    """The UIDs of the studies that instances are of, with commas between."""
+    return ",".join(dict.fromkeys(row["study_uid"] for row in rows))
 
 
 def attributes(row: Row) -> Model:

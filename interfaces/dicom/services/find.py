@@ -7,12 +7,13 @@ from typing import Any
 
 from pynetdicom import evt
 
-from interfaces.dicom.archive.levels import LEVELS, UNIQUE_KEYS
+from interfaces.dicom.archive.levels import LEVELS, PATIENT, UNIQUE_KEYS
 from interfaces.dicom.archive.matching import asked, wrong
-from interfaces.dicom.archive.query import compared_at
+from interfaces.dicom.archive.query import Match, compared_at
 from interfaces.dicom.archive.query import find as find_in
 from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.dataset.walk import Malformed
+from interfaces.dicom.disclosing import disclosed
 from interfaces.dicom.services.identifiers import LEVEL, answer, keys_of, level_of
 from interfaces.dicom.services.service import (
     COMBINED,
@@ -23,6 +24,7 @@ from interfaces.dicom.services.service import (
     Service,
     allowed,
     negotiated,
+    peer_of,
     status,
 )
 
@@ -74,7 +76,15 @@ def find(context: Context, event: Any) -> Iterator[tuple[Any, Any]]:
         RETRIEVE_TITLE: {"vr": "AE", "Value": [context.settings.dicom_ae_title]},
     }
     how = {"fuzzy": negotiated(event, FUZZY), "combined": negotiated(event, COMBINED)}
-    for match in find_in(context.archive.reading, level, known, **how):
+    index = context.archive.reading
+
+    def patients(match: Match) -> list[str]:
+        if level == PATIENT:
+            return index.distinct("study", "fhir_patient", {"patient": match.row["patient_pk"]})
+        return [match.row["fhir_patient"]]
+
+    found = find_in(index, level, known, **how)
+    for match in disclosed(context, peer_of(event), f"C-FIND/{level}", found, patients):
         if event.is_cancelled:
             yield CANCELLED, None
             return

@@ -9,7 +9,7 @@ from pynetdicom import evt
 
 from fhir_server.core.errors import FhirError
 from interfaces.dicom.archive.index import Row
-from interfaces.dicom.archive.instances import chosen
+from interfaces.dicom.archive.instances import chosen, patients_of, studies_of
 from interfaces.dicom.archive.levels import UNIQUE_KEYS
 from interfaces.dicom.archive.matching import as_text, asked
 from interfaces.dicom.association.answering_retrieval import CANCELLED, PENDING, Progress
@@ -17,6 +17,7 @@ from interfaces.dicom.association.sub_operations import NoAnswer, Originator
 from interfaces.dicom.configuration import Peer
 from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.dataset.walk import Malformed
+from interfaces.dicom.disclosing import READ, disclose
 from interfaces.dicom.scu.association import NoAssociation, associated
 from interfaces.dicom.scu.sending import Sending, contexts_for, paused
 from interfaces.dicom.services.find import refused as refused_query
@@ -30,6 +31,7 @@ from interfaces.dicom.services.service import (
     calling,
     log,
     negotiated,
+    peer_of,
 )
 
 SUCCESS, SOME_FAILED = 0x0000, 0xB000
@@ -102,6 +104,8 @@ def move(context: Context, event: Any) -> Iterator[Progress]:
     try:
         with associated(context, peer, contexts) as association, paused(association):
             by = Originator(calling(event), event.request.MessageID)
+            what = f"C-MOVE/{by.title}/{studies_of(rows)}"
+            disclose(context, (peer.ae_title, peer.host), READ, what, patients_of(rows))
             yield from _sent(event, rows, Sending(context.archive, association, by))
     except NoAssociation as problem:
         unsent = tuple(row["instance_uid"] for row in rows)
@@ -123,6 +127,7 @@ def get(context: Context, event: Any) -> Iterator[Progress]:
         yield refused
         return
     rows = chosen(context.archive.reading, keys_of(event))
+    disclose(context, peer_of(event), READ, f"C-GET/{studies_of(rows)}", patients_of(rows))
     yield from _sent(event, rows, Sending(context.archive, event.assoc, message=event.request.MessageID))
 
 

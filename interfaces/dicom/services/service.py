@@ -83,6 +83,11 @@ def calling(event: Any) -> str:
     return (event.assoc.requestor.ae_title or "").strip()
 
 
+def peer_of(event: Any) -> tuple[str, str]:
+    """The calling AE title and the address that it calls from."""
+    return calling(event), event.assoc.requestor.address or ""
+
+
 def status(code: int, comment: str = "") -> Any:
     """A status data set with an error comment (PS3.7 annex C)."""
     from pydicom.dataset import Dataset

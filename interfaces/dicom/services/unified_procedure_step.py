@@ -13,11 +13,13 @@ from interfaces.dicom.archive.index import Rows
 from interfaces.dicom.archive.matching import wrong
 from interfaces.dicom.dataset.model import Model, text
 from interfaces.dicom.dataset.walk import Malformed
+from interfaces.dicom.disclosing import READ, disclose, disclosed
 from interfaces.dicom.services.identifiers import answer, data_set_of, keys_of, model_of
-from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, calling, log, status
+from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, calling, log, peer_of, status
 from interfaces.dicom.workitems import statuses, steps
 from interfaces.dicom.workitems.attributes import SOP_CLASS, SOP_INSTANCE, TRANSACTION
 from interfaces.dicom.workitems.finding import find as find_in
+from interfaces.dicom.workitems.finding import patients_of
 from interfaces.dicom.workitems.statuses import Refused
 from interfaces.dicom.workitems.steps import Who
 from interfaces.dicom.workitems.subscriptions import EVERYTHING, subscribe, suspend, unsubscribe
@@ -92,7 +94,9 @@ def update(context: Context, event: Any) -> Answer:
 @_guarded
 def get(context: Context, event: Any) -> Answer:
     """N-GET: the attributes that are asked for, or all; never the Transaction UID."""
-    model = steps.get(context.archive.reading, _uid(event))
+    uid = _uid(event)
+    model = steps.get(context.archive.reading, uid)
+    disclose(context, peer_of(event), READ, f"N-GET/workitems/{uid}", patients_of(context.archive.reading, [uid]))
     wanted = {f"{int(tag):08X}" for tag in event.attribute_identifiers or ()}
     hidden = {TRANSACTION} if wanted else {TRANSACTION, SOP_CLASS, SOP_INSTANCE}
     shown = {tag: model[tag] for tag in model if tag not in hidden and (not wanted or tag in wanted)}
@@ -168,7 +172,10 @@ def find(context: Context, event: Any) -> Iterator[Answer]:
     if problem:
         yield status(WRONG_IDENTIFIER, problem), None
         return
-    for found in find_in(context.archive.reading, keys):
+    matching = find_in(context.archive.reading, keys)
+    for found in disclosed(
+        context, peer_of(event), "C-FIND/workitems", matching, lambda each: [each.row["fhir_patient"]]
+    ):
         if event.is_cancelled:
             yield CANCELLED, None
             return

@@ -11,9 +11,10 @@ from fhir_server.core.errors import FhirError
 from interfaces.dicom.archive.matching import in_moments, matches, wrong
 from interfaces.dicom.dataset.model import Model, items, text
 from interfaces.dicom.dataset.walk import Malformed
+from interfaces.dicom.disclosing import disclosed
 from interfaces.dicom.services.identifiers import CHARACTER_SET, answer, keys_of
-from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, log, status
-from interfaces.dicom.worklist import worklist
+from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, allowed, log, peer_of, status
+from interfaces.dicom.worklist import Entry, worklist
 
 PENDING, NOT_ALL_SUPPORTED = 0xFF00, 0xFF01
 CANCELLED, UNABLE, OUT_OF_RESOURCES, WRONG_IDENTIFIER = 0xFE00, 0xC000, 0xA700, 0xA900
@@ -52,13 +53,17 @@ def find(context: Context, event: Any) -> Iterator[tuple[Any, Any]]:
         yield status(OUT_OF_RESOURCES, "the FHIR server does not answer"), None
         return
     wanted = {tag: key for tag, key in keys.items() if tag != CHARACTER_SET}
-    for entry in entries:
+    found = (entry for entry in entries if wanted_by(supported(keys, entry.item), entry.item))
+    for entry in disclosed(context, peer_of(event), "C-FIND/worklist", found, _patients):
         if event.is_cancelled:
             yield CANCELLED, None
             return
         known = supported(keys, entry.item)
-        if wanted_by(known, entry.item):
-            yield PENDING if known == wanted else NOT_ALL_SUPPORTED, answer(entry.item, keys)
+        yield PENDING if known == wanted else NOT_ALL_SUPPORTED, answer(entry.item, keys)
+
+
+def _patients(entry: Entry) -> list[str]:
+    return [entry.order["subject"]["reference"]]
 
 
 def wanted_by(keys: Model, item: Model) -> bool:

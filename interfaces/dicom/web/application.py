@@ -176,7 +176,13 @@ class DicomWeb:
             if self._access.filter(caller):
                 raise error("forbidden", "Subscriptions need a token that may see every Task.")
 
-        await serve(headers, receive, send, self._archive, _path(scope)[1].strip(), allowed)
+        caller = await self._access.caller("GET", headers, base_of(scope, headers, self._settings))
+
+        async def note(patients: tuple[str, ...]) -> None:
+            if self._note is not None:
+                await self._note(scope, caller, TOLD["r"], 200, patients)
+
+        await serve(headers, receive, send, self._archive, _path(scope)[1].strip(), allowed, note)
 
     def _base(self, scope: dict[str, Any], headers: dict[str, str]) -> str:
         settings = self._settings

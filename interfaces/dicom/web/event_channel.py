@@ -15,11 +15,12 @@ from typing import Any
 
 import msgspec
 
-from fhir_server.codec.websocket import NORMAL, POLICY, WebSocket
+from fhir_server.codec.websocket import NORMAL, POLICY, UNEXPECTED, WebSocket
 from fhir_server.core.errors import FhirError
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.index import Row
 from interfaces.dicom.workitems.events import SOP_CLASS
+from interfaces.dicom.workitems.finding import patients_of
 
 LOOK_SECONDS = 0.25  # between two looks for events
 CHECK_SECONDS = 30.0  # between two looks whether the token still holds
@@ -33,21 +34,31 @@ async def serve(
     archive: Archive,
     title: str,
     allowed: Callable[[], Awaitable[Any]],
+    note: Callable[[tuple[str, ...]], Awaitable[None]],
 ) -> None:
     """Opens the channel and keeps it until the client, the server, or a later channel ends it.
 
-    allowed: asks anew whether the caller may have it; FhirError where not.
+    allowed: asks anew whether the caller may have it; FhirError where not. note: keeps in the audit log of which
+    patients (ids) the steps are whose events go out; FhirError where it can't.
     """
     socket = WebSocket(receive, send)
     await socket.open(headers)
-    channel = _Channel(socket, archive, title, allowed)
+    channel = _Channel(socket, archive, title, allowed, note)
     await asyncio.to_thread(channel.claim)
     await socket.run(channel.telling())
 
 
 class _Channel:
-    def __init__(self, socket: WebSocket, archive: Archive, title: str, allowed: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(
+        self,
+        socket: WebSocket,
+        archive: Archive,
+        title: str,
+        allowed: Callable[[], Awaitable[Any]],
+        note: Callable[[tuple[str, ...]], Awaitable[None]],
+    ) -> None:
         self._socket = socket
+        self._note = note
         self._archive, self._title, self._allowed = archive, title, allowed
         self._name, self._own = f"channel {title}", secrets.token_hex(8)
 
@@ -66,6 +77,12 @@ class _Channel:
             rows = await asyncio.to_thread(self._waiting)
             if rows is None:
                 return await socket.close(NORMAL, "another channel of this subscriber was opened")
+            if rows:
+                found = await asyncio.to_thread(patients_of, self._archive.reading, [row["uid"] for row in rows])
+                try:
+                    await self._note(tuple(sorted({each.removeprefix("Patient/") for each in found} - {""})))
+                except FhirError:
+                    return await socket.close(UNEXPECTED, "what is told can't be kept in the audit log")
             for row in rows:
                 number += 1
                 await socket.tell(event_of(row, number % 2**16))

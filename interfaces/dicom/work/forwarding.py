@@ -7,7 +7,8 @@ import asyncio
 from fhir_server.client import FhirClient
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.index import one_of
-from interfaces.dicom.archive.instances import instances
+from interfaces.dicom.archive.instances import instances, patients_of
+from interfaces.dicom.disclosing import READ, disclose
 from interfaces.dicom.scu.services import store
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work.queue import Job
@@ -35,6 +36,8 @@ def _send(context: Context, title: str, study: str) -> None:
     rows = [row for row in rows if row["instance_uid"] not in had]
     if not rows:
         return
+
+    disclose(context, (title, peer.host), READ, f"C-STORE/{study}", patients_of(rows))
 
     def sent(uid: str) -> None:
         archive.submit(lambda index: index.put("sent", {"peer": title, "uid": uid}, {}))

@@ -9,11 +9,13 @@ from pynetdicom import build_context, build_role
 
 from fhir_server.client import FhirClient
 from interfaces.dicom.archive.index import below
+from interfaces.dicom.disclosing import READ, disclose
 from interfaces.dicom.scu.association import associated
 from interfaces.dicom.services.identifiers import data_set_of
 from interfaces.dicom.services.service import Context, log
 from interfaces.dicom.work.queue import Job
 from interfaces.dicom.workitems.events import SOP_CLASS
+from interfaces.dicom.workitems.finding import patients_of
 from interfaces.dicom.workitems.steps import PUSH
 
 TOGETHER = 100
@@ -39,6 +41,8 @@ def _send(context: Context, title: str) -> None:
     roles = [build_role(SOP_CLASS, scp_role=True)]
     with associated(context, peer, [build_context(SOP_CLASS)], roles=roles) as association:
         while rows := archive.reading.all("workitem_event", mine, limit=TOGETHER):
+            uids = [row["uid"] for row in rows]
+            disclose(context, (title, peer.host), READ, "N-EVENT-REPORT/workitems", patients_of(archive.reading, uids))
             for row in rows:
                 information = data_set_of(json.loads(row["information"]))
                 given = (information, row["type"], PUSH, row["uid"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from interfaces.dicom.archive.index import Row, Rows, Test, one_of
@@ -53,6 +53,11 @@ def find(index: Rows, keys: Model) -> Iterator[Found]:
 def attributes_of(row: Row) -> Model:
     """The attributes of a row's step, with what FHIR knows better of its patient."""
     return {**json.loads(row["attributes"]), **json.loads(row["coercion"])}
+
+
+def patients_of(index: Rows, uids: Iterable[str]) -> list[str]:
+    """References of the Patients that steps are of, as far as FHIR has said so."""
+    return index.distinct("workitem", "fhir_patient", {"uid": one_of(list(uids))})
 
 
 def compared(keys: Model) -> Model:

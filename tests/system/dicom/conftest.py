@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from fhir_server.api import Request
-from fhir_server.commands.opening import client
+from fhir_server.commands.dicom import opened
 from fhir_server.core.settings import Settings
 from interfaces.dicom.acceptor import Acceptor
 from interfaces.dicom.archive.archive import Archive
@@ -90,7 +90,7 @@ def dcmtk(name: str) -> str:
 @contextmanager
 def listening(settings: Settings) -> Iterator[Listening]:
     archive = Archive(settings)
-    bridge = Bridge(functools.partial(client, "", settings, existing=False))
+    bridge = Bridge(functools.partial(opened, settings))
     bound = socket.create_server(("127.0.0.1", 0), backlog=128)
     context = Context(settings, archive, Configuration(settings), bridge)
     acceptor = Acceptor(context, bound)

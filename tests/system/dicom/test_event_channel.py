@@ -10,6 +10,7 @@ import httpx
 import pytest
 from pydicom.uid import generate_uid
 
+from tests.system.dicom.conftest import until
 from tests.system.dicom.procedure_steps import step
 from tests.system.process import hms, serving
 from tests.system.security.conftest import PASSWORD
@@ -128,3 +129,33 @@ def test_a_token_is_needed_where_there_is_security(tmp_path):
         shown = {"authorization": f"Bearer {token}", **OPENING}
         with httpx.stream("GET", channel, headers=shown) as answer:
             assert answer.status_code == 101
+
+
+def test_what_a_channel_tells_is_in_the_audit_log(tmp_path):
+    options = ("--dicom", "true", "--dicom-port", 0, "--dicom-reserve-mb", 0, "--security", "smart")
+    with serving(tmp_path, *options) as server:
+        token = hms("token", "--data", tmp_path, "--base-url", server.base).strip()
+        shown, web = {"authorization": f"Bearer {token}"}, f"{server.origin}/dicom-web"
+        patient = {"resourceType": "Patient", "id": "p1", "identifier": [{"value": "P1"}]}
+        assert httpx.put(f"{server.base}/Patient/p1", json=patient, headers=shown).status_code == 201
+        made = step(PatientID="P1").to_json_dict()
+        made.pop("00080018", None)
+        created = httpx.post(f"{web}/workitems?1.2.3", content=json.dumps([made]), headers={**JSON, **shown})
+        assert created.status_code == 201
+
+        def entries(search):
+            return httpx.get(f"{server.base}/{search}", headers=shown).json().get("entry", [])
+
+        until(lambda: entries("Task?patient=p1"))
+        assert httpx.post(f"{web}/workitems/1.2.3/subscribers/VIEWER", headers=shown).status_code == 201
+
+        async def watch():
+            async with (
+                aiohttp.ClientSession(headers=shown) as session,
+                session.ws_connect(f"{web}/subscribers/VIEWER") as socket,
+            ):
+                return await told(socket, 1)
+
+        assert asyncio.run(watch()) == [("1.2.3", "SCHEDULED")]
+        kept = [entity for entry in entries("AuditEvent?patient=p1") for entity in entry["resource"]["entity"]]
+        assert "dicom-web/subscribers/VIEWER" in [entity.get("what", {}).get("display") for entity in kept]
