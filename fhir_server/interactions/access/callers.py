@@ -8,6 +8,7 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from fhir_server.core.errors import FhirError, error
@@ -47,6 +48,7 @@ from fhir_server.security.scopes import INTERACTIONS, Scope, resource_scopes
 NO_POLICIES = Policies()
 CONSENTS_KEPT = 60_000_000  # microseconds after which the periods of Consents are looked at again
 EVERYTHING = (Scope("user", "*", "cruds"),)
+VOCABULARY = re.compile(r":(?:in|not-in|below|above)=|_filter=")  # criteria that a value set or a code system answers
 
 
 class Callers:
@@ -66,20 +68,24 @@ class Callers:
         self._own: tuple[str, ...] = ()  # the ids of the SearchParameters that these need
         self._consents = consents
         self._break_glass = break_glass
+        self._by_vocabulary = False  # whether any limit asks by value sets or code systems
         self._good = good  # whether neither a token, by its family and jti, nor its family was revoked
         self._kept: dict[tuple[Access, str], Caller] = {}
-        self._kept_made_of: tuple[Searching, int, int] | None = None  # what all of these are made of
+        self._kept_made_of: tuple[Searching, int, int, int] | None = None  # what all of these are made of
 
     @property
     def keep_app_state(self) -> bool:
         """Whether the policies give app state to any client."""
         return bool(self._in_force().app_state)
 
-    def made_of(self) -> tuple[Policies, Searching, int, int]:
-        """What callers are made of as it is now; the numbers change as Consents and what is in their periods do."""
+    def made_of(self) -> tuple[Policies, Searching, int, int, int]:
+        """What callers are made of as it is now; the numbers change as Consents, what is in their periods, and the
+        terminology do, where limits ask by that."""
         generation = self._consents.generation if self._consents else 0
         minute = self._environment.clock() // CONSENTS_KEPT if generation else 0
-        return self._in_force(), self._environment.searching, generation, minute
+        terminology = self._environment.terminology if self._by_vocabulary else None
+        vocabulary = terminology.store.generation() if terminology is not None else 0
+        return self._in_force(), self._environment.searching, generation, minute, vocabulary
 
     async def of_access(self, access: Access, purpose: str = "", reason: str = "") -> Caller:
         """The caller that a token stands for; purpose: BTG for break-glass, which takes a reason.
@@ -89,6 +95,7 @@ class Callers:
         await self._renew()
         if purpose:
             reason = await self._emergency(access, purpose, reason)
+        self._by_vocabulary = self._by_vocabulary or VOCABULARY.search(access.scope) is not None
         made_of = self.made_of()[1:]
         if made_of != self._kept_made_of:
             self._kept.clear()
@@ -125,6 +132,8 @@ class Callers:
             self._kept.clear()
             self._policies = policies
             self._own = own_ids(policies)
+            asked = (text for rule in policies.rule for text in rule.resources)
+            self._by_vocabulary = self._by_vocabulary or any(map(VOCABULARY.search, asked))
 
     async def _emergency(self, access: Access, purpose: str, reason: str) -> str:
         """The reason of the emergency that a caller is in."""

@@ -437,6 +437,27 @@ async def test_what_decides_who_sees_what_is_redefined_by_nobody_from_whom_somet
     assert (await administrator("SearchParameter/a", "PUT", redefining[0])).status_code == 201
 
 
+async def test_a_value_set_that_a_rule_or_a_scope_asks_by_counts_as_soon_as_it_is_changed(
+    house: Fhir, tmp_path: Path
+) -> None:
+    doctor, writer = As(house, "physician"), As(house, "writer")
+    app = As(house, "writer", scope="user/Observation.rs?code:in=urn:kept")
+
+    async def keeps(*codes: str) -> None:
+        include = [{"system": "http://loinc.org", "concept": [{"code": code} for code in codes]}]
+        kept = {"resourceType": "ValueSet", "id": "v", "url": "urn:kept", "status": "active",
+                "compose": {"include": include}}  # fmt: skip
+        assert (await writer("ValueSet/v", "PUT", kept)).status_code in (200, 201)
+
+    rule = '[[rule]]\neffect = "deny"\nrole = ["physician"]\nresources = ["Observation?code:in=urn:kept"]\n'
+    change(house, tmp_path, rule)
+    for codes in (("1-8",), ("1-8", "8867-4"), ("1-8",)):
+        await keeps(*codes)
+        inside = "8867-4" in codes
+        assert (await doctor("Observation/mine")).status_code == (404 if inside else 200), codes
+        assert (await app("Observation/mine")).status_code == (200 if inside else 404), codes
+
+
 async def test_nobody_puts_another_parameter_in_the_place_of_one_that_the_policies_need(
     house: Fhir, tmp_path: Path
 ) -> None:
