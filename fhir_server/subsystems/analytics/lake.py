@@ -25,6 +25,7 @@ PLACE = "position"  # the file of the lake's own position
 KIND = "layout"  # the file of the layout that its rows have
 SMALL = 2**24  # bytes: smaller files are joined
 COMPACT = 20  # small files of a table after which they are joined
+TIDIED_EVERY = 20  # commits of a table, after which files that were replaced long ago are removed
 KEPT_HOURS = 1  # of files that were replaced, for those who still read them
 CONFIGURATION = {
     # statistics of the first columns only: of a body they would keep text in the log that an erasure must remove
@@ -55,6 +56,7 @@ class Lake:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._seen: dict[str, _Seen] = {}
+        self._tidied: dict[str, int] = {}  # by type: the table's version when old files were looked for
 
     def position(self) -> int:
         """How far it has been kept."""
@@ -170,7 +172,11 @@ class Lake:
             write_deltalake(table, _rows(there), mode="append", commit_properties=commit)
         if changes:
             done = position
-        if len(self._remember(type, table, done).files) > COMPACT and _join_small(table, done):
+        files = self._remember(type, table, done).files
+        joined = len(files) > COMPACT and _join_small(table, done)
+        if joined or not 0 <= table.version() - self._tidied.get(type, 0) < TIDIED_EVERY:
+            _vacuum(table, KEPT_HOURS, done)
+            self._tidied[type] = table.version()
             self._remember(type, table, done)
 
     def _forget_old_files(self, type: str) -> None:
@@ -187,12 +193,11 @@ def _written(file: Path) -> int:
 
 
 def _join_small(table: DeltaTable, position: int) -> bool:
-    """Joins small files where there are many, and removes those that were replaced long ago; whether it did."""
+    """Joins small files where there are many; whether it did."""
     sizes = table.get_add_actions(flatten=True)["size_bytes"].to_pylist()
     if sum(size < SMALL for size in sizes) <= COMPACT:
         return False
     table.optimize.compact(target_size=SMALL, commit_properties=_at(position))
-    _vacuum(table, KEPT_HOURS, position)
     return True
 
 

@@ -106,6 +106,22 @@ async def test_many_commits_leave_few_files(fhir: Fhir, tmp_path: Path, monkeypa
     assert lake.files("Patient") == Lake(lake.folder).files("Patient")
 
 
+async def test_many_changes_of_few_resources_leave_few_files(
+    fhir: Fhir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "TIDIED_EVERY", 4)
+    monkeypatch.setattr(module, "KEPT_HOURS", 0)
+    lake = Lake(tmp_path / "lake")
+    left = []
+    for number in range(12):
+        await fhir.create({"resourceType": "Patient", "id": "p", "name": [{"family": f"F{number}"}]})
+        await catch_up(fhir.server, lake)
+        left.append(len(list((lake.folder / "Patient").glob("*.parquet"))))
+    assert max(left) <= 4
+    assert [row[:2] for row in state(lake)["Patient"]] == [("p", 12)]
+    assert Lake(lake.folder).position() == await fhir.server.environment.feed.head()
+
+
 async def test_views_are_tables_and_only_bounded_selects_are_taken(fhir: Fhir, tmp_path: Path):
     lake = Lake(tmp_path / "lake")
     await story(fhir)
