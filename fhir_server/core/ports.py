@@ -259,9 +259,9 @@ class ChangeFeed(Protocol):
         """The same, at once: it is at or past every change that was answered before; some before it may yet appear."""
         ...
 
-    async def settled(self) -> None:
-        """Returns once all versions of moments before this call can be read: a version has the moment at which its work
-        ran, and appears when that is committed."""
+    async def settled(self, moment: int) -> None:
+        """Returns once all versions of milliseconds before this moment can be read, and no more of them will come: a
+        version has the moment at which its work ran, and appears when that is committed."""
         ...
 
     async def position(self, consumer: str) -> int:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from fhir_server.core.errors import FhirError
+from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction
 from tests.contract.conftest import Shelf
 
@@ -105,22 +106,26 @@ async def test_what_one_reader_has_passed_stays_as_it_was_while_many_write(shelf
 
 
 async def test_what_ran_before_it_was_asked_for_can_be_read_once_the_feed_has_settled(shelf: Shelf) -> None:
-    ran, go_on = asyncio.Event(), asyncio.Event()
+    ran, go_on, moments = asyncio.Event(), asyncio.Event(), list[int]()
 
-    async def work(transaction: Transaction) -> None:
-        await shelf.put_in(transaction, patient("a"))
+    async def work(transaction: Transaction) -> StoredVersion:
+        stored = await shelf.put_in(transaction, patient("a"))
+        moments.append(stored.updated)
         ran.set()
         await go_on.wait()
+        return stored
 
     other = await shelf.another()
     writing = asyncio.create_task(shelf.store.commit(work))
     await ran.wait()
-    settling = asyncio.create_task(other.store.settled())
+    moment = moments[0] + 5000
+    settling = asyncio.create_task(other.store.settled(moment))
     await asyncio.sleep(0.2)
     go_on.set()
     await settling
-    assert await other.store.read("Patient", "a") is not None
-    await writing
+    found = await other.store.read("Patient", "a")
+    stored = await writing
+    assert (found is not None) == (stored.updated < moment)
     await other.store.close()
 
 

@@ -106,6 +106,28 @@ async def test_a_work_that_waits_long_for_its_turn_is_stored_all_the_same(stores
     assert len(calls) == 2 and stored.version == 1
 
 
+@pytest.mark.parametrize("late", ["a new work", "one that has run again"])
+async def test_what_comes_after_a_moment_was_closed_is_of_a_later_one(stores: Stores, late: str) -> None:
+    """However long it waits for its positions, and though nobody else commits meanwhile."""
+    shelf, other = await stores.open(), await stores.open()
+    allocate, moments = shelf.store.positions.allocate, []
+
+    async def slow(count: int, updated: int, session: object) -> Allocated:
+        moments.append(updated)
+        if late == "one that has run again" and len(moments) == 1:
+            newer = {"$set": {"updated": updated + 5_000_000}}
+            await shelf.store.database.counters.update_one({"_id": COUNTER}, newer)
+        elif len(moments) == (1 if late == "a new work" else 2):
+            await other.store.settled(updated + 2_000)
+            assert await other.store.read("Patient", "a") is None
+        return await allocate(count, updated, session)
+
+    shelf.store.positions.allocate = slow
+    stored = await shelf.put(PATIENT)
+    assert stored.updated >= moments[-2] + 2_000
+    assert [change.id for change in await other.store.changes(0)] == ["a"]
+
+
 async def test_works_that_rely_on_one_resource_do_not_hold_one_another_up(stores: Stores) -> None:
     shelf = await stores.open()
     await shelf.put(PATIENT)

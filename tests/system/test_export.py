@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from fhir_server.api import Request
+from fhir_server.core.errors import Issue, error
 from fhir_server.core.ports import Caller, Transaction
-from fhir_server.core.query import NOTHING, IdIn
+from fhir_server.core.query import NOTHING, IdIn, Page, Query
 from fhir_server.core.settings import Settings
-from fhir_server.operations.bulk import exporting
+from fhir_server.operations.bulk import exporting, works
 from tests.conftest import BASE, Fhir, HeldClock, running
 from tests.contract.conftest import Shelf
 
@@ -109,8 +110,8 @@ async def test_types_filters_elements_and_since(fhir: Fhir):
     assert deletion["entry"][0]["request"] == {"method": "DELETE", "url": "Organization/o"}
 
 
-async def test_what_is_being_written_when_an_export_begins_is_in_it(fhir: Fhir):
-    """Its version is older than the export; the next one, of what has changed since, would not have it either."""
+async def test_what_is_being_written_when_an_export_begins_is_in_it_or_in_the_next(fhir: Fhir):
+    """The work ran before: its version is in the export, or is not older than it."""
     ran, go_on = asyncio.Event(), asyncio.Event()
 
     async def work(transaction: Transaction) -> None:
@@ -124,8 +125,33 @@ async def test_what_is_being_written_when_an_export_begins_is_in_it(fhir: Fhir):
     await asyncio.sleep(0.2)
     go_on.set()
     await writing
-    found = await files(fhir, await finished(fhir, status))
-    assert [resource["id"] for resource in found["Patient"]] == ["a"]
+    manifest = await finished(fhir, status)
+    found = await files(fhir, manifest)
+    following = await exported(fhir, f"$export?_type=Patient&_since={manifest['transactionTime']}")
+    assert ["a"] in ([resource["id"] for resource in found.get("Patient", ())], following.get("Patient"))
+
+
+@pytest.mark.parametrize("how", ["behind", "away"])
+async def test_an_export_waits_for_an_index_that_is_behind_or_away(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, how: str
+):
+    monkeypatch.setattr(works, "LOOK", 0.05)
+    async with running(settings, HeldClock()) as fhir:
+        await record(fhir)
+        index = fhir.server.environment.index
+        search, asked = index.search, 0
+
+        async def not_yet(query: Query) -> Page:
+            nonlocal asked
+            asked += 1
+            if asked > 2:
+                return await search(query)
+            if how == "away":
+                raise error("unavailable", "The search index does not answer now; try again.")
+            return Page([], [], warnings=(Issue("warning", "incomplete", "It is behind."),))
+
+        monkeypatch.setattr(index, "search", not_yet)
+        assert await exported(fhir, "$export?_type=Observation") == {"Observation": OBSERVATIONS}
 
 
 async def test_what_attachments_lead_to_is_told_by_absolute_urls(fhir: Fhir):

@@ -9,7 +9,7 @@ from fhir_server.codec.attachments import has_relative, make_absolute
 from fhir_server.codec.json import decode, serialize
 from fhir_server.codec.references import parse_reference
 from fhir_server.codec.summary import elements
-from fhir_server.core.errors import FhirError
+from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.query import All, Any, Clause, IdIn, Query, UpdatedIs
 from fhir_server.interactions.environment import Environment
@@ -37,7 +37,7 @@ class Exporting:
     async def run(self) -> bool:
         """To its end from where it stands; False where the job was deleted meanwhile."""
         job, asked = self._job, self._job.asked
-        await self._environment.feed.settled()
+        await self._environment.feed.settled(job.moment)
         types = [type for type in asked.types if type != "Provenance"]
         types += ["Provenance"] if "Provenance" in asked.types else []
         follows = asked.level != "system" and "Provenance" in asked.types
@@ -51,6 +51,8 @@ class Exporting:
                 where = await self._where(type, portions[job.portion])
                 query = Query((type,), where, count=PAGE, cursor=job.cursor)
                 page = await self._environment.index.search(query)
+                if any(issue.code == "incomplete" for issue in page.warnings):
+                    raise error("unavailable", "The search index is behind the store; the export waits for it.")
                 found = [each async for each in self._as_of(page.matches)]
                 if type == "Provenance" and follows:
                     found = [version for version in found if self._concerns(version)]
@@ -179,9 +181,11 @@ def _deletion(type: str, id: str) -> bytes:
 
 
 async def work(environment: Environment, jobs: Jobs, job: Job) -> None:
-    """Works on a job that this worker holds; a failure is kept in it."""
+    """Works on a job that this worker holds; a failure is kept in it. FhirError "unavailable": it can go on later."""
     try:
         await Exporting(environment, jobs, job).run()
     except FhirError as problem:
+        if problem.category == "unavailable" and job.resumable:
+            raise
         job.state, job.problem, job.finished = "failed", str(problem), environment.clock()
         await jobs.save(job)

@@ -98,7 +98,7 @@ class Works:
     async def _attempt(self, id: str, caller: Caller | None) -> None:
         try:
             await self._run(id, caller)
-        except FhirError as problem:  # where jobs are kept is away: it is taken up when that is back
+        except FhirError as problem:  # what it needs, or where jobs are kept, is away: it is taken up again and again
             log.warning("a job can't go on now", job=id, kind=self.name, problem=str(problem))
 
     async def _run(self, id: str, caller: Caller | None) -> None:
@@ -116,7 +116,9 @@ class Works:
                 await self.work(environment_of(environment, found), job, found)
             except FileNotFoundError:
                 return  # deleted while it was worked on
-            except Exception:
+            except Exception as problem:
+                if isinstance(problem, FhirError) and problem.category == "unavailable" and job.resumable:
+                    raise
                 log.exception("job failed", job=id, kind=self.name)
                 await self._fail(environment, job, f"The server failed; {self.name} again.")
 

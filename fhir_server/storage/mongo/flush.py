@@ -98,14 +98,18 @@ class Flush:
 
     async def _once(self, sets: Sequence[ChangeSet], deadline: float) -> int:
         count = sum(one.positions for one in sets)
-        newest = max((moment for one in sets for moment in one.moments), default=0)
+        moments = [moment for one in sets for moment in one.moments]
+        newest = max(moments, default=0)
         oldest = min((moment for one in sets if not one.again for moment in one.moments), default=0)
         if oldest and oldest < self.floor - SKEW:  # known without taking positions that nobody would use
             raise OvertakenError
         async with self._database.client.start_session(causal_consistency=False) as session:
             allocated = await self._positions.allocate(count, newest, session.session_id)
             positions = range(allocated.first, allocated.first + count)
-            self.floor = max(self.floor, allocated.updated)
+            self.floor = max(self.floor, allocated.updated, allocated.closed)
+            if moments and min(moments) < allocated.closed:
+                await self._positions.void(positions)
+                raise ConflictError
             if oldest and oldest < allocated.updated - SKEW:
                 await self._positions.void(positions)
                 raise OvertakenError

@@ -25,10 +25,14 @@ log = structlog.get_logger("feed")
 
 
 class Allocated(NamedTuple):
-    """Positions that a commit may use, and the newest moment of the feed by then (microseconds since 1970 UTC)."""
+    """Positions that a commit may use, and the newest moment of the feed by then (microseconds since 1970 UTC).
+
+    closed: no version may be stored any more that is of a moment before it.
+    """
 
     first: int
     updated: int
+    closed: int = 0
 
 
 class Positions:
@@ -57,12 +61,16 @@ class Positions:
         counter = await self._counters.find_one_and_update(
             {"_id": COUNTER},
             [{"$set": change}],
-            projection=("seq", "before"),
+            projection=("seq", "before", "closed"),
             return_document=ReturnDocument.AFTER,
         )
         if counter is None:
             raise error("unavailable", "The database has no counter of changes; restore it, or start on an empty one.")
-        return Allocated(int(counter["seq"]) - count + 1, int(counter["before"]))
+        return Allocated(int(counter["seq"]) - count + 1, int(counter["before"]), int(counter.get("closed", 0)))
+
+    async def close(self, moment: int) -> None:
+        """Lets no version of a moment before this one have a position that has none yet."""
+        await self._database.counters.update_one({"_id": COUNTER}, {"$max": {"closed": moment}})
 
     async def last(self) -> int:
         """The last one that any commit has taken."""

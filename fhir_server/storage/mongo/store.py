@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
 
@@ -19,7 +18,7 @@ from fhir_server.storage.mongo.content import Content
 from fhir_server.storage.mongo.database import Database
 from fhir_server.storage.mongo.feed import MongoFeed
 from fhir_server.storage.mongo.feeders import MongoFeeders
-from fhir_server.storage.mongo.flush import SKEW, Flush
+from fhir_server.storage.mongo.flush import Flush
 from fhir_server.storage.mongo.keys import Identifies, candidates, keys_of
 from fhir_server.storage.mongo.looking import Looking
 from fhir_server.storage.mongo.newest import Newest
@@ -146,9 +145,10 @@ class MongoStore(MongoReads):
         """The position of the newest change; some before it may be on their way."""
         return await self.feed.newest()
 
-    async def settled(self) -> None:
-        """See the port: within SKEW a commit has its positions, or others overtake it and it runs anew."""
-        await asyncio.sleep(SKEW / 1_000_000)
+    async def settled(self, moment: int) -> None:
+        """See the port: what has taken positions by now is waited for, what takes them later runs anew."""
+        with answering():
+            await self.positions.close(moment // 1000 * 1000)
         await self.feed.head()
 
     async def position(self, consumer: str) -> int:

@@ -100,8 +100,8 @@ class SqliteStore(SqliteReads):
         """The same: nothing appears behind it."""
         return await self.head()
 
-    async def settled(self) -> None:
-        """See the port: what runs after this turn to write has a later moment."""
+    async def settled(self, moment: int) -> None:
+        """See the port, for a moment that has come: what runs after this turn to write has a later one."""
 
         async def nothing(_: SqliteTransaction) -> None: ...
 
