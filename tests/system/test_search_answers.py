@@ -90,6 +90,16 @@ async def test_quantities_are_in_order_of_what_they_are_whatever_their_unit(fhir
     assert await fhir.ids("Observation?_sort=-value-quantity&_count=1") == ["b", "d", "a", "c"]
 
 
+@pytest.mark.parametrize("value", ["66.89999999999999", "0.30000000000000004", "1.7976931348623157e308", "5e-324"])
+async def test_a_number_of_as_many_digits_as_there_are_finds_itself(fhir: Fhir, value: str) -> None:
+    quantity = f'"valueQuantity":{{"value":{value},"unit":"x"}}'
+    body = f'{{"resourceType":"Observation","id":"o","status":"final","code":{{"text":"x"}},{quantity}}}'
+    assert (await fhir("PUT", "Observation/o", body.encode())).status_code == 201
+    for search in (value, f"{value}||x", f"ge{value}", f"le{value}"):
+        assert await fhir.ids(f"Observation?value-quantity={search}") == ["o"], search
+    assert await fhir.ids(f"Observation?value-quantity=ne{value}") == []
+
+
 async def test_order_by_distance(hospital: Fhir) -> None:
     near = "Location?near=52.531|13.405|5|km"
     assert ids(await answer(hospital, f"{near}&_sort=near")) == ["ward", "house"]

@@ -36,7 +36,9 @@ def asked_number(text: str, comparator: Comparator) -> AskedNumber:
     value = Decimal(text)
     if comparator == "ap":
         half = max(half, abs(value) / 10)
-    return AskedNumber(float(value), float(value - half), float(value + half))
+    number = float(value)
+    high = max(float(value + half), math.nextafter(number, math.inf))  # of 17 digits the range would be empty
+    return AskedNumber(number, float(value - half), high)
 
 
 def number_is(parameter: ParameterFields, text: str, context: SearchContext) -> Clause:
