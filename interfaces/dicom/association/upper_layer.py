@@ -294,6 +294,10 @@ class AcceptedAssociation(Association):
             return
 
     def _serve_request(self, msg: Any, context_id: int) -> None:
+        if not msg.is_valid_request and getattr(msg, "MessageIDBeingRespondedTo", None) is None:
+            log.warning("association aborted: a request lacks what it needs", calling=self.requestor.ae_title)
+            self.abort()  # nothing would be an answer to it, and its peer would wait for one
+            return
         context = self._accepted_cx.get(context_id)
         ours = isinstance(msg, C_FIND | C_GET | C_MOVE) and msg.is_valid_request
         if not ours or context is None or self._sent_release:

@@ -25,6 +25,7 @@ from tests.system.dicom.upper_layer import (
     request,
 )
 
+MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 QUERY = command(e0002=FIND, e0100=0x0020, e0110=7, e0700=0, e0800=1)
 KEYS = b"\x08\0\x52\0\6\0\0\0IMAGE \x08\0\x18\0\0\0\0\0"
 GARBAGE = [
@@ -102,6 +103,20 @@ def test_a_query_of_the_largest_pieces_is_answered(dicom):
             for at in range(0, len(whole), 65536):
                 connection.sendall(data(1, LAST if at + 65536 >= len(whole) else 0, whole[at : at + 65536]))
             assert status(pdu(connection)[1]) == 0
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        command(e0002=FIND, e0100=0x0020, e0700=0, e0800=1),  # no Message ID
+        command(e0002=MOVE, e0100=0x0021, e0110=7, e0700=0, e0800=1),  # no Move Destination
+    ],
+)
+def test_a_request_that_can_not_be_answered_is_not_left_waiting(dicom, asked):
+    with connected(dicom.port, request(FIND, MOVE)) as connection:
+        assert pdu(connection)[0] == ACCEPT
+        connection.sendall(data(3, COMMAND | LAST, asked) + data(3, LAST, KEYS))
+        assert pdu(connection)[0] == ABORT
 
 
 def test_items_of_user_information_that_nobody_knows_are_passed_over(dicom):
