@@ -359,6 +359,27 @@ async def test_what_is_hidden_of_a_resource_is_found_in_no_other_that_has_it_ins
         assert (await clerk(search)).status_code == 200, search
 
 
+async def test_headers_of_a_subscription_are_hidden_and_sent_nowhere_else(house: Fhir, tmp_path: Path) -> None:
+    rule = '[[rule]]\neffect = "mask"\nunless_role = ["integration"]\nresources = ["Subscription"]\n'
+    change(house, tmp_path, f'{rule}fields = ["channel.header"]\n')
+    maker, other = As(house, "integration"), As(house, "physician")
+    channel = {"type": "rest-hook", "endpoint": "https://93.184.216.34/hook", "payload": "application/fhir+json"}
+    asked = {"resourceType": "Subscription", "id": "s", "status": "requested", "reason": "x",
+             "criteria": "Observation?status=final"}  # fmt: skip
+    secret = {**channel, "header": ["Authorization: Bearer sesame"]}
+    assert (await maker("Subscription/s", "PUT", {**asked, "channel": secret})).status_code == 201
+    assert "sesame" in (await maker("Subscription/s")).text
+    seen = (await other("Subscription/s")).json()
+    assert seen["channel"] == channel
+    assert (await other("Subscription?_content=sesame")).status_code == 403
+    moved = {**channel, "endpoint": "https://93.184.216.35/mine"}
+    assert (await other("Subscription/s", "PUT", {**seen, "channel": moved})).status_code == 403
+    patch = [{"op": "replace", "path": "/channel/endpoint", "value": "https://93.184.216.35/mine"}]
+    kind = {"content_type": "application/json-patch+json"}
+    assert (await other("Subscription/s", "PATCH", patch, **kind)).status_code == 403
+    assert (await other("Subscription", "POST", {**asked, "channel": secret})).status_code == 403
+
+
 async def test_writes_keep_what_is_hidden_and_can_not_change_it(masked: Fhir) -> None:
     clerk, doctor = As(masked, "billing"), As(masked, "physician")
     seen = (await clerk("Patient/me")).json()
