@@ -71,7 +71,7 @@ class Callers:
         self._by_vocabulary = False  # whether any limit asks by value sets or code systems
         self._good = good  # whether neither a token, by its family and jti, nor its family was revoked
         self._kept: dict[tuple[Access, str], Caller] = {}
-        self._kept_made_of: tuple[Searching, int, int, int] | None = None  # what all of these are made of
+        self._kept_made_of: tuple[Policies, Searching, int, int, int] | None = None  # what all of these are
 
     @property
     def keep_app_state(self) -> bool:
@@ -96,7 +96,7 @@ class Callers:
         if purpose:
             reason = await self._emergency(access, purpose, reason)
         self._by_vocabulary = self._by_vocabulary or VOCABULARY.search(access.scope) is not None
-        made_of = self.made_of()[1:]
+        made_of = (self._policies, *self.made_of()[1:])
         if made_of != self._kept_made_of:
             self._kept.clear()
             self._kept_made_of = made_of
