@@ -11,6 +11,7 @@ from fhir_server.core.ports import Clock, ResourceReads, TerminologyService
 from fhir_server.core.query import Clause, Query, RefersTo
 from fhir_server.core.settings import Settings
 from fhir_server.definitions import Definitions
+from fhir_server.interactions.parameters import GENERAL
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.required import require
 from fhir_server.interactions.value_sets import StoredValueSets
@@ -129,4 +130,12 @@ class Searching:
                 f"The criteria '{urlencode(pairs)[:100]}' of {type} say nothing; "
                 "use for example identifier=system|value.",
             )
+        for name, _ in query.used:
+            if is_result(name) and name not in GENERAL:
+                raise error(
+                    "unsupported-parameter",
+                    f"'{name}' says how to answer a search and changes nothing of what criteria of {type} match; "
+                    "leave it out.",
+                    location=name,
+                )
         return query.where

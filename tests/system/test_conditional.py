@@ -46,6 +46,18 @@ async def test_criteria_that_say_nothing_are_refused(fhir: Fhir, criteria: str) 
     assert len(await fhir.ids("Patient")) == 1
 
 
+@pytest.mark.parametrize("more", ["_count=1", "_sort=_id", "_contained=both", "_include=Patient:link", "_cursor=x"])
+async def test_criteria_don_t_say_how_to_answer(fhir: Fhir, more: str) -> None:
+    await fhir.create({"resourceType": "Patient", "id": "p", "active": True})
+    for method in ("DELETE", "PUT"):
+        refused = await fhir(method, f"Patient?active=true&{more}", {"resourceType": "Patient"})
+        assert refused.status_code == 400 and more.partition("=")[0] in issue_of(refused)["diagnostics"]
+    created = await fhir.post("Patient", {"resourceType": "Patient"}, if_none_exist=f"active=true&{more}")
+    assert created.status_code == 400
+    shaped = await fhir("DELETE", "Patient?active=true&_format=json&_pretty=true")
+    assert shaped.status_code == 204
+
+
 async def test_conditional_update_creates_updates_and_checks_the_id(fhir: Fhir) -> None:
     where = f"Patient?identifier={MRN}|1"
     made = await fhir.put(where, patient("1"))
