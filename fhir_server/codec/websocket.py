@@ -43,6 +43,10 @@ def handshake(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     return [(b"upgrade", b"websocket"), (b"connection", b"Upgrade"), (b"sec-websocket-accept", accept)]
 
 
+class Gone(Exception):
+    """What was to be told did not go out: either end had closed the socket."""
+
+
 class WebSocket:
     """One connection. closed: whether either end has closed it."""
 
@@ -63,15 +67,19 @@ class WebSocket:
     async def run(
         self, telling: Coroutine[Any, Any, None], hear: Callable[[str], Awaitable[None]] | None = None
     ) -> None:
-        """Tells and listens until either is over; hear: gets each text that the client sends."""
+        """Tells and listens until either is over; hear: gets each text that the client sends.
+
+        Gone in either ends it.
+        """
         tasks = [asyncio.create_task(telling), asyncio.create_task(self._listening(hear))]
         done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in others:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, Gone):
                 await task
         for task in done:
-            task.result()
+            with contextlib.suppress(Gone):
+                task.result()
         await self._send({"type": "http.response.body", "body": b""})
 
     async def alive(self) -> bool:
@@ -87,9 +95,11 @@ class WebSocket:
         return True
 
     async def tell(self, text: str) -> None:
-        """Sends a text."""
+        """Sends a text; Gone where the socket is closed."""
         from wsproto.events import TextMessage
 
+        if self.closed:
+            raise Gone
         await self._write(TextMessage(text))
 
     async def close(self, code: int, reason: str) -> None:
@@ -121,8 +131,8 @@ class WebSocket:
         from wsproto.events import CloseConnection, Ping, TextMessage
 
         if isinstance(event, Ping | CloseConnection):
-            await self._write(event.response())
             self.closed = self.closed or isinstance(event, CloseConnection)
+            await self._write(event.response())
         elif isinstance(event, TextMessage) and hear is not None:
             self._text.append(event.data)
             if sum(map(len, self._text)) > LONGEST:
