@@ -19,7 +19,8 @@ def account(user: str, sessions: Rows, apps: Rows, own: str, fields: Mapping[str
         + f"<h2>Signed in at</h2><ul>{_rows('session', sessions, fields) or '<li>nowhere</li>'}</ul>"
         + f"<h2>Applications with access</h2><ul>{_rows('family', apps, fields) or '<li>none</li>'}</ul>"
         + own
-        + form("/auth/sign-out", fields, "<button>Sign out</button>"),
+        + form("/auth/sign-out", fields, "<button>Sign out</button>")
+        + '<p><a href="/">To the server</a></p>',
     )
 
 

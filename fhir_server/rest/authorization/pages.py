@@ -8,7 +8,7 @@ from html import escape
 STYLE = """
 :root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 30rem; margin: 8vh auto; padding: 0 1rem }
-h1 { font-size: 1.3rem } label { display: block; margin: .7rem 0 .2rem }
+h1 { font-size: 1.3rem } h2 { font-size: 1.05rem; margin: 1.5rem 0 0 } label { display: block; margin: .7rem 0 .2rem }
 input[type=text], input[type=password], input[type=search] { width: 100%; box-sizing: border-box; padding: .5rem; font: inherit }
 button { font: inherit; padding: .5rem 1rem; margin: 1rem .5rem 0 0; cursor: pointer }
 .wrong { border-left: 4px solid #b3261e; padding: .3rem .8rem } .quiet { opacity: .75; font-size: .9rem }
@@ -54,15 +54,23 @@ def wrong(message: str) -> str:
 
 
 def sign_in(
-    server: str, client: str, fields: Mapping[str, str], message: str, outside: Iterable[tuple[str, str]] = ()
+    server: str,
+    client: str,
+    fields: Mapping[str, str],
+    message: str,
+    outside: Iterable[tuple[str, str]] = (),
+    name: str = "",
 ) -> str:
-    """Name, password and, for those who have set it up, a code; outside: (URL, title) of other providers."""
+    """Name, password and, for those who have set it up, a code; outside: (URL, title) of other providers; name: what
+    was typed before."""
+    at_name, at_password = ("", " autofocus") if name else (" autofocus", "")
     why = f"<p>{escape(client)} wants to use {escape(server)}.</p>" if client else ""
     inside = (
         '<label for="name">Name</label>'
-        '<input id="name" name="name" type="text" autocomplete="username" autofocus required>'
+        f'<input id="name" name="name" type="text" value="{escape(name)}" autocomplete="username"{at_name} required>'
         '<label for="password">Password</label>'
-        '<input id="password" name="password" type="password" autocomplete="current-password" required>'
+        '<input id="password" name="password" type="password" autocomplete="current-password"'
+        f"{at_password} required>"
         '<label for="code">Code of your authenticator app, if you have one</label>'
         '<input id="code" name="code" type="text" inputmode="numeric" autocomplete="one-time-code">'
         "<button>Sign in</button>"

@@ -42,9 +42,9 @@ def renamed(fields: dict[str, str]) -> dict[str, str]:
 
 
 def sign_in_page(
-    exchange: Exchange, fields: dict[str, str], message: str, client: str = "", status: int = 200
+    exchange: Exchange, fields: dict[str, str], message: str, client: str = "", status: int = 200, name: str = ""
 ) -> Answer:
-    """The page to sign in; fields: what is wanted afterwards, client: the application that wants it."""
+    """The page to sign in; fields: what is wanted afterwards, client: the application that wants it, name: of whom."""
     secret = exchange.cookie(FORM) or secrets.token_urlsafe(32)
     carried = {**renamed(fields), "form": form_token(secret)}
     outside = [
@@ -52,7 +52,7 @@ def sign_in_page(
         for each in exchange.security.providers.values()
         if each.settings.client_id
     ]
-    html = pages.sign_in(exchange.server.settings.server_name, client, carried, message, outside)
+    html = pages.sign_in(exchange.server.settings.server_name, client, carried, message, outside, name)
     cookie = exchange.set_cookie(FORM, secret, 3600)
     return as_page(html, status, cookie, script=f"{exchange.issuer}/auth/passkeys.js")
 
@@ -72,7 +72,7 @@ async def sign_in(exchange: Exchange) -> Answer:
         )  # fmt: skip
     except FhirError as problem:
         await noted(exchange, "login", problem.status, form.get("name", "")[:100])
-        return sign_in_page(exchange, fields, str(problem), status=problem.status)
+        return sign_in_page(exchange, fields, str(problem), status=problem.status, name=form.get("name", "")[:100])
     await noted(exchange, "login", 200, session.user)
     return go_on(exchange, fields, secret)
 

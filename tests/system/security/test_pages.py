@@ -41,6 +41,20 @@ def test_a_patient_sees_their_own_record_at_the_page(secured: Secured, chromium:
     chromium.sees("This needs a scope for everything")
 
 
+def test_a_wrong_password_leaves_the_name_and_the_account_leads_back(secured: Secured, chromium: Chromium) -> None:
+    chromium.go(f"{secured[0].origin}/auth/sign-in")
+    chromium.fill(name='no "body"', password="wrong")
+    chromium.press("Sign in")
+    chromium.sees("The name, the password or the code is wrong")
+    assert chromium.run("[document.getElementById('name').value, document.activeElement.id]") == [
+        'no "body"',
+        "password",
+    ]
+    sign_in(chromium, "doc")
+    chromium.press("To the server")
+    chromium.sees("resources stored")
+
+
 def test_after_a_sign_out_back_shows_nothing_and_nothing_was_kept(secured: Secured, chromium: Chromium) -> None:
     origin = secured[0].origin
     chromium.go(f"{origin}/#/Observation/lab")
