@@ -83,10 +83,10 @@ class NamedClient:
         return await self._server.identified(wanted, self._caller)
 
     async def disclosed(
-        self, to: str, address: str, told: tuple[str, str], path: str, patients: tuple[str, ...]
+        self, to: str, address: str, told: tuple[str, str], path: str, patients: tuple[str, ...], status: int = 200
     ) -> None:
         """Keeps in the audit log that data of patients (ids) goes to another system, which to names; told: the
-        interaction and its action.
+        interaction and its action; status: as HTTP would answer, such as 403 where it is refused.
 
         FhirError "unavailable" where it can't be kept: then the data must not go.
         """
@@ -96,7 +96,7 @@ class NamedClient:
         from fhir_server.security.audit import event
 
         recorded, caller = self._server.environment.clock(), Caller(name=to, client=to)
-        noted = event.of_request(recorded, caller, told, 200, path, address=address, patients=patients)
+        noted = event.of_request(recorded, caller, told, status, path, address=address, patients=patients)
         await asyncio.gather(*map(log.record, event.parts_of(noted)))
 
     async def _noted(self, request: Request, response: Response) -> None:

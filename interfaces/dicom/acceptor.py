@@ -16,6 +16,7 @@ from interfaces.dicom.association.answering_retrieval import Progress
 from interfaces.dicom.association.server import AssociationServer, entity, requested, tls_context
 from interfaces.dicom.association.slots import Slots
 from interfaces.dicom.configuration import peers_alone
+from interfaces.dicom.disclosing import refused
 from interfaces.dicom.services.negotiation import extended
 from interfaces.dicom.services.registry import SERVICES
 from interfaces.dicom.services.service import NATIVE, Context, status
@@ -49,13 +50,14 @@ class Acceptor:
             for event, handler in service.events:
                 handlers[event] = _dispatching(context, handlers.get(event), service, handler, event)
         bound = list(handlers.items())
-        bound.append(
-            (
-                evt.EVT_REQUESTED,
-                lambda event: requested(event, lambda: self._server, context.configuration, peers_alone(settings)),
-            )
-        )
 
+        def asked(event: Any) -> None:
+            def stranger(title: str, address: str) -> None:
+                refused(context, (title, address), "association")
+
+            requested(event, lambda: self._server, context.configuration, peers_alone(settings), stranger)
+
+        bound.append((evt.EVT_REQUESTED, asked))
         bound.append((evt.EVT_SOP_EXTENDED, extended))
 
         def arriving(association: Any, sop_class: str, sop_instance: str, syntax: str) -> Arriving:

@@ -189,15 +189,23 @@ class AssociationServer(ThreadedAssociationServer):
 
 
 def requested(
-    event: Any, server: Callable[[], AssociationServer], configuration: Configuration, known_only: bool
+    event: Any,
+    server: Callable[[], AssociationServer],
+    configuration: Configuration,
+    known_only: bool,
+    refused: Callable[[str, str], None],
 ) -> None:
-    """An association is asked for: rejects unknown peers where only known ones may, and what is over the limit."""
+    """An association is asked for: rejects unknown peers where only known ones may, and what is over the limit.
+
+    refused: is told of unknown peers, by title and address.
+    """
     association = event.assoc
     title = association.requestor.primitive.calling_ae_title.strip()
     address = association.requestor.address
     if known_only and not known(configuration, title, address):
         log.warning("association rejected: unknown peer", calling=title, address=address)
         reject(association, UNKNOWN_CALLING)
+        refused(title, address)
         return
     association.slot = server().slots.take()
     if association.slot is None:

@@ -14,6 +14,7 @@ from interfaces.dicom.bridge import Bridge
 from interfaces.dicom.configuration import Configuration, Peers, peers_alone
 from interfaces.dicom.configuration import Service as Permission
 from interfaces.dicom.dataset.syntaxes import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from interfaces.dicom.disclosing import refused
 
 NATIVE = (EXPLICIT_LITTLE, IMPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG)
 NOT_AUTHORIZED = 0x0124
@@ -51,7 +52,10 @@ class Service(NamedTuple):
 
 def allowed(context: Context, event: Any, permission: Permission | None) -> bool:
     """Whether the peer of an association may use a service."""
-    return permission is None or allowed_to(context, calling(event), permission)
+    if permission is None or allowed_to(context, calling(event), permission):
+        return True
+    refused(context, peer_of(event), permission)
+    return False
 
 
 def allowed_to(context: Context, title: str, permission: Permission) -> bool:

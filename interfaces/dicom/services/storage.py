@@ -15,6 +15,7 @@ from interfaces.dicom.archive.placing import Outcome
 from interfaces.dicom.archive.receiving import Announced, Receiving
 from interfaces.dicom.archive.record import Mismatch
 from interfaces.dicom.dataset.walk import Malformed
+from interfaces.dicom.disclosing import refused
 from interfaces.dicom.services.service import NOT_AUTHORIZED, Context, Service, calling, log, permitted, status
 
 SUCCESS = 0x0000
@@ -65,6 +66,7 @@ class Arriving:
             peers = context.configuration.peers()
             if not permitted(context, peers, announced.sender, "store"):
                 self._answer = NOT_AUTHORIZED, "this peer may not store"
+                refused(context, (announced.sender, ""), "store")
                 return
             issuer = context.configuration.issuer(peers, announced.sender)
             self._receiving = context.archive.begin(announced._replace(issuer=issuer))

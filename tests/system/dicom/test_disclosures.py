@@ -10,8 +10,8 @@ import pytest
 from fhir_server.bootstrap import opened_audit
 from fhir_server.client import NamedClient
 from fhir_server.core.errors import error
-from tests.system.dicom.conftest import dcmtk, free_port, listening
-from tests.system.dicom.images import image
+from tests.system.dicom.conftest import dcmtk, free_port, listening, until
+from tests.system.dicom.images import files, image
 from tests.system.dicom.procedure_steps import associated, step
 from tests.system.dicom.test_studies import idle, person, receive
 from tests.system.dicom.test_workflow import scheduled
@@ -95,6 +95,20 @@ def test_procedure_steps_and_their_events_tell_whose_they_are(dicom):
     assert dicom.watcher.next(uid)[0] == 1
     assert events(dicom, f"dicom/N-GET/workitems/{uid}") == [("PERFORMER", "R", ("p2",))]
     assert events(dicom, "dicom/N-EVENT-REPORT/workitems") == [("WATCHER", "R", ("p2",))]
+
+
+def test_what_is_refused_is_kept_too(dicom_with, tmp_path):
+    peers = tmp_path / "peers.toml"
+    peers.write_text('[[peer]]\nae_title = "MODALITY"\nhost = "127.0.0.1"\nmay = ["worklist"]\n')
+    dicom = dicom_with(security="smart", dicom_peers=str(peers))
+    dicom.tool("echoscu", calling="STRANGER")
+    dicom.tool("findscu", "-S", *STUDY)
+    dicom.tool("storescu", *files([image()], tmp_path / "sent"))
+    until(lambda: events(dicom, "dicom/association"))  # kept once the association is rejected
+    for path, client in (("association", "STRANGER"), ("query", "MODALITY"), ("store", "MODALITY")):
+        assert events(dicom, f"dicom/{path}") == [(client, "E", ())]
+    with opened_audit(dicom.context.settings) as log:
+        assert {(event.outcome, event.status) for _, event in log.oldest_first()} == {("4", 403)}
 
 
 def test_nothing_goes_where_the_log_can_not_have_it(dicom, tmp_path, monkeypatch):
