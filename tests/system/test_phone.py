@@ -98,3 +98,14 @@ def test_the_files_of_a_screen_are_fetched_by_its_links(phone: Chromium, server:
     assert files
     for each in files:
         assert httpx.get(each, timeout=60).status_code == 200
+
+
+def test_a_server_that_is_away_is_told(phone: Chromium, server: Server):
+    conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    shown(phone, server, "billing/#/")
+    phone.call("Network.emulateNetworkConditions", offline=True, **conditions)
+    try:
+        phone.press("Payments")
+        phone.sees("Is the server running?")
+    finally:
+        phone.call("Network.emulateNetworkConditions", offline=False, **conditions)

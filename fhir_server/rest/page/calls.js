@@ -1,6 +1,6 @@
 // Calls of what is mounted beside FHIR: JSON in and out; a refusal is an Error with the words of its OperationOutcome.
 
-import { OWN_PAGE, signInEnded } from "./session.js";
+import { ask, OWN_PAGE, signInEnded } from "./session.js";
 
 /** root: the URL of what is mounted, with a slash at its end -> {get(path), post(path, object), file(path), place(reference)}. */
 export function callsBelow(root) {
@@ -16,7 +16,7 @@ export function callsBelow(root) {
 
 async function call(url, method, body = null) {
   const headers = body === null ? {} : { "Content-Type": "application/json", ...OWN_PAGE };
-  const response = await fetch(url, { method, headers, body });
+  const response = await ask(url, { method, headers, body });
   if (response.status === 401) signInEnded();
   const text = await response.text();
   let found = null;

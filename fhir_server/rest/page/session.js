@@ -7,6 +7,15 @@ const ROOT = new URL("..", import.meta.url);
 /** Headers of every request that is no GET: a page of another origin can't send them. */
 export const OWN_PAGE = { "X-HMS-Page": "1" };
 
+/** fetch; where nothing answers, an Error that says what to look at. */
+export async function ask(url, options) {
+  try {
+    return await fetch(url, options);
+  } catch {
+    throw new Error(`No answer from ${new URL(url, location.href).origin}. Is the server running?`);
+  }
+}
+
 let place = null;
 
 /** What stands in a page's header: nothing on an open server; else who is signed in and a way out, or the way in. */

@@ -1,16 +1,16 @@
 // What the page asks the server, and how an answer that is no success is told.
 
-import { OWN_PAGE, signInEnded } from "../../page/session.js";
+import { ask, OWN_PAGE, signInEnded } from "../../page/session.js";
 
 export const WEB = "../dicom-web";
 
 export async function get(path) {
-  const answer = await fetch(path, { headers: { accept: "application/json" } });
+  const answer = await ask(path, { headers: { accept: "application/json" } });
   return read(answer);
 }
 
 export async function post(path, body = {}) {
-  const answer = await fetch(path, {
+  const answer = await ask(path, {
     method: "POST",
     headers: { "content-type": "application/json", accept: "application/json", ...OWN_PAGE },
     body: JSON.stringify(body),

@@ -1,6 +1,6 @@
 // Calls of the server: JSON in and out; a refusal is an Error with the words of its OperationOutcome.
 
-import { OWN_PAGE, signInEnded } from "../../page/session.js";
+import { ask, OWN_PAGE, signInEnded } from "../../page/session.js";
 
 const ROOT = new URL("..", import.meta.url);
 
@@ -26,13 +26,13 @@ export function bytes(id) {
 
 /** A resource of the FHIR server by reference, null where it is gone. */
 export async function resource(reference) {
-  const response = await fetch(new URL(`../fhir/${reference}`, ROOT), { headers: { Accept: "application/fhir+json" } });
+  const response = await ask(new URL(`../fhir/${reference}`, ROOT), { headers: { Accept: "application/fhir+json" } });
   return response.ok ? response.json() : null;
 }
 
 async function call(method, path, body = null) {
   const text = typeof body === "string";
-  const response = await fetch(new URL(path, ROOT), {
+  const response = await ask(new URL(path, ROOT), {
     method,
     headers:
       body === null ? {} : { "Content-Type": text ? "x-application/hl7-v2+er7; charset=utf-8" : "application/json", ...OWN_PAGE },

@@ -134,6 +134,15 @@ def test_an_image_that_can_not_be_shown_is_told(server, browser):
     assert not browser.run("document.querySelector('.stage img').hasAttribute('src')")
 
 
+def test_a_server_that_is_away_is_told(server, browser):
+    browser.go(f"{server.origin}/dicom/")
+    browser.sees("Doe, Jane")
+    conditions = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    browser.call("Network.emulateNetworkConditions", **conditions)
+    browser.press("Quarantine")
+    browser.sees("Is the server running?")
+
+
 def test_with_security_tokens_are_asked_for(tmp_path):
     with serving(tmp_path / "data", *OPTIONS, "--security", "smart") as server:
         for path in ("/dicom-web/studies", "/dicom-web/workitems", "/dicom/api/quarantine", "/dicom-web/wado"):
