@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import actions, claiming, inquiring, ledger, sending
 from fhir_server.subsystems.billing.coverages import coverages
@@ -178,7 +179,9 @@ async def trial(billing: Billing, call: Call) -> Answer:
 
 async def aging(billing: Billing, call: Call) -> Answer:
     """What is owed by age."""
-    by = "patient" if call.query.get("by") == "patient" else "payer"
+    by = call.query.get("by", "payer")
+    if by not in ("payer", "patient"):
+        raise error("value", f"by must be payer or patient, not {by[:20]!r}.", location="by")
     return Answer({"by": by, "rows": ledger.aging(billing.store, by, instant(call.now)[:10])})
 
 

@@ -4,7 +4,9 @@ import pytest
 
 from fhir_server.core.errors import FhirError
 from fhir_server.subsystems.billing import actions
+from fhir_server.subsystems.billing.endpoints import aging
 from fhir_server.subsystems.billing.models import CPT
+from fhir_server.subsystems.endpoint import Call
 from interfaces.x12.shapes import Party
 from tests.unit.subsystems.billing.story import NOW, Story, answer, payer, procedure, replace_field
 
@@ -166,3 +168,12 @@ async def test_a_person_closes_an_item_and_it_stays_closed(story: Story):
     await story.settle()
     assert story.work() == []
     assert (await story.fhir.get(f"Task/{id}")).json()["note"][0]["text"] == "a test file"
+
+
+async def test_what_is_owed_by_something_else_is_refused(story: Story):
+    def asked(query):
+        return aging(story.billing, Call(story.fhir.server, NOW, "Berta", {}, query, {}))
+
+    assert (await asked({})).content["by"] == "payer" and (await asked({"by": "patient"})).content["by"] == "patient"
+    with pytest.raises(FhirError, match="payer or patient, not 'payor'"):
+        await asked({"by": "payor"})
