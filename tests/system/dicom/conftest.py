@@ -22,7 +22,7 @@ from fhir_server.commands.dicom import opened
 from fhir_server.core.settings import Settings
 from interfaces.dicom.acceptor import Acceptor
 from interfaces.dicom.archive.archive import Archive
-from interfaces.dicom.bridge import Bridge
+from interfaces.dicom.bridge import Bridge, Opening
 from interfaces.dicom.configuration import Configuration
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work.worker import Worker
@@ -88,9 +88,10 @@ def dcmtk(name: str) -> str:
 
 
 @contextmanager
-def listening(settings: Settings) -> Iterator[Listening]:
+def listening(settings: Settings, opening: Opening | None = None) -> Iterator[Listening]:
+    """An archive in this process; opening: of its FHIR server, where that is not called by the archive's name."""
     archive = Archive(settings)
-    bridge = Bridge(functools.partial(opened, settings))
+    bridge = Bridge(opening or functools.partial(opened, settings))
     bound = socket.create_server(("127.0.0.1", 0), backlog=128)
     context = Context(settings, archive, Configuration(settings), bridge)
     acceptor = Acceptor(context, bound)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import httpx
 import pytest
 from pydicom.uid import generate_uid
 
+from fhir_server.commands.opening import store
 from interfaces.dicom.web.access import Access
 from interfaces.dicom.web.application import DicomWeb
 from interfaces.dicom.web.native import native
@@ -47,7 +50,7 @@ async def _itself(server):
 @pytest.fixture(scope="module")
 def web(tmp_path_factory, watcher):
     settings = watched_by(tmp_path_factory.mktemp("workitems"), watcher)
-    with listening(settings) as dicom:
+    with listening(settings, functools.partial(store, settings, existing=False)) as dicom:
         yield Web(dicom, settings)
 
 
