@@ -1,13 +1,16 @@
 """Faults below the server: a full disk, a locked, read-only, strange or newer store."""
 
 import asyncio
+import json
+import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
@@ -36,6 +39,16 @@ class Disk:
         """Leaves less than a MiB of room; free() gives it back."""
         with (self.path / "ballast").open("wb") as file:
             file.write(b"x" * (24 * MIB - 1 * MIB - sum(f.stat().st_size for f in self.path.rglob("*") if f.is_file())))
+
+    def fill_whole(self) -> None:
+        """Leaves no room at all."""
+        with (self.path / "ballast").open("ab", 0) as file, suppress(OSError):
+            while file.write(b"x" * 4096):
+                pass
+
+    def room(self) -> int:
+        """The free bytes."""
+        return shutil.disk_usage(self.path).free
 
     def free(self) -> None:
         (self.path / "ballast").unlink()
@@ -99,6 +112,54 @@ async def post_all(base: str, bundles: list[dict]) -> list[int]:
     async with httpx.AsyncClient(timeout=60) as http:
         answers = await asyncio.gather(*(http.post(base, json=body) for body in bundles))
     return [answer.status_code for answer in answers]
+
+
+ASYNCHRONOUS = {"accept": "application/fhir+json", "prefer": "respond-async"}
+
+
+def test_an_export_without_room_says_so_and_gives_its_room_back(disk: Disk) -> None:
+    with serving(disk.path / "data", "--workers", 1) as server, httpx.Client(timeout=60) as http:
+        for number in range(8):
+            assert http.post(server.base, json=bundle(f"n{number}")).status_code == 200
+        disk.fill()
+        room = disk.room()
+        answer = ended(http, http.get(f"{server.base}/$export", headers=ASYNCHRONOUS))
+        assert "disk is full" in issue_of(answer)["diagnostics"]
+        assert disk.room() > room - MIB / 4
+        disk.fill_whole()
+        jobs = [*disk.path.glob("data/exports/*")]
+        refused = http.get(f"{server.base}/$export", headers=ASYNCHRONOUS)
+        assert (refused.status_code, issue_of(refused)["code"]) == (507, "no-store")
+        assert [*disk.path.glob("data/exports/*")] == jobs
+        disk.free()
+        assert ended(http, http.get(f"{server.base}/$export", headers=ASYNCHRONOUS)).json()["output"][0]["count"] == 800
+        assert "Traceback" not in server.said()
+
+
+def test_an_import_waits_for_room_and_stores_every_line(disk: Disk) -> None:
+    lines = [{"resourceType": "Basic", "id": f"i{n}", "code": {"text": "y" * 5000}} for n in range(400)]
+    headers = {**ASYNCHRONOUS, "content-type": "application/fhir+ndjson"}
+    with serving(disk.path / "data", "--workers", 1) as server, httpx.Client(timeout=60) as http:
+        disk.fill()
+        with (disk.path / "ballast").open("r+b") as file:
+            file.truncate(file.seek(0, 2) - 2 * MIB)  # for what is sent, not for what it becomes
+        begun = http.post(f"{server.base}/$import", content="\n".join(map(json.dumps, lines)), headers=headers)
+        while "an import waits" not in server.said():
+            assert http.get(begun.headers["content-location"]).status_code == 202
+            time.sleep(0.05)
+        disk.free()
+        answer = ended(http, begun)
+        assert (answer.json()["output"], answer.json().get("error", [])) == ([{"count": 400}], [])
+        assert http.get(f"{server.base}/Basic?_summary=count").json()["total"] == 400
+        assert "Traceback" not in server.said()
+
+
+def ended(http: httpx.Client, begun: httpx.Response) -> httpx.Response:
+    """What a job that was begun comes to."""
+    assert begun.status_code == 202, begun.text
+    while (answer := http.get(begun.headers["content-location"])).status_code == 202:
+        time.sleep(0.05)
+    return answer
 
 
 def test_a_store_is_stopped_and_started_on_a_full_disk(disk: Disk) -> None:

@@ -187,5 +187,7 @@ async def work(environment: Environment, jobs: Jobs, job: Job) -> None:
     except FhirError as problem:
         if problem.category == "unavailable" and job.resumable:
             raise
+        if problem.category == "no-store":
+            await jobs.empty(job)  # it may be what has filled the disk
         job.state, job.problem, job.finished = "failed", str(problem), environment.clock()
         await jobs.save(job)

@@ -2,19 +2,22 @@
 
 A resource goes by PUT under its id; one without an id gets one that is made of its content, so that an import that is
 sent again stores nothing twice under other ids. A line that can't be stored is told in a file of OperationOutcomes, and
-the others go on. A worker that ends is followed by another, which begins at the batch that was under way.
+the others go on; while the disk is full, or the store away, the import waits. A worker that ends is followed by
+another, which begins at the batch that was under way.
 """
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from contextlib import aclosing
 from typing import Any
 
 import msgspec
+import structlog
 
 from fhir_server.codec import json
-from fhir_server.core.errors import FhirError, error, operation_outcome
+from fhir_server.core.errors import CATEGORIES, PASSING, FhirError, error, operation_outcome
 from fhir_server.core.jobs import JobStore
 from fhir_server.core.keys import ID_PATTERN
 from fhir_server.core.ports import Caller
@@ -29,6 +32,10 @@ TOGETHER = 200  # lines of a batch
 ERRORS = "OperationOutcome.1.ndjson"
 CONTENT = uuid.UUID("d0c43a3d-8a9b-5b6b-9f5e-6b1e0d0f1b57")  # the namespace of ids that are made of content
 FETCHED = 2**20  # bytes that are written together
+PASSING_STATUSES = {CATEGORIES[name].status for name in PASSING}
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds until what can't be stored now is tried again
+
+log = structlog.get_logger("bulk")
 
 
 class Input(msgspec.Struct):
@@ -100,6 +107,8 @@ class Imports(Works):
                 job.at, job.offset, job.line = job.at + 1, 0, 0
             job.state = "done"
         except FhirError as problem:
+            if problem.category == "no-store":
+                raise  # it goes on where it stands once there is room
             job.state, job.problem = "failed", str(problem)
         job.finished = environment.clock()
         await self.jobs.save(job)
@@ -141,29 +150,51 @@ class Imports(Works):
         self, environment: Environment, job: ImportJob, given: Input, caller: Caller, lines: list[bytes]
     ) -> list[tuple[int, dict[str, Any]]]:
         """Stores lines; gives what went wrong: number of the line and the OperationOutcome."""
-        entries: list[dict[str, Any]] = []
-        numbers: list[int] = []
+        entries: dict[int, dict[str, Any]] = {}
         problems: list[tuple[int, dict[str, Any]]] = []
         for number, line in enumerate(lines, job.line + 1):
             if not line.strip():
                 continue
             try:
-                entries.append(_entry(line, given.type))
-                numbers.append(number)
+                entries[number] = _entry(line, given.type)
             except FhirError as problem:
                 problems.append((number, operation_outcome(problem.issues)))
-        if entries:
-            assert environment.perform is not None
-            bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
-            answer = await environment.perform(
-                environment, Request("POST", (), resource=bundle, caller=caller, noting=Noting())
-            )
-            for number, entry in zip(numbers, json.decode(answer.body)["entry"], strict=True):
-                if entry["response"]["status"][:1] == "2":
-                    given.stored += 1
-                else:
-                    problems.append((number, entry["response"].get("outcome") or operation_outcome([])))
+        for number, response in (await self._performed(environment, job, caller, entries)).items():
+            if response["status"][:1] == "2":
+                given.stored += 1
+            else:
+                problems.append((number, response.get("outcome") or operation_outcome([])))
         return problems
+
+    async def _performed(
+        self, environment: Environment, job: ImportJob, caller: Caller, entries: dict[int, dict[str, Any]]
+    ) -> dict[int, dict[str, Any]]:
+        """The responses to entries, by their lines; what can't be stored now is tried again until it can."""
+        responses: dict[int, dict[str, Any]] = {}
+        pause = FIRST_PAUSE
+        assert environment.perform is not None
+        while entries:
+            bundle = {"resourceType": "Bundle", "type": "batch", "entry": list(entries.values())}
+            try:
+                request = Request("POST", (), resource=bundle, caller=caller, noting=Noting())
+                answer = await environment.perform(environment, request)
+            except FhirError as problem:
+                if problem.category not in PASSING:
+                    raise
+                reason = str(problem)
+            else:
+                told = [entry["response"] for entry in json.decode(answer.body)["entry"]]
+                responses |= zip(entries, told, strict=True)
+                entries = {line: entry for line, entry in entries.items() if _passes(responses[line])}
+                if not entries:
+                    break
+                reason = f"{len(entries)} lines: {responses[next(iter(entries))]['status']}"
+            log.warning("an import waits", job=job.id, problem=reason)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+            if await self.jobs.find(job.id) is None:
+                raise FileNotFoundError(job.id)
+        return responses
 
     async def _tell(self, job: ImportJob, given: Input, problems: list[tuple[int, dict[str, Any]]]) -> None:
         if not problems:
@@ -177,6 +208,10 @@ class Imports(Works):
             lines.append(json.serialize(outcome) + b"\n")
         await self.jobs.append(job, job.parts[0], lines)
         given.failed += len(problems)
+
+
+def _passes(response: dict[str, Any]) -> bool:
+    return int(response["status"][:3]) in PASSING_STATUSES
 
 
 def _name(at: int) -> str:

@@ -94,6 +94,12 @@ class Jobs:
         """Puts bytes into a file that is none of the job's parts."""
         await self._store.write(job.id, name, at, data)
 
+    async def empty(self, job: Any) -> None:
+        """Gives the room of its parts back; it has none from then on."""
+        for part in job.parts:
+            await self._store.write(job.id, part.name, 0, b"")
+        job.parts = []
+
     async def content(self, job: Any, name: str) -> bytes | None:
         """A file that is one of a job's parts; None where it has none of that name."""
         if not any(part.name == name for part in job.parts):

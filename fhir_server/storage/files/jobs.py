@@ -1,6 +1,7 @@
 """`JobStore` in a folder that the workers of one machine share: a folder for each job, with its document and files.
 
-A worker that works on a job holds a lock on a file of it, which ends with the worker.
+A worker that works on a job holds a lock on a file of it, which ends with the worker. What there is no room for is
+FhirError "no-store".
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+from fhir_server.core.errors import FhirError
+from fhir_server.core.full_disk import telling_of_a_full_disk
 
 PIECE = 2**20  # bytes that are read together
 DOCUMENT, LOCK = "job.json", "lock"
@@ -27,21 +31,30 @@ class FolderJobs:
 
     async def create(self, id: str, document: bytes, files: Mapping[str, bytes]) -> None:
         """Keeps a new job and the files that it begins with."""
-        (self._folder / id).mkdir(parents=True)
-        lock = self._lock(id)
-        if lock is None:
-            raise FileExistsError(id)  # it was taken up by another that found it there
-        self._locks[id] = lock
-        for name, data in files.items():
-            await self.write(id, name, 0, data)
-        await self.save(id, document)
+        with telling_of_a_full_disk():
+            (self._folder / id).mkdir(parents=True)
+        try:
+            with telling_of_a_full_disk():
+                lock = self._lock(id)
+            if lock is None:
+                raise FileExistsError(id)  # it was taken up by another that found it there
+            self._locks[id] = lock
+            for name, data in files.items():
+                await self.write(id, name, 0, data)
+            await self.save(id, document)
+        except FhirError:
+            if (lock := self._locks.pop(id, None)) is not None:
+                os.close(lock)
+            await self.delete(id)
+            raise
 
     async def save(self, id: str, document: bytes) -> bool:
         """Keeps how far a job has got."""
         new = self._folder / id / "job.new"
         try:
-            new.write_bytes(document)
-            new.replace(self._folder / id / DOCUMENT)
+            with telling_of_a_full_disk():
+                new.write_bytes(document)
+                new.replace(self._folder / id / DOCUMENT)
         except FileNotFoundError:
             return False
         return True
@@ -91,7 +104,8 @@ class FolderJobs:
 
     async def write(self, id: str, name: str, at: int, data: bytes) -> None:
         """Puts bytes into a file; more may be there of a worker that did not get on."""
-        await asyncio.to_thread(self._write, self._folder / id / name, at, data)
+        with telling_of_a_full_disk():
+            await asyncio.to_thread(self._write, self._folder / id / name, at, data)
 
     @staticmethod
     def _write(path: Path, at: int, data: bytes) -> None:
