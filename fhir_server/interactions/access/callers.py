@@ -11,10 +11,13 @@ import functools
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+import structlog
+
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import Caller
 from fhir_server.core.query import EVERYTHING as EVERYTHING_OF_IT
 from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn, Not
+from fhir_server.core.repeats import Repeats
 from fhir_server.interactions.access.app_state_of import state_of
 from fhir_server.interactions.access.binaries import BINARY, naming
 from fhir_server.interactions.access.break_glass import BreakGlass
@@ -50,6 +53,8 @@ CONSENTS_KEPT = 60_000_000  # microseconds after which the periods of Consents a
 EVERYTHING = (Scope("user", "*", "cruds"),)
 VOCABULARY = re.compile(r":(?:in|not-in|below|above)=|_filter=")  # criteria that a value set or a code system answers
 
+log = structlog.get_logger("policies")
+
 
 class Callers:
     """Makes Callers for one environment, and keeps those of the tokens that were shown last."""
@@ -68,6 +73,7 @@ class Callers:
         self._own: tuple[str, ...] = ()  # the ids of the SearchParameters that these need
         self._consents = consents
         self._break_glass = break_glass
+        self._told_already = Repeats()
         self._by_vocabulary = False  # whether any limit asks by value sets or code systems
         self._good = good  # whether neither a token, by its family and jti, nor its family was revoked
         self._kept: dict[tuple[Access, str], Caller] = {}
@@ -288,11 +294,21 @@ class Callers:
         assert found is not None
         clauses: dict[str, Clause] = {}
         if found[2]:
-            clauses = await criteria_of(self._environment, Scope("user", found[1], "", found[2]))
+            clauses = await self._asked_by(text, Scope("user", found[1], "", found[2]))
         else:
             types = self._environment.definitions.resource_types if found[1] == "*" else (found[1],)
             clauses = dict.fromkeys(types, EVERYTHING_OF_IT)
         return {type: await self._computed(rule, type, clause) for type, clause in clauses.items()}
+
+    async def _asked_by(self, text: str, criteria: Scope) -> dict[str, Clause]:
+        """The clauses of a rule's criteria; FhirError "unavailable", which does not tell what the policies say."""
+        try:
+            return await criteria_of(self._environment, criteria)
+        except FhirError as problem:
+            if times := self._told_already.due(text):
+                log.warning("a rule can't be applied", resources=text, problem=str(problem), times=times)
+            raise error("unavailable", "A rule of the policies can't be applied now, so nothing is shown to whom it is "
+                        "about; the server's log says which.") from None  # fmt: skip
 
     async def _computed(self, rule: Rule, type: str, clause: Clause) -> Clause:
         """The clause, where the rule's expression holds too."""

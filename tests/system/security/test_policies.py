@@ -477,6 +477,9 @@ async def test_a_value_set_that_a_rule_or_a_scope_asks_by_counts_as_soon_as_it_i
         inside = "8867-4" in codes
         assert (await doctor("Observation/mine")).status_code == (404 if inside else 200), codes
         assert (await app("Observation/mine")).status_code == (200 if inside else 404), codes
+    assert (await writer("ValueSet/v", "DELETE")).status_code == 204
+    refused = await doctor("Observation/mine")
+    assert (refused.status_code, "urn:kept" in refused.text) == (503, False)
 
 
 async def test_nobody_puts_another_parameter_in_the_place_of_one_that_the_policies_need(
