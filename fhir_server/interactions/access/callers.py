@@ -8,7 +8,6 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import structlog
@@ -32,6 +31,7 @@ from fhir_server.interactions.access.refusals import refused
 from fhir_server.interactions.access.scoped import (
     BY_UPDATE,
     NOBODY,
+    VOCABULARY,
     WRITING,
     Scoped,
     criteria_of,
@@ -51,8 +51,6 @@ from fhir_server.security.scopes import INTERACTIONS, Scope, resource_scopes
 NO_POLICIES = Policies()
 CONSENTS_KEPT = 60_000_000  # microseconds after which the periods of Consents are looked at again
 EVERYTHING = (Scope("user", "*", "cruds"),)
-VOCABULARY = re.compile(r":(?:in|not-in|below|above)=|_filter=")  # criteria that a value set or a code system answers
-
 log = structlog.get_logger("policies")
 
 

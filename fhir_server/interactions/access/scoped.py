@@ -5,6 +5,7 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qsl
 
@@ -28,6 +29,7 @@ OPAQUE = frozenset({
 BY_UPDATE = "cu"  # a PUT that makes a resource: SMART has it "allowed by the update scope", and it creates
 WRITING = ("c", "u", "d", BY_UPDATE)
 NOBODY = "-"  # nobody's id
+VOCABULARY = re.compile(r":(?:in|not-in|below|above)=|_filter=")  # criteria that a value set or a code system answers
 
 
 class Scoped:
@@ -156,7 +158,10 @@ def _is_now(period: dict[str, str], now: int) -> bool:
 
 
 async def criteria_of(environment: Environment, scope: Scope) -> dict[str, Clause]:
-    """The clause of a scope's criteria for each type that it is about and that has such parameters."""
+    """The clause of a scope's criteria for each type that it is about and that has such parameters.
+
+    FhirError "forbidden" where that can't be told, or no type has them.
+    """
     pairs = parse_qsl(scope.criteria, keep_blank_values=True)
     types = environment.definitions.resource_types if scope.type == "*" else (scope.type,)
     found: dict[str, Clause] = {}
@@ -164,8 +169,18 @@ async def criteria_of(environment: Environment, scope: Scope) -> dict[str, Claus
         try:
             query = await environment.searching.query(type, Request("GET", (type,), pairs))
         except FhirError as problem:
-            if scope.type != "*":
+            if scope.type != "*" or _may_match(problem, scope):
                 raise error("forbidden", f"The scope {scope} can't be understood: {problem}") from None
             continue
         found[type] = query.where
+    if not found:
+        raise error("forbidden", f"The scope {scope} can't be understood: no type can be searched so.")
     return found
+
+
+def _may_match(problem: FhirError, scope: Scope) -> bool:
+    """Whether resources of a type may meet criteria that can't be asked now: by vocabulary that is not here, or by a
+    parameter that is being indexed. What the type has no parameter for, or no such value, nothing of it meets."""
+    if problem.category == "unsupported-parameter":
+        return False
+    return problem.category == "unavailable" or VOCABULARY.search(scope.criteria) is not None

@@ -482,6 +482,16 @@ async def test_a_value_set_that_a_rule_or_a_scope_asks_by_counts_as_soon_as_it_i
     assert (refused.status_code, "urn:kept" in refused.text) == (503, False)
 
 
+@pytest.mark.parametrize("criteria", ["_security:in=urn:nowhere", "code:in=urn:nowhere", "nothing-has-this=1"])
+async def test_a_denial_of_all_types_that_can_not_be_told_is_none_that_is_passed_over(
+    house: Fhir, tmp_path: Path, criteria: str
+) -> None:
+    rule = f'[[rule]]\neffect = "deny"\nrole = ["physician"]\nresources = ["*?{criteria}"]\n'
+    change(house, tmp_path, rule)
+    assert (await As(house, "physician")("Observation/mine")).status_code == 503
+    assert (await As(house, "nurse")("Observation/mine")).status_code == 200
+
+
 async def test_nobody_puts_another_parameter_in_the_place_of_one_that_the_policies_need(
     house: Fhir, tmp_path: Path
 ) -> None:
