@@ -84,7 +84,7 @@ class Granting:
         user = await self._store.user(refresh.grant.user)
         if user is None or not user.active:
             return None
-        return user if not refresh.session or await self._store.session_goes_on(refresh.session) else None
+        return user if not refresh.session or await self._store.session_goes_on(user.id, refresh.session) else None
 
     async def _by_itself(self, client: Client, form: Mapping[str, str]) -> tuple[Grant, str]:
         if client.public:

@@ -98,10 +98,11 @@ async def test_a_session_goes_on_everywhere_until_it_ends(pair: Pair):
     seen = msgspec.structs.replace(session, seen=now + 1)
     await pair.other.saw_session("secret", seen)
     assert (await pair.one.session("secret"), await pair.one.sessions("u1")) == (seen, [seen])
-    assert await pair.other.session_goes_on("s") and await pair.other.session("another") is None
+    assert await pair.other.session_goes_on("u1", "s") and await pair.other.session("another") is None
+    assert not await pair.other.session_goes_on("u2", "s")
     await pair.other.end_session("u1", "s")
     await pair.one.saw_session("secret", seen)
-    assert await pair.one.session("secret") is None and not await pair.one.session_goes_on("s")
+    assert await pair.one.session("secret") is None and not await pair.one.session_goes_on("u1", "s")
     await pair.one.put_session("late", msgspec.structs.replace(session, expires=now))
     assert await pair.other.session("late") is None
 

@@ -103,8 +103,8 @@ class AccountStore(Protocol):
         """The sign-in of a browser that goes on."""
         ...
 
-    async def session_goes_on(self, id: str) -> bool:
-        """Whether the sign-in with this id has not ended."""
+    async def session_goes_on(self, user: str, id: str) -> bool:
+        """Whether the user's sign-in with this id has not ended."""
         ...
 
     async def sessions(self, user: str) -> list[Session]:

@@ -100,7 +100,9 @@ async def test_a_refresh_is_for_whom_the_account_is_now(browser: Browser) -> Non
 
 
 async def test_online_access_ends_with_the_sign_in(browser: Browser) -> None:
-    token = await browser.granted("online_access user/Patient.rs")
+    first = await browser.granted("online_access user/Patient.rs")
+    form = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"], "client_id": "app"}
+    token = (await browser.http.post("/auth/token", data=form)).json()
     account = await browser.http.get("/auth/account")
     await browser.submit(account, "/auth/sign-out")
     form = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"], "client_id": "app"}

@@ -94,9 +94,9 @@ class People(Documents):
         """The sign-in of a browser that goes on."""
         return await self._get("session", Session, _id=digest(secret), expires={"$gt": self.clock()})
 
-    async def session_goes_on(self, id: str) -> bool:
-        """Whether the sign-in with this id has not ended."""
-        return await self._get("session", Session, sid=id, expires={"$gt": self.clock()}) is not None
+    async def session_goes_on(self, user: str, id: str) -> bool:
+        """Whether the user's sign-in with this id has not ended."""
+        return await self._get("session", Session, user=user, sid=id, expires={"$gt": self.clock()}) is not None
 
     async def sessions(self, user: str) -> list[Session]:
         """A user's sign-ins that go on."""

@@ -36,10 +36,11 @@ CREATE TABLE attempts (subject TEXT PRIMARY KEY, failed INTEGER NOT NULL, until 
 CREATE TABLE known_place (user TEXT, place TEXT, PRIMARY KEY (user, place)) WITHOUT ROWID;
 """
 
-# By which what has ended is found: each new row removes those, which are few among very many.
-ENDS = (
+# By which rows are found that are few among very many: what has ended, which each new row removes; of a user.
+FOUND_BY = (
     ("session", "expires"), ("code", "expires"), ("refresh", "expires"), ("revoked_token", "expires"),
     ("launch", "expires"), ("replay", "expires"), ("pending", "expires"), ("attempts", "until"), ("asked", "minute"),
+    ("session", "user"),
 )  # fmt: skip
 
 # Not there in the first files of layout 1.
@@ -48,7 +49,7 @@ ADDED = (
     WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS asked (subject TEXT PRIMARY KEY, minute INTEGER NOT NULL, count INTEGER NOT NULL)
     WITHOUT ROWID""",
-    *(f"CREATE INDEX IF NOT EXISTS {table}_{column} ON {table} ({column})" for table, column in ENDS),
+    *(f"CREATE INDEX IF NOT EXISTS {table}_{column} ON {table} ({column})" for table, column in FOUND_BY),
 )
 
 T = TypeVar("T")

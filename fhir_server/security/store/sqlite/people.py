@@ -105,10 +105,9 @@ class People(Documents):
             Session, "SELECT document FROM session WHERE id = ? AND expires > ?", digest(secret), self.clock()
         )
 
-    async def session_goes_on(self, id: str) -> bool:
-        """Whether the sign-in with this id has not ended."""
-        rows = self._execute("SELECT document FROM session WHERE expires > ?", (self.clock(),))
-        return any(msgspec.json.decode(row[0], type=Session).id == id for row in rows)
+    async def session_goes_on(self, user: str, id: str) -> bool:
+        """Whether the user's sign-in with this id has not ended."""
+        return any(each.id == id for each in await self.sessions(user))
 
     async def sessions(self, user: str) -> list[Session]:
         """A user's sign-ins that go on."""

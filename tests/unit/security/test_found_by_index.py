@@ -1,4 +1,4 @@
-"""What has ended is removed from the accounts' file without reading all that goes on."""
+"""The accounts' file is not read whole for what has ended, nor for the sign-ins of one user."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteAccounts]:
     await store.close()
 
 
-async def test_what_has_ended_is_found_by_an_index(store: SqliteAccounts) -> None:
+async def test_rows_that_are_few_among_many_are_found_by_an_index(store: SqliteAccounts) -> None:
     connection = store._connection
     ran: list[str] = []
     connection.set_trace_callback(ran.append)
@@ -31,14 +31,17 @@ async def test_what_has_ended_is_found_by_an_index(store: SqliteAccounts) -> Non
     await store.put_refresh("r", Refresh(grant=GRANT, expires=later))
     await store.revoke_token("t", later)
     await store.put_session("s", Session(id="s", user="u", begun=1, expires=later))
+    assert await store.session_goes_on("u", "s")
     await store.put_launch("l", {}, later)
     await store.put_pending("passkey", "p", {}, later)
     await store.first_use("issuer", "j", later)
     await store.count_failure("user:u")
     await store.count_asked("address:1", 7)
     connection.set_trace_callback(None)
-    removals = [each for each in ran if each.startswith("DELETE")]
-    assert len(removals) == 9
-    for statement in removals:
+    looked = [each for each in ran if each.startswith(("DELETE", "SELECT"))]
+    assert len(looked) == 10
+    for statement in looked:
         (plan,) = connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
         assert plan[3].startswith("SEARCH"), (statement, plan[3])
+    (of_user,) = (each for each in looked if "session WHERE user" in each)
+    assert "session_user" in connection.execute(f"EXPLAIN QUERY PLAN {of_user}").fetchone()[3]
