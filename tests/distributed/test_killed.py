@@ -139,7 +139,7 @@ def test_killed_under_load_each_version_has_exactly_one_event(
     assert machines > 1 or not ledger.failures  # one that lives may be held up by the transaction of one that is dead
     events = sum((named(folder, *options[:2]) for folder in folders), Counter[str]())
     versions = versions_of(service, name)
-    assert len(versions) > len(ledger.versions) > 80
+    assert len(versions) >= len(ledger.versions) >= 80
     assert events == Counter(versions)
     for folder in folders:
         with serving(folder, *options):
