@@ -7,13 +7,13 @@ import sys
 
 import typer
 
-from fhir_server.commands.accounts import client, launch, token, user
 from fhir_server.commands.analytics import kpi, sql
 from fhir_server.commands.anonymity import k_anonymity
 from fhir_server.commands.audit import audit
 from fhir_server.commands.backup import backup, restore
 from fhir_server.commands.billing import billing
 from fhir_server.commands.check import check
+from fhir_server.commands.clients import client
 from fhir_server.commands.dicom import dicom
 from fhir_server.commands.export import export
 from fhir_server.commands.hl7 import hl7
@@ -31,6 +31,8 @@ from fhir_server.commands.subsystem import subsystem
 from fhir_server.commands.tables import tables
 from fhir_server.commands.terminology import terminology
 from fhir_server.commands.trace import trace
+from fhir_server.commands.trying import launch, token
+from fhir_server.commands.users import user
 from fhir_server.commands.validate import validate
 from fhir_server.core.errors import FhirError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -103,6 +104,24 @@ class Security:
         )
         await self.store.put_user(user)
         return user
+
+    async def change_user(self, user: User, changes: Mapping[str, object], password: str = "") -> None:
+        """Keeps what has changed of a user, with a new password unless it is "", and ends what was given before.
+
+        FhirError "value" where the password is too weak, or the user is of an outside provider, which keeps it.
+        """
+        if password:
+            wrong = passwords.problem(password, user.name)
+            if user.provider:
+                wrong = f"The password of {user.name} is kept by {user.provider}; change it there."
+            if wrong:
+                raise error("value", wrong)
+            changes = {**changes, "password": passwords.hashed(password)}
+        await self.store.put_user(msgspec.structs.replace(user, **changes))
+        for session in await self.store.sessions(user.id):
+            await self.store.end_session(user.id, session.id)
+        for family in await self.store.families(user.id):
+            await self.store.revoke_family(family.id)
 
     async def add_client(self, client: Client, confidential: bool) -> tuple[Client, str]:
         """A new client, and its secret, which is kept as a hash only ("" for a public client and one with keys)."""

@@ -42,6 +42,10 @@ class Journal:
         self._file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | synchronous, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX)
+            if os.geteuid() == 0:  # as SQLite does: what a command by root makes is for whom the data belongs to
+                owner = folder.parent.stat()
+                os.chown(folder, owner.st_uid, owner.st_gid)
+                os.fchown(self._file, owner.st_uid, owner.st_gid)
             _write(self._file, bytes(self._size), 0)
             self._direct = Direct.of(self._file) if durable else None
             fresh.rename(self.path)  # only now others see it: locked

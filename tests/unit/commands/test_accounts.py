@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from fhir_server.commands.accounts import client, with_security
+from fhir_server.commands.accounts import with_security
+from fhir_server.commands.clients import client
 from fhir_server.core.errors import FhirError
 from fhir_server.security.model import Client
 

@@ -9,7 +9,7 @@ import pytest
 
 from fhir_server.api import Request
 from fhir_server.client import HttpClient
-from fhir_server.commands import accounts
+from fhir_server.commands import clients
 from fhir_server.commands.tokens import ClientKey, TokenFile, shown
 from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
@@ -46,7 +46,7 @@ def backend(fhir, tmp_path):
 
     async def made(id="listener", scope="system/*.cruds"):
         key, data = tmp_path / f"{id}.jwk", tmp_path / "data"
-        await asyncio.to_thread(accounts.add_client, id, scope=scope, new_key=key, backend=True, data=data)
+        await asyncio.to_thread(clients.add_client, id, scope=scope, new_key=key, backend=True, data=data)
         assert key.stat().st_mode & 0o777 == 0o600
         return ClientKey(BASE, id, key, fhir.http._transport, lambda: fhir.server.environment.clock() / 1e6)
 
@@ -82,7 +82,7 @@ async def test_a_revoked_token_is_followed_by_another(fhir, backend):
 @pytest.mark.anyio
 async def test_a_client_that_is_removed_is_told_and_may_come_back(fhir, backend, tmp_path):
     shown = await backend()
-    await asyncio.to_thread(accounts.remove_client, "listener", data=tmp_path / "data")
+    await asyncio.to_thread(clients.remove_client, "listener", data=tmp_path / "data")
     with pytest.raises(FhirError, match="no token") as refused:
         await over_http(fhir, shown).perform(PATIENT)
     assert refused.value.category == "unavailable"
@@ -105,7 +105,7 @@ async def test_a_token_that_is_refused_is_no_answer_about_the_request(fhir, tmp_
 
 
 def test_what_the_processes_of_a_listener_are_given_can_be_copied(tmp_path):
-    accounts.add_client("listener", new_key=tmp_path / "key", backend=True, data=tmp_path / "data")
+    clients.add_client("listener", new_key=tmp_path / "key", backend=True, data=tmp_path / "data")
     given = ClientKey(BASE, "listener", tmp_path / "key")
     assert pickle.loads(pickle.dumps(given))._id == "listener"
 

@@ -1,6 +1,7 @@
 """Events are durable in journals first, and each gets into the chain once, whoever takes it in."""
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import Mapping
@@ -325,3 +326,13 @@ def test_notes_that_another_took_in_meanwhile_are_not_taken_again(tmp_path):
     assert numbers(log) == [(1, 1), (2, 2), (3, 3)]
     for each in (log, other):
         each.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_journal_that_a_command_by_root_made_is_for_whom_the_data_belongs_to(tmp_path):
+    os.chown(tmp_path, 65534, 65534)
+    log = AuditLog(tmp_path / FILE_NAME)
+    log.append([event(1)])
+    (journal,) = journals(tmp_path)
+    assert (journal.stat().st_uid, journal.parent.stat().st_uid) == (65534, 65534)
+    log.close()
