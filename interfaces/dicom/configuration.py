@@ -94,6 +94,11 @@ def read(path: Path) -> Peers:
         raise error("value", f"The DICOM peers file {path} can't be read: {problem.strerror}.") from problem
     except (ValueError, msgspec.ValidationError) as problem:
         raise error("value", f"The DICOM peers file {path} is wrong: {problem}.") from problem
+    titles = [peer.ae_title for peer in peers.peer]
+    if doubled := sorted({title for title in titles if titles.count(title) > 1}):
+        raise error(
+            "value", f"The DICOM peers file {path} has several peers {doubled[0]}; give each an AE title of its own."
+        )
     for rule in peers.forward:
         if peers.named(rule.to) is None:
             raise error("value", f"The DICOM peers file {path} forwards to {rule.to}, which is none of its peers.")

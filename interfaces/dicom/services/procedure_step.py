@@ -78,7 +78,8 @@ def create(context: Context, event: Any) -> tuple[Any, Any]:
     made = Dataset()
     if not request.AffectedSOPInstanceUID:
         made.AffectedSOPInstanceUID = uid
-    kept = _keep(context, uid, model, calling(event), new=True)
+    sender, moment = calling(event), context.archive.clock()
+    kept = context.archive.write(lambda index: _create(index, uid, model, sender, moment))
     return (0x0000, made) if kept else (status(DUPLICATE), None)
 
 
@@ -91,26 +92,33 @@ def update(context: Context, event: Any) -> tuple[Any, Any]:
         model = model_of(event, event.request.ModificationList, "no attributes")
     except Malformed as problem:
         return status(PROCESSING_FAILURE, str(problem)), None
-    row = context.archive.reading.one("procedure_step", {"uid": uid})
-    if row is None:
-        return status(NO_SUCH), None
-    if row["status"] in FINAL:
-        ended = status(PROCESSING_FAILURE, "Performed Procedure Step Object may no longer be updated")
-        ended.ErrorID = NO_LONGER_UPDATED
-        return ended, None
-    if text(model, STATUS) not in ("", IN_PROGRESS, *FINAL):
-        return status(INVALID_VALUE, "Performed Procedure Step Status"), None
-    before = json.loads(row["attributes"])
-    left_out = [tag for tag in model if tag in FIXED and model[tag] != before.get(tag)]
-    after = {**before, **{tag: value for tag, value in model.items() if tag not in FIXED}}
-    if text(after, STATUS) in FINAL and (missing := _missing_at_end(after)) is not None:
-        return missing, None
-    _keep(context, uid, after, calling(event), new=False)
-    if left_out:
-        return status(ATTRIBUTES_LEFT_OUT, f"not changed: {', '.join(left_out)}"), None
+    sender, moment = calling(event), context.archive.clock()
+    refused = context.archive.write(lambda index: _set(index, uid, model, sender, moment))
+    if refused is not None:
+        return refused, None
     from pydicom.dataset import Dataset
 
     return 0x0000, Dataset()
+
+
+def _set(index: Rows, uid: str, model: Model, sender: str, moment: int) -> Any:
+    """Keeps what N-SET says of a step; the status where it is refused or left out in part, None where all is kept."""
+    row = index.one("procedure_step", {"uid": uid})
+    if row is None:
+        return status(NO_SUCH)
+    if row["status"] in FINAL:
+        ended = status(PROCESSING_FAILURE, "Performed Procedure Step Object may no longer be updated")
+        ended.ErrorID = NO_LONGER_UPDATED
+        return ended
+    if text(model, STATUS) not in ("", IN_PROGRESS, *FINAL):
+        return status(INVALID_VALUE, "Performed Procedure Step Status")
+    before = json.loads(row["attributes"])
+    after = {**before, **{tag: value for tag, value in model.items() if tag not in FIXED}}
+    if text(after, STATUS) in FINAL and (missing := _missing_at_end(after)) is not None:
+        return missing
+    _put(index, uid, after, sender, moment)
+    left_out = [tag for tag in model if tag in FIXED and model[tag] != before.get(tag)]
+    return status(ATTRIBUTES_LEFT_OUT, f"not changed: {', '.join(left_out)}") if left_out else None
 
 
 def _missing(model: Model, needed: Iterable[str]) -> Any:
@@ -129,18 +137,18 @@ def _missing_at_end(model: Model) -> Any:
     return missing if missing is not None else next((each for each in of_series if each is not None), None)
 
 
-def _keep(context: Context, uid: str, model: Model, sender: str, *, new: bool) -> bool:
-    moment = context.archive.clock()
+def _create(index: Rows, uid: str, model: Model, sender: str, moment: int) -> bool:
+    """Keeps a step, False where there is one."""
+    if index.one("procedure_step", {"uid": uid}) is not None:
+        return False
+    _put(index, uid, model, sender, moment)
+    return True
 
-    def work(index: Rows) -> bool:
-        if new and index.one("procedure_step", {"uid": uid}) is not None:
-            return False
-        values = {"status": text(model, STATUS), "attributes": json.dumps(model), "sender": sender, "changed": moment}
-        index.put("procedure_step", {"uid": uid}, values)
-        enqueue(index, "procedure-step", uid, moment)
-        return True
 
-    return context.archive.write(work)
+def _put(index: Rows, uid: str, model: Model, sender: str, moment: int) -> None:
+    values = {"status": text(model, STATUS), "attributes": json.dumps(model), "sender": sender, "changed": moment}
+    index.put("procedure_step", {"uid": uid}, values)
+    enqueue(index, "procedure-step", uid, moment)
 
 
 PROCEDURE_STEP = Service(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pydicom
 import pytest
@@ -423,6 +424,25 @@ def test_a_step_stays_the_patients_that_it_began_with(dicom):
     assert answer.Status == 0x0107 and "00100020" in answer.ErrorComment
     kept = json.loads(dicom.archive.reading.one("procedure_step", {"uid": "1.2.3"})["attributes"])
     assert kept["00100020"]["Value"] == ["P1"] and kept["00400254"]["Value"] == ["Chest"]
+
+
+def test_what_two_say_of_a_step_at_once_is_all_kept(dicom):
+    one, other = (modality(dicom, ModalityPerformedProcedureStep) for _ in range(2))
+    assert one.send_n_create(begun(ITEM), ModalityPerformedProcedureStep, "1.2.3")[0].Status == 0
+
+    def say(association, keyword, value):
+        said = Dataset()
+        setattr(said, keyword, value)
+        assert association.send_n_set(said, ModalityPerformedProcedureStep, "1.2.3")[0].Status == 0
+
+    with ThreadPoolExecutor(2) as both:
+        for number in map(str, range(30)):
+            said = ((one, "PerformedProcedureStepDescription"), (other, "CommentsOnThePerformedProcedureStep"))
+            list(both.map(lambda each, value=number: say(*each, value), said))
+            kept = json.loads(dicom.archive.reading.one("procedure_step", {"uid": "1.2.3"})["attributes"])
+            assert kept["00400254"]["Value"] == kept["00400280"]["Value"] == [number]
+    one.release()
+    other.release()
 
 
 @pytest.mark.parametrize(
