@@ -99,6 +99,8 @@ async def one_claim(billing: Billing, call: Call) -> Answer:
     root = found[0]["root"] if found else id
     items = _all(billing, "SELECT * FROM item WHERE claim = ? ORDER BY opened", (id,))
     answers = _all(billing, "SELECT file, date, CAST(body AS TEXT) body FROM answer WHERE claim = ?", (id,))
+    if not (found or items or answers):
+        raise error("not-found", f"There is no Claim/{id} of billing; GET /billing/claims lists them.")
     chain = _all(billing, "SELECT * FROM claim WHERE root = ? ORDER BY created, id", (root,))
     return Answer(
         {"claims": chain, "journal": ledger.entries(billing.store, "claim", root), "answers": answers, "work": items}

@@ -4,7 +4,7 @@ import pytest
 
 from fhir_server.core.errors import FhirError
 from fhir_server.subsystems.billing import actions
-from fhir_server.subsystems.billing.endpoints import aging
+from fhir_server.subsystems.billing.endpoints import aging, one_claim
 from fhir_server.subsystems.billing.models import CPT
 from fhir_server.subsystems.endpoint import Call
 from interfaces.x12.shapes import Party
@@ -177,3 +177,8 @@ async def test_what_is_owed_by_something_else_is_refused(story: Story):
     assert (await asked({})).content["by"] == "payer" and (await asked({"by": "patient"})).content["by"] == "patient"
     with pytest.raises(FhirError, match="payer or patient, not 'payor'"):
         await asked({"by": "payor"})
+
+
+async def test_a_claim_that_is_none_is_not_found(story: Story):
+    with pytest.raises(FhirError, match="no Claim/nope of billing"):
+        await one_claim(story.billing, Call(story.fhir.server, NOW, "Berta", {"id": "nope"}, {}, {}))
