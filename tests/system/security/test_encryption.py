@@ -1,5 +1,6 @@
 """Bodies are sealed in the store and in backups; a key that is destroyed takes its patient's record with it."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -193,11 +194,9 @@ async def restored_with_keys(settings: Settings, tmp_path: Path) -> FhirServer:
     there.data.mkdir()
     (there.data / FILE_NAME).write_bytes((settings.data / FILE_NAME).read_bytes())
 
-    async def start() -> FhirServer:
-        return await bootstrap.start(there, HeldClock())
-
-    await restore(BackupFolder(tmp_path / "backup"), there.data, start)
-    return await start()
+    restoring = partial(bootstrap.start, there, HeldClock(), restoring=True)
+    await restore(BackupFolder(tmp_path / "backup"), there.data, restoring)
+    return await bootstrap.start(there, HeldClock())
 
 
 async def test_a_sealed_store_does_not_open_without_its_keys(fhir: Fhir, settings: Settings) -> None:
