@@ -20,8 +20,9 @@ import structlog
 
 from fhir_server.core.sharing import Share, counts_of_copies
 
-NOT_STARTED = 3  # the exit code of a worker that can't start: the next one could not either
+NOT_STARTED = 3  # the exit code of a worker that can't start
 SHORT = 1.0  # seconds; a worker that lived no longer is replaced after as many
+AGAIN = 3.0  # seconds after which one that can't start beside others that serve is tried again
 GRACE = 5.0  # seconds beyond stop_seconds until a worker is killed
 
 log = structlog.get_logger("workers")
@@ -31,8 +32,9 @@ Work = Callable[[socket.socket, Share | None], None]
 
 
 def keep(count: int, work: Work, listening: socket.socket, stop_seconds: float) -> bool:
-    """Keeps so many processes that run work(listening, share), until SIGTERM or SIGINT; False where one can't start.
+    """Keeps so many processes that run work(listening, share), until SIGTERM or SIGINT; False where none can start.
 
+    One that can't start while another is there (the disk was full, the program is being replaced) is tried again.
     work: a function of a module, which a fresh process can import; it exits with NOT_STARTED where it can't start.
     """
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
@@ -58,20 +60,28 @@ def keep(count: int, work: Work, listening: socket.socket, stop_seconds: float) 
         return process, time.monotonic()
 
     workers = [start(place) for place in range(count)]
+    due: dict[int, float] = {}  # when those that have ended are started again
     failed = False
     while not stopping and not failed:
-        wait([woken, *(process.sentinel for process, _ in workers)])
+        running = [process.sentinel for place, (process, _) in enumerate(workers) if place not in due]
+        wait([woken, *running], max(0.0, min(due.values()) - time.monotonic()) if due else None)
         for place, (process, since) in enumerate(workers):
-            if stopping or process.is_alive():
+            if stopping or place in due or process.is_alive():
                 continue
             process.join()
+            pause = SHORT if time.monotonic() - since < SHORT else 0.0
             if process.exitcode == NOT_STARTED:
-                failed = True
-                break
-            log.error("a worker ended and is replaced", worker=process.pid, exit_code=process.exitcode)
-            if time.monotonic() - since < SHORT:
-                wait([woken], SHORT)
-            if not stopping:
+                if not any(other.is_alive() for other, _ in workers):
+                    failed = True
+                    break
+                pause = AGAIN
+                log.error("a worker can't start, and is tried again", worker=process.pid, seconds=pause)
+            else:
+                log.error("a worker ended and is replaced", worker=process.pid, exit_code=process.exitcode)
+            due[place] = time.monotonic() + pause
+        for place in [place for place, moment in due.items() if moment <= time.monotonic()]:
+            if not stopping and not failed:
+                del due[place]
                 workers[place] = start(place)
     listening.close()  # whoever comes now must not wait for nobody
     _end([process for process, _ in workers], stop_seconds)
