@@ -78,7 +78,7 @@ def test_one_that_can_not_start_leaves_the_other_serving_and_is_tried_again(tmp_
         before = until_two(address)
         (tmp_path / "broken").touch()
         os.kill(min(before), signal.SIGKILL)
-        time.sleep(6 * STARTED)
+        time.sleep(workers.SHORT + 5 * STARTED)
         assert process.is_alive() and {told(address) for _ in range(20)} == {max(before)}
         (tmp_path / "broken").unlink()
         time.sleep(2 * STARTED + 0.3)
