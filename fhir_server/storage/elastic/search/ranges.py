@@ -7,6 +7,7 @@ is about one of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,7 +55,14 @@ def dates(property: str, comparator: Comparator, low: int, high: int) -> list[Fi
 
 def numbers(property: str, comparator: Comparator, value: float, low: float, high: float) -> list[Filter]:
     """Filters one of which must hold."""
-    return _filters(property, NUMBERS[comparator], {"V": finite(value), "L": finite(low), "H": finite(high)})
+    relations = NUMBERS[comparator]
+    if high == math.inf:  # the greatest number was asked for: none is at H or above
+        relations = tuple(
+            (relation, {name: letter for name, letter in bounds.items() if letter != "H"})
+            for relation, bounds in relations
+            if bounds != {"gte": "H"}
+        )
+    return _filters(property, relations, {"V": finite(value), "L": finite(low), "H": finite(high)})
 
 
 def _filters(property: str, relations: Relations, asked: Mapping[str, float]) -> list[Filter]:
