@@ -57,17 +57,13 @@ def with_security(
 def _keep(settings: Settings, changed: str) -> None:
     """Has it in the audit log that whoever has this machine's shell changed what somebody may do."""
     from fhir_server.bootstrap import now, opened_audit
-    from fhir_server.security.audit import Event
+    from fhir_server.security.audit.event import of_signing
 
     person = ""
     with contextlib.suppress(KeyError, OSError):  # a container's user may have no name
         person = getpass.getuser()
-    event = Event(
-        recorded=now(), kind="account", interaction="account", action="E", outcome="0", status=200, path=changed,
-        user=person, client="hms",
-    )  # fmt: skip
     with opened_audit(settings) as log:
-        log.append([event])
+        log.append([of_signing(now(), "account", 200, user=person, client="hms", path=changed)])
 
 
 async def removed(remove: Callable[[str], Awaitable[None]], id: str, what: str) -> None:

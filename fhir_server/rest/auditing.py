@@ -181,19 +181,8 @@ async def noted(exchange: Exchange, kind: str, status: int, user: str, client: s
     log = exchange.server.audit
     if log is None:
         return
-    from fhir_server.security.audit import Event
+    from fhir_server.security.audit.event import of_signing
 
-    await log.record(
-        Event(
-            recorded=exchange.security.clock(),
-            kind=kind,
-            interaction=kind,
-            action="E",
-            outcome="0" if status < 400 else "4",
-            status=status,
-            path=path,
-            user=user,
-            client=client,
-            address=exchange.address,
-        )
-    )
+    moment = exchange.security.clock()
+    event = of_signing(moment, kind, status, user=user, client=client, path=path, address=exchange.address)
+    await log.record(event)

@@ -80,6 +80,24 @@ def of_request(
     )
 
 
+def of_signing(
+    recorded: int, kind: str, status: int, *, user: str, client: str, path: str = "", address: str = ""
+) -> Event:
+    """Of a sign-in or sign-out, a token, or a change of who may do what; kind: see Event."""
+    return Event(
+        recorded=recorded,
+        kind=kind,
+        interaction=kind,
+        action="E",
+        outcome="0" if status < 400 else "4",
+        status=status,
+        path=path,
+        user=user,
+        client=client,
+        address=address,
+    )
+
+
 AT_INSTANCE = {"GET": ("read", "R"), "HEAD": ("read", "R"), "PUT": ("update", "U"), "PATCH": ("patch", "U"),
                "DELETE": ("delete", "D"), "POST": ("operation", "E")}  # fmt: skip
 AT_TYPE = {"GET": ("search-type", "E"), "HEAD": ("search-type", "E"), "POST": ("create", "C"), "PUT": ("update", "U"),
