@@ -146,6 +146,8 @@ def measure(options: argparse.Namespace, base: str, pids: list[int], data: Path,
     if options.security == "smart":
         command += ["--header", f"Authorization:Bearer {token(base, data, options.scope)}"]
     command += [
+        "--conns",
+        str(options.connections),
         "--least",
         str(least),
         "--patients",
@@ -211,6 +213,7 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=1000, help="about 54 resources each")
     parser.add_argument("--seconds", type=float, default=8, help="each row is measured for so long")
     parser.add_argument("--workers", type=int, default=0, help="0 for as many as the server chooses")
+    parser.add_argument("--connections", type=int, default=16, help="of the rows; a load has 16")
     parser.add_argument("--security", choices=("open", "smart"), default="open", help="smart: with tokens and audit")
     parser.add_argument("--scope", default="user/*.cruds", help="of the token, with --security smart")
     parser.add_argument("--phases", default="load,check,all", help="load, check, all, or names of rows, with commas")

@@ -119,32 +119,42 @@ async def table(options: argparse.Namespace, sides: list[Side]) -> None:
         print(f"| {row} | " + " | ".join(cells) + " |", flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_sides(parser: argparse.ArgumentParser) -> None:
+    """The options that say which servers there are."""
     parser.add_argument("--patients", type=int, default=200)
-    parser.add_argument("--rows", default="", help="names of rows, with commas; all by default")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of a round")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--scope", default="user/*.cruds")
     parser.add_argument("--beside", type=Path, help="another checkout, by its own environment if it has one")
     parser.add_argument("--open", action="store_true", help="no secured server, of the other checkout the open one")
     parser.add_argument("--against", type=peer, action="append", default=[], metavar="NAME=URL,PID")
     parser.add_argument("--engine", choices=ENGINES, default=EMBEDDED, help="distributed: as with --open")
-    options = parser.parse_args()
+
+
+def sides_of(options: argparse.Namespace, folder: Path, stack: ExitStack) -> list[Side]:
+    """The servers that the options ask for, which run until the stack is closed; folder: for their data."""
     wanted: list[tuple[str, str, Path | None]] = [("open", "open", None)]
     if not options.open and options.engine == EMBEDDED:
         wanted.append(("secured", "smart", None))
     if options.beside:
         wanted.append(("beside", wanted[-1][1], options.beside))
+    urls, pids = stack.enter_context(services(options.engine, folder))
+    started = [
+        stack.enter_context(side(name, folder / name, security, options, checkout, urls, pids))
+        for name, security, checkout in wanted
+    ]
+    return [*started, *options.against]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_sides(parser)
+    parser.add_argument("--rows", default="", help="names of rows, with commas; all by default")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of a round")
+    options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        urls, pids = stack.enter_context(services(options.engine, folder))
-        sides = [
-            stack.enter_context(side(name, folder / name, security, options, checkout, urls, pids))
-            for name, security, checkout in wanted
-        ]
-        uvloop.run(measured(options, [*sides, *options.against]))
+        uvloop.run(measured(options, sides_of(options, folder, stack)))
 
 
 if __name__ == "__main__":
