@@ -363,9 +363,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dicom_max_pdu: Annotated[
         int, Meta(description="Largest PDU that is received, in bytes.", ge=4096, le=16 * 2**20)
     ] = 131072
-    dicom_timeout_seconds: Annotated[int, Meta(description="How long a silent association is kept.", ge=1, le=3600)] = (
-        60
-    )
+    dicom_timeout_seconds: Annotated[
+        int,
+        Meta(
+            description="How long a silent association is kept; one whose peer takes longer over a message needs "
+            "1,000 bytes a second for it.",
+            ge=1,
+            le=3600,
+        ),
+    ] = 60
     dicom_peers: Annotated[
         str,
         Meta(

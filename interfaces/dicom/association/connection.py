@@ -8,12 +8,15 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
+
+from interfaces.dicom.association.patience import Patience
 
 QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 BUFFER = 2**20  # bytes received at a time; more where a PDU is longer
@@ -32,12 +35,14 @@ class Socket(AssociationSocket):
         self._buffer = memoryview(bytearray(BUFFER))
         self._start = self._end = 0  # what has been received and not taken
         self._sending = threading.Lock()  # answers come from two threads
-        self._patience = client_socket.gettimeout()
+        self._silent_seconds = client_socket.gettimeout()
+        self._arriving = Patience(self._silent_seconds)
         self._encrypted = isinstance(client_socket, ssl.SSLSocket)
         # OpenSSL takes no reading beside a writing of another thread, and half a record must not hold up an answer
         self._turn: AbstractContextManager[Any] = threading.Lock() if self._encrypted else contextlib.nullcontext()
         client_socket.setblocking(False)
         self.refilling: Callable[[], None] = lambda: None  # called before what was taken gives way to what comes
+        self.hearing: Callable[[], None] = lambda: None  # called while a PDU is on its way
         self._poll = select.poll()
         self._poll.register(self._woken, select.POLLIN)
         self._poll.register(client_socket, select.POLLIN)
@@ -59,7 +64,10 @@ class Socket(AssociationSocket):
             patient = self.event_queue.empty() and not self.assoc.dul._kill_thread
             if patient:
                 self._acknowledge()
+            asked = time.monotonic()
             found = self._poll.poll(IDLE_SECONDS * 1000 if patient else 0)
+            if self._arriving.begun:
+                self._arriving.waited(time.monotonic() - asked)
         except (OSError, ValueError):
             self.event_queue.put("Evt17")
             return False
@@ -81,8 +89,15 @@ class Socket(AssociationSocket):
         """Takes so many bytes of what was received."""
         self._start += count
 
+    def whole(self) -> None:
+        """The message that came is whole: the next one may take its time anew."""
+        self._arriving.renew()
+
     def receive(self) -> bool:
-        """Receives what waits, once all is taken; False for nothing. OSError or ValueError where it has ended."""
+        """Receives what waits, once all is taken; False for nothing.
+
+        OSError or ValueError where it has ended, TimeoutError where the message comes too slowly.
+        """
         connected = self.socket
         if connected is None:
             raise ConnectionAbortedError
@@ -95,14 +110,18 @@ class Socket(AssociationSocket):
         except (BlockingIOError, ssl.SSLWantReadError):
             return False
         except ssl.SSLWantWriteError:
-            got = self._when_possible(connected, select.POLLIN, connected.recv_into, free)
+            got = self._when_possible(self._arriving, connected, select.POLLIN, connected.recv_into, free)
         if not got:
             raise ConnectionAbortedError("the peer closed")
+        self._arriving.moved(got)
         self._end += got
         return True
 
     def take(self, count: int) -> memoryview | None:
-        """So many bytes, the caller's until `refilling` is called; None where the peer closed before."""
+        """So many bytes, the caller's until `refilling` is called; None where the peer closed before.
+
+        TimeoutError where the message comes too slowly.
+        """
         if self._end - self._start < count:
             self._fill(count)
         if self._end - self._start < count:
@@ -118,12 +137,14 @@ class Socket(AssociationSocket):
         """Sends bytes, whole before those of another thread."""
         with self._sending:
             connected = self.socket  # which the other thread may close, and take away here
-            left = memoryview(bytestream)
+            left, patience = memoryview(bytestream), Patience(self._silent_seconds)
             try:
                 while left:
                     if connected is None:
                         raise ConnectionAbortedError
-                    left = left[self._when_possible(connected, select.POLLOUT, connected.send, left) :]
+                    sent = self._when_possible(patience, connected, select.POLLOUT, connected.send, left)
+                    patience.moved(sent)
+                    left = left[sent:]
             except (OSError, ValueError):
                 self.event_queue.put("Evt17")
 
@@ -131,7 +152,9 @@ class Socket(AssociationSocket):
         with self._turn:
             return work(*arguments)
 
-    def _when_possible(self, connected: socket.socket, wanted: int, work: Callable[..., int], *arguments: Any) -> int:
+    def _when_possible(
+        self, patience: Patience, connected: socket.socket, wanted: int, work: Callable[..., int], *arguments: Any
+    ) -> int:
         """What a call gives once the peer lets it; TimeoutError where it never does, OSError or ValueError where the
         connection is closed. wanted: what poll has to find where the call does not say."""
         while True:
@@ -145,8 +168,10 @@ class Socket(AssociationSocket):
                 waited = select.POLLOUT
             waiting = select.poll()
             waiting.register(connected, waited)
-            if not waiting.poll(None if self._patience is None else self._patience * 1000):
+            asked = time.monotonic()
+            if not waiting.poll(None if self._silent_seconds is None else self._silent_seconds * 1000):
                 raise TimeoutError("the peer neither sent nor took anything")
+            patience.waited(time.monotonic() - asked)
 
     def _fill(self, count: int) -> None:
         """Receives until so many bytes are there, and as many more as wait already."""
@@ -162,11 +187,14 @@ class Socket(AssociationSocket):
         enough = self._start + count
         while self._end < enough:
             try:
-                got = self._when_possible(connected, select.POLLIN, connected.recv_into, self._buffer[self._end :])
+                free = self._buffer[self._end :]
+                got = self._when_possible(self._arriving, connected, select.POLLIN, connected.recv_into, free)
             except ConnectionResetError:
                 return
             if not got:
                 return
+            self._arriving.moved(got)
+            self.hearing()
             self._end += got
             if self._end < enough:
                 self._acknowledge()

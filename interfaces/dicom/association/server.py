@@ -62,6 +62,7 @@ class _Handler(RequestHandler):
         association.ended = server.ended
         connection = Socket(association, self.request)
         connection.refilling = association.store.write
+        connection.hearing = association.dul._idle_timer.restart
         association.set_socket(connection)
         acceptor = association.acceptor
         acceptor.maximum_length = self.ae.maximum_pdu_size

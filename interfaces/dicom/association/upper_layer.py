@@ -109,6 +109,12 @@ class UpperLayer(DULServiceProvider):
         if isinstance(self.socket, Socket):
             self.socket.wake()
 
+    def _process_recv_primitive(self) -> bool:
+        """Takes what is to be sent; of an association that is refused nothing is any more."""
+        if self._refused:
+            self.to_provider_queue.queue.clear()
+        return super()._process_recv_primitive()
+
     def _read_pdu_data(self) -> None:
         """Reads the PDU that waits, and those that follow it while they are C-STORE requests only."""
         while self._read_pdu() and not self.event_queue.queue and not self.to_provider_queue.queue:
@@ -136,8 +142,15 @@ class UpperLayer(DULServiceProvider):
                 self._refuse()
                 return False
             body = connection.take(length)
-        except (OSError, ValueError):
-            self.event_queue.put("Evt17")
+        except (OSError, ValueError) as problem:
+            if isinstance(problem, TimeoutError) and not self._refused:
+                asking = self.assoc.requestor
+                log.warning(
+                    "association aborted: a message comes too slowly", calling=asking.ae_title, address=asking.address
+                )
+                self._refuse()
+            else:
+                self.event_queue.put("Evt17")
             return False
         if body is None:
             self.event_queue.put("Evt17")
@@ -149,6 +162,7 @@ class UpperLayer(DULServiceProvider):
         except Exception:
             self._refuse()
             return False
+        connection.whole()
         self.event_queue.put(event)
         self._recv_pdu.put(pdu)
         return False
@@ -165,6 +179,7 @@ class UpperLayer(DULServiceProvider):
             taken, answer = store.follow(connection.received, self._longest(P_DATA_TF))
             connection.skip(taken)
             if answer is not None:
+                connection.whole()
                 connection.send(answer)
                 break
             if connection.received:
@@ -191,9 +206,11 @@ class UpperLayer(DULServiceProvider):
         except ValueError:
             self._refuse()
             return False
+        connection: Any = self.socket
         if answer is not False:
-            if isinstance(answer, bytes) and self.socket is not None:
-                self.socket.send(answer)
+            if isinstance(answer, bytes) and connection is not None:
+                connection.whole()
+                connection.send(answer)
             self._idle_timer.restart()
             return True
         self._held += len(body)
@@ -209,6 +226,8 @@ class UpperLayer(DULServiceProvider):
             self._refuse()
         if self.assoc.dimse.message is None:
             self._held = 0
+            if connection is not None:
+                connection.whole()
         self._idle_timer.restart()
         return False
 

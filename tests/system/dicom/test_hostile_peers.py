@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 import struct
+import time
 
 import pytest
 
@@ -96,6 +98,58 @@ def test_a_message_without_an_end_ends_the_association(dicom, header):
     until(over)
     connection.close()
     assert dicom.tool("echoscu").returncode == 0
+
+
+CT, UID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4"
+STORE = command(e0002=CT, e0100=1, e0110=7, e0700=0, e0800=1, e1000=UID)
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "begun", "piece"),
+    [
+        (FIND, struct.pack(">BxI", 4, 60_000), b"\0"),
+        (FIND, data(1, COMMAND | LAST, QUERY), data(1, 0, b"\0")),
+        (CT, data(1, COMMAND | LAST, STORE) + struct.pack(">BxIIBB", 4, 60_006, 60_002, 1, 0), b"\0"),
+        (CT, data(1, COMMAND | LAST, STORE), data(1, 0, b"\0")),
+    ],
+    ids=["a PDU", "a query", "a data set's PDU", "a data set"],
+)
+def test_a_message_that_comes_bit_by_bit_holds_no_place_for_ever(dicom_with, sop_class, begun, piece):
+    dicom = dicom_with(dicom_max_associations=1, dicom_timeout_seconds=1)
+    with connected(dicom.port, request(sop_class)) as connection:
+        assert pdu(connection)[0] == ACCEPT
+        connection.sendall(begun)
+        assert _dripped(connection, piece)
+        until(lambda: dicom.tool("echoscu").returncode == 0, 10)
+    until(lambda: not list((dicom.archive.folder / "files" / "incoming").iterdir()), 10)
+
+
+def test_a_request_for_an_association_that_comes_bit_by_bit_has_an_end(dicom_with):
+    dicom = dicom_with(dicom_timeout_seconds=1)
+    with connected(dicom.port, request(FIND)[:10]) as connection:
+        assert _dripped(connection, b"\0")
+
+
+def test_a_slow_line_takes_longer_for_a_pdu_than_a_silent_one_is_kept(dicom_with):
+    dicom = dicom_with(dicom_timeout_seconds=1)
+    keys = KEYS + struct.pack("<HHI", 0x0020, 0x4000, 60_000) + b" " * 60_000
+    query = data(1, COMMAND | LAST, QUERY) + data(1, LAST, keys)
+    with connected(dicom.port, request(FIND)) as connection:
+        assert pdu(connection)[0] == ACCEPT
+        for at in range(0, len(query), 2500):
+            connection.sendall(query[at : at + 2500])
+            time.sleep(0.1)
+        assert status(pdu(connection)[1]) == 0
+
+
+def _dripped(connection: socket.socket, piece: bytes) -> bool:
+    """Whether a peer that goes on with one piece after another is told that the association has ended."""
+    connection.settimeout(0.1)
+    for _ in range(100):
+        with contextlib.suppress(TimeoutError):
+            return connection.recv(1) in (b"", bytes((ABORT,)))
+        connection.sendall(piece)
+    return False
 
 
 def test_a_query_of_the_largest_pieces_is_answered(dicom):
