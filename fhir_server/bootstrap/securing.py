@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fhir_server.security.audit.shared_notes import SharedNotes
     from fhir_server.security.emergencies import Emergencies
     from fhir_server.security.encryption.sealing import Sealing
+    from fhir_server.security.ended_families import Named
     from fhir_server.security.service import Security
     from fhir_server.security.store import AccountStore
 
@@ -37,10 +38,12 @@ def sealed_by(settings: Settings) -> Sealing | None:
     return Sealing(Path(settings.account_keys))
 
 
-async def secured(settings: Settings, clock: Clock, database: Any) -> tuple[Security, Emergencies]:
+async def secured(
+    settings: Settings, clock: Clock, database: Any, named: Named | None = None
+) -> tuple[Security, Emergencies]:
     """Users, clients, tokens and emergencies: in the data folder, or in MongoDB where all machines know them.
 
-    FhirError "required" where no key is named that seals them in MongoDB.
+    named: see `EndedFamilies`. FhirError "required" where no key is named that seals them in MongoDB.
     """
     from fhir_server.security.service import Security
 
@@ -64,7 +67,7 @@ async def secured(settings: Settings, clock: Clock, database: Any) -> tuple[Secu
 
         accounts = SqliteAccounts(settings.data / ACCOUNTS_FILE, clock)
         emergencies = SqliteEmergencies(settings.data / EMERGENCIES_FILE, clock)
-    security = Security(settings, clock, accounts)
+    security = Security(settings, clock, accounts, named)
     await security.start()
     return security, emergencies
 

@@ -201,7 +201,9 @@ async def _secure(
         return None
     from fhir_server.interactions.access.break_glass import BreakGlass
 
-    security, emergencies = await secured(settings, environment.clock, engine.database)
+    security, emergencies = await secured(
+        settings, environment.clock, engine.database, environment.subscriptions.store.families
+    )
     opened.push_async_callback(emergencies.close)
     opened.push_async_callback(security.close)
     consents = ConsentFollower(engine.store, engine.store)

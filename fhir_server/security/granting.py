@@ -15,13 +15,14 @@ from typing import Any
 
 import msgspec
 
+from fhir_server.security.ended_families import EndedFamilies
 from fhir_server.security.model import Client, Grant, Refresh, User
 from fhir_server.security.oauth_errors import OAuthError, required
 from fhir_server.security.scopes import granted, resource_scopes
 from fhir_server.security.store import AccountStore
+from fhir_server.security.store.port import OFFLINE_LIFE
 from fhir_server.security.tokens import Tokens
 
-OFFLINE_LIFE = 90 * 24 * 3600 * 1_000_000  # microseconds without use
 ONLINE_LIFE = 12 * 3600 * 1_000_000
 SHOWN = ("patient", "encounter", "fhirContext", "intent", "need_patient_banner", "smart_style_url", "tenant")
 
@@ -29,9 +30,10 @@ SHOWN = ("patient", "encounter", "fhirContext", "intent", "need_patient_banner",
 class Granting:
     """Answers token requests of an authenticated client."""
 
-    def __init__(self, store: AccountStore, tokens: Tokens) -> None:
+    def __init__(self, store: AccountStore, tokens: Tokens, ended: EndedFamilies) -> None:
         self._store = store
         self._tokens = tokens
+        self._ended = ended
 
     async def answer(
         self, client: Client, form: Mapping[str, str], issuer: str, fhir_base: str
@@ -47,6 +49,7 @@ class Granting:
             raise OAuthError("unsupported_grant_type", f"grant_type must be one of {', '.join(kinds)}.")
         if kind not in client.grants:
             raise OAuthError("unauthorized_client", f"This client may not use {kind}.")
+        await self._ended.forget()
         grant, refresh = await kinds[kind](client, form)
         return await self._response(grant, refresh, issuer, fhir_base), grant.user
 

@@ -15,6 +15,7 @@ from fhir_server.core.settings import Settings
 from fhir_server.security import passwords, second_factor, unverified
 from fhir_server.security.brands import load as load_brands
 from fhir_server.security.client_keys import ClientKeys
+from fhir_server.security.ended_families import EndedFamilies, Named
 from fhir_server.security.granting import Granting
 from fhir_server.security.keys import SigningKeys
 from fhir_server.security.model import Access, Client, Session, User
@@ -35,14 +36,14 @@ LAUNCH_LIFE = 5 * 60 * 1_000_000
 
 
 class Security:
-    """Users, clients and tokens of one server; started before it is used."""
+    """Users, clients and tokens of one server; started before it is used. named: see `EndedFamilies`."""
 
-    def __init__(self, settings: Settings, clock: Clock, store: AccountStore) -> None:
+    def __init__(self, settings: Settings, clock: Clock, store: AccountStore, named: Named | None = None) -> None:
         self.settings = settings
         self.store = store
         self.keys = SigningKeys(self.store)
         self.tokens = Tokens(self.store, self.keys, settings.token_seconds)
-        self.granting = Granting(self.store, self.tokens)
+        self.granting = Granting(self.store, self.tokens, EndedFamilies(self.store, named))
         self.throttle = Throttle(self.store)
         self.rate = Rate(settings.sign_in_rate, store)
         self.client_keys = ClientKeys(settings.jwks_networks, clock)

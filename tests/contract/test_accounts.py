@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +15,10 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
 from fhir_server.security.emergencies import Emergencies, Emergency, SqliteEmergencies
 from fhir_server.security.encryption.master_keys import add_key
+from fhir_server.security.ended_families import EndedFamilies
 from fhir_server.security.model import Client, Code, Grant, Refresh, Session, User
 from fhir_server.security.store import AccountStore, SqliteAccounts
-from fhir_server.security.store.port import FORGOTTEN
+from fhir_server.security.store.port import ACCESS_LIFE, FORGOTTEN, OFFLINE_LIFE
 from tests.conftest import HeldClock
 from tests.engines import EMBEDDED
 
@@ -25,6 +27,8 @@ pytestmark = pytest.mark.anyio
 DOC = User(id="u1", name="Doc", password="hash", roles=("physician",), totp="SECRET")
 APP = Client(id="app", name="App", redirect_uris=("https://app.test",))
 GRANT = Grant(family="f", client="app", scope="user/*.rs", user="u1")
+
+DAY = 24 * 3600 * 1_000_000  # microseconds
 
 
 class Pair(NamedTuple):
@@ -60,6 +64,15 @@ async def pair(settings: Settings, engine: str, tmp_path: Path, monkeypatch: pyt
     emergencies = [mongo.MongoEmergencies(database.database, sealing, clock) for _ in range(2)]
     yield Pair(shared[0], shared[1], (emergencies[0], emergencies[1]), clock)
     await database.close()
+
+
+def of(family: str) -> Grant:
+    return msgspec.structs.replace(GRANT, family=family)
+
+
+async def named() -> set[str]:
+    """What Subscriptions speak of."""
+    return {"named"}
 
 
 async def revoked(store: AccountStore, family: str, jti: str) -> bool:
@@ -157,6 +170,63 @@ async def test_a_revocation_counts_everywhere(pair: Pair, what: str):
     assert await revoked(pair.other, "f", "t")
     assert not pair.other.known_good("f", "t")
     assert len(await pair.other.families("u1")) == (what == "token")
+
+
+async def test_an_authorization_is_forgotten_once_nothing_of_it_can_count(pair: Pair):
+    for name in ("token", "code", "refresh", "named"):
+        await pair.one.begin_family(name, "u1", "app", "user/*.rs")
+    code = Code(grant=of("code"), redirect_uri="https://app.test", challenge="x", expires=pair.clock.now + DAY)
+    await pair.one.put_code("code", code)
+    refresh = Refresh(grant=of("refresh"), expires=pair.clock.now + OFFLINE_LIFE)
+    await pair.one.put_refresh("refresh", refresh)
+    ended = EndedFamilies(pair.other, named)
+
+    async def kept(passed: int) -> set[str]:
+        pair.clock.now += passed
+        await ended.forget()
+        return {family.id for family in await pair.one.families("u1")}
+
+    assert await kept(ACCESS_LIFE - DAY // 2) == {"token", "code", "refresh", "named"}
+    assert await kept(DAY) == {"code", "refresh", "named"}
+    assert not await pair.one.good("token", "t") and await pair.one.good("code", "t")
+    assert await kept(DAY) == {"refresh", "named"}
+    assert await pair.one.take_refresh("refresh") == refresh
+    await pair.one.put_refresh("next", msgspec.structs.replace(refresh, expires=pair.clock.now + OFFLINE_LIFE))
+    assert await kept(OFFLINE_LIFE + ACCESS_LIFE - DAY) == {"refresh", "named"}
+    assert await kept(2 * DAY) == {"named"} and await pair.one.good("named", "t")
+
+
+async def test_without_knowing_who_speaks_of_them_no_authorization_is_forgotten(pair: Pair):
+    await pair.one.begin_family("f", "u1", "app", "user/*.rs")
+    pair.clock.now += ACCESS_LIFE + 1
+    await EndedFamilies(pair.one, None).forget()
+    assert await pair.one.good("f", "t")
+
+
+async def test_what_an_older_program_began_stays_as_long_as_it_may_give_tokens(
+    pair: Pair, settings: Settings, engine: str, tmp_path: Path
+):
+    await pair.one.begin_family("f", "u1", "app", "user/*.rs")
+    if engine == EMBEDDED:
+        with sqlite3.connect(tmp_path / "security.sqlite") as connection:
+            connection.execute("DROP INDEX family_until")
+            connection.execute("ALTER TABLE family DROP COLUMN until")
+        started: AccountStore = SqliteAccounts(tmp_path / "security.sqlite", pair.clock)
+    else:
+        from pymongo import AsyncMongoClient
+
+        async with AsyncMongoClient(settings.mongodb_url) as client:
+            await client[settings.mongodb_database]["security_family"].update_many({}, {"$unset": {"until": ""}})
+        started = pair.one
+        await pair.one.start()  # type: ignore[attr-defined]
+    pair.clock.now += OFFLINE_LIFE
+    await EndedFamilies(started, named).forget()
+    assert await started.good("f", "t")
+    pair.clock.now += ACCESS_LIFE + DAY
+    await EndedFamilies(started, named).forget()
+    assert await revoked(started, "f", "t")
+    if started is not pair.one:
+        await started.close()
 
 
 async def test_nothing_is_good_that_was_never_begun(pair: Pair):

@@ -68,3 +68,16 @@ async def test_a_token_is_known_until_it_is_over(machine: Machine) -> None:
     assert await other.token("x", now=0) is None
     for each in (one, other):
         await each.close()
+
+
+async def test_the_authorizations_that_are_spoken_of_are_known(machine: Machine) -> None:
+    one, other = machine(), machine()
+    assert await other.families() == set()
+    await one.keep_maker("a", Maker(content="c", base="", access={"client": "app", "family": "f"}))
+    await one.keep_maker("open", Maker(content="c", base=""))
+    await one.keep_token("t", BindingToken(ids=("a",), expires=10, access={"client": "app", "family": "g"}), now=1)
+    assert await other.families() >= {"f", "g"}
+    await one.forget("a")
+    assert "f" not in await other.families()
+    for each in (one, other):
+        await each.close()

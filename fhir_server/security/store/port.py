@@ -8,12 +8,17 @@ are shown once (codes, tokens, session ids) are kept as SHA-256 digests only. Ti
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import Any, NamedTuple, Protocol
 
 from fhir_server.core.ports import Clock
 from fhir_server.security.model import Client, Code, Refresh, Session, User
 
 FORGOTTEN = 86_400_000_000  # microseconds after which failed attempts count no more
+OFFLINE_LIFE = 90 * 24 * 3600 * 1_000_000  # microseconds without use after which the longest refresh token ends
+# Microseconds after the last code and refresh token of a family have ended, in which what they gave may still count:
+# longer than an access token is good for (token_seconds), and than a code that is shown again revokes what came of it.
+ACCESS_LIFE = 2 * 24 * 3600 * 1_000_000
 
 
 def digest(secret: str) -> str:
@@ -163,6 +168,11 @@ class AccountStore(Protocol):
 
     async def families(self, user: str) -> list[Family]:
         """What a user has let clients do and has not revoked, newest first."""
+        ...
+
+    async def forget_families(self, named: Collection[str]) -> None:
+        """Forgets those of which nothing can count any more: no code and no refresh token is left to be shown, and what
+        they gave last has ended. named: those that are spoken of elsewhere, which stay."""
         ...
 
     # ------------------------------------------------------------------ launch context, and what waits for an answer

@@ -8,7 +8,7 @@ import msgspec
 from pymongo.asynchronous.database import AsyncDatabase
 
 from fhir_server.core.mongodb import answering
-from fhir_server.subscriptions.store.port import BindingToken, Maker, State
+from fhir_server.subscriptions.store.port import BindingToken, Maker, State, family_of
 
 
 class MongoSubscriptions:
@@ -35,6 +35,16 @@ class MongoSubscriptions:
     async def keep_maker(self, id: str, maker: Maker) -> None:
         """See the port."""
         await self._keep(id, "maker", msgspec.json.encode(maker))
+
+    async def families(self) -> set[str]:
+        """See the port."""
+        with answering():
+            makers = self._kept.find({"maker": {"$exists": True}}, {"maker": 1})
+            found = {family_of(msgspec.json.decode(bytes(each["maker"]), type=Maker)) async for each in makers}
+            tokens = self._tokens.find({}, {"document": 1})
+            return found | {
+                family_of(msgspec.json.decode(bytes(each["document"]), type=BindingToken)) async for each in tokens
+            }
 
     async def state(self, id: str) -> State | None:
         """See the port."""

@@ -68,6 +68,11 @@ class BindingToken(msgspec.Struct, frozen=True, kw_only=True):
     access: dict[str, Any] | None = None
 
 
+def family_of(kept: Maker | BindingToken) -> str:
+    """The authorization that it was made with, "" for none."""
+    return str((kept.access or {}).get("family", ""))
+
+
 def digest(secret: str) -> str:
     """What is kept of a token."""
     return hashlib.sha256(secret.encode()).hexdigest()
@@ -82,6 +87,10 @@ class SubscriptionStore(Protocol):
 
     async def keep_maker(self, id: str, maker: Maker) -> None:
         """Keeps who made it, for whom it is from now on."""
+        ...
+
+    async def families(self) -> set[str]:
+        """The authorizations that Subscriptions were made with, and sockets can be bound with (Grant.family)."""
         ...
 
     async def state(self, id: str) -> State | None:

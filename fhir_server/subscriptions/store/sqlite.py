@@ -12,7 +12,7 @@ import msgspec
 
 from fhir_server.core.errors import error
 from fhir_server.security.private_file import opening
-from fhir_server.subscriptions.store.port import BindingToken, Maker, State
+from fhir_server.subscriptions.store.port import BindingToken, Maker, State, family_of
 
 FILE_NAME = "subscriptions.sqlite"
 TABLES = (
@@ -62,6 +62,16 @@ class SqliteSubscriptions:
     async def keep_maker(self, id: str, maker: Maker) -> None:
         """See the port."""
         self._keep("maker", id, msgspec.json.encode(maker))
+
+    async def families(self) -> set[str]:
+        """See the port."""
+        if not self._path.exists():
+            return set()
+        with self._answering():
+            makers = self._connection.execute("SELECT document FROM maker").fetchall()
+            tokens = self._connection.execute("SELECT document FROM token").fetchall()
+        found = {family_of(msgspec.json.decode(row[0], type=Maker)) for row in makers}
+        return found | {family_of(msgspec.json.decode(row[0], type=BindingToken)) for row in tokens}
 
     async def state(self, id: str) -> State | None:
         """See the port."""

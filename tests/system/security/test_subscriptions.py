@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import httpx
@@ -19,7 +19,7 @@ from fhir_server.interactions.access.visible import environment_of
 from fhir_server.security.model import Client, Grant, User
 from fhir_server.subscriptions.matching import interest_of
 from fhir_server.subscriptions.subscription import subscription_of
-from tests.conftest import Fhir
+from tests.conftest import Fhir, HeldClock
 from tests.system.process import hms, serving
 from tests.system.receiver import Came, Receiver, receiving
 from tests.system.security.conftest import BASE, ORIGIN, observation
@@ -31,6 +31,7 @@ from tests.system.test_subscription_topics import told as said
 
 pytestmark = pytest.mark.anyio
 
+DAY = 86_400_000_000  # microseconds
 POLICIES = """
 [[rule]]
 effect = "permit"
@@ -198,6 +199,26 @@ async def test_it_ends_with_the_access_of_its_maker(
     failed = await became(everybody, id, "error")
     assert "stored" in failed["error"]
     assert not receiver.came
+
+
+async def test_it_goes_on_though_other_authorizations_are_over(
+    hospital: Fhir, everybody: Maker, receiver: Receiver
+) -> None:
+    doctor = Maker(hospital, "desk", "user/*.cruds", "u-doc")
+    id = await doctor.subscribe(receiver)
+    await became(everybody, id, "active")
+    security, clock = hospital.server.security, cast(HeldClock, hospital.server.environment.clock)
+    await security.store.begin_family("another", "u-doc", "desk", "user/*.cruds")
+    clock.now += 30 * DAY
+    hourly = Client(id="hourly", name="hourly", scopes="system/*.rs", grants=("client_credentials",))
+    _, secret = await security.add_client(hourly, confidential=True)
+    form = {"grant_type": "client_credentials", "scope": "system/*.rs"}
+    answer = await hospital.http.post(f"{ORIGIN}/auth/token", data=form, auth=("hourly", secret))
+    assert answer.status_code == 200, answer.text
+    assert [each.id for each in await security.store.families("u-doc")] == ["family of desk"]
+    writer = Maker(hospital, "writer", "system/*.cruds")
+    await writer("Observation/late", "PUT", observation("late", "me"))
+    assert await told(receiver, doctor, 1) == ["late"]
 
 
 async def test_nobody_subscribes_to_what_they_may_not_search(hospital: Fhir, receiver: Receiver) -> None:

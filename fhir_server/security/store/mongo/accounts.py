@@ -13,13 +13,14 @@ from fhir_server.security.store.mongo.documents import told
 from fhir_server.security.store.mongo.grants import Grants
 from fhir_server.security.store.mongo.people import People
 from fhir_server.security.store.mongo.waiting import Waiting
+from fhir_server.security.store.port import OFFLINE_LIFE
 
 INDEXES = {
     "user": ["name"],
     "session": ["user", "sid", "expires"],
     "code": ["expires"],
     "refresh": ["expires"],
-    "family": ["user", "client"],
+    "family": ["user", "client", "until"],
     "revoked_token": ["expires"],
     "launch": ["expires"],
     "pending": ["expires"],
@@ -38,6 +39,8 @@ class MongoAccounts(People, Grants, Waiting):
             for kind, fields in INDEXES.items():
                 models = [IndexModel([(field, ASCENDING)], unique=field in UNIQUE) for field in fields]
                 await self._of(kind).create_indexes(models)
+            still = {"$set": {"until": self.clock() + OFFLINE_LIFE}}  # what an older program began may give so long
+            await self._of("family").update_many({"until": None}, still)
 
     async def close(self) -> None:
         """Nothing: the database is another's."""

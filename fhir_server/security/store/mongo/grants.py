@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from typing import TypeVar
 
 from fhir_server.security.model import Code, Refresh
 from fhir_server.security.store.mongo.documents import Documents, told
-from fhir_server.security.store.port import Family, digest
+from fhir_server.security.store.port import ACCESS_LIFE, Family, digest
 
 HOLDS = 1.0  # seconds for which a token that was found good is not asked about again: so late a revocation may count
 MOST_KEPT = 10_000
@@ -23,7 +24,8 @@ class Grants(Documents):
     # ------------------------------------------------------------------ codes and refresh tokens
     async def begin_family(self, family: str, user: str, client: str, scope: str) -> None:
         """Begins what a client gets; nothing where it was begun before."""
-        begun = {"user": user, "client": client, "scope": scope, "begun": self.clock(), "revoked": False}
+        now = self.clock()
+        begun = {"user": user, "client": client, "scope": scope, "begun": now, "until": now, "revoked": False}
         async with told():
             await self._of("family").update_one({"_id": family}, {"$setOnInsert": begun}, upsert=True)
 
@@ -32,7 +34,12 @@ class Grants(Documents):
         await self._tidy("code", self.clock() - CODE_KEPT)
         grant = code.grant
         await self.begin_family(grant.family, grant.user, grant.client, grant.scope)
+        await self._gives_until(grant.family, code.expires)
         await self._put("code", digest(secret), code, family=grant.family, expires=code.expires, used=False)
+
+    async def _gives_until(self, family: str, until: int) -> None:
+        async with told():
+            await self._of("family").update_one({"_id": family}, {"$max": {"until": until}})
 
     async def take_code(self, secret: str) -> Code | None:
         """The code, the first time that it is shown in time; a second time revokes all that came of it."""
@@ -42,6 +49,7 @@ class Grants(Documents):
         """Keeps a refresh token."""
         await self._tidy("refresh", self.clock())
         fields = {"family": refresh.grant.family, "expires": refresh.expires, "used": False}
+        await self._gives_until(refresh.grant.family, refresh.expires)
         await self._put("refresh", digest(secret), refresh, **fields)
 
     async def take_refresh(self, secret: str) -> Refresh | None:
@@ -118,3 +126,9 @@ class Grants(Documents):
             found = [each async for each in self._of("family").find({"user": user, "revoked": False})]
         families = [Family(each["_id"], each["client"], each["scope"], each["begun"]) for each in found]
         return sorted(families, key=lambda family: -family.begun)
+
+    async def forget_families(self, named: Collection[str]) -> None:
+        """Forgets those of which nothing can count any more, but for those that are spoken of elsewhere."""
+        over = {"until": {"$lt": self.clock() - ACCESS_LIFE}, "_id": {"$nin": list(named)}}
+        async with told():
+            await self._of("family").delete_many(over)

@@ -13,6 +13,7 @@ from fhir_server.core.errors import error
 from fhir_server.core.news import News
 from fhir_server.core.ports import Clock
 from fhir_server.security.private_file import opening
+from fhir_server.security.store.port import OFFLINE_LIFE
 
 VERSION = 1
 TABLES = """
@@ -40,7 +41,7 @@ CREATE TABLE known_place (user TEXT, place TEXT, PRIMARY KEY (user, place)) WITH
 FOUND_BY = (
     ("session", "expires"), ("code", "expires"), ("refresh", "expires"), ("revoked_token", "expires"),
     ("launch", "expires"), ("replay", "expires"), ("pending", "expires"), ("attempts", "until"), ("asked", "minute"),
-    ("session", "user"),
+    ("session", "user"), ("family", "until"),
 )  # fmt: skip
 
 # Not there in the first files of layout 1.
@@ -59,11 +60,11 @@ class Documents:
     """One file; several workers share it. Every call is one statement or one transaction, and takes effect at once."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
+        self.clock = clock
         with opening(path) as self._connection:
             self._prepare()
         self._news = News(path.with_suffix(".news"))
         self._told = self._connection.total_changes
-        self.clock = clock
 
     def _prepare(self) -> None:
         connection = self._connection
@@ -77,8 +78,12 @@ class Documents:
             connection.execute(f"PRAGMA user_version = {VERSION}")
         elif version != VERSION:
             raise error("unavailable", f"The security database has layout {version}; this program knows {VERSION}.")
+        if not any(row[1] == "until" for row in connection.execute("PRAGMA table_info(family)")):
+            connection.execute("ALTER TABLE family ADD COLUMN until INTEGER")
         for statement in ADDED:
             connection.execute(statement)
+        still = self.clock() + OFFLINE_LIFE  # how long what an older program began can give tokens is not known
+        connection.execute("UPDATE family SET until = ? WHERE until IS NULL", (still,))
         connection.execute("COMMIT")
 
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ import msgspec
 
 from fhir_server.core.ports import Clock
 from fhir_server.security.model import Code, Refresh
-from fhir_server.security.store.port import Family, digest
+from fhir_server.security.store.port import ACCESS_LIFE, Family, digest
 from fhir_server.security.store.sqlite.documents import Documents
 
 LOOK_EVERY = 1.0  # seconds between two looks whether somebody has changed the file without telling
@@ -40,6 +41,7 @@ class Grants(Documents):
                 "INSERT INTO code (digest, expires, family, document) VALUES (?, ?, ?, ?)",
                 (digest(secret), code.expires, grant.family, msgspec.json.encode(code)),
             )
+            self._gives_until(grant.family, code.expires)
 
         self._together(work)
 
@@ -49,9 +51,12 @@ class Grants(Documents):
 
     def _begin_family(self, family: str, user: str, client: str, scope: str) -> None:
         self._execute(
-            "INSERT OR IGNORE INTO family (id, user, client, scope, begun) VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO family (id, user, client, scope, begun, until) VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
             (family, user, client, scope, self.clock()),
         )
+
+    def _gives_until(self, family: str, until: int) -> None:
+        self._execute("UPDATE family SET until = max(until, ?) WHERE id = ?", (until, family))
 
     async def take_code(self, secret: str) -> Code | None:
         """The code, the first time that it is shown in time; a second time revokes all that came of it."""
@@ -59,11 +64,16 @@ class Grants(Documents):
 
     async def put_refresh(self, secret: str, refresh: Refresh) -> None:
         """Keeps a refresh token."""
-        self._execute("DELETE FROM refresh WHERE expires < ?", (self.clock(),))
-        self._execute(
-            "INSERT INTO refresh (digest, family, expires, document) VALUES (?, ?, ?, ?)",
-            (digest(secret), refresh.grant.family, refresh.expires, msgspec.json.encode(refresh)),
-        )
+
+        def work() -> None:
+            self._execute("DELETE FROM refresh WHERE expires < ?", (self.clock(),))
+            self._execute(
+                "INSERT INTO refresh (digest, family, expires, document) VALUES (?, ?, ?, ?)",
+                (digest(secret), refresh.grant.family, refresh.expires, msgspec.json.encode(refresh)),
+            )
+            self._gives_until(refresh.grant.family, refresh.expires)
+
+        self._together(work)
 
     async def take_refresh(self, secret: str) -> Refresh | None:
         """The refresh token, the first time that it is shown in time; a second time revokes its family."""
@@ -153,3 +163,10 @@ class Grants(Documents):
             "SELECT id, client, scope, begun FROM family WHERE user = ? AND revoked = 0 ORDER BY begun DESC", (user,)
         )
         return [Family(*row) for row in rows]
+
+    async def forget_families(self, named: Collection[str]) -> None:
+        """Forgets those of which nothing can count any more, but for those that are spoken of elsewhere."""
+        self._execute(
+            "DELETE FROM family WHERE until < ? AND id NOT IN (SELECT value FROM json_each(?))",
+            (self.clock() - ACCESS_LIFE, msgspec.json.encode(list(named)).decode()),
+        )
