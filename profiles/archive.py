@@ -21,7 +21,6 @@ MAX_FILES = 50_000
 MAX_FILE = 64 * 1024 * 1024  # bytes of one resource
 MAX_TOTAL = 1024 * 1024 * 1024  # bytes of all that is unpacked
 
-Json = dict[str, Any]
 _MANIFEST = "package/package.json"
 _decode = msgspec.json.Decoder().decode
 

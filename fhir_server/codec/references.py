@@ -18,8 +18,7 @@ from fhir_server.definitions import Definitions, load
 _LINK_TYPES = frozenset({"uri", "url", "oid", "uuid"})
 
 _LITERAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?(?:#.*)?\Z")
-_CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?(.+)\Z", re.DOTALL)
-_LITERAL_OR_CONDITIONAL = re.compile(rf"{_LITERAL.pattern}|{_CONDITIONAL.pattern}", re.DOTALL)
+_LITERAL_OR_CONDITIONAL = re.compile(rf"{_LITERAL.pattern}|([A-Z][A-Za-z]+)\?(.+)\Z", re.DOTALL)
 _NARRATIVE_LINK = re.compile(r"""(\s(?:href|src)\s*=\s*)(?:"([^"]*)"|'([^']*)')""")
 
 
@@ -31,23 +30,10 @@ class LocalReference(NamedTuple):
     version: str = ""
 
 
-class ConditionalReference(NamedTuple):
-    """A reference by search criteria, as transactions may have: Type?query."""
-
-    type: str
-    query: str
-
-
 def parse_reference(text: str, base_url: str = "") -> LocalReference | None:
     """A reference Type/id or Type/id/_history/version, relative or below base_url; None for any other."""
     found = _LITERAL.match(_relative(text, base_url))
     return LocalReference(found[1], found[2], found[3] or "") if found else None
-
-
-def parse_conditional(text: str, base_url: str = "") -> ConditionalReference | None:
-    """A reference Type?query, relative or below base_url; None for any other."""
-    found = _CONDITIONAL.match(_relative(text, base_url))
-    return ConditionalReference(found[1], found[2]) if found else None
 
 
 def _relative(text: str, base_url: str) -> str:

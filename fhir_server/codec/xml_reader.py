@@ -97,7 +97,7 @@ class Reader:
             return
         child = top.shape.children.get(local)
         if child is None or child.name != local:
-            raise self.unknown_element(local, namespace, top.shape)
+            raise self.unknown_element(local, top.shape)
         if namespace != (XHTML if child.kind == NARRATIVE else FHIR):
             raise self.wrong_namespace(local, namespace, child)
         if child.order <= top.order and (child.order < top.order or not child.repeats):
@@ -277,7 +277,7 @@ class Reader:
         line = f"line {cause.lineno}, column {cause.offset + 1}"
         return error("malformed", f"The body is not XML: {reason} ({line})", location=line)
 
-    def unknown_element(self, name: str, namespace: str, shape: Shape) -> FhirError:
+    def unknown_element(self, name: str, shape: Shape) -> FhirError:
         """The error for an element that the type does not have."""
         known = [child.name for child in shape.children.values()]
         if name in shape.attributes:

@@ -379,5 +379,3 @@ class Caller(NamedTuple):
 
 
 OPEN = Caller()
-
-Resource = dict[str, Any]

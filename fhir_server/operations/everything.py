@@ -21,7 +21,6 @@ from fhir_server.search.rewrite.walk import with_children
 
 TYPES = ("Patient", "Encounter")
 DEFAULT_COUNT = 100
-PARAMETERS = ("_cursor", "_since", "_type", "_count")
 PASSED_ON = ("_cursor", "_summary", "_elements")  # to the search that it is
 ANY_ID = "-"  # stands for the id of every one until the clause is made
 

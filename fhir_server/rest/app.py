@@ -28,7 +28,7 @@ from fhir_server.rest.cors import Cors
 from fhir_server.rest.decode import headers_of, pairs, path_of, request_of
 from fhir_server.rest.encode import Answer, Headers, answer_of, error_answer, version_headers
 from fhir_server.rest.networks import REFUSED, Networks
-from fhir_server.rest.observing import route
+from fhir_server.rest.observing import Observe, route
 from fhir_server.rest.streaming import streamed
 
 PREFIX = "/fhir"
@@ -47,7 +47,6 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 Start = Callable[[], Awaitable[FhirServer]]
-Observe = Callable[[str, tuple[str, ...], int, float], None]  # method, path, status, seconds
 
 log = structlog.get_logger("fhir")
 
@@ -55,9 +54,7 @@ log = structlog.get_logger("fhir")
 class Application:
     """Routes a connection: lifespan, FHIR, or the rest."""
 
-    def __init__(
-        self, start: Callable[[], Awaitable[FhirServer]], beside: Callable[[FhirServer], Asgi], observe: Any
-    ) -> None:
+    def __init__(self, start: Start, beside: Callable[[FhirServer], Asgi], observe: Observe) -> None:
         self._start = start
         self._make_beside = beside
         self._observe = observe

@@ -16,7 +16,6 @@ Json = dict[str, Any]
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}\Z")
 ITERATIONS = ("forEach", "forEachOrNull", "repeat")
-VIEW_KEYS = frozenset({"resource", "select", "where", "constant"})
 SELECT_KEYS = frozenset({*ITERATIONS, "column", "select", "unionAll"})
 DEEPEST = 20  # selects within one another
 

@@ -25,8 +25,6 @@ from interfaces.dicom.configuration import Configuration
 from interfaces.dicom.workitems.subscriptions import tell_restarted
 from interfaces.erasures import keep_working_off
 
-BACKLOG = 512
-
 log = structlog.get_logger("dicom")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 import structlog
@@ -147,6 +147,3 @@ class Hl7Interface:
         for days, states in ((self.interfaces.done_days, (DONE, IGNORED)), (self.interfaces.failed_days, (FAILED,))):
             while days and await self.store.purge(now - int(days * 24 * HOUR), states) == 1000:
                 await asyncio.sleep(0)
-
-
-Make = Callable[[FhirClient], Hl7Interface]

@@ -49,7 +49,7 @@ def _interchange(found: Iterable[Segment], interchange: Interchange) -> Intercha
                 group = Group(Segment("GS", []))
                 interchange.groups.append(group)
             if placing:
-                _cut_off(placing, group)
+                _cut_off(placing)
             placing = _begin(segment, group, interchange)
         elif id == "SE" and placing:
             placing.finish()
@@ -58,7 +58,7 @@ def _interchange(found: Iterable[Segment], interchange: Interchange) -> Intercha
             placing = None
         elif (id in ("GS", "GE", "IEA", "ISA", "TA1") and placing is None) or id in ("GS", "GE", "IEA", "ISA"):
             if placing and group:
-                _cut_off(placing, group)
+                _cut_off(placing)
                 placing = None
             group = _envelope(segment, interchange, group)
         elif placing:
@@ -66,7 +66,7 @@ def _interchange(found: Iterable[Segment], interchange: Interchange) -> Intercha
         else:
             interchange.problems.append(_outside(segment, "it stands outside of every transaction set"))
     if placing and group:
-        _cut_off(placing, group)
+        _cut_off(placing)
     check_interchange(interchange)
     for each in interchange.groups:
         check_group(each)
@@ -107,7 +107,7 @@ def _envelope(segment: Segment, interchange: Interchange, group: Group | None) -
     return group
 
 
-def _cut_off(placing: Placing, group: Group) -> None:
+def _cut_off(placing: Placing) -> None:
     placing.finish()
     transaction = placing.transaction
     transaction.problems.append(

@@ -11,7 +11,6 @@ from typing import Any
 from mappings.dicom.conversions import URN_DCM_UID, coding_of, moment, oid
 from mappings.dicom.engine import Model
 
-TITLES = {"111036": "Mammography CAD Report"}
 IMAGING = {"system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "RAD"}
 CATEGORY = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "imaging"}
 MEASUREMENT_GROUP = "125007"  # PS3.16 TID 1501

@@ -79,11 +79,6 @@ def read_condition(text: str) -> Reading:
     return parser.parse()._replace(asks=frozenset(parser.asked))
 
 
-def compile_condition(text: str) -> Condition:
-    """A function from a Context to whether the condition holds; FhirError "value" where it can't be parsed."""
-    return read_condition(text).test
-
-
 class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text

@@ -67,7 +67,7 @@ def base_of(map_name: str) -> str:
     return next((known for known in types if known.lower() == name.lower()), "")
 
 
-def read_rule(map_name: str, number: int, row: Row) -> Rule:
+def read_rule(map_name: str, row: Row) -> Rule:
     """The rule of a row; FhirError "value" where the row can't be applied, with the reason."""
     base = base_of(map_name)
     if not base:
@@ -124,11 +124,11 @@ def check(map_name: str, rows: list[Row]) -> tuple[list[Rule], list[tuple[Row, s
     """The rules of a map, and the rows that can't be applied with the reason of each."""
     rules: list[Rule] = []
     left_out: list[tuple[Row, str]] = []
-    for number, row in enumerate(rows):
+    for row in rows:
         if not row.target and not row.condition:
             continue
         try:
-            rules.append(read_rule(map_name, number, row))
+            rules.append(read_rule(map_name, row))
         except FhirError as problem:
             left_out.append((row, str(problem)))
     return rules, left_out

@@ -100,8 +100,3 @@ def component(value: Value, number: int) -> Value:
     if number > len(value):
         return []
     return [[subcomponent] for subcomponent in value[number - 1]]
-
-
-def text_of(value: Value) -> str:
-    """The first component, as text."""
-    return part(value)

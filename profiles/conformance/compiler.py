@@ -27,7 +27,7 @@ Json = dict[str, Any]
 class Profile:
     """A compiled profile: check(value, twin, FHIR type, context) -> problems, whose paths begin at the value."""
 
-    __slots__ = ("_check", "_compile", "must_support", "title", "type", "url")
+    __slots__ = ("_check", "_compile", "title", "type", "url")
 
     def __init__(self, url: str, type_name: str, title: str, compile: Callable[[], ItemCheck]) -> None:
         self.url = url
@@ -72,11 +72,6 @@ class ProfileCompiler:
         return Profile(
             canonical, structure.get("type", ""), structure.get("title", ""), lambda: self._compile(canonical)
         )
-
-    def must_support(self, canonical: str) -> list[str]:
-        """The ids of the elements that a profile marks as mustSupport; [] for an unknown one."""
-        tree = self.registry.tree(canonical)
-        return [name for _, name, node in tree.walk() if node.element.get("mustSupport")] if tree else []
 
     def conforms(self, canonical: str, value: Any, type_name: str, context: Context) -> bool | None:
         """Whether a value conforms to a profile; None where it is not known, True while it is being looked at.

@@ -13,7 +13,6 @@ from fhir_server.definitions import Definitions, Element
 from profiles.conformance.context import Context
 from profiles.snapshot import Node, Registry
 
-Json = dict[str, Any]
 Value = tuple[Any, str]  # a value and its FHIR type
 
 _STEP = re.compile(

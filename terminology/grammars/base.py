@@ -12,7 +12,6 @@ from terminology.model import Concept, Designation, Details, Filter, Property, S
 class Grammar:
     """A code system whose find() parses; a subclass says which codes there are and what properties they have."""
 
-    enumerable = False
     hierarchical = False
     count = 0
     info: SystemInfo

@@ -8,9 +8,6 @@ from typing import Any, NamedTuple
 
 from terminology.model import SystemInfo
 
-# What a stage's rows are, in terms of SystemWriter: records for add(), or (code, …) for the others.
-KINDS = ("records", "designations", "properties", "parents", "attributes", "texts", "resources")
-
 Options = Mapping[str, str]
 
 

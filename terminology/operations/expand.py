@@ -60,17 +60,15 @@ def expand_value_set(service: Terminology, arguments: Arguments, instance: Json 
     )
     with service.store.limited(service.seconds):
         expanded = expand(catalog, compiled, wanted)
-        contains = _contains(catalog, compiled, expanded, arguments, nested and wanted.count is None)
+        contains = _contains(catalog, expanded, arguments, nested and wanted.count is None)
     return {
         "resourceType": "ValueSet",
-        **_head(service, catalog, compiled, arguments, instance),
+        **_head(catalog, compiled, arguments, instance),
         "expansion": _expansion(service, compiled, arguments, expanded, contains, wanted),
     }
 
 
-def _head(
-    service: Terminology, catalog: Catalog, compiled: CompiledSet, arguments: Arguments, instance: Json | None
-) -> Json:
+def _head(catalog: Catalog, compiled: CompiledSet, arguments: Arguments, instance: Json | None) -> Json:
     """The value set's own elements."""
     resource = (
         instance or arguments.resource("valueSet", "ValueSet") or catalog.value_set(compiled.url, compiled.version)
@@ -116,9 +114,7 @@ def _used(name: str, value: Any) -> Json:
     return {"name": name, f"value{type}": value}
 
 
-def _contains(
-    catalog: Catalog, compiled: CompiledSet, expanded: Expanded, arguments: Arguments, nested: bool
-) -> list[Json]:
+def _contains(catalog: Catalog, expanded: Expanded, arguments: Arguments, nested: bool) -> list[Json]:
     language = arguments.text("displayLanguage")
     chosen = arguments.texts("designation")
     shown = bool(arguments.flag("includeDesignations")) or bool(chosen)

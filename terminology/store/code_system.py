@@ -36,8 +36,6 @@ _decode = msgspec.json.decode
 class StoredSystem:
     """A code system of a store; cheap, holds no concepts."""
 
-    enumerable = True
-
     def __init__(self, store: Store, id: int, info: SystemInfo, hierarchical: bool, count: int) -> None:
         self._store = store
         self.id = id

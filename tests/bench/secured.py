@@ -35,7 +35,6 @@ from tests.bench.connections import Nowhere
 CONNECTIONS = 8  # of each of two workers, where a client has 16
 BASE = "http://127.0.0.1:8080"
 HEADERS = "Host: 127.0.0.1:8080\r\nAccept: application/fhir+json\r\nContent-Type: application/fhir+json\r\n"
-LOADING = 16  # records at a time
 
 Asked = tuple[str, str, bytes | None, dict[str, str] | None]
 

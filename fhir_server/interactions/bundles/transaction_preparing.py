@@ -39,7 +39,7 @@ async def prepare_all(environment: Environment, plan: Plan, outer: Request, ahea
 
     ahead: what its criteria match is not known yet; a bad entry is left for then.
     """
-    moved, mapping = await beside(plan.entries, _mapping, plan, outer.base)
+    moved, mapping = await beside(plan.entries, _mapping, plan)
     plain = all(link.startswith(URN) for link in mapping)
     changed = [reference.encode() for reference in moved]
     problems: list[Issue] = []
@@ -88,13 +88,13 @@ def _prepared(environment: Environment, resource: dict[str, Any], mapping: dict[
     return prepared
 
 
-def _mapping(plan: Plan, base: str) -> tuple[dict[str, str], dict[str, str]]:
+def _mapping(plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
     """The references to ids that were supposed wrongly as they must be, and all that have to be put right."""
     moved = {f"{e.type}/{e.supposed}": f"{e.type}/{e.id}" for e in plan.entries if e.supposed and e.supposed != e.id}
-    return moved, {**plan.matched, **_identities(plan, base), **moved}
+    return moved, {**plan.matched, **_identities(plan), **moved}
 
 
-def _identities(plan: Plan, base: str) -> dict[str, str]:
+def _identities(plan: Plan) -> dict[str, str]:
     """What each fullUrl stands for."""
     mapping = {}
     for entry in plan.entries:

@@ -152,11 +152,6 @@ async def bulks(lines: Iterator[Line]) -> AsyncIterator[list[Line]]:
         yield batch
 
 
-def is_settled(result: dict[str, Any]) -> bool:
-    """Whether what was to be done is so already: a newer document is there, or none to delete."""
-    return result["status"] == LATE or (result["status"] == GONE and "error" not in result)
-
-
 def is_passing(result: dict[str, Any]) -> bool:
     """Whether a refused document may be taken later: too much to do, no shard, or an index that is blocked."""
     if result["status"] in BUSY:

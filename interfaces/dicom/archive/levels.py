@@ -26,8 +26,3 @@ _KEPT: dict[str, str] = {
 }
 KEPT = {level: frozenset(int(tag, 16) for tag in tags.split()) for level, tags in _KEPT.items()}
 KEPT_NAMES = {level: frozenset(tags.split()) for level, tags in _KEPT.items()}
-
-
-def level_of(tag: str) -> str:
-    """The level that an attribute belongs to; IMAGE for what no higher level has."""
-    return next((level for level in LEVELS if tag in KEPT_NAMES[level] and tag != "00080005"), IMAGE)

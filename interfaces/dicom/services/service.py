@@ -18,7 +18,6 @@ from interfaces.dicom.disclosing import refused
 
 NATIVE = (EXPLICIT_LITTLE, IMPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG)
 NOT_AUTHORIZED = 0x0124
-REFUSED_QUERY = 0xA700
 
 log = structlog.get_logger("dicom")
 

@@ -11,7 +11,6 @@ from interfaces.dicom.web.exchange import WebAnswer
 
 LONGEST_HEADERS = 64 * 1024
 Part = tuple[list[tuple[str, str]], bytes]
-Received = tuple[dict[str, str], bytes]
 
 
 def related(type: str, parts: Iterable[Part]) -> WebAnswer:

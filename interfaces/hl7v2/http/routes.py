@@ -17,7 +17,6 @@ from interfaces.hl7v2.messages.message import STATES, Message
 from interfaces.hl7v2.messages.port import Wanted
 
 ER7 = "x-application/hl7-v2+er7"
-TEXT = "text/plain; charset=utf-8"
 UPLOAD_SECONDS = 60.0
 MOST_ROWS = 500
 

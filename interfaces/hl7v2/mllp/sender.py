@@ -42,11 +42,6 @@ class MllpSender:
         self._frames = Frames(LONGEST_ANSWER)
         self._waiting: list[bytes] = []
 
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection."""
-        return self._streams is not None
-
     async def send(self, content: bytes, control: str) -> Answer:
         """Sends a message; the acknowledgement whose MSA-2 is its MSH-10. Undelivered where none comes in time."""
         instead = ""

@@ -1,9 +1,7 @@
 import pytest
 
 from fhir_server.codec.references import (
-    ConditionalReference,
     LocalReference,
-    parse_conditional,
     parse_reference,
     references,
     rewrite,
@@ -148,19 +146,6 @@ def test_what_is_malformed_is_left_to_validation(resource):
 )
 def test_a_literal_reference_is_taken_apart(text, expected):
     assert parse_reference(text, "http://here/fhir") == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Patient?identifier=a|b", ConditionalReference("Patient", "identifier=a|b")),
-        ("http://here/fhir/Patient?name=x", ConditionalReference("Patient", "name=x")),
-        ("Patient/1", None),
-        ("Patient?", None),
-    ],
-)
-def test_a_conditional_reference_is_recognised(text, expected):
-    assert parse_conditional(text, "http://here/fhir") == expected
 
 
 def test_plain_places_are_rewritten_alike():

@@ -150,11 +150,6 @@ def test_a_section_that_is_missing_from_a_document():
     assert errors(IPS, bundle, IPS_BUNDLE) == [("Bundle.entry[0].resource.section", "slice-min")]
 
 
-def test_must_support_is_listed():
-    found = validator(US_CORE).profiles.must_support("http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient")
-    assert "Patient.name.family" in found and "Patient.photo" not in found
-
-
 def test_installing_does_not_compile_anything():
     store = PackageStore()
     store.install(package(US_CORE))

@@ -3,7 +3,7 @@
 import pytest
 
 from fhir_server.core.errors import FhirError
-from mappings.hl7v2.conditions import compile_condition
+from mappings.hl7v2.conditions import read_condition
 from mappings.hl7v2.tables import standard
 
 
@@ -43,7 +43,7 @@ class Values:
     ],
 )
 def test_conditions_hold_or_not(condition, values, holds):
-    assert compile_condition(condition)(Values(**values)) is holds
+    assert read_condition(condition).test(Values(**values)) is holds
 
 
 def test_every_condition_of_the_tables_is_read():
@@ -53,7 +53,7 @@ def test_every_condition_of_the_tables_is_read():
     refused = []
     for text in filter(None, texts):
         try:
-            compile_condition(text)
+            read_condition(text)
         except FhirError:
             refused.append(text)
     assert refused == []
@@ -62,4 +62,4 @@ def test_every_condition_of_the_tables_is_read():
 @pytest.mark.parametrize("text", ["IF", "IF PID-3 FOO", "IF OBX-5 COUNT > many", "PID-3 VALUED $"])
 def test_what_is_no_condition_is_refused(text):
     with pytest.raises(FhirError, match="condition"):
-        compile_condition(text)
+        read_condition(text)

@@ -148,9 +148,6 @@ def test_where_the_pages_are_one_set_a_match_is_on_its_own_page_alone(shelf):
     assert included(shelf, "Location", where, up, count=1) == ["Location/l1/_history/1"]
 
 
-BY_CANONICAL = Include("QuestionnaireResponse", ("questionnaire",))
-
-
 def questionnaires(shelf):
     for version in ("1", "2"):
         shelf.put("Questionnaire", f"q{version}", (URI, "url", "http://a/q"), (TOKEN, "version", "", version))
