@@ -7,42 +7,27 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import Caller
 from fhir_server.core.query import EVERYTHING as EVERYTHING_OF_IT
-from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn, Not
+from fhir_server.core.query import NOTHING, All, Clause
 from fhir_server.core.repeats import Repeats
 from fhir_server.interactions.access.app_state_of import state_of
-from fhir_server.interactions.access.binaries import BINARY, naming
 from fhir_server.interactions.access.break_glass import BreakGlass
 from fhir_server.interactions.access.consent_follower import ConsentFollower
-from fhir_server.interactions.access.contents import HOLDERS
 from fhir_server.interactions.access.kept_elements import KeptElements
+from fhir_server.interactions.access.limits import Limits, Ruling
 from fhir_server.interactions.access.masks import Hidden, Masks, hidden_by
 from fhir_server.interactions.access.parameter_writes import ParameterWrites
-from fhir_server.interactions.access.policy_parameters import TYPE as PARAMETER
 from fhir_server.interactions.access.policy_parameters import code_of, own_ids, store_parameters
-from fhir_server.interactions.access.refusals import refused
-from fhir_server.interactions.access.scoped import (
-    BY_UPDATE,
-    NOBODY,
-    VOCABULARY,
-    WRITING,
-    Scoped,
-    criteria_of,
-    of_patient,
-    patient_of,
-)
-from fhir_server.interactions.app_state import TYPE as STATE
+from fhir_server.interactions.access.scoped import NOBODY, VOCABULARY, Scoped, criteria_of, patient_of
 from fhir_server.interactions.app_state import StateOf
 from fhir_server.interactions.environment import Environment, Searching
 from fhir_server.interactions.subscribers import mark
-from fhir_server.search.fields import SECURITY_CONTEXT
 from fhir_server.security.consents import Denied, denied
 from fhir_server.security.model import Access, User
 from fhir_server.security.policies import BREAK_GLASS, RESOURCES, Policies, Rule
@@ -177,57 +162,10 @@ class Callers:
         state = StateOf()
         if by_app:
             state = await state_of(self._environment, self._policies, client, fhir_user, whose["patient"])
-        searching = self._environment.searching
-        limits: dict[tuple[str, str], Clause | None] = {}
-
-        def whose_of(type: str, patient: str) -> Clause | None:
-            return of_patient(self._environment, type, patient)
-
-        def kept(interaction: str, type: str) -> Iterator[Clause]:
-            """What policies and Consents leave."""
-            yield from ruled(interaction, type)
-            if related and interaction in WRITING and fhir_user.startswith(f"{type}/"):
-                yield Not(IdIn((fhir_user.rpartition("/")[2],)))  # how long they are related is not theirs to say
-            if type == PARAMETER and kept_ids:
-                yield Not(IdIn(kept_ids))
-            yield from refused(refusals, type, whose_of, searching)
-
-        def within(interaction: str, type: str) -> Clause | None:
-            key = (interaction, type)
-            if key not in limits:
-                done = "c" if interaction == BY_UPDATE else interaction
-                limits[key] = together(
-                    scoped.limit(interaction, type),
-                    *kept(done, type),
-                    state.limit(done) if type == STATE else None,
-                    binaries() if type == BINARY and interaction == "s" else None,
-                )
-            return limits[key]
-
-        def ruled(interaction: str, type: str) -> Iterator[Clause]:
-            """What the policies' permits leave, and what their denials take away."""
-            found: dict[str, list[Clause]] = {"permit": [], "deny": []}
-            for rule in rules:
-                if rule.effect in found and interaction in rule.interactions:
-                    found[rule.effect] += [clauses[type] for clauses in meant[rule] if type in clauses]
-            if self._policies.permits:
-                yield Any(tuple(found["permit"]))
-            yield from map(Not, found["deny"])
-
-        @functools.cache
-        def binaries() -> Clause | None:
-            """Those that name what may be searched, once what they name is indexed everywhere."""
-            if SECURITY_CONTEXT.url in searching.building:
-                return None
-            types = [type for type in searching.definitions.resource_types if type not in (BINARY, *HOLDERS)]
-            belonging = scoped.belongs_to if scoped.belonging else lambda type: None
-            return naming(
-                {type: together(belonging(type), within("s", type)) for type in types}, always=scoped.belonging
-            )
-
-        free = scoped.free
         policies = self._policies
-        kept_ids = self._own
+        ruling = Ruling(rules, meant, policies.permits, self._own)
+        limits = Limits(self._environment, scoped, ruling, refusals, state, fhir_user if related else "")
+        free = scoped.free
 
         def administers(interface: str, interactions: str) -> bool:
             return free.issuperset(interactions) and policies.administers(roles, interface)
@@ -242,21 +180,22 @@ class Callers:
             administers=administers,
             app_state=state.codes,
         )
-        if free.issuperset(INTERACTIONS) and not (rules or refusals or policies.permits or state.codes):
-            writes = ParameterWrites(searching, kept_ids, narrowed=False) if kept_ids else None
+        searching = self._environment.searching
+        if free.issuperset(INTERACTIONS) and not (limits.narrowed or state.codes):
+            writes = ParameterWrites(searching, ruling.needed, narrowed=False) if ruling.needed else None
             # everything is the caller's: there is nothing to restrict
-            return caller._replace(own=kept_ids, parameters=writes)
+            return caller._replace(own=ruling.needed, parameters=writes)
         return caller._replace(
-            restriction=lambda type: within("s", type),
-            reading=lambda type: within("r", type),
-            writing=within,
+            restriction=lambda type: limits.within("s", type),
+            reading=lambda type: limits.within("r", type),
+            writing=limits.within,
             masks=self._masks(rules, meant),
-            inside=(lambda type: together(*kept("r", type))) if rules or refusals or policies.permits else None,
+            inside=limits.readable if limits.narrowed else None,
             belonging=scoped.belongs_to if scoped.belonging else None,
-            binaries=binaries,
+            binaries=lambda: limits.binaries,
             mark=scoped.mark,
             kept=KeptElements(policies.kept_from_patients, self._environment.definitions, scoped.within_patient),
-            parameters=ParameterWrites(searching, kept_ids, narrowed=not administers("parameters", "cruds")),
+            parameters=ParameterWrites(searching, ruling.needed, narrowed=not administers("parameters", "cruds")),
         )
 
     def _masks(self, rules: Sequence[Rule], meant: dict[Rule, list[dict[str, Clause]]]) -> Masks | None:
@@ -322,9 +261,3 @@ class Callers:
 def lasts(access: Access) -> bool:
     """Whether a caller may be kept: whose related person somebody is can change at any time, and end."""
     return not access.fhir_user.startswith("RelatedPerson/")
-
-
-def together(*clauses: Clause | None) -> Clause | None:
-    """What all of them allow; None for everything."""
-    given = tuple(clause for clause in clauses if clause is not None)
-    return None if not given else given[0] if len(given) == 1 else All(given)
