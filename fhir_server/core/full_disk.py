@@ -16,6 +16,14 @@ def full_disk() -> FhirError:
     return error("no-store", "The server's disk is full; nothing was stored. Try again when there is room.")
 
 
+def lacks_room(problem: Exception) -> bool:
+    """Whether something failed for lack of room: a file's, or an SQLite database's."""
+    if isinstance(problem, FhirError):
+        return problem.category == "no-store"
+    name = getattr(problem, "sqlite_errorname", "")
+    return getattr(problem, "errno", None) in FULL or name.startswith("SQLITE_FULL")
+
+
 @contextmanager
 def telling_of_a_full_disk() -> Iterator[None]:
     """What fails inside for lack of room is FhirError "no-store"; other OSErrors stay."""

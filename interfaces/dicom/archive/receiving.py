@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from interfaces.dicom.archive import digests
 from interfaces.dicom.archive.files import Bytes
 from interfaces.dicom.archive.placing import Outcome
-from interfaces.dicom.archive.record import Mismatch, record_of
+from interfaces.dicom.archive.record import Mismatch, Record, record_of
 from interfaces.dicom.dataset.part10 import header
 from interfaces.dicom.dataset.syntaxes import syntax
 from interfaces.dicom.dataset.walk import PIXEL_DATA, DataSet, Malformed
@@ -51,10 +51,10 @@ class Receiving:
                 self._beginning += part[: BEGINNING - self._size]
             self._size += len(part)
 
-    def finish(self) -> Outcome:
+    def finish(self, check: Callable[[Record], None] = lambda record: None) -> Outcome:
         """Keeps it; Malformed where it is no whole data set, Mismatch where it is not what was announced.
 
-        Neither, nor OSError, leaves anything behind.
+        Neither, nor OSError, nor what check raises, leaves anything behind. check: is told what would be kept.
         """
         announced = self._announced
         try:
@@ -72,6 +72,7 @@ class Receiving:
                 raise Mismatch("SOP Instance UID is not the Affected SOP Instance UID")
             if record.sop_class != announced.sop_class:
                 raise Mismatch("SOP Class UID is not the Affected SOP Class UID")
+            check(record)
             made = self._file.keep(record.digest, record.study_uid)
         except BaseException:
             self._file.discard()

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import NamedTuple
 
+from interfaces.dicom.dataset.syntaxes import syntax
+from interfaces.dicom.dataset.vrs import LONG
 from interfaces.dicom.dataset.walk import DataSet, Malformed
 
 IMPLEMENTATION_UID = "2.25.196532310945830451906382405717423980511"
 IMPLEMENTATION_NAME = "ULTIMATE_HMS"
+NAMES = (0x00080016, 0x00080018)  # SOP Class UID, SOP Instance UID
+LONG_VRS = frozenset(vr.encode() for vr in LONG)
+INFLATED = 64 * 1024  # bytes of a deflated data set in which its names stand
 _PREAMBLE = b"\0" * 128 + b"DICM"
 
 
@@ -68,6 +74,38 @@ def read_meta(data: bytes | memoryview) -> Meta:
     if 0x10 not in found:
         raise Malformed("the file meta information has no transfer syntax")
     return Meta(found.get(0x02, ""), found.get(0x03, ""), found[0x10], at)
+
+
+def read_names(data: bytes | memoryview, meta: Meta) -> tuple[str, str]:
+    """SOP Class UID and SOP Instance UID at the beginning of a data set, by the meta information where they are not."""
+    how = syntax(meta.transfer_syntax)
+    if how.deflated:
+        data = _inflated(data)
+    head = struct.Struct((">" if how.big else "<") + "HH2sH")
+    length_of = struct.Struct((">" if how.big else "<") + "I")
+    found = {NAMES[0]: meta.sop_class, NAMES[1]: meta.sop_instance}
+    at = 0
+    while at + 12 <= len(data):
+        group, number, vr, length = head.unpack_from(data, at)
+        tag, start = group << 16 | number, at + 8
+        if tag > NAMES[1]:
+            break
+        if how.implicit:
+            (length,) = length_of.unpack_from(data, at + 4)
+        elif vr in LONG_VRS:
+            (length,), start = length_of.unpack_from(data, at + 8), at + 12
+        at = start + length
+        if tag in found and at <= len(data):
+            found[tag] = bytes(data[start:at]).strip(b"\0 ").decode("latin-1")
+    return found[NAMES[0]], found[NAMES[1]]
+
+
+def _inflated(data: bytes | memoryview) -> bytes:
+    """What the beginning of a deflated data set begins with."""
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, INFLATED)
+    except zlib.error:
+        return b""
 
 
 def read_file(data: bytes | memoryview) -> tuple[Meta, DataSet]:

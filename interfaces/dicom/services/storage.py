@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sqlite3
 from typing import Any
 
@@ -11,6 +10,7 @@ from pynetdicom import evt
 from pynetdicom.presentation import AllStoragePresentationContexts
 
 from fhir_server.core.errors import FhirError
+from fhir_server.core.full_disk import lacks_room
 from interfaces.dicom.archive.placing import Outcome
 from interfaces.dicom.archive.receiving import Announced, Receiving
 from interfaces.dicom.archive.record import Mismatch
@@ -25,7 +25,6 @@ CANNOT_UNDERSTAND = 0xC000
 DUPLICATE = 0x0111
 COERCED = 0xB000
 PROCESSING_FAILURE = 0x0110
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 OUTCOMES = {Outcome.REFUSED: DUPLICATE, Outcome.KEPT: COERCED}
 
@@ -103,9 +102,8 @@ class Arriving:
             log.warning("instance refused", sender=self._sender, problem=str(problem))
             return (CANNOT_UNDERSTAND if isinstance(problem, Malformed) else NO_MATCH), str(problem)
         if isinstance(problem, OSError | sqlite3.Error | FhirError):
-            full = getattr(problem, "errno", None) in FULL or getattr(problem, "sqlite_errorname", "") == "SQLITE_FULL"
             log.error("instance could not be kept", sender=self._sender, problem=str(problem))
-            return (OUT_OF_RESOURCES, "no space left") if full else (PROCESSING_FAILURE, "")
+            return (OUT_OF_RESOURCES, "no space left") if lacks_room(problem) else (PROCESSING_FAILURE, "")
         # an answer in any case: the peer must not wait for one
         log.error("instance could not be kept", sender=self._sender, exc_info=problem)
         return PROCESSING_FAILURE, ""

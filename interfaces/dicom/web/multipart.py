@@ -10,7 +10,9 @@ from fhir_server.core.errors import error
 from interfaces.dicom.web.exchange import WebAnswer
 
 LONGEST_HEADERS = 64 * 1024
+MOST_PADDING = 1024  # bytes behind a boundary in its line
 Part = tuple[list[tuple[str, str]], bytes]
+Received = tuple[dict[str, str], AsyncIterator[bytes]]
 
 
 def related(type: str, parts: Iterable[Part]) -> WebAnswer:
@@ -38,45 +40,90 @@ def boundary_of(content_type: str) -> bytes:
     return (found[1] or found[2]).encode()
 
 
-async def parts_of(
-    chunks: AsyncIterator[bytes], boundary: bytes, largest: int
-) -> AsyncIterator[tuple[dict[str, str], bytes]]:
-    """Each part's headers and content, while the body arrives; FhirError where it is no whole multipart body."""
-    delimiter = b"\r\n--" + boundary
-    buffer = bytearray(b"\r\n")
-    begun = False
-    searched = 0
-    async for chunk in chunks:
-        buffer += chunk
+async def parts_of(chunks: AsyncIterator[bytes], boundary: bytes) -> AsyncIterator[Received]:
+    """Each part's headers and content, while the body arrives; what is not taken of a content is passed over.
+
+    FhirError where it is no whole multipart body.
+    """
+    body = _Body(chunks, boundary)
+    async for _ in body.content():  # what stands before the first boundary
+        pass
+    while body.goes_on():
+        headers = await body.headers()
+        content = body.content()
+        yield headers, content
+        async for _ in content:
+            pass
+
+
+class _Body:
+    """A multipart body as far as it has come and was not taken."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], boundary: bytes) -> None:
+        self._chunks = chunks
+        self._delimiter = b"\r\n--" + boundary
+        self._come = bytearray(b"\r\n")  # for a boundary that stands at the very begin
+
+    async def content(self) -> AsyncIterator[bytes]:
+        """What comes before the next boundary, in pieces."""
+        at = 0
         while True:
-            at = buffer.find(delimiter, searched)
-            if at < 0:
-                searched = max(0, len(buffer) - len(delimiter))
+            at = self._come.find(self._delimiter, at)
+            if at < 0:  # but one may have begun in the last bytes
+                before = len(self._come) - len(self._delimiter) + 1
+                if before > 0:
+                    yield self._take(before)
+                at = 0
+                await self._more()
+                continue
+            boundary = self._is_boundary(at)
+            if boundary:
                 break
-            after = buffer[at + len(delimiter) : at + len(delimiter) + 2]
-            if len(after) < 2:
+            if boundary is None:
+                await self._more()
+            else:
+                at += 1
+        if at:
+            yield self._take(at)
+
+    def goes_on(self) -> bool:
+        """Takes a boundary; whether a part follows it."""
+        del self._come[: len(self._delimiter)]
+        if self._come.startswith(b"--"):
+            return False
+        del self._come[: self._come.index(b"\r\n")]
+        return True
+
+    async def headers(self) -> dict[str, str]:
+        """The headers of a part, by lower-case name."""
+        while True:
+            end = self._come.find(b"\r\n\r\n")
+            read = self._come[:end] if end >= 0 else self._come
+            if len(read) > LONGEST_HEADERS or self._delimiter in read:
+                raise error("malformed", "A part of the multipart body has no empty line after its headers.")
+            if end >= 0:
                 break
-            if begun:
-                yield _part(bytes(memoryview(buffer)[:at]))
-            begun = True
-            del buffer[: at + len(delimiter)]
-            searched = 0
-            if after == b"--":
-                return
-            buffer[:] = buffer.lstrip(b" \t")
-        if len(buffer) > largest:
-            raise error("too-large", f"A part is larger than {largest // 2**20} MiB.")
-    raise error("malformed", "The multipart body has no end: its last boundary is missing.")
+            await self._more()
+        lines = self._take(end + 4).decode("latin-1").split("\r\n")
+        named = (line.partition(":") for line in lines if line)
+        return {name.strip().lower(): value.strip() for name, _, value in named}
 
+    def _is_boundary(self, at: int) -> bool | None:
+        """Whether the delimiter at a place ends a line (RFC 2046 section 5.1.1); None where that is still to come."""
+        at += len(self._delimiter)
+        tail = bytes(self._come[at : at + MOST_PADDING])
+        padded = tail.lstrip(b" \t")
+        if tail.startswith(b"--") or padded.startswith(b"\r\n"):
+            return True
+        return None if len(tail) < MOST_PADDING and (padded in (b"", b"\r") or tail == b"-") else False
 
-def _part(content: bytes) -> tuple[dict[str, str], bytes]:
-    head, separator, body = content.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-    if content.startswith(b"\r\n\r\n"):
-        return {}, content[4:]
-    if not separator or len(head) > LONGEST_HEADERS:
-        raise error("malformed", "A part of the multipart body has no empty line after its headers.")
-    headers = {}
-    for line in head.decode("latin-1").split("\r\n"):
-        name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
-    return headers, body
+    def _take(self, count: int) -> bytes:
+        taken = bytes(memoryview(self._come)[:count])
+        del self._come[:count]
+        return taken
+
+    async def _more(self) -> None:
+        chunk = await anext(self._chunks, None)
+        if chunk is None:
+            raise error("malformed", "The multipart body has no end: its last boundary is missing.")
+        self._come += chunk

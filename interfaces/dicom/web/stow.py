@@ -5,33 +5,38 @@ from __future__ import annotations
 import asyncio
 import io
 import sqlite3
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
+import structlog
 
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.full_disk import lacks_room
 from interfaces.dicom.archive.placing import Outcome
-from interfaces.dicom.archive.record import Mismatch, record_of
+from interfaces.dicom.archive.receiving import Announced, Receiving
+from interfaces.dicom.archive.record import Mismatch, Record
 from interfaces.dicom.dataset.model import Model, text
-from interfaces.dicom.dataset.part10 import read_file
+from interfaces.dicom.dataset.part10 import read_meta, read_names
 from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, FRAME_TYPES
-from interfaces.dicom.dataset.walk import DataSet, Malformed
+from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.web.accept import chosen
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest, json_answer
 from interfaces.dicom.web.multipart import boundary_of, parts_of
 from interfaces.dicom.web.native import native, read_native
-from interfaces.dicom.web.writing import Writing
 
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
 DICOM_XML = "application/dicom+xml"
-LARGEST_PART = 2**31
+LARGEST = 2**31  # bytes of a file, and of what is no file in a request
+TOGETHER = 2**20  # bytes of a file that are written at a time; its names stand in the first ones
 # failure reasons (PS3.18 table I.2-2, PS3.4 annex B)
 PROCESSING_FAILURE, NO_SPACE, NO_MATCH, CANNOT_UNDERSTAND, DUPLICATE = 0x0110, 0xA700, 0xA900, 0xC000, 0x0111
 NOT_AUTHORIZED = 0x0124
 COERCED = 0xB000
+SERVERS_FAULT = {NO_SPACE: 507, PROCESSING_FAILURE: 500}  # the same request may be taken later
 Bulk = dict[str, tuple[str, bytes]]  # by Content-Location: content type and bytes
+
+log = structlog.get_logger("dicom")
 
 
 class NotAllowed(Exception):
@@ -51,46 +56,8 @@ class Stored:
         self._warned = False
         self._foreign = ""  # the type of a part that can't be an instance
 
-    def file(self, data: bytes) -> None:
-        """Keeps one file."""
-        uids = ("", "", "", "")
-        try:
-            meta, data_set = read_file(data)
-            uids = tuple(_uid(data_set, tag) for tag in (0x00080016, 0x00080018, 0x0020000D, 0x0020000E))
-            if self._study and uids[2] != self._study:
-                raise Mismatch(f"it is of study {uids[2]}")
-            if self._request.writing is not None:
-                self._require_allowed(self._request.writing, data_set, meta.transfer_syntax)
-            outcome = self._request.archive.receive(
-                memoryview(data)[meta.start :],
-                transfer_syntax=meta.transfer_syntax,
-                sender="STOW-RS",
-                issuer=self._request.archive.settings.dicom_issuer,
-            )
-        except NotAllowed:
-            self._fail(uids, NOT_AUTHORIZED)
-        except Malformed:
-            self._fail(uids, CANNOT_UNDERSTAND)
-        except Mismatch:
-            self._fail(uids, NO_MATCH)
-        except (OSError, sqlite3.Error, FhirError) as problem:
-            self._fail(uids, NO_SPACE if getattr(problem, "errno", 0) == 28 else PROCESSING_FAILURE)
-        else:
-            if outcome is Outcome.REFUSED:
-                self._fail(uids, DUPLICATE)
-            else:
-                self._keep(uids, COERCED if outcome is Outcome.KEPT else 0)
-
-    def _require_allowed(self, writing: Writing, data_set: DataSet, transfer_syntax: str) -> None:
-        archive = self._request.archive
-        record = record_of(
-            data_set, transfer_syntax=transfer_syntax, digest="", size=0, start=0, sender="",
-            issuer=archive.settings.dicom_issuer,
-        )  # fmt: skip
-        if not writing.stores(archive, record):
-            raise NotAllowed
-
-    def _keep(self, uids: tuple[str, ...], warning: int) -> None:
+    def keep(self, uids: tuple[str, ...], warning: int) -> None:
+        """An instance was kept; warning: 0 for none."""
         url = f"{self._request.base}/studies/{uids[2]}/series/{uids[3]}/instances/{uids[1]}"
         item = {**_reference(uids), "00081190": {"vr": "UR", "Value": [url]}}
         if warning:
@@ -98,11 +65,29 @@ class Stored:
             self._warned = True
         self.kept.append(item)
 
-    def _fail(self, uids: tuple[str, ...], reason: int) -> None:
+    def fail(self, uids: tuple[str, ...], reason: int) -> None:
+        """An instance was not kept."""
         if not all(uids[:2]):
             self._unnamed.append(reason)
             return
         self.failed.append({**_reference(uids), "00081197": {"vr": "US", "Value": [reason]}})
+
+    async def file(self, pieces: AsyncIterator[bytes]) -> None:
+        """Keeps one file while it arrives."""
+        arriving = Arriving(self, self._request, self._study)
+        come: list[bytes] = []
+        held = 0
+        try:
+            async for piece in limited(pieces, LARGEST):
+                come.append(piece)
+                held += len(piece)
+                if held >= TOGETHER:
+                    await asyncio.to_thread(arriving.write, b"".join(come))
+                    come, held = [], 0
+            await asyncio.to_thread(arriving.finish, b"".join(come))
+        except Exception:
+            arriving.discard()
+            raise
 
     def foreign(self, type: str) -> None:
         """A part is neither an instance nor bulk data."""
@@ -118,12 +103,13 @@ class Stored:
             except FhirError:
                 if alone:
                     raise
-                self._fail((_named(model, "00080016"), _named(model, "00080018")), CANNOT_UNDERSTAND)
+                self.fail((_named(model, "00080016"), _named(model, "00080018")), CANNOT_UNDERSTAND)
             else:
-                self.file(made)
+                Arriving(self, self._request, self._study).finish(made)
 
     def answer(self) -> WebAnswer:
-        """200 where all were kept, 202 where some were or with a warning, 409 where none was."""
+        """200 where all were kept, 202 where some were or with a warning; where none was 409, or 507 and 500 where
+        nothing is wrong with the request."""
         failed = bool(self.failed or self._unnamed)
         if self._foreign and not self.kept and not self.failed:
             raise error(
@@ -142,7 +128,10 @@ class Stored:
         if self._unnamed:
             reasons = [{"00081197": {"vr": "US", "Value": [reason]}} for reason in self._unnamed]
             model["0008119A"] = {"vr": "SQ", "Value": reasons}
-        status = 409 if not self.kept else 202 if failed or self._warned else 200
+        status = 202 if failed or self._warned else 200
+        if not self.kept:
+            reasons = {each["00081197"]["Value"][0] for each in self.failed} | set(self._unnamed)
+            status = SERVERS_FAULT.get(reasons.pop(), 409) if len(reasons) == 1 else 409
         if self._type == DICOM_XML:
             return WebAnswer(status, [("content-type", DICOM_XML)], native(model))
         return json_answer(model, status, type=self._type)
@@ -160,26 +149,98 @@ def _named(model: Model, tag: str) -> str:
     return text(model, tag) if isinstance(value, dict) and isinstance(value.get("Value"), list) else ""
 
 
-def _uid(data_set: Any, tag: int) -> str:
-    element = data_set.elements.get(tag)
-    return data_set.bytes(element).decode("latin-1").strip(" \0") if element else ""
+class Arriving:
+    """One file on its way to the disk; what goes wrong with it is told of this instance alone."""
+
+    def __init__(self, stored: Stored, request: WebRequest, study: str) -> None:
+        self._stored = stored
+        self._request = request
+        self._study = study
+        self._receiving: Receiving | None = None
+        self._uids: tuple[str, ...] = ("", "", "", "")  # SOP class, SOP instance, study and series, as far as known
+        self._failed = False
+
+    def write(self, data: bytes) -> None:
+        """Adds bytes; the first are the whole file or so many that its names stand in them."""
+        if not self._failed:
+            self._failed = not self._tried(lambda: self._add(data))
+
+    def finish(self, rest: bytes) -> None:
+        """Keeps it with the rest, or says why not."""
+        if rest or self._receiving is None:
+            self.write(rest)
+        receiving = self._receiving
+        if not self._failed and receiving is not None:
+            self._tried(lambda: self._kept(receiving.finish(self._check)))
+
+    def discard(self) -> None:
+        """Leaves nothing of it: the rest won't come."""
+        if self._receiving is not None:
+            self._receiving.discard()
+
+    def _add(self, data: bytes) -> None:
+        if self._receiving is not None:
+            self._receiving.write((data,))
+            return
+        meta = read_meta(data)
+        begun = memoryview(data)[meta.start :]
+        names = read_names(begun, meta)
+        self._uids = (*names, "", "")
+        issuer = self._request.archive.settings.dicom_issuer
+        self._receiving = self._request.archive.begin(Announced(*names, meta.transfer_syntax, "STOW-RS", issuer))
+        self._receiving.write((begun,))
+
+    def _check(self, record: Record) -> None:
+        self._uids = record.sop_class, record.uid, record.study_uid, record.series_uid
+        if self._study and record.study_uid != self._study:
+            raise Mismatch(f"it is of study {record.study_uid}")
+        writing = self._request.writing
+        if writing is not None and not writing.stores(self._request.archive, record):
+            raise NotAllowed
+
+    def _kept(self, outcome: Outcome) -> None:
+        if outcome is Outcome.REFUSED:
+            self._stored.fail(self._uids, DUPLICATE)
+        else:
+            self._stored.keep(self._uids, COERCED if outcome is Outcome.KEPT else 0)
+
+    def _tried(self, work: Callable[[], None]) -> bool:
+        """Whether work was done; where it was not, nothing is left and the reason told."""
+        try:
+            work()
+            return True
+        except NotAllowed:
+            reason = NOT_AUTHORIZED
+        except Malformed:
+            reason = CANNOT_UNDERSTAND
+        except Mismatch:
+            reason = NO_MATCH
+        except (OSError, sqlite3.Error, FhirError) as problem:
+            reason = NO_SPACE if lacks_room(problem) else PROCESSING_FAILURE
+            log.error("instance could not be kept", sender="STOW-RS", problem=str(problem))
+        self.discard()
+        self._stored.fail(self._uids, reason)
+        return False
 
 
 async def store(request: WebRequest, chunks: AsyncIterator[bytes]) -> WebAnswer:
-    """Keeps the instances of a request while they arrive."""
+    """Keeps the instances of a request while they arrive: files on the disk, all else in memory until it is whole."""
     content_type = request.headers.get("content-type", "")
     stored = Stored(request)
     if content_type.split(";")[0].strip().lower() == DICOM:
-        data = b"".join([chunk async for chunk in chunks])
-        await asyncio.to_thread(stored.file, data)
+        await stored.file(chunks)
         return stored.answer()
     models: list[Model] = []
     bulk: Bulk = {}
-    async for headers, content in parts_of(chunks, boundary_of(content_type), LARGEST_PART):
+    room = LARGEST
+    async for headers, pieces in parts_of(chunks, boundary_of(content_type)):
         type = headers.get("content-type", DICOM).split(";")[0].strip().lower()
         if type == DICOM:
-            await asyncio.to_thread(stored.file, content)
-        elif type in (DICOM_JSON, "application/json"):
+            await stored.file(pieces)
+            continue
+        content = b"".join([piece async for piece in limited(pieces, room)])
+        room -= len(content)
+        if type in (DICOM_JSON, "application/json"):
             models += models_of(content)
         elif type in (DICOM_XML, "text/xml", "application/xml"):
             models.append(read_native(content))
@@ -189,6 +250,16 @@ async def store(request: WebRequest, chunks: AsyncIterator[bytes]) -> WebAnswer:
             stored.foreign(type)
     await asyncio.to_thread(stored.metadata, models, bulk)
     return stored.answer()
+
+
+async def limited(pieces: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
+    """Pieces, as long as they are no more than so many bytes; FhirError "too-large"."""
+    async for piece in pieces:
+        most -= len(piece)
+        if most < 0:
+            told = f"A file, and all metadata and bulk data of a request, have {LARGEST // 2**20} MiB at most."
+            raise error("too-large", told)
+        yield piece
 
 
 def models_of(content: bytes) -> list[Model]:
