@@ -22,19 +22,7 @@ PARAMETERS = ("_count", "_since", "_at", "_list", "_cursor", "_format", "_pretty
 
 async def history(environment: Environment, request: Request, type: str = "", id: str = "") -> Response:
     """Versions newest first, paged."""
-    asked: dict[str, str] = {}
-    for name, value in request.query:
-        if name not in PARAMETERS:
-            if request.lenient:
-                continue
-            raise error(
-                "unsupported-parameter",
-                f"history has no parameter '{name}'; it has {', '.join(PARAMETERS[:5])}.",
-                location=name,
-            )
-        if name in asked and name not in REPEATABLE:
-            raise error("value", f"{name} is given more than once; give it once.", location=name)
-        asked[name] = f"{asked[name]},{value}" if name in asked and name == "_elements" else value
+    asked = _asked(request)
     if id:
         id_of(id)
     summary, names = _shape(asked)
@@ -69,6 +57,24 @@ async def history(environment: Environment, request: Request, type: str = "", id
         ]
     body = bundles.history(request.base, shown, total=page.total, links=links, renewed=page.renewed)
     return Response(200, body=body, shown=page.versions)
+
+
+def _asked(request: Request) -> dict[str, str]:
+    """The parameters by name; FhirError for one that a history has not, or that is given twice."""
+    asked: dict[str, str] = {}
+    for name, value in request.query:
+        if name not in PARAMETERS:
+            if request.lenient:
+                continue
+            raise error(
+                "unsupported-parameter",
+                f"history has no parameter '{name}'; it has {', '.join(PARAMETERS[:5])}.",
+                location=name,
+            )
+        if name in asked and name not in REPEATABLE:
+            raise error("value", f"{name} is given more than once; give it once.", location=name)
+        asked[name] = f"{asked[name]},{value}" if name in asked and name == "_elements" else value
+    return asked
 
 
 def _shape(asked: dict[str, str]) -> tuple[str, tuple[str, ...]]:

@@ -81,17 +81,9 @@ def read_rule(map_name: str, row: Row) -> Rule:
     assignment = compile_assignment(assignment_text)
     found = re.fullmatch(r"(?:[A-Z][A-Z0-9]{1,2}[-.](\d+))?.*", row.source.strip())
     field = int(found[1]) if found and found[1] else 0
-    if field == 0 and assignment is None and not row.map:
-        raise error("value", f"says nothing to compute: {assignment_text or 'no assignment'}")
-    if assignment is None and assignment_text.startswith("/") and not row.map and target.type not in _CONVERTED:
-        raise error("value", f"says in words what to compute: {assignment_text}")
-    if assignment is None and assignment_text and not assignment_text.startswith("/"):
-        raise error("value", f"the assignment {assignment_text!r} can't be read")
+    if assignment is None:
+        _require_source(field, row, target, assignment_text)
     kind = map_of(row.map, "" if target.value else target.type)
-    own = re.escape(row.source)
-    absent = assignment is not None and bool(
-        re.search(rf"IF NOT VALUED|{own}(?![.\d])\s+(?:IS\s+)?NOT VALUED", row.condition, re.IGNORECASE)
-    )
     name = f"{map_name} {row.source or '·'}"
     names = re.findall(r"\b([A-Z][A-Z0-9]{1,2})(?=[-. ]|$)", row.condition)
     stable = bool(names) and "IF NOT" not in row.condition and not any(one in DATA_TYPES for one in names)
@@ -101,8 +93,24 @@ def read_rule(map_name: str, row: Row) -> Rule:
     decided = condition is not None and condition.decided and len(needs) == len(condition.needs)
     return Rule(
         name, field, condition.test if condition else None, target, kind, row.vocabulary, assignment, row,
-        stable, absent, tuple(needs), decided, load().is_primitive(target.type),
+        stable, assignment is not None and _is_absent(row), tuple(needs), decided, load().is_primitive(target.type),
     )  # fmt: skip
+
+
+def _require_source(field: int, row: Row, target: Target, assignment: str) -> None:
+    """FhirError "value" where a row without an assignment that can be read says nothing else to put in the target."""
+    if field == 0 and not row.map:
+        raise error("value", f"says nothing to compute: {assignment or 'no assignment'}")
+    if assignment.startswith("/") and not row.map and target.type not in _CONVERTED:
+        raise error("value", f"says in words what to compute: {assignment}")
+    if assignment and not assignment.startswith("/"):
+        raise error("value", f"the assignment {assignment!r} can't be read")
+
+
+def _is_absent(row: Row) -> bool:
+    """Whether the condition of a row is that its own source is empty."""
+    own = re.escape(row.source)
+    return bool(re.search(rf"IF NOT VALUED|{own}(?![.\d])\s+(?:IS\s+)?NOT VALUED", row.condition, re.IGNORECASE))
 
 
 def _is_segment(name: str) -> bool:

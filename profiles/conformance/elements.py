@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+UNLIMITED = float("inf")
+
 
 def element_check(node: Node, element: Element, compiler: ProfileCompiler) -> ObjectCheck | None:
     """The check (object, context) -> problems of an element as a profile has it; None where it says nothing new."""
@@ -27,18 +29,13 @@ def element_check(node: Node, element: Element, compiler: ProfileCompiler) -> Ob
         code: (None if code in refused else compiler.item_check(node, element, reference))
         for code, reference in references.items()
     }
-    minimum = node.element.get("min", 0)
-    maximum = node.element.get("max", "*")
-    at_least = minimum if minimum > element.min else 0
-    base_max = float("inf") if element.max == UNBOUNDED else element.max
-    most = float("inf") if maximum == "*" else int(maximum)
-    at_most = most if most < base_max else float("inf")
+    at_least, at_most = _limits(node, element)
     slicing = compiler.slicing(node, lambda each: _of_slice(each, element, compiler))
     resources = _resource_types(node, element)
     has_checks = any(checks.values()) or bool(refused) or resources is not None
-    if not (has_checks or at_least or at_most != float("inf") or slicing):
+    if not (has_checks or at_least or at_most != UNLIMITED or slicing):
         return None
-    if not element.choice and slicing is None and resources is None and at_most == float("inf"):
+    if not element.choice and slicing is None and resources is None and at_most == UNLIMITED:
         code = element.types[0].code
         primitive = compiler.definitions.is_primitive(code)
         if not element.repeats:
@@ -46,39 +43,28 @@ def element_check(node: Node, element: Element, compiler: ProfileCompiler) -> Ob
         if at_least <= 1:
             return _array_check(element.name, code, primitive, checks[code], at_least)
     collect = _collector(element, compiler)
-    name, shown = element.name, node.name
-    path = f".{name}"
-    repeats = element.repeats
+    shown, path = node.name, f".{element.name}"
+    taken = listed(set(references) - refused)
+
+    def check_item(item: Any, twin: Any, code: str, context: Context) -> Problems | None:
+        if code in refused:
+            return problem("type-not-allowed", "structure", f"{shown} can't be {code} by the profile: only {taken}")
+        if resources is not None and (other := _other_resource(item, resources)):
+            return other
+        each = checks[code]
+        return each(item, twin, code, context) if each is not None else None
 
     def check(value: Json, context: Context) -> Problems | None:
         items = collect(value)
         found: Problems | None = None
         sliced = slicing(items, context) if slicing is not None else None
         if len(items) < at_least and not any(each.rule == "slice-min" for each in sliced or ()):
-            if not items:
-                text = f"{shown} is required by the profile"
-            else:
-                text = f"{len(items)} of {shown} are there, at least {at_least} are needed"
-            found = problem("cardinality-min", "required", text)
+            found = _too_few(shown, len(items), at_least)
         elif len(items) > at_most:
-            if at_most == 0:
-                text = f"{shown} is not allowed by the profile: leave it out"
-            else:
-                text = f"{len(items)} of {shown} are there, at most {int(at_most)} are allowed"
-            place = segment(items[int(at_most)][0]) if repeats and at_most else ""
-            found = problem("cardinality-max", "structure", text, place)
-        if has_checks and items:
+            found = _too_many(shown, items, int(at_most), element.repeats)
+        if has_checks:
             for position, item, twin, code in items:
-                if code in refused:
-                    text = f"{shown} can't be {code} by the profile: only {listed(set(references) - refused)}"
-                    found = under(found, segment(position), problem("type-not-allowed", "structure", text))
-                    continue
-                if resources is not None and isinstance(item, dict) and item.get("resourceType") not in resources:
-                    text = f"can't be {item.get('resourceType')} by the profile: only {listed(resources)}"
-                    found = under(found, segment(position), problem("type-not-allowed", "structure", text))
-                    continue
-                each = checks[code]
-                problems = each(item, twin, code, context) if each is not None else None
+                problems = check_item(item, twin, code, context)
                 if problems is not None:
                     found = under(found, segment(position), problems)
         if sliced is not None:
@@ -90,8 +76,40 @@ def element_check(node: Node, element: Element, compiler: ProfileCompiler) -> Ob
     return check
 
 
+def _limits(node: Node, element: Element) -> tuple[int, float]:
+    """How many values are needed and allowed, where the profile says more of it than R4 does; else 0, UNLIMITED."""
+    minimum, maximum = node.element.get("min", 0), node.element.get("max", "*")
+    base = UNLIMITED if element.max == UNBOUNDED else element.max
+    most = UNLIMITED if maximum == "*" else int(maximum)
+    return minimum if minimum > element.min else 0, most if most < base else UNLIMITED
+
+
+def _too_few(name: str, count: int, at_least: int) -> Problems:
+    text = f"{count} of {name} are there, at least {at_least} are needed" if count else _required(name)
+    return problem("cardinality-min", "required", text)
+
+
+def _too_many(name: str, items: list[Item], at_most: int, repeats: bool) -> Problems:
+    if not at_most:
+        return problem("cardinality-max", "structure", f"{name} is not allowed by the profile: leave it out")
+    text = f"{len(items)} of {name} are there, at most {at_most} are allowed"
+    return problem("cardinality-max", "structure", text, segment(items[at_most][0]) if repeats else "")
+
+
+def _other_resource(item: Any, resources: frozenset[str]) -> Problems | None:
+    """The problem of a resource that is of none of these types; None of one that is."""
+    if not isinstance(item, dict) or item.get("resourceType") in resources:
+        return None
+    text = f"can't be {item.get('resourceType')} by the profile: only {listed(resources)}"
+    return problem("type-not-allowed", "structure", text)
+
+
+def _required(name: str) -> str:
+    return f"{name} is required by the profile"
+
+
 def _missing(name: str) -> Problems:
-    return problem("cardinality-min", "required", f"{name} is required by the profile", f".{name}")
+    return problem("cardinality-min", "required", _required(name), f".{name}")
 
 
 def _single_check(name: str, code: str, primitive: bool, check: ItemCheck | None, at_least: int) -> ObjectCheck:
@@ -147,9 +165,8 @@ def _of_slice(node: Node, element: Element, compiler: ProfileCompiler) -> ItemCh
         return None
 
     def check(value: Any, twin: Any, code: str, context: Context) -> Problems | None:
-        if resources is not None and isinstance(value, dict) and value.get("resourceType") not in resources:
-            text = f"can't be {value.get('resourceType')} by the profile: only {listed(resources)}"
-            return problem("type-not-allowed", "structure", text)
+        if resources is not None and (other := _other_resource(value, resources)):
+            return other
         each = checks.get(code)
         return None if each is None else each(value, twin, code, context)
 
@@ -161,11 +178,7 @@ def _refused(node: Node, element: Element) -> frozenset[str]:
     if not element.choice:
         return frozenset()
     allowed = {entry.get("code") for entry in node.types()}
-    return (
-        frozenset(reference.code for reference in element.types if reference.code not in allowed)
-        if allowed
-        else frozenset()
-    )
+    return frozenset(reference.code for reference in element.types if allowed and reference.code not in allowed)
 
 
 def _resource_types(node: Node, element: Element) -> frozenset[str] | None:

@@ -105,25 +105,26 @@ def slicing_check(
             if problems is not None:
                 found = under(found, segment(position), problems)
         for each in slices:
-            mine = members.get(each.name, ())
-            if len(mine) < each.minimum:
-                why = _what_keeps_out(each, items, context)
-                if why is not None:
-                    found = under(found, "", why)
-                    continue
-                text = f"{_count(each.minimum)} {each.what} is needed, {len(mine) or 'none'} is there"
-                found = under(found, "", problem("slice-min", "required", text))
-            elif len(mine) > each.maximum:
-                text = f"at most {int(each.maximum)} {each.what} is allowed, {len(mine)} are there"
-                surplus = mine[int(each.maximum)][0]
-                found = under(found, segment(surplus), problem("slice-max", "structure", text))
-            elif each.inner is not None and mine:
-                problems = each.inner(list(mine), context)
-                if problems is not None:
-                    found = under(found, "", problems)
+            problems = _as_a_whole(each, members.get(each.name, []), items, context)
+            if problems is not None:
+                found = under(found, "", problems)
         return found
 
     return check
+
+
+def _as_a_whole(slice: Slice, members: list[Item], items: list[Item], context: Context) -> Problems | None:
+    """What is wrong with how many of the items are in a slice, or else with the slices within it."""
+    if len(members) < slice.minimum:
+        why = _what_keeps_out(slice, items, context)
+        if why is not None:
+            return why
+        text = f"{_count(slice.minimum)} {slice.what} is needed, {len(members) or 'none'} is there"
+        return problem("slice-min", "required", text)
+    if len(members) > slice.maximum:
+        text = f"at most {int(slice.maximum)} {slice.what} is allowed, {len(members)} are there"
+        return problem("slice-max", "structure", text, segment(members[int(slice.maximum)][0]))
+    return slice.inner(members, context) if slice.inner is not None and members else None
 
 
 def _what_keeps_out(wanted: Slice, items: list[Item], context: Context) -> Problems | None:

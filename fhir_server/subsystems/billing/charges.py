@@ -56,14 +56,7 @@ def propose(connection: sqlite3.Connection, type: str, id: str, resource: Json |
         if found is None:
             continue
         coding, price = found
-        cents, problem = None, ""
-        if rule.get("price") and isinstance(resource.get(rule["price"], {}).get("value"), int | Decimal):
-            cents = cents_of_price(resource[rule["price"]]["value"])
-            problem = "its price is too large to be one" if cents is None else ""
-        elif price is not None:
-            cents = int((price["cents"] * units).to_integral_value(ROUND_HALF_UP))
-        else:
-            problem = f"there is no price for {coding.get('code')} on {date or 'an unknown day'}: load a fee schedule"
+        cents, problem = _cents(resource, rule, coding, price, units, date)
         if not date:
             problem = "the day of the service is missing"
         elif not patient:
@@ -72,10 +65,11 @@ def propose(connection: sqlite3.Connection, type: str, id: str, resource: Json |
         base, of_price = parted({"system": CPT, "code": price["hcpcs"]}) if price is not None else ("", ())
         base = base or (own if coding.get("system") in CODES else "")
         modifiers = tuple(dict.fromkeys((*of_price, *modifiers, *beside)))
+        charge = id_of(source, rule["rule"], number)
         connection.execute(
             "INSERT INTO charge VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
             (
-                id_of(source, rule["rule"], number),
+                charge,
                 source,
                 version,
                 rule["rule"],
@@ -94,9 +88,22 @@ def propose(connection: sqlite3.Connection, type: str, id: str, resource: Json |
                 problem,
             ),
         )
-        connection.execute("INSERT OR IGNORE INTO dirty VALUES ('charge', ?)", (id_of(source, rule["rule"], number),))
+        connection.execute("INSERT OR IGNORE INTO dirty VALUES ('charge', ?)", (charge,))
         number += 1
     return before | {encounter}
+
+
+def _cents(
+    resource: Json, rule: Json, coding: Json, price: sqlite3.Row | None, units: Decimal, date: str
+) -> tuple[int | None, str]:
+    """What a charge costs, by the source itself where it states that, else by its price; or None and why not."""
+    stated = resource.get(rule["price"], {}).get("value") if rule.get("price") else None
+    if isinstance(stated, int | Decimal):
+        cents = cents_of_price(stated)
+        return cents, "its price is too large to be one" if cents is None else ""
+    if price is not None:
+        return int((price["cents"] * units).to_integral_value(ROUND_HALF_UP)), ""
+    return None, f"there is no price for {coding.get('code')} on {date or 'an unknown day'}: load a fee schedule"
 
 
 def _payer(connection: sqlite3.Connection, patient: str) -> str:

@@ -77,44 +77,18 @@ def answer_to(store: SubsystemStore, claim: str) -> tuple[ClaimAnswer, str]:
 
 def _data(store: Any, claim: Json, payer_control: str = "") -> ClaimData:
     """What an 837 says of a Claim; FhirError "value" where the resources that it refers to lack something."""
-    patient = known(store, claim["patient"]["reference"])
-    coverage = known(store, claim["insurance"][0]["coverage"]["reference"])
-    payer = known(store, claim["insurer"]["reference"])
-    provider = known(store, claim["provider"].get("reference", ""))
+    patient, coverage, payer, provider = (_needed(store, claim, name, reference) for name, reference in (
+        ("patient", claim["patient"]["reference"]),
+        ("coverage", claim["insurance"][0]["coverage"]["reference"]),
+        ("payer", claim["insurer"]["reference"]),
+        ("provider", claim["provider"].get("reference", "")),
+    ))  # fmt: skip
     encounter = known(store, claim["item"][0]["encounter"][0]["reference"]) or {}
-    if patient is None or coverage is None or payer is None or provider is None:
-        missing = next(
-            name
-            for name, each in (("patient", patient), ("coverage", coverage), ("payer", payer), ("provider", provider))
-            if each is None
-        )
-        raise error("value", f"Claim/{claim['id']}: its {missing} is not there.")
     institutional = claim["type"]["coding"][0]["code"] == "institutional"
-    member = coverage.get("subscriberId") or identifier(
-        coverage, *(each.get("system", "") for each in coverage.get("identifier", ()))
-    )
-    code = next((each.get("code", "") for each in coverage.get("relationship", {}).get("coding", ())), "self")
-    relationship = RELATIONSHIPS.get(code, "18")
-    person = _person(patient, member)
-    subscriber = person
-    if relationship != "18":
-        holder = known(store, coverage.get("subscriber", {}).get("reference", "Patient/"))
-        subscriber = _person(holder or patient, member)
+    relationship, subscriber, person = _insured(store, patient, coverage)
     diagnoses = tuple(
         each["diagnosisCodeableConcept"]["coding"][0]["code"].replace(".", "") for each in claim.get("diagnosis", ())
     )
-    lines = tuple(_line(claim["id"], each, len(diagnoses)) for each in claim["item"])
-    period = encounter.get("period", {})
-    rendering = _rendering(store, encounter)
-    grouped = next(
-        (
-            each.get("value", "")
-            for each in coverage.get("class", ())
-            if each.get("type", {}).get("coding", [{}])[0].get("code") == "group"
-        ),
-        "",
-    )
-    started = period.get("start", "")
     return ClaimData(
         kind="I" if institutional else "P",
         control=claim["id"],
@@ -123,21 +97,55 @@ def _data(store: Any, claim: Json, payer_control: str = "") -> ClaimData:
         subscriber=subscriber,
         payer=payer_of(payer),
         diagnoses=diagnoses,
-        lines=lines,
-        facility=("11" if institutional else "21" if inpatient(encounter) else "11"),
+        lines=tuple(_line(claim["id"], each, len(diagnoses)) for each in claim["item"]),
+        facility="21" if inpatient(encounter) and not institutional else "11",
         frequency=extension(claim, FREQUENCY) or "1",
         payer_control=payer_control,
-        patient=person if relationship != "18" else None,
+        patient=person,
         relationship=relationship,
-        group=grouped,
+        group=_group(coverage),
         responsibility=extension(claim, f"{SYSTEM}:responsibility") or "P",
-        rendering=rendering,
+        rendering=_rendering(store, encounter),
         start=_compact(claim["billablePeriod"].get("start", "")),
         end=_compact(claim["billablePeriod"].get("end", "")),
-        admitted=(_compact(started) + (started[11:13] + started[14:16] if len(started) > 15 else "0000"))
-        if institutional and started
-        else "",
+        admitted=_admitted(encounter.get("period", {}).get("start", "")) if institutional else "",
     )
+
+
+def _needed(store: Any, claim: Json, name: str, reference: str) -> Json:
+    found = known(store, reference)
+    if found is None:
+        raise error("value", f"Claim/{claim['id']}: its {name} is not there.")
+    return found
+
+
+def _insured(store: Any, patient: Json, coverage: Json) -> tuple[str, Party, Party | None]:
+    """How the patient is related to the subscriber (18: is the subscriber), who that is, and the patient if another."""
+    member = coverage.get("subscriberId") or identifier(
+        coverage, *(each.get("system", "") for each in coverage.get("identifier", ()))
+    )
+    code = next((each.get("code", "") for each in coverage.get("relationship", {}).get("coding", ())), "self")
+    relationship = RELATIONSHIPS.get(code, "18")
+    person = _person(patient, member)
+    if relationship == "18":
+        return relationship, person, None
+    holder = known(store, coverage.get("subscriber", {}).get("reference", "Patient/"))
+    return relationship, _person(holder or patient, member), person
+
+
+def _group(coverage: Json) -> str:
+    """The number of the group that a coverage is for."""
+    for each in coverage.get("class", ()):
+        if each.get("type", {}).get("coding", [{}])[0].get("code") == "group":
+            return each.get("value", "")
+    return ""
+
+
+def _admitted(start: str) -> str:
+    """The day and minute of an admission, YYYYMMDDHHMM; midnight where only the day is known."""
+    if not start:
+        return ""
+    return _compact(start) + (start[11:13] + start[14:16] if len(start) > 15 else "0000")
 
 
 def payer_of(payer: Json) -> Party:

@@ -137,16 +137,8 @@ class Rotas:
             raise error("conflict", f"PractitionerRole/{old} does not work this shift.")
         if new in {each.role for each in there}:
             raise error("conflict", f"PractitionerRole/{new} works this shift already.")
-        rules = broken(
-            Problem([shift], [members[new]], [], self.rules, self._zone), members[new], shift,
-            self._facts.assignments([new], shift.start - AROUND * DAY),
-        )  # fmt: skip
-        if rota.ward not in members[new].wards:
-            rules.append(f"ward: the role is not on Location/{rota.ward}")
-        left = [each.role for each in there if each.role != old] + [new]
-        for skill, number in shift.skills.items():
-            if sum(skill in members[role].skills for role in left) < number:
-                rules.append(f"skills: {number} with {skill} would be missing")
+        then = [members[each.role] for each in there if each.role != old] + [members[new]]
+        rules = self._broken(shift, rota, members[new], then)
         if rules and not (override and reason):
             raise error(
                 "conflict", f"It would break: {'; '.join(rules)}. Override it with a reason, or choose another."
@@ -160,6 +152,19 @@ class Rotas:
             client, changed, subsystem=SUBSYSTEM, rule=f"{rule}, overriding {len(rules)} rules" if rules else rule,
             now=now, who=who, reason=reason, sources=[f"Slot/{shift_id}/_history/{shift.version}"],
         )  # fmt: skip
+        return rules
+
+    def _broken(self, shift: Shift, rota: Rota, member: Member, then: list[Member]) -> list[str]:
+        """The rules that a member on a shift would break; then: who would work it, the member among them."""
+        rules = broken(
+            Problem([shift], [member], [], self.rules, self._zone), member, shift,
+            self._facts.assignments([member.id], shift.start - AROUND * DAY),
+        )  # fmt: skip
+        if rota.ward not in member.wards:
+            rules.append(f"ward: the role is not on Location/{rota.ward}")
+        for skill, number in shift.skills.items():
+            if sum(skill in each.skills for each in then) < number:
+                rules.append(f"skills: {number} with {skill} would be missing")
         return rules
 
     async def tell(self, client: FhirClient, now: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any
+from typing import Any, NamedTuple
 
 from interfaces.hl7v2.er7 import Message
 from interfaces.hl7v2.queries.response import Answer, missing, page_of
@@ -24,52 +24,28 @@ EXACT = {"family": ("name", "family"), "given": ("name", "given"), "address-city
 _ASKED = re.compile(r"@?(\w{3})[-.](\d+)(?:\.(\d+))?(?:\.(\d+))?")
 
 
+class _Asked(NamedTuple):
+    """What QPD-3 asks: search parameters, and which of EXACT a patient must have to the letter."""
+
+    search: list[tuple[str, str]]
+    exact: list[tuple[str, str]]
+
+
 async def candidates(query: Message, reader: ClientReader, tables: Tables) -> Answer:
     """Patients that match what QPD-3 asks; QPD-8 names the domains whose numbers are wanted."""
     definition = query.first("QPD")
-    if definition is None or not definition.repetitions(3):
-        return missing("QPD-3 asks for nothing; state @PID.5.1^NAME and the like.", "QPD", "1", "3")
-    search: list[tuple[str, str]] = []
-    exact: list[tuple[str, str]] = []
-    identifier = {"value": "", "name": "", "universal": ""}
-    for value in definition.repetitions(3):
-        asked = _ASKED.fullmatch(value[0][0])
-        wanted = value[1][0] if len(value) > 1 else ""
-        if not asked or asked[1] != "PID":
-            return missing(f"QPD-3: {value[0][0]!r} is no field of PID.", "QPD", "1", "3")
-        if not wanted:
-            continue
-        field = f"PID.{asked[2]}" + (f".{asked[3]}" if asked[3] else "")
-        if asked[2] == "3":
-            part = {"1": "value", "": "value", "4": "universal" if asked[4] == "2" else "name"}.get(asked[3] or "")
-            if part:
-                identifier[part] = wanted
-            continue
-        name = PARAMETERS.get(field) or PARAMETERS.get(f"PID.{asked[2]}")
-        if name is None:
-            return missing(f"QPD-3: {value[0][0]} can't be searched for.", "QPD", "1", "3")
-        text = wanted.rstrip("*")
-        if name == "gender":
-            found = tables.code("AdministrativeSex", wanted)
-            text = found[0] if found else wanted
-        elif name == "birthdate":
-            text = "-".join(part for part in (text[:4], text[4:6], text[6:8]) if part)
-        search.append((name, re.sub(r"([\\,|$])", r"\\\1", text)))
-        if name in EXACT and not wanted.endswith("*"):
-            exact.append((name, wanted))
-    if identifier["value"]:
-        system = _system(identifier, tables)
-        search.append(("identifier", f"{system}|{identifier['value']}" if system else identifier["value"]))
-    if not search:
-        return missing("QPD-3 asks for nothing; state @PID.5.1^NAME and the like.", "QPD", "1", "3")
+    asked = _asked(definition.repetitions(3) if definition is not None else [], tables)
+    if isinstance(asked, Answer):
+        return asked
+    assert definition is not None
     domains = [domain_of(value, tables) for value in definition.repetitions(8)]
     for number, domain in enumerate(domains, 1):
         if not await reader.any("Patient", [("identifier", f"{domain}|")]):
             return Answer("AE", problem=("204", ["QPD", "1", "8", str(number)], "Unknown key identifier"))
     found = [
         patient
-        for patient in await reader.search("Patient", search)
-        if patient.get("active", True) and all(_equals(patient, name, wanted) for name, wanted in exact)
+        for patient in await reader.search("Patient", asked.search)
+        if patient.get("active", True) and all(_equals(patient, name, wanted) for name, wanted in asked.exact)
     ]
     start, limit = page_of(query)
     shown = found[start : start + limit]
@@ -78,6 +54,48 @@ async def candidates(query: Message, reader: ClientReader, tables: Tables) -> An
     ]
     rest = str(start + limit) if start + limit < len(found) else ""
     return Answer("OK" if found else "NF", segments, total=len(found), next=rest)
+
+
+def _asked(values: list[list[list[str]]], tables: Tables) -> _Asked | Answer:
+    """What the repetitions of QPD-3 ask, each @PID.field^value; the Answer that says what can't be asked."""
+    search: list[tuple[str, str]] = []
+    exact: list[tuple[str, str]] = []
+    identifier = {"value": "", "name": "", "universal": ""}
+    for value in values:
+        field = _ASKED.fullmatch(value[0][0])
+        wanted = value[1][0] if len(value) > 1 else ""
+        if not field or field[1] != "PID":
+            return missing(f"QPD-3: {value[0][0]!r} is no field of PID.", "QPD", "1", "3")
+        if not wanted:
+            continue
+        if field[2] == "3":
+            part = {"1": "value", "": "value", "4": "universal" if field[4] == "2" else "name"}.get(field[3] or "")
+            if part:
+                identifier[part] = wanted
+            continue
+        name = PARAMETERS.get(f"PID.{field[2]}.{field[3]}") or PARAMETERS.get(f"PID.{field[2]}")
+        if name is None:
+            return missing(f"QPD-3: {value[0][0]} can't be searched for.", "QPD", "1", "3")
+        search.append((name, re.sub(r"([\\,|$])", r"\\\1", _searched(name, wanted, tables))))
+        if name in EXACT and not wanted.endswith("*"):
+            exact.append((name, wanted))
+    if identifier["value"]:
+        system = _system(identifier, tables)
+        search.append(("identifier", f"{system}|{identifier['value']}" if system else identifier["value"]))
+    if not search:
+        return missing("QPD-3 asks for nothing; state @PID.5.1^NAME and the like.", "QPD", "1", "3")
+    return _Asked(search, exact)
+
+
+def _searched(name: str, wanted: str, tables: Tables) -> str:
+    """A value as the search parameter takes it: codes and dates of HL7 v2 as FHIR has them, the star left out."""
+    if name == "gender":
+        found = tables.code("AdministrativeSex", wanted)
+        return found[0] if found else wanted
+    text = wanted.rstrip("*")
+    if name == "birthdate":
+        return "-".join(part for part in (text[:4], text[4:6], text[6:8]) if part)
+    return text
 
 
 def _system(identifier: dict[str, str], tables: Tables) -> str:
