@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -54,6 +54,14 @@ class ShownToken(Protocol):
         ...
 
 
+class Recording(Protocol):
+    """An audit log."""
+
+    def record(self, event: Any) -> Awaitable[None]:
+        """Done once the event is durable; FhirError "unavailable" where it can't be kept."""
+        ...
+
+
 class NamedClient:
     """The server of this process as a part of it calls it, such as an interface.
 
@@ -90,14 +98,9 @@ class NamedClient:
 
         FhirError "unavailable" where it can't be kept: then the data must not go.
         """
-        log = self._server.audit
-        if log is None:
-            return
-        from fhir_server.security.audit import event
-
-        recorded, caller = self._server.environment.clock(), Caller(name=to, client=to)
-        noted = event.of_request(recorded, caller, told, status, path, address=address, patients=patients)
-        await asyncio.gather(*map(log.record, event.parts_of(noted)))
+        if self._server.audit is not None:
+            recorded = self._server.environment.clock()
+            await _keep_disclosed(self._server.audit, recorded, to, address, told, path, patients, status)
 
     async def _noted(self, request: Request, response: Response) -> None:
         log = self._server.audit
@@ -120,6 +123,40 @@ class NamedClient:
         noted = event.of_request(recorded, request.caller, told, status, "/".join(request.path), patients=patients)
         for part in event.parts_of(noted):
             await log.record(part)
+
+
+class ApartClient:
+    """A server elsewhere as an interface calls it that keeps an audit log of its own: what the interface gives out or
+    refuses is in that; what it commits, or is refused, is in the server's."""
+
+    def __init__(self, server: FhirClient, log: Recording, clock: Callable[[], int]) -> None:
+        self.perform = server.perform
+        self.identified = server.identified
+        self._log = log
+        self._clock = clock
+
+    async def disclosed(
+        self, to: str, address: str, told: tuple[str, str], path: str, patients: tuple[str, ...], status: int = 200
+    ) -> None:
+        """As `NamedClient.disclosed`."""
+        await _keep_disclosed(self._log, self._clock(), to, address, told, path, patients, status)
+
+
+async def _keep_disclosed(
+    log: Recording,
+    recorded: int,
+    to: str,
+    address: str,
+    told: tuple[str, str],
+    path: str,
+    patients: tuple[str, ...],
+    status: int,
+) -> None:
+    from fhir_server.security.audit import event
+
+    caller = Caller(name=to, client=to)
+    noted = event.of_request(recorded, caller, told, status, path, address=address, patients=patients)
+    await asyncio.gather(*map(log.record, event.parts_of(noted)))
 
 
 class GivenToken:

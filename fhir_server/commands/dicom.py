@@ -17,6 +17,7 @@ from fhir_server.commands.options import Server, with_settings
 from fhir_server.commands.sockets import listen as listen_on
 from fhir_server.commands.tokens import ClientIdOption, ClientKeyOption, TokenFileOption, shown
 from fhir_server.core.settings import Settings
+from fhir_server.security.audit.kept import audited
 
 if TYPE_CHECKING:
     from fhir_server.client import FhirClient, ShownToken
@@ -47,11 +48,18 @@ def listen(
 @contextlib.asynccontextmanager
 async def opened(settings: Settings, server: str = "", token: ShownToken | None = None) -> AsyncIterator[FhirClient]:
     """The FHIR server as the archive calls it: on a store of this machine by its name, which the audit log then has."""
-    from fhir_server.client import NamedClient
+    from fhir_server.client import ApartClient, NamedClient
 
     if server:
         async with client(server, settings, existing=False, token=token) as found:
-            yield found
+            if not audited(settings):
+                yield found
+                return
+            from fhir_server.bootstrap import opened_audit
+            from fhir_server.bootstrap.machine import now
+
+            with opened_audit(settings) as log:
+                yield ApartClient(found, log, now)
         return
     async with store(settings, existing=False) as own:
         yield NamedClient(own, "DICOM")

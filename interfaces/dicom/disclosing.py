@@ -1,6 +1,6 @@
 """What goes out by associations, in the audit log before it goes: to whom, by what, whose data it is; and refusals.
 
-A listener that reaches its FHIR server over HTTP has no audit log beside it, and keeps nothing.
+A listener that reaches its FHIR server over HTTP has an audit log of its own, in its data folder.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from fhir_server.client import FhirClient, NamedClient
+from fhir_server.client import ApartClient, FhirClient, NamedClient
 from fhir_server.core.errors import FhirError
 from fhir_server.security.audit.kept import audited
 
@@ -50,7 +50,7 @@ def _keep(
     ids = tuple(sorted({each.removeprefix("Patient/") for each in patients} - {""}))
 
     async def keep(client: FhirClient) -> None:
-        if isinstance(client, NamedClient):
+        if isinstance(client, NamedClient | ApartClient):
             await client.disclosed(*to, told, f"dicom/{what}", ids, status)
 
     context.fhir.call(keep)

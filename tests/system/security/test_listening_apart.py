@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -97,6 +98,33 @@ def test_images_become_studies(secure: House, tmp_path: Path) -> None:
         assert echo(port, "STRANGER").returncode != 0 and echo(port, "STORESCU").returncode == 0
         assert storescu(port, *files(study(2), tmp_path / "sent")).returncode == 0
         until(lambda: secure.total("ImagingStudy") == before + 1)
+
+
+def test_what_goes_out_and_is_refused_is_in_the_audit_log_of_the_listeners_folder(
+    secure: House, tmp_path: Path
+) -> None:
+    proof = ("--client-id", "listener", "--client-key", secure.key)
+    peers, data = tmp_path / "peers.toml", tmp_path / "dicom"
+    peers.write_text(
+        '[[peer]]\nae_title = "STORESCU"\nhost = "127.0.0.1"\nmay = ["store"]\n'
+        '[[peer]]\nae_title = "READER"\nhost = "127.0.0.1"\nmay = ["query"]\n'
+    )
+    options = ("--dicom-peers", peers, "--dicom-port", 0, "--dicom-reserve-mb", 0, "--dicom-study-pause-seconds", 0)
+    before = secure.total("ImagingStudy")
+    with listening("dicom", secure, *options, "--data", data, *proof) as port:
+        assert storescu(port, *files(study(1, PatientID="D1"), tmp_path / "sent")).returncode == 0
+        until(lambda: secure.total("ImagingStudy") == before + 1)
+        assert echo(port, "STRANGER").returncode != 0
+        asked = "-S", "-k", "0008,0052=STUDY", "-k", "0010,0020=D1", "-k", "0020,000d"
+        for calling in ("READER", "STORESCU"):
+            run = [dcmtk("findscu"), "-aet", calling, "-aec", TITLE, "127.0.0.1", str(port), *asked]
+            subprocess.run(run, timeout=60)
+    events = [json.loads(line) for line in hms("audit", "export", "--data", data).splitlines() if line.startswith("{")]
+    told = [(each["outcome"], str(each["agent"]), str(each["entity"])) for each in events]
+    assert any(outcome == "4" and "STRANGER" in agent for outcome, agent, _ in told)
+    assert any(outcome == "0" and "READER" in agent and "Patient/" in entity for outcome, agent, entity in told)
+    assert any(outcome == "4" and "STORESCU" in agent for outcome, agent, _ in told)
+    assert "as it was written" in hms("audit", "verify", "--data", data)
 
 
 def test_a_key_that_is_no_key_is_told_at_the_start(secure: House, tmp_path: Path) -> None:
