@@ -46,6 +46,37 @@ async def test_the_open_transaction_of_a_dead_writer_is_ended(stores: Stores) ->
         assert [change.id for change in await shelf.store.changes(0)] == ["a"]
 
 
+async def test_the_transaction_of_a_dead_writer_is_ended_whoever_has_committed_since(stores: Stores) -> None:
+    """As many as several workers have sessions, of which more than one begins as the dead one's does."""
+    shelf, dead = await stores.open(), await stores.open()
+    async with dead.store.database.client.start_session() as session:
+        taken = await dead.store.positions.allocate(1, 1, session.session_id)
+        await session.start_transaction()
+        await dead.store.database.feed.insert_one({"_id": taken.first, "m": "PUT"}, session=session)
+        begins = bytes(session.session_id["id"])[:1]
+        other = await shelf.store.positions.allocate(1, 1, {"id": Binary(begins + b"other" * 3, UUID_SUBTYPE)})
+        await shelf.store.positions.void([other.first])
+        last = await shelf.put(PATIENT)
+        assert await shelf.store.head() == last.seq
+
+
+async def test_writers_are_remembered_until_their_positions_are_settled(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "SETTLED_EVERY", 1)
+    shelf = await stores.open()
+    await shelf.put(PATIENT)
+    taken = await shelf.store.positions.allocate(2, 1, {"id": Binary(b"live" * 4, UUID_SUBTYPE)})
+    await shelf.store.positions.void([taken.first])
+    await shelf.store.head()
+    counter = await shelf.store.database.counters.find_one({"_id": COUNTER})
+    assert counter["settled"] == taken.first
+    assert [writer["first"] for writer in counter["writers"].values()] == [taken.first], "one is not there yet"
+    await shelf.store.positions.void([taken.first + 1])
+    await shelf.store.head()
+    assert (await shelf.store.database.counters.find_one({"_id": COUNTER}))["writers"] == {}
+
+
 async def test_a_writer_that_is_only_slow_is_waited_for(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beats, "EVERY", 0.05)
     monkeypatch.setattr(feeds, "PATIENCE", 1.0)  # so that a busy machine gives its signs in time

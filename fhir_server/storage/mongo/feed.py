@@ -28,6 +28,10 @@ PATIENCE = 2.0  # seconds without a sign of life after which a missing position 
 GIVE_UP = 20.0  # seconds after which a reader says that the feed can't be read
 WINDOW = 1000  # positions that are looked at together
 SETTLED_EVERY = 1000  # positions after which the settled one is kept for other processes
+LEFT_OPEN = (
+    "A commit takes too long. Where the server that began it is gone, MongoDB ends it a minute after it began at the "
+    "latest (transactionLifetimeLimitSeconds); try again."
+)
 
 log = structlog.get_logger("feed")
 
@@ -113,7 +117,7 @@ class MongoFeed:
             if missing is None:
                 break
             if time.monotonic() > until:
-                raise error("unavailable", "A commit takes too long; try again.", headers={"Retry-After": "5"})
+                raise error("unavailable", LEFT_OPEN, headers={"Retry-After": "5"})
             await self._look_after(*missing)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.05)
@@ -170,7 +174,7 @@ class MongoFeed:
         if self._settled - self._kept >= SETTLED_EVERY:
             self._kept = self._settled
             with answering():
-                await self._database.counters.update_one({"_id": COUNTER}, {"$max": {"settled": self._settled}})
+                await self.positions.settle(self._settled)
 
 
 def windows(after: int, end: int, backwards: bool = False) -> Iterator[range]:

@@ -47,14 +47,14 @@ class Positions:
         """Positions for a commit whose newest version is of this moment; session: the id of its session.
 
         Nobody waits until other members have the counter's step: they have it before the commit that follows it. The
-        counter remembers the sessions, each in the place that its id's first byte names, so that it stays small.
+        counter remembers the session until its positions are settled.
         """
         known = {"$ifNull": ["$seq", 0]}
         change = {
             "seq": {"$add": [known, count]},
             "before": {"$ifNull": ["$updated", 0]},
             "updated": {"$max": ["$updated", updated]},
-            f"writers.{session['id'][:1].hex()}": {
+            f"writers.{session['id'].hex()}": {
                 "first": {"$add": [known, 1]}, "count": count, "session": {"$literal": session},
             },
         }  # fmt: skip
@@ -76,6 +76,13 @@ class Positions:
         """The last one that any commit has taken."""
         counter = await self._database.counters.find_one({"_id": COUNTER}, {"seq": 1})
         return int((counter or {}).get("seq", 0))
+
+    async def settle(self, position: int) -> None:
+        """Keeps for other processes that every position up to this one is there, and forgets who has taken those."""
+        beyond = {"$gt": [{"$add": ["$$this.v.first", "$$this.v.count"]}, position + 1]}
+        writers = {"$filter": {"input": {"$objectToArray": {"$ifNull": ["$writers", {}]}}, "cond": beyond}}
+        change = {"settled": {"$max": ["$settled", position]}, "writers": {"$arrayToObject": writers}}
+        await self._database.counters.update_one({"_id": COUNTER}, [{"$set": change}])
 
     async def void(self, positions: Iterable[int]) -> set[int]:
         """Takes positions that are not taken; returns those that now are VOID, by this call or another."""
