@@ -19,10 +19,12 @@ BUSINESS_VERSION = "s.version"  # the property that has its business version
 
 
 class Documents(NamedTuple):
-    """What to ask for: documents for which a filter holds, and the properties that are wanted beside their keys."""
+    """What to ask for: documents for which a filter holds, the properties that are wanted beside their keys, and how
+    many documents at most, None for all."""
 
     filter: dict[str, Any]
     properties: tuple[str, ...] = ()
+    limit: int | None = None
 
 
 class Found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, islice
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import StoredVersion
@@ -14,7 +14,7 @@ from fhir_server.storage.elastic import terms
 from fhir_server.storage.elastic.search.clauses import NOTHING, Filter, all_of, any_of, one_of
 from fhir_server.storage.elastic.search.found import BUSINESS_VERSION, URL, Documents, Found, Key, Matches
 from fhir_server.storage.elastic.search.links import resolve
-from fhir_server.storage.elastic.search.scope import Scope
+from fhir_server.storage.elastic.search.scope import BATCH, Scope
 
 LIMIT = 10_000  # resources included with one page
 EDGES = ("reference", "uri", BUSINESS_VERSION)
@@ -43,11 +43,8 @@ async def included(
     known = dict(matches.newest)
     while fresh and includes:
         keys: dict[Key, None] = {}
-        wanted = await _wanted(query, includes, scope, fresh)
-        if elsewhere is not None and wanted:
-            others = {each.key for each in await scope.with_keys({key[:2] for key in wanted}, also=elsewhere)}
-            wanted = {key: None for key in wanted if key[:2] not in others}
-        for version in await _visible(query, scope, await _stored(query, wanted, reads, known)):
+        wanted = await _shown(query, scope, await _wanted(query, includes, scope, fresh), elsewhere)
+        for version in await _stored(query, wanted, reads, known):
             if version.seq not in seen:
                 seen.add(version.seq)
                 brought.append(version)
@@ -62,27 +59,30 @@ async def included(
 
 
 async def _wanted(query: Query, includes: Sequence[Include], scope: Scope, fresh: Sequence[Found]) -> Wanted:
-    """What all of these includes name, in their order; what takes the index is asked for by one request."""
+    """What all of these includes name, in their order; what takes the index is asked for by one request.
+
+    What documents refer to may be more than LIMIT; who may see it is not asked here.
+    """
     by_type: dict[str, list[Found]] = defaultdict(list)
     for each in fresh:
         by_type[each.type].append(each)
     fields = {type: set[str]().union(*(each.fields for each in some)) for type, some in by_type.items()}
-    named: list[tuple[Wanted, Filter]] = []
+    most = LIMIT + 1 if query.restriction is None else None  # of those that are named some may be hidden
+    named: list[tuple[Wanted, Documents]] = []
     for include in includes:
         if include.reverse:
             limit = query.restriction(include.source) if query.restriction is not None else None
-            named.append(({}, await _referring(include, scope, fresh, limit)))
+            named.append(({}, Documents(await _referring(include, scope, fresh, limit), limit=LIMIT + 1)))
         elif not fields.get(include.source, set()).isdisjoint(include.fields):  # few of what * stands for
-            named.append(_named(include, by_type[include.source]))
-    asked = [Documents(filter) for _, filter in named if filter != NOTHING]
-    answers = iter(await scope.each(asked, limit=LIMIT + 1) if asked else ())
+            references, filter = _named(include, by_type[include.source])
+            named.append((references, Documents(filter, limit=most)))
+    asked = [documents for _, documents in named if documents.filter != NOTHING]
+    answers = iter(await scope.each(asked) if asked else ())
     wanted: Wanted = {}
-    for direct, filter in named:
-        wanted.update(direct)
-        if filter != NOTHING:
+    for references, documents in named:
+        wanted.update(references)
+        if documents.filter != NOTHING:
             wanted.update({(found.type, found.id, ""): None for found in next(answers)})
-        if len(wanted) > LIMIT:
-            raise _too_many()
     return wanted
 
 
@@ -148,25 +148,43 @@ async def _stored(
     return found
 
 
-async def _visible(query: Query, scope: Scope, versions: list[StoredVersion]) -> list[StoredVersion]:
+async def _shown(query: Query, scope: Scope, wanted: Wanted, elsewhere: Filter | None) -> Wanted:
+    """Those that the caller may see and that are no matches on another page; what is hidden does not count as many."""
+    if query.restriction is None and elsewhere is None:
+        if len(wanted) > LIMIT:
+            raise _too_many()
+        return wanted
+    shown: Wanted = {}
+    each = iter(wanted)
+    while some := list(islice(each, BATCH)):
+        keys = await _visible(query, scope, {key[:2] for key in some})
+        if elsewhere is not None and keys:
+            keys -= {other.key for other in await scope.with_keys(keys, also=elsewhere)}
+        shown.update((key, None) for key in some if key[:2] in keys)
+        if len(shown) > LIMIT:
+            raise _too_many()
+    return shown
+
+
+async def _visible(query: Query, scope: Scope, keys: set[Key]) -> set[Key]:
     """Those that the caller may see."""
     if query.restriction is None:
-        return versions
+        return keys
     by_type: dict[str, set[Key]] = defaultdict(set)
-    for version in versions:
-        by_type[version.type].add((version.type, version.id))
+    for key in keys:
+        by_type[key[0]].add(key)
     allowed: set[Key] = set()
     limited: list[Documents] = []
-    for type, keys in by_type.items():
+    for type, named in by_type.items():
         limit = query.restriction(type)
         if limit is None:
-            allowed |= keys
+            allowed |= named
             continue
         also = scope.filter((type,), await resolve(limit, (type,), scope))
-        limited.append(Documents(scope.named(sorted(keys), also)))
+        limited.append(Documents(scope.named(sorted(named), also)))
     for found in await scope.each(limited) if limited else ():
         allowed.update([each.key for each in found])
-    return [version for version in versions if (version.type, version.id) in allowed]
+    return allowed
 
 
 def _too_many() -> FhirError:

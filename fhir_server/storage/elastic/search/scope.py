@@ -45,15 +45,16 @@ class Scope:
 
     async def all(self, filter: Filter, *properties: str, limit: int | None = None) -> list[Found]:
         """Every document, or the first so many, in order of their first versions."""
-        return (await self.each([Documents(filter, properties)], limit))[0]
+        return (await self.each([Documents(filter, properties, limit)]))[0]
 
-    async def each(self, asked: Sequence[Documents], limit: int | None = None) -> list[list[Found]]:
+    async def each(self, asked: Sequence[Documents]) -> list[list[Found]]:
         """The same for several, by one request where none of them has more than a batch."""
-        wanted = [at for at, (filter, _) in enumerate(asked) if filter != NOTHING]
+        wanted = [at for at, each in enumerate(asked) if each.filter != NOTHING]
         found: list[list[Found]] = [[] for _ in asked]
         after: dict[int, Body] = {}
         while wanted:
-            sizes = {at: BATCH if limit is None else min(BATCH, limit - len(found[at])) for at in wanted}
+            limits = {at: asked[at].limit for at in wanted}
+            sizes = {at: BATCH if most is None else min(BATCH, most - len(found[at])) for at, most in limits.items()}
             bodies = [
                 _body(asked[at].filter, [{"first": "asc"}], sizes[at], asked[at].properties, after.get(at, {}))
                 for at in wanted
@@ -61,7 +62,7 @@ class Scope:
             for at, answer in zip(list(wanted), await self._asking.several(bodies), strict=True):
                 batch = documents(answer)
                 found[at] += batch
-                if len(batch) < sizes[at] or len(found[at]) == limit:
+                if len(batch) < sizes[at] or len(found[at]) == limits[at]:
                     wanted.remove(at)
                 else:
                     after[at] = {"search_after": batch[-1].sort[:1]}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fhir_server.core.errors import FhirError
-from fhir_server.core.query import EVERYTHING, Include, Query, SortKey
-from fhir_server.core.values import POSITION
+from fhir_server.core.query import EVERYTHING, Include, Query, SortKey, TokenIs
+from fhir_server.core.values import CANONICAL, POSITION, TOKEN, URI
 from fhir_server.storage.elastic.search import includes as bounds
 from tests.unit.storage.sqlite import test_canonicals, test_includes, test_index, test_order
 
@@ -66,6 +66,22 @@ def test_more_than_the_limit_is_refused_not_cut(shelf, monkeypatch):
     with pytest.raises(FhirError) as refused:
         test_includes.included(shelf, "Patient", EVERYTHING, Include("Observation", ("subject",), reverse=True))
     assert refused.value.category == "too-costly"
+
+
+def test_what_the_caller_may_not_see_counts_for_nothing(shelf, monkeypatch):
+    monkeypatch.setattr(bounds, "LIMIT", 2)
+    monkeypatch.setattr(bounds, "BATCH", 3)
+    test_includes.test_what_the_caller_may_not_see_counts_for_nothing(shelf, monkeypatch)
+    for number, label in enumerate("RRRNRR"):
+        shelf.put("Questionnaire", f"q{number}", (TOKEN, "_security", "", label), (URI, "url", "http://q"))
+        shelf.put("List", "l", *(test_includes.refers(f"q{n}", type="Questionnaire", field="item") for n in range(6)))
+    shelf.put("QuestionnaireResponse", "r", (CANONICAL, "questionnaire", "http://q", ""))
+    limits = {"Questionnaire": TokenIs(("_security",), None, "N")}
+    for include in (Include("List", ("item",)), Include("QuestionnaireResponse", ("questionnaire",))):
+        brought = test_includes.included(shelf, include.source, EVERYTHING, include, restriction=limits.get)
+        assert brought == ["Questionnaire/q3/_history/1"]
+        with pytest.raises(FhirError):
+            test_includes.included(shelf, include.source, EVERYTHING, include)
 
 
 def test_a_value_set_of_thousands_of_codes_is_one_clause(shelf, monkeypatch):
