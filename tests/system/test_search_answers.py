@@ -116,7 +116,9 @@ OWN = f"{BASE}/Questionnaire/gcs"
         ("questionnaire=Questionnaire/gcs", ["relative", "versioned"]),
         ("questionnaire:Questionnaire=gcs", ["relative", "versioned"]),
         (f"questionnaire={OWN}", ["own", "relative", "versioned"]),
-        (f"questionnaire={OWN}|1", ["own"]),
+        (f"questionnaire={OWN}|1", ["own", "versioned"]),
+        ("questionnaire=Questionnaire/gcs|1", ["versioned"]),
+        ("questionnaire=Questionnaire/gcs|2", []),
         (f"questionnaire={OWN}|2", []),
         (f"questionnaire={BASE}/forms/gcs", ["form"]),
         ("questionnaire.title=coma", ["own", "relative", "versioned"]),
@@ -148,7 +150,7 @@ async def test_a_uri_that_a_reference_parameter_reads_is_found_as_it_stands(fhir
 
 async def test_a_relative_canonical_is_followed_by_includes(fhir: Fhir) -> None:
     await fhir.create({"resourceType": "Questionnaire", "id": "gcs", "status": "active"})
-    answers = {"resourceType": "QuestionnaireResponse", "status": "completed", "questionnaire": "Questionnaire/gcs"}
+    answers = {"resourceType": "QuestionnaireResponse", "status": "completed", "questionnaire": "Questionnaire/gcs|1"}
     await fhir.create({**answers, "id": "a"})
     assert ids(await answer(fhir, "QuestionnaireResponse?_include=QuestionnaireResponse:questionnaire"), "include") == [
         "gcs"

@@ -56,13 +56,18 @@ def add_canonical(add: Add, field: str, value: str) -> None:
 
 
 def canonical_converter(is_resource: Callable[[str], bool]) -> Convert:
-    """For canonicals that a reference parameter searches: one that is no URL but `Type/id` is a local reference."""
+    """For canonicals that a reference parameter searches: one that is no URL but `Type/id` is a local reference.
+
+    Whatever version it names is kept beside that, as that of any canonical.
+    """
 
     def add_canonical_reference(add: Add, field: str, value: str) -> None:
-        type, _, id = value.partition("|")[0].partition("/")
-        if is_resource(type) and ID_PATTERN.match(id):
+        address, _, version = value.partition("|")
+        type, _, id = address.partition("/")
+        local = is_resource(type) and ID_PATTERN.match(id) is not None
+        if local:
             add((REFERENCE, field, type, id, ""))
-        else:
+        if version or not local:
             add_canonical(add, field, value)
 
     return add_canonical_reference

@@ -7,7 +7,7 @@ from typing import Literal
 
 from fhir_server.core.errors import error
 from fhir_server.core.keys import ID_PATTERN
-from fhir_server.core.query import NOTHING, Any, Clause, RefersTo, RefersWithin, TokenIs
+from fhir_server.core.query import NOTHING, Any, Clause, RefersTo, RefersWithin, TokenIs, UriIs
 from fhir_server.search.fields import ParameterFields
 from fhir_server.search.parse.context import SearchContext
 from fhir_server.search.parse.escaping import unescape
@@ -24,17 +24,26 @@ def reference_is(parameter: ParameterFields, text: str, context: SearchContext) 
     """`subject=Patient/23`, `subject=23`, an absolute URL, or a canonical such as `http://acme.org/Library/1|2.0`."""
     reference = unescape(text)
     if context.base and reference.startswith(context.base + "/"):
-        reference = reference[len(context.base) + 1 :]
+        relative = reference[len(context.base) + 1 :]
         if not parameter.addresses:
-            return _local(parameter, reference, context)
+            return _local(parameter, relative, context)
         as_it_stands = canonical(parameter.fields, "exact", text)
-        match = _LOCAL.match(reference)
+        match = _LOCAL.match(relative.partition("|")[0])
         if match is None or not context.definitions.is_resource(match[1]):
             return as_it_stands
-        return Any((_local(parameter, reference, context), as_it_stands))
+        return Any((_relative(parameter, relative, context), as_it_stands))
     if _ABSOLUTE.match(reference):
         return canonical(parameter.fields, "exact", text)
-    return _local(parameter, reference, context)
+    return _relative(parameter, reference, context)
+
+
+def _relative(parameter: ParameterFields, reference: str, context: SearchContext) -> Clause:
+    """A local reference; as `Questionnaire/23|2.0` the canonicals that name this version beside it."""
+    address, bar, version = reference.partition("|")
+    if not bar or not parameter.addresses or _LOCAL.match(address) is None:
+        return _local(parameter, reference, context)
+    local = _local(parameter, address, context)
+    return UriIs(parameter.fields, "exact", address, version) if version and local != NOTHING else local
 
 
 def _local(parameter: ParameterFields, reference: str, context: SearchContext) -> Clause:

@@ -174,6 +174,8 @@ def test_canonicals_have_their_version_apart(extract):
     assert found["_profile"] == [(v.CANONICAL, "http://a", "1.0"), (v.CANONICAL, "http://b", "")]
     found = extract("QuestionnaireResponse", questionnaire="http://q|2")
     assert found["questionnaire"] == [(v.CANONICAL, "http://q", "2")]
+    found = extract("QuestionnaireResponse", questionnaire="Questionnaire/q|2")["questionnaire"]
+    assert found == [(v.REFERENCE, "Questionnaire", "q", ""), (v.CANONICAL, "Questionnaire/q", "2")]
 
 
 def test_uris(extract):
