@@ -280,6 +280,14 @@ class ChangeFeed(Protocol):
         """Keeps a consumer's position; never moves it back unless position is 0 (a rebuild)."""
         ...
 
+    async def consumers_named(self, prefix: str) -> list[str]:
+        """The consumers whose names begin so, of which a position or a lease is kept."""
+        ...
+
+    async def forget(self, consumers: Collection[str]) -> None:
+        """Forgets positions and leases of consumers that are no more."""
+        ...
+
 
 class IndexState(NamedTuple):
     """How an index that follows the change feed is doing.

@@ -150,6 +150,19 @@ async def test_a_lease_is_one_owners_until_it_runs_out(shelf: Shelf) -> None:
     assert not await shelf.store.lease("index", "one", 60)
 
 
+async def test_consumers_that_are_no_more_are_forgotten(shelf: Shelf) -> None:
+    names = ["one:a_b", "one:axb", "one:leased", "two:a"]
+    for name in ("one:a_b", "one:axb", "two:a"):
+        await shelf.store.advance(name, 7)
+    assert await shelf.store.lease("one:leased", "me", 60)
+    assert sorted(await shelf.store.consumers_named("one:")) == names[:3]
+    assert await shelf.store.consumers_named("one:a_") == ["one:a_b"]
+    await shelf.store.forget(["one:a_b", "one:leased", "never"])
+    assert await shelf.store.consumers_named("one:") == ["one:axb"]
+    assert [await shelf.store.position(name) for name in names] == [0, 7, 0, 7]
+    assert await shelf.store.holder("one:leased") == "" and await shelf.store.lease("one:leased", "another", 60)
+
+
 async def test_an_erasure_takes_all_but_a_change_that_says_so(shelf: Shelf) -> None:
     await shelf.put(patient("a"))
     await shelf.put(patient("a"))

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from fhir_server.interactions.followers.custom_parameters import NAMED
 from tests.conftest import BASE, Fhir, issue_of
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +93,50 @@ async def test_indexing_goes_on_after_a_restart(fhir: Fhir) -> None:
     await indexed(fhir)
     await other.close()
     assert await fhir.ids("Patient?eye-colour=green") == ["before"]
+
+
+async def test_another_of_the_same_url_and_version_is_indexed_anew(fhir: Fhir) -> None:
+    await fhir.create({**patient("before", "green"), "language": "de"})
+    await fhir.create(EYES)
+    await indexed(fhir)
+    assert (await fhir("DELETE", "SearchParameter/eye-colour")).status_code in (200, 204)
+    await fhir.create({**EYES, "id": "another", "expression": "Patient.language"})
+    await indexed(fhir)
+    assert await fhir.ids("Patient?eye-colour=de") == ["before"]
+    assert await fhir.ids("Patient?eye-colour=green") == []
+
+
+async def test_of_versions_that_are_in_force_no_more_nothing_is_kept(fhir: Fhir) -> None:
+    async def kept() -> set[str]:
+        return {name for name in await fhir.server.environment.feed.consumers_named(NAMED) if EYES["url"] in name}
+
+    for code in ("b", "c", "d", "eye-colour"):
+        await fhir.create({**EYES, "code": code})
+    await indexed(fhir)
+    assert len(await kept()) == 1
+    before = await kept()
+    await fhir.create(EYES)
+    await indexed(fhir)
+    assert len(await kept()) == 1 and await kept() != before
+    await fhir.create({**EYES, "status": "retired"})
+    assert (await fhir.get("Patient?eye-colour=green")).status_code == 400
+    assert await kept() == set()
+
+
+async def test_what_an_older_program_has_indexed_is_not_indexed_again(fhir: Fhir) -> None:
+    from fhir_server import bootstrap
+
+    await fhir.create(EYES)
+    await indexed(fhir)
+    feed = fhir.server.environment.feed
+    new = [name for name in await feed.consumers_named(NAMED) if EYES["url"] in name]
+    head = await feed.head()
+    await feed.forget(new)
+    await feed.advance(f"{NAMED}{EYES['url']}|1", head)
+    other = await bootstrap.start(fhir.server.settings)
+    assert other.indexing() == []
+    assert [name for name in await feed.consumers_named(NAMED) if EYES["url"] in name] == new
+    await other.close()
 
 
 async def test_what_another_worker_writes_before_it_has_heard_of_a_parameter_is_found_by_it(fhir: Fhir) -> None:

@@ -4,6 +4,7 @@ An active SearchParameter with an expression is in force as soon as it is stored
 change feed is indexed by it, whatever worker it came to; searches know it in every worker of the machine at once, in
 those of other machines within a second. What was stored before is indexed in the background along the change feed; the
 position is durable, so a restart goes on where it was. Until then a search by it says that it is still being indexed.
+The position is of one version in the feed, and is forgotten once that is in force no more.
 
 What is indexed beside R4's parameters (search/fields.py, UNASKED) is in force always; what a program stored that did
 not index it yet, is indexed in the same way.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Set
 from contextlib import suppress
 from itertools import chain
 from typing import NamedTuple
@@ -25,12 +27,13 @@ from fhir_server.core.repeats import Repeats
 from fhir_server.core.tasks import end
 from fhir_server.definitions import SearchParameter
 from fhir_server.interactions.environment import Environment, Searching
-from fhir_server.interactions.followers.parameters_in_force import NONE, TYPE, InForce, follow
+from fhir_server.interactions.followers.parameters_in_force import NONE, TYPE, Custom, InForce, follow
 from fhir_server.interactions.followers.reindexing import reindex_page
 from fhir_server.search.fields import UNASKED
 
 LOOK_EVERY = 1.0  # seconds between looks for changes by other workers
 LEASE = 20.0  # seconds that one worker has the indexing to itself without renewing
+NAMED = "search-parameter:"  # how the names begin by which the feed keeps how far the indexing of a parameter is
 UNTIL = " until"  # after a name: where the feed was when a program first ran here that indexes each write by it
 
 log = structlog.get_logger("search-parameters")
@@ -64,7 +67,7 @@ class CustomParameters:
     async def start(self) -> None:
         """Loads what is stored and goes on looking."""
         for parameter in chain.from_iterable(UNASKED.values()):
-            name = _name(parameter, 1)
+            name = f"{NAMED}{parameter.url}|1"
             self._unasked[name] = parameter, await self._until(name)
         await self._take_in(await follow(self._environment.store, self._known, self._official))
         self._task = asyncio.create_task(self._watch())
@@ -89,15 +92,38 @@ class CustomParameters:
     async def _take_in(self, known: InForce) -> None:
         """Puts parameters in force."""
         self._known = known
-        found = {_name(each.parameter, each.version): (each.parameter, each.seq) for each in known.parameters.values()}
+        found = {_name(each): each for each in known.parameters.values()}
+        wanted = {name: (each.parameter, each.seq) for name, each in found.items()}
         building: dict[str, Progress] = {}
-        for name, (parameter, target) in {**self._unasked, **found}.items():
+        for name, (parameter, target) in {**self._unasked, **wanted}.items():
             position = await self._environment.feed.position(name)
+            if not position and name in found:
+                position = await self._position_of_older(name, found[name])
             if position < target:
                 building[name] = Progress(parameter.url, position, target)
                 self._types[name] = parameter.base
         self._building = building
         self._put_in_force()
+        with suppress(FhirError):  # such as a full disk: the next start or change forgets them
+            await self._forget_others({*self._unasked, *(name + UNTIL for name in self._unasked), *found})
+
+    async def _position_of_older(self, name: str, custom: Custom) -> int:
+        """Where an older program, which kept it by the resource's version, has indexed all that there was; else 0."""
+        feed = self._environment.feed
+        position = await feed.position(f"{NAMED}{custom.parameter.url}|{custom.version}")
+        if position < custom.seq:
+            return 0
+        with suppress(FhirError):
+            await feed.advance(name, position)
+        return position
+
+    async def _forget_others(self, names: Set[str]) -> None:
+        """Forgets how far the indexing was of what is in force no more; not of what this process has not seen yet."""
+        feed = self._environment.feed
+        others = set(await feed.consumers_named(NAMED)) - names
+        over = [name for name in others if _seq_of(name) <= self._known.position]
+        if over:
+            await feed.forget(over)
 
     async def _until(self, name: str) -> int:
         """The position up to which there may be what an older program has stored."""
@@ -180,6 +206,12 @@ class CustomParameters:
             self._building[name] = progress._replace(position=position)
 
 
-def _name(parameter: SearchParameter, version: int) -> str:
-    """By which the feed keeps how far the indexing of a parameter is."""
-    return f"search-parameter:{parameter.url}|{version}"
+def _name(custom: Custom) -> str:
+    """Of a version: another resource with this URL, or this one stored again after an erasure, is indexed anew."""
+    return f"{NAMED}{custom.parameter.url}@{custom.seq}"
+
+
+def _seq_of(name: str) -> int:
+    """The position in the feed of the version that a name is of, 0 for one that an older program gave."""
+    seq = name.rpartition("@")[2]
+    return int(seq) if seq.isdecimal() else 0

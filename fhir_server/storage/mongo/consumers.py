@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+
 from fhir_server.core.mongodb import answering
 from fhir_server.storage.mongo.database import AT_ONCE, Database
 from fhir_server.storage.mongo.leases import take
@@ -36,6 +39,17 @@ class Consumers:
         with answering():
             found = await self._consumers.find_one({"_id": consumer}, {"owner": 1})
         return str((found or {}).get("owner", ""))
+
+    async def consumers_named(self, prefix: str) -> list[str]:
+        """The consumers whose names begin so."""
+        with answering():
+            found = self._consumers.find({"_id": {"$regex": f"^{re.escape(prefix)}"}}, {"_id": 1})
+            return [str(each["_id"]) async for each in found]
+
+    async def forget(self, consumers: Collection[str]) -> None:
+        """Forgets consumers that are no more."""
+        with answering():
+            await self._at_once.delete_many({"_id": {"$in": list(consumers)}})
 
     async def want(self, consumer: str, position: int) -> None:
         """Somebody waits until this consumer has got so far, wherever its work is done."""

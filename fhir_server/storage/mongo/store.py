@@ -163,6 +163,14 @@ class MongoStore(MongoReads):
         """Whether owner has this consumer's work to itself for so long."""
         return await self.consumers.lease(consumer, owner, seconds)
 
+    async def consumers_named(self, prefix: str) -> list[str]:
+        """The consumers whose names begin so."""
+        return await self.consumers.consumers_named(prefix)
+
+    async def forget(self, consumers: Collection[str]) -> None:
+        """Forgets positions and leases of consumers that are no more."""
+        await self.consumers.forget(consumers)
+
     async def want(self, consumer: str, position: int) -> None:
         """Somebody waits until this consumer has got so far."""
         await self.consumers.want(consumer, position)

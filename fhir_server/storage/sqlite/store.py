@@ -128,6 +128,25 @@ class SqliteStore(SqliteReads):
 
         return await self.commit_here(work)
 
+    async def consumers_named(self, prefix: str) -> list[str]:
+        """The consumers whose names begin so."""
+        rows = self._execute(
+            "SELECT name FROM consumer WHERE substr(name, 1, ?1) = ?2 UNION "
+            "SELECT substr(name, 7) FROM meta WHERE substr(name, 1, 6 + ?1) = 'lease:' || ?2",
+            (len(prefix), prefix),
+        )
+        return [row[0] for row in rows]
+
+    async def forget(self, consumers: Collection[str]) -> None:
+        """Forgets positions and leases of consumers that are no more."""
+
+        async def work(transaction: SqliteTransaction) -> None:
+            for consumer in consumers:
+                transaction.execute("DELETE FROM consumer WHERE name = ?", (consumer,))
+                transaction.execute("DELETE FROM meta WHERE name = ?", (f"lease:{consumer}",))
+
+        await self.commit_here(work)
+
     async def holder(self, consumer: str) -> str:
         """The owner that has, or was the last to have, this consumer's work to itself."""
         row = self._execute("SELECT value FROM meta WHERE name = ?", (f"lease:{consumer}",)).fetchone()
