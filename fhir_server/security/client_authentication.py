@@ -34,7 +34,7 @@ async def authenticate(
     store: AccountStore, form: Mapping[str, str], authorization: str, token_url: str, keys_at: KeysAt
 ) -> Client:
     """The client that a request to the token endpoint is from; OAuthError "invalid_client" where it is not proven."""
-    if form.get("client_assertion") or form.get("client_assertion_type"):
+    if by_assertion(form):
         return await _by_assertion(store, form, token_url, keys_at)
     name, secret = (
         _basic(authorization) if authorization else (form.get("client_id", ""), form.get("client_secret", ""))
@@ -47,7 +47,7 @@ async def authenticate(
         raise OAuthError("invalid_client", f"A client says who it is in a form (urlencoded) by {ways}.", 401)
     client = await store.client(name)
     if client is None or not client.active:
-        passwords.matches(secret, "")
+        await passwords.matches_aside(secret, "")
         raise _unknown()
     if client.public:
         if secret or authorization:
@@ -55,15 +55,19 @@ async def authenticate(
         return client
     if not client.secret:
         raise OAuthError("invalid_client", "This client proves itself by private_key_jwt; send client_assertion.", 401)
-    if not passwords.matches(secret, client.secret):
+    if not await passwords.matches_aside(secret, client.secret):
         raise _unknown()
     return client
 
 
+def by_assertion(form: Mapping[str, str]) -> bool:
+    """Whether the client proves itself by an assertion."""
+    return bool(form.get("client_assertion") or form.get("client_assertion_type"))
+
+
 def stated(form: Mapping[str, str], authorization: str) -> str:
-    """The id of the client that a request says it is from, "" where it names none; nothing of it is proven."""
-    if form.get("client_assertion"):
-        return unverified.issuer(form["client_assertion"])
+    """The id of the client that a request with a secret says it is from, "" where it names none; nothing of it is
+    proven."""
     try:
         return _basic(authorization)[0] if authorization else form.get("client_id", "")
     except OAuthError:

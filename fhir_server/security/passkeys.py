@@ -119,12 +119,17 @@ class Passkeys:
         await self._store.put_pending(KIND, _text(challenge), {"user": user}, self._store.clock() + LIFE)
 
     async def _challenge(self, credential: Any, user: str) -> bytes:
-        """The challenge that a credential answers, the first time and for this user ("" for a sign-in)."""
+        """The challenge that a credential answers, the first time and for this user ("" for a sign-in).
+
+        Never one that was made or shown within another site's page.
+        """
         try:
-            said = json.loads(_bytes(credential["response"]["clientDataJSON"]))
-            challenge = str(said["challenge"])
-        except (KeyError, TypeError, ValueError, RecursionError):
+            said = msgspec.json.decode(_bytes(credential["response"]["clientDataJSON"]))
+            challenge, framed = str(said["challenge"]), said.get("crossOrigin", False)
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             raise _refused() from None
+        if framed:
+            raise _refused()
         kept = await self._store.take_pending(KIND, challenge)
         if kept is None or kept["user"] != user:
             raise error("value", "That took too long; please try again.")

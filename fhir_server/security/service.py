@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -100,9 +99,8 @@ class Security:
             raise error("value", wrong)
         if await self.store.user_named(name):
             raise error("conflict", f"There is a user {name} already.")
-        user = User(
-            id=secrets.token_hex(8), name=name, password=passwords.hashed(password), fhir_user=fhir_user, roles=roles
-        )
+        kept = await passwords.hashed_aside(password)
+        user = User(id=secrets.token_hex(8), name=name, password=kept, fhir_user=fhir_user, roles=roles)
         await self.store.put_user(user)
         return user
 
@@ -117,7 +115,7 @@ class Security:
                 wrong = f"The password of {user.name} is kept by {user.provider}; change it there."
             if wrong:
                 raise error("value", wrong)
-            changes = {**changes, "password": passwords.hashed(password)}
+            changes = {**changes, "password": await passwords.hashed_aside(password)}
         await self.store.put_user(msgspec.structs.replace(user, **changes))
         for session in await self.store.sessions(user.id):
             await self.store.end_session(user.id, session.id)
@@ -130,7 +128,7 @@ class Security:
             raise error("conflict", f"There is a client {client.id} already.")
         secret = secrets.token_urlsafe(32) if confidential else ""
         if secret:
-            client = msgspec.structs.replace(client, secret=passwords.hashed(secret))
+            client = msgspec.structs.replace(client, secret=await passwords.hashed_aside(secret))
         await self.store.put_client(client)
         return client, secret
 
@@ -142,7 +140,7 @@ class Security:
         subjects = (f"user:{name.casefold()}", f"address:{address}")
         await self.throttle.require(*subjects)
         user = await self.store.user_named(name)
-        good = await asyncio.to_thread(passwords.matches, password, user.password if user else "")
+        good = await passwords.matches_aside(password, user.password if user else "")
         await self.throttle.require(*subjects)  # guesses that come at once are no more than those one after the other
         factors: tuple[str, ...] = ("password",)
         if user is not None and good and user.totp:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any
+
+import msgspec
 
 LONGEST = 16 * 1024  # characters of a token
 
@@ -24,7 +25,7 @@ def _segment(token: str, number: int) -> dict[str, Any]:
         return {}
     try:
         part = token.split(".")[number]
-        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        found = msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
         return found if isinstance(found, dict) else {}
     except (IndexError, ValueError, RecursionError):
         return {}

@@ -13,7 +13,7 @@ from fhir_server.core.errors import FhirError
 from fhir_server.rest.auditing import changed, noted
 from fhir_server.rest.authorization.exchange import Exchange, as_json
 from fhir_server.rest.encode import Answer
-from fhir_server.security.client_authentication import authenticate, stated
+from fhir_server.security.client_authentication import authenticate, by_assertion, stated
 from fhir_server.security.keys import ACCEPTED, ID_ALGORITHM
 from fhir_server.security.model import Access, Client
 from fhir_server.security.oauth_errors import OAuthError, required
@@ -134,29 +134,41 @@ async def _keys_at(exchange: Exchange, url: str, kid: str) -> dict[str, Any]:
 
 
 async def _client(exchange: Exchange) -> Client:
-    """The client that calls; failures are counted, of each client at an address and of the address."""
+    """The client that calls. Failures are counted, of each client at an address and of the address.
+
+    Not those of assertions: nobody guesses a key, so that whoever shows wrong ones must not keep out the client whose
+    key it is. How many of them an address may show is bounded as all that it asks (sign_in_rate).
+    """
     exchange.require_in_body()
     exchange.require_single()
     authorization = exchange.headers.get("authorization", "")
+    if by_assertion(exchange.form):
+        return await _authenticated(exchange, authorization)
     name = stated(exchange.form, authorization)
     subjects = ((f"client:{name}@{exchange.address}",) if name else ()) + (f"address:{exchange.address}",)
+    await _require_not_throttled(exchange, *subjects)
+    try:
+        client = await _authenticated(exchange, authorization)
+    except OAuthError:
+        await _require_not_throttled(exchange, *subjects)  # guesses that come at once are no more than those in turn
+        await exchange.security.throttle.failed(*subjects)
+        raise
+    await _require_not_throttled(exchange, *subjects)
+    await exchange.security.throttle.succeeded(*subjects[:-1])
+    return client
+
+
+async def _authenticated(exchange: Exchange, authorization: str) -> Client:
+    token_url, keys_at = f"{exchange.issuer}/auth/token", functools.partial(_keys_at, exchange)
+    return await authenticate(exchange.security.store, exchange.form, authorization, token_url, keys_at)
+
+
+async def _require_not_throttled(exchange: Exchange, *subjects: str) -> None:
+    """OAuthError "slow_down" while one of the subjects has to wait."""
     try:
         await exchange.security.throttle.require(*subjects)
     except FhirError as problem:
         raise OAuthError("slow_down", str(problem), 429, problem.headers.get("Retry-After", "")) from None
-    try:
-        client = await authenticate(
-            exchange.security.store,
-            exchange.form,
-            authorization,
-            f"{exchange.issuer}/auth/token",
-            functools.partial(_keys_at, exchange),
-        )
-    except OAuthError:
-        await exchange.security.throttle.failed(*subjects)
-        raise
-    await exchange.security.throttle.succeeded(*subjects[:-1])
-    return client
 
 
 async def token(exchange: Exchange) -> Answer:

@@ -119,18 +119,27 @@ class Authenticator:
         self.count += 1
         return hashlib.sha256(site.encode()).digest() + struct.pack(">BI", flags, self.count) + more
 
-    def make(self, challenge: str, site: str = "fhir.test", origin: str = ORIGIN, flags: int = 0x45) -> dict[str, Any]:
+    def make(
+        self, challenge: str, site: str = "fhir.test", origin: str = ORIGIN, flags: int = 0x45, **said_too: Any
+    ) -> dict[str, Any]:
         numbers = self.key.public_key().public_numbers()
         cose = {1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")}
         more = bytes(16) + struct.pack(">H", len(self.id)) + self.id + dumps(cose)
         attested = dumps({"fmt": "none", "attStmt": {}, "authData": self.data(flags, site, more)})
-        said = client_data("webauthn.create", challenge, origin)
+        said = client_data({"type": "webauthn.create", "challenge": challenge, "origin": origin, **said_too})
         return self.credential(clientDataJSON=said, attestationObject=attested)
 
     def show(
-        self, challenge: str, user: str, site: str = "fhir.test", origin: str = ORIGIN, flags: int = 0x05
+        self,
+        challenge: str,
+        user: str,
+        site: str = "fhir.test",
+        origin: str = ORIGIN,
+        flags: int = 0x05,
+        **said_too: Any,
     ) -> dict[str, Any]:
-        data, said = self.data(flags, site), client_data("webauthn.get", challenge, origin)
+        data = self.data(flags, site)
+        said = client_data({"type": "webauthn.get", "challenge": challenge, "origin": origin, **said_too})
         signature = self.key.sign(data + hashlib.sha256(said).digest(), ec.ECDSA(hashes.SHA256()))
         return self.credential(
             clientDataJSON=said, authenticatorData=data, signature=signature, userHandle=user.encode()
@@ -145,8 +154,8 @@ def text(value: bytes) -> str:
     return urlsafe_b64encode(value).decode().rstrip("=")
 
 
-def client_data(kind: str, challenge: str, origin: str) -> bytes:
-    return json.dumps({"type": kind, "challenge": challenge, "origin": origin, "crossOrigin": False}).encode()
+def client_data(said: dict[str, Any]) -> bytes:
+    return json.dumps({"crossOrigin": False, **said}).encode()
 
 
 async def post(browser: Browser, path: str, body: Any, **headers: str) -> httpx.Response:
@@ -181,6 +190,7 @@ async def test_passkeys_that_are_not_believed(browser: Browser) -> None:
     authenticator = await added(browser)
     evil: list[dict[str, Any]] = [
         {"origin": "https://evil.test"}, {"site": "evil.test"}, {"flags": 0x01}, {"flags": 0x04}, {"user": "u-ada"},
+        {"type": "webauthn.create"},
     ]  # fmt: skip
     for more in evil:
         challenge = (await post(browser, "ask", {})).json()["challenge"]
@@ -190,9 +200,55 @@ async def test_passkeys_that_are_not_believed(browser: Browser) -> None:
     cloned = Authenticator()
     cloned.key, cloned.count = authenticator.key, 0
     assert (await post(browser, "sign-in", {"credential": cloned.show(challenge, "u-doc")})).status_code == 401
+    challenge = (await post(browser, "ask", {})).json()["challenge"]
+    authenticator.count = 0  # 1 was counted when it was made
+    assert (await post(browser, "sign-in", {"credential": authenticator.show(challenge, "u-doc")})).status_code == 401
+    challenge = (await post(browser, "ask", {})).json()["challenge"]
+    framed = authenticator.show(challenge, "u-doc", crossOrigin=True)
+    assert (await post(browser, "sign-in", {"credential": framed})).status_code == 400
+    said = text(json.dumps({"challenge": "\ud800"}).encode())
+    assert (await post(browser, "sign-in", {"credential": {"response": {"clientDataJSON": said}}})).status_code == 400
     for nonsense in ({}, {"credential": 1}, {"credential": {"response": {"clientDataJSON": "e30"}}}, [], None):
         assert (await post(browser, "sign-in", nonsense)).status_code == 400, nonsense
     assert "hms_session" not in browser.http.cookies
+
+
+async def test_a_challenge_is_for_one_answer_of_one_kind_by_one_user(browser: Browser) -> None:
+    authenticator = await added(browser)
+    asked = (await post(browser, "ask", {})).json()["challenge"]
+    assert (await post(browser, "sign-in", {"credential": authenticator.show(asked, "u-doc")})).status_code == 200
+    browser.http.cookies.clear()
+    assert (await post(browser, "sign-in", {"credential": authenticator.show(asked, "u-doc")})).status_code == 400
+    late = (await post(browser, "ask", {})).json()["challenge"]
+    clock: Any = browser.fhir.server.environment.clock
+    clock.now += 301_000_000
+    assert (await post(browser, "sign-in", {"credential": authenticator.show(late, "u-doc")})).status_code == 400
+    await sign_in(browser)
+    offered = (await post(browser, "offer", {})).json()["challenge"]
+    assert (await post(browser, "sign-in", {"credential": authenticator.show(offered, "u-doc")})).status_code == 400
+    of_doc, asked = (await post(browser, "offer", {})).json()["challenge"], (await post(browser, "ask", {})).json()
+    assert (await post(browser, "add", {"credential": Authenticator().make(asked["challenge"])})).status_code == 400
+    browser.http.cookies.clear()
+    page = await browser.http.get("/auth/sign-in")
+    await browser.submit(page, "/auth/sign-in", name="ada", password=PASSWORD)
+    assert (await post(browser, "add", {"credential": Authenticator().make(of_doc)})).status_code == 400
+    assert [len(each.passkeys) for each in await browser.fhir.server.security.store.users()] == [0, 1]
+
+
+NOT_OF_THIS_SITE = [
+    {"origin": "https://evil.test"}, {"origin": "http://fhir.test.evil.test"}, {"origin": "http://fhir.test:8080"},
+    {"site": "evil.test"}, {"flags": 0x41}, {"flags": 0x44}, {"type": "webauthn.get"}, {"crossOrigin": True},
+    {"challenge": "\ud800"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("more", NOT_OF_THIS_SITE, ids=str)
+async def test_a_passkey_that_was_made_elsewhere_is_not_added(browser: Browser, more: dict[str, Any]) -> None:
+    await sign_in(browser)
+    challenge = (await post(browser, "offer", {})).json()["challenge"]
+    made = Authenticator().make(**{"challenge": challenge, **more})
+    assert (await post(browser, "add", {"credential": made})).status_code == 400
+    assert [each.passkeys for each in await browser.fhir.server.security.store.users()] == [(), ()]
 
 
 async def test_another_sites_page_can_not_have_a_passkey_shown(browser: Browser) -> None:
