@@ -1,1 +1,4 @@
-"""Who may do what: users, clients, SMART scopes, tokens. It knows no HTTP and no resources."""
+"""Who may do what, and what is kept of it: accounts, tokens, scopes, policies, audit, encryption, de-identification.
+
+Here is no interaction and no route: `interactions/access` asks this, `rest/authorization` has the pages and endpoints.
+"""

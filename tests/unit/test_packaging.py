@@ -42,3 +42,15 @@ def test_the_two_locks_agree():
         for name in ("requirements.lock", "requirements-dev.lock")
     ]
     assert pins[0].items() <= pins[1].items()
+
+
+def test_the_notice_names_files_that_are_here():
+    for line in re.findall(r"^[a-z]\S*(?:, \S+)*$", (ROOT / "NOTICE").read_text("utf-8"), re.MULTILINE):
+        for path in line.split(", "):
+            assert list(ROOT.glob(path)), path
+
+
+def test_all_test_data_of_others_has_its_source_and_licence_told():
+    told = re.findall(r"^\| (`.*?) \|", (ROOT / "tests/data/README.md").read_text("utf-8"), re.MULTILINE)
+    folders = {folder.name for folder in (ROOT / "tests/data").iterdir() if folder.is_dir()}
+    assert folders == {path.split("/")[0] for row in told for path in re.findall(r"`([^`]+)`", row)}

@@ -1,1 +1,1 @@
-"""Analytics: the lake, views over it, indicators."""
+"""Analytics: the lake, views over it, indicators, scores, reports (docs/how-to/analytics.md)."""

@@ -1,1 +1,1 @@
-"""This server as the asking side: peers, queue, forward rules."""
+"""This server as the asking side of an association: C-ECHO, C-FIND, C-MOVE and C-STORE to peers."""

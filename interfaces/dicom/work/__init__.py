@@ -1,1 +1,1 @@
-"""What follows later than the acknowledgement: durable jobs."""
+"""What follows later than the acknowledgement: durable jobs, their queue, and what each does."""

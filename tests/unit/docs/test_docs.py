@@ -16,17 +16,47 @@ from fhir_server.commands.reference import settings_page
 from fhir_server.core.settings import Settings
 
 ROOT = Path(__file__).parents[3]
+FOLDERS = ("fhir_server", "interfaces", "mappings", "profiles", "terminology", "tests")
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+MODULES = [f"/{file.relative_to(ROOT)}" for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 COMMANDS = typer.main.get_command(app).commands
 
 
+def links_of(page):
+    """The links of a page to files here: (file, heading that it leads to, "" for none)."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    links = re.findall(r"\]\(([^)\s#]*)#?([^)\s]*)\)", re.sub(r"`[^`\n]*`", "", prose))
+    return [((page.parent / file).resolve() if file else page, to) for file, to in links if "://" not in file]
+
+
+def headings_of(page):
+    """What a link may lead to within a page, as GitHub makes it of the headings."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = [re.sub(r"\]\([^)]*\)", "", heading) for heading in re.findall(r"^#+ (.*)$", prose, re.MULTILINE)]
+    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_resolve(page):
-    prose = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
-    prose = re.sub(r"`[^`\n]*`", "", prose)
-    links = re.findall(r"\]\(([^)\s#]+)[^)]*\)", prose)
-    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+    assert [str(file) for file, _ in links_of(page) if not file.exists()] == []
+    assert [to for file, to in links_of(page) if to and to not in headings_of(file)] == []
+
+
+def test_every_page_is_reached_from_the_readme():
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in reached and page.suffix == ".md":
+            reached.add(page)
+            waiting += [file for file, _ in links_of(page)]
+    assert {page.relative_to(ROOT) for page in PAGES} - {page.relative_to(ROOT) for page in reached} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_that_a_page_names_exist(page):
+    for name in re.findall(r"`(?:\.\./)*([\w/-]+\.py)`", page.read_text("utf-8")):
+        assert any(module.endswith(f"/{name}") for module in MODULES), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
