@@ -7,25 +7,11 @@ from typing import Any
 from xml.parsers import expat
 
 from fhir_server.codec.narrative import instead_of_entity
+from fhir_server.fhirpath.xhtml import ATTRIBUTES, ELEMENTS
+from fhir_server.fhirpath.xhtml import NAMESPACE as XHTML
 from profiles.structure.primitives import explain
 from profiles.structure.problems import Problems, problem, shown
 
-XHTML = "http://www.w3.org/1999/xhtml"
-
-# The lists of the invariant txt-1, as R4's Schematron has them.
-ELEMENTS = frozenset(
-    """
-    a abbr acronym b big blockquote br caption cite code col colgroup dd dfn div dl dt em h1 h2 h3 h4 h5 h6 hr i img
-    li ol p pre q samp small span strong sub sup table tbody td tfoot th thead tr tt ul var
-    """.split()  # noqa: SIM905
-)
-ATTRIBUTES = frozenset(
-    """
-    abbr accesskey align alt axis bgcolor border cellhalign cellpadding cellspacing cellvalign char charoff charset
-    cite class colspan compact coords dir frame headers height href hreflang hspace id lang longdesc name nowrap rel
-    rev rowspan rules scope shape span src start style summary tabindex title type valign value vspace width
-    """.split()  # noqa: SIM905
-)
 _ALONE = re.compile(r"\s*<div\b.*(</div\s*|/)>\s*", re.DOTALL).fullmatch
 _LINKS = frozenset({"href", "src"})
 _IGNORED = re.compile(r"[\s\x00-\x1f]+")  # what browsers leave out of a URL's scheme

@@ -19,17 +19,7 @@ from interfaces.dicom.workitems.statuses import Refused
 from interfaces.dicom.workitems.steps import Who
 from interfaces.dicom.workitems.subscriptions import FILTERED, GLOBAL, subscribe, suspend, unsubscribe
 from tests.contract.test_dicom_index import Archives, archives, element, kind  # noqa: F401
-
-
-def step(**others: Any) -> dict[str, Any]:
-    return {
-        "00741000": element("CS", "SCHEDULED"),
-        "00404005": element("DT", "20260101100000"),
-        "00404041": element("CS", "READY"),
-        "00741200": element("CS", "LOW"),
-        "00741204": element("LO", "Print"),
-        **others,
-    }
+from tests.unit.interfaces.dicom.test_step_attributes import step
 
 
 def moving(state: str, transaction: str) -> dict[str, Any]:

@@ -45,11 +45,7 @@ def assert_kept(base: str, ledger: Ledger) -> None:
     """Every version that was answered is there as it was sent, and every transaction whole or absent."""
     wait_for_searches(base)
     with httpx.Client(timeout=60) as http:
-        for (type, id, version), sent in ledger.versions.items():
-            found = http.get(f"{base}/{type}/{id}/_history/{version}")
-            assert found.status_code == 200, f"{type}/{id} version {version} is lost: {found.text}"
-            stored = {name: value for name, value in found.json().items() if name not in ("id", "meta")}
-            assert stored == {name: value for name, value in sent.items() if name != "id"}
+        ledger.assert_versions_kept(http, base)
         for mark in sorted(ledger.asked)[:60]:
             count = http.get(f"{base}/Observation?identifier={SYSTEM}|{mark}&_summary=count").json()["total"]
             assert count in ((ENTRIES,) if mark in ledger.answered else (0, ENTRIES)), f"{mark} is half-done"

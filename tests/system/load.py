@@ -33,6 +33,14 @@ class Ledger:
         type, id, _, version = location.split("/")[-4:]
         self.versions[type, id, version] = sent
 
+    def assert_versions_kept(self, http: httpx.Client, base: str) -> None:
+        """Every version that was answered is there as it was sent."""
+        for (type, id, version), sent in self.versions.items():
+            found = http.get(f"{base}/{type}/{id}/_history/{version}")
+            assert found.status_code == 200, f"{type}/{id} version {version} is lost: {found.text}"
+            stored = {name: value for name, value in found.json().items() if name not in ("id", "meta")}
+            assert stored == {name: value for name, value in sent.items() if name != "id"}
+
 
 class Connection:
     """One client with a connection of its own."""

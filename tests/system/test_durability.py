@@ -13,16 +13,13 @@ import pytest
 
 from tests.system.load import CONNECTIONS, ENTRIES, SYSTEM, Ledger, transaction, write
 from tests.system.process import Server, hms, serving
+from tests.system.test_custom_parameters import EYES
 
 
 def assert_kept(base: str, ledger: Ledger) -> None:
     """Every version that was answered is there as it was sent, and every transaction whole or absent."""
     with httpx.Client(timeout=60) as http:
-        for (type, id, version), sent in ledger.versions.items():
-            found = http.get(f"{base}/{type}/{id}/_history/{version}")
-            assert found.status_code == 200, f"{type}/{id} version {version} is lost: {found.text}"
-            stored = {name: value for name, value in found.json().items() if name not in ("id", "meta")}
-            assert stored == {name: value for name, value in sent.items() if name != "id"}
+        ledger.assert_versions_kept(http, base)
         for mark in ledger.asked:
             count = total(http, f"{base}/Observation?identifier={SYSTEM}|{mark}")
             assert count in ((ENTRIES,) if mark in ledger.answered else (0, ENTRIES)), f"{mark} is half-done"
@@ -157,20 +154,6 @@ def test_conditional_creates_through_two_servers_make_one_resource(tmp_path: Pat
     with serving(tmp_path) as one, serving(tmp_path) as other:
         for number in range(10):
             assert asyncio.run(race([one.base, other.base], str(number))) == [200] * 11 + [201]
-
-
-EYES = {
-    "resourceType": "SearchParameter",
-    "id": "eye-colour",
-    "url": "http://hospital.test/SearchParameter/eye-colour",
-    "name": "EyeColour",
-    "status": "active",
-    "description": "Colour of the eyes",
-    "code": "eye-colour",
-    "base": ["Patient"],
-    "type": "string",
-    "expression": "Patient.extension('http://hospital.test/eyes').value.as(string)",
-}
 
 
 def test_a_custom_search_parameter_takes_effect_in_every_server(tmp_path: Path) -> None:

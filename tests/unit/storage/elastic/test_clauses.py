@@ -11,7 +11,7 @@ from fhir_server.storage.elastic.search import clauses as filters
 from fhir_server.storage.elastic.search import scope
 from fhir_server.storage.elastic.search.walk import is_linked
 from tests.unit.storage.elastic.shelf import worlds_of
-from tests.unit.storage.sqlite.test_order import pages
+from tests.unit.storage.sqlite.test_order import assert_cut_up, pages
 from tests.unit.storage.sqlite.world import CLAUSES, clauses, sort_keys, type_lists
 
 # places that are equally far are in no order that two ways to reckon distances agree on
@@ -66,11 +66,7 @@ def test_pages_in_both_directions_are_the_sorted_matches_cut_up(worlds, data):
     expected = [(item.type, item.id) for item in world.order(world.find(types, where), keys)]
     forward = pages(shelf, Query(types, where, keys, count=count), "next")
     backward = pages(shelf, Query(types, where, keys, count=count, cursor=forward[0].last), "previous")
-    assert [(v.type, v.id) for page in forward for v in page.matches] == expected
-    assert all(len(page.matches) == count for page in forward[:-1])
-    if len(expected) > count:
-        assert [(v.type, v.id) for page in reversed(backward) for v in page.matches] == expected
-        assert backward[-1].next
+    assert_cut_up(forward, backward, expected, count)
 
 
 def agree(shelf, world, types, where):

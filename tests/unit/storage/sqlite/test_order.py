@@ -29,6 +29,11 @@ def test_pages_in_both_directions_are_the_sorted_matches_cut_up(least, data):
         patch.setattr(unsorted, "LEAST", least)  # 0: walk along the first key rather than sort the matches
         forward = pages(shelf, Query(types, where, keys, count=count), "next")
         backward = pages(shelf, Query(types, where, keys, count=count, cursor=forward[0].last), "previous")
+    assert_cut_up(forward, backward, expected, count)
+
+
+def assert_cut_up(forward, backward, expected, count):
+    """Pages from the first to the last, and back from the last, have what is expected; count: of each but the last."""
     assert [(v.type, v.id) for page in forward for v in page.matches] == expected
     assert all(len(page.matches) == count for page in forward[:-1])
     if len(expected) > count:

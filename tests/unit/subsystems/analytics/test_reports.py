@@ -61,11 +61,6 @@ def desk_on(folder: Path, box: Mailbox | None = None, report: dict[str, Any] = W
     return desk(settings(folder, **others), made._lake, asked or made._query)
 
 
-def text_of(pdf: bytes, tmp_path: Path) -> str:
-    (tmp_path / "it.pdf").write_bytes(pdf)
-    return subprocess.run(["pdftotext", "-layout", tmp_path / "it.pdf", "-"], capture_output=True, text=True).stdout
-
-
 def test_a_report_of_a_month_as_csv_and_pdf(tmp_path: Path):
     made = desk_on(tmp_path)
     assert [each.report.name for each in made.write_due(NOW)] == ["monthly", "ward"]
