@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
-from fhir_server.core.pacing import Pacing
+from fhir_server.core.batching import Batching
 from fhir_server.core.tasks import end
 
 K = TypeVar("K", bound=Hashable)
@@ -29,7 +29,7 @@ class Lookups(Generic[K, V]):
         self._waiting: dict[K, asyncio.Future[V | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting = False
-        self._pacing = Pacing(AT_ONCE, BRIEFLY, lambda: len(self._waiting) >= MOST, self._go_on)
+        self._batching = Batching(AT_ONCE, BRIEFLY, lambda: len(self._waiting) >= MOST, self._go_on)
 
     async def __call__(self, key: K) -> V | None:
         """What a look that begins now or later finds, None for nothing; raises what it raises."""
@@ -40,9 +40,9 @@ class Lookups(Generic[K, V]):
         return await asyncio.shield(found)
 
     def _go_on(self) -> None:
-        if self._waiting and not self._starting and self._pacing.may_begin(len(self._tasks)):
+        if self._waiting and not self._starting and self._batching.may_begin(len(self._tasks)):
             self._starting = True
-            self._pacing.begins()
+            self._batching.begins()
             self._tasks.add(asyncio.create_task(self._run()))
 
     async def _run(self) -> None:
@@ -70,7 +70,7 @@ class Lookups(Generic[K, V]):
 
     async def close(self) -> None:
         """Ends what is under way, and what waits for it."""
-        self._pacing.close()
+        self._batching.close()
         for answer in self._waiting.values():
             answer.cancel()
         self._waiting.clear()

@@ -78,7 +78,7 @@ class Jobs:
         """Runs a job in a process of its own and returns at once."""
         if self._path is None:
             raise error("not-supported", "A store in memory has no jobs in other processes.")
-        command = [sys.executable, "-m", "terminology.loaders.run", str(self._path), str(id)]
+        command = [sys.executable, "-m", "terminology.loaders.job_process", str(self._path), str(id)]
         subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
     def take_up(self) -> None:

@@ -19,9 +19,9 @@ import structlog
 from pymongo import DESCENDING, MongoClient
 
 from fhir_server.core.errors import FhirError
+from fhir_server.core.one_look import OneLook
 from fhir_server.core.ports import Clock
 from fhir_server.core.repeats import Repeats
-from fhir_server.core.shared import Shared
 from fhir_server.core.tasks import end
 from fhir_server.security.audit.chain import ORIGIN, Verdict, chained, subjects_of
 from fhir_server.security.audit.copies import Copies
@@ -59,7 +59,7 @@ class SharedAuditLog:
         self.own = own
         self._notes = notes
         self._acknowledged = acknowledged
-        self._now = Shared(lambda: asyncio.to_thread(self.copy))
+        self._now = OneLook(lambda: asyncio.to_thread(self.copy))
         self._machine = machine
         self._client = client
         self._name = name

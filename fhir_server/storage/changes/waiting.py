@@ -13,8 +13,8 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from fhir_server.core.one_look import OneLook
 from fhir_server.core.ports import ChangeFeed
-from fhir_server.core.shared import Shared
 from fhir_server.core.tasks import end
 from fhir_server.storage.changes.calls import Calls
 from fhir_server.storage.changes.entries import Busy
@@ -42,10 +42,10 @@ class Waiting:
         self._reached: dict[str, int] = {}
         self._shown: dict[str, int] = {}
         self._called: dict[str, int] = {}
-        self._showing: dict[str, Shared[None]] = {}
+        self._showing: dict[str, OneLook[None]] = {}
         self._away: set[str] = set()
         self._moved = asyncio.Event()
-        self._newest = Shared(feed.newest)
+        self._newest = OneLook(feed.newest)
         self._looking: asyncio.Task[None] | None = None
         self._waiting = 0
 
@@ -75,7 +75,7 @@ class Waiting:
         if self._shown.get(consumer, 0) >= newest:
             return newest
         if consumer not in self._showing:
-            self._showing[consumer] = Shared(partial(self._have_shown, consumer))
+            self._showing[consumer] = OneLook(partial(self._have_shown, consumer))
         try:
             await asyncio.wait_for(self._showing[consumer](), until - time.monotonic())
         except (TimeoutError, Busy):

@@ -22,9 +22,9 @@ from typing import TypeVar
 import structlog
 from pymongo.errors import PyMongoError
 
+from fhir_server.core.batching import Batching
 from fhir_server.core.errors import error
 from fhir_server.core.mongodb import storage_error
-from fhir_server.core.pacing import Pacing
 from fhir_server.storage.changes.pressure import Pressure
 from fhir_server.storage.mongo.changeset import ChangeSet
 from fhir_server.storage.mongo.flush import Flush, OvertakenError
@@ -73,7 +73,7 @@ class Commits:
         self._waiting: list[Waiting] = []
         self._busy: set[str] = set()  # what the commits under way touch; no two share anything
         self._tasks: set[asyncio.Task[None]] = set()
-        self._pacing = Pacing(TOGETHER, BRIEFLY, self._filled, self._go_on)
+        self._batching = Batching(TOGETHER, BRIEFLY, self._filled, self._go_on)
 
     async def run(self, work: Callable[[MongoTransaction], Awaitable[T]]) -> T:
         """Runs work until its changes are stored; see the port. Where an index is behind it waits before it runs."""
@@ -108,7 +108,7 @@ class Commits:
         """Waits for what is under way."""
         while self._tasks:
             await asyncio.wait(self._tasks)
-        self._pacing.close()
+        self._batching.close()
         await self._pressure.close()
 
     async def _store(self, changes: ChangeSet) -> None:
@@ -118,10 +118,10 @@ class Commits:
         await waiting.done
 
     def _go_on(self) -> None:
-        while self._waiting and self._pacing.may_begin(len(self._tasks)) and (group := self._next_group()):
+        while self._waiting and self._batching.may_begin(len(self._tasks)) and (group := self._next_group()):
             names = set().union(*(waiting.changes.touched for waiting in group))
             self._busy |= names
-            self._pacing.begins()
+            self._batching.begins()
             task = asyncio.get_running_loop().create_task(self._group(group))
             self._tasks.add(task)
             task.add_done_callback(partial(self._ended, names))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from fhir_server.core.mongodb import answering
-from fhir_server.core.shared import Shared
+from fhir_server.core.one_look import OneLook
 from fhir_server.storage.mongo.database import Documents
 
 
@@ -14,12 +14,12 @@ class Newest:
 
     def __init__(self, resources: Documents) -> None:
         self._resources = resources
-        self._looks: dict[str, Shared[int]] = {}
+        self._looks: dict[str, OneLook[int]] = {}
 
     async def __call__(self, type: str) -> int:
         """What was committed before this call counts; 0 for none."""
         if type not in self._looks:
-            self._looks[type] = Shared(partial(self._look, type))
+            self._looks[type] = OneLook(partial(self._look, type))
         return await self._looks[type]()
 
     async def _look(self, type: str) -> int:

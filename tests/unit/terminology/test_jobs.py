@@ -6,9 +6,9 @@ import pytest
 
 from fhir_server.core.errors import FhirError
 from terminology import FILE_NAME, Terminology
+from terminology.loaders.job_process import main
 from terminology.loaders.jobs import STALE, Jobs
 from terminology.loaders.registry import LOADERS
-from terminology.loaders.run import main
 
 URL = "http://example.org/many"
 

@@ -11,7 +11,7 @@ from fhir_server.core.tasks import end
 T = TypeVar("T")
 
 
-class Shared(Generic[T]):
+class OneLook(Generic[T]):
     """Calls look one at a time. Who asks while one is under way gets the answer of the next, never one from before."""
 
     def __init__(self, look: Callable[[], Awaitable[T]]) -> None:

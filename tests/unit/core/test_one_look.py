@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fhir_server.core.shared import Shared
+from fhir_server.core.one_look import OneLook
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +27,7 @@ class Looked:
 
 async def test_those_who_ask_at_one_moment_share_a_look() -> None:
     look = Looked()
-    shared = Shared(look)
+    shared = OneLook(look)
     asked = [asyncio.create_task(shared()) for _ in range(5)]
     look.go.set()
     assert await asyncio.gather(*asked) == [1] * 5
@@ -35,7 +35,7 @@ async def test_those_who_ask_at_one_moment_share_a_look() -> None:
 
 async def test_who_asks_while_a_look_is_under_way_gets_the_next() -> None:
     look = Looked()
-    shared = Shared(look)
+    shared = OneLook(look)
     first = asyncio.create_task(shared())
     while not look.looks:
         await asyncio.sleep(0)
@@ -47,7 +47,7 @@ async def test_who_asks_while_a_look_is_under_way_gets_the_next() -> None:
 
 async def test_who_goes_away_takes_nobody_along() -> None:
     look = Looked()
-    shared = Shared(look)
+    shared = OneLook(look)
     gone, stays = asyncio.create_task(shared()), asyncio.create_task(shared())
     await asyncio.sleep(0)
     gone.cancel()
@@ -65,7 +65,7 @@ async def test_a_look_that_fails_fails_for_all_and_the_next_is_made_anew() -> No
             raise ValueError
         return looks
 
-    shared = Shared(look)
+    shared = OneLook(look)
     for found in await asyncio.gather(shared(), shared(), return_exceptions=True):
         assert isinstance(found, ValueError)
     assert await shared() == 2
@@ -73,7 +73,7 @@ async def test_a_look_that_fails_fails_for_all_and_the_next_is_made_anew() -> No
 
 async def test_after_closing_nothing_is_under_way_and_nobody_waits() -> None:
     look = Looked()
-    shared = Shared(look)
+    shared = OneLook(look)
     asked = [asyncio.create_task(shared())]
     while not look.looks:
         await asyncio.sleep(0)

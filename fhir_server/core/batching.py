@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 
-class Pacing:
+class Batching:
     """at_once: how many are under way at one time; briefly: seconds after one began until another does beside it.
 
     filled: whether enough waits, so that it need not wait for more; go_on: is called once only time was missing.

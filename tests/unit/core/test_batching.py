@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fhir_server.core.pacing import Pacing
+from fhir_server.core.batching import Batching
 
 pytestmark = pytest.mark.anyio
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 async def test_the_first_begins_at_once_another_with_enough_and_never_too_many(
     under_way: int, filled: bool, may: bool
 ) -> None:
-    pacing = Pacing(2, 1000, lambda: filled, lambda: None)
+    pacing = Batching(2, 1000, lambda: filled, lambda: None)
     pacing.begins()
     assert pacing.may_begin(under_way) == may
     pacing.close()
@@ -26,7 +26,7 @@ async def test_the_first_begins_at_once_another_with_enough_and_never_too_many(
 
 async def test_what_waits_is_called_once_a_moment_has_passed_and_may_begin_then() -> None:
     called: list[bool] = []
-    pacing = Pacing(2, 0.01, lambda: False, lambda: called.append(pacing.may_begin(1)))
+    pacing = Batching(2, 0.01, lambda: False, lambda: called.append(pacing.may_begin(1)))
     pacing.begins()
     assert not pacing.may_begin(1) and not pacing.may_begin(1)
     async with asyncio.timeout(10):
@@ -39,7 +39,7 @@ async def test_what_waits_is_called_once_a_moment_has_passed_and_may_begin_then(
 
 async def test_after_closing_nothing_is_called() -> None:
     called: list[None] = []
-    pacing = Pacing(2, 0.001, lambda: False, lambda: called.append(None))
+    pacing = Batching(2, 0.001, lambda: False, lambda: called.append(None))
     pacing.begins()
     assert not pacing.may_begin(1)
     pacing.close()

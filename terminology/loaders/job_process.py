@@ -1,4 +1,4 @@
-"""Runs a job in a process of its own: python -m terminology.loaders.run STORE JOB."""
+"""Runs a job in a process of its own: python -m terminology.loaders.job_process STORE JOB."""
 
 from __future__ import annotations
 
