@@ -22,7 +22,7 @@ from fhir_server.storage.sqlite import dictionaries
 from interfaces.hl7v2.assembly import beside_server
 from interfaces.hl7v2.er7 import segment
 from interfaces.hl7v2.messages.sqlite import journal, store
-from mappings.hl7v2 import drafting, laying, lines, plans
+from mappings.hl7v2 import laying, lines, message_rows, plans
 from tests.bench.hl7v2 import PAGE, send
 
 CONNECTIONS = 16
@@ -32,7 +32,7 @@ def shrink() -> None:
     """Makes the caches small."""
     dictionaries.CACHE_LIMIT = 5000
     laying.MOST_VALUES = lines.MOST_LINES = 500
-    plans.MOST_TEXTS = drafting.MOST_TEXTS = segment.MOST_READ = 300
+    plans.MOST_TEXTS = message_rows.MOST_TEXTS = segment.MOST_READ = 300
     connect = journal.connect
 
     def small(path: Path, **options: Any) -> sqlite3.Connection:
