@@ -7,7 +7,7 @@ from typing import Any
 
 from fhir_server.definitions import Definitions, Element, Invariant, TypeDefinition, TypeReference
 from profiles.structure.bindings import MIME_TYPES
-from profiles.structure.rules import Rule
+from profiles.structure.rules import OF_PROFILES, Rule
 
 RuleMaker = Callable[[Iterable[Invariant], str], list[Rule]]
 CODED = ("CodeableConcept", "Coding", "Quantity")
@@ -34,11 +34,12 @@ class KindNames:
     def kind(self, owner: TypeDefinition, element: Element, reference: TypeReference) -> str:
         """The kind of this element's values when they have this type."""
         kind = self._of_type(owner, element, reference)
-        rules = self._rules_of(element.invariants, reference.code) if element.invariants else []
+        invariants = (*element.invariants, *(each for url in reference.profiles for each in OF_PROFILES.get(url, ())))
+        rules = self._rules_of(invariants, reference.code) if invariants else []
         if not rules:
             return kind
-        constants = {"RULES": rules}
-        return self._named(("ruled", owner.name, element.name, kind), "ruled", kind, constants)
+        place = (owner.name, element.name) if element.invariants else reference.profiles
+        return self._named(("ruled", *place, kind), "ruled", kind, {"RULES": rules})
 
     def _of_type(self, owner: TypeDefinition, element: Element, reference: TypeReference) -> str:
         code = reference.code

@@ -31,6 +31,12 @@ _AMENDED = {
     "fullUrl.contains('/_history/').not()": "fullUrl.exists() implies fullUrl.contains('/_history/').not()",
     "name.matches('[A-Z]([A-Za-z0-9_]){0,254}')": "name.exists() implies name.matches('[A-Z]([A-Za-z0-9_]){0,254}')",
 }
+# What R4's own profiles of data types say, by which its elements have these (Range.low, Observation.referenceRange.low)
+OF_PROFILES = {
+    "http://hl7.org/fhir/StructureDefinition/SimpleQuantity": (
+        Invariant("sqty-1", "error", "The comparator is not used on a SimpleQuantity", "comparator.empty()"),
+    )
+}
 # matches() finds the pattern anywhere in the text, the invariants mean all of it
 _MATCHES = re.compile(r"\.matches\('(?!\^)((?:[^'\\]|\\.)*)'\)")
 _NEEDS_RESOURCE = re.compile(r"%resource|%rootResource|resolve\(")
