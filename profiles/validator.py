@@ -12,6 +12,7 @@ from fhir_server.fhirpath import Terminology
 from profiles.conformance import Context, ProfileCompiler
 from profiles.conformance.base_bindings import BaseBindings
 from profiles.conformance.context import Surroundings
+from profiles.conformance.data_types import data_type_checks
 from profiles.conformance.extensions import ExtensionChecks
 from profiles.conformance.references import TargetProblem
 from profiles.holdings import declared as declared_profiles
@@ -21,6 +22,7 @@ from profiles.snapshot.registry import Registry, Source
 from profiles.structure import StructureCompiler
 from profiles.structure.problems import ENOUGH, Problem, Problems, enough
 from profiles.supported import profiles_by_type
+from profiles.vital_signs import VITAL_SIGNS, vital_signs
 
 Json = dict[str, Any]
 Found = list[tuple[Problem, str]]  # with the URL of the profile that says it
@@ -65,6 +67,7 @@ class Validator:
         self._structure = StructureCompiler(definitions, best_practice)
         self._check = self._structure.check("Resource")
         self._bindings = BaseBindings(definitions)
+        self._data_types = data_type_checks(definitions)
         self._extensions = self._compilers()
         self._made_of = self.generation()
 
@@ -115,12 +118,14 @@ class Validator:
         """All the issues of a resource, those of its extensions by their definitions included; [] when fine.
 
         profiles: canonical URLs that it is checked against as well; declared: against those of its meta.profile too,
-        and every resource in a Bundle, in Parameters or contained against its own. A profile that is not known here is
-        an error where it was asked for, and a warning where it is only declared.
+        and every resource in a Bundle, in Parameters or contained against its own, and vital signs against R4's. A
+        profile that is not known here is an error where it was asked for, and a warning where it is only declared.
         """
         try:
             base: Found = [(each, "") for each in self._check(resource) or ()]
-            more = self._by_profiles(resource, profiles, declared, base, stored) if isinstance(resource, dict) else []
+            more: Found = []
+            if isinstance(resource, dict):
+                more = self._by_profiles(resource, profiles, declared, base, stored, implied=declared)
         except RecursionError:
             return [TOO_DEEP]
         return self._issues(resource, base + more)
@@ -139,6 +144,7 @@ class Validator:
         declared: bool,
         base: Found,
         stored: Mapping[str, Json] = NOTHING_STORED,
+        implied: bool = False,
     ) -> Found:
         compiler = self.profiles
         shared = Surroundings(
@@ -152,8 +158,10 @@ class Validator:
         context = Context(shared, resource)
         runs = [(resource, "", context, url) for url in dict.fromkeys(profiles)]
         for inner, path, where in resources(resource, "", context):
-            if declared:
-                runs.extend((inner, path, where, url) for url in declared_profiles(inner))
+            named = declared_profiles(inner) if declared else []
+            if implied and not any(self._judges_vital_signs(url) for url in (*named, *profiles)):
+                named += vital_signs(inner)
+            runs.extend((inner, path, where, url) for url in dict.fromkeys(named))
             runs.append((inner, path, where, ""))
         wrong = [each.path for each, _ in base if each.severity == "error"]
         found: Found = []
@@ -175,6 +183,10 @@ class Validator:
             and not _told_at_its_target(each, resource, found)
         ]
 
+    def _judges_vital_signs(self, url: str) -> bool:
+        """Whether a profile is one of R4's vital signs, or derived from them, so that a code needs no other."""
+        return url != VITAL_SIGNS and self.registry.builds_on(url, VITAL_SIGNS)
+
     def _known_members(self) -> dict[tuple[str, str, str], bool | None]:
         """The terminology's answers so far, none where it has changed since."""
         if self._generation is None:
@@ -189,6 +201,7 @@ class Validator:
         try:
             if not url:
                 return [
+                    *(self._data_types.check(resource, context) or ()),
                     *(self._bindings.check(resource, context) or ()),
                     *(self._extensions.check(resource, context) or ()),
                     *self._of_questionnaire(resource, context),

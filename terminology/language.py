@@ -1,4 +1,4 @@
-"""The display of a concept in the language that is asked for."""
+"""The texts of a concept: the display in the language that is asked for, and which others are right."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from terminology.catalog import Catalog, CodeSystem
 from terminology.model import Concept, Designation
 
+# Code systems whose names here are not their own: of countries CLDR's ("UK"), while ISO's are not free
+NAMED_BY_OTHERS = frozenset({"urn:iso:std:iso:3166"})
 _SYNONYM = "900000000000013009"  # SNOMED CT's use for what is not the name to show
 
 
@@ -52,3 +54,13 @@ def display(language: str, default: str, own_language: str, designations: Iterab
         for designation in sorted(exact or near, key=lambda d: d.use.get("code") == _SYNONYM):
             return designation.value
     return default
+
+
+def is_right(given: str, texts: Iterable[str]) -> bool:
+    """Whether a display is one of these texts but for case and spaces, or there is none to compare it with."""
+    right = {_plain(text) for text in texts if text}
+    return not right or _plain(given) in right
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())

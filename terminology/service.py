@@ -14,6 +14,7 @@ from terminology.catalog import Catalog, Shipped
 from terminology.compose.compiled import CompiledSet, compile_set, find_set
 from terminology.compose.expansion import DEFAULT_LIMIT, Wanted, expand
 from terminology.compose.membership import Membership, contains, systems_with
+from terminology.language import NAMED_BY_OTHERS, all_designations, is_right
 from terminology.maps import CompiledMap, compile_map
 from terminology.shape import require_shape
 from terminology.store.store import Store
@@ -147,6 +148,16 @@ class Terminology:
             return ""
         reason = getattr(found, "why_not", lambda _: "")(code)
         return f"the code {code!r} is not in the code system {joined(system, found.info.version)}. {reason}".strip(" .")
+
+    def wrong_display(self, system: str, code: str, given: str) -> str:
+        """The display of a code where the one that is given is none of its texts; "" where it is, or can't be told."""
+        catalog = self.catalog
+        found = catalog.find(system, "", code)
+        if found is None or system in NAMED_BY_OTHERS or hasattr(found[0], "why_not"):  # a grammar's words are ours
+            return ""
+        system_here, concept = found
+        texts = (concept.display, *(d.value for d in all_designations(catalog, system_here, concept)))
+        return "" if is_right(given, texts) else concept.display
 
     def subsumes(self, system: str, code: str, other: str) -> bool | None:
         """Whether code subsumes other, or equals it; None where one of them isn't known."""

@@ -10,8 +10,9 @@ from typing import Any
 from fhir_server.definitions import Definitions, Element
 from profiles.conformance.bindings import CODED, WITH_SYSTEM, Binding, BindingCheck, binding_check, codings
 from profiles.conformance.context import Context
+from profiles.conformance.walking import Walk
 from profiles.structure.bindings import MIME_TYPES
-from profiles.structure.problems import Problem, Problems, under
+from profiles.structure.problems import Problem, Problems
 
 Json = dict[str, Any]
 
@@ -28,62 +29,13 @@ class BaseBindings:
 
     def __init__(self, definitions: Definitions) -> None:
         self._definitions = definitions
-        self._tables: dict[str, dict[str, tuple[str, BindingCheck | None, str]]] = {}
+        self._walk = Walk(definitions, self._check)
 
     def check(self, resource: Json, context: Context) -> Problems | None:
         """The problems of a resource, those of the resources that it holds not among them."""
-        name = resource.get("resourceType")
-        if context.shared.terminology is None or not isinstance(name, str) or not self._definitions.is_resource(name):
-            return None
-        return self._object(resource, name, context)
+        return None if context.shared.terminology is None else self._walk.check(resource, context)
 
-    def _object(self, value: Json, type_name: str, context: Context) -> Problems | None:
-        table = self._tables.get(type_name)
-        if table is None:
-            table = self._tables[type_name] = self._table(type_name)
-        found: Problems | None = None
-        for key, item in value.items():
-            row = table.get(key)
-            if row is None:
-                continue
-            name, check, inner = row
-            items = item if type(item) is list else (item,)
-            for position, each in enumerate(items):
-                problems = None
-                if check is not None and each is not None and id(each) not in context.shared.bound:
-                    problems = check(each, context)
-                if problems is None and inner and type(each) is dict:
-                    problems = self._object(each, inner, context)
-                if problems is not None:
-                    place = f".{name}[{position}]" if items is item else f".{name}"
-                    found = under(found, place, problems)
-        return found
-
-    def _table(self, type_name: str) -> dict[str, tuple[str, BindingCheck | None, str]]:
-        """JSON property -> (element, check or None, the type to look into or "") of all that is to be looked at."""
-        table = {}
-        for key, found in self._definitions.properties(type_name).items():
-            code = found.type.code
-            check = self._binding(found.element, code)
-            inner = "" if found.primitive or code == "Resource" or not self._bound(code, set()) else code
-            if check is not None or inner:
-                table[key] = (found.element.name, check, inner)
-        return table
-
-    def _bound(self, type_name: str, seen: set[str]) -> bool:
-        """Whether anything in values of a type is bound, extensions aside: those have definitions of their own."""
-        seen.add(type_name)
-        for found in self._definitions.properties(type_name).values():
-            code = found.type.code
-            if self._binding(found.element, code) is not None:
-                return True
-            if found.primitive or code in ("Resource", "Extension") or code in seen:
-                continue
-            if self._bound(code, seen):
-                return True
-        return False
-
-    def _binding(self, element: Element, code: str) -> BindingCheck | None:
+    def _check(self, element: Element, code: str) -> BindingCheck | None:
         binding = element.binding
         check = None
         if binding is not None and code in CODED:
@@ -92,13 +44,20 @@ class BaseBindings:
                 check = binding_check(Binding(binding.strength, binding.value_set), code)
             if binding.maximum:
                 check = _in_turn(binding_check(Binding("max", binding.maximum), code), check)
-        return _with_known_codes(check, code) if code in WITH_SYSTEM else check
+        if code in WITH_SYSTEM:
+            check = _with_known_codes(check, code)
+        return None if check is None else _unless_bound(check)
 
 
 def _in_turn(first: BindingCheck, second: BindingCheck | None) -> BindingCheck:
     if second is None:
         return first
     return lambda value, context: first(value, context) or second(value, context)
+
+
+def _unless_bound(check: BindingCheck) -> BindingCheck:
+    """The check of a value that no profile binds."""
+    return lambda value, context: None if id(value) in context.shared.bound else check(value, context)
 
 
 def _with_known_codes(check: BindingCheck | None, type_name: str) -> BindingCheck:

@@ -93,6 +93,11 @@ class Surroundings:
             self.members[key] = ask is None or not ask(system, code)
         return "" if self.members[key] else self.terminology.unknown_code(system, code)  # type: ignore[union-attr]
 
+    def wrong_display(self, system: str, code: str, given: str) -> str:
+        """The display of a code where the one that is given is none of its texts, "" where nothing speaks against."""
+        ask = getattr(self.terminology, "wrong_display", None)
+        return "" if ask is None else ask(system, code, given)
+
     def _ask(self, value_set: str, system: str, code: str) -> bool | None:
         codes = self.definitions.required_codes(value_set)
         if codes is not None:

@@ -5,13 +5,13 @@ https://hl7.org/fhir/R4/extensibility.html and https://hl7.org/fhir/R4/defining-
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_server.core.errors import FhirError
 from fhir_server.fhirpath import FhirPathError, compile_path
 from profiles import core
 from profiles.conformance.context import Context
+from profiles.conformance.data_types import is_absolute
 from profiles.structure.problems import Problem, Problems, listed, nearest, shown, under
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ _WIDER = {
     CORE + "structuredefinition-normative-version": ("element", "Element"),
     CORE + "regex": ("element", "ElementDefinition.type"),
 }
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S").match
 
 
 Trail = tuple[Any, str, int] | None  # (what is around, property, position or -1); None for the resource itself
@@ -87,7 +86,7 @@ class ExtensionChecks:
 
     def _one(self, extension: Json, key: str, owner: Owner, value: Json, context: Context) -> Problems:
         url = extension["url"]
-        if owner.url and not _ABSOLUTE(url):
+        if owner.url and not is_absolute(url):
             return []  # a part of an extension, defined with it
         definition = self._definition(url)
         if definition is None:
@@ -217,7 +216,7 @@ def _read(structure: Json, profile: Profile) -> Definition:
 
 
 def _unknown(url: str, key: str) -> Problems:
-    if not _ABSOLUTE(url):
+    if not is_absolute(url):
         return [Problem("extension-url", "value", f"the url {shown(url)} of an extension must be absolute", ".url")]
     if key == "modifierExtension":
         text = f"the modifier {url} is not understood here: what it changes in the meaning is unknown"

@@ -68,6 +68,17 @@ class Registry:
         structure = self.structure(canonical)
         return structure.get("type") if structure else None
 
+    def builds_on(self, canonical: str, base: str) -> bool:
+        """Whether a profile is this one or derived from it, as far as the profiles between are known."""
+        seen: set[str] = set()
+        while canonical and canonical not in seen:
+            if canonical.partition("|")[0] == base:
+                return True
+            seen.add(canonical)
+            structure = self.structure(canonical)
+            canonical = str(structure.get("baseDefinition", "")) if structure else ""
+        return False
+
     def tree(self, canonical: str) -> Node | None:
         """The tree of a profile or type, None where it is not known. FhirError unprocessable where it can't be made."""
         found = self._trees.get(canonical)

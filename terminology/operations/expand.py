@@ -11,9 +11,9 @@ from fhir_server.core.keys import instant
 from terminology.catalog import Catalog
 from terminology.compose.compiled import CompiledSet
 from terminology.compose.expansion import Expanded, Member, Wanted, expand
+from terminology.language import all_designations, display, speaks
 from terminology.model import Designation
 from terminology.operations.arguments import Arguments
-from terminology.operations.language import all_designations, display, speaks
 from terminology.operations.view import value_set, view
 from terminology.service import Terminology
 from terminology.versions import joined, split

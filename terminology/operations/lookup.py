@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server.core.errors import error
+from terminology.language import display, speaks
 from terminology.model import Concept, Designation, Details, Property
 from terminology.operations.arguments import Arguments, entry, parameters, parts
-from terminology.operations.language import display, speaks
 from terminology.operations.view import code_system, view, with_instance
 from terminology.service import Terminology
 

@@ -9,9 +9,9 @@ from fhir_server.core.errors import Issue, operation_outcome
 from terminology.catalog import Catalog, CodeSystem
 from terminology.compose.compiled import CompiledSet, Listed
 from terminology.compose.membership import Membership, contains, systems_with
+from terminology.language import NAMED_BY_OTHERS, all_designations, display, is_right, wanted
 from terminology.model import Concept
 from terminology.operations.arguments import entry, parameters
-from terminology.operations.language import all_designations, display, wanted
 from terminology.operations.view import unknown_system
 from terminology.versions import joined
 
@@ -186,12 +186,12 @@ def _concept(
         designations = [*(listed.designations if listed else ()), *all_designations(catalog, system, concept)]
         own = system.info.resource.get("language", "")
         verdict.display = display(rules.language, default, own, designations)
-        right = {_plain(text) for text in (default, concept.display, *(d.value for d in designations)) if text}
-        if given and right and _plain(given) not in right:
+        if given and not is_right(given, (default, concept.display, *(d.value for d in designations))):
             best = verdict.display or default
             language = f" (in {', '.join(wanted(rules.language))})" if rules.language else ""
             text = f"The display '{given}' is wrong for {verdict.system}#{concept.code}; it is '{best}'{language}."
-            verdict.add("warning" if rules.lenient else "error", "invalid", text, _at(place, "display"))
+            lenient = rules.lenient or system.info.url in NAMED_BY_OTHERS
+            verdict.add("warning" if lenient else "error", "invalid", text, _at(place, "display"))
     else:
         verdict.display = default
     if concept.abstract and not rules.abstract:
@@ -201,7 +201,3 @@ def _concept(
         verdict.inactive = True
         text = f"The code '{concept.code}' is no longer active in {verdict.system}."
         verdict.add("error" if rules.active else "warning", "business-rule", text, _at(place, "code"))
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())

@@ -42,13 +42,13 @@ def test_cardinality_inside_of_a_data_type_counts_where_that_is_there():
         (
             "patternCodeableConcept",
             {"coding": [{"code": "a"}]},
-            {"coding": [{"code": "b"}, {"system": "s", "code": "a"}]},
+            {"coding": [{"code": "b"}, {"system": "urn:s", "code": "a"}]},
             True,
         ),
         (
             "patternCodeableConcept",
-            {"coding": [{"system": "s", "code": "a"}]},
-            {"coding": [{"system": "t", "code": "a"}]},
+            {"coding": [{"system": "urn:s", "code": "a"}]},
+            {"coding": [{"system": "urn:t", "code": "a"}]},
             False,
         ),
     ],

@@ -33,21 +33,21 @@ def given(link_id, *answers, items=(), **more):
 
 
 def coding(code):
-    return {"valueCoding": {"system": "s", "code": code}}
+    return {"valueCoding": {"system": "urn:s", "code": code}}
 
 
 FORM = questionnaire(
     asked("name", "string", required=True, maxLength=10),
     asked("sex", "choice", answerOption=[coding("f"), coding("m")]),
     asked("pregnant", "boolean", required=True,
-          enableWhen=[{"question": "sex", "operator": "=", "answerCoding": {"system": "s", "code": "f"}}]),
+          enableWhen=[{"question": "sex", "operator": "=", "answerCoding": {"system": "urn:s", "code": "f"}}]),
     asked("colours", "open-choice", repeats=True, answerValueSet="http://example.org/colours"),
     asked("pets", "group", asked("pet", "string"), asked("age", "integer"), repeats=True),
     asked("note", "display"),
     asked("smokes", "boolean", asked("since", "date")),
 )  # fmt: skip
 NAME = given("name", {"valueString": "Ann"})
-CODES = Codes(colours={("s", "red")})
+CODES = Codes(colours={("urn:s", "red")})
 
 
 def issues(answered, form=FORM):

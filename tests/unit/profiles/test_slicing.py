@@ -96,10 +96,10 @@ def test_by_a_pattern():
         ("Observation.category", by("pattern", "$this")),
         (
             "Observation.category",
-            {"sliceName": "vs", "min": 1, "patternCodeableConcept": {"coding": [{"system": "s", "code": "v"}]}},
+            {"sliceName": "vs", "min": 1, "patternCodeableConcept": {"coding": [{"system": "urn:s", "code": "v"}]}},
         ),
     )
-    category = {"coding": [{"system": "s", "code": "v", "display": "x"}], "text": "y"}
+    category = {"coding": [{"system": "urn:s", "code": "v", "display": "x"}], "text": "y"}
     assert issues_by({**OBSERVATION, "category": [{"text": "a"}, category]}, strict) == []
     assert issues_by({**OBSERVATION, "category": [{"text": "a"}]}, strict) == [("Observation.category", "slice-min")]
 
@@ -129,9 +129,9 @@ def test_by_a_required_binding():
             {"sliceName": "c", "min": 1, "binding": {"strength": "required", "valueSet": "http://example.org/c"}},
         ),
     )
-    codes = Codes(c={("s", "a")})
+    codes = Codes(c={("urn:s", "a")})
     for code, found in (("a", []), ("b", [("Observation.category", "slice-min")])):
-        resource = {**OBSERVATION, "category": [{"coding": [{"system": "s", "code": code}]}]}
+        resource = {**OBSERVATION, "category": [{"coding": [{"system": "urn:s", "code": code}]}]}
         assert issues_by(resource, strict, terminology=codes) == found
 
 

@@ -1,0 +1,87 @@
+"""What R4 says in words of values of its data types, wherever they stand (https://hl7.org/fhir/R4/datatypes.html)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Any
+
+from fhir_server.definitions import Definitions
+from profiles.conformance.context import Context
+from profiles.conformance.walking import ValueCheck, Walk
+from profiles.structure.problems import Problem, Problems, shown
+
+Json = dict[str, Any]
+
+URIS = "urn:ietf:rfc:3986"  # the system of an identifier that is a URI itself
+is_absolute = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S").match
+_FORMS = {  # of a URI that begins so; RFC 3001, RFC 4122
+    "urn:oid:": re.compile(r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+").fullmatch,
+    "urn:uuid:": re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE).fullmatch,
+}
+
+
+def _uri(value: Any, context: Context) -> Problems | None:
+    for start, form in _FORMS.items():
+        if isinstance(value, str) and value.startswith(start) and not form(value):
+            example = "urn:oid:1.2.3" if start == "urn:oid:" else "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"
+            return [Problem("uri", "value", f"{shown(value)} is no {start[4:-1].upper()} as a URI, such as {example}")]
+    return None
+
+
+def _system(value: Json) -> Problems | None:
+    system = value.get("system")
+    if not isinstance(system, str) or is_absolute(system):
+        return None
+    text = f"a system must be an absolute URI, such as http://hospital.example/codes, not {shown(system)}"
+    return [Problem("system", "value", text, ".system")]
+
+
+def _quantity(value: Any, context: Context) -> Problems | None:
+    return _system(value) if isinstance(value, dict) else None
+
+
+def _coding(value: Any, context: Context) -> Problems | None:
+    if not isinstance(value, dict):
+        return None
+    system, code, given = (value.get(name) for name in ("system", "code", "display"))
+    if isinstance(system, str) and isinstance(code, str) and isinstance(given, str):
+        right = context.shared.wrong_display(system, code, given)
+        if right:
+            text = f"{shown(given)} is no display of {system}|{code}; that is {shown(right)}"
+            return [Problem("display", "invalid", text, ".display", "warning")]
+    return _system(value)
+
+
+def _identifier(value: Any, context: Context) -> Problems | None:
+    if not isinstance(value, dict):
+        return None
+    number = value.get("value")
+    if value.get("system") == URIS and isinstance(number, str) and not is_absolute(number):
+        text = f"the system {URIS} says that the value is an absolute URI, which {shown(number)} is not"
+        return [Problem("identifier-uri", "value", text, ".value", "warning")]
+    return _system(value)
+
+
+def _attachment(value: Any, context: Context) -> Problems | None:
+    if not isinstance(value, dict) or not isinstance(value.get("data"), str) or not isinstance(value.get("size"), int):
+        return None
+    try:
+        size = len(base64.b64decode(value["data"]))
+    except binascii.Error:
+        return None  # which the structure tells
+    if size == value["size"]:
+        return None
+    text = f"the data has {size} bytes: write that, or leave the size out"
+    return [Problem("attachment-size", "value", text, ".size")]
+
+
+CHECKS: dict[str, ValueCheck] = {
+    "uri": _uri, "Coding": _coding, "Quantity": _quantity, "Identifier": _identifier, "Attachment": _attachment,
+}  # fmt: skip
+
+
+def data_type_checks(definitions: Definitions) -> Walk:
+    """The walk that checks these."""
+    return Walk(definitions, lambda element, code: CHECKS.get(code))

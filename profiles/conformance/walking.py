@@ -1,0 +1,79 @@
+"""One walk over the elements of a resource, with a check for those that something is said of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fhir_server.definitions import Definitions, Element
+from profiles.conformance.context import Context
+from profiles.structure.problems import Problems, under
+
+Json = dict[str, Any]
+ValueCheck = Callable[[Any, Context], "Problems | None"]
+Choice = Callable[[Element, str], "ValueCheck | None"]  # of an element and the code of its type
+
+
+class Walk:
+    """Walks over resources; choose: the check of an element's values of a type, None where nothing is said of them.
+
+    What a check finds wrong is not looked into.
+    """
+
+    def __init__(self, definitions: Definitions, choose: Choice) -> None:
+        self._definitions = definitions
+        self._choose = choose
+        self._tables: dict[str, dict[str, tuple[str, ValueCheck | None, str]]] = {}
+
+    def check(self, resource: Json, context: Context) -> Problems | None:
+        """The problems of a resource, those of the resources that it holds not among them."""
+        name = resource.get("resourceType")
+        if not isinstance(name, str) or not self._definitions.is_resource(name):
+            return None
+        return self._object(resource, name, context)
+
+    def _object(self, value: Json, type_name: str, context: Context) -> Problems | None:
+        table = self._tables.get(type_name)
+        if table is None:
+            table = self._tables[type_name] = self._table(type_name)
+        found: Problems | None = None
+        for key, item in value.items():
+            row = table.get(key)
+            if row is None:
+                continue
+            name, check, inner = row
+            items = item if type(item) is list else (item,)
+            for position, each in enumerate(items):
+                problems = None
+                if check is not None and each is not None:
+                    problems = check(each, context)
+                if problems is None and inner and type(each) is dict:
+                    problems = self._object(each, inner, context)
+                if problems is not None:
+                    place = f".{name}[{position}]" if items is item else f".{name}"
+                    found = under(found, place, problems)
+        return found
+
+    def _table(self, type_name: str) -> dict[str, tuple[str, ValueCheck | None, str]]:
+        """JSON property -> (element, check or None, the type to look into or "") of all that is to be looked at."""
+        table = {}
+        for key, found in self._definitions.properties(type_name).items():
+            code = found.type.code
+            check = self._choose(found.element, code)
+            inner = "" if found.primitive or code == "Resource" or not self._leads(code, set()) else code
+            if check is not None or inner:
+                table[key] = (found.element.name, check, inner)
+        return table
+
+    def _leads(self, type_name: str, seen: set[str]) -> bool:
+        """Whether anything in values of a type is checked, extensions aside: those have definitions of their own."""
+        seen.add(type_name)
+        for found in self._definitions.properties(type_name).values():
+            code = found.type.code
+            if self._choose(found.element, code) is not None:
+                return True
+            if found.primitive or code in ("Resource", "Extension") or code in seen:
+                continue
+            if self._leads(code, seen):
+                return True
+        return False

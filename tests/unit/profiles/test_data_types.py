@@ -1,0 +1,124 @@
+"""What is said in words of identifiers, codes, attachments and URIs, and of vital signs by their codes."""
+
+from typing import Any
+
+import pytest
+
+from fhir_server.definitions import load
+from profiles.validator import Validator
+from terminology import Terminology
+
+from .conftest import Known, as_parsed, profile
+
+VALIDATOR = Validator(load(), terminology=Terminology())
+GENDER = "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus"
+CATEGORY = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}
+LOINC = "http://loinc.org"
+NAMES = "http://hl7.org/fhir/StructureDefinition/"
+
+
+def patient(**elements):
+    return {"resourceType": "Patient", **elements}
+
+
+def married(**coding):
+    return patient(maritalStatus={"coding": [{"system": GENDER, "code": "M", **coding}]})
+
+
+def identified(**identifier):
+    return patient(identifier=[identifier])
+
+
+def pictured(**photo):
+    return patient(photo=[{"contentType": "image/png", "data": "aGk=", **photo}])
+
+
+def issues(resource, validator=VALIDATOR):
+    return [(i.expression, i.rule, i.severity) for i in validator.validate(as_parsed(resource))]
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        married(display="Married"),
+        married(display="married "),
+        married(),
+        patient(meta={"tag": [{"system": "http://hospital.test/codes", "code": "M", "display": "Wed"}]}),
+        patient(address=[{"country": "US"}]),
+        identified(system="urn:oid:2.16.840.1.113883.4.1", value="1"),
+        identified(system="urn:uuid:C757873D-EC9A-4326-A141-556F43239520", value="1"),
+        identified(system="urn:ietf:rfc:3986", value="urn:oid:1.2.3"),
+        identified(value="1"),
+        pictured(size=2),
+        pictured(),
+    ],
+)
+def test_right(resource):
+    assert issues(resource) == []
+
+
+@pytest.mark.parametrize(
+    ("resource", "issue"),
+    [
+        (married(display="Divorced"), ("Patient.maritalStatus.coding[0].display", "display", "warning")),
+        (
+            patient(meta={"tag": [{"system": "tags", "code": "x"}]}),
+            ("Patient.meta.tag[0].system", "system", "error"),
+        ),
+        (identified(system="MRN", value="1"), ("Patient.identifier[0].system", "system", "error")),
+        (identified(system="urn:oid:1.2.03", value="1"), ("Patient.identifier[0].system", "uri", "error")),
+        (identified(system="urn:uuid:123", value="1"), ("Patient.identifier[0].system", "uri", "error")),
+        (
+            identified(system="urn:ietf:rfc:3986", value="1.2.3"),
+            ("Patient.identifier[0].value", "identifier-uri", "warning"),
+        ),
+        (pictured(size=5), ("Patient.photo[0].size", "attachment-size", "error")),
+        (
+            {"resourceType": "Parameters", "parameter": [{"name": "x", "resource": identified(system="MRN")}]},
+            ("Parameters.parameter[0].resource.identifier[0].system", "system", "error"),
+        ),
+    ],
+)
+def test_wrong(resource, issue):
+    assert issues(resource) == [issue]
+
+
+def heart_rate(code="8867-4", **elements):
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "category": [{"coding": [CATEGORY]}],
+        "code": {"coding": [{"system": "http://hospital.test/codes", "code": "hr"}, {"system": LOINC, "code": code}]},
+        "subject": {"reference": "Patient/1"},
+        "effectiveDateTime": "2024-01-01",
+        "valueQuantity": {"value": 60, "unit": "beats", "system": "http://unitsofmeasure.org", "code": "/min"},
+        **elements,
+    }
+
+
+def broken(resource, *sources):
+    found = Validator(load(), sources=sources).validate(as_parsed(resource))
+    return [(i.expression, i.profile.removeprefix(NAMES)) for i in found if i.severity == "error"]
+
+
+def test_vital_signs_are_judged_by_their_profile_whether_they_name_it_or_not():
+    nowhere: dict[str, Any] = {"category": [{"text": "vital"}]}
+    assert broken(heart_rate()) == []
+    assert broken(heart_rate(**nowhere)) == [("Observation.category", "heartrate")]
+    assert broken(heart_rate(code="39156-5")) == [("Observation.value.code", "bmi")]
+    assert broken(heart_rate(code="718-7", **nowhere)) == []
+    assert broken(heart_rate(meta={"profile": [NAMES + "vitalsigns"]}, **nowhere)) == [
+        ("Observation.category", "vitalsigns")
+    ]
+    entry = {"fullUrl": "http://hospital.test/1", "resource": heart_rate(**nowhere)}
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [entry]}
+    assert broken(bundle) == [("Bundle.entry[0].resource.category", "heartrate")]
+
+
+def test_a_profile_of_vital_signs_judges_in_place_of_r4s():
+    own = profile("Observation", ("Observation.note", {"min": 1}), base=NAMES + "vitalsigns")
+    resource = heart_rate(category=[{"text": "vital"}], meta={"profile": [own["url"]]})
+    assert broken(resource, Known(own)) == [
+        ("Observation.category", own["url"]),
+        ("Observation.note", own["url"]),
+    ]
