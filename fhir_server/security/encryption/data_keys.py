@@ -102,8 +102,8 @@ class DataKeys:
                 if current and current[0] != self._masters.newest:
                     self._masters.read()  # they were rotated
                 row = execute("UPDATE about SET value = value + 1 WHERE name = 'last' RETURNING value").fetchone()
-                wrapped = self._masters.wrap(os.urandom(SIZE), _about(row[0]))
-                execute("INSERT INTO data_key VALUES (?, ?, ?, ?)", (row[0], name, self._masters.newest, wrapped))
+                master, wrapped = self._masters.wrap(os.urandom(SIZE), _about(row[0]))
+                execute("INSERT INTO data_key VALUES (?, ?, ?, ?)", (row[0], name, master, wrapped))
             execute("COMMIT")
         except BaseException:
             execute("ROLLBACK")
@@ -165,8 +165,8 @@ class DataKeys:
             rows = execute("SELECT number, master, wrapped FROM data_key WHERE master <> ?", (newest,)).fetchall()
             for number, master, wrapped in rows:
                 key = self._masters.unwrap(master, wrapped, _about(number))
-                again = self._masters.wrap(key, _about(number))
-                execute("UPDATE data_key SET master = ?, wrapped = ? WHERE number = ?", (newest, again, number))
+                after, again = self._masters.wrap(key, _about(number))
+                execute("UPDATE data_key SET master = ?, wrapped = ? WHERE number = ?", (after, again, number))
             execute("COMMIT")
         except BaseException:
             execute("ROLLBACK")

@@ -11,12 +11,13 @@ import binascii
 import json
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 from fhir_server.core.flushing import whole_file
 
 SIZE = 32  # bytes: AES-256
@@ -30,12 +31,14 @@ class MasterKeys:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._ciphers: dict[str, AESGCM] = {}
+        self._as_read = (0, 0, 0)  # the state of the file that they were read from
         self.read()
 
     def read(self) -> None:
         """Reads the file anew; FhirError "value" where it can't be used, or others than its owner may read it."""
         try:
-            if too_open(self.path.stat(), os.geteuid()):
+            file = self.path.stat()
+            if too_open(file, os.geteuid()):
                 raise error("value", f"{self.path} can be read by others than its owner: chmod 600 {self.path}.")
             keys = json.loads(self.path.read_text("ascii"))["keys"]
             found = {each["id"]: AESGCM(_key(each["key"])) for each in keys}
@@ -46,6 +49,13 @@ class MasterKeys:
         if not found:
             raise error("value", f"The key file {self.path} has no key. `hms keys init` makes one.")
         self._ciphers = found
+        self._as_read = _state(file)
+
+    def renew(self) -> None:
+        """Reads the file anew where it has changed; until that can be used (it is being copied) all stays as it is."""
+        with suppress(OSError, FhirError):
+            if _state(self.path.stat()) != self._as_read:
+                self.read()
 
     @property
     def newest(self) -> str:
@@ -61,10 +71,11 @@ class MasterKeys:
         """Whether a key is there."""
         return id in self._ciphers
 
-    def wrap(self, key: bytes, about: bytes) -> bytes:
-        """A data key wrapped by the newest key, good for what it is about only."""
+    def wrap(self, key: bytes, about: bytes) -> tuple[str, bytes]:
+        """The id of the newest key, and a data key wrapped by it, good for what it is about only."""
         nonce = os.urandom(NONCE)
-        return nonce + self._ciphers[self.newest].encrypt(nonce, key, about)
+        newest, cipher = next(iter(self._ciphers.items()))
+        return newest, nonce + cipher.encrypt(nonce, key, about)
 
     def unwrap(self, master: str, wrapped: bytes, about: bytes) -> bytes:
         """The data key; FhirError "unavailable" where the master key is not in the file, or is another."""
@@ -75,6 +86,11 @@ class MasterKeys:
             return cipher.decrypt(wrapped[:NONCE], wrapped[NONCE:], about)
         except InvalidTag:
             raise error("unavailable", f"The master key {master} is not in {self.path}; data can't be read.") from None
+
+
+def _state(file: os.stat_result) -> tuple[int, int, int]:
+    """What differs between two contents of a file."""
+    return file.st_mtime_ns, file.st_size, file.st_ino
 
 
 def too_open(file: os.stat_result, user: int) -> bool:

@@ -33,7 +33,9 @@ class Sealing:
 
     def seal(self, plain: bytes, about: str) -> bytes:
         """The bytes sealed; good for what they are about only."""
-        return self._masters.newest.encode() + b":" + self._masters.wrap(plain, about.encode())
+        self._masters.renew()  # who only seals would not meet what another machine has sealed by a newer key
+        newest, wrapped = self._masters.wrap(plain, about.encode())
+        return newest.encode() + b":" + wrapped
 
     def open(self, sealed: bytes, about: str) -> bytes:
         """What was sealed; FhirError "unavailable" where its key is not in the file, or it was changed."""

@@ -42,6 +42,19 @@ def test_a_new_key_is_known_without_a_restart_and_old_ones_as_long_as_they_stay(
         Sealing(keys).open(old, "a")
 
 
+def test_who_only_seals_takes_the_new_key_once_its_file_is_whole(keys: Path):
+    running = Sealing(keys)
+    before = running.newest
+    newest = add_key(keys)
+    keep_newest(keys)
+    new = keys.read_bytes()
+    keys.write_bytes(new[: len(new) // 2])  # as it is being copied
+    assert running.seal(b"now", "a").startswith(before.encode())
+    keys.write_bytes(new)
+    sealed = running.seal(b"now", "a")
+    assert sealed.startswith(newest.encode()) and Sealing(keys).open(sealed, "a") == b"now"
+
+
 @pytest.mark.parametrize(
     ("mode", "owner", "user", "open"),
     [(0o600, 7, 7, False), (0o640, 7, 7, True), (0o604, 7, 7, True), (0o440, 0, 7, False), (0o460, 0, 7, True),
