@@ -18,17 +18,19 @@ help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.runtime ## Start the server: PORT=8080 DATA=./data
-	@exec $(PY) -m fhir_server.cli serve --port $(PORT) --data $(DATA)
+	@exec $(PY) -m fhir_server.cli serve --port "$(PORT)" --data "$(DATA)"
 
 demo: $(VENV)/.runtime ## Tell a visit on a server with 28 patients: PORT=8080 DATA=./data/demo
-	@(until $(PY) -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$(PORT)/health/ready')" 2>/dev/null; do \
-	  kill -0 $$$$ 2>/dev/null || exit; sleep 1; done; $(PY) -m fhir_server.cli story --server http://127.0.0.1:$(PORT) --mllp 127.0.0.1:2575 \
-	  --dicom 127.0.0.1:11112) & \
-	exec $(PY) -m fhir_server.cli serve --port $(PORT) --data $(DATA)/demo --samples --subsystems analytics,billing,workforce \
+	@! $(ANSWERS) || { echo "make: a server answers at port $(PORT) already; end it, or name another port: make demo PORT=8090" >&2; exit 1; }
+	@(until $(ANSWERS); do kill -0 $$$$ 2>/dev/null || exit; sleep 1; done; \
+	  exec $(PY) -m fhir_server.cli story --server "http://127.0.0.1:$(PORT)" --mllp 127.0.0.1:2575 --dicom 127.0.0.1:11112) & \
+	exec $(PY) -m fhir_server.cli serve --port "$(PORT)" --data "$(DATA)/demo" --samples --subsystems analytics,billing,workforce \
 	  --hl7-port 2575 --dicom true --dicom-study-pause-seconds 1
 
+ANSWERS = $(PY) -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$(PORT)/health/ready')" 2>/dev/null
+
 load: $(VENV)/.runtime ## Load the sample patients into the server at PORT=8080
-	@$(PY) -m fhir_server.cli load --samples --server http://127.0.0.1:$(PORT)/fhir
+	@$(PY) -m fhir_server.cli load --samples --server "http://127.0.0.1:$(PORT)/fhir"
 
 test: $(VENV)/.dev ## Run all tests, a file on each processor at a time: ARGS="-k name" for some
 	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)

@@ -174,6 +174,19 @@ class GivenToken:
         return False
 
 
+def base_url(url: str) -> str:
+    """A URL that paths are added to, without a slash at its end; FhirError "value" for what is none."""
+    try:
+        parts = httpx.URL(url)
+        if (parts.port or 0) > 65535:
+            raise httpx.InvalidURL(f"Invalid port: {parts.port}")
+    except httpx.InvalidURL as problem:
+        raise error("value", f"{url!r} is no base URL: {problem}.") from None
+    if parts.scheme not in ("http", "https") or not parts.host:
+        raise error("value", f"{url!r} is no base URL; it must begin with http:// or https:// and a host.")
+    return url.rstrip("/")
+
+
 class HttpClient:
     """A FHIR server at a base URL, such as http://127.0.0.1:8080/fhir.
 
@@ -188,9 +201,7 @@ class HttpClient:
         transport: httpx.AsyncBaseTransport | None = None,
         token: ShownToken | None = None,
     ) -> None:
-        self.base = base.rstrip("/")
-        if not self.base.startswith(("http://", "https://")):
-            raise error("value", f"{base!r} is no base URL; it must begin with http:// or https://.")
+        self.base = base_url(base)
         self._token = token
         self._http = httpx.AsyncClient(
             transport=transport,

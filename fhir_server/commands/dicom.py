@@ -67,7 +67,7 @@ async def opened(settings: Settings, server: str = "", token: ShownToken | None 
 
 def bind(settings: Settings) -> socket.socket:
     """The socket that associations are accepted on."""
-    return listen_on(settings.dicom_host or settings.host, settings.dicom_port)
+    return listen_on(settings.dicom_host or settings.host, settings.dicom_port, "--dicom-port")
 
 
 def banner(settings: Settings, listening: socket.socket) -> str:

@@ -14,6 +14,7 @@ import typer
 from fhir_server.commands.hl7_try import try_message
 from fhir_server.commands.message_log import MessageLog, opened
 from fhir_server.commands.options import Config, Data, with_settings
+from fhir_server.commands.sockets import host_and_port
 from fhir_server.commands.tokens import ClientIdOption, ClientKeyOption, TokenFileOption, shown
 from fhir_server.core.configuration import load
 from fhir_server.core.errors import error
@@ -202,10 +203,7 @@ def send(
     seconds: Annotated[float, typer.Option(help="How long to wait for each answer.")] = 30,
 ) -> None:
     """Send the messages of a file over MLLP and print the answers; the exit code is 1 where one is not accepted."""
-    host, _, port = to.rpartition(":")
-    if not host or not port.isdigit():
-        raise error("value", f"--to must be HOST:PORT, not {to!r}.")
-    accepted = asyncio.run(_send(_read(file), host, int(port), seconds))
+    accepted = asyncio.run(_send(_read(file), *host_and_port("--to", to), seconds))
     if not accepted:
         raise typer.Exit(1)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fhir_server.commands.opening import client
+from fhir_server.core.children import unheeding
 from fhir_server.core.errors import FhirError
 from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings
@@ -158,7 +159,8 @@ class _Keeper:
         self._process = self._spawn.Process(
             target=host, args=(self._settings, self._listening), name="subsystems", daemon=True
         )
-        self._process.start()
+        with unheeding():
+            self._process.start()
 
     def _keep(self) -> None:
         while not self._stopping.wait(1.0):

@@ -117,7 +117,9 @@ async def opened(server: str, settings: Settings) -> AsyncIterator[MessageLog]:
     if server:
         import httpx
 
-        async with httpx.AsyncClient(base_url=server.rstrip("/").removesuffix("/fhir"), timeout=60) as http:
+        from fhir_server.client import base_url
+
+        async with httpx.AsyncClient(base_url=base_url(server).removesuffix("/fhir"), timeout=60) as http:
             yield _Served(http)
         return
     from fhir_server.bootstrap import now

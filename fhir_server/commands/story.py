@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import signal
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ import typer
 
 from fhir_server.codec.json import serialize
 from fhir_server.commands import story_billing, story_claims
+from fhir_server.commands.sockets import host_and_port
 from fhir_server.commands.story_messages import PATIENT, admitted, adt, ct, oru, visit_number
 from fhir_server.core.errors import error
 
@@ -39,22 +41,27 @@ def story(
     title: Annotated[str, typer.Option(help="Its AE title.")] = "ULTIMATEHMS",
 ) -> None:
     """Tell a visit end to end on a running server, and check each step."""
-    told = Story(server.rstrip("/"))
-    if mllp:
+    from fhir_server.client import base_url
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it as it is, also where a shell began it beside a server
+    told = Story(base_url(server).removesuffix("/fhir"))
+    listener = host_and_port("--mllp", mllp) if mllp else None
+    archive = host_and_port("--dicom", dicom) if dicom else None
+    if listener:
         story_billing.prices(told)
-        told.messages(mllp)
-    if dicom:
-        told.image(dicom, title)
+        told.messages(listener)
+    if archive:
+        told.image(archive, title)
     claims: tuple[Json, ...] = ()
-    if mllp:
+    if listener:
         denied = story_claims.denied(told, story_billing.charged(told))
-        claims = denied, story_claims.corrected(told, denied, mllp)
+        claims = denied, story_claims.corrected(told, denied, listener)
         story_billing.balanced(told, denied)
     told.ward()
-    told.numbers(bool(mllp))
+    told.numbers(listener is not None)
     if claims:
         story_billing.counted(told, *claims)
-    told.traces(bool(mllp))
+    told.traces(listener is not None)
     if claims:
         story_billing.traced(told, *claims)
     told.again()
@@ -73,7 +80,7 @@ class Story:
 
     # ---- by interfaces
 
-    def messages(self, to: str) -> None:
+    def messages(self, to: tuple[str, int]) -> None:
         """Admission, result and discharge over MLLP."""
         begun = admitted()
         self.send(to, adt("A01", begun))
@@ -86,25 +93,23 @@ class Story:
         visit = self.found(f"Encounter?identifier={visit_number(begun)}&status=finished")
         self.say("ADT^A03 by MLLP", f"Encounter/{visit['id']} is finished")
 
-    def send(self, to: str, message: str) -> None:
+    def send(self, to: tuple[str, int], message: str) -> None:
         """Sends a message over MLLP; FhirError "conflict" where it is not accepted."""
         from fhir_server.commands.hl7 import _send
 
-        host, _, port = to.rpartition(":")
-        if not asyncio.run(_send(message.encode(), host, int(port), SECONDS)):
-            raise error("conflict", f"The listener at {to} did not accept the message.")
+        if not asyncio.run(_send(message.encode(), *to, SECONDS)):
+            raise error("conflict", f"The listener at {to[0]}:{to[1]} did not accept the message.")
 
-    def image(self, to: str, title: str) -> None:
+    def image(self, to: tuple[str, int], title: str) -> None:
         """A small CT by C-STORE, which becomes an ImagingStudy."""
         from pynetdicom import AE  # type: ignore[attr-defined]
 
         made = ct()
-        host, _, port = to.rpartition(":")
         entity = AE(ae_title="STORY")
         entity.add_requested_context(made.SOPClassUID)
-        association = entity.associate(host, int(port), ae_title=title)
+        association = entity.associate(*to, ae_title=title)
         if not association.is_established:
-            raise error("unavailable", f"The archive at {to} takes no association as {title}.")
+            raise error("unavailable", f"The archive at {to[0]}:{to[1]} takes no association as {title}.")
         status = association.send_c_store(made)
         association.release()
         # the same image again is a success too: the archive has it

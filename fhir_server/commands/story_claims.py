@@ -34,7 +34,7 @@ def denied(told: Story, encounter: Json) -> Json:
     return claim
 
 
-def corrected(told: Story, first: Json, mllp: str) -> Json:
+def corrected(told: Story, first: Json, mllp: tuple[str, int]) -> Json:
     """The claim that replaces a denied one (frequency 7), once it is paid: what it lacked came by HL7 v2."""
     told.send(mllp, adt("A08", admitted()))
     diagnosis = told.found(f"Condition?encounter={first['encounter']}&code=R05.3")

@@ -122,7 +122,7 @@ def _schema(name: str) -> dict[str, Any]:
 
 
 def _path(wanted: type, value: Any) -> Any:
-    if wanted is Path and isinstance(value, (str, Path)):
+    if wanted is Path and isinstance(value, (str, Path)) and value != "":
         return Path(value)
     raise msgspec.ValidationError("Expected a path")
 

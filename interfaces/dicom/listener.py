@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from fhir_server.core.children import unheeding
 from fhir_server.core.errors import error
 from fhir_server.core.garbage import tune
 from fhir_server.core.logs import configure
@@ -48,8 +49,9 @@ def listen(settings: Settings, listening: socket.socket, opening: Opening, ready
         return spawn.Process(target=accept, args=(settings, listening, opening, counts, at + 1), daemon=True)
 
     others = [another(at) for at in range(settings.dicom_processes - 1)]
-    for process in others:
-        process.start()
+    with unheeding():
+        for process in others:
+            process.start()
     with accepting(settings, listening, opening, Share(counts, 0), worker=True):
         if ready is not None:
             ready.set()
@@ -58,7 +60,8 @@ def listen(settings: Settings, listening: socket.socket, opening: Opening, ready
                 if not process.is_alive():
                     log.error("an acceptor process ended and is started again", exit=process.exitcode)
                     others[at] = another(at)
-                    others[at].start()
+                    with unheeding():
+                        others[at].start()
     for process in others:
         process.terminate()
     for process in others:
@@ -68,7 +71,6 @@ def listen(settings: Settings, listening: socket.socket, opening: Opening, ready
 def accept(settings: Settings, listening: socket.socket, opening: Opening, counts: Any, at: int) -> None:
     """One more process that accepts on the same socket; counts: of associations, its own at that place."""
     stop = threading.Event()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     _end_with_parent(stop)
     configure(settings)
@@ -131,7 +133,8 @@ def beside(settings: Settings, listening: socket.socket, opening: Opening) -> It
     spawn = multiprocessing.get_context("spawn")
     ready = spawn.Event()
     process = spawn.Process(target=listen, args=(settings, listening, opening, ready), name="dicom")
-    process.start()
+    with unheeding():
+        process.start()
     try:
         while not ready.wait(0.1):
             if not process.is_alive():

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -103,12 +104,37 @@ def test_samples_are_loaded_once_when_a_server_starts_with_them(loaded):
         (("load", "none.json", "--server", "http://127.0.0.1:9/fhir"), "no such file"),
         (("export", "out", "--server", "ftp://x"), "http://"),
         (("hl7", "send", __file__, "--to", "127.0.0.1:9"), "Is its listener started"),
+        (("hl7", "send", __file__, "--to", "127.0.0.1:99999"), "must be HOST:PORT"),
+        (("load", "--samples", "--server", "http://127.0.0.1:port/fhir"), "is no base URL: Invalid port: 'port'"),
+        (("load", "--samples", "--server", "http://127.0.0.1:99999/fhir"), "is no base URL: Invalid port"),
+        (("hl7", "list", "--server", "127.0.0.1:8080"), "is no base URL"),
+        (("story", "--server", "http://127.0.0.1:9"), "is this its URL"),
+        (("story", "--server", "http://127.0.0.1:9", "--mllp", "2575"), "--mllp must be HOST:PORT"),
+        (("serve", "--data", ""), "data can't be ''"),
     ],
 )
 def test_a_wrong_call_ends_with_what_to_change(arguments, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     message = hms(*arguments, code=1)
     assert said in message and "Traceback" not in message
+
+
+INTERRUPTED_AMID_IMPORTS = """
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "fhir_server.commands.serve":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from fhir_server.cli import main
+main()
+"""
+
+
+def test_ctrl_c_while_a_command_is_loaded_ends_it_without_a_word():
+    run = [sys.executable, "-c", INTERRUPTED_AMID_IMPORTS, "serve"]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout + done.stderr) == (130, "")
 
 
 def test_loading_what_is_not_there_makes_no_store(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from fhir_server.cli import app
+from fhir_server.commands.program import app
 from fhir_server.security.audit import FILE_NAME, AuditLog, Event
 from fhir_server.security.audit.syslog import as_xml
 from tests.authority import Authority

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from fhir_server.cli import app
+from fhir_server.commands.program import app
 
 MESSAGE = Path(__file__).parents[2] / "data" / "hl7v2" / "messages" / "LAB-ORU-1.hl7"
 

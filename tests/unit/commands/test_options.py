@@ -4,8 +4,8 @@ import msgspec
 import pytest
 import typer.main
 
-from fhir_server.cli import app
 from fhir_server.commands.options import environment
+from fhir_server.commands.program import app
 from fhir_server.core.configuration import load
 from fhir_server.core.settings import Settings
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.commands.dicom import bind
 from fhir_server.commands.serve import banner, require_safe
 from fhir_server.commands.sockets import listen
 from fhir_server.core.errors import FhirError
@@ -42,6 +43,8 @@ def test_a_port_in_use_is_refused_with_its_number():
         port = taken.getsockname()[1]
         with pytest.raises(FhirError, match=f"port {port} can't be listened on.*Try another --port"):
             listen("127.0.0.1", port)
+        with pytest.raises(FhirError, match="Try another --dicom-port"):
+            bind(Settings(dicom_port=port))
 
 
 def test_a_host_that_is_none_is_refused():

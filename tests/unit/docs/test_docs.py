@@ -4,14 +4,17 @@ import json
 import re
 import shlex
 import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import typer.main
 
-from fhir_server.cli import app
 from fhir_server.commands.interfaces_reference import interfaces_page
 from fhir_server.commands.mapping_reference import mapping_page
+from fhir_server.commands.program import app
 from fhir_server.commands.reference import settings_page
 from fhir_server.core.settings import Settings
 
@@ -82,10 +85,34 @@ def test_bodies_of_curl_are_json_where_they_say_so(page):
         json.loads(body)
 
 
+def made(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """What a task does; -o: what installs is not part of it."""
+    run = ["make", "-o", ".venv/.runtime", *arguments]
+    return subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def test_a_demo_where_a_server_answers_already_leaves_that_alone():
+    asked = []
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as other:
+        threading.Thread(target=other.serve_forever).start()
+        done = made("demo", f"PORT={other.server_port}", f"PY={sys.executable}")
+        other.shutdown()
+    assert done.returncode and "answers at port" in done.stderr and "make demo PORT=" in done.stderr
+    assert asked == ["/health/ready"]
+
+
 def test_a_demo_whose_server_ends_before_it_answers_tells_nothing_and_ends():
-    runtime = ROOT / ".venv/.runtime"  # -o: what installs is not part of it
-    run = ["make", "-o", str(runtime.relative_to(ROOT)), "demo", "PY=false"]
-    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = made("demo", "PY=false")
     assert done.returncode and "story" not in done.stdout
 
 
