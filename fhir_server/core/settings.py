@@ -350,7 +350,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dicom_ae_title: Annotated[
         str,
         Meta(
-            description="AE title of this archive; associations that call another are rejected.",
+            description="AE title of this archive, 16 characters at most; associations that call another are rejected.",
             pattern=r"^[^\\\x00-\x1f]{1,16}$",
         ),
     ] = "ULTIMATEHMS"
@@ -487,13 +487,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str,
         Meta(
             description="Connection string of a MongoDB 6 or later, a replica set or sharded cluster, that keeps the "
-            "resources instead of the data folder; it says members, replicaSet, TLS, login and pool too. Empty: the "
-            "embedded store.",
+            "resources instead of the data folder, such as mongodb://db1,db2,db3/?replicaSet=rs0; it says members, "
+            "replicaSet, TLS, login and pool too. Empty: the embedded store.",
             pattern=r"^(mongodb(\+srv)?://.+)?$",
         ),
     ] = ""
     mongodb_database: Annotated[
-        str, Meta(description="Name of the database in MongoDB.", pattern=r"^[A-Za-z0-9_-]{1,60}$")
+        str,
+        Meta(
+            description="Name of the database in MongoDB, of letters, digits, _ and -.",
+            pattern=r"^[A-Za-z0-9_-]{1,60}$",
+        ),
     ] = "hms"
     mongodb_reads: Annotated[
         Literal["primary", "primaryPreferred", "secondaryPreferred", "nearest"],
@@ -512,8 +516,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     elasticsearch_url: Annotated[
         str,
         Meta(
-            description="URL of the Elasticsearch 8 or 9 that answers searches where mongodb_url is set; several with "
-            "commas between, each may have user:password@.",
+            description="URL of the Elasticsearch 8 or 9 that answers searches where mongodb_url is set, such as "
+            "https://es1:9200; several with commas between, each may have user:password@.",
             pattern=r"^(https?://[^\s]+)?$",
         ),
     ] = ""
