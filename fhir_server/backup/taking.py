@@ -153,8 +153,12 @@ def _take_in_events(settings: Settings) -> None:
 
 def _beside(data: Path, folder: BackupFolder, manifest: Manifest) -> None:
     """Copies of what is new or has changed; each under a name of its own, so that those which the written manifest
-    names stay as they are until the next one is."""
+    names stay as they are until the next one is.
+
+    What is gone from the data folder, such as an export with something of an erased record, is in the backup no more.
+    """
     known = {each.path: each for each in manifest.beside}
+    there: list[Beside] = []
     for path in _others(data):
         name = path.relative_to(data).as_posix()
         changed = max(_changed(path), _changed(path.with_name(path.name + "-wal")))
@@ -164,7 +168,8 @@ def _beside(data: Path, folder: BackupFolder, manifest: Manifest) -> None:
                 known[name] = Beside(name, changed, _copy(path, folder, f"{BESIDE}/{copy}"), copy)
             except FileNotFoundError:  # gone since the folder was looked through
                 continue
-    manifest.beside = [known[name] for name in sorted(known)]
+        there.append(known[name])
+    manifest.beside = there
 
 
 def _changed(path: Path) -> int:

@@ -90,6 +90,21 @@ def test_what_was_erased_stays_erased(tmp_path: Path, server: Server) -> None:
     assert set(restored(tmp_path / "backup", tmp_path / "new")) == set(everything(server.base))
 
 
+def test_an_export_that_an_erasure_took_is_in_the_next_backup_no_more(tmp_path: Path, server: Server) -> None:
+    data, backup = tmp_path / "data", tmp_path / "backup"
+    store(server.base, "a", "Adams")
+    asked = httpx.get(f"{server.base}/$export", headers={"prefer": "respond-async", "accept": "application/fhir+json"})
+    while httpx.get(asked.headers["content-location"]).status_code == 202:
+        time.sleep(0.05)
+    hms("backup", backup, "--data", data)
+    assert [*backup.rglob("Patient*.ndjson*.zst")]
+    assert httpx.post(f"{server.base}/Patient/a/$purge").status_code == 200
+    hms("backup", backup, "--data", data)
+    assert not [*backup.rglob("Patient*.ndjson*.zst")]
+    hms("restore", backup, "--data", tmp_path / "new")
+    assert not [*(tmp_path / "new").rglob("Patient*.ndjson")]
+
+
 def test_the_drill_kill_and_lose_the_disk(tmp_path: Path) -> None:
     """Recovery takes seconds, and nothing is lost that was answered before the last look of `hms backup --follow`."""
     data, folder = tmp_path / "data", tmp_path / "backup"
