@@ -15,6 +15,7 @@ from profiles.conformance.context import Surroundings
 from profiles.conformance.data_types import data_type_checks
 from profiles.conformance.extensions import ExtensionChecks
 from profiles.conformance.references import TargetProblem
+from profiles.definitional import definition_problems
 from profiles.holdings import declared as declared_profiles
 from profiles.holdings import resources
 from profiles.questionnaires import questionnaire_problems, response_problems
@@ -205,6 +206,7 @@ class Validator:
                     *(self._bindings.check(resource, context) or ()),
                     *(self._extensions.check(resource, context) or ()),
                     *self._of_questionnaire(resource, context),
+                    *definition_problems(resource, self.registry, context),
                 ]
             compiler = self._extensions.compiler
             profile = compiler.profile(url)

@@ -94,6 +94,10 @@ class Registry:
             self._trees[canonical] = found
         return found
 
+    def apply_differential(self, structure: Json) -> None:
+        """Tries a profile that need not be known here; FhirError unprocessable where its base does not allow it."""
+        self._make(str(structure.get("url")), {key: value for key, value in structure.items() if key != "snapshot"})
+
     def type_tree(self, type_name: str) -> Node:
         """The tree of an R4 type as it stands in the definitions, its children made when they are asked for."""
         definition = self.definitions.types[type_name]

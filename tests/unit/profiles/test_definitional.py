@@ -1,0 +1,117 @@
+"""Profiles, search parameters, code systems and value sets that can't mean what they say."""
+
+from typing import Any
+
+import pytest
+
+from fhir_server.definitions import load
+from profiles.validator import Validator
+from terminology import Terminology
+
+from .conftest import as_parsed
+
+VALIDATOR = Validator(load(), terminology=Terminology())
+GENDER = "http://hl7.org/fhir/administrative-gender"
+
+
+def issues(resource):
+    found = VALIDATOR.validate(as_parsed(resource))
+    return [(i.expression, i.rule, i.severity) for i in found]
+
+
+def patient(*elements, base="http://hl7.org/fhir/StructureDefinition/Patient"):
+    return {
+        "resourceType": "StructureDefinition", "url": "http://example.org/p", "name": "P", "status": "draft",
+        "kind": "resource", "abstract": False, "type": "Patient", "derivation": "constraint", "baseDefinition": base,
+        "differential": {"element": [{"id": path, "path": path, **said} for path, said in elements]},
+    }  # fmt: skip
+
+
+def constrained(expression):
+    return ("Patient", {"constraint": [{"key": "x-1", "severity": "error", "human": "x", "expression": expression}]})
+
+
+def parameter(expression):
+    return {
+        "resourceType": "SearchParameter", "url": "http://example.org/p", "name": "P", "status": "draft",
+        "description": "x", "code": "p", "base": ["Patient"], "type": "string", "expression": expression,
+    }  # fmt: skip
+
+
+def code_system(*concepts: dict[str, Any], **more):
+    return {
+        "resourceType": "CodeSystem", "url": "http://example.org/c", "name": "C", "status": "draft",
+        "content": "complete", "property": [{"code": "weight", "type": "integer"}], "concept": concepts, **more,
+    }  # fmt: skip
+
+
+def value_set(**include):
+    return {
+        "resourceType": "ValueSet", "url": "http://example.org/v", "name": "V", "status": "draft",
+        "compose": {"include": [include]},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        patient(("Patient", {}), ("Patient.name", {"min": 1}), ("Patient.gender", {"min": 1})),
+        patient(constrained("name.exists() or active")),
+        parameter("Patient.name.family | Patient.name.given"),
+        code_system({"code": "a", "property": [{"code": "weight", "valueInteger": 5}]}, count=1),
+        code_system({"code": "a", "concept": [{"code": "b"}]}, count=2),
+        value_set(system=GENDER, concept=[{"code": "male", "display": "A man"}]),
+        value_set(system="#contained"),
+        value_set(system="http://hospital.test/codes", concept=[{"code": "x"}]),
+    ],
+)
+def test_right(resource):
+    assert issues(resource) == []
+
+
+@pytest.mark.parametrize(
+    ("resource", "issue"),
+    [
+        (
+            patient(constrained("name.exists(")),
+            ("StructureDefinition.differential.element[0].constraint[0].expression", "fhirpath", "error"),
+        ),
+        (
+            patient(constrained("name.exits()")),
+            ("StructureDefinition.differential.element[0].constraint[0].expression", "fhirpath", "warning"),
+        ),
+        (
+            patient(("Patient", {}), ("Patient.nickname", {"min": 1})),
+            ("StructureDefinition.differential", "profile-differential", "error"),
+        ),
+        (
+            patient(("Patient", {}), ("Patient.gender", {"max": "2"})),
+            ("StructureDefinition.differential", "profile-differential", "error"),
+        ),
+        (
+            patient(("Patient", {}), base="http://example.org/nowhere"),
+            ("StructureDefinition.baseDefinition", "profile-base", "warning"),
+        ),
+        (parameter("Patient.name.("), ("SearchParameter.expression", "fhirpath", "error")),
+        (
+            code_system({"code": "a", "concept": [{"code": "b", "property": [{"code": "size", "valueInteger": 5}]}]}),
+            ("CodeSystem.concept[0].concept[0].property[0].code", "property-undeclared", "error"),
+        ),
+        (
+            code_system({"code": "a", "property": [{"code": "weight", "valueString": "5"}]}),
+            ("CodeSystem.concept[0].property[0].value", "property-type", "error"),
+        ),
+        (code_system({"code": "a"}, count=5), ("CodeSystem.count", "concept-count", "warning")),
+        (
+            value_set(system="http://hl7.org/fhir/ValueSet/administrative-gender"),
+            ("ValueSet.compose.include[0].system", "system", "error"),
+        ),
+        (value_set(system="genders"), ("ValueSet.compose.include[0].system", "system", "error")),
+        (
+            value_set(system=GENDER, concept=[{"code": "male"}, {"code": "man"}]),
+            ("ValueSet.compose.include[0].concept[1].code", "code-unknown", "warning"),
+        ),
+    ],
+)
+def test_wrong(resource, issue):
+    assert issues(resource) == [issue]
