@@ -44,6 +44,12 @@ def test_a_designation_is_a_right_display_too(call):
     assert answer(call("CodeSystem/validate-code", url=ANIMALS, code="dog", display="hund"))["result"]
 
 
+def test_the_official_name_of_a_country_is_no_wrong_display(call):
+    given = {"url": "urn:iso:std:iso:3166", "code": "US", "display": "United States of America"}
+    found = answer(call("CodeSystem/validate-code", **given))
+    assert (found["result"], found["issues"]["issue"][0]["severity"]) == (True, "warning")
+
+
 def test_a_wrong_display_may_be_a_warning_only(call):
     given = {"url": ANIMALS, "code": "dog", "display": "Cat", "lenient_display_validation": True}
     found = answer(call("CodeSystem/validate-code", **given))
