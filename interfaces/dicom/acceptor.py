@@ -10,6 +10,7 @@ from typing import Any
 
 from pynetdicom import evt
 
+from fhir_server.core.full_disk import lacks_room
 from fhir_server.core.sharing import Share
 from interfaces.dicom.archive.receiving import Announced
 from interfaces.dicom.association.answering_retrieval import Progress
@@ -19,17 +20,19 @@ from interfaces.dicom.configuration import peers_alone
 from interfaces.dicom.disclosing import refused
 from interfaces.dicom.services.negotiation import extended
 from interfaces.dicom.services.registry import SERVICES
-from interfaces.dicom.services.service import NATIVE, Context, status
+from interfaces.dicom.services.service import NATIVE, Context, calling, log, status
 from interfaces.dicom.services.storage import Arriving
 
 SLOTS = "slots"
 CLASS_NOT_SUPPORTED, OPERATION_NOT_RECOGNIZED = 0x0122, 0x0211
+RESOURCE_LIMITATION, PROCESSING_FAILURE = 0x0213, 0x0110
+NORMALIZED = (evt.EVT_N_CREATE, evt.EVT_N_SET, evt.EVT_N_GET, evt.EVT_N_ACTION, evt.EVT_N_DELETE)
 # what is answered where a SOP class has not the operation that is asked of it (PS3.7 annex C)
 UNRECOGNIZED: dict[Any, Callable[[Any], Any]] = {
     evt.EVT_C_FIND: lambda event: [(CLASS_NOT_SUPPORTED, None)],
     **dict.fromkeys((evt.EVT_C_MOVE, evt.EVT_C_GET), lambda event: [Progress(CLASS_NOT_SUPPORTED)]),
     **dict.fromkeys(
-        (evt.EVT_N_CREATE, evt.EVT_N_SET, evt.EVT_N_GET, evt.EVT_N_ACTION, evt.EVT_N_DELETE),
+        NORMALIZED,
         lambda event: (status(OPERATION_NOT_RECOGNIZED, "its SOP class has no such operation"), None),
     ),
 }
@@ -83,6 +86,8 @@ def _dispatching(context: Context, other: Any, service: Any, handler: Any, event
     """A handler for an event, of which the SOP class decides: this service's, another's, or that there is none."""
     uids = frozenset(service.sop_classes.values())
     own = functools.partial(handler, context)
+    if event in NORMALIZED:
+        own = functools.partial(_answering, own)
     refuse = other or UNRECOGNIZED.get(event)
     if refuse is None:  # private storage SOP classes are taken too
         return own
@@ -93,3 +98,15 @@ def _dispatching(context: Context, other: Any, service: Any, handler: Any, event
         return own(event) if str(uid) in uids else refuse(event)
 
     return dispatch
+
+
+def _answering(handle: Callable[[Any], Any], event: Any) -> Any:
+    """What a handler of a normalized service answers, also where it fails."""
+    try:
+        return handle(event)
+    except Exception as problem:
+        if lacks_room(problem):
+            log.error("a request could not be kept", calling=calling(event), problem=str(problem))
+            return status(RESOURCE_LIMITATION, "no space left"), None
+        log.exception("a request failed", calling=calling(event))
+        return status(PROCESSING_FAILURE, "the request failed; the log says why"), None

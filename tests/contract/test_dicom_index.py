@@ -393,6 +393,7 @@ def test_a_job_is_one_workers_until_its_lease_ends(archives: Archives):
     archives.opened.append(two)
     one.enqueue("study", "1", 0, {"a": 1})
     one.enqueue("study", "2", archives.moment + 5)
+    assert queue.claim(one, ("another",)) is None
     first = queue.claim(one)
     assert first is not None and (first.key, first.payload) == ("1", {"a": 1})
     assert queue.claim(two) is None

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from pynetdicom.dimse_primitives import C_STORE
 
+from fhir_server.core.errors import FhirError
 from interfaces.dicom.association.pdus import COMMAND, DATA_SET, longest, pdus
 from interfaces.dicom.association.responses import WITH_DATA_SET, command_set, element
 
@@ -40,15 +41,22 @@ def store(
 ) -> int:
     """Sends an instance as parts of its data set and gives the status of the answer; names: SOP class and instance.
 
-    For the thread that the association's messages are for. NoAnswer where none came: the association is of no use then.
+    For the thread that the association's messages are for. NoAnswer where none came, or parts failed amid the data set:
+    the association is of no use then.
     """
     most = longest(association)
     waiting = pdus(context, _command(message, names, by), COMMAND, most)
     pieces = chain(parts, (None,))
     piece = next(pieces) or b""
-    for following in pieces:
-        _send(association, waiting + pdus(context, piece, DATA_SET, most, whole=following is None))
-        waiting, piece = b"", following or b""
+    try:
+        for following in pieces:
+            _send(association, waiting + pdus(context, piece, DATA_SET, most, whole=following is None))
+            waiting, piece = b"", following or b""
+    except NoAnswer:
+        raise
+    except (OSError, FhirError) as problem:
+        association.abort()
+        raise NoAnswer(f"the rest of an instance can't be read: {problem}") from problem
     return _answer(association, message)
 
 

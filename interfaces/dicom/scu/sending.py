@@ -9,6 +9,7 @@ from typing import Any
 
 from pynetdicom import build_context
 
+from fhir_server.core.errors import FhirError
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.index import Row
 from interfaces.dicom.archive.instances import encoded_as
@@ -17,6 +18,8 @@ from interfaces.dicom.dataset.syntaxes import DEFLATED, EXPLICIT_LITTLE, IMPLICI
 
 PIECE = 2**20  # bytes of a file that are read and sent at a time
 MOST_CONTEXTS = 126
+# what `Sending.send` raises of one instance alone
+UNSENT = (OSError, FhirError, ValueError, RuntimeError, AttributeError, NotImplementedError)
 CONVERTED = (EXPLICIT_LITTLE, IMPLICIT_LITTLE, DEFLATED)  # what an instance can be written in
 
 
@@ -38,8 +41,8 @@ class Sending:
     def send(self, row: Row) -> int:
         """Sends an instance and gives the status of the answer.
 
-        NoAnswer where the association is of no use any more; another OSError, ValueError or RuntimeError where this
-        instance can't be read, or not be written as the peer takes it.
+        NoAnswer where the association is of no use any more; another one of UNSENT where this instance can't be read,
+        or not be written as the peer takes it.
         """
         taken = self._contexts.get(row["sop_class"])
         if not taken:
@@ -59,7 +62,11 @@ class Sending:
     def _pieces(self, row: Row) -> Iterator[bytes]:
         """The data set of a file."""
         for at in range(row["start"], row["size"], PIECE):
-            yield self._archive.files.read(row["digest"], at, min(PIECE, row["size"] - at))
+            wanted = min(PIECE, row["size"] - at)
+            piece = self._archive.files.read(row["digest"], at, wanted)
+            if len(piece) != wanted:
+                raise OSError(f"the file {row['digest']} is shorter than it was kept")
+            yield piece
 
 
 @contextlib.contextmanager

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pynetdicom import build_context
 
 from interfaces.dicom.archive.index import Row
+from interfaces.dicom.association.sub_operations import NoAnswer
 from interfaces.dicom.configuration import Peer
 from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.scu.association import associated
-from interfaces.dicom.scu.sending import Sending, contexts_for, paused
-from interfaces.dicom.services.service import Context
+from interfaces.dicom.scu.sending import UNSENT, Sending, contexts_for, paused
+from interfaces.dicom.services.service import Context, log
 
 VERIFICATION = "1.2.840.10008.1.1"
 STUDY_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -66,7 +67,10 @@ def fetch(context: Context, peer: Peer, study: str) -> int:
 
 
 def store(context: Context, peer: Peer, rows: list[Row], sent: Callable[[str], None]) -> list[str]:
-    """Sends instances; sent is called with each SOP Instance UID that the peer took. Gives what it refused and why."""
+    """Sends instances; sent is called with each SOP Instance UID that the peer took. Gives what it did not, and why.
+
+    NoAnswer where the association ends before.
+    """
     refused: list[str] = []
     contexts = contexts_for({(row["sop_class"], row["transfer_syntax"]) for row in rows})
     with associated(context, peer, contexts) as association, paused(association):
@@ -74,7 +78,10 @@ def store(context: Context, peer: Peer, rows: list[Row], sent: Callable[[str], N
         for row in rows:
             try:
                 status = sending.send(row)
-            except (ValueError, RuntimeError) as problem:
+            except NoAnswer:
+                raise
+            except UNSENT as problem:
+                log.error("an instance can't be sent", digest=row["digest"], problem=str(problem))
                 refused.append(f"{row['instance_uid']}: {problem}")
                 continue
             if status == 0 or 0xB000 <= status <= 0xBFFF:

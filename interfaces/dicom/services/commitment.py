@@ -30,6 +30,7 @@ STATUSES = (
         "0124",
         "The peer may not ask for commitment, or is not in the peers file: no report would reach it.",
     ),
+    ("0213", "There is no room to keep the request."),
 )
 PROCESSING_FAILURE, NO_SUCH_INSTANCE, NO_SUCH_ACTION = 0x0110, 0x0112, 0x0123
 INSTANCE = "1.2.840.10008.1.20.1.1"  # the well-known SOP instance

@@ -53,6 +53,7 @@ STATUSES = (
     ),
     ("0121", "One of these is empty."),
     ("0124", "The peer may not tell of procedure steps (its entry in the peers file)."),
+    ("0213", "There is no room to keep the step."),
 )
 
 

@@ -19,7 +19,7 @@ from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.disclosing import READ, disclose
 from interfaces.dicom.scu.association import NoAssociation, associated
-from interfaces.dicom.scu.sending import Sending, contexts_for, paused
+from interfaces.dicom.scu.sending import UNSENT, Sending, contexts_for, paused
 from interfaces.dicom.services.find import refused as refused_query
 from interfaces.dicom.services.identifiers import keys_of, level_of
 from interfaces.dicom.services.service import (
@@ -145,7 +145,7 @@ def _sent(event: Any, rows: list[Row], sending: Sending) -> Iterator[Progress]:
         try:
             if gone is None:
                 status = sending.send(row)
-        except (OSError, ValueError, RuntimeError, AttributeError, NotImplementedError) as problem:
+        except UNSENT as problem:
             gone = problem if isinstance(problem, NoAnswer) else None
             log.error("an instance can't be sent", digest=row["digest"], problem=str(problem))
         if status == SUCCESS:

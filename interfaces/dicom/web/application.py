@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -12,6 +13,7 @@ import structlog
 from fhir_server.codec import json
 from fhir_server.codec.asgi import base_of, origin_of, whole_body
 from fhir_server.core.errors import FhirError, error, operation_outcome
+from fhir_server.core.full_disk import full_disk, lacks_room
 from fhir_server.core.ports import OPEN, Caller
 from fhir_server.core.settings import Settings
 from fhir_server.security.credentials import REALM
@@ -109,6 +111,10 @@ class DicomWeb:
             answer = await self._answer(scope, receive, headers, caller, about)
         except FhirError as problem:
             answer = refusal(problem)
+        except (OSError, sqlite3.Error) as problem:
+            if not lacks_room(problem):
+                raise
+            answer = refusal(full_disk())
         if self._note is not None:
             patients = sorted(reference.removeprefix("Patient/") for reference in about - {""})
             told = TOLD[interaction_of(scope["method"], _path(scope))]

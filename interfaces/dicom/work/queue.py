@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from interfaces.dicom.archive.archive import Archive
-from interfaces.dicom.archive.index import Row, Rows, at_most, below, is_not
+from interfaces.dicom.archive.index import Row, Rows, Where, at_most, below, is_not, one_of
 
 LEASE = 120_000_000  # microseconds after which a job of a process that ended is taken by another
 PAUSES = (1, 5, 15, 60, 300, 900)  # seconds before it is tried again
@@ -24,14 +25,15 @@ class Job(NamedTuple):
     payload: dict[str, Any]
 
 
-def claim(archive: Archive) -> Job | None:
-    """The next job that is due, for this process alone."""
+def claim(archive: Archive, kinds: Collection[str] = ()) -> Job | None:
+    """The next job that is due, of these kinds or of any, for this process alone."""
     moment = archive.clock()
-    if _due(archive.reading, moment) is None:
+    wanted = {"kind": one_of([*kinds])} if kinds else {}
+    if _due(archive.reading, wanted, moment) is None:
         return None
 
     def work(index: Rows) -> Job | None:
-        row = _due(index, moment)
+        row = _due(index, wanted, moment)
         if row is None:
             return None
         index.change("job", {"pk": row["pk"]}, {"state": "running", "leased": moment + LEASE})
@@ -41,11 +43,11 @@ def claim(archive: Archive) -> Job | None:
     return archive.write(work)
 
 
-def _due(index: Rows, moment: int) -> Row | None:
+def _due(index: Rows, wanted: Where, moment: int) -> Row | None:
     """The job to do first: one that waits, or one whose process has ended."""
     found = [
-        *index.all("job", {"state": "waiting", "due": at_most(moment)}, "due", limit=1),
-        *index.all("job", {"state": "running", "leased": below(moment)}, "due", limit=1),
+        *index.all("job", {**wanted, "state": "waiting", "due": at_most(moment)}, "due", limit=1),
+        *index.all("job", {**wanted, "state": "running", "leased": below(moment)}, "due", limit=1),
     ]
     return min(found, key=lambda row: row["due"], default=None)
 
@@ -58,6 +60,11 @@ def done(archive: Archive, job: Job) -> None:
         index.change("job", {"pk": job.pk, "state": "running"}, {"state": "waiting"})
 
     archive.write(work)
+
+
+def later(archive: Archive, job: Job, due: int) -> None:
+    """Puts a job off that was not tried."""
+    archive.write(lambda index: index.change("job", {"pk": job.pk}, {"state": "waiting", "due": due}))
 
 
 def failed(archive: Archive, job: Job, problem: str, *, transient: bool) -> bool:

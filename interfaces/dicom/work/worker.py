@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import structlog
 
 from fhir_server.client import FhirClient
 from fhir_server.core.errors import PASSING, FhirError
+from fhir_server.core.full_disk import lacks_room
+from interfaces.dicom.association.sub_operations import NoAnswer
+from interfaces.dicom.scu.association import NoAssociation
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work import queue
 from interfaces.dicom.work.commitment import commitment
@@ -28,66 +31,85 @@ from interfaces.dicom.workitems.retention import remove_ended
 
 IDLE = 0.2  # seconds between two looks for a job
 FOLLOW_EVERY = 2.0
+AWAY = (1, 5, 15, 60)  # seconds that a peer is not called in once it did not answer, a second time, and so on
 TIDY_EVERY = 600.0
+EVENTS = "workitem-events"
 Handler = Callable[[Context, FhirClient, queue.Job], Awaitable[None]]
-HANDLERS: dict[str, Handler] = {
+TO_FHIR: dict[str, Handler] = {
     "study": study,
     "contents": contents,
-    "forward": forward,
     "procedure-step": procedure_step,
-    "commitment": commitment,
     "report": report,
     "workitem": workitem,
     ORDER_STEP: order_step,
-    "workitem-events": workitem_events,
 }
+TO_PEERS: dict[str, Handler] = {"forward": forward, "commitment": commitment, EVENTS: workitem_events}
+HANDLERS = {**TO_FHIR, **TO_PEERS}
 
 log = structlog.get_logger("dicom")
 
 
 class Worker:
-    """Runs in the bridge's event loop until it is stopped."""
+    """Runs in the bridge's event loop until it is stopped; what goes to peers holds up nothing that goes to FHIR."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._stopping = False
-        self._task: Any = None
+        self._tasks: list[Any] = []
+        self._away: dict[str, tuple[int, int]] = {}  # by AE title: how often a peer did not answer, and until when
 
     def start(self) -> None:
         """Begins in the bridge's loop."""
-        self._task = self._context.fhir.start(self.run)
+        self._tasks = [self._context.fhir.start(work) for work in (self._to_fhir, self._to_peers)]
 
     def stop(self) -> None:
-        """Waits for the job under way."""
+        """Waits for the jobs under way."""
         self._stopping = True
-        if self._task is not None:
+        for task in self._tasks:
             with contextlib.suppress(Exception):
-                self._task.result(30)
+                task.result(30)
 
-    async def run(self, client: FhirClient) -> None:
-        """Job after job."""
+    async def _to_fhir(self, client: FhirClient) -> None:
+        """Looks what changed in FHIR, and tells it."""
         loop = asyncio.get_running_loop()
         looked, tidied = 0.0, 0.0
         while not self._stopping:
-            try:
+            async with self._steadily():
                 if loop.time() - looked >= FOLLOW_EVERY:
-                    await follow(self._context, client)
                     looked = loop.time()
+                    await follow(self._context, client)
                 if loop.time() - tidied >= TIDY_EVERY:
                     await asyncio.to_thread(remove_ended, self._context.archive)
                     tidied = loop.time()
-                job = await asyncio.to_thread(queue.claim, self._context.archive)
-                if job is None:
-                    await asyncio.sleep(IDLE)
-                    continue
-                await self.perform(client, job)
-            except FhirError as problem:
-                looked = loop.time()
-                log.warning("FHIR does not answer", problem=str(problem))
-                await asyncio.sleep(1)
-            except Exception:
-                log.exception("the worker stumbled")
-                await asyncio.sleep(1)
+                await self._next(client, TO_FHIR)
+
+    async def _to_peers(self, client: FhirClient) -> None:
+        while not self._stopping:
+            async with self._steadily():
+                await self._next(client, TO_PEERS)
+
+    @contextlib.asynccontextmanager
+    async def _steadily(self) -> AsyncIterator[None]:
+        """Goes on after a failure, a while later."""
+        try:
+            yield
+        except FhirError as problem:
+            log.warning("FHIR does not answer", problem=str(problem))
+            await asyncio.sleep(1)
+        except Exception:
+            log.exception("the worker stumbled")
+            await asyncio.sleep(1)
+
+    async def _next(self, client: FhirClient, handlers: dict[str, Handler]) -> None:
+        """The job of these kinds that is due, or a pause where there is none."""
+        archive = self._context.archive
+        job = await asyncio.to_thread(queue.claim, archive, handlers.keys())
+        if job is None:
+            await asyncio.sleep(IDLE)
+        elif job.kind in TO_PEERS and (until := self._away.get(_peer(job), (0, 0))[1]) > archive.clock():
+            await asyncio.to_thread(queue.later, archive, job, until)
+        else:
+            await self.perform(client, job)
 
     async def perform(self, client: FhirClient, job: queue.Job) -> None:
         """One job, to its end or to its next time."""
@@ -95,13 +117,27 @@ class Worker:
         try:
             await HANDLERS[job.kind](self._context, client, job)
         except FhirError as problem:
-            kept = queue.failed(archive, job, str(problem), transient=problem.category in PASSING)
-            log.warning("job failed", kind=job.kind, attempts=job.attempts + 1, again=kept, problem=str(problem))
-        except (OSError, TimeoutError) as problem:
-            kept = queue.failed(archive, job, str(problem) or type(problem).__name__, transient=False)
-            log.warning("job failed", kind=job.kind, attempts=job.attempts + 1, again=kept, problem=str(problem))
+            self._failed(job, problem, str(problem), transient=problem.category in PASSING)
+        except (NoAssociation, NoAnswer) as problem:
+            times = self._away.get(_peer(job), (0, 0))[0] + 1
+            self._away[_peer(job)] = times, archive.clock() + AWAY[min(times, len(AWAY)) - 1] * 1_000_000
+            self._failed(job, problem, str(problem), transient=True)
+        except OSError as problem:
+            self._failed(job, problem, str(problem) or type(problem).__name__, transient=lacks_room(problem))
         except Exception as problem:
-            queue.failed(archive, job, f"{type(problem).__name__}: {problem}", transient=False)
-            log.exception("job failed", kind=job.kind)
+            self._failed(job, problem, f"{type(problem).__name__}: {problem}", transient=lacks_room(problem))
         else:
+            self._away.pop(_peer(job), None)
             await asyncio.to_thread(queue.done, archive, job)
+
+    def _failed(self, job: queue.Job, problem: Exception, told: str, *, transient: bool) -> None:
+        again = queue.failed(self._context.archive, job, told, transient=transient)
+        unexpected = not (transient or isinstance(problem, FhirError | OSError))
+        log.warning(
+            "job failed", kind=job.kind, attempts=job.attempts + 1, again=again, problem=told, exc_info=unexpected
+        )
+
+
+def _peer(job: queue.Job) -> str:
+    """The AE title of the peer that a job is for."""
+    return job.key if job.kind == EVENTS else job.key.rsplit(" ", 1)[0]

@@ -120,6 +120,8 @@ class Writer:
                     results.append((future, work(self._rows)))
                     self._connection.execute("RELEASE one")
                 except Exception as problem:
+                    if not self._connection.in_transaction:  # a full disk may end it, with what others did
+                        raise
                     self._connection.execute("ROLLBACK TO one")
                     self._connection.execute("RELEASE one")
                     future.set_exception(problem)
