@@ -77,12 +77,25 @@ def finish(draft: Draft, tables: Tables) -> None:
         for name, value in DEFAULTS.get(node.type, _NO_DEFAULTS).items():
             if name not in node.items:
                 node.put(name, value)
+    gone = _without_patient(draft) | _without_concept(draft)
+    if gone:
+        _forget(draft, gone)
+
+
+def _without_patient(draft: Draft) -> set[int]:
+    """By id, the resources that need a patient and have none; an issue for each."""
     gone: set[int] = set()
     for node in draft.nodes:
         name = PATIENT.get(node.type, "")
         if name and name not in node.items and node.used and node.type not in ("Account", "Specimen"):
             gone.add(id(node))
             draft.issues.append(f"ERROR PID is required: without a patient no {node.type} can be made.")
+    return gone
+
+
+def _without_concept(draft: Draft) -> set[int]:
+    """By id, the resources without the concept that R4 asks for; an issue for each whose segment the message has."""
+    gone: set[int] = set()
     for node in draft.nodes:
         name, field = REQUIRED.get(node.type, ("", ""))
         if name and not any(has_content(one) for one in node.values(name)):
@@ -92,8 +105,7 @@ def finish(draft: Draft, tables: Tables) -> None:
             if places:
                 where = field if " or " in field else draft.place(*places[0])
                 draft.issues.append(f"ERROR {where} is required: without it no {node.type} can be made.")
-    if gone:
-        _forget(draft, gone)
+    return gone
 
 
 def _forget(draft: Draft, gone: set[int]) -> None:

@@ -141,55 +141,67 @@ class Putter:
 
     def _by_map(self, rule: Rule, value: Value, kind: str, place: Place, context: Context, shown: str) -> Any:
         """What the rule's map makes of a value, _DONE where that is put already."""
-        map_name, (holder, step, key, owner) = rule.map, place
-        mapping = self.tables.map(map_name)
+        mapping = self.tables.map(rule.map)
         if mapping is None:
-            return primitive_of(self, part(value), kind, rule, holder, step, shown) if self._primitive(kind) else None
-        base = base_of(map_name)
-        if kind == "Reference":
-            refers = base if base and self._resource(base) else step.refers
-            if not refers:
+            if not self._primitive(kind):
                 return None
-            if base == "Location" and any(rule.target.own for rules in mapping.by_field.values() for rule in rules):
-                found = locations(self, mapping, map_name, value, context, shown)
-                if found is not None:
-                    place.put(found)
-                    self._note(rule, owner, shown, found.type)
-                return _DONE
-            existing = place.get()
-            node = (
-                existing
-                if isinstance(existing, Node) and existing.type == refers
-                else Node(refers, source=owner.source)
-            )
-            self.components(mapping, map_name, node, node, value, context, shown)
-            if node.items:
-                if node is not existing:
-                    self.made.append(node)
-                    place.put(node)
-                self._note(rule, owner, shown, node.type)
-            return _DONE
+            return primitive_of(self, part(value), kind, rule, place.holder, place.step, shown)
+        base = base_of(rule.map)
+        if kind == "Reference":
+            return self._refer(rule, mapping, base, value, place, context, shown)
+        holder = place.holder
         if self._primitive(kind):
-            return self.components(mapping, map_name, holder, owner, value, context, shown)
+            return self.components(mapping, rule.map, holder, place.owner, value, context, shown)
         if base == kind or (base and base != holder.type and kind in ("Quantity", "Duration", "Age", "Coding")):
-            own = (mapping, map_name, value, kind)
-            if mapping.pure and self.traced is None and put_known(self, rule, own, place, context, shown):
-                return _DONE
-            element = holder.child(step.name, kind, step.repeats, key)
-            before = len(element.items)
-            siblings: Callable[[str], Element] = lambda own: holder.child(step.name, kind, step.repeats, (key, own))  # noqa: E731
-            returned = self.components(mapping, map_name, element, owner, value, context, shown, siblings)
-            if returned is not None and kind == "Quantity":
-                element.put("value", convert(str(returned), "decimal"))
-            if rule.vocabulary:
-                translate_concept(self.tables, rule.vocabulary, element)
-            if len(element.items) > before:
-                self._note(rule, owner, shown, None)
+            self._fill(rule, mapping, value, kind, place, context, shown)
             return _DONE
         if base == holder.type:
-            self.components(mapping, map_name, holder, owner, value, context, shown)
+            self.components(mapping, rule.map, holder, place.owner, value, context, shown)
             return _DONE
         return None
+
+    def _refer(
+        self, rule: Rule, mapping: Map, base: str, value: Value, place: Place, context: Context, shown: str
+    ) -> Any:
+        """A reference to the resource that the map makes; one that is there already is added to."""
+        refers = base if base and self._resource(base) else place.step.refers
+        if not refers:
+            return None
+        if base == "Location" and any(rule.target.own for rules in mapping.by_field.values() for rule in rules):
+            found = locations(self, mapping, rule.map, value, context, shown)
+            if found is not None:
+                place.put(found)
+                self._note(rule, place.owner, shown, found.type)
+            return _DONE
+        existing = place.get()
+        known = isinstance(existing, Node) and existing.type == refers
+        node = existing if known else Node(refers, source=place.owner.source)
+        self.components(mapping, rule.map, node, node, value, context, shown)
+        if node.items:
+            if not known:
+                self.made.append(node)
+                place.put(node)
+            self._note(rule, place.owner, shown, node.type)
+        return _DONE
+
+    def _fill(
+        self, rule: Rule, mapping: Map, value: Value, kind: str, place: Place, context: Context, shown: str
+    ) -> None:
+        """The element of a data type, filled by its map."""
+        holder, step, key, owner = place
+        own = (mapping, rule.map, value, kind)
+        if mapping.pure and self.traced is None and put_known(self, rule, own, place, context, shown):
+            return
+        element = holder.child(step.name, kind, step.repeats, key)
+        before = len(element.items)
+        siblings: Callable[[str], Element] = lambda own: holder.child(step.name, kind, step.repeats, (key, own))  # noqa: E731
+        returned = self.components(mapping, rule.map, element, owner, value, context, shown, siblings)
+        if returned is not None and kind == "Quantity":
+            element.put("value", convert(str(returned), "decimal"))
+        if rule.vocabulary:
+            translate_concept(self.tables, rule.vocabulary, element)
+        if len(element.items) > before:
+            self._note(rule, owner, shown, None)
 
     def components(
         self,

@@ -1,127 +1,22 @@
-"""What applications call: token, introspection, revocation, registration, user info, keys, discovery."""
+"""What applications call with who they are: token, introspection, revocation, user info."""
 
 from __future__ import annotations
 
 import functools
-import secrets
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 
 from fhir_server.core.errors import FhirError
-from fhir_server.rest.auditing import changed, noted
+from fhir_server.rest.auditing import noted
 from fhir_server.rest.authorization.exchange import Exchange, as_json
 from fhir_server.rest.encode import Answer
 from fhir_server.security.client_authentication import authenticate, by_assertion, stated
-from fhir_server.security.keys import ACCEPTED, ID_ALGORITHM
 from fhir_server.security.model import Access, Client
 from fhir_server.security.oauth_errors import OAuthError, required
-from fhir_server.security.outgoing.addresses import RefusedAddressError
 from fhir_server.security.outgoing.requests import UnansweredError
-from fhir_server.security.outgoing.urls import READABLE, RefusedUrlError, absolute
-from fhir_server.security.scopes import known
-
-CAPABILITIES = [
-    "launch-ehr", "launch-standalone", "authorize-post", "client-public", "client-confidential-symmetric",
-    "client-confidential-asymmetric", "sso-openid-connect", "context-ehr-patient", "context-ehr-encounter",
-    "context-standalone-patient", "context-banner", "context-style", "permission-offline", "permission-online",
-    "permission-patient", "permission-user", "permission-v1", "permission-v2",
-]  # fmt: skip
-SCOPES = [
-    "openid", "fhirUser", "profile", "launch", "launch/patient", "launch/encounter", "online_access", "offline_access",
-    "patient/*.cruds", "user/*.cruds", "system/*.cruds",
-]  # fmt: skip
-FROM_PROVIDER = (
-    "issuer", "jwks_uri", "authorization_endpoint", "token_endpoint", "introspection_endpoint", "revocation_endpoint",
-    "userinfo_endpoint", "registration_endpoint", "grant_types_supported", "token_endpoint_auth_methods_supported",
-    "scopes_supported", "response_types_supported", "code_challenge_methods_supported",
-)  # fmt: skip
-PROVIDER_CAPABILITIES = [
-    "client-public", "client-confidential-symmetric", "sso-openid-connect", "permission-offline", "permission-patient",
-    "permission-user", "permission-v1", "permission-v2",
-]  # fmt: skip
-METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
-
-GRANTS = ("authorization_code", "refresh_token")  # of a client that registers itself
 
 log = structlog.get_logger("authorization")
-
-
-def discovery(exchange: Exchange) -> dict[str, Any]:
-    """The SMART configuration, which holds all of OpenID Connect's as well."""
-    issuer = exchange.issuer
-    found = {
-        "issuer": issuer,
-        "jwks_uri": f"{issuer}/auth/jwks",
-        "authorization_endpoint": f"{issuer}/auth/authorize",
-        "token_endpoint": f"{issuer}/auth/token",
-        "introspection_endpoint": f"{issuer}/auth/introspect",
-        "revocation_endpoint": f"{issuer}/auth/revoke",
-        "userinfo_endpoint": f"{issuer}/auth/userinfo",
-        "management_endpoint": f"{issuer}/auth/account",
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-        "token_endpoint_auth_methods_supported": METHODS,
-        "token_endpoint_auth_signing_alg_values_supported": list(ACCEPTED),
-        "scopes_supported": SCOPES,
-        "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
-        "code_challenge_methods_supported": ["S256"],
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [ID_ALGORITHM],
-        "claims_supported": ["sub", "fhirUser", "auth_time", "nonce"],
-        "authorization_response_iss_parameter_supported": True,
-        "capabilities": CAPABILITIES + _app_state(exchange),
-    }
-    if exchange.server.settings.dynamic_registration:
-        found["registration_endpoint"] = f"{issuer}/auth/register"
-    return found | _brands(exchange)
-
-
-def _app_state(exchange: Exchange) -> list[str]:
-    """The capability, where the policies give app state to clients."""
-    return ["smart-app-state"] if exchange.server.environment.callers.keep_app_state else []
-
-
-def _brands(exchange: Exchange) -> dict[str, Any]:
-    """Where the Brand Bundle is, and which of its brands is this server's."""
-    brands = exchange.security.brands
-    if brands is None:
-        return {}
-    bundle = f"{exchange.issuer}/auth/brands"
-    return {"user_access_brand_bundle": bundle, "user_access_brand_identifier": brands.primary}
-
-
-async def brands(exchange: Exchange) -> Answer:
-    """GET /auth/brands: the User-access Brand Bundle."""
-    found = exchange.security.brands
-    if found is None:
-        return as_json({"error": "not_found", "error_description": "No brands are published here."}, 404)
-    headers = [(b"etag", found.tag.encode()), (b"cache-control", b"no-cache")]
-    if found.tag in exchange.headers.get("if-none-match", ""):
-        return Answer(304, headers, b"")
-    return Answer(200, [*headers, (b"content-type", b"application/fhir+json")], found.body)
-
-
-async def configuration(exchange: Exchange) -> Answer:
-    """GET .well-known/smart-configuration and .well-known/openid-configuration."""
-    return as_json(discovery(exchange))
-
-
-async def smart_configuration(exchange: Exchange) -> Answer:
-    """GET /fhir/.well-known/smart-configuration: of an outside provider where apps are sent there."""
-    provider = next((each for each in exchange.security.providers.values() if each.settings.advertised), None)
-    if provider is None:
-        return await configuration(exchange)
-    found = await provider.fetching.configuration()
-    kept = {name: found[name] for name in FROM_PROVIDER if name in found}
-    own = {**_brands(exchange), "capabilities": PROVIDER_CAPABILITIES + _app_state(exchange)}
-    return as_json({"code_challenge_methods_supported": ["S256"], **kept, **own})
-
-
-async def jwks(exchange: Exchange) -> Answer:
-    """GET /auth/jwks: the public keys."""
-    return as_json(await exchange.security.keys.published())
 
 
 async def _keys_at(exchange: Exchange, url: str, kid: str) -> dict[str, Any]:
@@ -268,87 +163,3 @@ async def userinfo(exchange: Exchange) -> Answer:
     if {"fhirUser", "profile"} & set(access.scope.split()) and access.fhir_user:
         found["fhirUser"] = f"{exchange.base}/{access.fhir_user}"
     return as_json(found)
-
-
-async def register(exchange: Exchange) -> Answer:
-    """POST /auth/register (RFC 7591), where the setting dynamic_registration allows it."""
-    if not exchange.server.settings.dynamic_registration:
-        raise OAuthError("access_denied", "Registration is by `hms client add` here.", 403)
-    asked = exchange.json
-    if not isinstance(asked, dict):
-        raise OAuthError("invalid_client_metadata", "Send the client's metadata as a JSON object.")
-    redirect_uris = _texts(asked, "redirect_uris")
-    for uri in redirect_uris:
-        _require_redirect(uri)
-    grants = _texts(asked, "grant_types") or ["authorization_code"]
-    method = str(asked.get("token_endpoint_auth_method", "client_secret_basic"))
-    if method not in ("none", *METHODS):
-        raise OAuthError("invalid_client_metadata", f"token_endpoint_auth_method must be none or one of {METHODS}.")
-    unknown = [grant for grant in grants if grant not in GRANTS]
-    if unknown:
-        raise OAuthError("invalid_client_metadata", f"grant_types can have {' and '.join(GRANTS)}; others are given by "
-                         "`hms client add` only.")  # fmt: skip
-    if "authorization_code" in grants and not redirect_uris:
-        raise OAuthError("invalid_redirect_uri", "redirect_uris is required for authorization_code.")
-    scopes = str(asked.get("scope", "openid fhirUser launch launch/patient patient/*.rs"))
-    wrong = [scope for scope in scopes.split() if not known(scope) or scope.startswith("system/")]
-    if wrong:
-        raise OAuthError("invalid_client_metadata", "Scopes of the whole server are given by `hms client add` only.")
-    uri = str(asked.get("jwks_uri", ""))
-    if uri:
-        try:
-            await exchange.security.client_keys.require(uri)
-        except (
-            RefusedUrlError,
-            RefusedAddressError,
-        ):  # which of an inner network's names there are is nobody's to know
-            raise OAuthError("invalid_client_metadata", "jwks_uri must be an https URL of a public address.") from None
-    jwks = asked.get("jwks")
-    if jwks is not None and not _is_jwks(jwks):
-        raise OAuthError("invalid_client_metadata", "jwks must be a JWK Set: an object with keys, an array of objects.")
-    if jwks is not None and uri:
-        raise OAuthError("invalid_client_metadata", "Send jwks or jwks_uri, not both.")
-    if method == "private_key_jwt" and jwks is None and not uri:
-        raise OAuthError("invalid_client_metadata", "private_key_jwt takes jwks or jwks_uri.")
-    client = Client(
-        id=secrets.token_urlsafe(12),
-        name=str(asked.get("client_name", "An application"))[:100],
-        jwks=jwks,
-        jwks_uri=uri,
-        redirect_uris=tuple(redirect_uris),
-        launch_uri=str(asked.get("initiate_login_uri", "")),
-        scopes=scopes,
-        grants=tuple(grants),
-    )
-    client, secret = await exchange.security.add_client(client, method.startswith("client_secret"))
-    await changed(exchange, 201, "", client.id)
-    answer = {**asked, "client_id": client.id, "scope": scopes, "grant_types": grants}
-    if secret:
-        answer |= {"client_secret": secret, "client_secret_expires_at": 0}
-    return as_json(answer, 201)
-
-
-def _is_jwks(value: Any) -> bool:
-    keys = value.get("keys") if isinstance(value, dict) else None
-    return isinstance(keys, list) and all(isinstance(key, dict) for key in keys)
-
-
-def _texts(asked: dict[str, Any], name: str) -> list[str]:
-    found = asked.get(name, [])
-    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-        raise OAuthError("invalid_client_metadata", f"{name} must be an array of texts.")
-    return found
-
-
-def _require_redirect(uri: str) -> None:
-    try:
-        if urlsplit(uri).scheme in ("http", "https"):
-            parts = absolute(uri)
-            good = parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
-        else:  # an application's own scheme, such as org.example.app:/callback (RFC 8252 section 7.1)
-            good = "." in urlsplit(uri).scheme and "#" not in uri and READABLE.match(uri) is not None
-    except (RefusedUrlError, ValueError):
-        good = False
-    if not good:
-        raise OAuthError("invalid_redirect_uri", "A redirect URI must be https, or http on this machine, with a host "
-                         "and without a password and #.")  # fmt: skip

@@ -9,7 +9,16 @@ import structlog
 
 from fhir_server.api import FhirServer
 from fhir_server.core.errors import FhirError
-from fhir_server.rest.authorization import account, applications, factors, outside, people, sessions
+from fhir_server.rest.authorization import (
+    account,
+    applications,
+    discovery,
+    factors,
+    outside,
+    people,
+    registration,
+    sessions,
+)
 from fhir_server.rest.authorization.exchange import Exchange, as_error, as_json
 from fhir_server.rest.authorization.paths import PATHS, SMART
 from fhir_server.rest.cors import Cors
@@ -17,16 +26,16 @@ from fhir_server.rest.encode import Answer
 from fhir_server.security.oauth_errors import OAuthError
 
 ROUTES: dict[str, tuple[tuple[str, ...], Callable[[Exchange], Awaitable[Answer]]]] = {
-    SMART: (("GET",), applications.smart_configuration),
-    "/.well-known/smart-configuration": (("GET",), applications.configuration),
-    "/.well-known/openid-configuration": (("GET",), applications.configuration),
-    "/.well-known/oauth-authorization-server": (("GET",), applications.configuration),
-    "/auth/brands": (("GET",), applications.brands),
-    "/auth/jwks": (("GET",), applications.jwks),
+    SMART: (("GET",), discovery.smart_configuration),
+    "/.well-known/smart-configuration": (("GET",), discovery.configuration),
+    "/.well-known/openid-configuration": (("GET",), discovery.configuration),
+    "/.well-known/oauth-authorization-server": (("GET",), discovery.configuration),
+    "/auth/brands": (("GET",), discovery.brands),
+    "/auth/jwks": (("GET",), discovery.jwks),
     "/auth/token": (("POST",), applications.token),
     "/auth/introspect": (("POST",), applications.introspect),
     "/auth/revoke": (("POST",), applications.revoke),
-    "/auth/register": (("POST",), applications.register),
+    "/auth/register": (("POST",), registration.register),
     "/auth/userinfo": (("GET", "POST"), applications.userinfo),
     "/auth/authorize": (("GET", "POST"), people.authorize),
     "/auth/sign-in": (("GET", "POST"), sessions.sign_in),
@@ -46,7 +55,8 @@ ROUTES: dict[str, tuple[tuple[str, ...], Callable[[Exchange], Awaitable[Answer]]
     "/auth/outside/callback": (("GET",), outside.finish),
 }
 assert set(ROUTES) == set(PATHS)
-FOR_PEOPLE = frozenset(path for path, (_, handler) in ROUTES.items() if handler.__module__ != applications.__name__)
+FOR_APPLICATIONS = frozenset(each.__name__ for each in (applications, discovery, registration))
+FOR_PEOPLE = frozenset(path for path, (_, handler) in ROUTES.items() if handler.__module__ not in FOR_APPLICATIONS)
 
 log = structlog.get_logger("authorization")
 

@@ -1,0 +1,118 @@
+"""Applications that register themselves (RFC 7591)."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+from urllib.parse import urlsplit
+
+from fhir_server.rest.auditing import changed
+from fhir_server.rest.authorization.discovery import METHODS
+from fhir_server.rest.authorization.exchange import Exchange, as_json
+from fhir_server.rest.encode import Answer
+from fhir_server.security.model import Client
+from fhir_server.security.oauth_errors import OAuthError
+from fhir_server.security.outgoing.addresses import RefusedAddressError
+from fhir_server.security.outgoing.urls import READABLE, RefusedUrlError, absolute
+from fhir_server.security.scopes import known
+
+GRANTS = ("authorization_code", "refresh_token")  # of a client that registers itself
+
+
+async def register(exchange: Exchange) -> Answer:
+    """POST /auth/register, where the setting dynamic_registration allows it."""
+    if not exchange.server.settings.dynamic_registration:
+        raise OAuthError("access_denied", "Registration is by `hms client add` here.", 403)
+    asked = exchange.json
+    if not isinstance(asked, dict):
+        raise _wrong("Send the client's metadata as a JSON object.")
+    redirect_uris = _texts(asked, "redirect_uris")
+    for uri in redirect_uris:
+        _require_redirect(uri)
+    method = str(asked.get("token_endpoint_auth_method", "client_secret_basic"))
+    if method not in ("none", *METHODS):
+        raise _wrong(f"token_endpoint_auth_method must be none or one of {METHODS}.")
+    grants = _grants(asked)
+    if "authorization_code" in grants and not redirect_uris:
+        raise OAuthError("invalid_redirect_uri", "redirect_uris is required for authorization_code.")
+    scopes = _scopes(asked)
+    jwks, jwks_uri = await _keys(exchange, asked)
+    if method == "private_key_jwt" and jwks is None and not jwks_uri:
+        raise _wrong("private_key_jwt takes jwks or jwks_uri.")
+    client = Client(
+        id=secrets.token_urlsafe(12),
+        name=str(asked.get("client_name", "An application"))[:100],
+        jwks=jwks,
+        jwks_uri=jwks_uri,
+        redirect_uris=tuple(redirect_uris),
+        launch_uri=str(asked.get("initiate_login_uri", "")),
+        scopes=scopes,
+        grants=tuple(grants),
+    )
+    client, secret = await exchange.security.add_client(client, method.startswith("client_secret"))
+    await changed(exchange, 201, "", client.id)
+    answer = {**asked, "client_id": client.id, "scope": scopes, "grant_types": grants}
+    if secret:
+        answer |= {"client_secret": secret, "client_secret_expires_at": 0}
+    return as_json(answer, 201)
+
+
+def _wrong(what: str) -> OAuthError:
+    return OAuthError("invalid_client_metadata", what)
+
+
+def _grants(asked: dict[str, Any]) -> list[str]:
+    grants = _texts(asked, "grant_types") or ["authorization_code"]
+    if not set(grants) <= set(GRANTS):
+        raise _wrong(f"grant_types can have {' and '.join(GRANTS)}; others are given by `hms client add` only.")
+    return grants
+
+
+def _scopes(asked: dict[str, Any]) -> str:
+    scopes = str(asked.get("scope", "openid fhirUser launch launch/patient patient/*.rs"))
+    if any(not known(scope) or scope.startswith("system/") for scope in scopes.split()):
+        raise _wrong("Scopes of the whole server are given by `hms client add` only.")
+    return scopes
+
+
+async def _keys(exchange: Exchange, asked: dict[str, Any]) -> tuple[Any, str]:
+    """jwks, None for none, and jwks_uri, "" for none."""
+    uri = str(asked.get("jwks_uri", ""))
+    if uri:
+        try:
+            await exchange.security.client_keys.require(uri)
+        except (RefusedUrlError, RefusedAddressError):
+            # which of an inner network's names there are is nobody's to know
+            raise _wrong("jwks_uri must be an https URL of a public address.") from None
+    jwks = asked.get("jwks")
+    if jwks is not None and not _is_jwks(jwks):
+        raise _wrong("jwks must be a JWK Set: an object with keys, an array of objects.")
+    if jwks is not None and uri:
+        raise _wrong("Send jwks or jwks_uri, not both.")
+    return jwks, uri
+
+
+def _is_jwks(value: Any) -> bool:
+    keys = value.get("keys") if isinstance(value, dict) else None
+    return isinstance(keys, list) and all(isinstance(key, dict) for key in keys)
+
+
+def _texts(asked: dict[str, Any], name: str) -> list[str]:
+    found = asked.get(name, [])
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise _wrong(f"{name} must be an array of texts.")
+    return found
+
+
+def _require_redirect(uri: str) -> None:
+    try:
+        if urlsplit(uri).scheme in ("http", "https"):
+            parts = absolute(uri)
+            good = parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
+        else:  # an application's own scheme, such as org.example.app:/callback (RFC 8252 section 7.1)
+            good = "." in urlsplit(uri).scheme and "#" not in uri and READABLE.match(uri) is not None
+    except (RefusedUrlError, ValueError):
+        good = False
+    if not good:
+        raise OAuthError("invalid_redirect_uri", "A redirect URI must be https, or http on this machine, with a host "
+                         "and without a password and #.")  # fmt: skip
