@@ -147,7 +147,7 @@ def _not_acceptable(
         message = f"fhirVersion={versions[0]} is not spoken here; ask for {FHIR_VERSION}."
     else:
         message = f"{where} {asked} can't be answered; ask for {_list(offered)}."
-    return error("not-acceptable", message, location=where)
+    return error("not-acceptable", message, location=where if format_param else f"header:{where}")
 
 
 def _list(names: Sequence[str]) -> str:

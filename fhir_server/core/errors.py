@@ -7,6 +7,7 @@ Specification: https://hl7.org/fhir/R4/http.html#Status-Codes and https://hl7.or
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import msgspec
@@ -50,6 +51,7 @@ CATEGORIES: dict[str, Category] = {
     "locked": Category(503, "lock-error"),
     "no-store": Category(507, "no-store"),
 }
+_HTTP = re.compile(r"header:(.+)|(?!http\.)(_?[a-z][\w:.-]*)").fullmatch  # the name of a header or a parameter
 PASSING = frozenset({"unavailable", "locked", "no-store", "throttled"})  # those that go away by themselves
 
 
@@ -57,7 +59,8 @@ class Issue(msgspec.Struct, frozen=True, omit_defaults=True):
     """One issue of an OperationOutcome (https://hl7.org/fhir/R4/operationoutcome.html).
 
     severity: fatal | error | warning | information; code: issue-type; diagnostics: what to change, for a developer;
-    expression: FHIRPath of the element, "" for none; location: header, parameter or line, "" for none;
+    expression: FHIRPath of the element, "" for none; location: a parameter, a header (header:If-Match) or a line, ""
+    for none;
     rule: the key of the invariant or rule that was broken, "" for none; profile: its profile, "" for the base.
     """
 
@@ -79,7 +82,8 @@ class Issue(msgspec.Struct, frozen=True, omit_defaults=True):
             issue["details"] = {"coding": [coding]}
         issue["diagnostics"] = self.diagnostics
         if self.location:
-            issue["location"] = [self.location]
+            named = _HTTP(self.location)
+            issue["location"] = [f"http.{named[1] or named[2]}" if named else self.location]
         if self.expression:
             issue["expression"] = [self.expression]
         return issue

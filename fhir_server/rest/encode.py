@@ -99,13 +99,24 @@ def in_format(body: bytes, format: Format, definitions: Definitions, request: Re
 def error_answer(problem: FhirError, format: Format, definitions: Definitions) -> Answer:
     """An OperationOutcome."""
     headers: Headers = [
-        (name.lower().encode(), value.encode("latin-1", "replace")) for name, value in problem.headers.items()
+        (name.lower().encode(), (_allowed(value) if name == "Allow" else value).encode("latin-1", "replace"))
+        for name, value in problem.headers.items()
     ]
     if problem.status in (429, 503) and "Retry-After" not in problem.headers:
         headers.append((b"retry-after", RETRY_AFTER))
     body = in_format(json.serialize(operation_outcome(problem.issues)), format, definitions)
     headers.append((b"content-type", format.content_type.encode()))
     return Answer(problem.status, headers, body)
+
+
+def _allowed(methods: str) -> str:
+    """An Allow header with what goes everywhere: HEAD where GET does, and OPTIONS."""
+    names = methods.split(", ")
+    if "GET" in names and "HEAD" not in names:
+        names.insert(names.index("GET") + 1, "HEAD")
+    if "OPTIONS" not in names:
+        names.append("OPTIONS")
+    return ", ".join(names)
 
 
 def _wants_fhir(accept: str, request: Request) -> bool:

@@ -253,7 +253,7 @@ async def test_what_says_one_thing_is_sent_once(fhir: Fhir, name: str) -> None:
     headers = [("content-type", JSON)] if name != "content-type" else []
     headers += [(name, value) for value in values[name]]
     answer = await lines(fhir, "POST", "Patient", *headers, body=b'{"resourceType": "Patient"}')
-    assert (answer.status_code, issue_of(answer)["location"]) == (400, [f"header:{name}"])
+    assert (answer.status_code, issue_of(answer)["location"]) == (400, [f"http.{name}"])
     assert await fhir.ids("Patient") == []
 
 

@@ -147,7 +147,7 @@ async def test_validate_says_what_is_wrong_and_stores_nothing(fhir: Fhir) -> Non
 async def test_validate_wants_a_profile_by_its_url(fhir: Fhir, profile: object) -> None:
     given = [{"name": "profile", "valueUri": profile}, {"name": "resource", "resource": {"resourceType": "Patient"}}]
     answer = await fhir.post("$validate", {"resourceType": "Parameters", "parameter": given})
-    assert (answer.status_code, issue_of(answer)["location"]) == (400, ["profile"])
+    assert (answer.status_code, issue_of(answer)["location"]) == (400, ["http.profile"])
 
 
 async def test_validate_of_a_stored_resource_and_of_its_deletion(fhir: Fhir) -> None:

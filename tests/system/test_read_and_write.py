@@ -77,7 +77,7 @@ async def test_nothing_is_changed_that_was_changed_since(fhir: Fhir, date: str) 
         ("DELETE", "Patient?_id=a", None),
     ):
         answer = await fhir(method, path, body, if_unmodified_since=date)
-        assert (answer.status_code, issue_of(answer)["location"]) == (412, ["header:If-Unmodified-Since"]), method
+        assert (answer.status_code, issue_of(answer)["location"]) == (412, ["http.If-Unmodified-Since"]), method
     assert (await fhir.get(where)).headers["etag"] == 'W/"1"'
 
 
@@ -163,6 +163,23 @@ async def test_delete_is_idempotent(fhir: Fhir) -> None:
 async def test_options_tells_what_is_possible_at_a_url(fhir: Fhir, path: str, allowed: str) -> None:
     answer = await fhir("OPTIONS", path)
     assert (answer.status_code, answer.headers["allow"]) == (204, allowed)
+
+
+async def test_what_is_not_possible_tells_the_same_as_options(fhir: Fhir) -> None:
+    for method, path in (("POST", "Patient/a"), ("DELETE", "Patient/a/_history"), ("PUT", "Patient/$validate")):
+        answer = await fhir(method, path, {"resourceType": "Patient"} if method != "DELETE" else None)
+        possible = (await fhir("OPTIONS", path)).headers["allow"]
+        assert (answer.status_code, answer.headers["allow"]) == (405, possible)
+
+
+async def test_a_parameter_or_header_that_is_wrong_is_named_as_r4_has_it(fhir: Fhir) -> None:
+    for path, headers, named in (
+        ("Patient/_history?_since=yesterday", {}, "http._since"),
+        ("Patient?_count=many", {}, "http._count"),
+        ("Patient/a", {"accept": "text/turtle"}, "http.Accept"),
+        ("Patient/a?_format=turtle", {}, "http._format"),
+    ):
+        assert issue_of(await fhir.get(path, **headers))["location"] == [named]
 
 
 async def test_prefer_chooses_what_comes_back(fhir: Fhir) -> None:
