@@ -167,6 +167,7 @@ async def distributed(
             lambda type: searching().fields.sorted_together(type),
             lru_cache(10_000)(official.indexes),
             lambda type, field: searching().indexes(type, field),
+            lambda type: searching().fields.local_references(type),
         ),
         clock,
         converter=UcumConverter(),

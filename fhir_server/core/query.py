@@ -276,7 +276,10 @@ class SortKey:
     """One _sort key. fields () stands for a built-in: kind "id", "updated" or "type"; else the kind of the values."""
 
     fields: tuple[str, ...]
-    kind: Literal["id", "updated", "type", "string", "token", "reference", "date", "number", "quantity", "uri", "near"]
+    kind: Literal[
+        "id", "updated", "type",
+        "string", "token", "reference", "canonical", "date", "number", "quantity", "uri", "near",
+    ]  # fmt: skip
     descending: bool = False
     latitude: float = 0.0
     longitude: float = 0.0

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 from fhir_server.core.query import Include
@@ -99,6 +100,7 @@ class Fields:
         self._grouped: dict[tuple, tuple[tuple[tuple[str, ...], Membership], ...]] = {}
         self._includes: dict[tuple, tuple[Include, ...]] = {}
         self._together: dict[str, frozenset[tuple[str, ...]]] = {}
+        self._local: dict[str, frozenset[str]] = {}
 
     def of(self, type_name: str) -> TypeFields:
         """The fields and parameters of a concrete resource type. KeyError for an unknown one."""
@@ -117,6 +119,17 @@ class Fields:
             parameters = self.of(type_name).parameters.values() if known else ()
             found = frozenset(each.fields for each in parameters if len(each.fields) > 1)
             _keep(self._together, type_name, found)
+        return found
+
+    def local_references(self, type_name: str) -> frozenset[str]:
+        """The fields of references, which are sorted by what they name at this server; canonicals are by their URLs."""
+        found = self._local.get(type_name)
+        if found is None:
+            known = self._definitions.is_resource(type_name)
+            parameters = self.of(type_name).parameters.values() if known else ()
+            plain = [each.fields for each in parameters if each.parameter.type == "reference" and not each.addresses]
+            found = frozenset(chain.from_iterable(plain))
+            _keep(self._local, type_name, found)
         return found
 
     def membership(self, type_name: str, compartment: str) -> Membership:

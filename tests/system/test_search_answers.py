@@ -158,6 +158,31 @@ async def test_a_relative_canonical_is_followed_by_includes(fhir: Fhir) -> None:
     assert ids(await answer(fhir, "Questionnaire?_revinclude=QuestionnaireResponse:questionnaire"), "include") == ["a"]
 
 
+# ---------------------------------------------------------------- order
+async def test_references_are_in_order_by_what_they_name_here(fhir: Fhir) -> None:
+    """Whatever identifier or address elsewhere is beside it."""
+    subjects: list[dict[str, Any]] = [
+        {"reference": "Patient/b", "identifier": {"value": "1"}},
+        {"reference": "Patient/a", "identifier": {"value": "2"}},
+        {"identifier": {"value": "0"}},
+        {"reference": "http://far.test/Patient/a"},
+    ]
+    for number, subject in enumerate(subjects):
+        status = {"resourceType": "Observation", "id": f"o{number}", "status": "final", "code": {"text": "x"}}
+        await fhir.create({**status, "subject": subject})
+    assert await fhir.ids("Observation?_sort=subject,_id&_count=1") == ["o1", "o0", "o2", "o3"]
+    assert await fhir.ids("Observation?_sort=-subject,_id&_count=1") == ["o0", "o1", "o2", "o3"]
+
+
+async def test_canonicals_are_in_order_by_their_urls(fhir: Fhir) -> None:
+    named = {"a": "http://b.test/q|1", "b": None, "c": "Questionnaire/q", "d": "http://a.test/q"}
+    for id, canonical in named.items():
+        answers = {"resourceType": "QuestionnaireResponse", "id": id, "status": "completed"}
+        await fhir.create({**answers, **({"questionnaire": canonical} if canonical else {})})
+    assert await fhir.ids("QuestionnaireResponse?_sort=questionnaire&_count=1") == ["c", "d", "a", "b"]
+    assert await fhir.ids("QuestionnaireResponse?_sort=-questionnaire&_count=3") == ["a", "d", "c", "b"]
+
+
 # ---------------------------------------------------------------- pages
 async def many(fhir: Fhir, numbers: range) -> None:
     for number in numbers:

@@ -30,7 +30,7 @@ def _key(draft: Draft, text: str) -> SortKey:
     if code in BUILT_IN:
         raise error("value", f"{shorten(code)} has no values; there is no order to sort by.")
     found = {
-        (parameter.fields, parameter.parameter.type)
+        (parameter.fields, "canonical" if parameter.addresses else parameter.parameter.type)
         for parameter in (search_parameter(type_name, code, draft.context) for type_name in draft.types)
     }
     if len(found) > 1:

@@ -15,12 +15,14 @@ import msgspec
 
 from fhir_server.core.values import NARRATIVE, SearchValue
 from fhir_server.storage.elastic import terms
+from fhir_server.storage.elastic.encode import counted
 
 Group = tuple[str, ...]  # the several fields that one sort key may be over
 Indexes = Callable[[str, str], bool]  # (type, field): whether a parameter has it
 
 SIZE = 9  # bytes
 OFFICIAL = ""  # the name of what R4 itself indexes
+UNSORTED = b"-"  # before a value that sorting does not count
 
 _encode = msgspec.json.Encoder().encode
 
@@ -31,24 +33,27 @@ def always(type: str, field: str) -> bool:
 
 
 class Parameters(NamedTuple):
-    """What is asked of search parameters: the sort groups of a type, and whose fields are R4's own or in force now."""
+    """What is asked of search parameters: the sort groups of a type, whose fields are R4's own or in force now, and
+    which are of references."""
 
     groups: Callable[[str], Iterable[Group]]
     official: Indexes = always
     in_force: Indexes = always
+    references: Callable[[str], Collection[str]] = lambda type: ()
 
 
 def digests(type: str, values: Sequence[SearchValue], parameters: Parameters, body: bytes = b"") -> list[str]:
     """Of these values, sort groups and the body that _content searches: a name and a digest each."""
     parts: dict[str, list[bytes]] = defaultdict(list)
     names: dict[str, str] = {}
+    references = parameters.references(type)
     for value in values:
         field = value[1]
         name = names.get(field)
         if name is None:
             official = value[0] == NARRATIVE or parameters.official(type, field)
             name = names[field] = OFFICIAL if official else field
-        parts[name].append(_encode(value))
+        parts[name].append(_encode(value) if counted(value, references) else UNSORTED + _encode(value))
     parts[OFFICIAL].append(body)
     found = [terms.compose(name, _digest(sorted(some))) for name, some in parts.items()]
     for group in parameters.groups(type):

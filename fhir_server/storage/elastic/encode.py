@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -75,11 +75,12 @@ def encode(
     groups: Iterable[tuple[str, ...]],
     body: bytes = b"",
     converter: UnitConverter | None = None,
+    references: Collection[str] = (),
 ) -> Encoded:
     """What finds and sorts a resource; groups: the several fields that one sort key may be over; body: its JSON, b""
-    where _content is not searched; converter: to the units that quantities are sorted in.
+    where _content is not searched; converter: to the units that quantities are sorted in; references: see counted.
     """
-    building = _Building(converter)
+    building = _Building(converter, references)
     for value in values:
         kind = value[0]
         if kind == NARRATIVE:
@@ -93,11 +94,17 @@ def encode(
     return Encoded(document, building.units)
 
 
+def counted(value: SearchValue, references: Collection[str]) -> bool:
+    """Whether resources are sorted by a value; by fields of references they are by what those name at this server."""
+    return value[0] == REFERENCE or value[1] not in references
+
+
 class _Building:
     """A document under way."""
 
-    def __init__(self, converter: UnitConverter | None) -> None:
+    def __init__(self, converter: UnitConverter | None, references: Collection[str]) -> None:
         self._converter = converter
+        self._references = references
         self.document: Document = {}
         self.has: set[str] = set()
         self.units: set[Unit] = set()
@@ -125,7 +132,8 @@ class _Building:
                 self._value(COMPOSITE_FIELD, field, value[2])
         else:
             add_terms(self._lists, field, value)
-            self._sort(kind, field, value)
+            if counted(value, self._references):
+                self._sort(kind, field, value)
 
     def _value(self, kind: str, field: str, parts: Sequence[SearchValue]) -> None:
         nested: Document = {"field": value_field(kind, field)}

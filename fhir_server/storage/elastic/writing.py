@@ -90,8 +90,10 @@ class Writer:
     def document(self, entry: Entry) -> tuple[dict[str, Any], set[Unit]]:
         """The whole document of an entry, and the units of its quantities."""
         values, body = entry.values or (), entry.body if self._content else b""
-        found, units = encode(values, self._parameters.groups(entry.type), body, self._converter)
-        found["digest"] = digests(entry.type, values, self._parameters, body)
+        asked = self._parameters
+        references = asked.references(entry.type)
+        found, units = encode(values, asked.groups(entry.type), body, self._converter, references)
+        found["digest"] = digests(entry.type, values, asked, body)
         found.update(
             type=entry.type, id=entry.id, seq=entry.seq, first=entry.first, version=entry.version, updated=entry.updated
         )

@@ -1,7 +1,8 @@
 """Sort keys: what each kind sorts by, and where a table has its values in order.
 
 Ascending takes the smallest value of a resource, descending the largest. Dates, numbers and quantities sort by the
-lower end of their ranges, quantities in the canonical unit of their dimension, references by type and id.
+lower end of their ranges, quantities in the canonical unit of their dimension, references by type and id, canonicals
+by their URL, where they are relative by type and id.
 Specification: https://hl7.org/fhir/R4/search.html#sort
 """
 
@@ -32,6 +33,7 @@ VALUES = {
     ),
     "near": ("position", "distance(k.latitude, k.longitude, ?, ?)"),
 }
+IN_BOTH = {"canonical": ("reference", "uri")}  # kinds whose values are in the tables of two
 OWN = {
     "id": "(SELECT id FROM resource WHERE rid = {rid})",
     "updated": "(SELECT seq FROM resource WHERE rid = {rid})",
@@ -71,10 +73,17 @@ class Key:
             return Sql(OWN[key.kind].format(rid=rid))
         if not self._fields:
             return Sql("NULL")
-        table, value = VALUES[key.kind]
-        point = (key.latitude, key.longitude) if key.kind == "near" else ()
-        fields = member("k.field", self._fields)
         function = "max" if key.descending else "min"
+        if key.kind not in IN_BOTH:
+            return self._of_kind(key.kind, function, rid)
+        first, second = [self._of_kind(kind, function, rid) for kind in IN_BOTH[key.kind]]
+        both = f"(SELECT {function}(value) FROM (SELECT {first.text} AS value UNION ALL SELECT {second.text}))"
+        return Sql(both, (*first.bound, *second.bound))
+
+    def _of_kind(self, kind: str, function: str, rid: str) -> Sql:
+        table, value = VALUES[kind]
+        point = (self._key.latitude, self._key.longitude) if kind == "near" else ()
+        fields = member("k.field", self._fields)
         return Sql(
             f"(SELECT {function}({value}) FROM {table} k INDEXED BY {by_resource(table)} "
             f"WHERE k.rid = {rid} AND {fields.text})",
@@ -146,8 +155,9 @@ class Key:
         """The condition of the resources without the key."""
         if self._own:
             return Never()
-        table = VALUES[self._key.kind][0]
-        return not_(self._scope, Row(self._scope, table, self._scope.alias(), self._fields))
+        scope, kind = self._scope, self._key.kind
+        tables = [VALUES[each][0] for each in IN_BOTH.get(kind, (kind,))]
+        return all_of(scope, [not_(scope, Row(scope, table, scope.alias(), self._fields)) for table in tables])
 
     @property
     def kind_of_value(self) -> type:
