@@ -146,8 +146,7 @@ class MongoFeed:
                 seq = int(entry["_id"])
                 if seq != after + 1:
                     return after, seq
-                after = seq
-            self._settled = max(self._settled, after)
+                after = self._settled = seq
         return None
 
     async def _look_after(self, last: int, following: int) -> None:
