@@ -32,7 +32,6 @@ title = "your hospital account"
 issuer = "{keycloak}/realms/hospital"
 client_id = "hms"
 client_secret = "hms-secret"
-asks = "openid"
 [provider.roles]
 fhir-physician = "physician"
 """

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hmac
+import warnings
 from typing import Any
 
 import msgspec
+import structlog
 from joserfc import jwt
 from joserfc.errors import JoseError
 
@@ -21,7 +23,10 @@ from fhir_server.security.openid.fetching import Fetching
 from fhir_server.security.tokens import SKEW, refused
 from fhir_server.security.unverified import LONGEST
 
+MOST_TOLD = 500  # characters of what a provider says of a failure
 NO_ACCESS_TOKENS = ("ID", "Refresh", "Offline", "Logout")  # what Keycloak calls its other tokens in the claim typ
+
+log = structlog.get_logger("openid")
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -96,11 +101,10 @@ class OpenIdProvider:
     async def begin(self, redirect_uri: str, fields: dict[str, str]) -> tuple[str, Pending]:
         """Where to send a browser to sign in there, and what it must bring back."""
         from authlib.common.security import generate_token
-        from authlib.integrations.httpx_client import AsyncOAuth2Client
 
         found = await self.fetching.configuration()
         pending = Pending(self.settings.name, generate_token(32), generate_token(32), generate_token(64), fields)
-        client = AsyncOAuth2Client(
+        client = _client_class()(
             self.settings.client_id, redirect_uri=redirect_uri, scope=self.settings.asks, code_challenge_method="S256"
         )
         url, _ = client.create_authorization_url(
@@ -114,7 +118,6 @@ class OpenIdProvider:
         FhirError "forbidden" for an account that has neither a role nor a record here.
         """
         from authlib.integrations.base_client.errors import OAuthError as Refused
-        from authlib.integrations.httpx_client import AsyncOAuth2Client
         from httpx import HTTPError
 
         if not hmac.compare_digest(form.get("state", "").encode(), pending.state.encode()):
@@ -122,16 +125,18 @@ class OpenIdProvider:
         if form.get("iss", self.settings.issuer) != self.settings.issuer:
             raise error("login", "The answer is another provider's; please begin again.")
         if "code" not in form:
+            self._tell(form.get("error", ""), form.get("error_description", ""))
             raise error("login", "The other side did not sign you in.")
         found = await self.fetching.configuration()
-        client: Any = AsyncOAuth2Client(
+        client: Any = _client_class()(
             self.settings.client_id, self.settings.secret or None, redirect_uri=redirect_uri, timeout=5,
             verify=self.fetching.verify,
             token_endpoint_auth_method="client_secret_basic" if self.settings.secret else "none",
         )  # fmt: skip
         try:
             token = await client.fetch_token(found["token_endpoint"], code=form["code"], code_verifier=pending.verifier)
-        except (Refused, HTTPError, ValueError):
+        except (Refused, HTTPError, ValueError) as problem:
+            self._tell(type(problem).__name__, str(problem))
             raise error("login", "The other side did not confirm the sign-in; please begin again.") from None
         finally:
             await client.aclose()
@@ -144,6 +149,11 @@ class OpenIdProvider:
             )
         return user
 
+    def _tell(self, problem: str, description: str) -> None:
+        """The log has why a sign-in failed: the page does not tell whoever signs in, and the operator has to see it."""
+        told = {"problem": problem[:MOST_TOLD], "description": description[:MOST_TOLD]}
+        log.warning("a sign-in failed at its provider", provider=self.settings.name, **told)
+
     def _require_id_token(self, said: dict[str, Any], nonce: str) -> None:
         """https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation"""
         of = said.get("aud")
@@ -154,6 +164,16 @@ class OpenIdProvider:
         if not hmac.compare_digest(str(said.get("nonce", "")).encode(), nonce.encode()):
             raise refused("the id_token belongs to another sign-in")
         _require_times(said, self._clock() // 1_000_000)
+
+
+def _client_class() -> Any:
+    """Authlib's client, without what it tells developers of the HTTP library that it is built on."""
+    from authlib.deprecate import AuthlibDeprecationWarning  # which asks for being shown, so it comes first
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AuthlibDeprecationWarning)
+        from authlib.integrations.httpx_client import AsyncOAuth2Client
+    return AsyncOAuth2Client
 
 
 def _require_times(said: dict[str, Any], now: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from joserfc.jwk import RSAKey
+from structlog.testing import capture_logs
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
@@ -188,6 +189,19 @@ async def test_answers_of_a_provider_that_do_not_hold(browser: Browser, provider
         sent = {"code": "c", "state": asked["state"], **parameters}
         answer = await back(browser, **{name: value for name, value in sent.items() if value})
         assert answer.status_code in (401, 403) and "hms_session" not in browser.http.cookies, (claims, parameters)
+
+
+async def test_the_log_tells_why_a_provider_signed_nobody_in(browser: Browser, provider: Provider):
+    with capture_logs() as lines:
+        asked = await begun(browser)
+        refused = {"error": "invalid_scope", "error_description": "Invalid scopes: openid profile"}
+        assert (await back(browser, state=asked["state"], **refused)).status_code == 401
+        asked = await begun(browser)
+        provider.answer = {"error": "unauthorized_client", "error_description": "Invalid client credentials"}
+        assert (await back(browser, code="c", state=asked["state"])).status_code == 401
+    told = [(line["provider"], line["description"]) for line in lines if "sign-in failed" in line["event"]]
+    assert [name for name, _ in told] == ["realm", "realm"]
+    assert told[0][1] == refused["error_description"] and "Invalid client credentials" in told[1][1]
 
 
 async def test_a_closed_account_stays_out(browser: Browser, provider: Provider):
