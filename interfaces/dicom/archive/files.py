@@ -12,10 +12,10 @@ Bytes = bytes | bytearray | memoryview
 
 
 class Torn(FhirError):
-    """A file is not as it was sealed."""
+    """A file is gone, or not as it was kept."""
 
     def __init__(self) -> None:
-        told = "A file of the archive is not as it was sealed; restore it from a backup."
+        told = "A file of the archive is gone, or not as it was kept; restore it from a backup."
         super().__init__("unavailable", [Issue("error", "transient", told)])
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from interfaces.dicom.archive.files import Torn
 from interfaces.dicom.archive.index import Condition, Row, Rows, Selection, one_of
 from interfaces.dicom.archive.levels import IMAGE, LEVELS, PATIENT, SERIES, STUDY
 from interfaces.dicom.archive.matching import as_text, asked
@@ -65,18 +66,31 @@ def attributes(row: Row) -> Model:
     return attributes_of(row, LEVELS)
 
 
+def file_of(archive: Archive, row: Row) -> bytes:
+    """The file of an instance; Torn where it is not whole."""
+    try:
+        content = archive.files.read(row["digest"])
+    except FileNotFoundError as problem:
+        raise Torn from problem
+    if len(content) != row["size"]:
+        raise Torn
+    return content
+
+
 def data_set(archive: Archive, row: Row, accepted: Collection[str] = ()) -> Any:
     """An instance as a pydicom data set, coerced; uncompressed and little endian where the receiver does not take its
     syntax.
 
-    ValueError or RuntimeError where it would have to be uncompressed and can't.
+    Torn where its file is not whole; ValueError or RuntimeError where it would have to be uncompressed and can't.
     """
     from pydicom import dcmread
     from pydicom.dataset import Dataset
     from pydicom.uid import UID
 
     path = archive.files.local(row["digest"])
-    read = dcmread(path if path else io.BytesIO(archive.files.read(row["digest"])))
+    if path is not None and (not path.exists() or path.stat().st_size != row["size"]):
+        raise Torn
+    read = dcmread(path if path is not None else io.BytesIO(file_of(archive, row)))
     syntax = row["transfer_syntax"]
     if accepted and syntax not in accepted and syntax == EXPLICIT_BIG:
         turn(read)
@@ -106,7 +120,7 @@ def encoded_as(archive: Archive, row: Row, transfer_syntax: str) -> bytes:
 def encoded(archive: Archive, row: Row, accepted: Collection[str] = ()) -> bytes:
     """An instance as a file of PS3.10; the stored bytes where nothing of them has to change."""
     if not row["coercion"] and (not accepted or row["transfer_syntax"] in accepted):
-        return archive.files.read(row["digest"])
+        return file_of(archive, row)
     from pydicom.uid import UID
 
     made = data_set(archive, row, accepted)

@@ -11,6 +11,7 @@ from pynetdicom import build_context
 
 from fhir_server.core.errors import FhirError
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.files import Torn
 from interfaces.dicom.archive.index import Row
 from interfaces.dicom.archive.instances import encoded_as
 from interfaces.dicom.association.sub_operations import Originator, store
@@ -65,7 +66,7 @@ class Sending:
             wanted = min(PIECE, row["size"] - at)
             piece = self._archive.files.read(row["digest"], at, wanted)
             if len(piece) != wanted:
-                raise OSError(f"the file {row['digest']} is shorter than it was kept")
+                raise Torn
             yield piece
 
 
