@@ -2,10 +2,11 @@
 
 python -m tests.bench.secured
 python -m tests.bench.secured --patients 200 --rows read,s_obs_date_sort --scope 'user/*.rs user/Patient.cud'
+python -m tests.backends python -m tests.bench.secured --engine distributed --patients 20 --rows create_patient,update
 
-An open and a secured server in one process, on copies of one store, are asked the same by connections without sockets,
-in turns; the median of the rounds counts, so that others on the machine matter little. Threads are counted. Each
-connection asks again as soon as it has its answer.
+An open and a secured server in one process, on stores with the same records, are asked the same by connections without
+sockets, in turns; the median of the rounds counts, so that others on the machine matter little. Threads are counted.
+Each connection asks again as soon as it has its answer.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import uvloop
+from msgspec.structs import replace
 
 from fhir_server import bootstrap
 from fhir_server.core.garbage import tune
 from fhir_server.core.settings import Settings
 from fhir_server.rest.http1.host import Host
+from fhir_server.security.encryption.master_keys import add_key
 from fhir_server.security.model import Grant
 from tests.bench import fhirload
 from tests.bench.connections import Nowhere
+from tests.engines import EMBEDDED, ENGINES, settings_on
 
 CONNECTIONS = 8  # of each of two workers, where a client has 16
 BASE = "http://127.0.0.1:8080"
@@ -102,10 +106,10 @@ class Side:
         return f"{method} /fhir/{url} HTTP/1.1\r\n{self._headers}{own}{length}\r\n".encode() + (body or b"")
 
 
-async def loaded(folder: Path, patients: int) -> dict[str, Any]:
+async def loaded(settings: Settings, patients: int) -> dict[str, Any]:
     """A store with records; what fhirload keeps of them."""
     ids: dict[str, dict[str, list[str]]] = {}
-    application = bootstrap.application(Settings(data=folder))
+    application = bootstrap.application(settings)
     records = [fhirload.make_record(number) for number in range(patients)]
     async with application.running():
         answers = await Side(application).answers([("POST", "", fhirload.bundle(each), None) for each in records])
@@ -118,13 +122,17 @@ async def loaded(folder: Path, patients: int) -> dict[str, Any]:
 
 
 async def measured(options: argparse.Namespace, folder: Path) -> None:
-    state = await loaded(folder / "open", options.patients)
-    shutil.copytree(folder / "open", folder / "smart")
     async with AsyncExitStack() as stack:
-        chosen = (
-            Settings(data=folder / "open"),
-            Settings(data=folder / "smart", security="smart", base_url=f"{BASE}/fhir"),
-        )
+        if options.engine == EMBEDDED:
+            stores = [Settings(data=folder / "open"), Settings(data=folder / "smart")]
+            states = [await loaded(stores[0], options.patients)] * 2
+            shutil.copytree(folder / "open", folder / "smart")
+        else:
+            add_key(folder / "keys")
+            stores = [stack.enter_context(settings_on(options.engine, folder / name)) for name in ("open", "smart")]
+            states = [await loaded(each, options.patients) for each in stores]
+        keys = "" if options.engine == EMBEDDED else str(folder / "keys")
+        chosen = (stores[0], replace(stores[1], security="smart", base_url=f"{BASE}/fhir", account_keys=keys))
         applications = [bootstrap.application(each) for each in chosen]
         await stack.enter_async_context(applications[0].running())
         server = await stack.enter_async_context(applications[1].running())
@@ -133,15 +141,15 @@ async def measured(options: argparse.Namespace, folder: Path) -> None:
         token = await server.security.tokens.access_token(grant, BASE, f"{BASE}/fhir", seconds=86_400)
         tune()
         sides = (Side(applications[0]), Side(applications[1], f"Authorization: Bearer {token}\r\n"))
-        rows = fhirload.phases(SimpleNamespace(seed=42, run=0, no_cache=False), state)
-        wanted = options.rows.split(",") if options.rows else list(rows)
+        rows = [fhirload.phases(SimpleNamespace(seed=42, run=0, no_cache=False), state) for state in states]
+        wanted = options.rows.split(",") if options.rows else list(rows[0])
         print(f"{'row':26} {'open µs':>9} {'secured':>9} {'more':>7} {'open/secured':>13}", flush=True)
         for name in wanted:
             costs: tuple[list[float], list[float]] = ([], [])
             spent = 0.0
             while len(costs[0]) < options.rounds and (spent < options.seconds or len(costs[0]) < 3):
-                asked = [rows[name]() for _ in range(options.requests)]
-                for side, cost in zip(sides, costs, strict=True):
+                for side, row, cost in zip(sides, rows, costs, strict=True):
+                    asked = [row[name]() for _ in range(options.requests)]
                     cost.append(await side.seconds(asked) / len(asked) * 1e6)
                     spent += cost[-1] * len(asked) / 1e6
             one, other = map(statistics.median, costs)
@@ -150,6 +158,7 @@ async def measured(options: argparse.Namespace, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engine", choices=ENGINES, default=EMBEDDED)
     parser.add_argument("--patients", type=int, default=200)
     parser.add_argument("--rows", default="", help="names of rows, with commas; all by default")
     parser.add_argument("--rounds", type=int, default=15)
