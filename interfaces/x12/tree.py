@@ -82,7 +82,7 @@ class Transaction:
 
 
 class Group:
-    """GS to GE; others: segments between transaction sets, where none may be."""
+    """GS to GE, with its transaction sets and what is wrong with it as a whole."""
 
     def __init__(self, gs: Segment) -> None:
         self.gs = gs

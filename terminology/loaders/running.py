@@ -20,7 +20,8 @@ FINISHING = ("hierarchy", "closure", "texts", "done")
 
 
 class Job(NamedTuple):
-    """state: waiting | running | done | failed | cancelled; done: rows of the stage; times: microseconds since 1970."""
+    """state: waiting | running | done | failed | cancelled; done: rows of the stage; heartbeat, started and
+    finished: microseconds since 1970."""
 
     id: int
     loader: str

@@ -47,7 +47,7 @@ class Group(NamedTuple):
 
 
 class CompiledMap(NamedTuple):
-    """A concept map; ends: the value sets that it maps from and to, by url."""
+    """A concept map. canonical: url|version; source, target: the urls of the value sets that it maps from and to."""
 
     canonical: str
     source: str

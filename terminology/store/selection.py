@@ -198,7 +198,7 @@ _OPERATORS: dict[str, Callable[[StoredSystem, Filter], Part]] = {
 
 
 class Selection(NamedTuple):
-    """A FROM and WHERE over concepts `c`, with arguments; counts: a cheaper query of the number, where there is one."""
+    """A FROM and WHERE over concepts `c`, with arguments."""
 
     clause: str
     arguments: tuple[Any, ...]

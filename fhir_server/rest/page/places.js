@@ -9,7 +9,7 @@ import { instanceHistory, versions, wideHistory } from "./history.js";
 import { homeView, readStored } from "./home.js";
 import { parse } from "./json.js";
 import { label, typeLabel } from "./labels.js";
-import { placeHash, relativeUrl } from "./location.js";
+import { relativeUrl } from "./location.js";
 import { failureHeading, outcomeView } from "./outcome.js";
 import { rawView, readRaw } from "./raw.js";
 import { readReferrers, referrersView } from "./referrers.js";

@@ -53,7 +53,6 @@ class _Below(Row):
         version_id = scope.reader.known.find_system(version) if version else None
         test = below_test(uri, -1 if version and version_id is None else version_id, f"{term}.code", f"{term}.system")
         self._fields = member(f"{alias}.field", fields)
-        self._terms = Sql(f"term {term}", test.bound)
         self._term = term
         self._below = test
         among = Sql(f"{alias}.term IN (SELECT {term}.term FROM term {term} WHERE {test.text})", test.bound)
