@@ -145,7 +145,7 @@ def _find(environment: Environment, code: str, type: str, id: str) -> OperationH
             return handler
     if handlers:
         places = ", ".join(sorted({place for handler in handlers for place in places_of(handler)}))
-        raise error("not-supported", f"${code} can't be called here; it can at: {places}.")
+        raise error("not-found", f"${code} can't be called here; it can at: {places}.", code="not-supported")
     near = difflib.get_close_matches(code, environment.operations, 1)
     hint = f" Did you mean '${near[0]}'?" if near else " See /metadata for those that there are."
     raise error("not-found", f"There is no operation ${code[:80]} here.{hint}", code="not-supported")

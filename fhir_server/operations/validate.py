@@ -31,6 +31,8 @@ async def validate(environment: Environment, call: Call) -> Response:
     if mode == "profile" and not profiles:
         raise error("required", "mode=profile needs the parameter profile, to validate against.", location="profile")
     resource = call.parameters.one("resource")
+    if call.request.misread:
+        return _outcome(call.request.misread)
     if mode == "delete":
         return _outcome(await _delete_issues(environment, call))
     if resource is None and call.id:

@@ -113,7 +113,7 @@ async def test_everything_of_all_patients_leaves_out_what_is_of_none(fhir: Fhir)
     found = (await fhir.get("Patient/$everything")).json()
     assert keys(found) == [*(f"Observation/{n}" for n in "1234"), "Organization/o", "Patient/a", "Patient/b"]
     assert sorted(await fhir.ids("Patient/$everything?_type=Observation&_count=1")) == ["1", "2", "3", "4"]
-    assert (await fhir.get("Encounter/$everything")).status_code == 405
+    assert (await fhir.get("Encounter/$everything")).status_code == 404
 
 
 async def test_everything_of_nobody_is_404(fhir: Fhir) -> None:
@@ -141,6 +141,21 @@ async def test_validate_says_what_is_wrong_and_stores_nothing(fhir: Fhir) -> Non
     inside = {"resourceType": "Parameters", "parameter": [create, good_one]}
     assert (await fhir.post("Patient/$validate", inside)).json()["issue"][0]["severity"] == "information"
     assert await fhir.ids("Patient") == []
+
+
+async def test_validate_tells_what_keeps_xml_from_being_a_resource(fhir: Fhir) -> None:
+    unknown = b'<Patient xmlns="http://hl7.org/fhir"><active value="true"/><nickname value="x"/></Patient>'
+    for path in ("$validate", "Patient/$validate"):
+        answer = await fhir("POST", path, unknown, content_type="application/fhir+xml")
+        issue = issue_of(answer)
+        assert (answer.status_code, issue["severity"], issue["expression"]) == (200, "error", ["Patient"])
+    assert (await fhir("POST", "Patient", unknown, content_type="application/fhir+xml")).status_code == 400
+    assert (await fhir("POST", "$validate", b"<Patient", content_type="application/fhir+xml")).status_code == 400
+
+
+async def test_an_operation_is_not_where_it_is_not_defined(fhir: Fhir) -> None:
+    answer = await fhir.get("CodeSystem/a/$lookup?code=a")
+    assert (answer.status_code, "/CodeSystem/$lookup" in issue_of(answer)["diagnostics"]) == (404, True)
 
 
 @pytest.mark.parametrize("profile", [5, ["x"], {}, ""])
