@@ -188,7 +188,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool,
         Meta(
             description="Whether a reference to a resource of this server must be to one that exists, and what is "
-            "referred to can't be deleted."
+            "referred to, be it by a Provenance, can't be deleted."
         ),
     ] = False
     validation: Annotated[

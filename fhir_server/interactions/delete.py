@@ -78,7 +78,7 @@ async def conditional_delete(environment: Environment, request: Request, type: s
         else:
             matched = await transaction.matches(type, where, limit + 1)
         if len(matched) > limit:
-            raise error("too-costly", f"More than {limit} resources match; make the criteria more selective.")
+            raise error("multiple-matches", f"More than {limit} resources match; make the criteria more selective.")
         removed = [await remove(environment, transaction, request, type, version.id) for version in matched]
         await require_unreferenced(environment, transaction, type, [version.id for version in matched])
         return removed

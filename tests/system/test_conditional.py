@@ -137,6 +137,18 @@ class TestSeveralAtOnce:
         assert await fhir.ids("Patient") == ["c"]
 
 
+class TestNoMoreThanSoMany(TestSeveralAtOnce):
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return msgspec.structs.replace(settings, conditional_delete="multiple", conditional_delete_limit=2)
+
+    async def test_conditional_delete_of_more_is_412_and_deletes_nothing(self, fhir: Fhir) -> None:
+        await two_alike(fhir)
+        await fhir.create(patient("1", id="c"))
+        assert (await fhir("DELETE", f"Patient?identifier={MRN}|1")).status_code == 412
+        assert len(await fhir.ids("Patient")) == 3
+
+
 class TestNoIdsByClients:
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
