@@ -112,7 +112,8 @@ class SqliteSearchIndex:
     def _another(self) -> tuple[Reader, UnitTable]:
         connection = connect(Path(self._path), cache_mb=self._cache_mb, read_only=True)
         register(connection, self._converter)
-        return Reader(connection, Dictionaries(connection)), UnitTable(self._converter)
+        reader = Reader(connection, Dictionaries(connection), experience=self._reader.experience)
+        return reader, UnitTable(self._converter)
 
 
 def _to_the_end(reader: Reader, units: UnitTable, types: Sequence[str], work: Callable[[Scope], T], limit: Limit) -> T:

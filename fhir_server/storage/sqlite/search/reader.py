@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 STEPS = 1000  # steps of SQLite's machine between two looks at the limits: about a twentieth of a millisecond
 ATTEMPT = 60  # looks after which an attempt at a quick way is given up: some milliseconds
-REMEMBERED = 5_000  # rough counts kept
+REMEMBERED = 5_000  # rough counts and attempts
 REMEMBERED_SECONDS = 20.0
 NEVER = float("inf")
 TOO_COMPLEX = ("parser stack overflow", "Expression tree is too large", "too many")
@@ -36,6 +36,28 @@ class Limit(NamedTuple):
     waited_for: bool = False
 
 
+class Experience:
+    """What the readers of one store have found out lately, by which a way to search is chosen.
+
+    rows: how many a SELECT has, and the bound up to which they were counted; live: current resources by type; long:
+    attempts that were given up.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[Sql, tuple[int, int]] = {}
+        self.live: dict[int, int] = {}
+        self.long: set[Sql] = set()
+        self._since = 0.0
+
+    def forget_old(self, now: float) -> None:
+        """Begins anew where it is old or much."""
+        if now - self._since > REMEMBERED_SECONDS or len(self.rows) + len(self.long) > REMEMBERED:
+            self.rows.clear()
+            self.live.clear()
+            self.long.clear()
+            self._since = now
+
+
 def too_complex() -> FhirError:
     """What to answer where SQLite or Python can't nest any deeper."""
     return error("too-costly", "This search is nested too deeply or has too many parts; split it into several.")
@@ -44,11 +66,15 @@ def too_complex() -> FhirError:
 class Reader:
     """One connection with its dictionaries. Not for two threads at once.
 
-    state: the header of the log's index (log_index.log_state), where that is known.
+    state: the header of the log's index (log_index.log_state), where that is known; experience: of others of the store.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, known: Dictionaries, state: Callable[[], bytes] | None = None
+        self,
+        connection: sqlite3.Connection,
+        known: Dictionaries,
+        state: Callable[[], bytes] | None = None,
+        experience: Experience | None = None,
     ) -> None:
         self.execute = connection.execute
         self.known = known
@@ -59,9 +85,7 @@ class Reader:
         self._looks = NEVER
         self._tries = NEVER
         self._waited_for = False
-        self._counts: dict[Sql, tuple[int, int]] = {}
-        self._counted_at = 0.0
-        self._live: dict[int, int] = {}
+        self.experience = experience or Experience()
         connection.set_progress_handler(self._look, STEPS)
 
     def within(self, limit: Limit, work: Callable[[], T]) -> T:
@@ -69,10 +93,7 @@ class Reader:
         alone = not self._connection.in_transaction
         state = self._state() if alone and self._state is not None else b""
         now = monotonic()
-        if now - self._counted_at > REMEMBERED_SECONDS or len(self._counts) > REMEMBERED:
-            self._counts.clear()
-            self._live.clear()
-            self._counted_at = now
+        self.experience.forget_old(now)
         if alone:
             self.execute("BEGIN")  # before the limit counts: an interrupted one would be no transaction to end
         self._deadline = now + limit.seconds
@@ -133,32 +154,36 @@ class Reader:
         found = {name: self.known.find_type(name) for name in names}
         return {name: type_id for name, type_id in found.items() if type_id is not None}
 
-    def attempt(self, sql: Sql, looks: int = ATTEMPT) -> list[tuple] | None:
-        """All rows, or None where that takes more than so many looks at the limits, by default some milliseconds."""
-        self._tries = looks
+    def attempt(self, sql: Sql) -> list[tuple] | None:
+        """All rows, or None where that takes more than some milliseconds, or did so lately."""
+        if sql in self.experience.long:
+            return None
+        self._tries = ATTEMPT
         try:
             return self.rows(sql)
         except OutOfTime:
             if self._tries >= 0 or self._looks < 0:
                 raise
+            self.experience.long.add(sql)
             return None
         finally:
             self._tries = NEVER
 
     def rough_count(self, select: Sql, bound: int) -> int:
         """How many rows a SELECT has, at most bound; may be some seconds old, so only good to choose a way."""
-        known = self._counts.get(select)
+        known = self.experience.rows.get(select)
         if known is not None and (known[0] < known[1] or known[1] >= bound):
             return min(known[0], bound)
         counted = self.rows(Sql(f"SELECT count(*) FROM ({select.text} LIMIT ?)", (*select.bound, bound)))[0][0]
-        self._counts[select] = (counted, bound)
+        self.experience.rows[select] = (counted, bound)
         return counted
 
     def rough_live(self, types: tuple[int, ...]) -> int:
         """How many current resources there are of these types; may be some seconds old."""
-        if not self._live:
-            self._live = dict(self.execute("SELECT type, live FROM type").fetchall())
-        return sum([self._live.get(type_id, 0) for type_id in types])
+        live = self.experience.live
+        if not live:
+            live.update(self.execute("SELECT type, live FROM type").fetchall())
+        return sum([live.get(type_id, 0) for type_id in types])
 
     def _look(self) -> bool:
         self._looks -= 1

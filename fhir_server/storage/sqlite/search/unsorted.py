@@ -13,7 +13,6 @@ from fhir_server.storage.sqlite.search.window import Window, direction, rid_beyo
 
 LEAST = 64  # matches that are always gathered rather than looked for
 IN_ORDER = 4  # rows in order of rid that are tested in the time of one out of order
-SOON = 8  # looks at the limits: for an attempt before it is known what else there is to drive
 
 MATCHES = """SELECT r.type, r.id, v.version, v.seq, v.updated, v.method, v.body, p.* FROM ({inner}) p
 CROSS JOIN resource r NOT INDEXED ON r.rid = p.rid CROSS JOIN version v NOT INDEXED ON v.seq = r.seq"""
@@ -60,18 +59,15 @@ def unsorted(scope: Scope, condition: Condition, window: Window) -> list[tuple]:
         return reader.rows(matches(_read_off(condition, [], window)))
     if many(scope, condition, window.limit):
         ordered = next((part for part in parts if isinstance(part, Row) and part.ordered), None)
-        found = None
         if ordered is None:
-            way = _look(scope, parts, window)
+            way = matches(_look(scope, parts, window))
         else:
-            way = _read_off(ordered, [part for part in parts if part is not ordered], window)
-            found = reader.attempt(matches(way), SOON)
-            if found is None and _little_more(ordered, driving(condition)[0]):
-                return reader.rows(matches(way))
-        if found is None:
-            found = reader.attempt(matches(way))
+            way = matches(_read_off(ordered, [part for part in parts if part is not ordered], window))
+        found = reader.attempt(way)  # first: to count what else there is to drive takes as long
         if found is not None:
             return found
+        if ordered is not None and _little_more(ordered, driving(condition)[0]):
+            return reader.rows(way)
     driver, others = driving(condition)
     if isinstance(driver, Row) and driver.ordered:
         return reader.rows(matches(_read_off(driver, others, window)))
