@@ -9,6 +9,16 @@ export async function get(path) {
   return read(answer);
 }
 
+// Everything that a search finds; one answer of DICOMweb has so many matches at most.
+export async function all(path, most = 5000) {
+  const found = [];
+  for (;;) {
+    const part = await get(`${path}&limit=${most}&offset=${found.length}`);
+    found.push(...part);
+    if (part.length < most) return found;
+  }
+}
+
 export async function post(path, body = {}) {
   const answer = await ask(path, {
     method: "POST",

@@ -1,5 +1,5 @@
 // A simple viewer on rendered frames: wheel and arrows scroll, a drag changes the window, + and - zoom.
-import { date, get, value, WEB } from "./calls.js";
+import { all, date, get, value, WEB } from "./calls.js";
 import { h } from "./parts.js";
 
 export async function viewer(uid) {
@@ -69,7 +69,7 @@ class Stage {
     this.clear("…");
     let found;
     try {
-      found = await get(`${WEB}/studies/${this.study}/series/${series}/instances?includefield=00281050,00281051&limit=5000`);
+      found = await all(`${WEB}/studies/${this.study}/series/${series}/instances?includefield=00281050,00281051`);
     } catch (problem) {
       if (this.series === series) this.tell(problem.message);
       return;

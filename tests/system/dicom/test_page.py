@@ -134,6 +134,18 @@ def test_an_image_that_can_not_be_shown_is_told(server, browser):
     assert not browser.run("document.querySelector('.stage img').hasAttribute('src')")
 
 
+def test_a_series_of_more_than_one_answer_of_dicomweb_is_shown_whole(tmp_path, browser):
+    data, archived = tmp_path / "data", image(4, SOPInstanceUID="1.2.3.10000", StudyInstanceUID="1.2.8")
+    archive = Archive(Settings(data=data, dicom_fsync=False, dicom_reserve_mb=0))
+    content, syntax = encoded(archived), str(archived.file_meta.TransferSyntaxUID)
+    for number in range(5001):
+        archive.receive(content.replace(b"1.2.3.10000", b"1.2.3.1%04d" % number), transfer_syntax=syntax)
+    archive.close()
+    with serving(data, *OPTIONS[:-1], 3600) as server:
+        browser.go(f"{server.origin}/dicom/#/study/1.2.8")
+        browser.sees("of 5001")
+
+
 def test_a_server_that_is_away_is_told(server, browser):
     browser.go(f"{server.origin}/dicom/")
     browser.sees("Doe, Jane")
