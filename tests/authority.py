@@ -40,22 +40,27 @@ class Authority:
         self.path = folder / f"{name}.pem"
         self.path.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
-    def _made(self, name: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def _made(
+        self, name: x509.Name, key: ec.EllipticCurvePublicKey, days: tuple[int, int] = (-1, 1)
+    ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder(self._name, name, key, x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now + datetime.timedelta(days=days[0]))
+            .not_valid_after(now + datetime.timedelta(days=days[1]))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False)
         )
 
-    def certificate(self, name: str) -> tuple[Path, Path]:
-        """Files of a certificate for localhost, 127.0.0.1 or as a client's, and of its key."""
+    def certificate(self, name: str, days: tuple[int, int] = (-1, 1)) -> tuple[Path, Path]:
+        """Files of a certificate for localhost, 127.0.0.1 or as a client's, and of its key.
+
+        days: from today on between which it is valid.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         made = (
-            self._made(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key.public_key())
+            self._made(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key.public_key(), days)
             .add_extension(x509.SubjectAlternativeName(names), False)
             .sign(self._key, hashes.SHA256())
         )

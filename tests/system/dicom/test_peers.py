@@ -106,3 +106,25 @@ def test_tls_with_client_certificates(dicom_with, tmp_path):
     ).is_established
     assert not entity.associate("127.0.0.1", dicom.port, ae_title=TITLE).is_established
     silent.close()
+
+
+def test_client_certificates_that_do_not_count_are_refused_and_hold_no_place(dicom_with, tmp_path):
+    authority, other = Authority(tmp_path), Authority(tmp_path, "other")
+    served, key = authority.certificate("server")
+    tls = {"dicom_tls_certificate": str(served), "dicom_tls_key": str(key), "dicom_tls_clients": str(authority.path)}
+    dicom = dicom_with(dicom_max_associations=1, **tls)
+
+    def echo(*proof):
+        return dicom.tool("echoscu", *proof, "+cf", authority.path).returncode
+
+    def shown(made):
+        return "+tls", made[1], made[0]
+
+    for proof in (
+        shown(authority.certificate("expired", (-9, -2))),
+        shown(authority.certificate("early", (2, 9))),
+        shown(other.certificate("foreign")),
+        ("+tla",),  # none at all
+    ):
+        assert echo(*proof) != 0, proof
+    assert echo(*shown(authority.certificate("modality"))) == 0
