@@ -20,7 +20,6 @@ from interfaces.dicom.archive.placing import Outcome, enqueue, note, place, remo
 from interfaces.dicom.archive.receiving import Announced, Receiving
 from interfaces.dicom.archive.record import Mismatch, Record, is_uid
 from interfaces.dicom.dataset.model import text, to_model
-from interfaces.dicom.dataset.part10 import read_meta
 from interfaces.dicom.dataset.walk import DataSet
 
 if TYPE_CHECKING:
@@ -126,16 +125,6 @@ class Archive:
 
     def _named(self, digest: str) -> bool:
         return self.reading.one("instance", {"digest": digest}) is not None
-
-    def receive_file(self, data: bytes | memoryview, *, sender: str = "", issuer: str = "") -> Outcome:
-        """Keeps a file of PS3.10; its own file meta information gives way to this server's."""
-        meta = read_meta(data)
-        return self.receive(
-            memoryview(data)[meta.start :],
-            transfer_syntax=meta.transfer_syntax,
-            sender=sender,
-            issuer=issuer,
-        )
 
     def place(self, record: Record) -> Outcome:
         """Puts a record of a file that is there into the index."""

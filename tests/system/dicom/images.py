@@ -9,6 +9,9 @@ import numpy
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.dataset.part10 import read_meta
+
 
 def image(size: int = 16, **attributes: Any) -> Dataset:
     """A CT image; attributes by keyword are put over the usual ones."""
@@ -59,3 +62,10 @@ def encoded(made: Dataset) -> bytes:
     encoding = encode(made, uid.is_implicit_VR, uid.is_little_endian, uid.is_deflated)
     assert encoding is not None
     return encoding
+
+
+def keep_file(archive: Archive, path: str) -> None:
+    """Has an archive receive what a file of PS3.10 holds."""
+    data = Path(path).read_bytes()
+    meta = read_meta(data)
+    archive.receive(memoryview(data)[meta.start :], transfer_syntax=meta.transfer_syntax)

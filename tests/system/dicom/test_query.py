@@ -14,7 +14,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
 from tests.system.dicom.conftest import dcmtk, until
-from tests.system.dicom.images import encoded, files, image, study
+from tests.system.dicom.images import encoded, files, image, keep_file, study
 
 FIELDS = ("PatientID", "PatientName", "StudyDate", "StudyTime", "AccessionNumber", "Modality")
 STUDIES = [
@@ -169,7 +169,7 @@ def test_move_sends_a_study_to_a_peer(moving, tmp_path):
 def test_move_uncompresses_for_a_receiver_that_takes_no_compressed_syntax(moving, tmp_path):
     dicom, port = moving
     path = get_testdata_file("MR_small_RLE.dcm")
-    dicom.archive.receive_file(open(path, "rb").read())  # noqa: SIM115
+    keep_file(dicom.archive, path)
     process = receiver(tmp_path / "got", port, "+xe")
     try:
         answer = move(dicom, pydicom.dcmread(path).StudyInstanceUID)

@@ -19,7 +19,7 @@ from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.web.native import native
 from tests.system.dicom.conftest import free_port
-from tests.system.dicom.images import encoded, image, study
+from tests.system.dicom.images import encoded, image, keep_file, study
 from tests.system.process import serving
 
 OPTIONS = ("--dicom", "true", "--dicom-port", 0, "--dicom-reserve-mb", 0, "--dicom-web-delete", "true")
@@ -47,7 +47,7 @@ def server(tmp_path_factory, images):
     for made in images:
         archive.receive(encoded(made), transfer_syntax=str(made.file_meta.TransferSyntaxUID))
     for path in (RLE, COLOUR, FRAMES):
-        archive.receive_file(open(path, "rb").read())  # noqa: SIM115
+        keep_file(archive, path)
     archive.close()
     port = free_port()  # dicomweb-client sends Host without a port, so the URL in links is configured
     with serving(data, *OPTIONS, "--port", port, "--dicom-web-url", f"http://127.0.0.1:{port}/dicom-web") as started:
