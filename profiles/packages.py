@@ -188,7 +188,8 @@ class _Transaction:
 
     def __exit__(self, kind: object, *_rest: object) -> None:
         if kind is not None:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # a full disk has SQLite undo it by itself
+                self._connection.execute("ROLLBACK")
             return
         [(generation,)] = self._connection.execute("PRAGMA user_version").fetchall()
         self._connection.execute(f"PRAGMA user_version = {int(generation) + 1}")

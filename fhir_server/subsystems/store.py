@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from fhir_server.core.file_transaction import transaction
 from fhir_server.core.write_ahead import use_write_ahead_log
 
 FRAME = """
@@ -58,15 +59,10 @@ class SubsystemStore:
         """One transaction, with the position after it where it takes changes in; an exception undoes it all."""
         with self._lock:
             connection = self._writer
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(connection):
                 yield connection
                 if position is not None:
                     connection.execute("INSERT OR REPLACE INTO place VALUES ('feed', ?)", (position,))
-                connection.execute("COMMIT")
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """All rows of a query."""

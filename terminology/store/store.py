@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.core.errors import error
+from fhir_server.core.file_transaction import transaction
 from fhir_server.core.write_ahead import use_write_ahead_log
 from terminology.model import Record, SystemInfo
 from terminology.packs.pack import canonical_parts
@@ -85,13 +86,8 @@ class Store:
         """All that is written inside takes effect, or nothing where it raises."""
         with self._lock:
             connection = self.connection
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(connection):
                 yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
 
     @contextlib.contextmanager
     def limited(self, seconds: float) -> Iterator[None]:

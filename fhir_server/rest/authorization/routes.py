@@ -96,6 +96,7 @@ async def _answer(exchange: Exchange, handler: Callable[[Exchange], Awaitable[An
     except FhirError as problem:
         headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
         code = "invalid_token" if problem.status == 401 else "invalid_request"
+        code = "temporarily_unavailable" if problem.status >= 500 else code
         return as_json({"error": code, "error_description": str(problem)}, problem.status, *headers)
     except Exception:
         log.exception("authorization failed", path=exchange.path)

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.full_disk import lacks_room
 from fhir_server.core.ports import Notes
 from fhir_server.core.write_ahead import use_write_ahead_log
 from fhir_server.security.audit import chain, taking
@@ -86,7 +87,7 @@ class AuditLog:
 
     # ------------------------------------------------------------------ taking journals and notes in
     def take_in(self) -> None:
-        """Has all that is durable by now in the log's file. sqlite3.Error, FhirError "unavailable" where it can't."""
+        """Has all that is durable by now in the log's file. FhirError "unavailable" where it can't."""
         _ = self._read
 
     def _taken_in(self) -> None:
@@ -101,8 +102,20 @@ class AuditLog:
         connection = getattr(self._reading, "connection", None)
         if connection is None:
             connection = self._reading.connection = self._connect()
-        self._taking.take_in(connection)
+        self._take_all(connection)
         return connection
+
+    def _take_all(self, connection: sqlite3.Connection) -> None:
+        """Has everything in the log, so that whoever reads it misses nothing."""
+        try:
+            self._taking.take_in(connection)
+        except sqlite3.Error as problem:
+            why = "the disk is full" if lacks_room(problem) else "its file can't be written to"
+            raise error(
+                "unavailable",
+                f"The audit log can't be read to its end now: {why}. Try again when that is mended.",
+                headers={"Retry-After": "5"},
+            ) from problem
 
     def newest_first(self, before: int = 2**62, subject: str = "", since: int = 0) -> Iterator[tuple[int, Event]]:
         """Events numbered below before, newest first; of a subject (patient:ID, agent:NAME), recorded since."""
@@ -173,7 +186,7 @@ class AuditLog:
     def prune(self, before: int) -> int:
         """Removes rows whose newest event is older than a moment; gives how many events went."""
         with contextlib.closing(self._connect()) as connection:
-            self._taking.take_in(connection)
+            self._take_all(connection)
             return chain.prune(connection, before)
 
     def sent(self, receiver: str) -> int:

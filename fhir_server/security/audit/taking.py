@@ -10,6 +10,7 @@ from functools import partial
 
 import msgspec
 
+from fhir_server.core.file_transaction import transaction
 from fhir_server.core.ports import Note, Notes
 from fhir_server.security.audit import chain
 from fhir_server.security.audit.blocks import Blocks
@@ -50,8 +51,7 @@ class Taking:
         if not fresh and not any(self._journals.pending(name, places.get(name, 0)) for name in names):
             self._remove(names, places, {note.origin: note.place for note in notes})
             return
-        execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             names = self._journals.names()
             lines = [line for name in names for line in self._new_lines(execute, name)]
             taken = {note.origin: place_of(note.origin) for note in notes}  # by others, meanwhile
@@ -65,10 +65,6 @@ class Taking:
             gone = places.keys() - names
             connection.executemany("DELETE FROM taken WHERE journal = ?", [(name,) for name in gone])
             places = dict(execute("SELECT journal, place FROM taken"))
-            execute("COMMIT")
-        except BaseException:
-            execute("ROLLBACK")
-            raise
         self._remove(names, places, noted)
 
     def _remove(self, names: Iterable[str], places: Mapping[str, int], noted: Mapping[int, int]) -> None:

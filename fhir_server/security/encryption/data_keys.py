@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fhir_server.core.errors import error
+from fhir_server.core.file_transaction import transaction
 from fhir_server.security.encryption.master_keys import NONCE, SIZE, MasterKeys
 
 FILE_NAME = "keys.sqlite"
@@ -94,8 +95,7 @@ class DataKeys:
         row = execute("SELECT number FROM data_key WHERE owner = ?", (name,)).fetchone()
         if row:
             return row[0]
-        execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._connection):
             row = execute("SELECT number FROM data_key WHERE owner = ?", (name,)).fetchone()
             if row is None:
                 current = execute("SELECT value FROM about WHERE name = 'master'").fetchone()
@@ -104,10 +104,6 @@ class DataKeys:
                 row = execute("UPDATE about SET value = value + 1 WHERE name = 'last' RETURNING value").fetchone()
                 master, wrapped = self._masters.wrap(os.urandom(SIZE), _about(row[0]))
                 execute("INSERT INTO data_key VALUES (?, ?, ?, ?)", (row[0], name, master, wrapped))
-            execute("COMMIT")
-        except BaseException:
-            execute("ROLLBACK")
-            raise
         return row[0]
 
     def _cipher(self, number: int) -> AESGCM | None:
@@ -142,14 +138,9 @@ class DataKeys:
     def destroy(self, owner: str) -> bool:
         """Destroys an owner's key; whether there was one. Other workers forget it with their next look at it."""
         execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._connection):
             row = execute("DELETE FROM data_key WHERE owner = ? RETURNING number", (self._name(owner),)).fetchone()
             execute("DELETE FROM doomed WHERE owner = ?", (owner,))
-            execute("COMMIT")
-        except BaseException:
-            execute("ROLLBACK")
-            raise
         if row:
             self._ciphers.pop(row[0], None)
             self._numbers.pop(owner, None)
@@ -159,18 +150,13 @@ class DataKeys:
         """Wraps every data key by the newest master key; how many. What they sealed stays as it is."""
         execute = self._connection.execute
         newest = self._masters.newest
-        execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._connection):
             execute("INSERT OR REPLACE INTO about VALUES ('master', ?)", (newest,))
             rows = execute("SELECT number, master, wrapped FROM data_key WHERE master <> ?", (newest,)).fetchall()
             for number, master, wrapped in rows:
                 key = self._masters.unwrap(master, wrapped, _about(number))
                 after, again = self._masters.wrap(key, _about(number))
                 execute("UPDATE data_key SET master = ?, wrapped = ? WHERE number = ?", (after, again, number))
-            execute("COMMIT")
-        except BaseException:
-            execute("ROLLBACK")
-            raise
         return len(rows)
 
     def count(self) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from fhir_server.core.errors import error
+from fhir_server.core.full_disk import full_disk, lacks_room
 from fhir_server.core.news import News
 from fhir_server.core.ports import Clock
 from fhir_server.security.private_file import opening
@@ -56,6 +58,19 @@ ADDED = (
 T = TypeVar("T")
 
 
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Turns what SQLite raises inside into answers, but for IntegrityError."""
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.Error as problem:
+        if lacks_room(problem):
+            raise full_disk() from problem
+        raise error("unavailable", "Users and tokens can't be kept now; try again.") from problem
+
+
 class Documents:
     """One file; several workers share it. Every call is one statement or one transaction, and takes effect at once."""
 
@@ -94,14 +109,20 @@ class Documents:
     def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Runs a statement, and tells all processes once what it changed is stored."""
         connection = self._connection
-        cursor = connection.execute(sql, parameters)
+        with _answering():
+            cursor = connection.execute(sql, parameters)
         if connection.total_changes != self._told and not connection.in_transaction:
             self._told = connection.total_changes
             self._news.tell()
         return cursor
 
+    def _row(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """The first row of a statement, which is done only once that was fetched where it changes what it returns."""
+        with _answering():
+            return self._execute(sql, parameters).fetchone()
+
     def _document(self, kind: type[T], sql: str, *parameters: Any) -> T | None:
-        row = self._execute(sql, parameters).fetchone()
+        row = self._row(sql, parameters)
         return msgspec.json.decode(row[0], type=kind) if row else None
 
     def _together(self, work: Callable[[], T]) -> T:
@@ -110,7 +131,8 @@ class Documents:
         try:
             result = work()
         except BaseException:
-            self._execute("ROLLBACK")
+            if self._connection.in_transaction:  # a full disk has SQLite undo it by itself
+                self._execute("ROLLBACK")
             raise
         self._execute("COMMIT")
         return result

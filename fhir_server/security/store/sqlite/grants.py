@@ -151,10 +151,10 @@ class Grants(Documents):
             self._seen, self._looked, self._looked_at = word, looked, moment
 
     def _not_revoked(self, family: str, jti: str) -> bool:
-        row = self._execute(
+        row = self._row(
             "SELECT revoked OR EXISTS (SELECT 1 FROM revoked_token WHERE jti = ?) FROM family WHERE id = ?",
             (jti, family),
-        ).fetchone()
+        )
         return row is not None and not row[0]
 
     async def families(self, user: str) -> list[Family]:

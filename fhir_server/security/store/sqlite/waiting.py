@@ -57,11 +57,11 @@ class Waiting(Documents):
         """Counts one more failed attempt of a subject; how many there are by now."""
         now = self.clock()
         self._execute("DELETE FROM attempts WHERE until < ?", (now - FORGOTTEN,))
-        row = self._execute(
+        row = self._row(
             "INSERT INTO attempts VALUES (?, 1, ?) ON CONFLICT (subject) DO UPDATE SET failed = failed + 1, "
             "until = max(until, excluded.until) RETURNING failed",
             (subject, now),
-        ).fetchone()
+        )
         return row[0]
 
     async def lock(self, subject: str, until: int) -> None:
@@ -74,12 +74,12 @@ class Waiting(Documents):
 
     async def count_asked(self, subject: str, minute: int) -> int:
         """Counts one more request of a subject in a minute; how many there were at all workers."""
-        row = self._execute(
+        row = self._row(
             "INSERT INTO asked VALUES (?, ?, 1) ON CONFLICT (subject) DO UPDATE SET "
             "count = CASE WHEN minute < excluded.minute THEN 1 ELSE count + 1 END, minute = excluded.minute "
             "RETURNING count",
             (subject, minute),
-        ).fetchone()
+        )
         if row[0] == 1:
             self._execute("DELETE FROM asked WHERE minute < ?", (minute,))
         return row[0]
