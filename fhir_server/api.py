@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_server.codec.json import decode
 from fhir_server.core.at_once import at_once
-from fhir_server.core.errors import FhirError, error
+from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import OPEN, Caller, Change, Finding
 from fhir_server.core.settings import Settings
@@ -26,6 +26,7 @@ from fhir_server.interactions.dispatch import perform
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.followers.custom_parameters import Progress
 from fhir_server.interactions.followers.reindexing import reindex_all
+from fhir_server.interactions.history import history
 from fhir_server.interactions.identified import identified
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Request, Response
@@ -44,7 +45,8 @@ __all__ = ["FhirServer", "Request", "Response"]
 class FhirServer:
     """One server in this process: an Environment and what has to be stopped with it, the last opened first.
 
-    indexing() gives the custom search parameters that are still being indexed, each with its progress.
+    indexing() gives the custom search parameters that are still being indexed, each with its progress; immediate:
+    whether no read of the store waits for anything, so that read_at_once and found_at_once are possible.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class FhirServer:
         )
         self._opened = opened
         self._store_read = environment.store.read
-        self._immediate = security is None and environment.store.immediate
+        self.immediate = environment.store.immediate
 
     @property
     def settings(self) -> Settings:
@@ -165,31 +167,41 @@ class FhirServer:
         seen = environment_of(self.environment, caller)
         return await current(seen, Request("GET", (type, id), caller=caller), type, id)
 
-    def read_at_once(self, type: str, id: str) -> StoredVersion | None:
-        """The current version where everybody may read everything and the store is not waited for, else None.
+    def read_at_once(self, type: str, id: str, caller: Caller = OPEN) -> StoredVersion | None:
+        """The current version for who sees all of the type, else None.
 
-        None, too, where there is none: read tells why. FhirError of the store.
+        None, too, where there is none: read tells why. FhirError of the store, "forbidden".
         """
-        if not self._immediate:
-            return None
+        if caller is not OPEN:
+            require(caller, "r", type)
+            if not sees_all(caller, type):
+                return None
         version = at_once(self._store_read(type, id))
         return version if version is not None and version.body else None
 
-    def search_at_once(self, type: str, query: list[tuple[str, str]], base: str) -> bytes | None:
-        """The Bundle of a search in a type, where everybody may see everything and the store is not waited for, else
-        None.
+    def found_at_once(
+        self, path: tuple[str, ...], query: list[tuple[str, str]], base: str, caller: Caller = OPEN
+    ) -> Response | None:
+        """What perform gives for a search of a type, or a history, to who sees all of the type, else None.
 
-        None, too, for one that fails: perform tells why. Only for what is found quickly: where that takes long it has
-        been in vain.
+        FhirError, RuntimeError for one that fails or must be waited for: perform tells why. Only for what is found
+        quickly: where that takes long it has been in vain.
         """
-        following = self.environment.following
-        if not self._immediate or (following is not None and following.behind):
+        environment, type = self.environment, path[0]
+        following = environment.following
+        if following is not None and following.behind:
             return None
-        request = Request("GET", (type,), query, lenient=self.settings.lenient, base=base)
-        try:
-            return at_once(search(self.environment, request, type)).body
-        except (FhirError, RuntimeError):
+        if caller is not OPEN:
+            interaction = "r" if len(path) == 3 else "s"
+            require(caller, interaction, type)
+            if not sees_all(caller, type, interaction):
+                return None
+        if not environment.definitions.is_resource(type):
             return None
+        request = Request("GET", path, query, lenient=self.settings.lenient, base=base, caller=caller)
+        if len(path) == 1:
+            return at_once(search(environment, request, type))
+        return at_once(history(environment, request, *path[:-1]))
 
     async def identified(
         self, wanted: Mapping[str, Sequence[tuple[str, str]]], caller: Caller = OPEN

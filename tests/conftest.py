@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -109,9 +110,26 @@ async def running(settings: Settings, clock: HeldClock | None = None) -> AsyncIt
     """A server with these settings."""
     application = bootstrap.application(settings, clock or HeldClock())
     async with application.running() as server:
-        transport = httpx.ASGITransport(app=application)
+        transport = httpx.ASGITransport(app=as_connections_ask(application))
         async with httpx.AsyncClient(transport=transport) as http:
             yield Fhir(http, server, application)
+
+
+def as_connections_ask(application: Application) -> Any:
+    """The application as one of ASGI alone, which answers at once what connections have answered so."""
+
+    async def asked(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        answered = asyncio.get_running_loop().create_future()
+        without_body = not any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+        at_once = application.at_once if without_body else None
+        if at_once is not None and at_once(scope, lambda *answer: answered.set_result(answer)):
+            status, headers, body = await answered
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+        else:
+            await application(scope, receive, send)
+
+    return asked
 
 
 def issue_of(answer: httpx.Response) -> dict[str, Any]:

@@ -6,7 +6,6 @@ The hot interactions do not pass a framework (docs/decisions). Errors of every k
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
@@ -18,31 +17,24 @@ from fhir_server.api import FhirServer
 from fhir_server.codec.asgi import base_of
 from fhir_server.codec.formats import HTML, JSON, Format, negotiate
 from fhir_server.core.errors import FhirError, error
-from fhir_server.core.keys import ID_PATTERN, StoredVersion
+from fhir_server.core.keys import ID_PATTERN
 from fhir_server.core.ports import OPEN, Caller
 from fhir_server.interactions.noting import Noting
+from fhir_server.interactions.request import Response
 from fhir_server.rest import content_coding, request_id
+from fhir_server.rest.at_once import AtOnce
 from fhir_server.rest.auditing import NOTHING, Auditing
 from fhir_server.rest.authorization.paths import PATHS
 from fhir_server.rest.cors import Cors
-from fhir_server.rest.decode import headers_of, pairs, path_of, request_of
-from fhir_server.rest.encode import Answer, Headers, answer_of, error_answer, version_headers
+from fhir_server.rest.decode import READ_CONDITIONS, headers_of, path_of, request_of
+from fhir_server.rest.encode import JSON_TYPE, NOT_KEPT, VARY, Answer, answer_of, error_answer, failure, version_headers
 from fhir_server.rest.networks import REFUSED, Networks
 from fhir_server.rest.observing import Observe, route
 from fhir_server.rest.streaming import streamed
 
 PREFIX = "/fhir"
 AUTHORIZATION = frozenset(PATHS)
-JSON_TYPE = (b"content-type", JSON.content_type.encode())
-CONDITIONS = frozenset(("if-match", "if-unmodified-since", "if-none-match", "if-modified-since"))  # of a read
-NOT_KEPT = (b"cache-control", b"no-store")  # else a browser may show it to whoever comes after
-VARY = (b"vary", b"accept, accept-encoding, origin, prefer")  # what a cache between must not answer one for another
 INERT = (b"content-security-policy", b"sandbox; default-src 'none'")  # a narrative is markup in XML
-SHAPING = frozenset(name.encode() for name in (*CONDITIONS, "origin", "prefer", request_id.HEADER))
-LOOPBACK = ("127.0.0.1", "::1")
-PLAIN_READ = re.compile(rb"/fhir/([A-Z][A-Za-z]*)/([A-Za-z0-9.-]{1,64})").fullmatch
-PLAIN_SEARCH = re.compile(rb"/fhir/([A-Z][A-Za-z]*)").fullmatch
-ONE_TOKEN = re.compile(rb"[a-z-]+=[^&|,$\\]*(?:\||%7[Cc])[^&|,$\\]*").fullmatch  # code in a system: found at once
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -63,7 +55,7 @@ class Application:
         self._authorization: Asgi | None = None
         self._auditing: Auditing | None = None
         self._networks: Networks | None = None
-        self._unwatched: FhirServer | None = None  # where it does not matter who asks, nor from where
+        self.at_once: AtOnce | None = None  # see http1/host.py
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """ASGI."""
@@ -92,8 +84,8 @@ class Application:
             self._networks = Networks(self._server.settings)
         if self._server.audit is not None:
             self._auditing = Auditing(self._server)
-        if self._networks is None and self._auditing is None:
-            self._unwatched = self._server
+        if self._networks is None and self._server.immediate:
+            self.at_once = AtOnce(self._server, self._auditing, self._observe)
         if not self._server.open:
             from fhir_server.rest.authorization.routes import authorization_server
 
@@ -118,42 +110,6 @@ class Application:
             return
         await send({"type": "lifespan.shutdown.complete"})
 
-    def at_once(self, scope: dict[str, Any]) -> tuple[int, Headers, bytes] | None:
-        """The answer to a plain read, or a search by one code in a system, of an open server, where that is all.
-
-        None for everything else, which is for ASGI.
-        """
-        server = self._unwatched
-        if server is None or scope["method"] != "GET":
-            return None
-        query = scope["query_string"]
-        asked = PLAIN_SEARCH(scope["raw_path"]) if query else PLAIN_READ(scope["raw_path"])
-        if asked is None or (query and ONE_TOKEN(query) is None):
-            return None
-        started = time.perf_counter()
-        path = tuple([segment.decode() for segment in asked.groups()])
-        accept = b""
-        for name, value in scope["headers"]:
-            if name in SHAPING:
-                return None
-            if name == b"accept":
-                accept = value
-        try:
-            if path[0] == "Binary" or negotiate(accept.decode("latin-1"), "") is not JSON:
-                return None
-            if query:
-                found = server.search_at_once(path[0], pairs(query, "query"), self._base(scope, headers_of(scope)))
-                body, headers = found or b"", []
-            else:
-                version = server.read_at_once(*path)
-                body, headers = (version.body, version_headers(version)) if version is not None else (b"", [])
-        except FhirError:
-            return None
-        if not body or len(body) >= content_coding.FROM:
-            return None
-        self._observe("GET", path, 200, time.perf_counter() - started)
-        return 200, [*headers, JSON_TYPE, VARY, (b"content-length", b"%d" % len(body))], body
-
     async def _fhir(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         started = time.perf_counter()
         server = self._server
@@ -165,7 +121,6 @@ class Application:
         caller = OPEN
         asked = b""
         response = NOTHING
-        version: StoredVersion | None = None  # that a GET by id gave
         criteria: Sequence[tuple[str, str]] = ()
         noting: Noting | None = None
         to_page = False
@@ -189,6 +144,7 @@ class Application:
                 answer = Answer(303, [(b"location", f"/#/{quote('/'.join(path), safe='/$')}".encode())], b"")
             elif method == "GET" and len(path) == 2 and not query and format is JSON and self._plain(path, headers):
                 version = await server.read(path[0], path[1], caller)
+                response = Response(200, version)
                 answer = Answer(200, [*version_headers(version), JSON_TYPE], version.body)
             else:
                 base = self._base(scope, headers)
@@ -208,21 +164,17 @@ class Application:
         except Exception:
             request_id.identify(headers)
             log.exception("request failed", method=method, route=route(path))
-            problem = error("exception", "The server failed to answer; the failure is in its log. Nothing was stored.")
-            answer = error_answer(problem, format, server.definitions)
+            answer = error_answer(failure(), format, server.definitions)
         if self._auditing is not None and method != "OPTIONS" and path != ("metadata",) and not to_page:
             try:
-                if version is not None:
-                    await self._auditing.read(scope, headers, path, caller, version)
-                else:
-                    await self._auditing.request(
-                        scope, headers, path, caller, answer.status, response, asked, criteria, noting
-                    )
+                await self._auditing.request(
+                    scope, headers, path, caller, answer.status, response, asked, criteria, noting
+                )
             except FhirError as problem:
                 answer = error_answer(problem, format, server.definitions)
             if answer.stream is not None:
                 answer.stream = self._auditing.followed(answer.stream, scope, headers, path, caller)
-        if len(answer.body) >= content_coding.FROM and not self._same_machine(server, scope):
+        if content_coding.worth_it(answer, scope, server.settings):
             answer = await content_coding.coded(answer, headers.get("accept-encoding", ""))
         answer.headers += [VARY, *self._cors.headers(headers.get("origin", ""))]
         if not server.open and path != ("metadata",):
@@ -245,7 +197,7 @@ class Application:
         """Whether it is a read that nothing but the id shapes."""
         return (
             path[0] != "Binary"
-            and CONDITIONS.isdisjoint(headers)
+            and READ_CONDITIONS.isdisjoint(headers)
             and path[1][0] not in "$_"
             and ID_PATTERN.match(path[1]) is not None
         )
@@ -257,12 +209,6 @@ class Application:
         if path == ("metadata",) and "authorization" not in headers:
             return OPEN
         return await server.caller_of(scope["method"], headers, self._base(scope, headers))
-
-    @staticmethod
-    def _same_machine(server: FhirServer, scope: dict[str, Any]) -> bool:
-        """Whether packing would only cost time: the caller is on this machine and is no proxy."""
-        client = scope.get("client")
-        return client is not None and client[0] in LOOPBACK and not server.settings.trust_proxy
 
     def _options(self, headers: dict[str, str], path: tuple[str, ...]) -> Answer:
         if "access-control-request-method" in headers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -28,11 +28,10 @@ class Auditing:
 
     def __init__(self, server: FhirServer) -> None:
         from fhir_server.security.audit import event
-        from fhir_server.security.audit.patients import Patients, mentioned, patients_of
+        from fhir_server.security.audit.patients import Patients, mentioned
 
         self._event = event
         self._patients = Patients()
-        self._patients_of = patients_of
         self._mentioned = mentioned
         self._log = server.audit
         self._clock = server.environment.clock
@@ -88,20 +87,24 @@ class Auditing:
         parts = [part for each in events for part in self._event.parts_of(each)]
         await asyncio.gather(*map(self._log.record, parts))
 
-    def read(
+    def at_once(
         self,
         scope: dict[str, Any],
         headers: dict[str, str],
         path: tuple[str, ...],
         caller: Caller,
-        version: StoredVersion,
-    ) -> Awaitable[Any]:
-        """The same for a GET by id that is answered with a version, in a shorter way: nothing is asked more often."""
-        patients = self._patients.of_version(version) if caller.masks is None else self._patients_of(version)
+        shown: Sequence[StoredVersion],
+        told: Callable[[Exception | None], None],
+    ) -> bool:
+        """The same of a GET that is answered with these versions, whole: told is called later, once the event is kept,
+        or with the exception that it can't be. False, and nothing is kept, where that takes several events."""
+        patients = self._patients.of(path, b"", shown, b"", True)
         if len(patients) > self._event.MOST_PATIENTS:
-            return self.request(scope, headers, path, caller, 200, Response(200, version))
-        address = address_of(scope, headers, self._trust)
-        return self._log.record(self._of(address, caller, READ, 200, f"{path[0]}/{path[1]}", "", patients))
+            return False
+        address, query = address_of(scope, headers, self._trust), scope["query_string"].decode("latin-1")
+        asked = self._event.interaction_of("GET", path)
+        self._log.tell(self._of(address, caller, asked, 200, "/".join(path), query, patients), told)
+        return True
 
     async def followed(
         self,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from typing import Any
 
+from fhir_server.core.settings import Settings
 from fhir_server.rest.encode import Answer
 
 FROM = 24 * 1024  # bytes; below, packing costs more time than it saves on a hospital's network
 BESIDE_FROM = 256 * 1024  # bytes whose packing would hold up whoever else is served
 LEVEL = 1
 KEPT_LEVEL = 9  # of what is packed once
+LOOPBACK = ("127.0.0.1", "::1")
 MOST_KEPT = 8  # bodies with what they are packed to
 
 _packed: dict[bytes, bytes] = {}  # bodies that are sent again and again
@@ -24,6 +27,14 @@ def accepts_gzip(accept_encoding: str) -> bool:
         quality = parameters.replace(" ", "").removeprefix("q=")
         allowed[coding.strip()] = not quality or quality.strip("0.") != ""
     return allowed.get("gzip", allowed.get("x-gzip", allowed.get("*", False)))
+
+
+def worth_it(answer: Answer, scope: dict[str, Any], settings: Settings) -> bool:
+    """Whether an answer may be packed: it is not small, and the caller not on this machine, unless as a proxy."""
+    if len(answer.body) < FROM:
+        return False
+    client = scope.get("client")
+    return client is None or client[0] not in LOOPBACK or settings.trust_proxy
 
 
 async def coded(answer: Answer, accept_encoding: str) -> Answer:

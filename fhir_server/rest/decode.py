@@ -17,6 +17,7 @@ from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import GRAPHQL, Request
 
 MOST_PARAMETERS = 1000
+READ_CONDITIONS = frozenset(("if-match", "if-unmodified-since", "if-none-match", "if-modified-since"))
 ONCE = (b"content-type", b"content-encoding", b"if-none-exist", b"x-provenance", b"x-security-context")
 LISTS = frozenset((  # headers whose values are lists, that may come on several lines (RFC 9110, section 5.3)
     "accept", "accept-encoding", "access-control-request-headers", "if-match", "if-none-match", "prefer",

@@ -9,13 +9,16 @@ import html
 from collections.abc import AsyncIterator
 
 from fhir_server.codec import json, xml
-from fhir_server.codec.formats import Format, wants_pretty
-from fhir_server.core.errors import FhirError, operation_outcome
+from fhir_server.codec.formats import JSON, Format, wants_pretty
+from fhir_server.core.errors import FhirError, error, operation_outcome
 from fhir_server.core.keys import StoredVersion
 from fhir_server.definitions import Definitions
 from fhir_server.interactions.request import Request, Response
 
 RETRY_AFTER = b"5"  # seconds, where the error does not say
+JSON_TYPE = (b"content-type", JSON.content_type.encode())
+NOT_KEPT = (b"cache-control", b"no-store")  # else a browser may show it to whoever comes after
+VARY = (b"vary", b"accept, accept-encoding, origin, prefer")  # what a cache between must not answer one for another
 
 # Stored text must never be markup in a browser, so that HTML is JSON to be read, escaped.
 _PAGE = (
@@ -117,6 +120,11 @@ def _allowed(methods: str) -> str:
     if "OPTIONS" not in names:
         names.append("OPTIONS")
     return ", ".join(names)
+
+
+def failure() -> FhirError:
+    """What is told of a fault of the server's own, whose log has more."""
+    return error("exception", "The server failed to answer; the failure is in its log. Nothing was stored.")
 
 
 def _wants_fhir(accept: str, request: Request) -> bool:

@@ -46,9 +46,9 @@ T = TypeVar("T")
 EMPTY_PAGES = 20  # pages of history without anything to see that are passed over for one answer
 
 
-def sees_all(caller: Caller, type: str) -> bool:
-    """Whether a caller who may read a type at all may read every resource of it whole."""
-    limit = caller.reading or caller.restriction
+def sees_all(caller: Caller, type: str, interaction: str = "r") -> bool:
+    """Whether a caller who may read, r, or search, s, a type at all may see every resource of it whole."""
+    limit = caller.restriction if interaction == "s" else caller.reading or caller.restriction
     if caller.own and type == PARAMETER:
         return False
     return caller.masks is None and (limit is None or (limit(type) is None and type not in (BINARY, *HOLDERS)))

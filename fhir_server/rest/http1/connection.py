@@ -114,7 +114,8 @@ class Connection(asyncio.Protocol):
         """A request's head is complete: it is answered as soon as those before it are."""
         self._since = self.host.now
         if self._current is None:
-            if self._deaf or self.stalled is not None or not exchange.answer_at_once():
+            self._current = exchange  # an answer at once may come later
+            if self._deaf or self.stalled is not None or not exchange.answers_at_once():
                 self._start(exchange)
         else:
             self._waiting.append(exchange)

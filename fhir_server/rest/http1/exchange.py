@@ -98,19 +98,16 @@ class Exchange:
                 connection.abort()
             connection.exchanged(self)
 
-    def answer_at_once(self) -> bool:
-        """Sends what the application answers without ASGI, a task and its turn; whether there was such an answer."""
-        connection = self._connection
-        if not self.complete or connection.host.at_once is None:
-            return False
-        answer = connection.host.at_once(self.scope)
-        if answer is None:
-            return False
-        status, headers, body = answer
-        connection.write(self._begin(status, headers, body, False) + body)
+    def answers_at_once(self) -> bool:
+        """Whether the application answers without ASGI, a task and its turn: now, or later by itself."""
+        at_once = self._connection.host.at_once
+        return self.complete and at_once is not None and at_once(self.scope, self.answer)
+
+    def answer(self, status: int, headers: Pairs, body: bytes) -> None:
+        """Sends an answer, whole, of such an application."""
+        self._write(self._begin(status, headers, body, False), body)
         self.answered = True
-        connection.exchanged(self)
-        return True
+        self._connection.exchanged(self)
 
     # From the connection
 
@@ -209,10 +206,7 @@ class Exchange:
             head = self._begin(status, headers, body, more)
             self._head = status, None  # type: ignore[assignment]
         body = b"" if self.scope["method"] == "HEAD" or status in WITHOUT_BODY else self._framed(body, more)
-        if len(body) < APART:
-            connection.write(head + body)
-        else:
-            connection.write_parts(head, body)
+        self._write(head, body)
         if not more:
             self.answered = True
             self._wake()
@@ -249,6 +243,12 @@ class Exchange:
         if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1 or b"\0" in head:
             head = b"\r\n".join(_CONTROLS.sub(b" ", line) for line in lines)
         return head + b"\r\n\r\n"
+
+    def _write(self, head: bytes, body: bytes) -> None:
+        if len(body) < APART:
+            self._connection.write(head + body)
+        else:
+            self._connection.write_parts(head, body)
 
     def _framed(self, body: bytes, more: bool) -> bytes:
         if self._chunked:

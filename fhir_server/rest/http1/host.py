@@ -10,7 +10,8 @@ from typing import Any
 from fhir_server.core.sharing import Share
 from fhir_server.rest.http1.connection import Connection
 
-AtOnce = Callable[[dict[str, Any]], tuple[int, list[tuple[bytes, bytes]], bytes] | None]
+Answer = Callable[[int, list[tuple[bytes, bytes]], bytes], None]
+AtOnce = Callable[[dict[str, Any], Answer], bool]
 
 STEP = 0.05  # seconds between two looks whether all is answered
 
@@ -18,8 +19,9 @@ STEP = 0.05  # seconds between two looks whether all is answered
 class Host:
     """Of the running event loop. now: seconds of a clock that only grows; date: the header line of this second.
 
-    An application may have a function at_once beside ASGI: of a scope whose body is empty it gives status, headers with
-    the length, and body of an answer that nothing has to be waited for, or None, and is called by ASGI then.
+    An application that has started may have a function at_once beside ASGI: of a scope whose body is empty it tells
+    whether it answers without being called by ASGI. It calls what it is given with status, headers with the length, and
+    body then: once, at once or later.
     """
 
     def __init__(self, application: Any, share: Share | None = None) -> None:

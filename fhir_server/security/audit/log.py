@@ -12,7 +12,7 @@ import contextlib
 import re
 import sqlite3
 import threading
-from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -75,6 +75,10 @@ class AuditLog:
     def record(self, event: Event) -> Awaitable[None]:
         """Done once the event is durable; FhirError "unavailable" where it can't be kept."""
         return self._recorder.record(self._encode(event))
+
+    def tell(self, event: Event, told: Callable[[Exception | None], None]) -> None:
+        """The same without waiting: told is called later, with None or with the exception."""
+        self._recorder.tell(self._encode(event), told)
 
     def append(self, events: Sequence[Event]) -> None:
         """Writes events to this process's journal, durable when it returns."""

@@ -12,7 +12,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -21,6 +21,8 @@ import structlog
 MOST_TURNS = 16  # of a loop that go by before it flushes, whatever comes in
 QUICK = 0.0005  # seconds that a flush may take of a loop
 PAUSE = 10  # times as long as a longer one took, until a loop flushes again itself
+
+Told = Callable[[Exception | None], None]
 
 log = structlog.get_logger("audit")
 
@@ -56,12 +58,27 @@ class Recorder:
 
     def record(self, event: bytes) -> asyncio.Future[None]:
         """Done once the event is durable; has the exception of write where it could not be made so."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def told(problem: Exception | None) -> None:
+            if done.done():
+                return
+            if problem is None:
+                done.set_result(None)
+            else:
+                done.set_exception(problem)
+
+        self.tell(event, told)
+        return done
+
+    def tell(self, event: bytes, told: Told) -> None:
+        """Has told called in a later turn of the loop, once the event is durable: with None, or with the exception."""
         loop = asyncio.get_running_loop()
         gathering = self._gatherings.get(loop)
         if gathering is None:
             self._start()
             gathering = self._gatherings[loop] = _Gathering(loop, self)
-        return gathering.add(event)
+        gathering.add(event, told)
 
     def flush(self, handed: _Handed) -> bool:
         """Makes the events of a loop durable; False where the thread does, and tells the loop."""
@@ -127,7 +144,7 @@ class _Handed:
     def __init__(self, gathering: _Gathering) -> None:
         self.gathering = gathering
         self.events: list[bytes] = []
-        self.waiting: list[asyncio.Future[None]] = []
+        self.waiting: list[Told] = []
 
     def told(self, problem: Exception | None) -> None:
         """Answers from another thread."""
@@ -136,13 +153,11 @@ class _Handed:
 
     def answer(self, problem: Exception | None) -> None:
         """Answers in the loop."""
-        for done in self.waiting:
-            if done.done():
-                continue
-            if problem is None:
-                done.set_result(None)
-            else:
-                done.set_exception(problem)
+        for told in self.waiting:
+            try:
+                told(problem)
+            except Exception:  # the others are told all the same
+                log.exception("an answer could not be sent")
 
 
 class _Gathering:
@@ -155,14 +170,13 @@ class _Gathering:
         self._turns = self._seen = 0
         self._under_way = False
 
-    def add(self, event: bytes) -> asyncio.Future[None]:
-        """Done once the event is durable."""
-        done = self.loop.create_future()
+    def add(self, event: bytes, told: Told) -> None:
+        """Has told called once the event is durable."""
         self._next.events.append(event)
-        self._next.waiting.append(done)
+        self._next.waiting.append(told)
         if not self._turns and not self._under_way:
-            self._turn()
-        return done
+            self._turns = 1
+            self.loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         """Flushes once a turn of the loop has brought no more."""

@@ -94,3 +94,18 @@ async def test_the_next_journal_is_there_before_one_is_full(tmp_path: Path, monk
     assert numbers(log) == [(number + 1, number) for number in range(120)]
     log.close()
     assert not any((tmp_path / "audit.journals").iterdir())
+
+
+async def test_who_is_told_is_told_whatever_others_do_then() -> None:
+    recorder = Recorder(Shelf())
+    told: list[Exception | None] = []
+
+    def failing(problem: Exception | None) -> None:
+        raise ValueError("on purpose")
+
+    recorder.tell(b"[]", failing)
+    recorder.tell(b"[]", told.append)
+    assert told == []
+    await recorder.record(b"[]")
+    recorder.close()
+    assert told == [None]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,12 +24,18 @@ class Told:
     asked: list[dict[str, Any]] = field(default_factory=list)
     held: asyncio.Event = field(default_factory=asyncio.Event)
     broken_off: int = 0
+    later: list[Callable[[], None]] = field(default_factory=list)  # what sends each answer that was kept back
 
-    def at_once(self, scope: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:
-        if scope["path"] != "/once":
-            return None
+    def at_once(self, scope: dict[str, Any], send: Callable[[int, list[tuple[bytes, bytes]], bytes], None]) -> bool:
+        if scope["path"] not in ("/once", "/later"):
+            return False
         body = b"x" * int(scope["query_string"] or b"4")
-        return 200, [(b"content-length", b"%d" % len(body))], body
+        answering = partial(send, 200, [(b"content-length", b"%d" % len(body))], body)
+        if scope["path"] == "/once":
+            answering()
+        else:
+            self.later.append(answering)
+        return True
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         path = scope["path"]

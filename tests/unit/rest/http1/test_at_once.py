@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 
 import pytest
 
@@ -71,3 +73,67 @@ async def test_a_client_that_takes_nothing_gets_no_more_than_it_has_room_for(ser
     assert connection.unsent < 2 * limits.BUFFER
     for _ in range(500):
         assert (await client.answer())[0] == 200
+
+
+LATER = b"GET /later HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def until(served: Served, count: int) -> None:
+    while len(served.told.later) < count:
+        await asyncio.sleep(0.001)
+
+
+async def test_one_that_comes_later_holds_up_those_behind_it_and_the_connection_is_kept(served: Served) -> None:
+    client = await served.ask(LATER + b"GET /behind HTTP/1.1\r\nHost: x\r\n\r\n")
+    await until(served, 1)
+    assert (await served.connection()).busy and served.told.asked == []
+    served.told.later[0]()
+    assert (await client.answer())[2] == b"xxxx"
+    assert json.loads((await client.answer())[2])["path"] == "/behind"
+    await client.send(LATER)
+    await until(served, 2)
+    served.told.later[1]()
+    assert (await client.answer())[2] == b"xxxx" and not (await served.connection()).busy
+
+
+async def test_a_client_that_has_gone_meanwhile_is_let_go(served: Served) -> None:
+    client = await served.ask(LATER)
+    await until(served, 1)
+    client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.writer.transport.abort()
+    connection = await served.connection()
+    while not connection._lost:
+        await asyncio.sleep(0.001)
+    assert served.host.connections == {connection}
+    served.told.later[0]()
+    assert served.host.connections == set()
+
+
+async def test_a_client_that_has_nothing_more_to_ask_gets_it_and_the_end(served: Served) -> None:
+    client = await served.ask(LATER)
+    await until(served, 1)
+    client.writer.write_eof()
+    await asyncio.sleep(0.05)
+    served.told.later[0]()
+    assert (await client.answer())[1]["connection"] == "close"
+    assert await client.rest() == b""
+
+
+async def test_a_server_that_stops_waits_for_it(served: Served) -> None:
+    client = await served.ask(LATER)
+    await until(served, 1)
+    stopping = asyncio.ensure_future(served.host.stop(10, asyncio.Event()))
+    await asyncio.sleep(0.01)
+    served.told.later[0]()
+    assert (await client.answer())[1]["connection"] == "close"
+    await stopping
+
+
+async def test_a_server_that_waits_no_longer_ends_the_connection(served: Served) -> None:
+    client = await served.ask(LATER)
+    await until(served, 1)
+    await served.host.stop(0, asyncio.Event())
+    assert await client.rest() == b""
+    await asyncio.sleep(0.01)
+    served.told.later[0]()
+    assert served.host.connections == set()

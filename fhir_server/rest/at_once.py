@@ -1,0 +1,138 @@
+"""What is answered where it was received, without ASGI: plain reads, searches by one code in a system, and histories.
+
+Only of a store whose reads wait for nothing, for a caller who sees all of the type. Where an audit log is kept the
+answer goes out once its event is durable, and no task waits for that.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from fhir_server.api import FhirServer
+from fhir_server.codec.asgi import base_of
+from fhir_server.codec.formats import JSON, negotiate
+from fhir_server.core.at_once import at_once
+from fhir_server.core.errors import FhirError
+from fhir_server.core.keys import StoredVersion
+from fhir_server.core.ports import OPEN
+from fhir_server.rest import content_coding, request_id
+from fhir_server.rest.auditing import Auditing
+from fhir_server.rest.decode import READ_CONDITIONS, headers_of, pairs
+from fhir_server.rest.encode import JSON_TYPE, NOT_KEPT, VARY, Answer, Headers, error_answer, failure, version_headers
+from fhir_server.rest.observing import Observe
+
+SHAPING = frozenset(name.encode() for name in (*READ_CONDITIONS, "origin", "prefer", request_id.HEADER))
+# of all types but those whose answers are made in ways of their own
+PLAIN = re.compile(rb"/fhir/(?!Binary|AuditEvent)([A-Z][A-Za-z]*)(?:/([A-Za-z0-9.-]{1,64}))?(/_history)?").fullmatch
+ONE_TOKEN = re.compile(rb"[a-z-]+=[^&|,$\\]*(?:\||%7[Cc])[^&|,$\\]*").fullmatch  # code in a system: found at once
+COUNT = re.compile(rb"_count=[1-9][0-9]?").fullmatch
+HISTORY = "_history"
+
+Send = Callable[[int, Headers, bytes], None]
+
+log = structlog.get_logger("fhir")
+
+
+class AtOnce:
+    """Of one server; auditing: None where no audit log is kept."""
+
+    def __init__(self, server: FhirServer, auditing: Auditing | None, observe: Observe) -> None:
+        self._server = server
+        self._auditing = auditing
+        self._observe = observe
+        self._anybody = server.open and auditing is None  # it does not matter who asks
+        self._always = [VARY] if server.open else [VARY, NOT_KEPT]
+
+    def __call__(self, scope: dict[str, Any], send: Send) -> bool:
+        """Whether it answers, by send(status, headers, body) now or later; the request is for ASGI where not."""
+        started = time.perf_counter()
+        path = _path(scope)
+        if not path:
+            return False
+        auditing = self._auditing
+        is_read = len(path) == 2 and path[1] != HISTORY
+        spared = is_read and self._anybody
+        headers = {} if spared else headers_of(scope)
+        given: Headers = []
+        try:
+            base = "" if spared else base_of(scope, headers, self._server.settings)
+            caller = OPEN if self._server.open else self._server.recognised(headers, base)
+            if caller is None:
+                return False
+            if is_read:
+                version = self._server.read_at_once(path[0], path[1], caller)
+                if version is None:
+                    return False
+                shown: Sequence[StoredVersion] = (version,)
+                body, given = version.body, version_headers(version)
+            else:
+                found = self._server.found_at_once(path, pairs(scope["query_string"], "query"), base, caller)
+                if found is None or found.shown is None:
+                    return False
+                body, shown = found.body, found.shown
+            given.append(JSON_TYPE)
+            if len(body) >= content_coding.FROM:
+                body, given = self._packed(scope, body, given)
+        except Exception:  # ASGI tells why, or waits
+            return False
+        given += self._always
+        given.append((b"content-length", b"%d" % len(body)))
+        if auditing is None:
+            self._observe("GET", path, 200, time.perf_counter() - started)
+            send(200, given, body)
+            return True
+
+        def kept(problem: Exception | None) -> None:
+            answer = (200, given, body) if problem is None else self._refused(problem)
+            self._observe("GET", path, answer[0], time.perf_counter() - started)
+            send(*answer)
+
+        return auditing.at_once(scope, headers, path, caller, shown, kept)
+
+    def _packed(self, scope: dict[str, Any], body: bytes, headers: Headers) -> tuple[bytes, Headers]:
+        """The body as it goes to the caller; RuntimeError where that must be waited for."""
+        answer = Answer(200, headers, body)
+        if content_coding.worth_it(answer, scope, self._server.settings):
+            at_once(content_coding.coded(answer, headers_of(scope).get("accept-encoding", "")))
+        return answer.body, answer.headers
+
+    def _refused(self, problem: Exception) -> tuple[int, Headers, bytes]:
+        """What is sent in place of an answer whose event could not be kept."""
+        if not isinstance(problem, FhirError):
+            log.error("request failed", exc_info=problem)
+            problem = failure()
+        answer = error_answer(problem, JSON, self._server.definitions)
+        length = (b"content-length", b"%d" % len(answer.body))
+        return answer.status, [*answer.headers, *self._always, length], answer.body
+
+
+def _path(scope: dict[str, Any]) -> tuple[str, ...]:
+    """The path below the base of a request that is answered so: in JSON, and shaped by no header; () for any other."""
+    asked = PLAIN(scope["raw_path"])
+    if asked is None or scope["method"] != "GET":
+        return ()
+    accept = b""
+    for name, value in scope["headers"]:
+        if name in SHAPING:
+            return ()
+        if name == b"accept":
+            accept = value
+    try:
+        if negotiate(accept.decode("latin-1"), "") is not JSON:
+            return ()
+    except FhirError:
+        return ()
+    type, id, history = asked.groups()
+    query = scope["query_string"]
+    if history:
+        if query and not COUNT(query):
+            return ()
+        return (type.decode(), id.decode(), HISTORY) if id else (type.decode(), HISTORY)
+    if id:
+        return () if query else (type.decode(), id.decode())
+    return (type.decode(),) if ONE_TOKEN(query) else ()
