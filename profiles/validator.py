@@ -206,7 +206,7 @@ class Validator:
                     *(self._bindings.check(resource, context) or ()),
                     *(self._extensions.check(resource, context) or ()),
                     *self._of_questionnaire(resource, context),
-                    *definition_problems(resource, self.registry, context),
+                    *(() if wrong else definition_problems(resource, self.registry, context)),
                 ]
             compiler = self._extensions.compiler
             profile = compiler.profile(url)

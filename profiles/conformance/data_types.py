@@ -7,7 +7,7 @@ import binascii
 import re
 from typing import Any
 
-from fhir_server.definitions import Definitions
+from fhir_server.definitions import Definitions, ucum
 from profiles.conformance.context import Context
 from profiles.conformance.walking import ValueCheck, Walk
 from profiles.structure.problems import Problem, Problems, shown
@@ -40,6 +40,19 @@ def _system(value: Json) -> Problems | None:
 
 def _quantity(value: Any, context: Context) -> Problems | None:
     return _system(value) if isinstance(value, dict) else None
+
+
+def _measured(dimension: str, word: str, rule: str) -> ValueCheck:
+    """The check of a Quantity whose unit must be of one dimension, that of this canonical unit of UCUM."""
+
+    def check(value: Any, context: Context) -> Problems | None:
+        code = value.get("code") if isinstance(value, dict) and value.get("system") == ucum.SYSTEM else None
+        canonical = ucum.canonical(code) if isinstance(code, str) else None
+        if canonical is None or canonical[1] == dimension:
+            return _quantity(value, context)
+        return [Problem(rule, "invariant", f"the unit must be one of {word}, which {shown(code)} is not", ".code")]
+
+    return check
 
 
 def _coding(value: Any, context: Context) -> Problems | None:
@@ -78,8 +91,16 @@ def _attachment(value: Any, context: Context) -> Problems | None:
 
 
 CHECKS: dict[str, ValueCheck] = {
-    "uri": _uri, "Coding": _coding, "Quantity": _quantity, "Identifier": _identifier, "Attachment": _attachment,
-}  # fmt: skip
+    "uri": _uri,
+    "Coding": _coding,
+    "Quantity": _quantity,
+    "Identifier": _identifier,
+    "Attachment": _attachment,
+    # what their invariants say in words, and not in FHIRPath
+    "Age": _measured("s", "time", "age-1"),
+    "Duration": _measured("s", "time", "drt-1"),
+    "Distance": _measured("m", "length", "dis-1"),
+}
 
 
 def data_type_checks(definitions: Definitions) -> Walk:

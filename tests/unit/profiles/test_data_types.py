@@ -33,6 +33,16 @@ def pictured(**photo):
     return patient(photo=[{"contentType": "image/png", "data": "aGk=", **photo}])
 
 
+def begun(age):
+    status = {"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}
+    return {
+        "resourceType": "Condition",
+        "clinicalStatus": {"coding": [status]},
+        "subject": {"reference": "Patient/1"},
+        "onsetAge": age,
+    }
+
+
 def issues(resource, validator=VALIDATOR):
     return [(i.expression, i.rule, i.severity) for i in validator.validate(as_parsed(resource))]
 
@@ -49,6 +59,7 @@ def issues(resource, validator=VALIDATOR):
         identified(system="urn:uuid:C757873D-EC9A-4326-A141-556F43239520", value="1"),
         identified(system="urn:ietf:rfc:3986", value="urn:oid:1.2.3"),
         identified(value="1"),
+        begun({"value": 3, "system": "http://unitsofmeasure.org", "code": "wk"}),
         pictured(size=2),
         pictured(),
     ],
@@ -71,6 +82,10 @@ def test_right(resource):
         (
             identified(system="urn:ietf:rfc:3986", value="1.2.3"),
             ("Patient.identifier[0].value", "identifier-uri", "warning"),
+        ),
+        (
+            begun({"value": 3, "system": "http://unitsofmeasure.org", "code": "cm"}),
+            ("Condition.onset.code", "age-1", "error"),
         ),
         (pictured(size=5), ("Patient.photo[0].size", "attachment-size", "error")),
         (

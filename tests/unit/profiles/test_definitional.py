@@ -92,6 +92,10 @@ def test_right(resource):
             patient(("Patient", {}), base="http://example.org/nowhere"),
             ("StructureDefinition.baseDefinition", "profile-base", "warning"),
         ),
+        (
+            patient(("Patient", {}), ("Patient.name", {"max": "x"})),
+            ("StructureDefinition.differential.element[1].max", "eld-3", "error"),
+        ),
         (parameter("Patient.name.("), ("SearchParameter.expression", "fhirpath", "error")),
         (
             code_system({"code": "a", "concept": [{"code": "b", "property": [{"code": "size", "valueInteger": 5}]}]}),
