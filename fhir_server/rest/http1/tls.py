@@ -1,21 +1,13 @@
-"""TLS of the server's own port: 1.2 and later, forward secret, authenticated ciphers (Mozilla's intermediate list).
-
-Files that change count from the next connection on; those under way go on as they began.
-"""
+"""TLS of the server's own port: 1.2 and later, forward secret, authenticated ciphers (Mozilla's intermediate list)."""
 
 from __future__ import annotations
 
-import os
 import ssl
 from contextlib import suppress
-from typing import Any
 
-import structlog
-
-from fhir_server.core.errors import FhirError, error
+from fhir_server.core.errors import error
+from fhir_server.core.renewed_tls import no_password, renewed
 from fhir_server.core.settings import Settings
-
-log = structlog.get_logger("tls")
 
 # TLS 1.2; what TLS 1.3 has is fine as it is. https://wiki.mozilla.org/Security/Server_Side_TLS
 CIPHERS = ":".join(
@@ -31,36 +23,8 @@ def context_of(settings: Settings) -> ssl.SSLContext | None:
         if settings.tls_key or settings.tls_clients:
             raise error("value", "tls_key and tls_clients need a tls_certificate.")
         return None
-    files = tuple(filter(None, (settings.tls_certificate, settings.tls_key, settings.tls_clients)))
-    seen = _state(files)
-    first = current = _context(settings)
-
-    def renew(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-        """Looks at the files when a client begins; files that can't be used leave what was there in force."""
-        nonlocal seen, current
-        state = _state(files)
-        if state != seen:
-            seen = state
-            try:
-                current = _context(settings)
-                log.info("changed TLS files are in force")
-            except FhirError as problem:
-                log.error("changed TLS files are not in force", problem=str(problem))
-        if current is not context:
-            connection.context = current
-
-    first.sni_callback = renew  # asked for every connection, with a name or without
-    return first
-
-
-def _state(files: tuple[str, ...]) -> tuple[Any, ...]:
-    """What tells that files have changed."""
-    found = []
-    for file in files:
-        with suppress(OSError):
-            state = os.stat(file)
-            found.append((state.st_mtime_ns, state.st_size, state.st_ino))
-    return tuple(found)
+    files = settings.tls_certificate, settings.tls_key, settings.tls_clients
+    return renewed(lambda: _context(settings), files)
 
 
 def _context(settings: Settings) -> ssl.SSLContext:
@@ -71,7 +35,7 @@ def _context(settings: Settings) -> ssl.SSLContext:
     with suppress(NotImplementedError):
         context.set_alpn_protocols(["http/1.1"])
     try:
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key or None, password=_no_password)
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key or None, password=no_password)
         if settings.tls_clients:
             context.load_verify_locations(settings.tls_clients)
             context.verify_mode = ssl.CERT_REQUIRED
@@ -80,7 +44,3 @@ def _context(settings: Settings) -> ssl.SSLContext:
             "value", f"tls_certificate, tls_key or tls_clients can't be used: {problem}. They are PEM files."
         ) from problem
     return context
-
-
-def _no_password() -> str:
-    raise ValueError("the key has a password; keep it without one, readable by the server's user only")

@@ -16,6 +16,7 @@ from pynetdicom import AE, evt
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.renewed_tls import no_password, renewed
 from fhir_server.core.settings import Settings
 from fhir_server.core.sharing import Share
 from interfaces.dicom.association.connection import Socket
@@ -262,13 +263,20 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     """TLS of the listener by the settings; FhirError "value" where its files can't be used."""
     if not settings.dicom_tls_certificate:
         return None
+    files = settings.dicom_tls_certificate, settings.dicom_tls_key, settings.dicom_tls_clients
+    return renewed(lambda: _tls_context(settings), files)
+
+
+def _tls_context(settings: Settings) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(settings.dicom_tls_certificate, settings.dicom_tls_key or None)
+        context.load_cert_chain(settings.dicom_tls_certificate, settings.dicom_tls_key or None, password=no_password)
         if settings.dicom_tls_clients:
             context.load_verify_locations(settings.dicom_tls_clients)
             context.verify_mode = ssl.CERT_REQUIRED
-    except OSError as problem:
-        raise error("value", f"dicom_tls_certificate, dicom_tls_key or dicom_tls_clients: {problem}.") from problem
+    except (OSError, ValueError) as problem:
+        raise error(
+            "value", f"dicom_tls_certificate, dicom_tls_key or dicom_tls_clients can't be used: {problem}."
+        ) from problem
     return context

@@ -128,3 +128,18 @@ def test_client_certificates_that_do_not_count_are_refused_and_hold_no_place(dic
     ):
         assert echo(*proof) != 0, proof
     assert echo(*shown(authority.certificate("modality"))) == 0
+
+
+def test_a_renewed_certificate_counts_without_a_restart(dicom_with, tmp_path):
+    authority = Authority(tmp_path)
+    served, key = (str(each) for each in authority.certificate("server", (-9, -2)))
+    dicom = dicom_with(dicom_tls_certificate=served, dicom_tls_key=key)
+
+    def echo():
+        return dicom.tool("echoscu", "+tla", "+cf", authority.path).returncode
+
+    assert echo() != 0  # it is expired
+    authority.certificate("server")
+    assert echo() == 0
+    (tmp_path / "server.key").write_text("no key")
+    assert echo() == 0
