@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sqlite3
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import structlog
 
 from fhir_server.commands.opening import client
 from fhir_server.core.children import unheeding
@@ -31,6 +33,10 @@ BACKLOG = 128
 FOLDER = "subsystems"  # in the data folder
 NICENESS = 10  # the server goes first where the machine is short of time
 STOP_SECONDS = 10
+NOT_STARTED = 3  # the exit code of a process that can't start
+LONGEST_PAUSE = 60.0  # seconds until one that could not start again and again is tried once more
+
+log = structlog.get_logger("subsystems")
 
 Opening = Callable[[], "AbstractAsyncContextManager[FhirClient]"]
 
@@ -104,14 +110,21 @@ def _with_pages(application: Any, found: Any) -> Any:
 
 
 def host(settings: Settings, listening: socket.socket, server: str = "") -> None:
-    """Runs the subsystems of the settings on a socket until SIGTERM, or until what started this process ends."""
+    """Runs the subsystems of the settings on a socket until SIGTERM, or until what started this process ends.
+
+    It exits with NOT_STARTED where they can't start, and the log says why.
+    """
     from fhir_server.rest.http1 import serving
 
     configure(settings)
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
     opening = functools.partial(client, server, settings, existing=False)
-    serving.run(lambda: Hosted(settings, opening), listening, min(settings.stop_seconds, STOP_SECONDS))
+    try:
+        serving.run(lambda: Hosted(settings, opening), listening, min(settings.stop_seconds, STOP_SECONDS))
+    except (FhirError, OSError, sqlite3.Error) as problem:  # a wrong file of a setting, a full disk
+        log.error("subsystems can't start, and are tried again", problem=str(problem))
+        raise SystemExit(NOT_STARTED) from None
 
 
 @contextlib.contextmanager
@@ -163,9 +176,17 @@ class _Keeper:
             self._process.start()
 
     def _keep(self) -> None:
+        pause = 1.0
         while not self._stopping.wait(1.0):
-            if not self._process.is_alive():
-                self._begin()
+            if self._process.is_alive():
+                continue
+            if self._process.exitcode == NOT_STARTED:
+                if self._stopping.wait(pause):
+                    return
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                pause = 1.0
+            self._begin()
 
     def stop(self) -> None:
         self._stopping.set()

@@ -78,12 +78,25 @@ def _value(name: str, value: Any, where: str) -> Any:
     if isinstance(value, str) and isinstance(_FIELDS[name].default, tuple):
         value = [part.strip() for part in value.split(",") if part.strip()]
     try:
-        return msgspec.convert(value, wanted, strict=False, dec_hook=_path)
+        made = msgspec.convert(value, wanted, strict=False, dec_hook=_path)
     except msgspec.ValidationError as problem:
         form = "of another form" if "pattern" in _schema(name) else limits(name)
         raise error(
             "value", f"{name} can't be {value!r:.100} ({where}); it must be {form}. {description(name)}"
         ) from problem
+    if name == "timezone" and not _is_zone(made):
+        raise error("value", f"{name} can't be {value!r:.100} ({where}); no such zone is known. {description(name)}")
+    return made
+
+
+def _is_zone(name: str) -> bool:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def description(name: str) -> str:

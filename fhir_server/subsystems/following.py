@@ -13,6 +13,7 @@ import structlog
 
 from fhir_server.client import FhirClient
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.full_disk import full_disk, lacks_room
 from fhir_server.core.ports import Clock
 from fhir_server.subsystems.subsystem import Subsystem, read
 
@@ -74,8 +75,12 @@ class Follower:
                 self.problem = str(problem)
                 log.warning("subsystem waits", subsystem=self.subsystem.name, problem=self.problem)
             except Exception as problem:
-                self.problem = f"{type(problem).__name__}: the log of the server says where"
-                log.exception("subsystem failed", subsystem=self.subsystem.name)
+                if lacks_room(problem):
+                    self.problem = str(full_disk())
+                    log.warning("subsystem waits", subsystem=self.subsystem.name, problem=self.problem)
+                else:
+                    self.problem = f"{type(problem).__name__}: the log of the server says where"
+                    log.exception("subsystem failed", subsystem=self.subsystem.name)
             failures += 1
             await asyncio.sleep(min(2.0**failures, LONGEST_WAIT))
 

@@ -3,8 +3,6 @@
 import asyncio
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +19,9 @@ from fhir_server.storage.sqlite.database import FILE_NAME, RESTORING
 from tests.conftest import Fhir, HeldClock
 from tests.system.process import command, hms, serving
 from tests.system.test_backup import everything, restored, store, until
-from tests.system.test_faults import Disk, disk  # noqa: F401  a fixture
+from tests.system.test_faults import Disk, disk, eventually  # noqa: F401  a fixture
 
 FOLLOWING = 0.1  # seconds between two looks
-
-
-def eventually(holds: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -68,6 +69,13 @@ def disk() -> Iterator[Disk]:
     disk = Disk()
     yield disk
     disk.unmount()
+
+
+def eventually(holds: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def bundle(mark: str, entries: int = 100) -> dict:
@@ -266,3 +274,17 @@ def test_a_read_only_data_folder_is_told_at_the_start(disk: Disk) -> None:
     disk.read_only()
     assert "Name another" in refused(data)
     assert "can't be written" in refused(disk.path / "new")
+
+
+def test_subsystems_that_find_the_disk_full_say_so_in_a_line_and_start_once_there_is_room(disk: Disk) -> None:
+    with serving(disk.path / "data"):
+        pass
+    disk.fill_whole()
+    with (disk.path / "ballast").open("r+b") as file:
+        file.truncate((disk.path / "ballast").stat().st_size - 300 * 1024)  # the server starts in that, they don't
+    with serving(disk.path / "data", "--subsystems", "billing", "--workers", 1) as server:
+        eventually(lambda: "subsystems can't start" in server.said())
+        assert httpx.get(f"{server.base}/metadata").status_code == 200
+        assert "Traceback" not in server.said()
+        disk.free()
+        eventually(lambda: httpx.get(f"{server.origin}/billing/state", timeout=60).status_code == 200)

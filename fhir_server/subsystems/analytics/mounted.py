@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fhir_server.core.errors import error
 from fhir_server.core.settings import Settings
 from fhir_server.subsystems.analytics.indicators import Indicator, Month, consecutive
 from fhir_server.subsystems.analytics.reports.endpoints import ENDPOINTS as OF_REPORTS
@@ -36,19 +35,16 @@ def make(settings: Settings) -> Analytics:
 
 def desk(settings: Settings, lake: Lake, query: LakeQuery) -> Desk:
     """What writes and sends the scheduled reports; FhirError "value" for a setting that is wrong."""
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+    from zoneinfo import ZoneInfo
 
     from fhir_server.subsystems.analytics.reports.archive import Archive
     from fhir_server.subsystems.analytics.reports.desk import Desk
     from fhir_server.subsystems.analytics.reports.mail import mailer
 
-    try:
-        zone = ZoneInfo(settings.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise error("value", f"timezone {settings.timezone!r} is no IANA time zone, such as Europe/Berlin.") from None
     return Desk(
-        Archive(settings.data / "reports.sqlite"), query, lake.position, zone, folder=_folder(settings.reports),
-        indicator_folder=_folder(settings.indicators), mailer=mailer(settings), font=settings.report_font,
+        Archive(settings.data / "reports.sqlite"), query, lake.position, ZoneInfo(settings.timezone),
+        folder=_folder(settings.reports), indicator_folder=_folder(settings.indicators), mailer=mailer(settings),
+        font=settings.report_font,
     )  # fmt: skip
 
 

@@ -47,6 +47,7 @@ def test_an_empty_list_of_origins_is_none():
         ("trust_proxy", "maybe", "true or false"),
         ("dicom_known_peers_only", "maybe", "true, false or auto"),
         ("base_url", "https://fhir.example.org/fhir/", "no slash at its end"),
+        ("timezone", "Europe/Nowhere", "no such zone"),
     ],
 )
 def test_a_wrong_value_is_refused_with_what_it_may_be(name, value, said):

@@ -1,14 +1,16 @@
 """A subsystem that follows the feed works once it has taken in what was there when it began."""
 
 import asyncio
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from fhir_server.client import FhirClient
-from fhir_server.subsystems import subsystem
+from fhir_server.subsystems import following, subsystem
 from fhir_server.subsystems.following import Follower
 from fhir_server.subsystems.subsystem import Portion
 from tests.conftest import Fhir
@@ -71,6 +73,29 @@ async def test_a_feed_longer_than_a_portion_is_taken_in_whole_before_it_works(
         await fhir.create({"resourceType": "Patient", "id": "p7"})
         await recorder.next()
     assert recorder.worked == [7, 7, 8]
+
+
+async def test_a_full_disk_is_said_in_a_line_and_gone_on_from_once_there_is_room(
+    fhir: Fhir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(following, "LONGEST_WAIT", 0.0)
+    recorder = Recorder()
+    await fhir.create({"resourceType": "Patient", "id": "p"})
+    full, seen = OSError(errno.ENOSPC, "No space left on device"), asyncio.Event()
+
+    def lacking(portion: Portion) -> None:
+        seen.set()
+        raise full
+
+    with followed(fhir, tmp_path, recorder) as follower, capture_logs() as logs:
+        recorder.take = lacking  # type: ignore[method-assign]
+        await asyncio.wait_for(seen.wait(), 30)
+        while not follower.problem:
+            await asyncio.sleep(0)
+        assert "disk is full" in follower.problem
+        del recorder.take
+        await recorder.next()
+    assert {line["event"] for line in logs} == {"subsystem waits"}
 
 
 async def test_types_that_it_does_not_follow_do_not_look_like_the_end(
