@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -57,7 +56,7 @@ def add_client(
     keys = _key_set(jwks) if jwks else None
     require_scopes(scope)
     for uri in (*(redirect_uri or ()), *([launch_uri] if launch_uri else [])):
-        _require_uri(uri)
+        _require_redirect(uri)
     if (backend or resource_server) and not (keys or jwks_uri or new_key or confidential):
         raise error(
             "required",
@@ -114,18 +113,15 @@ def require_scopes(scopes: str) -> None:
             )
 
 
-def _require_uri(uri: str) -> None:
-    """FhirError "value" where nothing could be sent there: no scheme, no host, or a fragment."""
-    from urllib.parse import urlsplit
+def _require_redirect(uri: str) -> None:
+    """FhirError "value" for what is no URI that an application can be sent to, by http or https."""
+    from fhir_server.security.outgoing.urls import RefusedUrlError
+    from fhir_server.security.redirects import require_redirect
 
-    parts = urlsplit(uri)
-    whole = bool(parts.netloc) or (
-        parts.scheme not in ("http", "https") and "." in parts.scheme
-    )  # com.example.app:/done
-    if not parts.scheme or not whole or "#" in uri or re.search(r"\s", uri):
-        raise error(
-            "value", f"{uri!r} is no whole URI without a fragment; write it such as https://app.example.org/done."
-        )
+    try:
+        require_redirect(uri, vouched=True)
+    except RefusedUrlError as problem:
+        raise error("value", f"{uri!r} {problem}; write it such as https://app.example.org/done.") from None
 
 
 async def _tell_whether_fetched(keys: ClientKeys, url: str) -> None:

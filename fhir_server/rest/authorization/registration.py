@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from typing import Any
-from urllib.parse import urlsplit
 
 from fhir_server.rest.auditing import changed
 from fhir_server.rest.authorization.discovery import METHODS
@@ -13,7 +12,8 @@ from fhir_server.rest.encode import Answer
 from fhir_server.security.model import Client
 from fhir_server.security.oauth_errors import OAuthError
 from fhir_server.security.outgoing.addresses import RefusedAddressError
-from fhir_server.security.outgoing.urls import READABLE, RefusedUrlError, absolute
+from fhir_server.security.outgoing.urls import RefusedUrlError
+from fhir_server.security.redirects import require_redirect
 from fhir_server.security.scopes import known
 
 GRANTS = ("authorization_code", "refresh_token")  # of a client that registers itself
@@ -45,7 +45,7 @@ async def register(exchange: Exchange) -> Answer:
         jwks=jwks,
         jwks_uri=jwks_uri,
         redirect_uris=tuple(redirect_uris),
-        launch_uri=str(asked.get("initiate_login_uri", "")),
+        launch_uri=_launch_uri(asked),
         scopes=scopes,
         grants=tuple(grants),
     )
@@ -104,15 +104,18 @@ def _texts(asked: dict[str, Any], name: str) -> list[str]:
     return found
 
 
+def _launch_uri(asked: dict[str, Any]) -> str:
+    uri = str(asked.get("initiate_login_uri", ""))
+    try:
+        if uri:
+            require_redirect(uri)
+    except RefusedUrlError as problem:
+        raise _wrong(f"initiate_login_uri {problem}.") from None
+    return uri
+
+
 def _require_redirect(uri: str) -> None:
     try:
-        if urlsplit(uri).scheme in ("http", "https"):
-            parts = absolute(uri)
-            good = parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
-        else:  # an application's own scheme, such as org.example.app:/callback (RFC 8252 section 7.1)
-            good = "." in urlsplit(uri).scheme and "#" not in uri and READABLE.match(uri) is not None
-    except (RefusedUrlError, ValueError):
-        good = False
-    if not good:
-        raise OAuthError("invalid_redirect_uri", "A redirect URI must be https, or http on this machine, with a host "
-                         "and without a password and #.")  # fmt: skip
+        require_redirect(uri)
+    except RefusedUrlError as problem:
+        raise OAuthError("invalid_redirect_uri", f"A redirect URI {problem}.") from None

@@ -395,12 +395,14 @@ async def test_keys_that_make_no_sense(hospital: Fhir, keys: bytes) -> None:
     [
         "http://evil.test/", "https://app.test/#x", "javascript:alert(1)", "data:text/html,x", "https://[/", "https://",
         "https://user:password@app.test/", "https://app.test/\r\nSet-Cookie: x", "https:\\\\app.test/",
-        "http://localhost.evil.test/", "org.app:/x#y", "org.app:/ x", "", "/callback",
+        "http://localhost.evil.test/", "org.app:/x#y", "org.app:/ x", "", "/callback", "app://done", "https://app.test/#",
     ],
 )  # fmt: skip
 async def test_a_registered_redirect_uri_must_be_safe(browser: Browser, uri: str) -> None:
     answer = await browser.http.post("/auth/register", json={"redirect_uris": [uri]})
     assert answer.json()["error"] == "invalid_redirect_uri"
+    launch = {"redirect_uris": ["https://app.test/"], "initiate_login_uri": uri or "x"}
+    assert (await browser.http.post("/auth/register", json=launch)).json()["error"] == "invalid_client_metadata"
 
 
 HALF = "\ud800"  # half of a surrogate pair, which no UTF-8 can say

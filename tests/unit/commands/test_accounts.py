@@ -44,15 +44,21 @@ def test_an_application_is_no_resource_server(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "uri", ["app", "127.0.0.1:3000/", "localhost:3000/", "http:/app.test", "https://app.test/#/done"]
-)
+    "uri",
+    [
+        "app", "127.0.0.1:3000/", "localhost:3000/", "http:/app.test", "https://app.test/#/done", "https://app.test/#",
+        "http://[app.test/", "https://user:password@app.test/", "javascript://app.test/%0aalert(1)", "org.app:/ x",
+    ],
+)  # fmt: skip
 def test_a_redirect_uri_that_nothing_can_be_sent_to_is_refused(tmp_path: Path, uri: str):
-    with pytest.raises(FhirError, match="no whole URI"):
+    with pytest.raises(FhirError, match="write it such as https"):
         added(tmp_path, "--redirect-uri", uri)
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:3000/", "com.example.app:/done", "app://done"])
-def test_a_redirect_uri_may_be_of_an_app_on_a_phone(tmp_path: Path, uri: str):
+@pytest.mark.parametrize(
+    "uri", ["http://127.0.0.1:3000/", "http://app.ward.test/", "com.example.app:/done", "app://done"]
+)
+def test_a_redirect_uri_may_be_of_an_app_on_a_phone_or_of_a_house_without_tls(tmp_path: Path, uri: str):
     assert added(tmp_path, "--redirect-uri", uri).redirect_uris == (uri,)
 
 
