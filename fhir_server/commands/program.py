@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from fhir_server.commands.access import launch, token
 from fhir_server.commands.analytics import kpi, sql
 from fhir_server.commands.anonymity import k_anonymity
 from fhir_server.commands.audit import audit
@@ -28,7 +29,6 @@ from fhir_server.commands.subsystem import subsystem
 from fhir_server.commands.tables import tables
 from fhir_server.commands.terminology import terminology
 from fhir_server.commands.trace import trace
-from fhir_server.commands.trying import launch, token
 from fhir_server.commands.users import user
 from fhir_server.commands.validate import validate
 
