@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,8 @@ from fhir_server.core.settings import Settings
 if TYPE_CHECKING:
     from fhir_server.subsystems.analytics.lake import Lake
     from fhir_server.subsystems.analytics.query import LakeQuery, Rows
+
+MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])").fullmatch
 
 
 def sql(
@@ -37,7 +40,13 @@ def kpi(
     months: Annotated[int, typer.Option(help="How many months back from the newest that has something.", min=1)] = 12,
     rows: Annotated[str, typer.Option(metavar="YYYY-MM", help="What the value of a month is made of.")] = "",
     folder: Annotated[
-        Path | None, typer.Option(help="Folder of indicators beside those that come with it.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Folder of indicators beside those that come with it.",
+            show_default=False,
+            exists=True,
+            file_okay=False,
+        ),
     ] = None,
 ) -> None:
     """Print indicators month by month, from the lake."""
@@ -48,6 +57,8 @@ def kpi(
     if rows:
         if not name:
             raise error("value", "--rows needs the name of an indicator: hms kpi NAME --rows YYYY-MM.")
+        if not MONTH(rows):
+            raise error("value", f"--rows is a month, such as 2026-11, not {rows[:20]!r}.")
         _print(rows_of(asked, named(all, name), rows))
         return
     for indicator in [named(all, name)] if name else all.values():

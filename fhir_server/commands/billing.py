@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhir_server.commands.options import Config, Data, Server
+from fhir_server.commands.hosting import FOLDER
+from fhir_server.commands.options import Config, Data, Server, require_url
 from fhir_server.core.configuration import load as load_settings
 from fhir_server.core.errors import error
 
@@ -20,7 +21,9 @@ billing = typer.Typer(help="Fee schedules, code edits, X12 files, the journal.",
 File = Annotated[Path, typer.Argument(help="The file.", exists=True, dir_okay=False, show_default=False)]
 Token = Annotated[str, typer.Option(help="Access token for --server.", envvar="FHIR_TOKEN", show_default=False)]
 
-Mounted = Annotated[str, typer.Option(metavar="URL", help="FHIR base URL of a server with billing mounted.")]
+Mounted = Annotated[
+    str, typer.Option(metavar="URL", help="FHIR base URL of a server with billing mounted.", callback=require_url)
+]
 Reason = Annotated[str, typer.Option(help="Why, which is kept.", show_default=False)]
 
 
@@ -32,7 +35,12 @@ def fees(file: File, server: Server = "", token: Token = "", data: Data = None, 
     from fhir_server.subsystems.billing.fees import definitions
     from fhir_server.subsystems.writing import put_all
 
-    found = list(definitions(file.read_text("utf-8")))
+    try:
+        found = list(definitions(file.read_text("utf-8")))
+    except UnicodeDecodeError as problem:
+        raise error(
+            "value", f"{file} is not UTF-8 (byte {problem.start + 1}); save it as CSV in UTF-8, as spreadsheets can."
+        ) from None
 
     async def write() -> None:
         settings = load_settings({"data": data}, config=config)
@@ -159,6 +167,15 @@ def _ask(server: str, token: str, path: str, fields: dict[str, str]) -> tuple[in
 
 
 def _opened(data: Path | None, config: Path | None) -> Billing:
+    """What billing keeps in a data folder; FhirError "not-found" where nothing is kept yet, so that a wrong folder is
+    not taken for an empty one."""
     from fhir_server.subsystems.billing.mounted import make
 
-    return make(load_settings({"data": data}, config=config))
+    settings = load_settings({"data": data}, config=config)
+    if not (settings.data / FOLDER / "billing.sqlite").exists():
+        raise error(
+            "not-found",
+            f"Billing has kept nothing in {settings.data.resolve()}: name the data folder of a server that was started "
+            "with --subsystems billing, or of hms subsystem run billing.",
+        )
+    return make(settings)

@@ -13,7 +13,7 @@ import typer
 
 from fhir_server.commands.hl7_try import try_message
 from fhir_server.commands.message_log import MessageLog, opened
-from fhir_server.commands.options import Config, Data, with_settings
+from fhir_server.commands.options import Config, Data, require_url, with_settings
 from fhir_server.commands.sockets import host_and_port
 from fhir_server.commands.tokens import ClientIdOption, ClientKeyOption, TokenFileOption, shown
 from fhir_server.core.configuration import load
@@ -35,7 +35,7 @@ Server = Annotated[
     str,
     typer.Option(
         metavar="URL", help="A running server, such as http://127.0.0.1:8080; else the store in --data.",
-        show_default=False,
+        show_default=False, callback=require_url,
     ),
 ]  # fmt: skip
 Id = Annotated[int, typer.Argument(help="The message's number in the log.", show_default=False)]

@@ -19,10 +19,23 @@ Data = Annotated[
     typer.Option(help=f"Folder of the store. Default: {Settings().data}.", show_default=False, envvar=f"{PREFIX}DATA"),
 ]
 
+
+def require_url(server: str) -> str:
+    """The value of --server as it is, "" for none; FhirError "value" for what is no URL, before anything is done."""
+    if server:
+        from fhir_server.client import base_url
+
+        base_url(server)
+    return server
+
+
 Server = Annotated[
     str,
     typer.Option(
-        metavar="URL", help="FHIR base URL of a running server; else the store in --data.", show_default=False
+        metavar="URL",
+        help="FHIR base URL of a running server; else the store in --data.",
+        show_default=False,
+        callback=require_url,
     ),
 ]
 

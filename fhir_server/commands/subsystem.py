@@ -15,7 +15,8 @@ from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings
 
 if TYPE_CHECKING:
-    from fhir_server.subsystems.subsystem import Portion, Subsystem
+    from fhir_server.subsystems.registry import Registered
+    from fhir_server.subsystems.subsystem import Portion
 
 subsystem = typer.Typer(help="Run a subsystem by itself, or rebuild what it keeps.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Which one: analytics, billing, workforce.", show_default=False)]
@@ -27,13 +28,6 @@ Token = Annotated[
 ]
 
 
-def made(name: str, settings: Settings) -> Subsystem:
-    """The subsystem with this name, on its folder in the data folder."""
-    from fhir_server.subsystems.registry import registered
-
-    return registered(name).make(settings)
-
-
 @subsystem.command()
 def run(
     name: Name,
@@ -42,22 +36,24 @@ def run(
     data: Data = None,
     config: Config = None,
     port: Annotated[
-        int, typer.Option(help="Port of its page and its endpoints, on 127.0.0.1; 0 takes a free one.", max=65535)
-    ] = -1,
+        int | None,
+        typer.Option(help="Port of its page and its endpoints, on 127.0.0.1; 0 takes a free one.", min=0, max=65535),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="End when everything that there is by now is taken in.")] = False,
 ) -> None:
     """Follow the change feed, until stopped. What it keeps goes to the data folder."""
     from fhir_server.commands.sockets import listen
+    from fhir_server.subsystems.registry import registered
 
     settings = load_settings({"data": data}, config=config)
-    wanted = made(name, settings)
+    wanted = registered(name)
     if once:
         asyncio.run(_settled(wanted, settings, server, token))
         return
     configure(settings)
     settings = msgspec.structs.replace(settings, subsystems=(name,))
-    listening = listen("127.0.0.1", max(port, 0))
-    if port >= 0:
+    listening = listen("127.0.0.1", port or 0)
+    if port is not None:
         print(f"{name}: http://127.0.0.1:{listening.getsockname()[1]}/{name}/", flush=True)
     alone(settings, listening, server, token)
 
@@ -65,22 +61,26 @@ def run(
 @subsystem.command()
 def rebuild(name: Name, server: Server = "", token: Token = "", data: Data = None, config: Config = None) -> None:
     """Drop what a subsystem keeps, and make it anew from the first change of the feed."""
+    from fhir_server.subsystems.registry import registered
+
     settings = load_settings({"data": data}, config=config)
-    asyncio.run(_settled(made(name, settings), settings, server, token, anew=True))
+    asyncio.run(_settled(registered(name), settings, server, token, anew=True))
 
 
-async def _settled(wanted: Subsystem, settings: Settings, server: str, token: str, anew: bool = False) -> None:
+async def _settled(wanted: Registered, settings: Settings, server: str, token: str, anew: bool = False) -> None:
     from fhir_server.bootstrap import now
     from fhir_server.commands.opening import client
     from fhir_server.subsystems.following import held
-    from fhir_server.subsystems.subsystem import settle
+    from fhir_server.subsystems.subsystem import read, settle
 
     def told(portion: Portion) -> None:
         print(f"{wanted.name}: {portion.position} of {portion.head}", flush=True)
 
-    with held(settings.data / FOLDER, wanted.name):
-        if anew:
-            wanted.drop()
-        async with client(server, settings, token=token) as opened:
-            await settle(opened, wanted, now(), told)
-    print(f"{wanted.name} is at position {wanted.position()}", flush=True)
+    async with client(server, settings, token=token) as opened:
+        await read(opened, 0, ())  # where there is no server, nothing is made or dropped
+        with held(settings.data / FOLDER, wanted.name):
+            made = wanted.make(settings)
+            if anew:
+                made.drop()
+            await settle(opened, made, now(), told)
+    print(f"{wanted.name} is at position {made.position()}", flush=True)

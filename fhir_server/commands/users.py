@@ -121,7 +121,17 @@ def _given(password: str) -> str:
 
 
 def _asked() -> str:
-    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    import getpass
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", getpass.GetPassWarning)  # without a terminal it is read as it comes
+        try:
+            return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+        except typer.Abort:
+            if sys.stdin.isatty():
+                raise
+            raise error("required", "No password came; --password - reads it from standard input.") from None
 
 
 def _require_reference(fhir_user: str) -> None:

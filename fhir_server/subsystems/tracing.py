@@ -58,6 +58,8 @@ class Ways(NamedTuple):
     forward: Sequence[Link] = ()
 
 
+OF_SUBSYSTEMS = ("journal/", "indicator/")  # references that only links know
+
 Links = Callable[[str], Ways]
 Follow = Callable[[FhirClient, str], Awaitable[list[Link]]]
 
@@ -95,6 +97,10 @@ async def _traced(client: FhirClient, reference: str, back: Follow, forward: Fol
         became, more_forward = await _walk(client, f"{type}/{id}", forward)
         return Trace(f"{type}/{id}", made_of, became, more_back or more_forward)
     made = await _of_message(client, reference)
+    if not made and reference.startswith(OF_SUBSYSTEMS):
+        raise error(
+            "not-found", f"There is no {reference[:80]} here: it is known where the subsystem runs that keeps it."
+        )
     if not made:
         raise error("not-found", f"There is no message with the control id {reference[:80]!r} that made a resource.")
     became: list[Step] = []

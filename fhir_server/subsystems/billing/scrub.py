@@ -66,10 +66,14 @@ class Edits:
             rows = [
                 (row[0].strip(), row[1].strip(), _day(row[3]), _day(row[4]) or "99999999", row[5].strip()[:1])
                 for row in codes
-                if len(row) >= 6
+                if len(row) >= 6 and _day(row[3])
             ]
         elif kind == "mue":
-            rows = [(row[0].strip(), row[1].strip(), row[2].strip()[:1]) for row in codes if row[1].strip().isdigit()]
+            rows = [
+                (row[0].strip(), row[1].strip(), row[2].strip()[:1])
+                for row in codes
+                if row[1].strip().isdigit() and row[2].strip()[:1] in ("1", "2", "3")
+            ]
         if not rows:
             raise error("value", f"No {kind} edits are in this file; it must have the columns of CMS, one edit a line.")
         self._connection.execute("BEGIN")

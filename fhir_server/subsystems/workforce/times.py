@@ -7,6 +7,7 @@ import csv
 import datetime
 import io
 import itertools
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from fhir_server.subsystems.workforce.pay import PayRules
 from fhir_server.subsystems.workforce.reading import moment
 from fhir_server.subsystems.writing import id_of, put_all
 
+TIME = re.compile(r"[^T]+T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)").fullmatch  # whole, as R4 has it in a dateTime
 LONGEST = 24 * 3_600_000_000
 CENT = Decimal("0.01")
 SECOND = 1_000_000
@@ -53,7 +55,7 @@ async def record(
 ) -> str:
     """Keeps time that was worked, as a Basic; gives its id. FhirError for a span that can't be, or that overlaps."""
     first, last = moment(start), moment(end)
-    if first is None or last is None or "T" not in start or "T" not in end:
+    if first is None or last is None or not (TIME(start) and TIME(end)):
         raise error("value", "start and end must be times such as 2026-10-05T07:00:00+02:00.")
     if not 0 < last - first <= LONGEST:
         raise error("value", "end must be after start, and within 24 hours of it.")

@@ -37,7 +37,7 @@ async def test_what_nothing_tells_of_has_no_steps_and_what_is_not_there_is_said(
     await fhir.create({"resourceType": "Patient", "id": "p"})
     found = await trace(fhir.server, "Patient/p")
     assert (found.back, found.forward) == ([], [])
-    for unknown in ("Patient/none", "no-message", "", "Patient/", "a/b/c"):
+    for unknown in ("Patient/none", "no-message", "", "Patient/", "a/b/c", "journal/7"):
         with pytest.raises(FhirError, match="There is no"):
             await trace(fhir.server, unknown)
 

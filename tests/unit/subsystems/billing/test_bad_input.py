@@ -159,6 +159,10 @@ async def test_edits_of_medicare_and_payers_hold_a_claim_back(story: Story):
         await story.claim()
     with pytest.raises(FhirError, match="No ptp edits"):
         story.billing.edits.load("ptp", "hello\n")
+    with pytest.raises(FhirError, match="No mue edits"):  # of the other kind: those of before stay
+        story.billing.edits.load("mue", "99213,80053,,20200101,*,0\n")
+    with pytest.raises(FhirError, match="No ptp edits"):
+        story.billing.edits.load("ptp", "80053,1,2,x,y,z\n")
 
 
 async def test_a_person_closes_an_item_and_it_stays_closed(story: Story):

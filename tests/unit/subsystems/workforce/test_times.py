@@ -120,6 +120,8 @@ def test_wrong_rules_of_pay_are_named(tmp_path: Path, differential: str, said: s
         ("2026-10-05T10:00:00Z", "2026-10-05T09:00:00Z", "end must be after start"),
         ("2026-10-05T10:00:00Z", "2026-10-07T09:00:00Z", "within 24 hours"),
         ("2026-10-05", "2026-10-06", "must be times"),
+        ("2026-10-05T10:00", "2026-10-05T18:00", "must be times"),
+        ("2026-10-05T10:00:00", "2026-10-05T18:00:00", "must be times"),
         ("now", "later", "must be times"),
         ("2026-10-05T09:30:00Z", "2026-10-05T10:30:00Z", "overlaps"),
     ],

@@ -1,0 +1,77 @@
+"""A mistake on the command line is a line or two that say what to do: no traceback, and nothing made or changed."""
+
+from pathlib import Path
+
+import pytest
+
+from fhir_server.commands.options import require_url
+from fhir_server.core.errors import FhirError
+from tests.system.process import hms
+
+FEES = "code,price,title\n99213,120.00,Untersuchung für Erwachsene\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("billing", "pay", "p", "12.50", "--receipt", "R"), ("export", "out"), ("trace", "Patient/p"), ("story",),
+        ("hl7", "list"), ("dicom", "listen", "--dicom-port", "0"), ("subsystem", "run", "billing", "--once"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_server_that_is_no_url(command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = hms(*command, "--server", "nope", code=1)
+    assert "is no base URL" in said and said.count("\n") == 1
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    "server", ["::::", "http://", "http://:8080/fhir", "http://fhir.test:x/", "ftp://fhir.test/fhir"]
+)
+def test_a_url_that_no_server_can_have(server: str) -> None:
+    with pytest.raises(FhirError, match="is no base URL"):
+        require_url(server)
+
+
+@pytest.mark.parametrize("to", ["nope", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:999999", ":2575", "h:²"])
+def test_an_address_that_is_no_host_and_port(to: str, tmp_path: Path) -> None:
+    (tmp_path / "a.hl7").write_text("MSH|^~\\&|A|B|C|D|20261128||ADT^A01|1|P|2.5.1\r")
+    assert hms("hl7", "send", tmp_path / "a.hl7", "--to", to, code=1).startswith("hms: --to must be HOST:PORT")
+
+
+def test_a_fee_schedule_that_a_spreadsheet_saved_in_another_character_set(tmp_path: Path) -> None:
+    (tmp_path / "fees.csv").write_bytes(FEES.encode("cp1252"))
+    said = hms("billing", "fees", tmp_path / "fees.csv", "--data", tmp_path / "data", code=1)
+    assert "is not UTF-8" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [("trial",), ("edits", "mue", "mue.csv")], ids=" ".join)
+def test_billing_of_a_folder_that_has_none(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mue.csv").write_text("80053,1,2\n")
+    assert "Billing has kept nothing in" in hms("billing", *command, "--data", "typo", code=1)
+    assert not Path("typo").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "rebuild"])
+def test_a_subsystem_on_a_folder_without_a_store_makes_none(command: str, tmp_path: Path) -> None:
+    once = ["--once"] if command == "run" else []
+    assert "There is no store" in hms("subsystem", command, "billing", *once, "--data", tmp_path / "typo", code=1)
+    assert not (tmp_path / "typo").exists()
+
+
+def test_what_a_subsystem_keeps_stays_where_no_server_answers(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text('{"resourceType": "Patient", "id": "p"}')
+    hms("load", tmp_path / "p.json", "--data", tmp_path)
+    hms("subsystem", "run", "billing", "--once", "--data", tmp_path)
+    kept = (tmp_path / "subsystems" / "billing.sqlite").stat().st_ino
+    away = "http://127.0.0.1:1/fhir"
+    assert "No server answers" in hms("subsystem", "rebuild", "billing", "--server", away, "--data", tmp_path, code=1)
+    assert (tmp_path / "subsystems" / "billing.sqlite").stat().st_ino == kept
+
+
+def test_a_password_that_nobody_can_type(tmp_path: Path) -> None:
+    assert "--password -" in hms("user", "add", "doc", "--data", tmp_path / "data", code=1)
