@@ -21,6 +21,7 @@ Json = dict[str, Any]
 
 MAX_OWNERS = 10_000
 ARRAYS = ("extension", "modifierExtension")
+PART = "Extension.extension.url"
 CORE = "http://hl7.org/fhir/StructureDefinition/"
 
 # R4's own resources use these elsewhere than their definitions say, R5's definitions say so
@@ -46,12 +47,16 @@ UNKNOWN = Owner("", (), "")
 
 
 class Definition(NamedTuple):
-    """An extension's definition: its profile, (type, expression) of the contexts, invariants, whether it modifies."""
+    """An extension's definition: its profile, (type, expression) of the contexts, invariants, whether it modifies.
+
+    parts: the urls of the extensions that it defines inside of it.
+    """
 
     profile: Profile
     contexts: tuple[tuple[str, str], ...]
     invariants: tuple[str, ...]
     modifier: bool
+    parts: frozenset[str]
 
 
 class ExtensionChecks:
@@ -87,7 +92,7 @@ class ExtensionChecks:
     def _one(self, extension: Json, key: str, owner: Owner, value: Json, context: Context) -> Problems:
         url = extension["url"]
         if owner.url and not is_absolute(url):
-            return []  # a part of an extension, defined with it
+            return self._part(url, owner.url)
         definition = self._definition(url)
         if definition is None:
             return _unknown(url, key)
@@ -108,6 +113,14 @@ class ExtensionChecks:
         except FhirError as failure:
             found.append(Problem("profile-unusable", "processing", str(failure), severity="warning"))
         return found
+
+    def _part(self, url: str, outer: str) -> Problems:
+        """The problems of a part of an extension, which is defined with it."""
+        definition = self._definition(outer)
+        if definition is None or not definition.parts or url in definition.parts:
+            return []
+        text = f"{outer} has no part {shown(url)}{nearest(url, definition.parts)}"
+        return [Problem("extension-part", "extension", text, ".url", "warning")]
 
     def _definition(self, url: str) -> Definition | None:
         if url not in self._known:
@@ -212,6 +225,7 @@ def _read(structure: Json, profile: Profile) -> Definition:
         tuple(contexts),
         tuple(structure.get("contextInvariant", ())),
         bool(elements and elements[0].get("isModifier", False)),
+        frozenset(e["fixedUri"] for e in elements if e.get("path") == PART and "fixedUri" in e),
     )
 
 

@@ -64,6 +64,10 @@ def test_accepts(resource):
         (patient(address=[{"extension": [extension("geolocation", extension=[
             {"url": "latitude", "valueDecimal": 1.5}, {"url": "longitude", "valueString": "2"}])]}]),
          "Patient.address[0].extension[0].extension[1].value", "type-not-allowed"),
+        (patient(address=[{"extension": [extension("geolocation", extension=[
+            {"url": "latitude", "valueDecimal": 1.5}, {"url": "longitude", "valueDecimal": 2.5},
+            {"url": "height", "valueDecimal": 3}])]}]),
+         "Patient.address[0].extension[0].extension[2].url", "extension-part"),
         (patient(extension=[{"url": "level", "valueInteger": 1}]), "Patient.extension[0].url", "extension-url"),
         (patient(extension=[extension("patient-birthPlaces", valueString="x")]),
          "Patient.extension[0]", "extension-unknown"),
