@@ -164,6 +164,19 @@ def test_hl7apys_messages(hospital: Hospital):
     assert (parsed.msa.msa_1.value, parsed.msa.msa_2.value) == ("AA", "hl7apy-1")
 
 
+def test_a_renewed_certificate_counts_without_a_restart(tmp_path: Path):
+    authority = Authority(tmp_path)
+    certificate, key = authority.certificate("server", (-9, -2))
+    file = f'[listener.tls]\nport = 0\ntls = {{ certificate = "{certificate}", key = "{key}" }}\n'
+    context = ssl.create_default_context(cafile=str(authority.path))
+    with hospital_at(tmp_path, file) as hospital:
+        with pytest.raises(ssl.SSLCertVerificationError), hospital.sender("tls", context):
+            pass
+        authority.certificate("server")
+        with hospital.sender("tls", context) as sender:
+            assert sender.ask(oru("tls-1", "F18", 1)).get("MSA-1") == "AA"
+
+
 def test_client_certificates(tmp_path: Path):
     ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
     certificate, key = ours.certificate("server")
