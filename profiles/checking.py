@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 HOLDERS = ("Bundle", "Parameters")  # what they hold may declare profiles of its own
 ASKING = ("Questionnaire", "QuestionnaireResponse")  # these have rules of their own beyond R4's structure
 
-__all__ = ["Checker", "Policy", "Source", "checker_for"]
+__all__ = ["Checker", "Source"]
 
 
 class Settings(Protocol):
@@ -44,15 +44,6 @@ class Settings(Protocol):
     def best_practice(self) -> bool:
         """Whether invariants that are only recommended are told."""
         ...
-
-
-class Policy(NamedTuple):
-    """The settings of a Checker, where they are not those of a server."""
-
-    validation: str = "base"
-    required_profiles: Sequence[str] = ()
-    profile_violations: str = "refuse"
-    best_practice: bool = False
 
 
 class Checker:
@@ -138,8 +129,3 @@ class Checker:
         if self._settings.profile_violations == "refuse":
             return issues
         return [msgspec.structs.replace(i, severity="warning") if i.severity == "error" else i for i in issues]
-
-
-def checker_for(validation: str, definitions: Definitions) -> Checker:
-    """The Checker of a server that has no profiles but R4's own."""
-    return Checker(Policy(validation), definitions)

@@ -3,8 +3,9 @@
 import pytest
 
 from fhir_server.core.errors import FhirError
+from fhir_server.core.settings import Settings
 from fhir_server.definitions import load
-from profiles.checking import Checker, Policy
+from profiles.checking import Checker
 from profiles.packages import PackageStore
 from profiles.validator import Validator
 
@@ -17,7 +18,7 @@ WRONG = as_parsed({"resourceType": "Patient", "gender": "m"})
 
 
 def severities(resource, validation="base", **settings):
-    checker = Checker(Policy(validation, **settings), load(), [Known(STRICT)])
+    checker = Checker(Settings(validation=validation, **settings), load(), [Known(STRICT)])
     return [(issue.severity, issue.rule) for issue in checker.check(resource)]
 
 
@@ -58,12 +59,12 @@ def test_a_required_profile_that_is_not_known_is_a_warning():
 
 
 def test_a_start_with_a_required_profile_that_is_not_known_says_so():
-    Checker(Policy(required_profiles=[STRICT["url"]]), load(), [Known(STRICT)]).require_known()
+    Checker(Settings(required_profiles=[STRICT["url"]]), load(), [Known(STRICT)]).require_known()
     with pytest.raises(FhirError, match="install its package"):
-        Checker(Policy(required_profiles=["http://example.org/none"]), load()).require_known()
+        Checker(Settings(required_profiles=["http://example.org/none"]), load()).require_known()
     broken = profile("Patient", ("Patient.nam", {"min": 1}))
     with pytest.raises(FhirError, match="no element nam"):
-        Checker(Policy(required_profiles=[broken["url"]]), load(), [Known(broken)]).require_known()
+        Checker(Settings(required_profiles=[broken["url"]]), load(), [Known(broken)]).require_known()
 
 
 def test_violations_can_be_warnings_but_not_those_of_r4():
@@ -74,7 +75,7 @@ def test_violations_can_be_warnings_but_not_those_of_r4():
 
 @pytest.mark.parametrize("validation", ["none", "base", "declared"])
 def test_validate_always_tells_all(validation):
-    checker = Checker(Policy(validation), load(), [Known(STRICT)])
+    checker = Checker(Settings(validation=validation), load(), [Known(STRICT)])
     assert [issue.rule for issue in checker.validate(DECLARING)] == ["cardinality-min"]
     assert [issue.rule for issue in checker.validate(PATIENT, ["http://example.org/none"])] == ["profile-unknown"]
 
