@@ -1,7 +1,8 @@
-"""Made-up resources with awkward values, searched, sorted and paged: as a plain reading of their JSON says."""
+"""Made-up resources with awkward values, searched, chained, sorted and paged: as a plain reading of their JSON says."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 from urllib.parse import quote
@@ -130,6 +131,29 @@ class Making:
             return self.pick(("Patient/a", "Organization/b", "b", "http://far.test/fhir/Patient/c"))
         return self.pick(("x", "X", "http://a|x", "|y", "http://b|", "001", "true", "male", "final", "amended"))
 
+    def criterion(self, type: str, code: str) -> tuple[str, str, Callable[[Json], bool]]:
+        """A parameter with its modifier, what it asks, and whether a resource meets it."""
+        kind, paths = PARAMETERS[type][code]
+        modifier = self.pick(MODIFIERS.get(kind, ("", "", "missing")))
+        asked = [self.asked(kind, modifier) for _ in range(1 if modifier == "missing" else self.pick((1, 2)))]
+        name = f"{code}{modifier and ':' + modifier}"
+        return name, ",".join(asked), lambda resource: matches(resource, kind, paths, modifier, asked)
+
+    def linked(self, type: str, stored: dict[tuple[str, str], Json]) -> tuple[str, str, Callable[[Json], bool]]:
+        """The same along Observation.subject: a chain, or from a Patient back."""
+        other = "Patient" if type == "Observation" else "Observation"
+        name, asked, meets = self.criterion(other, self.pick(list(PARAMETERS[other])))
+        if type == "Observation":
+            met = {f"Patient/{id}" for (its, id), each in stored.items() if its == "Patient" and meets(each)}
+            return f"subject:Patient.{name}", asked, lambda resource: subject(resource) in met
+        named = {subject(each) for (its, _), each in stored.items() if its == "Observation" and meets(each)}
+        return f"_has:Observation:subject:{name}", asked, lambda resource: f"Patient/{resource['id']}" in named
+
+
+def subject(observation: Json) -> str:
+    """What an Observation is about, whatever version it names."""
+    return next(iter(values(observation, "reference", ("subject",))), "")
+
 
 def order(resource: Json, kind: str, paths: tuple[str, ...], descending: bool) -> Any:
     """The value to sort by, None for none."""
@@ -142,7 +166,8 @@ def order(resource: Json, kind: str, paths: tuple[str, ...], descending: bool) -
 async def test_searches_find_sort_and_page_what_a_plain_reading_finds(fhir: Fhir, seed: int) -> None:
     making, stored = Making(seed), dict[tuple[str, str], Json]()
     for number in range(90):  # some of them again, under an id that is taken
-        key = making.pick(("Patient", "Observation")), f"r{number % 50}"
+        type = making.pick(("Patient", "Observation"))
+        key = type, making.pick("abcd") if type == "Patient" and number % 3 == 0 else f"r{number % 50}"
         stored[key] = making.resource(*key)
         await fhir.create(stored[key])
     found = 0
@@ -150,12 +175,15 @@ async def test_searches_find_sort_and_page_what_a_plain_reading_finds(fhir: Fhir
         type = making.pick(list(PARAMETERS))
         alike = [resource for (its, _), resource in stored.items() if its == type]
         search = []
-        for code in making.random.sample(list(PARAMETERS[type]), making.pick((1, 1, 2))):
-            kind, paths = PARAMETERS[type][code]
-            modifier = making.pick(MODIFIERS.get(kind, ("", "", "missing")))
-            asked = [making.asked(kind, modifier) for _ in range(1 if modifier == "missing" else making.pick((1, 2)))]
-            alike = [resource for resource in alike if matches(resource, kind, paths, modifier, asked)]
-            search.append(f"{code}{modifier and ':' + modifier}={quote(','.join(asked), safe='')}")
+        criteria = [
+            making.criterion(type, code)
+            for code in making.random.sample(list(PARAMETERS[type]), making.pick((0, 1, 2)))
+        ]
+        if not criteria or making.random.random() < 0.2:
+            criteria.append(making.linked(type, stored))
+        for name, asked, meets in criteria:
+            alike = [resource for resource in alike if meets(resource)]
+            search.append(f"{name}={quote(asked, safe='')}")
         sortable = [code for code, (kind, _) in PARAMETERS[type].items() if kind in ("string", "date", "token")]
         sort, descending = making.pick(sortable), making.pick((True, False))
         url = f"{type}?{'&'.join(search)}&_sort={'-' if descending else ''}{sort}&_count={making.pick((2, 7, 50))}"
