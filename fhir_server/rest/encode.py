@@ -123,8 +123,12 @@ def _allowed(methods: str) -> str:
 
 
 def failure() -> FhirError:
-    """What is told of a fault of the server's own, whose log has more."""
-    return error("exception", "The server failed to answer; the failure is in its log. Nothing was stored.")
+    """What is told of a fault of the server's own, whose log has more; it may have come after a commit."""
+    return error(
+        "exception",
+        "The server failed to answer; the failure is in its log. Before you send a change again, look whether it was "
+        "stored.",
+    )
 
 
 def _wants_fhir(accept: str, request: Request) -> bool:
