@@ -25,6 +25,7 @@ Convert = Callable[..., Any]
 
 _TRUE = frozenset({"true", "t", "yes", "y", "1", "1.0"})
 _FALSE = frozenset({"false", "f", "no", "n", "0", "0.0"})
+_ONE, _ZERO = Decimal("1.0"), Decimal("0.0")  # a Boolean as a Decimal
 _LONG = re.compile(r"[+\-]?\d{1,19}")
 _DECIMAL = re.compile(r"[+\-]?\d{1,40}(?:\.\d{1,40})?")
 _QUANTITY = re.compile(r"([+\-]?\d{1,40}(?:\.\d{1,40})?)\s*(?:'([^']+)'|([a-zA-Z]+))?")
@@ -71,6 +72,8 @@ def _to_long(value: Any) -> int | None:
 
 
 def _to_decimal(value: Any) -> Decimal | None:
+    if isinstance(value, bool):
+        return _ONE if value else _ZERO
     if isinstance(value, (int, Decimal)):
         return Decimal(value)
     return Decimal(value) if isinstance(value, str) and _DECIMAL.fullmatch(value) else None
@@ -85,7 +88,7 @@ def _to_quantity(value: Any, unit: str | None = None) -> Quantity | None:
 
 def _quantity_of(value: Any) -> Quantity | None:
     if isinstance(value, bool):
-        return Quantity(Decimal("1.0") if value else Decimal("0.0"), "1", ucum=True)
+        return Quantity(_ONE if value else _ZERO, "1", ucum=True)
     found = implicit(value)
     if found is not None:
         return found
