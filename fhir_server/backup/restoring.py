@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import fcntl
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import msgspec
 
@@ -14,7 +17,7 @@ from fhir_server.api import FhirServer
 from fhir_server.backup.folder import BackupFolder, Base, Manifest, Segment, write_file
 from fhir_server.backup.taking import NOTHING, Line
 from fhir_server.codec.json import decode
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 from fhir_server.core.flushing import flush
 from fhir_server.core.keys import instant
 from fhir_server.core.ports import Transaction, Write
@@ -41,23 +44,65 @@ async def restore(
     """
     manifest = folder.read()
     base = _base(manifest, folder, at)
-    mark = data / RESTORING
-    if (data / FILE_NAME).exists() and not mark.exists():
-        raise error("value", f"There is a store in {data.resolve()} already; restore into a new folder.")
+    _require_new(data)
     needed = [segment for segment in manifest.segments if _is_needed(segment, manifest, base.head, at)]
     await asyncio.to_thread(_require_whole, folder, needed)  # first: half of a restore would look like a store
-    try:
-        write_file(mark, iter([]))
-        _remove_store(data)
-        await asyncio.to_thread(_unpack, folder, manifest, base, data)
-        done = await _brought_on(manifest, base, _lines(folder, needed, base.head, at), start)
-    except BaseException:
-        _remove_store(data)
-        mark.unlink(missing_ok=True)
-        raise
-    mark.unlink()
-    flush(data)
+    mark = data / RESTORING
+    with _marked(mark):
+        try:
+            _remove_store(data)
+            await asyncio.to_thread(_unpack, folder, manifest, base, data)
+            done = await _brought_on(manifest, base, _lines(folder, needed, base.head, at), start)
+        except BaseException:
+            _remove_store(data)
+            mark.unlink(missing_ok=True)
+            raise
+        mark.unlink()
+        flush(data)
     return done
+
+
+def _require_new(data: Path) -> None:
+    if (data / FILE_NAME).exists() and not (data / RESTORING).exists():
+        raise error("value", f"There is a store in {data.resolve()} already; restore into a new folder.")
+
+
+def _marked(mark: Path) -> IO[bytes]:
+    """Marks a folder, made where it is missing, as half a store of this restore alone, for as long as the file is open.
+
+    FhirError "unavailable" while another restore makes it, or where it can't be written.
+    """
+    data = mark.parent
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # another's, which runs or was killed
+            os.close(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            _require_new_behind(mark)
+        held = mark.open("rb")
+    except FileNotFoundError:  # the other one has ended just now
+        raise _taken(data) from None
+    except OSError as problem:
+        raise error("unavailable", f"{data} can't be written: {problem.strerror}.") from problem
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(held.fileno()), mark.stat()):
+            flush(data)
+            return held
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    held.close()
+    raise _taken(data)
+
+
+def _require_new_behind(mark: Path) -> None:
+    """For a mark that was made just now: a store that another restore finished meanwhile is not made anew."""
+    if (mark.parent / FILE_NAME).exists():
+        mark.unlink()
+        _require_new(mark.parent)
+
+
+def _taken(data: Path) -> FhirError:
+    return error("unavailable", f"Another restore makes {data.resolve()}; wait for it, or name another folder.")
 
 
 def _remove_store(data: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fhir_server import bootstrap
+from fhir_server.api import FhirServer
 from fhir_server.backup import taking
 from fhir_server.backup.folder import BackupFolder
 from fhir_server.backup.restoring import restore
@@ -178,3 +179,26 @@ def test_half_a_restore_is_served_to_nobody_and_made_anew(tmp_path: Path) -> Non
         arguments = {"serve": ("--port", 0), "load": ("--samples",)}.get(started, ())
         assert "half restored" in hms(started, *arguments, "--data", new, code=1)
     assert restored(backup, new) == expected
+
+
+@pytest.mark.anyio
+async def test_of_two_restores_at_once_into_one_folder_one_is_told_of_the_other(fhir: Fhir, tmp_path: Path) -> None:
+    folder, data = BackupFolder(tmp_path / "backup"), tmp_path / "other"
+    await fhir.create({"resourceType": "Patient", "id": "a"})
+    await back_up(fhir.server, folder)
+    settings = Settings(data=data, synchronous="OFF")
+
+    async def start() -> FhirServer:
+        with pytest.raises(FhirError, match="Another restore makes"):
+            await restore(folder, data, start)
+        return await bootstrap.start(settings, HeldClock(), restoring=True)
+
+    await restore(folder, data, start)
+    assert not (data / RESTORING).exists() and data.stat().st_mode & 0o777 == 0o700
+    with pytest.raises(FhirError, match="already; restore into a new folder"):
+        await restore(folder, data, start)
+    server = await bootstrap.start(settings, HeldClock())
+    try:
+        assert await server.environment.store.read("Patient", "a") is not None
+    finally:
+        await server.close()
