@@ -58,7 +58,7 @@ class Passkeys:
         return json.loads(options_to_json(made))
 
     async def add(self, user: User, credential: Any, name: str) -> User:
-        """The user with the passkey that a browser has made; FhirError "value" where it can't be believed."""
+        """The user with the passkey that a browser has made, kept; FhirError "value" where it can't be believed."""
         from webauthn import verify_registration_response
 
         challenge = await self._challenge(credential, user.id)
@@ -72,13 +72,17 @@ class Passkeys:
             )
         except Exception as problem:
             raise _refused() from problem
-        if len(user.passkeys) >= MOST:
-            raise error("value", f"{MOST} passkeys are enough; remove one first.")
         made = {
             "id": _text(found.credential_id), "key": _text(found.credential_public_key), "count": found.sign_count,
             "name": name[:60] or "passkey", "added": self._store.clock(),
         }  # fmt: skip
-        return msgspec.structs.replace(user, passkeys=(*user.passkeys, made))
+
+        def added(user: User) -> User:
+            if len(user.passkeys) >= MOST:
+                raise error("value", f"{MOST} passkeys are enough; remove one first.")
+            return msgspec.structs.replace(user, passkeys=(*user.passkeys, made))
+
+        return await self._store.change_user(user.id, added)
 
     async def ask(self) -> Options:
         """What a browser needs to show a passkey, whosever it is."""
@@ -97,7 +101,7 @@ class Passkeys:
         user = await self._store.user(_handle(credential))
         kept = next((each for each in user.passkeys if each["id"] == credential.get("id")), None) if user else None
         if user is None or kept is None or not user.active:
-            raise error("login", "This passkey is not known here.")
+            raise _unknown()
         try:
             found = verify_authentication_response(
                 credential=credential,
@@ -110,10 +114,15 @@ class Passkeys:
             )
         except Exception as problem:
             raise error("login", "This passkey is not accepted.") from problem
-        counted = tuple({**each, "count": found.new_sign_count} if each is kept else each for each in user.passkeys)
-        user = msgspec.structs.replace(user, passkeys=counted)
-        await self._store.put_user(user)
-        return user
+
+        def counted(user: User) -> User:
+            if kept not in user.passkeys or not user.active:
+                raise _unknown()
+            now = {**kept, "count": found.new_sign_count}
+            passkeys = tuple(now if each == kept else each for each in user.passkeys)
+            return msgspec.structs.replace(user, passkeys=passkeys)
+
+        return await self._store.change_user(user.id, counted)
 
     async def _remember(self, challenge: bytes, user: str) -> None:
         await self._store.put_pending(KIND, _text(challenge), {"user": user}, self._store.clock() + LIFE)
@@ -134,6 +143,10 @@ class Passkeys:
         if kept is None or kept["user"] != user:
             raise error("value", "That took too long; please try again.")
         return _bytes(challenge)
+
+
+def _unknown() -> Exception:
+    return error("login", "This passkey is not known here.")
 
 
 def _refused() -> Exception:

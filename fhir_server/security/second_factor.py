@@ -22,16 +22,15 @@ async def set_up(store: AccountStore, user: User, secret: str, code: str) -> tup
     if not _SECRET.match(secret) or totp.step_of(secret, code, store.clock()) is None:
         raise error("value", "That is not the code that the app shows now; look whether its clock is right.")
     codes = [f"{secrets.token_hex(4)}-{secrets.token_hex(4)}" for _ in range(RECOVERY_CODES)]
-    user = msgspec.structs.replace(user, totp=secret, recovery=tuple(map(digest, codes)))
-    await store.put_user(user)
-    return user, codes
+    changes = {"totp": secret, "recovery": tuple(map(digest, codes))}
+    return await store.change_user(user.id, lambda kept: msgspec.structs.replace(kept, **changes)), codes
 
 
 async def take_away(store: AccountStore, user: User, code: str) -> None:
     """Ends the second factor of whoever shows it once more; FhirError "value" for a wrong code."""
     if not await accepted(store, user, code):
         raise error("value", "The code is wrong.")
-    await store.put_user(msgspec.structs.replace(user, totp="", recovery=()))
+    await store.change_user(user.id, lambda kept: msgspec.structs.replace(kept, totp="", recovery=()))
 
 
 async def accepted(store: AccountStore, user: User, code: str) -> bool:

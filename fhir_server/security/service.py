@@ -79,11 +79,14 @@ class Security:
 
     async def put_outside_user(self, user: User) -> User:
         """Keeps a user of an outside provider as the provider says; FhirError "login" for one who is closed here."""
-        known = await self.store.user(user.id)
-        if known is not None:
+
+        def renewed(known: User) -> User:
             if not known.active:
                 raise error("login", "Your account is closed here.")
-            user = msgspec.structs.replace(user, passkeys=known.passkeys)
+            return msgspec.structs.replace(user, passkeys=known.passkeys)
+
+        if await self.store.user(user.id) is not None:
+            return await self.store.change_user(user.id, renewed)
         await self.store.put_user(user)
         return user
 
@@ -116,7 +119,7 @@ class Security:
             if wrong:
                 raise error("value", wrong)
             changes = {**changes, "password": await passwords.hashed_aside(password)}
-        await self.store.put_user(msgspec.structs.replace(user, **changes))
+        await self.store.change_user(user.id, lambda kept: msgspec.structs.replace(kept, **changes))
         for session in await self.store.sessions(user.id):
             await self.store.end_session(user.id, session.id)
         for family in await self.store.families(user.id):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,6 +96,36 @@ async def test_users_and_clients_are_known_to_all(pair: Pair):
         await pair.one.put_user(User(id="u2", name="DR"))
     await pair.other.remove_client("app")
     assert await pair.one.client("app") is None
+
+
+async def test_changes_of_one_user_at_one_time_are_all_kept(pair: Pair):
+    await pair.one.put_user(DOC)
+
+    def adding(number: int) -> Callable[[User], User]:
+        return lambda user: msgspec.structs.replace(user, passkeys=(*user.passkeys, {"id": f"k{number}"}))
+
+    def closed(user: User) -> User:
+        return msgspec.structs.replace(user, active=False)
+
+    stores = [pair.one, pair.other] * 5
+    await asyncio.gather(
+        *(store.change_user("u1", adding(number)) for number, store in enumerate(stores)),
+        pair.one.change_user("u1", closed),
+    )
+    user = await pair.other.user("u1")
+    assert user is not None
+    assert not user.active
+    assert {each["id"] for each in user.passkeys} == {f"k{number}" for number in range(10)}
+
+
+async def test_a_change_that_is_refused_or_of_nobody_keeps_nothing(pair: Pair):
+    await pair.one.put_user(DOC)
+    await pair.one.put_user(User(id="u2", name="Other"))
+    with pytest.raises(FhirError, match="There is no such account"):
+        await pair.one.change_user("nobody", lambda user: user)
+    with pytest.raises(FhirError, match="There is a user Other already"):
+        await pair.one.change_user("u1", lambda user: msgspec.structs.replace(user, name="Other"))
+    assert await pair.other.user("u1") == DOC
 
 
 async def test_the_newest_signing_key_comes_first(pair: Pair):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import msgspec
 
 from fhir_server.core.keys import instant
@@ -10,6 +12,7 @@ from fhir_server.rest.authorization import account_pages
 from fhir_server.rest.authorization.exchange import Exchange, as_page, see
 from fhir_server.rest.authorization.sessions import form_token, same, signed_in
 from fhir_server.rest.encode import Answer
+from fhir_server.security.model import User
 
 
 async def account(exchange: Exchange) -> Answer:
@@ -55,7 +58,10 @@ async def end(exchange: Exchange) -> Answer:
         await store.revoke_family(family)
     passkey = exchange.form.get("passkey", "")
     if any(each["id"] == passkey for each in user.passkeys):
-        kept = tuple(each for each in user.passkeys if each["id"] != passkey)
-        await store.put_user(msgspec.structs.replace(user, passkeys=kept))
+        await store.change_user(user.id, functools.partial(_without, passkey=passkey))
     await changed(exchange, 200, user.id)
     return see("/auth/account")
+
+
+def _without(user: User, passkey: str) -> User:
+    return msgspec.structs.replace(user, passkeys=tuple(each for each in user.passkeys if each["id"] != passkey))

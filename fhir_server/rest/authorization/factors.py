@@ -105,7 +105,6 @@ async def add_passkey(exchange: Exchange) -> Answer:
     """POST /auth/passkeys/add: {"credential": what the browser made, "name": …}."""
     sent = _sent(exchange)
     user = await _passkeys(exchange).add(await _own(exchange), sent.get("credential"), str(sent.get("name", "")))
-    await exchange.security.store.put_user(user)
     await changed(exchange, 201, user.id)
     return as_json({"passkeys": len(user.passkeys)}, 201)
 

@@ -8,9 +8,10 @@ are shown once (codes, tokens, session ids) are kept as SHA-256 digests only. Ti
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple, Protocol
 
+from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import Clock
 from fhir_server.security.model import Client, Code, Refresh, Session, User
 
@@ -24,6 +25,11 @@ ACCESS_LIFE = 2 * 24 * 3600 * 1_000_000
 def digest(secret: str) -> str:
     """What is kept of a secret that was given out."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def gone() -> FhirError:
+    """That there is no such user any more."""
+    return error("login", "There is no such account here.")
 
 
 class SigningKey(NamedTuple):
@@ -63,7 +69,14 @@ class AccountStore(Protocol):
         ...
 
     async def put_user(self, user: User) -> None:
-        """Keeps a user; FhirError "conflict" where another has the name."""
+        """Keeps a user, whatever was kept before; FhirError "conflict" where another has the name."""
+        ...
+
+    async def change_user(self, id: str, change: Callable[[User], User]) -> User:
+        """What change makes of a user as it stands, kept: nothing that others change meanwhile is lost.
+
+        change may be called again. FhirError "login" where there is no such user, and what change raises.
+        """
         ...
 
     async def remove_user(self, id: str) -> None:

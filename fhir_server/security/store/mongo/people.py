@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pymongo.errors import DuplicateKeyError
 
 from fhir_server.core.errors import error
 from fhir_server.security.model import Client, Session, User
 from fhir_server.security.store.mongo.documents import Document, Documents, told
-from fhir_server.security.store.port import SigningKey, digest
+from fhir_server.security.store.port import SigningKey, digest, gone
 
 
 class People(Documents):
@@ -31,7 +33,22 @@ class People(Documents):
         try:
             await self._put("user", user.id, user, name=user.name.casefold())
         except DuplicateKeyError:
-            raise error("conflict", f"There is a user {user.name} already.") from None
+            raise _taken(user) from None
+
+    async def change_user(self, id: str, change: Callable[[User], User]) -> User:
+        """What change makes of a user as it stands, kept."""
+        users = self._of("user")
+        try:
+            async with told():
+                while (found := await users.find_one({"_id": id})) is not None:
+                    user = change(self._opened("user", User, found))
+                    new = {"name": user.name.casefold(), "document": self._sealed("user", id, user)}
+                    done = await users.update_one({"_id": id, "document": found["document"]}, {"$set": new})
+                    if done.matched_count:
+                        return user
+        except DuplicateKeyError:
+            raise _taken(user) from None
+        raise gone()
 
     async def remove_user(self, id: str) -> None:
         """Removes a user; first of all what was given to it, so that nothing of it is good without the user."""
@@ -106,3 +123,7 @@ class People(Documents):
         """Ends a user's sign-in."""
         async with told():
             await self._of("session").delete_one({"user": user, "sid": id})
+
+
+def _taken(user: User) -> Exception:
+    return error("conflict", f"There is a user {user.name} already.")

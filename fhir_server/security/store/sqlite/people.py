@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from fhir_server.core.errors import error
 from fhir_server.security.model import Client, Session, User
-from fhir_server.security.store.port import SigningKey, digest
+from fhir_server.security.store.port import SigningKey, digest, gone
 from fhir_server.security.store.sqlite.documents import Documents
 
 
@@ -32,6 +33,9 @@ class People(Documents):
 
     async def put_user(self, user: User) -> None:
         """Keeps a user; FhirError "conflict" where another has the name."""
+        self._put_user(user)
+
+    def _put_user(self, user: User) -> None:
         try:
             self._execute(
                 "INSERT INTO user VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, "
@@ -40,6 +44,19 @@ class People(Documents):
             )
         except sqlite3.IntegrityError:
             raise error("conflict", f"There is a user {user.name} already.") from None
+
+    async def change_user(self, id: str, change: Callable[[User], User]) -> User:
+        """What change makes of a user as it stands, kept."""
+
+        def work() -> User:
+            user = self._document(User, "SELECT document FROM user WHERE id = ?", id)
+            if user is None:
+                raise gone()
+            user = change(user)
+            self._put_user(user)
+            return user
+
+        return self._together(work)
 
     async def remove_user(self, id: str) -> None:
         """Removes a user and ends what was given to it."""
