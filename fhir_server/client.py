@@ -264,7 +264,8 @@ class HttpClient:
                 "unavailable", f"No server answers at {self.base}; is it started, and is this its URL?"
             ) from problem
         except httpx.HTTPError as problem:
-            raise error("unavailable", f"{self.base} did not answer: {problem or type(problem).__name__}.") from problem
+            reason = str(problem) or type(problem).__name__
+            raise error("unavailable", f"{self.base} did not answer: {reason}.") from problem
 
 
 class _Link(msgspec.Struct):

@@ -51,6 +51,14 @@ async def test_a_server_that_is_not_there_is_named():
         await HttpClient("http://127.0.0.1:9/fhir").perform(Request("GET", ("metadata",)))
 
 
+async def test_a_server_that_takes_too_long_is_named_with_the_reason():
+    def wait(request):
+        raise httpx.ReadTimeout("", request=request)
+
+    with pytest.raises(FhirError, match=r"did not answer: ReadTimeout\."):
+        await HttpClient(BASE, transport=httpx.MockTransport(wait)).perform(Request("GET", ("metadata",)))
+
+
 def test_a_base_without_scheme_is_refused():
     with pytest.raises(FhirError, match="http://"):
         HttpClient("localhost:8080/fhir")
