@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from fhir_server.commands.commands_reference import commands_page
 from fhir_server.commands.interfaces_reference import interfaces_page
 from fhir_server.commands.mapping_reference import mapping_page
 from fhir_server.commands.options import text
@@ -55,6 +56,7 @@ if __name__ == "__main__":
     from interfaces.dicom.conformance import conformance_page
 
     Path(sys.argv[1], "settings.md").write_text(settings_page(), "utf-8")
+    Path(sys.argv[1], "commands.md").write_text(commands_page(), "utf-8")
     Path(sys.argv[1], "dicom-conformance.md").write_text(conformance_page(), "utf-8")
     Path(sys.argv[1], "hl7v2-interfaces.md").write_text(interfaces_page(), "utf-8")
     Path(sys.argv[1], "hl7v2-mapping.md").write_text(mapping_page(), "utf-8")

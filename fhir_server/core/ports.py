@@ -101,7 +101,8 @@ class Transaction(Protocol):
         ...
 
     async def referring(self, type: str, id: str, limit: int = 1) -> list[tuple[str, str]]:
-        """Current resources (type, id) that refer to this one, for referential integrity."""
+        """Current resources (type, id) that refer to this one, for referential integrity; not to a version of it, which
+        is there as long as the history is."""
         ...
 
 

@@ -188,7 +188,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool,
         Meta(
             description="Whether a reference to a resource of this server must be to one that exists, and what is "
-            "referred to, be it by a Provenance, can't be deleted."
+            "referred to can't be deleted. A reference to a version (_history/2), such as a Provenance has, holds up "
+            "nothing, as the version stays."
         ),
     ] = False
     validation: Annotated[

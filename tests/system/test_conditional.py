@@ -188,6 +188,20 @@ class TestIntegrity:
         assert (await fhir.post("", both)).status_code == 200
         assert await fhir.ids("Patient") == []
 
+    async def test_a_reference_to_a_version_holds_up_no_deletion(self, fhir: Fhir) -> None:
+        await fhir.create(patient("1", id="a"))
+        provenance = {
+            "resourceType": "Provenance",
+            "id": "p",
+            "target": [{"reference": "Patient/a/_history/1"}],
+            "recorded": "2026-01-01T00:00:00Z",
+            "agent": [{"who": {"display": "somebody"}}],
+        }
+        await fhir.create(provenance)
+        assert (await fhir("DELETE", "Patient/a")).status_code == 204
+        assert (await fhir.get("Patient/a/_history/1")).status_code == 200
+        assert await fhir.ids("Provenance?target=Patient/a") == ["p"]
+
 
 async def test_a_chain_to_what_was_deleted_finds_nothing_by_content(fhir: Fhir) -> None:
     for id in ("gone", "here"):

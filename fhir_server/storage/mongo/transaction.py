@@ -298,7 +298,7 @@ class MongoTransaction:
             for other, pending in self.changes.writes.items()
             if other != key
             and not pending[-1].version.deleted
-            and any(value[0] == REFERENCE and value[2:4] == (type, id) for value in self._values[other])
+            and any(value[0] == REFERENCE and value[2:] == (type, id, "") for value in self._values[other])
         ]
         with answering():
             async for document in self._around.database.resources.find({"keys": key}, SHOWN):
@@ -309,7 +309,7 @@ class MongoTransaction:
                     continue
                 version = await self._around.reads.version(document)
                 if any(
-                    value[0] == REFERENCE and value[2:4] == (type, id)
+                    value[0] == REFERENCE and value[2:] == (type, id, "")
                     for value in self._around.extract(decode(version.body))
                 ):
                     found.append((version.type, version.id))

@@ -269,7 +269,8 @@ class SqliteTransaction:
         rid = self.known.find_rid(type, id)
         found = self._execute(
             "SELECT t.name, r.id FROM field f CROSS JOIN reference x ON x.field = f.field AND x.target = ? "
-            "CROSS JOIN resource r ON r.rid = x.rid AND r.rid <> x.target JOIN type t ON t.type = r.type LIMIT ?",
+            "AND x.version = '' CROSS JOIN resource r ON r.rid = x.rid AND r.rid <> x.target "
+            "JOIN type t ON t.type = r.type LIMIT ?",
             (rid, limit),
         )
         return found.fetchall()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from fhir_server.commands.commands_reference import commands_page
 from fhir_server.commands.interfaces_reference import interfaces_page
 from fhir_server.commands.mapping_reference import mapping_page
 from fhir_server.commands.program import app
@@ -125,6 +126,10 @@ def test_variables_of_the_environment_are_settings(page):
 
 def test_the_settings_page_is_current():
     assert (ROOT / "docs/reference/settings.md").read_text("utf-8") == settings_page(), "run `make docs`"
+
+
+def test_the_page_of_commands_is_current():
+    assert (ROOT / "docs/reference/commands.md").read_text("utf-8") == commands_page(), "run `make docs`"
 
 
 def test_the_page_of_interfaces_is_current():
