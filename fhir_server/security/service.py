@@ -149,11 +149,12 @@ class Security:
         if user is not None and good and user.totp:
             good = await second_factor.accepted(self.store, user, code)
             factors = ("password", "totp")
-        if user is None or not good or not user.active:
+        kept = await self.store.user(user.id) if user is not None and good else None  # changed while it was hashed?
+        if user is None or kept is None or kept.password != user.password or not kept.active:
             await self.throttle.failed(*subjects)
             raise error("login", "The name, the password or the code is wrong.")
         await self.throttle.succeeded(f"user:{name.casefold()}")
-        return await self.begin_session(user, address, agent, factors)
+        return await self.begin_session(kept, address, agent, factors)
 
     async def begin_session(
         self, user: User, address: str, agent: str, factors: tuple[str, ...]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import msgspec
 import pytest
 
+from fhir_server.core.errors import FhirError
+from fhir_server.security import passwords
 from tests.system.security.conftest import BASE, PASSWORD, Browser
 
 pytestmark = pytest.mark.anyio
@@ -28,6 +33,17 @@ async def test_tokens_and_sign_ins_of_before_end_with_a_change(browser: Browser)
     assert 'action="/auth/decide"' in agreeing.text
     code = (await browser.allow(agreeing))["code"]
     assert (await security.access((await browser.token(code)).json()["access_token"], BASE)).roles == ("nurse",)
+
+
+async def test_a_password_that_is_changed_while_it_is_checked_signs_nobody_in(browser: Browser):
+    security = browser.fhir.server.security
+    signing = asyncio.create_task(security.sign_in("doc", PASSWORD, "", "127.0.0.1", ""))
+    await asyncio.sleep(0)  # its hash is being made now, which takes a while
+    await security.store.change_user(
+        "u-doc", lambda user: msgspec.structs.replace(user, password=passwords.hashed(OTHER))
+    )
+    with pytest.raises(FhirError, match="The name, the password or the code is wrong"):
+        await signing
 
 
 async def test_who_is_closed_does_not_sign_in(browser: Browser):
