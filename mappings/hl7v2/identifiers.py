@@ -24,6 +24,11 @@ BY_ID = ("Provenance", "Binary")
 # Texts in which nothing, or nothing but #, is to be quoted.
 _PLAIN_TOKEN = re.compile(r"[A-Za-z0-9_.~:/#-]*").fullmatch
 _PLAIN_PART = re.compile(r"[A-Za-z0-9_.~:# -]*").fullmatch
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+").fullmatch
+_FORMS = {
+    "urn:oid:": re.compile(r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+").fullmatch,
+    "urn:uuid:": re.compile(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch,
+}
 Identity = tuple[str, str]
 
 
@@ -37,6 +42,12 @@ def url_of(node: Node) -> str:
     found[8] = found[8] & 0x3F | 0x80
     text = found.hex()
     return f"urn:uuid:{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def is_uri(system: str) -> bool:
+    """Whether it can be a system: an absolute URI, and an OID or a UUID where it says so."""
+    form = next((form for start, form in _FORMS.items() if system.startswith(start)), _URI)
+    return form(system) is not None
 
 
 def authority_uri(tables: Tables, name: str) -> str:
@@ -59,11 +70,11 @@ def identity_of(value: Value, tables: Tables, fallback: str, at: int = 4) -> Ide
     else:
         name, universal, kind = part(value, at), part(value, at, 2), part(value, at, 3)
     system = fallback
-    if universal and kind.upper() == "ISO":
+    if universal and kind.upper() == "ISO" and is_uri(f"urn:oid:{universal}"):
         system = tables.systems.get(universal) or f"urn:oid:{universal}"
-    elif universal and kind.upper() in ("UUID", "GUID"):
+    elif universal and kind.upper() in ("UUID", "GUID") and is_uri(f"urn:uuid:{universal}"):
         system = f"urn:uuid:{universal}"
-    elif universal and kind.upper() in ("URI", "URL"):
+    elif universal and kind.upper() in ("URI", "URL") and is_uri(universal):
         system = universal
     elif universal and kind.upper() == "DNS":
         system = f"urn:x-hl7v2:dns:{quote(universal, safe='.')}"

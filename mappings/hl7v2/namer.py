@@ -13,8 +13,10 @@ from mappings.hl7v2.identifiers import (
     BY_ID,
     KEY,
     Identity,
+    authority_uri,
     fallback_system,
     identity_of,
+    is_uri,
     key,
     own_identities,
 )
@@ -43,13 +45,16 @@ class Namer:
         if node.type == "Patient" and isinstance(stated, dict):
             node.items["identifier"] = {at: one for at, one in stated.items() if one.get("value")}
         for one in node.values("identifier") + node.values("masterIdentifier"):
-            if not isinstance(one, Element) or not one.get("value"):
+            if not isinstance(one, Element):
                 continue
             system = one.get("system")
             if not system:
-                one.put("system", self.fallback)
+                if one.get("value"):
+                    one.put("system", self.fallback)
             elif system.startswith(AUTHORITY):
                 one.put("system", self.tables.systems.get(system.removeprefix(AUTHORITY).upper(), system))
+            elif not is_uri(system):
+                one.put("system", authority_uri(self.tables, system.removeprefix("urn:oid:").removeprefix("urn:uuid:")))
             elif system.startswith("urn:oid:"):
                 one.put("system", self.tables.systems.get(system.removeprefix("urn:oid:"), system))
 

@@ -54,5 +54,5 @@ async def test_other_paths_say_where_things_are(fhir: Fhir) -> None:
 
 async def test_writing_beside_fhir_is_told_where_fhir_is(fhir: Fhir) -> None:
     answer = await fhir.http.post(f"{ROOT}/", json={"resourceType": "Bundle"})
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
     assert "FHIR is at /fhir" in answer.json()["issue"][0]["diagnostics"]
