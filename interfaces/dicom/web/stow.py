@@ -85,7 +85,7 @@ class Stored:
                     await asyncio.to_thread(arriving.write, b"".join(come))
                     come, held = [], 0
             await asyncio.to_thread(arriving.finish, b"".join(come))
-        except Exception:
+        except BaseException:  # a cancelled task too: the server stops, or the caller has gone
             arriving.discard()
             raise
 
