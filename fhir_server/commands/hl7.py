@@ -203,12 +203,13 @@ def send(
     seconds: Annotated[float, typer.Option(help="How long to wait for each answer.")] = 30,
 ) -> None:
     """Send the messages of a file over MLLP and print the answers; the exit code is 1 where one is not accepted."""
-    accepted = asyncio.run(_send(_read(file), *host_and_port("--to", to), seconds))
+    accepted = asyncio.run(accepted_over_mllp(_read(file), *host_and_port("--to", to), seconds))
     if not accepted:
         raise typer.Exit(1)
 
 
-async def _send(content: bytes, host: str, port: int, seconds: float) -> bool:
+async def accepted_over_mllp(content: bytes, host: str, port: int, seconds: float) -> bool:
+    """Sends messages, as they are or in frames, and prints the answers; whether all were accepted."""
     from interfaces.hl7v2.configuration import Destination
     from interfaces.hl7v2.exchange.batches import split
     from interfaces.hl7v2.header import read_header

@@ -7,31 +7,22 @@ everything made again from the feed is the same. A step that does not come about
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import signal
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from fhir_server.codec.json import serialize
 from fhir_server.commands import story_billing, story_claims
 from fhir_server.commands.sockets import host_and_port
 from fhir_server.commands.story_messages import PATIENT, admitted, adt, ct, oru, visit_number
+from fhir_server.commands.story_telling import Json, Telling
 from fhir_server.core.errors import error
 
-if TYPE_CHECKING:
-    import httpx
-
-SECONDS = 120  # that a step may take to come about on a slow machine
 SHIFTS = [
     {"kind": "D", "at": "07:00", "hours": 12, "needed": 1},
     {"kind": "N", "at": "19:00", "hours": 12, "needed": 1},
 ]
-
-Json = dict[str, Any]
 
 
 def story(
@@ -68,15 +59,8 @@ def story(
     print("The story is told.")
 
 
-class Story:
-    """Tells it to a server."""
-
-    def __init__(self, server: str) -> None:
-        import httpx
-
-        self.server = server
-        self._http = httpx.Client(timeout=SECONDS)
-        self.today = datetime.date.today()
+class Story(Telling):
+    """What happens outside of billing."""
 
     # ---- by interfaces
 
@@ -92,13 +76,6 @@ class Story:
         self.send(to, adt("A03", begun))
         visit = self.found(f"Encounter?identifier={visit_number(begun)}&status=finished")
         self.say("ADT^A03 by MLLP", f"Encounter/{visit['id']} is finished")
-
-    def send(self, to: tuple[str, int], message: str) -> None:
-        """Sends a message over MLLP; FhirError "conflict" where it is not accepted."""
-        from fhir_server.commands.hl7 import _send
-
-        if not asyncio.run(_send(message.encode(), *to, SECONDS)):
-            raise error("conflict", f"The listener at {to[0]}:{to[1]} did not accept the message.")
 
     def image(self, to: tuple[str, int], title: str) -> None:
         """A small CT by C-STORE, which becomes an ImagingStudy."""
@@ -208,68 +185,3 @@ class Story:
         times = self.ask("GET", "workforce/times")["times"]
         money = [self.ask("GET", f"billing/{name}") for name in ("claims", "files", "work", "journal", "trial-balance")]
         return [rotas, times, self.ask("GET", "analytics/indicators")["indicators"], *money]  # type: ignore[list-item]
-
-    def head(self) -> int:
-        """How far the feed is."""
-        return self.ask("GET", "fhir/$changes?_count=1")["head"]
-
-    # ---- asking
-
-    def keep(self, resource: Json) -> None:
-        """Stores a resource where there is none with its id."""
-        path = f"fhir/{resource['resourceType']}/{resource['id']}"
-        if self.seen(path) is None:
-            self.ask("PUT", path, resource)
-
-    def seen(self, path: str) -> Json | None:
-        """What is at a path, None for nothing yet."""
-        answer = self._request("GET", path)
-        return answer.json() if answer.status_code == 200 else None
-
-    def ask(self, method: str, path: str, body: Json | None = None) -> Json:
-        """The answer of the server; FhirError "conflict" with its reason where it refuses."""
-        content = None if body is None else serialize(body)
-        headers = {"content-type": "application/fhir+json" if path.startswith("fhir/") else "application/json"}
-        answer = self._request(method, path, content=content, headers=headers)
-        if answer.status_code >= 400:
-            said = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-            reason = "; ".join(issue.get("diagnostics", "") for issue in said.get("issue", ()))
-            raise error("conflict", f"{method} {path} was answered {answer.status_code}: {reason or answer.text[:200]}")
-        return answer.json()
-
-    def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
-        import httpx
-
-        try:
-            return self._http.request(method, f"{self.server}/{path}", **more)
-        except httpx.HTTPError as problem:
-            raise error(
-                "unavailable", f"No server answers at {self.server}: {problem}. Is it started, and is this its URL?"
-            ) from None
-
-    def count(self, search: str) -> int:
-        """How many resources a search finds."""
-        return self.ask("GET", f"fhir/{search}&_summary=count")["total"]
-
-    def found(self, search: str) -> Json:
-        """The first resource that a search finds, once it finds one."""
-
-        def look() -> Json | None:
-            entries = self.ask("GET", f"fhir/{search}").get("entry", ())
-            return entries[0]["resource"] if entries else None
-
-        return self.until(f"{search} finds something", look)
-
-    def until(self, what: str, look: Callable[[], Any]) -> Any:
-        """What look gives, once it gives something."""
-        end = time.monotonic() + SECONDS
-        while time.monotonic() < end:
-            found = look()
-            if found:
-                return found
-            time.sleep(0.1)
-        raise error("conflict", f"It did not come about in {SECONDS} s that {what}.")
-
-    def say(self, what: str, result: str) -> None:
-        """Tells a step."""
-        print(f"{what:<28} {result}", flush=True)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fhir_server.commands.story_messages import admitted, visit_number
+from fhir_server.commands.story_telling import Json, Telling
 from fhir_server.core.errors import error
-
-if TYPE_CHECKING:
-    from fhir_server.commands.story import Story
 
 FEES = "code,price,title,revenue\n80048,42.50,Basic metabolic panel,0301\n71250,310.00,CT of the chest,0351\n"
 HOSPITAL = {
@@ -24,10 +22,8 @@ HOSPITAL = {
     ],
 }
 
-Json = dict[str, Any]
 
-
-def prices(told: Story) -> None:
+def prices(told: Telling) -> None:
     """The hospital that bills, and its prices, before the first charge."""
     from fhir_server.subsystems.billing.fees import definitions
 
@@ -35,7 +31,7 @@ def prices(told: Story) -> None:
         told.keep(each)
 
 
-def charged(told: Story) -> Json:
+def charged(told: Telling) -> Json:
     """The Encounter of the story, once what was done has a price and the scrub finds nothing that holds it back."""
     encounter = told.found(f"Encounter?identifier={visit_number(admitted())}&status=finished")
 
@@ -55,7 +51,7 @@ def charged(told: Story) -> Json:
     return encounter
 
 
-def balanced(told: Story, claim: Json) -> None:
+def balanced(told: Telling, claim: Json) -> None:
     """The journal says what was paid, and balances."""
     entries = told.ask("GET", f"billing/journal?claim={claim['id']}")["entries"]
     lines = [line for entry in entries for line in entry["lines"]]
@@ -72,14 +68,14 @@ def balanced(told: Story, claim: Json) -> None:
     told.say("trial balance", f"0.00 over {len(trial['accounts'])} accounts")
 
 
-def counted(told: Story, denied: Json, paid: Json) -> None:
+def counted(told: Telling, denied: Json, paid: Json) -> None:
     """Both answers of the payer are in the indicators of their months: the one as denied, the other not."""
     _in_indicator(told, "denial_rate", denied, 1)
     _in_indicator(told, "denial_rate", paid, 0)
     _in_indicator(told, "days_in_receivables", paid)
 
 
-def _in_indicator(told: Story, name: str, claim: Json, wanted: float | None = None) -> None:
+def _in_indicator(told: Telling, name: str, claim: Json, wanted: float | None = None) -> None:
     answer = told.found(f"ClaimResponse?request=Claim/{claim['id']}")
     month, path = answer["created"][:7], f"analytics/indicators/{name}"
 
@@ -95,7 +91,7 @@ def _in_indicator(told: Story, name: str, claim: Json, wanted: float | None = No
     told.say(f"indicator {name}", f"{of_month['value']:g} of {of_month['rows']} rows, {one}")
 
 
-def traced(told: Story, denied: Json, paid: Json) -> None:
+def traced(told: Telling, denied: Json, paid: Json) -> None:
     """From the entry of the payment back over the 835, both claims and the charges to the message; the Task from the
     claim that was denied."""
     entries = told.ask("GET", f"billing/journal?claim={denied['id']}")["entries"]
@@ -107,7 +103,7 @@ def traced(told: Story, denied: Json, paid: Json) -> None:
     _way(told, claims[1], forward, "Task/", claims[0])
 
 
-def _way(told: Story, start: str, steps: list[Json], *wanted: str) -> None:
+def _way(told: Telling, start: str, steps: list[Json], *wanted: str) -> None:
     way = []
     for each in wanted:
         step = next((step["reference"] for step in steps if step["reference"].startswith(each)), None)

@@ -7,18 +7,13 @@ from __future__ import annotations
 
 import base64
 import time
-from typing import TYPE_CHECKING, Any
 
 from fhir_server.commands.story_messages import admitted, adt
+from fhir_server.commands.story_telling import Json, Telling
 from fhir_server.core.errors import error
 
-if TYPE_CHECKING:
-    from fhir_server.commands.story import Story
 
-Json = dict[str, Any]
-
-
-def denied(told: Story, encounter: Json) -> Json:
+def denied(told: Telling, encounter: Json) -> Json:
     """The first claim of the visit, once the payer has denied it and a Task says why and until when to act."""
     visit = f"Encounter/{encounter['id']}"
     if not _claims(told, visit):
@@ -34,7 +29,7 @@ def denied(told: Story, encounter: Json) -> Json:
     return claim
 
 
-def corrected(told: Story, first: Json, mllp: tuple[str, int]) -> Json:
+def corrected(told: Telling, first: Json, mllp: tuple[str, int]) -> Json:
     """The claim that replaces a denied one (frequency 7), once it is paid: what it lacked came by HL7 v2."""
     told.send(mllp, adt("A08", admitted()))
     diagnosis = told.found(f"Condition?encounter={first['encounter']}&code=R05.3")
@@ -53,7 +48,7 @@ def corrected(told: Story, first: Json, mllp: tuple[str, int]) -> Json:
     return claim
 
 
-def _answered(told: Story, claim: Json, status: str) -> Json:
+def _answered(told: Telling, claim: Json, status: str) -> Json:
     """A claim, once it is sent, acknowledged and answered so."""
     from fhir_server.commands.story_payer import acknowledgement, remittance
 
@@ -77,7 +72,7 @@ def _answered(told: Story, claim: Json, status: str) -> Json:
     return told.until(f"the claim is {status}", lambda: at(status))
 
 
-def _claims(told: Story, visit: str) -> list[Json]:
+def _claims(told: Telling, visit: str) -> list[Json]:
     """The claims of a visit, the first one before those that follow on it."""
     found = [each for each in told.ask("GET", "billing/claims")["claims"] if each["encounter"] == visit]
     return sorted(found, key=lambda each: (each["prior"] != "", each["created"]))
@@ -88,7 +83,7 @@ def _control() -> int:
     return time.time_ns() // 10**8 % 10**9
 
 
-def _load(told: Story, content: str) -> None:
+def _load(told: Telling, content: str) -> None:
     said = told.ask("POST", "billing/files", {"content": content})
     if said["problems"]:
         raise error("conflict", f"The {said['kind']} of the payer is not taken: {'; '.join(said['problems'])}.")
