@@ -35,6 +35,11 @@ def matches(password: str, kept: str) -> bool:
     return hmac.compare_digest(found, base64.b64decode(wanted)) and kept is not _NOTHING
 
 
+def is_same(kept: str, before: str) -> bool:
+    """Whether what is kept of a password is what was kept before."""
+    return hmac.compare_digest(kept, before)
+
+
 async def hashed_aside(password: str) -> str:
     """`hashed`, while others are answered."""
     return await asyncio.get_running_loop().run_in_executor(_threads, hashed, password)

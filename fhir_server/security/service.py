@@ -150,7 +150,7 @@ class Security:
             good = await second_factor.accepted(self.store, user, code)
             factors = ("password", "totp")
         kept = await self.store.user(user.id) if user is not None and good else None  # changed while it was hashed?
-        if user is None or kept is None or kept.password != user.password or not kept.active:
+        if user is None or kept is None or not passwords.is_same(kept.password, user.password) or not kept.active:
             await self.throttle.failed(*subjects)
             raise error("login", "The name, the password or the code is wrong.")
         await self.throttle.succeeded(f"user:{name.casefold()}")

@@ -57,7 +57,7 @@ def test_one_that_follows_ends_by_a_signal(tmp_path: Path, following: Any, numbe
         assert process.wait(20) == 0
 
 
-def test_one_that_follows_goes_on_once_there_is_room(tmp_path: Path, following: Any, disk: Disk) -> None:  # noqa: F811
+def test_one_that_follows_goes_on_once_there_is_room(tmp_path: Path, disk: Disk, following: Any) -> None:  # noqa: F811
     folder = disk.path / "backup"
     with serving(tmp_path / "data") as server:
         store(server.base, "a", "Adams")
