@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fhir_server.core.errors import FhirError
+from fhir_server.core.uris import is_absolute
 from fhir_server.fhirpath import FhirPathError, compile_path
 from profiles.conformance.context import Context, Surroundings
-from profiles.conformance.data_types import is_absolute
 from profiles.snapshot.registry import Registry
 from profiles.structure.problems import Problem, Problems, nearest, shown
 

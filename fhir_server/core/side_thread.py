@@ -58,11 +58,12 @@ class SideThread:
             except BaseException as raised:
                 problem = raised
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-                loop.call_soon_threadsafe(_settle, done, result, problem)
+                loop.call_soon_threadsafe(settle, done, result, problem)
             given = done = result = problem = None  # nothing is held until the next comes
 
 
-def _settle(done: asyncio.Future, result: Any, problem: BaseException | None) -> None:
+def settle(done: asyncio.Future, result: Any, problem: BaseException | None) -> None:
+    """Ends a future by a result, or by a problem where there is one; not one that is over, as who waited has gone."""
     if done.done():
         return
     if problem is None:

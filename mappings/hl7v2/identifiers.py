@@ -8,6 +8,7 @@ import re
 import uuid
 from urllib.parse import quote
 
+from fhir_server.core.uris import FORMS
 from mappings.hl7v2.elements import Element, Node
 from mappings.hl7v2.primitives import AUTHORITY
 from mappings.hl7v2.source import Value, part
@@ -25,10 +26,6 @@ BY_ID = ("Provenance", "Binary")
 _PLAIN_TOKEN = re.compile(r"[A-Za-z0-9_.~:/#-]*").fullmatch
 _PLAIN_PART = re.compile(r"[A-Za-z0-9_.~:# -]*").fullmatch
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+").fullmatch
-_FORMS = {
-    "urn:oid:": re.compile(r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+").fullmatch,
-    "urn:uuid:": re.compile(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch,
-}
 Identity = tuple[str, str]
 
 
@@ -46,7 +43,7 @@ def url_of(node: Node) -> str:
 
 def is_uri(system: str) -> bool:
     """Whether it can be a system: an absolute URI, and an OID or a UUID where it says so."""
-    form = next((form for start, form in _FORMS.items() if system.startswith(start)), _URI)
+    form = next((form for start, form in FORMS.items() if system.startswith(start)), _URI)
     return form(system) is not None
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from typing import Any
 
+from fhir_server.core.uris import FORMS, OID, is_absolute
 from fhir_server.definitions import Definitions, ucum
 from profiles.conformance.context import Context
 from profiles.conformance.walking import ValueCheck, Walk
@@ -15,17 +15,12 @@ from profiles.structure.problems import Problem, Problems, shown
 Json = dict[str, Any]
 
 URIS = "urn:ietf:rfc:3986"  # the system of an identifier that is a URI itself
-is_absolute = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S").match
-_FORMS = {  # of a URI that begins so; RFC 3001, RFC 4122
-    "urn:oid:": re.compile(r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+").fullmatch,
-    "urn:uuid:": re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE).fullmatch,
-}
 
 
 def _uri(value: Any, context: Context) -> Problems | None:
-    for start, form in _FORMS.items():
+    for start, form in FORMS.items():
         if isinstance(value, str) and value.startswith(start) and not form(value):
-            example = "urn:oid:1.2.3" if start == "urn:oid:" else "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"
+            example = "urn:oid:1.2.3" if start == OID else "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"
             return [Problem("uri", "value", f"{shown(value)} is no {start[4:-1].upper()} as a URI, such as {example}")]
     return None
 

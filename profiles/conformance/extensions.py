@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_server.core.errors import FhirError
+from fhir_server.core.uris import is_absolute
 from fhir_server.fhirpath import FhirPathError, compile_path
 from profiles import core
 from profiles.conformance.context import Context
-from profiles.conformance.data_types import is_absolute
 from profiles.structure.problems import Problem, Problems, listed, nearest, shown, under
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from fhir_server.core.uris import FORMS, UUID
 from profiles.structure.problems import Problem, Problems, enough, problem, shown, under
 
 FULL_URL_NEEDED = {"document": "error", "message": "error", "collection": "warning"}
@@ -22,7 +23,6 @@ ROOTS = {
 _REFERENCE = frozenset({"reference", "type", "identifier", "display", "id", "extension", "_reference", "_display"})
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S").match
 _RESTFUL = re.compile(r"(?P<base>https?://.+/)(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.-]{1,64})").fullmatch
-_UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE).fullmatch
 
 
 def bundle_problems(found: Problems | None, bundle: dict[str, Any]) -> Problems | None:
@@ -56,7 +56,7 @@ def _identity(entry: dict[str, Any], kind: str) -> Iterator[Problem]:
     if not _ABSOLUTE(url):
         text = f"{shown(url)} is not absolute: write a URL with its base, such as http://example.org/fhir/{url}"
         yield Problem("bundle-full-url", "value", text, ".fullUrl")
-    elif url.startswith("urn:uuid:") and not _UUID(url):
+    elif url.startswith(UUID) and not FORMS[UUID](url):
         yield Problem("bundle-full-url", "value", f"{shown(url)} is not a UUID", ".fullUrl")
     request = entry.get("request")
     created = isinstance(request, dict) and request.get("method") == "POST"

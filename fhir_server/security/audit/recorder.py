@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import queue
 import threading
 import time
@@ -17,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import structlog
+
+from fhir_server.core.side_thread import settle
 
 MOST_TURNS = 16  # of a loop that go by before it flushes, whatever comes in
 QUICK = 0.0005  # seconds that a flush may take of a loop
@@ -59,16 +62,7 @@ class Recorder:
     def record(self, event: bytes) -> asyncio.Future[None]:
         """Done once the event is durable; has the exception of write where it could not be made so."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def told(problem: Exception | None) -> None:
-            if done.done():
-                return
-            if problem is None:
-                done.set_result(None)
-            else:
-                done.set_exception(problem)
-
-        self.tell(event, told)
+        self.tell(event, functools.partial(settle, done, None))
         return done
 
     def tell(self, event: bytes, told: Told) -> None:
