@@ -136,10 +136,13 @@ class PackageStore:
     def find(self, type: str, canonical: str) -> Json | None:
         """The resource behind a canonical URL, `url` or `url|version`; None where no package has it."""
         url, _, version = canonical.partition("|")
-        with self._lock:
-            found = self._connection.execute(
-                "SELECT version, body FROM conformance WHERE url = ? AND type = ?", (url, type)
-            ).fetchall()
+        try:
+            with self._lock:
+                found = self._connection.execute(
+                    "SELECT version, body FROM conformance WHERE url = ? AND type = ?", (url, type)
+                ).fetchall()
+        except UnicodeEncodeError:  # half of a surrogate pair is in no URL that could be installed
+            return None
         if version:
             found = [row for row in found if row[0] == version or row[0].startswith(version + ".")]
         if not found:

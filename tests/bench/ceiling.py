@@ -31,7 +31,7 @@ import uvloop
 
 from tests.bench import fhirload
 from tests.bench.__main__ import wait_for
-from tests.bench.in_turns import CONNECTIONS, Side, rounds, side
+from tests.bench.in_turns import Side, rounds, side
 
 ROWS = ("read", "s_identifier", "metadata")
 NGINX = """daemon off; worker_processes {workers}; pid {folder}/pid; error_log {folder}/error; {user}
@@ -145,7 +145,7 @@ async def turns(options: argparse.Namespace, ours: Side, row: str, folder: Path)
             others.append(("nginx", nginx(options.nginx, folder, body, options.workers)))
         for name, other in others:
             pids, base = stack.enter_context(other)
-            made = Side(name, pids, fhirload.Client(base, CONNECTIONS, {}))
+            made = Side(name, pids, fhirload.Client(base, options.connections, {}))
             made.rows = ours.rows
             await stack.enter_async_context(made.client)
             sides.append(made)
@@ -163,6 +163,7 @@ def main() -> None:
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of a round")
+    parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 4), help="of each server")
     parser.add_argument("--nginx", type=Path, default=shutil.which("nginx"), help="its program; none: without it")
     options = parser.parse_args()

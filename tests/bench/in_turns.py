@@ -6,8 +6,8 @@ python -m tests.bench.in_turns --open --beside ../other-checkout --rows create_p
 python -m tests.bench.in_turns --engine distributed --beside ../other-checkout     # both open, on the same services
 python -m tests.bench.in_turns --open --against peer=http://127.0.0.1:9000,4711    # a peer's server by its process id
 
-Both have the same records, 16 connections and as many workers as a server chooses. Medians of the rounds; "of open" is
-the median of the rounds' quotients. CPU is that of the server, kernel included, a request; and divided by the
+Both have the same records, as many connections and as many workers as a server chooses. Medians of the rounds; "of
+open" is the median of the rounds' quotients. CPU is that of the server, kernel included, a request; and divided by the
 generator's, which goes up and down with the machine as the server's does. On the distributed engine it is that of the
 services too, unless the environment names them (tests/backends).
 """
@@ -29,7 +29,8 @@ from tests.bench import fhirload
 from tests.bench.__main__ import DATABASE, services, serving, token
 from tests.engines import EMBEDDED, ENGINES
 
-CONNECTIONS = 16
+LOADING = 16  # connections of a load
+MOST = 1_000  # connections that a client may open
 
 
 class Side:
@@ -43,13 +44,13 @@ class Side:
 
     async def load(self, patients: int) -> None:
         state: dict[str, Any] = {}
-        chosen = SimpleNamespace(patients=patients, seed=42, pids=self.pids, load_conns=CONNECTIONS)
+        chosen = SimpleNamespace(patients=patients, seed=42, pids=self.pids, load_conns=LOADING)
         await fhirload.load(self.client, chosen, state)
         self.rows = fhirload.phases(SimpleNamespace(seed=42, run=0, no_cache=False), state)
 
-    async def round(self, row: str, seconds: float) -> tuple[float, float, float]:
+    async def round(self, row: str, connections: int, seconds: float) -> tuple[float, float, float]:
         """Requests a second, milliseconds of server CPU a request, and these in the generator's."""
-        found = await fhirload.closed_loop(self.client, self.rows[row], CONNECTIONS, seconds, 0.2, self.pids)
+        found = await fhirload.closed_loop(self.client, self.rows[row], connections, seconds, 0.2, self.pids)
         assert found["ok"] == found["n"], found.get("errors")
         return found["rps"], found["srv_cpu_ms"], found["srv_cpu_ms"] / found["client_cpu_ms"]
 
@@ -68,7 +69,7 @@ def side(
     own = {**urls, DATABASE: f"{urls[DATABASE]}-{name}"} if urls else {}
     with serving(folder, options.workers, security, own, checkout) as (server, base):
         headers = {"Authorization": f"Bearer {token(base, folder, options.scope)}"} if security == "smart" else {}
-        yield Side(name, [server.pid, *pids], fhirload.Client(base, CONNECTIONS, headers))
+        yield Side(name, [server.pid, *pids], fhirload.Client(base, MOST, headers))
 
 
 def peer(text: str) -> Side:
@@ -77,7 +78,7 @@ def peer(text: str) -> Side:
     base, _, pid = rest.rpartition(",")
     if not (name and base and pid.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is not like peer=http://127.0.0.1:9000,4711")
-    return Side(name, [int(pid)], fhirload.Client(base, CONNECTIONS, {}))
+    return Side(name, [int(pid)], fhirload.Client(base, MOST, {}))
 
 
 async def measured(options: argparse.Namespace, sides: list[Side]) -> None:
@@ -96,7 +97,7 @@ async def rounds(
     for number in range(options.rounds):
         order = list(zip(sides, found, strict=True))
         for each, kept in order[:: -1 if number % 2 else 1]:
-            kept.append(await each.round(row, options.seconds))
+            kept.append(await each.round(row, options.connections, options.seconds))
     return found
 
 
@@ -123,6 +124,7 @@ def add_sides(parser: argparse.ArgumentParser) -> None:
     """The options that say which servers there are."""
     parser.add_argument("--patients", type=int, default=200)
     parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--connections", type=int, default=16, help="of the rows; a load has 16")
     parser.add_argument("--scope", default="user/*.cruds")
     parser.add_argument("--beside", type=Path, help="another checkout, by its own environment if it has one")
     parser.add_argument("--open", action="store_true", help="no secured server, of the other checkout the open one")

@@ -100,7 +100,6 @@ def main() -> None:
     parser.add_argument("--rows", default=",".join(ROWS), help="names of rows, with commas")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2, help="of a round")
-    parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--wrk", default=shutil.which("wrk"), help="its program")
     options = parser.parse_args()
     if not options.wrk:

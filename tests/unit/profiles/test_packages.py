@@ -56,6 +56,10 @@ def test_a_url_names_the_newest_and_with_a_version_that_one(store):
     assert store.find("ValueSet", PATIENT) is None
 
 
+def test_half_of_a_surrogate_pair_is_in_no_url(store):
+    assert store.find("StructureDefinition", PATIENT + "\ud800") is None
+
+
 def test_names_the_dependencies_that_are_missing(store):
     assert "hl7.fhir.uv.sdc#3.0.0" in store.installed()[0].missing
     assert not any(name.startswith("hl7.fhir.r4.core") for name in store.installed()[0].missing)
