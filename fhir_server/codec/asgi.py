@@ -17,12 +17,21 @@ MOST_PARAMETERS = 50
 
 
 def origin_of(scope: dict[str, Any], headers: dict[str, str], trust_proxy: bool) -> str:
-    """Scheme and host as the caller sees them: those that a trusted proxy names, else the request's own."""
-    host, scheme = headers.get("host", ""), scope.get("scheme", "http")
+    """Scheme and host as the caller sees them: those that a trusted proxy names, else the request's own.
+
+    A request of HTTP/1.0 needs no Host; the address that it came to is the host then.
+    """
+    host, scheme = headers.get("host") or _address_of(scope), scope.get("scheme", "http")
     if trust_proxy:
         host = headers.get("x-forwarded-host", host)
         scheme = headers.get("x-forwarded-proto", scheme)
     return f"{scheme}://{host}"
+
+
+def _address_of(scope: dict[str, Any]) -> str:
+    address, port = scope.get("server") or ("", None)
+    host = f"[{address}]" if ":" in address else address
+    return f"{host}:{port}" if port else host
 
 
 def base_of(scope: dict[str, Any], headers: dict[str, str], settings: Settings) -> str:

@@ -116,9 +116,8 @@ def path_of(scope: dict[str, Any], prefix: str) -> tuple[str, ...]:
     """The decoded segments below the FHIR base; an encoded slash stays within its segment."""
     raw = scope.get("raw_path")
     path = raw.decode("latin-1") if raw else scope["path"]
-    return tuple(
-        unquote(segment) if "%" in segment else segment for segment in path[len(prefix) :].split("/") if segment
-    )
+    below = path[len(prefix) :] if path.startswith(prefix) else path[1:].partition("/")[2]  # as in /%66hir/Patient
+    return tuple(unquote(segment) if "%" in segment else segment for segment in below.split("/") if segment)
 
 
 def query_of(scope: dict[str, Any]) -> list[tuple[str, str]]:

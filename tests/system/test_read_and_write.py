@@ -245,6 +245,19 @@ async def test_binary_travels_as_it_is(fhir: Fhir) -> None:
     assert (await fhir.get(where, accept="application/fhir+json")).json()["contentType"] == "application/pdf"
 
 
+async def test_a_request_without_a_host_is_answered_with_the_address_that_it_came_to(fhir: Fhir) -> None:
+    created = await fhir.post("Patient", {"resourceType": "Patient"}, host="")
+    assert created.headers["location"].startswith(f"{BASE}/Patient/")
+    assert (await fhir.get("Patient", host="")).json()["link"][0]["url"] == f"{BASE}/Patient"
+
+
+async def test_any_part_of_a_path_may_be_percent_encoded(fhir: Fhir) -> None:
+    await fhir.put("Patient/a-1", {"resourceType": "Patient", "id": "a-1"})
+    for path in ("fhir/%50atient/a%2D1", "%66hir/Patient/a-1", "%66%68%69%72/Patient/a-1"):
+        assert (await fhir.http.get(f"http://fhir.test/{path}")).json().get("id") == "a-1", path
+    assert (await fhir.http.get("http://fhir.test/fhir%2FPatient/a-1")).status_code == 404
+
+
 async def test_a_reference_by_this_servers_own_url_is_one_to_what_is_stored_here(fhir: Fhir) -> None:
     patient = await fhir.create(PATIENT)
     seen = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": {}, "focus": [{}]}
