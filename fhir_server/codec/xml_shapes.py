@@ -19,11 +19,13 @@ _JSON_TYPES = {"boolean": BOOLEAN, "integer": INTEGER, "decimal": DECIMAL}
 class Child(NamedTuple):
     """An element that a type may have inside, one for each type of a choice.
 
-    name: in JSON and XML; position: of the property among all; order: of its element, the same for a choice's types;
-    kind: PRIMITIVE | COMPLEX | RESOURCE | NARRATIVE; value: a primitive's type in JSON.
+    name: in JSON and XML; element: the same without a choice's type; position: of the property among all; order: of its
+    element, the same for a choice's types; kind: PRIMITIVE | COMPLEX | RESOURCE | NARRATIVE; value: a
+    primitive's type in JSON.
     """
 
     name: str
+    element: str
     position: int
     order: int
     repeats: bool
@@ -73,7 +75,7 @@ class Shapes:
             elif code == "Resource":
                 kind = RESOURCE
             value = next((_JSON_TYPES[a] for a in self.definitions.ancestors(code) if a in _JSON_TYPES), STRING)
-            child = Child(name, len(children), orders[element.name], element.repeats, kind, value, code)
+            child = Child(name, element.name, len(children), orders[element.name], element.repeats, kind, value, code)
             children[name] = child
             if kind == PRIMITIVE:
                 children["_" + name] = child

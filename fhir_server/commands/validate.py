@@ -92,10 +92,17 @@ def _issues(
     """The issues of each resource of a document, with their lines."""
     from fhir_server.codec import json, xml
     from fhir_server.codec.places import json_places, xml_places
+    from fhir_server.codec.xml_problems import with_others
 
     if document.kind == "xml":
         data = document.stream.read()
-        yield _told(lambda: xml.parse(data, definitions), check, lambda: xml_places(data), 1)
+        problems: list[Issue] = []
+
+        def read() -> dict[str, Any]:
+            resource, problems[:] = xml.read(data, definitions)
+            return resource
+
+        yield _told(read, lambda resource: with_others(problems, check(resource)), lambda: xml_places(data), 1)
     elif document.kind == "json":
         data = document.stream.read()
         yield _told(lambda: json.parse(data), check, lambda: json_places(data), 1)
@@ -125,7 +132,7 @@ def _told(
     if not issues:
         return []
     place = places()
-    return [(place.find(issue.expression).line, issue) for issue in issues]
+    return [(_line(issue) if issue.location else place.find(issue.expression).line, issue) for issue in issues]
 
 
 def _line(issue: Issue) -> int:

@@ -25,7 +25,8 @@ class Request(msgspec.Struct):
     respond_async: Prefer respond-async; accept: the header Accept; last_event_id: the header of a stream that is taken
     up again; provenance: the header X-Provenance; head: the entry of a Bundle asks HEAD, a GET without what it gives;
     base: this server's own base URL, without a slash at its end; noting: what the audit log is to have of its
-    commits, None for nothing; misread: what keeps the XML of a body from being a resource, where $validate is to tell.
+    commits, None for nothing; misread: what keeps the XML of a body from being a resource, where $validate is to tell;
+    resource is then what could be read of it.
     """
 
     method: str

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
+
 from fhir_server.codec.json import decode, serialize
 from fhir_server.codec.references import parse_reference, references
+from fhir_server.codec.xml_problems import with_others
 from fhir_server.core.errors import FhirError, Issue, error, operation_outcome
 from fhir_server.core.ports import Transaction
 from fhir_server.interactions.delete import remove
@@ -31,20 +34,39 @@ async def validate(environment: Environment, call: Call) -> Response:
     if mode == "profile" and not profiles:
         raise error("required", "mode=profile needs the parameter profile, to validate against.", location="profile")
     resource = call.parameters.one("resource")
-    if call.request.misread:
-        return _outcome(call.request.misread)
+    misread = _misread(call)
     if mode == "delete":
         return _outcome(await _delete_issues(environment, call))
     if resource is None and call.id:
         stored = await current(environment, call.request, call.type, call.id)
         resource = decode(stored.body)
     if not isinstance(resource, dict):
+        if misread:
+            return _outcome(misread)
         raise error("required", "$validate needs the parameter 'resource', or the URL of a stored one.")
     issues = _type_issues(call, resource, mode)
     if not issues:  # a profile may bring expressions that take long: other requests are not held up
         stored = await _targets(environment, resource, call.request.base)
         issues = await asyncio.to_thread(environment.checker.validate, resource, profiles, stored)
-    return _outcome(issues)
+    return _outcome(with_others(misread, issues))
+
+
+def _misread(call: Call) -> list[Issue]:
+    """What keeps the XML of the body from being a resource, with paths from the resource that is asked about."""
+    problems, body = call.request.misread, call.request.resource or {}
+    if body.get("resourceType") != "Parameters":
+        return problems
+    for position, parameter in enumerate(body.get("parameter", ())):
+        if isinstance(parameter, dict) and parameter.get("name") == "resource":
+            outer = f"Parameters.parameter[{position}].resource"
+            inner = str((parameter.get("resource") or {}).get("resourceType"))
+            problems = [
+                msgspec.structs.replace(each, expression=inner + each.expression.removeprefix(outer))
+                if each.expression.startswith(outer)
+                else each
+                for each in problems
+            ]
+    return problems
 
 
 async def _targets(environment: Environment, resource: dict[str, Any], base: str) -> dict[str, dict[str, Any]]:

@@ -148,9 +148,31 @@ async def test_validate_tells_what_keeps_xml_from_being_a_resource(fhir: Fhir) -
     for path in ("$validate", "Patient/$validate"):
         answer = await fhir("POST", path, unknown, content_type="application/fhir+xml")
         issue = issue_of(answer)
-        assert (answer.status_code, issue["severity"], issue["expression"]) == (200, "error", ["Patient"])
+        assert (answer.status_code, issue["severity"], issue["expression"]) == (200, "error", ["Patient.nickname"])
     assert (await fhir("POST", "Patient", unknown, content_type="application/fhir+xml")).status_code == 400
     assert (await fhir("POST", "$validate", b"<Patient", content_type="application/fhir+xml")).status_code == 400
+
+
+async def test_validate_tells_all_that_is_wrong_with_a_resource_in_xml(fhir: Fhir) -> None:
+    wrong = (
+        '<Patient xmlns="http://hl7.org/fhir">\n<nickname value="x"><x/></nickname>\n<active value="yes"/>\n'
+        '<name/><name>t<given value="A"/></name>\n<gender value="m"/><birthDate value="2000-13"/>'
+        "<name><nick/></name></Patient>"
+    )
+    parameters = '<Parameters xmlns="http://hl7.org/fhir"><parameter><name value="resource"/><resource>{}</resource>'
+    for text in (wrong, parameters.format(wrong) + "</parameter></Parameters>"):
+        answer = await fhir("POST", "Patient/$validate", text.encode(), content_type="application/fhir+xml")
+        issues = answer.json()["issue"]
+        assert [(i["expression"][0], i.get("location", [""])[0].partition(",")[0]) for i in issues] == [
+            ("Patient.nickname", "line 2"),
+            ("Patient.active", "line 3"),
+            ("Patient.name[0]", "line 4"),
+            ("Patient.name[1]", "line 4"),
+            ("Patient.name[2]", "line 5"),
+            ("Patient.name[2].nick", "line 5"),
+            ("Patient.gender", ""),
+            ("Patient.birthDate", ""),
+        ]
 
 
 async def test_an_operation_is_not_where_it_is_not_defined(fhir: Fhir) -> None:

@@ -203,6 +203,39 @@ def test_what_r4_does_not_have_is_refused_with_path_and_line(content, says):
     assert says in patient_refusal(content)
 
 
+def test_all_that_r4_does_not_have_is_told_in_one_reading():
+    text = (
+        '<Patient xmlns="http://hl7.org/fhir"><nickname value="x"><name/></nickname><contained><Foo/></contained>'
+        '<contained><Patient><active value="1"/></Patient><Patient/></contained><active value="true" x="y"/>'
+        '<active value="false"/><name xmlns="urn:x"/><name><given/><given value="A"/></name>'
+        '<deceasedInteger value="1"/><deceasedBoolean value="x"/><id value="1"/></Patient>'
+    )
+    resource, problems = xml.read(text.encode(), DEFINITIONS)
+    assert [each.expression for each in problems] == [
+        "Patient.nickname",
+        "Patient.contained[0]",
+        "Patient.contained[1].active",
+        "Patient.contained[1]",
+        "Patient.active",
+        "Patient.active",
+        "Patient.name[0]",
+        "Patient.name[1].given[0]",
+        "Patient.deceasedInteger",
+        "Patient.deceased",
+        "Patient.id",
+    ]
+    assert (resource["id"], resource["active"], resource["name"][1]) == ("1", True, {"given": [None, "A"]})
+    with pytest.raises(FhirError) as caught:
+        read(text)
+    assert caught.value.issues == problems
+
+
+def test_a_document_with_very_many_problems_is_not_read_to_its_end():
+    text = '<Patient xmlns="http://hl7.org/fhir">' + "<x/>" * 100_000
+    _, problems = xml.read(text.encode(), DEFINITIONS)
+    assert len(problems) == 100
+
+
 def test_schema_hints_on_the_root_are_passed_over():
     hints = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="http://hl7.org/fhir x.xsd"'
     assert read(f'<Patient xmlns="http://hl7.org/fhir" {hints}/>') == {"resourceType": "Patient"}

@@ -59,6 +59,14 @@ def test_issues_are_told_as_a_compiler_would(tmp_path):
     assert "[binding-required] at Patient.gender" in said
 
 
+def test_all_that_is_wrong_in_an_xml_file_is_told_with_its_line(tmp_path):
+    file = tmp_path / "patient.xml"
+    wrong = '<nick/>\n<active value="1"/>\n<gender value="x"/>'
+    file.write_text(f'<Patient xmlns="http://hl7.org/fhir">\n{wrong}</Patient>')
+    said = hms("validate", file, "--data", tmp_path / "none", code=1)
+    assert [line.split(":")[1] for line in said.splitlines() if line.startswith(str(file))] == ["2", "3", "4"]
+
+
 def test_files_without_errors_end_well(tmp_path):
     file = tmp_path / "patient.json"
     file.write_text('{"resourceType": "Patient"}')
