@@ -18,6 +18,7 @@ from fhir_server.security.ended_families import EndedFamilies, Named
 from fhir_server.security.granting import Granting
 from fhir_server.security.keys import SigningKeys
 from fhir_server.security.model import Access, Client, Session, User
+from fhir_server.security.places import Places
 from fhir_server.security.rate import Rate
 from fhir_server.security.store import AccountStore
 from fhir_server.security.throttle import Throttle
@@ -44,6 +45,7 @@ class Security:
         self.tokens = Tokens(self.store, self.keys, settings.token_seconds)
         self.granting = Granting(self.store, self.tokens, EndedFamilies(self.store, named))
         self.throttle = Throttle(self.store)
+        self.places = Places(self.store)
         self.rate = Rate(settings.sign_in_rate, store)
         self.client_keys = ClientKeys(settings.jwks_networks, clock)
         self.clock = clock
@@ -120,6 +122,8 @@ class Security:
                 raise error("value", wrong)
             changes = {**changes, "password": await passwords.hashed_aside(password)}
         await self.store.change_user(user.id, lambda kept: msgspec.structs.replace(kept, **changes))
+        if password:
+            await self.store.forget_places(user.id)  # whoever knew the one of before is to guess as anybody
         for session in await self.store.sessions(user.id):
             await self.store.end_session(user.id, session.id)
         for family in await self.store.families(user.id):
@@ -135,14 +139,16 @@ class Security:
         await self.store.put_client(client)
         return client, secret
 
-    async def sign_in(self, name: str, password: str, code: str, address: str, agent: str) -> tuple[str, Session]:
-        """A session and the secret of its cookie.
+    async def sign_in(
+        self, name: str, password: str, code: str, address: str, agent: str, browser: str = ""
+    ) -> tuple[str, Session]:
+        """A session and the secret of its cookie. browser: what that is known by; see `Places`.
 
         FhirError "login" where name, password or code is wrong, without saying which; "throttled" after too many.
         """
-        subjects = (f"user:{name.casefold()}", f"address:{address}")
-        await self.throttle.require(*subjects)
         user = await self.store.user_named(name)
+        subjects = await self.places.subjects(name, user, address, browser)
+        await self.throttle.require(*subjects)
         good = await passwords.matches_aside(password, user.password if user else "")
         await self.throttle.require(*subjects)  # guesses that come at once are no more than those one after the other
         factors: tuple[str, ...] = ("password",)
@@ -153,13 +159,14 @@ class Security:
         if user is None or kept is None or not passwords.is_same(kept.password, user.password) or not kept.active:
             await self.throttle.failed(*subjects)
             raise error("login", "The name, the password or the code is wrong.")
-        await self.throttle.succeeded(f"user:{name.casefold()}")
-        return await self.begin_session(kept, address, agent, factors)
+        await self.throttle.succeeded(*subjects)
+        return await self.begin_session(kept, address, agent, factors, browser)
 
     async def begin_session(
-        self, user: User, address: str, agent: str, factors: tuple[str, ...]
+        self, user: User, address: str, agent: str, factors: tuple[str, ...], browser: str = ""
     ) -> tuple[str, Session]:
         """A session of a user who has been recognised, and the secret of its cookie."""
+        await self.places.signed_in(user, address, browser)
         now = self.clock()
         session = Session(
             id=secrets.token_hex(8), user=user.id, begun=now, expires=now + self.settings.session_seconds * SECOND,

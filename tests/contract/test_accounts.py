@@ -305,6 +305,21 @@ async def test_failures_of_long_ago_are_forgotten(pair: Pair):
     assert await pair.other.count_failure("user:doc") == 1
 
 
+async def test_where_a_user_has_signed_in_is_known_for_a_while(pair: Pair):
+    await pair.one.put_place("u1", "address:10.0.0.1", pair.clock.now + DAY)
+    await pair.one.put_place("u2", "address:10.0.0.2", pair.clock.now + DAY)
+    known = [("u1", "address:10.0.0.1"), ("u1", "address:10.0.0.2"), ("u2", "address:10.0.0.2")]
+    assert [await pair.other.knows_place(*each) for each in known] == [True, False, True]
+    await pair.other.forget_places("u2")
+    assert [await pair.one.knows_place(*each) for each in known] == [True, False, False]
+    pair.clock.now += DAY
+    assert not await pair.one.knows_place("u1", "address:10.0.0.1")
+    await pair.one.put_place("u1", "address:10.0.0.1", pair.clock.now + DAY)
+    assert await pair.one.knows_place("u1", "address:10.0.0.1")
+    await pair.one.remove_user("u1")
+    assert not await pair.other.knows_place("u1", "address:10.0.0.1")
+
+
 async def test_requests_of_a_minute_are_counted_together(pair: Pair):
     assert [await store.count_asked("10.0.0.1", 7) for store in (pair.one, pair.other, pair.one)] == [1, 2, 3]
     assert (await pair.other.count_asked("10.0.0.2", 7), await pair.other.count_asked("10.0.0.1", 8)) == (1, 1)

@@ -15,6 +15,8 @@ from fhir_server.security.client_authentication import authenticate, by_assertio
 from fhir_server.security.model import Access, Client
 from fhir_server.security.oauth_errors import OAuthError, required
 from fhir_server.security.outgoing.requests import UnansweredError
+from fhir_server.security.places import network_of
+from fhir_server.security.throttle import ADDRESS
 
 log = structlog.get_logger("authorization")
 
@@ -40,7 +42,8 @@ async def _client(exchange: Exchange) -> Client:
     if by_assertion(exchange.form):
         return await _authenticated(exchange, authorization)
     name = stated(exchange.form, authorization)
-    subjects = ((f"client:{name}@{exchange.address}",) if name else ()) + (f"address:{exchange.address}",)
+    place = network_of(exchange.address)
+    subjects = ((f"client:{name}@{place}",) if name else ()) + (f"{ADDRESS}{place}",)
     await _require_not_throttled(exchange, *subjects)
     try:
         client = await _authenticated(exchange, authorization)
@@ -49,7 +52,7 @@ async def _client(exchange: Exchange) -> Client:
         await exchange.security.throttle.failed(*subjects)
         raise
     await _require_not_throttled(exchange, *subjects)
-    await exchange.security.throttle.succeeded(*subjects[:-1])
+    await exchange.security.throttle.succeeded(*subjects)
     return client
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from fhir_server.rest.decode import address_of, headers_of, pairs, read_body
 from fhir_server.rest.encode import Answer
 from fhir_server.security.credentials import PAGE_COOKIE, SESSION_COOKIE, cookie
 from fhir_server.security.oauth_errors import OAuthError
+from fhir_server.security.places import LIFE, browser_of
 
 NO_STORE = [(b"cache-control", b"no-store"), (b"pragma", b"no-cache")]
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src https: data:; base-uri 'none'; frame-ancestors 'none'"
@@ -25,6 +27,7 @@ PAGE = [
     (b"referrer-policy", b"no-referrer"),
 ]
 LONGEST_BODY = 256 * 1024
+BROWSER_COOKIE = "hms_browser"  # below /auth, for as long as a browser is known after a sign-in
 
 
 class Exchange:
@@ -79,6 +82,11 @@ class Exchange:
         """Where the request is from."""
         return address_of(self.scope, self.headers, self.server.settings.trust_proxy)
 
+    @cached_property
+    def browser(self) -> str:
+        """What the browser is known by once somebody has signed in there."""
+        return browser_of(self.cookie(BROWSER_COOKIE))
+
     def cookie(self, name: str) -> str:
         """A cookie's value, "" for none."""
         return cookie(self.headers, name)
@@ -97,6 +105,7 @@ class Exchange:
         return [
             self.set_cookie(SESSION_COOKIE, secret, seconds),
             self.set_cookie(PAGE_COOKIE, secret, seconds, "/", "Strict"),
+            *([self.set_cookie(BROWSER_COOKIE, self.browser, LIFE)] if secret else ()),
         ]
 
 

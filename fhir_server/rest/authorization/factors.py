@@ -65,13 +65,14 @@ async def end_app(exchange: Exchange) -> Answer:
     if signed is None or not same(exchange.form.get("form", ""), signed[0]):
         return see("/auth/sign-in")
     user = signed[2]
-    subject = f"user:{user.name.casefold()}"
+    subject = f"app:{user.id}"  # nobody but who is signed in guesses at it
     try:
         await exchange.security.throttle.require(subject)
         if user.totp:
             await second_factor.take_away(exchange.security.store, user, exchange.form.get("code", ""))
     except FhirError as problem:
-        await exchange.security.throttle.failed(subject)
+        if problem.category == "value":
+            await exchange.security.throttle.failed(subject)
         await changed(exchange, problem.status, user.id)
         return await account_page(exchange, str(problem), problem.status)
     await changed(exchange, 200, user.id)
@@ -111,23 +112,19 @@ async def add_passkey(exchange: Exchange) -> Answer:
 
 async def ask_passkey(exchange: Exchange) -> Answer:
     """POST /auth/passkeys/ask: what a browser needs to show a passkey."""
-    await exchange.security.throttle.require(f"address:{exchange.address}")
     return as_json(await _passkeys(exchange).ask())
 
 
 async def show_passkey(exchange: Exchange) -> Answer:
     """POST /auth/passkeys/sign-in: {"credential": …, "fields": the sign-in form's}; {"location": where to go on}."""
     sent, security = _sent(exchange), exchange.security
-    subject = f"address:{exchange.address}"
-    await security.throttle.require(subject)
     try:
         user = await _passkeys(exchange).recognised(sent.get("credential"))
     except FhirError as problem:
-        await security.throttle.failed(subject)
         await noted(exchange, "login", problem.status, "")
         raise
     secret, _ = await security.begin_session(
-        user, exchange.address, exchange.headers.get("user-agent", ""), ("webauthn",)
+        user, exchange.address, exchange.headers.get("user-agent", ""), ("webauthn",), exchange.browser
     )
     await noted(exchange, "login", 200, user.id)
     fields = sent.get("fields")

@@ -45,7 +45,7 @@ async def finish(exchange: Exchange) -> Answer:
         answer.headers.append(gone)
         return answer
     agent = exchange.headers.get("user-agent", "")
-    secret, _ = await exchange.security.begin_session(user, exchange.address, agent, ("outside",))
+    secret, _ = await exchange.security.begin_session(user, exchange.address, agent, ("outside",), exchange.browser)
     await noted(exchange, "login", 200, user.id)
     answer = go_on(exchange, pending.fields, secret)
     answer.headers.append(gone)

@@ -24,6 +24,7 @@ from fhir_server.rest.authorization.paths import PATHS, SMART
 from fhir_server.rest.cors import Cors
 from fhir_server.rest.encode import Answer
 from fhir_server.security.oauth_errors import OAuthError
+from fhir_server.security.places import network_of
 
 ROUTES: dict[str, tuple[tuple[str, ...], Callable[[Exchange], Awaitable[Answer]]]] = {
     SMART: (("GET",), discovery.smart_configuration),
@@ -88,7 +89,7 @@ def authorization_server(server: FhirServer, base_of: Callable[[dict[str, Any], 
 async def _answer(exchange: Exchange, handler: Callable[[Exchange], Awaitable[Answer]], receive: Any) -> Answer:
     try:
         if exchange.method == "POST":
-            await exchange.security.rate.require(exchange.address)
+            await exchange.security.rate.require(network_of(exchange.address))
         await exchange.read(receive)
         return await handler(exchange)
     except OAuthError as problem:

@@ -68,7 +68,7 @@ async def sign_in(exchange: Exchange) -> Answer:
     try:
         secret, session = await exchange.security.sign_in(
             form.get("name", ""), form.get("password", ""), form.get("code", ""), exchange.address,
-            exchange.headers.get("user-agent", ""),
+            exchange.headers.get("user-agent", ""), exchange.browser,
         )  # fmt: skip
     except FhirError as problem:
         await noted(exchange, "login", problem.status, form.get("name", "")[:100])

@@ -133,6 +133,19 @@ class AccountStore(Protocol):
         """Ends a user's sign-in."""
         ...
 
+    # ------------------------------------------------------------------ where users have signed in
+    async def put_place(self, user: str, place: str, until: int) -> None:
+        """Keeps, as a digest, that a user has signed in at a place."""
+        ...
+
+    async def knows_place(self, user: str, place: str) -> bool:
+        """Whether a user has signed in at a place, and that counts still."""
+        ...
+
+    async def forget_places(self, user: str) -> None:
+        """Forgets where a user has signed in."""
+        ...
+
     # ------------------------------------------------------------------ codes and refresh tokens
     async def begin_family(self, family: str, user: str, client: str, scope: str) -> None:
         """Begins what a client gets; nothing where it was begun before."""

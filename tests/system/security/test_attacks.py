@@ -1,6 +1,5 @@
 """Ways around that are closed."""
 
-import asyncio
 import base64
 import hmac
 import json
@@ -178,25 +177,6 @@ async def test_a_client_gets_no_more_than_it_is_allowed(browser: Browser) -> Non
     token = await browser.granted("user/*.cruds offline_access system/*.rs")
     assert token["scope"] == "user/Observation.rs" and "refresh_token" not in token
     assert told(await browser.authorize("system/*.rs"))["error"] == "invalid_scope"
-
-
-async def test_guessing_passwords_is_slowed_down(browser: Browser) -> None:
-    page = await browser.authorize("user/*.rs")
-    for _ in range(5):
-        page = await browser.sign_in(page, password="wrong password 123")
-        assert page.status_code == 401
-    page = await browser.sign_in(page)
-    assert page.status_code == 429 and "seconds" in page.text
-    browser.fhir.server.environment.clock.now += 40_000_000
-    assert "asks for access" in (await browser.sign_in(page)).text
-
-
-async def test_guesses_that_come_at_once_are_no_more_than_those_one_after_the_other(browser: Browser) -> None:
-    page = await browser.authorize("user/*.rs")
-    guesses = [*(f"a wrong password {n}" for n in range(30)), PASSWORD]
-    answers = await asyncio.gather(*(browser.sign_in(page, "doc", guess) for guess in guesses))
-    codes = [answer.status_code for answer in answers]
-    assert codes[-1] == 429 and codes.count(401) == 5
 
 
 async def test_an_unknown_name_and_a_wrong_password_read_the_same(browser: Browser) -> None:

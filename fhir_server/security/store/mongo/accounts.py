@@ -26,6 +26,7 @@ INDEXES = {
     "pending": ["expires"],
     "replay": ["expires"],
     "asked": ["minute"],
+    "place": ["user", "expires"],
 }
 UNIQUE = ("name",)
 

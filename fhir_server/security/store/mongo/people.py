@@ -55,6 +55,7 @@ class People(Documents):
         async with told():
             await self._of("family").update_many({"user": id}, {"$set": {"revoked": True}})
             await self._of("session").delete_many({"user": id})
+            await self._of("place").delete_many({"user": id})
             await self._of("user").delete_one({"_id": id})
         self._good.clear()
 
@@ -123,6 +124,25 @@ class People(Documents):
         """Ends a user's sign-in."""
         async with told():
             await self._of("session").delete_one({"user": user, "sid": id})
+
+    # ------------------------------------------------------------------ where users have signed in
+    async def put_place(self, user: str, place: str, until: int) -> None:
+        """Keeps, as a digest, that a user has signed in at a place."""
+        await self._tidy("place", self.clock())
+        kept = {"user": user, "expires": until}
+        async with told():
+            await self._of("place").replace_one({"_id": digest(f"{user} {place}")}, kept, upsert=True)
+
+    async def knows_place(self, user: str, place: str) -> bool:
+        """Whether a user has signed in at a place, and that counts still."""
+        wanted = {"_id": digest(f"{user} {place}"), "expires": {"$gt": self.clock()}}
+        async with told():
+            return await self._of("place").find_one(wanted) is not None
+
+    async def forget_places(self, user: str) -> None:
+        """Forgets where a user has signed in."""
+        async with told():
+            await self._of("place").delete_many({"user": user})
 
 
 def _taken(user: User) -> Exception:

@@ -36,14 +36,13 @@ CREATE TABLE revoked_token (jti TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITH
 CREATE TABLE launch (id TEXT PRIMARY KEY, expires INTEGER NOT NULL, document BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE replay (issuer TEXT, jti TEXT, expires INTEGER NOT NULL, PRIMARY KEY (issuer, jti)) WITHOUT ROWID;
 CREATE TABLE attempts (subject TEXT PRIMARY KEY, failed INTEGER NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE known_place (user TEXT, place TEXT, PRIMARY KEY (user, place)) WITHOUT ROWID;
 """
 
 # By which rows are found that are few among very many: what has ended, which each new row removes; of a user.
 FOUND_BY = (
     ("session", "expires"), ("code", "expires"), ("refresh", "expires"), ("revoked_token", "expires"),
     ("launch", "expires"), ("replay", "expires"), ("pending", "expires"), ("attempts", "until"), ("asked", "minute"),
-    ("session", "user"), ("family", "until"),
+    ("session", "user"), ("family", "until"), ("place", "expires"), ("place", "user"),
 )  # fmt: skip
 
 # Not there in the first files of layout 1.
@@ -52,6 +51,9 @@ ADDED = (
     WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS asked (subject TEXT PRIMARY KEY, minute INTEGER NOT NULL, count INTEGER NOT NULL)
     WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS place (id TEXT PRIMARY KEY, user TEXT NOT NULL, expires INTEGER NOT NULL)
+    WITHOUT ROWID""",
+    "DROP TABLE IF EXISTS known_place",  # which nothing was ever kept in
     *(f"CREATE INDEX IF NOT EXISTS {table}_{column} ON {table} ({column})" for table, column in FOUND_BY),
 )
 

@@ -64,6 +64,7 @@ class People(Documents):
         def work() -> None:
             self._execute("DELETE FROM user WHERE id = ?", (id,))
             self._execute("DELETE FROM session WHERE user = ?", (id,))
+            self._execute("DELETE FROM place WHERE user = ?", (id,))
             self._execute("UPDATE family SET revoked = 1 WHERE user = ?", (id,))
 
         self._together(work)
@@ -136,3 +137,18 @@ class People(Documents):
         for key, document in self._execute("SELECT id, document FROM session WHERE user = ?", (user,)).fetchall():
             if msgspec.json.decode(document, type=Session).id == id:
                 self._execute("DELETE FROM session WHERE id = ?", (key,))
+
+    # ------------------------------------------------------------------ where users have signed in
+    async def put_place(self, user: str, place: str, until: int) -> None:
+        """Keeps, as a digest, that a user has signed in at a place."""
+        self._execute("DELETE FROM place WHERE expires < ?", (self.clock(),))
+        self._execute("INSERT OR REPLACE INTO place VALUES (?, ?, ?)", (digest(f"{user} {place}"), user, until))
+
+    async def knows_place(self, user: str, place: str) -> bool:
+        """Whether a user has signed in at a place, and that counts still."""
+        key = digest(f"{user} {place}")
+        return self._row("SELECT 1 FROM place WHERE id = ? AND expires > ?", (key, self.clock())) is not None
+
+    async def forget_places(self, user: str) -> None:
+        """Forgets where a user has signed in."""
+        self._execute("DELETE FROM place WHERE user = ?", (user,))

@@ -49,7 +49,7 @@ class Waiting(Documents):
     async def locked_until(self, subject: str) -> int:
         """Until when a subject has to wait, 0 for one that need not."""
         row = self._execute(
-            "SELECT until FROM attempts WHERE subject = ? AND until > ?", (subject, self.clock())
+            "SELECT until FROM attempts WHERE subject = ? AND until > ?", (digest(subject), self.clock())
         ).fetchone()
         return row[0] if row else 0
 
@@ -60,17 +60,17 @@ class Waiting(Documents):
         row = self._row(
             "INSERT INTO attempts VALUES (?, 1, ?) ON CONFLICT (subject) DO UPDATE SET failed = failed + 1, "
             "until = max(until, excluded.until) RETURNING failed",
-            (subject, now),
+            (digest(subject), now),
         )
         return row[0]
 
     async def lock(self, subject: str, until: int) -> None:
         """Has a subject wait."""
-        self._execute("UPDATE attempts SET until = ? WHERE subject = ?", (until, subject))
+        self._execute("UPDATE attempts SET until = ? WHERE subject = ?", (until, digest(subject)))
 
     async def forget_failures(self, subject: str) -> None:
         """Begins to count anew."""
-        self._execute("DELETE FROM attempts WHERE subject = ?", (subject,))
+        self._execute("DELETE FROM attempts WHERE subject = ?", (digest(subject),))
 
     async def count_asked(self, subject: str, minute: int) -> int:
         """Counts one more request of a subject in a minute; how many there were at all workers."""
