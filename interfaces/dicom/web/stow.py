@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import msgspec
 import structlog
@@ -17,24 +17,27 @@ from interfaces.dicom.archive.receiving import Announced, Receiving
 from interfaces.dicom.archive.record import Mismatch, Record
 from interfaces.dicom.dataset.model import Model, text
 from interfaces.dicom.dataset.part10 import read_meta, read_names
-from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, FRAME_TYPES
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.web.accept import chosen
+from interfaces.dicom.web.bulk_parts import BulkParts
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest, json_answer
+from interfaces.dicom.web.made_files import file_of
 from interfaces.dicom.web.multipart import boundary_of, parts_of
 from interfaces.dicom.web.native import native, read_native
 
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
 DICOM_XML = "application/dicom+xml"
-LARGEST = 2**31  # bytes of a file, and of what is no file in a request
-TOGETHER = 2**20  # bytes of a file that are written at a time; its names stand in the first ones
+LARGEST = 2**31  # bytes of a file, and of the bulk data of a request
+LARGEST_METADATA = 64 * 2**20  # bytes of a request's metadata, which are in memory
+TOGETHER = 2**20  # bytes that are written at a time; the names of a file stand in the first ones
+METADATA_TOLD = "All metadata of a request has 64 MiB at most; send large values as bulk data, or files."
+BULK_TOLD = "All bulk data of a request has 2048 MiB at most; send the instances in several requests, or as files."
 # failure reasons (PS3.18 table I.2-2, PS3.4 annex B)
 PROCESSING_FAILURE, NO_SPACE, NO_MATCH, CANNOT_UNDERSTAND, DUPLICATE = 0x0110, 0xA700, 0xA900, 0xC000, 0x0111
 NOT_AUTHORIZED = 0x0124
 COERCED = 0xB000
 SERVERS_FAULT = {NO_SPACE: 507, PROCESSING_FAILURE: 500}  # the same request may be taken later
-Bulk = dict[str, tuple[str, bytes]]  # by Content-Location: content type and bytes
 
 log = structlog.get_logger("dicom")
 
@@ -78,13 +81,13 @@ class Stored:
         come: list[bytes] = []
         held = 0
         try:
-            async for piece in limited(pieces, LARGEST):
+            async for piece in limited(pieces, LARGEST, "A file has 2048 MiB at most."):
                 come.append(piece)
                 held += len(piece)
                 if held >= TOGETHER:
-                    await asyncio.to_thread(arriving.write, b"".join(come))
+                    await in_thread(arriving.write, b"".join(come))
                     come, held = [], 0
-            await asyncio.to_thread(arriving.finish, b"".join(come))
+            await in_thread(arriving.finish, b"".join(come))
         except BaseException:  # a cancelled task too: the server stops, or the caller has gone
             arriving.discard()
             raise
@@ -94,18 +97,21 @@ class Stored:
         self._foreign = type
         self._unnamed.append(CANNOT_UNDERSTAND)
 
-    def metadata(self, models: list[Model], bulk: Bulk) -> None:
+    def metadata(self, models: list[Model], bulk: BulkParts) -> None:
         """Keeps instances of metadata; FhirError where the only one of the request makes none."""
         alone = len(models) == 1 and not (self.kept or self.failed or self._unnamed)
         for model in models:
             try:
-                made = _file(model, bulk)
+                pieces = file_of(model, bulk)
             except FhirError:
                 if alone:
                     raise
                 self.fail((_named(model, "00080016"), _named(model, "00080018")), CANNOT_UNDERSTAND)
             else:
-                Arriving(self, self._request, self._study).finish(made)
+                arriving = Arriving(self, self._request, self._study)
+                for piece in pieces:
+                    arriving.write(piece)
+                arriving.finish(b"")
 
     def answer(self) -> WebAnswer:
         """200 where all were kept, 202 where some were or with a warning; where none was 409, or 507 and 500 where
@@ -160,7 +166,7 @@ class Arriving:
         self._uids: tuple[str, ...] = ("", "", "", "")  # SOP class, SOP instance, study and series, as far as known
         self._failed = False
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Adds bytes; the first are the whole file or so many that its names stand in them."""
         if not self._failed:
             self._failed = not self._tried(lambda: self._add(data))
@@ -178,7 +184,7 @@ class Arriving:
         if self._receiving is not None:
             self._receiving.discard()
 
-    def _add(self, data: bytes) -> None:
+    def _add(self, data: bytes | memoryview) -> None:
         if self._receiving is not None:
             self._receiving.write((data,))
             return
@@ -224,40 +230,67 @@ class Arriving:
 
 
 async def store(request: WebRequest, chunks: AsyncIterator[bytes]) -> WebAnswer:
-    """Keeps the instances of a request while they arrive: files on the disk, all else in memory until it is whole."""
+    """Keeps the instances of a request: files while they arrive; metadata, which is held in memory, once all of its
+    bulk data is on the disk."""
     content_type = request.headers.get("content-type", "")
     stored = Stored(request)
     if content_type.split(";")[0].strip().lower() == DICOM:
         await stored.file(chunks)
         return stored.answer()
     models: list[Model] = []
-    bulk: Bulk = {}
-    room = LARGEST
-    async for headers, pieces in parts_of(chunks, boundary_of(content_type)):
-        type = headers.get("content-type", DICOM).split(";")[0].strip().lower()
-        if type == DICOM:
-            await stored.file(pieces)
-            continue
-        content = b"".join([piece async for piece in limited(pieces, room)])
-        room -= len(content)
-        if type in (DICOM_JSON, "application/json"):
-            models += models_of(content)
-        elif type in (DICOM_XML, "text/xml", "application/xml"):
-            models.append(read_native(content))
-        elif "content-location" in headers:
-            bulk[headers["content-location"]] = (headers.get("content-type", ""), content)
-        else:
-            stored.foreign(type)
-    await asyncio.to_thread(stored.metadata, models, bulk)
+    bulk = BulkParts(request.archive.files)
+    room, bulk_room = LARGEST_METADATA, LARGEST
+    try:
+        async for headers, pieces in parts_of(chunks, boundary_of(content_type)):
+            type = headers.get("content-type", DICOM).split(";")[0].strip().lower()
+            if type == DICOM:
+                await stored.file(pieces)
+            elif type in (DICOM_JSON, "application/json", DICOM_XML, "text/xml", "application/xml"):
+                content = b"".join([piece async for piece in limited(pieces, room, METADATA_TOLD)])
+                room -= len(content)
+                models += models_of(content) if type.endswith("json") else [read_native(content)]
+            elif "content-location" in headers:
+                bulk.begin(headers["content-location"], headers.get("content-type", ""))
+                bulk_room -= await _spooled(bulk, limited(pieces, bulk_room, BULK_TOLD))
+            else:
+                stored.foreign(type)
+        await in_thread(bulk.ended)
+        await in_thread(stored.metadata, models, bulk)
+    finally:
+        bulk.discard()
     return stored.answer()
 
 
-async def limited(pieces: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
-    """Pieces, as long as they are no more than so many bytes; FhirError "too-large"."""
+async def _spooled(bulk: BulkParts, pieces: AsyncIterator[bytes]) -> int:
+    """Writes a part of bulk data while it arrives; gives how many bytes it has."""
+    come: list[bytes] = []
+    held = size = 0
+    async for piece in pieces:
+        come.append(piece)
+        held += len(piece)
+        if held >= TOGETHER:
+            await in_thread(bulk.write, b"".join(come))
+            size, come, held = size + held, [], 0
+    if come:
+        await in_thread(bulk.write, b"".join(come))
+    return size + held
+
+
+async def in_thread(work: Callable[..., None], *given: Any) -> None:
+    """Does it in a thread, and waits for that where the task is cancelled: what it writes to is given up then."""
+    running = asyncio.ensure_future(asyncio.to_thread(work, *given))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
+
+
+async def limited(pieces: AsyncIterator[bytes], most: int, told: str) -> AsyncIterator[bytes]:
+    """Pieces, as long as they are no more than so many bytes; FhirError "too-large" that tells this."""
     async for piece in pieces:
         most -= len(piece)
         if most < 0:
-            told = f"A file, and all metadata and bulk data of a request, have {LARGEST // 2**20} MiB at most."
             raise error("too-large", told)
         yield piece
 
@@ -272,50 +305,3 @@ def models_of(content: bytes) -> list[Model]:
     if not all(isinstance(each, dict) for each in found):
         raise error("malformed", "The metadata must be a list of data sets in the DICOM JSON Model.")
     return found
-
-
-def _file(model: Model, bulk: Bulk) -> bytes:
-    """A file of metadata and the bulk data that it refers to; FhirError where they make none."""
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.encaps import encapsulate
-    from pydicom.uid import UID
-
-    def load(tag: str, vr: str, uri: str) -> bytes:
-        if uri not in bulk:
-            raise error("required", f"The metadata refers to {uri[:200]}, and no part has this Content-Location.")
-        return bulk[uri][1]
-
-    try:
-        pixels = model.get("7FE00010", {}).get("BulkDataURI")
-        syntax = _syntax(bulk[pixels][0]) if pixels in bulk else EXPLICIT_LITTLE
-        stated = (model.pop("00083002", {}).get("Value") or [""])[0]
-        syntax = stated if syntax == EXPLICIT_LITTLE and stated else syntax
-        made = Dataset.from_json(
-            {tag: value for tag, value in model.items() if not tag.startswith("0002")}, bulk_data_uri_handler=load
-        )
-        if "PixelData" in made and syntax in FRAME_TYPES:
-            made.PixelData = encapsulate([made.PixelData])
-            made["PixelData"].is_undefined_length = True
-        meta = FileMetaDataset()
-        meta.TransferSyntaxUID = UID(syntax)
-        meta.MediaStorageSOPClassUID = made.get("SOPClassUID", "")
-        meta.MediaStorageSOPInstanceUID = made.get("SOPInstanceUID", "")
-        made.file_meta = meta
-        buffer = io.BytesIO()
-        made.save_as(buffer, enforce_file_format=False, implicit_vr=False, little_endian=True)
-    except FhirError:
-        raise
-    except Exception as problem:  # pydicom raises what it likes over values of the wrong kind
-        raise error("malformed", f"The metadata makes no data set: {problem}.") from problem
-    content = buffer.getvalue()
-    return content if content[128:132] == b"DICM" else b"\0" * 128 + b"DICM" + content
-
-
-def _syntax(content_type: str) -> str:
-    """The transfer syntax of a part of bulk data."""
-    for part in content_type.split(";")[1:]:
-        name, _, value = part.strip().partition("=")
-        if name.lower() == "transfer-syntax":
-            return value.strip('"')
-    type = content_type.split(";")[0].strip().lower()
-    return next((uid for uid, each in FRAME_TYPES.items() if each == type), EXPLICIT_LITTLE)

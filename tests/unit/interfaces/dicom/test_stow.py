@@ -10,6 +10,7 @@ import tracemalloc
 from pathlib import Path
 
 import pydicom.data
+import pydicom.encaps
 import pytest
 
 from fhir_server.core.errors import FhirError
@@ -152,3 +153,122 @@ def test_where_the_disk_has_no_room_the_answer_is_507_and_names_the_instances(ar
     assert told["00081198"]["Value"][0]["00081197"]["Value"] == [0xA700]
     archive.files.reserve = 0
     assert sent(archive, cut(file_of(made), 65536), "application/dicom")[0] == 200
+
+
+METADATA = 'multipart/related; type="application/dicom+json"; boundary=x'
+JSON, OCTETS = "Content-Type: application/dicom+json", "Content-Type: application/octet-stream"
+
+
+def multipart(*parts: tuple[str, bytes]) -> bytes:
+    return b"".join(b"--x\r\n%s\r\n\r\n%s\r\n" % (head.encode(), content) for head, content in parts) + b"--x--"
+
+
+def at(location: str, type: str = OCTETS) -> str:
+    return f"{type}\r\nContent-Location: {location}"
+
+
+def kept(archive: Archive):
+    [row] = archive.reading.all("instance", {})
+    return pydicom.dcmread(io.BytesIO(archive.files.read(row["digest"])))
+
+
+def test_bulk_data_is_never_in_memory_and_leaves_nothing_beside_its_instance(archive):
+    model = {**image(16).to_json_dict(), "7FE00010": {"vr": "OW", "BulkDataURI": "pixels"}}
+    size = 64 * 2**20
+
+    async def chunks():
+        yield multipart((JSON, json.dumps(model).encode()))[:-5]
+        yield f"--x\r\n{at('pixels')}\r\n\r\n".encode()
+        for number in range(64):
+            yield bytes([number]) * 2**20
+        yield b"\r\n--x--"
+
+    tracemalloc.start()
+    try:
+        status, _ = sent(archive, chunks(), METADATA)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert status == 200 and peak < size / 4 and not left(archive)
+    pixels = kept(archive).PixelData
+    assert len(pixels) == size and pixels[:1] == b"\0" and pixels[-(2**20) :] == bytes([63]) * 2**20
+
+
+@pytest.mark.parametrize("size", [100, 65536])
+def test_bulk_data_that_is_cut_short_or_whose_request_is_cancelled_leaves_nothing(archive, size):
+    model = {**image(16).to_json_dict(), "7FE00010": {"vr": "OW", "BulkDataURI": "pixels"}}
+    body = multipart((JSON, json.dumps(model).encode()), (at("pixels"), b"\1\2" * 2**21))
+    with pytest.raises(FhirError, match="has no end"):
+        sent(archive, cut(body[:-8], size), METADATA)
+    assert not left(archive)
+
+    async def ending():
+        async for piece in cut(body[:-8], size):
+            yield piece
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        sent(archive, ending(), METADATA)
+    assert not left(archive) and not archive.reading.all("instance", {})
+
+
+def test_bulk_data_stands_wherever_metadata_refers_to_it(archive):
+    model = image(16, PatientName="Müller^Jörg", SpecificCharacterSet="ISO_IR 192").to_json_dict()
+    icon = {"00280010": {"vr": "US", "Value": [1]}, "7FE00010": {"vr": "OB", "BulkDataURI": "icon"}}
+    plain = {"00081150": {"vr": "UI", "Value": ["1.2"]}}
+    model |= {
+        "00880200": {"vr": "SQ", "Value": [plain, icon]},
+        "00081140": {"vr": "SQ", "Value": [plain]},
+        "00091001": {"vr": "UN", "BulkDataURI": "private"},
+        "00189087": {"vr": "FD", "BulkDataURI": "number"},
+        "00420010": {"vr": "ST", "BulkDataURI": "title"},
+        "7FE00010": {"vr": "OW", "BulkDataURI": "pixels"},
+    }
+    body = multipart(
+        (at("icon"), b"odd"), (JSON, json.dumps([model]).encode()), (at("pixels"), b"\1\2" * 256),
+        (at("private"), b"\r\n"), (at("number"), bytes(6) + b"\xf0\x3f"), (at("title"), b"A title"),
+    )  # fmt: skip
+    assert sent(archive, cut(body, 50), METADATA)[0] == 200
+    made = kept(archive)
+    assert made.PixelData == b"\1\2" * 256 and made.PatientName == "Müller^Jörg"
+    assert made[0x00091001].value == b"\r\n" and made.DiffusionBValue == 1 and made.DocumentTitle == "A title"
+    assert made.IconImageSequence[1].PixelData == b"odd\0" and made.IconImageSequence[1].Rows == 1
+    assert made.IconImageSequence[0].ReferencedSOPClassUID == "1.2" == made.ReferencedImageSequence[0][0x00081150].value
+
+
+def test_frames_of_compressed_pixels_are_parts_of_one_location(archive):
+    jpeg = "Content-Type: image/jpeg; transfer-syntax=1.2.840.10008.1.2.4.50"
+    model = {**image(16, NumberOfFrames=2).to_json_dict(), "7FE00010": {"vr": "OW", "BulkDataURI": "pixels"}}
+    frames = [b"\xff\xd8one\xff\xd9", b"\xff\xd8second\xff\xd9"]
+    body = multipart((JSON, json.dumps([model]).encode()), *((at("pixels", jpeg), frame) for frame in frames))
+    assert sent(archive, cut(body, 50), METADATA)[0] == 200
+    made = kept(archive)
+    assert made.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.50"
+    found = list(pydicom.encaps.generate_frames(made.PixelData, number_of_frames=2))
+    assert [each.rstrip(b"\0") for each in found] == frames
+
+
+def test_several_parts_of_a_location_are_no_native_pixels(archive):
+    model = {**image(16).to_json_dict(), "7FE00010": {"vr": "OW", "BulkDataURI": "pixels"}}
+    body = multipart((JSON, json.dumps([model]).encode()), (at("pixels"), b"ab"), (at("pixels"), b"cd"))
+    with pytest.raises(FhirError, match="same Content-Location"):
+        sent(archive, cut(body, 50), METADATA)
+    assert not left(archive)
+
+
+def test_metadata_has_a_limit_of_its_own(archive):
+    async def chunks():
+        yield f"--x\r\n{JSON}\r\n\r\n".encode()
+        while True:
+            yield b" " * 2**20
+
+    with pytest.raises(FhirError, match="64 MiB"):
+        sent(archive, chunks(), METADATA)
+
+
+@pytest.mark.parametrize("stated", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"])
+def test_metadata_of_any_native_syntax_is_written_in_explicit_little_endian(archive, stated):
+    model = image(16).to_json_dict() | {"00083002": {"vr": "UI", "Value": [stated]}}
+    assert sent(archive, cut(multipart((JSON, json.dumps([model]).encode())), 50), METADATA)[0] == 200
+    made = kept(archive)
+    assert made.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1" and made.Rows == 16
