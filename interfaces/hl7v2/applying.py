@@ -25,6 +25,7 @@ from interfaces.hl7v2.exchange.errors import Problem, reason_of
 from interfaces.hl7v2.header import Header, read_header
 from interfaces.hl7v2.messages.message import DONE, FAILED, IGNORED, WAITING, Message, Outcome
 from interfaces.hl7v2.translation import Translation, Translator
+from mappings.hl7v2.moving import Named
 
 log = structlog.get_logger("hl7")
 
@@ -124,9 +125,10 @@ class Applying:
         asked = {"method": "PUT", "url": f"Provenance/{message.provenance}", "ifNoneMatch": "*"}
         return await self._perform(self._with_provenance(message, header, translation.bundle, asked))
 
-    async def _gather(self, message: Message, header: Header, named: Sequence[str]) -> tuple[str, ...]:
-        """What was put at patients who were merged away meanwhile, by this message or by others before a merge that
-        this message is, goes to their survivors; links to it. Where nothing was, nothing is committed."""
+    async def _gather(self, message: Message, header: Header, named: Sequence[Named]) -> tuple[str, ...]:
+        """What was put at patients who were merged away meanwhile, or with visits that were moved, by this message or
+        by others before a merge or a move that this message is, goes where they went; links to it. Where nothing was,
+        nothing is committed."""
         links: tuple[str, ...] = ()
         asked = {"method": "PUT", "url": f"Provenance/{message.provenance}-moved"}
         for _ in range(2 * TRIES):  # a survivor may end meanwhile, too

@@ -24,8 +24,10 @@ from interfaces.hl7v2.queries.response import Asker
 from interfaces.hl7v2.reading import ClientReader
 from interfaces.hl7v2.translation import Translation
 from mappings.hl7v2.identifiers import Identity, fallback_system, identity_of
-from mappings.hl7v2.moving import left_behind
+from mappings.hl7v2.merges import visits_of
+from mappings.hl7v2.moving import Named, left_behind
 from mappings.hl7v2.outgoing import to_message
+from mappings.hl7v2.resources import identities_of
 from mappings.hl7v2.tables import SiteTables, Tables
 from mappings.hl7v2.translating import translate
 
@@ -72,14 +74,25 @@ class Engine:
         unknown = tuple(f"{system}|{value}" for system, value in found.unknown)
         return Translation(found.bundle, problems, brings=found.brings, unknown=unknown, named=tuple(found.named))
 
-    async def named(self, raw: bytes) -> tuple[str, ...]:
+    async def named(self, raw: bytes) -> tuple[Named, ...]:
         """See Translator."""
+        header = read_header(raw)
+        if header is None:
+            return ()
         found = await self._reader.find({"Patient": sorted(self.patients(raw))})
-        return tuple(f"Patient/{patient['id']}" for patient in found)
+        named = [Named(f"Patient/{patient['id']}") for patient in found]
+        tables = self._current(self._interfaces.policies(header.origin))
+        for theirs, visits in visits_of(er7.parse(raw), tables):
+            holders = [one for one in found if any(number in theirs for number in identities_of(one))]
+            wanted = {"Encounter": visits, "Account": visits}
+            for visit in await self._reader.find(wanted) if holders and visits else ():
+                reference = f"{visit['resourceType']}/{visit['id']}"
+                named += [Named(f"Patient/{one['id']}", reference) for one in holders]
+        return tuple(named)
 
-    async def left_behind(self, patients: Sequence[str]) -> list[dict[str, Any]]:
+    async def left_behind(self, named: Sequence[Named]) -> list[dict[str, Any]]:
         """See Translator."""
-        return await left_behind(self._reader, patients)
+        return await left_behind(self._reader, named)
 
     async def to_message(self, resource: dict[str, Any], destination: Destination, control: str) -> bytes:
         """See ToMessage."""

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 from fhir_server.core.errors import error
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Node
-from mappings.hl7v2.identifiers import NAMESPACE, fallback_system, identity_of, token
-from mappings.hl7v2.moving import move, redirect, replaced, update_of, way_to_survivor
+from mappings.hl7v2.identifiers import NAMESPACE, Identity, fallback_system, identity_of, token
+from mappings.hl7v2.merging import stamp
+from mappings.hl7v2.moving import Named, move, move_with, patients_of, redirect, replaced, update_of, way_to_survivor
 from mappings.hl7v2.reader import Reader
 from mappings.hl7v2.resources import identities_of
-from mappings.hl7v2.source import Segment
+from mappings.hl7v2.source import Message, Segment
 from mappings.hl7v2.tables import Tables
 
 PATIENTS, ACCOUNTS, VISITS, NUMBER = "patients", "accounts", "visits", "number"
@@ -37,18 +38,18 @@ class Merge(NamedTuple):
     visits: list[tuple[str, str]]
 
     async def complete(
-        self, reader: Reader, entries: list[dict[str, Any]], kept: dict[str, Any] | None, issues: list[str]
-    ) -> list[str]:
-        """Adds to the entries of the transaction what does it; gives the patients who end by it.
+        self, reader: Reader, entries: list[dict[str, Any]], kept: dict[str, Any] | None, sent: str, issues: list[str]
+    ) -> list[Named]:
+        """Adds to the entries of the transaction what does it; gives the patients who end by it, and the visits and
+        accounts that it moves with whose they were.
 
-        kept: the survivor as it is, None for a new one.
+        kept: the survivor as it is, None for a new one; sent: the time of the message, "" for none.
         """
         if self.kind == NUMBER:
             return []  # see known_as
         if self.kind in (ACCOUNTS, VISITS):
-            await self._move(reader, entries, issues)
-            return []
-        return await self._merge(reader, entries, kept, issues)
+            return await self._move(reader, entries, sent, issues)
+        return [Named(one) for one in await self._merge(reader, entries, kept, issues)]
 
     async def _merge(
         self, reader: Reader, entries: list[dict[str, Any]], kept: dict[str, Any] | None, issues: list[str]
@@ -111,30 +112,28 @@ class Merge(NamedTuple):
                 one["use"] = "old"
         return patient
 
-    async def _move(self, reader: Reader, entries: list[dict[str, Any]], issues: list[str]) -> None:
-        """A44, A45: accounts (MRG-3) or visits (MRG-5) of another patient become the survivor's."""
+    async def _move(self, reader: Reader, entries: list[dict[str, Any]], sent: str, issues: list[str]) -> list[Named]:
+        """A44, A45: accounts (MRG-3) or visits (MRG-5) of another patient become the survivor's, with what belongs to
+        them."""
         types = ("Account", "Encounter") if self.kind == ACCOUNTS else ("Encounter",)
         losing = await reader.find({"Patient": self.losing}) if self.losing else []
         losers = {f"Patient/{one['id']}" for one in losing}
-        written = {entry["fullUrl"]: entry for entry in entries}
-        moved = False
+        moved: list[Named] = []
         for type_name in types:
             for found in await reader.find({type_name: self.visits}):
-                subject = found.get("subject")
-                for reference in [
-                    one.get("reference", "") for one in (subject if isinstance(subject, list) else [subject or {}])
-                ]:
+                visit = f"{type_name}/{found['id']}"
+                for reference in patients_of(found):
                     if reference == self.survivor.url or (losers and reference not in losers):
                         continue
-                    moved = True
                     moves = {reference: self.survivor.url}
+                    written = {entry["fullUrl"]: entry for entry in entries}
                     redirect(entries, written, found, moves)
-                    if type_name == "Encounter":
-                        for other in await reader.referring(reference):
-                            if f"Encounter/{found['id']}" in repr(other) and other["id"] != found["id"]:
-                                redirect(entries, written, other, moves)
+                    stamp(written[visit]["resource"], sent)
+                    await move_with(reader, entries, visit, moves)
+                    moved.append(Named(reference, visit))
         if not moved:
             issues.append("MRG: no account or visit with its number is known; nothing was moved.")
+        return moved
 
 
 def merges_of(made: Draft, tables: Tables) -> list[Merge]:
@@ -172,7 +171,25 @@ def merges_of(made: Draft, tables: Tables) -> list[Merge]:
     return found
 
 
-def _identities(segment: Segment, fields: tuple[int, ...], tables: Tables, fallback: str) -> list[tuple[str, str]]:
+def visits_of(message: Message, tables: Tables) -> list[tuple[list[Identity], list[Identity]]]:
+    """The numbers of visits and accounts that a message states, each list after the numbers of whom it states them."""
+    header = message.segments[0]
+    fallback = fallback_system(tables, header.value(4) or header.value(3))
+    found: list[tuple[list[Identity], list[Identity]]] = []
+    patient: list[Identity] = []
+    for segment in message.segments:
+        if segment.name == "PID":
+            patient = _identities(segment, (3, 2, 4), tables, fallback)
+            found.append((patient, _identities(segment, (18,), tables, fallback)))
+        elif segment.name == "PV1":
+            found.append((patient, _identities(segment, (19,), tables, fallback)))
+        elif segment.name == "MRG":
+            losing = _identities(segment, (1, 2, 4), tables, fallback)
+            found.append((losing, _identities(segment, (3, 5, 6), tables, fallback)))
+    return found
+
+
+def _identities(segment: Segment, fields: tuple[int, ...], tables: Tables, fallback: str) -> list[Identity]:
     found = []
     for field in fields:
         for value in segment.repetitions(field):

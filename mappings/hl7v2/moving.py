@@ -1,19 +1,36 @@
-"""What refers to one patient comes to refer to another: in a merge, and where a merge came between.
+"""What refers to one patient comes to refer to another: in a merge or a move, and where one of them came between.
 
 A message is read against the store as it is and committed a moment later. Where a patient whom it names is merged away
-in that moment, under a number that the message does not have, its resources are put at a patient who has ended; where
-they were put there just before, the merge has not seen them. So both look again once they are committed.
+in that moment, or a visit or an account that it names is moved to another patient, under a number that the message does
+not have, its resources are put at a patient who has ended, or whose visit it is no more; where they were put there just
+before, the merge or the move has not seen them. So both look again once they are committed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from mappings.hl7v2.reader import Reader
 
 Json = dict[str, Any]
 STAYING = ("Patient", "Provenance", "AuditEvent")  # merged patients lead to survivors by links; what was said stays
+
+
+class Named(NamedTuple):
+    """Who may end, or what may be moved, before a transaction is committed.
+
+    patient: Patient/7; visit: a visit or an account (Encounter/9) that was that patient's, "" for the patient as such.
+    """
+
+    patient: str
+    visit: str = ""
+
+
+def patients_of(visit: Json) -> list[str]:
+    """Whose a visit or an account is (Patient/7)."""
+    subject = visit.get("subject", [])
+    return [one.get("reference", "") for one in (subject if isinstance(subject, list) else [subject])]
 
 
 def replaced(patient: Json) -> bool:
@@ -41,6 +58,15 @@ async def move(reader: Reader, entries: list[Json], moves: Mapping[str, str]) ->
                 redirect(entries, written, other, moves)
 
 
+async def move_with(reader: Reader, entries: list[Json], visit: str, moves: Mapping[str, str]) -> None:
+    """What refers to a visit or an account (Encounter/9) and to a patient in moves goes to whom moves names."""
+    written = {entry["fullUrl"]: entry for entry in entries}
+    for reference in moves:
+        for other in await reader.referring(reference):
+            if other["resourceType"] not in STAYING and _refers(other, visit):
+                redirect(entries, written, other, moves)
+
+
 def redirect(entries: list[Json], written: dict[str, Json], resource: Json, moves: Mapping[str, str]) -> None:
     """The references of a resource by moves, in the entry that writes it or in one of its own."""
     url = f"{resource['resourceType']}/{resource['id']}"
@@ -51,16 +77,26 @@ def redirect(entries: list[Json], written: dict[str, Json], resource: Json, move
         entries.append(written[url])
 
 
-async def left_behind(reader: Reader, patients: Iterable[str]) -> list[Json]:
-    """The entries that move what refers to those of the patients who were merged away; [] where nothing does."""
+async def left_behind(reader: Reader, named: Iterable[Named]) -> list[Json]:
+    """The entries that move what is at those who were merged away, and what belongs to visits that were moved; []
+    where there is nothing of it."""
     moves: dict[str, str] = {}
-    for reference in patients:
-        patient = await reader.read(reference)
-        if patient is not None and replaced(patient):
-            way = await way_to_survivor(reader, patient)
+    moved: list[tuple[str, dict[str, str]]] = []
+    for reference, visit in named:
+        found = await reader.read(visit or reference)
+        if found is None:
+            continue
+        if visit:
+            now = patients_of(found)
+            if len(now) == 1 and reference not in now:
+                moved.append((visit, {reference: now[0]}))
+        elif replaced(found):
+            way = await way_to_survivor(reader, found)
             moves |= {f"Patient/{one['id']}": f"Patient/{way[-1]['id']}" for one in way[:-1]}
     entries: list[Json] = []
     await move(reader, entries, moves)
+    for visit, to in moved:
+        await move_with(reader, entries, visit, to)
     return entries
 
 
@@ -88,3 +124,12 @@ def _redirected(value: Any, moves: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return [_redirected(item, moves) for item in value]
     return value
+
+
+def _refers(value: Any, reference: str) -> bool:
+    """Whether there is such a reference in it, with or without a version."""
+    if isinstance(value, dict):
+        stated = value.get("reference")
+        named = isinstance(stated, str) and stated.partition("/_history/")[0] == reference
+        return named or any(_refers(item, reference) for item in value.values())
+    return isinstance(value, list) and any(_refers(item, reference) for item in value)

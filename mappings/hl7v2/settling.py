@@ -14,13 +14,14 @@ from mappings.hl7v2.identifiers import BY_ID, KEY, key, own_identities, token, u
 from mappings.hl7v2.links import PATIENT
 from mappings.hl7v2.merges import Merge
 from mappings.hl7v2.merging import is_older, keep_participants, merge, snapshot_of, stamp
-from mappings.hl7v2.moving import way_to_survivor
+from mappings.hl7v2.moving import Named, patients_of, way_to_survivor
 from mappings.hl7v2.reader import Reader
 from mappings.hl7v2.resources import as_resource, identities_of
 from mappings.hl7v2.translation import Translation
 
 # Made where they are missing and left alone where they are: a message speaks of them in passing.
 IN_PASSING = ("Practitioner", "Organization", "Location", "Device")
+MOVING = ("Encounter", "Account")  # A44 and A45 give them to another patient
 # Written after what they refer to, so that a store need not keep places for what is not there yet.
 GATHERING = ("DiagnosticReport",)
 MOVED = "What was another patient's is this patient's from now on:"
@@ -43,6 +44,7 @@ class Settling:
         self.current: dict[int, dict[str, Any]] = {}
         self.unknown: list[tuple[str, str]] = []
         self.kept: set[int] = set()  # binaries that are there already
+        self.visits: list[Named] = []  # visits and accounts that stay as they are, with whose they are
 
     async def settle(self, merges: list[Merge]) -> Translation:
         """The translation."""
@@ -59,10 +61,10 @@ class Settling:
             if count % PAUSE_EVERY == PAUSE_EVERY - 1:
                 await asyncio.sleep(0)
         _join(self.entries)
-        ended: list[str] = []
+        ended: list[Named] = []
         for one in merges:
             kept = self.current.get(id(one.survivor))
-            ended += await one.complete(self.reader, self.entries, kept, self.issues)
+            ended += await one.complete(self.reader, self.entries, kept, self.draft.sent, self.issues)
         self.entries.sort(key=lambda entry: entry.get("resource", {}).get("resourceType") in GATHERING)
         self._provenance()
         structure, kind = self.draft.structure, self.draft.message.type
@@ -72,11 +74,12 @@ class Settling:
             bundle, self.issues, self.errors, self.draft.traced, structure, kind in BRINGS, self.unknown, named
         )
 
-    def _referred_to(self) -> list[str]:
-        """The patients of the message whose version the transaction does not state, as it does not change them."""
+    def _referred_to(self) -> list[Named]:
+        """The patients, visits and accounts of the message whose version the transaction does not state, as it does
+        not change them."""
         stated = {entry["fullUrl"] for entry in self.entries}
-        known = [node.url for node in self.draft.of("Patient") if id(node) in self.current]
-        return [url for url in known if url not in stated]
+        known = [Named(node.url) for node in self.draft.of("Patient") if id(node) in self.current]
+        return [one for one in (*known, *self.visits) if (one.visit or one.patient) not in stated]
 
     async def _read(self) -> None:
         """The current resources of the draft's identities, in one look; merged patients as their survivors."""
@@ -198,6 +201,8 @@ class Settling:
             _schedule(merged)
             _retract(merged)
             if _same(merged, current):
+                if node.type in MOVING:
+                    self.visits += [Named(patient, node.url) for patient in patients_of(resource) if patient]
                 return
             stamp(merged, self.draft.sent)
             request = {"method": "PUT", "url": node.url}

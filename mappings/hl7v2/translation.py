@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from mappings.hl7v2.moving import Named
 from mappings.hl7v2.putting import Traced
 
 
@@ -13,8 +14,8 @@ class Translation(NamedTuple):
     bundle: the transaction, None where there is nothing to commit; issues: warnings in sentences; errors: what keeps it
     from being applied; traced: each element with the rule that made it, where that was asked for; structure: the table
     by which it was read; brings: whether such a message introduces its patients; unknown: the identifiers of patients
-    that the store did not have; named: the patients of the store (Patient/7) whom others may merge away, or refer to,
-    before the transaction is committed (see moving.left_behind).
+    that the store did not have; named: the patients, visits and accounts of the store that others may merge away, move
+    or refer to before the transaction is committed (see moving.left_behind).
     """
 
     bundle: dict[str, Any] | None
@@ -24,4 +25,4 @@ class Translation(NamedTuple):
     structure: str
     brings: bool
     unknown: list[tuple[str, str]]
-    named: list[str]
+    named: list[Named]

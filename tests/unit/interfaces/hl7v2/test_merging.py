@@ -17,7 +17,7 @@ from interfaces.hl7v2.interface import Hl7Interface
 from interfaces.hl7v2.messages.sqlite.store import SqliteMessageStore
 from interfaces.hl7v2.translation import Translation
 from tests.conftest import Fhir
-from tests.unit.interfaces.hl7v2.test_translation import Hospital, hospital, pid, result
+from tests.unit.interfaces.hl7v2.test_translation import VISIT, Hospital, hospital, pid, result
 from tests.unit.interfaces.hl7v2.traffic import code, connected
 
 __all__ = ["hospital"]
@@ -144,6 +144,26 @@ def message(kind: str, control: str, *segments: str) -> bytes:
     return "\r".join([head, *segments, ""]).encode()
 
 
+async def both(fhir: Fhir, folder: Path, first: bytes, second: bytes) -> None:
+    """The second is applied after the first was translated and before it is committed."""
+    interfaces = Interfaces(listener={"lab": Listener(port=0)})
+    clock = fhir.server.environment.clock
+    engine = Held(interfaces, fhir.server, clock, control="first")
+    store = SqliteMessageStore(folder / "hl7.sqlite", clock, synchronous="OFF")
+    interface = Hl7Interface(interfaces, store, fhir.server, engine, clock)
+    await interface.start()
+    try:
+        port = interface.listeners[0].port
+        async with connected(port) as one, connected(port) as two:
+            await one.send(first)
+            await engine.read.wait()
+            assert code(await two.ask(second)) == "AA"
+            engine.go.set()
+            assert code(await one.next()) == "AA"
+    finally:
+        await interface.stop()
+
+
 @pytest.mark.parametrize("first", ["result", "merge"])
 async def test_a_result_under_another_number_while_the_patient_is_merged(fhir: Fhir, tmp_path: Path, first: str):
     """The result has a number that the merge does not have, so neither waits for the other."""
@@ -151,26 +171,98 @@ async def test_a_result_under_another_number_while_the_patient_is_merged(fhir: F
     await hospital.send("ADT^A04", pid("100^^^A"))
     await hospital.send("ADT^A04", pid("200^^^A~N2^^^N"), control="2")
     sent = {
-        "result": message("ORU^R01", "result", pid("N2^^^N"), *result()),
-        "merge": message("ADT^A40^ADT_A39", "merge", pid("100^^^A"), "MRG|200^^^A"),
+        "result": ("ORU^R01", pid("N2^^^N"), *result()),
+        "merge": ("ADT^A40^ADT_A39", pid("100^^^A"), "MRG|200^^^A"),
     }
-    other = "merge" if first == "result" else "result"
-    interfaces = Interfaces(listener={"lab": Listener(port=0)})
-    clock = fhir.server.environment.clock
-    engine = Held(interfaces, fhir.server, clock, control=first)
-    store = SqliteMessageStore(tmp_path / "hl7.sqlite", clock, synchronous="OFF")
-    interface = Hl7Interface(interfaces, store, fhir.server, engine, clock)
-    await interface.start()
-    try:
-        port = interface.listeners[0].port
-        async with connected(port) as one, connected(port) as two:
-            await one.send(sent[first])
-            await engine.read.wait()
-            assert code(await two.ask(sent[other])) == "AA"
-            engine.go.set()
-            assert code(await one.next()) == "AA"
-    finally:
-        await interface.stop()
+    kind, *segments = sent.pop(first)
+    ((other, *others),) = sent.values()
+    await both(fhir, tmp_path, message(kind, "first", *segments), message(other, "second", *others))
     survivor = {"reference": f"Patient/{(await holder(hospital, '100'))['id']}"}
     assert (await hospital.one("DiagnosticReport"))["subject"] == survivor
     assert {one["subject"]["reference"] for one in await hospital.all("Observation")} == {survivor["reference"]}
+
+
+ACCOUNT = "|DOE^JANE" + "|" * 13 + "AC1^^^A"
+CHARGE = "FT1|1|T1||20240103||CG|80050^Panel^L|||2"
+MOVES = {
+    "visit": ("ADT^A45", "EVN|A45", pid("100^^^A"), "MRG|200^^^A||||V1^^^A"),
+    "account": ("ADT^A44^ADT_A43", "EVN|A44", pid("100^^^A"), "MRG|200^^^A||AC1^^^A"),
+}
+BESIDE = {
+    "visit": ("ORU^R01", pid("N2^^^N", "|DOE^JANE"), VISIT, *result()),
+    "account": ("DFT^P03", "EVN|P03", pid("N2^^^N", ACCOUNT), CHARGE),
+}
+BELONGING = {"visit": ("DiagnosticReport", "Observation"), "account": ("ChargeItem",)}
+
+
+@pytest.mark.parametrize("first", ["beside", "move"])
+@pytest.mark.parametrize("what", ["visit", "account"])
+async def test_what_comes_under_another_number_while_its_visit_or_account_moves(
+    fhir: Fhir, tmp_path: Path, what: str, first: str
+):
+    hospital = Hospital(fhir.server)
+    await known(hospital, "100")
+    await hospital.send("ADT^A04", pid("200^^^A~N2^^^N", ACCOUNT), VISIT, control="2")
+    beside, move = BESIDE[what], MOVES[what]
+    one, two = (beside, move) if first == "beside" else (move, beside)
+    await both(fhir, tmp_path, message(one[0], "first", *one[1:]), message(two[0], "second", *two[1:]))
+    survivor = {"reference": f"Patient/{(await holder(hospital, '100'))['id']}"}
+    for type in BELONGING[what]:
+        assert {one["subject"]["reference"] for one in await hospital.all(type)} == {survivor["reference"]}, type
+    kept = await hospital.one("Encounter" if what == "visit" else "Account")
+    assert kept["subject"] == (survivor if what == "visit" else [survivor])
+
+
+@pytest.mark.parametrize("what", ["visit", "account"])
+async def test_what_a_visit_or_an_account_has_moves_with_it(hospital: Hospital, what: str):
+    await known(hospital, "100")
+    await hospital.send("ADT^A04", pid("200^^^A~N2^^^N", ACCOUNT), VISIT, control="2")
+    await hospital.send(*BESIDE[what])
+    await hospital.send(*MOVES[what], sent=LATER)
+    survivor = (await holder(hospital, "100"))["id"]
+    for type in BELONGING[what]:
+        assert {one["subject"]["reference"] for one in await hospital.all(type)} == {f"Patient/{survivor}"}, type
+
+
+async def test_a_visit_takes_nothing_of_one_whose_id_begins_with_its_own(hospital: Hospital):
+    await known(hospital, "100", "200")
+    theirs = {"reference": f"Patient/{(await holder(hospital, '200'))['id']}"}
+    for number in ("1", "12"):
+        visit = {"resourceType": "Encounter", "id": number, "status": "finished", "class": {"code": "IMP"}}
+        visit |= {"subject": theirs, "identifier": [{"system": "urn:x-hl7v2:authority:A", "value": f"V{number}"}]}
+        note = {"resourceType": "Observation", "id": number, "status": "final", "code": {"text": "note"}}
+        note |= {"subject": theirs, "encounter": {"reference": f"Encounter/{number}"}}
+        for one in (visit, note):
+            path = (one["resourceType"], number)
+            await hospital.server.perform(Request("PUT", path, resource=one, body=json.serialize(one)))
+    await hospital.send(*MOVES["visit"], sent=LATER)
+    notes = [await hospital.one("Observation", _id=number) for number in ("1", "12")]
+    assert [note["subject"] == theirs for note in notes] == [False, True]
+
+
+async def test_an_older_message_does_not_move_a_visit_back(hospital: Hospital):
+    await known(hospital, "100")
+    await hospital.send("ADT^A04", pid("200^^^A"), VISIT, control="2")
+    await hospital.send(*MOVES["visit"], sent=LATER)
+    made = await hospital.send("ORU^R01", pid("200^^^A"), VISIT, *result(), sent="20240103")
+    survivor = await holder(hospital, "100")
+    assert (await hospital.one("Encounter"))["subject"] == {"reference": f"Patient/{survivor['id']}"}
+    assert any("V1" in issue and "older" in issue for issue in made.issues)
+
+
+@pytest.mark.parametrize("last", ["beside", "move"])
+async def test_a_move_that_a_crash_came_after_is_looked_at_again(fhir: Fhir, last: str):
+    """Found applied, a message names what it named before, though the visit is another patient's now."""
+    hospital = Hospital(fhir.server)
+    await known(hospital, "100")
+    await hospital.send("ADT^A04", pid("200^^^A~N2^^^N", ACCOUNT), VISIT, control="2")
+    loser, visit = (await holder(hospital, "200"))["id"], (await hospital.one("Encounter"))["id"]
+    await hospital.send(*MOVES["visit"], sent=LATER)
+    note = {"resourceType": "Observation", "status": "final", "code": {"text": "note"}}
+    note |= {"subject": {"reference": f"Patient/{loser}"}, "encounter": {"reference": f"Encounter/{visit}"}}
+    await hospital.server.perform(Request("POST", ("Observation",), resource=note, body=json.serialize(note)))
+    engine = Engine(Interfaces(), fhir.server, fhir.server.environment.clock)
+    kind, *segments = (BESIDE if last == "beside" else MOVES)["visit"]
+    entries = await engine.left_behind(await engine.named(message(kind, "again", *segments)))
+    survivor = f"Patient/{(await holder(hospital, '100'))['id']}"
+    assert [entry["resource"]["subject"]["reference"] for entry in entries] == [survivor]

@@ -19,6 +19,7 @@ from interfaces.hl7v2.interface import Hl7Interface
 from interfaces.hl7v2.messages.sqlite.store import SqliteMessageStore
 from interfaces.hl7v2.mllp.frames import Frames, framed
 from interfaces.hl7v2.translation import Translation
+from mappings.hl7v2.moving import Named
 
 MRN = "http://hospital.test/mrn"
 RESULT = "http://hospital.test/result"
@@ -88,10 +89,10 @@ class SmallTable:
         unknown = () if found.get("entry") else (number,)
         return Translation(bundle, brings=read.type == "ADT", unknown=unknown)
 
-    async def named(self, raw: bytes) -> tuple[str, ...]:
+    async def named(self, raw: bytes) -> tuple[Named, ...]:
         return ()
 
-    async def left_behind(self, patients: Sequence[str]) -> list[dict[str, Any]]:
+    async def left_behind(self, named: Sequence[Named]) -> list[dict[str, Any]]:
         return []
 
 
