@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from fhir_server.api import FhirServer
+from fhir_server.codec.asgi import base_of
 from fhir_server.core.errors import FhirError
 from fhir_server.rest.authorization import (
     account,
@@ -62,7 +63,7 @@ FOR_PEOPLE = frozenset(path for path, (_, handler) in ROUTES.items() if handler.
 log = structlog.get_logger("authorization")
 
 
-def authorization_server(server: FhirServer, base_of: Callable[[dict[str, Any], dict[str, str]], str]) -> Any:
+def authorization_server(server: FhirServer) -> Any:
     """The ASGI application for the paths in PATHS."""
     cors = Cors(server.settings)
 
@@ -75,7 +76,7 @@ def authorization_server(server: FhirServer, base_of: Callable[[dict[str, Any], 
         elif method not in methods and not (method == "HEAD" and "GET" in methods):
             answer = Answer(405, [(b"allow", ", ".join(methods).encode())], b"")
         else:
-            answer = await _answer(Exchange(scope, server, base_of(scope, headers)), handler, receive)
+            answer = await _answer(Exchange(scope, server, base_of(scope, headers, server.settings)), handler, receive)
         if path not in FOR_PEOPLE:
             answer.headers += [(b"vary", b"origin"), *cors.headers(headers.get("origin", ""))]
         body = b"" if method == "HEAD" else answer.body
