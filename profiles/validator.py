@@ -29,8 +29,11 @@ Json = dict[str, Any]
 Found = list[tuple[Problem, str]]  # with the URL of the profile that says it
 
 NOTHING_STORED: Mapping[str, Json] = {}
-REFUSING_BINDINGS = ("binding-required", "binding-max")
-LESSER_BINDINGS = ("binding-extensible", "binding-preferred")  # said of a code that these refuse, they add nothing
+SAID_BY = {  # rule -> the rules that say more of the same place
+    "binding-extensible": ("binding-required", "binding-max"),
+    "binding-preferred": ("binding-required", "binding-max"),
+    "extension-max": ("slice-max",),
+}
 MAX_MEMBERS = 50_000  # answers of the terminology that are kept
 TOO_DEEP = Issue("error", "too-costly", "The resource is nested too deeply to be checked: flatten it.", rule="depth")
 
@@ -176,11 +179,11 @@ class Validator:
                     found.append((each, url))
             if enough([each for each, _ in found]):
                 break
-        refused = {each.path for each, _ in found if each.rule in REFUSING_BINDINGS}
+        told = {(each.rule, each.path) for each, _ in found}
         return [
             (each, url)
             for each, url in found
-            if not (each.rule in LESSER_BINDINGS and each.path in refused)
+            if not any((rule, each.path) in told for rule in SAID_BY.get(each.rule, ()))
             and not _told_at_its_target(each, resource, found)
         ]
 

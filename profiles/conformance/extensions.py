@@ -1,6 +1,6 @@
 """Extensions: their definitions, where they may stand, and modifiers that are not understood.
 
-https://hl7.org/fhir/R4/extensibility.html and https://hl7.org/fhir/R4/defining-extensions.html#context
+https://hl7.org/fhir/R4/extensibility.html, https://hl7.org/fhir/R4/defining-extensions.html#context and #cardinality
 """
 
 from __future__ import annotations
@@ -49,13 +49,14 @@ UNKNOWN = Owner("", (), "")
 class Definition(NamedTuple):
     """An extension's definition: its profile, (type, expression) of the contexts, invariants, whether it modifies.
 
-    parts: the urls of the extensions that it defines inside of it.
+    maximum: how often it may be on one element; parts: the urls of the extensions that it defines inside of it.
     """
 
     profile: Profile
     contexts: tuple[tuple[str, str], ...]
     invariants: tuple[str, ...]
     modifier: bool
+    maximum: float
     parts: frozenset[str]
 
 
@@ -82,12 +83,23 @@ class ExtensionChecks:
                 continue
             for key in ARRAYS:
                 values = value.get(key)
+                counts: dict[str, int] = {}
                 for position, extension in enumerate(values if isinstance(values, list) else ()):
                     if isinstance(extension, dict) and isinstance(extension.get("url"), str):
                         more = self._one(extension, key, owner, value, context)
+                        more += self._once_more(extension["url"], counts)
                         if more:
                             found = under(found, f"{self._path(name, trail)}.{key}[{position}]", more)
         return found
+
+    def _once_more(self, url: str, counts: dict[str, int]) -> Problems:
+        """The problem of an extension that is on its element more often than it is defined to be; told once."""
+        count = counts[url] = counts.get(url, 0) + 1
+        definition = self._definition(url) if count > 1 else None
+        if definition is None or count != definition.maximum + 1:
+            return []
+        text = f"{url} may be here {int(definition.maximum)} time(s) only, as its definition says"
+        return [Problem("extension-max", "structure", text)]
 
     def _one(self, extension: Json, key: str, owner: Owner, value: Json, context: Context) -> Problems:
         url = extension["url"]
@@ -225,8 +237,15 @@ def _read(structure: Json, profile: Profile) -> Definition:
         tuple(contexts),
         tuple(structure.get("contextInvariant", ())),
         bool(elements and elements[0].get("isModifier", False)),
+        _maximum(elements),
         frozenset(e["fixedUri"] for e in elements if e.get("path") == PART and "fixedUri" in e),
     )
+
+
+def _maximum(elements: list[Json]) -> float:
+    """How often an extension may be on one element: max of the root of its definition."""
+    most = elements[0].get("max", "*") if elements and elements[0].get("path") == "Extension" else "*"
+    return int(most) if str(most).isdecimal() else float("inf")
 
 
 def _unknown(url: str, key: str) -> Problems:

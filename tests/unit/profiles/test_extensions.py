@@ -112,6 +112,28 @@ def test_an_invariant_of_the_context():
     ]
 
 
+@pytest.mark.parametrize(("maximum", "wrong"), [("1", ["Patient.extension[1]"]), ("2", []), ("*", [])])
+def test_an_extension_is_on_an_element_as_often_as_its_definition_says(maximum, wrong):
+    definition = level(("element", "Element"), ("element", "Patient"))
+    definition["differential"]["element"][0]["max"] = maximum
+    assert issues(patient(extension=[LEVEL, LEVEL]), definition) == [(path, "extension-max") for path in wrong]
+    assert issues(patient(extension=[LEVEL], name=[{"extension": [LEVEL]}, {"extension": [LEVEL]}]), definition) == []
+
+
+def test_the_parts_of_an_extension_are_counted():
+    text = {"url": "text", "valueString": "x"}
+    part = {
+        "url": "http://hl7.org/fhir/StructureDefinition/patient-nationality",
+        "extension": [
+            {"url": "code", "valueCodeableConcept": {"text": "x"}},
+            {"url": "code", "valueCodeableConcept": {"text": "y"}},
+        ],
+    }
+    assert issues(patient(extension=[part])) == [("Patient.extension[0].extension[1]", "slice-max")]
+    part["extension"] = [text]
+    assert issues(patient(extension=[part])) == [("Patient.extension[0].extension[0].url", "extension-part")]
+
+
 def test_a_modifier_belongs_into_modifierExtension():
     assert issues(patient(extension=[LEVEL]), level(modifier=True)) == [("Patient.extension[0]", "extension-modifier")]
     assert issues(patient(modifierExtension=[LEVEL]), level(modifier=True)) == []
