@@ -8,7 +8,7 @@ import sqlite3
 from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.cents import cents_of
 from fhir_server.subsystems.billing.claiming import extension, sources_of
-from fhir_server.subsystems.billing.facts import Json, ours, relative
+from fhir_server.subsystems.billing.facts import Json, ours, relative, survivor_of
 from fhir_server.subsystems.billing.items import close_items
 from fhir_server.subsystems.billing.ledger import Posting
 from fhir_server.subsystems.billing.models import FREQUENCY, SYSTEM
@@ -26,7 +26,8 @@ def book(connection: sqlite3.Connection, claim: Json) -> str:
     prior = related[0]["claim"]["reference"].rpartition("/")[2] if related else ""
     before = connection.execute("SELECT * FROM claim WHERE id = ?", (prior,)).fetchone() if prior else None
     root = before["root"] if before else id
-    patient, payer = relative(claim["patient"]["reference"]), relative(claim["insurer"]["reference"])
+    patient = survivor_of(connection, relative(claim["patient"]["reference"]))
+    payer = relative(claim["insurer"]["reference"])
     cents = cents_of(claim["total"])
     kind = "I" if claim["type"]["coding"][0]["code"] == "institutional" else "P"
     encounter = relative(claim["item"][0]["encounter"][0]["reference"])

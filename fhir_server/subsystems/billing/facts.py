@@ -93,6 +93,12 @@ def patient_of(resource: Json) -> str:
     return ""
 
 
+def survivor_of(connection: Connection, patient: str) -> str:
+    """The patient whom this one was merged into; itself for one who was not."""
+    found = rows(connection, "SELECT survivor FROM merged WHERE patient = ?", (patient,))
+    return found[0][0] if found else patient
+
+
 def relative(reference: str) -> str:
     """The last two segments of a reference, without a version."""
     return "/".join(reference.partition("/_history/")[0].split("/")[-2:])

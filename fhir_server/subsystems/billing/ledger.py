@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from fhir_server.subsystems.billing.facts import survivor_of
 from fhir_server.subsystems.store import SubsystemStore
 
 RECEIVABLE, PATIENT, REVENUE, CASH = "receivable", "patient-receivable", "revenue", "cash"
@@ -30,15 +31,21 @@ def post(
 ) -> bool:  # fmt: skip
     """Adds an entry once for its key; lines of nothing are left out, and an entry without lines is none.
 
+    Lines of a patient who was merged are the survivor's.
+
     sqlite3.IntegrityError where it does not balance.
     """
     lines = [line for line in lines if line.cents]
     if not lines or connection.execute("SELECT 1 FROM journal_entry WHERE key = ?", (key,)).fetchone():
         return False
+    now = {patient: survivor_of(connection, patient) for patient in {line.patient for line in lines}}
     id = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM journal_entry").fetchone()[0]
     connection.executemany(
         "INSERT INTO journal_line VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [(id, at, line.account, line.patient, line.payer, line.claim, line.cents) for at, line in enumerate(lines, 1)],
+        [
+            (id, at, line.account, now[line.patient], line.payer, line.claim, line.cents)
+            for at, line in enumerate(lines, 1)
+        ],
     )
     connection.execute("INSERT INTO journal_entry VALUES (?, ?, ?, ?, ?, ?)", (id, key, date, text, source, reverses))
     return True

@@ -1,7 +1,8 @@
 """Patients that are merged: what the one who is no more owes, has paid and has as a credit is the survivor's.
 
 A merge redirects what refers to the patient (Claims, Coverages, payments), which the feed brings; the journal, which is
-append-only, gets an entry that moves each balance.
+append-only, gets an entry that moves each balance. What is posted later in the name of the one who is no more, such as
+a reversal of what was posted before, is the survivor's too.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 
 from fhir_server.subsystems.billing import ledger
-from fhir_server.subsystems.billing.facts import Json, relative
+from fhir_server.subsystems.billing.facts import Json, relative, survivor_of
 from fhir_server.subsystems.billing.ledger import Posting
 
 TABLES = ("claim", "payment", "item", "charge")  # that name a patient
@@ -27,6 +28,8 @@ def take_merge(connection: sqlite3.Connection, patient: Json, date: str) -> set[
         "",
     )
     loser = f"Patient/{patient['id']}"
+    connection.execute("DELETE FROM merged WHERE patient = ?", (loser,))
+    survivor = survivor_of(connection, survivor)
     if not survivor.startswith("Patient/") or survivor == loser:
         return set()
     moved = {row[0] for row in connection.execute("SELECT encounter FROM claim WHERE patient = ?", (loser,))}
@@ -46,4 +49,6 @@ def take_merge(connection: sqlite3.Connection, patient: Json, date: str) -> set[
     version = patient.get("meta", {}).get("versionId", "1")
     key, text = f"merge:{loser}:{version}", f"{loser} was merged into {survivor}"
     ledger.post(connection, key, date, text, loser, lines)
+    connection.execute("UPDATE merged SET survivor = ? WHERE survivor = ?", (survivor, loser))
+    connection.execute("INSERT INTO merged VALUES (?, ?)", (loser, survivor))
     return moved

@@ -6,7 +6,7 @@ foreign key refuses lines without an entry, and nothing of the journal is ever c
 
 from __future__ import annotations
 
-LAYOUT = 8
+LAYOUT = 9
 STANDS = "replaced = '' AND frequency <> '8'"  # of a claim: it is the last of its row, and takes none back
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (
@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS fact (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS fact_link ON fact (link, type);
 CREATE INDEX IF NOT EXISTS fact_patient ON fact (patient, type);
+CREATE TABLE IF NOT EXISTS merged (patient TEXT PRIMARY KEY, survivor TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS gone (reference TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS payer (
     value TEXT NOT NULL, reference TEXT NOT NULL, PRIMARY KEY (value, reference)

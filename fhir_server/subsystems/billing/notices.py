@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from fhir_server.subsystems.billing import payments
 from fhir_server.subsystems.billing.cents import exact_cents_of
-from fhir_server.subsystems.billing.facts import Json, known, ours, relative
+from fhir_server.subsystems.billing.facts import Json, known, ours, relative, survivor_of
 from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.ledger import amount
 from fhir_server.subsystems.billing.payments import INVOICE, Detail
@@ -167,7 +167,7 @@ def _of_reconciliation(connection: Any, reference: str) -> list[Told]:
     patient = next((each["valueReference"]["reference"] for each in found.get("extension", ())
                     if each["url"] == payments.PATIENT), "")  # fmt: skip
     details = (Detail("payment", exact_cents_of(found["paymentAmount"])),)
-    return [Told(found["id"], {}, patient, found["paymentDate"], details)]
+    return [Told(found["id"], {}, survivor_of(connection, patient), found["paymentDate"], details)]
 
 
 def _awaited(resource: Json) -> str:

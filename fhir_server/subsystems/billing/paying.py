@@ -11,7 +11,7 @@ from fhir_server.core.errors import error
 from fhir_server.subsystems.billing import accounts, payments
 from fhir_server.subsystems.billing.cents import exact_cents_of
 from fhir_server.subsystems.billing.desk import Desk, payment, post, rules
-from fhir_server.subsystems.billing.facts import Json, known
+from fhir_server.subsystems.billing.facts import Json, known, survivor_of
 from fhir_server.subsystems.billing.ledger import amount
 from fhir_server.subsystems.billing.models import SELF_PAY
 from fhir_server.subsystems.billing.payments import Detail
@@ -29,7 +29,7 @@ async def pay(
     if method not in methods:
         raise error("value", f"method must be one of {', '.join(methods)}, not {method[:20]!r}.", location="method")
     async with desk.billing.desk:
-        _patient(desk, patient)
+        patient = _patient(desk, patient)
         before = await _before(desk, receipt, patient, "payment", cents)
         if before:
             return before, False
@@ -42,7 +42,7 @@ async def pay(
 async def refund(desk: Desk, patient: str, receipt: str, cents: int, reason: str) -> tuple[Json, bool]:
     """Gives money of a patient's credit back."""
     async with desk.billing.desk:
-        _patient(desk, patient)
+        patient = _patient(desk, patient)
         before = await _before(desk, receipt, patient, "refund", -cents)
         if before:
             return before, False
@@ -112,20 +112,22 @@ async def reverse(desk: Desk, id: str, reason: str) -> Json:
         if done is not None:
             raise error("conflict", f"{id} was reversed already, by PaymentReconciliation/{done['id']}.")
         found = payments.read(decode(body))
+        patient = survivor_of(store, found.patient)
         kept = sum(each.cents for each in found.details if each.type == "advance")
         if kept > 0:
-            _enough(desk, found.patient, kept, ": reverse first what was done with the credit of this payment")
+            _enough(desk, patient, kept, ": reverse first what was done with the credit of this payment")
         details = tuple(each._replace(cents=-each.cents) for each in found.details)
         text = f"reversal of {found.text}"
-        return await post(
-            desk, payment(desk, "reversal", found.patient, -found.cents, text, details, reverses=id), reason
-        )
+        return await post(desk, payment(desk, "reversal", patient, -found.cents, text, details, reverses=id), reason)
 
 
 # ---------------------------------------------------------------------- what must hold
-def _patient(desk: Desk, patient: str) -> None:
-    if known(desk.billing.store, patient) is None:
-        raise error("not-found", f"There is no {patient}; it is deleted, or billing has not got so far yet.")
+def _patient(desk: Desk, patient: str) -> str:
+    """The patient whose account it is: the survivor of one who was merged."""
+    standing = survivor_of(desk.billing.store, patient)
+    if known(desk.billing.store, standing) is None:
+        raise error("not-found", f"There is no {standing}; it is deleted, or billing has not got so far yet.")
+    return standing
 
 
 async def _before(desk: Desk, receipt: str, patient: str, kind: str, cents: int) -> Json | None:
@@ -135,7 +137,7 @@ async def _before(desk: Desk, receipt: str, patient: str, kind: str, cents: int)
         return None
     resource = decode(body)
     found = payments.read(resource)
-    if (found.patient, found.kind, found.cents) != (patient, kind, cents):
+    if (survivor_of(desk.billing.store, found.patient), found.kind, found.cents) != (patient, kind, cents):
         raise error(
             "conflict",
             f"Receipt {receipt} is a {found.kind} of {amount(found.cents)} of {found.patient}, posted on "

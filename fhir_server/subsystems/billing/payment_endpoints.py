@@ -8,7 +8,7 @@ from typing import Any
 from fhir_server.core.errors import error
 from fhir_server.subsystems.billing import accounts, paying
 from fhir_server.subsystems.billing.desk import Desk, posted
-from fhir_server.subsystems.billing.facts import Json, rows
+from fhir_server.subsystems.billing.facts import Json, rows, survivor_of
 from fhir_server.subsystems.billing.service import Billing
 from fhir_server.subsystems.endpoint import Answer, Call, Endpoint
 
@@ -27,8 +27,8 @@ async def invoices(billing: Billing, call: Call) -> Answer:
 
 
 async def account(billing: Billing, call: Call) -> Answer:
-    """A patient's invoices, payments and credit."""
-    patient = f"Patient/{call.path['id']}"
+    """A patient's invoices, payments and credit; of one who was merged the survivor's."""
+    patient = survivor_of(billing.store, f"Patient/{call.path['id']}")
     shares = [each for each in accounts.shares(billing.store, patient) if each.asked > 0]
     return Answer({
         "patient": patient,

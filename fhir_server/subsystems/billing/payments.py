@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.cents import exact_cents_of, money
-from fhir_server.subsystems.billing.facts import Connection, Json, ours, relative, rows
+from fhir_server.subsystems.billing.facts import Connection, Json, ours, relative, rows, survivor_of
 from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.ledger import Posting
 from fhir_server.subsystems.billing.models import SYSTEM
@@ -171,8 +171,8 @@ def take_payment(connection: sqlite3.Connection, resource: Json) -> bool:
         return False
     connection.execute(
         "INSERT INTO payment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (found.id, found.kind, found.patient, found.receipt, found.cents, _written_off(found), found.date,
-         found.created, found.text, found.reverses),
+        (found.id, found.kind, survivor_of(connection, found.patient), found.receipt, found.cents, _written_off(found),
+         found.date, found.created, found.text, found.reverses),
     )  # fmt: skip
     if found.kind == CANCELLATION:
         _cancel(connection, found, source)

@@ -15,7 +15,7 @@ from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.cents import cents_of, money
 from fhir_server.subsystems.billing.claiming import chargeable, provider_reference, sources_of
 from fhir_server.subsystems.billing.coverages import coverages
-from fhir_server.subsystems.billing.facts import Json, ours, relative
+from fhir_server.subsystems.billing.facts import Json, ours, relative, survivor_of
 from fhir_server.subsystems.billing.ledger import Posting
 from fhir_server.subsystems.billing.models import SELF_PAY, SOURCE, SYSTEM
 from fhir_server.subsystems.billing.payments import INVOICE
@@ -57,7 +57,7 @@ def book(connection: sqlite3.Connection, invoice: Json) -> str:
     root = invoice["id"].removeprefix(INVOICE)
     if not ours(invoice, TAG) or connection.execute("SELECT 1 FROM claim WHERE id = ?", (root,)).fetchone():
         return ""
-    patient = relative(invoice["subject"]["reference"])
+    patient = survivor_of(connection, relative(invoice["subject"]["reference"]))
     encounter = next(each for each in invoice["extension"] if each["url"] == ENCOUNTER)["valueReference"]["reference"]
     sources, cents, date = sources_of(invoice), cents_of(invoice["totalNet"]), invoice["date"]
     versions = json.dumps(sources, sort_keys=True)
