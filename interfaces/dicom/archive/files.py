@@ -14,8 +14,8 @@ Bytes = bytes | bytearray | memoryview
 class Torn(FhirError):
     """A file is gone, or not as it was kept."""
 
-    def __init__(self) -> None:
-        told = "A file of the archive is gone, or not as it was kept; restore it from a backup."
+    def __init__(self, what: str = "A file of the archive") -> None:
+        told = f"{what} is gone, or not as it was kept; restore it from a backup."
         super().__init__("unavailable", [Issue("error", "transient", told)])
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from interfaces.dicom.archive.files import Torn
 from interfaces.dicom.archive.index import Condition, Row, Rows, Selection, one_of
 from interfaces.dicom.archive.levels import IMAGE, LEVELS, PATIENT, SERIES, STUDY
+from interfaces.dicom.archive.lost import is_whole, torn
 from interfaces.dicom.archive.matching import as_text, asked
 from interfaces.dicom.archive.query import attributes_of
 from interfaces.dicom.dataset.model import Model
@@ -70,10 +71,10 @@ def file_of(archive: Archive, row: Row) -> bytes:
     """The file of an instance; Torn where it is not whole."""
     try:
         content = archive.files.read(row["digest"])
-    except FileNotFoundError as problem:
-        raise Torn from problem
+    except (FileNotFoundError, Torn) as problem:
+        raise torn(archive, row) from problem
     if len(content) != row["size"]:
-        raise Torn
+        raise torn(archive, row)
     return content
 
 
@@ -88,8 +89,8 @@ def data_set(archive: Archive, row: Row, accepted: Collection[str] = ()) -> Any:
     from pydicom.uid import UID
 
     path = archive.files.local(row["digest"])
-    if path is not None and (not path.exists() or path.stat().st_size != row["size"]):
-        raise Torn
+    if path is not None and not is_whole(archive, row):
+        raise torn(archive, row)
     read = dcmread(path if path is not None else io.BytesIO(file_of(archive, row)))
     syntax = row["transfer_syntax"]
     if accepted and syntax not in accepted and syntax == EXPLICIT_BIG:

@@ -11,9 +11,9 @@ from pynetdicom import build_context
 
 from fhir_server.core.errors import FhirError
 from interfaces.dicom.archive.archive import Archive
-from interfaces.dicom.archive.files import Torn
 from interfaces.dicom.archive.index import Row
 from interfaces.dicom.archive.instances import encoded_as
+from interfaces.dicom.archive.lost import is_whole, torn
 from interfaces.dicom.association.sub_operations import Originator, store
 from interfaces.dicom.dataset.syntaxes import DEFLATED, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 
@@ -52,6 +52,8 @@ class Sending:
         syntax = next((each for each in (kept, *CONVERTED) if each in taken), None)
         if syntax is None:
             raise ValueError(f"it is kept in {kept}, and taken in none that it can be written in")
+        if not is_whole(self._archive, row):  # found amid its data set it would cost the association
+            raise torn(self._archive, row)
         if syntax == kept and not row["coercion"]:
             parts: Iterable[bytes] = self._pieces(row)
         else:
@@ -66,7 +68,7 @@ class Sending:
             wanted = min(PIECE, row["size"] - at)
             piece = self._archive.files.read(row["digest"], at, wanted)
             if len(piece) != wanted:
-                raise Torn
+                raise torn(self._archive, row)
             yield piece
 
 

@@ -220,7 +220,11 @@ class DicomWeb:
         await send({"type": "http.response.start", "status": answer.status, "headers": sent})
         while piece is not None and method != "HEAD":
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-            piece = await asyncio.to_thread(next, pieces, None)
+            try:
+                piece = await asyncio.to_thread(next, pieces, None)
+            except Exception as problem:  # its status has gone out: only a body without an end tells that it failed
+                log.error("an answer was broken off", problem=str(problem))
+                return
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.index import Row
-from interfaces.dicom.archive.instances import attributes
+from interfaces.dicom.archive.instances import attributes, file_of
 from interfaces.dicom.dataset.model import first
 from interfaces.dicom.dataset.part10 import read_file
 from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, FRAME_TYPES, syntax
@@ -81,7 +81,7 @@ def _how(request: WebRequest, row: Row) -> tuple[bool, str]:
 
 def read(archive: Archive, row: Row, numbers: list[int], as_kept: bool) -> Iterator[bytes]:
     """The frames of an instance; FhirError where it has none or they can't be decoded."""
-    data = archive.files.read(row["digest"])
+    data = file_of(archive, row)
     _, data_set = read_file(data)
     element = next((found for tag in PIXELS if (found := data_set.elements.get(tag))), None)
     if element is None:

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 from fhir_server.core.errors import FhirError, error
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.index import Row
-from interfaces.dicom.archive.instances import attributes
+from interfaces.dicom.archive.instances import attributes, file_of
 from interfaces.dicom.dataset.model import first
 from interfaces.dicom.web.accept import chosen
 from interfaces.dicom.web.annotations import annotated, annotations_of
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest, tagged
 from interfaces.dicom.web.frames import numbers_of
 from interfaces.dicom.web.multipart import Part, related
-from interfaces.dicom.web.resources import model_url, named, split, tag_of
+from interfaces.dicom.web.resources import model_url, named, partial, readable, split, tag_of
 
 TYPES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF"}
 MOVING = ("image/gif", "image/jpeg", "image/png")  # of several frames the first alone has all in one (PS3.18 8.7.4)
@@ -50,7 +50,9 @@ def rendered(request: WebRequest) -> WebAnswer:
     rows = named(request, path)
     view = view_of(request)
     by_number = rest[0] == "frames"
-    asked = [(row, numbers_of(rest[1], row) if by_number else range(1, row["frames"] + 1)) for row in rows]
+    whole = readable(request, rows)
+    given = [row for row in whole if _has_image(row)] or whole[:1]  # the first says why none can be shown
+    asked = [(row, numbers_of(rest[1], row) if by_number else range(1, row["frames"] + 1)) for row in given]
     several = len(asked) > 1 or len(asked[0][1]) > 1
     moving = several and len(rows) == 1 and not by_number and _pixels(rows[0]) <= MOST_MOVING
     type, wanted = chosen(request.accept(), MOVING if moving else TYPES)
@@ -71,14 +73,14 @@ def rendered(request: WebRequest) -> WebAnswer:
                 headers = [("Content-Type", type), ("Content-Location", f"{model_url(request, row)}{place}/rendered")]
                 yield headers, _file(picture, type, **view.options(type))
 
-    return tagged(request, tag, related(type, parts()))
+    return partial(tagged(request, tag, related(type, parts())), rows, given)
 
 
 def thumbnail(request: WebRequest) -> WebAnswer:
     """A small image of a study, series, instance or frame: of the middle of what it is of."""
     path, rest = split(request.path)
     rows = named(request, path)
-    shown = [row for row in rows if '"00280010"' in row["instance"]] or rows
+    shown = [row for row in rows if _has_image(row)] or rows
     row = shown[len(shown) // 2]
     view = view_of(request)
     if view.viewport is None:
@@ -158,10 +160,10 @@ def pictures(archive: Archive, row: Row, numbers: Iterable[int], view: View) -> 
     """Frames as Pillow has images, one after another; FhirError where one can't be shown."""
     from pydicom import dcmread
 
-    if '"00280010"' not in row["instance"]:
+    if not _has_image(row):
         raise error("not-acceptable", f"{row['instance_uid']} has no image to show.")
     try:
-        data_set = dcmread(io.BytesIO(archive.files.read(row["digest"])))
+        data_set = dcmread(io.BytesIO(file_of(archive, row)))
         for number in numbers:
             shown = _fitted(_shown(data_set, number, view), view, _aspect(data_set))
             yield annotated(shown, view.annotation, attributes(row))
@@ -169,6 +171,10 @@ def pictures(archive: Archive, row: Row, numbers: Iterable[int], view: View) -> 
         raise
     except Exception as problem:  # decoders raise what they like
         raise error("not-acceptable", f"The image can't be shown: {problem}.") from problem
+
+
+def _has_image(row: Row) -> bool:
+    return '"00280010"' in row["instance"]
 
 
 def _file(picture: Any, type: str, **options: Any) -> bytes:

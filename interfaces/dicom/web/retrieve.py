@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.files import Torn
 from interfaces.dicom.archive.index import Row
 from interfaces.dicom.archive.instances import encoded
+from interfaces.dicom.archive.instances import file_of as kept_file
+from interfaces.dicom.archive.lost import torn
 from interfaces.dicom.dataset.model import Model, little_endian, to_model
 from interfaces.dicom.dataset.part10 import read_file
-from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, syntax
+from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, UNCOMPRESSED, syntax
 from interfaces.dicom.dataset.walk import DataSet, Malformed
 from interfaces.dicom.web.accept import MediaRange, chosen, media_ranges
 from interfaces.dicom.web.exchange import DICOM_JSON, WebAnswer, WebRequest, not_found, ranged, tagged
@@ -21,7 +25,7 @@ from interfaces.dicom.web.frames import given
 from interfaces.dicom.web.multipart import Part, related
 from interfaces.dicom.web.native import native
 from interfaces.dicom.web.recent import Recent
-from interfaces.dicom.web.resources import model_url, named, split, tag_of
+from interfaces.dicom.web.resources import model_url, named, partial, readable, split, tag_of
 
 DICOM = "application/dicom"
 DICOM_XML = "application/dicom+xml"
@@ -41,11 +45,32 @@ def instances(request: WebRequest) -> WebAnswer:
         return tagged(request, tag, ranged(request, WebAnswer(200, [("content-type", DICOM)], content)))
 
     def parts() -> Iterator[Part]:
-        for row in rows:
+        for row in given:
             location = ("Content-Location", model_url(request, row))
             yield [("Content-Type", DICOM), location], file_of(request.archive, row, syntaxes)
 
-    return tagged(request, tag, related(DICOM, parts()))
+    answer = tagged(request, tag, related(DICOM, parts()))
+    if answer.status == 304:
+        return answer
+    whole = readable(request, rows)
+    given = [row for row in whole if _convertible(row, syntaxes)] or whole[:1]  # the first says why none can be given
+    return partial(answer, rows, given)
+
+
+def _convertible(row: Row, syntaxes: set[str]) -> bool:
+    """Whether an instance can be had in one of the syntaxes, as far as its own syntax tells."""
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.uid import UID
+
+    kept = row["transfer_syntax"]
+    if not syntaxes or kept in syntaxes:
+        return True
+    if EXPLICIT_LITTLE not in syntaxes or kept in UNCOMPRESSED:
+        return EXPLICIT_LITTLE in syntaxes
+    try:
+        return get_decoder(UID(kept)).is_available
+    except NotImplementedError:
+        return False
 
 
 def _wanted(accept: str) -> list[MediaRange]:
@@ -83,16 +108,19 @@ def metadata(request: WebRequest) -> WebAnswer:
     if known.status == 304:
         return known
     if type == DICOM_XML:
-        parts = (([("Content-Type", DICOM_XML)], native(attributes(request, row))) for row in rows)
-        return tagged(request, tag, related(DICOM_XML, parts))
-    body = b",".join(
-        _METADATA.get(
-            (row["digest"], row["coercion"], request.base),
-            lambda row=row: msgspec.json.encode(attributes(request, row)),
-        )
-        for row in rows
-    )
-    return tagged(request, tag, WebAnswer(200, [("content-type", type)], b"[%b]" % body))
+        given = readable(request, rows)
+        parts = (([("Content-Type", DICOM_XML)], native(attributes(request, row))) for row in given)
+        return partial(tagged(request, tag, related(DICOM_XML, parts)), rows, given)
+    given, bodies = [], []
+    for row in rows:
+        with suppress(Torn):
+            key = row["digest"], row["coercion"], request.base
+            bodies.append(_METADATA.get(key, lambda row=row: msgspec.json.encode(attributes(request, row))))
+            given.append(row)
+    if not given:
+        raise Torn("Each file of what is asked for")
+    answer = tagged(request, tag, WebAnswer(200, [("content-type", type)], b"[%b]" % b",".join(bodies)))
+    return partial(answer, rows, given)
 
 
 _METADATA = Recent(32 * 2**20)
@@ -113,19 +141,25 @@ def attributes(request: WebRequest, row: Row) -> Model:
 def head(archive: Archive, row: Row) -> DataSet:
     """The data set of an instance up to its pixel data, without reading these where that is possible."""
     if not syntax(row["transfer_syntax"]).deflated and row["size"] > HEAD_BYTES:
-        data = memoryview(archive.files.read(row["digest"], 0, HEAD_BYTES))
-        try:
+        with suppress(Malformed, FileNotFoundError):
+            data = memoryview(archive.files.read(row["digest"], 0, HEAD_BYTES))
             return DataSet(data[row["start"] :], row["transfer_syntax"], to_pixels=True)
-        except Malformed:
-            pass
-    return read_file(archive.files.read(row["digest"]))[1]
+    return _walked(archive, row)
+
+
+def _walked(archive: Archive, row: Row) -> DataSet:
+    """The data set of an instance; Torn where its file is not as it was kept."""
+    try:
+        return read_file(kept_file(archive, row))[1]
+    except Malformed as problem:
+        raise torn(archive, row) from problem
 
 
 def bulk(request: WebRequest) -> WebAnswer:
     """The bytes of one value, named by tags and item numbers: /bulkdata/7FE00010 or …/00880200/1/7FE00010."""
     path, rest = split(request.path)
     row = named(request, path)[0]
-    data_set = read_file(request.archive.files.read(row["digest"]))[1]
+    data_set = _walked(request.archive, row)
     elements = data_set.elements
     try:
         for at in range(1, len(rest) - 1, 2):

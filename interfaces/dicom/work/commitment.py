@@ -10,6 +10,7 @@ from pynetdicom import build_context, build_role
 from fhir_server.client import FhirClient
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.lost import is_whole
 from interfaces.dicom.scu.association import associated
 from interfaces.dicom.services.commitment import INSTANCE, SOP_CLASS
 from interfaces.dicom.services.service import Context
@@ -50,7 +51,7 @@ def report(archive: Archive, transaction: str, wanted: list[list[str]]) -> tuple
             item.FailureReason = NO_SUCH_INSTANCE
         elif row["sop_class"] != sop_class:
             item.FailureReason = CLASS_CONFLICT
-        elif not _there(archive, row["digest"]):
+        elif not is_whole(archive, row):
             item.FailureReason = PROCESSING_FAILURE
         (failed if "FailureReason" in item else kept).append(item)
     made = Dataset()
@@ -60,10 +61,3 @@ def report(archive: Archive, transaction: str, wanted: list[list[str]]) -> tuple
     if failed:
         made.FailedSOPSequence = failed
     return made, SOME_FAILED if failed else ALL_COMMITTED
-
-
-def _there(archive: Archive, digest: str) -> bool:
-    try:
-        return bool(archive.files.read(digest, 0, 1))
-    except OSError:
-        return False

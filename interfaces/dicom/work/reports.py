@@ -7,7 +7,7 @@ import uuid
 
 from fhir_server.client import FhirClient
 from fhir_server.core.keys import instant
-from interfaces.dicom.archive.instances import instances
+from interfaces.dicom.archive.instances import file_of, instances
 from interfaces.dicom.dataset.model import Model, to_model
 from interfaces.dicom.dataset.part10 import read_file
 from interfaces.dicom.fhir import Resource, put, transaction
@@ -28,7 +28,7 @@ async def report(context: Context, client: FhirClient, job: Job) -> None:
     if study is None or not study["fhir_study"]:
         return
     row = rows[0]
-    model, pdf = await asyncio.to_thread(_read, archive.files.read(row["digest"]))
+    model, pdf = await asyncio.to_thread(_read, file_of(archive, row))
     model = zoned(model, context.settings.timezone, ("00080023", "00080033"), ("00080020", "00080030"))
     subject, reference, issued = study["fhir_patient"], study["fhir_study"], instant(row["received"])
     measured = [] if pdf else observations(model, subject=subject, study=reference, issued=issued)
