@@ -345,8 +345,10 @@ class Caller(NamedTuple):
 
     restriction: gives for a type the Clause that holds for what may be searched of it, NOTHING for nothing, None for
     everything. An index must take its clauses as they are: no InValueSet, no Subsumes. reading: the same for reads by
-    id; None where it is as for searches. writing: the same for an interaction, c, u or d, and a type; None where what
-    may be seen may be written. may: whether an interaction, one of cruds, is possible on a type at all.
+    id; None where it is as for searches. writing: the same for an interaction, c, u or d, a type, and whether it is of
+    what others' records have too; None where what may be seen may be written. shares: whether a resource of a type with
+    these values is in another patient's record than those that an interaction stays within; None where none does. may:
+    whether an interaction, one of cruds, is possible on a type at all.
     name: for people; client, user, fhir_user (a reference), purpose, reason: for the audit.
     masks: what is hidden of resources that may be seen (interactions/access/masks.py); None for nothing.
     inside: as restriction, of what a stored Bundle may hold to be seen; belonging: of what a Binary must belong
@@ -367,7 +369,8 @@ class Caller(NamedTuple):
     name: str = "anonymous"
     restriction: Callable[[str], Clause | None] | None = None
     reading: Callable[[str], Clause | None] | None = None
-    writing: Callable[[str, str], Clause | None] | None = None
+    writing: Callable[[str, str, bool], Clause | None] | None = None
+    shares: Callable[[str, str, Sequence[SearchValue]], bool] | None = None
     may: Callable[[str, str], bool] | None = None
     client: str = ""
     user: str = ""

@@ -19,7 +19,7 @@ def require(caller: Caller, interaction: str, type: str) -> None:
 def require_all(caller: Caller, interaction: str, type: str) -> None:
     """FhirError "forbidden" for who may not do a writing interaction, c, u or d, on every resource of a type."""
     require(caller, interaction, type)
-    if caller.writing is not None and caller.writing(interaction, type) is not None:
+    if caller.writing is not None and caller.writing(interaction, type, False) is not None:
         raise error("forbidden", f"This takes a token that may change every {type}.")
 
 

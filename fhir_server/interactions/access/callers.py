@@ -189,6 +189,7 @@ class Callers:
             restriction=lambda type: limits.within("s", type),
             reading=lambda type: limits.within("r", type),
             writing=limits.within,
+            shares=scoped.shares if stays else None,
             masks=self._masks(rules, meant),
             inside=limits.readable if limits.narrowed else None,
             belonging=scoped.belongs_to if scoped.belonging else None,

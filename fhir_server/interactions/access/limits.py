@@ -53,20 +53,23 @@ class Limits:
         self._refusals = refusals
         self._state = state
         self._related = related
-        self._made: dict[tuple[str, str], Clause | None] = {}
+        self._made: dict[tuple[str, str, bool], Clause | None] = {}
 
     @property
     def narrowed(self) -> bool:
         """Whether policies or Consents take anything away."""
         return bool(self._ruling.rules or self._refusals or self._ruling.permits)
 
-    def within(self, interaction: str, type: str) -> Clause | None:
-        """What an interaction (c, r, u, d, s, or BY_UPDATE) may be done on; None for all of the type."""
-        key = (interaction, type)
+    def within(self, interaction: str, type: str, shared: bool = False) -> Clause | None:
+        """What an interaction (c, r, u, d, s, or BY_UPDATE) may be done on; None for all of the type.
+
+        shared: of what another patient's record has too; see `Scoped`.
+        """
+        key = (interaction, type, shared)
         if key not in self._made:
             done = "c" if interaction == BY_UPDATE else interaction
             self._made[key] = together(
-                self._scoped.limit(interaction, type),
+                self._scoped.limit(interaction, type, shared),
                 *self._left(done, type),
                 self._state.limit(done) if type == STATE else None,
                 self.binaries if type == BINARY and interaction == "s" else None,

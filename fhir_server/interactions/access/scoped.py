@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl
 from fhir_server.codec.json import decode
 from fhir_server.codec.references import parse_reference
 from fhir_server.core.errors import FhirError, error
-from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn
+from fhir_server.core.query import NOTHING, All, Any, Clause, IdIn, RefersTo
+from fhir_server.core.values import REFERENCE, SearchValue
 from fhir_server.interactions.access.binaries import BINARY
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request
@@ -70,14 +71,19 @@ class Scoped:
             for interaction in scope.interactions
         }
 
-    def limit(self, interaction: str, type: str) -> Clause | None:
-        """What an interaction, or BY_UPDATE, may be done on of a type; None for all of it."""
+    def limit(self, interaction: str, type: str, shared: bool = False) -> Clause | None:
+        """What an interaction, or BY_UPDATE, may be done on of a type; None for all of it.
+
+        shared: of what another patient's record has too, where a scope of one patient's context has no say.
+        """
         clauses: list[Clause] = []
         for scope in self._scopes:
             if set(interaction).isdisjoint(scope.interactions) or scope.type not in ("*", type):
                 continue
             parts: list[Clause] = []
             if self._whose[scope.context]:
+                if shared:
+                    continue
                 context = self._context(type, self._whose[scope.context])
                 if context is None and interaction in WRITING and type != BINARY:
                     continue  # what is nobody's is read with a patient's records, and not changed
@@ -91,10 +97,23 @@ class Scoped:
 
     def within_patient(self, interaction: str, type: str) -> bool:
         """Whether an interaction on a type may be possible for no other reason than that it is the patient's own."""
-        having = [each for each in self._scopes
-                  if not set(interaction).isdisjoint(each.interactions) and each.type in ("*", type)]  # fmt: skip
+        having = self._having(interaction, type)
         anywhere = any(not self._whose[each.context] and not each.criteria for each in having)
         return not anywhere and any(self._whose[each.context] for each in having)
+
+    def shares(self, interaction: str, type: str, values: Sequence[SearchValue]) -> bool:
+        """Whether a resource with these values is in another patient's record than those that an interaction on its
+        type stays within. A Patient is in its own only: what it links to is not read with it."""
+        own = {self._whose[each.context] for each in self._having(interaction, type)} - {""}
+        if not own or type in ("Patient", SUBSCRIPTION):
+            return False
+        fields = _naming(of_patient(self._environment, type, NOBODY))
+        named = {each[3] for each in values if each[0] == REFERENCE and each[1] in fields and each[2] == "Patient"}
+        return not named <= own
+
+    def _having(self, interaction: str, type: str) -> list[Scope]:
+        return [each for each in self._scopes
+                if not set(interaction).isdisjoint(each.interactions) and each.type in ("*", type)]  # fmt: skip
 
     def _context(self, type: str, patient: str) -> Clause | None:
         if type == BINARY:
@@ -133,6 +152,13 @@ def of_patient(environment: Environment, type: str, patient: str) -> Clause | No
     if members.get(type):
         return environment.searching.compartment(type, ("Patient", patient))
     return environment.searching.about(type, ("Patient", patient))
+
+
+def _naming(clause: Clause | None) -> set[str]:
+    """The fields by which resources are a patient's."""
+    if isinstance(clause, Any):
+        return {field for each in clause.clauses for field in _naming(each)}
+    return set(clause.fields) if isinstance(clause, RefersTo) else set()
 
 
 async def patient_of(environment: Environment, fhir_user: str) -> str:
