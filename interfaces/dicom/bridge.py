@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from fhir_server.client import FhirClient
 T = TypeVar("T")
 Opening = Callable[[], AbstractAsyncContextManager[FhirClient]]
 SECONDS = 60.0
+THREADS = 24  # at most; peers that are sent to hold one each, for as long as that takes
 
 
 class Bridge:
@@ -56,6 +58,7 @@ class Bridge:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
+                self._loop.set_default_executor(ThreadPoolExecutor(THREADS, "dicom-work"))
                 self._opening_lock = asyncio.Lock()
                 self._thread = threading.Thread(target=self._loop.run_forever, name="dicom-fhir", daemon=True)
                 self._thread.start()

@@ -403,6 +403,29 @@ def test_a_job_is_one_workers_until_its_lease_ends(archives: Archives):
     assert [(job["key"], job["state"]) for job in queue.listed(one)] == [("2", "running")]
 
 
+def test_a_job_of_a_busy_peer_is_passed_over(archives: Archives):
+    [archive] = archives.opened
+    for due, key in enumerate(("SLOW 1.1", "SLOW", "SLOWER 1.2", "[S]?* 1.3", "OTHER 1.4")):
+        archive.enqueue("forward", key, due)
+    claimed = [queue.claim(archive, ("forward",), busy=("SLOW", "[S]?*")) for _ in range(3)]
+    assert [job and job.key for job in claimed] == ["SLOWER 1.2", "OTHER 1.4", None]
+    assert [job.key for job in (queue.claim(archive), queue.claim(archive)) if job] == ["SLOW 1.1", "SLOW"]
+
+
+def test_a_job_that_takes_long_stays_whose_it_is(archives: Archives):
+    [archive] = archives.opened
+    archive.enqueue("forward", "PEER 1.1")
+    job = queue.claim(archive)
+    assert job is not None
+    for _ in range(3):
+        archives.moment += queue.LEASE * 3 // 4
+        queue.renew(archive, job)
+        assert queue.claim(archive) is None
+    queue.done(archive, job)
+    queue.renew(archive, job)
+    assert queue.listed(archive) == []
+
+
 def test_a_job_asked_for_while_it_runs_waits_again(archives: Archives):
     [archive] = archives.opened
     archive.enqueue("study", "1")

@@ -49,10 +49,10 @@ class Test(NamedTuple):
 
     kind and values: "=" one | "in" any of them | "<>" other than one | "<=" at most | "<" below | "between" first and
     last | "wild" a text with * and ? | "has" a text that it contains | "words" names, each the beginning of a word of
-    it | "never".
+    it | "apart" a text that is none of these and begins with none of them and a space | "never".
     """
 
-    kind: Literal["=", "in", "<>", "<=", "<", "between", "wild", "has", "words", "never"]
+    kind: Literal["=", "in", "<>", "<=", "<", "between", "wild", "has", "words", "apart", "never"]
     values: tuple[Any, ...] = ()
 
 
@@ -83,6 +83,11 @@ def below(value: Any) -> Test:
 def one_of(values: Sequence[Any]) -> Test:
     """Any of these values."""
     return Test("in", tuple(values))
+
+
+def apart_from(values: Sequence[str]) -> Test:
+    """A text that is none of these, and begins with none of them and a space."""
+    return Test("apart", tuple(values))
 
 
 Where = Mapping[str, Any]  # column -> the value it has, or a Test; all must hold

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from interfaces.dicom.archive.archive import Archive
-from interfaces.dicom.archive.index import Row, Rows, Where, at_most, below, is_not, one_of
+from interfaces.dicom.archive.index import Row, Rows, Where, apart_from, at_most, below, is_not, one_of
 
 LEASE = 120_000_000  # microseconds after which a job of a process that ended is taken by another
 PAUSES = (1, 5, 15, 60, 300, 900)  # seconds before it is tried again
@@ -25,10 +25,15 @@ class Job(NamedTuple):
     payload: dict[str, Any]
 
 
-def claim(archive: Archive, kinds: Collection[str] = ()) -> Job | None:
-    """The next job that is due, of these kinds or of any, for this process alone."""
+def claim(archive: Archive, kinds: Collection[str] = (), busy: Collection[str] = ()) -> Job | None:
+    """The next job that is due, of these kinds or of any, for this process alone.
+
+    busy: peers whose jobs are passed over, by AE title, which their keys begin with.
+    """
     moment = archive.clock()
-    wanted = {"kind": one_of([*kinds])} if kinds else {}
+    wanted: dict[str, Any] = {"kind": one_of([*kinds])} if kinds else {}
+    if busy:
+        wanted["key"] = apart_from([*busy])
     if _due(archive.reading, wanted, moment) is None:
         return None
 
@@ -60,6 +65,12 @@ def done(archive: Archive, job: Job) -> None:
         index.change("job", {"pk": job.pk, "state": "running"}, {"state": "waiting"})
 
     archive.write(work)
+
+
+def renew(archive: Archive, job: Job) -> None:
+    """Keeps a job that takes long from being taken by another process."""
+    leased = {"leased": archive.clock() + LEASE}
+    archive.write(lambda index: index.change("job", {"pk": job.pk, "state": "running"}, leased))
 
 
 def later(archive: Archive, job: Job, due: int) -> None:

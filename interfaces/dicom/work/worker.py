@@ -1,4 +1,4 @@
-"""The worker: takes jobs one after another, and looks what changed in FHIR."""
+"""The worker: takes jobs, for FHIR and for each peer one after another, and looks what changed in FHIR."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ from interfaces.dicom.work.workitems import workitem
 from interfaces.dicom.workitems.retention import remove_ended
 
 IDLE = 0.2  # seconds between two looks for a job
+MOST_PEERS = 8  # that are told something at once
+RENEW_EVERY = queue.LEASE / 4_000_000  # seconds
 FOLLOW_EVERY = 2.0
 AWAY = (1, 5, 15, 60)  # seconds that a peer is not called in once it did not answer, a second time, and so on
 TIDY_EVERY = 600.0
@@ -81,12 +83,38 @@ class Worker:
                 if loop.time() - tidied >= TIDY_EVERY:
                     await asyncio.to_thread(remove_ended, self._context.archive)
                     tidied = loop.time()
-                await self._next(client, TO_FHIR)
+                job = await asyncio.to_thread(queue.claim, self._context.archive, TO_FHIR.keys())
+                if job is None:
+                    await asyncio.sleep(IDLE)
+                else:
+                    await self.perform(client, job)
 
     async def _to_peers(self, client: FhirClient) -> None:
+        """Serves several peers at once, each one job after another, so that a slow one holds up no other."""
+        busy: dict[str, asyncio.Task[None]] = {}
         while not self._stopping:
             async with self._steadily():
-                await self._next(client, TO_PEERS)
+                busy = {title: task for title, task in busy.items() if not task.done()}
+                job = None
+                if len(busy) < MOST_PEERS:
+                    job = await asyncio.to_thread(queue.claim, self._context.archive, TO_PEERS.keys(), busy.keys())
+                if job is not None:
+                    busy[_peer(job)] = asyncio.create_task(self._peer_told(client, job))
+                elif busy:
+                    await asyncio.wait(busy.values(), timeout=IDLE, return_when=asyncio.FIRST_COMPLETED)
+                else:
+                    await asyncio.sleep(IDLE)
+        if busy:
+            await asyncio.wait(busy.values())
+
+    async def _peer_told(self, client: FhirClient, job: queue.Job) -> None:
+        """A job for a peer, or its next time where the peer does not answer these days."""
+        archive = self._context.archive
+        async with self._steadily():
+            if (until := self._away.get(_peer(job), (0, 0))[1]) > archive.clock():
+                await asyncio.to_thread(queue.later, archive, job, until)
+            else:
+                await self.perform(client, job)
 
     @contextlib.asynccontextmanager
     async def _steadily(self) -> AsyncIterator[None]:
@@ -100,20 +128,10 @@ class Worker:
             log.exception("the worker stumbled")
             await asyncio.sleep(1)
 
-    async def _next(self, client: FhirClient, handlers: dict[str, Handler]) -> None:
-        """The job of these kinds that is due, or a pause where there is none."""
-        archive = self._context.archive
-        job = await asyncio.to_thread(queue.claim, archive, handlers.keys())
-        if job is None:
-            await asyncio.sleep(IDLE)
-        elif job.kind in TO_PEERS and (until := self._away.get(_peer(job), (0, 0))[1]) > archive.clock():
-            await asyncio.to_thread(queue.later, archive, job, until)
-        else:
-            await self.perform(client, job)
-
     async def perform(self, client: FhirClient, job: queue.Job) -> None:
         """One job, to its end or to its next time."""
         archive = self._context.archive
+        renewing = asyncio.create_task(self._renew(job))
         try:
             await HANDLERS[job.kind](self._context, client, job)
         except FhirError as problem:
@@ -129,6 +147,15 @@ class Worker:
         else:
             self._away.pop(_peer(job), None)
             await asyncio.to_thread(queue.done, archive, job)
+        finally:
+            renewing.cancel()
+
+    async def _renew(self, job: queue.Job) -> None:
+        """Keeps the job this process's while it is performed."""
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            async with self._steadily():
+                await asyncio.to_thread(queue.renew, self._context.archive, job)
 
     def _failed(self, job: queue.Job, problem: Exception, told: str, *, transient: bool) -> None:
         again = queue.failed(self._context.archive, job, told, transient=transient)

@@ -8,6 +8,8 @@ import threading
 
 import pydicom
 import pytest
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import CTImageStorage
 
 from interfaces.dicom.archive.index import is_not
 from interfaces.dicom.work import queue
@@ -39,6 +41,44 @@ def test_a_peer_that_does_not_answer_holds_up_no_study(forwarding):
         until(lambda: len(resources(dicom, "ImagingStudy")) == 2)
         assert dicom.count("job", kind="forward", state="running", attempts=0) == 1
         silent.accept()[0].close()
+
+
+def test_a_slow_peer_holds_up_no_other_and_keeps_its_order(dicom_with, tmp_path):
+    ports = {"SLOW": free_port(), "QUICK": free_port()}
+    peers = tmp_path / "peers.toml"
+    peers.write_text(
+        "".join(
+            f'[[peer]]\nae_title = "{title}"\nhost = "127.0.0.1"\nport = {port}\n[[forward]]\nto = "{title}"\n'
+            for title, port in ports.items()
+        )
+    )
+    dicom = dicom_with(dicom_peers=str(peers))
+    let_go, came = threading.Event(), []
+
+    def taken(event):
+        let_go.wait(60)
+        came.append(event.dataset.StudyInstanceUID)
+        return 0
+
+    slow = AE("SLOW")
+    slow.add_supported_context(CTImageStorage)
+    server = slow.start_server(("127.0.0.1", ports["SLOW"]), block=False, evt_handlers=[(evt.EVT_C_STORE, taken)])
+    process = receiver(tmp_path / "got", ports["QUICK"])
+    try:
+        images = [image(PatientID=f"P{number}", StudyInstanceUID=f"1.2.{number}") for number in range(1, 4)]
+        for number, made in enumerate(images, 1):
+            receive(dicom, made)
+            until(lambda number=number: len(list((tmp_path / "got").iterdir())) == number)
+            until(lambda number=number: dicom.count("job") == number)
+        assert dicom.count("job", kind="forward", state="running") == 1 and not came
+        let_go.set()
+        until(lambda: dicom.count("job") == 0)
+    finally:
+        let_go.set()
+        server.shutdown()
+        process.terminate()
+        process.wait()
+    assert came == [made.StudyInstanceUID for made in images]
 
 
 def test_a_peer_that_is_away_is_never_given_up(forwarding):

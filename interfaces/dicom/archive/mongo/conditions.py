@@ -33,6 +33,8 @@ def condition(test: Test) -> dict[str, Any]:
             if len(words) == 1:
                 return _matching(words[0])
             return {"$all": [re.compile(word, re.DOTALL) for word in words]} if words else {"$ne": None}
+        case "apart":
+            return {"$not": re.compile(f"^({'|'.join(map(re.escape, values))})( |$)", re.DOTALL)}
     return NEVER
 
 

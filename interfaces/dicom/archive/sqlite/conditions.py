@@ -30,6 +30,10 @@ def condition(column: str, test: Test) -> tuple[str, list[Any]]:
         case "words":
             parts = " AND ".join(f"(' ' || replace({column}, '^', ' ')) GLOB ?" for _ in values)
             return f"({parts or '1'})", [f"* {_escaped(word)}*" for word in values]
+        case "apart":
+            begun = [_begins(column, f"{value} ") for value in values]
+            parts = [f"{column} IN ({','.join('?' * len(values))})", *(sql for sql, _ in begun)]
+            return f"NOT {either(parts)}", [*values, *(each for _, given in begun for each in given)]
     return "0", []
 
 
@@ -39,6 +43,10 @@ def either(parts: list[str]) -> str:
         return f"({' OR '.join(parts)})"
     half = len(parts) // 2
     return f"({either(parts[:half])} OR {either(parts[half:])})"
+
+
+def _begins(column: str, text: str) -> tuple[str, list[Any]]:
+    return f"substr({column}, 1, ?) = ?", [len(text), text]
 
 
 def _wild(column: str, text: str) -> tuple[str, list[Any]]:
