@@ -58,7 +58,15 @@ def _differential(resource: Json, registry: Registry) -> Problems:
 
 
 def _search_parameter(resource: Json, registry: Registry, context: Context) -> Problems:
-    return _expression(resource.get("expression"), ".expression", registry)
+    """An expression that can't be read, and a composite parameter that has nothing to combine."""
+    found = _expression(resource.get("expression"), ".expression", registry)
+    components = _objects(resource.get("component"))
+    for position, component in enumerate(components):
+        found += _expression(component.get("expression"), f".component[{position}].expression", registry)
+    if resource.get("type") == "composite" and len(components) < 2:
+        text = f"a composite parameter combines two or more others: {len(components) or 'no'} component is there"
+        found.append(Problem("composite-components", "business-rule", text, ".component"))
+    return found
 
 
 def _expression(expression: Any, path: str, registry: Registry) -> Problems:
@@ -73,10 +81,16 @@ def _expression(expression: Any, path: str, registry: Registry) -> Problems:
 
 
 def _code_system(resource: Json, registry: Registry, context: Context) -> Problems:
-    """Properties of concepts that the code system does not declare, or not of this type; a count that is another."""
-    found: Problems = []
-    declared = {each.get("code"): each.get("type") for each in _objects(resource.get("property"))}
+    """Properties of concepts that the code system does not declare, or not of this type; a count that is another.
+
+    The properties of the code system that a supplement is for are its own too.
+    """
+    supplemented = resource.get("supplements")
+    base = registry.find("CodeSystem", supplemented) if isinstance(supplemented, str) else None
+    properties = [*_objects(_object(base).get("property")), *_objects(resource.get("property"))]
+    declared = {each.get("code"): each.get("type") for each in properties}
     concepts = list(_concepts(resource, ""))
+    found = _supplement(resource, concepts, context.shared)
     for path, concept in concepts:
         for position, each in enumerate(_objects(concept.get("property"))):
             code, place = each.get("code"), f"{path}.property[{position}]"
@@ -93,6 +107,25 @@ def _code_system(resource: Json, registry: Registry, context: Context) -> Proble
         text = f"the code system is complete and has {len(concepts)} concepts, not {count}"
         found.append(Problem("concept-count", "value", text, ".count", "warning"))
     return found
+
+
+def _supplement(resource: Json, concepts: list[tuple[str, Json]], shared: Surroundings) -> Problems:
+    """A supplement that is for no code system, or has codes which that, where it is here and whole, does not have."""
+    system, content = resource.get("supplements"), resource.get("content")
+    if content == "supplement" and system is None:
+        text = "a supplement needs the canonical URL of the code system that it is for"
+        return [Problem("supplement", "required", text, ".supplements")]
+    if not isinstance(system, str):
+        return []
+    if content != "supplement":
+        text = f"what supplements {system} has the content supplement, not {content}: it defines no codes of its own"
+        return [Problem("supplement", "business-rule", text, ".content")]
+    url = system.partition("|")[0]
+    return [
+        Problem("supplement-code", "code-invalid", f"a supplement defines no codes: {reason}", f"{path}.code")
+        for path, concept in concepts
+        if isinstance(concept.get("code"), str) and (reason := shared.unknown_code(url, concept["code"]))
+    ]
 
 
 def _concepts(holder: Json, path: str) -> Iterator[tuple[str, Json]]:

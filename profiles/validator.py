@@ -16,6 +16,7 @@ from profiles.conformance.data_types import data_type_checks
 from profiles.conformance.extensions import ExtensionChecks
 from profiles.conformance.references import TargetProblem
 from profiles.definitional import definition_problems
+from profiles.documents import document_problems
 from profiles.holdings import declared as declared_profiles
 from profiles.holdings import resources
 from profiles.questionnaires import questionnaire_problems, response_problems
@@ -210,6 +211,7 @@ class Validator:
                     *(self._extensions.check(resource, context) or ()),
                     *self._of_questionnaire(resource, context),
                     *(() if wrong else definition_problems(resource, self.registry, context)),
+                    *(() if wrong else document_problems(resource, context)),
                 ]
             compiler = self._extensions.compiler
             profile = compiler.profile(url)

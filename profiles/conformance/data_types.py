@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Any
 
 from fhir_server.core.uris import FORMS, OID, is_absolute
 from fhir_server.definitions import Definitions, ucum
 from profiles.conformance.context import Context
 from profiles.conformance.walking import ValueCheck, Walk
-from profiles.structure.problems import Problem, Problems, shown
+from profiles.structure.problems import Problem, Problems, shown, under
 
 Json = dict[str, Any]
 
+_SAMPLE = re.compile(r"[EUL]|[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?").fullmatch
 URIS = "urn:ietf:rfc:3986"  # the system of an identifier that is a URI itself
 
 
 def _uri(value: Any, context: Context) -> Problems | None:
     for start, form in FORMS.items():
-        if isinstance(value, str) and value.startswith(start) and not form(value):
+        if isinstance(value, str) and value.startswith(start) and not form(_without_version(value)):
             example = "urn:oid:1.2.3" if start == OID else "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"
             return [Problem("uri", "value", f"{shown(value)} is no {start[4:-1].upper()} as a URI, such as {example}")]
     return None
+
+
+def _without_version(uri: str) -> str:
+    """A canonical without its version and fragment, another URI as it is."""
+    return uri.partition("#")[0].partition("|")[0]
+
+
+def _reference(value: Any, context: Context) -> Problems | None:
+    found = _uri(value.get("reference"), context) if isinstance(value, dict) else None
+    return None if found is None else under(None, ".reference", found)
 
 
 def _system(value: Json) -> Problems | None:
@@ -72,6 +84,21 @@ def _identifier(value: Any, context: Context) -> Problems | None:
     return _system(value)
 
 
+def _sampled_data(value: Any, context: Context) -> Problems | None:
+    data, dimensions = (value.get(name) for name in ("data", "dimensions")) if isinstance(value, dict) else (None, None)
+    if not isinstance(data, str):
+        return None
+    points = data.split(" ")
+    wrong = next((point for point in points if not _SAMPLE(point)), None)
+    if wrong is not None:
+        text = f"{shown(wrong)} is none of the data: decimals, E, U or L, each after a single space"
+        return [Problem("sampled-data", "value", text, ".data")]
+    if isinstance(dimensions, int) and dimensions > 0 and len(points) % dimensions:
+        text = f"{len(points)} sample points are no multiple of the {dimensions} that each point in time has"
+        return [Problem("sampled-data", "value", text, ".data")]
+    return None
+
+
 def _attachment(value: Any, context: Context) -> Problems | None:
     if not isinstance(value, dict) or not isinstance(value.get("data"), str) or not isinstance(value.get("size"), int):
         return None
@@ -87,6 +114,10 @@ def _attachment(value: Any, context: Context) -> Problems | None:
 
 CHECKS: dict[str, ValueCheck] = {
     "uri": _uri,
+    "url": _uri,
+    "canonical": _uri,
+    "Reference": _reference,
+    "SampledData": _sampled_data,
     "Coding": _coding,
     "Quantity": _quantity,
     "Identifier": _identifier,

@@ -33,6 +33,11 @@ def pictured(**photo):
     return patient(photo=[{"contentType": "image/png", "data": "aGk=", **photo}])
 
 
+def sampled(**values):
+    origin = {"origin": {"value": 0}, "period": 10, "dimensions": 2, **values}
+    return {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "valueSampledData": origin}
+
+
 def begun(age):
     status = {"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}
     return {
@@ -61,6 +66,16 @@ def issues(resource, validator=VALIDATOR):
         identified(value="1"),
         begun({"value": 3, "system": "http://unitsofmeasure.org", "code": "wk"}),
         pictured(size=2),
+        sampled(data="1 -2.5 E U 1e3 L"),
+        sampled(),
+        patient(link=[{"other": {"reference": "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"}, "type": "seealso"}]),
+        {
+            "resourceType": "CarePlan",
+            "status": "draft",
+            "intent": "plan",
+            "subject": {"reference": "Patient/1"},
+            "instantiatesCanonical": ["urn:oid:1.2.3|2.0"],
+        },
         pictured(),
     ],
 )
@@ -86,6 +101,13 @@ def test_right(resource):
         (
             begun({"value": 3, "system": "http://unitsofmeasure.org", "code": "cm"}),
             ("Condition.onset.code", "age-1", "error"),
+        ),
+        (sampled(data="1 2 3"), ("Observation.value.data", "sampled-data", "error")),
+        (sampled(data="1  2"), ("Observation.value.data", "sampled-data", "error")),
+        (sampled(data="1 X"), ("Observation.value.data", "sampled-data", "error")),
+        (
+            patient(generalPractitioner=[{"reference": "urn:uuid:xyz"}]),
+            ("Patient.generalPractitioner[0].reference", "uri", "error"),
         ),
         (pictured(size=5), ("Patient.photo[0].size", "attachment-size", "error")),
         (

@@ -8,7 +8,7 @@ from fhir_server.definitions import load
 from profiles.validator import Validator
 from terminology import Terminology
 
-from .conftest import as_parsed
+from .conftest import Known, as_parsed
 
 VALIDATOR = Validator(load(), terminology=Terminology())
 GENDER = "http://hl7.org/fhir/administrative-gender"
@@ -38,11 +38,21 @@ def parameter(expression):
     }  # fmt: skip
 
 
+def composite(*expressions):
+    parts = [{"definition": "http://example.org/part", "expression": each} for each in expressions]
+    resource = {**parameter("Observation"), "base": ["Observation"], "type": "composite"}
+    return {**resource, "component": parts} if parts else resource
+
+
 def code_system(*concepts: dict[str, Any], **more):
     return {
         "resourceType": "CodeSystem", "url": "http://example.org/c", "name": "C", "status": "draft",
-        "content": "complete", "property": [{"code": "weight", "type": "integer"}], "concept": concepts, **more,
+        "content": "complete", "property": [{"code": "weight", "type": "integer"}], **more,
+        **({"concept": concepts} if concepts else {}),
     }  # fmt: skip
+
+
+SUPPLEMENT = {"content": "supplement", "supplements": GENDER}
 
 
 def value_set(**include):
@@ -58,6 +68,8 @@ def value_set(**include):
         patient(("Patient", {}), ("Patient.name", {"min": 1}), ("Patient.gender", {"min": 1})),
         patient(constrained("name.exists() or active")),
         parameter("Patient.name.family | Patient.name.given"),
+        composite("code", "value"),
+        code_system({"code": "male", "property": [{"code": "weight", "valueInteger": 5}]}, **SUPPLEMENT),
         code_system({"code": "a", "property": [{"code": "weight", "valueInteger": 5}]}, count=1),
         code_system({"code": "a", "concept": [{"code": "b"}]}, count=2),
         value_set(system=GENDER, concept=[{"code": "male", "display": "A man"}]),
@@ -96,6 +108,12 @@ def test_right(resource):
             patient(("Patient", {}), ("Patient.name", {"max": "x"})),
             ("StructureDefinition.differential.element[1].max", "eld-3", "error"),
         ),
+        (composite(), ("SearchParameter.component", "composite-components", "error")),
+        (composite("code"), ("SearchParameter.component", "composite-components", "error")),
+        (composite("code", "value("), ("SearchParameter.component[1].expression", "fhirpath", "error")),
+        (code_system({"code": "man"}, **SUPPLEMENT), ("CodeSystem.concept[0].code", "supplement-code", "error")),
+        (code_system(content="supplement"), ("CodeSystem.supplements", "supplement", "error")),
+        (code_system(supplements=GENDER), ("CodeSystem.content", "supplement", "error")),
         (parameter("Patient.name.("), ("SearchParameter.expression", "fhirpath", "error")),
         (
             code_system({"code": "a", "concept": [{"code": "b", "property": [{"code": "size", "valueInteger": 5}]}]}),
@@ -119,3 +137,12 @@ def test_right(resource):
 )
 def test_wrong(resource, issue):
     assert issues(resource) == [issue]
+
+
+def test_a_supplement_uses_the_properties_of_its_code_system():
+    base = {**code_system({"code": "a"}), "url": "http://example.org/base"}
+    resource = code_system({"code": "a", "property": [{"code": "weight", "valueInteger": 5}]}, content="supplement")
+    resource = {**resource, "supplements": base["url"], "property": [{"code": "size", "type": "integer"}]}
+    validator = Validator(load(), sources=[Known(base)])
+    assert validator.validate(as_parsed(resource)) == []
+    assert [each.rule for each in VALIDATOR.validate(as_parsed(resource))] == ["property-undeclared"]
