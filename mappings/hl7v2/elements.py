@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from mappings.hl7v2.tidying import TIDY
+from mappings.hl7v2.tidying import TIDY, once
 
 Key = Hashable
 KEPT = ("CodeableConcept", "Coding", "Observation.referenceRange")  # what no step after the rules changes
@@ -168,7 +168,8 @@ def to_json(element: Element, home: Node) -> dict[str, Any]:
         valued = any(name.startswith("value") or name == "extension" for name in found)
         return found if valued and found.get("url") else {}
     if "extension" in found:
-        found = {"extension": found.pop("extension"), **found}
+        extensions = once(found.pop("extension"), home.notes.setdefault("left_out", []))
+        found = {"extension": extensions, **found}
     return found
 
 

@@ -12,6 +12,18 @@ from typing import Any
 Json = dict[str, Any]
 
 
+CORE = "http://hl7.org/fhir/StructureDefinition/"
+# R4's extensions of the tables with max 1: https://hl7.org/fhir/R4/defining-extensions.html#cardinality
+SINGLE = frozenset((
+    "condition-assertedDate", "contactpoint-area", "contactpoint-country", "contactpoint-extension",
+    "contactpoint-local", "data-absent-reason", "encounter-modeOfArrival", "event-location", "event-performerFunction",
+    "event-statusReason", "humanname-assembly-order", "humanname-own-name", "humanname-own-prefix",
+    "humanname-partner-name", "humanname-partner-prefix", "iso21090-AD-use", "iso21090-preferred", "originalText",
+    "patient-animal", "patient-birthPlace", "patient-birthTime", "patient-congregation", "patient-importance",
+    "patient-mothersMaidenName", "request-statusReason",
+))  # fmt: skip
+
+
 def _period(found: Json, left_out: list[str]) -> Json:
     """per-1: the start is not after the end."""
     start, end = found.get("start"), found.get("end")
@@ -100,6 +112,19 @@ def _extension(found: Json, left_out: list[str]) -> Json:
     if str(found.get("url", "")).endswith("/patient-animal"):
         return found if any(one.get("url") == "species" for one in found.get("extension", ())) else {}
     return found
+
+
+def once(extensions: list[Json], left_out: list[str]) -> list[Json]:
+    """The extensions of an element, of those that R4 allows once there the first."""
+    if len(extensions) == 1:
+        return extensions
+    kept: dict[Any, Json] = {}
+    for position, each in enumerate(extensions):
+        url = str(each.get("url", ""))
+        single = url.removeprefix(CORE) in SINGLE if url.startswith(CORE) else False
+        if kept.setdefault(url if single else position, each) is not each:
+            left_out.append(f"{url} may be there once; the first is kept, the others are left out.")
+    return list(kept.values())
 
 
 def _needs(*names: str) -> Callable[[Json, list[str]], Json]:

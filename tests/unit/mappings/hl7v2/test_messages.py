@@ -45,3 +45,12 @@ def test_a_message_makes_the_same_transaction_each_time():
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     first, second = (asyncio.run(translate(parse(raw), now=now)) for _ in range(2))
     assert json.serialize(first.bundle) == json.serialize(second.bundle)
+
+
+def test_an_extension_that_may_be_there_once_is_told_where_the_message_has_more():
+    raw = b"MSH|^~\\&|A|B|||2024||ADT^A04|1|P|2.5\rPID|1||1||Doe^Jane|Smith~Brown\rPV1|1|O\r"
+    made = asyncio.run(translate(parse(raw)))
+    patient = next(e["resource"] for e in made.bundle["entry"] if e["resource"]["resourceType"] == "Patient")
+    assert [each["valueString"] for each in patient["extension"]] == ["Smith"]
+    assert errors(made.bundle) == []
+    assert any("patient-mothersMaidenName may be there once" in each for each in made.issues)

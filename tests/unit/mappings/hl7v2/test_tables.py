@@ -1,10 +1,14 @@
 """HL7's tables are compiled, not retyped; every row is applied or left out with a reason; overlays take their place."""
 
+import re
+
 import pytest
 
 from fhir_server.core.errors import FhirError
 from mappings.hl7v2.compile import SOURCE, compile_tables, read_archive
 from mappings.hl7v2.tables import SITE, SiteTables, Tables, _official, standard
+from mappings.hl7v2.tidying import CORE, SINGLE
+from profiles import core
 
 
 def test_the_compiled_file_is_what_the_source_says():
@@ -61,3 +65,10 @@ def test_a_wrong_file_of_a_site_is_named(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     with pytest.raises(FhirError, match=name):
         SiteTables(tmp_path).current()
+
+
+def test_which_extensions_of_r4_the_tables_may_repeat_is_what_their_definitions_say():
+    used = set(re.findall(rf"{CORE}[A-Za-z0-9-]+", repr(_official())))
+    roots = {url: core.find(url)["differential"]["element"][0] for url in used if core.find(url)}
+    assert {url.removeprefix(CORE) for url, root in roots.items() if root.get("max") == "1"} <= SINGLE
+    assert all(core.find(CORE + name)["differential"]["element"][0]["max"] == "1" for name in SINGLE)
