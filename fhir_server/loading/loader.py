@@ -31,7 +31,10 @@ class Report:
 
 
 class Loader:
-    """One load. on_refusal and on_loaded are told as it goes; on_loaded gets how many resources were stored."""
+    """One load. on_refusal and on_loaded are told as it goes; on_loaded gets how many resources were stored.
+
+    together: units that are under way at a time; trial: end as soon as anything is loaded.
+    """
 
     def __init__(
         self,
@@ -39,12 +42,14 @@ class Loader:
         definitions: Definitions,
         *,
         together: int = 8,
+        trial: bool = False,
         on_refusal: Callable[[Refusal], None] = lambda refusal: None,
         on_loaded: Callable[[int], None] = lambda count: None,
     ) -> None:
         self._client = client
         self._definitions = definitions
         self._together = together
+        self._trial = trial
         self._on_refusal = on_refusal
         self._on_loaded = on_loaded
         self._report = Report()
@@ -60,7 +65,7 @@ class Loader:
             await self._send_all(self._units(paths, lambda name, wanted=wanted: wanted in name, lambda count: None))
         await self._send_all(self._units(paths, lambda name: not any(first in name for first in FIRST), progress, True))
         waiting = RETRIED + 1
-        while 0 < len(self._again) < waiting:
+        while 0 < len(self._again) < waiting and not self._ended():
             waiting = len(self._again)
             again, self._again = self._again, []
             await self._send_all(unit for unit, _ in again)
@@ -93,7 +98,7 @@ class Loader:
         failed: list[BaseException] = []
         try:
             async with asyncio.TaskGroup() as group:
-                while (one := await asyncio.to_thread(next, found, None)) is not None:
+                while not self._ended() and (one := await asyncio.to_thread(next, found, None)) is not None:
                     if isinstance(one, Refusal):
                         self._refuse(one)
                         continue
@@ -103,6 +108,9 @@ class Loader:
             failed += problems.exceptions  # what is raised here comes in a group in Python 3.11.2, which Debian 12 has
         if failed:
             raise failed[0]
+
+    def _ended(self) -> bool:
+        return self._trial and self._report.loaded > 0
 
     async def _send(self, unit: Unit) -> None:
         try:

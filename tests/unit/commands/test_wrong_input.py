@@ -63,6 +63,30 @@ def test_a_subsystem_on_a_folder_without_a_store_makes_none(command: str, tmp_pa
     assert not (tmp_path / "typo").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("p.json", '{"resourceType": "Patient", "gender": "f"}', "'f' is not a code"),
+        ("p.json", "{", "cut short"),
+        ("p.txt", "", "does not tell what it is"),
+        ("p.ndjson", '{"resourceType": "Patient", "gender": "f"}\n{}', "2 refused"),
+    ],
+)
+def test_a_load_that_is_refused_makes_no_folder(name: str, content: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    told = hms("load", tmp_path / name, "--data", tmp_path / "new", code=1)
+    assert reason in told
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_load_of_which_a_part_is_refused_keeps_the_rest_and_tells_once(tmp_path: Path) -> None:
+    lines = ['{"resourceType": "Patient", "gender": "f"}', '{"resourceType": "Patient", "id": "a"}']
+    (tmp_path / "p.ndjson").write_text("\n".join(lines))
+    told = hms("load", tmp_path / "p.ndjson", "--data", tmp_path / "new", code=1)
+    assert "1 resources loaded" in told and told.count("is not a code") == 1
+    assert "Patient" in hms("info", "--data", tmp_path / "new")
+
+
 def test_what_a_subsystem_keeps_stays_where_no_server_answers(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text('{"resourceType": "Patient", "id": "p"}')
     hms("load", tmp_path / "p.json", "--data", tmp_path)
