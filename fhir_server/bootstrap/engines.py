@@ -112,13 +112,16 @@ async def distributed(
     official: without custom parameters; follow: puts the search parameters that are stored by now in force; lasting:
     whether this process is there to stay, see `start`.
     """
+    from fhir_server.storage.changes.pressure import Pressure
+    from fhir_server.storage.elastic.client import connect as connect_to_elasticsearch
+    from fhir_server.storage.elastic.digests import Parameters
+    from fhir_server.storage.elastic.engine import ElasticEngine
     from fhir_server.storage.mongo.check import MongoCheck
     from fhir_server.storage.mongo.database import connect as connect_to_mongodb
     from fhir_server.storage.mongo.jobs import FolderPieces, GridFsPieces, MongoJobs
     from fhir_server.storage.mongo.keyed_index import KeyedIndex
     from fhir_server.storage.mongo.notes import MongoNotes
     from fhir_server.storage.mongo.store import MongoStore
-    from fhir_server.storage.mongo.without_index import NoIndex
 
     database = await connect_to_mongodb(settings.mongodb_url, settings.mongodb_database, settings.mongodb_reads)
     store = MongoStore(
@@ -146,12 +149,6 @@ async def distributed(
         await store.close()
 
     check = MongoCheck(store)
-    if not settings.elasticsearch_url:
-        return Engine(store, NoIndex(), check.run, close_store, jobs, notes, database=database.database)
-    from fhir_server.storage.changes.pressure import Pressure
-    from fhir_server.storage.elastic.client import connect as connect_to_elasticsearch
-    from fhir_server.storage.elastic.digests import Parameters
-    from fhir_server.storage.elastic.engine import ElasticEngine
 
     async def prepare(changes: Sequence[Change] | None) -> None:
         """What is indexed from here on is indexed by the parameters of here."""

@@ -11,6 +11,7 @@ from fhir_server.api import FhirServer
 from fhir_server.bootstrap.engines import Engine, distributed, embedded
 from fhir_server.bootstrap.machine import machine_of, now
 from fhir_server.bootstrap.securing import check_policies, keep_audit, secured
+from fhir_server.core.configuration import require_whole
 from fhir_server.core.errors import error
 from fhir_server.core.identity import TimeOrderedIds
 from fhir_server.core.news import News
@@ -71,11 +72,12 @@ async def start(
 
     lasting: whether it is there to stay; one that is not feeds Elasticsearch only where no other does, so that those
     that do need not divide the work anew for a moment. restoring: whether it is the restore itself that asks; for
-    others half of a restored store is FhirError "value".
+    others half of a restored store is FhirError "value", as are settings that name one service of two.
     """
     if not restoring and not settings.mongodb_url and (settings.data / RESTORING).exists():
         raise error("value", f"The store in {settings.data.resolve()} is half restored: a restore is under way, or was "
                     "broken off. Wait for it, or run hms restore on this folder again.")  # fmt: skip
+    require_whole(settings)
     sys.setswitchinterval(0.0005)  # a finished flush must not wait 5 ms for the event loop's thread
     if settings.mongodb_url and settings.encryption_keys:
         raise error("value", "MongoDB keeps documents that it can read; encryption_keys is for the embedded store. Use "

@@ -86,14 +86,18 @@ async def _listen(settings: Settings, server: str, token: ShownToken | None) -> 
 
 
 def announced(settings: Settings) -> list[str]:
-    """The lines of a server's banner about its interfaces; FhirError "value" for a mistake in their file."""
+    """The lines of a server's banner about its interfaces; FhirError "value" for a mistake in their file, "unavailable"
+    for a port that is taken."""
     if not settings.hl7 and not settings.hl7_port:
         return []
     from interfaces.hl7v2.assembly import interfaces_file
+    from interfaces.hl7v2.mllp.listener import require_free
 
+    listeners = interfaces_file(settings).listener
+    require_free(listeners)  # in a worker it would be told after the banner
     return [
         f"HL7 v2       mllp://{each.host}:{each.port or '(a free port)'} ({name}); messages at /hl7/"
-        for name, each in interfaces_file(settings).listener.items()
+        for name, each in listeners.items()
     ]
 
 

@@ -20,7 +20,7 @@ from fhir_server.commands.hosting import beside as hosted
 from fhir_server.commands.opening import place
 from fhir_server.commands.options import environment, with_settings
 from fhir_server.commands.sockets import listen
-from fhir_server.core.configuration import load
+from fhir_server.core.configuration import load, require_whole
 from fhir_server.core.errors import error
 from fhir_server.core.garbage import tune
 from fhir_server.core.logs import configure
@@ -44,6 +44,7 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stopped)
     require_safe(settings)
+    require_whole(settings)
     if settings.tls_certificate or settings.tls_key or settings.tls_clients:
         from fhir_server.rest.http1.tls import context_of
 
@@ -54,8 +55,8 @@ def serve(
         from fhir_server.storage.sqlite.database import FILE_NAME, prepare
 
         prepare(settings.data / FILE_NAME)  # refused here, it is one line; in a worker it would be three
-    messages = announced(settings)
     listening = listen(settings.host, settings.port)
+    messages = announced(settings)
     found = {"port": listening.getsockname()[1], "workers": settings.workers or min(processors(), MOST_WORKERS)}
     settings = load(found, environ=environment(settings))
     if samples:

@@ -53,6 +53,21 @@ def load(
     return msgspec.structs.replace(Settings(), **{name: _value(name, given[name], origin[name]) for name in given})
 
 
+def require_whole(settings: Settings) -> None:
+    """FhirError "value" where one of the two services of the distributed engine is named without the other."""
+    if bool(settings.mongodb_url) != bool(settings.elasticsearch_url):
+        there, lacking, what = (
+            ("mongodb_url", "elasticsearch_url", "the Elasticsearch that answers searches, such as http://es1:9200")
+            if settings.mongodb_url
+            else ("elasticsearch_url", "mongodb_url", "the MongoDB that keeps the resources, such as mongodb://db1,db2")
+        )
+        raise error(
+            "value",
+            f"{there} is set and {lacking} is not: set {PREFIX}{lacking.upper()} (or --{lacking.replace('_', '-')}) to "
+            f"{what}, or leave both out for the embedded store.",
+        )
+
+
 def _from_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))

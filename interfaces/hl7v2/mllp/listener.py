@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
+from collections.abc import Mapping
 
 import structlog
 
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 from interfaces.hl7v2.configuration import Listener
 from interfaces.hl7v2.exchange.intake import Intake
 from interfaces.hl7v2.mllp.connection import Connection
@@ -78,7 +80,20 @@ class MllpListener:
                 task.cancel()
 
 
-def _bound(host: str, port: int, shared: bool) -> socket.socket:
+def require_free(listeners: Mapping[str, Listener]) -> None:
+    """FhirError "unavailable" where the port of one can't be had, also by another of them or by another server that
+    shares its ports among its workers; "value" where its TLS can't be."""
+    with contextlib.ExitStack() as taken:
+        for name, listener in listeners.items():
+            listening(listener.tls)
+            try:
+                taken.enter_context(_bound(listener.host, listener.port, shared=False, listen=True))
+            except FhirError as problem:
+                hint = f"Give listener {name} another port (--hl7-port, or its port in the file of --hl7)."
+                raise error("unavailable", f"{problem} {hint}") from problem
+
+
+def _bound(host: str, port: int, shared: bool, listen: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -86,6 +101,8 @@ def _bound(host: str, port: int, shared: bool) -> socket.socket:
         if shared:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         made.bind((host, port))
+        if listen:
+            made.listen(BACKLOG)  # two that are only bound may have one port
         made.setblocking(False)
     except OSError as problem:
         made.close()

@@ -1,14 +1,19 @@
+import asyncio
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fhir_server.bootstrap import start
 from fhir_server.commands.dicom import bind
+from fhir_server.commands.hl7 import announced
 from fhir_server.commands.serve import banner, require_safe
 from fhir_server.commands.sockets import listen
+from fhir_server.core.configuration import require_whole
 from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
+from tests.system.process import hms
 
 
 @pytest.mark.parametrize("security", ["open", "smart"])
@@ -45,6 +50,52 @@ def test_a_port_in_use_is_refused_with_its_number():
             listen("127.0.0.1", port)
         with pytest.raises(FhirError, match="Try another --dicom-port"):
             bind(Settings(dicom_port=port))
+
+
+@pytest.mark.parametrize("taken", ["by another server", "by another that shares it", "by the other listener"])
+def test_a_port_of_hl7_in_use_is_refused_before_the_banner(taken: str, tmp_path: Path):
+    file = tmp_path / "hl7.toml"
+    with socket.socket() as other:
+        if taken == "by another that shares it":
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        if taken == "by the other listener":
+            other.close()
+        else:
+            other.listen()
+        second = f"[listener.ward]\nport = {port}\n" if taken == "by the other listener" else ""
+        file.write_text(f"[listener.lab]\nport = {port}\n{second}")
+        named = "ward" if second else "lab"
+        with pytest.raises(FhirError, match=f"port {port} can't be listened on for HL7 v2.*Give listener {named}"):
+            announced(Settings(hl7=str(file)))
+
+
+def test_a_server_whose_ports_are_taken_ends_without_its_banner(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for options in (("--hl7-port", port), ("--dicom", "true", "--dicom-port", port)):
+            told = hms("serve", "--port", 0, "--data", tmp_path, *options, code=1)
+            assert "FHIR R4" not in told and f"port {port} can't be listened on" in told, told
+
+
+@pytest.mark.parametrize(
+    ("settings", "lacking"),
+    [
+        (Settings(mongodb_url="mongodb://db"), "HMS_ELASTICSEARCH_URL"),
+        (Settings(elasticsearch_url="http://es:9200"), "HMS_MONGODB_URL"),
+    ],
+    ids=["mongodb", "elasticsearch"],
+)
+def test_one_service_of_two_is_refused(settings: Settings, lacking: str):
+    with pytest.raises(FhirError, match=f"set {lacking}"):
+        require_whole(settings)
+    asyncio.run(_refused(settings, lacking))
+
+
+async def _refused(settings: Settings, lacking: str) -> None:
+    with pytest.raises(FhirError, match=f"set {lacking}"):
+        await start(settings)
 
 
 def test_a_host_that_is_none_is_refused():
