@@ -19,7 +19,8 @@ from fhir_server.security.outgoing.addresses import Outgoing, RefusedAddressErro
 from fhir_server.security.outgoing.requests import Requests, UnansweredError
 from fhir_server.security.outgoing.urls import RefusedUrlError, absolute
 
-MOST = 64 * 1024  # bytes
+MOST_BYTES = 64 * 1024  # of the keys of one client
+MOST_KEYS = 20  # each is looked at for each assertion
 SECONDS = 5.0
 UNSAID = 60  # seconds that keys are kept which came without a word of it
 LONGEST = 3600  # and that they are kept at most: what a client takes out of its keys is to end some day
@@ -65,7 +66,7 @@ class ClientKeys:
         """The JWK Set at a URL, the ids of its keys, and for how many seconds it may be kept."""
         try:
             await self.require(url)
-            answer = await self._requests.fetched(url, "application/json", MOST, SECONDS)
+            answer = await self._requests.fetched(url, "application/json", MOST_BYTES, SECONDS)
             found = json.loads(answer.body)
         except (RefusedUrlError, RefusedAddressError) as problem:
             raise UnansweredError(str(problem)) from None
@@ -73,6 +74,8 @@ class ClientKeys:
             raise UnansweredError("What is there is no JSON.") from None
         if not isinstance(found, dict) or not isinstance(found.get("keys"), list):
             raise UnansweredError("What is there is no JWK Set.")
+        if len(found["keys"]) > MOST_KEYS:
+            raise UnansweredError(f"What is there has more than {MOST_KEYS} keys.")
         kids = [key["kid"] for key in found["keys"] if isinstance(key, dict) and "kid" in key]
         return found, kids, seconds_kept(answer.headers)
 

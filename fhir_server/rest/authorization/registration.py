@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from fhir_server.codec.json import serialize
 from fhir_server.rest.auditing import changed
 from fhir_server.rest.authorization.discovery import METHODS
 from fhir_server.rest.authorization.exchange import Exchange, as_json
 from fhir_server.rest.encode import Answer
+from fhir_server.security.client_keys import MOST_BYTES, MOST_KEYS
 from fhir_server.security.model import Client
 from fhir_server.security.oauth_errors import OAuthError
 from fhir_server.security.outgoing.addresses import RefusedAddressError
@@ -16,6 +18,7 @@ from fhir_server.security.outgoing.urls import RefusedUrlError
 from fhir_server.security.redirects import require_redirect
 from fhir_server.security.scopes import known
 
+MOST_URIS = 20
 GRANTS = ("authorization_code", "refresh_token")  # of a client that registers itself
 
 
@@ -27,6 +30,8 @@ async def register(exchange: Exchange) -> Answer:
     if not isinstance(asked, dict):
         raise _wrong("Send the client's metadata as a JSON object.")
     redirect_uris = _texts(asked, "redirect_uris")
+    if len(redirect_uris) > MOST_URIS:
+        raise OAuthError("invalid_redirect_uri", f"redirect_uris has at most {MOST_URIS}.")
     for uri in redirect_uris:
         _require_redirect(uri)
     method = str(asked.get("token_endpoint_auth_method", "client_secret_basic"))
@@ -85,16 +90,21 @@ async def _keys(exchange: Exchange, asked: dict[str, Any]) -> tuple[Any, str]:
             # which of an inner network's names there are is nobody's to know
             raise _wrong("jwks_uri must be an https URL of a public address.") from None
     jwks = asked.get("jwks")
-    if jwks is not None and not _is_jwks(jwks):
-        raise _wrong("jwks must be a JWK Set: an object with keys, an array of objects.")
+    if jwks is not None:
+        _require_jwks(jwks)
     if jwks is not None and uri:
         raise _wrong("Send jwks or jwks_uri, not both.")
     return jwks, uri
 
 
-def _is_jwks(value: Any) -> bool:
-    keys = value.get("keys") if isinstance(value, dict) else None
-    return isinstance(keys, list) and all(isinstance(key, dict) for key in keys)
+def _require_jwks(jwks: Any) -> None:
+    keys = jwks.get("keys") if isinstance(jwks, dict) else None
+    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+        raise _wrong("jwks must be a JWK Set: an object with keys, an array of objects.")
+    if len(keys) > MOST_KEYS or len(serialize(jwks)) > MOST_BYTES:
+        raise _wrong(f"jwks has at most {MOST_KEYS} keys, in {MOST_BYTES // 1024} KiB.")
+    if any("d" in key or "k" in key for key in keys):
+        raise _wrong("jwks has a private key: send the public halves only, and make new keys, as this one was shown.")
 
 
 def _texts(asked: dict[str, Any], name: str) -> list[str]:

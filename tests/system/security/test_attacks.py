@@ -392,8 +392,10 @@ HALF = "\ud800"  # half of a surrogate pair, which no UTF-8 can say
     "metadata",
     [
         {"client_name": HALF}, {"contacts": [HALF]}, {"jwks": {"keys": 5}}, {"jwks": {"keys": ["x"]}}, {"jwks": []},
+        {"jwks": {"keys": [{"kty": "RSA"}] * 21}}, {"jwks": {"keys": [{"kty": "RSA", "n": "x" * 70_000}]}},
+        {"jwks": {"keys": [{"kty": "EC", "d": "x"}]}}, {"jwks": {"keys": [{"kty": "oct", "k": "x"}]}},
         {"jwks": {"keys": []}, "jwks_uri": "https://93.184.216.34/keys"},
-        {"token_endpoint_auth_method": "private_key_jwt"},
+        {"token_endpoint_auth_method": "private_key_jwt"}, {"redirect_uris": [f"{REDIRECT}/{n}" for n in range(21)]},
     ],
 )  # fmt: skip
 async def test_of_metadata_that_makes_no_sense_no_client_is_made(browser: Browser, metadata: dict[str, Any]) -> None:

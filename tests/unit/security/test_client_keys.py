@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from fhir_server.security.client_keys import LONGEST, PAUSE, SETS, UNSAID, ClientKeys, seconds_kept
+from fhir_server.security.client_keys import LONGEST, MOST_KEYS, PAUSE, SETS, UNSAID, ClientKeys, seconds_kept
 from fhir_server.security.outgoing.requests import UnansweredError
 from tests.conftest import HeldClock
 
@@ -118,3 +118,13 @@ async def test_no_more_than_so_many_sets_are_kept() -> None:
         assert site.asked == SETS + 1
         await keys.at(f"{site.url}/0", "a")
         assert site.asked == SETS + 2
+
+
+async def test_more_keys_than_any_client_has_are_not_looked_at() -> None:
+    async with answering() as (site, keys, _):
+        site.kids = [str(number) for number in range(MOST_KEYS)]
+        assert len((await keys.at(site.url, ""))["keys"]) == MOST_KEYS
+    async with answering() as (site, keys, _):
+        site.kids = [str(number) for number in range(MOST_KEYS + 1)]
+        with pytest.raises(UnansweredError, match="more than 20 keys"):
+            await keys.at(site.url, "")
