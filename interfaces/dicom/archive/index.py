@@ -80,6 +80,11 @@ def below(value: Any) -> Test:
     return Test("<", (value,))
 
 
+def above(number: int) -> Test:
+    """A larger whole number."""
+    return Test("between", (number + 1, 2**63 - 1))
+
+
 def one_of(values: Sequence[Any]) -> Test:
     """Any of these values."""
     return Test("in", tuple(values))

@@ -9,13 +9,21 @@ export async function get(path) {
   return read(answer);
 }
 
+// A part of a list, and the path of the next one where there is more.
+export async function part(path) {
+  const answer = await ask(path, { headers: { accept: "application/json" } });
+  const found = await read(answer);
+  const next = /<([^>]*)>; rel="next"/.exec(answer.headers.get("link") ?? "");
+  return { found, next: next && `api/${next[1]}` };
+}
+
 // Everything that a search finds; one answer of DICOMweb has so many matches at most.
 export async function all(path, most = 5000) {
   const found = [];
   for (;;) {
-    const part = await get(`${path}&limit=${most}&offset=${found.length}`);
-    found.push(...part);
-    if (part.length < most) return found;
+    const matches = await get(`${path}&limit=${most}&offset=${found.length}`);
+    found.push(...matches);
+    if (matches.length < most) return found;
   }
 }
 

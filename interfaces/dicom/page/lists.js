@@ -1,5 +1,6 @@
 // Worklist, quarantine, peers and jobs.
 import { date, get, personName, post, value } from "./calls.js";
+import { paged } from "./paged.js";
 import { action, h, table } from "./parts.js";
 
 export async function worklist() {
@@ -108,14 +109,14 @@ function search(known) {
 }
 
 export async function jobs() {
-  const found = await get("api/jobs");
-  const rows = found.map((job) => [
+  const row = (job) => [
     job.kind,
     job.key,
     job.state,
     String(job.attempts),
     job.problem,
     action("Try again", async () => (await post(`api/jobs/${job.pk}/again`), "It is tried.")),
-  ]);
-  return [h("h1", {}, "Jobs"), table(["What", "Of", "State", "Attempts", "Problem", ""], rows, "Everything is done.")];
+  ];
+  const headings = ["What", "Of", "State", "Attempts", "Problem", ""];
+  return [h("h1", {}, "Jobs"), ...(await paged("api/jobs", headings, row, "Everything is done."))];
 }

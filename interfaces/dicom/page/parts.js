@@ -17,8 +17,12 @@ export function table(headings, rows, nothing) {
     "table",
     {},
     h("thead", {}, h("tr", {}, headings.map((heading) => h("th", { scope: "col" }, heading)))),
-    h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell) => h("td", {}, cell))))),
+    h("tbody", {}, rows.map(line)),
   );
+}
+
+export function line(cells) {
+  return h("tr", {}, cells.map((cell) => h("td", {}, cell)));
 }
 
 // A button whose work is told beside it, done or failed.

@@ -1,10 +1,10 @@
 // Unified Procedure Steps: those that are open, then the last that have ended.
-import { date, get, personName, post } from "./calls.js";
-import { action, h, table } from "./parts.js";
+import { date, personName, post } from "./calls.js";
+import { paged } from "./paged.js";
+import { action, h } from "./parts.js";
 
 export async function steps() {
-  const found = await get("api/workitems");
-  const rows = found.map((step) => [
+  const row = (step) => [
     `${date(step.start.slice(0, 8))} ${step.start.slice(8, 10)}:${step.start.slice(10, 12)}`.replace(/ :$/, ""),
     step.state,
     step.label,
@@ -15,9 +15,10 @@ export async function steps() {
     step.performer,
     [step.readiness, step.progress].filter(Boolean).join(", "),
     step.open ? cancel(step) : null,
-  ]);
+  ];
   const headings = ["When", "State", "What", "Worklist", "Priority", "Patient", "Patient ID", "Performer", "Progress", ""];
-  return [h("h1", {}, "Procedure steps"), table(headings, rows, "There is no procedure step.")];
+  const shown = await paged("api/workitems", headings, row, "There is no procedure step.");
+  return [h("h1", {}, "Procedure steps"), h("p", { class: "quiet" }, "Of those that have ended the last 50 are here."), ...shown];
 }
 
 function cancel(step) {

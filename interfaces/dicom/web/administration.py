@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
-from urllib.parse import unquote
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote
 
 import msgspec
 import structlog
@@ -14,6 +14,7 @@ from fhir_server.client import FhirClient
 from fhir_server.codec.asgi import base_of, whole_body
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import OPEN, Caller
+from interfaces.dicom.archive.index import below
 from interfaces.dicom.configuration import Peer
 from interfaces.dicom.dataset.model import Model, items, text
 from interfaces.dicom.services.service import Context
@@ -27,9 +28,17 @@ from interfaces.dicom.worklist import worklist
 PREFIX = "/dicom"
 JSON = "application/json"
 LARGEST_BODY = 64 * 1024
+MOST = 500  # entries of a list in one answer; its Link header names the next ones
 Body = dict[str, Any]
 
 log = structlog.get_logger("dicom")
+
+
+class Part(NamedTuple):
+    """Entries of a list, and where those that follow are; "" where these are the last."""
+
+    entries: list[Body]
+    following: str
 
 
 class Administration:
@@ -40,13 +49,16 @@ class Administration:
         self._access = access
         self._server = server
         self._note = note
-        self._gets: dict[tuple[str, ...], Callable[[], Awaitable[Any]]] = {
-            ("worklist",): self._worklist,
-            ("quarantine",): lambda: asyncio.to_thread(quarantine.held, context.archive),
-            ("peers",): self._peers,
-            ("jobs",): lambda: asyncio.to_thread(queue.listed, context.archive),
-            ("workitems",): lambda: asyncio.to_thread(steps_shown.listed, context.archive),
-            ("events",): lambda: asyncio.to_thread(self._events),
+        self._gets: dict[str, Callable[[], Awaitable[Any]]] = {
+            "worklist": self._worklist,
+            "quarantine": lambda: asyncio.to_thread(quarantine.held, context.archive),
+            "peers": self._peers,
+        }
+        # given in parts: from behind the number of an entry (0: from the first on), and so many at most
+        self._lists: dict[str, Callable[[int, int], list[Body]]] = {
+            "jobs": lambda after, most: queue.listed(context.archive, after, most),
+            "workitems": lambda after, most: steps_shown.listed(context.archive, after, most),
+            "events": self._events,
         }
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -57,7 +69,11 @@ class Administration:
             caller = await self._access.caller(
                 scope["method"], headers, base_of(scope, headers, self._context.settings)
             )
-            answer = json_answer(await self._answer(scope, receive, caller), type=JSON)
+            given = await self._answer(scope, receive, caller)
+            links = (
+                [("link", f'<{given.following}>; rel="next"')] if isinstance(given, Part) and given.following else []
+            )
+            answer = json_answer(given.entries if isinstance(given, Part) else given, 200, *links, type=JSON)
         except FhirError as problem:
             answer = refusal(problem)
         except Exception as problem:
@@ -81,8 +97,13 @@ class Administration:
         path = path[1:]
         others = ("Task",) if path[:1] == ("workitems",) else ()
         self._access.require_everything(caller, scope["method"], *others)
-        if scope["method"] in ("GET", "HEAD") and path in self._gets:
-            return await self._gets[path]()
+        name = path[0] if len(path) == 1 and scope["method"] in ("GET", "HEAD") else ""
+        if name in self._gets:
+            return await self._gets[name]()
+        if name in self._lists:
+            entries = await asyncio.to_thread(self._lists[name], _after(scope), MOST)
+            open_entries = [entry for entry in entries if entry.get("open", True)]
+            return Part(entries, f"{name}?after={entries[-1]['pk']}" if len(open_entries) == MOST else "")
         if scope["method"] == "POST":
             return await self._post(path, await _body(scope, receive), caller.name)
         raise error("not-found", f"{scope['method'][:10]} /{'/'.join(path)[:80]} is nothing that can be asked here.")
@@ -154,10 +175,20 @@ class Administration:
     async def _worklist(self) -> list[Body]:
         return [_shown(entry.item) for entry in await worklist(self._server, zone=self._context.settings.timezone)]
 
-    def _events(self) -> list[Body]:
-        rows = self._context.archive.reading.all("event", {}, newest=True, limit=200)
+    def _events(self, after: int, most: int) -> list[Body]:
+        """What happened, the last first."""
+        earlier = {"pk": below(after)} if after else {}
+        rows = self._context.archive.reading.all("event", earlier, newest=True, limit=most)
         names = ("pk", "at", "kind", "subject")
         return [{**{name: row[name] for name in names}, "detail": msgspec.json.decode(row["detail"])} for row in rows]
+
+
+def _after(scope: dict[str, Any]) -> int:
+    """The number of the entry behind which a list is to begin."""
+    given = parse_qs(scope["query_string"].decode("latin-1")).get("after", ["0"])[0]
+    if not (given.isascii() and given.isdigit() and len(given) < 19):
+        raise error("value", f"after is the number of an entry, not {given[:20]}; leave it out for the first.")
+    return int(given)
 
 
 def _shown(item: Model) -> Body:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
-from interfaces.dicom.archive.index import Row, one_of
+from interfaces.dicom.archive.index import Row, above, one_of
 from interfaces.dicom.dataset.model import items, text
 from interfaces.dicom.web.workitems import CATEGORIES
 from interfaces.dicom.workitems import steps
@@ -24,7 +24,7 @@ from interfaces.dicom.workitems.states import FINAL, IN_PROGRESS, SCHEDULED
 from interfaces.dicom.workitems.statuses import Refused
 from mappings.dicom.task import progress
 
-MOST_OPEN, MOST_ENDED = 500, 50
+MOST_ENDED = 50
 SHOWN = {
     "state": STATE,
     "label": STEP_LABEL,
@@ -37,11 +37,13 @@ SHOWN = {
 }
 
 
-def listed(archive: Archive) -> list[dict[str, Any]]:
-    """The steps that are open, oldest first, and then the last that have ended."""
+def listed(archive: Archive, after: int, most: int) -> list[dict[str, Any]]:
+    """The steps that are open, oldest first, from behind a number (pk) on; behind the last of them the MOST_ENDED that
+    have ended last."""
     index = archive.reading
-    found = index.all("workitem", {"state": one_of((SCHEDULED, IN_PROGRESS))}, limit=MOST_OPEN)
-    found += index.all("workitem", {"state": one_of(FINAL)}, newest=True, limit=MOST_ENDED)
+    found = index.all("workitem", {"state": one_of((SCHEDULED, IN_PROGRESS)), "pk": above(after)}, limit=most)
+    if len(found) < most:
+        found += index.all("workitem", {"state": one_of(FINAL)}, newest=True, limit=MOST_ENDED)
     return [_shown(row) for row in found]
 
 
@@ -57,6 +59,7 @@ def _shown(row: Row) -> dict[str, Any]:
     model = attributes_of(row)
     parts = items(model, PROGRESS)
     return {
+        "pk": row["pk"],
         "uid": row["uid"],
         "open": row["state"] not in FINAL,
         "performer": row["performer"],

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from interfaces.dicom.archive.archive import Archive
-from interfaces.dicom.archive.index import Row, Rows, Where, apart_from, at_most, below, is_not, one_of
+from interfaces.dicom.archive.index import Row, Rows, Where, above, apart_from, at_most, below, is_not, one_of
 
 LEASE = 120_000_000  # microseconds after which a job of a process that ended is taken by another
 PAUSES = (1, 5, 15, 60, 300, 900)  # seconds before it is tried again
@@ -99,8 +99,8 @@ def again(archive: Archive, pk: int) -> bool:
     return bool(archive.write(lambda index: index.change("job", {"pk": pk, "state": is_not("running")}, asked)))
 
 
-def listed(archive: Archive) -> list[dict[str, Any]]:
-    """Every job that is not done."""
+def listed(archive: Archive, after: int = 0, most: int = -1) -> list[dict[str, Any]]:
+    """Jobs that are not done, the one asked for first first; after: the number (pk) behind which they begin."""
     names = ("pk", "kind", "key", "state", "attempts", "due", "problem")
-    rows = archive.reading.all("job", {}, "due", limit=500)
+    rows = archive.reading.all("job", {"pk": above(after)}, limit=most)
     return [{name: row[name] for name in names} for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 import httpx
@@ -9,6 +10,8 @@ import pytest
 
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.placing import enqueue, note
+from interfaces.dicom.workitems import steps
 from tests.system.chromium import browsing
 from tests.system.dicom.conftest import free_port, until
 from tests.system.dicom.images import encoded, image, study
@@ -74,6 +77,55 @@ def test_procedure_steps_are_listed_and_cancelled(server):
     assert api(server, "workitems/1.2.3/cancel", {}).status_code == 404
     [shown] = [each for each in api(server, "workitems").json() if each["uid"] == uid]
     assert (shown["state"], shown["open"]) == ("CANCELED", False)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    """A server with 1,203 jobs that wait, events and open steps, and with 60 steps that have ended."""
+    data = tmp_path_factory.mktemp("full")
+    archive = Archive(Settings(data=data, dicom_fsync=False, dicom_reserve_mb=0))
+    later = archive.clock() + 10**12
+    steps.create(archive, "1.3", json.loads(step().to_json()), steps.Who("", "test"))
+
+    def work(index):
+        index.remove("job", {})
+        for number in range(MANY):
+            enqueue(index, "forward", f"AWAY 1.2.{number}", later)
+            note(index, number, "deleted", f"1.2.{number}", {})
+        made = dict(index.one("workitem", {"uid": "1.3"}))
+        index.remove("workitem", {"pk": made.pop("pk")})
+        for number in range(MANY + 60):
+            state = "SCHEDULED" if number < MANY else "COMPLETED"
+            index.insert("workitem", {**made, "uid": f"1.3.{number}", "state": state})
+
+    archive.write(work)
+    archive.close()
+    with serving(data, *OPTIONS, "--dicom-step-days", 0) as started:
+        yield started
+
+
+MANY = 1203
+
+
+@pytest.mark.parametrize("name", ["jobs", "workitems", "events"])
+def test_long_lists_come_in_parts_that_name_the_next(full, name):
+    seen, path, parts = [], name, 0
+    while path:
+        answer = api(full, path)
+        seen += [each["pk"] for each in answer.json()]
+        path, parts = answer.links.get("next", {}).get("url"), parts + 1
+    assert parts == 3 and len(seen) == len(set(seen)) == MANY + (50 if name == "workitems" else 0)
+    assert seen[:MANY] == sorted(seen[:MANY], reverse=name == "events")
+    assert api(full, f"{name}?after=many").status_code == 400
+
+
+def test_the_page_says_that_there_are_more_jobs_and_shows_them(full, browser):
+    browser.go(f"{full.origin}/dicom/#/jobs")
+    browser.sees("There are more: these are 500.")
+    for count in (1000, MANY):
+        browser.run("document.querySelector('[role=status] button').click()")
+        browser.until(f"document.querySelectorAll('tbody tr').length === {count}")
+    assert "There are more" not in browser.text()
 
 
 def test_other_sites_can_not_post(server):
