@@ -162,6 +162,29 @@ def test_a_get_that_is_cancelled_tells_what_remains(dicom):
     assert remaining + completed == 200 and completed == len(came) < 200
 
 
+def test_a_receiver_that_dies_amid_a_move_leaves_the_rest_failed_and_listed(moving):
+    dicom, port = moving
+    images, seen = study(4), []
+    keep(dicom, images)
+    uids = [made.SOPInstanceUID for made in images]
+
+    def taken(event):
+        seen.append(event.request.AffectedSOPInstanceUID)
+        if len(seen) == 3:
+            event.assoc.abort()
+        return 0
+
+    entity = AE("RECEIVER")
+    entity.add_supported_context(CTImageStorage)
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, taken)])
+    try:
+        responses = move(dicom, images[0].StudyInstanceUID)
+    finally:
+        server.shutdown()
+    assert responses[:2] == [(0xFF00, (3, 1, 0, 0), None), (0xFF00, (2, 2, 0, 0), None)]
+    assert responses[2:] == [(0xB000, (None, 2, 2, 0), uids[2:])] and seen == uids[:3]
+
+
 def test_what_is_larger_than_a_piece_arrives_whole(dicom):
     images = study(1, 1100)  # 2.4 MB
     keep(dicom, images)
