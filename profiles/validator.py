@@ -10,11 +10,12 @@ from fhir_server.core.errors import FhirError, Issue
 from fhir_server.definitions import Definitions
 from fhir_server.fhirpath import Terminology
 from profiles.conformance import Context, ProfileCompiler
-from profiles.conformance.base_bindings import BaseBindings
-from profiles.conformance.context import Surroundings
-from profiles.conformance.data_types import data_type_checks
+from profiles.conformance.base_bindings import base_bindings
+from profiles.conformance.context import Answers, Surroundings
+from profiles.conformance.data_types import data_types
 from profiles.conformance.extensions import ExtensionChecks
 from profiles.conformance.references import TargetProblem
+from profiles.conformance.walking import Walk
 from profiles.definitional import definition_problems
 from profiles.documents import document_problems
 from profiles.holdings import declared as declared_profiles
@@ -35,7 +36,7 @@ SAID_BY = {  # rule -> the rules that say more of the same place
     "binding-preferred": ("binding-required", "binding-max"),
     "extension-max": ("slice-max",),
 }
-MAX_MEMBERS = 50_000  # answers of the terminology that are kept
+MAX_ANSWERS = 50_000  # answers of the terminology that are kept
 TOO_DEEP = Issue("error", "too-costly", "The resource is nested too deeply to be checked: flatten it.", rule="depth")
 
 
@@ -67,12 +68,13 @@ class Validator:
         self._best_practice = best_practice
         self._sources = tuple(sources)
         self._generation = generation
-        self._members: tuple[object, dict[tuple[str, str, str], bool | None]] = (None, {})
+        self._answers: tuple[object, Answers] = (None, Answers())
         self._supported: tuple[object, dict[str, list[str]]] = (None, {})
         self._structure = StructureCompiler(definitions, best_practice)
         self._check = self._structure.check("Resource")
-        self._bindings = BaseBindings(definitions)
-        self._data_types = data_type_checks(definitions)
+        self._values = Walk(
+            definitions, data_types, *((base_bindings(definitions),) if terminology is not None else ())
+        )
         self._extensions = self._compilers()
         self._made_of = self.generation()
 
@@ -157,7 +159,7 @@ class Validator:
             self.terminology,
             lambda inner, url, context: compiler.conforms(url, inner, "Resource", context),
             resource if resource.get("resourceType") == "Bundle" else None,
-            self._known_members(),
+            self._known_answers(),
             stored,
         )
         context = Context(shared, resource)
@@ -180,6 +182,8 @@ class Validator:
                     found.append((each, url))
             if enough([each for each, _ in found]):
                 break
+        if not any(each.rule in SAID_BY or isinstance(each, TargetProblem) for each, _ in found):
+            return found
         told = {(each.rule, each.path) for each, _ in found}
         return [
             (each, url)
@@ -192,25 +196,24 @@ class Validator:
         """Whether a profile is one of R4's vital signs, or derived from them, so that a code needs no other."""
         return url != VITAL_SIGNS and self.registry.builds_on(url, VITAL_SIGNS)
 
-    def _known_members(self) -> dict[tuple[str, str, str], bool | None]:
+    def _known_answers(self) -> Answers:
         """The terminology's answers so far, none where it has changed since."""
         if self._generation is None:
-            return {}
+            return Answers()
         generation = self._generation()
-        if generation != self._members[0] or len(self._members[1]) > MAX_MEMBERS:
-            self._members = (generation, {})
-        return self._members[1]
+        if generation != self._answers[0] or len(self._answers[1]) > MAX_ANSWERS:
+            self._answers = (generation, Answers())
+        return self._answers[1]
 
     def _by_profile(self, resource: Json, context: Context, url: str, wrong: bool, asked: bool) -> Problems:
         """The problems by one profile, or by all of R4 but its structure where url is ""."""
         try:
             if not url:
                 return [
-                    *(self._data_types.check(resource, context) or ()),
-                    *(self._bindings.check(resource, context) or ()),
+                    *(self._values.check(resource, context) or ()),
                     *(self._extensions.check(resource, context) or ()),
                     *self._of_questionnaire(resource, context),
-                    *(() if wrong else definition_problems(resource, self.registry, context)),
+                    *(() if wrong else definition_problems(resource, self._extensions.compiler.registry, context)),
                     *(() if wrong else document_problems(resource, context)),
                 ]
             compiler = self._extensions.compiler

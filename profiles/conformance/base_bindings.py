@@ -10,7 +10,7 @@ from typing import Any
 from fhir_server.definitions import Definitions, Element
 from profiles.conformance.bindings import CODED, WITH_SYSTEM, Binding, BindingCheck, binding_check, codings
 from profiles.conformance.context import Context
-from profiles.conformance.walking import Walk
+from profiles.conformance.walking import Choice
 from profiles.structure.bindings import MIME_TYPES
 from profiles.structure.problems import Problem, Problems
 
@@ -24,22 +24,14 @@ def covered(definitions: Definitions, value_set: str) -> bool:
     return value_set.partition("|")[0] == MIME_TYPES or definitions.required_codes(value_set) is not None
 
 
-class BaseBindings:
-    """Checks the codes of a resource against what the elements of R4 are bound to."""
+def base_bindings(definitions: Definitions) -> Choice:
+    """The choice of checks of codes against what the elements of R4 are bound to."""
 
-    def __init__(self, definitions: Definitions) -> None:
-        self._definitions = definitions
-        self._walk = Walk(definitions, self._check)
-
-    def check(self, resource: Json, context: Context) -> Problems | None:
-        """The problems of a resource, those of the resources that it holds not among them."""
-        return None if context.shared.terminology is None else self._walk.check(resource, context)
-
-    def _check(self, element: Element, code: str) -> BindingCheck | None:
+    def choose(element: Element, code: str) -> BindingCheck | None:
         binding = element.binding
         check = None
         if binding is not None and code in CODED:
-            asked = binding.strength == "required" and covered(self._definitions, binding.value_set)
+            asked = binding.strength == "required" and covered(definitions, binding.value_set)
             if binding.strength in STRENGTHS and not asked:
                 check = binding_check(Binding(binding.strength, binding.value_set), code)
             if binding.maximum:
@@ -47,6 +39,8 @@ class BaseBindings:
         if code in WITH_SYSTEM:
             check = _with_known_codes(check, code)
         return None if check is None else _unless_bound(check)
+
+    return choose
 
 
 def _in_turn(first: BindingCheck, second: BindingCheck | None) -> BindingCheck:

@@ -105,7 +105,7 @@ class ProfileCompiler:
             if type_name == "Resource":
                 type_name = str(value.get("resourceType", "")) if isinstance(value, dict) else ""
                 context = context if value is context.resource else context.inside(value, context.base)
-            if profile.type not in self.definitions.ancestors(type_name):
+            if profile.type != type_name and profile.type not in self.definitions.ancestors(type_name):
                 return problem("profile-type", "structure", f"{profile.url} is for {profile.type}, this is {type_name}")
             found = profile.check(value, twin, type_name, context)
             if shared.cut_short == cut_short:
@@ -125,10 +125,12 @@ class ProfileCompiler:
         self._root = tree
         try:
             base = self.definitions.types[type_name].invariants
-            own = self._constraints(tree.element, {i.key for i in base}, type_name) or nothing
+            own = self._constraints(tree.element, {i.key for i in base}, type_name)
             inside = of_object(self.object_checks(tree, type_name)) or nothing
         except (KeyError, TypeError, AttributeError, ValueError, FhirPathError) as broken:
             raise profile_error(canonical, f"{broken}.") from None
+        if own is None:
+            return inside
 
         def check(value: Any, twin: Any, code: str, context: Context) -> Problems | None:
             found = inside(value, twin, code, context)

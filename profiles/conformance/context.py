@@ -17,15 +17,34 @@ Json = dict[str, Any]
 NO_SYSTEM = "urn:x-no-system"  # a system that no value set includes
 
 
+class Answers:
+    """What a terminology has answered, as long as it answers the same.
+
+    members: (value set, system, code) -> whether it is in there, None where that is not known; known: (system, code) ->
+    whether nothing speaks against that code; displays: (system, code, display) -> the right one, "" for this one.
+    """
+
+    __slots__ = ("displays", "known", "members")
+
+    def __init__(self) -> None:
+        self.members: dict[tuple[str, str, str], bool | None] = {}
+        self.known: dict[tuple[str, str], bool] = {}
+        self.displays: dict[tuple[str, str, str], str] = {}
+
+    def __len__(self) -> int:
+        return len(self.members) + len(self.known) + len(self.displays)
+
+
 class Surroundings:
     """What one validation shares: definitions, terminology, the entries of a Bundle, and what turned out unknown.
 
-    conforms(resource, profile URL, context) -> bool or None, for conformsTo(); members: answers of member_of that are
-    known already, and where new ones are kept; stored: resources that references name by these texts.
+    conforms(resource, profile URL, context) -> bool or None, for conformsTo(); answers: those of the terminology that
+    are known already, and where new ones are kept; stored: resources that references name by these texts.
     """
 
     __slots__ = (
         "_entries",
+        "answers",
         "bound",
         "bundle",
         "conforms",
@@ -33,7 +52,6 @@ class Surroundings:
         "definitions",
         "found",
         "in_progress",
-        "members",
         "stored",
         "terminology",
         "unknown",
@@ -45,14 +63,14 @@ class Surroundings:
         terminology: Terminology | None,
         conforms: Callable[[Json, str, Context], bool | None],
         bundle: Json | None,
-        members: dict[tuple[str, str, str], bool | None],
+        answers: Answers,
         stored: Mapping[str, Json],
     ) -> None:
         self.definitions = definitions
         self.terminology = terminology
         self.conforms = conforms
         self.bundle = bundle
-        self.members = members
+        self.answers = answers
         self.stored = stored
         self.in_progress: set[tuple[int, str]] = set()
         self.found: dict[tuple[int, str, str], list[Problem] | None] = {}  # (id of a value, profile, base) -> problems
@@ -81,22 +99,28 @@ class Surroundings:
         if not (isinstance(system, str) and isinstance(code, str)):
             return None  # the structure is wrong, which is said elsewhere
         key = (value_set, system, code)
-        if key not in self.members:
-            self.members[key] = self._ask(value_set, system, code)
-        return self.members[key]
+        members = self.answers.members
+        if key not in members:
+            members[key] = self._ask(value_set, system, code)
+        return members[key]
 
     def unknown_code(self, system: str, code: str) -> str:
         """Why a code is none of its code system, "" where nothing speaks against it."""
-        key = ("", system, code)
-        if key not in self.members:
+        key = (system, code)
+        known = self.answers.known
+        if key not in known:
             ask = getattr(self.terminology, "unknown_code", None)
-            self.members[key] = ask is None or not ask(system, code)
-        return "" if self.members[key] else self.terminology.unknown_code(system, code)  # type: ignore[union-attr]
+            known[key] = ask is None or not ask(system, code)
+        return "" if known[key] else self.terminology.unknown_code(system, code)  # type: ignore[union-attr]
 
     def wrong_display(self, system: str, code: str, given: str) -> str:
         """The display of a code where the one that is given is none of its texts, "" where nothing speaks against."""
-        ask = getattr(self.terminology, "wrong_display", None)
-        return "" if ask is None else ask(system, code, given)
+        key = (system, code, given)
+        displays = self.answers.displays
+        if key not in displays:
+            ask = getattr(self.terminology, "wrong_display", None)
+            displays[key] = "" if ask is None else ask(system, code, given)
+        return displays[key]
 
     def _ask(self, value_set: str, system: str, code: str) -> bool | None:
         codes = self.definitions.required_codes(value_set)

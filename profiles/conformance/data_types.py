@@ -8,9 +8,9 @@ import re
 from typing import Any
 
 from fhir_server.core.uris import FORMS, OID, is_absolute
-from fhir_server.definitions import Definitions, ucum
+from fhir_server.definitions import Element, ucum
 from profiles.conformance.context import Context
-from profiles.conformance.walking import ValueCheck, Walk
+from profiles.conformance.walking import ValueCheck
 from profiles.structure.problems import Problem, Problems, shown, under
 
 Json = dict[str, Any]
@@ -20,8 +20,10 @@ URIS = "urn:ietf:rfc:3986"  # the system of an identifier that is a URI itself
 
 
 def _uri(value: Any, context: Context) -> Problems | None:
+    if not isinstance(value, str) or not value.startswith("urn:"):
+        return None
     for start, form in FORMS.items():
-        if isinstance(value, str) and value.startswith(start) and not form(_without_version(value)):
+        if value.startswith(start) and not form(_without_version(value)):
             example = "urn:oid:1.2.3" if start == OID else "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"
             return [Problem("uri", "value", f"{shown(value)} is no {start[4:-1].upper()} as a URI, such as {example}")]
     return None
@@ -129,6 +131,6 @@ CHECKS: dict[str, ValueCheck] = {
 }
 
 
-def data_type_checks(definitions: Definitions) -> Walk:
-    """The walk that checks these."""
-    return Walk(definitions, lambda element, code: CHECKS.get(code))
+def data_types(element: Element, code: str) -> ValueCheck | None:
+    """The check of an element's values of a type."""
+    return CHECKS.get(code)

@@ -83,11 +83,14 @@ class ExtensionChecks:
                 continue
             for key in ARRAYS:
                 values = value.get(key)
+                if not isinstance(values, list):
+                    continue
                 counts: dict[str, int] = {}
-                for position, extension in enumerate(values if isinstance(values, list) else ()):
+                for position, extension in enumerate(values):
                     if isinstance(extension, dict) and isinstance(extension.get("url"), str):
                         more = self._one(extension, key, owner, value, context)
-                        more += self._once_more(extension["url"], counts)
+                        if len(values) > 1:
+                            more += self._once_more(extension["url"], counts)
                         if more:
                             found = under(found, f"{self._path(name, trail)}.{key}[{position}]", more)
         return found

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/profiling.html#slicing
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from profiles.conformance import paths
@@ -105,7 +105,10 @@ def slicing_check(
             if problems is not None:
                 found = under(found, segment(position), problems)
         for each in slices:
-            problems = _as_a_whole(each, members.get(each.name, []), items, context)
+            mine = members.get(each.name, ())
+            if each.minimum <= len(mine) <= each.maximum and (each.inner is None or not mine):
+                continue
+            problems = _as_a_whole(each, mine, items, context)
             if problems is not None:
                 found = under(found, "", problems)
         return found
@@ -113,7 +116,7 @@ def slicing_check(
     return check
 
 
-def _as_a_whole(slice: Slice, members: list[Item], items: list[Item], context: Context) -> Problems | None:
+def _as_a_whole(slice: Slice, members: Sequence[Item], items: list[Item], context: Context) -> Problems | None:
     """What is wrong with how many of the items are in a slice, or else with the slices within it."""
     if len(members) < slice.minimum:
         why = _what_keeps_out(slice, items, context)
@@ -124,7 +127,7 @@ def _as_a_whole(slice: Slice, members: list[Item], items: list[Item], context: C
     if len(members) > slice.maximum:
         text = f"at most {int(slice.maximum)} {slice.what} is allowed, {len(members)} are there"
         return problem("slice-max", "structure", text, segment(members[int(slice.maximum)][0]))
-    return slice.inner(members, context) if slice.inner is not None and members else None
+    return slice.inner(list(members), context) if slice.inner is not None and members else None
 
 
 def _what_keeps_out(wanted: Slice, items: list[Item], context: Context) -> Problems | None:

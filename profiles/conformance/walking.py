@@ -15,14 +15,14 @@ Choice = Callable[[Element, str], "ValueCheck | None"]  # of an element and the 
 
 
 class Walk:
-    """Walks over resources; choose: the check of an element's values of a type, None where nothing is said of them.
+    """Walks over resources; choices: each gives the check of an element's values of a type, None where it has none.
 
     What a check finds wrong is not looked into.
     """
 
-    def __init__(self, definitions: Definitions, choose: Choice) -> None:
+    def __init__(self, definitions: Definitions, *choices: Choice) -> None:
         self._definitions = definitions
-        self._choose = choose
+        self._choices = choices
         self._tables: dict[str, dict[str, tuple[str, ValueCheck | None, str]]] = {}
 
     def check(self, resource: Json, context: Context) -> Problems | None:
@@ -42,17 +42,23 @@ class Walk:
             if row is None:
                 continue
             name, check, inner = row
-            items = item if type(item) is list else (item,)
-            for position, each in enumerate(items):
-                problems = None
-                if check is not None and each is not None:
-                    problems = check(each, context)
-                if problems is None and inner and type(each) is dict:
-                    problems = self._object(each, inner, context)
-                if problems is not None:
-                    place = f".{name}[{position}]" if items is item else f".{name}"
-                    found = under(found, place, problems)
+            if type(item) is list:
+                for position, each in enumerate(item):
+                    problems = self._value(each, check, inner, context)
+                    if problems is not None:
+                        found = under(found, f".{name}[{position}]", problems)
+                continue
+            problems = self._value(item, check, inner, context)
+            if problems is not None:
+                found = under(found, f".{name}", problems)
         return found
+
+    def _value(self, value: Any, check: ValueCheck | None, inner: str, context: Context) -> Problems | None:
+        if check is not None and value is not None:
+            problems = check(value, context)
+            if problems is not None:
+                return problems
+        return self._object(value, inner, context) if inner and type(value) is dict else None
 
     def _table(self, type_name: str) -> dict[str, tuple[str, ValueCheck | None, str]]:
         """JSON property -> (element, check or None, the type to look into or "") of all that is to be looked at."""
@@ -64,6 +70,13 @@ class Walk:
             if check is not None or inner:
                 table[key] = (found.element.name, check, inner)
         return table
+
+    def _choose(self, element: Element, code: str) -> ValueCheck | None:
+        """The check of an element's values of a type, of all that the choices give."""
+        checks = [check for choose in self._choices if (check := choose(element, code)) is not None]
+        if len(checks) < 2:
+            return checks[0] if checks else None
+        return lambda value, context: [p for check in checks for p in check(value, context) or ()] or None
 
     def _leads(self, type_name: str, seen: set[str]) -> bool:
         """Whether anything in values of a type is checked, extensions aside: those have definitions of their own."""

@@ -159,3 +159,15 @@ def test_a_profile_of_vital_signs_judges_in_place_of_r4s():
         ("Observation.category", own["url"]),
         ("Observation.note", own["url"]),
     ]
+
+
+def test_what_a_code_is_called_is_asked_anew_when_the_code_system_changes():
+    terminology = Terminology()
+    validator = Validator(load(), terminology=terminology, generation=terminology.store.generation)
+    tagged = patient(meta={"tag": [{"system": "http://hospital.test/tags", "code": "x", "display": "Old"}]})
+    for display, rules in (("Old", []), ("New", ["display"])):
+        terminology.put(as_parsed({
+            "resourceType": "CodeSystem", "url": "http://hospital.test/tags", "status": "active",
+            "content": "complete", "concept": [{"code": "x", "display": display}],
+        }))  # fmt: skip
+        assert [each.rule for each in validator.validate(as_parsed(tagged))] == rules
