@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -348,7 +349,10 @@ async def form(fhir: Fhir, path: str, body: str) -> dict[str, Any]:
 async def test_a_search_by_post(hospital: Fhir) -> None:
     bundle = await form(hospital, "Patient/_search?_count=1", "gender=female,male&_sort=-_id")
     assert ids(bundle) == ["bob"]
-    assert ids((await hospital.http.get(link(bundle, "next"))).json()) == ["ann"]
+    following = link(bundle, "next")
+    assert ids((await hospital.http.get(following)).json()) == ["ann"]
+    posted = f"gender=female,male&_sort=-_id&_cursor={parse_qs(urlsplit(following).query)['_cursor'][0]}"
+    assert ids(await form(hospital, "Patient/_search?_count=1", posted)) == ["ann"]
     assert ids(await form(hospital, "_search", "_type=Patient,Organization&name=acme")) == ["acme"]
     assert ids(await form(hospital, "Patient/ann/Observation/_search", "code=dose")) == ["dose"]
 
