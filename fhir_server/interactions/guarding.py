@@ -30,11 +30,11 @@ class Guard(Protocol):
         ...
 
     async def check(
-        self, environment: Environment, request: Request, resource: dict[str, Any], head: StoredVersion | None
+        self, environment: Environment, request: Request, id: str, resource: dict[str, Any], head: StoredVersion | None
     ) -> dict[str, Any]:
         """What is stored after head, the version before it: the resource, or what the server makes of it.
 
-        FhirError refuses it. environment: the caller's.
+        FhirError refuses it. environment: the caller's; id: of the resource.
         """
         ...
 
@@ -109,7 +109,7 @@ class _GuardedTransaction(RecordingTransaction):
         if write.type == self._guard.type and write.body:
             head = await self._inside.read(write.type, write.id)
             sent = decode(write.body)
-            made = await self._guard.check(self._environment, self._request, sent, head)
+            made = await self._guard.check(self._environment, self._request, write.id, sent, head)
             if made != sent:
                 write = write._replace(body=serialize(made), values=self._environment.searching.extract(made))
         return await super().put(write)

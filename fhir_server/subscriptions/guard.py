@@ -17,6 +17,7 @@ from fhir_server.security.outgoing.addresses import Outgoing, RefusedAddressErro
 from fhir_server.subscriptions.criteria import TYPE
 from fhir_server.subscriptions.makers import access_of
 from fhir_server.subscriptions.matching import interest_of
+from fhir_server.subscriptions.sealed_headers import SealedHeaders
 from fhir_server.subscriptions.store.port import Maker, SubscriptionStore
 from fhir_server.subscriptions.subscription import (
     REST_HOOK,
@@ -24,6 +25,7 @@ from fhir_server.subscriptions.subscription import (
     content_of,
     host_of,
     is_served,
+    require_few,
     require_valid,
     subscription_of,
 )
@@ -43,17 +45,21 @@ class Reach(NamedTuple):
 
 
 class SubscriptionGuard:
-    """A `Guard`; reach: which addresses may be called; topics: those that can be subscribed to."""
+    """A `Guard`; reach: which addresses may be called; topics: those that can be subscribed to; headers: what seals
+    those of channels, None where they stay as they are."""
 
     type = TYPE
 
-    def __init__(self, store: SubscriptionStore, reach: Reach, topics: Topics) -> None:
+    def __init__(
+        self, store: SubscriptionStore, reach: Reach, topics: Topics, headers: SealedHeaders | None = None
+    ) -> None:
         self._store = store
+        self._headers = headers
         self.topics = topics
         self._reach = reach
 
     async def check(
-        self, environment: Environment, request: Request, resource: dict[str, Any], head: StoredVersion | None
+        self, environment: Environment, request: Request, id: str, resource: dict[str, Any], head: StoredVersion | None
     ) -> dict[str, Any]:
         """FhirError for one that can't be served, or not for this caller.
 
@@ -61,13 +67,19 @@ class SubscriptionGuard:
         a patient's record it is marked as the caller's own.
         """
         resource = marked(resource, environment.seen_by.mark)
+        before = decode(head.body) if head is not None and head.body else {}
+        if self._headers is not None:
+            resource = await self._headers.sealed(id, resource, before)
         if not is_served(resource):
             return resource
         require_valid(environment, resource)
         if environment.seen_by.purpose:
             raise error("forbidden", "An emergency is over in a while; a Subscription can't be stored in one.")
-        await self._require_served(environment, subscription_of(resource, environment.definitions, self.topics))
-        before = decode(head.body) if head is not None and head.body else {}
+        asked = subscription_of(resource, environment.definitions, self.topics)
+        if self._headers is not None:
+            asked = asked._replace(headers=await self._headers.opened(id, asked.endpoint, asked.headers))
+        require_few(asked.headers)
+        await self._require_served(environment, asked)
         same = before.get("status") == "active" and content_of(before) == content_of(resource)
         return resource if same else {**resource, "status": "requested"}
 

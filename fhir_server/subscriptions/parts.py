@@ -12,6 +12,7 @@ from fhir_server.definitions import Definitions
 from fhir_server.security.outgoing.addresses import Outgoing
 from fhir_server.subscriptions.capability_statement import Claims
 from fhir_server.subscriptions.guard import Reach, SubscriptionGuard
+from fhir_server.subscriptions.sealed_headers import SealedHeaders
 from fhir_server.subscriptions.service import Channels, Subscriptions
 from fhir_server.subscriptions.store.port import SubscriptionStore
 from fhir_server.subscriptions.store.sqlite import FILE_NAME, SqliteSubscriptions
@@ -30,6 +31,7 @@ class Kept(NamedTuple):
     reach: Reach
     guard: SubscriptionGuard
     topics: Topics
+    headers: SealedHeaders
 
 
 def kept_by(settings: Settings, definitions: Definitions, jobs: JobStore, database: Any) -> Kept:
@@ -46,7 +48,9 @@ def kept_by(settings: Settings, definitions: Definitions, jobs: JobStore, databa
         Outgoing((), setting=NETWORKS),
     )
     topics = load(settings.subscription_topics, definitions)
-    return Kept(store, jobs, reach, SubscriptionGuard(store, reach, topics), topics)
+    headers = SealedHeaders(store.secret)
+    guard = SubscriptionGuard(store, reach, topics, None if settings.security == "open" else headers)
+    return Kept(store, jobs, reach, guard, topics, headers)
 
 
 async def deliver(server: FhirServer, kept: Kept) -> Subscriptions:
@@ -68,6 +72,7 @@ async def deliver(server: FhirServer, kept: Kept) -> Subscriptions:
         parts = (
             lambda turn: requests[kept.reach.of(turn.seen.seen_by)],
             Disclosures(server),
+            kept.headers,
             server.settings.subscription_seconds,
         )
         socket = WebSocketChannel()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -35,6 +36,9 @@ OWN_HEADERS = frozenset({
 })  # fmt: skip
 
 
+Header = tuple[str, str]  # name and value
+
+
 class Subscription(NamedTuple):
     """One that can be served. criteria: searches, each a type and name and value pairs; end: microseconds since 1970,
     0 for never; format: of what is sent, None where nothing is; payload: its MIME type as it was asked for.
@@ -49,7 +53,7 @@ class Subscription(NamedTuple):
     endpoint: str = ""
     format: Format | None = None
     payload: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[Header, ...] = ()
     end: int = 0
     topic: Topic | None = None
     content: str = ""
@@ -131,10 +135,14 @@ def _format(payload: str) -> Format:
                        "application/fhir+xml, of FHIR 4.0, or is left out.") from None  # fmt: skip
 
 
-def _headers(listed: list[str]) -> tuple[tuple[str, str], ...]:
-    if len(listed) > MOST_HEADERS or sum(map(len, listed)) > LONGEST_HEADERS:
+def require_few(headers: Sequence[Header]) -> None:
+    """FhirError for more headers, as they are sent, than are sent."""
+    if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > LONGEST_HEADERS:
         raise refused("channel.header", f"At most {MOST_HEADERS} headers of {LONGEST_HEADERS} characters in all are "
                       "sent.")  # fmt: skip
+
+
+def _headers(listed: list[str]) -> tuple[Header, ...]:
     found = []
     for number, text in enumerate(listed):
         match = HEADER.match(text)

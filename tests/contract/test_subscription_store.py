@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -45,6 +46,15 @@ async def test_what_is_kept_is_known_to_every_process(machine: Machine) -> None:
     assert (found.content, found.position, found.events) == ("d", 8, [])
     for each in (one, other):
         await each.close()
+
+
+async def test_every_process_has_the_same_secret(machine: Machine) -> None:
+    one, other = machine(), machine()
+    found = await asyncio.gather(one.secret(), other.secret(), one.secret())
+    assert len(set(found)) == 1 and len(found[0]) == 32
+    for each in (one, other):
+        await each.close()
+    assert await machine().secret() == found[0]
 
 
 async def test_what_is_forgotten_is_gone(machine: Machine) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 from typing import Any
 
 import msgspec
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
 
 from fhir_server.core.mongodb import answering
-from fhir_server.subscriptions.store.port import BindingToken, Maker, State, family_of
+from fhir_server.subscriptions.store.port import SECRET, BindingToken, Maker, State, family_of
 
 
 class MongoSubscriptions:
@@ -17,6 +20,7 @@ class MongoSubscriptions:
     def __init__(self, database: AsyncDatabase[Any]) -> None:
         self._kept = database["subscriptions"]
         self._tokens = database["subscription_tokens"]
+        self._secrets = database["subscription_secrets"]
 
     async def _found(self, id: str, part: str) -> bytes | None:
         with answering():
@@ -26,6 +30,14 @@ class MongoSubscriptions:
     async def _keep(self, id: str, part: str, document: bytes) -> None:
         with answering():
             await self._kept.update_one({"_id": id}, {"$set": {part: document}}, upsert=True)
+
+    async def secret(self) -> bytes:
+        """See the port."""
+        with answering():
+            while (found := await self._secrets.find_one({"_id": "headers"})) is None:
+                with contextlib.suppress(DuplicateKeyError):  # another machine was quicker
+                    await self._secrets.insert_one({"_id": "headers", "document": secrets.token_bytes(SECRET)})
+        return bytes(found["document"])
 
     async def maker(self, id: str) -> Maker | None:
         """See the port."""

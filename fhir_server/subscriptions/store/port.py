@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+SECRET = 32  # bytes
+
 
 class Maker(msgspec.Struct, frozen=True, kw_only=True):
     """Who stored a Subscription as it is: access: what the token said, None where the server was open.
@@ -80,6 +82,10 @@ def digest(secret: str) -> str:
 
 class SubscriptionStore(Protocol):
     """Every call takes effect at once or not at all, and is durable when it returns; FhirError "unavailable"."""
+
+    async def secret(self) -> bytes:
+        """32 bytes that nobody else knows, made when they are first asked for, the same ever after."""
+        ...
 
     async def maker(self, id: str) -> Maker | None:
         """Who made a Subscription."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -12,7 +13,7 @@ import msgspec
 
 from fhir_server.core.errors import error
 from fhir_server.security.private_file import opening
-from fhir_server.subscriptions.store.port import BindingToken, Maker, State, family_of
+from fhir_server.subscriptions.store.port import SECRET, BindingToken, Maker, State, family_of
 
 FILE_NAME = "subscriptions.sqlite"
 TABLES = (
@@ -20,6 +21,7 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS state (id TEXT PRIMARY KEY, document BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS token (id TEXT PRIMARY KEY, expires INTEGER NOT NULL, document BLOB NOT NULL) "
     "WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS secret (id TEXT PRIMARY KEY, document BLOB NOT NULL) WITHOUT ROWID",
 )
 
 
@@ -53,6 +55,14 @@ class SqliteSubscriptions:
     def _keep(self, table: str, id: str, document: bytes) -> None:
         with self._answering():
             self._connection.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", (id, document))
+
+    async def secret(self) -> bytes:
+        """See the port."""
+        while (found := self._found("secret", "headers")) is None:
+            with self._answering():
+                made = secrets.token_bytes(SECRET)
+                self._connection.execute("INSERT OR IGNORE INTO secret VALUES ('headers', ?)", (made,))
+        return found
 
     async def maker(self, id: str) -> Maker | None:
         """See the port."""

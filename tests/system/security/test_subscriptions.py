@@ -248,6 +248,65 @@ async def test_whoever_changes_another_s_gets_what_they_may_see_themselves(
     assert len(receiver.came) == 1
 
 
+async def stored(everybody: Maker, id: str, **channel: Any) -> Any:
+    """Reads one, changes its channel, and stores it."""
+    read = (await everybody(f"Subscription/{id}")).json()
+    return await everybody(f"Subscription/{id}", "PUT", {**read, "channel": {**read["channel"], **channel}})
+
+
+async def test_what_headers_say_is_shown_to_nobody_and_kept_by_who_stores_what_was_read(
+    hospital: Fhir, everybody: Maker, receiver: Receiver
+) -> None:
+    id = await everybody.subscribe(receiver, header=["X-Of: everybody", "Authorization: Bearer s3cret"])
+    await became(everybody, id, "active")
+    for path in (f"Subscription/{id}", "Subscription", f"Subscription/{id}/_history", "_history?_count=50",
+                 f"Subscription/{id}/_history/1", "Subscription/$graphql?query="
+                 "{SubscriptionList{channel{header}}}"):  # fmt: skip
+        answer = await everybody(path)
+        assert answer.status_code in (200, 404) and "s3cret" not in answer.text, path
+    assert await everybody.ids("Subscription?_content=s3cret") == []
+    read = (await everybody(f"Subscription/{id}")).json()
+    assert [text.partition(": sealed.")[0] for text in read["channel"]["header"]] == ["X-Of", "Authorization"]
+    again = await stored(everybody, id)
+    assert (again.json()["status"], again.json()["channel"]) == ("active", read["channel"])
+    said = await stored(everybody, id, header=["X-Of: everybody", "Authorization: Bearer s3cret"])
+    assert (said.json()["status"], said.json()["channel"]) == ("active", read["channel"])
+    await everybody("Observation/o1", "PUT", observation("o1", "me"))
+    assert await told(receiver, everybody, 1) == ["o1"]
+    assert receiver.came[0].headers["authorization"] == "Bearer s3cret"
+
+
+async def test_what_was_sealed_is_sent_nowhere_else(everybody: Maker, receiver: Receiver) -> None:
+    id = await everybody.subscribe(receiver)
+    read = (await everybody(f"Subscription/{id}")).json()
+    header = read["channel"]["header"]
+    for answer in (
+        await stored(everybody, id, endpoint=f"{receiver.url}/elsewhere"),
+        await stored(everybody, id, header=[header[0].replace("X-Of", "X-Other")]),
+        await stored(everybody, id, header=[header[0][:-8] + "AAAAAAAA"]),
+        await everybody.tried(receiver.url, header=header),
+    ):
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["issue"][0]["expression"] == ["Subscription.channel.header[0]"]
+    moved = await stored(everybody, id, endpoint=f"{receiver.url}/elsewhere", header=["X-Of: everybody"])
+    assert moved.status_code == 200 and "sealed." in moved.json()["channel"]["header"][0]
+
+
+async def test_headers_are_as_long_as_they_were_said_however_they_are_sealed(
+    everybody: Maker, receiver: Receiver
+) -> None:
+    id = await everybody.subscribe(receiver, header=["X-Of: everybody", "X-Long: " + "x" * 4000])
+    await became(everybody, id, "active")
+    await everybody("Observation/o1", "PUT", observation("o1", "me"))
+    assert await told(receiver, everybody, 1) == ["o1"]
+    assert receiver.came[0].headers["x-long"] == "x" * 4000
+    assert (await everybody.tried(receiver.url, header=["X-Long: " + "x" * 4096])).status_code == 422
+    off = await everybody("Subscription", "POST", {
+        "resourceType": "Subscription", "status": "off", "reason": "x", "criteria": "Observation",
+        "channel": {"type": "rest-hook", "endpoint": receiver.url, "header": ["A: b", "not a header"]}})  # fmt: skip
+    assert [text[:9] for text in off.json()["channel"]["header"]] == ["A: sealed", "not a hea"]
+
+
 INSIDE = (
     "https://10.1.2.3/", "https://192.168.0.1/hook", "https://169.254.169.254/latest/meta-data/", "https://[::1]/",
     "https://[::ffff:10.0.0.1]/", "https://[64:ff9b::a00:1]/", "https://0.0.0.0/", "http://hooks.example.org/",
@@ -511,13 +570,16 @@ async def test_an_app_of_a_patient_has_its_own_subscriptions_only(
     stored = (await phone(f"Subscription/{id}")).json()
     assert await phone.ids("Subscription") == [id]
     assert (await phone(f"Subscription/{theirs}")).status_code == 404
-    assert (await phone(f"Subscription/{theirs}", "PUT", {**stored, "id": theirs})).status_code == 403
+    taken = {**stored, "id": theirs, "channel": {**stored["channel"], "header": ["X-Of: phone"]}}
+    assert (await phone(f"Subscription/{theirs}", "PUT", taken)).status_code == 403
     for ask in others:
         assert await ask.ids("Subscription") == []
         for way, method in (("", "GET"), ("/_history", "GET"), ("/$status", "GET"), ("/$events", "GET")):
             assert (await ask(f"Subscription/{id}{way}", method)).status_code == 404, way
         assert (await ask(f"Subscription/{id}", "PUT", stored)).status_code == 403
-        forged = await ask("Subscription", "POST", stored)  # whose it is, is nobody's to say
+        forged = await ask(
+            "Subscription", "POST", {**stored, "channel": taken["channel"]}
+        )  # whose it is, is nobody's to say
         assert forged.status_code == 201
         assert await phone.ids("Subscription") == [id]
     unmarked = {name: value for name, value in stored.items() if name != "meta"}
