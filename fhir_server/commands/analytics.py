@@ -92,7 +92,7 @@ def opened_lake(settings: Settings) -> tuple[Lake, LakeQuery]:
             f"There is no lake in {settings.data.resolve()}; make it with: hms subsystem run analytics --once",
         )
     r4 = definitions.load()
-    return lake, LakeQuery(lake, Library(folders_of(settings.views), r4), r4)
+    return lake, LakeQuery(lake, Library(folders_of(settings.views), r4), r4, settings.timezone)
 
 
 def _print(found: Rows) -> None:

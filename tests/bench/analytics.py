@@ -124,7 +124,7 @@ def asked(folder: Path, count: int) -> None:
             for n in range(50_000)
         ]
         made.take(Portion(changes, at + 50_000, count))
-    query = LakeQuery(made, Library([SHIPPED], r4s), r4s)
+    query = LakeQuery(made, Library([SHIPPED], r4s), r4s, "UTC")
     with measured("rows of the views of a lake, once", count):
         query.refresh()
     with measured("lake: mean value by code", count):

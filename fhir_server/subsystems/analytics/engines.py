@@ -1,6 +1,6 @@
 """The lake for other engines than DuckDB: a script in their SQL that makes every view and Delta table one of theirs.
 
-It gives the two functions that indicators use, so that their SQL is taken as it is where the engine has the rest of it.
+It gives the functions that indicators use, so that their SQL is taken as it is where the engine has the rest of it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from fhir_server.subsystems.analytics.query import LakeQuery
 
 
 class Engine(NamedTuple):
-    """functions: statements that make moment and strftime; view: what makes one of a {name}, before its SELECTs.
+    """functions: statements that make moment, local_moment in a {zone}, and strftime.
 
+    view: what makes one of a {name}, before its SELECTs;
     rows: of a Parquet {file}; delta: of the Delta table in the folder {file}, "" where its files are named instead.
     """
 
@@ -31,6 +32,8 @@ ENGINES = {
     "clickhouse": Engine(
         (
             "CREATE OR REPLACE FUNCTION moment AS (written) -> parseDateTime64BestEffortOrNull(written, 6, 'UTC')",
+            "CREATE OR REPLACE FUNCTION local_moment AS (written) -> "
+            "parseDateTime64BestEffortOrNull(written, 6, '{zone}')",
             "CREATE OR REPLACE FUNCTION strftime AS (moment, format) -> formatDateTime(moment, format)",
         ),
         "CREATE OR REPLACE VIEW {name} AS ",
@@ -42,6 +45,9 @@ ENGINES = {
             "SET spark.sql.session.timeZone = UTC",
             "CREATE OR REPLACE TEMPORARY FUNCTION moment(written STRING) RETURNS TIMESTAMP "
             "RETURN try_to_timestamp(written)",
+            "CREATE OR REPLACE TEMPORARY FUNCTION local_moment(written STRING) RETURNS TIMESTAMP RETURN CASE WHEN "
+            "contains(written, 'T') THEN from_utc_timestamp(try_to_timestamp(written), '{zone}') "
+            "ELSE try_to_timestamp(written) END",
             "CREATE OR REPLACE TEMPORARY FUNCTION strftime(moment TIMESTAMP, format STRING) RETURNS STRING RETURN "
             "date_format(moment, replace(replace(replace(format, '%Y', 'yyyy'), '%m', 'MM'), '%d', 'dd'))",
         ),
@@ -67,7 +73,7 @@ def script(engine: str, lake: Lake, asked: LakeQuery, seen: str = "") -> Iterato
     def at(file: str) -> str:
         return place + str(Path(file).resolve()).removeprefix(folder)
 
-    yield from words.functions
+    yield from (function.replace("{zone}", asked.timezone) for function in words.functions)
     for name, files in asked.files().items():
         rows = " UNION ALL ".join(words.rows.format(file=at(file)) for file in files)
         yield words.view.format(name=name) + rows

@@ -29,7 +29,7 @@ def make(settings: Settings) -> Analytics:
 
     r4 = definitions.load()
     lake = Lake(settings.data / "lake")
-    query = LakeQuery(lake, Library(folders_of(settings.views), r4), r4)
+    query = LakeQuery(lake, Library(folders_of(settings.views), r4), r4, settings.timezone)
     return Analytics(lake, query, _folder(settings.indicators), desk(settings, lake, query))
 
 

@@ -25,6 +25,11 @@ MEMORY = "2GB"
 ATTEMPTS = 3
 # a FHIR date or time as TIMESTAMP in UTC; NULL for one without a day
 MOMENT = "CREATE MACRO moment(written) AS CAST(try_cast(written AS TIMESTAMPTZ) AS TIMESTAMP)"
+# the same in the time of the hospital, where a date is a day of its own
+LOCAL_MOMENT = (
+    "CREATE MACRO local_moment(written) AS CASE WHEN written LIKE '%T%' "
+    "THEN timezone({zone}, try_cast(written AS TIMESTAMPTZ)) ELSE try_cast(written AS TIMESTAMP) END"
+)
 
 
 class Rows(NamedTuple):
@@ -36,9 +41,13 @@ class Rows(NamedTuple):
 
 
 class LakeQuery:
-    """Asks one lake. Each question has a connection of its own, that sees the lake as it is then."""
+    """Asks one lake. Each question has a connection of its own, that sees the lake as it is then.
 
-    def __init__(self, lake: Lake, library: Library, definitions: Definitions) -> None:
+    timezone: IANA name of the hospital's own time.
+    """
+
+    def __init__(self, lake: Lake, library: Library, definitions: Definitions, timezone: str) -> None:
+        self.timezone = timezone
         self._lake = lake
         self._library = library
         self._definitions = definitions
@@ -146,8 +155,8 @@ class LakeQuery:
                 f"SELECT * FROM read_parquet([{listed}])" if files else _no_rows(column_types(view, self._definitions))
             )
             made.append(f"CREATE VIEW {name(view.name)} AS {query}")
-        return [*made, "SET TimeZone = 'UTC'", MOMENT, "SET enable_external_access = false",
-                "SET lock_configuration = true"]  # fmt: skip
+        return [*made, "SET TimeZone = 'UTC'", MOMENT, LOCAL_MOMENT.format(zone=text(self.timezone)),
+                "SET enable_external_access = false", "SET lock_configuration = true"]  # fmt: skip
 
 
 def _no_rows(types: dict[str, str]) -> str:

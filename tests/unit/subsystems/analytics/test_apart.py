@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def query(tmp_path: Path) -> LakeQuery:
-    return LakeQuery(Lake(tmp_path / "lake"), Library([SHIPPED], r4.load()), r4.load())
+    return LakeQuery(Lake(tmp_path / "lake"), Library([SHIPPED], r4.load()), r4.load(), "UTC")
 
 
 async def test_it_gives_what_the_lake_has(fhir: Fhir, query: LakeQuery):

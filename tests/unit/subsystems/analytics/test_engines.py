@@ -47,7 +47,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> LakeQuery:
          "participant": [{"actor": {"reference": "Patient/p"}, "status": "accepted"}]}
         for n, status in enumerate(("noshow", "fulfilled", "booked"))
     ]  # fmt: skip
-    return lake_of(tmp_path_factory.mktemp("engines") / "lake", [*found, order, report, *visits])
+    return lake_of(tmp_path_factory.mktemp("engines") / "lake", [*found, order, report, *visits], "America/New_York")
 
 
 @pytest.fixture(scope="module")

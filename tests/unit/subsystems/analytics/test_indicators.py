@@ -23,7 +23,7 @@ from fhir_server.views.library import SHIPPED, Library
 ALL = indicators()
 
 
-def lake_of(folder: Path, resources: list[dict[str, Any]]) -> LakeQuery:
+def lake_of(folder: Path, resources: list[dict[str, Any]], timezone: str = "UTC") -> LakeQuery:
     lake = Lake(folder)
     changes = [
         Change(n, each["resourceType"], each["id"], 1, "PUT", "2026-01-01T00:00:00.000Z",
@@ -31,7 +31,7 @@ def lake_of(folder: Path, resources: list[dict[str, Any]]) -> LakeQuery:
         for n, each in enumerate(resources, 1)
     ]  # fmt: skip
     lake.take(Portion(changes, len(changes), len(changes)))
-    return LakeQuery(lake, Library([SHIPPED], r4.load()), r4.load())
+    return LakeQuery(lake, Library([SHIPPED], r4.load()), r4.load(), timezone)
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +117,9 @@ def test_what_is_the_patients_to_pay_is_no_denial_and_what_is_taken_back_no_answ
     said = [("CLP02 1", 100), ("CLP02 1", 0), ("CLP02 1, denied", 0), ("CLP02 4, denied", 0), ("CLP02 22", -100),
             ("CLP02 22", 0), ("another's words", 0), ("another's words", 5), (None, 0)]  # fmt: skip
     answers = [
-        {"resourceType": "ClaimResponse", "id": f"r{number}", "status": "active", "outcome": "complete",
-         "created": "2026-03-05", "request": {"reference": "Claim/c"}, "patient": {"reference": "Patient/p"},
+        {"resourceType": "ClaimResponse", "id": f"r{number}", "status": "active", "use": "claim",
+         "outcome": "complete", "created": "2026-03-05", "request": {"reference": "Claim/c"},
+         "patient": {"reference": "Patient/p"},
          **({"disposition": words} if words else {}), "payment": {"amount": {"value": paid}}}
         for number, (words, paid) in enumerate(said)
     ]  # fmt: skip
@@ -126,6 +127,65 @@ def test_what_is_the_patients_to_pay_is_no_denial_and_what_is_taken_back_no_answ
     denied = {row[0]: row[2] for row in rows_of(asked, ALL["denial_rate"], "2026-03").rows}
     assert denied == {f"ClaimResponse/r{n}": value for n, value in
                       {0: 0, 1: 0, 2: 1, 3: 1, 6: 1, 7: 0, 8: 1}.items()}  # fmt: skip
+
+
+def test_a_preauthorization_is_no_answered_claim(tmp_path: Path):
+    answers = [
+        {"resourceType": "ClaimResponse", "id": use, "status": "active", "use": use, "outcome": "complete",
+         "created": "2026-03-05"}
+        for use in ("claim", "preauthorization", "predetermination")
+    ]  # fmt: skip
+    asked = lake_of(tmp_path / "lake", answers)
+    assert [row[0] for row in rows_of(asked, ALL["denial_rate"], "2026-03").rows] == ["ClaimResponse/claim"]
+
+
+def test_what_is_part_of_a_stay_is_no_stay_of_its_own(tmp_path: Path):
+    """A stay, its two wards, a bed of the second one; and of a child that was born then, which names its mother's."""
+    of = {
+        "stay": ("", "mother", "2026-03-01T08:00:00Z", "2026-03-11T08:00:00Z"),
+        "first": ("stay", "mother", "2026-03-01T08:00:00Z", "2026-03-04T08:00:00Z"),
+        "second": ("stay", "mother", "2026-03-04T09:00:00Z", "2026-03-11T08:00:00Z"),
+        "bed": ("second", "mother", "2026-03-04T09:00:00Z", "2026-03-11T08:00:00Z"),
+        "birth": ("stay", "child", "2026-03-05T08:00:00Z", "2026-03-07T08:00:00Z"),
+        "clinic": ("visit", "mother", "2026-03-20T08:00:00Z", "2026-03-21T08:00:00Z"),
+    }
+    stays = [
+        {"resourceType": "Encounter", "id": id, "status": "finished", "class": {"code": "IMP"},
+         "subject": {"reference": f"Patient/{who}"}, "period": {"start": start, "end": end},
+         **({"partOf": {"reference": f"Encounter/{whole}"}} if whole else {})}
+        for id, (whole, who, start, end) in of.items()
+    ]  # fmt: skip
+    visit = {"resourceType": "Encounter", "id": "visit", "status": "finished", "class": {"code": "AMB"},
+             "subject": {"reference": "Patient/mother"}}  # fmt: skip
+    asked = lake_of(tmp_path / "lake", [*stays, visit])
+    assert by_month(asked, ALL["admissions"]) == [("2026-03", 3, 3)]
+    assert by_month(asked, ALL["bed_days"]) == [("2026-03", 10 + 2 + 1, 3)]
+    back = {row[0]: row[2] for row in rows_of(asked, ALL["readmissions_30_days"], "2026-03").rows}
+    assert back == {"Encounter/stay": 1, "Encounter/birth": 0, "Encounter/clinic": 0}
+
+
+@pytest.mark.parametrize(
+    ("timezone", "month", "back"),
+    [("America/New_York", "2026-10", 1), ("UTC", "2026-11", 0), ("Asia/Tokyo", "2026-11", 1)],
+)
+def test_months_and_days_are_those_of_the_hospital(tmp_path: Path, timezone: str, month: str, back: int):
+    """Admitted in the evening of 31 October in New York; who comes back does so on 2 December in UTC, a day later."""
+    spans = {
+        "evening": ("2026-10-31T22:00:00-04:00", "2026-11-01T12:00:00-05:00"),
+        "later": ("2026-12-01T23:00:00-05:00", "2026-12-02T12:00:00-05:00"),
+        "day": ("2026-11-01", "2026-11-02"),
+    }
+    stays = [
+        {"resourceType": "Encounter", "id": id, "status": "finished", "class": {"code": "IMP"},
+         "subject": {"reference": "Patient/other" if id == "day" else "Patient/p"},
+         "period": {"start": start, "end": end}}
+        for id, (start, end) in spans.items()
+    ]  # fmt: skip
+    asked = lake_of(tmp_path / "lake", stays, timezone)
+    assert "Encounter/evening" in [row[0] for row in rows_of(asked, ALL["admissions"], month).rows]
+    assert "Encounter/day" in [row[0] for row in rows_of(asked, ALL["admissions"], "2026-11").rows]
+    found = rows_of(asked, ALL["readmissions_30_days"], "2026-11").rows
+    assert next(row[2] for row in found if row[0] == "Encounter/evening") == back
 
 
 def test_a_patient_who_comes_back_within_30_days_counts_and_one_who_comes_later_does_not(tmp_path: Path):

@@ -126,7 +126,7 @@ async def test_views_are_tables_and_only_bounded_selects_are_taken(fhir: Fhir, t
     lake = Lake(tmp_path / "lake")
     await story(fhir)
     await catch_up(fhir.server, lake)
-    asked = LakeQuery(lake, Library([SHIPPED], r4.load()), r4.load())
+    asked = LakeQuery(lake, Library([SHIPPED], r4.load()), r4.load(), "UTC")
     assert asked.ask("SELECT gender, count(*) FROM patients GROUP BY 1").rows == [("female", 3)]
     assert asked.ask("SELECT count(*) FROM encounters").rows == [(0,)]
     assert asked.ask("SELECT * FROM range(100)", rows=5).more
@@ -153,7 +153,7 @@ async def test_the_feed_by_cursor(fhir: Fhir):
 
 async def test_rows_of_views_follow_the_lake_and_what_is_erased_leaves_them(fhir: Fhir, tmp_path: Path):
     lake = Lake(tmp_path / "lake")
-    asked = LakeQuery(lake, Library([SHIPPED], r4.load()), r4.load())
+    asked = LakeQuery(lake, Library([SHIPPED], r4.load()), r4.load(), "UTC")
     await story(fhir)
     await fhir.create({"resourceType": "Patient", "id": "z", "name": [{"family": "Zebrafish"}]})
     await catch_up(fhir.server, lake)
@@ -171,7 +171,7 @@ async def test_rows_of_views_follow_the_lake_and_what_is_erased_leaves_them(fhir
 
 async def test_rows_are_made_while_others_ask_and_the_lake_moves_on(fhir: Fhir, tmp_path: Path):
     lake = Lake(tmp_path / "lake")
-    query = LakeQuery(lake, Library([SHIPPED], r4.load()), r4.load())
+    query = LakeQuery(lake, Library([SHIPPED], r4.load()), r4.load(), "UTC")
     await story(fhir)
     for number in range(3):
         await fhir.create({"resourceType": "Patient", "id": "a", "gender": ["male", "female", "other"][number]})
