@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from fhir_server.api import Request
 from fhir_server.client import FhirClient, pages
@@ -60,6 +61,11 @@ def post(resource: Resource, url: str = "", unless: str = "") -> Resource:
     if unless:
         made["request"]["ifNoneExist"] = unless
     return made
+
+
+def identified(token: str) -> str:
+    """The criteria of an identifier, given as the value of a search, as they stand in a URL."""
+    return f"identifier={quote(token, safe=':/|')}"
 
 
 def reference(resource: Resource) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from typing import Any
 
@@ -52,13 +53,14 @@ def date(values: list[Any], model: Model) -> str | None:
     return date_of(str(values[0]))
 
 
-def date_of(value: str) -> str | None:
-    """YYYYMMDD as YYYY-MM-DD; None where it is no date."""
-    import datetime
+_DATE = re.compile(r"(\d{4})\.?(\d\d)\.?(\d\d)", re.ASCII)
 
-    digits = value.replace(".", "")
+
+def date_of(value: str) -> str | None:
+    """YYYYMMDD, or YYYY.MM.DD of before, as YYYY-MM-DD; None where it is no date."""
+    found = _DATE.fullmatch(value.strip())
     try:
-        return datetime.date(int(digits[:4]), int(digits[4:6]), int(digits[6:8])).isoformat()
+        return datetime.date(*map(int, found.groups())).isoformat() if found else None
     except ValueError:
         return None
 

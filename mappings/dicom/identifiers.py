@@ -55,14 +55,15 @@ def accession_identifier(number: str, issuer: str) -> dict[str, Any]:
 
 def token(value: str, issuer: str) -> str:
     """An identifier as the one value of a search: system|value, or value alone where no issuer is known."""
-    return _token(value, system_of(issuer))
+    return token_in(value, system_of(issuer))
 
 
 def tokens(value: str, issuer: str) -> str:
     """The same with every system of the issuer, for one of which the search is."""
-    return ",".join(_token(value, system) for system in systems_of(issuer))
+    return ",".join(token_in(value, system) for system in systems_of(issuer))
 
 
-def _token(value: str, system: str) -> str:
-    escaped = re.sub(r"([\\,$|])", r"\\\1", value)
-    return f"{system}|{escaped}" if system else escaped
+def token_in(value: str, system: str) -> str:
+    """The same in a system, "" for none."""
+    value, system = (re.sub(r"([\\,$|])", r"\\\1", part) for part in (value, system))
+    return f"{system}|{value}" if system else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import re
 import struct
 from collections.abc import Callable, Collection
 from typing import Any
@@ -94,6 +95,8 @@ def read_values(data_set: DataSet, element: Element, codecs: tuple[str, ...] = (
         pairs = struct.unpack(f"{data_set.order}{len(raw) // 4 * 2}H", raw[: len(raw) // 4 * 4])
         return [f"{pairs[i]:04X}{pairs[i + 1]:04X}" for i in range(0, len(pairs), 2)]
     text = _text(raw, codecs) if vr in TEXT else raw.decode("latin-1")
+    if not text.isprintable():
+        text = _readable(text, vr)
     if vr in SINGLE:
         text = text.rstrip(" \0")
         return [text] if text else []
@@ -109,6 +112,17 @@ def read_values(data_set: DataSet, element: Element, codecs: tuple[str, ...] = (
     parts: list[Any] = [part.strip(" \0") for part in text.split("\\")]
     values = [None if part == "" else convert(part) if convert else part for part in parts]
     return [None if value == {} else value for value in values]
+
+
+_BEHIND_ZERO = re.compile(r"\0[^\\]*")
+_ESCAPES = re.compile(r"\x1b[ -/]+[0-~]")  # of character sets that were not named
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+
+
+def _readable(text: str, vr: str) -> str:
+    """A text without what no value may have (PS3.5 section 6.1.3); a zero ends it, as where senders have such texts."""
+    text = text.partition("\0")[0] if vr in SINGLE else _BEHIND_ZERO.sub("", text)
+    return _CONTROLS.sub("", _ESCAPES.sub("", text)).replace("\f", "\n")
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from typing import Any
 from fhir_server.client import FhirClient
 from fhir_server.core.errors import error
 from interfaces.dicom.dataset.model import Model, items, text
-from interfaces.dicom.fhir import Resource, put, read, reference, replace, search, transaction
+from interfaces.dicom.fhir import Resource, identified, put, read, reference, replace, search, transaction
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work.patients import survivor
 from interfaces.dicom.work.queue import Job
@@ -39,7 +39,7 @@ async def procedure_step(context: Context, client: FhirClient, job: Job) -> None
     else:
         subject = await _patient(client, model)
     made = procedure(job.key, model, subject, reference(order) if order else "")
-    entries = [put(made, f"identifier=urn:dicom:uid|urn:oid:{job.key}", f"urn:uuid:{_uuid()}")]
+    entries = [put(made, identified(f"urn:dicom:uid|urn:oid:{job.key}"), f"urn:uuid:{_uuid()}")]
     # a step of a wrong entry leaves what was scheduled to be done (PS3.16 CID 9300)
     entries += moves(scheduled, "NOT THIS" if wrong_entry(made) else row["status"])
     await transaction(client, entries)

@@ -10,9 +10,10 @@ from fhir_server.core.keys import instant
 from interfaces.dicom.archive.instances import file_of, instances
 from interfaces.dicom.dataset.model import Model, to_model
 from interfaces.dicom.dataset.part10 import read_file
-from interfaces.dicom.fhir import Resource, put, transaction
+from interfaces.dicom.fhir import Resource, identified, put, transaction
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work.queue import Job
+from mappings.dicom.identifiers import token_in
 from mappings.dicom.reports import diagnostic_report, observations
 from mappings.dicom.zones import zoned
 
@@ -39,13 +40,9 @@ async def report(context: Context, client: FhirClient, job: Job) -> None:
     for each in measured:
         url = f"urn:uuid:{uuid.uuid4()}"
         made.setdefault("result", []).append({"reference": url})
-        entries.append(put(each, f"identifier=urn:dicom:uid|{_escaped(each['identifier'][0]['value'])}", url))
-    entries.append(put(made, f"identifier=urn:dicom:uid|urn:oid:{job.key}", f"urn:uuid:{uuid.uuid4()}"))
+        entries.append(put(each, identified(token_in(each["identifier"][0]["value"], "urn:dicom:uid")), url))
+    entries.append(put(made, identified(f"urn:dicom:uid|urn:oid:{job.key}"), f"urn:uuid:{uuid.uuid4()}"))
     await transaction(client, entries)
-
-
-def _escaped(value: str) -> str:
-    return value.replace("#", "%23")
 
 
 def _read(data: bytes) -> tuple[Model, bytes | None]:

@@ -14,7 +14,7 @@ from interfaces.dicom.archive.instances import instances
 from interfaces.dicom.archive.levels import LEVELS
 from interfaces.dicom.archive.placing import enqueue, note, patient_columns, patient_row, quarantine
 from interfaces.dicom.archive.query import attributes_of
-from interfaces.dicom.fhir import Resource, located, post, put, reference, search, transaction
+from interfaces.dicom.fhir import Resource, identified, located, post, put, reference, search, transaction
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work.patients import Held, Subject, subject
 from interfaces.dicom.work.procedure_steps import moves, scheduling
@@ -23,7 +23,7 @@ from interfaces.dicom.work.traces import audit_event, provenance
 from interfaces.dicom.worklist import is_open
 from mappings.dicom.coercion import differing, order_attributes, patient_attributes
 from mappings.dicom.engine import Model
-from mappings.dicom.identifiers import token
+from mappings.dicom.identifiers import token, token_in
 from mappings.dicom.imaging_study import (
     SeriesModel,
     device_resource,
@@ -73,7 +73,7 @@ async def _write(context: Context, client: FhirClient, row: Row, rows: list[Row]
     entries: list[Resource] = []
     if whose.patient is None:
         patient_url = f"urn:uuid:{uuid.uuid4()}"
-        criteria = f"identifier={token(first(kept, '00100020'), first(kept, '00100021'))}"
+        criteria = identified(token(first(kept, "00100020"), first(kept, "00100021")))
         entries.append(post(patient_resource(kept), patient_url, criteria))
     else:
         patient_url = reference(whose.patient)
@@ -82,7 +82,7 @@ async def _write(context: Context, client: FhirClient, row: Row, rows: list[Row]
     entries.append(put(endpoint, "identifier=urn:ultimate-hms:endpoint|dicom-web", endpoint_url))
     series = series_of(rows)
     for made in _devices(series):
-        entries.append(post(made, f"urn:uuid:{uuid.uuid4()}", f"identifier={_token(made)}"))
+        entries.append(post(made, f"urn:uuid:{uuid.uuid4()}", identified(_token(made))))
     order = [reference(whose.order)] if whose.order else []
     whole = zoned(attributes_of(rows[0], LEVELS[:2]), context.settings.timezone, ("00080020", "00080030"))
     resource = imaging_study(
@@ -100,7 +100,7 @@ async def _write(context: Context, client: FhirClient, row: Row, rows: list[Row]
     else:
         study_url = f"urn:uuid:{uuid.uuid4()}"
         at = len(entries)
-        entries.append(put(resource, f"identifier=urn:dicom:uid|urn:oid:{uid}", study_url))
+        entries.append(put(resource, identified(f"urn:dicom:uid|urn:oid:{uid}"), study_url))
         moment = instant(archive.clock())
         entries.append(post(provenance(study_url, row["sender"], moment)))
         entries += await _arrived(client, whose.order)
@@ -164,10 +164,7 @@ def _devices(series: list[SeriesModel]) -> list[Resource]:
 
 def _token(resource: Resource) -> str:
     identifier = resource["identifier"][0]
-    value = identifier["value"].replace("\\", "\\\\").replace("|", "\\|").replace(",", "\\,").replace("$", "\\$")
-    from urllib.parse import quote
-
-    return quote(f"{identifier['system']}|{value}", safe=":/|")
+    return token_in(identifier["value"], identifier["system"])
 
 
 async def _arrived(client: FhirClient, order: Resource | None) -> list[Resource]:
@@ -197,7 +194,7 @@ async def _gone(client: FhirClient, uid: str) -> None:
         return
     current["status"], current["numberOfInstances"], current["numberOfSeries"] = "cancelled", 0, 0
     current.pop("series", None)
-    await transaction(client, [put(current, f"identifier=urn:dicom:uid|urn:oid:{uid}", reference(current))])
+    await transaction(client, [put(current, identified(f"urn:dicom:uid|urn:oid:{uid}"), reference(current))])
 
 
 def web_base(context: Context) -> str:

@@ -12,7 +12,18 @@ from fhir_server.core.keys import instant
 from interfaces.dicom.archive.index import Row
 from interfaces.dicom.archive.record import accession_issuer, dumped
 from interfaces.dicom.dataset.model import Model, items, text
-from interfaces.dicom.fhir import Resource, located, post, put, read, reference, replace, search, transaction
+from interfaces.dicom.fhir import (
+    Resource,
+    identified,
+    located,
+    post,
+    put,
+    read,
+    reference,
+    replace,
+    search,
+    transaction,
+)
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.work.patients import Held, Subject, order_of, subject, survivor
 from interfaces.dicom.work.queue import Job
@@ -73,7 +84,7 @@ async def _written(
     patient = reference(whose.patient) if whose.patient else ""
     if not patient and text(model, "00100020"):
         patient = f"urn:uuid:{uuid.uuid4()}"
-        criteria = f"identifier={token(text(model, '00100020'), text(model, '00100021'))}"
+        criteria = identified(token(text(model, "00100020"), text(model, "00100021")))
         entries.append(post(patient_resource(model), patient, criteria))
     made = task(
         row["uid"],
@@ -91,7 +102,7 @@ async def _written(
         entry = replace(made)
     else:
         url = f"urn:uuid:{uuid.uuid4()}"
-        entry = put(made, f"identifier=urn:dicom:uid|urn:oid:{row['uid']}", url)
+        entry = put(made, identified(f"urn:dicom:uid|urn:oid:{row['uid']}"), url)
     at = len(entries)
     entries.append(entry)
     moment = instant(context.archive.clock())

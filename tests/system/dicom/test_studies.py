@@ -54,6 +54,29 @@ def retrieved(dicom, study_uid):
         return len(list(Path(folder).iterdir()))
 
 
+@pytest.mark.parametrize(("sent", "other"), [("A%42", "AB"), ("A+B", "A B"), ("A&B", "A"), ("A#B", "A")])
+def test_a_patient_id_with_signs_of_a_url_is_no_other_patients(dicom, sent, other):
+    person(dicom, value=other)
+    receive(
+        dicom, image(PatientID=sent, IssuerOfPatientID="HOSPITAL"), image(PatientID=sent, IssuerOfPatientID="St. X")
+    )
+    idle(dicom)
+    subjects = {each["subject"]["reference"] for each in resources(dicom, "ImagingStudy")}
+    assert len(subjects) == 2 and "Patient/p1" not in subjects
+    made = [each["identifier"][0]["value"] for each in resources(dicom, "Patient") if each["id"] != "p1"]
+    assert made == [sent, sent]
+
+
+def test_texts_with_control_characters_hold_up_no_study(dicom):
+    receive(
+        dicom, image(PatientID="P1\0rest", PatientName="Doe^Ja\x07ne", StudyDescription="Chest\x1b[1m", StudyID="\0")
+    )
+    idle(dicom)
+    [made], [patient] = resources(dicom, "ImagingStudy"), resources(dicom, "Patient")
+    assert made["description"] == "Chest[1m" and patient["identifier"][0]["value"] == "P1"
+    assert patient["name"] == [{"family": "Doe", "given": ["Jane"]}]
+
+
 def test_a_study_becomes_one_imaging_study_with_all_that_belongs_to_it(dicom):
     images = study(3, IssuerOfPatientID="HOSPITAL", Manufacturer="Acme", StationName="CT-1")
     receive(dicom, *images)

@@ -23,6 +23,15 @@ def test_one_group_of_letters_says_nothing_of_how_it_is_written():
     assert patient["name"] == [{"family": "Doe", "given": ["Jane"]}]
 
 
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [("19700131", "1970-01-31"), ("1970.01.31", "1970-01-31"), ("19700101-19700201", None), ("19700231", None),
+     ("1970", None), ("00000000", None), ("197 0101", None)],
+)  # fmt: skip
+def test_a_birth_date_is_one_day_or_none(sent, expected):
+    assert patient_resource({"00100030": {"vr": "DA", "Value": [sent]}}).get("birthDate") == expected
+
+
 def times(date, time, **more):
     return {"00080020": {"vr": "DA", "Value": [date]}, "00080030": {"vr": "TM", "Value": [time]}, **more}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 
 import pytest
@@ -27,6 +28,25 @@ MODEL = {
     "00280010": {"vr": "US", "Value": [512]},
     "00420011": {"vr": "OB", "InlineBinary": "AAEC"},
 }
+
+
+@pytest.mark.parametrize(
+    ("vr", "raw", "expected"),
+    [
+        (b"LO", b"17\0\0garbage ", ["17"]),
+        (b"LO", b"A\0x\\B\x1b\\\0C ", ["A", "B", None]),
+        (b"LT", b"a\\b\r\n\tc\fd\0\\e\x01 ", ["a\\b\r\n\tc\nd"]),
+        (b"PN", b"Zhang^Xiao=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1", [{"Alphabetic": "Zhang^Xiao", "Ideographic": "张^小"}]),
+        (b"UI", b"1.2.3\0", ["1.2.3"]),
+        (b"SH", b"\0\0", []),
+    ],
+)
+def test_values_have_no_control_characters_and_end_at_a_zero(vr, raw, expected):
+    raw += b"\0" * (len(raw) % 2)
+    characters = struct.pack("<HH2sH", 8, 5, b"CS", 16) + b"\\ISO 2022 IR 58 "
+    data = characters[:6] + struct.pack("<H", len(characters) - 8) + characters[8:]
+    data += struct.pack("<HH2sH", 0x10, 0x10, vr, len(raw)) + raw
+    assert to_model(DataSet(data, EXPLICIT_LITTLE))["00100010"].get("Value", []) == expected
 
 
 @pytest.mark.parametrize("syntax", [IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED])
