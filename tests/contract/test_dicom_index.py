@@ -241,6 +241,9 @@ def test_an_instance_is_there_once(index: Index):
     assert [row["uid"] for row in index.reading.all("study", {})] == ["2"]
     assert [row["patient_id"] for row in index.reading.all("patient", {})] == ["P2"]
     assert len(index.reading.all("event", {"kind": one_of(["duplicate", "replaced"])})) == 3
+    assert put(index, record("2", "2.2", "1.1.1", "c", patient="P2"), "replace") is Outcome.REPLACED
+    assert [(row["uid"], row["instance_count"]) for row in index.reading.all("series", {})] == [("2.2", 1)]
+    assert [(row["uid"], row["series_count"]) for row in index.reading.all("study", {})] == [("2", 1)]
 
 
 def test_what_nothing_is_left_of_goes_with_its_last_instance(index: Index):

@@ -16,7 +16,7 @@ from interfaces.dicom.archive.files import FileStore, ObjectFiles
 from interfaces.dicom.archive.index import Index, Rows, Work
 from interfaces.dicom.archive.instances import instances
 from interfaces.dicom.archive.local_files import LocalFiles
-from interfaces.dicom.archive.placing import Outcome, enqueue, note, place, remove_instance
+from interfaces.dicom.archive.placing import Duplicates, Outcome, enqueue, note, place, remove_instance, replaced
 from interfaces.dicom.archive.receiving import Announced, Receiving
 from interfaces.dicom.archive.record import Mismatch, Record, is_uid
 from interfaces.dicom.dataset.model import text, to_model
@@ -107,17 +107,34 @@ class Archive:
                 raise Mismatch("SOP Class UID or SOP Instance UID is missing or no UID")
         return Receiving(self, announced)
 
-    def place_file(self, record: Record, *, made: bool) -> Outcome:
-        """Puts a file that was kept into the index, and takes it away where it does not get there; made: it is new."""
+    def place_file(self, record: Record, *, made: bool, duplicates: Duplicates | None = None) -> Outcome:
+        """Puts a file that was kept into the index, and takes it away where it does not get there; made: it is new.
+
+        duplicates: another policy than the settings'.
+        """
         try:
-            outcome = self.place(record)
+            outcome = self.place(record, duplicates)
         except BaseException:
-            if made and not self._named(record.digest):
-                self.files.delete(record.digest)
+            if made:
+                self._drop(record.digest)
             raise
-        if made and outcome in (Outcome.REFUSED, Outcome.KEPT, Outcome.SAME) and not self._named(record.digest):
-            self.files.delete(record.digest)
+        if made and outcome in (Outcome.REFUSED, Outcome.KEPT, Outcome.SAME):
+            self._drop(record.digest)
+        if outcome is Outcome.REPLACED:
+            self._forget_replaced(record)
         return outcome
+
+    def _forget_replaced(self, record: Record) -> None:
+        """Flushes the row, as from files the next start could not say which one stands, and removes the other files."""
+        same = {"digest": record.digest}
+        self.write(lambda index: index.change("instance", {"uid": record.uid, **same}, same))
+        for digest in replaced(self.reading, record.uid):
+            self._drop(digest)
+
+    def _drop(self, digest: str) -> None:
+        """Removes a file that no instance names any more."""
+        if not self._named(digest):
+            self.files.delete(digest)
 
     def _same(self, kept: str, new: str) -> bool:
         """Whether two digests are of the same bytes; the new one's file is there."""
@@ -126,15 +143,15 @@ class Archive:
     def _named(self, digest: str) -> bool:
         return self.reading.one("instance", {"digest": digest}) is not None
 
-    def place(self, record: Record) -> Outcome:
-        """Puts a record of a file that is there into the index."""
+    def place(self, record: Record, duplicates: Duplicates | None = None) -> Outcome:
+        """Puts a record of a file that is there into the index; duplicates: see place_file."""
+        policy = duplicates or self.settings.dicom_duplicates
         moment = self.clock()
         pause = self.settings.dicom_study_pause_seconds * 1_000_000
         slack = 0 if self.settings.mongodb_url else pause // SLACK
-        duplicates = self.settings.dicom_duplicates
         # the file is on the disk: an entry that a power failure takes is made again at the next start (recovery.py)
         return self._index.write(
-            lambda index: place(index, record, moment, duplicates, moment + pause, self._same, slack), durable=False
+            lambda index: place(index, record, moment, policy, moment + pause, self._same, slack), durable=False
         )
 
     def enqueue(self, kind: str, key: str, due: int = 0, payload: dict[str, Any] | None = None) -> None:

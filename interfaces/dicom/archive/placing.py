@@ -48,11 +48,10 @@ def place(
     if row is not None and duplicates != "replace":
         note(index, now, "duplicate", record.uid, {"sender": record.sender, "digest": record.digest})
         return Outcome.REFUSED if duplicates == "refuse" else Outcome.KEPT
-    study, series = _rows(index, record, now)
     if row is not None:
         note(index, now, "replaced", record.uid, {"sender": record.sender, "digest": row["digest"]})
-        remove_instance(index, record.uid)
-        study, series = _rows(index, record, now)  # what nothing was left of is gone
+        remove_instance(index, record.uid)  # first: what nothing is left of goes with it
+    study, series = _rows(index, record, now)
     index.insert(
         "instance",
         {
@@ -98,6 +97,12 @@ def put_off(index: Rows, kind: str, key: str, due: int, slack: int) -> None:
 def note(index: Rows, now: int, kind: str, subject: str, detail: dict[str, object]) -> None:
     """Keeps what happened, for people."""
     index.insert("event", {"at": now, "kind": kind, "subject": subject, "detail": json.dumps(detail)})
+
+
+def replaced(index: Rows, uid: str) -> set[str]:
+    """The digests of what other bytes were put in place of, now or once, under a SOP Instance UID."""
+    events = index.all("event", {"subject": uid, "kind": "replaced"})
+    return {json.loads(event["detail"])["digest"] for event in events}
 
 
 def remove_instance(index: Rows, uid: str) -> list[str] | None:

@@ -66,7 +66,8 @@ def _index(archive: Archive, issuer_of: Callable[[str], str], digest: str) -> in
             sender=sender,
             issuer=issuer_of(sender),
         )
-        return int(archive.place_file(record, made=True) in (Outcome.NEW, Outcome.REPLACED))
+        # one under a known UID was replaced and had not gone yet, or nobody was told that it is kept
+        return int(archive.place_file(record, made=True, duplicates="refuse") is Outcome.NEW)
     except (Malformed, Mismatch, OSError) as problem:
         log.error("a file of the archive can't be read", digest=digest, problem=str(problem))
         return 0

@@ -11,6 +11,7 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.core.settings import Settings
 from fhir_server.security.encryption.master_keys import add_key
 from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.placing import Outcome
 from interfaces.dicom.archive.recovery import OVERLAP, recover
 from tests.system.dicom.images import encoded, image
 
@@ -68,6 +69,29 @@ def test_one_that_a_power_failure_tore_is_removed(archive):
     path = one_file(archive)
     path.write_bytes(path.read_bytes()[:-100] + b"\0" * 100)
     assert recover(archive, issuer_of, everything=True) == 0 and not path.exists()
+
+
+def test_one_that_was_replaced_is_gone_and_does_not_come_back(archive, monkeypatch):
+    archive.settings = msgspec.structs.replace(archive.settings, dicom_duplicates="replace")
+    first = image(StudyInstanceUID=STUDY, StudyDescription="first")
+    second = image(StudyInstanceUID=STUDY, StudyDescription="second", SOPInstanceUID=first.SOPInstanceUID)
+
+    def sent(made):
+        outcome = archive.receive(encoded(made), transfer_syntax=str(made.file_meta.TransferSyntaxUID))
+        [row] = archive.reading.all("instance", {})
+        return outcome, row["digest"], set(archive.files.digests())
+
+    _, digest, _ = sent(first)
+    for made in (second, first, second):
+        outcome, digest, there = sent(made)
+        assert outcome is Outcome.REPLACED and there == {digest}
+    with monkeypatch.context() as killed:  # before the file goes
+        killed.setattr(archive.files, "delete", lambda digest: None)
+        _, digest, there = sent(first)
+        assert len(there) == 2
+    assert recover(archive, issuer_of, everything=True) == 0
+    [row] = archive.reading.all("instance", {})
+    assert row["digest"] == digest and set(archive.files.digests()) == {digest}
 
 
 @pytest.mark.parametrize("settings", ["sealed"], indirect=True)
