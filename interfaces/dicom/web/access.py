@@ -70,7 +70,7 @@ class Access:
     def writing(self, caller: Caller, interaction: str, type: str) -> Writing | None:
         """What tells what the caller may write of a type; None where that is everything."""
         limits = caller.writing
-        limit = limits(interaction, type) if limits is not None else (caller.restriction or _nothing)(type)
+        limit = limits(interaction, type, False) if limits is not None else (caller.restriction or _nothing)(type)
         return Writing(self._server, type, limit) if limit is not None else None
 
     def filter(self, caller: Caller) -> Callable[[str], bool] | None:
