@@ -9,6 +9,8 @@ from typing import Any
 
 from interfaces.dicom.dataset.vrs import TEXT
 
+ASCII_ALONE = ("", "ISO_IR 6", "ISO 2022 IR 6")  # read as ISO 8859-1, as many senders mean it, but not written so
+_LATIN = re.compile("[\x80-\xff]")
 # what ends the use of a code extension: of a name its components and groups too
 _DELIMITERS = {"PN": re.compile(r"([\\^=])")}
 _BETWEEN_VALUES = re.compile(r"([\\\r\n\f\t])")
@@ -29,6 +31,8 @@ def writer(names: list[Any]) -> Callable[[str, str], bytes] | None:
     def write(vr: str, text: str) -> bytes:
         if text.isascii() or vr not in TEXT:
             return text.encode("ascii", "replace")
+        if wanted[0] in ASCII_ALONE and (found := _LATIN.search(text)):
+            raise UnicodeEncodeError("ascii", text, *found.span(), "not in the character set")
         pieces = _DELIMITERS.get(vr, _BETWEEN_VALUES).split(text)
         return b"".join(_encoded(piece, codecs) for piece in pieces)
 

@@ -100,6 +100,9 @@ NAME = {"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic"
         ([None, "ISO 2022 IR 87"], NAME, [None, "ISO 2022 IR 87"]),
         (["GB18030"], {"Alphabetic": "Wang", "Ideographic": "王^小东"}, ["GB18030"]),
         (["ISO_IR 100"], NAME, ["ISO_IR 192"]),
+        ([None, "ISO 2022 IR 87"], {"Alphabetic": "Müller^Jörg"}, ["ISO_IR 192"]),
+        ([None, "ISO 2022 IR 149"], {"Alphabetic": "Hong", "Ideographic": "洪^吉洞"}, [None, "ISO 2022 IR 149"]),
+        (["ISO_IR 6"], {"Alphabetic": "Müller^Jörg"}, ["ISO_IR 192"]),
         (["ISO_IR 999"], {"Alphabetic": "Müller^Jörg"}, ["ISO_IR 192"]),
     ],
 )
