@@ -50,8 +50,16 @@ def _in_turn(first: BindingCheck, second: BindingCheck | None) -> BindingCheck:
 
 
 def _unless_bound(check: BindingCheck) -> BindingCheck:
-    """The check of a value that no profile binds."""
-    return lambda value, context: None if id(value) in context.shared.bound else check(value, context)
+    """The check of a value that no profile binds; where it finds something, the codings in it are not asked again."""
+
+    def unbound(value: Any, context: Context) -> Problems | None:
+        bound = context.shared.bound
+        found = None if id(value) in bound else check(value, context)
+        if found is not None and isinstance(value, dict):
+            bound.update(map(id, value.get("coding", ())))
+        return found
+
+    return unbound
 
 
 def _with_known_codes(check: BindingCheck | None, type_name: str) -> BindingCheck:

@@ -177,7 +177,7 @@ class ProfileCompiler:
         return all_of(checks)
 
     def _children(self, node: Node, code: str) -> ItemCheck | None:
-        if node.children is None and "contentReference" in node.element:
+        if node.children is None and "contentReference" in node.element and not node.slices:
             return self._referenced(node.element["contentReference"].partition("#")[2], code)
         if not node.children or code == "Resource":
             return None

@@ -42,9 +42,10 @@ def _by_value(node: Node, steps: tuple[paths.Step, ...], compiler: ProfileCompil
         url = paths.extension_url(node)
         if url:
             return (lambda value, _type, _context: isinstance(value, dict) and value.get("url") == url), url
-    criteria = [
-        (criterion, hint) for each in paths.nodes(steps, node, compiler.registry) for criterion, hint in _criteria(each)
-    ]
+    speaking = paths.nodes(steps, node, compiler.registry)
+    if any(each.element.get("max") == "0" for each in speaking):
+        return _without(steps)
+    criteria = [(criterion, hint) for each in speaking for criterion, hint in _criteria(each)]
     if not criteria:
         return None, ""
     tests = [criterion for criterion, _ in criteria]
@@ -102,11 +103,17 @@ def _member(value_set: str) -> Criterion:
     return test
 
 
+def _without(steps: tuple[paths.Step, ...]) -> tuple[Matcher, str]:
+    """The test of a slice that has nothing at a path."""
+    path = ".".join(step.argument for step in steps)
+    return (lambda value, code, context: not paths.select(steps, value, code, context)), f"without {path}"
+
+
 def _by_existence(node: Node, steps: tuple[paths.Step, ...], compiler: ProfileCompiler) -> tuple[Matcher | None, str]:
     path = ".".join(step.argument for step in steps)
     for each in paths.nodes(steps, node, compiler.registry):
         if each.element.get("max") == "0":
-            return (lambda value, code, context: not paths.select(steps, value, code, context)), f"without {path}"
+            return _without(steps)
         if each.element.get("min", 0) > 0:
             return (lambda value, code, context: bool(paths.select(steps, value, code, context))), f"with {path}"
     return None, ""

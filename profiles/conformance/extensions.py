@@ -24,6 +24,10 @@ ARRAYS = ("extension", "modifierExtension")
 PART = "Extension.extension.url"
 CORE = "http://hl7.org/fhir/StructureDefinition/"
 
+# contexts of definitions that are made for later releases: what these mean by them are resources with these elements
+CANONICAL = ("CanonicalResource", "MetadataResource")
+IDENTIFIED = {"url", "version", "status"}
+
 # R4's own resources use these elsewhere than their definitions say, R5's definitions say so
 _WIDER = {
     CORE + "structuredefinition-fhir-type": ("element", "ElementDefinition.type"),
@@ -181,7 +185,8 @@ class ExtensionChecks:
 
     def _name(self, root: str, keys: tuple[str, ...]) -> Owner:
         """The type and names of what stands at these properties of a resource; UNKNOWN where R4 has no such."""
-        owner = Owner(root, (*self._definitions.ancestors(root), "Element"), "")
+        interfaces = CANONICAL if self._definitions.properties(root).keys() >= IDENTIFIED else ()
+        owner = Owner(root, (*self._definitions.ancestors(root), *interfaces, "Element"), "")
         for key in keys:
             properties = self._definitions.properties(owner.type)
             found = properties.get(key) or (properties.get(key[1:]) if key[:1] == "_" else None)

@@ -153,13 +153,15 @@ def _slice(
     matchers, hints, loose = [], [], []
     for discriminator in discriminators:
         matcher, hint = matcher_of(node, discriminator, compiler)
+        if matcher is None:  # the slice says nothing of it
+            continue
         by_profile = discriminator["type"] == "profile"
         loose.append(by_profiles_type(node, discriminator["path"], compiler) if by_profile else matcher)
-        if matcher is None:
-            kind, path = discriminator["type"], discriminator["path"]
-            raise ValueError(f"the slice {name} of {node.name} can't be told apart by {kind} of {path}")
         matchers.append(matcher)
         hints.append(hint)
+    if not matchers:
+        by = " or ".join(f"{each['type']} of {each['path']}" for each in discriminators)
+        raise ValueError(f"the slice {name} of {node.name} can't be told apart by {by}")
     hint = ", ".join(dict.fromkeys(hint for hint in hints if hint))
     maximum = node.element.get("max", "*")
     return Slice(

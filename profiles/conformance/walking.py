@@ -15,10 +15,7 @@ Choice = Callable[[Element, str], "ValueCheck | None"]  # of an element and the 
 
 
 class Walk:
-    """Walks over resources; choices: each gives the check of an element's values of a type, None where it has none.
-
-    What a check finds wrong is not looked into.
-    """
+    """Walks over resources; choices: each gives the check of an element's values of a type, None where it has none."""
 
     def __init__(self, definitions: Definitions, *choices: Choice) -> None:
         self._definitions = definitions
@@ -54,11 +51,12 @@ class Walk:
         return found
 
     def _value(self, value: Any, check: ValueCheck | None, inner: str, context: Context) -> Problems | None:
-        if check is not None and value is not None:
-            problems = check(value, context)
-            if problems is not None:
-                return problems
-        return self._object(value, inner, context) if inner and type(value) is dict else None
+        found = check(value, context) if check is not None and value is not None else None
+        if inner and type(value) is dict:
+            inside = self._object(value, inner, context)
+            if inside is not None:
+                return under(found, "", inside)
+        return found
 
     def _table(self, type_name: str) -> dict[str, tuple[str, ValueCheck | None, str]]:
         """JSON property -> (element, check or None, the type to look into or "") of all that is to be looked at."""

@@ -4,12 +4,14 @@ where the resource is known (%resource and %rootResource of https://hl7.org/fhir
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from fhir_server.fhirpath import Environment, FhirPathError
 from profiles.structure.problems import Problem, Problems, listed, problem, shown, under
 
+_LINKED = re.compile(r"""\b(?:src|href)\s*=\s*["'](#[^"'<>]+)["']""").findall
 PENDING = "pending"  # the severity of a question
 
 
@@ -101,6 +103,9 @@ def unreferenced_contained(found: Problems | None, value: dict[str, Any]) -> Pro
         return found
     named: set[str] = set()  # canonicals and URIs too
     _local_names(value, named)
+    narrative = value.get("text")
+    if isinstance(narrative, dict) and isinstance(narrative.get("div"), str):
+        named.update(_LINKED(narrative["div"]))  # an image may be a contained resource
     for position, each in enumerate(value["contained"] if types else ()):
         inside: set[str] = set()
         _local_names(each, inside)

@@ -171,3 +171,11 @@ def test_what_a_code_is_called_is_asked_anew_when_the_code_system_changes():
             "content": "complete", "concept": [{"code": "x", "display": display}],
         }))  # fmt: skip
         assert [each.rule for each in validator.validate(as_parsed(tagged))] == rules
+
+
+def test_what_a_binding_says_of_a_concept_hides_nothing_in_it():
+    resource = patient(maritalStatus={"coding": [{"system": "codes", "code": "M"}]})
+    assert issues(resource) == [
+        ("Patient.maritalStatus", "binding-extensible", "warning"),
+        ("Patient.maritalStatus.coding[0].system", "system", "error"),
+    ]

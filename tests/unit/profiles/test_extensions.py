@@ -104,6 +104,13 @@ def test_contexts(context, resource, fits):
     assert [rule for _, rule in found] == ([] if fits else ["extension-context"])
 
 
+def test_a_context_of_later_releases_means_resources_with_a_canonical_url():
+    definition = level(("element", "CanonicalResource"))
+    code_system = {"resourceType": "CodeSystem", "status": "draft", "content": "not-present", "extension": [LEVEL]}
+    assert issues(code_system, definition) == []
+    assert [rule for _, rule in issues(patient(extension=[LEVEL]), definition)] == ["extension-context"]
+
+
 def test_an_invariant_of_the_context():
     definition = level(("element", "Patient"), contextInvariant=["active"])
     assert issues(patient(extension=[LEVEL]), definition) == []

@@ -278,3 +278,54 @@ WITH_LEVEL = profile("Patient", ("Patient.extension", {"sliceName": "level", "mi
 def test_extensions_by_their_definition(extensions, expected):
     resource = {"resourceType": "Patient", "active": True, **({"extension": extensions} if extensions else {})}
     assert issues_by(resource, WITH_LEVEL, LEVEL) == expected
+
+
+def telecom(*slices, rules="closed"):
+    """A Patient profile of telecom sliced by system and use; slices (name, system, constraints on use or None)."""
+    found = [{"type": "value", "path": "system"}, {"type": "value", "path": "use"}]
+    elements = [("Patient.telecom", {"slicing": {"discriminator": found, "rules": rules}})]
+    for name, system, use in slices:
+        elements.append(("Patient.telecom", {"sliceName": name, "max": "1"}))
+        elements.append(("Patient.telecom.system", {"min": 1, "fixedCode": system}))
+        if use is not None:
+            elements.append(("Patient.telecom.use", use))
+    return profile("Patient", *elements)
+
+
+def test_a_slice_may_be_told_by_what_it_lacks():
+    strict = telecom(("home", "phone", {"min": 1, "fixedCode": "home"}), ("mail", "email", {"max": "0"}))
+    mail = {"system": "email", "value": "a@b"}
+    assert issues_by({"resourceType": "Patient", "telecom": [mail]}, strict) == []
+    assert issues_by({"resourceType": "Patient", "telecom": [{**mail, "use": "work"}]}, strict) == [
+        ("Patient.telecom[0]", "slice-closed")
+    ]
+
+
+def test_a_slice_may_say_nothing_of_one_of_the_discriminators():
+    by_code = [{"type": "pattern", "path": "type"}, {"type": "pattern", "path": "appliesTo"}]
+    strict = profile(
+        "Observation",
+        ("Observation.referenceRange", {"slicing": {"discriminator": by_code, "rules": "open"}}),
+        ("Observation.referenceRange", {"sliceName": "a", "max": "1"}),
+        ("Observation.referenceRange.type", {"min": 1, "patternCodeableConcept": {"text": "a"}}),
+    )
+    ranges = [{"type": {"text": "a"}, "text": "1"}, {"type": {"text": "b"}, "text": "2"}]
+    assert issues_by({**OBSERVATION, "referenceRange": ranges}, strict) == []
+    assert issues_by({**OBSERVATION, "referenceRange": [*ranges, ranges[0]]}, strict) == [
+        ("Observation.referenceRange[2]", "slice-max")
+    ]
+
+
+def test_slices_of_an_element_that_is_as_another_one_stand_in_place_of_what_is_said_of_that():
+    strict = profile(
+        "Parameters",
+        ("Parameters.parameter.name", {"patternString": "outer"}),
+        ("Parameters.parameter.part", by("value", "name")),
+        ("Parameters.parameter.part", {"sliceName": "one", "min": 1}),
+        ("Parameters.parameter.part.name", {"min": 1, "fixedString": "one"}),
+    )
+    part = {"name": "one", "valueString": "x"}
+    outer = {"name": "outer", "part": [part]}
+    assert issues_by({"resourceType": "Parameters", "parameter": [outer]}, strict) == []
+    wrong = {"resourceType": "Parameters", "parameter": [{**outer, "part": [{**part, "name": "two"}]}]}
+    assert issues_by(wrong, strict) == [("Parameters.parameter[0].part", "slice-min")]

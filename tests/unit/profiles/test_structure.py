@@ -11,6 +11,7 @@ def messages(validator, resource):
     return [(issue.expression, issue.diagnostics) for issue in validator.check(as_parsed(resource))]
 
 
+XHTML = "http://www.w3.org/1999/xhtml"
 WHY = {"extension": [{"url": "http://e.org/why", "valueCode": "unknown"}]}
 
 
@@ -33,6 +34,10 @@ def patient(**elements):
         patient(_gender=WHY),
         patient(extension=[{"url": "http://e.org/x", "_valueString": WHY}]),
         patient(contained=[{"resourceType": "Practitioner", "id": "dr"}], generalPractitioner=[{"reference": "#dr"}]),
+        patient(
+            contained=[{"resourceType": "Binary", "id": "scan", "contentType": "image/png"}],
+            text={"status": "generated", "div": f"<div xmlns='{XHTML}'><img src='#scan' alt='x'/></div>"},
+        ),
         patient(generalPractitioner=[{"reference": "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"}]),
         patient(generalPractitioner=[{"reference": "http://b.e/Practitioner/1/_history/2", "type": "Practitioner"}]),
         patient(generalPractitioner=[{"reference": "http://other.example/people?id=1"}]),
