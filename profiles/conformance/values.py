@@ -7,6 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from fhir_server.definitions import ucum
 from profiles.structure.problems import Problems, problem, shown
 
 Json = dict[str, Any]
@@ -122,9 +123,9 @@ def bounds_check(low: Any, high: Any) -> ValueCheck:
 
 def _compare(value: Any, bound: Any) -> int:
     """-1, 0 or 1; 0 too where they can't be compared."""
-    if isinstance(value, dict) and isinstance(bound, dict):  # quantities, in one unit
+    if isinstance(value, dict) and isinstance(bound, dict):  # quantities
         if value.get("code", value.get("unit")) != bound.get("code", bound.get("unit")):
-            return 0
+            return _compare(*_converted(value, bound))
         return _compare(value.get("value"), bound.get("value"))
     if isinstance(value, bool) or isinstance(bound, bool):
         return 0
@@ -137,6 +138,19 @@ def _compare(value: Any, bound: Any) -> int:
         length = min(len(value), len(bound), 10) if "-" in value or "-" in bound or len(value) == 4 else None
         return (value[:length] > bound[:length]) - (value[:length] < bound[:length])
     return 0
+
+
+def _converted(*quantities: Json) -> tuple[Any, Any]:
+    """The values of two quantities in their one canonical unit of UCUM, None for both where they have none."""
+    values, dimensions = [], set()
+    for each in quantities:
+        code, number = each.get("code"), each.get("value")
+        unit = ucum.canonical(code) if each.get("system") == ucum.SYSTEM and isinstance(code, str) else None
+        if unit is None or isinstance(number, bool) or not isinstance(number, (int, Decimal)):
+            return None, None
+        values.append(number * unit[0])
+        dimensions.add(unit[1])
+    return (values[0], values[1]) if len(dimensions) == 1 else (None, None)
 
 
 def _moment(text: str) -> datetime.datetime | None:

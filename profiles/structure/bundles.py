@@ -7,10 +7,11 @@ https://hl7.org/fhir/R4/documents.html#content and https://hl7.org/fhir/R4/messa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fhir_server.core.uris import FORMS, UUID
+from fhir_server.definitions import Definitions
 from profiles.structure.problems import Problem, Problems, enough, problem, shown, under
 
 FULL_URL_NEEDED = {"document": "error", "message": "error", "collection": "warning"}
@@ -25,23 +26,27 @@ _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S").match
 _RESTFUL = re.compile(r"(?P<base>https?://.+/)(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.-]{1,64})").fullmatch
 
 
-def bundle_problems(found: Problems | None, bundle: dict[str, Any]) -> Problems | None:
-    """The problems found so far with those of this Bundle's identities and references."""
-    entries = bundle.get("entry")
-    kind = bundle.get("type")
-    if not isinstance(entries, list) or not isinstance(kind, str):
+def bundle_check(definitions: Definitions) -> Callable[[Problems | None, dict[str, Any]], Problems | None]:
+    """A function (problems found so far, Bundle) -> these with those of its identities and references."""
+
+    def check(found: Problems | None, bundle: dict[str, Any]) -> Problems | None:
+        entries = bundle.get("entry")
+        kind = bundle.get("type")
+        if not isinstance(entries, list) or not isinstance(kind, str):
+            return found
+        for position, entry in enumerate(entries):
+            if not isinstance(entry, dict) or enough(found):
+                continue
+            for each in _identity(entry, kind, definitions):
+                found = under(found, f".entry[{position}]", [each])
+        if kind in LOCAL_URNS and not any(each.severity == "error" for each in found or ()):
+            found = _references(found, entries, kind)
         return found
-    for position, entry in enumerate(entries):
-        if not isinstance(entry, dict) or enough(found):
-            continue
-        for each in _identity(entry, kind):
-            found = under(found, f".entry[{position}]", [each])
-    if kind in LOCAL_URNS and not any(each.severity == "error" for each in found or ()):
-        found = _references(found, entries, kind)
-    return found
+
+    return check
 
 
-def _identity(entry: dict[str, Any], kind: str) -> Iterator[Problem]:
+def _identity(entry: dict[str, Any], kind: str, definitions: Definitions) -> Iterator[Problem]:
     url = entry.get("fullUrl")
     resource = entry.get("resource")
     if not isinstance(resource, dict):
@@ -61,7 +66,7 @@ def _identity(entry: dict[str, Any], kind: str) -> Iterator[Problem]:
     request = entry.get("request")
     created = isinstance(request, dict) and request.get("method") == "POST"
     match = _RESTFUL(url)
-    if match and "id" in resource and not created:
+    if match and definitions.is_resource(match["type"]) and "id" in resource and not created:
         named, own = f"{match['type']}/{match['id']}", f"{resource.get('resourceType')}/{resource['id']}"
         if named != own:
             text = f"the fullUrl names {named}, but the resource is {own}: they must agree"

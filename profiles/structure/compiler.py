@@ -13,7 +13,7 @@ from fhir_server.definitions import Definitions, TypeDefinition
 from fhir_server.fhirpath import FhirPathError
 from profiles.structure import generate, objects, primitives, resources, rules
 from profiles.structure.bindings import check_coded, is_mime, wrong_code, wrong_mime
-from profiles.structure.bundles import bundle_problems
+from profiles.structure.bundles import bundle_check
 from profiles.structure.names import KindNames, identifier
 from profiles.structure.narrative import check_xhtml
 from profiles.structure.pending import unreferenced_contained
@@ -53,7 +53,7 @@ class StructureCompiler:
             "broken": rules.broken,
             "ask": rules.ask,
             "late_rules": rules.late_rules,
-            "bundle_problems": bundle_problems,
+            "bundle_problems": bundle_check(definitions),
             "unreferenced_contained": unreferenced_contained,
             "local_reference": LOCAL,
             "check_accepted": lambda value: None,

@@ -144,9 +144,7 @@ def explain(type_name: str, value: Any) -> Problems:
         control = _CONTROL.search(value)
         code = f"U+{ord(control[0]):04X} at position {control.start()}" if control else "that XML can't say"
         return problem("format", "value", f"the character {code} is not allowed in a {type_name}")
-    return problem(
-        "format", "value", f"{shown(value)} is not a {type_name}: write {EXAMPLES.get(type_name, type_name)}"
-    )
+    return problem("format", "value", f"{shown(value)} is no {type_name}: write {EXAMPLES.get(type_name, type_name)}")
 
 
 def _wrong_kind(wanted: str, value: Any) -> Problems:

@@ -143,6 +143,16 @@ def test_bindings_by_strength(strength, code, rules):
     assert found == [("Observation.code", rule) for rule in rules]
 
 
+def test_bounds_of_a_quantity_hold_in_other_units_too():
+    kilos = {"system": "http://unitsofmeasure.org", "code": "kg"}
+    low, high = {"value": 1, **kilos}, {"value": 10, **kilos}
+    strict = profile("Observation", ("Observation.valueQuantity", {"minValueQuantity": low, "maxValueQuantity": high}))
+    for value, code, rule in ((999, "g", "min-value"), (1000, "g", None), (11000, "g", "max-value"), (5, "cm", None)):
+        quantity = {"value": value, "system": "http://unitsofmeasure.org", "code": code}
+        found = issues_by({**OBSERVATION, "valueQuantity": quantity}, strict)
+        assert found == ([("Observation.value", rule)] if rule else [])
+
+
 def test_a_maximum_binding_bounds_an_extensible_one():
     url = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet"
     maximum = {"extension": [{"url": url, "valueCanonical": "http://example.org/max"}]}

@@ -34,6 +34,11 @@ def patient(**elements):
         patient(_gender=WHY),
         patient(extension=[{"url": "http://e.org/x", "_valueString": WHY}]),
         patient(contained=[{"resourceType": "Practitioner", "id": "dr"}], generalPractitioner=[{"reference": "#dr"}]),
+        {
+            "resourceType": "Bundle",
+            "type": "collection",
+            "entry": [{"fullUrl": "http://e.org/People/1", "resource": patient(id="anna")}],
+        },
         patient(
             contained=[{"resourceType": "Binary", "id": "scan", "contentType": "image/png"}],
             text={"status": "generated", "div": f"<div xmlns='{XHTML}'><img src='#scan' alt='x'/></div>"},
