@@ -2,6 +2,7 @@
 
 python -m tests.bench.in_turns --rows read,s_name --rounds 7
 python -m tests.bench.in_turns --beside ../other-checkout      # its secured server, in the same turns
+python -m tests.bench.in_turns --with HMS_AUDIT=off            # a secured server with this setting, in the same turns
 python -m tests.bench.in_turns --open --beside ../other-checkout --rows create_patient,update   # both open
 python -m tests.bench.in_turns --engine distributed --beside ../other-checkout     # both open, on the same services
 python -m tests.bench.in_turns --open --against peer=http://127.0.0.1:9000,4711    # a peer's server by its process id
@@ -17,10 +18,10 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import uvloop
@@ -64,12 +65,21 @@ def side(
     checkout: Path | None = None,
     urls: dict[str, str] | None = None,
     pids: Sequence[int] = (),
+    also: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Side]:
-    """One of them, until the block ends; urls, pids: of the services that it uses."""
-    own = {**urls, DATABASE: f"{urls[DATABASE]}-{name}"} if urls else {}
+    """One of them, until the block ends; urls, pids: of the services that it uses, also: settings of its own."""
+    own = {**({**urls, DATABASE: f"{urls[DATABASE]}-{name}"} if urls else {}), **also}
     with serving(folder, options.workers, security, own, checkout) as (server, base):
         headers = {"Authorization": f"Bearer {token(base, folder, options.scope)}"} if security == "smart" else {}
         yield Side(name, [server.pid, *pids], fhirload.Client(base, MOST, headers))
+
+
+def setting(text: str) -> dict[str, str]:
+    """Of NAME=VALUE, as it is in the environment."""
+    name, equals, value = text.partition("=")
+    if not (name.startswith("HMS_") and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not like HMS_AUDIT=off")
+    return {name: value}
 
 
 def peer(text: str) -> Side:
@@ -128,21 +138,27 @@ def add_sides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scope", default="user/*.cruds")
     parser.add_argument("--beside", type=Path, help="another checkout, by its own environment if it has one")
     parser.add_argument("--open", action="store_true", help="no secured server, of the other checkout the open one")
+    parser.add_argument("--with", dest="also", type=setting, action="append", default=[], metavar="HMS_NAME=VALUE")
     parser.add_argument("--against", type=peer, action="append", default=[], metavar="NAME=URL,PID")
     parser.add_argument("--engine", choices=ENGINES, default=EMBEDDED, help="distributed: as with --open")
 
 
 def sides_of(options: argparse.Namespace, folder: Path, stack: ExitStack) -> list[Side]:
     """The servers that the options ask for, which run until the stack is closed; folder: for their data."""
-    wanted: list[tuple[str, str, Path | None]] = [("open", "open", None)]
+    wanted: list[tuple[str, Path | None, dict[str, str]]] = [("open", None, {})]
+    security = "open"
     if not options.open and options.engine == EMBEDDED:
-        wanted.append(("secured", "smart", None))
+        security = "smart"
+        wanted.append(("secured", None, {}))
     if options.beside:
-        wanted.append(("beside", wanted[-1][1], options.beside))
+        wanted.append(("beside", options.beside, {}))
+    wanted += [("=".join(pair), None, also) for also in options.also for pair in also.items()]
     urls, pids = stack.enter_context(services(options.engine, folder))
     started = [
-        stack.enter_context(side(name, folder / name, security, options, checkout, urls, pids))
-        for name, security, checkout in wanted
+        stack.enter_context(
+            side(name, folder / name, "open" if name == "open" else security, options, checkout, urls, pids, also)
+        )
+        for name, checkout, also in wanted
     ]
     return [*started, *options.against]
 

@@ -1,8 +1,9 @@
 """Events that come together are written together: one write and one flush for all that a turn of an event loop brought.
 
-A flush to a quick disk costs less than handing it to another thread, and is done by the loop itself. One that took long
-has the next ones done by a thread that all event loops share, for so much longer that a loop stands still for a small
-part of the time at most; the loop works on further requests meanwhile, and what these bring shares the next flush.
+A flush to a quick disk costs less than handing it to another thread, and is done by the loop itself. One that the disk
+took long for has the next ones done by a thread that all event loops share, for so much longer that a loop stands still
+for a small part of the time at most; the loop works on further requests meanwhile, and what these bring shares the next
+flush. That a loop gets its processor back late, as others use it, does not count: a thread would wait for it too.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import Protocol
 
 import structlog
 
+from fhir_server.core.processor_waits import ProcessorWaits
 from fhir_server.core.side_thread import settle
 
 MOST_TURNS = 16  # of a loop that go by before it flushes, whatever comes in
-QUICK = 0.0005  # seconds that a flush may take of a loop
+QUICK = 0.0005  # seconds that the disk may take of a loop
 PAUSE = 10  # times as long as a longer one took, until a loop flushes again itself
 
 Told = Callable[[Exception | None], None]
@@ -80,10 +82,13 @@ class Recorder:
         if began < self._not_before or not self._sink.ready():
             self._handed.put(handed)
             return False
-        handed.answer(self._write(handed.events))
+        waits = handed.gathering.waits
+        waited = waits.seconds()
+        problem = self._write(handed.events)
         took = time.monotonic() - began
-        if took > QUICK:
+        if took > QUICK and (took := took - waits.seconds() + waited) > QUICK:
             self._not_before = began + took * PAUSE
+        handed.answer(problem)
         return True
 
     def _write(self, events: Sequence[bytes]) -> Exception | None:
@@ -129,6 +134,8 @@ class Recorder:
             self._handed.put(None)
             self._thread.join()
             self._thread = None
+        for gathering in self._gatherings.values():
+            gathering.waits.close()
         self._beside.shutdown()
 
 
@@ -155,10 +162,11 @@ class _Handed:
 
 
 class _Gathering:
-    """What a loop has not handed over yet; one flush of it is under way at most."""
+    """What a loop has not handed over yet; one flush of it is under way at most. waits: of the loop's thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, recorder: Recorder) -> None:
         self.loop = loop
+        self.waits = ProcessorWaits()
         self._recorder = recorder
         self._next = _Handed(self)
         self._turns = self._seen = 0

@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from fhir_server.core.errors import FhirError
+from fhir_server.core.processor_waits import ProcessorWaits
 from fhir_server.security.audit import FILE_NAME, AuditLog
 from fhir_server.security.audit.recorder import Recorder
 from tests.unit.security.test_audit_log import event, numbers
@@ -64,6 +66,31 @@ async def test_after_a_slow_flush_the_loop_works_on_while_the_thread_flushes(mon
     await asyncio.gather(*first, *later)
     recorder.close()
     assert shelf.writes == [(threading.current_thread().name, 1), ("audit", 2), ("audit", 5)]
+
+
+async def flushed_by(recorder: Recorder, shelf: Shelf) -> list[bool]:
+    """Of two flushes, one after the other: whether the loop made it itself."""
+    for _ in range(2):
+        await recorder.record(b"[]")
+    recorder.close()
+    return [thread == threading.current_thread().name for thread, _ in shelf.writes]
+
+
+async def test_what_a_loop_waits_for_a_processor_is_not_the_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fhir_server.security.audit.recorder.QUICK", -5.0)
+    monkeypatch.setattr("fhir_server.security.audit.recorder.PAUSE", 1e9)
+    shelf, waited = Shelf(), iter((0.0, 10.0, 10.0, 10.0))
+    monkeypatch.setattr(ProcessorWaits, "seconds", lambda self: next(waited))
+    assert await flushed_by(Recorder(shelf), shelf) == [True, True]
+
+
+async def test_sending_answers_does_not_count_as_a_slow_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf()
+    recorder = Recorder(shelf)
+    monkeypatch.setattr("fhir_server.security.audit.recorder.PAUSE", 1e9)
+    monkeypatch.setattr("fhir_server.security.audit.recorder.QUICK", 0.2)
+    recorder.tell(b"[]", lambda problem: time.sleep(0.3))
+    assert await flushed_by(recorder, shelf) == [True, True]
 
 
 @pytest.mark.parametrize("quick", [-1.0, 1.0])
