@@ -1,9 +1,10 @@
 """Events that come together are written together: one write and one flush for all that a turn of an event loop brought.
 
-A flush to a quick disk costs less than handing it to another thread, and is done by the loop itself. One that the disk
-took long for has the next ones done by a thread that all event loops share, for so much longer that a loop stands still
-for a small part of the time at most; the loop works on further requests meanwhile, and what these bring shares the next
-flush. That a loop gets its processor back late, as others use it, does not count: a thread would wait for it too.
+A flush to a quick disk costs less than handing it to another thread, and is done by the loop itself. One that took long
+has the next ones done by a thread that all event loops share, for so much longer that a loop stands still for a small
+part of the time at most; the loop works on further requests meanwhile, and what these bring shares the next flush. Long
+is little for a disk. For a processor it is more: those that have it meanwhile are mostly who asks and other workers. A
+loop that gets it back much later shares it with others, and should not leave it for each flush.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from fhir_server.core.side_thread import settle
 
 MOST_TURNS = 16  # of a loop that go by before it flushes, whatever comes in
 QUICK = 0.0005  # seconds that the disk may take of a loop
+LATE = 0.005  # seconds after which a loop is to have its processor back
 PAUSE = 10  # times as long as a longer one took, until a loop flushes again itself
 
 Told = Callable[[Exception | None], None]
@@ -86,7 +88,7 @@ class Recorder:
         waited = waits.seconds()
         problem = self._write(handed.events)
         took = time.monotonic() - began
-        if took > QUICK and (took := took - waits.seconds() + waited) > QUICK:
+        if took > QUICK and (took > LATE or took - waits.seconds() + waited > QUICK):
             self._not_before = began + took * PAUSE
         handed.answer(problem)
         return True

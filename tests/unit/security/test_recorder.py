@@ -1,6 +1,7 @@
 """Who flushes, and that nobody is told that an event is durable before it is."""
 
 import asyncio
+import itertools
 import threading
 import time
 from collections.abc import Sequence
@@ -76,12 +77,16 @@ async def flushed_by(recorder: Recorder, shelf: Shelf) -> list[bool]:
     return [thread == threading.current_thread().name for thread, _ in shelf.writes]
 
 
-async def test_what_a_loop_waits_for_a_processor_is_not_the_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("late", [1e9, -1.0])
+async def test_what_a_loop_waits_for_a_processor_counts_once_it_is_much(
+    monkeypatch: pytest.MonkeyPatch, late: float
+) -> None:
     monkeypatch.setattr("fhir_server.security.audit.recorder.QUICK", -5.0)
+    monkeypatch.setattr("fhir_server.security.audit.recorder.LATE", late)
     monkeypatch.setattr("fhir_server.security.audit.recorder.PAUSE", 1e9)
-    shelf, waited = Shelf(), iter((0.0, 10.0, 10.0, 10.0))
+    shelf, waited = Shelf(), itertools.count(0.0, 10.0)
     monkeypatch.setattr(ProcessorWaits, "seconds", lambda self: next(waited))
-    assert await flushed_by(Recorder(shelf), shelf) == [True, True]
+    assert await flushed_by(Recorder(shelf), shelf) == [True, late > 0]
 
 
 async def test_sending_answers_does_not_count_as_a_slow_flush(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +94,7 @@ async def test_sending_answers_does_not_count_as_a_slow_flush(monkeypatch: pytes
     recorder = Recorder(shelf)
     monkeypatch.setattr("fhir_server.security.audit.recorder.PAUSE", 1e9)
     monkeypatch.setattr("fhir_server.security.audit.recorder.QUICK", 0.2)
+    monkeypatch.setattr("fhir_server.security.audit.recorder.LATE", 0.2)
     recorder.tell(b"[]", lambda problem: time.sleep(0.3))
     assert await flushed_by(recorder, shelf) == [True, True]
 
