@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from typing import Any
+from urllib.parse import quote
 
 Model = dict[str, dict[str, Any]]
 
@@ -105,24 +106,33 @@ def _value(model: Model, tag: str) -> str:
 
 def modality(values: list[Any], model: Model) -> dict[str, str]:
     """A modality as a Coding."""
-    return {"system": DCM, "code": str(values[0])}
+    return {"system": DCM, "code": code_of(values[0])}
 
 
 def modalities(values: list[Any], model: Model) -> list[dict[str, str]]:
     """Modalities as Codings."""
-    return [{"system": DCM, "code": str(value)} for value in values]
+    return [{"system": DCM, "code": code_of(value)} for value in values]
+
+
+def code_of(value: Any) -> str:
+    """A text as a code of FHIR, which has single spaces inside only."""
+    return " ".join(str(value).split())
 
 
 def coding_of(item: Model) -> dict[str, str] | None:
     """An item of a code sequence (PS3.3 section 8) as a Coding."""
-    code = _value(item, "00080100") or _value(item, "00080119") or _value(item, "00080120")
+    code = code_of(_value(item, "00080100") or _value(item, "00080119") or _value(item, "00080120"))
     if not code:
         return None
     scheme = _value(item, "00080102")
     made = {"code": code}
     if scheme:
         uid = _value(item, "0008010C")
-        made = {"system": SYSTEMS.get(scheme) or (f"urn:oid:{uid}" if uid else f"urn:dicom:scheme:{scheme}"), **made}
+        made = {
+            "system": SYSTEMS.get(scheme)
+            or (f"urn:oid:{uid}" if uid else f"urn:dicom:scheme:{quote(scheme, safe='')}"),
+            **made,
+        }
     meaning = _value(item, "00080104")
     return {**made, "display": meaning} if meaning else made
 

@@ -235,6 +235,18 @@ def test_evaluations_and_groups_within_groups_become_observations_too(dicom):
     assert made["Appearance"]["valueString"] == "Solid" and len(made) == 3
 
 
+def test_codes_that_are_none_of_fhir_hold_up_no_report(dicom):
+    margin = content("CODE", code("1  29", "99 ACME", "Margin"), ConceptCodeSequence=[code("a\r\nb", "99T", "Sharp")])
+    group = content("CONTAINER", code("125007", "DCM", "Measurement Group"), [margin])
+    receive(dicom, measurement_report(ContentSequence=[group], Modality="SR  X"))
+    idle(dicom)
+    [made] = resources(dicom, "Observation")
+    coded = {"system": "urn:dicom:scheme:99%20ACME", "code": "1 29", "display": "Margin"}
+    assert made["code"]["coding"] == [coded] and made["valueCodeableConcept"]["coding"][0]["code"] == "a b"
+    [images] = resources(dicom, "ImagingStudy")
+    assert images["series"][0]["modality"]["code"] == "SR X" and len(resources(dicom, "DiagnosticReport")) == 1
+
+
 def test_an_encapsulated_pdf_becomes_a_report_with_it(dicom):
     made = measurement_report()
     del made.ContentSequence
