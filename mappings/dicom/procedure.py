@@ -28,17 +28,17 @@ def procedure(uid: str, step: Model, subject: str, based_on: str) -> dict[str, A
     }
     if based_on:
         made["basedOn"] = [{"reference": based_on}]
-    period = {
-        name: found
-        for name, found in (
-            ("start", moment(step, "00400244", "00400245")),
-            ("end", moment(step, "00400250", "00400251")),
-        )
-        if found
-    }
+    period = _period(moment(step, "00400244", "00400245"), moment(step, "00400250", "00400251"))
     if period:
         made["performedPeriod"] = period
     return apply(PROCEDURE, step, made)
+
+
+def _period(start: str | None, end: str | None) -> dict[str, str]:
+    """What is known of start and end; no end before the start, as of a clock that was put right meanwhile."""
+    if start and end and end < start and not start.startswith(end):
+        end = None
+    return {name: found for name, found in (("start", start), ("end", end)) if found}
 
 
 def wrong_entry(procedure: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from fhir_server.core.errors import FhirError
 from mappings.dicom.coercion import patient_attributes
 from mappings.dicom.imaging_study import patient_resource
+from mappings.dicom.procedure import procedure
 from mappings.dicom.zones import local, zoned
 
 GROUPS = {"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"}
@@ -30,6 +31,19 @@ def test_one_group_of_letters_says_nothing_of_how_it_is_written():
 )  # fmt: skip
 def test_a_birth_date_is_one_day_or_none(sent, expected):
     assert patient_resource({"00100030": {"vr": "DA", "Value": [sent]}}).get("birthDate") == expected
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "end"),
+    [("20260101", "102000", "2026-01-01T10:20:00Z"), ("20260101", "", "2026-01-01"), ("20260101", "095959", None),
+     ("20251231", "", None), ("", "", None)],
+)  # fmt: skip
+def test_a_performed_step_does_not_end_before_it_starts(date, time, end):
+    step = {
+        tag: {"vr": "LO", "Value": [value]}
+        for tag, value in (("00400244", "20260101"), ("00400245", "101000"), ("00400250", date), ("00400251", time))
+    }
+    assert procedure("1.2", step, "Patient/1", "")["performedPeriod"].get("end") == end
 
 
 def times(date, time, **more):
