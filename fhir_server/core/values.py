@@ -4,7 +4,7 @@ A SearchValue is a plain tuple, the cheapest thing that Python has: (kind, field
 within one resource type (see SearchParameter.fields). The parts by kind:
 
     STRING     folded, exact           folded: fold(exact), see core.folding
-    TOKEN      system, code            system "" where there is none; code "" never occurs
+    TOKEN      system, code            system "" where there is none; code "" where there is the system alone
     TEXT       folded                  what :text searches, of a coded element
     REFERENCE  type, id, version       of this server; version "" where the reference has none
     CANONICAL  url, version            an absolute URL, canonical, urn or logical address; version of a canonical or ""

@@ -52,7 +52,7 @@ def string(found: list[str], asked: str, modifier: str) -> bool:
 
 # ---------------------------------------------------------------- tokens
 def tokens(value: Any, system: str = "") -> Iterator[tuple[str, str]]:
-    """(system, code) of a code, boolean, Coding, CodeableConcept or Identifier."""
+    """(system, code) of a code, boolean, Coding, CodeableConcept or Identifier; code "" for a system alone."""
     if isinstance(value, bool):
         yield SPECIAL, str(value).lower()
     elif isinstance(value, str):
@@ -60,8 +60,8 @@ def tokens(value: Any, system: str = "") -> Iterator[tuple[str, str]]:
     else:
         for coding in value.get("coding", [value]):
             code = coding.get("code", coding.get("value"))
-            if isinstance(code, str):
-                yield coding.get("system", ""), code
+            if isinstance(code, str) or "system" in coding:
+                yield coding.get("system", ""), code or ""
 
 
 def token(found: list[tuple[str, str]], asked: str, _: str) -> bool:

@@ -71,6 +71,11 @@ class Making:
     def system(self, *systems: str) -> Json:
         return {"system": self.pick(systems)} if self.random.random() < 0.7 else {}
 
+    def identifiers(self) -> list[Json]:
+        masked = {"system": "http://mrn", "_value": {"extension": [{"url": "http://masked", "valueBoolean": True}]}}
+        known = {"value": self.pick(("1", "001")), **self.system("http://mrn")}
+        return self.pick(([known], [known], [masked], [known, masked]))
+
     def quantity(self) -> Json:
         unit = self.pick(("g", "mg", "kg", ""))
         coded = {"system": self.pick((UCUM, UCUM, "http://x")), "code": unit, "unit": unit} if unit else {}
@@ -96,7 +101,7 @@ class Making:
             "birthDate": self.pick((self.date(3), None)),
             "active": self.pick((True, False, None)),
             "gender": self.pick(("male", "other", None)),
-            "identifier": self.pick(([{"value": self.pick(("1", "001")), **self.system("http://mrn")}], None)),
+            "identifier": self.pick((self.identifiers(), None)),
             "managingOrganization": self.pick((self.reference("Organization"), None)),
         }
 
@@ -129,7 +134,9 @@ class Making:
             return self.pick(("", *PREFIXES)) + self.pick(NUMBERS) + self.pick(UNITS)
         if kind == "reference":
             return self.pick(("Patient/a", "Organization/b", "b", "http://far.test/fhir/Patient/c"))
-        return self.pick(("x", "X", "http://a|x", "|y", "http://b|", "001", "true", "male", "final", "amended"))
+        return self.pick(
+            ("x", "X", "http://a|x", "|y", "http://b|", "http://mrn|", "001", "true", "male", "final", "amended")
+        )
 
     def criterion(self, type: str, code: str) -> tuple[str, str, Callable[[Json], bool]]:
         """A parameter with its modifier, what it asks, and whether a resource meets it."""

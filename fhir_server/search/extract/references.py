@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from fhir_server.core.keys import ID_PATTERN
-from fhir_server.core.values import CANONICAL, REFERENCE, TEXT, TOKEN, URI
+from fhir_server.core.values import CANONICAL, REFERENCE, TEXT, URI
 from fhir_server.search.extract.adding import Add, Convert
 from fhir_server.search.extract.strings import folded
+from fhir_server.search.extract.tokens import add_identifier_value
 
 
 def reference_converter(is_resource: Callable[[str], bool], base: str) -> Convert:
@@ -32,10 +33,7 @@ def reference_converter(is_resource: Callable[[str], bool], base: str) -> Conver
             else:
                 add((CANONICAL, field, address, ""))
         if "identifier" in value:
-            identifier = value["identifier"]
-            text = identifier.get("value")
-            if text.__class__ is str:
-                add((TOKEN, field, identifier.get("system", ""), text))
+            add_identifier_value(add, field, value["identifier"])
         elif not address and "display" in value:
             add((TEXT, field, folded(value["display"])))
 

@@ -12,11 +12,16 @@ OF_TYPE = ":of-type"  # the ending of the field that has an identifier's type an
 BOOLEANS = "http://terminology.hl7.org/CodeSystem/special-values"
 
 
+def _add_system(add: Add, field: str, value: dict[str, Any]) -> None:
+    """The system of what has no code or value, such as an identifier that is masked: `identifier=system|` finds it."""
+    system = value.get("system")
+    if system.__class__ is str and system:
+        add((TOKEN, field, system, ""))
+
+
 def add_coding(add: Add, field: str, value: dict[str, Any]) -> None:
     """A Coding: its code, and its display for :text."""
-    code = value.get("code")
-    if code.__class__ is str:
-        add((TOKEN, field, value.get("system", ""), code))
+    add_coding_code(add, field, value)
     if "display" in value:
         add((TEXT, field, folded(value["display"])))
 
@@ -27,6 +32,8 @@ def add_codeable_concept(add: Add, field: str, value: dict[str, Any]) -> None:
         code = coding.get("code")
         if code.__class__ is str:
             add((TOKEN, field, coding.get("system", ""), code))
+        else:
+            _add_system(add, field, coding)
         if "display" in coding:
             add((TEXT, field, folded(coding["display"])))
     if "text" in value:
@@ -38,6 +45,8 @@ def add_coding_code(add: Add, field: str, value: dict[str, Any]) -> None:
     code = value.get("code")
     if code.__class__ is str:
         add((TOKEN, field, value.get("system", ""), code))
+    else:
+        _add_system(add, field, value)
 
 
 def add_codeable_concept_codes(add: Add, field: str, value: dict[str, Any]) -> None:
@@ -49,8 +58,7 @@ def add_codeable_concept_codes(add: Add, field: str, value: dict[str, Any]) -> N
 def add_identifier(add: Add, field: str, value: dict[str, Any]) -> None:
     """An Identifier: its value; with each type for :of-type; the type's text for :text."""
     text = value.get("value")
-    if text.__class__ is str:
-        add((TOKEN, field, value.get("system", ""), text))
+    add_identifier_value(add, field, value)
     if "type" in value:
         kind = value["type"]
         if "text" in kind:
@@ -65,6 +73,8 @@ def add_identifier_value(add: Add, field: str, value: dict[str, Any]) -> None:
     text = value.get("value")
     if text.__class__ is str:
         add((TOKEN, field, value.get("system", ""), text))
+    else:
+        _add_system(add, field, value)
 
 
 def add_contact_point(add: Add, field: str, value: dict[str, Any]) -> None:

@@ -42,16 +42,16 @@ def test_a_code_of_a_value_set_with_two_systems_gets_the_one_that_has_it(extract
 
 
 def test_a_codeable_concept_is_its_codings_and_its_texts(extract):
-    concept = {"coding": [{"system": "s", "code": "a", "display": "A  b"}, {"code": "c"}], "text": "Ä"}
+    concept = {"coding": [{"system": "s", "code": "a", "display": "A  b"}, {"code": "c"}, {"system": "d"}], "text": "Ä"}
     found = extract("Observation", code=concept)
-    assert found["code"] == [(v.TOKEN, "s", "a"), (v.TOKEN, "", "c")]
+    assert found["code"] == [(v.TOKEN, "s", "a"), (v.TOKEN, "", "c"), (v.TOKEN, "d", "")]
     assert found["code:text"] == [(v.TEXT, "a b"), (v.TEXT, "a")]
 
 
 def test_an_identifier_is_its_value_and_its_type_and_value(extract):
     kind = {"coding": [{"system": "t", "code": "MR"}], "text": "Record number"}
     found = extract("Patient", identifier=[{"system": "s", "value": "1", "type": kind}, {"system": "s"}])
-    assert found["identifier"] == [(v.TOKEN, "s", "1")]
+    assert found["identifier"] == [(v.TOKEN, "s", "1"), (v.TOKEN, "s", "")]
     assert found["identifier:of-type"] == [(v.TOKEN, "", "t|MR|1")]
     assert found["identifier:text"] == [(v.TEXT, "record number")]
 

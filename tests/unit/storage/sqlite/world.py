@@ -113,7 +113,8 @@ def string(random: Random) -> SearchValue:
 
 
 def token(random: Random) -> SearchValue:
-    return TOKEN, random.choice(SYSTEMS), random.choice(CODES)
+    system = random.choice(SYSTEMS)
+    return TOKEN, system, random.choice([*CODES, ""] if system else CODES)
 
 
 def coded(random: Random) -> SearchValue:
