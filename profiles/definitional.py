@@ -9,6 +9,7 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.uris import is_absolute
 from fhir_server.fhirpath import FhirPathError, compile_path
 from profiles.conformance.context import Context, Surroundings
+from profiles.conformance.extensions import IDENTIFIED
 from profiles.snapshot.registry import Registry
 from profiles.structure.problems import Problem, Problems, nearest, shown
 
@@ -19,9 +20,15 @@ LISTS = ("include", "exclude")
 
 
 def definition_problems(resource: Json, registry: Registry, context: Context) -> Problems:
-    """The problems of a StructureDefinition, SearchParameter, CodeSystem or ValueSet; [] for other resources."""
-    check = _CHECKS.get(str(resource.get("resourceType")))
-    return check(resource, registry, context) if check is not None else []
+    """The problems of a StructureDefinition, SearchParameter, CodeSystem or ValueSet, and of others' canonical URLs."""
+    name = str(resource.get("resourceType"))
+    check = _CHECKS.get(name)
+    found = check(resource, registry, context) if check is not None else []
+    url = resource.get("url")
+    if isinstance(url, str) and not is_absolute(url) and registry.definitions.properties(name).keys() >= IDENTIFIED:
+        text = f"the canonical URL of a definition is absolute, such as http://hospital.example/{shown(url)[1:-1]}"
+        found.append(Problem("canonical-url", "value", text, ".url"))
+    return found
 
 
 def _structure(resource: Json, registry: Registry, context: Context) -> Problems:
@@ -102,6 +109,9 @@ def _code_system(resource: Json, registry: Registry, context: Context) -> Proble
             elif value and value.removeprefix("value").lower() != str(declared[code]).lower():
                 text = f"the property {shown(code)} is declared as {declared[code]}, this is a {value}"
                 found.append(Problem("property-type", "value", text, f"{place}.value"))
+    if resource.get("content") == "not-present" and concepts:
+        text = "the content is not-present, but concepts are: leave them out, or say complete, fragment or example"
+        found.append(Problem("code-system-content", "business-rule", text, ".content"))
     count = resource.get("count")
     if resource.get("content") == "complete" and isinstance(count, int) and concepts and count != len(concepts):
         text = f"the code system is complete and has {len(concepts)} concepts, not {count}"

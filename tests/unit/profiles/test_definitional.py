@@ -108,6 +108,8 @@ def test_right(resource):
             patient(("Patient", {}), ("Patient.name", {"max": "x"})),
             ("StructureDefinition.differential.element[1].max", "eld-3", "error"),
         ),
+        (code_system({"code": "a"}, content="not-present"), ("CodeSystem.content", "code-system-content", "error")),
+        ({**value_set(system=GENDER), "url": "ValueSet/v"}, ("ValueSet.url", "canonical-url", "error")),
         (composite(), ("SearchParameter.component", "composite-components", "error")),
         (composite("code"), ("SearchParameter.component", "composite-components", "error")),
         (composite("code", "value("), ("SearchParameter.component[1].expression", "fhirpath", "error")),
