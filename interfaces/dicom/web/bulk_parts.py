@@ -33,6 +33,7 @@ class BulkParts:
         self._file: Writing | None = None
         self._size = 0
         self._parts: dict[str, tuple[str, list[tuple[int, int]]]] = {}  # by Content-Location: type, first byte and end
+        self._last = ""  # the Content-Location of the part that is written
         self._view = memoryview(b"")
 
     def begin(self, location: str, type: str) -> None:
