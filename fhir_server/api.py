@@ -224,11 +224,14 @@ class FhirServer:
     async def check(self, repair: bool = False) -> list[Finding]:
         """What is not as it should be in the store, [] for a whole one; with repair what can be is put right.
 
-        Custom search parameters are indexed everywhere first.
+        Custom search parameters are indexed everywhere first. Where an audit log is kept, it is verified.
         """
         while self.indexing():
             await asyncio.sleep(0.05)
-        return await self._check(repair)
+        found = await self._check(repair)
+        if (log := self.environment.audit) is not None and (problem := (await asyncio.to_thread(log.verify)).problem):
+            found = [*found, Finding("audit log", problem, False)]
+        return found
 
     async def reindex(self, progress: Callable[[int, int], None] = lambda done, of: None) -> int:
         """Makes all index values anew beside live traffic; progress(position, head). Returns the feed position."""

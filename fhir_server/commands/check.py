@@ -20,6 +20,8 @@ def check(
 ) -> None:
     """Check that every current resource has its version, its index values and its place in the change feed.
 
+    Where an audit log is kept, check that it is as it was written.
+
     Prints one line for each finding. The exit code is 0 for a whole store, 1 where something is wrong after it.
     """
     left = asyncio.run(_check(load({"data": data}, config=config), repair))

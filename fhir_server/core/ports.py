@@ -123,7 +123,12 @@ class NotingTransaction(Transaction, Protocol):
 
 
 class Notes(Protocol):
-    """The notes of a store, for whoever takes them elsewhere; its methods block, and are for any thread."""
+    """The notes of a store, for whoever takes them elsewhere; its methods block, and are for any thread.
+
+    complete: whether one taker is given all of an origin, whose places are 1, 2, 3…; else others may have had some.
+    """
+
+    complete: bool
 
     def kept(self) -> list[Note]:
         """Those that were not removed, those of each origin in order. FhirError "unavailable"."""

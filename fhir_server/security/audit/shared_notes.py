@@ -21,6 +21,7 @@ class SharedNotes:
 
     def __init__(self, notes: Notes, sealing: Sealing | None) -> None:
         self._notes = notes
+        self.complete = notes.complete
         self._sealing = sealing
         self._turn = threading.Lock()
         self._taken: dict[int, int] = {}  # by origin: up to which place they are in this machine's log

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS broken (journal TEXT PRIMARY KEY, place INTEGER NOT N
 """
 CHECK = struct.Struct("<I")  # before the block of a note: its CRC-32
 NOTED = "note:"  # before the origin of a note, among what is broken
+LACKING = "lacking:"  # before that of one whose next note is not there
 
 
 def note_of(block: bytes) -> bytes:
@@ -55,6 +56,7 @@ class Taking:
             names = self._journals.names()
             lines = [line for name in names for line in self._new_lines(execute, name)]
             taken = {note.origin: place_of(note.origin) for note in notes}  # by others, meanwhile
+            self._look_for_gaps(execute, notes, taken)
             lines += [
                 line for note in notes if note.place > taken[note.origin] for line in self._noted_lines(execute, note)
             ]
@@ -73,6 +75,20 @@ class Taking:
             self._journals.remove_finished(name, places.get(name, 0))
         if self._notes is not None and noted:
             self._notes.remove(noted)
+
+    def _look_for_gaps(
+        self, execute: Callable[..., sqlite3.Cursor], notes: Iterable[Note], taken: Mapping[int, int]
+    ) -> None:
+        """Notes were taken out of the store where a place is missing before one; taken: up to where they are known."""
+        if self._notes is None or not self._notes.complete:
+            return
+        last = dict(taken)
+        for note in notes:
+            if note.place > last[note.origin] + 1:
+                execute(
+                    "INSERT OR IGNORE INTO broken VALUES (?, ?)", (f"{LACKING}{note.origin}", last[note.origin] + 1)
+                )
+            last[note.origin] = max(last[note.origin], note.place)
 
     def _noted_lines(self, execute: Callable[..., sqlite3.Cursor], note: Note) -> list[bytes]:
         block = note.data[CHECK.size :]
@@ -106,4 +122,6 @@ def damage(connection: sqlite3.Connection) -> str:
     name, place = row
     if name.startswith(NOTED):
         return f"The note {place} of {name.removeprefix(NOTED)} in the store was changed: events are missing."
+    if name.startswith(LACKING):
+        return f"The note {place} of {name.removeprefix(LACKING)} was taken out of the store: events are missing."
     return f"The journal {name} was changed behind byte {place}: events are missing."

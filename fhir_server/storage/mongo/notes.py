@@ -64,6 +64,8 @@ class Origins:
 class MongoNotes:
     """The `Notes` port over those of one machine; it connects with the first use."""
 
+    complete = False  # another machine may take over some
+
     def __init__(self, url: str, name: str, machine: str, clock: Clock) -> None:
         self._url = url
         self._name = name

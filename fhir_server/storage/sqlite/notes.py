@@ -25,6 +25,8 @@ KEPT = "SELECT origin, place, data FROM note ORDER BY origin, place"
 class SqliteNotes:
     """Those of one file, which may not be there yet."""
 
+    complete = True
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._turn = threading.Lock()  # of the connection

@@ -67,8 +67,8 @@ class SqliteTransaction:
         self._execute = connection.execute
         self._clock = clock
         self._disk = disk
-        self._origin = secrets.randbits(63)  # of the notes
-        self._place = 0
+        self._origin, self._place = secrets.randbits(63), 0  # of the notes
+        self._durable = 0  # the place of the last that was committed
         self._seq = 0
         self._updated = 0
         self._live: dict[int, int] = defaultdict(int)
@@ -90,13 +90,17 @@ class SqliteTransaction:
         self._newest.clear()
         self._heads.clear()
         self._gathered.clear()  # what a group that failed has left
+        if self._place != self._durable:  # whoever takes notes must not miss its places
+            self._origin, self._place, self._durable = secrets.randbits(63), 0, 0
         self._touched.clear()
         self._erased = False
         self.known.begin()
 
     def start(self) -> None:
         """Before a work."""
-        self._before = (self._seq, self._updated, dict(self._live), self.known.mark(), self._gathered.mark())
+        self._before = (
+            self._seq, self._updated, self._place, dict(self._live), self.known.mark(), self._gathered.mark()
+        )  # fmt: skip
         self._heads_before.clear()
         self._saved = False
 
@@ -108,7 +112,7 @@ class SqliteTransaction:
 
     def undo(self) -> None:
         """After a work that failed: as if it had not been."""
-        self._seq, self._updated, live, known, gathered = self._before
+        self._seq, self._updated, self._place, live, known, gathered = self._before
         if self._saved:
             self._execute("ROLLBACK TO work")
             self._execute("RELEASE work")
@@ -134,6 +138,7 @@ class SqliteTransaction:
         if self._erased:
             self._execute(MERGE_NARRATIVES)
         self._execute("COMMIT")
+        self._durable = self._place
 
     # ------------------------------------------------------------------ the port
     def now(self) -> int:
@@ -259,7 +264,7 @@ class SqliteTransaction:
         return erased
 
     def note(self, data: bytes) -> None:
-        """Commits bytes with what the work writes; the place of one that is undone is left out."""
+        """Commits bytes with what the work writes; the place of one that is undone is the next one's."""
         self._place += 1
         self._gathered.notes.append((self._origin, self._place, data))
 

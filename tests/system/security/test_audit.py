@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fhir_server.core.errors import FhirError, error
+from fhir_server.core.ports import Finding
 from fhir_server.core.settings import Settings
 from fhir_server.security.audit import FILE_NAME, AuditLog, Event
 from tests.conftest import Fhir
@@ -159,7 +160,9 @@ async def test_verify_finds_what_was_changed(hospital: Fhir) -> None:
     assert (await verdict())["result"] is True
     with sqlite3.connect(hospital.server.settings.data / FILE_NAME) as file:
         file.execute("UPDATE batch SET events = replace(events, 'Patient/me', 'Patient/xy')")
-    assert "not as they were written" in (await verdict())["problem"]
+    problem = (await verdict())["problem"]
+    assert "not as they were written" in problem
+    assert await hospital.server.check() == [Finding("audit log", problem, False)]
     assert (await Asking(hospital, "patient/*.rs", patient="me")("$verify-audit")).status_code == 403
 
 

@@ -244,6 +244,8 @@ def test_a_log_of_before_has_its_times_indexed(tmp_path):
 class Noted:
     """Notes as a store has them, of one writer."""
 
+    complete = True
+
     def __init__(self) -> None:
         self.there: list[Note] = []
         self.place = 0
@@ -287,6 +289,33 @@ def test_a_note_that_was_changed_is_told(tmp_path):
     notes.add(log.note([event(3)]))
     assert "The note 1 of 7 in the store was changed" in log.verify().problem
     assert numbers(log) == [(1, 3)]
+    log.close()
+
+
+@pytest.mark.parametrize("gone", [1, 2, 3])
+def test_a_note_that_was_taken_out_is_told(tmp_path, gone):
+    notes = Noted()
+    log = AuditLog(tmp_path / FILE_NAME, notes=notes)
+    for moment in (1, 2, 3):
+        if moment == 2:
+            numbers(log)  # takes in the first
+        notes.add(log.note([event(moment)]))
+        notes.there = [note for note in notes.there if note.place != gone]
+    numbers(log)
+    if gone == 3:  # it is told by the next
+        assert log.verify().problem == ""
+        notes.add(log.note([event(4)]))
+    assert log.verify().problem == f"The note {gone} of 7 was taken out of the store: events are missing."
+    log.close()
+
+
+def test_notes_that_another_may_have_taken_are_not_missed(tmp_path):
+    notes = Noted()
+    notes.complete = False
+    log = AuditLog(tmp_path / FILE_NAME, notes=notes)
+    notes.place = 4
+    notes.add(log.note([event(1)]))
+    assert numbers(log) == [(1, 1)] and log.verify().problem == ""
     log.close()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.core.errors import FhirError
 from fhir_server.core.ports import Note, Write
 from fhir_server.storage.sqlite import notes as module
 from fhir_server.storage.sqlite.index import SqliteSearchIndex
@@ -50,7 +51,29 @@ def found(folder: Path) -> list[Note]:
 @pytest.mark.parametrize("asks", [False, True])
 def test_a_note_is_there_if_what_was_written_with_it_is(tmp_path, asks):
     written(tmp_path, noting("a", asks=asks), noting("b", asks=asks, fails=True), noting("c", asks=asks))
-    assert [note.data for note in found(tmp_path)] == [b"a", b"c"]
+    assert [(note.place, note.data) for note in found(tmp_path)] == [(1, b"a"), (2, b"c")]
+
+
+def test_places_of_a_group_that_failed_are_missed_by_nobody(tmp_path, monkeypatch):
+    class Full(sqlite3.Error):
+        sqlite_errorname = "SQLITE_FULL"
+
+    async def run() -> None:
+        store = SqliteStore(tmp_path / "t.sqlite", lambda: NOW, lambda c, known: SqliteSearchIndex(c, known))
+        await store.commit(noting("a"))
+        with monkeypatch.context() as full:
+
+            def fails(*rest: Any) -> None:
+                raise Full
+
+            full.setattr("fhir_server.storage.sqlite.gathered.Gathered.write", fails)
+            with pytest.raises(FhirError):
+                await store.commit(noting("b"))
+        await store.commit(noting("c"))
+        await store.close()
+
+    asyncio.run(run())
+    assert {(note.place, note.data) for note in found(tmp_path)} == {(1, b"a"), (1, b"c")}
 
 
 def test_notes_of_each_writer_have_places_of_their_own_and_go_when_they_were_taken(tmp_path):
