@@ -75,9 +75,12 @@ def structure_of(message: Message, tables: Tables) -> str:
         name = tables.like.get(name, name)
         if tables.messages.get(name):
             return name
+    if not kind:
+        text = "MSH-9 is empty; it must state the message's type and event, such as ORU^R01."
+        raise error("not-supported", text, location="MSH-9")
     raise error(
         "not-supported",
-        f"No mapping table has the message {kind or '(no type)'}^{event or '(no event)'}; add rows for it to"
+        f"No mapping table has the message {kind}^{event or '(no event)'}; add rows for it to"
         " messages.csv of the site's tables, or let the interface ignore it.",
         location="MSH-9",
     )

@@ -25,6 +25,7 @@ MOVING = ("Encounter", "Account")  # A44 and A45 give them to another patient
 # Written after what they refer to, so that a store need not keep places for what is not there yet.
 GATHERING = ("DiagnosticReport",)
 MOVED = "What was another patient's is this patient's from now on:"
+AHEAD = datetime.timedelta(days=1)  # that a sender's clock, or its zone, may be before ours
 PAUSE_EVERY = 50  # resources between two chances for others
 BRINGS = ("ADT", "VXU", "BAR", "PPR", "REF")  # messages that introduce their patients
 PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
@@ -39,6 +40,9 @@ class Settling:
         self.now = now
         self.entries: list[dict[str, Any]] = []
         self.issues = [one for one in dict.fromkeys(made.issues) if not one.startswith("ERROR ")]
+        if is_older((now + AHEAD).isoformat(), made.sent):  # newer messages would change nothing until then
+            self.issues.append(f"MSH-7: {made.sent} is in the future; the message is taken as one that states no time.")
+            made.sent = ""
         self.errors = [one.removeprefix("ERROR ") for one in dict.fromkeys(made.issues) if one.startswith("ERROR ")]
         self.found: dict[str, dict[tuple[Any, Any], dict[str, dict[str, Any]]]] = {}  # by type, identity and id
         self.current: dict[int, dict[str, Any]] = {}

@@ -41,7 +41,8 @@ async def translate(
     tables = tables or standard()
     reader = reader or Nothing()
     if message.problems:
-        raise error("unprocessable", " ".join(message.problems), location="MSH-18")
+        text = " ".join(message.problems)
+        raise error("unprocessable", text, location="MSH-18" if "MSH-18" in text else "", code="structure")
     if message.type == "ACK":
         return Translation(None, [], [], [], "ACK", False, [], [])
     if len(message.segments) > MANY:  # others go on meanwhile

@@ -20,6 +20,8 @@ _WIDE = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 # A carriage return ends a segment. A line feed does where a segment, or nothing, follows; else it is text.
 _END = re.compile(r"\r[\r\n]*|\n+(?=[A-Z][A-Z0-9]{2}(?:[^A-Za-z0-9\r\n]|[\r\n]|\Z)|\Z)")
 
+_PADDING = " \t\0\x0b\x1a\x1c"  # what some senders put on a line of its own, behind all segments mostly
+
 Value = str | Sequence["Value"]
 
 
@@ -192,7 +194,24 @@ def parse(raw: bytes, *, default_codec: str = "iso8859-1") -> Message:
             problems.append(f"The message is not in the character set of MSH-18, {names[0]!r}.")
             text, codec = body.decode("ascii", LOSSLESS), "ascii"
     encoding = Encoding(read_delimiters(text), codec)
-    return Message(_segments(text, encoding), encoding, raw, prefix, problems)
+    segments = _segments(text, encoding)
+    problems += _strays(segments, encoding.delimiters.field)
+    return Message(segments, encoding, raw, prefix, problems)
+
+
+def _strays(segments: list[Segment], field: str) -> list[str]:
+    """A sentence about the first line that is no segment, whose text nobody would read; [] where each is one."""
+    ends = (field, "")
+    for number, segment in enumerate(segments, 1):
+        name = segment.name
+        if segment.text[3:4] in ends and name.isupper() and name.isalnum():
+            continue
+        if segment.text.strip(_PADDING):
+            return [
+                f"Line {number}, which begins with {segment.text[:20]!r}, is no segment: one begins with its name "
+                f"and {field}, and a line break within a field is written as an escape."
+            ]
+    return []
 
 
 def _decode_wide(raw: bytes) -> tuple[str, str, bytes]:

@@ -100,8 +100,12 @@ def _escaped(text: str, header: Header) -> str:
 
 
 def wanted(condition: str, good: bool) -> bool:
-    """Whether an acknowledgement is sent under a condition of table 0155: AL, NE, ER or SU; "" is NE."""
-    return condition == "AL" or (condition == "ER" and not good) or (condition == "SU" and good)
+    """Whether an acknowledgement is sent under a condition of table 0155: AL, NE, ER or SU; "" is NE.
+
+    What is not in the table is AL: whoever states it waits for something."""
+    if condition in ("ER", "SU"):
+        return good is (condition == "SU")
+    return condition not in ("", "NE")
 
 
 def code_of(header: Header | None, problems: tuple[Problem, ...], accept: bool = False) -> str:

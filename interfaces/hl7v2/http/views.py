@@ -72,9 +72,14 @@ def _segment(segment: er7.Segment, bar: str) -> dict[str, Any]:
     parts = segment.text.split(bar)
     first = 2 if segment.name in ("MSH", "BHS", "FHS") else 1
     return {
-        "name": segment.name,
-        "fields": [{"number": number, "text": part} for number, part in enumerate(parts[1:], first) if part],
+        "name": _shown(segment.name),
+        "fields": [{"number": number, "text": _shown(part)} for number, part in enumerate(parts[1:], first) if part],
     }
+
+
+def _shown(text: str) -> str:
+    """A text; bytes in it that are not of the message's character set as \\xNN."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def letter_view(letter: Letter) -> dict[str, Any]:

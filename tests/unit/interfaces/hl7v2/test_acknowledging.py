@@ -22,6 +22,7 @@ GOOD, BAD = "100", ""
     [
         ("AL", "AL", GOOD, ["CA", "AA"]),
         ("AL", "NE", GOOD, ["CA"]),
+        ("YES", "SURE", GOOD, ["CA", "AA"]),
         ("AL", "", GOOD, ["CA"]),
         ("NE", "AL", GOOD, ["AA"]),
         ("NE", "NE", GOOD, []),

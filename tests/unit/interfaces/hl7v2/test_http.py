@@ -74,6 +74,12 @@ async def test_a_message_is_shown_with_its_segments_and_what_it_made(http: httpx
     assert (await http.get("/hl7/messages/1/raw")).content == message("1", values=("1", "2"))
 
 
+async def test_bytes_of_another_character_set_are_shown(http: httpx.AsyncClient):
+    await http.post("/hl7/upload", content=message("1", charset="ASCII").replace(b"DOE^JANE", b"DOE^JANE|D\xd6E"))
+    shown = (await http.get("/hl7/messages/1")).json()
+    assert shown["segments"][1]["fields"][-1] == {"number": 6, "text": "D\\xd6E"}
+
+
 async def test_a_message_is_corrected_replayed_and_dismissed(http: httpx.AsyncClient, station: Station):
     await http.post("/hl7/upload", content=message("1", patient=""))
     corrected = await http.post("/hl7/messages/1/correct?reason=typo", content=message("1"))

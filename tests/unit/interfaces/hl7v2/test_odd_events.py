@@ -204,3 +204,23 @@ async def test_a_null_removes_the_mail_address_with_the_telephone(hospital: Hosp
     await hospital.send("ADT^A28", pid(rest="|DOE^JANE||19700101|F|||||555^PRN^PH~^^Internet^j@a.test|556"))
     await hospital.send("ADT^A31", pid(rest='|DOE^JANE||||||||""'), sent="20240103")
     assert [one["value"] for one in (await hospital.one("Patient"))["telecom"]] == ["556"]
+
+
+async def test_text_behind_a_line_break_in_a_field_is_not_lost_unseen(hospital: Hospital):
+    broken = [each.replace("13.0", "benign,\rand malignant") for each in result(kind="TX")]
+    with pytest.raises(FhirError, match=r"'and malignant\|g/dL.*is no segment") as refused:
+        await hospital.send("ORU^R01", pid(), *broken)
+    assert refused.value.issues[0].location == ""
+    assert await hospital.all("Observation") == []
+
+
+async def test_a_time_in_the_future_keeps_no_later_message_out(hospital: Hospital):
+    made = await hospital.send("ADT^A08", pid(), sent="29990101")
+    assert any("MSH-7" in issue and "future" in issue for issue in made.issues)
+    await hospital.send("ADT^A08", pid(rest="|NEW^NAME"), sent="20240102")
+    assert (await hospital.one("Patient"))["name"][0]["family"] == "NEW"
+
+
+async def test_a_message_without_a_type_is_told_what_it_lacks(hospital: Hospital):
+    with pytest.raises(FhirError, match="MSH-9 is empty"):
+        await hospital.send("", pid())

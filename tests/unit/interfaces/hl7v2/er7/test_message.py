@@ -186,3 +186,14 @@ def test_a_wrong_place_is_refused():
     for place in ("", "PID-0", "pid-3", "PID-3.x"):
         with pytest.raises(FhirError):
             message().get(place)
+
+
+@pytest.mark.parametrize("line", ["and malignant|x", "pid|1||100", " PID|1||100", "PID,1,,100", "OBX^1"])
+def test_a_line_that_is_no_segment_is_a_problem(line: str):
+    (problem,) = parse(f"MSH|^~\\&|A|B\rOBX|1|TX|1||benign,\r{line}\r".encode()).problems
+    assert problem.startswith(f"Line 3, which begins with {line!r}, is no segment")
+
+
+@pytest.mark.parametrize("line", ["", "\r", "\x1a", "\0\0", " \t", "ZXX", "ZXX|1", "XYZ|2\n"])
+def test_a_line_of_padding_or_of_a_segment_that_nobody_knows_is_none(line: str):
+    assert parse(f"MSH|^~\\&|A|B\rPID|1\r{line}\r".encode()).problems == []
