@@ -18,6 +18,7 @@ from interfaces.dicom.scu.checkpoint import steady
 from interfaces.dicom.services.service import Context
 
 CONNECT_SECONDS = 10
+LOOK_SECONDS = 3  # for a connection, and for each answer, of a look why there was no association
 
 
 def _promptly(event: Any) -> None:
@@ -64,14 +65,38 @@ def associated(
         options["tls_args"] = (client_tls(context), peer.host)
     association = made.associate(peer.host, peer.port, contexts=contexts, ae_title=peer.ae_title, **options)
     if not association.is_established:
-        rejected = "rejected the association" if association.is_rejected else f"does not answer at port {peer.port}"
-        raise NoAssociation(f"{peer.ae_title} {rejected}")
+        why = f"does not answer at port {peer.port}"
+        if association.is_rejected:
+            why = "rejected the association"
+        elif peer.tls and (problem := _tls_problem(context, peer)):
+            why = f"has no TLS connection with this archive at port {peer.port}: {problem}"
+        raise NoAssociation(f"{peer.ae_title} {why}")
     steady(association)
     try:
         yield association
     finally:
         if association.is_established:
             association.release()
+
+
+def _tls_problem(context: Context, peer: Peer) -> str:
+    """Why there is no TLS connection with a peer, by a handshake of its own; "" where that is not the reason.
+
+    pynetdicom does not say it. In TLS 1.3 a peer's refusal of this archive's certificate comes behind the handshake.
+    """
+    try:
+        with (
+            socket.create_connection((peer.host, peer.port), LOOK_SECONDS) as plain,
+            client_tls(context).wrap_socket(plain, server_hostname=peer.host) as secured,
+        ):
+            secured.recv(1)
+    except ssl.SSLCertVerificationError as problem:
+        return f"its certificate is refused here ({problem.verify_message})"
+    except ssl.SSLError as problem:
+        return f"it refused the handshake or this archive's certificate ({problem.reason or problem})"
+    except OSError:
+        return ""
+    return ""
 
 
 def client_tls(context: Context) -> ssl.SSLContext:

@@ -14,6 +14,7 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
 from interfaces.dicom.scu import services
+from interfaces.dicom.scu.association import NoAssociation
 from interfaces.dicom.scu.checkpoint import steady
 from tests.authority import Authority
 from tests.system.dicom.conftest import TITLE, dcmtk, free_port, until
@@ -128,6 +129,30 @@ def test_client_certificates_that_do_not_count_are_refused_and_hold_no_place(dic
     ):
         assert echo(*proof) != 0, proof
     assert echo(*shown(authority.certificate("modality"))) == 0
+
+
+def test_a_peer_that_tls_keeps_away_says_whose_certificate_it_is(dicom_with, tmp_path):
+    authority = Authority(tmp_path)
+    files, trust = authority.certificate("server", (-9, -2)), str(authority.path)
+    served, key = (str(each) for each in files)
+    other = dicom_with(
+        data=tmp_path / "other", dicom_tls_certificate=served, dicom_tls_key=key, dicom_tls_clients=trust
+    )
+    peers = tmp_path / "peers.toml"
+    entry = f'[[peer]]\nae_title = "{TITLE}"\nhost = "127.0.0.1"\nport = {other.port}\ntls = true\n'
+    peers.write_text(entry)
+    own, own_key = (str(each) for each in authority.certificate("own", (-9, -2)))
+    dicom = dicom_with(
+        dicom_peers=str(peers), dicom_tls_certificate=own, dicom_tls_key=own_key, dicom_tls_clients=trust
+    )
+    peer = dicom.context.configuration.peers().named(TITLE)
+    with pytest.raises(NoAssociation, match="its certificate is refused here"):
+        services.echo(dicom.context, peer)
+    authority.certificate("server")
+    with pytest.raises(NoAssociation, match="refused the handshake or this archive's certificate"):
+        services.echo(dicom.context, peer)
+    authority.certificate("own")
+    assert services.echo(dicom.context, peer) > 0
 
 
 def test_a_renewed_certificate_counts_without_a_restart(dicom_with, tmp_path):
