@@ -49,10 +49,11 @@ class Places:
         failures there hold up too, at a new place those at any new place.
         """
         name, address = name.casefold(), network_of(address)
-        if user is not None and browser and await self._store.knows_place(user.id, _browser(browser)):
+        id = user.id if user is not None else ""  # looked for all the same, so that no time tells who has an account
+        if browser and await self._store.knows_place(id, _browser(browser)):
             return (f"user:{name}@{browser}",)
         there = (f"user:{name}@{address}", f"{ADDRESS}{address}")
-        if user is not None and await self._store.knows_place(user.id, there[1]):
+        if await self._store.knows_place(id, there[1]):
             return there
         return (*there, f"{NAME}{name}")
 

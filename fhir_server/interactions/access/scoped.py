@@ -20,6 +20,7 @@ from fhir_server.interactions.request import Request
 from fhir_server.interactions.subscribers import TYPE as SUBSCRIPTION
 from fhir_server.interactions.subscribers import marked_with
 from fhir_server.search.dates import date_range
+from fhir_server.search.parse import is_result
 from fhir_server.security.scopes import Scope
 
 # May hold anything about anybody, and no search parameter tells whom: never within a patient's context.
@@ -194,6 +195,8 @@ async def criteria_of(environment: Environment, scope: Scope) -> dict[str, Claus
     for type in types:
         try:
             query = await environment.searching.query(type, Request("GET", (type,), pairs))
+            if all(is_result(name) for name, _ in query.used):
+                raise error("value", "its criteria say how to answer, and not what may be found.")
         except FhirError as problem:
             if scope.type != "*" or _may_match(problem, scope):
                 raise error("forbidden", f"The scope {scope} can't be understood: {problem}") from None

@@ -49,6 +49,8 @@ async def set_up(browser: Browser) -> tuple[str, list[str]]:
 async def test_a_code_of_the_app_is_asked_for_once_it_is_set_up(browser: Browser) -> None:
     secret, _ = await set_up(browser)
     assert (await sign_in(browser)).status_code == 401
+    shown = totp.code_at(secret, browser.fhir.server.environment.clock() // totp.STEP)
+    assert (await sign_in(browser, shown)).status_code == 401  # the one that it was set up with
     code = code_now(browser, secret)
     assert "Signed in at" in (await sign_in(browser, code)).text
     assert (await sign_in(browser, code)).status_code == 401  # each code counts once

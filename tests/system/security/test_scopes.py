@@ -252,6 +252,14 @@ async def test_patient_scopes_without_a_patient_are_worth_nothing(hospital: Fhir
     assert (await Asking(hospital, "patient/*.cruds")("Patient")).status_code == 403
 
 
+@pytest.mark.parametrize("criteria", ["_elements=id", "_count=1&_sort=code", "_summary=count", "_total=none"])
+async def test_a_scope_whose_criteria_say_how_to_answer_gives_nothing(hospital: Fhir, criteria: str) -> None:
+    """Whoever agreed to it read some criteria, and not that everything is given."""
+    for type in ("Observation", "*"):
+        answer = await Asking(hospital, f"user/{type}.rs?{criteria}")("Observation")
+        assert answer.status_code == 403 and "can't be understood" in answer.text, answer.text
+
+
 async def test_a_scope_whose_criteria_are_not_understood_gives_nothing(hospital: Fhir) -> None:
     answer = await Asking(hospital, "user/Observation.rs?nonsense=1")("Observation")
     assert answer.status_code == 403 and "nonsense" in answer.text
