@@ -149,7 +149,8 @@ class RefersTo:
 class RefersWithin:
     """A REFERENCE value names type/id or what lies below (above) it in the hierarchy of its type (Location.partOf).
 
-    parents: the fields of `type` that name a resource's parent; through: holds for every resource on the way.
+    parents: the fields of `type` that name a resource's parent; through: holds for each resource whose parents count,
+    type/id among them.
     """
 
     fields: tuple[str, ...]

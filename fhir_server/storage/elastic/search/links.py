@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from typing import Any as Anything
 
 from fhir_server.core.query import (
-    EVERYTHING,
     All,
     Any,
     Chain,
@@ -119,17 +118,18 @@ async def _refers_within(clause: RefersWithin, scope: Scope) -> Clause:
     fresh = set(tree)
     through = await resolve(clause.through, (clause.type,), scope)
     while fresh:
-        reached: set[Key] = set()
         if clause.direction == "below":
             children = scope.filter((clause.type,), All((_naming(clause.parents, sorted(fresh)), through)))
             reached = {found.key for found in await scope.all(children)}
         else:
-            for found in await scope.with_keys([key for key in sorted(fresh) if key[0] == clause.type], "reference"):
-                for field in clause.parents:
-                    reached |= {(type, id) for type, id, _ in found.references(field)}
-            if through != EVERYTHING:
-                ids = one_of("_id", [f"{type}/{id}" for type, id in sorted(reached)])
-                reached = {found.key for found in await scope.all(scope.filter((clause.type,), All((ids, through))))}
+            named = one_of("_id", [f"{type}/{id}" for type, id in sorted(fresh)])
+            children = scope.filter((clause.type,), All((named, through)))
+            reached = {
+                (type, id)
+                for found in await scope.all(children, "reference")
+                for field in clause.parents
+                for type, id, _ in found.references(field)
+            }
         fresh = reached - tree
         tree |= fresh
     return _naming(clause.fields, sorted(tree))

@@ -99,9 +99,9 @@ def refers_within(clause: RefersWithin, scope: Scope) -> Condition:
     if not parents:
         return _naming(scope, fields, [start], "")
     along = member("p.field", parents)
-    walk, step = (BELOW, "p.rid") if clause.direction == "below" else (ABOVE, "p.target")
+    walk = BELOW if clause.direction == "below" else ABOVE
     condition = hierarchy.compile(clause.through)
-    through = TRUE if is_always(condition) else condition.probe(step)
+    through = TRUE if is_always(condition) else condition.probe("p.rid")
     tested = "" if through is TRUE else f"AND {through.text}"
     chosen = Sql(walk.format(fields=along.text, through=tested), (start, *along.bound, *through.bound))
     return _ManyTargets(scope, scope.alias(), fields, chosen, TRUE)

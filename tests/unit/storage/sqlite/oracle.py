@@ -140,7 +140,7 @@ class World:
             for other in self.items.values():
                 parents = (
                     {v[2:4] for v in self._values(other, clause.parents, REFERENCE)}
-                    if other.type == clause.type
+                    if other.type == clause.type and self.holds(clause.through, other)
                     else set()
                 )
                 if clause.direction == "below" and parents & tree:

@@ -287,6 +287,7 @@ CLAUSES = {
         st.sampled_from(TYPES),
         st.sampled_from(IDS),
         _names("subject", "item"),
+        st.just(All(())) | st.lists(st.sampled_from(IDS), max_size=4).map(lambda ids: IdIn(tuple(ids))),
     ),
     "date": date_clauses(_names("date")),
     "number": number_clauses(_names("number")),
