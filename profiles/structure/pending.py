@@ -103,9 +103,6 @@ def unreferenced_contained(found: Problems | None, value: dict[str, Any]) -> Pro
         return found
     named: set[str] = set()  # canonicals and URIs too
     _local_names(value, named)
-    narrative = value.get("text")
-    if isinstance(narrative, dict) and isinstance(narrative.get("div"), str):
-        named.update(_LINKED(narrative["div"]))  # an image may be a contained resource
     for position, each in enumerate(value["contained"] if types else ()):
         inside: set[str] = set()
         _local_names(each, inside)
@@ -119,6 +116,8 @@ def unreferenced_contained(found: Problems | None, value: dict[str, Any]) -> Pro
 
 def _local_names(value: Any, names: set[str]) -> None:
     if isinstance(value, dict):
+        if isinstance(value.get("div"), str):  # an image of a narrative may be a contained resource
+            names.update(_LINKED(value["div"]))
         for item in value.values():
             _local_names(item, names)
     elif isinstance(value, list):

@@ -43,6 +43,12 @@ def patient(**elements):
             contained=[{"resourceType": "Binary", "id": "scan", "contentType": "image/png"}],
             text={"status": "generated", "div": f"<div xmlns='{XHTML}'><img src='#scan' alt='x'/></div>"},
         ),
+        {
+            "resourceType": "Composition", "status": "final", "type": {"text": "x"}, "date": "2024", "title": "x",
+            "author": [{"display": "x"}],
+            "contained": [{"resourceType": "Binary", "id": "a", "contentType": "image/png"}],
+            "section": [{"text": {"status": "additional", "div": f"<div xmlns='{XHTML}'><img src='#a'/></div>"}}],
+        },
         patient(generalPractitioner=[{"reference": "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"}]),
         patient(generalPractitioner=[{"reference": "http://b.e/Practitioner/1/_history/2", "type": "Practitioner"}]),
         patient(generalPractitioner=[{"reference": "http://other.example/people?id=1"}]),
