@@ -15,7 +15,7 @@ from fhir_server.client import FhirClient
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.full_disk import full_disk, lacks_room
 from fhir_server.core.ports import Clock
-from fhir_server.subsystems.subsystem import Subsystem, read
+from fhir_server.subsystems.subsystem import Subsystem, head, read
 
 WAIT = 30  # seconds of a long poll
 LONGEST_WAIT = 30.0  # seconds after failures that follow one another
@@ -41,7 +41,8 @@ def held(folder: Path, name: str) -> Iterator[None]:
 
 
 class Follower:
-    """Keeps one subsystem up. head: the feed's newest position; problem: why it does not get on, "" while it does.
+    """Keeps one subsystem up. head: the feed's newest position when it was last asked; problem: why it does not get on,
+    "" while it does.
 
     rebuilds: how often it has been made anew since it runs; works: how often it has done what follows from changes.
     """
@@ -60,6 +61,12 @@ class Follower:
     def rebuild(self) -> None:
         """Has it forget everything and begin at the feed's first change, before it goes on."""
         self._anew.set()
+
+    async def newest(self) -> int:
+        """The feed's newest position now; what was known of it last where the server can't be asked."""
+        with contextlib.suppress(FhirError):
+            self.head = await head(self.client)
+        return self.head
 
     async def run(self) -> None:
         """Never ends by itself: it is cancelled."""

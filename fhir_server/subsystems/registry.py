@@ -19,7 +19,7 @@ SOCKET_VARIABLE = "ULTIMATE_HMS_SUBSYSTEMS"  # names the Unix socket of their pr
 async def _state(follower: Any, call: Call) -> Answer:
     subsystem = follower.subsystem
     position = subsystem.position()
-    return Answer({"name": subsystem.name, "position": position, "head": max(follower.head, position),
+    return Answer({"name": subsystem.name, "position": position, "head": max(await follower.newest(), position),
                    "problem": follower.problem,
                    "rebuilds": follower.rebuilds, "works": follower.works})  # fmt: skip
 

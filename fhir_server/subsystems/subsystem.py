@@ -76,6 +76,12 @@ async def read(client: FhirClient, after: int, types: Sequence[str] = (), wait: 
     return Portion(found.changes, found.position, found.head)
 
 
+async def head(client: FhirClient) -> int:
+    """The feed's newest position."""
+    answer = await client.perform(Request("GET", ("$changes",), [("after", "0"), ("_count", "1")]))
+    return msgspec.json.decode(answer.body, type=_Answer).head
+
+
 async def catch_up(
     client: FhirClient, subsystem: Subsystem, told: Callable[[Portion], Any] = lambda portion: None, wait: int = 0
 ) -> int:

@@ -109,3 +109,13 @@ async def test_types_that_it_does_not_follow_do_not_look_like_the_end(
     with followed(fhir, tmp_path, recorder):
         await recorder.next()
     assert recorder.worked == [2]
+
+
+async def test_the_newest_position_is_told_while_a_subsystem_rests(fhir: Fhir, tmp_path: Path):
+    recorder = Recorder()
+    recorder.pause = 3600
+    await fhir.create({"resourceType": "Patient"})
+    with followed(fhir, tmp_path, recorder) as follower:
+        await recorder.next()
+        await fhir.create({"resourceType": "Patient"})
+        assert (await follower.newest(), recorder.position()) == (2, 1)
