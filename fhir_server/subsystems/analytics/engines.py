@@ -16,7 +16,7 @@ from fhir_server.subsystems.analytics.query import LakeQuery
 
 
 class Engine(NamedTuple):
-    """functions: statements that make moment, local_moment in a {zone}, and strftime.
+    """functions: statements that make moment and local_moment in a {zone}, and strftime.
 
     view: what makes one of a {name}, before its SELECTs;
     rows: of a Parquet {file}; delta: of the Delta table in the folder {file}, "" where its files are named instead.
@@ -31,7 +31,8 @@ class Engine(NamedTuple):
 ENGINES = {
     "clickhouse": Engine(
         (
-            "CREATE OR REPLACE FUNCTION moment AS (written) -> parseDateTime64BestEffortOrNull(written, 6, 'UTC')",
+            "CREATE OR REPLACE FUNCTION moment AS (written) -> "
+            "toTimeZone(parseDateTime64BestEffortOrNull(written, 6, '{zone}'), 'UTC')",
             "CREATE OR REPLACE FUNCTION local_moment AS (written) -> "
             "parseDateTime64BestEffortOrNull(written, 6, '{zone}')",
             "CREATE OR REPLACE FUNCTION strftime AS (moment, format) -> formatDateTime(moment, format)",
@@ -43,8 +44,9 @@ ENGINES = {
     "spark": Engine(
         (
             "SET spark.sql.session.timeZone = UTC",
-            "CREATE OR REPLACE TEMPORARY FUNCTION moment(written STRING) RETURNS TIMESTAMP "
-            "RETURN try_to_timestamp(written)",
+            "CREATE OR REPLACE TEMPORARY FUNCTION moment(written STRING) RETURNS TIMESTAMP RETURN CASE WHEN "
+            "contains(written, 'T') THEN try_to_timestamp(written) "
+            "ELSE to_utc_timestamp(try_to_timestamp(written), '{zone}') END",
             "CREATE OR REPLACE TEMPORARY FUNCTION local_moment(written STRING) RETURNS TIMESTAMP RETURN CASE WHEN "
             "contains(written, 'T') THEN from_utc_timestamp(try_to_timestamp(written), '{zone}') "
             "ELSE try_to_timestamp(written) END",

@@ -23,9 +23,12 @@ MOST_ROWS = 10_000
 MOST_SECONDS = 30.0
 MEMORY = "2GB"
 ATTEMPTS = 3
-# a FHIR date or time as TIMESTAMP in UTC; NULL for one without a day
-MOMENT = "CREATE MACRO moment(written) AS CAST(try_cast(written AS TIMESTAMPTZ) AS TIMESTAMP)"
-# the same in the time of the hospital, where a date is a day of its own
+# a FHIR date or time as TIMESTAMP in UTC, where a date is a day of the hospital; NULL for one without a day
+MOMENT = (
+    "CREATE MACRO moment(written) AS CASE WHEN written LIKE '%T%' THEN try_cast(written AS TIMESTAMPTZ) "
+    "ELSE timezone({zone}, try_cast(written AS TIMESTAMP)) END AT TIME ZONE 'UTC'"
+)
+# the same in the time of the hospital
 LOCAL_MOMENT = (
     "CREATE MACRO local_moment(written) AS CASE WHEN written LIKE '%T%' "
     "THEN timezone({zone}, try_cast(written AS TIMESTAMPTZ)) ELSE try_cast(written AS TIMESTAMP) END"
@@ -155,7 +158,8 @@ class LakeQuery:
                 f"SELECT * FROM read_parquet([{listed}])" if files else _no_rows(column_types(view, self._definitions))
             )
             made.append(f"CREATE VIEW {name(view.name)} AS {query}")
-        return [*made, "SET TimeZone = 'UTC'", MOMENT, LOCAL_MOMENT.format(zone=text(self.timezone)),
+        zone = text(self.timezone)
+        return [*made, "SET TimeZone = 'UTC'", MOMENT.format(zone=zone), LOCAL_MOMENT.format(zone=zone),
                 "SET enable_external_access = false", "SET lock_configuration = true"]  # fmt: skip
 
 

@@ -117,6 +117,12 @@ def test_a_view_has_the_same_totals(engine: tuple[str, Ask], lake: LakeQuery, na
     assert near(engine[1](TOTALS[name])) == expected
 
 
+def test_a_date_is_a_day_of_the_hospital(engine: tuple[str, Ask]):
+    same = "moment('2026-11-02') = moment('2026-11-02T00:00:00-05:00')"
+    evening = "strftime(local_moment('2026-11-01T02:00:00Z'), '%Y-%m')"
+    assert engine[1](f"SELECT {same}, {evening}") == [(True, "2026-10")]
+
+
 def test_a_table_of_resources_has_every_row(engine: tuple[str, Ask], lake: LakeQuery):
     table = lake._lake.table("Encounter")
     assert table is not None

@@ -164,6 +164,16 @@ def test_what_is_part_of_a_stay_is_no_stay_of_its_own(tmp_path: Path):
     assert back == {"Encounter/stay": 1, "Encounter/birth": 0, "Encounter/clinic": 0}
 
 
+def test_a_date_is_a_day_of_the_hospital(tmp_path: Path):
+    asked = lake_of(tmp_path / "lake", [], "America/New_York")
+    [row] = asked.ask(
+        "SELECT moment('2026-11-02'), local_moment('2026-11-02'), "
+        "moment('2026-11-02T00:30:00-05:00'), moment('2026-11')"
+    ).rows
+    midnight = datetime.datetime(2026, 11, 2, 5)
+    assert row == (midnight, datetime.datetime(2026, 11, 2), midnight + datetime.timedelta(minutes=30), None)
+
+
 @pytest.mark.parametrize(
     ("timezone", "month", "back"),
     [("America/New_York", "2026-10", 1), ("UTC", "2026-11", 0), ("Asia/Tokyo", "2026-11", 1)],
