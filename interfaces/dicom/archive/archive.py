@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -113,13 +114,13 @@ class Archive:
         duplicates: another policy than the settings'.
         """
         try:
-            outcome = self.place(record, duplicates)
+            outcome = self.place(record, duplicates, made=made)
         except BaseException:
             if made:
-                self._drop(record.digest)
+                self.drop(record.digest)
             raise
         if made and outcome in (Outcome.REFUSED, Outcome.KEPT, Outcome.SAME):
-            self._drop(record.digest)
+            self.drop(record.digest)
         if outcome is Outcome.REPLACED:
             self._forget_replaced(record)
         return outcome
@@ -129,30 +130,39 @@ class Archive:
         same = {"digest": record.digest}
         self.write(lambda index: index.change("instance", {"uid": record.uid, **same}, same))
         for digest in replaced(self.reading, record.uid):
-            self._drop(digest)
+            self.drop(digest)
 
-    def _drop(self, digest: str) -> None:
-        """Removes a file that no instance names any more."""
-        if not self._named(digest):
-            self.files.delete(digest)
+    def drop(self, digest: str) -> None:
+        """Removes a file that no instance names any more, in a turn of the index: who sends the same bytes just then
+        has them named before it, or finds them gone."""
+
+        def work(index: Rows) -> None:
+            if index.one("instance", {"digest": digest}) is None:
+                self.files.delete(digest)
+
+        self._index.write(work, durable=False)
 
     def _same(self, kept: str, new: str) -> bool:
         """Whether two digests are of the same bytes; the new one's file is there."""
         return kept == new or (not digests.comparable(kept, new) and digests.names(kept, self.files.read(new)))
 
-    def _named(self, digest: str) -> bool:
-        return self.reading.one("instance", {"digest": digest}) is not None
+    def place(self, record: Record, duplicates: Duplicates | None = None, *, made: bool = True) -> Outcome:
+        """Puts a record of a file that is there into the index; duplicates, made: see place_file.
 
-    def place(self, record: Record, duplicates: Duplicates | None = None) -> Outcome:
-        """Puts a record of a file that is there into the index; duplicates: see place_file."""
+        OSError EAGAIN where a file that was there before has been removed meanwhile.
+        """
         policy = duplicates or self.settings.dicom_duplicates
         moment = self.clock()
         pause = self.settings.dicom_study_pause_seconds * 1_000_000
         slack = 0 if self.settings.mongodb_url else pause // SLACK
+
+        def work(index: Rows) -> Outcome:
+            if not made and not self.files.has(record.digest):
+                raise OSError(errno.EAGAIN, "The same bytes were removed just now; send them again")
+            return place(index, record, moment, policy, moment + pause, self._same, slack)
+
         # the file is on the disk: an entry that a power failure takes is made again at the next start (recovery.py)
-        return self._index.write(
-            lambda index: place(index, record, moment, policy, moment + pause, self._same, slack), durable=False
-        )
+        return self._index.write(work, durable=False)
 
     def enqueue(self, kind: str, key: str, due: int = 0, payload: dict[str, Any] | None = None) -> None:
         """A job for the worker."""
@@ -180,7 +190,7 @@ class Archive:
             gone = [free for free in self.write(lambda index, part=part: work(index, part)) if free is not None]
             removed += len(gone)
             for digest in (digest for free in gone for digest in free):
-                self.files.delete(digest)
+                self.drop(digest)
         for study in {row["study_uid"] for row in rows}:
             self.note("deleted", study, by=who, instances=removed)
         return removed

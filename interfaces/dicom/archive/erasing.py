@@ -61,6 +61,8 @@ class Erasing:
         for start in range(0, len(rows), REMOVED_TOGETHER):
             part = [row["uid"] for row in rows[start : start + REMOVED_TOGETHER]]
             self._archive.write(lambda index, part=part: _forget_instances(index, part))
+        for row in rows:  # once more: what was sent again meanwhile was named until now
+            self._archive.drop(row["digest"])
         self._archive.destroy_key(uid)
         self._archive.write(lambda index: _forget_study(index, uid))
         return len(rows)

@@ -65,6 +65,10 @@ class FileStore(Protocol):
         """The path of a file on this machine; None where there is none."""
         ...
 
+    def has(self, digest: str) -> bool:
+        """Whether a file is there."""
+        ...
+
     def delete(self, digest: str) -> None:
         """Removes a file, if it is there."""
         ...
@@ -103,9 +107,13 @@ class ObjectFiles:
         """None: it is elsewhere."""
         return None
 
+    def has(self, digest: str) -> bool:
+        """Whether a file is there."""
+        return self._system.exists(self._path(digest))
+
     def delete(self, digest: str) -> None:
         """Removes a file."""
-        if self._system.exists(self._path(digest)):
+        if self.has(digest):
             self._system.rm_file(self._path(digest))
 
     def digests(self, since: float = 0) -> Iterator[str]:

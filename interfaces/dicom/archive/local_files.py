@@ -70,6 +70,10 @@ class LocalFiles:
         """Its path."""
         return Path(self.path(digest))
 
+    def has(self, digest: str) -> bool:
+        """Whether a file is there."""
+        return os.path.exists(self.path(digest))
+
     def delete(self, digest: str) -> None:
         """Removes a file."""
         Path(self.path(digest)).unlink(missing_ok=True)

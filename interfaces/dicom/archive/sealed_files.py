@@ -96,6 +96,10 @@ class SealedFiles:
         """None: no file can be read as it is."""
         return None
 
+    def has(self, digest: str) -> bool:
+        """Whether a file is there."""
+        return self._inner.has(digest)
+
     def delete(self, digest: str) -> None:
         """Removes a file."""
         self._heads.pop(digest, None)
