@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,28 +14,40 @@ from fhir_server.rest.http1.connection import Connection
 Answer = Callable[[int, list[tuple[bytes, bytes]], bytes], None]
 AtOnce = Callable[[dict[str, Any], Answer], bool]
 
+LONGEST_TICK = 5  # seconds of one tick that count; a busy loop's take longer than one
 STEP = 0.05  # seconds between two looks whether all is answered
 
 
 class Host:
-    """Of the running event loop. now: seconds of a clock that only grows; date: the header line of this second.
+    """Of the running event loop. now: seconds that it has served, by a clock that only grows; date: the header line of
+    this second.
+
+    A time in which the process stood still, as a stopped or suspended one does, is none in which its clients were late:
+    what they have sent is not read yet.
 
     An application that has started may have a function at_once beside ASGI: of a scope whose body is empty it tells
     whether it answers without being called by ASGI. It calls what it is given with status, headers with the length, and
     body then: once, at once or later.
     """
 
-    def __init__(self, application: Any, share: Share | None = None) -> None:
+    def __init__(
+        self, application: Any, share: Share | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.application = application
         self.at_once: AtOnce | None = getattr(application, "at_once", None)
         self._share = share
         self.loop = asyncio.get_running_loop()
         self.connections: set[Connection] = set()
         self.stopping = False
+        self._clock = clock
+        self._looked = clock()
+        self._served = 0.0
         self._tick()
 
     def _tick(self) -> None:
-        self.now = int(self.loop.time())
+        looked, self._looked = self._looked, self._clock()
+        self._served += min(self._looked - looked, LONGEST_TICK)
+        self.now = int(self._served)
         self.date = b"date: %b" % email.utils.formatdate(usegmt=True).encode()
         for connection in tuple(self.connections):
             connection.look(self.now)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from fhir_server.rest.http1 import limits
 from fhir_server.rest.http1.accepting import Accepting
 from fhir_server.rest.http1.host import Host
 from fhir_server.rest.http1.serving import serve
@@ -60,6 +62,21 @@ async def test_an_application_that_can_not_start_is_not_served() -> None:
     found, _ = listening()
     assert not await serve(application, found, asyncio.Event(), 5)
     found.close()
+
+
+async def test_a_server_that_stood_still_itself_ends_no_connection_for_it() -> None:
+    times: list[float] = []
+    host = Host(Told(), clock=lambda: time.monotonic() + sum(times))
+    server = await host.loop.create_server(host.connection, "127.0.0.1", 0)
+    client = Client(*await asyncio.open_connection(*server.sockets[0].getsockname()))
+    for passed in (0, limits.IDLE_SECONDS + 10):
+        times.append(passed)
+        host._tick()
+        await client.send(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await client.answer())[0] == 200
+    server.close()
+    await host.stop(1, asyncio.Event())
+    client.writer.close()
 
 
 async def test_a_stop_answers_what_is_under_way_and_closes_the_rest() -> None:
