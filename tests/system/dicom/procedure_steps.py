@@ -15,6 +15,7 @@ from pynetdicom.sop_class import (
     UnifiedProcedureStepWatch,
 )
 
+from interfaces.dicom.scu.checkpoint import steady
 from tests.system.dicom.conftest import TITLE
 
 CLASSES = (UnifiedProcedureStepPush, UnifiedProcedureStepPull, UnifiedProcedureStepWatch, UnifiedProcedureStepQuery)
@@ -25,7 +26,7 @@ def associated(dicom, title="PERFORMER"):
     entity = AE(title)
     for uid in CLASSES:
         entity.add_requested_context(uid)
-    association = entity.associate("127.0.0.1", dicom.port, ae_title=TITLE)
+    association = steady(entity.associate("127.0.0.1", dicom.port, ae_title=TITLE))
     assert association.is_established
     try:
         yield Peer(association)

@@ -11,6 +11,7 @@ import pytest
 from pydicom import Dataset
 from pynetdicom import AE
 
+from interfaces.dicom.scu.checkpoint import steady
 from tests.system.dicom.conftest import TITLE, Called, free_port, until
 from tests.system.dicom.images import files, study
 from tests.system.dicom.procedure_steps import step
@@ -62,7 +63,7 @@ def tell(port: int, uid: str) -> int:
     """The status of an N-CREATE of a performed procedure step."""
     entity = AE("CT1")
     entity.add_requested_context(PERFORMED_STEP)
-    association = entity.associate("127.0.0.1", port, ae_title=TITLE)
+    association = steady(entity.associate("127.0.0.1", port, ae_title=TITLE))
     assert association.is_established
     item, planned = Dataset(), Dataset()
     planned.ScheduledProcedureStepID = "1"

@@ -14,6 +14,7 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import ModalityPerformedProcedureStep, StorageCommitmentPushModel
 
 from interfaces.dicom.archive.index import is_not
+from interfaces.dicom.scu.checkpoint import steady
 from interfaces.dicom.services.commitment import INSTANCE
 from tests.system.dicom.conftest import TITLE, free_port, until
 from tests.system.dicom.images import files, image, study
@@ -71,7 +72,7 @@ def worklist(dicom, folder, *keys):
 def modality(dicom, sop_class, **roles):
     entity = AE("MODALITY")
     entity.add_requested_context(sop_class)
-    return entity.associate("127.0.0.1", dicom.port, ae_title=TITLE, **roles)
+    return steady(entity.associate("127.0.0.1", dicom.port, ae_title=TITLE, **roles))
 
 
 def begun(item):
