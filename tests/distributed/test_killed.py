@@ -24,13 +24,17 @@ WAIT = 90  # seconds for an index to come
 
 @pytest.fixture
 def options(service: Service, request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    return configured(tmp_path, service, f"killed-{abs(hash(request.node.name)) % 10**10}", "projectors = 2")
+
+
+def configured(folder: Path, service: Service, database: str, more: str) -> list[str]:
+    """Options of a server on MongoDB and Elasticsearch, by a file in a folder; more: a line of it."""
     url = os.environ.get(ELASTICSEARCH)
     if not url:
         pytest.skip(f"{ELASTICSEARCH} names no Elasticsearch")
-    name = f"killed-{abs(hash(request.node.name)) % 10**10}"
-    file = tmp_path / "distributed.toml"
-    services = f'mongodb_url = "{service.url}"\nmongodb_database = "{name}"\nelasticsearch_url = "{url}"\n'
-    file.write_text(f"{services}projectors = 2\n")
+    file = folder / "distributed.toml"
+    services = f'mongodb_url = "{service.url}"\nmongodb_database = "{database}"\nelasticsearch_url = "{url}"\n'
+    file.write_text(f"{services}{more}\n")
     return ["--config", str(file)]
 
 
@@ -114,10 +118,9 @@ def versions_of(service: Service, name: str) -> list[str]:
 def test_killed_under_load_each_version_has_exactly_one_event(
     tmp_path: Path, service: Service, machines: int, workers: int
 ) -> None:
-    keys, config, name = tmp_path / "keys.json", tmp_path / "distributed.toml", f"noted-{machines}"
+    keys, name = tmp_path / "keys.json", f"noted-{machines}"
     add_key(keys)
-    config.write_text(f'mongodb_url = "{service.url}"\nmongodb_database = "{name}"\naccount_keys = "{keys}"\n')
-    options = ["--config", str(config), "--security", "smart"]
+    options = [*configured(tmp_path, service, name, f'account_keys = "{keys}"'), "--security", "smart"]
     folders = [tmp_path / str(number) for number in range(machines)]
     ledger = Ledger()
     for kill in range(2):
