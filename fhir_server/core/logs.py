@@ -34,7 +34,7 @@ def configure(settings: Settings) -> None:
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, *shared, _renderer(console)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),  # a line in one write, whole beside other workers
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

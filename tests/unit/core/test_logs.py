@@ -1,5 +1,8 @@
 import json
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 import structlog
@@ -54,6 +57,24 @@ def test_an_exception_tells_type_and_place_and_its_text_only_at_debug(capsys, lo
     (line,) = lines(capsys)
     assert line["exception"].startswith("KeyError") and __file__ in line["frames"][0]
     assert ("Jane Doe" in json.dumps(line)) is told
+
+
+def test_lines_of_several_processes_are_whole():
+    """Workers share standard error."""
+    program = (
+        "import structlog\n"
+        "from fhir_server.core.logs import configure\n"
+        "from fhir_server.core.settings import Settings\n"
+        "configure(Settings(log_format='json'))\n"
+        "for number in range(3000): structlog.get_logger().info('told', number=number)"
+    )
+    reading, writing = os.pipe()
+    started = [subprocess.Popen([sys.executable, "-c", program], stderr=writing) for _ in range(2)]
+    os.close(writing)
+    with open(reading, encoding="utf-8") as told:
+        numbers = [json.loads(line)["number"] for line in told]
+    assert [process.wait() for process in started] == [0, 0]
+    assert sorted(numbers) == sorted([*range(3000)] * 2)
 
 
 def test_the_console_gets_text(capsys):
