@@ -37,8 +37,7 @@ def load(
     """Load resources, Bundles, NDJSON, folders and archives (.zip, .tar, .tar.gz, .tar.zst, .gz, .zst).
 
     It can be repeated: what is loaded again comes to the same resources. What is refused is listed with its reason,
-    the rest is loaded, and the exit code is 1. Where all of it is
-    refused, no new data folder is made.
+    the rest is loaded, and the exit code is 1. Where all of it is refused, no new data folder is made.
     """
     from fhir_server.samples import ARCHIVE
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -25,6 +26,14 @@ class ResourceKey(NamedTuple):
         """Type/id, or Type/id/_history/version."""
         base = f"{self.type}/{self.id}"
         return f"{base}/_history/{self.version}" if self.version else base
+
+
+def ids_by_type(keys: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The ids of (type, id), by type, in their order."""
+    found: dict[str, list[str]] = {}
+    for type, id in keys:
+        found.setdefault(type, []).append(id)
+    return found
 
 
 class StoredVersion(msgspec.Struct, frozen=True, gc=False):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from fhir_server.core.errors import error
-from fhir_server.core.keys import StoredVersion
+from fhir_server.core.keys import StoredVersion, ids_by_type
 from fhir_server.core.ports import SearchIndex
 from fhir_server.core.query import NOTHING, All, Clause, IdIn, Page, Query
 from fhir_server.interactions.access.contents import Contents
@@ -91,11 +91,8 @@ class VisibleIndex:
     async def _seen_keys(
         self, keys: Iterable[tuple[str, str]], further: Restriction | None = None
     ) -> set[tuple[str, str]]:
-        by_type: dict[str, list[str]] = {}
-        for type, id in keys:
-            by_type.setdefault(type, []).append(id)
         found: set[tuple[str, str]] = set()
-        for type, ids in by_type.items():
+        for type, ids in ids_by_type(keys).items():
             limits = [self._restriction(type), further(type) if further is not None else None]
             where = All((IdIn(tuple(ids)), *[limit for limit in limits if limit is not None]))
             page = await self._index.search(Query((type,), where, count=len(ids)))

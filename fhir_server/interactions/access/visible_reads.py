@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fhir_server.core.keys import StoredVersion
+from fhir_server.core.keys import StoredVersion, ids_by_type
 from fhir_server.core.ports import Caller, HistoryPage, ResourceReads, SearchIndex
 from fhir_server.core.query import All, Clause, IdIn, Query
 from fhir_server.interactions.access.contents import Contents
@@ -62,11 +62,8 @@ class VisibleReads:
     async def _seen_keys(
         self, keys: Iterable[tuple[str, str]], further: Restriction | None = None
     ) -> set[tuple[str, str]]:
-        by_type: dict[str, list[str]] = {}
-        for type, id in keys:
-            by_type.setdefault(type, []).append(id)
         seen: set[tuple[str, str]] = set()
-        for type, ids in by_type.items():
+        for type, ids in ids_by_type(keys).items():
             left = await self._seen(type, ids)
             if further is not None:
                 left = await self._within(type, left, further(type))
@@ -75,11 +72,8 @@ class VisibleReads:
 
     async def _found_keys(self, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those of these keys that a search may give."""
-        by_type: dict[str, list[str]] = {}
-        for type, id in keys:
-            by_type.setdefault(type, []).append(id)
         found: set[tuple[str, str]] = set()
-        for type, ids in by_type.items():
+        for type, ids in ids_by_type(keys).items():
             found |= {(type, id) for id in await self._within(type, ids, self._restriction(type))}
         return found
 
