@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from fhir_server.core.errors import FhirError, Issue
 
 Bytes = bytes | bytearray | memoryview
+Update = Callable[[Bytes], object]  # of a digest
 
 
 class Torn(FhirError):
@@ -19,6 +20,10 @@ class Torn(FhirError):
         super().__init__("unavailable", [Issue("error", "transient", told)])
 
 
+def unhashed(data: Bytes) -> None:
+    """For a file whose digest nobody asks for."""
+
+
 class Writing(Protocol):
     """A file that is arriving; nobody else sees it until it is kept."""
 
@@ -26,8 +31,8 @@ class Writing(Protocol):
         """Adds bytes; OSError where they can't be written, ENOSPC where the reserve is touched."""
         ...
 
-    def ended(self) -> None:
-        """No more comes: the disk may begin with what is left."""
+    def ended(self) -> int:
+        """No more comes, the disk may begin with what is left: how many bytes it has."""
         ...
 
     def view(self) -> memoryview:
@@ -49,8 +54,11 @@ class Writing(Protocol):
 class FileStore(Protocol):
     """Keeps files by digest."""
 
-    def begin(self, head: bytes = b"", sender: str = "") -> Writing:
-        """A new file that begins with these bytes; sender: who sends it."""
+    def begin(self, head: bytes = b"", sender: str = "", update: Update = unhashed) -> Writing:
+        """A new file that begins with these bytes; sender: who sends it.
+
+        update: is given all bytes in their order, the last ones at the latest when it has ended.
+        """
         ...
 
     def sender(self, digest: str) -> str:
@@ -90,9 +98,9 @@ class ObjectFiles:
 
         self._system, self._folder = fsspec.core.url_to_fs(url)
 
-    def begin(self, head: bytes = b"", sender: str = "") -> Writing:
+    def begin(self, head: bytes = b"", sender: str = "", update: Update = unhashed) -> Writing:
         """A new file, in memory until it is kept."""
-        return _ObjectWriting(self._system, self._path, head)
+        return _ObjectWriting(self._system, self._path, head, update)
 
     def sender(self, digest: str) -> str:
         """Not kept: what is not in the content, not every object store keeps."""
@@ -132,17 +140,20 @@ class ObjectFiles:
 
 
 class _ObjectWriting:
-    def __init__(self, system: Any, path: Any, head: bytes) -> None:
+    def __init__(self, system: Any, path: Any, head: bytes, update: Update) -> None:
         self._system = system
         self._path = path
         self._bytes = bytearray(head)
+        self._update = update
+        update(head)
 
     def write(self, *parts: Bytes) -> None:
         for part in parts:
+            self._update(part)
             self._bytes += part
 
-    def ended(self) -> None:
-        pass
+    def ended(self) -> int:
+        return len(self._bytes)
 
     def view(self) -> memoryview:
         return memoryview(self._bytes)

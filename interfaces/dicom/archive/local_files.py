@@ -6,20 +6,21 @@ import errno
 import fcntl
 import mmap
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from fhir_server.core.flushing import flush
-from interfaces.dicom.archive.files import Bytes
+from interfaces.dicom.archive.files import Bytes, Update, unhashed
 from interfaces.dicom.archive.flushing import BLOCK, renames_with_files, start_writing, writes_past_the_cache
 
 BUFFER = 2**20  # bytes of a file that are written together
+HASHED = 128 * 1024  # bytes of it that are hashed together
 BUFFERS_KEPT = 8  # for files to come: memory that was never used is dear
 DIRECT = 64 * 1024  # bytes from which on the page cache is passed by
 ORDINARY = 160 * 1024  # bytes of another write: Linux would put more into one large piece of memory never used
+NEW = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
 SENDER = "user.sender"  # an extended attribute, so that files of the same content are the same, whoever sent them
 RESERVE_EVERY = 16 * 2**20  # bytes after which the free space is looked at again
 
@@ -46,13 +47,13 @@ class LocalFiles:
             (folder / f"{number:02x}").mkdir(exist_ok=True)
         self.together = renames_with_files(folder)
         self.direct = fsync and writes_past_the_cache(self.incoming)
-        self._buffers: list[memoryview] = []
+        self._buffers: list[mmap.mmap] = []
         if fsync:
             flush(folder)
 
-    def begin(self, head: bytes = b"", sender: str = "") -> Incoming:
+    def begin(self, head: bytes = b"", sender: str = "", update: Update = unhashed) -> Incoming:
         """A new file; OSError ENOSPC where the reserve is touched already."""
-        return Incoming(self, head, sender)
+        return Incoming(self, head, sender, update)
 
     def sender(self, digest: str) -> str:
         """Who sent a file."""
@@ -102,14 +103,14 @@ class LocalFiles:
         """Where the file of a digest is."""
         return f"{self._root}/{digest[:2]}/{digest}.dcm"
 
-    def buffer(self) -> memoryview:
+    def buffer(self) -> mmap.mmap:
         """Memory for a file that arrives, aligned as O_DIRECT needs it."""
         try:
             return self._buffers.pop()
         except IndexError:
-            return memoryview(mmap.mmap(-1, BUFFER, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+            return mmap.mmap(-1, BUFFER, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
-    def give_back(self, buffer: memoryview) -> None:
+    def give_back(self, buffer: mmap.mmap) -> None:
         """Leaves a buffer to the next file."""
         if len(self._buffers) < BUFFERS_KEPT:
             self._buffers.append(buffer)
@@ -118,15 +119,17 @@ class LocalFiles:
 class Incoming:
     """A file that is arriving, by way of a buffer."""
 
-    def __init__(self, files: LocalFiles, head: bytes, sender: str) -> None:
+    def __init__(self, files: LocalFiles, head: bytes, sender: str, update: Update) -> None:
         self._files = files
         self._head = head  # goes ahead of what comes first
-        self._buffer: memoryview | None = None
-        self._filled = 0  # bytes of the buffer
-        self._size = self._written = self._looked = 0
-        self._check_reserve()
-        self._path = f"{files.incoming}/{secrets.token_hex(8)}"
-        self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o640)
+        self._update = update
+        self._buffer: mmap.mmap | None = None
+        self._filled = self._hashed = 0  # bytes of the buffer
+        self._before = self._written = self._looked = 0  # bytes of the file: ahead of the buffer's, written, looked at
+        if files.reserve:
+            self._check_reserve()
+        self._path = f"{files.incoming}/{os.urandom(8).hex()}"
+        self._descriptor = os.open(self._path, NEW | os.O_DIRECT if files.direct else NEW, 0o640)
         if sender:
             with suppress(OSError, AttributeError):  # a file system or a system without such
                 os.setxattr(self._descriptor, SENDER, sender.encode())
@@ -134,36 +137,37 @@ class Incoming:
     def write(self, *parts: Bytes) -> None:
         """Adds bytes."""
         if self._buffer is None:
-            self._buffer = self._files.buffer()
-            parts = (self._head, *parts)
-        for part in parts:
-            end = self._filled + len(part)
-            if end <= BUFFER:
-                self._buffer[self._filled : end] = part
-                self._filled = end
-                self._size += len(part)
-            else:
+            self._buffer, parts = self._files.buffer(), (self._head, *parts)
+            self._buffer.seek(0)
+        if self._filled + sum(map(len, parts)) <= BUFFER:
+            self._filled += sum(map(self._buffer.write, parts))
+        else:
+            for part in parts:
                 self._add(self._buffer, memoryview(part))
+        if self._filled - self._hashed >= HASHED:
+            self._hash(self._filled // HASHED * HASHED)
 
-    def ended(self) -> None:
-        """Writes what is left."""
+    def ended(self) -> int:
+        """Writes what is left; the bytes of the file."""
         if self._buffer is None:
             self.write()
-        if self._written < self._size:
+        if self._written < self._before + self._filled:
             self._write_out()
+        return self._written
 
     def view(self) -> memoryview:
         """All that was written: the buffer where that has it all, else as it is mapped from the file."""
-        if self._buffer is not None and self._filled == self._size:
-            return self._buffer[: self._size]
-        return memoryview(mmap.mmap(self._descriptor, self._size, access=mmap.ACCESS_READ))
+        if self._buffer is not None and not self._before:
+            return memoryview(self._buffer)[: self._filled]
+        size = self._before + self._filled
+        return memoryview(mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ))
 
     def keep(self, digest: str, study: str) -> bool:
         """Moves it to its place and flushes it."""
         files, path = self._files, self._files.path(digest)
         try:
             self.ended()
-            if os.path.exists(path):  # another may have moved it there and wait for its flush still
+            if os.access(path, os.F_OK):  # another may have moved it there and wait for its flush still
                 if files.fsync:
                     flush(Path(path))
                 self.discard()
@@ -194,37 +198,43 @@ class Incoming:
             self._files.give_back(self._buffer)
             self._buffer = None
 
-    def _add(self, buffer: memoryview, left: memoryview) -> None:
+    def _add(self, buffer: mmap.mmap, left: memoryview) -> None:
         while left:
             if self._filled == BUFFER:
                 self._write_out()
-                self._filled = 0
+                self._before, self._filled, self._hashed = self._written, 0, 0
+                buffer.seek(0)
             count = min(len(left), BUFFER - self._filled)
-            buffer[self._filled : self._filled + count] = left[:count]
+            buffer.write(left[:count])
             left = left[count:]
             self._filled += count
-            self._size += count
+
+    def _hash(self, end: int) -> None:
+        """Tells the digest of the buffer up to there: together, as it takes half as long again for small pieces."""
+        assert self._buffer is not None
+        self._update(memoryview(self._buffer)[self._hashed : end])
+        self._hashed = end
 
     def _write_out(self) -> None:
         """Writes the buffer: whole blocks past the page cache, the rest as usual."""
         assert self._buffer is not None
-        if self._files.reserve and self._size - self._looked > RESERVE_EVERY:
+        self._hash(self._filled)
+        if self._files.reserve and self._before + self._filled - self._looked > RESERVE_EVERY:
             self._check_reserve()
-        left = self._buffer[: self._filled]
-        direct = self._files.direct and self._filled >= DIRECT
+        left, descriptor, past = memoryview(self._buffer)[: self._filled], self._descriptor, self._files.direct
+        direct = past and self._filled >= DIRECT
         if direct:
-            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, os.O_DIRECT)
-            left = left[os.write(self._descriptor, left[: self._filled // BLOCK * BLOCK]) :]
-            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, 0)
+            left = left[os.write(descriptor, left[: self._filled // BLOCK * BLOCK]) :]
+        if left and past:
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, 0)
         while left:  # more than once where the disk is nearly full, or a signal came
-            left = left[os.write(self._descriptor, left[:ORDINARY]) :]
+            left = left[os.write(descriptor, left[:ORDINARY]) :]
         if self._files.fsync and not direct:
-            start_writing(self._descriptor, self._written, self._filled)
-        self._written = self._size
+            start_writing(descriptor, self._written, self._filled)
+        self._written += self._filled
 
     def _check_reserve(self) -> None:
-        self._looked = self._size
-        if self._files.reserve:
-            free = os.statvfs(self._files.folder)
-            if free.f_bavail * free.f_frsize < self._files.reserve:
-                raise OSError(errno.ENOSPC, "No space left above the reserve")
+        self._looked = self._before + self._filled
+        free = os.statvfs(self._files.folder)
+        if free.f_bavail * free.f_frsize < self._files.reserve:
+            raise OSError(errno.ENOSPC, "No space left above the reserve")

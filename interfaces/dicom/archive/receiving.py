@@ -37,19 +37,17 @@ class Receiving:
         self._announced = announced
         head = header(announced.sop_class, announced.sop_instance, announced.transfer_syntax)
         self._start = len(head)
-        self._digest = digests.start(head)
-        self._file = archive.files.begin(head, announced.sender)
+        self._digest = digests.start(b"")
+        self._file = archive.files.begin(head, announced.sender, self._digest.update)
         self._size = 0
         self._beginning = bytearray()
 
     def write(self, parts: Sequence[Bytes]) -> None:
         """Adds bytes of the data set."""
         self._file.write(*parts)
-        for part in parts:
-            self._digest.update(part)
-            if self._size < BEGINNING:
-                self._beginning += part[: BEGINNING - self._size]
-            self._size += len(part)
+        if len(self._beginning) < BEGINNING:
+            for part in parts:
+                self._beginning += part[: BEGINNING - len(self._beginning)]
 
     def finish(self, check: Callable[[Record], None] = lambda record: None) -> Outcome:
         """Keeps it; Malformed where it is no whole data set, Mismatch where it is not what was announced.
@@ -58,7 +56,7 @@ class Receiving:
         """
         announced = self._announced
         try:
-            self._file.ended()
+            self._size = self._file.ended() - self._start
             record = record_of(
                 self._walked(),
                 transfer_syntax=announced.transfer_syntax,

@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fhir_server.core.errors import error
-from interfaces.dicom.archive.files import Bytes, FileStore, Torn, Writing
+from interfaces.dicom.archive.files import Bytes, FileStore, Torn, Update, Writing, unhashed
 
 MAGIC = b"\x01HMSDCM\x01"
 HEAD = 256
@@ -65,9 +65,9 @@ class SealedFiles:
         self._turn = threading.Lock()  # the keys' connection is one for all threads
         self._heads: dict[str, Head | None] = {}
 
-    def begin(self, head: bytes = b"", sender: str = "") -> Writing:
+    def begin(self, head: bytes = b"", sender: str = "", update: Update = unhashed) -> Writing:
         """A new file."""
-        return _SealedWriting(self, self._inner.begin(sender=sender), head)
+        return _SealedWriting(self, self._inner.begin(sender=sender), head, update)
 
     def sender(self, digest: str) -> str:
         """Who sent a file."""
@@ -148,17 +148,20 @@ class SealedFiles:
 
 
 class _SealedWriting:
-    def __init__(self, files: SealedFiles, inner: Writing, head: bytes) -> None:
+    def __init__(self, files: SealedFiles, inner: Writing, head: bytes, update: Update) -> None:
         self._files = files
         self._inner = inner
         self._clear = bytearray(head)
+        self._update = update
+        update(head)
 
     def write(self, *parts: Bytes) -> None:
         for part in parts:
+            self._update(part)
             self._clear += part
 
-    def ended(self) -> None:
-        pass
+    def ended(self) -> int:
+        return len(self._clear)
 
     def view(self) -> memoryview:
         return memoryview(self._clear)

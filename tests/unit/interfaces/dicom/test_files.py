@@ -35,11 +35,13 @@ def kept(request, place, keys):
 
 
 def put(files, content, study="1.2"):
-    digest = digests.name(digests.start(content))
-    writing = files.begin()
-    writing.write(content[:2])
-    writing.write(content[2:])
-    assert writing.view() == content
+    hashing = digests.start(b"")
+    writing = files.begin(content[:1], update=hashing.update)
+    writing.write(content[1:2])
+    writing.write(content[2:3], content[3:])
+    assert writing.view() == content and writing.ended() == len(content)
+    digest = digests.name(hashing)
+    assert digests.names(digest, content)
     return digest, writing.keep(digest, study)
 
 
@@ -56,12 +58,13 @@ def test_a_file_has_what_came_whether_past_the_page_cache_or_not(tmp_path, size,
     files.direct = direct and files.direct
     content = random.Random(size).randbytes(size)
     for cuts in ((), (1, 7), (DIRECT, DIRECT + 1), (BUFFER,)):
-        writing = files.begin(content[:5])
+        hashing = digests.start(b"")
+        writing = files.begin(content[:5], update=hashing.update)
         for start, end in zip((5, *(5 + cut for cut in cuts)), (*(5 + cut for cut in cuts), size), strict=True):
             writing.write(content[start:end])
-        writing.ended()
-        assert writing.view() == content
+        assert writing.ended() == size and writing.view() == content
         digest = digests.name(digests.start(content))
+        assert digests.name(hashing) == digest
         assert writing.keep(digest, "1.2") and files.read(digest) == content
         files.delete(digest)
 
