@@ -140,8 +140,13 @@ class Rows(Protocol):
         """Joined rows, with the names in SHOWN of the level and those above it, as they are found."""
         ...
 
-    def lineage(self, series: str) -> Row | None:
-        """Where a series by its UID is: pk, study and patient (their numbers), study_uid, patient_id, issuer."""
+    def standing(self, instance: str, series: str, study: str) -> Row:
+        """What is there before an instance is placed, by the UIDs that it has; None for what is not.
+
+        digest of the instance; series and study: numbers of the series and of what it is in, with study_uid,
+        patient_id and issuer; due: of the job of the study that waits and was not tried yet, where no other
+        transaction can begin it unseen.
+        """
         ...
 
     def insert(self, table: str, values: Mapping[str, Any]) -> int:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Literal
 
-from interfaces.dicom.archive.index import QUARANTINED, Rows, is_not
+from interfaces.dicom.archive.index import QUARANTINED, Row, Rows, is_not
 from interfaces.dicom.archive.names import folded
 from interfaces.dicom.archive.record import Mismatch, Record, accession_issuer, dumped
 from interfaces.dicom.dataset.model import Model, first, text
@@ -40,18 +40,22 @@ def place(
     """Adds a record; now and due (of the study's job) in microseconds. What contradicts is noted as an event.
 
     Mismatch where its series is one of another study.
-    same: whether two digests are of the same bytes; slack: microseconds by which the job may come later than due.
+    same: whether two digests are of the same bytes; slack: microseconds by which the job may come later than due, so
+    that one that waits is not changed each time.
     """
-    row = index.one("instance", {"uid": record.uid})
-    if row is not None and same(row["digest"], record.digest):
-        return Outcome.SAME
-    if row is not None and duplicates != "replace":
-        note(index, now, "duplicate", record.uid, {"sender": record.sender, "digest": record.digest})
-        return Outcome.REFUSED if duplicates == "refuse" else Outcome.KEPT
-    if row is not None:
-        note(index, now, "replaced", record.uid, {"sender": record.sender, "digest": row["digest"]})
+    uids = record.uid, record.series_uid, record.study_uid
+    standing = index.standing(*uids)
+    known = standing["digest"]
+    if known is not None:
+        if same(known, record.digest):
+            return Outcome.SAME
+        if duplicates != "replace":
+            note(index, now, "duplicate", record.uid, {"sender": record.sender, "digest": record.digest})
+            return Outcome.REFUSED if duplicates == "refuse" else Outcome.KEPT
+        note(index, now, "replaced", record.uid, {"sender": record.sender, "digest": known})
         remove_instance(index, record.uid)  # first: what nothing is left of goes with it
-    study, series = _rows(index, record, now)
+        standing = index.standing(*uids)
+    study, series = _rows(index, record, standing, now)
     index.insert(
         "instance",
         {
@@ -71,8 +75,9 @@ def place(
     )
     index.change("series", {"pk": series}, {}, {"instance_count": 1})
     index.change("study", {"pk": study}, {"changed": now}, {"instance_count": 1, "size": record.size})
-    put_off(index, "study", record.study_uid, due, slack)
-    return Outcome.NEW if row is None else Outcome.REPLACED
+    if (standing["due"] or 0) < due:
+        enqueue(index, "study", record.study_uid, due + slack)
+    return Outcome.NEW if known is None else Outcome.REPLACED
 
 
 def enqueue(index: Rows, kind: str, key: str, due: int, payload: str = "{}") -> None:
@@ -80,18 +85,6 @@ def enqueue(index: Rows, kind: str, key: str, due: int, payload: str = "{}") -> 
     asked = {"due": due, "payload": payload, "attempts": 0, "state": "waiting", "problem": ""}
     if not index.change("job", {"kind": kind, "key": key}, asked, {"round": 1}):
         index.insert("job", {"kind": kind, "key": key, **asked, "round": 0, "leased": 0})
-
-
-def put_off(index: Rows, kind: str, key: str, due: int, slack: int) -> None:
-    """A job to do once due is over, and some slack later at most: so one that waits is not changed each time.
-
-    slack: 0 where another transaction might begin the job unseen beside this one, which then has to change it.
-    """
-    if slack:
-        row = index.one("job", {"kind": kind, "key": key})
-        if row is not None and row["state"] == "waiting" and not row["attempts"] and row["due"] >= due:
-            return
-    enqueue(index, kind, key, due + slack)
 
 
 def note(index: Rows, now: int, kind: str, subject: str, detail: dict[str, object]) -> None:
@@ -150,12 +143,14 @@ def _patient_key(patient: Model) -> dict[str, str]:
     return {"patient_id": text(patient, "00100020"), "issuer": text(patient, "00100021")}
 
 
-def _rows(index: Rows, record: Record, now: int) -> tuple[int, int]:
+def _rows(index: Rows, record: Record, standing: Row, now: int) -> tuple[int, int]:
     """The rows of its study and its series, made where they are missing."""
-    found = index.lineage(record.series_uid)
-    key = {"study_uid": record.study_uid, **_patient_key(record.patient)}
-    if found is not None and all(found[name] == value for name, value in key.items()):
-        return found["study"], found["pk"]
+    if (
+        standing["study_uid"] == record.study_uid
+        and standing["patient_id"] == text(record.patient, "00100020")
+        and standing["issuer"] == text(record.patient, "00100021")
+    ):
+        return standing["study"], standing["series"]
     study = _study(index, record, patient_row(index, record.patient), now)
     return study, _series(index, record, study)
 

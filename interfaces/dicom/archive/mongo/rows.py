@@ -55,16 +55,15 @@ class MongoRows:
             for found in self._database[collection].aggregate(stages, session=self._session, allowDiskUse=True):
                 yield shown_of(selection.level, found)
 
-    def lineage(self, series: str) -> Row | None:
+    def standing(self, instance: str, series: str, study: str) -> Row:
         """See the port."""
-        found = self.one("series", {"uid": series})
-        study = found and self.one("study", {"pk": found["study"]})
-        patient = study and self.one("patient", {"pk": study["patient"]})
-        if not found or not study or not patient:
-            return None
+        known = self.one("instance", {"uid": instance}) or {"digest": None}
+        found = self.one("series", {"uid": series}) or {"pk": None, "study": None}
+        above = self.one("study", {"pk": found["study"]}) or {"uid": None, "patient": None}
+        patient = self.one("patient", {"pk": above["patient"]}) or {"patient_id": None, "issuer": None}
         return {
-            "pk": found["pk"], "study": study["pk"], "study_uid": study["uid"], "patient": patient["pk"],
-            "patient_id": patient["patient_id"], "issuer": patient["issuer"],
+            "digest": known["digest"], "series": found["pk"], "study": found["study"], "study_uid": above["uid"],
+            "patient_id": patient["patient_id"], "issuer": patient["issuer"], "due": None,
         }  # fmt: skip
 
     def insert(self, table: str, values: Mapping[str, Any]) -> int:

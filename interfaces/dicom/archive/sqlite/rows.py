@@ -11,10 +11,11 @@ from interfaces.dicom.archive.index import Row, Selection, Test, Where
 from interfaces.dicom.archive.sqlite.conditions import condition
 from interfaces.dicom.archive.sqlite.selecting import statement
 
-LINEAGE = (
-    "SELECT series.pk, series.study, study.uid AS study_uid, study.patient, patient.patient_id, patient.issuer"
-    " FROM series JOIN study ON study.pk = series.study JOIN patient ON patient.pk = study.patient"
-    " WHERE series.uid = ?"
+STANDING = (
+    "SELECT i.digest, s.pk AS series, s.study, t.uid AS study_uid, p.patient_id, p.issuer, j.due"
+    " FROM (SELECT 1) LEFT JOIN instance i ON i.uid = ? LEFT JOIN series s ON s.uid = ?"
+    " LEFT JOIN study t ON t.pk = s.study LEFT JOIN patient p ON p.pk = t.patient LEFT JOIN job j"
+    " ON j.kind = 'study' AND j.key = ? AND j.state = 'waiting' AND j.attempts = 0"
 )
 
 
@@ -48,9 +49,9 @@ class SqliteRows:
         sql, values = statement(selection)
         yield from self._connection.execute(sql, values)
 
-    def lineage(self, series: str) -> Row | None:
+    def standing(self, instance: str, series: str, study: str) -> Row:
         """See the port."""
-        return self._connection.execute(LINEAGE, (series,)).fetchone()
+        return self._connection.execute(STANDING, (instance, series, study)).fetchone()
 
     def insert(self, table: str, values: Mapping[str, Any]) -> int:
         """See the port."""
@@ -77,7 +78,7 @@ class SqliteRows:
 
 def _where(where: Where) -> tuple[str, list[Any]]:
     values = list(where.values())
-    if not any(isinstance(wanted, Test) for wanted in values):
+    if Test not in map(type, values):
         return _equal(tuple(where)), values
     parts: list[str] = []
     values = []
