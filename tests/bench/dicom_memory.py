@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
-from interfaces.dicom.archive.record import record_of
+from interfaces.dicom.archive.record import described, record_of
 from interfaces.dicom.dataset.part10 import read_file
 from tests.system.dicom.conftest import TITLE, dcmtk
 from tests.system.dicom.images import files, image, study
@@ -101,12 +101,12 @@ def index(count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         archive = Archive(Settings(data=Path(folder), dicom_reserve_mb=0, dicom_fsync=False))
         named = {"transfer_syntax": meta.transfer_syntax, "size": 1, "start": meta.start, "sender": "", "issuer": ""}
-        record = record_of(walked, digest="", **named)
+        record = record_of(described(walked), digest="", **named)
         print("instances   MiB")
         for placed in range(1, count + 1):
             uid = f"1.2.826.0.1.{placed}"
             instance = {**record.instance, "00080018": {"vr": "UI", "Value": [uid]}}
-            archive.place(record._replace(instance=instance, digest=sha256(uid.encode()).hexdigest()))
+            archive.place(record._replace(instance=instance, uid=uid, digest=sha256(uid.encode()).hexdigest()))
             if placed % (count // 12) == 0:
                 print(f"{placed:9}  {held_by(Path('/proc/self')).anonymous // 1024:4}", flush=True)
         archive.close()

@@ -115,8 +115,8 @@ def record(study: str, series: str, instance: str, digest: str = "", **other: An
     }
     digest = digest or f"digest of {instance}"
     return Record(
-        patient, of_study, of_series, of_instance, given["sop_class"], "1.2.840.10008.1.2.1", digest, given["size"],
-        300, "MODALITY",
+        patient, of_study, of_series, of_instance, given["sop_class"], instance, study, series, "1.2.840.10008.1.2.1",
+        digest, given["size"], 300, "MODALITY",
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from interfaces.dicom.archive import digests
 from interfaces.dicom.archive.files import FileStore, ObjectFiles
 from interfaces.dicom.archive.index import Index, Rows, Work
 from interfaces.dicom.archive.instances import instances
+from interfaces.dicom.archive.layouts import Layouts
 from interfaces.dicom.archive.local_files import LocalFiles
 from interfaces.dicom.archive.placing import Duplicates, Outcome, enqueue, note, place, remove_instance, replaced
 from interfaces.dicom.archive.receiving import Announced, Receiving
@@ -48,6 +49,7 @@ class Archive:
         self.clock = clock
         self.folder: Path = settings.data / FOLDER
         self.followed: set[tuple[str, str]] = set()  # changes in FHIR that were seen already
+        self.layouts = Layouts()
         self._index = open_index(settings, self.folder)
         try:
             self._sealed = sealed_files(settings, self.folder, self._index)

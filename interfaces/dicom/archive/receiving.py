@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from interfaces.dicom.archive import digests
 from interfaces.dicom.archive.files import Bytes
 from interfaces.dicom.archive.placing import Outcome
-from interfaces.dicom.archive.record import Mismatch, Record, record_of
+from interfaces.dicom.archive.record import Description, Mismatch, Record, described, record_of
 from interfaces.dicom.dataset.part10 import header
 from interfaces.dicom.dataset.syntaxes import syntax
 from interfaces.dicom.dataset.walk import PIXEL_DATA, DataSet, Malformed
@@ -58,7 +58,7 @@ class Receiving:
         try:
             self._size = self._file.ended() - self._start
             record = record_of(
-                self._walked(),
+                self._described(),
                 transfer_syntax=announced.transfer_syntax,
                 digest=digests.name(self._digest),
                 size=self._start + self._size,
@@ -81,9 +81,13 @@ class Receiving:
         """Leaves nothing of it."""
         self._file.discard()
 
-    def _walked(self) -> DataSet:
-        """The data set; by its beginning, where native pixel data is all that follows, and else by the file."""
+    def _described(self) -> Description:
+        """What it says; by its beginning, where native pixel data is all that follows, and else by the file."""
         named = self._announced.transfer_syntax
+        layouts, sized = self._archive.layouts, (named, self._size)
+        said = layouts.described(sized, self._beginning)
+        if said is not None:
+            return said
         if not syntax(named).deflated:
             try:
                 found = DataSet(memoryview(self._beginning), named, to_pixels=True)
@@ -92,7 +96,9 @@ class Receiving:
                 pass
             else:
                 if pixels is None and self._size == len(self._beginning):
-                    return found
+                    return described(found)
                 if pixels is not None and pixels.fragments is None and pixels.start + pixels.length == self._size:
-                    return found
-        return DataSet(self._file.view()[self._start :], named)
+                    said = described(found)
+                    layouts.remember(sized, found, said)
+                    return said
+        return described(DataSet(self._file.view()[self._start :], named))

@@ -11,7 +11,7 @@ from interfaces.dicom.archive import digests
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.files import Torn
 from interfaces.dicom.archive.placing import Outcome
-from interfaces.dicom.archive.record import Mismatch, record_of
+from interfaces.dicom.archive.record import Mismatch, described, record_of
 from interfaces.dicom.dataset.part10 import read_file
 from interfaces.dicom.dataset.walk import Malformed
 
@@ -58,7 +58,7 @@ def _index(archive: Archive, issuer_of: Callable[[str], str], digest: str) -> in
         meta, data_set = read_file(data)
         sender = archive.files.sender(digest) or UNKNOWN
         record = record_of(
-            data_set,
+            described(data_set),
             transfer_syntax=meta.transfer_syntax,
             digest=digest,
             size=len(data),

@@ -18,6 +18,7 @@ BulkUri = Callable[[str], str]  # path of tags and items, such as 7FE00010, to t
 
 CHARACTER_SET = 0x00080005
 INLINE_MOST = 1024  # bytes of a binary value that stand in the model itself
+LONGEST_SHARED = 256  # bytes of a value that is kept for who has the same
 
 
 def to_model(
@@ -26,21 +27,26 @@ def to_model(
     *,
     only: Collection[int] | None = None,
     bulk: BulkUri | None = None,
+    shared: bool = False,
 ) -> Model:
-    """The elements as a model; only: the tags wanted; bulk: where the large values are, None leaves them out."""
+    """The elements as a model; only: the tags wanted; bulk: where the large values are, None leaves them out.
+
+    shared: values that came lately are the same objects, so nobody may change the model.
+    """
     elements = data_set.elements if elements is None else elements
-    return _Modelling(data_set, bulk).model(elements, _codecs_of(data_set, data_set.elements), "", only)
+    return _Modelling(data_set, bulk, shared).model(elements, codecs_of(data_set, data_set.elements), "", only)
 
 
 class _Modelling:
-    def __init__(self, data_set: DataSet, bulk: BulkUri | None) -> None:
+    def __init__(self, data_set: DataSet, bulk: BulkUri | None, shared: bool) -> None:
         self._set = data_set
         self._bulk = bulk
+        self._shared = shared
 
     def model(self, elements: Elements, codecs: tuple[str, ...], path: str, only: Collection[int] | None) -> Model:
         if CHARACTER_SET in elements:
-            codecs = _codecs_of(self._set, elements)
-        tags = sorted(elements) if only is None else sorted(tag for tag in only if tag in elements)
+            codecs = codecs_of(self._set, elements)
+        tags = sorted(elements if only is None else elements.keys() & only)
         made: Model = {}
         for tag in tags:
             if tag & 0xFFFF == 0:
@@ -60,14 +66,10 @@ class _Modelling:
                 for number, item in enumerate(self._set.items(element), 1)
             ]
             return {"vr": vr, "Value": items} if items else {"vr": vr}
-        if element.length == 0:
-            return {"vr": vr}
-        if vr in BULK:
-            if element.length > INLINE_MOST or element.fragments is not None:
-                return {"vr": vr, "BulkDataURI": self._bulk(path + name)} if self._bulk else None
-            return {"vr": vr, "InlineBinary": base64.b64encode(little_endian(self._set, element)).decode()}
-        values = read_values(self._set, element, codecs)
-        return {"vr": vr, "Value": values} if values else {"vr": vr}
+        if element.fragments is not None or (element.length > INLINE_MOST and vr in BULK):
+            return {"vr": vr, "BulkDataURI": self._bulk(path + name)} if self._bulk else None
+        read = shared_attribute if self._shared and element.length <= LONGEST_SHARED else attribute
+        return read(self._set.order, codecs, vr, self._set.bytes(element))
 
 
 @functools.lru_cache(maxsize=8192)
@@ -82,17 +84,28 @@ def little_endian(data_set: DataSet, element: Element) -> bytes:
     return turned(raw, element.vr) if data_set.how.big else raw
 
 
-def read_values(data_set: DataSet, element: Element, codecs: tuple[str, ...] = ("iso8859",)) -> list[Any]:
+def attribute(order: str, codecs: tuple[str, ...], vr: str, raw: bytes) -> dict[str, Any]:
+    """The attribute of a value as it is encoded that is no sequence: order as struct writes it, codecs of its texts."""
+    if not raw:
+        return {"vr": vr}
+    if vr in BULK:
+        return {"vr": vr, "InlineBinary": base64.b64encode(turned(raw, vr) if order == ">" else raw).decode()}
+    values = _values(order, codecs, vr, raw)
+    return {"vr": vr, "Value": values} if values else {"vr": vr}
+
+
+shared_attribute = functools.lru_cache(maxsize=1024)(attribute)  # not to be changed
+
+
+def _values(order: str, codecs: tuple[str, ...], vr: str, raw: bytes) -> list[Any]:
     """The values of an element that is neither a sequence nor binary, None for an empty one among several."""
-    vr, start = element.vr, element.start
-    raw = bytes(data_set.data[start : start + element.length])
     if vr in NUMBERS:
-        one = _number(data_set.order, vr)
+        one = _number(order, vr)
         if len(raw) == one.size:
             return list(one.unpack(raw))
         return [value for (value,) in one.iter_unpack(raw[: len(raw) // one.size * one.size])]
     if vr == "AT":
-        pairs = struct.unpack(f"{data_set.order}{len(raw) // 4 * 2}H", raw[: len(raw) // 4 * 4])
+        pairs = struct.unpack(f"{order}{len(raw) // 4 * 2}H", raw[: len(raw) // 4 * 4])
         return [f"{pairs[i]:04X}{pairs[i + 1]:04X}" for i in range(0, len(pairs), 2)]
     text = _text(raw, codecs) if vr in TEXT else raw.decode("latin-1")
     if not text.isprintable():
@@ -154,7 +167,8 @@ def _decimal(text: str) -> float | int | str:
 _CONVERSIONS: dict[str, Callable[[str], Any]] = {"PN": name_groups, "IS": _integer, "DS": _decimal}
 
 
-def _codecs_of(data_set: DataSet, elements: Elements) -> tuple[str, ...]:
+def codecs_of(data_set: DataSet, elements: Elements) -> tuple[str, ...]:
+    """Python's codecs for the texts of elements by their Specific Character Set."""
     element = elements.get(CHARACTER_SET)
     if element is None or element.length == 0:
         return ("iso8859",)
