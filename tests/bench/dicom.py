@@ -283,10 +283,11 @@ def fill(index: Path, count: int) -> None:
             )
             connection.execute(
                 "INSERT INTO study (pk, uid, patient, date, time, accession, accession_issuer, study_id, description,"
-                " referring, modalities, series_count, instance_count, size, sender, received, changed, attributes)"
-                " VALUES (?,?,?,?,'',?,'','','','','\\CT\\',1,1,1,'',0,0,?)",
+                " referring, modalities, series_count, sender, received, attributes)"
+                " VALUES (?,?,?,?,'',?,'','','','','\\CT\\',1,'',0,?)",
                 (at + 1, f"1.2.3.{at}", at + 1, date, f"A{at}", json.dumps(made)),
             )
+            connection.execute("INSERT INTO series VALUES (?,?,?,'CT',1,1,'{}')", (at + 1, f"1.2.3.{at}.1", at + 1))
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ def in_mongodb(url: str, count: int) -> Iterator[Rows]:
     name = f"bench-{uuid.uuid4().hex[:12]}"
     index = open_index(url, name)
     with MongoClient(url) as client, in_sqlite(count) as rows:
-        for table in ("patient", "study"):
+        for table in ("patient", "study", "series"):
             found: list[dict[str, Any]] = [dict(row) for row in rows.all(table, {})]  # pyright: ignore
             documents = [{"_id": row.pop("pk"), **row} for row in found]
             for start in range(0, len(documents), 1000):

@@ -23,8 +23,7 @@ SHOWN = {
     PATIENT: {"patient_pk": "pk", "patient": "attributes"},
     STUDY: {
         "study": "attributes", "coercion": "coercion", "modalities": "modalities", "series_count": "series_count",
-        "instance_count": "instance_count", "study_uid": "uid", "study_pk": "pk", "fhir_study": "fhir_study",
-        "fhir_patient": "fhir_patient",
+        "study_uid": "uid", "study_pk": "pk", "fhir_study": "fhir_study", "fhir_patient": "fhir_patient",
     },
     SERIES: {"series": "attributes", "series_uid": "uid", "series_instances": "instance_count"},
     IMAGE: {
@@ -137,15 +136,17 @@ class Rows(Protocol):
         ...
 
     def select(self, selection: Selection) -> Iterator[Row]:
-        """Joined rows, with the names in SHOWN of the level and those above it, as they are found."""
+        """Joined rows, with the names in SHOWN of the level and those above it, as they are found.
+
+        A study also has instance_count, which is the sum of its series' own.
+        """
         ...
 
     def standing(self, instance: str, series: str, study: str) -> Row:
         """What is there before an instance is placed, by the UIDs that it has; None for what is not.
 
-        digest of the instance; series and study: numbers of the series and of what it is in, with study_uid,
-        patient_id and issuer; due: of the job of the study that waits and was not tried yet, where no other
-        transaction can begin it unseen.
+        digest of the instance; series: number of the series, with study_uid, patient_id and issuer of what it is in;
+        due: of the job of the study that waits and was not tried yet, where no other transaction can begin it unseen.
         """
         ...
 

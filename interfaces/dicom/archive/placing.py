@@ -55,7 +55,7 @@ def place(
         note(index, now, "replaced", record.uid, {"sender": record.sender, "digest": known})
         remove_instance(index, record.uid)  # first: what nothing is left of goes with it
         standing = index.standing(*uids)
-    study, series = _rows(index, record, standing, now)
+    series = _placed_in(index, record, standing, now)
     index.insert(
         "instance",
         {
@@ -74,7 +74,6 @@ def place(
         },
     )
     index.change("series", {"pk": series}, {}, {"instance_count": 1})
-    index.change("study", {"pk": study}, {"changed": now}, {"instance_count": 1, "size": record.size})
     if (standing["due"] or 0) < due:
         enqueue(index, "study", record.study_uid, due + slack)
     return Outcome.NEW if known is None else Outcome.REPLACED
@@ -112,11 +111,10 @@ def remove_instance(index: Rows, uid: str) -> list[str] | None:
     assert study is not None
     index.remove("instance", {"pk": instance["pk"]})
     index.change("series", {"pk": series["pk"]}, {}, {"instance_count": -1})
-    index.change("study", {"pk": study["pk"]}, {}, {"instance_count": -1, "size": -instance["size"]})
     if index.remove("series", {"pk": series["pk"], "instance_count": 0}):
         index.change("study", {"pk": study["pk"]}, {}, {"series_count": -1})
         _modalities(index, study["pk"])
-    index.remove("study", {"pk": study["pk"], "instance_count": 0})
+        index.remove("study", {"pk": study["pk"], "series_count": 0})
     if index.one("study", {"patient": study["patient"]}) is None:
         index.remove("patient", {"pk": study["patient"]})
     return [] if index.one("instance", {"digest": instance["digest"]}) else [instance["digest"]]
@@ -143,16 +141,15 @@ def _patient_key(patient: Model) -> dict[str, str]:
     return {"patient_id": text(patient, "00100020"), "issuer": text(patient, "00100021")}
 
 
-def _rows(index: Rows, record: Record, standing: Row, now: int) -> tuple[int, int]:
-    """The rows of its study and its series, made where they are missing."""
+def _placed_in(index: Rows, record: Record, standing: Row, now: int) -> int:
+    """The row of its series, made where it is missing, as those above it are."""
     if (
         standing["study_uid"] == record.study_uid
         and standing["patient_id"] == text(record.patient, "00100020")
         and standing["issuer"] == text(record.patient, "00100021")
     ):
-        return standing["study"], standing["series"]
-    study = _study(index, record, patient_row(index, record.patient), now)
-    return study, _series(index, record, study)
+        return standing["series"]
+    return _series(index, record, _study(index, record, patient_row(index, record.patient), now))
 
 
 def _study(index: Rows, record: Record, patient: int, now: int) -> int:
@@ -177,11 +174,8 @@ def _study(index: Rows, record: Record, patient: int, now: int) -> int:
             "referring": folded(text(study, "00080090")),
             "modalities": "",
             "series_count": 0,
-            "instance_count": 0,
-            "size": 0,
             "sender": record.sender,
             "received": now,
-            "changed": now,
             "attributes": dumped(study),
             **NOTHING_DECIDED,
         },

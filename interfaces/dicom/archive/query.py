@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -97,9 +97,13 @@ def find(
     selection = Selection(level, tuple(conditions), held, "arrival" if ordered else "")
     if not compared:
         selection = selection._replace(limit=limit, offset=offset)
+    counted = functools.cache(lambda study: related_instances(index, [study]))
     skipped = given = 0
     for row in index.select(selection):
         model = attributes_of(row, shown)
+        if level != PATIENT:
+            number = row["instance_count"] if level == STUDY else counted(row["study_pk"])
+            model["00201208"] = {"vr": "IS", "Value": [number]}
         _count(index, model, row, level, keys)
         if compared:
             if not (matches(model, rest) and in_moments(model, keys, pairs)):
@@ -125,7 +129,6 @@ def attributes_of(row: Row, levels: tuple[str, ...]) -> Model:
         modalities = row["modalities"].strip("\\")
         model[MODALITIES] = {"vr": "CS", "Value": modalities.split("\\")} if modalities else {"vr": "CS"}
         model["00201206"] = {"vr": "IS", "Value": [row["series_count"]]}
-        model["00201208"] = {"vr": "IS", "Value": [row["instance_count"]]}
     if SERIES in levels:
         model["00201209"] = {"vr": "IS", "Value": [row["series_instances"]]}
     if IMAGE in levels:
@@ -141,6 +144,11 @@ def _decoded(text: str) -> Model:
     return msgspec.json.decode(text)
 
 
+def related_instances(index: Rows, studies: Sequence[int]) -> int:
+    """How many instances the series of studies have."""
+    return sum(series["instance_count"] for series in index.all("series", {"study": one_of(studies)}))
+
+
 def _count(index: Rows, model: Model, row: Row, level: str, keys: Model) -> None:
     """Counts that are asked for and cost a look of their own."""
     if any(tag in keys for tag in COUNTS):
@@ -148,7 +156,7 @@ def _count(index: Rows, model: Model, row: Row, level: str, keys: Model) -> None
         counted = (
             len(studies),
             sum(study["series_count"] for study in studies),
-            sum(study["instance_count"] for study in studies),
+            related_instances(index, [study["pk"] for study in studies]),
         )
         model.update({tag: {"vr": "IS", "Value": [number]} for tag, number in zip(COUNTS, counted, strict=True)})
     if SOP_CLASSES in keys and level != PATIENT:

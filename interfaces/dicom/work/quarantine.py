@@ -9,9 +9,10 @@ from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.index import QUARANTINED, Rows
 from interfaces.dicom.archive.placing import enqueue, note
+from interfaces.dicom.archive.query import related_instances
 from interfaces.dicom.dataset.model import text
 
-HELD = ("uid", "reason", "date", "accession", "description", "sender", "received", "instance_count")
+HELD = ("uid", "reason", "date", "accession", "description", "sender", "received")
 
 
 def held(archive: Archive) -> list[dict[str, Any]]:
@@ -20,8 +21,14 @@ def held(archive: Archive) -> list[dict[str, Any]]:
     for row in archive.reading.all("study", {"state": QUARANTINED}):
         kept = archive.reading.one("patient", {"pk": row["patient"]})
         patient = json.loads(kept["attributes"]) if kept else {}
-        shown = {name: row[name] for name in HELD}
-        found.append({**shown, "patient_id": text(patient, "00100020"), "patient_name": text(patient, "00100010")})
+        found.append(
+            {
+                **{name: row[name] for name in HELD},
+                "instance_count": related_instances(archive.reading, [row["pk"]]),
+                "patient_id": text(patient, "00100020"),
+                "patient_name": text(patient, "00100010"),
+            }
+        )
     return found
 
 

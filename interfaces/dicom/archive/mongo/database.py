@@ -17,7 +17,7 @@ from pymongo.write_concern import WriteConcern
 from fhir_server.core import mongodb
 from fhir_server.core.errors import error
 
-LAYOUT = 2
+LAYOUT = 3
 PREFIX = "dicom_"
 OPTIONS = {
     "appName": "ultimate-hms-dicom",

@@ -62,7 +62,7 @@ class MongoRows:
         above = self.one("study", {"pk": found["study"]}) or {"uid": None, "patient": None}
         patient = self.one("patient", {"pk": above["patient"]}) or {"patient_id": None, "issuer": None}
         return {
-            "digest": known["digest"], "series": found["pk"], "study": found["study"], "study_uid": above["uid"],
+            "digest": known["digest"], "series": found["pk"], "study_uid": above["uid"],
             "patient_id": patient["patient_id"], "issuer": patient["issuer"], "due": None,
         }  # fmt: skip
 

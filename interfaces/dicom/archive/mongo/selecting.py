@@ -15,6 +15,15 @@ _RANKS = {"never": 0, "=": 1, "in": 1, "between": 2, "wild": 2, "words": 2}
 _TELLING = ("uid", "patient_id", "accession", "name", "date")  # columns that tell one row from nearly all others
 _WEAK = 3
 _BY_NUMBER = ("STUDY._id", "SERIES.number", "SERIES._id", "IMAGE.number", "IMAGE._id")
+_COUNTED: Stage = {
+    "$lookup": {
+        "from": PREFIX + TABLES[SERIES],
+        "localField": f"{STUDY}._id",
+        "foreignField": ABOVE[SERIES],
+        "pipeline": [{"$project": {"instance_count": 1}}],
+        "as": "counted",
+    }
+}
 _STATE = Condition(STUDY, "state", (is_not(QUARANTINED),))
 
 
@@ -44,7 +53,9 @@ def pipeline(selection: Selection) -> tuple[str, list[Stage]]:
     if selection.order and not early:
         fields = _BY_NUMBER if selection.order == "number" else (f"{level}._id",)
         stages.append({"$sort": dict.fromkeys(fields, 1)})
-    return PREFIX + TABLES[first], stages if alone else stages + page
+    if not alone:
+        stages += page
+    return PREFIX + TABLES[first], [*stages, _COUNTED] if level == STUDY else stages
 
 
 def _page(selection: Selection) -> list[Stage]:
@@ -54,11 +65,14 @@ def _page(selection: Selection) -> list[Stage]:
 
 def shown_of(level: str, found: Stage) -> dict[str, Any]:
     """A result with the names of a joined row."""
-    return {
+    shown = {
         name: found[each][field(column)]
         for each in LEVELS[: LEVELS.index(level) + 1]
         for name, column in SHOWN[each].items()
     }
+    if level == STUDY:
+        shown["instance_count"] = sum(series["instance_count"] for series in found["counted"])
+    return shown
 
 
 def _first(level: str, shown: tuple[str, ...], conditions: tuple[Condition, ...]) -> str:

@@ -10,9 +10,10 @@ from fhir_server.core.write_ahead import use_write_ahead_log
 from interfaces.dicom.archive.names import folded
 
 FILE_NAME = "index.sqlite"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 BUSY_MS = 30_000
 CACHE_MB = 16  # SQLite's page cache of a connection
+_COUNTED = ("instance_count", "size", "changed")  # columns of study before version 4, changed with each instance
 
 
 def connect(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
@@ -30,15 +31,23 @@ def connect(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
         connection.close()
         raise sqlite3.DatabaseError(f"{path} was made by a newer version of this program.")
     if found < SCHEMA_VERSION:
-        script = Path(__file__).with_name("schema.sql").read_text("utf-8")
-        connection.create_function(
-            "folded", 1, folded, deterministic=True
-        )  # names of before are compared as those of now
-        connection.executescript(
-            f"BEGIN IMMEDIATE;{script}UPDATE patient SET name = folded(name);"
-            f"UPDATE study SET referring = folded(referring);PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
-        )
+        _bring_in_step(connection)
     return connection
+
+
+def _bring_in_step(connection: sqlite3.Connection) -> None:
+    """Makes the tables, or those of before as they are now; another process may have done so meanwhile."""
+    script = Path(__file__).with_name("schema.sql").read_text("utf-8")
+    connection.executescript(f"BEGIN IMMEDIATE;{script}")
+    columns = {row["name"] for row in connection.execute("PRAGMA table_info(study)")}
+    for column in columns.intersection(_COUNTED):
+        connection.execute(f"ALTER TABLE study DROP COLUMN {column}")
+    # names of before are compared as those of now
+    connection.create_function("folded", 1, folded, deterministic=True)
+    connection.execute("UPDATE patient SET name = folded(name)")
+    connection.execute("UPDATE study SET referring = folded(referring)")
+    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    connection.execute("COMMIT")
 
 
 class Readers:

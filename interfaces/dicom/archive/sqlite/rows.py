@@ -12,7 +12,7 @@ from interfaces.dicom.archive.sqlite.conditions import condition
 from interfaces.dicom.archive.sqlite.selecting import statement
 
 STANDING = (
-    "SELECT i.digest, s.pk AS series, s.study, t.uid AS study_uid, p.patient_id, p.issuer, j.due"
+    "SELECT i.digest, s.pk AS series, t.uid AS study_uid, p.patient_id, p.issuer, j.due"
     " FROM (SELECT 1) LEFT JOIN instance i ON i.uid = ? LEFT JOIN series s ON s.uid = ?"
     " LEFT JOIN study t ON t.pk = s.study LEFT JOIN patient p ON p.pk = t.patient LEFT JOIN job j"
     " ON j.kind = 'study' AND j.key = ? AND j.state = 'waiting' AND j.attempts = 0"

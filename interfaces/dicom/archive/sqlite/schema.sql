@@ -9,8 +9,7 @@ CREATE TABLE IF NOT EXISTS study (
     pk INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, patient INTEGER NOT NULL REFERENCES patient, date TEXT NOT NULL,
     time TEXT NOT NULL, accession TEXT NOT NULL, accession_issuer TEXT NOT NULL, study_id TEXT NOT NULL,
     description TEXT NOT NULL, referring TEXT NOT NULL, modalities TEXT NOT NULL, series_count INTEGER NOT NULL,
-    instance_count INTEGER NOT NULL, size INTEGER NOT NULL, sender TEXT NOT NULL, received INTEGER NOT NULL,
-    changed INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'kept', reason TEXT NOT NULL DEFAULT '',
+    sender TEXT NOT NULL, received INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'kept', reason TEXT NOT NULL DEFAULT '',
     attributes TEXT NOT NULL, coercion TEXT NOT NULL DEFAULT '', decision TEXT NOT NULL DEFAULT '',
     fhir_study TEXT NOT NULL DEFAULT '', fhir_patient TEXT NOT NULL DEFAULT '', fhir_order TEXT NOT NULL DEFAULT ''
 );

@@ -17,6 +17,8 @@ def statement(selection: Selection) -> tuple[str, list[Any]]:
     level = selection.level
     shown = LEVELS[: LEVELS.index(level) + 1]
     columns = [f"{_ALIAS[each]}.{column} AS {name}" for each in shown for name, column in SHOWN[each].items()]
+    if level == STUDY:
+        columns.append("(SELECT sum(instance_count) FROM series WHERE study = t.pk) AS instance_count")
     where: list[str] = []
     values: list[Any] = []
     for each in selection.conditions:

@@ -4,7 +4,31 @@ from __future__ import annotations
 
 import threading
 
-from interfaces.dicom.archive.sqlite.database import Readers
+from interfaces.dicom.archive.sqlite.database import SCHEMA_VERSION, Readers, connect
+
+
+def test_several_that_open_an_index_of_before_bring_it_in_step_once(tmp_path):
+    path, barrier, columns = tmp_path / "index.sqlite", threading.Barrier(4), []
+    before = connect(path)
+    wanted = [row["name"] for row in before.execute("PRAGMA table_info(study)")]
+    before.execute("ALTER TABLE study ADD COLUMN size INTEGER NOT NULL DEFAULT 0")
+    before.execute("ALTER TABLE study ADD COLUMN instance_count INTEGER NOT NULL DEFAULT 0")
+    before.execute("PRAGMA user_version=3")
+    before.close()
+
+    def start() -> None:
+        barrier.wait()
+        opened = connect(path)
+        columns.append([row["name"] for row in opened.execute("PRAGMA table_info(study)")])
+        assert opened.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+        opened.close()
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert columns == [wanted] * 4
 
 
 def test_threads_that_ended_leave_their_connections_to_the_next(tmp_path):
