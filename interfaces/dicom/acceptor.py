@@ -12,7 +12,6 @@ from pynetdicom import evt
 
 from fhir_server.core.full_disk import lacks_room
 from fhir_server.core.sharing import Share
-from interfaces.dicom.archive.receiving import Announced
 from interfaces.dicom.association.answering_retrieval import Progress
 from interfaces.dicom.association.server import AssociationServer, entity, requested, tls_context
 from interfaces.dicom.association.slots import Slots
@@ -65,7 +64,7 @@ class Acceptor:
 
         def arriving(association: Any, sop_class: str, sop_instance: str, syntax: str) -> Arriving:
             sender = (association.requestor.ae_title or "").strip()
-            return Arriving(context, Announced(sop_class, sop_instance, syntax, sender))
+            return Arriving(context, sop_class, sop_instance, syntax, sender)
 
         self._slots = Slots(context.archive.folder / SLOTS, settings.dicom_max_associations)
         others = tls_context(settings), arriving

@@ -45,9 +45,11 @@ class Receiving:
     def write(self, parts: Sequence[Bytes]) -> None:
         """Adds bytes of the data set."""
         self._file.write(*parts)
-        if len(self._beginning) < BEGINNING:
-            for part in parts:
-                self._beginning += part[: BEGINNING - len(self._beginning)]
+        for part in parts:
+            wanted = BEGINNING - len(self._beginning)
+            if not wanted:
+                break
+            self._beginning += part[:wanted]
 
     def finish(self, check: Callable[[Record], None] = lambda record: None) -> Outcome:
         """Keeps it; Malformed where it is no whole data set, Mismatch where it is not what was announced.

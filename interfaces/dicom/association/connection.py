@@ -10,7 +10,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 from pynetdicom.association import Association
@@ -20,7 +19,6 @@ from interfaces.dicom.association.patience import Patience
 
 QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 BUFFER = 2**20  # bytes received at a time; more where a PDU is longer
-TOGETHER = 128 * 1024  # bytes taken after which their room is used again, so that small pieces are written together
 IDLE_SECONDS = 0.2  # how long a thread sleeps at most before it looks at its timers
 
 
@@ -39,12 +37,12 @@ class Socket(AssociationSocket):
         self._arriving = Patience(self._silent_seconds)
         self._encrypted = isinstance(client_socket, ssl.SSLSocket)
         # OpenSSL takes no reading beside a writing of another thread, and half a record must not hold up an answer
-        self._turn: AbstractContextManager[Any] = threading.Lock() if self._encrypted else contextlib.nullcontext()
+        self._turn = threading.Lock() if self._encrypted else None
         client_socket.setblocking(False)
-        self.refilling: Callable[[], None] = lambda: None  # called before what was taken gives way to what comes
         self.hearing: Callable[[], None] = lambda: None  # called while a PDU is on its way
         self._poll = select.poll()
-        self._poll.register(self._woken, select.POLLIN)
+        self._waking = self._woken.fileno()
+        self._poll.register(self._waking, select.POLLIN)
         self._poll.register(client_socket, select.POLLIN)
 
     def wake(self) -> None:
@@ -73,16 +71,16 @@ class Socket(AssociationSocket):
             return False
         ready = False
         for descriptor, _ in found:
-            if descriptor == self._woken.fileno():
-                with contextlib.suppress(BlockingIOError):
-                    self._woken.recv(4096)
-            else:
+            if descriptor != self._waking:
                 ready = True
+                continue
+            with contextlib.suppress(BlockingIOError):
+                self._woken.recv(4096)
         return ready
 
     @property
     def received(self) -> memoryview:
-        """What was received and not taken, the caller's until `refilling` is called."""
+        """What was received and not taken, the caller's until more is received."""
         return self._buffer[self._start : self._end]
 
     def skip(self, count: int) -> None:
@@ -101,33 +99,30 @@ class Socket(AssociationSocket):
         connected = self.socket
         if connected is None:
             raise ConnectionAbortedError
-        if self._end >= TOGETHER:
-            self.refilling()
-            self._end = 0
-        self._start, free = self._end, self._buffer[self._end :]
         try:
-            got = self._in_turn(connected.recv_into, free)
+            got = self._in_turn(connected.recv_into, self._buffer)
         except (BlockingIOError, ssl.SSLWantReadError):
             return False
         except ssl.SSLWantWriteError:
-            got = self._when_possible(self._arriving, connected, select.POLLIN, connected.recv_into, free)
+            got = self._when_possible(self._arriving, connected, select.POLLIN, connected.recv_into, self._buffer)
         if not got:
             raise ConnectionAbortedError("the peer closed")
         self._arriving.moved(got)
-        self._end += got
+        self._start, self._end = 0, got
         return True
 
     def take(self, count: int) -> memoryview | None:
-        """So many bytes, the caller's until `refilling` is called; None where the peer closed before.
+        """So many bytes, the caller's until more is received; None where the peer closed before.
 
         TimeoutError where the message comes too slowly.
         """
-        if self._end - self._start < count:
-            self._fill(count)
-        if self._end - self._start < count:
-            return None
-        self._start += count
-        return self._buffer[self._start - count : self._start]
+        start, end = self._start, self._start + count
+        if end > self._end:
+            if not self._fill(count):
+                return None
+            start, end = 0, count
+        self._start = end
+        return self._buffer[start:end]
 
     def recv(self, nr_bytes: int) -> bytearray:
         """So many bytes, fewer where the peer closed."""
@@ -149,6 +144,8 @@ class Socket(AssociationSocket):
                 self.event_queue.put("Evt17")
 
     def _in_turn(self, work: Callable[..., int], *arguments: Any) -> int:
+        if self._turn is None:
+            return work(*arguments)
         with self._turn:
             return work(*arguments)
 
@@ -173,31 +170,30 @@ class Socket(AssociationSocket):
                 raise TimeoutError("the peer neither sent nor took anything")
             patience.waited(time.monotonic() - asked)
 
-    def _fill(self, count: int) -> None:
-        """Receives until so many bytes are there, and as many more as wait already."""
+    def _fill(self, count: int) -> bool:
+        """Receives until so many bytes are at the buffer's beginning, and as many more as wait already; False where
+        the peer closed before."""
         connected = self.socket
         assert connected is not None
-        self.refilling()
-        if self._start == self._end or len(self._buffer) - self._start < count:
-            left = bytes(self.received)
-            if len(self._buffer) < count:
-                self._buffer = memoryview(bytearray(count))
-            self._buffer[: len(left)] = left
-            self._start, self._end = 0, len(left)
-        enough = self._start + count
-        while self._end < enough:
+        left = bytes(self.received)
+        if len(self._buffer) < count:
+            self._buffer = memoryview(bytearray(count))
+        self._buffer[: len(left)] = left
+        self._start, self._end = 0, len(left)
+        while True:
             try:
                 free = self._buffer[self._end :]
                 got = self._when_possible(self._arriving, connected, select.POLLIN, connected.recv_into, free)
             except ConnectionResetError:
-                return
+                return False
             if not got:
-                return
+                return False
             self._arriving.moved(got)
-            self.hearing()
             self._end += got
-            if self._end < enough:
-                self._acknowledge()
+            if self._end >= count:
+                return True
+            self.hearing()
+            self._acknowledge()
 
     def _acknowledge(self) -> None:
         """Acknowledges at once, before a wait: a peer with Nagle's algorithm would wait 40 ms for the delayed one."""

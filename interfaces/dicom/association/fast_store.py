@@ -11,8 +11,8 @@ import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+from interfaces.dicom.association.pdus import COMMAND, LAST, P_DATA_TF, PLAIN
 from interfaces.dicom.association.responses import (
-    COMMAND_LAST,
     DATA_SET_TYPE,
     FIELD,
     NO_DATA_SET,
@@ -23,11 +23,11 @@ from interfaces.dicom.association.responses import (
 )
 
 C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
+ASKED, WITHOUT = struct.pack("<H", C_STORE_RQ), struct.pack("<H", NO_DATA_SET)
 MESSAGE_ID = 0x0110
-P_DATA_TF = 4
-COMMAND, LAST = 1, 2  # message control header of commands and of what nothing follows (PS3.8 annex E.2)
-PLAIN = struct.Struct(">BxLLBB")  # P-DATA-TF with one value: type, length; the value's length, context, control header
-MOST_PARTS = 512  # that wait to be written: a peer may send a byte at a time
+HEAD = PLAIN.size
+ELEMENT = struct.Struct("<HHI")  # of a command set: group, number, length
+MOST_PARTS = 512  # fragments that are taken together: a peer may send a byte at a time
 
 
 class Arriving(Protocol):
@@ -67,65 +67,62 @@ class FastStore:
     def __init__(self, association: Any, begin: Begin) -> None:
         self._association = association
         self._beginning = begin
-        self._request: Request | None = None
-        self._parts: list[memoryview] = []  # taken and not written
+        self.request: Request | None = None  # whose data set is on its way
         self._left = 0  # bytes of a fragment that are still to come
-        self._last = False  # whether it is the data set's last one
-
-    @property
-    def arriving(self) -> bool:
-        """Whether a data set is on its way."""
-        return self._request is not None
+        self._last = 0  # whether it is the data set's last one
 
     def take(self, values: Values) -> bytes | bool:
         """Takes the values of a PDU: the PDU to answer with, True for more to come; False where it is not for here.
 
-        They are read at the latest when `write` is called.
-
         ValueError where a data set is interrupted by something else.
         """
-        if self._request is None:
-            if self._association.dimse.message is not None or not self._begin(*values[0]):
+        if self.request is None:
+            if not self._begin(*values[0]):
                 return False
             values = values[1:]
-        request = self._request
+        request = self.request
         assert request is not None
+        parts, last = [], 0
         for context, fragment in values:
             if fragment[0] & COMMAND or context != request.context:
                 raise ValueError("a command or another context within a data set")
-            self._parts.append(fragment[1:])
-            if fragment[0] & LAST:
-                return self._finish(request)
-            if len(self._parts) >= MOST_PARTS:
-                self.write()
-        return True
+            parts.append(fragment[1:])
+            if last := fragment[0] & LAST:
+                break
+        if parts:
+            request.arriving.write(parts)
+        return self._finish(request) if last else True
 
     def follow(self, received: memoryview, longest: int) -> tuple[int, bytes | None]:
-        """Takes what was received of the data set, cut anywhere: how many bytes, and the PDU to answer with at its end.
+        """Takes a request whose command set is whole in what was received, and what was received of its data set, cut
+        anywhere: how many bytes, and the PDU to answer with at its end.
 
-        It stops before a PDU that is longer than allowed or no P-DATA-TF of one fragment of the data set.
+        It stops before a PDU that is longer than allowed or no P-DATA-TF of one fragment of these, and after
+        MOST_PARTS of them.
         """
-        request, parts, at, end = self._request, self._parts, 0, len(received)
-        assert request is not None
-        while True:
-            if self._left:
-                part = received[at : at + self._left]
-                self._left -= len(part)
-                at += len(part)
-                parts.append(part)
-                if len(parts) >= MOST_PARTS:
-                    self._write(request)
-            if self._last and not self._left:
-                return at, self._finish(request)
-            if self._left or end - at < PLAIN.size:
-                return at, None
+        at, last, end = self._left, self._last, len(received)
+        if self.request is None:
+            at = self._asked(received, longest)
+        request, parts = self.request, [received[:at]] if self._left else []
+        if request is None:
+            return 0, None
+        for _ in range(MOST_PARTS):
+            if last or at > end - HEAD:
+                break
             kind, length, value, context, control = PLAIN.unpack_from(received, at)
-            if kind != P_DATA_TF or value != length - 4 or length > longest or context != request.context:
-                return at, None
-            if control & COMMAND or value < 2:
-                return at, None
-            self._left, self._last = value - 2, bool(control & LAST)
-            at += PLAIN.size
+            if kind != P_DATA_TF or length != value + 4 or length > longest:
+                break
+            if context != request.context or control & COMMAND or value < 2:
+                break
+            parts.append(received[at + HEAD : (at := at + length + 6)])
+            last = control & LAST
+        if parts:
+            request.arriving.write(parts)
+        self._left = max(at - end, 0)
+        if last and not self._left:
+            return at, self._finish(request)
+        self._last = last
+        return min(at, end), None
 
     def pass_over(self, received: memoryview) -> int:
         """How many bytes are the rest of a fragment of which `follow` took the beginning: nobody wants it any more."""
@@ -133,62 +130,56 @@ class FastStore:
         self._left -= passed
         return passed
 
-    def write(self) -> None:
-        """Writes what was taken; the buffer it lies in is wanted for more."""
-        if self._parts and self._request is not None:
-            self._write(self._request)
-
     def abandon(self) -> None:
         """The association is over: half a data set leaves nothing."""
-        if self._request is not None:
-            self._request.arriving.discard()
-            self._request, self._parts = None, []
-
-    def _write(self, request: Request) -> None:
-        request.arriving.write(self._parts)
-        self._parts.clear()
+        if self.request is not None:
+            self.request.arriving.discard()
+            self.request = None
 
     def _finish(self, request: Request) -> bytes:
-        if self._parts:
-            self._write(request)
-        self._request, self._last = None, False
-        return _answer(request, *request.arriving.finish())
+        self.request, self._last = None, 0
+        status, comment = request.arriving.finish()
+        instance = request.sop_instance
+        command = response(C_STORE_RSP, request.sop_class, request.message, status, comment, sop_instance=instance)
+        return alone(request.context, command)
+
+    def _asked(self, received: memoryview, longest: int) -> int:
+        """Bytes of the PDU by which a data set is announced; 0 where no such one is whole there."""
+        if len(received) < HEAD:
+            return 0
+        kind, length, value, context, _ = PLAIN.unpack_from(received)
+        if kind != P_DATA_TF or not 6 <= length == value + 4 <= longest or length + 6 > len(received):
+            return 0
+        return length + 6 if self._begin(context, received[HEAD - 1 : length + 6]) else 0
 
     def _begin(self, context: int, fragment: memoryview) -> bool:
-        if fragment[0] & COMMAND_LAST != COMMAND_LAST:
+        if fragment[0] & (COMMAND | LAST) != COMMAND | LAST or self._association.dimse.message is not None:
             return False
         accepted = self._association._accepted_cx.get(context)
-        command = elements(fragment[1:])
-        if accepted is None or command.get(FIELD) != struct.pack("<H", C_STORE_RQ):
-            return False
-        if command.get(DATA_SET_TYPE) == struct.pack("<H", NO_DATA_SET):
+        command = elements(bytes(fragment[1:]))
+        if accepted is None or command.get(FIELD) != ASKED or command.get(DATA_SET_TYPE) == WITHOUT:
             return False
         try:
-            names = command[SOP_CLASS], command[SOP_INSTANCE], command[MESSAGE_ID]
+            sop_class, sop_instance, message = command[SOP_CLASS], command[SOP_INSTANCE], command[MESSAGE_ID]
         except KeyError:
             return False
-        syntax, uids = str(accepted.transfer_syntax[0]), (_uid(names[0]), _uid(names[1]))
-        self._request = Request(context, *names, self._beginning(self._association, *uids, syntax))
+        uids, syntax = (_uid(sop_class), _uid(sop_instance)), str(accepted.transfer_syntax[0])
+        arriving = self._beginning(self._association, *uids, syntax)
+        self.request = Request(context, sop_class, sop_instance, message, arriving)
         return True
 
 
-def elements(command: memoryview) -> dict[int, bytes]:
+def elements(command: bytes) -> dict[int, bytes]:
     """The elements of a command set by number; {} where it is none."""
     found: dict[int, bytes] = {}
-    at = 0
-    while at + 8 <= len(command):
-        group, number, length = struct.unpack_from("<HHI", command, at)
-        if group or length > len(command) - at - 8:
+    at, last, head = 0, len(command) - ELEMENT.size, ELEMENT.unpack_from
+    while at <= last:
+        group, number, length = head(command, at)
+        at += ELEMENT.size
+        found[number] = command[at : (at := at + length)]
+        if group:
             return {}
-        found[number] = bytes(command[at + 8 : at + 8 + length])
-        at += 8 + length
-    return found
-
-
-def _answer(request: Request, status: int, comment: str) -> bytes:
-    instance = request.sop_instance
-    command = response(C_STORE_RSP, request.sop_class, request.message, status, comment, sop_instance=instance)
-    return alone(request.context, command)
+    return found if at <= len(command) else {}
 
 
 def _uid(value: bytes) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 SLOWEST = 1000  # bytes a second, of a message as a whole once the patience is over; the slowest lines have that
 
 
@@ -10,7 +12,7 @@ class Patience:
 
     def __init__(self, seconds: float | None) -> None:
         """seconds: that it may take however little it brings; None for ever."""
-        self._seconds = seconds
+        self._seconds = math.inf if seconds is None else seconds
         self._waited = 0.0
         self._moved = 0
 
@@ -26,7 +28,7 @@ class Patience:
     def moved(self, count: int) -> None:
         """So many more bytes have come or gone; TimeoutError where that was too slow."""
         self._moved += count
-        if self._seconds is not None and self._waited > self._seconds + self._moved / SLOWEST:
+        if self._waited > self._seconds + self._moved / SLOWEST:
             raise TimeoutError("a message came, or an answer was taken, too slowly")
 
     def renew(self) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-COMMAND, DATA_SET, LAST = 1, 0, 2  # message control header: what a fragment is of, and that nothing follows
+P_DATA_TF = 4  # type of a PDU
+COMMAND, DATA_SET, LAST = 1, 0, 2  # message control header (annex E.2): what a fragment is of, and that nothing follows
+PLAIN = struct.Struct(">BxLLBB")  # ahead of the only value: type, length; the value's length, context, control header
 UNLIMITED = 128 * 1024  # bytes of a PDU to a peer that sets no limit
 HEAD = 6  # bytes of a PDU that come before a value, and count
 
@@ -23,6 +25,6 @@ def pdus(context: int, content: bytes | memoryview, kind: int, most: int, *, who
     for at in range(0, max(len(content), 1), size):
         part = content[at : at + size]
         header = kind | (LAST if whole and at + size >= len(content) else 0)
-        made += struct.pack(">BBIIBB", 4, 0, len(part) + 6, len(part) + 2, context, header)
+        made += PLAIN.pack(P_DATA_TF, len(part) + 6, len(part) + 2, context, header)
         made += part
     return bytes(made)

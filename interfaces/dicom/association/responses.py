@@ -6,10 +6,12 @@ import struct
 from collections.abc import Iterable
 from typing import Any
 
+from interfaces.dicom.association.pdus import COMMAND, LAST, P_DATA_TF, PLAIN
+
 NO_DATA_SET, WITH_DATA_SET = 0x0101, 0x0001
 MOST_COUNTED = 0xFFFF
 SOP_CLASS, FIELD, DATA_SET_TYPE, SOP_INSTANCE = 0x0002, 0x0100, 0x0800, 0x1000
-COMMAND_LAST = 3  # message control header of a whole command set (PS3.8 annex E.2)
+US, UL = struct.Struct("<HHIH"), struct.Struct("<HHII")  # elements of such a value: group, number, length, value
 
 
 def response(
@@ -29,30 +31,29 @@ def response(
     """
     parts = [
         element(SOP_CLASS, sop_class),
-        element(FIELD, struct.pack("<H", field)),
+        US.pack(0, FIELD, 2, field),
         element(0x0120, message),
-        element(DATA_SET_TYPE, struct.pack("<H", data_set)),
-        element(0x0900, struct.pack("<H", status)),
+        US.pack(0, DATA_SET_TYPE, 2, data_set),
+        US.pack(0, 0x0900, 2, status),
     ]
     if comment:
         text = comment[:64].encode("ascii", "replace")
         parts.append(element(0x0902, text + b" " * (len(text) % 2)))
     if sop_instance:
         parts.append(element(SOP_INSTANCE, sop_instance))
-    parts += [element(number, struct.pack("<H", min(count, MOST_COUNTED))) for number, count in counts]
+    parts += [US.pack(0, number, 2, min(count, MOST_COUNTED)) for number, count in counts]
     return command_set(parts)
 
 
 def command_set(parts: Iterable[bytes]) -> bytes:
     """Elements in their order as a command set, with its group length."""
     body = b"".join(parts)
-    return element(0x0000, struct.pack("<I", len(body))) + body
+    return UL.pack(0, 0, 4, len(body)) + body
 
 
 def alone(context: int, command: bytes) -> bytes:
     """The P-DATA-TF PDU of a command set that no data set follows."""
-    value = struct.pack(">IBB", len(command) + 2, context, COMMAND_LAST) + command
-    return struct.pack(">BBI", 4, 0, len(value)) + value
+    return PLAIN.pack(P_DATA_TF, len(command) + 6, len(command) + 2, context, COMMAND | LAST) + command
 
 
 def element(number: int, value: bytes) -> bytes:

@@ -62,7 +62,6 @@ class _Handler(RequestHandler):
         association.name = "AcceptorThread"
         association.ended = server.ended
         connection = Socket(association, self.request)
-        connection.refilling = association.store.write
         connection.hearing = association.dul._idle_timer.restart
         association.set_socket(connection)
         acceptor = association.acceptor

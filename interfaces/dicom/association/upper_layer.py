@@ -6,6 +6,7 @@ association before it is received, and P-DATA goes to the DIMSE provider as view
 
 from __future__ import annotations
 
+import functools
 import struct
 import threading
 import time
@@ -23,8 +24,9 @@ from pynetdicom.pdu_primitives import P_DATA
 from interfaces.dicom.association.answering_find import answer_find
 from interfaces.dicom.association.answering_retrieval import answer_retrieval
 from interfaces.dicom.association.connection import Socket
-from interfaces.dicom.association.fast_store import P_DATA_TF, FastStore
+from interfaces.dicom.association.fast_store import FastStore
 from interfaces.dicom.association.messages import Messages, Told
+from interfaces.dicom.association.pdus import P_DATA_TF
 from interfaces.dicom.association.proposals import AssociateRequest, Negotiation
 
 ASSOCIATE_RQ = 1
@@ -57,7 +59,6 @@ class UpperLayer(DULServiceProvider):
         self.state_machine = States(self)
         self.to_user_queue = Told(news)
         self._run_loop_delay = 0
-        self._most = 0  # bytes of a P-DATA PDU, once it is negotiated
         self._refused = False
         self._held = 0  # bytes of a message that has not come whole
         self.daemon = True
@@ -131,14 +132,15 @@ class UpperLayer(DULServiceProvider):
                 connection.skip(len(connection.received))
                 connection.receive()
                 return False
-            if self.assoc.store and self.assoc.store.arriving and not self._follow(connection, self.assoc.store):
+            store = self._assoc.store
+            if store and not self._follow(connection, store):
                 return True
             head = connection.take(HEAD.size)
             if head is None:
                 self.event_queue.put("Evt17")
                 return False
             kind, length = HEAD.unpack(head)
-            if not 1 <= kind <= 7 or length > self._longest(kind):
+            if not 1 <= kind <= 7 or length > (self._longest if kind == P_DATA_TF else LONGEST_CONTROL):
                 self._refuse()
                 return False
             body = connection.take(length)
@@ -168,30 +170,31 @@ class UpperLayer(DULServiceProvider):
         return False
 
     def _follow(self, connection: Socket, store: FastStore) -> bool:
-        """Takes what comes of a data set as long as there is any; True once something else is to be read."""
+        """Takes what comes of C-STORE requests as long as there is any; True once something else is to be read."""
         self._idle_timer.restart()
         while not self._kill_thread and not self.to_provider_queue.queue:
-            if not connection.received and not connection.receive():
-                break
+            received = connection.received
+            if not received:
+                if not connection.receive():
+                    break
+                received = connection.received
             if self.state_machine.current_state != ESTABLISHED:
-                connection.skip(store.pass_over(connection.received))
+                connection.skip(store.pass_over(received))
                 return bool(connection.received)
-            taken, answer = store.follow(connection.received, self._longest(P_DATA_TF))
+            taken, answer = store.follow(received, self._longest)
             connection.skip(taken)
             if answer is not None:
                 connection.whole()
                 connection.send(answer)
                 break
-            if connection.received:
+            if taken < len(received):
                 return True
         return False
 
-    def _longest(self, kind: int) -> int:
-        if kind != P_DATA_TF:
-            return LONGEST_CONTROL
-        if not self._most:
-            self._most = self.assoc.acceptor.maximum_length or 2**32 - 1
-        return self._most
+    @functools.cached_property
+    def _longest(self) -> int:
+        """Bytes of a P-DATA PDU, once it is negotiated."""
+        return self.assoc.acceptor.maximum_length or 2**32 - 1
 
     def _data(self, body: memoryview) -> bool:
         """Takes the presentation data values of a P-DATA-TF PDU (PS3.8 section 9.3.5); True where they were C-STORE's.

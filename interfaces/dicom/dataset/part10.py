@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 import zlib
 from typing import NamedTuple
@@ -29,17 +30,17 @@ class Meta(NamedTuple):
 
 def header(sop_class: str, sop_instance: str, transfer_syntax: str) -> bytes:
     """Everything before the data set; the same for the same three UIDs, so that same bytes are the same file."""
-    elements = b"".join(
-        (
-            struct.pack("<HH2sHI", 2, 1, b"OB", 0, 2) + b"\0\1",
-            _uid(0x02, sop_class),
-            _uid(0x03, sop_instance),
-            _uid(0x10, transfer_syntax),
-            _uid(0x12, IMPLEMENTATION_UID),
-            _short(0x13, b"SH", IMPLEMENTATION_NAME.encode()),
-        )
-    )
+    before, after = _around(sop_class, transfer_syntax)
+    elements = before + _uid(0x03, sop_instance) + after
     return _PREAMBLE + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(elements)) + elements
+
+
+@functools.lru_cache(maxsize=256)
+def _around(sop_class: str, transfer_syntax: str) -> tuple[bytes, bytes]:
+    """What is before the SOP Instance UID, and after it."""
+    before = struct.pack("<HH2sHI", 2, 1, b"OB", 0, 2) + b"\0\1" + _uid(0x02, sop_class)
+    written_by = _uid(0x12, IMPLEMENTATION_UID) + _short(0x13, b"SH", IMPLEMENTATION_NAME.encode())
+    return before, _uid(0x10, transfer_syntax) + written_by
 
 
 def _uid(number: int, uid: str) -> bytes:

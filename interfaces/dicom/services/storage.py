@@ -48,7 +48,7 @@ def store(context: Context, event: Any) -> Any:
     """Keeps the data set of a C-STORE request that pynetdicom has decoded."""
     request = event.request
     names = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
-    arriving = Arriving(context, Announced(*names, str(event.context.transfer_syntax), calling(event)))
+    arriving = Arriving(context, *names, str(event.context.transfer_syntax), calling(event))
     if request.DataSet:
         arriving.write([request.DataSet.getbuffer()])
     return status(*arriving.finish())
@@ -57,18 +57,18 @@ def store(context: Context, event: Any) -> Any:
 class Arriving:
     """The data set of a C-STORE request while it comes; what goes wrong on the way is answered at its end."""
 
-    def __init__(self, context: Context, announced: Announced) -> None:
-        self._sender = announced.sender
+    def __init__(self, context: Context, sop_class: str, sop_instance: str, syntax: str, sender: str) -> None:
+        self._sender = sender
         self._answer: tuple[int, str] | None = None
         self._receiving: Receiving | None = None
         try:
             peers = context.configuration.peers()
-            if not permitted(context, peers, announced.sender, "store"):
+            if not permitted(context, peers, sender, "store"):
                 self._answer = NOT_AUTHORIZED, "this peer may not store"
-                refused(context, (announced.sender, ""), "store")
+                refused(context, (sender, ""), "store")
                 return
-            issuer = context.configuration.issuer(peers, announced.sender)
-            self._receiving = context.archive.begin(announced._replace(issuer=issuer))
+            issuer = context.configuration.issuer(peers, sender)
+            self._receiving = context.archive.begin(Announced(sop_class, sop_instance, syntax, sender, issuer))
         except Exception as problem:
             self._answer = self._failed(problem)
 
