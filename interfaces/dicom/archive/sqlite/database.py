@@ -12,6 +12,7 @@ from interfaces.dicom.archive.names import folded
 FILE_NAME = "index.sqlite"
 SCHEMA_VERSION = 4
 BUSY_MS = 30_000
+IN_STEP_MS = 600_000  # others wait while one brings an index of before in step: 3 s for 100,000 studies
 CACHE_MB = 16  # SQLite's page cache of a connection
 _COUNTED = ("instance_count", "size", "changed")  # columns of study before version 4, changed with each instance
 
@@ -26,7 +27,7 @@ def connect(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
         f"PRAGMA busy_timeout={BUSY_MS};PRAGMA synchronous={synchronous};"
         f"PRAGMA cache_size=-{CACHE_MB * 1024};PRAGMA foreign_keys=ON;PRAGMA secure_delete=ON;"
     )
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    found = _version(connection)
     if found > SCHEMA_VERSION:
         connection.close()
         raise sqlite3.DatabaseError(f"{path} was made by a newer version of this program.")
@@ -35,19 +36,27 @@ def connect(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
     return connection
 
 
+def _version(connection: sqlite3.Connection) -> int:
+    return connection.execute("PRAGMA user_version").fetchone()[0]
+
+
 def _bring_in_step(connection: sqlite3.Connection) -> None:
-    """Makes the tables, or those of before as they are now; another process may have done so meanwhile."""
-    script = Path(__file__).with_name("schema.sql").read_text("utf-8")
-    connection.executescript(f"BEGIN IMMEDIATE;{script}")
-    columns = {row["name"] for row in connection.execute("PRAGMA table_info(study)")}
-    for column in columns.intersection(_COUNTED):
-        connection.execute(f"ALTER TABLE study DROP COLUMN {column}")
-    # names of before are compared as those of now
-    connection.create_function("folded", 1, folded, deterministic=True)
-    connection.execute("UPDATE patient SET name = folded(name)")
-    connection.execute("UPDATE study SET referring = folded(referring)")
-    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    """Makes the tables, or those of before as they are now, unless another process did so meanwhile."""
+    connection.execute(f"PRAGMA busy_timeout={IN_STEP_MS}")
+    connection.execute("BEGIN IMMEDIATE")
+    if _version(connection) < SCHEMA_VERSION:
+        for statement in Path(__file__).with_name("schema.sql").read_text("utf-8").split(";"):
+            connection.execute(statement)
+        columns = {row["name"] for row in connection.execute("PRAGMA table_info(study)")}
+        for column in columns.intersection(_COUNTED):
+            connection.execute(f"ALTER TABLE study DROP COLUMN {column}")
+        # names of before are compared as those of now
+        connection.create_function("folded", 1, folded, deterministic=True)
+        connection.execute("UPDATE patient SET name = folded(name)")
+        connection.execute("UPDATE study SET referring = folded(referring)")
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     connection.execute("COMMIT")
+    connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
 
 
 class Readers:
