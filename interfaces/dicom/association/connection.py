@@ -59,7 +59,7 @@ class Socket(AssociationSocket):
         try:
             if self._start < self._end or (self._encrypted and self._in_turn(tls.pending)):
                 return True
-            patient = self.event_queue.empty() and not self.assoc.dul._kill_thread
+            patient = not self.event_queue.queue and not self.assoc.dul._kill_thread
             if patient:
                 self._acknowledge()
             asked = time.monotonic()
@@ -91,8 +91,8 @@ class Socket(AssociationSocket):
         """The message that came is whole: the next one may take its time anew."""
         self._arriving.renew()
 
-    def receive(self) -> bool:
-        """Receives what waits, once all is taken; False for nothing.
+    def receive(self) -> memoryview | None:
+        """Receives what waits, once all is taken; None for nothing.
 
         OSError or ValueError where it has ended, TimeoutError where the message comes too slowly.
         """
@@ -102,14 +102,14 @@ class Socket(AssociationSocket):
         try:
             got = self._in_turn(connected.recv_into, self._buffer)
         except (BlockingIOError, ssl.SSLWantReadError):
-            return False
+            return None
         except ssl.SSLWantWriteError:
             got = self._when_possible(self._arriving, connected, select.POLLIN, connected.recv_into, self._buffer)
         if not got:
             raise ConnectionAbortedError("the peer closed")
         self._arriving.moved(got)
         self._start, self._end = 0, got
-        return True
+        return self._buffer[:got]
 
     def take(self, count: int) -> memoryview | None:
         """So many bytes, the caller's until more is received; None where the peer closed before.

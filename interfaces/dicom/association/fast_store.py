@@ -106,16 +106,18 @@ class FastStore:
         request, parts = self.request, [received[:at]] if self._left else []
         if request is None:
             return 0, None
+        head, size = b"", 0
         for _ in range(MOST_PARTS):
             if last or at > end - HEAD:
                 break
-            kind, length, value, context, control = PLAIN.unpack_from(received, at)
-            if kind != P_DATA_TF or length != value + 4 or length > longest:
-                break
-            if context != request.context or control & COMMAND or value < 2:
-                break
-            parts.append(received[at + HEAD : (at := at + length + 6)])
-            last = control & LAST
+            if received[at : at + HEAD] != head:  # which most are as the one before
+                kind, length, value, context, control = PLAIN.unpack_from(received, at)
+                if kind != P_DATA_TF or length != value + 4 or length > longest:
+                    break
+                if context != request.context or control & COMMAND or value < 2:
+                    break
+                head, size, last = received[at : at + HEAD], length + 6, control & LAST
+            parts.append(received[at + HEAD : (at := at + size)])
         if parts:
             request.arriving.write(parts)
         self._left = max(at - end, 0)

@@ -173,11 +173,9 @@ class UpperLayer(DULServiceProvider):
         """Takes what comes of C-STORE requests as long as there is any; True once something else is to be read."""
         self._idle_timer.restart()
         while not self._kill_thread and not self.to_provider_queue.queue:
-            received = connection.received
-            if not received:
-                if not connection.receive():
-                    break
-                received = connection.received
+            received = connection.received or connection.receive()
+            if received is None:
+                break
             if self.state_machine.current_state != ESTABLISHED:
                 connection.skip(store.pass_over(received))
                 return bool(connection.received)
