@@ -97,12 +97,18 @@ class FhirServer:
         """Whether everybody may do everything."""
         return self._security is None
 
-    def recognised(self, headers: Mapping[str, str], base: str) -> Caller | None:
-        """Who makes a request, where that is told at once by an access token that was shown lately; see caller_of."""
-        if self._recognised is None:
-            return None
+    @property
+    def behind(self) -> bool:
+        """Whether others have stored something that shapes answers and is not taken in here yet."""
         following = self.environment.following
-        if following is not None and following.behind:
+        return following is not None and following.behind
+
+    def recognised(self, headers: Mapping[str, str], base: str) -> Caller | None:
+        """Who makes a request, where that is told at once by an access token that was shown lately; see caller_of.
+
+        Only while not `behind`.
+        """
+        if self._recognised is None:
             return None
         shown = headers.get("authorization")
         if shown is None or "x-purpose" in headers or "x-purpose-reason" in headers:  # of an emergency
@@ -185,12 +191,9 @@ class FhirServer:
         """What perform gives for a search of a type, or a history, to who sees all of the type, else None.
 
         FhirError, RuntimeError for one that fails or must be waited for: perform tells why. Only for what is found
-        quickly: where that takes long it has been in vain.
+        quickly: where that takes long it has been in vain; and while not `behind`.
         """
         environment, type = self.environment, path[0]
-        following = environment.following
-        if following is not None and following.behind:
-            return None
         if caller is not OPEN:
             interaction = "r" if len(path) == 3 else "s"
             require(caller, interaction, type)

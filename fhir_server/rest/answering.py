@@ -164,7 +164,7 @@ class Answering:
         if server.open or (asked.path == METADATA and "authorization" not in headers):
             return OPEN
         base = base_of(asked.scope, headers, server.settings)
-        known = server.recognised(headers, base)
+        known = None if server.behind else server.recognised(headers, base)
         return known if known is not None else await server.caller_of(asked.method, headers, base)
 
     def _options(self, asked: Asked) -> Answer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -26,16 +26,30 @@ from fhir_server.rest.decode import READ_CONDITIONS, headers_of, pairs
 from fhir_server.rest.encode import JSON_TYPE, NOT_KEPT, VARY, Answer, Headers, error_answer, failure, version_headers
 from fhir_server.rest.observing import Observe
 
-SHAPING = frozenset(name.encode() for name in (*READ_CONDITIONS, "origin", "prefer", request_id.HEADER))
+SHAPING = frozenset(
+    name.encode()
+    for name in (*READ_CONDITIONS, "origin", "prefer", "x-purpose", "x-purpose-reason", request_id.HEADER)
+)
 # of all types but those whose answers are made in ways of their own
 PLAIN = re.compile(rb"/fhir/(?!Binary|AuditEvent)([A-Z][A-Za-z]*)(?:/([A-Za-z0-9.-]{1,64}))?(/_history)?").fullmatch
 ONE_TOKEN = re.compile(rb"[a-z-]+=[^&|,$\\]*(?:\||%7[Cc])[^&|,$\\]*").fullmatch  # code in a system: found at once
 COUNT = re.compile(rb"_count=[1-9][0-9]?").fullmatch
 HISTORY = "_history"
+READ, SEARCH = ("read", "R"), ("search-type", "E")  # interactions and their actions, as the audit log is told of them
+HISTORY_TYPE, HISTORY_INSTANCE = ("history-type", "R"), ("history-instance", "R")
 
 Send = Callable[[int, Headers, bytes], None]
 
 log = structlog.get_logger("fhir")
+
+
+class Asked(NamedTuple):
+    """A request that may be answered so. path: below the base; told: the interaction and its action; sent: its headers,
+    each of which came once."""
+
+    path: tuple[str, ...]
+    told: tuple[str, str]
+    sent: dict[bytes, bytes]
 
 
 class AtOnce:
@@ -47,31 +61,37 @@ class AtOnce:
         self._observe = observe
         self._anybody = server.open and auditing is None  # it does not matter who asks
         self._always = [VARY] if server.open else [VARY, NOT_KEPT]
+        self._trust = server.settings.trust_proxy
 
     def __call__(self, scope: dict[str, Any], send: Send) -> bool:
         """Whether it answers, by send(status, headers, body) now or later; the request is for ASGI where not."""
         started = time.perf_counter()
-        path = _path(scope)
-        if not path:
+        asked = _asked(scope)
+        if asked is None:
             return False
-        auditing = self._auditing
-        is_read = len(path) == 2 and path[1] != HISTORY
-        spared = is_read and self._anybody
-        headers = {} if spared else headers_of(scope)
+        path, told, sent = asked
+        auditing, server = self._auditing, self._server
+        caller, base, headers = OPEN, "", {}
         given: Headers = []
         try:
-            base = "" if spared else base_of(scope, headers, self._server.settings)
-            caller = OPEN if self._server.open else self._server.recognised(headers, base)
-            if caller is None:
-                return False
-            if is_read:
-                version = self._server.read_at_once(path[0], path[1], caller)
+            if told is not READ or not self._anybody:
+                if server.behind:
+                    return False
+                headers = headers_of(scope) if self._trust else _named(sent)
+                base = base_of(scope, headers, server.settings)
+                if not server.open:
+                    recognised = server.recognised(headers, base)
+                    if recognised is None:
+                        return False
+                    caller = recognised
+            if told is READ:
+                version = server.read_at_once(path[0], path[1], caller)
                 if version is None:
                     return False
                 shown: Sequence[StoredVersion] = (version,)
                 body, given = version.body, version_headers(version)
             else:
-                found = self._server.found_at_once(path, pairs(scope["query_string"], "query"), base, caller)
+                found = server.found_at_once(path, pairs(scope["query_string"], "query"), base, caller)
                 if found is None or found.shown is None:
                     return False
                 body, shown = found.body, found.shown
@@ -92,7 +112,7 @@ class AtOnce:
             self._observe("GET", path, answer[0], time.perf_counter() - started)
             send(*answer)
 
-        return auditing.at_once(scope, headers, path, caller, shown, kept)
+        return auditing.at_once(scope, headers, path, told, caller, shown, kept)
 
     def _packed(self, scope: dict[str, Any], body: bytes, headers: Headers) -> tuple[bytes, Headers]:
         """The body as it goes to the caller; RuntimeError where that must be waited for."""
@@ -111,28 +131,36 @@ class AtOnce:
         return answer.status, [*answer.headers, *self._always, length], answer.body
 
 
-def _path(scope: dict[str, Any]) -> tuple[str, ...]:
-    """The path below the base of a request that is answered so: in JSON, and shaped by no header; () for any other."""
-    asked = PLAIN(scope["raw_path"])
-    if asked is None or scope["method"] != "GET":
-        return ()
-    accept = b""
-    for name, value in scope["headers"]:
-        if name in SHAPING:
-            return ()
-        if name == b"accept":
-            accept = value
+def _asked(scope: dict[str, Any]) -> Asked | None:
+    """What is asked for, where it is answered so: in JSON, and shaped by no header; None for any other request."""
+    plain = PLAIN(scope["raw_path"])
+    if plain is None or scope["method"] != "GET":
+        return None
+    sent = dict(scope["headers"])
+    if len(sent) < len(scope["headers"]) or not SHAPING.isdisjoint(sent):
+        return None
     try:
-        if negotiate(accept.decode("latin-1"), "") is not JSON:
-            return ()
+        if negotiate(sent.get(b"accept", b"").decode("latin-1"), "") is not JSON:
+            return None
     except FhirError:
-        return ()
-    type, id, history = asked.groups()
+        return None
+    type, id, history = plain.groups()
     query = scope["query_string"]
     if history:
         if query and not COUNT(query):
-            return ()
-        return (type.decode(), id.decode(), HISTORY) if id else (type.decode(), HISTORY)
+            return None
+        if id:
+            return Asked((type.decode(), id.decode(), HISTORY), HISTORY_INSTANCE, sent)
+        return Asked((type.decode(), HISTORY), HISTORY_TYPE, sent)
     if id:
-        return () if query else (type.decode(), id.decode())
-    return (type.decode(),) if ONE_TOKEN(query) else ()
+        return None if query else Asked((type.decode(), id.decode()), READ, sent)
+    return Asked((type.decode(),), SEARCH, sent) if ONE_TOKEN(query) else None
+
+
+def _named(sent: dict[bytes, bytes]) -> dict[str, str]:
+    """Where a request was sent to, and who sends it."""
+    host, shown = sent.get(b"host"), sent.get(b"authorization")
+    found = {"host": host.decode("latin-1")} if host else {}
+    if shown is not None:
+        found["authorization"] = shown.decode("latin-1")
+    return found

@@ -92,18 +92,25 @@ class Auditing:
         scope: dict[str, Any],
         headers: dict[str, str],
         path: tuple[str, ...],
+        told: tuple[str, str],
         caller: Caller,
         shown: Sequence[StoredVersion],
-        told: Callable[[Exception | None], None],
+        kept: Callable[[Exception | None], None],
     ) -> bool:
-        """The same of a GET that is answered with these versions, whole: told is called later, once the event is kept,
-        or with the exception that it can't be. False, and nothing is kept, where that takes several events."""
-        patients = self._patients.of(path, b"", shown, b"", True)
+        """The same of a GET that is answered with these versions, whole; told: its interaction and action. kept is
+        called later, once the event is, or with the exception that it can't be. False, and nothing is kept, where that
+        takes several events."""
+        if len(shown) == 1:  # which is of the patient whom the path names, if it names one
+            patients = self._patients.of_version(shown[0])
+        else:
+            patients = self._patients.of(path, b"", shown, b"", True)
         if len(patients) > self._event.MOST_PATIENTS:
             return False
-        address, query = address_of(scope, headers, self._trust), scope["query_string"].decode("latin-1")
-        asked = self._event.interaction_of("GET", path)
-        self._log.tell(self._of(address, caller, asked, 200, "/".join(path), query, patients), told)
+        event = self._event.of_request(
+            self._clock(), caller, told, 200, "/".join(path), query=scope["query_string"].decode("latin-1"),
+            address=address_of(scope, headers, self._trust), patients=patients,
+        )  # fmt: skip
+        self._log.tell(event, kept)
         return True
 
     async def followed(

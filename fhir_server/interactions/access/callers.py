@@ -8,6 +8,7 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 
 import structlog
 
@@ -36,6 +37,7 @@ from fhir_server.security.scopes import INTERACTIONS, Scope, resource_scopes
 NO_POLICIES = Policies()
 CONSENTS_KEPT = 60_000_000  # microseconds after which the periods of Consents are looked at again
 EVERYTHING = (Scope("user", "*", "cruds"),)
+MOST_ASKED = 1000  # interactions and types of which a caller's answer is kept
 log = structlog.get_logger("policies")
 
 
@@ -172,7 +174,7 @@ class Callers:
 
         caller = Caller(
             name=user or client,
-            may=scoped.may,
+            may=lru_cache(MOST_ASKED)(scoped.may),
             client=client,
             user=user,
             fhir_user=fhir_user,

@@ -8,12 +8,23 @@ Consents, search parameters.
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import NamedTuple
 
 from fhir_server.core.ports import Caller, Clock
 from fhir_server.interactions.access.callers import Callers
 from fhir_server.security.store import AccountStore
 
 MOST = 10_000
+
+
+class Known(NamedTuple):
+    """Whose a token is, what FHIR base it was shown to, when it ends (microseconds), and what it may be revoked by."""
+
+    caller: Caller
+    base: str
+    expires: int
+    family: str
+    jti: str
 
 
 class Recognised:
@@ -23,7 +34,7 @@ class Recognised:
         self._store = store
         self._callers = callers
         self._clock = clock
-        self._kept: dict[bytes, tuple[str, Caller]] = {}
+        self._kept: dict[bytes, Known] = {}
         self._made_of: object = None  # what all of these are made of
 
     def get(self, shown: str, fhir_base: str) -> Caller | None:
@@ -33,13 +44,8 @@ class Recognised:
         known = self._kept.get(key)
         if known is None:
             return None
-        base, caller = known
-        access = caller.access
-        if (
-            base == fhir_base
-            and access.expires > self._clock() // 1_000_000
-            and self._store.known_good(access.family, access.jti)
-        ):
+        caller, base, expires, family, jti = known
+        if base == fhir_base and expires > self._clock() and self._store.known_good(family, jti):
             return caller
         self._kept.pop(key, None)
         return None
@@ -49,11 +55,13 @@ class Recognised:
 
         made_of: as it was before its caller was made.
         """
-        if caller.access.family:
+        access = caller.access
+        if access.family:
             self._look(made_of)
             if len(self._kept) >= MOST:
                 self._kept.clear()
-            self._kept[sha256(shown.encode("utf-8", "surrogatepass")).digest()] = (fhir_base, caller)
+            key = sha256(shown.encode("utf-8", "surrogatepass")).digest()
+            self._kept[key] = Known(caller, fhir_base, access.expires * 1_000_000, access.family, access.jti)
 
     def _look(self, made_of: object) -> None:
         """Forgets all callers that are made of something else, and what they hold with them."""

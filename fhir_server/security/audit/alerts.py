@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import tomllib
 from collections import OrderedDict
-from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -80,8 +79,10 @@ class Watch:
 
     def __init__(self, rules: tuple[AlertRule, ...], known: set[tuple[str, str]] | None = None) -> None:
         self._rules = rules
-        self._concerning: dict[tuple[str, str, str], tuple[AlertRule, ...]] = {}
-        # (rule, subject) -> what counts, a patient or the number of an event, and when it was last seen, oldest first
+        # what rules ask of an event -> those that it counts for, each with its subject
+        self._concerning: dict[tuple[str, ...], list[tuple[AlertRule, str]]] = {}
+        # (rule, subject) -> what counts, a patient or the number of an event, and when it was last seen, oldest first;
+        # what is too old lies there as long as it would be too few
         self._seen: dict[tuple[str, str], OrderedDict[str | int, int]] = {}
         self._numbers = itertools.count()
         self._quiet: dict[tuple[str, str], int] = {}
@@ -92,36 +93,43 @@ class Watch:
         """The longest window, in microseconds: how far back events count."""
         return max((rule.minutes for rule in self._rules), default=0) * MINUTE
 
-    def take(self, event: Event) -> Iterator[Alert]:
+    def take(self, event: Event) -> list[Alert]:
         """The alerts that an event raises."""
-        for rule in self._about(event):
-            subject = rule.subject(event)
-            if not subject.strip("@"):
-                continue
+        sort = (event.kind, event.outcome, event.interaction, event.user, event.client, event.address)
+        concerned = self._concerning.get(sort)
+        if concerned is None:
+            concerned = self._concerned(event, sort)
+        raised: list[Alert] = []
+        for rule, subject in concerned:
             count = self._new_place(event, subject) if rule.known else self._counted(rule, event, subject)
+            if not count:
+                continue
             key = (rule.name, subject)
-            if count and (rule.known or event.recorded >= self._quiet.get(key, 0)):
+            if rule.known or event.recorded >= self._quiet.get(key, 0):
                 self._quiet[key] = event.recorded + rule.minutes * MINUTE
-                yield Alert(rule.name, subject, event.recorded, count)
+                raised.append(Alert(rule.name, subject, event.recorded, count))
+        return raised
 
-    def _about(self, event: Event) -> tuple[AlertRule, ...]:
-        """The rules that it counts for."""
-        sort = (event.kind, event.outcome, event.interaction)
-        found = self._concerning.get(sort)
-        if found is None:
-            found = self._concerning[sort] = tuple([rule for rule in self._rules if rule.concerns(event)])
+    def _concerned(self, event: Event, sort: tuple[str, ...]) -> list[tuple[AlertRule, str]]:
+        """The rules that it counts for, with whom they are about."""
+        if len(self._concerning) > MOST_SUBJECTS:
+            self._concerning.clear()
+        found = [(rule, rule.subject(event)) for rule in self._rules if rule.concerns(event)]
+        found = self._concerning[sort] = [each for each in found if each[1].strip("@")]
         return found
 
     def _counted(self, rule: AlertRule, event: Event, subject: str) -> int:
         """How many there are within the window; 0 where they are too few."""
-        if len(self._seen) > MOST_SUBJECTS:
-            del self._seen[next(iter(self._seen))]
         window = self._seen.get((rule.name, subject))
         if window is None:
+            if len(self._seen) > MOST_SUBJECTS:
+                del self._seen[next(iter(self._seen))]
             window = self._seen[rule.name, subject] = OrderedDict()
         for each in event.patients if rule.distinct else (next(self._numbers),):
             window[each] = event.recorded
             window.move_to_end(each)
+        if len(window) < rule.count:
+            return 0
         since = event.recorded - rule.minutes * MINUTE
         while window and (next(iter(window.values())) <= since or (not rule.distinct and len(window) > rule.count)):
             window.popitem(last=False)

@@ -38,8 +38,8 @@ class Blocks:
         plain = b"\n".join(lines)
         return self._keys.seal(OWNER, plain) if self._keys is not None else plain
 
-    def lines(self, kept: bytes) -> list[bytes]:
-        """The lines of a block. FhirError "unavailable" where it is sealed and its key is not there."""
+    def plain(self, kept: bytes) -> bytes:
+        """What a block was made of, the lines with line feeds between them. FhirError "unavailable" where it is sealed and its key is not there."""
         if self._keys is None and kept[:1] != b"[":
             raise error(
                 "unavailable", "The audit log is sealed; start with the encryption_keys that it was sealed with."
@@ -47,4 +47,8 @@ class Blocks:
         plain = self._keys.open(kept) if self._keys is not None else kept
         if plain is None:
             raise error("unavailable", "The key of the audit log was destroyed; it can't be read any more.")
-        return plain.split(b"\n")
+        return plain
+
+    def lines(self, kept: bytes) -> list[bytes]:
+        """The lines of a block. FhirError as of `plain`."""
+        return self.plain(kept).split(b"\n")

@@ -6,9 +6,10 @@ left can still be verified. Nothing else changes them.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Callable, Sequence
+from hashlib import sha256
+from operator import attrgetter
 from typing import NamedTuple
 
 from fhir_server.core.errors import FhirError
@@ -25,6 +26,7 @@ CREATE TABLE IF NOT EXISTS anchor (id INTEGER PRIMARY KEY CHECK (id = 1), next I
 """
 ORIGIN = bytes(32)
 ROW = 256  # events at most
+_PATIENT = "Patient/"
 
 
 class Verdict(NamedTuple):
@@ -35,19 +37,18 @@ class Verdict(NamedTuple):
     head: str
 
 
-def add(connection: sqlite3.Connection, events: Sequence[tuple[Event, bytes]], blocks: Blocks) -> None:
-    """Puts events, each with its line, at the new end."""
+def add(connection: sqlite3.Connection, events: Sequence[Event], lines: Sequence[bytes], blocks: Blocks) -> None:
+    """Puts events, in the order of their time, and their lines at the new end."""
     first, hash = _end(connection.execute)
     for begin in range(0, len(events), ROW):
-        row = events[begin : begin + ROW]
-        for _, line in row:
-            hash = chained(hash, line)
-        times = [event.recorded for event, _ in row]
-        kept = blocks.block(line for _, line in row)
+        row, kept = events[begin : begin + ROW], lines[begin : begin + ROW]
+        for line in kept:
+            hash = sha256(hash + line).digest()
         connection.execute(
-            "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)", (first, len(row), min(times), max(times), kept, hash)
+            "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)",
+            (first, len(row), row[0].recorded, row[-1].recorded, blocks.block(kept), hash),
         )
-        subjects = sorted(subjects_of(*[event for event, _ in row]))
+        subjects = sorted(subjects_of(*row))
         connection.executemany("INSERT INTO about VALUES (?, ?)", [(subject, first) for subject in subjects])
         first += len(row)
 
@@ -105,16 +106,13 @@ def prune(connection: sqlite3.Connection, before: int) -> int:
 
 def chained(before: bytes, line: bytes) -> bytes:
     """The hash of an event after the event before it."""
-    return hashlib.sha256(before + line).digest()
+    return sha256(before + line).digest()
 
 
 def subjects_of(*events: Event) -> set[str]:
     """What events are found by."""
-    patients: set[str] = set()
-    agents: set[str] = set()
-    for event in events:
-        patients.update(event.patients)
-        agents.add(event.user or event.client)
-        if event.fhir_user.startswith("Patient/"):
-            patients.add(event.fhir_user[len("Patient/") :])
+    patients: set[str] = set().union(*map(attrgetter("patients"), events))
+    users = set(map(attrgetter("fhir_user"), events))
+    patients.update(user.removeprefix(_PATIENT) for user in users if user.startswith(_PATIENT))
+    agents = {user or client for user, client in set(map(attrgetter("user", "client"), events))}
     return {*[f"patient:{id}" for id in patients], *[f"agent:{agent}" for agent in agents]}

@@ -53,7 +53,8 @@ class AuditLog:
         self._appending = Appending(self._folder, self._blocks.block, self._taken_in, durable=synchronous != "OFF")
         self._recorder = Recorder(self._appending)
         self._encode = msgspec.json.Encoder().encode
-        self._decode = msgspec.json.Decoder(Event).decode
+        decoder = msgspec.json.Decoder(Event)
+        self._decode, self._decode_lines = decoder.decode, decoder.decode_lines
         self._reading = threading.local()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
@@ -144,14 +145,19 @@ class AuditLog:
 
     def oldest_first(self, after: int = 0) -> Iterator[tuple[int, Event]]:
         """Events with a number above after, in order."""
-        for first, events in self._read.execute(
+        for first, events in self.together(after):
+            yield from enumerate(events, first)
+
+    def together(self, after: int = 0) -> Iterator[tuple[int, list[Event]]]:
+        """The same, many at a time: the number of the first, and they."""
+        for first, kept in self._read.execute(
             "SELECT first, events FROM batch WHERE first + count > ? "
             "AND first >= coalesce((SELECT max(first) FROM batch WHERE first <= ?), 0) ORDER BY first",
             (after + 1, after + 1),
         ):
-            for number, line in enumerate(self._blocks.lines(events), first):
-                if number > after:
-                    yield number, self._decode(line)
+            events = self._decode_lines(self._blocks.plain(kept))
+            known = max(0, after + 1 - first)
+            yield first + known, events[known:]
 
     def event(self, number: int) -> Event | None:
         """One event."""

@@ -116,9 +116,10 @@ class OwnLookout(Lookout):
             replay(self._watch, self._before(now - self._watch.span))
         before = len(self._watch.known)
         raised: list[Alert] = []
-        for number, event in self._audit.oldest_first(self._position):
-            raised += self._watch.take(event)
-            self._position = number
+        for first, events in self._audit.together(self._position):
+            for event in events:
+                raised += self._watch.take(event)
+            self._position = first + len(events) - 1
         if self._position == taken[0]:
             return []
         with self._connection:
@@ -157,5 +158,4 @@ class OwnLookout(Lookout):
 def replay(watch: Watch, events: Iterator[Event]) -> None:
     """Brings the windows to where they were, without raising anything again."""
     for event in events:
-        for _ in watch.take(event):
-            pass
+        watch.take(event)

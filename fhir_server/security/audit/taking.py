@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from operator import attrgetter
 
 import msgspec
 
@@ -39,7 +40,7 @@ class Taking:
         self._journals = journals
         self._notes = notes
         self._blocks = blocks
-        self._decode = msgspec.json.Decoder(Event).decode
+        self._decode_lines = msgspec.json.Decoder(Event).decode_lines
 
     def take_in(self, connection: sqlite3.Connection) -> None:
         """Has what is in any journal, or a note, in the log; one transaction keeps it and up to where each was read."""
@@ -54,20 +55,25 @@ class Taking:
             return
         with transaction(connection):
             names = self._journals.names()
-            lines = [line for name in names for line in self._new_lines(execute, name)]
+            found = [block for name in names for block in self._new(execute, name)]
             taken = {note.origin: place_of(note.origin) for note in notes}  # by others, meanwhile
             self._look_for_gaps(execute, notes, taken)
-            lines += [
-                line for note in notes if note.place > taken[note.origin] for line in self._noted_lines(execute, note)
-            ]
+            found += [block for note in notes if note.place > taken[note.origin] for block in _noted(execute, note)]
             noted = {note.origin: max(note.place, taken[note.origin]) for note in notes}
             connection.executemany("INSERT OR REPLACE INTO noted VALUES (?, ?)", noted.items())
-            known = ((self._decode(line), line) for line in lines)
-            chain.add(connection, sorted(known, key=lambda each: each[0].recorded), self._blocks)
+            self._add(connection, found)
             gone = places.keys() - names
             connection.executemany("DELETE FROM taken WHERE journal = ?", [(name,) for name in gone])
             places = dict(execute("SELECT journal, place FROM taken"))
         self._remove(names, places, noted)
+
+    def _add(self, connection: sqlite3.Connection, blocks: Iterable[bytes]) -> None:
+        """Puts the events of blocks into the log, in the order of their time."""
+        text = b"\n".join(map(self._blocks.plain, blocks))
+        events, lines = self._decode_lines(text), text.split(b"\n")
+        times = [*map(attrgetter("recorded"), events)]
+        order = sorted(range(len(events)), key=times.__getitem__)
+        chain.add(connection, [*map(events.__getitem__, order)], [*map(lines.__getitem__, order)], self._blocks)
 
     def _remove(self, names: Iterable[str], places: Mapping[str, int], noted: Mapping[int, int]) -> None:
         """Lets go of what is in the log: journals up to their places, notes up to those of their origins."""
@@ -90,14 +96,8 @@ class Taking:
                 )
             last[note.origin] = max(last[note.origin], note.place)
 
-    def _noted_lines(self, execute: Callable[..., sqlite3.Cursor], note: Note) -> list[bytes]:
-        block = note.data[CHECK.size :]
-        if note.data[: CHECK.size] != CHECK.pack(zlib.crc32(block)):
-            execute("INSERT OR IGNORE INTO broken VALUES (?, ?)", (f"{NOTED}{note.origin}", note.place))
-            return []
-        return self._blocks.lines(block)
-
-    def _new_lines(self, execute: Callable[..., sqlite3.Cursor], name: str) -> list[bytes]:
+    def _new(self, execute: Callable[..., sqlite3.Cursor], name: str) -> list[bytes]:
+        """The blocks of a journal that were not taken in."""
         row = execute("SELECT place FROM taken WHERE journal = ?", (name,)).fetchone()
         place = row[0] if row else 0
         found = self._journals.read(name, place)
@@ -105,7 +105,16 @@ class Taking:
             execute("INSERT OR IGNORE INTO broken VALUES (?, ?)", (name, found.end))
         if found.end > place:
             execute("INSERT OR REPLACE INTO taken VALUES (?, ?)", (name, found.end))
-        return [line for block in found.blocks for line in self._blocks.lines(block)]
+        return found.blocks
+
+
+def _noted(execute: Callable[..., sqlite3.Cursor], note: Note) -> list[bytes]:
+    """The block of a note, none where it was changed."""
+    block = note.data[CHECK.size :]
+    if note.data[: CHECK.size] != CHECK.pack(zlib.crc32(block)):
+        execute("INSERT OR IGNORE INTO broken VALUES (?, ?)", (f"{NOTED}{note.origin}", note.place))
+        return []
+    return [block]
 
 
 def _place_of(execute: Callable[..., sqlite3.Cursor], origin: int) -> int:

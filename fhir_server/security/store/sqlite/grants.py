@@ -130,7 +130,8 @@ class Grants(Documents):
         What was found counts until anything in the file changes, by whichever process. One that did not tell, as it was
         killed in between or is another program, is noticed within a second.
         """
-        self._look()
+        if self.known_good(family, jti):
+            return True
         key = (family, jti)
         if key not in self._good:
             self._good[key] = self._not_revoked(family, jti)
@@ -138,17 +139,17 @@ class Grants(Documents):
 
     def known_good(self, family: str, jti: str) -> bool:
         """Whether `good` said so and nothing has changed since; answers at once."""
-        self._look()
-        return self._good.get((family, jti), False)
-
-    def _look(self) -> None:
-        """Forgets what was found before anything changed."""
         word, moment = self._news.word(), time.monotonic()
         if word != self._seen or moment - self._looked_at >= LOOK_EVERY:
-            looked = self._connection.execute("PRAGMA data_version").fetchone()[0]
-            if word != self._seen or looked != self._looked:
-                self._good.clear()
-            self._seen, self._looked, self._looked_at = word, looked, moment
+            self._look(word, moment)
+        return self._good.get((family, jti), False)
+
+    def _look(self, word: bytes, moment: float) -> None:
+        """Forgets what was found before anything changed."""
+        looked = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        if word != self._seen or looked != self._looked:
+            self._good.clear()
+        self._seen, self._looked, self._looked_at = word, looked, moment
 
     def _not_revoked(self, family: str, jti: str) -> bool:
         row = self._row(
