@@ -25,7 +25,7 @@ class Direct:
 
     def __init__(self, file: int) -> None:
         self._file = file
-        self._pages = mmap.mmap(-1, ROOM)  # begins with the page that the file's next byte is in
+        self._pages = memoryview(mmap.mmap(-1, ROOM))  # begins with the page of the file's next byte; zeros behind that
 
     @classmethod
     def of(cls, file: int) -> Direct | None:
@@ -47,22 +47,23 @@ class Direct:
         """Writes data behind what was written before, at this place of the file; durable when it returns. OSError."""
         before = place % PAGE
         end = before + len(data)
-        if whole_pages(end) > len(self._pages):
-            larger = mmap.mmap(-1, whole_pages(end))
+        size = whole_pages(end) or PAGE
+        if size > len(self._pages):
+            larger = memoryview(mmap.mmap(-1, size))
             larger[:before] = self._pages[:before]
             self._pages = larger
         self._pages[before:end] = data
-        self._write(max(whole_pages(end), PAGE), place - before)
-        rest = end % PAGE
-        last = self._pages[end - rest : end]
-        size = whole_pages(end)
-        self._pages[:size] = last + bytes(size - rest)
+        written = os.pwrite(self._file, self._pages[:size], place - before)
+        if written < size:
+            self._go_on(written, size, place - before)
+        if end >= PAGE:
+            rest = end % PAGE
+            self._pages[:size] = bytes(self._pages[end - rest : end]) + bytes(size - rest)
 
-    def _write(self, size: int, place: int) -> None:
-        written = 0
-        with memoryview(self._pages) as pages:
-            while written < size:
-                more = os.pwrite(self._file, pages[written:size], place + written) // PAGE * PAGE
-                if not more:
-                    raise OSError("the disk took no page")
-                written += more
+    def _go_on(self, written: int, size: int, place: int) -> None:
+        """Writes what the system left of some pages, whole pages again."""
+        while (written := written // PAGE * PAGE) < size:
+            more = os.pwrite(self._file, self._pages[written:size], place + written)
+            if more < PAGE:
+                raise OSError("the disk took no page")
+            written += more

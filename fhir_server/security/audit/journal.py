@@ -63,12 +63,13 @@ class Journal:
 
     def append(self, block: bytes) -> None:
         """Writes a block, durable when it returns."""
-        data = HEAD.pack(len(block), _check(self.position, block)) + block
+        place = self.position
+        data = HEAD.pack(len(block), _check(place, block)) + block
         if self._direct is not None:
-            self._direct.append(data, self.position)
+            self._direct.append(data, place)
         else:
-            _write(self._file, data, self.position)
-        self.position += HEAD.size + len(block)
+            _write(self._file, data, place)
+        self.position = place + len(data)
 
     def close(self) -> None:
         """Writes no more to it."""

@@ -62,6 +62,7 @@ class Recorder:
         self._beside = ThreadPoolExecutor(1, "audit-log")  # for what takes long, which no flush waits for
         self._tidying = False
         self._not_before = 0.0  # on the monotonic clock: when a loop flushes again itself
+        self._doubtful = False  # whether the last flush of a loop took longer than the disk may
 
     def record(self, event: bytes) -> asyncio.Future[None]:
         """Done once the event is durable; has the exception of write where it could not be made so."""
@@ -85,10 +86,11 @@ class Recorder:
             self._handed.put(handed)
             return False
         waits = handed.gathering.waits
-        waited = waits.seconds()
+        waited = waits.seconds() if self._doubtful else None  # to ask costs a tenth of a quick flush
         problem = self._write(handed.events)
         took = time.monotonic() - began
-        if took > QUICK and (took > LATE or took - waits.seconds() + waited > QUICK):
+        self._doubtful = took > QUICK
+        if took > LATE or (self._doubtful and waited is not None and took - waits.seconds() + waited > QUICK):
             self._not_before = began + took * PAUSE
         handed.answer(problem)
         return True

@@ -80,7 +80,7 @@ async def test_nothing_is_given_out_that_can_not_be_noted(hospital: Fhir, monkey
 
 
 async def test_nothing_is_given_out_before_it_is_noted(hospital: Fhir, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("QUICK", -1.0), ("PAUSE", 1e9)):  # the thread flushes
+    for name, value in (("LATE", -1.0), ("PAUSE", 1e9)):  # the thread flushes
         monkeypatch.setattr(f"fhir_server.security.audit.recorder.{name}", value)
     token = await shown(hospital, "user/*.rs")
     for _ in range(2):  # the first makes the journal
