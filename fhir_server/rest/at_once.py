@@ -27,8 +27,7 @@ from fhir_server.rest.encode import JSON_TYPE, NOT_KEPT, VARY, Answer, Headers, 
 from fhir_server.rest.observing import Observe
 
 SHAPING = frozenset(
-    name.encode()
-    for name in (*READ_CONDITIONS, "origin", "prefer", "x-purpose", "x-purpose-reason", request_id.HEADER)
+    name.encode() for name in (*READ_CONDITIONS, "origin", "prefer", "x-purpose", "x-purpose-reason", request_id.HEADER)
 )
 # of all types but those whose answers are made in ways of their own
 PLAIN = re.compile(rb"/fhir/(?!Binary|AuditEvent)([A-Z][A-Za-z]*)(?:/([A-Za-z0-9.-]{1,64}))?(/_history)?").fullmatch

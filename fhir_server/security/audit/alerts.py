@@ -125,8 +125,9 @@ class Watch:
             if len(self._seen) > MOST_SUBJECTS:
                 del self._seen[next(iter(self._seen))]
             window = self._seen[rule.name, subject] = OrderedDict()
-        for each in event.patients if rule.distinct else (next(self._numbers),):
-            window[each] = event.recorded
+        counted = event.patients if rule.distinct else (next(self._numbers),)
+        window.update(dict.fromkeys(counted, event.recorded))
+        for each in counted:
             window.move_to_end(each)
         if len(window) < rule.count:
             return 0

@@ -39,7 +39,10 @@ class Blocks:
         return self._keys.seal(OWNER, plain) if self._keys is not None else plain
 
     def plain(self, kept: bytes) -> bytes:
-        """What a block was made of, the lines with line feeds between them. FhirError "unavailable" where it is sealed and its key is not there."""
+        """What a block was made of: the lines, with line feeds between them.
+
+        FhirError "unavailable" where it is sealed and its key is not there.
+        """
         if self._keys is None and kept[:1] != b"[":
             raise error(
                 "unavailable", "The audit log is sealed; start with the encryption_keys that it was sealed with."

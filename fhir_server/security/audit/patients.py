@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
+from operator import attrgetter
 
 from fhir_server.core.keys import StoredVersion
 
 KEPT = 10_000  # versions whose patients are kept in mind
 LONGEST = 256  # bytes of a reference before Patient/
 HOLDING = ("Bundle", "Parameters")  # types whose resources have others of the server's inside
+_KEY = attrgetter("seq", "id")
 _ID = re.compile(rb'([A-Za-z0-9\-.]{1,64})["/]')
 _OWN = b'"resourceType":"Patient","id":"'
 _PATIENT = b"Patient/"
@@ -35,9 +38,11 @@ class Patients:
         if shown is None:
             found |= dict.fromkeys(_named(given, True))
         elif whole:
-            for version in shown:
-                for id in self.of_version(version):
-                    found[id] = None
+            try:
+                known = [*map(self._kept.__getitem__, map(_KEY, shown))]
+            except KeyError:
+                known = [*map(self.of_version, shown)]
+            found |= dict.fromkeys(chain.from_iterable(known))
         else:
             for version in shown:
                 found |= dict.fromkeys(patients_of(version))
@@ -49,7 +54,7 @@ class Patients:
 
     def of_version(self, version: StoredVersion) -> tuple[str, ...]:
         """Ids of the patients that a version is of, or refers to; nothing was hidden in it."""
-        key = (version.seq, version.id)
+        key = _KEY(version)
         ids = self._kept.get(key)
         if ids is None:
             ids = patients_of(version)

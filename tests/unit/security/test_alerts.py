@@ -39,6 +39,13 @@ def test_mass_reading_counts_patients_and_not_requests() -> None:
     assert raised(Watch((rule,)), event(0, patients=("a", "b")), event(1, patients=("c",))) == [("m", "u", 3)]
 
 
+def test_a_patient_counts_from_when_their_data_was_last_given() -> None:
+    rule = AlertRule(name="m", distinct="patients", count=3, minutes=10)
+    seen = [event(0, patients=("a",)), event(5, patients=("b",)), event(12, patients=("c",))]
+    assert raised(Watch((rule,)), *seen) == []
+    assert raised(Watch((rule,)), *seen[:2], event(9, patients=("a",)), seen[2]) == [("m", "u", 3)]
+
+
 def test_a_sign_in_from_a_new_network_and_not_the_first() -> None:
     watch = Watch((AlertRule(name="p", kind="login", outcome="0", known=True),))
     logins = [event(n, kind="login", address=f"10.0.{n // 2}.{n}") for n in range(4)]
