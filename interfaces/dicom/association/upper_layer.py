@@ -171,11 +171,13 @@ class UpperLayer(DULServiceProvider):
 
     def _follow(self, connection: Socket, store: FastStore) -> bool:
         """Takes what comes of C-STORE requests as long as there is any; True once something else is to be read."""
-        self._idle_timer.restart()
         while not self._kill_thread and not self.to_provider_queue.queue:
             received = connection.received or connection.receive()
             if received is None:
+                if store.request and not self.event_queue.queue and connection.ready:
+                    continue  # the rest of a data set
                 break
+            self._idle_timer.restart()
             if self.state_machine.current_state != ESTABLISHED:
                 connection.skip(store.pass_over(received))
                 return bool(connection.received)
