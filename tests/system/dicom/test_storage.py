@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -13,7 +15,7 @@ import pydicom
 import pytest
 from blake3 import blake3
 from pydicom.data import get_testdata_file
-from pydicom.uid import JPEG2000Lossless, RLELossless
+from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 from pynetdicom import AE
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.sop_class import CTImageStorage, Verification
@@ -21,8 +23,10 @@ from pynetdicom.sop_class import CTImageStorage, Verification
 from interfaces.dicom.archive.index import one_of
 from interfaces.dicom.association import connection
 from interfaces.dicom.scu.checkpoint import steady
+from tests.authority import Authority
 from tests.system.dicom.conftest import TITLE, until
 from tests.system.dicom.images import encoded, files, image, study
+from tests.system.dicom.upper_layer import ACCEPT, COMMAND, LAST, command, connected, data, pdu, request
 
 
 def associate(dicom, *contexts, called=TITLE, **others):
@@ -91,6 +95,37 @@ def test_every_transfer_syntax_is_kept_as_received(dicom, name):
     kept = pydicom.dcmread(path)
     assert kept.file_meta.TransferSyntaxUID == sent.file_meta.TransferSyntaxUID
     assert kept.PixelData == sent.PixelData
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_a_data_set_is_kept_as_it_came_wherever_it_is_cut(dicom_with, tmp_path, tls):
+    certificate, key = Authority(tmp_path).certificate("server")
+    dicom = dicom_with(**{"dicom_tls_certificate": str(certificate), "dicom_tls_key": str(key)} if tls else {})
+    connection = connected(dicom.port)
+    if tls:
+        context = ssl.create_default_context(cafile=str(tmp_path / "authority.pem"))
+        connection = context.wrap_socket(connection, server_hostname="localhost")
+    connection.sendall(request(CTImageStorage))
+    assert pdu(connection)[0] == ACCEPT
+    sent = []
+    for lengths in ((131_066,), (16_372,), (131_066, 1, 0, 12, 70_000), (5, 30_000, 30_000, 30_000, 6)):
+        made = image(830)  # more than a file's buffer
+        made.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+        content = encoded(made)
+        asked = command(e0002=CTImageStorage, e0100=1, e0110=7, e0700=0, e0800=1, e1000=made.SOPInstanceUID)
+        message, at, length = data(1, COMMAND | LAST, asked), 0, itertools.cycle(lengths)
+        while at < len(content):
+            part = content[at : at + next(length)]
+            at += len(part)
+            message += data(1, LAST if at == len(content) else 0, part)
+        at, length = 0, itertools.cycle((1, 11, 12, 13, 40_000, 131_073, 7))
+        while at < len(message):
+            connection.sendall(message[at : (at := at + next(length))])
+        kind, answer = pdu(connection)
+        assert kind == 4 and struct.pack("<HHIH", 0, 0x0900, 2, 0) in answer
+        sent.append(content)
+    connection.close()
+    assert sorted(path.read_bytes()[-len(sent[0]) :] for path in dicom.stored_files()) == sorted(sent)
 
 
 def test_the_same_bytes_again_are_a_success(dicom):
