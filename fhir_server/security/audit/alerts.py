@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -127,8 +127,7 @@ class Watch:
             window = self._seen[rule.name, subject] = OrderedDict()
         counted = event.patients if rule.distinct else (next(self._numbers),)
         window.update(dict.fromkeys(counted, event.recorded))
-        for each in counted:
-            window.move_to_end(each)
+        deque(map(window.move_to_end, counted), maxlen=0)
         if len(window) < rule.count:
             return 0
         since = event.recorded - rule.minutes * MINUTE
