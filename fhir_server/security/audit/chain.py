@@ -37,20 +37,20 @@ class Verdict(NamedTuple):
     head: str
 
 
-def add(connection: sqlite3.Connection, events: Sequence[Event], lines: Sequence[bytes], blocks: Blocks) -> None:
-    """Puts events, in the order of their time, and their lines at the new end."""
-    first, hash = _end(connection.execute)
+def add(connection: sqlite3.Connection, events: Sequence[Event], lines: Sequence[bytes], blocks: Blocks) -> int:
+    """Puts events, in the order of their time, and their lines at the new end; gives the number of the first."""
+    number, hash = _end(connection.execute)
     for begin in range(0, len(events), ROW):
         row, kept = events[begin : begin + ROW], lines[begin : begin + ROW]
         for line in kept:
             hash = sha256(hash + line).digest()
         connection.execute(
             "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)",
-            (first, len(row), row[0].recorded, row[-1].recorded, blocks.block(kept), hash),
+            (number + begin, len(row), row[0].recorded, row[-1].recorded, blocks.block(kept), hash),
         )
         subjects = sorted(subjects_of(*row))
-        connection.executemany("INSERT INTO about VALUES (?, ?)", [(subject, first) for subject in subjects])
-        first += len(row)
+        connection.executemany("INSERT INTO about VALUES (?, ?)", [(subject, number + begin) for subject in subjects])
+    return number
 
 
 def _end(execute: Callable[[str], sqlite3.Cursor]) -> tuple[int, bytes]:

@@ -28,7 +28,7 @@ from fhir_server.security.audit.chain import Verdict, subjects_of
 from fhir_server.security.audit.event import Event
 from fhir_server.security.audit.journal import Journals
 from fhir_server.security.audit.recorder import Recorder
-from fhir_server.security.audit.taking import Taking
+from fhir_server.security.audit.taking import Taken, Taking
 
 FILE_NAME = "audit.sqlite"
 SENT = "CREATE TABLE IF NOT EXISTS sent (receiver TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;"
@@ -104,16 +104,21 @@ class AuditLog:
     @property
     def _read(self) -> sqlite3.Connection:
         """This thread's connection, once everything is in the log."""
+        self._take_all(self._own)
+        return self._own
+
+    @property
+    def _own(self) -> sqlite3.Connection:
+        """This thread's connection."""
         connection = getattr(self._reading, "connection", None)
         if connection is None:
             connection = self._reading.connection = self._connect()
-        self._take_all(connection)
         return connection
 
-    def _take_all(self, connection: sqlite3.Connection) -> None:
+    def _take_all(self, connection: sqlite3.Connection) -> Taken:
         """Has everything in the log, so that whoever reads it misses nothing."""
         try:
-            self._taking.take_in(connection)
+            return self._taking.take_in(connection)
         except sqlite3.Error as problem:
             why = "the disk is full" if lacks_room(problem) else "its file can't be written to"
             raise error(
@@ -150,7 +155,12 @@ class AuditLog:
 
     def together(self, after: int = 0) -> Iterator[tuple[int, list[Event]]]:
         """The same, many at a time: the number of the first, and they."""
-        for first, kept in self._read.execute(
+        connection = self._own
+        taken = self._take_all(connection)
+        if taken.first == after + 1:  # they are all that is new
+            yield taken
+            return
+        for first, kept in connection.execute(
             "SELECT first, events FROM batch WHERE first + count > ? "
             "AND first >= coalesce((SELECT max(first) FROM batch WHERE first <= ?), 0) ORDER BY first",
             (after + 1, after + 1),

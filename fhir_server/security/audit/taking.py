@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from operator import attrgetter
+from typing import NamedTuple
 
 import msgspec
 
@@ -33,6 +34,16 @@ def note_of(block: bytes) -> bytes:
     return CHECK.pack(zlib.crc32(block)) + block
 
 
+class Taken(NamedTuple):
+    """What was taken in: the number of the first event, and all of them in the order of the log."""
+
+    first: int
+    events: list[Event]
+
+
+NOTHING_TAKEN = Taken(0, [])
+
+
 class Taking:
     """notes: those of the store, None where events of writes are not among them."""
 
@@ -42,7 +53,7 @@ class Taking:
         self._blocks = blocks
         self._decode_lines = msgspec.json.Decoder(Event).decode_lines
 
-    def take_in(self, connection: sqlite3.Connection) -> None:
+    def take_in(self, connection: sqlite3.Connection) -> Taken:
         """Has what is in any journal, or a note, in the log; one transaction keeps it and up to where each was read."""
         execute = connection.execute
         place_of = partial(_place_of, execute)
@@ -52,7 +63,7 @@ class Taking:
         fresh = any(note.place > place_of(note.origin) for note in notes)
         if not fresh and not any(self._journals.pending(name, places.get(name, 0)) for name in names):
             self._remove(names, places, {note.origin: note.place for note in notes})
-            return
+            return NOTHING_TAKEN
         with transaction(connection):
             names = self._journals.names()
             found = [block for name in names for block in self._new(execute, name)]
@@ -61,19 +72,21 @@ class Taking:
             found += [block for note in notes if note.place > taken[note.origin] for block in _noted(execute, note)]
             noted = {note.origin: max(note.place, taken[note.origin]) for note in notes}
             connection.executemany("INSERT OR REPLACE INTO noted VALUES (?, ?)", noted.items())
-            self._add(connection, found)
+            added = self._add(connection, found)
             gone = places.keys() - names
             connection.executemany("DELETE FROM taken WHERE journal = ?", [(name,) for name in gone])
             places = dict(execute("SELECT journal, place FROM taken"))
         self._remove(names, places, noted)
+        return added
 
-    def _add(self, connection: sqlite3.Connection, blocks: Iterable[bytes]) -> None:
+    def _add(self, connection: sqlite3.Connection, blocks: Iterable[bytes]) -> Taken:
         """Puts the events of blocks into the log, in the order of their time."""
         text = b"\n".join(map(self._blocks.plain, blocks))
         events, lines = self._decode_lines(text), text.split(b"\n")
         times = [*map(attrgetter("recorded"), events)]
         order = sorted(range(len(events)), key=times.__getitem__)
-        chain.add(connection, [*map(events.__getitem__, order)], [*map(lines.__getitem__, order)], self._blocks)
+        events, lines = [*map(events.__getitem__, order)], [*map(lines.__getitem__, order)]
+        return Taken(chain.add(connection, events, lines, self._blocks), events)
 
     def _remove(self, names: Iterable[str], places: Mapping[str, int], noted: Mapping[int, int]) -> None:
         """Lets go of what is in the log: journals up to their places, notes up to those of their origins."""
