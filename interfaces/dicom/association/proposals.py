@@ -2,16 +2,19 @@
 (PS3.8 sections 9.3.2.2 and 9.3.3.2).
 
 A storage client proposes some hundred contexts of three syntaxes each. pynetdicom makes an object of every item and
-checks every UID several times, which costs as much of a processor as receiving ten images; here a UID is checked once a
-process. What else there is to an association is pynetdicom's.
+checks every UID several times, which costs as much of a processor as receiving ten images. One that proposes what was
+proposed before, as each association of a modality does, has its contexts and their answers from there. What else there
+is to an association is pynetdicom's.
 """
 
 from __future__ import annotations
 
 import functools
 import struct
+from collections.abc import Iterable
 from typing import Any
 
+from pydicom import config
 from pydicom.uid import UID
 from pynetdicom.acse import ACSE
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
@@ -19,18 +22,29 @@ from pynetdicom.pdu_items import PDU_ITEM_TYPES
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import SCP_SCU_ROLES, PresentationContext
 from pynetdicom.sop_class import _STORAGE_CLASSES
-from pynetdicom.utils import set_uid
 
 PROPOSED, ANSWERED, ABSTRACT_SYNTAX, TRANSFER_SYNTAX, USER_INFORMATION = 0x20, 0x21, 0x30, 0x40, 0x50  # item types
 ACCEPTED, NO_TRANSFER_SYNTAX = 0, 4  # results
+LONGEST_UID = 64
 _STORAGE = frozenset(map(str, _STORAGE_CLASSES.values()))
+
+
+class Proposed(PresentationContext):
+    """A context of an A-ASSOCIATE-RQ, for all associations that propose it alike: nobody changes it or its answer.
+
+    answer: where it is answered here, that to a peer who asks for no roles, else None; item: the answer as it is
+    encoded.
+    """
+
+    answer: PresentationContext | None = None
+    item = b""
 
 
 class AssociateRequest(A_ASSOCIATE_RQ):
     """An A-ASSOCIATE-RQ PDU; ValueError or AssertionError where it is none."""
 
     def __init__(self) -> None:
-        self._proposed: list[PresentationContext] = []
+        self._proposed: list[Proposed] = []
         super().__init__()
 
     def _wrap_generate_items(self, bytestream: bytes) -> list[Any]:
@@ -54,8 +68,8 @@ class AssociateRequest(A_ASSOCIATE_RQ):
 class Answers:
     """The items that answer the proposed contexts, as one item of an A-ASSOCIATE-AC PDU."""
 
-    def __init__(self, contexts: list[PresentationContext]) -> None:
-        self._encoded = b"".join(map(_answer, contexts))
+    def __init__(self, items: Iterable[bytes]) -> None:
+        self._encoded = b"".join(items)
 
     def encode(self) -> bytes:
         """The items."""
@@ -77,11 +91,9 @@ class Negotiation(ACSE):
 
     def _negotiate_as_acceptor(self) -> None:
         request: Any = self.requestor.primitive
-        contexts = request.presentation_context_definition_list
-        self._own, others = [], []
-        for each in contexts:
-            (self._own if stores(named_by(each)) or not each.transfer_syntax else others).append(each)
-        request.presentation_context_definition_list = others
+        contexts: list[Proposed] = request.presentation_context_definition_list
+        self._own = [each for each in contexts if each.answer is not None]
+        request.presentation_context_definition_list = [each for each in contexts if each.answer is None]
         super()._negotiate_as_acceptor()
         request.presentation_context_definition_list = contexts
 
@@ -89,17 +101,23 @@ class Negotiation(ACSE):
         """Accepts the association; the contexts of other services have been negotiated by now."""
         association, roles = self.assoc, self.requestor.role_selection
         taken, refused = association._accepted_cx, association._rejected_cx
+        items = {each.context_id or 0: answer_item(each) for each in (*taken.values(), *refused)}
         for context in self._own:
-            asked = roles.get(named_by(context))
-            made = answered(context, (asked.scu_role, asked.scp_role) if asked else None)
+            made, item, id = context.answer, context.item, context.context_id or 0
+            if roles and (asked := roles.get(named_by(context))):
+                made = answered(context, (asked.scu_role, asked.scp_role))
+                item = answer_item(made)
+            assert made is not None
+            items[id] = item
             if made.result == ACCEPTED:
-                taken[context.context_id or 0] = made
+                taken[id] = made
             else:
                 refused.append(made)
-        accepted = {named_by(context) for context in self._own if context.transfer_syntax}
-        for uid in sorted(roles.keys() & accepted):  # one answer each, however many contexts
-            self.acceptor.add_negotiation_item(_role(roles[uid]))
-        self.answers = Answers(sorted((*taken.values(), *refused), key=lambda each: each.context_id or 0))
+        if roles:
+            accepted = {named_by(context) for context in self._own if context.transfer_syntax}
+            for uid in sorted(roles.keys() & accepted):  # one answer each, however many contexts
+                self.acceptor.add_negotiation_item(_role(roles[uid]))
+        self.answers = Answers(items[id] for id in sorted(items))
         association._accepted_cx, association._rejected_cx = {}, []  # their answers are encoded already
         try:
             super().send_accept()
@@ -120,9 +138,10 @@ def known(item: bytes) -> bytes:
     return struct.pack(">BxH", USER_INFORMATION, len(kept)) + kept
 
 
-def proposed(item: bytes) -> PresentationContext:
+@functools.lru_cache(1024)
+def proposed(item: bytes) -> Proposed:
     """A presentation context of an A-ASSOCIATE-RQ; ValueError where it is none."""
-    context = PresentationContext()
+    context = Proposed()
     context.context_id = item[4]
     at = 8
     while at < len(item):
@@ -138,13 +157,19 @@ def proposed(item: bytes) -> PresentationContext:
         at += 4 + length
     if not context._abstract_syntax:
         raise ValueError("a presentation context names no abstract syntax")
+    if not context.transfer_syntax or stores(named_by(context)):
+        context.answer = answered(context, None)
+        context.item = answer_item(context.answer)
     return context
 
 
 @functools.lru_cache(4096)
 def named(value: bytes) -> UID:
-    """A UID as it is encoded; ValueError where it is none."""
-    return set_uid(value.rstrip(b"\0 "), "UID") or UID("")
+    """A UID as it is encoded, of letters that need not be those of one; ValueError where it can be none."""
+    text = value.rstrip(b"\0 ").decode("ascii", "ignore")
+    if len(text) > LONGEST_UID:
+        raise ValueError(f"a UID has {len(text)} letters")
+    return UID(text, config.IGNORE)
 
 
 @functools.lru_cache(4096)
@@ -179,7 +204,7 @@ def _role(asked: Any) -> SCP_SCU_RoleSelectionNegotiation:
     return role
 
 
-def _answer(context: PresentationContext) -> bytes:
+def answer_item(context: PresentationContext) -> bytes:
     """An item of an A-ASSOCIATE-AC (PS3.8 table 9-18); the syntax is of no meaning where it is rejected."""
     syntax = str(context.transfer_syntax[0]).encode("ascii") if context.transfer_syntax else b""
     head = struct.pack(">BxHBxBx", ANSWERED, 8 + len(syntax), context.context_id, context.result)

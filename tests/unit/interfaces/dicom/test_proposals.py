@@ -7,7 +7,7 @@ from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotification, MaximumLengthNotification
 from pynetdicom.presentation import StoragePresentationContexts
 
-from interfaces.dicom.association.proposals import Answers, AssociateRequest, answered, proposed
+from interfaces.dicom.association.proposals import Answers, AssociateRequest, answer_item, answered, proposed
 
 PRIVATE = "1.2.3.4"
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -51,7 +51,7 @@ def test_an_answer_is_written_as_pynetdicom_writes_it():
     contexts = [answered(proposed(item(5, CT, "1.2.840.10008.1.2")), None)]
     theirs.presentation_context_definition_results_list = contexts
     pdu = A_ASSOCIATE_AC(ours)
-    pdu.variable_items.insert(1, Answers(contexts))
+    pdu.variable_items.insert(1, Answers(map(answer_item, contexts)))
     assert pdu.encode() == A_ASSOCIATE_AC(theirs).encode()
 
 
