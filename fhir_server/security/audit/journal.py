@@ -107,10 +107,13 @@ class Journals:
             return False
 
     def read(self, name: str, at: int) -> Found:
-        """The blocks of a journal from a place on."""
-        with open(self._folder / name, "rb") as file:
-            file.seek(at)
-            rest = file.read()
+        """The blocks of a journal from a place on; none of one that is gone, which another process had taken in."""
+        try:
+            with open(self._folder / name, "rb") as file:
+                file.seek(at)
+                rest = file.read()
+        except FileNotFoundError:
+            return Found([], at, True)
         blocks, end = [], 0
         for block in _blocks(rest, at):
             blocks.append(block)

@@ -33,3 +33,14 @@ def test_what_a_longer_block_had_is_not_left_behind_a_shorter_one(tmp_path):
     journal.close()
     (path,) = tmp_path.glob("*.journal")
     assert not any(path.read_bytes()[journal.position :])
+
+
+def test_one_that_another_process_took_in_and_removed_meanwhile_has_nothing_more(tmp_path):
+    journal, journals = Journal(tmp_path, 0), Journals(tmp_path)
+    journal.append(b"a")
+    (name,) = journals.names()
+    journal.close()
+    place = journals.read(name, 0).end
+    journals.remove_finished(name, place)
+    assert not journals.names()
+    assert journals.read(name, place) == ([], place, True)
