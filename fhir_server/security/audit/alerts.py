@@ -16,6 +16,7 @@ from fhir_server.security.audit.event import Event
 
 MINUTE = 60_000_000  # microseconds
 MOST_SUBJECTS = 100_000  # of a rule: the oldest are forgotten
+MOST_SORTS = 10_000  # of events, by what rules ask of them, of which it is kept in mind which rules they count for
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
@@ -112,7 +113,7 @@ class Watch:
 
     def _concerned(self, event: Event, sort: tuple[str, ...]) -> list[tuple[AlertRule, str]]:
         """The rules that it counts for, with whom they are about."""
-        if len(self._concerning) > MOST_SUBJECTS:
+        if len(self._concerning) >= MOST_SORTS:
             self._concerning.clear()
         found = [(rule, rule.subject(event)) for rule in self._rules if rule.concerns(event)]
         found = self._concerning[sort] = [each for each in found if each[1].strip("@")]
