@@ -21,7 +21,7 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import OPEN
 from fhir_server.rest import content_coding, request_id
-from fhir_server.rest.auditing import Auditing
+from fhir_server.rest.auditing import HISTORY_INSTANCE, HISTORY_TYPE, READ, SEARCH, Auditing
 from fhir_server.rest.decode import READ_CONDITIONS, headers_of, pairs
 from fhir_server.rest.encode import JSON_TYPE, NOT_KEPT, VARY, Answer, Headers, error_answer, failure, version_headers
 from fhir_server.rest.observing import Observe
@@ -34,8 +34,6 @@ PLAIN = re.compile(rb"/fhir/(?!Binary|AuditEvent)([A-Z][A-Za-z]*)(?:/([A-Za-z0-9
 ONE_TOKEN = re.compile(rb"[a-z-]+=[^&|,$\\]*(?:\||%7[Cc])[^&|,$\\]*").fullmatch  # code in a system: found at once
 COUNT = re.compile(rb"_count=[1-9][0-9]?").fullmatch
 HISTORY = "_history"
-READ, SEARCH = ("read", "R"), ("search-type", "E")  # interactions and their actions, as the audit log is told of them
-HISTORY_TYPE, HISTORY_INSTANCE = ("history-type", "R"), ("history-instance", "R")
 
 Send = Callable[[int, Headers, bytes], None]
 

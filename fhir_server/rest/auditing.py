@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from fhir_server.rest.authorization.exchange import Exchange
 
 NOTHING = Response(0, shown=())
-READ, CHANGED = ("read", "R"), ("update", "U")  # the interaction and its action
+# interactions and their actions, as the log is told of them
+READ, CHANGED, SEARCH = ("read", "R"), ("update", "U"), ("search-type", "E")
+HISTORY_TYPE, HISTORY_INSTANCE = ("history-type", "R"), ("history-instance", "R")
 SILENT = b":"  # a piece of server-sent events that is a comment
 
 

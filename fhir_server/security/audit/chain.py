@@ -43,7 +43,7 @@ def add(connection: sqlite3.Connection, events: Sequence[Event], lines: Sequence
     for begin in range(0, len(events), ROW):
         row, kept = events[begin : begin + ROW], lines[begin : begin + ROW]
         for line in kept:
-            hash = sha256(hash + line).digest()
+            hash = chained(hash, line)
         connection.execute(
             "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)",
             (number + begin, len(row), row[0].recorded, row[-1].recorded, blocks.block(kept), hash),
