@@ -44,3 +44,20 @@ def test_one_that_another_process_took_in_and_removed_meanwhile_has_nothing_more
     journals.remove_finished(name, place)
     assert not journals.names()
     assert journals.read(name, place) == ([], place, True)
+
+
+def test_what_the_system_writes_in_parts_is_whole(tmp_path, monkeypatch):
+    journal, journals, write = Journal(tmp_path, 0), Journals(tmp_path), os.pwrite
+    lengths = []
+
+    def some(file, data, place):
+        lengths.append(len(data))
+        return write(file, data[: 2 * PAGE], place) - (PAGE // 2 if len(data) > 2 * PAGE else 0)
+
+    monkeypatch.setattr(os, "pwrite", some)
+    blocks = [bytes([number + 1]) * size for number, size in enumerate((5 * PAGE + 7, 9, 3 * PAGE))]
+    for block in blocks:
+        journal.append(block)
+    journal.close()
+    (name,) = journals.names()
+    assert journals.read(name, 0).blocks == blocks and len(lengths) > len(blocks)
