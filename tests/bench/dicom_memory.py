@@ -21,6 +21,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.record import described, record_of
@@ -106,7 +108,8 @@ def index(count: int) -> None:
         for placed in range(1, count + 1):
             uid = f"1.2.826.0.1.{placed}"
             instance = {**record.instance, "00080018": {"vr": "UI", "Value": [uid]}}
-            archive.place(record._replace(instance=instance, uid=uid, digest=sha256(uid.encode()).hexdigest()))
+            digest = sha256(uid.encode()).hexdigest()
+            archive.place(msgspec.structs.replace(record, instance=instance, uid=uid, digest=digest))
             if placed % (count // 12) == 0:
                 print(f"{placed:9}  {held_by(Path('/proc/self')).anonymous // 1024:4}", flush=True)
         archive.close()

@@ -43,13 +43,15 @@ class Layout(NamedTuple):
 
     def described(self, beginning: bytes) -> Description | None:
         """What a data set of the layout says; None where its UIDs are none."""
-        patient, study, series, instance, *_, study_uid, series_uid = self.said
+        said = self.said
         values = map(self.read, self.vrs, map(beginning.__getitem__, self.values))
-        instance = instance | dict(zip(self.names, values, strict=True))
+        instance = said.instance | dict(zip(self.names, values, strict=True))
         sop_class, uid = text(instance, "00080016"), text(instance, "00080018")
         if not (is_uid(sop_class) and is_uid(uid)):
             return None
-        return Description(patient, study, series, instance, sop_class, uid, study_uid, series_uid)
+        return Description(
+            said.patient, said.study, said.series, instance, sop_class, uid, said.study_uid, said.series_uid
+        )
 
 
 class Layouts:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 from interfaces.dicom.archive.levels import KEPT, LEVELS
 from interfaces.dicom.dataset.model import Model, first, items, text, to_model
+from interfaces.dicom.dataset.vrs import LONGEST_UID
 from interfaces.dicom.dataset.walk import DataSet, Malformed
 
-LONGEST_UID = 64
 _UID_LETTERS = frozenset("0123456789.")
 
 
@@ -18,7 +16,7 @@ class Mismatch(Exception):
     """The data set is none of the SOP class or instance that it was announced as, or lacks what names it."""
 
 
-class Description(NamedTuple):
+class Description(msgspec.Struct, frozen=True):
     """What a data set says: the attributes of each level, which are not to be changed, and the UIDs among them."""
 
     patient: Model
@@ -31,17 +29,9 @@ class Description(NamedTuple):
     series_uid: str
 
 
-class Record(NamedTuple):
+class Record(Description, frozen=True):
     """One instance: what its data set says, where its bytes are and who sent it."""
 
-    patient: Model
-    study: Model
-    series: Model
-    instance: Model
-    sop_class: str
-    uid: str  # SOP Instance UID
-    study_uid: str
-    series_uid: str
     transfer_syntax: str
     digest: str
     size: int
@@ -74,8 +64,10 @@ def record_of(
 ) -> Record:
     """The record of a file; issuer: of the patient id, where the data set itself names none."""
     if issuer and not first(said.patient, "00100021"):
-        said = said._replace(patient={**said.patient, "00100021": {"vr": "LO", "Value": [issuer]}})
-    return Record(*said, transfer_syntax, digest, size, start, sender)
+        issued = {**said.patient, "00100021": {"vr": "LO", "Value": [issuer]}}
+        said = msgspec.structs.replace(said, patient=issued)
+    levels = msgspec.structs.astuple(said)
+    return Record(*levels, transfer_syntax=transfer_syntax, digest=digest, size=size, start=start, sender=sender)
 
 
 def is_uid(text: str) -> bool:

@@ -23,9 +23,10 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import SCP_SCU_ROLES, PresentationContext
 from pynetdicom.sop_class import _STORAGE_CLASSES
 
+from interfaces.dicom.dataset.vrs import LONGEST_UID
+
 PROPOSED, ANSWERED, ABSTRACT_SYNTAX, TRANSFER_SYNTAX, USER_INFORMATION = 0x20, 0x21, 0x30, 0x40, 0x50  # item types
 ACCEPTED, NO_TRANSFER_SYNTAX = 0, 4  # results
-LONGEST_UID = 64
 _STORAGE = frozenset(map(str, _STORAGE_CLASSES.values()))
 
 

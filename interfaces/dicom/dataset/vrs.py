@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+LONGEST_UID = 64  # letters
 _NAMES = [
     "AE",
     "AS",
