@@ -22,6 +22,7 @@ MAX_FILE = 64 * 1024 * 1024  # bytes of one resource
 MAX_TOTAL = 1024 * 1024 * 1024  # bytes of all that is unpacked
 
 _MANIFEST = "package/package.json"
+HIDDEN = "."  # the index of files, and ._a.json, which macOS puts beside a.json
 _decode = msgspec.json.Decoder().decode
 
 
@@ -70,7 +71,7 @@ def read_package(source: Path | bytes) -> tuple[Manifest, Iterator[tuple[str, by
 def _resources(data: bytes) -> Iterator[tuple[str, bytes]]:
     for name, content in _members(data):
         folder, _, file = name.rpartition("/")
-        if folder == "package" and file.endswith(".json") and file not in ("package.json", ".index.json"):
+        if folder == "package" and not file.startswith(HIDDEN) and file != "package.json":
             yield file, content
 
 

@@ -70,8 +70,13 @@ def test_installing_again_replaces():
     store.install(tgz(package__json=MANIFEST, a__json=VALUE_SET))
     before = store.generation()
     store.install(tgz(package__json=MANIFEST, a__json={**VALUE_SET, "name": "New"}))
-    assert store.find("ValueSet", VALUE_SET["url"])["name"] == "New"
+    assert (store.find("ValueSet", VALUE_SET["url"]) or {})["name"] == "New"
     assert len(store.installed()) == 1 and store.generation() != before
+
+
+def test_what_macos_puts_beside_the_files_is_left_out():
+    found = tgz(**{"._package__json": b"\xb0", "package__json": MANIFEST, "._a__json": b"\xb0", "a__json": VALUE_SET})
+    assert PackageStore().install(found).resources == 1
 
 
 def test_removes_all_versions_or_one(tmp_path):
@@ -81,7 +86,7 @@ def test_removes_all_versions_or_one(tmp_path):
     store.install(tgz(package__json={**MANIFEST, "version": "2.0.0"}, a__json={**VALUE_SET, "version": "2"}))
     assert store.remove("example.org", "1.0.0") == 1
     assert store.find("ValueSet", "http://example.org/vs|1") is None
-    assert PackageStore(path).find("ValueSet", "http://example.org/vs")["version"] == "2"
+    assert (PackageStore(path).find("ValueSet", "http://example.org/vs") or {})["version"] == "2"
     assert store.remove("example.org") == 1 and store.remove("example.org") == 0
 
 
