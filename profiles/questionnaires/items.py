@@ -25,6 +25,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "quantity": ("valueQuantity",),
 }
 WITHOUT_ANSWER = ("group", "display")
+EXTENSIONS = "http://hl7.org/fhir/StructureDefinition/"
 
 
 def items_of(holder: Any) -> list[Json]:
@@ -63,3 +64,13 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     return one == other
+
+
+def stated_of(question: Json) -> dict[str, list[Any]]:
+    """What R4's extensions say of an item, each by its name without http://hl7.org/fhir/StructureDefinition/."""
+    stated: dict[str, list[Any]] = {}
+    for extension in question.get("extension", ()):
+        key, value = value_of(extension)
+        if key:
+            stated.setdefault(str(extension.get("url")).removeprefix(EXTENSIONS), []).append(value)
+    return stated

@@ -7,7 +7,9 @@ from typing import Any
 
 from profiles.questionnaires.enabling import enabled
 from profiles.questionnaires.items import ANSWERS, WITHOUT_ANSWER, items_of, same, value_of, walk
+from profiles.questionnaires.kinds import kind_problems
 from profiles.questionnaires.limits import limit_problems
+from profiles.questionnaires.numbers import number_problems, repetition_problems
 from profiles.structure.problems import Problem, Problems, listed, nearest, shown, under
 from profiles.structure.references import reference_type
 
@@ -64,6 +66,7 @@ class _Response:
                 text = f"the item {shown(link_id)} is there more than once: {hint}"
                 found.append(Problem("questionnaire-repeats", "structure", text, place))
             found.extend(under(None, place, self._item(item, question, around)) or ())
+        found += repetition_problems(given, questions, self.finished)
         for link_id, question in questions.items():
             missing = question.get("required") is True and link_id not in given and question.get("type") != "display"
             if missing and self.finished and enabled(question, around):
@@ -89,6 +92,10 @@ class _Response:
         if kind in WITHOUT_ANSWER and answers:
             return [Problem("questionnaire-type", "structure", f"an item of type {kind} has no answers", ".answer")]
         if kind == "group":
+            empty = question.get("required") is True and self.finished and not items_of(item)
+            if empty and any(enabled(inner, (*around, item)) for inner in items_of(question)):
+                text = "this group is required: answer an item of it"
+                return [Problem("questionnaire-required", "required", text, ".item")]
             return self.items(item, question, (*around, item))
         if items_of(item):
             text = "items that follow from a question stand in its answer"
@@ -96,6 +103,8 @@ class _Response:
         found: Problems = []
         if question.get("required") is True and self.finished and not answers and kind != "display":
             found.append(Problem("questionnaire-required", "required", "this item is required: answer it", ".answer"))
+        else:
+            found.extend(number_problems(answers, question, self.finished))
         if len(answers) > 1 and not question.get("repeats"):
             found.append(Problem("questionnaire-repeats", "structure", "takes one answer only", ".answer[1]"))
         for position, answer in enumerate(answers):
@@ -122,7 +131,7 @@ class _Response:
             if kind == OPEN and key == "valueString":
                 return []
             return [Problem("questionnaire-option", "code-invalid", "the answer is none of the options", ".value")]
-        if problems := limit_problems(value, question):
+        if problems := limit_problems(value, question) or kind_problems(value, question, self._member):
             return problems
         value_set = question.get("answerValueSet")
         if isinstance(value_set, str) and isinstance(value, dict):

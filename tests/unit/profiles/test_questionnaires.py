@@ -211,9 +211,99 @@ def test_a_questionnaire_in_itself(item, path, rule):
         ("date", {"minValue": {"valueDate": "2020-06-15"}}, {"valueDate": "2020"}, ""),
         ("string", {"minLength": {"valueInteger": 3}}, {"valueString": "ab"}, "min-length"),
         ("decimal", {"maxDecimalPlaces": {"valueInteger": 1}}, {"valueDecimal": 1.25}, "max-decimal-places"),
+        ("string", {"regex": {"valueString": "[0-9]{4}"}}, {"valueString": "1234"}, ""),
+        ("string", {"regex": {"valueString": "[0-9]{4}"}}, {"valueString": "12345"}, "regex"),
+        ("string", {"regex": {"valueString": "[0-9"}}, {"valueString": "12345"}, "regex"),
+        ("attachment", {"maxSize": {"valueDecimal": 0.5}}, {"valueAttachment": {"size": 600_000}}, "max-size"),
+        ("attachment", {"maxSize": {"valueDecimal": 0.5}}, {"valueAttachment": {"size": 500}}, ""),
     ],
 )
 def test_limits_of_answers(type, limits, answer, rule):
     base = "http://hl7.org/fhir/StructureDefinition/"
     form = questionnaire(asked("a", type, extension=[{"url": base + name, **value} for name, value in limits.items()]))
     assert issues(response(given("a", answer)), form) == ([(".item[0].answer[0].value", rule)] if rule else [])
+
+
+def extension(name, **value):
+    return {"url": "http://hl7.org/fhir/StructureDefinition/" + name, **value}
+
+
+KILOGRAM = {"system": "http://unitsofmeasure.org", "code": "kg", "display": "kilogram"}
+
+
+@pytest.mark.parametrize(
+    ("type", "said", "right", "wrong", "path"),
+    [
+        (
+            "attachment",
+            extension("mimeType", valueCode="image/gif"),
+            {"valueAttachment": {"contentType": "image/gif;q=1", "url": "http://example.org/a"}},
+            {"valueAttachment": {"contentType": "application/pdf", "url": "http://example.org/a"}},
+            ".contentType",
+        ),
+        (
+            "reference",
+            extension("questionnaire-referenceResource", valueCode="Patient"),
+            {"valueReference": {"reference": "Patient/1"}},
+            {"valueReference": {"reference": "Organization/1"}},
+            ".reference",
+        ),
+        (
+            "quantity",
+            extension("questionnaire-unitOption", valueCoding=KILOGRAM),
+            {"valueQuantity": {"value": 1, "unit": "kilogram"}},
+            {"valueQuantity": {"value": 1, "unit": "km", "system": "http://unitsofmeasure.org", "code": "km"}},
+            "",
+        ),
+        (
+            "quantity",
+            extension("questionnaire-unitValueSet", valueCanonical="http://example.org/colours"),
+            {"valueQuantity": {"value": 1, "system": "urn:s", "code": "red"}},
+            {"valueQuantity": {"value": 1, "system": "urn:s", "code": "blue"}},
+            "",
+        ),
+    ],
+)
+def test_kinds_of_answers(type, said, right, wrong, path):
+    form = questionnaire(asked("a", type, extension=[said]))
+    assert issues(response(given("a", right)), form) == []
+    assert [place for place, _ in issues(response(given("a", wrong)), form)] == [".item[0].answer[0].value" + path]
+
+
+@pytest.mark.parametrize(
+    ("count", "status", "rule"),
+    [
+        (0, "completed", "min"),
+        (1, "completed", "min"),
+        (1, "in-progress", ""),
+        (2, "completed", ""),
+        (3, "completed", "max"),
+    ],
+)
+def test_how_many_answers_and_groups(count, status, rule):
+    said = [extension(f"questionnaire-{n}Occurs", valueInteger=2) for n in ("min", "max")]
+    form = questionnaire(asked("a", "string", repeats=True, extension=said))
+    wanted = [(".item[0].answer", f"questionnaire-{rule}-occurs")] if rule else []
+    assert issues(response(given("a", *[{"valueString": "x"}] * count), status=status), form) == wanted
+    form = questionnaire(asked("g", "group", asked("a", "string"), repeats=True, extension=said))
+    wanted = [(".item", f"questionnaire-{rule}-occurs")] if rule and count else []
+    group = given("g", items=[given("a", {"valueString": "x"})])
+    assert issues(response(*[group] * count, status=status), form) == wanted
+
+
+def test_an_exclusive_option_stands_alone():
+    none = {**coding("n"), "extension": [extension("questionnaire-optionExclusive", valueBoolean=True)]}
+    form = questionnaire(asked("a", "choice", repeats=True, answerOption=[coding("x"), coding("y"), none]))
+    assert issues(response(given("a", coding("x"), coding("y"))), form) == []
+    assert issues(response(given("a", coding("n"))), form) == []
+    beside = [(".item[0].answer[1]", "questionnaire-exclusive")]
+    assert issues(response(given("a", coding("x"), coding("n"))), form) == beside
+
+
+def test_a_required_group_has_an_item_unless_none_is_enabled():
+    later = {"enableWhen": [{"question": "q", "operator": "=", "answerBoolean": True}]}
+    form = questionnaire(asked("q", "boolean"), asked("g", "group", asked("a", "string"), required=True))
+    assert issues(response(given("g"), status="in-progress"), form) == []
+    assert issues(response(given("g")), form) == [(".item[0].item", "questionnaire-required")]
+    form = questionnaire(asked("q", "boolean"), asked("g", "group", asked("a", "string", **later), required=True))
+    assert issues(response(given("g")), form) == []
