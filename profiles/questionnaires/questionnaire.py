@@ -22,8 +22,8 @@ def questionnaire_problems(questionnaire: Json) -> Problems:
             if question not in types:
                 text = f"there is no item with the linkId {shown(question)}{nearest(str(question), names)}"
                 found.append(Problem("questionnaire-question", "not-found", text, f"{place}.question"))
-            elif question == item.get("linkId"):
-                text = "an item can't depend on its own answer"
+            elif question == item.get("linkId") or question in [inner.get("linkId") for _, inner in walk(item)]:
+                text = "an item can't depend on its own answer, or on one within it, which is enabled with it"
                 found.append(Problem("questionnaire-question", "business-rule", text, f"{place}.question"))
             elif condition.get("operator") != "exists":
                 found.extend(_wrong_type(condition, "answer", str(types[question]), f"{place}.answer"))

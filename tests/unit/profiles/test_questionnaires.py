@@ -185,6 +185,16 @@ def test_the_subject_is_of_the_type_that_is_asked_about():
             "questionnaire-question",
         ),
         (
+            asked(
+                "b",
+                "group",
+                asked("c", "boolean"),
+                enableWhen=[{"question": "c", "operator": "=", "answerBoolean": True}],
+            ),
+            ".item[1].enableWhen[0].question",
+            "questionnaire-question",
+        ),
+        (
             asked("b", "string", enableWhen=[{"question": "a", "operator": "=", "answerInteger": 1}]),
             ".item[1].enableWhen[0].answer",
             "questionnaire-type",
