@@ -10,7 +10,7 @@ from fhir_server.client import FhirClient
 from fhir_server.core.errors import error
 from fhir_server.subsystems.workforce import words
 from fhir_server.subsystems.workforce.facts import Facts
-from fhir_server.subsystems.writing import id_of, put_all
+from fhir_server.subsystems.writing import id_of
 
 MOST_DAYS, MOST_PEOPLE = 92, 200
 
@@ -54,7 +54,7 @@ async def ask(
         "comment": f"{facts.ward_name(ward)}, {days} days from {first}",
     }
     slots = [_slot(zone, id, first + datetime.timedelta(days=n), each) for n in range(days) for each in wanted]
-    await put_all(client, [schedule, *slots], subsystem="workforce", rule="rota asked for", now=now, who=who)
+    await facts.decide(client, [schedule, *slots], rule="rota asked for", now=now, who=who)
     return id
 
 

@@ -112,7 +112,8 @@ async def ask(workforce: Workforce, call: Call) -> Answer:
     if len({each.kind for each in wanted}) < len(wanted):
         raise error("value", "Each shift of a day must have a kind of its own.", location="shifts")
     ward = call.required("ward").removeprefix("Location/")
-    id = await asking.ask(workforce.facts, call.client, ward, first, days, wanted, call.now, call.who)
+    async with workforce.desk:
+        id = await asking.ask(workforce.facts, call.client, ward, first, days, wanted, call.now, call.who)
     return Answer({"id": id}, status=201)
 
 
@@ -146,10 +147,11 @@ def _number(fields: Json, name: str, least: int, most: int) -> int:
 
 async def publish(workforce: Workforce, call: Call) -> Answer:
     """Locks a rota and gives its shifts to people."""
-    number = await workforce.rotas.publish(
-        call.client, call.path["id"], call.now, call.who, short=call.fields.get("short") is True,
-        reason=str(call.fields.get("reason", "")),
-    )  # fmt: skip
+    async with workforce.desk:
+        number = await workforce.rotas.publish(
+            call.client, call.path["id"], call.now, call.who, short=call.fields.get("short") is True,
+            reason=str(call.fields.get("reason", "")),
+        )  # fmt: skip
     return Answer({"assigned": number})
 
 
@@ -157,10 +159,11 @@ async def swap(workforce: Workforce, call: Call) -> Answer:
     """Gives a shift to another, or to somebody where people are missing."""
     old = str(call.fields.get("from") or "").removeprefix("PractitionerRole/")
     new = call.required("to").removeprefix("PractitionerRole/")
-    rules = await workforce.rotas.swap(
-        call.client, call.path["id"], old, new, call.now, call.who, call.required("reason"),
-        override=call.fields.get("override") is True,
-    )  # fmt: skip
+    async with workforce.desk:
+        rules = await workforce.rotas.swap(
+            call.client, call.path["id"], old, new, call.now, call.who, call.required("reason"),
+            override=call.fields.get("override") is True,
+        )  # fmt: skip
     return Answer({"overridden": rules})
 
 
@@ -173,8 +176,9 @@ async def record(workforce: Workforce, call: Call) -> Answer:
     """Records time that was worked."""
     role = call.required("role").removeprefix("PractitionerRole/")
     shift = str(call.fields.get("shift") or "").removeprefix("Slot/")
-    id = await times.record(workforce.facts, call.client, role, shift, call.required("start"), call.required("end"),
-                            call.now, call.who)  # fmt: skip
+    start, end = call.required("start"), call.required("end")
+    async with workforce.desk:
+        id = await times.record(workforce.facts, call.client, role, shift, start, end, call.now, call.who)
     return Answer({"id": id}, status=201)
 
 

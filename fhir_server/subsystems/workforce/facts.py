@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -9,10 +10,12 @@ from typing import Any
 
 import msgspec
 
-from fhir_server.codec.json import decode
+from fhir_server.client import FhirClient
+from fhir_server.codec.json import decode, serialize
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.subsystem import Change
 from fhir_server.subsystems.workforce import models, reading, words
+from fhir_server.subsystems.writing import put_all
 
 LAYOUT = 1
 SCHEMA = """
@@ -74,6 +77,28 @@ class Facts:
                 )
                 connection.execute("INSERT INTO fact VALUES (?, ?, ?, ?, ?, ?)", row)
 
+    async def decide(
+        self, client: FhirClient, resources: Sequence[Json], *, rule: str, now: int, who: str, reason: str = "",
+        sources: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """Stores what a person decides, and takes it in before the feed brings it: who decides next must know of it.
+
+        Arguments as of writing.put_all.
+        """
+        before = [self.version(each["resourceType"], each["id"]) for each in resources]
+        await put_all(
+            client, resources, subsystem="workforce", rule=rule, now=now, who=who, reason=reason, sources=sources
+        )
+        await asyncio.to_thread(self._keep_stored, resources, before)
+
+    def _keep_stored(self, resources: Sequence[Json], before: Sequence[int]) -> None:
+        with self.store.writing() as connection:
+            for each, version in zip(resources, before, strict=True):
+                type, id = each["resourceType"], each["id"]
+                if self.version(type, id) == version:  # else the feed was faster
+                    body = {**each, "meta": {**each.get("meta", {}), "versionId": str(version + 1)}}
+                    self.keep(connection, Change(0, type, id, version + 1, "PUT", "", msgspec.Raw(serialize(body))))
+
     def body(self, type: str, id: str) -> bytes | None:
         """A resource's JSON, None where there is none."""
         row = self.store.row("SELECT body FROM fact WHERE type = ? AND id = ?", (type, id))
@@ -115,6 +140,11 @@ class Facts:
             if member is not None and (not ward or ward in member.wards):
                 found[member.id] = member
         return found
+
+    def other_roles(self, role: str, members: dict[str, models.Member]) -> list[str]:
+        """The other roles, among members, of who has a role."""
+        who = members[role].practitioner
+        return [each.id for each in members.values() if each.practitioner == who and each.id != role]
 
     def roles_by_practitioner(self) -> dict[str, list[models.Member]]:
         """The roles of every practitioner who has one, by the practitioner's id."""

@@ -46,7 +46,7 @@ class Rotas:
         self._facts.forget_proposals_but({rota.id for rota in open})
         for rota in open:
             problem = self._problem(rota)
-            made_of = hashlib.sha256(written(problem)).hexdigest()
+            made_of = _digest(problem)
             before = self._facts.proposal(rota.id)
             if before is not None and before["facts"] == made_of:
                 continue
@@ -60,14 +60,23 @@ class Rotas:
         # whether a shift is covered is what the rota makes, not what it is made of
         plain = [each._replace(status="", version=0) for each in shifts]
         own = {each.id for each in shifts}
-        around = self._facts.assignments([each.id for each in members], rota.start - AROUND * DAY)
-        fixed = [
-            each._replace(version=0)
-            for each in around
-            if each.shift not in own and each.start < rota.end + AROUND * DAY
+
+        def around(roles: list[str]) -> list[Assignment]:
+            found = self._facts.assignments(roles, rota.start - AROUND * DAY)
+            return [
+                each._replace(version=0)
+                for each in found
+                if each.shift not in own and each.start < rota.end + AROUND * DAY
+            ]
+
+        all = self._facts.members()
+        elsewhere = [
+            each._replace(role=member.id)
+            for member in members
+            for each in around(self._facts.other_roles(member.id, all))
         ]
         known = [each._replace(version=0, likes=dict(sorted(each.likes.items()))) for each in members]
-        return Problem(plain, known, fixed, self.rules, self._zone)
+        return Problem(plain, known, around([each.id for each in members]), self.rules, self._zone, elsewhere)
 
     def proposed(self, rota: Rota) -> tuple[list[tuple[str, str]], Json]:
         """What is proposed for a rota: pairs of shift and role, and the conflict, {} for none."""
@@ -94,7 +103,7 @@ class Rotas:
         if rota.state != "proposed":
             raise error("conflict", "This rota is published already.")
         row = self._facts.proposal(id)
-        if row is None:
+        if row is None or row["facts"] != _digest(self._problem(rota)):
             raise error("conflict", "This rota is still being worked out; ask again in a moment.")
         assigned, conflict = self.proposed(rota)
         if conflict and not (short and reason):
@@ -109,9 +118,9 @@ class Rotas:
         published = {**schedule, "extension": [{"url": words.ROTA, "valueCode": "published"}]}
         slots = [_worked(shifts[shift], role) for shift, role in assigned]
         plans = [_plan(members[role]) for role in sorted({role for _, role in assigned})]
-        await put_all(
-            client, [published, *plans, *slots], subsystem=SUBSYSTEM, rule="rota published", now=now, who=who,
-            reason=reason, sources=[f"Schedule/{id}/_history/{version}"],
+        await self._facts.decide(
+            client, [published, *plans, *slots], rule="rota published", now=now, who=who, reason=reason,
+            sources=[f"Schedule/{id}/_history/{version}"],
         )  # fmt: skip
         return len(slots)
 
@@ -148,8 +157,8 @@ class Rotas:
             slot, _ = self._facts.one("Slot", _slot_id(shift_id, old)) or ({}, 0)
             changed.append({**slot, "status": "free", "comment": f"Given to {members[new].name}: {reason}"})
         rule = "shift given to another" if old else "shift given"
-        await put_all(
-            client, changed, subsystem=SUBSYSTEM, rule=f"{rule}, overriding {len(rules)} rules" if rules else rule,
+        await self._facts.decide(
+            client, changed, rule=f"{rule}, overriding {len(rules)} rules" if rules else rule,
             now=now, who=who, reason=reason, sources=[f"Slot/{shift_id}/_history/{shift.version}"],
         )  # fmt: skip
         return rules
@@ -158,7 +167,9 @@ class Rotas:
         """The rules that a member on a shift would break; then: who would work it, the member among them."""
         rules = broken(
             Problem([shift], [member], [], self.rules, self._zone), member, shift,
-            self._facts.assignments([member.id], shift.start - AROUND * DAY),
+            self._facts.assignments(
+                [member.id, *self._facts.other_roles(member.id, self._facts.members())], shift.start - AROUND * DAY
+            ),
         )  # fmt: skip
         if rota.ward not in member.wards:
             rules.append(f"ward: the role is not on Location/{rota.ward}")
@@ -190,6 +201,10 @@ class Rotas:
         own = {each.id for each in self._facts.shifts(rota.id)}
         roles = list(self._facts.members())
         return [each for each in self._facts.assignments(roles, rota.start - DAY) if each.shift in own]
+
+
+def _digest(problem: Problem) -> str:
+    return hashlib.sha256(written(problem)).hexdigest()
 
 
 def _slot_id(shift: str, role: str) -> str:

@@ -41,6 +41,7 @@ class Workforce:
         self.pay = pay or pay_rules()
         self.facts = Facts(self._store, zone, trainings)
         self.rotas = Rotas(self.facts, zone, rules)
+        self.desk = asyncio.Lock()  # held while a person decides, so that two do not decide the same
         self._stirred, self._worked = True, 0
 
     def position(self) -> int:

@@ -23,7 +23,7 @@ from fhir_server.subsystems.workforce.facts import Facts
 from fhir_server.subsystems.workforce.models import Member, Worked
 from fhir_server.subsystems.workforce.pay import PayRules
 from fhir_server.subsystems.workforce.reading import moment
-from fhir_server.subsystems.writing import id_of, put_all
+from fhir_server.subsystems.writing import id_of
 
 TIME = re.compile(r"[^T]+T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)").fullmatch  # whole, as R4 has it in a dateTime
 LONGEST = 24 * 3_600_000_000
@@ -53,19 +53,24 @@ class Paid:
 async def record(
     facts: Facts, client: FhirClient, role: str, shift: str, start: str, end: str, now: int, who: str
 ) -> str:
-    """Keeps time that was worked, as a Basic; gives its id. FhirError for a span that can't be, or that overlaps."""
+    """Keeps time that was worked, as a Basic; gives its id.
+
+    FhirError for a span that can't be, or that overlaps what is recorded of the same person, in whatever role.
+    """
     first, last = moment(start), moment(end)
     if first is None or last is None or not (TIME(start) and TIME(end)):
         raise error("value", "start and end must be times such as 2026-10-05T07:00:00+02:00.")
     if not 0 < last - first <= LONGEST:
         raise error("value", "end must be after start, and within 24 hours of it.")
-    if role not in facts.members():
+    members = facts.members()
+    if role not in members:
         raise error("not-found", f"There is no PractitionerRole/{role[:64]} that the workforce knows.")
     if shift and facts.shift(shift) is None:
         raise error("not-found", f"There is no shift {shift[:64]}.")
     id = id_of("time", role, first, last)
+    roles = {role, *facts.other_roles(role, members)}
     for each in facts.worked():
-        if each.role == role and each.start < last and each.end > first and each.id != id:
+        if each.role in roles and each.start < last and each.end > first and each.id != id:
             raise error("conflict", f"It overlaps time that is recorded already: Basic/{each.id}.")
     extensions: list[Json] = [{"url": words.WORKED, "valuePeriod": {"start": start, "end": end}}]
     if shift:
@@ -77,7 +82,7 @@ async def record(
         "code": {"coding": [{"system": words.KIND, "code": words.TIME_ENTRY}]},
         "subject": {"reference": f"PractitionerRole/{role}"},
     }
-    await put_all(client, [entry], subsystem="workforce", rule="time recorded", now=now, who=who)
+    await facts.decide(client, [entry], rule="time recorded", now=now, who=who)
     return id
 
 

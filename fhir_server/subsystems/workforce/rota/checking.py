@@ -9,7 +9,10 @@ from fhir_server.subsystems.workforce.rota.problem import Problem, away, minutes
 
 
 def broken(problem: Problem, member: Member, shift: Shift, others: Sequence[Assignment]) -> list[str]:
-    """The rules that a member's working a shift would break, in words; others: what the member works beside it."""
+    """The rules that a member's working a shift would break, in words.
+
+    others: what the member works beside it, in whatever role.
+    """
     found = []
     if not member.active:
         found.append("active: the role is not active")
@@ -22,7 +25,8 @@ def broken(problem: Problem, member: Member, shift: Shift, others: Sequence[Assi
         begins = f"{problem.local(near[0].start):%Y-%m-%dT%H:%M}"
         found.append(f"rest: less than {problem.rules.rest_hours} h from the shift that begins {begins}")
     week = problem.week(shift.start)
-    worked = sum(minutes(each) for each in others if problem.week(each.start) == week) + minutes(shift)
+    own = [each for each in others if each.role == member.id]
+    worked = sum(minutes(each) for each in own if problem.week(each.start) == week) + minutes(shift)
     if worked > member.hours * 60:
         found.append(f"weekly hours: {worked / 60:g} h of {member.hours} h in that week")
     days = {problem.day(each.start) for each in others} | {problem.day(shift.start)}

@@ -57,6 +57,13 @@ class Model:
     def _of_member(self, m: int) -> list[tuple[int, Any]]:
         return [(s, self.works[m, s]) for s in range(len(self.problem.shifts)) if (m, s) in self.works]
 
+    def _persons(self) -> list[list[int]]:
+        """The members, those together that are roles of one person."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for m, member in enumerate(self.problem.members):
+            found[member.practitioner].append(m)
+        return list(found.values())
+
     def _cover(self, relaxed: bool) -> None:
         for s, shift in enumerate(self.problem.shifts):
             there = self._of_shift(s)
@@ -81,14 +88,14 @@ class Model:
         for shift in shifts:
             # whatever is under way, or about to end its rest, when this one begins
             around = [s for s, other in enumerate(shifts) if other.start <= shift.start < other.end + rest]
-            if len(around) > 1:
-                cliques.append(around)
-        for m, member in enumerate(problem.members):
+            cliques.append(around)
+        for person in self._persons():
             for clique in cliques:
-                there = [self.works[m, s] for s in clique if (m, s) in self.works]
+                there = [self.works[m, s] for m in person for s in clique if (m, s) in self.works]
                 if len(there) > 1:
                     self._hold(self.model.add(sum(there) <= 1), "rest")
-            for each in problem.fixed:
+        for m, member in enumerate(problem.members):
+            for each in (*problem.fixed, *problem.elsewhere):
                 if each.role == member.id:
                     for s, works in self._of_member(m):
                         if problem.close((each.start, each.end), (shifts[s].start, shifts[s].end)):
@@ -110,11 +117,14 @@ class Model:
 
     def _rows(self) -> None:
         problem, most = self.problem, self.problem.rules.most_days
-        for m, member in enumerate(problem.members):
+        for person in self._persons():
             by_day: dict[int, list[Any]] = defaultdict(list)
-            for s, works in self._of_member(m):
-                by_day[problem.day(problem.shifts[s].start)].append(works)
-            for each in problem.fixed:
+            for m in person:
+                for s, works in self._of_member(m):
+                    by_day[problem.day(problem.shifts[s].start)].append(works)
+            # what one role has fixed is elsewhere for the others
+            member = problem.members[person[0]]
+            for each in (*problem.fixed, *problem.elsewhere):
                 if each.role == member.id:
                     by_day[problem.day(each.start)].append(1)
             if not by_day:

@@ -21,13 +21,17 @@ class Rules(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One rota to be made; fixed: what the members work outside of it, already published; zone: of local time."""
+    """One rota to be made; fixed: what the members work outside of it, already published; zone: of local time.
+
+    elsewhere: the same in other roles of theirs: it takes rest and days, not the weekly hours of this role.
+    """
 
     shifts: Sequence[Shift]
     members: Sequence[Member]
     fixed: Sequence[Assignment]
     rules: Rules
     zone: ZoneInfo
+    elsewhere: Sequence[Assignment] = ()
 
     def local(self, moment: int) -> datetime.datetime:
         """A moment in the ward's own time."""

@@ -1,5 +1,6 @@
 """Rotas from wish to shift."""
 
+import asyncio
 import itertools
 from pathlib import Path
 
@@ -108,6 +109,69 @@ async def test_a_swap_keeps_the_rules_unless_they_are_overridden_with_a_reason(w
     assert [rule.partition(":")[0] for rule in given["overridden"]] == ["rest"]
     day = (await ward.ask("GET", f"/rotas/{id}"))["shifts"][0]
     assert day["works"] == [{"role": by_night, "name": by_night[:-5].title(), "override": "nobody else"}]
+
+
+async def test_a_shift_that_two_give_away_at_once_is_given_once(ward: Ward):
+    id = await ward.rota(days=1, shifts=DAY_AND_NIGHT[:1])
+    await ward.ask("POST", f"/rotas/{id}/publish")
+    [shift] = (await ward.ask("GET", f"/rotas/{id}"))["shifts"]
+    worker = shift["works"][0]["role"]
+    others = [f"{nurse}-role" for nurse in ("anna", "ben", "cleo") if f"{nurse}-role" != worker][:2]
+    answers = await asyncio.gather(
+        *(
+            ward.ask("POST", f"/shifts/{shift['id']}/swap", {"from": worker, "to": to, "reason": "ill"}, settled=False)
+            for to in others
+        ),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in answers] == [dict, FhirError]
+    await ward.settle()
+    [shift] = (await ward.ask("GET", f"/rotas/{id}"))["shifts"]
+    assert [each["role"] for each in shift["works"]] == others[:1]
+
+
+async def icu(ward: Ward, *nurses: str) -> None:
+    """A second ward where these have a role beside their own."""
+    await ward.fhir.create({"resourceType": "Location", "id": "icu", "name": "ICU"})
+    for nurse in nurses:
+        await ward.fhir.create({**role(nurse), "id": f"{nurse}-icu", "location": [{"reference": "Location/icu"}]})
+    await ward.settle()
+
+
+async def test_a_person_of_two_wards_is_in_one_place_at_a_time(ward: Ward):
+    await icu(ward, "anna", "ben")
+    own = {"ward": "Location/icu", "start": "2026-10-05", "days": 1, "shifts": [{**DAY_AND_NIGHT[0], "needed": 1}]}
+    id = (await ward.ask("POST", "/rotas", own))["id"]
+    await ward.ask("POST", f"/rotas/{id}/publish")
+    [there] = (await ward.ask("GET", f"/rotas/{id}"))["shifts"]
+    busy = there["works"][0]["role"].removesuffix("-icu")
+    all = await ward.rota(days=1, shifts=[{**DAY_AND_NIGHT[0], "needed": 3}])
+    [shift] = (await ward.ask("GET", f"/rotas/{all}"))["shifts"]
+    assert f"{busy}-role" not in [each["role"] for each in shift["works"]]
+    await ward.ask("POST", f"/rotas/{all}/publish")
+    with pytest.raises(FhirError, match="rest: less than 11 h"):
+        swapped = {"from": shift["works"][0]["role"], "to": f"{busy}-role", "reason": "ill"}
+        await ward.ask("POST", f"/shifts/{shift['id']}/swap", swapped)
+
+
+async def test_a_person_with_two_roles_on_a_ward_works_a_shift_once(ward: Ward):
+    for nurse in ("anna", "ben", "cleo", "dora"):
+        await ward.fhir.create({**role(nurse), "id": f"{nurse}-lead"})
+    id = await ward.rota(days=1, shifts=[{**DAY_AND_NIGHT[0], "needed": 4}])
+    [shift] = (await ward.ask("GET", f"/rotas/{id}"))["shifts"]
+    assert {each["role"].partition("-")[0] for each in shift["works"]} == {"anna", "ben", "cleo", "dora"}
+
+
+async def test_a_proposal_from_before_another_rota_was_published_is_not_published(ward: Ward):
+    await icu(ward, "anna", "ben", "cleo", "dora")
+    day = [{**DAY_AND_NIGHT[0], "needed": 3}]
+    wanted = {"ward": "Location/icu", "start": "2026-10-05", "days": 1, "shifts": day}
+    first, second = await ward.rota(days=1, shifts=day), (await ward.ask("POST", "/rotas", wanted))["id"]
+    await ward.ask("POST", f"/rotas/{first}/publish", settled=False)
+    with pytest.raises(FhirError, match="still being worked out"):
+        await ward.ask("POST", f"/rotas/{second}/publish")
+    await ward.settle()
+    assert (await ward.ask("GET", f"/rotas/{second}"))["missing"] == 2
 
 
 @pytest.mark.parametrize(

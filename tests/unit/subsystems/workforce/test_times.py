@@ -1,5 +1,6 @@
 """Time that was worked, and what is paid for it."""
 
+import asyncio
 import csv
 import io
 from decimal import Decimal
@@ -10,7 +11,7 @@ import pytest
 from fhir_server.core.errors import FhirError
 from fhir_server.subsystems.workforce.pay import easter, pay_rules
 from tests.conftest import Fhir
-from tests.unit.subsystems.workforce.ward import Ward, practitioner
+from tests.unit.subsystems.workforce.ward import Ward, practitioner, role
 
 pytestmark = pytest.mark.anyio
 
@@ -149,3 +150,30 @@ async def test_reports_of_compliance_and_performance(fhir: Fhir, tmp_path: Path)
     assert (found["Anna"]["state"], found["Anna"]["short_rests"], found["Ben"]["state"]) == ("valid", 1, "ended")
     [anna] = (await ward.ask("GET", "/performance/2026-10"))["roles"]
     assert (anna["worked_hours"], anna["encounters"], anna["procedures"], anna["acts_per_hour"]) == (14, 1, 1, 0.14)
+
+
+async def test_two_who_record_the_same_hours_at_once_are_paid_once(fhir: Fhir, tmp_path: Path):
+    ward = await Ward(fhir, tmp_path).open("anna")
+    told = [
+        {"role": "PractitionerRole/anna-role", "start": f"2026-10-05T0{hour}:00:00Z", "end": "2026-10-05T12:00:00Z"}
+        for hour in (6, 7, 8)
+    ]
+    answers = await asyncio.gather(
+        *(ward.ask("POST", "/times", each, settled=False) for each in told), return_exceptions=True
+    )
+    assert [type(each) for each in answers] == [dict, FhirError, FhirError]
+    assert "overlaps" in str(answers[1])
+    await ward.settle()
+    [row] = lines(await ward.ask("GET", "/payroll/2026-10"))
+    assert row["hours"] == "6.00"
+
+
+async def test_a_person_works_in_one_role_at_a_time(fhir: Fhir, tmp_path: Path):
+    ward = await Ward(fhir, tmp_path).open("anna")
+    await fhir.create({**role("anna"), "id": "anna-icu"})
+    await ward.settle()
+    await record(ward, "2026-10-05T06:00:00Z", "2026-10-05T12:00:00Z")
+    other = {"role": "PractitionerRole/anna-icu", "start": "2026-10-05T11:00:00Z", "end": "2026-10-05T14:00:00Z"}
+    with pytest.raises(FhirError, match="overlaps"):
+        await ward.ask("POST", "/times", other)
+    await ward.ask("POST", "/times", {**other, "start": "2026-10-05T12:00:00Z"})
