@@ -32,6 +32,17 @@ def stated(node: Node, stem: str) -> bool:
     return bool(choices(node, stem))
 
 
+def suppose(node: Node, name: str, value: Any, repeats: bool = False) -> None:
+    """Puts what R4 asks for and the message does not say: it yields to what is kept of the resource."""
+    node.put(name, value, repeats, "supposed")
+    yields(node, name)
+
+
+def yields(node: Node, name: str, to: tuple[str, ...] = ()) -> None:
+    """Marks an element as one that yields to what is kept; to: only to these values, () for any."""
+    node.notes.setdefault("supposed", {})[name] = to
+
+
 def absent(node: Node, code: str) -> None:
     """Says why there is no value."""
     concept = Element("CodeableConcept")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+from mappings.hl7v2.content import suppose
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Element, Node
 from mappings.hl7v2.results import present_document
@@ -41,7 +42,7 @@ def finish_document(draft: Draft, node: Node, tables: Tables) -> None:
         attachment.put("title", "The message carries no content.")
         content = Element("DocumentReference.content")
         content.put("attachment", attachment)
-        node.put("content", content, True, "none")
+        suppose(node, "content", content, True)
 
 
 def _carrier(segment: Segment) -> Node:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from mappings.hl7v2.content import has_content
+from mappings.hl7v2.content import has_content, suppose
 from mappings.hl7v2.documents import finish_document
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Node
@@ -76,7 +76,7 @@ def finish(draft: Draft, tables: Tables) -> None:
             finisher(draft, node, tables)
         for name, value in DEFAULTS.get(node.type, _NO_DEFAULTS).items():
             if name not in node.items:
-                node.put(name, value)
+                suppose(node, name, value)
     gone = _without_patient(draft) | _without_concept(draft)
     if gone:
         _forget(draft, gone)

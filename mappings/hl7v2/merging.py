@@ -96,6 +96,22 @@ def keep_participants(said: dict[str, Any], current: dict[str, Any], unstated: s
             said.setdefault("participant", []).append(one)
 
 
+def drop_supposed(said: dict[str, Any], current: dict[str, Any], notes: dict[str, Any]) -> None:
+    """Takes from what a message says of a resource what it only supposes and the resource has already.
+
+    notes: "supposed" has the elements with the values that they yield to, () for any; of a status that is taken back
+    with the end of a period ("removals") nothing is kept.
+    """
+    removed = [path for path, _, _ in notes.get("removals", ())]
+    for name, values in notes.get("supposed", {}).items():
+        if values and ("period", "end") in removed:
+            continue
+        stem = next((one for one in choices_of(said["resourceType"]) if name.startswith(one)), name)
+        kept = next((current[one] for one in current if one == name or (stem != name and one.startswith(stem))), None)
+        if kept is not None and (not values or kept in values):
+            said.pop(name, None)
+
+
 def _is_value(name: str) -> bool:
     return name.startswith("value") and name[5:6].isupper()
 

@@ -13,7 +13,7 @@ from mappings.hl7v2.elements import Element, Node
 from mappings.hl7v2.identifiers import BY_ID, KEY, key, own_identities, token, url_of
 from mappings.hl7v2.links import PATIENT
 from mappings.hl7v2.merges import Merge
-from mappings.hl7v2.merging import is_older, keep_participants, merge, snapshot_of, stamp
+from mappings.hl7v2.merging import drop_supposed, is_older, keep_participants, merge, snapshot_of, stamp
 from mappings.hl7v2.moving import Named, patients_of, way_to_survivor
 from mappings.hl7v2.reader import Reader
 from mappings.hl7v2.resources import as_resource, identities_of
@@ -197,6 +197,7 @@ class Settling:
                     f" ({snapshot_of(current)}); it changes nothing."
                 )
                 return
+            drop_supposed(resource, current, node.notes)
             if unstated := node.notes.get("unstated"):
                 keep_participants(resource, current, unstated)
             if self.draft.message.type != "ADT":  # which moves visits from one patient to another

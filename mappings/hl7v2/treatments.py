@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mappings.hl7v2.content import choices, has_content, stated
+from mappings.hl7v2.content import choices, has_content, stated, suppose
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Element, Node
 from mappings.hl7v2.tables import Tables
@@ -50,7 +50,7 @@ def finish_service(draft: Draft, node: Node, tables: Tables) -> None:
 def finish_immunization(draft: Draft, node: Node, tables: Tables) -> None:
     """An occurrence, and performers that are known."""
     if not stated(node, "occurrence"):
-        node.put("occurrenceString", "unknown")
+        suppose(node, "occurrenceString", "unknown")
     for performer in node.values("performer"):
         if isinstance(performer, Element) and not (
             isinstance(performer.get("actor"), Node) and performer.get("actor").items
@@ -72,7 +72,7 @@ def finish_administration(draft: Draft, node: Node, tables: Tables) -> None:
         if not draft.sent:
             draft.issues.append("ERROR RXA-3 is required: neither it nor MSH-7 tells when the medicine was given.")
             return
-        node.put("effectiveDateTime", draft.sent)
+        suppose(node, "effectiveDateTime", draft.sent)
     dosage = node.items.get("dosage")
     if isinstance(dosage, Element):
         dose = dosage.items.get("dose")

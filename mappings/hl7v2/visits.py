@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from mappings.hl7v2.content import ABSENT, has_content
+from mappings.hl7v2.content import ABSENT, has_content, suppose, yields
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Element, Node
 from mappings.hl7v2.merging import OVER
@@ -12,6 +12,8 @@ from mappings.hl7v2.primitives import convert
 from mappings.hl7v2.source import Segment
 from mappings.hl7v2.tables import Tables
 
+SETTLED = (*OVER, "onleave")  # states of a visit that only an event, or a null of PV1-45, takes back
+OF_A_DISCHARGE = (("period", "end"), ("hospitalization", "dischargeDisposition"), ("hospitalization", "destination"))
 FACILITY = "urn:x-hl7v2:facility"  # system of the names of facilities, PV1-39 or MSH-4
 
 
@@ -33,16 +35,23 @@ def finish_patient(draft: Draft, node: Node, tables: Tables) -> None:
 def finish_encounter(draft: Draft, node: Node, tables: Tables) -> None:
     """The status that an ADT event tells, a class, and only places and people that are known."""
     event = draft.event
+    told = draft.message.type == "ADT" and event == "A04"  # who registers opens a visit
     if draft.message.type == "ADT":
         found = tables.code("Event[EncounterStatus]", event)
         if found and event not in ("A04", "A08"):  # these tell nothing that PV1 does not tell better
             node.put("status", found[0])
+            told = True
+    visit: Segment | None = node.segments.get("PV1")
+    if not told and not (visit is not None and visit.value(45)):
+        yields(node, "status", SETTLED)  # a class of patients (PV1-2) ends no leave, and opens no visit again
     if event == "A13":  # nobody has left after all
-        node.notes.setdefault("removals", []).append((("period", "end"), {}, "EVN"))
+        node.notes.setdefault("removals", []).extend((path, {}, "EVN") for path in OF_A_DISCHARGE)
+        if "period" in node.items:
+            node.child("period", "Period").items.pop("end", None)
     if not isinstance(node.items.get("class"), Element) or not node.items["class"].items.get("code"):
         coding = Element("Coding")
         coding.items = {"system": ABSENT, "code": "unknown"}
-        node.put("class", coding)
+        suppose(node, "class", coding)
     for name in ("location", "participant", "diagnosis"):
         item = node.items.get(name)
         for one, element in list(item.items()) if isinstance(item, dict) else ():
@@ -51,9 +60,10 @@ def finish_encounter(draft: Draft, node: Node, tables: Tables) -> None:
                 del item[one]  # type: ignore[union-attr]
             elif name == "location" and node.items.get("status") in OVER:
                 element.put("status", "completed")
-    visit: Segment | None = node.segments.get("PV1")
     if visit is not None and "serviceProvider" not in node.items:
         _provided_by(visit.value(39) or draft.header.value(4), node, tables)
+        if not visit.value(39):  # a laboratory that names the visit is not who provides it
+            yields(node, "serviceProvider")
 
 
 def _provided_by(facility: str, node: Node, tables: Tables) -> None:
@@ -111,7 +121,8 @@ def finish_coverage(draft: Draft, node: Node, tables: Tables) -> None:
     if not isinstance(payors, dict) or not any(has_content(one) for one in payors.values()):
         unknown = Element("Reference")
         unknown.put("display", "not stated")
-        node.items["payor"] = {"unknown": unknown}
+        node.items.pop("payor", None)
+        suppose(node, "payor", unknown, True)
     classes = node.items.get("class")
     if isinstance(classes, dict):
         for one, element in list(classes.items()):

@@ -25,6 +25,64 @@ async def test_a_discharge_ends_the_stay_and_its_cancellation_takes_the_end_back
     assert [one["status"] for one in back["location"]] == ["active"]
 
 
+async def test_a_cancelled_discharge_takes_what_it_said_of_the_discharge_back(hospital: Hospital):
+    home = VISIT.replace("|" * 25, "|" * 17 + "01^Home^L|R^Rest^L" + "|" * 7).format(place="W")
+    await hospital.send("ADT^A03", pid(), home + "|202401021400")
+    assert (await hospital.one("Encounter"))["hospitalization"].keys() == {"dischargeDisposition", "destination"}
+    await hospital.send("ADT^A13", pid(), VISIT.format(place="W") + "|202401021400", sent="20240103")
+    back = await hospital.one("Encounter")
+    assert (back["status"], "end" in back["period"], "hospitalization" in back) == ("in-progress", False, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "segments"),
+    [("ADT^A08", ()), ("ADT^A31", ()), ("ORU^R01", result()), ("DFT^P03", ("FT1|1|T1||20240102||CG|X^Y^L",))],
+)
+async def test_who_names_a_visit_that_is_over_does_not_open_it_again(hospital: Hospital, kind: str, segments):
+    await hospital.send("ADT^A03", pid(), VISIT.format(place="W") + "|202401021400")
+    await hospital.send(kind, pid(), VISIT.format(place="W"), *segments, sent="20240103")
+    visit = await hospital.one("Encounter")
+    assert (visit["status"], [one["status"] for one in visit["location"]]) == ("finished", ["completed"])
+
+
+async def test_a_visit_is_opened_again_by_an_admission_or_a_null(hospital: Hospital):
+    await hospital.send("ADT^A11", pid(), VISIT.format(place="W"))
+    await hospital.send("ADT^A08", pid(), VISIT.format(place="W"), sent="20240103")
+    assert (await hospital.one("Encounter"))["status"] == "cancelled"
+    await hospital.send("ADT^A04", pid(), VISIT.format(place="W"), sent="20240104")
+    assert (await hospital.one("Encounter"))["status"] == "in-progress"
+    await hospital.send("ADT^A03", pid(), VISIT.format(place="W") + "|202401021400", sent="20240105")
+    await hospital.send("ADT^A08", pid(), VISIT.format(place="W") + '|""', sent="20240106")
+    assert (await hospital.one("Encounter"))["status"] == "in-progress"
+
+
+async def test_what_a_message_leaves_open_is_kept(hospital: Hospital):
+    bare = VISIT.format(place="W").replace("|I|", "||")
+    await hospital.send("ADT^A01", pid(), VISIT.format(place="W"))
+    await hospital.send("ORU^R01", pid(), bare, *result(status="C", report="C"), sent="20240103")
+    await hospital.send("ORU^R01", pid(), bare, *result(status="", report=""), sent="20240104")
+    visit = await hospital.one("Encounter")
+    assert (visit["status"], visit["class"]["code"]) == ("in-progress", "IMP")
+    found = await hospital.one("Observation", code="http://loinc.org|718-7")
+    assert (found["status"], (await hospital.one("DiagnosticReport"))["status"]) == ("corrected", "corrected")
+
+
+async def test_another_facility_that_names_a_visit_does_not_provide_it(hospital: Hospital):
+    visit, number = VISIT.format(place="W"), {"identifier": "V1"}
+    await hospital.send("ADT^A01", pid(), visit)
+    await hospital.send("ORU^R01", pid(), visit, *result(), sent="20240103", facility="LAB")
+    assert (await hospital.one("Encounter", **number))["serviceProvider"]["identifier"]["value"] == "HOSP"
+
+
+async def test_a_notice_without_content_keeps_the_document(hospital: Hospital):
+    notice = "TXA|1|CN|TX|20240102||||||||D1^DOC|||||{}"
+    await hospital.send("MDM^T02", pid(), notice.format("DI"), "OBX|1|TX|CN^Note^L||all well||||||F")
+    before = await hospital.one("DocumentReference")
+    await hospital.send("MDM^T03", pid(), notice.format("AU"), sent="20240103")
+    after = await hospital.one("DocumentReference")
+    assert (after["content"], after["docStatus"]) == (before["content"], "final")
+
+
 async def test_a_null_removes_an_element_inside_another(hospital: Hospital):
     await hospital.send("ADT^A03", pid(), VISIT.format(place="W") + "|202401021400")
     await hospital.send("ADT^A08", pid(), VISIT.format(place="W") + '|""', sent="20240103")

@@ -22,8 +22,15 @@ class Hospital:
         self.server = server
         self.reader = ClientReader(server)
 
-    async def send(self, kind: str, *segments: str, sent: str = "20240102120000+0000", control: str = "1"):
-        head = f"MSH|^~\\&|APP|HOSP|HMS|HOSP|{sent}||{kind}|{control}|P|2.5.1||||||UNICODE UTF-8"
+    async def send(
+        self,
+        kind: str,
+        *segments: str,
+        sent: str = "20240102120000+0000",
+        control: str = "1",
+        facility: str = "HOSP",
+    ):
+        head = f"MSH|^~\\&|APP|{facility}|HMS|HOSP|{sent}||{kind}|{control}|P|2.5.1||||||UNICODE UTF-8"
         made = await translate(
             parse("\r".join([head, *segments, ""]).encode(errors="surrogateescape")), None, self.reader
         )
