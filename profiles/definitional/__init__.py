@@ -8,6 +8,7 @@ from typing import Any
 from fhir_server.core.uris import is_absolute
 from profiles.conformance.context import Context
 from profiles.conformance.extensions import IDENTIFIED
+from profiles.definitional.capability_statement import capability_problems
 from profiles.definitional.code_system import code_system_problems
 from profiles.definitional.search_parameter import search_parameter_problems
 from profiles.definitional.structure_definition import structure_problems
@@ -20,6 +21,7 @@ Json = dict[str, Any]
 _CHECKS: dict[str, Callable[[Json, Registry, Context], Problems]] = {
     "StructureDefinition": structure_problems,
     "SearchParameter": search_parameter_problems,
+    "CapabilityStatement": capability_problems,
     "CodeSystem": code_system_problems,
     "ValueSet": value_set_problems,
 }

@@ -31,10 +31,23 @@ def constrained(expression):
     return ("Patient", {"constraint": [{"key": "x-1", "severity": "error", "human": "x", "expression": expression}]})
 
 
-def parameter(expression):
+def parameter(expression, **more):
     return {
         "resourceType": "SearchParameter", "url": "http://example.org/p", "name": "P", "status": "draft",
-        "description": "x", "code": "p", "base": ["Patient"], "type": "string", "expression": expression,
+        "description": "x", "code": "p", "base": ["Patient"], "type": "string", "expression": expression, **more,
+    }  # fmt: skip
+
+
+def derived(origin="http://hl7.org/fhir/SearchParameter/individual-family", **more):
+    return parameter("Patient.name.family", derivedFrom=origin, **more)
+
+
+def capabilities(type, code, kind, definition):
+    searched = {"name": code, "type": kind, "definition": f"http://hl7.org/fhir/SearchParameter/{definition}"}
+    return {
+        "resourceType": "CapabilityStatement", "status": "draft", "date": "2026-01-01", "kind": "requirements",
+        "fhirVersion": "4.0.1", "format": ["json"], "description": "x",
+        "rest": [{"mode": "server", "resource": [{"type": type, "searchParam": [searched]}]}],
     }  # fmt: skip
 
 
@@ -68,6 +81,12 @@ def value_set(**include):
         patient(("Patient", {}), ("Patient.name", {"min": 1}), ("Patient.gender", {"min": 1})),
         patient(constrained("name.exists() or active")),
         parameter("Patient.name.family | Patient.name.given"),
+        parameter("name | address", base=["Patient", "Practitioner"]),
+        parameter("(Patient.name | Practitioner.name).family", base=["Patient", "Practitioner"]),
+        derived(),
+        derived("http://example.org/unknown", type="token"),
+        capabilities("Patient", "family", "string", "individual-family"),
+        capabilities("Patient", "_id", "token", "Resource-id"),
         composite("code", "value"),
         code_system({"code": "male", "property": [{"code": "weight", "valueInteger": 5}]}, **SUPPLEMENT),
         code_system({"code": "a", "property": [{"code": "weight", "valueInteger": 5}]}, count=1),
@@ -117,6 +136,21 @@ def test_right(resource):
         (code_system(content="supplement"), ("CodeSystem.supplements", "supplement", "error")),
         (code_system(supplements=GENDER), ("CodeSystem.content", "supplement", "error")),
         (parameter("Patient.name.("), ("SearchParameter.expression", "fhirpath", "error")),
+        (parameter("Patient.nickname"), ("SearchParameter.expression", "fhirpath", "error")),
+        (parameter("Organization.name"), ("SearchParameter.base[0]", "search-parameter-base", "error")),
+        (derived(type="token"), ("SearchParameter.type", "search-parameter-type", "error")),
+        (
+            parameter("Device.deviceName", base=["Device"], derivedFrom=derived()["derivedFrom"]),
+            ("SearchParameter.base[0]", "search-parameter-base", "error"),
+        ),
+        (
+            capabilities("Patient", "family", "token", "individual-family"),
+            ("CapabilityStatement.rest[0].resource[0].searchParam[0].type", "search-parameter-type", "error"),
+        ),
+        (
+            capabilities("Device", "family", "string", "individual-family"),
+            ("CapabilityStatement.rest[0].resource[0].searchParam[0].definition", "search-parameter-base", "error"),
+        ),
         (
             code_system({"code": "a", "concept": [{"code": "b", "property": [{"code": "size", "valueInteger": 5}]}]}),
             ("CodeSystem.concept[0].concept[0].property[0].code", "property-undeclared", "error"),
