@@ -135,5 +135,8 @@ def _asked() -> str:
 
 
 def _require_reference(fhir_user: str) -> None:
-    if fhir_user and fhir_user.count("/") != 1:
-        raise error("value", f"--fhir-user must be a reference such as Practitioner/1, not {fhir_user!r}.")
+    """FhirError "value" for what is nobody's record: a patient by a mistyped one would not stay within theirs."""
+    from fhir_server.security.model import FHIR_USER
+
+    if fhir_user and not FHIR_USER.match(fhir_user):
+        raise error("value", f"--fhir-user must be a reference such as Practitioner/1 or Patient/2, not {fhir_user!r}.")

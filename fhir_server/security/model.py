@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
+
+# https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#scopes-for-requesting-identity-data
+FHIR_USER = re.compile(r"(Patient|Practitioner|PractitionerRole|RelatedPerson|Person|Device)/[A-Za-z0-9.-]{1,64}\Z")
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):

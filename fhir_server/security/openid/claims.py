@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from fhir_server.security.model import Access, User
+from fhir_server.security.model import FHIR_USER, Access, User
 from fhir_server.security.openid.configuration import Provider
 from fhir_server.security.scopes import granted
+from fhir_server.security.tokens import refused
 
-FHIR_USER = re.compile(r"(Patient|Practitioner|PractitionerRole|RelatedPerson|Person|Device)/[A-Za-z0-9.-]{1,64}\Z")
+OF_A_PATIENT = re.compile(r"(?:.*/)?(?:patient|relatedperson)/[^/]*(?:/_history/.*)?\Z", re.IGNORECASE | re.DOTALL)
 ID = re.compile(r"[A-Za-z0-9.-]{1,64}\Z")
 
 Said = dict[str, Any]
@@ -52,9 +53,16 @@ def roles(provider: Provider, said: Said) -> tuple[str, ...]:
 
 
 def fhir_user(provider: Provider, said: Said, fhir_base: str) -> str:
-    """The person's record on this server, "" for none."""
+    """The person's record on this server, "" for none.
+
+    FhirError "login" for a patient whose record is elsewhere: without it nothing would keep them within one.
+    """
     found = text(said, provider.claims.fhir_user).removeprefix(f"{fhir_base}/")
-    return found if FHIR_USER.match(found) else ""
+    if FHIR_USER.match(found):
+        return found
+    if OF_A_PATIENT.match(found):
+        raise refused(f"its {provider.claims.fhir_user} is of a patient, and no record of this server")
+    return ""
 
 
 def access(provider: Provider, said: Said, fhir_base: str) -> Access:

@@ -75,6 +75,17 @@ async def test_a_token_of_the_provider_has_its_scopes_and_those_of_its_roles(hos
     assert (await get(hospital, "Observation", launched)).json()["total"] == 2
 
 
+async def test_a_patient_whose_record_is_elsewhere_is_not_taken_for_somebody_with_none(
+    hospital: Fhir, provider: Provider
+):
+    for record in ("https://other.test/fhir/Patient/me", f"{BASE}/Patient/me/_history/1", "patient/me", "Patient/m_e",
+                   "https://other.test/fhir/RelatedPerson/1"):  # fmt: skip
+        answer = await get(hospital, "Patient", provider.token(now(hospital), fhirUser=record))
+        assert answer.status_code == 401 and "fhirUser" in answer.text, record
+    elsewhere = provider.token(now(hospital), fhirUser="https://patient.test/fhir/Practitioner/7")
+    assert (await get(hospital, "Patient", elsewhere)).json()["total"] == 2
+
+
 async def test_keys_are_fetched_once_and_again_for_one_that_is_new(hospital: Fhir, provider: Provider):
     provider.asked.clear()
     for _ in range(3):

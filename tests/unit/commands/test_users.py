@@ -81,6 +81,9 @@ def test_factors_that_are_lost_are_forgotten(data: Path):
         (["nobody", "--close"], "no user nobody"),
         (["doc", "--password", "short"], "at least 12 characters"),
         (["doc", "--fhir-user", "Practitioner"], "must be a reference"),
+        (["doc", "--fhir-user", "patient/2"], "must be a reference"),
+        (["doc", "--fhir-user", "Patients/2"], "must be a reference"),
+        (["doc", "--fhir-user", "Patient/"], "must be a reference"),
     ],
 )
 def test_what_can_not_be_changed_is_refused_with_the_reason(data: Path, arguments: list[str], reason: str):
