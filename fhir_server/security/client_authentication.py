@@ -74,6 +74,11 @@ def stated(form: Mapping[str, str], authorization: str) -> str:
         return ""
 
 
+def claimed(form: Mapping[str, str], authorization: str) -> str:
+    """The same of a request by any way, an assertion too."""
+    return unverified.issuer(form.get("client_assertion", "")) if by_assertion(form) else stated(form, authorization)
+
+
 def _unknown() -> OAuthError:
     return OAuthError("invalid_client", "The client is not known, or its secret is wrong.", 401)
 

@@ -8,10 +8,10 @@ from typing import Any
 import structlog
 
 from fhir_server.core.errors import FhirError
-from fhir_server.rest.auditing import noted
+from fhir_server.rest.auditing import changed, noted
 from fhir_server.rest.authorization.exchange import Exchange, as_json
 from fhir_server.rest.encode import Answer
-from fhir_server.security.client_authentication import authenticate, by_assertion, stated
+from fhir_server.security.client_authentication import authenticate, by_assertion, claimed, stated
 from fhir_server.security.model import Access, Client
 from fhir_server.security.oauth_errors import OAuthError, required
 from fhir_server.security.outgoing.requests import UnansweredError
@@ -31,6 +31,16 @@ async def _keys_at(exchange: Exchange, url: str, kid: str) -> dict[str, Any]:
 
 
 async def _client(exchange: Exchange) -> Client:
+    """The client that calls; one that can't prove who it is is in the audit log, by the id that it says."""
+    try:
+        return await _proven(exchange)
+    except OAuthError as problem:
+        named = claimed(exchange.form, exchange.headers.get("authorization", ""))
+        await noted(exchange, "token", problem.status, "", named[:100])
+        raise
+
+
+async def _proven(exchange: Exchange) -> Client:
     """The client that calls. Failures are counted, of each client at an address and of the address.
 
     Not those of assertions: nobody guesses a key, so that whoever shows wrong ones must not keep out the client whose
@@ -71,15 +81,13 @@ async def _require_not_throttled(exchange: Exchange, *subjects: str) -> None:
 
 async def token(exchange: Exchange) -> Answer:
     """POST /auth/token."""
-    name = exchange.form.get("client_id", "")[:100]
+    client = await _client(exchange)
     try:
-        client = await _client(exchange)
-        name = client.id
         answer, user = await exchange.security.granting.answer(client, exchange.form, exchange.issuer, exchange.base)
     except OAuthError as problem:
-        await noted(exchange, "token", problem.status, "", name)
+        await noted(exchange, "token", problem.status, "", client.id)
         raise
-    await noted(exchange, "token", 200, user, name)
+    await noted(exchange, "token", 200, user, client.id)
     return as_json(answer)
 
 
@@ -88,6 +96,7 @@ async def introspect(exchange: Exchange) -> Answer:
     kind, _, bearer = exchange.headers.get("authorization", "").partition(" ")
     client = await _resource_server(exchange, bearer) if kind.lower() == "bearer" else await _client(exchange)
     if client.public:
+        await noted(exchange, "token", 401, "", client.id)
         raise OAuthError("invalid_client", "Introspection needs a client that can prove who it is.", 401)
     found = await _introspected(exchange, required(exchange.form, "token"))
     if not client.resource_server and found.get("client_id") != client.id:
@@ -101,9 +110,11 @@ async def _resource_server(exchange: Exchange, bearer: str) -> Client:
     try:
         access = await exchange.security.tokens.read(bearer.strip(), exchange.issuer, exchange.base)
     except FhirError:
+        await noted(exchange, "token", 401, "")
         raise OAuthError("invalid_token", "The token in Authorization is not accepted.", 401) from None
     client = await exchange.security.store.client(access.client)
     if client is None or not client.resource_server:
+        await noted(exchange, "token", 401, access.user, access.client)
         raise OAuthError("invalid_token", "Only a client that was added with --resource-server introspects by a token "
                          "of its own; others show their secret or an assertion.", 401)  # fmt: skip
     return client
@@ -144,6 +155,7 @@ async def revoke(exchange: Exchange) -> Answer:
     refresh = await exchange.security.store.refresh_token(shown)
     if refresh is not None and refresh.grant.client == client.id:
         await exchange.security.store.revoke_family(refresh.grant.family)
+        await changed(exchange, 200, refresh.grant.user, client.id)
         return as_json({})
     try:
         access = await exchange.security.tokens.read(shown, exchange.issuer, exchange.base)
@@ -151,6 +163,7 @@ async def revoke(exchange: Exchange) -> Answer:
         return as_json({})
     if access.client == client.id:
         await exchange.security.store.revoke_token(access.jti, access.expires * 1_000_000)
+        await changed(exchange, 200, access.user, client.id)
     return as_json({})
 
 

@@ -13,8 +13,11 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import Finding
 from fhir_server.core.settings import Settings
 from fhir_server.security.audit import FILE_NAME, AuditLog, Event
+from fhir_server.security.client_authentication import ASSERTION
+from fhir_server.security.model import Client
 from tests.conftest import Fhir
 from tests.system.security.conftest import ORIGIN, Browser, observation
+from tests.system.security.test_attacks import Service
 from tests.system.security.test_scopes import Asking
 
 pytestmark = pytest.mark.anyio
@@ -241,6 +244,34 @@ async def test_tokens_are_kept_whether_they_are_given_or_refused(hospital: Fhir,
     log: Any = hospital.server.audit
     found = [event for _, event in log.newest_first() if event.kind == "token"]
     assert [(event.outcome, event.client, event.user) for event in found] == [("4", "app", ""), ("0", "app", "u-doc")]
+
+
+async def test_a_client_that_can_not_prove_who_it_is_is_kept_by_the_id_that_it_says(hospital: Fhir) -> None:
+    wrong = Client(id="lab", name="L", grants=("client_credentials",), resource_server=True)
+    await hospital.server.security.add_client(wrong, confidential=True)
+    by_assertion = {"client_assertion_type": ASSERTION, "client_assertion": Service(hospital).assertion(iss="robot")}
+    bearer = {"authorization": "Bearer guessed"}
+    for path in ("token", "introspect", "revoke"):
+        answers = [
+            await hospital.http.post(f"{ORIGIN}/auth/{path}", data={"token": "x"}, auth=("lab", "guessed")),
+            await hospital.http.post(f"{ORIGIN}/auth/{path}", data={"token": "x", **by_assertion}),
+        ]
+        assert {answer.status_code for answer in answers} == {401}
+    await hospital.http.post(f"{ORIGIN}/auth/introspect", data={"token": "x", "client_id": "app"})
+    await hospital.http.post(f"{ORIGIN}/auth/introspect", data={"token": "x"}, headers=bearer)
+    log: Any = hospital.server.audit
+    found = [(event.kind, event.client, event.status) for _, event in log.oldest_first()]
+    assert found == [*[("token", "lab", 401), ("token", "robot", 401)] * 3, ("token", "app", 401), ("token", "", 401)]
+
+
+async def test_tokens_that_a_client_ends_are_kept(hospital: Fhir, browser: Browser) -> None:
+    given = await browser.granted("offline_access user/Patient.rs")
+    for token in (given["access_token"], given["refresh_token"], "unknown"):
+        form = {"token": token, "client_id": "app"}
+        assert (await hospital.http.post(f"{ORIGIN}/auth/revoke", data=form)).status_code == 200
+    log: Any = hospital.server.audit
+    found = [(event.client, event.user, event.path) for _, event in log.oldest_first() if event.kind == "account"]
+    assert found == [("app", "u-doc", "auth/revoke")] * 2
 
 
 async def test_a_deletion_names_the_patient_whose_data_went(hospital: Fhir) -> None:
