@@ -175,7 +175,8 @@ class DateIs:
 class NumberIs:
     """A NUMBER value stands in this relation to the range [low, high) that the asked value's precision stands for.
 
-    `value` is the asked number itself: gt, lt, ge, le, sa and eb compare with it, eq, ne and ap with the range.
+    `value` is the asked number itself: gt, lt, ge, le, sa and eb compare with it, eq, ne and ap with the range;
+    for ap its end is in it.
     """
 
     fields: tuple[str, ...]

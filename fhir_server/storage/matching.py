@@ -179,7 +179,7 @@ def _numbers(comparator: str, low: float, high: float, number: float, asked_low:
         case "eb":
             return high < number
         case "ap":
-            return low < asked_high and high >= asked_low
+            return low <= asked_high and high >= asked_low
         case "co":
             return low <= asked_low and high >= asked_high
     contained = asked_low <= low and high < asked_high

@@ -170,7 +170,7 @@ def quantity(found: list[tuple[Span, str, str, str]], asked: str, _: str) -> boo
         equal = start <= low and high < end
         return {
             "eq": equal, "ne": not equal, "gt": high > value, "lt": low < value, "ge": high >= value,
-            "le": low <= value, "sa": low > value, "eb": high < value, "ap": low < end and high >= start,
+            "le": low <= value, "sa": low > value, "eb": high < value, "ap": low <= end and high >= start,
         }[prefix]  # fmt: skip
 
     return any(holds(*each) for each in found)

@@ -7,8 +7,8 @@ from typing import Any
 from fhir_server.core.values import TEXT, TOKEN
 from fhir_server.search.extract.adding import Add, Convert
 from fhir_server.search.extract.strings import folded
+from fhir_server.search.of_type import OF_TYPE, of_type
 
-OF_TYPE = ":of-type"  # the ending of the field that has an identifier's type and value
 BOOLEANS = "http://terminology.hl7.org/CodeSystem/special-values"
 
 
@@ -63,9 +63,9 @@ def add_identifier(add: Add, field: str, value: dict[str, Any]) -> None:
         kind = value["type"]
         if "text" in kind:
             add((TEXT, field, folded(kind["text"])))
-        for coding in kind.get("coding", ()) if text.__class__ is str else ():
-            if "system" in coding and "code" in coding:
-                add((TOKEN, field + OF_TYPE, "", f"{coding['system']}|{coding['code']}|{text}"))
+        for coding in kind.get("coding", ()):
+            if isinstance(text, str) and "system" in coding and "code" in coding:
+                add((TOKEN, field + OF_TYPE, "", of_type(coding["system"], coding["code"], text)))
 
 
 def add_identifier_value(add: Add, field: str, value: dict[str, Any]) -> None:

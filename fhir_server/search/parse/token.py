@@ -5,12 +5,12 @@ from __future__ import annotations
 from fhir_server.core.errors import error
 from fhir_server.core.query import Clause, InValueSet, Subsumes, TextIs, TokenIs
 from fhir_server.search.fields import ParameterFields
+from fhir_server.search.of_type import OF_TYPE, of_type
 from fhir_server.search.parse.context import SearchContext
 from fhir_server.search.parse.escaping import split, unescape
 from fhir_server.search.parse.string import folded_text
 from fhir_server.search.parse.suggestions import shorten
 
-OF_TYPE = ":of-type"  # the ending of the field that holds an identifier's type and value
 SYSTEM_ALIASES = {"http://hl7.org/fhir/special-values": "http://terminology.hl7.org/CodeSystem/special-values"}
 
 
@@ -42,7 +42,7 @@ def token_of_type(parameter: ParameterFields, text: str, context: SearchContext)
     parts = [unescape(part) for part in split(text, "|")]
     if len(parts) != 3 or not all(parts):
         raise error("value", f"{shorten(text)} has to be system|code|value: the identifier's type and its value.")
-    return TokenIs(tuple(field + OF_TYPE for field in parameter.fields), "", "|".join(parts))
+    return TokenIs(tuple(field + OF_TYPE for field in parameter.fields), "", of_type(*parts))
 
 
 def token_in(parameter: ParameterFields, text: str, context: SearchContext) -> Clause:

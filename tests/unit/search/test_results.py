@@ -38,6 +38,8 @@ RESOURCES = [
             {"system": "http://acme.org/mrn", "value": "2", "type": {"text": "Medical record", "coding": [
                 {"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}]}},
             {"value": "3"},
+            {"value": "Z", "type": {"coding": [{"system": "http://acme.org/types", "code": "X|Y"}]}},
+            {"value": "Y|Z", "type": {"coding": [{"system": "http://acme.org/types", "code": "W"}]}},
         ],
         "address": [{"city": "Paris"}],
         "managingOrganization": {"reference": "Organization/acme"},
@@ -62,7 +64,7 @@ RESOURCES = [
     },
     {
         "resourceType": "RiskAssessment", "id": "risk", "status": "final", "subject": {"reference": "Patient/ann"},
-        "prediction": [{"probabilityDecimal": 0.8}],
+        "prediction": [{"probabilityDecimal": 0.8}, {"probabilityDecimal": 0.55}],
     },
     {
         "resourceType": "Provenance", "id": "origin", "target": [{"reference": "Observation/beat"}],

@@ -33,7 +33,7 @@ DATES: dict[Comparator, Relations] = {
     "ap": (("intersects", {"gte": "L", "lte": "H"}),),
     "co": (("contains", {"gte": "L", "lte": "H"}),),
 }
-# the asked range of a number is without H itself
+# the asked range of a number is without H itself, but for ap
 NUMBERS: dict[Comparator, Relations] = {
     "eq": (("within", {"gte": "L", "lt": "H"}),),
     "ne": (("intersects", {"lt": "L"}), ("intersects", {"gte": "H"})),
@@ -43,7 +43,7 @@ NUMBERS: dict[Comparator, Relations] = {
     "le": (("intersects", {"lte": "V"}),),
     "sa": (("within", {"gt": "V"}),),
     "eb": (("within", {"lt": "V"}),),
-    "ap": (("intersects", {"gte": "L", "lt": "H"}),),
+    "ap": (("intersects", {"gte": "L", "lte": "H"}),),
     "co": (("contains", {"gte": "L", "lte": "H"}),),
 }
 

@@ -54,7 +54,8 @@ DATES: dict[Comparator, Comparison] = {
     ),
 }  # fmt: skip
 
-# V: the number asked; L, H: the range that it stands for, without H itself. A row is narrow where low equals high.
+# V: the number asked; L, H: the range that it stands for, without H itself but for ap. A row is narrow where low equals
+# high.
 NUMBERS: dict[Comparator, Comparison] = {
     "eq": Comparison("{low} >= ? AND {high} < ?", "LH", (Way("{low} >= ? AND {low} < ?", "LH"),)),
     "ne": Comparison("({low} < ? OR {high} >= ?)", "LH", (Way("1", ""),)),
@@ -65,7 +66,7 @@ NUMBERS: dict[Comparator, Comparison] = {
     "sa": Comparison("{low} > ?", "V", (Way("1", ""),)),
     "eb": Comparison("{high} < ?", "V", (Way("{low} < ?", "V"),)),
     "ap": Comparison(
-        "{low} < ? AND {high} >= ?", "HL", (Way("{low} >= ?", "L"), Way("{high} >= ? AND {low} < ?", "LL", True))
+        "{low} <= ? AND {high} >= ?", "HL", (Way("{low} >= ?", "L"), Way("{high} >= ? AND {low} < ?", "LL", True))
     ),
     "co": Comparison(
         "{low} <= ? AND {high} >= ?", "LH", (Way("{low} >= ?", "H"), Way("{high} >= ? AND {low} < ?", "HH", True))

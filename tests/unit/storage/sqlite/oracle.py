@@ -177,9 +177,10 @@ class World:
                     return False
             elif (system, code) != clause.unit:
                 converted = [self.convert(number, asked_system, asked_code, system, code) for number in asked]
-                if None in converted or not code:
+                known = [number for number in converted if number is not None]
+                if len(known) < len(asked) or not code:
                     return False
-                asked = tuple(converted)
+                asked = (known[0], known[1], known[2])
         return compare_numbers(clause.comparator, value[2], value[3], *asked)
 
     def _compositeis(self, clause: query.CompositeIs, item: Item) -> bool:
@@ -330,7 +331,7 @@ def compare_numbers(
     eq = asked_low <= low and high < asked_high
     return {
         "eq": eq, "ne": not eq, "gt": high > value, "lt": low < value, "ge": high >= value, "le": low <= value,
-        "sa": low > value, "eb": high < value, "ap": low < asked_high and high >= asked_low,
+        "sa": low > value, "eb": high < value, "ap": low <= asked_high and high >= asked_low,
         "co": low <= asked_low and high >= asked_high,
     }[comparator]  # fmt: skip
 
