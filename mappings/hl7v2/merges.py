@@ -162,6 +162,8 @@ def merges_of(made: Draft, tables: Tables) -> list[Merge]:
                 survivor.criteria = others
             else:
                 losing = [one for one in losing if one not in survivor.criteria]
+            if not losing and kind == PATIENTS:
+                raise error("unprocessable", "MRG-1 and PID-3 are the same: nobody is merged.", location="MRG-1")
             if losing or (visits and kind in (ACCOUNTS, VISITS)):
                 found.append(Merge(kind, survivor, losing, visits))
     if not found and kind in (PATIENTS, NUMBER) and not any(one.name == "MRG" for one in made.message.segments):

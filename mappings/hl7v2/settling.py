@@ -196,6 +196,7 @@ class Settling:
                     f"{node.type} {value}: the message of {self.draft.sent} is older than what is kept"
                     f" ({snapshot_of(current)}); it changes nothing."
                 )
+                self._note_visit(node, resource)
                 return
             drop_supposed(resource, current, node.notes)
             if unstated := node.notes.get("unstated"):
@@ -206,8 +207,7 @@ class Settling:
             _schedule(merged)
             _retract(merged)
             if _same(merged, current):
-                if node.type in MOVING:
-                    self.visits += [Named(patient, node.url) for patient in patients_of(resource) if patient]
+                self._note_visit(node, resource)
                 return
             stamp(merged, self.draft.sent)
             request = {"method": "PUT", "url": node.url}
@@ -236,6 +236,11 @@ class Settling:
             _retract(resource)
             request = {"method": "PUT", "url": f"{node.type}?{criteria}"}
         self.entries.append({"fullUrl": node.url, "resource": resource, "request": request})
+
+    def _note_visit(self, node: Node, said: dict[str, Any]) -> None:
+        """A visit or an account that stays as it is, with whose the message says that it is."""
+        if node.type in MOVING:
+            self.visits += [Named(patient, node.url) for patient in patients_of(said) if patient]
 
     def _tell_of_another_patient(
         self, type_name: str, number: str, current: dict[str, Any], resource: dict[str, Any]

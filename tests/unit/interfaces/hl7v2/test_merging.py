@@ -10,6 +10,7 @@ import pytest
 
 from fhir_server.api import Request
 from fhir_server.codec import json
+from fhir_server.core.errors import FhirError
 from interfaces.hl7v2.configuration import Interfaces, Listener
 from interfaces.hl7v2.engine import Engine
 from interfaces.hl7v2.header import Header
@@ -248,6 +249,26 @@ async def test_an_older_message_does_not_move_a_visit_back(hospital: Hospital):
     survivor = await holder(hospital, "100")
     assert (await hospital.one("Encounter"))["subject"] == {"reference": f"Patient/{survivor['id']}"}
     assert any("V1" in issue and "older" in issue for issue in made.issues)
+
+
+@pytest.mark.parametrize("what", ["visit", "account"])
+async def test_what_an_older_message_brings_goes_to_whom_its_visit_was_moved(hospital: Hospital, what: str):
+    await known(hospital, "100")
+    await hospital.send("ADT^A04", pid("200^^^A~N2^^^N", ACCOUNT), VISIT, control="2")
+    await hospital.send(*MOVES[what], sent=LATER)
+    made = await hospital.send(*BESIDE[what], sent="20240103")
+    engine = Engine(Interfaces(), hospital.server, hospital.server.environment.clock)
+    moved = [entry["resource"] for entry in await engine.left_behind(made.named)]
+    survivor = f"Patient/{(await holder(hospital, '100'))['id']}"
+    assert {(one["resourceType"], one["subject"]["reference"]) for one in moved} == {
+        (type, survivor) for type in BELONGING[what]
+    }
+
+
+async def test_a_number_that_is_merged_into_itself_is_an_error(hospital: Hospital):
+    await known(hospital, "100")
+    with pytest.raises(FhirError, match="nobody is merged"):
+        await merge(hospital, pid("100^^^A"), "MRG|100^^^A")
 
 
 @pytest.mark.parametrize("last", ["beside", "move"])
