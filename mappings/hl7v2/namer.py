@@ -165,7 +165,8 @@ def _observation(namer: Namer, node: Node) -> list[Identity]:
     sub = ".".join([part(value, number) for value in segment.repetitions(4)[:1] for number in range(1, len(value) + 1)])
     if not code:
         return []
-    order = namer.order_key(node)
+    given = node.first("partOf")  # a vaccination, of which many have the filler number 9999
+    order = "#".join(given.criteria[0]) if isinstance(given, Node) and given.criteria else namer.order_key(node)
     if order:
         return [key("Observation", order, f"{system}#{code}", sub)]
     around = namer.patient_key(node)

@@ -277,3 +277,22 @@ def modifiers(resource: dict) -> list[str]:
 async def test_a_transaction_without_a_code_is_told(hospital: Hospital):
     made = await hospital.send("DFT^P03^DFT_P03", *PATIENT_AND_VISIT, "FT1|1|T9||20240102||CG")
     assert any("FT1-7" in one for one in (*made.issues, *made.errors))
+
+
+async def test_what_is_told_of_a_vaccination_is_part_of_it(hospital: Hospital):
+    def given(day: str, source: str, eligibility: str) -> tuple[str, ...]:
+        result = f"OBX|1|CE|64994-7^Eligibility^LN|1|{eligibility}^^HL70064||||||F"
+        return "ORC|RE||9999^IIS", f"RXA|0|1|{day}||03^MMR^CVX|999|||{source}", result
+
+    for number in ("100^^^A", "200^^^A"):
+        both = (*given("2024", "00^New^NIP001~^calm", "V02"), *given("2023", "01^Old^NIP001", "V01"))
+        await hospital.send("VXU^V04^VXU_V04", pid(number), *both)
+    vaccinations = {f"Immunization/{one['id']}": one for one in await hospital.all("Immunization")}
+    told = [
+        (one["valueCodeableConcept"]["coding"][0]["code"], vaccinations[one["partOf"][0]["reference"]])
+        for one in await hospital.all("Observation", code="http://loinc.org|64994-7")
+    ]
+    assert sorted((code, one["occurrenceDateTime"], one["primarySource"]) for code, one in told) == [
+        *2 * [("V01", "2023", False)], *2 * [("V02", "2024", True)],
+    ]  # fmt: skip
+    assert {("reportOrigin" in one, "note" in one) for code, one in told} == {(True, False), (False, True)}
