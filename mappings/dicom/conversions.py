@@ -119,8 +119,10 @@ def code_of(value: Any) -> str:
     return " ".join(str(value).split())
 
 
-def coding_of(item: Model) -> dict[str, str] | None:
-    """An item of a code sequence (PS3.3 section 8) as a Coding."""
+def coding_of(item: Any) -> dict[str, str] | None:
+    """An item of a code sequence (PS3.3 section 8) as a Coding; None for a text where a sequence belongs."""
+    if not isinstance(item, dict):
+        return None
     code = code_of(_value(item, "00080100") or _value(item, "00080119") or _value(item, "00080120"))
     if not code:
         return None
@@ -161,7 +163,7 @@ def human_names(values: list[Any], model: Model) -> list[dict[str, Any]]:
     """A PN as HumanNames, one for each group of components (PS3.5 section 6.2.1), which several say each of its own."""
     made = []
     groups = values[0] if isinstance(values[0], dict) else {"Alphabetic": str(values[0])}
-    for kind, group in groups.items():
+    for kind, group in ((kind, groups[kind]) for kind in REPRESENTATIONS if kind in groups):
         family, given, middle, prefix, suffix = (part.strip() for part in (group.split("^") + [""] * 5)[:5])
         name: dict[str, Any] = {}
         if family:
@@ -181,9 +183,10 @@ def gender(values: list[Any], model: Model) -> str:
     return GENDERS.get(str(values[0]).upper(), "unknown")
 
 
-def display(values: list[Any], model: Model) -> dict[str, str]:
-    """A person's name as the display of a reference."""
-    return {"display": " ".join(part for part in text(values, model).replace("^", " ").split() if part)}
+def display(values: list[Any], model: Model) -> dict[str, str] | None:
+    """A person's name as the display of a reference; None for a name without letters."""
+    name = " ".join(text(values, model).replace("^", " ").split())
+    return {"display": name} if name else None
 
 
 def oid(uid: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from mappings.dicom.conversions import RFC_3986, URN_DCM_UID, display, moment, oid
@@ -65,14 +65,22 @@ def _series(series: SeriesModel, study: Model) -> dict[str, Any]:
     started = moment({**study, **series.attributes}, "00080021", "00080031")
     if started:
         made["started"] = started
-    performers = series.attributes.get("00081050", {}).get("Value") or series.attributes.get("00081070", {}).get(
-        "Value"
-    )
-    if performers and performers[0]:
-        made["performer"] = [{"actor": display(performers, {})}]
+    if performers := list(_performers(series.attributes)):
+        made["performer"] = [{"actor": actor} for actor in performers]
     made["numberOfInstances"] = len(series.instances)
     made["instance"] = [_instance(each) for each in series.instances]
     return made
+
+
+def _performers(series: Model) -> Iterator[dict[str, str]]:
+    """Who performed a series: its performing physicians and its operators, each once."""
+    known = list[dict[str, str]]()
+    for tag in ("00081050", "00081070"):
+        for name in series.get(tag, {}).get("Value") or ():
+            actor = display([name], {}) if name else None
+            if actor and actor not in known:
+                known.append(actor)
+                yield actor
 
 
 def _instance(instance: Model) -> dict[str, Any]:

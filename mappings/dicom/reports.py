@@ -88,7 +88,7 @@ def value_text(item: Model) -> str:
     if kind == "CODE":
         return _meaning(item.get("0040A168"))
     if kind == "PNAME":
-        name = (item.get("0040A123", {}).get("Value") or [{}])[0]
+        name = next(iter(_items(item, "0040A123")), {})
         return " ".join(part for part in name.get("Alphabetic", "").split("^") if part)
     if kind == "NUM":
         for measured in _items(item, "0040A300"):
@@ -204,7 +204,7 @@ def _code(attribute: dict[str, Any] | None) -> str:
 
 
 def _items(model: Model, tag: str) -> list[Model]:
-    return [item for item in model.get(tag, {}).get("Value", ()) if item]
+    return [item for item in model.get(tag, {}).get("Value", ()) if item and isinstance(item, dict)]
 
 
 def _first(model: Model, tag: str) -> str:

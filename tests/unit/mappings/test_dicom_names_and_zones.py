@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from fhir_server.core.errors import FhirError
+from interfaces.dicom.archive.record import accession_issuer
 from mappings.dicom.coercion import patient_attributes
-from mappings.dicom.imaging_study import patient_resource
+from mappings.dicom.imaging_study import SeriesModel, imaging_study, patient_resource
 from mappings.dicom.procedure import procedure
+from mappings.dicom.reports import diagnostic_report
 from mappings.dicom.zones import local, zoned
 
 GROUPS = {"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"}
@@ -22,6 +24,29 @@ def test_groups_of_a_name_come_back_from_fhir():
 def test_one_group_of_letters_says_nothing_of_how_it_is_written():
     patient = patient_resource({"00100010": {"vr": "PN", "Value": [{"Alphabetic": "Doe^Jane"}]}})
     assert patient["name"] == [{"family": "Doe", "given": ["Jane"]}]
+
+
+CODES = [{"00080100": {"vr": "SH", "Value": ["C"]}}]
+UIDS = {"0020000D": {"vr": "UI", "Value": ["1.2"]}, "0020000E": {"vr": "UI", "Value": ["1.3"]}}
+NO_REFERENCES = {"subject": "", "endpoint": "", "based_on": [], "issuer": ""}
+
+
+def test_everybody_who_performed_a_series_is_told_once():
+    names = [{"Alphabetic": "Doe^Jane"}, None, {"Alphabetic": "Roe^Rob"}]
+    series = {"00081050": {"vr": "PN", "Value": names}, "00081070": {"vr": "PN", "Value": ["Tech", names[0]]}}
+    made = imaging_study(UIDS, [SeriesModel({**UIDS, **series}, [])], **NO_REFERENCES)["series"][0]
+    assert [each["actor"]["display"] for each in made["performer"]] == ["Doe Jane", "Roe Rob", "Tech"]
+
+
+def test_attributes_of_another_kind_than_the_dictionarys_are_left_out():
+    study = {"00081032": {"vr": "LO", "Value": ["chest"]}, "00080090": {"vr": "SQ", "Value": CODES}, **UIDS}
+    made = imaging_study(study, [SeriesModel({**UIDS, "00081050": study["00080090"]}, [])], **NO_REFERENCES)
+    assert not {"procedureCode", "referrer"} & set(made) and "performer" not in made["series"][0]
+    assert "name" not in patient_resource({"00100010": {"vr": "SQ", "Value": CODES}})
+    assert accession_issuer({"00080051": {"vr": "LO", "Value": ["HOSPITAL"]}}) == ""
+    content = {"0040A730": {"vr": "LO", "Value": ["none"]}, "00080018": {"vr": "UI", "Value": ["1.4"]}}
+    report = diagnostic_report(content, subject="", study="", based_on="", issued="")
+    assert report["identifier"][0]["value"] == "urn:oid:1.4"
 
 
 @pytest.mark.parametrize(
