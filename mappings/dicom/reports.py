@@ -88,8 +88,8 @@ def value_text(item: Model) -> str:
     if kind == "CODE":
         return _meaning(item.get("0040A168"))
     if kind == "PNAME":
-        name = next(iter(_items(item, "0040A123")), {})
-        return " ".join(part for part in name.get("Alphabetic", "").split("^") if part)
+        name: dict[str, Any] = next(iter(_items(item, "0040A123")), {})
+        return " ".join(part for part in str(name.get("Alphabetic", "")).split("^") if part)
     if kind == "NUM":
         for measured in _items(item, "0040A300"):
             unit = _unit(measured)

@@ -20,7 +20,7 @@ from interfaces.dicom.archive.layouts import Layouts
 from interfaces.dicom.archive.local_files import LocalFiles
 from interfaces.dicom.archive.placing import Duplicates, Outcome, enqueue, note, place, remove_instance, replaced
 from interfaces.dicom.archive.receiving import Announced, Receiving
-from interfaces.dicom.archive.record import Mismatch, Record, is_uid
+from interfaces.dicom.archive.record import Mismatch, Record, can_name
 from interfaces.dicom.dataset.model import text, to_model
 from interfaces.dicom.dataset.walk import DataSet
 
@@ -106,7 +106,7 @@ class Archive:
     def begin(self, announced: Announced) -> Receiving:
         """A data set that will arrive in parts; Mismatch where it is announced by what is no UID."""
         for uid in (announced.sop_class, announced.sop_instance):
-            if not is_uid(uid):
+            if not can_name(uid):
                 raise Mismatch("SOP Class UID or SOP Instance UID is missing or no UID")
         return Receiving(self, announced)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from interfaces.dicom.archive.levels import IMAGE, KEPT, PATIENT, SERIES, STUDY
-from interfaces.dicom.archive.record import Description, is_uid
+from interfaces.dicom.archive.record import Description, can_name
 from interfaces.dicom.dataset.model import LONGEST_SHARED, codecs_of, name_of, shared_attribute, text
 from interfaces.dicom.dataset.walk import PIXEL_DATA, DataSet
 
@@ -47,7 +47,7 @@ class Layout(NamedTuple):
         values = map(self.read, self.vrs, map(beginning.__getitem__, self.values))
         instance = said.instance | dict(zip(self.names, values, strict=True))
         sop_class, uid = text(instance, "00080016"), text(instance, "00080018")
-        if not (is_uid(sop_class) and is_uid(uid)):
+        if not (can_name(sop_class) and can_name(uid)):
             return None
         return Description(
             said.patient, said.study, said.series, instance, sop_class, uid, said.study_uid, said.series_uid

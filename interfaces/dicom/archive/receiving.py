@@ -29,6 +29,10 @@ class Announced(NamedTuple):
     issuer: str = ""
 
 
+class _Mended(Exception):
+    """The data set came with what others would stumble over; it is as its argument says."""
+
+
 class Receiving:
     """One data set on its way into the archive; OSError from any call where it can't be written."""
 
@@ -74,6 +78,15 @@ class Receiving:
                 raise Mismatch("SOP Class UID is not the Affected SOP Class UID")
             check(record)
             made = self._file.keep(record.digest, record.study_uid)
+        except _Mended as mended:
+            self._file.discard()
+            again = self._archive.begin(announced)
+            try:
+                again.write(mended.args)
+            except BaseException:
+                again.discard()
+                raise
+            return again.finish(check)
         except BaseException:
             self._file.discard()
             raise
@@ -98,9 +111,17 @@ class Receiving:
                 pass
             else:
                 if pixels is None and self._size == len(self._beginning):
-                    return described(found)
+                    return _as_it_is(found)
                 if pixels is not None and pixels.fragments is None and pixels.start + pixels.length == self._size:
-                    said = described(found)
+                    said = _as_it_is(found)
                     layouts.remember(sized, found, said)
                     return said
-        return described(DataSet(self._file.view()[self._start :], named))
+        return _as_it_is(DataSet(self._file.view()[self._start :], named))
+
+
+def _as_it_is(data_set: DataSet) -> Description:
+    """What a data set says, which others read as it came; _Mended where they don't."""
+    mended = data_set.mended() if not data_set.how.deflated else None
+    if mended is not None:
+        raise _Mended(mended)
+    return described(data_set)

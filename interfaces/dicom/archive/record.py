@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import string
+
 import msgspec
 
 from interfaces.dicom.archive.levels import KEPT, LEVELS
@@ -10,6 +12,7 @@ from interfaces.dicom.dataset.vrs import LONGEST_UID
 from interfaces.dicom.dataset.walk import DataSet, Malformed
 
 _UID_LETTERS = frozenset("0123456789.")
+_GIVEN_LETTERS = frozenset(string.ascii_letters + string.digits + ".-")  # of an id in FHIR, as a series has it
 
 
 class Mismatch(Exception):
@@ -54,7 +57,7 @@ def described(data_set: DataSet) -> Description:
         (series, "0020000E", "Series Instance UID"),
     ):
         uids.append(text(model, tag))
-        if not is_uid(uids[-1]):
+        if not can_name(uids[-1]):
             raise Mismatch(f"{name} is missing or no UID")
     return Description(patient, study, series, instance, *uids)
 
@@ -73,6 +76,11 @@ def record_of(
 def is_uid(text: str) -> bool:
     """Whether a text has the letters and the length of a UID (PS3.5 section 9)."""
     return 0 < len(text) <= LONGEST_UID and _UID_LETTERS.issuperset(text)
+
+
+def can_name(text: str) -> bool:
+    """Whether an instance, series or study that came so can be kept: devices make UIDs with letters and hyphens too."""
+    return 0 < len(text) <= LONGEST_UID and _GIVEN_LETTERS.issuperset(text)
 
 
 def accession_issuer(study: Model) -> str:

@@ -11,13 +11,14 @@ from typing import Any
 
 from interfaces.dicom.dataset.turning import turned
 from interfaces.dicom.dataset.vrs import BULK, NUMBERS, SINGLE, TEXT
-from interfaces.dicom.dataset.walk import DataSet, Element, Elements
+from interfaces.dicom.dataset.walk import DataSet, Element, Elements, Malformed
 
 Model = dict[str, dict[str, Any]]
 BulkUri = Callable[[str], str]  # path of tags and items, such as 7FE00010, to the URI of its bytes
 
 CHARACTER_SET = 0x00080005
 INLINE_MOST = 1024  # bytes of a binary value that stand in the model itself
+UNNAMED = "iso8859"  # the codec of texts whose character set is not named, or not known
 LONGEST_SHARED = 256  # bytes of a value that is kept for who has the same
 
 
@@ -60,16 +61,23 @@ class _Modelling:
 
     def _value(self, name: str, element: Element, codecs: tuple[str, ...], path: str) -> dict[str, Any] | None:
         vr = element.vr
-        if vr == "SQ":
-            items = [
-                self.model(item, codecs, f"{path}{name}/{number}/", None)
-                for number, item in enumerate(self._set.items(element), 1)
-            ]
+        if vr == "SQ" and (read := self._items(element)) is not None:
+            items = [self.model(item, codecs, f"{path}{name}/{number}/", None) for number, item in enumerate(read, 1)]
             return {"vr": vr, "Value": items} if items else {"vr": vr}
+        vr = "UN" if vr == "SQ" else vr
         if element.fragments is not None or (element.length > INLINE_MOST and vr in BULK):
             return {"vr": vr, "BulkDataURI": self._bulk(path + name)} if self._bulk else None
-        read = shared_attribute if self._shared and element.length <= LONGEST_SHARED else attribute
-        return read(self._set.order, codecs, vr, self._set.bytes(element))
+        make = shared_attribute if self._shared and element.length <= LONGEST_SHARED else attribute
+        return make(self._set.order, codecs, vr, self._set.bytes(element))
+
+    def _items(self, element: Element) -> list[Elements] | None:
+        """The items of a sequence; None where it has other bytes in it, as private ones may, and all is to be given."""
+        try:
+            return self._set.items(element)
+        except Malformed:
+            if self._bulk is None:
+                raise
+            return None
 
 
 @functools.lru_cache(maxsize=8192)
@@ -171,7 +179,7 @@ def codecs_of(data_set: DataSet, elements: Elements) -> tuple[str, ...]:
     """Python's codecs for the texts of elements by their Specific Character Set."""
     element = elements.get(CHARACTER_SET)
     if element is None or element.length == 0:
-        return ("iso8859",)
+        return (UNNAMED,)
     return codecs_named(data_set.bytes(element).decode("latin-1"))
 
 
@@ -187,14 +195,24 @@ def codecs_named(names: str) -> tuple[str, ...]:
         try:
             return tuple(convert_encodings([name.strip(" \0") for name in names.split("\\")]))
         except (LookupError, ValueError):
-            return ("iso8859",)
+            return (UNNAMED,)
+
+
+def _decoded(raw: bytes, codec: str) -> str:
+    """A text of one character set; where none is named, or UTF-8 wrongly, whichever of that and ISO 8859-1 it is."""
+    if codec in (UNNAMED, "UTF8"):
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            codec = UNNAMED
+    return raw.decode(codec, "replace")
 
 
 def _text(raw: bytes, codecs: tuple[str, ...]) -> str:
     if raw.isascii() and b"\x1b" not in raw:
         return raw.decode("ascii")
     if len(codecs) == 1 and b"\x1b" not in raw:
-        return raw.decode(codecs[0], "replace")
+        return _decoded(raw, codecs[0])
     import warnings
 
     from pydicom.charset import decode_bytes
@@ -220,4 +238,4 @@ def text(model: Model, tag: str) -> str:
 
 def items(model: Model, tag: str) -> list[Model]:
     """The items of a sequence."""
-    return [item for item in model.get(tag, {}).get("Value", ()) if item]
+    return [item for item in model.get(tag, {}).get("Value", ()) if item and isinstance(item, dict)]

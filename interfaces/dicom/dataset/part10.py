@@ -62,7 +62,7 @@ def read_meta(data: bytes | memoryview) -> Meta:
         raise Malformed("no DICOM file: the letters DICM are not at byte 128")
     while at + 8 <= len(data):
         group, number, vr, length = struct.unpack_from("<HH2sH", data, at)
-        if group != 2:
+        if group != 2 or number in found:  # what stands there twice is the data set's trouble
             break
         start = at + 8
         if vr in (b"OB", b"UN", b"OW", b"SQ", b"UT"):

@@ -1,7 +1,9 @@
 """Walks an encoded data set from its first to its last byte (PS3.5 section 7): what has no sound end is no data set.
 
 Values are not copied: an Element says where its value lies. Sequences are entered where their length is undefined,
-and otherwise once somebody asks for their items.
+and otherwise once somebody asks for their items. What old devices do wrong, and what still has one meaning alone, is
+read on: VRs that don't exist, zeros behind the last element, file meta information before the first one, delimiters
+where a length has said the end already.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ SHORT = {code: vr for code, vr in VRS.items() if vr not in LONG}  # those whose 
 NONE: dict[bytes, str] = {}  # an implicit data set names no VR
 DEEPEST = 32  # nested sequences; real ones have a handful
 LARGEST_INFLATED = 2**31
+MOST_PADDING = 64 * 1024  # zeros behind the last element
 
 
 class Malformed(Exception):
@@ -55,12 +58,24 @@ class DataSet:
         self._tag = struct.Struct(self._order + "HH")
         self._head = struct.Struct(self._order + "HH2sH")  # tag, VR and a short length
         self._long = struct.Struct(self._order + "I")
-        self.elements, _ = self._walk(0, len(self.data), how.implicit, False, 0)
+        self._renamed: list[tuple[int, str]] = []  # where elements stand whose VR does not exist, and one that fits
+        self._begin = self._behind_meta()
+        self.elements, self._end = self._walk(self._begin, len(self.data), how.implicit, False, 0)
 
     @property
     def order(self) -> str:
         """The byte order as struct writes it."""
         return self._order
+
+    def mended(self) -> bytes | None:
+        """The data set as others read it too, without what stands before and behind it and with VRs that exist; None
+        where it is so."""
+        if not (self._renamed or self._begin or self._end < len(self.data)):
+            return None
+        made = bytearray(self.data[: self._end])
+        for at, vr in self._renamed:
+            made[at + 4 : at + 6] = vr.encode()
+        return bytes(memoryview(made)[self._begin :])
 
     def items(self, element: Element) -> list[Elements]:
         """The items of a sequence."""
@@ -84,6 +99,8 @@ class DataSet:
             raise Malformed("sequences are nested too deep")
         while at < end:
             if end - at < 8:
+                if depth == 0 and self._is_padding(at):
+                    return found, at
                 raise Malformed(f"{end - at} bytes are left at byte {at}, too few for an element")
             group, number, name, length = heads(data, at)
             tag = group << 16 | number
@@ -95,18 +112,18 @@ class DataSet:
                     raise _too_long(tag, length, end - start)
                 found[tag] = new(Element, (vr, start, length, None, None, False))
                 continue
-            if tag == ITEM_END and delimited:
+            if tag == ITEM_END and (delimited or at + 8 == end):
                 return found, at + 8
             if group <= 2 or group == 0xFFFE:
+                if depth == 0 and self._is_padding(at):
+                    return found, at
                 raise Malformed(f"the tag {tag:08X} at byte {at} can't stand in a data set")
             if implicit:
                 vr = vr_of(tag)
                 (length,) = longs(data, at + 4)
                 start = at + 8
             else:
-                vr = VRS.get(name, "")
-                if not vr:
-                    raise Malformed(f"the element {tag:08X} at byte {at} has no VR that exists")
+                vr = VRS.get(name) or self._renaming(tag, name, at)
                 if vr in LONG:
                     if end - at < 12:
                         raise Malformed(f"the element {tag:08X} at byte {at} is cut short")
@@ -114,6 +131,8 @@ class DataSet:
                     start = at + 12
                 else:
                     start = at + 8
+            if tag == PIXEL_DATA and vr == "UN":
+                vr = "OB"
             if tag == PIXEL_DATA and self._to_pixels and depth == 0:
                 found[tag] = Element(vr, start, length, fragments=[] if length == UNDEFINED else None)
                 return found, end
@@ -121,6 +140,8 @@ class DataSet:
                 element, at = self._undefined(tag, vr, start, end, implicit, depth)
             elif length > end - start:
                 raise _too_long(tag, length, end - start)
+            elif vr == "UN" and not implicit and not self.how.big:
+                element, at = self._known(tag, start, length, depth), start + length
             else:
                 element, at = Element(vr, start, length, implicit=implicit), start + length
             found[tag] = element
@@ -128,15 +149,68 @@ class DataSet:
             raise Malformed("an item has no end")
         return found, at
 
+    def _behind_meta(self) -> int:
+        """Where file meta information ends that some senders leave before a data set; 0 where there is none."""
+        at, data = 0, self.data
+        while data[at : at + 2] == b"\2\0" and len(data) - at >= 12:
+            name, length, long = struct.unpack_from("<2sHI", data, at + 4)
+            if name not in VRS:
+                (length,), start = struct.unpack_from("<I", data, at + 4), at + 8
+            else:
+                length, start = (length, at + 8) if name in SHORT else (long, at + 12)
+            at = start + length
+        return min(at, len(data))
+
+    def _renaming(self, tag: int, name: bytes, at: int) -> str:
+        """A VR for one that does not exist: letters are one of later editions, whose length is long; that of anything
+        else is short (as dcmtk reads both)."""
+        vr = "UN"
+        if not (name.isalpha() and name.isupper()):
+            vr = vr_of(tag) if vr_of(tag) not in LONG else "LO"
+        self._renamed.append((at, vr))
+        return vr
+
+    def _is_padding(self, at: int) -> bool:
+        """Whether zeros alone follow, which are no cut element: a tag has other bytes."""
+        return len(self.data) - at <= MOST_PADDING and not any(self.data[at:])
+
+    def _known(self, tag: int, start: int, length: int, depth: int) -> Element:
+        """An element whose VR is unknown, as the dictionary has it (PS3.5 section 6.2.2)."""
+        vr, items = vr_of(tag), None
+        if vr == "SQ":
+            try:
+                items, _ = self._unknown_items(start, start + length, False, depth + 1)
+            except Malformed:
+                vr = "UN"
+        return Element(vr, start, length, items)
+
+    def _unknown_items(
+        self, at: int, end: int, implicit: bool, depth: int, delimited: bool = False
+    ) -> tuple[list[Elements], int]:
+        """Items within a value of VR UN: implicit, or as some devices have them, coded as what is around them."""
+        try:
+            return self._sequence(at, end, True, depth, delimited)
+        except Malformed:
+            if implicit:
+                raise
+            renamed = len(self._renamed)
+            try:
+                return self._sequence(at, end, False, depth, delimited)
+            except Malformed:
+                del self._renamed[renamed:]
+                raise
+
     def _undefined(self, tag: int, vr: str, start: int, end: int, implicit: bool, depth: int) -> tuple[Element, int]:
         if vr in ("OB", "OW") and tag == PIXEL_DATA and not implicit:
             fragments, at = self._fragments(start, end)
             return Element(vr, start, at - start, fragments=fragments), at
-        if vr not in ("SQ", "UN"):
+        if vr == "SQ":
+            items, at = self._sequence(start, end, implicit, depth + 1, delimited=True)
+        elif vr == "UN":
+            items, at = self._unknown_items(start, end, implicit, depth + 1, delimited=True)
+        else:
             raise Malformed(f"the element {tag:08X} of VR {vr} has no length")
-        within = implicit or vr == "UN"
-        items, at = self._sequence(start, end, within, depth + 1, delimited=True)
-        return Element("SQ", start, at - start, items, implicit=within), at
+        return Element("SQ", start, at - start, items), at
 
     def _sequence(
         self, at: int, end: int, implicit: bool, depth: int, delimited: bool = False
@@ -145,7 +219,7 @@ class DataSet:
         while at < end:
             tag, length = self._item(at, end)
             at += 8
-            if tag == SEQUENCE_END and delimited:
+            if tag == SEQUENCE_END and (delimited or at == end):
                 return items, at
             if tag != ITEM:
                 raise Malformed(f"the tag {tag:08X} stands where an item must be, at byte {at - 8}")

@@ -10,6 +10,7 @@ import struct
 import threading
 import time
 import tracemalloc
+import warnings
 
 import pydicom
 import pytest
@@ -18,7 +19,7 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 from pynetdicom import AE
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.sop_class import CTImageStorage, Verification
+from pynetdicom.sop_class import CTImageStorage, Verification  # pyright: ignore[reportAttributeAccessIssue]
 
 from interfaces.dicom.archive.index import one_of
 from interfaces.dicom.association import connection
@@ -87,7 +88,7 @@ def test_files_are_named_by_their_content(dicom, tmp_path):
     "name", ["JPEG2000.dcm", "MR_small_RLE.dcm", "SC_rgb_jpeg_dcmtk.dcm", "MR_small_bigendian.dcm"]
 )
 def test_every_transfer_syntax_is_kept_as_received(dicom, name):
-    sent = pydicom.dcmread(get_testdata_file(name))
+    sent = pydicom.dcmread(str(get_testdata_file(name)))
     association = associate(dicom, (sent.SOPClassUID, sent.file_meta.TransferSyntaxUID))
     assert association.send_c_store(sent).Status == 0
     association.release()
@@ -174,6 +175,26 @@ def test_random_bytes_are_refused_and_leave_nothing(dicom):
         assert send_raw(implicit, random.Random(seed).randbytes(5000)) in (0xC000, 0xA900)
     implicit.release()
     assert dicom.count() == 0 and dicom.stored_files() == []
+
+
+@pytest.mark.parametrize("way", ["", "meta", "zeros", "vr", "letters"])
+def test_what_old_devices_do_wrong_is_kept_so_that_all_read_it(dicom, way):
+    made = image()
+    if way == "letters":
+        with warnings.catch_warnings(action="ignore"):
+            made.SOPInstanceUID = "1.2.3-A.5"
+    whole = encoded(made)
+    sent = {
+        "meta": struct.pack("<HH2sHHH2sH", 2, 0x10, b"UI", 0, 2, 0x13, b"SH", 0) + whole,
+        "zeros": whole + bytes(300),
+        "vr": whole.replace(b"\x10\0\x20\0LO", b"\x10\0\x20\0??"),
+    }.get(way, whole)
+    association = explicit(dicom)
+    assert [send_raw(association, sent, made.SOPInstanceUID) for _ in range(2)] == [0, 0]
+    association.release()
+    (path,) = dicom.stored_files()
+    assert pydicom.dcmread(path).PatientID == "P1" and encoded(pydicom.dcmread(path)) == whole
+    assert until(lambda: dicom.fhir("GET", "ImagingStudy").get("entry"))[0]["resource"]["status"] == "available"
 
 
 def test_what_is_not_what_was_announced_is_refused(dicom):
