@@ -27,6 +27,20 @@ def patient(*elements, base="http://hl7.org/fhir/StructureDefinition/Patient"):
     }  # fmt: skip
 
 
+def model(type, **more):
+    return {
+        "resourceType": "StructureDefinition", "url": "http://example.org/Model", "name": "Model", "status": "draft",
+        "kind": "logical", "abstract": False, "type": type, "derivation": "specialization",
+        "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Element",
+        "differential": {"element": [{"id": "Model", "path": "Model", "definition": "A model"}]}, **more,
+    }  # fmt: skip
+
+
+def typed(code, profile):
+    profile = "http://hl7.org/fhir/StructureDefinition/" + profile
+    return patient(("Patient", {}), ("Patient.extension", {"type": [{"code": code, "profile": [profile]}]}))
+
+
 def constrained(expression):
     return ("Patient", {"constraint": [{"key": "x-1", "severity": "error", "human": "x", "expression": expression}]})
 
@@ -80,6 +94,7 @@ def value_set(**include):
     [
         patient(("Patient", {}), ("Patient.name", {"min": 1}), ("Patient.gender", {"min": 1})),
         patient(constrained("name.exists() or active")),
+        typed("Extension", "patient-birthPlace"),
         parameter("Patient.name.family | Patient.name.given"),
         parameter("name | address", base=["Patient", "Practitioner"]),
         parameter("(Patient.name | Practitioner.name).family", base=["Patient", "Practitioner"]),
@@ -118,6 +133,14 @@ def test_right(resource):
         (
             patient(("Patient", {}), ("Patient.gender", {"max": "2"})),
             ("StructureDefinition.differential", "profile-differential", "error"),
+        ),
+        (
+            patient(("Patient", {}), base="http://hl7.org/fhir/StructureDefinition/Device"),
+            ("StructureDefinition.type", "structure-type", "error"),
+        ),
+        (
+            typed("Extension", "SimpleQuantity"),
+            ("StructureDefinition.differential.element[1].type[0].profile[0]", "type-profile", "error"),
         ),
         (
             patient(("Patient", {}), base="http://example.org/nowhere"),
@@ -182,3 +205,17 @@ def test_a_supplement_uses_the_properties_of_its_code_system():
     validator = Validator(load(), sources=[Known(base)])
     assert validator.validate(as_parsed(resource)) == []
     assert [each.rule for each in VALIDATOR.validate(as_parsed(resource))] == ["property-undeclared"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "right"),
+    [
+        (model("http://example.org/Model"), True),
+        (model("Model"), False),
+        (model("http://example.org/Model", baseDefinition="http://example.org/Model"), False),
+        (model("http://example.org/Model", baseDefinition="http://example.org/Model", derivation="constraint"), True),
+    ],
+)
+def test_a_logical_model_is_a_type_of_its_own(resource, right):
+    validator = Validator(load(), sources=[Known(model("http://example.org/Model"))])
+    assert ("structure-type" in [each.rule for each in validator.validate(as_parsed(resource))]) is not right
