@@ -13,10 +13,13 @@ from fhir_server.core.ports import Clock
 from terminology.catalog import Catalog, Shipped
 from terminology.compose.compiled import CompiledSet, compile_set, find_set
 from terminology.compose.expansion import DEFAULT_LIMIT, Wanted, expand
+from terminology.compose.filters import wrong_filter
 from terminology.compose.membership import Membership, contains, systems_with
 from terminology.language import NAMED_BY_OTHERS, all_designations, is_right
 from terminology.maps import CompiledMap, compile_map
+from terminology.model import Filter
 from terminology.shape import require_shape
+from terminology.store.code_system import StoredSystem
 from terminology.store.store import Store
 from terminology.store.without import Canonical, Without
 from terminology.versions import joined, split
@@ -148,6 +151,13 @@ class Terminology:
             return ""
         reason = getattr(found, "why_not", lambda _: "")(code)
         return f"the code {code!r} is not in the code system {joined(system, found.info.version)}. {reason}".strip(" .")
+
+    def wrong_filter(self, system: str, property: str, operator: str, value: str) -> str:
+        """Why a filter can't select anything of a code system; "" where it can, or the system isn't here or whole."""
+        found = self.catalog.system(system)
+        if not isinstance(found, StoredSystem) or found.info.content != "complete":
+            return ""
+        return wrong_filter(found, Filter(property, operator, value))
 
     def wrong_display(self, system: str, code: str, given: str) -> str:
         """The display of a code where the one that is given is none of its texts; "" where it is, or can't be told."""

@@ -122,6 +122,11 @@ class Surroundings:
             displays[key] = "" if ask is None else ask(system, code, given)
         return displays[key]
 
+    def wrong_filter(self, system: str, property: str, operator: str, value: str) -> str:
+        """Why a filter of a value set does not fit its code system, "" where nothing speaks against."""
+        ask = getattr(self.terminology, "wrong_filter", None)
+        return "" if ask is None else ask(system, property, operator, value)
+
     def _ask(self, value_set: str, system: str, code: str) -> bool | None:
         codes = self.definitions.required_codes(value_set)
         if codes is not None:

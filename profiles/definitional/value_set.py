@@ -14,23 +14,26 @@ Json = dict[str, Any]
 
 VALUE_SETS = "http://hl7.org/fhir/ValueSet/"
 LISTS = ("include", "exclude")
+BY_CONCEPT = ("is-a", "descendent-of", "is-not-a", "generalizes")  # operators whose value is a code
 
 
 def value_set_problems(resource: Json, registry: Registry, context: Context) -> Problems:
-    """Systems that are none, and codes that a system, which is here, does not have; displays are the set's own."""
+    """Systems that are none; codes that a system, which is here, does not have, and filters that do not fit it."""
     found: Problems = []
     for name in LISTS:
         for position, part in enumerate(objects_of(object_of(resource.get("compose")).get(name))):
             system, place = part.get("system"), f".compose.{name}[{position}]"
             if not isinstance(system, str):
                 continue
-            if not (is_absolute(system) or system.startswith("#")) or system.startswith(VALUE_SETS):
+            if not is_absolute(system) or system.startswith(VALUE_SETS):
                 what = "a value set; name it in valueSet" if system.startswith(VALUE_SETS) else "no absolute URI"
                 text = f"a system is the URL of a code system, {shown(system)} is {what}"
                 found.append(Problem("system", "value", text, f"{place}.system"))
             elif "version" not in part:
                 for at, concept in enumerate(objects_of(part.get("concept"))):
                     found += _listed(system, concept, f"{place}.concept[{at}]", context.shared)
+                for at, each in enumerate(objects_of(part.get("filter"))):
+                    found += _filter(system, each, f"{place}.filter[{at}]", context.shared)
     return found
 
 
@@ -38,3 +41,15 @@ def _listed(system: str, concept: Json, path: str, shared: Surroundings) -> Prob
     code = concept.get("code")
     reason = shared.unknown_code(system, code) if isinstance(code, str) else ""
     return [Problem("code-unknown", "code-invalid", reason, f"{path}.code", "warning")] if reason else []
+
+
+def _filter(system: str, filter: Json, path: str, shared: Surroundings) -> Problems:
+    """A filter that selects nothing: by what the code system does not define, or by a code that is none of its own."""
+    name, operator, value = (filter.get(key) for key in ("property", "op", "value"))
+    if not (isinstance(name, str) and isinstance(operator, str) and isinstance(value, str)):
+        return []
+    if reason := shared.wrong_filter(system, name, operator, value):
+        return [Problem("filter", "business-rule", reason, path)]
+    if operator in BY_CONCEPT and (reason := shared.unknown_code(system, value)):
+        return [Problem("code-unknown", "code-invalid", reason, f"{path}.value", "warning")]
+    return []

@@ -89,6 +89,10 @@ def value_set(**include):
     }  # fmt: skip
 
 
+def filtered(property, operator, value):
+    return value_set(system=GENDER, filter=[{"property": property, "op": operator, "value": value}])
+
+
 @pytest.mark.parametrize(
     "resource",
     [
@@ -107,7 +111,8 @@ def value_set(**include):
         code_system({"code": "a", "property": [{"code": "weight", "valueInteger": 5}]}, count=1),
         code_system({"code": "a", "concept": [{"code": "b"}]}, count=2),
         value_set(system=GENDER, concept=[{"code": "male", "display": "A man"}]),
-        value_set(system="#contained"),
+        filtered("concept", "is-a", "male"),
+        filtered("notSelectable", "=", "false"),
         value_set(system="http://hospital.test/codes", concept=[{"code": "x"}]),
     ],
 )
@@ -188,6 +193,14 @@ def test_right(resource):
             ("ValueSet.compose.include[0].system", "system", "error"),
         ),
         (value_set(system="genders"), ("ValueSet.compose.include[0].system", "system", "error")),
+        (value_set(system="#contained"), ("ValueSet.compose.include[0].system", "system", "error")),
+        (filtered("colour", "=", "red"), ("ValueSet.compose.include[0].filter[0]", "filter", "error")),
+        (filtered("notSelectable", "=", "1"), ("ValueSet.compose.include[0].filter[0]", "filter", "error")),
+        (filtered("display", "exists", "yes"), ("ValueSet.compose.include[0].filter[0]", "filter", "error")),
+        (
+            filtered("concept", "is-a", "man"),
+            ("ValueSet.compose.include[0].filter[0].value", "code-unknown", "warning"),
+        ),
         (
             value_set(system=GENDER, concept=[{"code": "male"}, {"code": "man"}]),
             ("ValueSet.compose.include[0].concept[1].code", "code-unknown", "warning"),
@@ -219,3 +232,13 @@ def test_a_supplement_uses_the_properties_of_its_code_system():
 def test_a_logical_model_is_a_type_of_its_own(resource, right):
     validator = Validator(load(), sources=[Known(model("http://example.org/Model"))])
     assert ("structure-type" in [each.rule for each in validator.validate(as_parsed(resource))]) is not right
+
+
+def test_a_filter_of_a_code_system_is_used_with_its_operators():
+    system = code_system({"code": "a"}, filter=[{"code": "f", "operator": ["in"], "value": "x"}])
+    terminology = Terminology()
+    terminology.put(as_parsed(system))
+    validator = Validator(load(), terminology=terminology)
+    for operator, rules in (("in", []), ("=", ["filter"])):
+        include = {"system": system["url"], "filter": [{"property": "f", "op": operator, "value": "a"}]}
+        assert [each.rule for each in validator.validate(as_parsed(value_set(**include)))] == rules
