@@ -1,4 +1,4 @@
-"""What profiles, search parameters, code systems and value sets must be in themselves, beyond their invariants."""
+"""What profiles, search parameters, terminology and capabilities must be in themselves, beyond their invariants."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from profiles.conformance.context import Context
 from profiles.conformance.extensions import IDENTIFIED
 from profiles.definitional.capability_statement import capability_problems
 from profiles.definitional.code_system import code_system_problems
+from profiles.definitional.concept_map import concept_map_problems
 from profiles.definitional.search_parameter import search_parameter_problems
 from profiles.definitional.structure_definition import structure_problems
 from profiles.definitional.value_set import value_set_problems
@@ -19,6 +20,7 @@ from profiles.structure.problems import Problem, Problems, shown
 Json = dict[str, Any]
 
 _CHECKS: dict[str, Callable[[Json, Registry, Context], Problems]] = {
+    "ConceptMap": concept_map_problems,
     "StructureDefinition": structure_problems,
     "SearchParameter": search_parameter_problems,
     "CapabilityStatement": capability_problems,
@@ -28,7 +30,7 @@ _CHECKS: dict[str, Callable[[Json, Registry, Context], Problems]] = {
 
 
 def definition_problems(resource: Json, registry: Registry, context: Context) -> Problems:
-    """The problems of a StructureDefinition, SearchParameter, CodeSystem or ValueSet, and of others' canonical URLs."""
+    """The problems of a definition by what its type says in words, and of its canonical URL."""
     name = str(resource.get("resourceType"))
     check = _CHECKS.get(name)
     found = check(resource, registry, context) if check is not None else []

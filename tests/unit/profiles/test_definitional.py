@@ -93,6 +93,13 @@ def filtered(property, operator, value):
     return value_set(system=GENDER, filter=[{"property": property, "op": operator, "value": value}])
 
 
+def concept_map(source, target, system=GENDER):
+    sets = {f"{side}Canonical": "http://hl7.org/fhir/ValueSet/administrative-gender" for side in ("source", "target")}
+    element = {"code": source, "target": [{"code": target, "equivalence": "equal"}]}
+    group = {"source": system, "target": system, "element": [element]}
+    return {"resourceType": "ConceptMap", "url": "http://example.org/m", "status": "draft", "group": [group], **sets}
+
+
 @pytest.mark.parametrize(
     "resource",
     [
@@ -111,6 +118,9 @@ def filtered(property, operator, value):
         code_system({"code": "a", "property": [{"code": "weight", "valueInteger": 5}]}, count=1),
         code_system({"code": "a", "concept": [{"code": "b"}]}, count=2),
         value_set(system=GENDER, concept=[{"code": "male", "display": "A man"}]),
+        concept_map("male", "male"),
+        concept_map("x", "x", "http://hospital.test/codes")
+        | {"sourceCanonical": "http://example.org/unknown", "targetCanonical": "http://example.org/unknown"},
         filtered("concept", "is-a", "male"),
         filtered("notSelectable", "=", "false"),
         value_set(system="http://hospital.test/codes", concept=[{"code": "x"}]),
@@ -194,6 +204,8 @@ def test_right(resource):
         ),
         (value_set(system="genders"), ("ValueSet.compose.include[0].system", "system", "error")),
         (value_set(system="#contained"), ("ValueSet.compose.include[0].system", "system", "error")),
+        (concept_map("man", "male"), ("ConceptMap.group[0].element[0].code", "concept-map-code", "error")),
+        (concept_map("male", "man"), ("ConceptMap.group[0].element[0].target[0].code", "concept-map-code", "warning")),
         (filtered("colour", "=", "red"), ("ValueSet.compose.include[0].filter[0]", "filter", "error")),
         (filtered("notSelectable", "=", "1"), ("ValueSet.compose.include[0].filter[0]", "filter", "error")),
         (filtered("display", "exists", "yes"), ("ValueSet.compose.include[0].filter[0]", "filter", "error")),
