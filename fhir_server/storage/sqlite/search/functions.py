@@ -11,7 +11,7 @@ from fhir_server.core.ports import UnitConverter
 from fhir_server.storage.words import texts_in, words_of
 
 EARTH = 6_371_008.8  # metres: mean radius
-_decode = msgspec.json.Decoder().decode
+_decode = msgspec.json.Decoder(float_hook=float).decode  # without the hook 1e400 is an error
 
 
 def register(connection: sqlite3.Connection, converter: UnitConverter | None) -> None:
