@@ -13,6 +13,7 @@ from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import accounts, claiming, denials, letters, posting, self_pay, written
 from fhir_server.subsystems.billing.claim_data import answer_to, data_of
 from fhir_server.subsystems.billing.coverages import eligibility
+from fhir_server.subsystems.billing.days import today
 from fhir_server.subsystems.billing.facts import Json, known, rows
 from fhir_server.subsystems.billing.models import SELF_PAY, STANDS
 from fhir_server.subsystems.billing.payments import INVOICE
@@ -30,14 +31,14 @@ def checked(billing: Billing, claim: Json) -> list[Finding]:
     coverage = claim["insurance"][0]["coverage"]["reference"]
     day = min((each["servicedDate"] for each in claim["item"]), default="")
     eligible = eligibility(store, claim["patient"]["reference"], coverage, day)
-    return findings(data_of(store, claim), billing.edits, eligible)
+    return findings(data_of(store, claim, billing.zone), billing.edits, eligible)
 
 
 async def claim_encounter(billing: Billing, client: FhirClient, encounter: str, now: int, who: str) -> Json:
     """Locks the charges of an encounter into a Claim; FhirError "business-rule" with the findings that hold it back."""
     async with billing.desk:
         _not_billed(billing, encounter)
-        claim = claiming.make(billing.store, encounter, _next(billing, encounter), instant(now))
+        claim = claiming.make(billing.store, encounter, _next(billing, encounter), instant(now), zone=billing.zone)
         return await _put(billing, client, claim, now, who, "claim")
 
 
@@ -99,6 +100,7 @@ async def _follow_up(billing: Billing, client: FhirClient, id: str, how: str, no
         prior=id,
         coverage=own["coverage"] if own["responsibility"] != "P" else "",
         responsibility=own["responsibility"],
+        zone=billing.zone,
     )
     return await _put(billing, client, claim, now, who, how)
 
@@ -151,8 +153,8 @@ async def appeal(billing: Billing, client: FhirClient, id: str, reason: str, now
         raise error("business-rule", f"Task/{id} is no denial (it is: {item['kind']}); only denials are appealed.")
     if item is None:
         raise error("not-found", f"There is no Task/{id} of billing; GET /billing/work lists the open ones.")
-    made = await asyncio.to_thread(letters.letter, billing.store, item, reason, who, instant(now))
-    task = await _task(client, id, "in-progress", f"appealed on {instant(now)[:10]}", reason, now, who)
+    made = await asyncio.to_thread(letters.letter, billing.store, item, reason, who, instant(now), billing.zone)
+    task = await _task(client, id, "in-progress", f"appealed on {today(now, billing.zone)}", reason, now, who)
     task["output"] = [
         *task.get("output", ()),
         {"type": {"text": "appeal letter"}, "valueReference": {"reference": f"DocumentReference/{made['id']}"}},

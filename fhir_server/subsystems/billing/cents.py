@@ -7,17 +7,23 @@ from typing import Any
 
 from fhir_server.subsystems.billing.facts import Json
 
+CURRENCY = "USD"
 BEYOND = 10**8  # what no price of one service is
 
 
 def money(cents: int) -> Json:
     """FHIR Money."""
-    return {"value": Decimal(cents) / 100, "currency": "USD"}
+    return {"value": Decimal(cents) / 100, "currency": CURRENCY}
 
 
 def cents_of(found: Json | None) -> int:
     """Whole cents of FHIR Money that billing wrote, 0 for none."""
     return int(_cents((found or {}).get("value", 0)))
+
+
+def currency_of(found: Json) -> str:
+    """The currency of FHIR Money, which is billing's own where none is named."""
+    return found.get("currency", CURRENCY)
 
 
 def exact_cents_of(found: Json) -> int:

@@ -6,6 +6,7 @@ price changes. What is on a claim stays as it was claimed.
 
 from __future__ import annotations
 
+import datetime
 import functools
 import hashlib
 import json
@@ -15,8 +16,9 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from importlib import resources
 from typing import Any
 
-from fhir_server.subsystems.billing.cents import cents_of_price
+from fhir_server.subsystems.billing.cents import CURRENCY, cents_of_price, currency_of
 from fhir_server.subsystems.billing.coverages import coverages
+from fhir_server.subsystems.billing.days import day_of
 from fhir_server.subsystems.billing.facts import Json, encounter_of, ours, patient_of, relative
 from fhir_server.subsystems.billing.models import CODES, CPT
 from fhir_server.subsystems.billing.prices import modifiers_of, parted, priced
@@ -34,8 +36,10 @@ def id_of(source: str, rule: str, number: int) -> str:
     return "charge-" + hashlib.sha256(f"{source}|{rule}|{number}".encode()).hexdigest()[:24]
 
 
-def propose(connection: sqlite3.Connection, type: str, id: str, resource: Json | None) -> set[str]:
-    """Makes the proposals of a source anew; gives the encounters that they were and are of."""
+def propose(
+    connection: sqlite3.Connection, type: str, id: str, resource: Json | None, zone: datetime.tzinfo
+) -> set[str]:
+    """Makes the proposals of a source anew; gives the encounters that they were and are of. zone: of its days."""
     source = f"{type}/{id}"
     before = {row[0] for row in connection.execute("SELECT encounter FROM charge WHERE source = ?", (source,))}
     connection.execute("INSERT OR IGNORE INTO dirty SELECT 'charge', id FROM charge WHERE source = ?", (source,))
@@ -46,17 +50,20 @@ def propose(connection: sqlite3.Connection, type: str, id: str, resource: Json |
     version = int(resource["meta"]["versionId"])
     encounter = source if rule.get("encounter") == "itself" else encounter_of(resource)
     patient = patient_of(resource)
-    date = next((found[:10] for found in _values(resource, rule["dates"]) if isinstance(found, str)), "")
-    units = _units(next(_values(resource, rule.get("units", ())), None))
+    date = next((day_of(found, zone) for found in _values(resource, rule["dates"]) if isinstance(found, str)), "")
+    stated = next(_values(resource, rule.get("units", ())), 1)
+    units = _units(stated)
     beside = modifiers_of(resource)
     concepts = [found for name in rule["codes"] for found in _listed(resource.get(name))]
     number = 0
     for concept in concepts:
-        found = priced(connection, concept, beside, date, _payer(connection, patient))
+        found = priced(connection, concept, beside, date, _payer(connection, patient, date))
         if found is None:
             continue
         coding, price = found
         cents, problem = _cents(resource, rule, coding, price, units, date)
+        if not units:
+            cents, problem = None, f"its quantity is {str(stated)[:20]}, which can't be charged"
         if not date:
             problem = "the day of the service is missing"
         elif not patient:
@@ -97,17 +104,21 @@ def _cents(
     resource: Json, rule: Json, coding: Json, price: sqlite3.Row | None, units: Decimal, date: str
 ) -> tuple[int | None, str]:
     """What a charge costs, by the source itself where it states that, else by its price; or None and why not."""
-    stated = resource.get(rule["price"], {}).get("value") if rule.get("price") else None
+    own = resource.get(rule["price"], {}) if rule.get("price") else {}
+    stated = own.get("value")
     if isinstance(stated, int | Decimal):
+        if (currency := currency_of(own)) != CURRENCY:
+            return None, f"its price is in {currency}, and billing counts in {CURRENCY}"
         cents = cents_of_price(stated)
         return cents, "its price is too large to be one" if cents is None else ""
     if price is not None:
         return int((price["cents"] * units).to_integral_value(ROUND_HALF_UP)), ""
-    return None, f"there is no price for {coding.get('code')} on {date or 'an unknown day'}: load a fee schedule"
+    day = date or "an unknown day"
+    return None, f"there is no price for {coding.get('code')} in {CURRENCY} on {day}: load a fee schedule"
 
 
-def _payer(connection: sqlite3.Connection, patient: str) -> str:
-    found = coverages(connection, patient)
+def _payer(connection: sqlite3.Connection, patient: str, date: str) -> str:
+    found = coverages(connection, patient, date)
     return relative(found[0]["payor"][0].get("reference", "")) if found and found[0].get("payor") else ""
 
 
@@ -125,8 +136,9 @@ def _listed(found: Any) -> list[Json]:
 
 
 def _units(found: Any) -> Decimal:
+    """How often something is charged; 0 for what can't be a quantity."""
     try:
-        units = Decimal(str(found)) if found is not None else Decimal(1)
+        units = Decimal(str(found))
     except InvalidOperation:
-        return Decimal(1)
-    return units if units.is_finite() and 0 < units < 10**6 else Decimal(1)
+        return Decimal(0)
+    return units if units.is_finite() and 0 < units < 10**6 else Decimal(0)

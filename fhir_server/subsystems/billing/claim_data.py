@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 from fhir_server.core.errors import error
 from fhir_server.subsystems.billing.cents import cents_of
 from fhir_server.subsystems.billing.claiming import extension, inpatient
+from fhir_server.subsystems.billing.days import time_of
 from fhir_server.subsystems.billing.facts import Json, identifier, known, rows
 from fhir_server.subsystems.billing.models import CPT, FREQUENCY, NPI, PAYER_ID, SYSTEM, TAX
 from fhir_server.subsystems.billing.remitting import REVERSED
@@ -19,18 +21,19 @@ from interfaces.x12.shapes import ClaimAnswer, ClaimData, Line, LineAnswer, Othe
 RELATIONSHIPS = {"self": "18", "spouse": "01", "child": "19", "parent": "G8", "common": "53", "other": "G8"}
 
 
-def data_of(store: SubsystemStore, claim: Json) -> ClaimData:
-    """What an 837 says of a Claim, with the payer's number of what it replaces, and what the payer before it paid."""
+def data_of(store: SubsystemStore, claim: Json, zone: datetime.tzinfo) -> ClaimData:
+    """What an 837 says of a Claim, with the payer's number of what it replaces, and what the payer before it paid;
+    times are of a zone."""
     related = claim.get("related", ())
     prior = related[0]["claim"]["reference"].rpartition("/")[2] if related else ""
     before = rows(store, "SELECT * FROM claim WHERE id = ?", (prior,)) if prior else []
     control = before[0]["payer_control"] if before and extension(claim, FREQUENCY) in ("7", "8") else ""
-    data = _data(store, claim, control)
+    data = _data(store, claim, zone, control)
     others: list[OtherPayer] = []
     said: list[list[LineAnswer | None]] = []
     for own in _paid_before(store, prior, data.responsibility):
         answer, date = answer_to(store, own["id"])
-        theirs = _data(store, known(store, f"Claim/{own['id']}") or claim)
+        theirs = _data(store, known(store, f"Claim/{own['id']}") or claim, zone)
         by_control = {each.control: each for each in answer.lines}
         said.append([by_control.get(line.control) for line in theirs.lines])
         others.append(OtherPayer(theirs.payer, theirs.subscriber, own["responsibility"], theirs.relationship,
@@ -75,7 +78,7 @@ def answer_to(store: SubsystemStore, claim: str) -> tuple[ClaimAnswer, str]:
     return answer, found[0]["date"]
 
 
-def _data(store: Any, claim: Json, payer_control: str = "") -> ClaimData:
+def _data(store: Any, claim: Json, zone: datetime.tzinfo, payer_control: str = "") -> ClaimData:
     """What an 837 says of a Claim; FhirError "value" where the resources that it refers to lack something."""
     patient, coverage, payer, provider = (_needed(store, claim, name, reference) for name, reference in (
         ("patient", claim["patient"]["reference"]),
@@ -108,7 +111,7 @@ def _data(store: Any, claim: Json, payer_control: str = "") -> ClaimData:
         rendering=_rendering(store, encounter),
         start=_compact(claim["billablePeriod"].get("start", "")),
         end=_compact(claim["billablePeriod"].get("end", "")),
-        admitted=_admitted(encounter.get("period", {}).get("start", "")) if institutional else "",
+        admitted=_admitted(encounter.get("period", {}).get("start", ""), zone) if institutional else "",
     )
 
 
@@ -141,11 +144,12 @@ def _group(coverage: Json) -> str:
     return ""
 
 
-def _admitted(start: str) -> str:
+def _admitted(start: str, zone: datetime.tzinfo) -> str:
     """The day and minute of an admission, YYYYMMDDHHMM; midnight where only the day is known."""
     if not start:
         return ""
-    return _compact(start) + (start[11:13] + start[14:16] if len(start) > 15 else "0000")
+    at = time_of(start, zone)
+    return f"{at:%Y%m%d%H%M}" if at is not None else f"{_compact(start)}0000"
 
 
 def payer_of(payer: Json) -> Party:

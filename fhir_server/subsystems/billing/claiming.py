@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from fhir_server.core.errors import error
 from fhir_server.subsystems.billing.cents import money
 from fhir_server.subsystems.billing.coverages import coverages
+from fhir_server.subsystems.billing.days import day_of
 from fhir_server.subsystems.billing.facts import Json, known, of_encounter, relative, rows
 from fhir_server.subsystems.billing.models import CPT, FREQUENCY, SOURCE, SYSTEM
 
@@ -75,8 +77,12 @@ def make(
     prior: str = "",
     coverage: str = "",
     responsibility: str = "P",
+    zone: datetime.tzinfo = datetime.UTC,
 ) -> Json:
-    """The Claim of an encounter; FhirError "not-found", "value" where something that every claim has is missing."""
+    """The Claim of an encounter, with days of a zone.
+
+    FhirError "not-found", "value" where something that every claim has is missing.
+    """
     claimed = known(store, f"Claim/{prior}") if prior else None
     if frequency == "8" and claimed is not None:
         base = {**claimed, "id": id, "created": created}
@@ -97,7 +103,7 @@ def make(
             "type": {"coding": [{"system": CLAIM_TYPE, "code": kind}]},
             "use": "claim",
             "patient": {"reference": patient},
-            "billablePeriod": _period(found, charges),
+            "billablePeriod": _period(found, charges, zone),
             "created": created,
             "insurer": _payer(chosen),
             "provider": _provider(store, found),
@@ -193,10 +199,10 @@ def diagnoses_of(store: Any, encounter: Json) -> list[str]:
     return list(dict.fromkeys(codes))
 
 
-def _period(encounter: Json, charges: list[Any]) -> Json:
+def _period(encounter: Json, charges: list[Any], zone: datetime.tzinfo) -> Json:
     period = encounter.get("period", {})
-    start = period.get("start", "")[:10] or min(each["date"] for each in charges)
-    end = period.get("end", "")[:10] or max(each["date"] for each in charges)
+    start = day_of(period.get("start", ""), zone) or min(each["date"] for each in charges)
+    end = day_of(period.get("end", ""), zone) or max(each["date"] for each in charges)
     return {"start": start, "end": max(start, end)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fhir_server.subsystems.billing.days import bounds
 from fhir_server.subsystems.billing.facts import Json, of_patient, relative
 
 SELF_PAYING = "http://terminology.hl7.org/CodeSystem/coverage-selfpay"
@@ -31,8 +32,8 @@ def paid_by_patient(coverage: Json) -> bool:
 
 def in_force(coverage: Json, date: str) -> bool:
     """Whether a coverage's period has a day."""
-    period = coverage.get("period", {})
-    return period.get("start", "")[:10] <= date <= (period.get("end", "")[:10] or "9999-12-31")
+    start, end = bounds(coverage.get("period", {}))
+    return start <= date <= end
 
 
 def eligibility(store: Any, patient: str, coverage: str, day: str) -> bool | None:

@@ -12,6 +12,7 @@ from fhir_server.client import FhirClient
 from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import payments
+from fhir_server.subsystems.billing.days import today
 from fhir_server.subsystems.billing.facts import Json
 from fhir_server.subsystems.billing.ledger import amount
 from fhir_server.subsystems.billing.payments import Detail, Payment
@@ -42,21 +43,22 @@ def payment(
     created = instant(desk.now)
     id = payments.receipt_id(receipt) if receipt else f"{kind}-{id_of(reverses or (patient, details, created))[:24]}"
     identifier = {"system": payments.RECEIPT, "value": receipt} if receipt else {}
+    day = _day(date, today(desk.now, desk.billing.zone))
     return payments.resource_of(
-        id, kind, patient, cents, text, details, created=created, date=_day(date, created[:10]), identifier=identifier,
+        id, kind, patient, cents, text, details, created=created, date=day, identifier=identifier,
         reverses=reverses,
     )  # fmt: skip
 
 
-def _day(date: str, today: str) -> str:
+def _day(date: str, newest: str) -> str:
     if not date:
-        return today
+        return newest
     try:
         day = datetime.date.fromisoformat(date).isoformat()
     except ValueError:
-        raise error("value", f"date must be a day such as {today}, not {date[:20]!r}.", location="date") from None
-    if day > today:
-        raise error("value", f"The payment's day {day} is not there yet; today is {today}.", location="date")
+        raise error("value", f"date must be a day such as {newest}, not {date[:20]!r}.", location="date") from None
+    if day > newest:
+        raise error("value", f"The payment's day {day} is not there yet; today is {newest}.", location="date")
     return day
 
 

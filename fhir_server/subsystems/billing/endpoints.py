@@ -8,6 +8,7 @@ from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import actions, claiming, inquiring, ledger, sending
 from fhir_server.subsystems.billing.coverages import coverages
+from fhir_server.subsystems.billing.days import today
 from fhir_server.subsystems.billing.facts import rows
 from fhir_server.subsystems.billing.models import SELF_PAY, STANDS
 from fhir_server.subsystems.billing.scrub import Finding, texts
@@ -66,7 +67,9 @@ def _tried(billing: Billing, encounter: str, charges: list[Any], now: int) -> tu
     if not coverages(billing.store, found.patient, found.date):
         lacks = f"{found.patient} has no coverage that is active on {found.date}"
         return False, [Finding("warning", "coverage", f"{lacks}: bill the patient, or add a Coverage.")]
-    return True, actions.checked(billing, claiming.make(billing.store, encounter, "TRIAL", instant(now)))
+    return True, actions.checked(
+        billing, claiming.make(billing.store, encounter, "TRIAL", instant(now), zone=billing.zone)
+    )
 
 
 async def claim(billing: Billing, call: Call) -> Answer:
@@ -184,7 +187,7 @@ async def aging(billing: Billing, call: Call) -> Answer:
     by = call.query.get("by", "payer")
     if by not in ("payer", "patient"):
         raise error("value", f"by must be payer or patient, not {by[:20]!r}.", location="by")
-    return Answer({"by": by, "rows": ledger.aging(billing.store, by, instant(call.now)[:10])})
+    return Answer({"by": by, "rows": ledger.aging(billing.store, by, today(call.now, billing.zone), billing.zone)})
 
 
 async def journal_csv(billing: Billing, call: Call) -> Answer:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 
 from fhir_server.core.errors import error
+from fhir_server.subsystems.billing.cents import CURRENCY
 from fhir_server.subsystems.billing.facts import Json
 from fhir_server.subsystems.billing.models import CPT, REVENUE, SYSTEM
 
@@ -39,7 +40,7 @@ def definitions(text: str) -> Iterator[Json]:
 def _definition(row: dict[str, str], price: Decimal) -> Json:
     system, payer = row.get("system") or CPT, row.get("payer", "")
     key = "|".join((system, row["code"], payer, row.get("from", "")))
-    component: Json = {"type": "base", "amount": {"value": price, "currency": "USD"}}
+    component: Json = {"type": "base", "amount": {"value": price, "currency": CURRENCY}}
     if row.get("revenue"):
         component["extension"] = [{"url": REVENUE, "valueCode": row["revenue"]}]
     if row.get("hcpcs"):

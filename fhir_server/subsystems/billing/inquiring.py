@@ -11,6 +11,7 @@ from fhir_server.subsystems.billing import written
 from fhir_server.subsystems.billing.claim_data import data_of, payer_of, provider_of, subscriber_of
 from fhir_server.subsystems.billing.claiming import provider_reference
 from fhir_server.subsystems.billing.coverages import coverages
+from fhir_server.subsystems.billing.days import local, today
 from fhir_server.subsystems.billing.facts import Json, known, of_patient, rows
 from fhir_server.subsystems.billing.models import SYSTEM
 from fhir_server.subsystems.billing.service import Billing
@@ -23,7 +24,7 @@ async def ask_eligibility(
     billing: Billing, client: FhirClient, patient: str, receiver: str, now: int, who: str
 ) -> Json:
     """Asks a patient's first payer by a 270 whether the coverage is in force today; the 271 is loaded like any file."""
-    day = instant(now)[:10]
+    day = today(now, billing.zone)
     found = coverages(billing.store, patient, day)
     person = known(billing.store, patient)
     if not found or person is None:
@@ -56,7 +57,7 @@ async def ask_status(billing: Billing, client: FhirClient, id: str, receiver: st
     claim = known(billing.store, f"Claim/{id}")
     if claim is None:
         raise error("not-found", f"There is no Claim/{id}.")
-    data = data_of(billing.store, claim)
+    data = data_of(billing.store, claim, billing.zone)
     inquiry = Inquiry(id, data.payer, data.billing, data.subscriber, min(line.date for line in data.lines), data.cents)
     text = write_status(inquiry, _envelope(billing, data.billing, receiver, now))
     return await _asked(client, text, "276", [], now, who)
@@ -71,9 +72,9 @@ async def _asked(client: FhirClient, text: str, kind: str, resources: list[Json]
 def _envelope(billing: Billing, provider: Party, receiver: str, now: int) -> Envelope:
     numbers = rows(billing.store, "SELECT control FROM file WHERE outgoing = 1")
     control = max((int(row[0]) for row in numbers if row[0].isdigit()), default=0) + 1
-    at = instant(now)
+    at = local(now, billing.zone)
     sender = provider.tax.replace("-", "") or provider.id
-    return Envelope(sender, receiver, control, at[:10].replace("-", ""), at[11:13] + at[14:16])
+    return Envelope(sender, receiver, control, f"{at:%Y%m%d}", f"{at:%H%M}")
 
 
 def _provider(billing: Billing, patient: str) -> Party:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import sqlite3
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from fhir_server.subsystems.billing.days import day_of
 from fhir_server.subsystems.billing.facts import survivor_of
 from fhir_server.subsystems.store import SubsystemStore
 
@@ -83,21 +85,23 @@ def trial_balance(store: SubsystemStore) -> dict[str, Any]:
     return {"accounts": [dict(row) for row in rows], "sum": sum(row["balance"] for row in rows)}
 
 
-def aging(store: SubsystemStore, by: str, today: str) -> list[dict[str, Any]]:
+def aging(store: SubsystemStore, by: str, today: str, zone: datetime.tzinfo = datetime.UTC) -> list[dict[str, Any]]:
     """What is owed by each payer or patient (by), by days since the claim was made: up to 30, 60, 90, 120, more."""
     account = RECEIVABLE if by == "payer" else PATIENT
     column = "l.payer" if by == "payer" else "l.patient"
     rows = store.rows(
-        f"SELECT {column} who, l.claim claim, sum(l.cents) cents, "
-        "cast(julianday(?) - julianday(coalesce(substr(c.created, 1, 10), ?)) AS INTEGER) days FROM journal_line l "
-        "LEFT JOIN claim c ON c.id = l.claim WHERE l.account = ? GROUP BY 1, 2 HAVING sum(l.cents) <> 0 ORDER BY 1, 2",
-        (today, today, account),
+        f"SELECT {column} who, sum(l.cents) cents, coalesce(c.created, ?) created FROM journal_line l "
+        "LEFT JOIN claim c ON c.id = l.claim WHERE l.account = ? GROUP BY 1, l.claim HAVING sum(l.cents) <> 0 "
+        "ORDER BY 1, l.claim",
+        (today, account),
     )
+    day = datetime.date.fromisoformat
     made: dict[str, dict[str, Any]] = {}
     for row in rows:
         of = made.setdefault(row["who"], {by: row["who"], "total": 0, **dict.fromkeys(_NAMES, 0)})
         of["total"] += row["cents"]
-        of[_NAMES[sum(row["days"] > limit for limit in BUCKETS)]] += row["cents"]
+        days = (day(today) - day(day_of(row["created"], zone))).days
+        of[_NAMES[sum(days > limit for limit in BUCKETS)]] += row["cents"]
     return list(made.values())
 
 

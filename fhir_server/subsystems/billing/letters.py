@@ -6,6 +6,7 @@ A letter is a DocumentReference with plain text (rules/appeal.txt), of the claim
 from __future__ import annotations
 
 import base64
+import datetime
 import functools
 import string
 from importlib import resources
@@ -13,6 +14,7 @@ from typing import Any
 
 from fhir_server.core.errors import error
 from fhir_server.subsystems.billing.claim_data import answer_to, data_of
+from fhir_server.subsystems.billing.days import day_of
 from fhir_server.subsystems.billing.facts import Json, known
 from fhir_server.subsystems.billing.items import reasons
 from fhir_server.subsystems.billing.ledger import amount
@@ -25,12 +27,17 @@ from interfaces.x12.shapes import Adjustment, ClaimAnswer, ClaimData, Party
 TEXT = "text/plain"
 
 
-def letter(store: SubsystemStore, item: Any, reason: str, who: str, now: str) -> Json:
-    """The letter about an item of the work list (a row) that is a denial; now: an instant, such as that of its Task."""
+def letter(
+    store: SubsystemStore, item: Any, reason: str, who: str, now: str, zone: datetime.tzinfo = datetime.UTC
+) -> Json:
+    """The letter about an item of the work list (a row) that is a denial.
+
+    now: an instant, such as that of its Task; zone: of its day.
+    """
     claim = known(store, f"Claim/{item['claim']}")
     if claim is None:
         raise error("not-found", f"Claim/{item['claim']} is deleted: there is nothing to appeal.")
-    content = text(data_of(store, claim), *answer_to(store, item["claim"]), reason, who, now[:10])
+    content = text(data_of(store, claim, zone), *answer_to(store, item["claim"]), reason, who, day_of(now, zone))
     data = base64.b64encode(content.encode()).decode()
     return {
         "resourceType": "DocumentReference",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from fhir_server.core.settings import Settings
 from fhir_server.subsystems.billing import endpoints, payment_endpoints, work_endpoints
 from fhir_server.subsystems.billing.service import Billing
@@ -14,4 +16,4 @@ ENDPOINTS = (*endpoints.ENDPOINTS, *work_endpoints.ENDPOINTS, *payment_endpoints
 
 def make(settings: Settings) -> Billing:
     """On its files in the data folder."""
-    return Billing(settings.data / "subsystems")
+    return Billing(settings.data / "subsystems", ZoneInfo(settings.timezone))

@@ -11,7 +11,7 @@ import sqlite3
 from typing import Any, NamedTuple
 
 from fhir_server.subsystems.billing import payments
-from fhir_server.subsystems.billing.cents import exact_cents_of
+from fhir_server.subsystems.billing.cents import CURRENCY, currency_of, exact_cents_of
 from fhir_server.subsystems.billing.facts import Json, known, ours, relative, survivor_of
 from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.ledger import amount
@@ -186,8 +186,8 @@ def _root(connection: Any, request: Json) -> str:
 
 
 def _cents(money: Json) -> int:
-    if money.get("currency", "USD") != "USD":
-        raise ValueError(f"its currency is {money['currency']}, not USD")
+    if currency_of(money) != CURRENCY:
+        raise ValueError(f"its currency is {money['currency']}, not {CURRENCY}")
     cents = exact_cents_of(money)
     if cents <= 0:
         raise ValueError("its amount is not more than nothing")

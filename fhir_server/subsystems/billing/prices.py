@@ -12,7 +12,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fhir_server.subsystems.billing.cents import cents_of_price
+from fhir_server.subsystems.billing.cents import CURRENCY, cents_of_price, currency_of
+from fhir_server.subsystems.billing.days import bounds
 from fhir_server.subsystems.billing.facts import Json, relative
 from fhir_server.subsystems.billing.models import CODES, MODIFIER, REVENUE
 
@@ -45,7 +46,7 @@ def take_prices(connection: sqlite3.Connection, id: str, definition: Json | None
     connection.execute("DELETE FROM price WHERE definition = ?", (reference,))
     if definition is None or definition.get("status") != "active":
         return codes
-    period = definition.get("effectivePeriod", {})
+    start, until = bounds(definition.get("effectivePeriod", {}))
     payers = [
         relative(context["valueReference"]["reference"])
         for context in definition.get("useContext", ())
@@ -53,8 +54,9 @@ def take_prices(connection: sqlite3.Connection, id: str, definition: Json | None
     ] or [""]
     for group in definition.get("propertyGroup", ()):
         for component in group.get("priceComponent", ()):
-            value = component.get("amount", {}).get("value")
-            if component.get("type") != "base" or value is None:
+            amount = component.get("amount", {})
+            value = amount.get("value")
+            if component.get("type") != "base" or value is None or currency_of(amount) != CURRENCY:
                 continue
             cents = cents_of_price(value)
             if cents is None:
@@ -79,8 +81,8 @@ def take_prices(connection: sqlite3.Connection, id: str, definition: Json | None
                             coding.get("system", ""),
                             ":".join((base, *modifiers)),
                             payer,
-                            period.get("start", "")[:10],
-                            period.get("end", "")[:10] or "9999-12-31",
+                            start,
+                            until,
                             cents,
                             hcpcs,
                             revenue,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from typing import Any
 
 from fhir_server.client import FhirClient
@@ -11,6 +12,7 @@ from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import written
 from fhir_server.subsystems.billing.acknowledging import take_sent
 from fhir_server.subsystems.billing.claim_data import data_of
+from fhir_server.subsystems.billing.days import local
 from fhir_server.subsystems.billing.facts import Json, known, rows
 from fhir_server.subsystems.billing.items import open_item
 from fhir_server.subsystems.billing.scrub import TRIAL, TRIALISTS
@@ -63,12 +65,13 @@ def _written(
     billing: Billing, claims: list[Any], receiver: str, usage: str, control: int, now: int
 ) -> tuple[list[ClaimData], str]:
     """The claims of a file, and the file; each is tried alone only where one of them can't be written."""
+    at = local(now, billing.zone)
     ready = _ready(billing, claims, now, alone=False)
     try:
-        return ready, _file(ready, receiver, usage, control, instant(now)) if ready else ""
+        return ready, _file(ready, receiver, usage, control, at) if ready else ""
     except FhirError:
         ready = _ready(billing, claims, now, alone=True)
-        return ready, _file(ready, receiver, usage, control, instant(now)) if ready else ""
+        return ready, _file(ready, receiver, usage, control, at) if ready else ""
 
 
 def _ready(billing: Billing, claims: list[Any], now: int, *, alone: bool) -> list[ClaimData]:
@@ -80,7 +83,7 @@ def _ready(billing: Billing, claims: list[Any], now: int, *, alone: bool) -> lis
             body = known(billing.store, f"Claim/{row['id']}")
             if body is None:
                 raise error("not-found", f"Claim/{row['id']} is deleted.")
-            data = data_of(billing.store, body)
+            data = data_of(billing.store, body, billing.zone)
             if alone:
                 write_claims([data], TRIAL, *TRIALISTS)
             ready.append(data)
@@ -99,8 +102,8 @@ def _ready(billing: Billing, claims: list[Any], now: int, *, alone: bool) -> lis
     return ready
 
 
-def _file(data: list[ClaimData], receiver: str, usage: str, control: int, now: str) -> str:
+def _file(data: list[ClaimData], receiver: str, usage: str, control: int, at: datetime.datetime) -> str:
     first = data[0].billing
     submitter = Party(first.name, id=first.tax.replace("-", "") or first.id, phone=first.phone)
-    envelope = Envelope(submitter.id, receiver, control, now[:10].replace("-", ""), now[11:13] + now[14:16], usage)
+    envelope = Envelope(submitter.id, receiver, control, f"{at:%Y%m%d}", f"{at:%H%M}", usage)
     return write_claims(data, envelope, submitter, Party(receiver, id=receiver))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,13 +39,14 @@ AT_ONCE = 200  # that are written together
 
 
 class Billing:
-    """The subsystem on two files of a folder: its tables, and the code edits that were loaded."""
+    """The subsystem on two files of a folder: its tables, and the code edits that were loaded; zone: of its days."""
 
     name = "billing"
     types: tuple[str, ...] = facts.TYPES
     pause = 1.0
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, zone: datetime.tzinfo = datetime.UTC) -> None:
+        self.zone = zone
         self.store = SubsystemStore(folder / "billing.sqlite", SCHEMA, LAYOUT)
         self.edits = Edits(folder / "billing-edits.sqlite")
         self.desk = asyncio.Lock()  # held while a payment is made, so that two do not pay the same
@@ -98,7 +100,7 @@ class Billing:
             sources.update(priced_by(connection, codes, rules()))
             for source in sorted(sources):
                 type, _, id = source.partition("/")
-                encounters |= propose(connection, type, id, known(connection, source))
+                encounters |= propose(connection, type, id, known(connection, source), self.zone)
             for encounter in sorted(encounters):
                 sources |= matched(connection, encounter)
             for source in sorted(sources):

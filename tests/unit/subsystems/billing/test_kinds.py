@@ -1,5 +1,7 @@
 """Stays in hospital, medication, charges of other systems, aging, and billing on a server behind HTTP."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from fhir_server.client import HttpClient
@@ -12,7 +14,7 @@ from fhir_server.subsystems.subsystem import settle
 from interfaces.hl7v2.er7 import parse
 from mappings.hl7v2.translating import translate
 from tests.conftest import BASE
-from tests.unit.subsystems.billing.story import NOW, Story, coded, encounter, hospital, procedure
+from tests.unit.subsystems.billing.story import NOW, Story, coded, coverage, encounter, hospital, payer, procedure
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +29,23 @@ async def test_a_stay_becomes_an_institutional_claim(story: Story):
     [sent] = await story.send()
     assert sent["kind"] == "837I" and "SV2*0301*HC:80053*49.99*UN*1" in sent["text"]
     assert "DTP*435*DT*202611020900" in sent["text"]
+
+
+async def test_days_are_those_of_the_hospital(story: Story):
+    story.billing.zone = ZoneInfo("America/New_York")
+    at = "2026-11-03T02:30:00Z"  # the evening of the 2nd
+    fees = "code,price,from,revenue\n99213,125.50,2026-01-01,0450\n80053,49.99,2026-01-01,0301\n"
+    await story.store(
+        *definitions(fees),
+        encounter(**STAY, period={"start": at, "end": "2026-11-04T03:00:00Z"}),
+        procedure(performedDateTime=at),
+    )
+    assert story.rows("SELECT DISTINCT date FROM charge") == [("2026-11-02",)]
+    id = await story.claim()
+    claim = (await story.fhir.get(f"Claim/{id}")).json()
+    assert claim["billablePeriod"] == {"start": "2026-11-02", "end": "2026-11-03"}
+    [sent] = await story.send()
+    assert "DTP*435*DT*202611022130" in sent["text"]
 
 
 async def test_medication_and_charges_of_other_systems_are_charged(story: Story):
@@ -124,3 +143,36 @@ async def test_it_runs_against_a_server_over_http_only(story: Story):
     assert len(story.state()["charge"]) == len(before["charge"]) + 1
     assert len(await story.fhir.ids("ChargeItem?code=36415")) == 1
     await client.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"priceOverride": {"value": 9, "currency": "EUR"}}, "its price is in EUR"),
+        ({"quantity": {"value": 0}}, "its quantity is 0"),
+        ({"quantity": {"value": -2}}, "its quantity is -2"),
+        ({"quantity": {"value": 2000000}}, "its quantity is 2000000"),
+        ({"code": coded(CPT, "77777")}, "there is no price for 77777 in USD"),
+    ],
+)
+async def test_what_has_no_amount_in_dollars_is_not_charged(story: Story, changes: dict, problem: str):
+    component = {"type": "base", "amount": {"value": 70, "currency": "EUR"}}
+    await story.store(
+        {"resourceType": "ChargeItemDefinition", "id": "euros", "url": "urn:euros", "status": "active",
+         "code": coded(CPT, "77777"), "propertyGroup": [{"priceComponent": [component]}]},
+        {"resourceType": "ChargeItem", "id": "odd", "status": "billable", "code": coded(CPT, "36415"),
+         "subject": {"reference": "Patient/anna"}, "occurrenceDateTime": "2026-11-02", **changes},
+    )  # fmt: skip
+    [(cents, why)] = story.rows("SELECT cents, problem FROM charge WHERE source = 'ChargeItem/odd'")
+    assert cents is None and problem in why
+    assert story.work() == ["charge"]
+
+
+async def test_prices_hold_for_the_whole_of_a_month_and_are_those_of_the_payer_of_that_day(story: Story):
+    period = {"start": "2026-11", "end": "2026-11"}
+    old = {**coverage("old", "red", 2), "period": {"end": "2026-10"}, "order": 1}
+    now = {**coverage(), "period": {"start": "2026-11"}, "order": 1}
+    prices = [*definitions("code,price,payer\n77777,50.00,Organization/red\n77777,60.00,Organization/blue\n")]
+    await story.store(payer("red", "70001"), old, now, *({**each, "effectivePeriod": period} for each in prices))
+    await story.store(procedure("late", "77777", performedDateTime="2026-11-30T10:00:00Z"))
+    assert story.rows("SELECT cents FROM charge WHERE source = 'Procedure/late'") == [(6000,)]

@@ -1,6 +1,7 @@
 """Patients pay: in parts, too much, back, written off, reversed; each once, and the journal balances."""
 
 import base64
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -47,6 +48,21 @@ async def test_a_part_is_paid_then_the_rest_and_the_invoice_is_balanced(owing):
     assert await invoice(story, id) == ("balanced", "Paid 20.00, written off 0.00, open 0.00.")
     assert of_patient(story) == {} and story.accounts()["cash"] == 15049 + 2000
     assert ledger.aging(story.billing.store, "patient", "2026-12-01") == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "today", "tomorrow"),
+    [("Pacific/Auckland", "2026-11-28", "2026-11-29"), ("America/New_York", "2026-11-27", "2026-11-28")],
+)
+async def test_a_payment_is_of_the_day_that_it_is_at_the_hospital(owing, zone: str, today: str, tomorrow: str):
+    story, desk, _ = owing
+    story.billing.zone = ZoneInfo(zone)
+    desk = desk._replace(now=1_795_780_800_000_000)  # 2026-11-27T12:00:00Z
+    for receipt, day in (("R1", ""), ("R2", today)):
+        made, _ = await paying.pay(desk, ANNA, receipt, 100, date=day)
+        assert made["paymentDate"] == today
+    with pytest.raises(FhirError, match=f"today is {today}"):
+        await paying.pay(desk, ANNA, "R3", 100, date=tomorrow)
 
 
 async def test_a_receipt_number_posts_once(owing):
@@ -133,7 +149,8 @@ async def test_a_share_that_a_payer_takes_back_becomes_a_credit(owing):
     await story.load(story.remittance(back, right))
     assert of_patient(story) == {"patient-credit": -1500}
     assert await invoice(story, id) == ("balanced", "Paid 5.00, written off 0.00, open 0.00.")
-    assert accounts.share(story.billing.store, control).asked == 500
+    share = accounts.share(story.billing.store, control)
+    assert share is not None and share.asked == 500
 
 
 def negated(found):
