@@ -11,6 +11,7 @@ from typing import Any
 
 from fhir_server.codec.json import decode, serialize
 from fhir_server.core.errors import error
+from fhir_server.core.keys import StoredVersion
 from fhir_server.core.query import Query
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
@@ -32,16 +33,21 @@ def deidentifier(environment: Environment, dates: str = "shift") -> Any:
 
 
 async def deidentify(environment: Environment, call: Call) -> Response:
-    """The resource that is stored, or that came with the call."""
+    """The resource that is stored, or that came with the call.
+
+    The audit log is told of what is stored, never of the answer: its pseudonyms beside a patient would tell whose.
+    """
     resource = call.parameters.one("resource")
+    shown: list[StoredVersion] = []
     if call.id:
-        resource = decode((await current(environment, call.request, call.type, call.id)).body)
+        shown.append(await current(environment, call.request, call.type, call.id))
+        resource = decode(shown[0].body)
     if not isinstance(resource, dict):
         raise error(
             "required", "$de-identify needs the parameter 'resource', or a resource's URL.", location="resource"
         )
     made = deidentifier(environment, str(call.parameters.one("dates") or "shift"))
-    return Response(200, body=serialize(await asyncio.to_thread(made, resource)))
+    return Response(200, body=serialize(await asyncio.to_thread(made, resource)), shown=shown)
 
 
 async def k_anonymity(environment: Environment, call: Call) -> Response:

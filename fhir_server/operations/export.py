@@ -56,7 +56,8 @@ def handlers(exports: Exports) -> tuple[OperationHandler, ...]:
         found = await exports.jobs.content(job, str(call.parameters.one("file") or ""))
         if found is None or job.state != "done":
             raise error("not-found", "This export has no such file.")
-        return Response(200, body=found, content_type=NDJSON)
+        shown = () if job.asked.deidentify else None  # pseudonyms are nobody's to the audit log
+        return Response(200, body=found, content_type=NDJSON, shown=shown)
 
     return (
         OperationHandler("export", export, system=True, parameters=PARAMETERS, url=DEFINED + "export"),

@@ -306,6 +306,24 @@ async def test_an_audit_event_that_was_stored_stays_as_it_is(hospital: Fhir) -> 
     assert "create" in codes and "update" not in codes
 
 
+async def test_no_pseudonym_is_kept_beside_the_patient_whose_it_is(hospital: Fhir) -> None:
+    ask = Asking(hospital, "system/*.rs")
+    theirs = (await ask("Observation/theirs")).json()
+    for body in ((await ask("Observation/theirs/$de-identify")).json(),
+                 (await ask("$de-identify", "POST", theirs)).json()):  # fmt: skip
+        assert body["subject"]["reference"] != "Patient/other"
+    begun = await hospital.get("Patient/$export?_type=Patient&_deidentify=year", prefer="respond-async", **ask.headers)
+    while (
+        answer := await hospital.http.get(begun.headers["content-location"], headers=ask.headers)
+    ).status_code == 202:
+        await asyncio.sleep(0.01)
+    file = await hospital.http.get(answer.json()["output"][0]["url"], headers=ask.headers)
+    assert file.text.count("\n") == 2
+    log: Any = hospital.server.audit
+    named = [event.patients for _, event in log.oldest_first() if event.path.endswith(("$de-identify", "$export-file"))]
+    assert named == [("other",), (), ()]
+
+
 async def test_a_posted_search_tells_its_criteria(hospital: Fhir) -> None:
     ask = Asking(hospital, "user/*.rs")
     await ask("Patient/me")
