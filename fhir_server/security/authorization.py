@@ -37,7 +37,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     challenge: str
     launch: dict[str, Any] = {}
     nonce: str = ""
-    prompt: str = ""
+    prompt: frozenset[str] = frozenset()
 
     @property
     def wants_patient(self) -> bool:
@@ -75,6 +75,9 @@ async def asked(
         raise OAuthError("invalid_request", f"aud must be the FHIR base URL, {fhir_base}.")
     if form.get("request") or form.get("request_uri"):
         raise OAuthError("request_not_supported", "request and request_uri are not supported.")
+    prompt = frozenset(form.get("prompt", "").split())
+    if "none" in prompt and len(prompt) > 1:
+        raise OAuthError("invalid_request", "prompt=none stands alone.")
     wanted = form.get("scope", "").split()
     if not wanted:
         raise OAuthError("invalid_scope", "scope is required.")
@@ -97,7 +100,7 @@ async def asked(
         challenge=form["code_challenge"],
         launch=launch,
         nonce=form.get("nonce", ""),
-        prompt=form.get("prompt", ""),
+        prompt=prompt,
     )
 
 

@@ -39,3 +39,9 @@ def _is_own(uri: str, vouched: bool) -> bool:
     if parts.scheme in ("http", "https", *OF_BROWSERS):
         return False
     return "." in parts.scheme or (vouched and bool(parts.scheme and parts.netloc))
+
+
+def place_of(uri: str) -> str:
+    """What a person is told of where an application is: its host, with the port; of an own scheme that."""
+    parts = urlsplit(uri)
+    return parts.netloc if parts.scheme in ("http", "https") else f"{parts.scheme}:"

@@ -109,8 +109,11 @@ def choose_patient(
     return page("Choose a patient", wrong(message) + search + chosen)
 
 
-def consent(client: str, user: str, patient: str, scopes: Iterable[str], fields: Mapping[str, str], logo: str) -> str:
-    """What the application asks for, each scope to be left out at will."""
+def consent(
+    client: str, user: str, patient: str, place: str, scopes: Iterable[str], fields: Mapping[str, str], logo: str
+) -> str:
+    """What the application asks for, each scope to be left out at will; place: where the answer goes, as anybody may
+    have given the application its name."""
     items = "".join(
         f'<li><label><input type="checkbox" name="scope" value="{escape(scope)}" checked> {escape(meaning(scope))} '
         f'<span class="quiet">{escape(scope)}</span></label></li>'
@@ -118,12 +121,13 @@ def consent(client: str, user: str, patient: str, scopes: Iterable[str], fields:
     )
     image = f'<img src="{escape(logo)}" alt="" height="48">' if logo else ""
     about = f"<p>Patient: <b>{escape(patient)}</b></p>" if patient else ""
+    goes = f'<p class="quiet">The access is given to <b>{escape(place)}</b>.</p>'
     inside = (
         f'<ul class="choice">{items}</ul><button name="decision" value="allow">Allow</button>'
         '<button name="decision" value="deny">Refuse</button>'
     )
     lead = f"{image}<p>Signed in as <b>{escape(user)}</b>. {escape(client)} asks to:</p>{about}"
-    return page(f"{client} asks for access", lead + form("/auth/decide", fields, inside))
+    return page(f"{client} asks for access", lead + form("/auth/decide", fields, inside + goes))
 
 
 def meaning(scope: str) -> str:

@@ -18,6 +18,7 @@ from fhir_server.rest.encode import Answer
 from fhir_server.security.authorization import Asked, Refusal, asked, client_of, code_for, redirect
 from fhir_server.security.model import User
 from fhir_server.security.oauth_errors import OAuthError
+from fhir_server.security.redirects import place_of
 from fhir_server.security.service import PAGE
 
 OWN = ("q", "patient")  # what our own pages add to an application's request
@@ -49,9 +50,9 @@ async def authorize(exchange: Exchange) -> Answer:
 async def _next(exchange: Exchange, wanted: Asked) -> Answer:
     fields = _request(exchange)
     signed = await signed_in(exchange)
-    stale = wanted.prompt == "login" and signed and exchange.security.clock() - signed[1].begun > 120_000_000
+    stale = "login" in wanted.prompt and signed and exchange.security.clock() - signed[1].begun > 120_000_000
     if signed is None or stale:
-        if wanted.prompt == "none":
+        if "none" in wanted.prompt:
             raise OAuthError("login_required", "Nobody is signed in.")
         return sign_in_page(exchange, fields, "", wanted.client.name)
     secret, _, user = signed
@@ -64,7 +65,7 @@ async def _next(exchange: Exchange, wanted: Asked) -> Answer:
     record = await _record_of(exchange, user, patient) if patient else None
     if patient and record is None:
         return await _patients_page(exchange, fields, user, "That patient is not there, or not for you to see.")
-    if wanted.prompt == "none":
+    if "none" in wanted.prompt:
         raise OAuthError("interaction_required", "A person must agree.")
     name = ""
     if record is not None:
@@ -73,7 +74,10 @@ async def _next(exchange: Exchange, wanted: Asked) -> Answer:
         await shown(exchange, caller, ("Patient", patient), 200, Response(200, record))
     carried = {**fields, "form": form_token(secret), **({"patient": patient} if patient else {})}
     asks = [scope for scope in wanted.scope.split() if scope != "launch"]
-    return as_page(pages.consent(wanted.client.name, user.name, name, asks, renamed(carried), wanted.client.logo_uri))
+    place = place_of(wanted.redirect_uri)
+    return as_page(
+        pages.consent(wanted.client.name, user.name, name, place, asks, renamed(carried), wanted.client.logo_uri)
+    )
 
 
 def _require_own_launch(wanted: Asked, user: User) -> None:

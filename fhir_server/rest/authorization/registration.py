@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Any
 
@@ -19,6 +20,7 @@ from fhir_server.security.redirects import require_redirect
 from fhir_server.security.scopes import known
 
 MOST_URIS = 20
+UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 GRANTS = ("authorization_code", "refresh_token")  # of a client that registers itself
 
 
@@ -46,7 +48,7 @@ async def register(exchange: Exchange) -> Answer:
         raise _wrong("private_key_jwt takes jwks or jwks_uri.")
     client = Client(
         id=secrets.token_urlsafe(12),
-        name=str(asked.get("client_name", "An application"))[:100],
+        name=_name(asked),
         jwks=jwks,
         jwks_uri=jwks_uri,
         redirect_uris=tuple(redirect_uris),
@@ -56,7 +58,12 @@ async def register(exchange: Exchange) -> Answer:
     )
     client, secret = await exchange.security.add_client(client, method.startswith("client_secret"))
     await changed(exchange, 201, "", client.id)
-    answer = {**asked, "client_id": client.id, "scope": scopes, "grant_types": grants}
+    answer: dict[str, Any] = {
+        "client_id": client.id, "client_name": client.name, "redirect_uris": redirect_uris, "grant_types": grants,
+        "response_types": ["code"], "token_endpoint_auth_method": method, "scope": scopes,
+    }  # fmt: skip
+    given = (("jwks", jwks), ("jwks_uri", jwks_uri), ("initiate_login_uri", client.launch_uri))
+    answer |= {name: value for name, value in given if value}
     if secret:
         answer |= {"client_secret": secret, "client_secret_expires_at": 0}
     return as_json(answer, 201)
@@ -64,6 +71,14 @@ async def register(exchange: Exchange) -> Answer:
 
 def _wrong(what: str) -> OAuthError:
     return OAuthError("invalid_client_metadata", what)
+
+
+def _name(asked: dict[str, Any]) -> str:
+    """What people see of the client, as it is read: without what hides text, or turns its direction."""
+    name = asked.get("client_name", "An application")
+    if not isinstance(name, str) or not name.strip() or UNREADABLE.search(name):
+        raise _wrong("client_name must be text that people can read, without control characters.")
+    return name.strip()[:100]
 
 
 def _grants(asked: dict[str, Any]) -> list[str]:

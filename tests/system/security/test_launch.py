@@ -1,6 +1,7 @@
 """A SMART app launches, alone and from an EHR (https://hl7.org/fhir/smart-app-launch/STU2.2/app-launch.html)."""
 
 import re
+from typing import Any
 
 import msgspec
 import pytest
@@ -62,6 +63,15 @@ async def test_scopes_can_be_left_out(browser: Browser) -> None:
 async def test_a_person_can_refuse(browser: Browser) -> None:
     page = await browser.sign_in(await browser.authorize("user/*.rs"))
     assert told(await browser.submit(page, "/auth/decide", decision="deny"))["error"] == "access_denied"
+
+
+@pytest.mark.parametrize("prompt", ["login", "consent login"])
+async def test_who_is_asked_to_sign_in_again_does_so_beside_other_prompts(browser: Browser, prompt: str) -> None:
+    await browser.sign_in(await browser.authorize("user/*.rs"))
+    clock: Any = browser.fhir.server.environment.clock
+    clock.now += 300_000_000
+    assert "asks for access" in (await browser.authorize("user/*.rs", prompt="consent")).text
+    assert "Sign in" in (await browser.authorize("user/*.rs", prompt=prompt)).text
 
 
 async def test_version_1_scopes_are_accepted(browser: Browser) -> None:
@@ -129,9 +139,14 @@ async def test_an_app_may_register_itself(browser: Browser) -> None:
         "token_endpoint_auth_method": "none",
         "scope": "user/*.rs",
     }
-    made = (await browser.http.post("/auth/register", json=metadata)).json()
-    browser.client_id = made["client_id"]
-    assert (await browser.granted("user/Patient.rs"))["scope"] == "user/Patient.rs"
+    unheard = {"client_secret": "mine", "logo_uri": "javascript:x"}  # is not registered, and not said to be
+    made = (await browser.http.post("/auth/register", json={**metadata, **unheard})).json()
+    browser.client_id = made.pop("client_id")
+    assert made == {**metadata, "grant_types": ["authorization_code"], "response_types": ["code"]}
+    page = await browser.sign_in(await browser.authorize("user/Patient.rs"))
+    assert "New asks for access" in page.text and "<b>app.test</b>" in page.text
+    token = await browser.token((await browser.allow(page))["code"])
+    assert token.json()["scope"] == "user/Patient.rs"
     refused = await browser.http.post("/auth/register", json={**metadata, "scope": "system/*.rs"})
     assert refused.json()["error"] == "invalid_client_metadata"
 
@@ -169,6 +184,8 @@ async def test_a_person_is_told_what_is_wrong_where_the_app_can_not_be(
         ({"code_challenge_method": "plain"}, "invalid_request", "S256"),
         ({"aud": "https://other.test/fhir"}, "invalid_request", BASE),
         ({"launch": "stale"}, "invalid_request", "launch the app again"),
+        ({"prompt": "none login"}, "invalid_request", "stands alone"),
+        ({"prompt": "none"}, "login_required", "signed in"),
     ],
 )
 async def test_an_app_is_told_what_to_change(browser: Browser, wrong: dict, error: str, said: str) -> None:
