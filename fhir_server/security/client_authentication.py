@@ -107,26 +107,29 @@ async def _by_assertion(store: AccountStore, form: Mapping[str, str], token_url:
         raise OAuthError("invalid_client", "The assertion's jku is not the URL that the client has registered.", 401)
     claims = _verified(assertion, await _keys(client, str(header.get("kid", "")), keys_at))
     now = store.clock() // 1_000_000
-    expires = claims.get("exp")
+    expires = _moment(claims.get("exp"))
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, list) else [audience]
     problems = {
         "sub must be the client_id, as iss is": claims.get("sub") != client.id,
         f"aud must be {token_url}": token_url not in audiences,
         "client_id is another's": form.get("client_id", client.id) != client.id,
-        "exp must be a time in the future": not isinstance(expires, int) or expires <= now,
-        f"exp must be at most {LIFE} seconds from now": isinstance(expires, int) and expires > now + LIFE + SKEW,
-        "nbf or iat is in the future": any(
-            isinstance(claims.get(name), int) and claims[name] > now + SKEW for name in ("nbf", "iat")
-        ),
+        "exp must be a time in the future": expires <= now,
+        f"exp must be at most {LIFE} seconds from now": expires > now + LIFE + SKEW,
+        "nbf or iat is in the future": any(_moment(claims.get(name)) > now + SKEW for name in ("nbf", "iat")),
         "jti is missing": not isinstance(claims.get("jti"), str) or not claims.get("jti"),
     }
     wrong = next((problem for problem, found in problems.items() if found), "")
     if wrong:
         raise OAuthError("invalid_client", f"The assertion is not accepted: {wrong}.", 401)
-    if not await store.first_use(client.id, claims["jti"], (int(expires or 0) + SKEW) * 1_000_000):
+    if not await store.first_use(client.id, claims["jti"], (int(expires) + SKEW) * 1_000_000):
         raise OAuthError("invalid_client", "The assertion is not accepted: its jti was used before.", 401)
     return client
+
+
+def _moment(claim: Any) -> float:
+    """A NumericDate (RFC 7519, section 2), which may have a fraction; 0 for anything else."""
+    return claim if isinstance(claim, int | float) and claim == claim else 0
 
 
 async def _keys(client: Client, kid: str, keys_at: KeysAt) -> KeySet:

@@ -24,8 +24,13 @@ def segment(content: dict) -> str:
     return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
 
 
+def wait(browser: Browser, microseconds: int) -> None:
+    clock: Any = browser.fhir.server.environment.clock
+    clock.now += microseconds
+
+
 async def status(browser: Browser, token: str) -> int:
-    headers = {"authorization": f"Bearer {token}".encode()}
+    headers: Any = {"authorization": f"Bearer {token}".encode()}
     return (await browser.http.get("/fhir/Patient/me", headers=headers)).status_code
 
 
@@ -77,7 +82,7 @@ async def test_tokens_that_this_server_signed_for_something_else(browser: Browse
 
 async def test_an_expired_token(browser: Browser) -> None:
     token = (await browser.granted("user/Patient.rs"))["access_token"]
-    browser.fhir.server.environment.clock.now += 3_700_000_000
+    wait(browser, 3_700_000_000)
     assert await status(browser, token) == 401
 
 
@@ -140,7 +145,7 @@ async def test_requests_that_are_not_safe_are_refused(browser: Browser, more: di
 
 
 async def test_a_parameter_twice_is_refused(browser: Browser) -> None:
-    pairs = [*browser.request("user/*.rs").items(), ("redirect_uri", "https://evil.test/")]
+    pairs: Any = [*browser.request("user/*.rs").items(), ("redirect_uri", "https://evil.test/")]
     answer = await browser.http.get("/auth/authorize", params=pairs)
     assert answer.status_code == 400 and "location" not in answer.headers
 
@@ -281,8 +286,13 @@ async def test_a_backend_service_gets_a_token_once_for_each_assertion(hospital: 
         {"exp": 1},
         {"exp": 99_999_999_999},
         {"exp": "soon"},
+        {"exp": 1.5},
+        {"exp": 99_999_999_999.5},
+        {"exp": float("nan")},
+        {"exp": float("inf")},
         {"jti": None},
         {"nbf": 99_999_999_999},
+        {"nbf": 99_999_999_999.5},
         {"iss": "nobody"},
     ],
 )
@@ -290,6 +300,13 @@ async def test_assertions_that_do_not_hold(hospital: Fhir, claims: dict) -> None
     service = await Service(hospital).registered()
     answer = await service.token(service.assertion(**claims))
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+async def test_the_times_of_an_assertion_may_have_fractions(hospital: Fhir) -> None:
+    service = await Service(hospital).registered()
+    now = hospital.server.environment.clock() / 1_000_000
+    answer = await service.token(service.assertion(exp=now + 200.25, iat=now - 0.5, nbf=now - 0.5))
+    assert answer.status_code == 200, answer.text
 
 
 async def test_assertions_by_other_keys_and_algorithms(hospital: Fhir) -> None:
@@ -391,7 +408,9 @@ HALF = "\ud800"  # half of a surrogate pair, which no UTF-8 can say
 @pytest.mark.parametrize(
     "metadata",
     [
-        {"client_name": HALF}, {"contacts": [HALF]}, {"jwks": {"keys": 5}}, {"jwks": {"keys": ["x"]}}, {"jwks": []},
+        {"client_name": HALF}, {"client_name": ""}, {"client_name": None}, {"client_name": ["x"]},
+        {"client_name": "Trusted \u202e"}, {"client_name": "a\nb"}, {"contacts": [HALF]},
+        {"jwks": {"keys": 5}}, {"jwks": {"keys": ["x"]}}, {"jwks": []},
         {"jwks": {"keys": [{"kty": "RSA"}] * 21}}, {"jwks": {"keys": [{"kty": "RSA", "n": "x" * 70_000}]}},
         {"jwks": {"keys": [{"kty": "EC", "d": "x"}]}}, {"jwks": {"keys": [{"kty": "oct", "k": "x"}]}},
         {"jwks": {"keys": []}, "jwks_uri": "https://93.184.216.34/keys"},
@@ -451,11 +470,11 @@ async def test_a_client_that_guesses_holds_up_no_other_behind_its_address(browse
     for number in range(39):  # guesses at many clients hold up the address all the same
         assert (await post("/auth/token", data=form, headers=basic(f"c{number}", "x"))).status_code == 401
     assert (await post("/auth/token", data=form, headers=good)).status_code == 429
-    browser.fhir.server.environment.clock.now += 31_000_000
+    wait(browser, 31_000_000)
     assert (await post("/auth/token", data=form, headers=good)).status_code == 200
     await post("/auth/token", data=form, headers=basic("more", "x"))
     assert (await post("/auth/token", data=form, headers=good)).status_code == 429
-    browser.fhir.server.environment.clock.now += 3_600_000_000
+    wait(browser, 3_600_000_000)
     await post("/auth/token", data=form, headers=basic("more", "x"))
     assert (await post("/auth/token", data=form, headers=good)).status_code == 200
 

@@ -100,6 +100,7 @@ async def test_a_refresh_is_for_whom_the_account_is_now(browser: Browser) -> Non
     token = await browser.granted("openid fhirUser offline_access user/Patient.rs")
     store = browser.fhir.server.security.store
     doc = await store.user_named("doc")
+    assert doc is not None
     await store.put_user(msgspec.structs.replace(doc, fhir_user="Patient/me", roles=()))
     form = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"], "client_id": "app"}
     renewed = (await browser.http.post("/auth/token", data=form)).json()
@@ -124,7 +125,7 @@ async def test_the_account_page_ends_an_application(browser: Browser) -> None:
     headers = {"authorization": f"Bearer {token['access_token']}"}
     assert (await browser.http.get("/fhir/Patient/me", headers=headers)).status_code == 200
     store = browser.fhir.server.security.store
-    family = (await store.families((await store.user_named("doc")).id))[0].id
+    family = (await store.families("u-doc"))[0].id
     page = await browser.http.get("/auth/account")
     assert family in page.text
     forms = re.findall(r'name="form" value="([^"]+)"', page.text)
