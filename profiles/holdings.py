@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from profiles.conformance import Context
+from profiles.conformance.context import base_of
 
 Json = dict[str, Any]
 
@@ -28,10 +29,7 @@ def resources(resource: Json, path: str, context: Context) -> Iterator[tuple[Jso
 def _held(value: Json, path: str, context: Context) -> Iterator[tuple[Json, str, Context]]:
     inner = value.get("resource")
     if isinstance(inner, dict):
-        url = value.get("fullUrl")
-        own = f"/{inner.get('resourceType')}/{inner.get('id')}"
-        base = url[: -len(own) + 1] if isinstance(url, str) and url.endswith(own) else ""
-        yield from resources(inner, path + ".resource", context.inside(inner, base))
+        yield from resources(inner, path + ".resource", context.inside(inner, base_of(value)))
     parts = value.get("part")
     for position, part in enumerate(parts if isinstance(parts, list) else ()):
         if isinstance(part, dict):

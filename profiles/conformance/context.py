@@ -35,6 +35,18 @@ class Answers:
         return len(self.members) + len(self.known) + len(self.displays)
 
 
+def base_of(entry: Json) -> str:
+    """What stands before type and id in the fullUrl of an entry, "" where it does not end with these.
+
+    Relative references in the entry's resource begin there: https://hl7.org/fhir/R4/bundle.html#references
+    """
+    url, resource = entry.get("fullUrl"), entry.get("resource")
+    if not isinstance(url, str) or not isinstance(resource, dict):
+        return ""
+    own = f"/{resource.get('resourceType')}/{resource.get('id')}"
+    return url[: -len(own) + 1] if url.endswith(own) else ""
+
+
 class Surroundings:
     """What one validation shares: definitions, terminology, the entries of a Bundle, and what turned out unknown.
 
@@ -43,6 +55,7 @@ class Surroundings:
     """
 
     __slots__ = (
+        "_bases",
         "_entries",
         "answers",
         "bound",
@@ -78,6 +91,20 @@ class Surroundings:
         self.unknown: set[str] = set()
         self.bound: set[int] = set()  # ids of the values that a profile binds: its binding stands in place of R4's
         self._entries: dict[str, Json] | None = None
+        self._bases: dict[int, str] | None = None  # id of an entry's resource -> base of its fullUrl
+
+    def base(self, resource: Json, outer: str) -> str:
+        """Where relative references in a resource begin; outer: what holds where it is no entry's of the Bundle."""
+        if self.bundle is None:
+            return outer
+        if self._bases is None:
+            entries = self.bundle.get("entry")
+            self._bases = {
+                id(entry.get("resource")): base_of(entry)
+                for entry in (entries if isinstance(entries, list) else ())
+                if isinstance(entry, dict)
+            }
+        return self._bases.get(id(resource), outer)
 
     def entry(self, reference: str, base: str) -> Json | None:
         """The resource of the Bundle that a reference names; base: of the fullUrl of the entry it stands in."""
@@ -157,8 +184,8 @@ class Context:
         self._environment: Environment | None = None
 
     def inside(self, resource: Json, base: str = "") -> Context:
-        """The context of a resource that an entry or parameter of this one holds."""
-        return Context(self.shared, resource, None, base)
+        """The context of a resource that an entry or parameter of this one holds, or that it refers to."""
+        return Context(self.shared, resource, None, self.shared.base(resource, base))
 
     def contained(self, resource: Json) -> Context:
         """The context of a resource that this one contains."""

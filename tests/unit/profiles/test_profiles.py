@@ -206,6 +206,21 @@ def test_a_target_that_is_at_hand_must_conform(patient, right):
     assert found == ([] if right else [("Observation.subject.reference", "reference-profile")])
 
 
+def test_what_a_profile_of_a_bundle_wants_of_a_resource_finds_its_targets_by_the_full_urls():
+    wanted = {"type": [{"code": "Observation", "profile": [ABOUT_NAMED["url"]]}]}
+    strict = profile(
+        "Bundle",
+        ("Bundle.entry", {"slicing": {"discriminator": [{"type": "profile", "path": "resource"}], "rules": "open"}}),
+        ("Bundle.entry", {"sliceName": "about", "min": 1}),
+        ("Bundle.entry.resource", {"min": 1, **wanted}),
+        name="b",
+    )
+    entries = [{"fullUrl": f"http://e.org/fhir/{r['resourceType']}/1", "resource": {**r, "id": "1"}}
+               for r in ({**OBSERVATION, "subject": {"reference": "Patient/1"}}, PATIENT)]  # fmt: skip
+    found = issues_by({"resourceType": "Bundle", "type": "collection", "entry": entries}, strict, ABOUT_NAMED, NAMED)
+    assert found == [("Bundle.entry[0].resource.subject.reference", "reference-profile")]
+
+
 def test_a_target_that_is_elsewhere_is_taken_at_its_type():
     assert issues_by({**OBSERVATION, "subject": {"reference": "Patient/1"}}, ABOUT_NAMED, NAMED) == []
 
