@@ -13,6 +13,7 @@ from profiles.conformance.checks import ItemCheck
 from profiles.conformance.context import Context
 from profiles.structure.pending import unevaluated
 from profiles.structure.problems import Problem, Problems
+from profiles.structure.rules import amended
 
 Json = dict[str, Any]
 
@@ -37,7 +38,7 @@ def constraint_check(
         if recommended and not best_practice:
             continue
         try:
-            path = compile_path(constraint["expression"], definitions, code)
+            path = compile_path(amended(constraint["expression"]), definitions, code)
         except FhirPathError as failure:
             if len(element.get("type", ())) > 1:
                 continue  # it speaks of another of the element's types

@@ -14,6 +14,11 @@ import zstandard
 from fhir_server.codec import json as codec
 
 PREFIX = b'{"url":"'
+# (url, element) -> the strength of its binding. R4 says "required", and its value set lacks units of a flow, which
+# US Core wants beside an oxygen saturation; its profiles, which build on this one, say "extensible".
+_STRENGTHS = {
+    ("http://hl7.org/fhir/StructureDefinition/vitalsigns", "Observation.component.value[x]"): "extensible",
+}
 
 
 @functools.cache
@@ -26,7 +31,15 @@ def _lines() -> dict[str, bytes]:
 def find(url: str) -> dict[str, Any] | None:
     """The StructureDefinition of this url, without a version; None where R4 has none that constrains a type."""
     line = _lines().get(url)
-    return None if line is None else codec.decode(line)
+    return None if line is None else _amended(codec.decode(line))
+
+
+def _amended(structure: dict[str, Any]) -> dict[str, Any]:
+    for element in structure["differential"]["element"]:
+        strength = _STRENGTHS.get((structure["url"], element["path"]))
+        if strength is not None:
+            element["binding"]["strength"] = strength
+    return structure
 
 
 def urls() -> list[str]:

@@ -30,6 +30,8 @@ _AMENDED = {
     "enableWhen.count() > 2 implies enableBehavior.exists()": "enableWhen.count() > 1 implies enableBehavior.exists()",
     "fullUrl.contains('/_history/').not()": "fullUrl.exists() implies fullUrl.contains('/_history/').not()",
     "name.matches('[A-Z]([A-Za-z0-9_]){0,254}')": "name.exists() implies name.matches('[A-Z]([A-Za-z0-9_]){0,254}')",
+    # of vital signs, and of all profiles that build on them: a Period is none that is too short
+    "($this as dateTime).toString().length() >= 8": "($this as dateTime).all(toString().length() >= 8)",
 }
 # What R4's own profiles of data types say, by which its elements have these (Range.low, Observation.referenceRange.low)
 OF_PROFILES = {
@@ -63,10 +65,14 @@ class Rule(NamedTuple):
         return Problem(self.key, "invariant", self.human, severity=self.severity)
 
 
+def amended(expression: str) -> str:
+    """An expression of R4 as it is meant, another one as it is."""
+    return _AMENDED.get(expression, expression)
+
+
 def expression_of(invariant: Invariant) -> str:
     """The invariant's FHIRPath as it is meant."""
-    expression = _AMENDED.get(invariant.expression, invariant.expression)
-    return _MATCHES.sub(r".matches('^(?:\1)$')", expression)
+    return _MATCHES.sub(r".matches('^(?:\1)$')", amended(invariant.expression))
 
 
 class RuleBook:

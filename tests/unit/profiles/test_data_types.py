@@ -152,6 +152,28 @@ def test_vital_signs_are_judged_by_their_profile_whether_they_name_it_or_not():
     assert broken(bundle) == [("Bundle.entry[0].resource.category", "heartrate")]
 
 
+@pytest.mark.parametrize(
+    ("effective", "wrong"),
+    [
+        ({"effectivePeriod": {"start": "2024-01"}}, []),
+        ({"effectiveDateTime": "2024-01-01T10:00:00Z"}, []),
+        ({"effectiveDateTime": "2024-01"}, [("Observation.effective", "heartrate")]),
+    ],
+)
+def test_a_vital_sign_is_of_a_day_or_of_a_period(effective, wrong):
+    resource = {name: value for name, value in heart_rate().items() if name != "effectiveDateTime"}
+    assert broken({**resource, **effective}) == wrong
+
+
+def test_a_component_of_a_vital_sign_may_have_a_unit_that_r4_does_not_list():
+    unit = {"value": 6, "unit": "L/min", "system": "http://unitsofmeasure.org", "code": "L/min"}
+    component = {"code": {"coding": [{"system": LOINC, "code": "3151-8"}]}, "valueQuantity": unit}
+    resource = heart_rate(meta={"profile": [NAMES + "vitalsigns"]}, component=[component])
+    found = Validator(load(), terminology=Terminology()).validate(as_parsed(resource))
+    assert ("Observation.component[0].value", "warning") in [(i.expression, i.severity) for i in found]
+    assert [i.diagnostics for i in found if i.severity == "error"] == []
+
+
 def test_a_profile_of_vital_signs_judges_in_place_of_r4s():
     own = profile("Observation", ("Observation.note", {"min": 1}), base=NAMES + "vitalsigns")
     resource = heart_rate(category=[{"text": "vital"}], meta={"profile": [own["url"]]})
