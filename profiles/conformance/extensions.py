@@ -11,6 +11,7 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.uris import is_absolute
 from fhir_server.fhirpath import FhirPathError, compile_path
 from profiles import core
+from profiles.conformance import paths
 from profiles.conformance.context import Context
 from profiles.structure.problems import Problem, Problems, listed, nearest, shown, under
 
@@ -21,7 +22,6 @@ Json = dict[str, Any]
 
 MAX_OWNERS = 10_000
 ARRAYS = ("extension", "modifierExtension")
-PART = "Extension.extension.url"
 CORE = "http://hl7.org/fhir/StructureDefinition/"
 
 # contexts of definitions that are made for later releases: what these mean by them are resources with these elements
@@ -40,11 +40,15 @@ Trail = tuple[Any, str, int] | None  # (what is around, property, position or -1
 
 
 class Owner(NamedTuple):
-    """What has extensions: its type, the names by which a context may mean it, the url of an extension or ""."""
+    """What has extensions: its type, the names by which a context may mean it, the url of an extension or "".
+
+    around: the url of the extension whose value it is: what stands on a primitive value stands on that extension.
+    """
 
     type: str
     names: tuple[str, ...]
     url: str
+    around: str = ""
 
 
 UNKNOWN = Owner("", (), "")
@@ -78,13 +82,15 @@ class ExtensionChecks:
         name = resource.get("resourceType")
         if not isinstance(name, str) or not self._definitions.is_resource(name):
             return None
-        places: list[tuple[Trail, Json]] = []
+        places: list[tuple[Trail, Json, str]] = []
         _find(resource, None, places)
         found: Problems | None = None
-        for trail, value in places:
+        for trail, value, around in places:
             owner = self._owner(name, trail, value)
             if owner is None:
                 continue
+            if around:
+                owner = owner._replace(around=around)
             for key in ARRAYS:
                 values = value.get(key)
                 if not isinstance(values, list):
@@ -139,22 +145,32 @@ class ExtensionChecks:
         if definition is None or not definition.parts or url in definition.parts:
             return []
         text = f"{outer} has no part {shown(url)}{nearest(url, definition.parts)}"
-        return [Problem("extension-part", "extension", text, ".url", "warning")]
+        return [Problem("extension-part", "extension", text, ".url")]
 
     def _definition(self, url: str) -> Definition | None:
         if url not in self._known:
             structure = self.compiler.registry.structure(url)
             profile = self.compiler.profile(url) if structure and structure.get("type") == "Extension" else None
-            self._known[url] = _read(structure, profile) if structure and profile else None
+            self._known[url] = _read(structure, profile, self._parts(url)) if structure and profile else None
             if len(self._known) > 10_000:
                 self._known = {url: self._known[url]}
         return self._known[url]
+
+    def _parts(self, url: str) -> frozenset[str]:
+        """The urls of the parts that an extension defines, those of its base among them; none where that is unclear."""
+        try:
+            tree = self.compiler.registry.tree(url)
+        except FhirError:  # its profile tells
+            return frozenset()
+        inner = (tree.children or {}).get("extension") if tree else None
+        urls = frozenset(paths.extension_url(each) for each in inner.slices.values()) if inner else frozenset()
+        return frozenset() if "" in urls else urls
 
     def _fits(self, definition: Definition, owner: Owner, context: Context) -> bool:
         for kind, expression in definition.contexts:
             if kind == "element" and ("#" in expression or ":" in expression or expression in owner.names):
                 return True
-            if kind == "extension" and expression.partition("|")[0] == owner.url:
+            if kind == "extension" and expression.partition("|")[0] in (owner.url, owner.around):
                 return True
             if kind == "fhirpath":
                 root = str(context.resource.get("resourceType", ""))
@@ -212,15 +228,19 @@ class ExtensionChecks:
         return path
 
 
-def _find(value: Json, trail: Trail, places: list[tuple[Trail, Json]]) -> None:
-    """Lists every object that has extensions, but for those in resources that this one holds."""
+def _find(value: Json, trail: Trail, places: list[tuple[Trail, Json, str]], around: str = "") -> None:
+    """Lists every object that has extensions, but for those in resources that this one holds.
+
+    around: the url of the extension whose value it is.
+    """
     if "extension" in value or "modifierExtension" in value:
-        places.append((trail, value))
+        places.append((trail, value, around))
+    url = str(value.get("url", "")) if trail is not None and trail[1] in ARRAYS else ""
     for key, item in value.items():
         kind = type(item)
         if kind is dict:
             if "resourceType" not in item:
-                _find(item, (trail, key, -1), places)
+                _find(item, (trail, key, -1), places, url)
         elif kind is list and key != "contained":
             for position, each in enumerate(item):
                 if type(each) is dict:
@@ -235,7 +255,7 @@ def _keys(trail: Trail) -> tuple[str, ...]:
     return tuple(reversed(keys))
 
 
-def _read(structure: Json, profile: Profile) -> Definition:
+def _read(structure: Json, profile: Profile, parts: frozenset[str]) -> Definition:
     elements = (structure.get("snapshot") or structure.get("differential") or {}).get("element", [])
     contexts = [(str(c.get("type")), str(c.get("expression"))) for c in structure.get("context", ())]
     if structure["url"] in _WIDER:
@@ -246,7 +266,7 @@ def _read(structure: Json, profile: Profile) -> Definition:
         tuple(structure.get("contextInvariant", ())),
         bool(elements and elements[0].get("isModifier", False)),
         _maximum(elements),
-        frozenset(e["fixedUri"] for e in elements if e.get("path") == PART and "fixedUri" in e),
+        parts,
     )
 
 

@@ -94,6 +94,10 @@ def test_tells_what_is_wrong(resource, path, rule):
         (("element", "Patient"), patient(name=[{"extension": [LEVEL]}]), False),
         (("extension", "http://example.org/outer"),
          patient(extension=[{"url": "http://example.org/outer", "extension": [LEVEL]}]), True),
+        (("extension", "http://example.org/outer"),
+         patient(extension=[{"url": "http://example.org/outer", "_valueCode": {"extension": [LEVEL]}}]), True),
+        (("extension", "http://example.org/outer"),
+         patient(extension=[{"url": "http://example.org/other", "_valueCode": {"extension": [LEVEL]}}]), False),
         (("extension", "http://example.org/outer"), patient(extension=[LEVEL]), False),
         (("fhirpath", "Patient.where(active)"), patient(extension=[LEVEL]), True),
         (("fhirpath", "Observation"), patient(extension=[LEVEL]), False),
@@ -139,6 +143,16 @@ def test_the_parts_of_an_extension_are_counted():
     assert issues(patient(extension=[part])) == [("Patient.extension[0].extension[1]", "slice-max")]
     part["extension"] = [text]
     assert issues(patient(extension=[part])) == [("Patient.extension[0].extension[0].url", "extension-part")]
+
+
+def test_an_extension_has_the_parts_of_the_one_that_it_is_derived_from():
+    nationality = CORE + "patient-nationality"
+    own = profile("Extension", ("Extension.extension", {"sliceName": "code", "min": 1}), name="own", base=nationality)
+    code = {"url": "code", "valueCodeableConcept": {"text": "x"}}
+    part = {"url": own["url"], "extension": [code]}
+    assert "extension-part" not in [rule for _, rule in issues(patient(extension=[part]), own)]
+    part["extension"] = [code, {"url": "kode", "valueString": "x"}]
+    assert ("Patient.extension[0].extension[1].url", "extension-part") in issues(patient(extension=[part]), own)
 
 
 def test_a_modifier_belongs_into_modifierExtension():
