@@ -159,6 +159,21 @@ class Terminology:
             return ""
         return wrong_filter(found, Filter(property, operator, value))
 
+    def no_code_system(self, url: str) -> str:
+        """What a URL names instead of a code system, and what to write; "" where it may be one."""
+        catalog = self.catalog
+        if next(iter(catalog.systems(url)), None) is not None:
+            return ""
+        if catalog.has_supplement(url):
+            return f"{url} is a supplement: write the code system that it adds to"
+        found = catalog.value_set(url)
+        if found is None:
+            return ""
+        parts = (found.get("compose") or {}).get("include", ())
+        systems = dict.fromkeys(part["system"] for part in parts if isinstance(part.get("system"), str))
+        named = f": {' or '.join(list(systems)[:3])}" if systems else ""
+        return f"{url} is a value set: write the code system that the code is of{named}"
+
     def wrong_display(self, system: str, code: str, given: str) -> str:
         """The display of a code where the one that is given is none of its texts; "" where it is, or can't be told."""
         catalog = self.catalog

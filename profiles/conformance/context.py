@@ -21,18 +21,20 @@ class Answers:
     """What a terminology has answered, as long as it answers the same.
 
     members: (value set, system, code) -> whether it is in there, None where that is not known; known: (system, code) ->
-    whether nothing speaks against that code; displays: (system, code, display) -> the right one, "" for this one.
+    whether nothing speaks against that code; displays: (system, code, display) -> the right one, "" for this one;
+    systems: URI -> what it is instead of a code system, "" where it may be one.
     """
 
-    __slots__ = ("displays", "known", "members")
+    __slots__ = ("displays", "known", "members", "systems")
 
     def __init__(self) -> None:
         self.members: dict[tuple[str, str, str], bool | None] = {}
         self.known: dict[tuple[str, str], bool] = {}
         self.displays: dict[tuple[str, str, str], str] = {}
+        self.systems: dict[str, str] = {}
 
     def __len__(self) -> int:
-        return len(self.members) + len(self.known) + len(self.displays)
+        return len(self.members) + len(self.known) + len(self.displays) + len(self.systems)
 
 
 def base_of(entry: Json) -> str:
@@ -139,6 +141,14 @@ class Surroundings:
             ask = getattr(self.terminology, "unknown_code", None)
             known[key] = ask is None or not ask(system, code)
         return "" if known[key] else self.terminology.unknown_code(system, code)  # type: ignore[union-attr]
+
+    def no_code_system(self, system: str) -> str:
+        """What a URI names instead of a code system, "" where it may be one."""
+        systems = self.answers.systems
+        if system not in systems:
+            ask = getattr(self.terminology, "no_code_system", None)
+            systems[system] = "" if ask is None else ask(system)
+        return systems[system]
 
     def wrong_display(self, system: str, code: str, given: str) -> str:
         """The display of a code where the one that is given is none of its texts, "" where nothing speaks against."""

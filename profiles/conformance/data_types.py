@@ -39,16 +39,20 @@ def _reference(value: Any, context: Context) -> Problems | None:
     return None if found is None else under(None, ".reference", found)
 
 
-def _system(value: Json) -> Problems | None:
+def _system(value: Json, context: Context | None = None) -> Problems | None:
+    """The problem of a system that is none; context: where it must be a code system."""
     system = value.get("system")
-    if not isinstance(system, str) or is_absolute(system):
+    if not isinstance(system, str):
         return None
+    if is_absolute(system):
+        text = context.shared.no_code_system(system) if context is not None else ""
+        return [Problem("system", "value", text, ".system")] if text else None
     text = f"a system must be an absolute URI, such as http://hospital.example/codes, not {shown(system)}"
     return [Problem("system", "value", text, ".system")]
 
 
 def _quantity(value: Any, context: Context) -> Problems | None:
-    return _system(value) if isinstance(value, dict) else None
+    return _system(value, context) if isinstance(value, dict) else None
 
 
 def _measured(dimension: str, word: str, rule: str) -> ValueCheck:
@@ -73,7 +77,7 @@ def _coding(value: Any, context: Context) -> Problems | None:
         if right:
             text = f"{shown(given)} is no display of {system}|{code}; that is {shown(right)}"
             return [Problem("display", "invalid", text, ".display", "warning")]
-    return _system(value)
+    return _system(value, context)
 
 
 def _identifier(value: Any, context: Context) -> Problems | None:

@@ -38,6 +38,13 @@ def sampled(**values):
     return {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "valueSampledData": origin}
 
 
+def tagged(system):
+    return patient(meta={"tag": [{"system": system, "code": "M"}]})
+
+
+TAGGED = ("Patient.meta.tag[0].system", "system", "error")
+
+
 def begun(age):
     status = {"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}
     return {
@@ -110,6 +117,7 @@ def test_right(resource):
             ("Patient.generalPractitioner[0].reference", "uri", "error"),
         ),
         (pictured(size=5), ("Patient.photo[0].size", "attachment-size", "error")),
+        (tagged(NAMES.replace("StructureDefinition", "ValueSet") + "marital-status"), TAGGED),
         (
             {"resourceType": "Parameters", "parameter": [{"name": "x", "resource": identified(system="MRN")}]},
             ("Parameters.parameter[0].resource.identifier[0].system", "system", "error"),
@@ -118,6 +126,16 @@ def test_right(resource):
 )
 def test_wrong(resource, issue):
     assert issues(resource) == [issue]
+
+
+def test_a_supplement_is_no_system_of_a_code():
+    terminology = Terminology()
+    terminology.put(as_parsed({
+        "resourceType": "CodeSystem", "url": "http://hospital.test/more", "status": "active", "content": "supplement",
+        "supplements": GENDER, "concept": [{"code": "M"}],
+    }))  # fmt: skip
+    found = issues(tagged("http://hospital.test/more"), Validator(load(), terminology=terminology))
+    assert found == [TAGGED]
 
 
 def heart_rate(code="8867-4", **elements):
