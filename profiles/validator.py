@@ -10,7 +10,7 @@ from fhir_server.core.errors import FhirError, Issue
 from fhir_server.definitions import Definitions
 from fhir_server.fhirpath import Terminology
 from profiles.conformance import Context, ProfileCompiler
-from profiles.conformance.base_bindings import base_bindings
+from profiles.conformance.base_bindings import base_bindings, without_code
 from profiles.conformance.context import Answers, Surroundings
 from profiles.conformance.data_types import data_types
 from profiles.conformance.extensions import ExtensionChecks
@@ -72,9 +72,8 @@ class Validator:
         self._supported: tuple[object, dict[str, list[str]]] = (None, {})
         self._structure = StructureCompiler(definitions, best_practice)
         self._check = self._structure.check("Resource")
-        self._values = Walk(
-            definitions, data_types, *((base_bindings(definitions),) if terminology is not None else ())
-        )
+        bindings = (base_bindings(definitions),) if terminology is not None else ()
+        self._values = Walk(definitions, data_types, *bindings, absent=without_code)
         self._extensions = self._compilers()
         self._made_of = self.generation()
 

@@ -10,7 +10,7 @@ from typing import Any
 from fhir_server.definitions import Definitions, Element
 from profiles.conformance.bindings import CODED, WITH_SYSTEM, Binding, BindingCheck, binding_check, codings
 from profiles.conformance.context import Context
-from profiles.conformance.walking import Choice
+from profiles.conformance.walking import Choice, ValueCheck
 from profiles.structure.bindings import MIME_TYPES
 from profiles.structure.problems import Problem, Problems
 
@@ -41,6 +41,22 @@ def base_bindings(definitions: Definitions) -> Choice:
         return None if check is None else _unless_bound(check)
 
     return choose
+
+
+def without_code(element: Element, code: str) -> ValueCheck | None:
+    """The check of a code that has extensions and no value: what R4 requires of it is a concept of the value set."""
+    binding = element.binding
+    if code != "code" or binding is None or binding.strength != "required":
+        return None
+
+    def absent(_twin: Any, context: Context) -> Problems:
+        codes = context.shared.definitions.required_codes(binding.value_set) or {}
+        unknown = any("unknown" in found for found in codes.values())
+        hint = "write unknown" if unknown else "use a code of it, or leave the element out where it may be left out"
+        text = f"there is no code of {binding.value_set}, which extensions can't stand in for: {hint}"
+        return [Problem("binding-required", "code-invalid", text)]
+
+    return absent
 
 
 def _in_turn(first: BindingCheck, second: BindingCheck | None) -> BindingCheck:

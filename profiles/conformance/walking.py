@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +16,15 @@ Choice = Callable[[Element, str], "ValueCheck | None"]  # of an element and the 
 
 
 class Walk:
-    """Walks over resources; choices: each gives the check of an element's values of a type, None where it has none."""
+    """Walks over resources; choices: each gives the check of an element's values of a type, None where it has none.
 
-    def __init__(self, definitions: Definitions, *choices: Choice) -> None:
+    absent: the same of a primitive element that has extensions and no value; its check gets these, as an object.
+    """
+
+    def __init__(self, definitions: Definitions, *choices: Choice, absent: Choice) -> None:
         self._definitions = definitions
         self._choices = choices
+        self._absent = absent
         self._tables: dict[str, dict[str, tuple[str, ValueCheck | None, str]]] = {}
 
     def check(self, resource: Json, context: Context) -> Problems | None:
@@ -37,6 +42,9 @@ class Walk:
         for key, item in value.items():
             row = table.get(key)
             if row is None:
+                if key[:1] == "_":
+                    problems = self._without_value(value.get(key[1:]), item, type_name, key[1:], context)
+                    found = found if problems is None else under(found, "", problems)
                 continue
             name, check, inner = row
             if type(item) is list:
@@ -48,6 +56,24 @@ class Walk:
             problems = self._value(item, check, inner, context)
             if problems is not None:
                 found = under(found, f".{name}", problems)
+        return found
+
+    def _without_value(self, value: Any, twin: Any, type_name: str, key: str, context: Context) -> Problems | None:
+        """The problems of a primitive element, or of items of it, that have a twin only."""
+        property = self._definitions.properties(type_name).get(key)
+        check = self._absent(property.element, property.type.code) if property is not None else None
+        if check is None or property is None:
+            return None
+        if type(twin) is not list:
+            place = [(f".{property.element.name}", value, twin)]
+        else:
+            values = value if type(value) is list else ()
+            padded = itertools.zip_longest(values, twin)
+            place = [(f".{property.element.name}[{n}]", each, other) for n, (each, other) in enumerate(padded)]
+        found: Problems | None = None
+        for path, each, other in place:
+            problems = check(other, context) if each is None and type(other) is dict else None
+            found = found if problems is None else under(found, path, problems)
         return found
 
     def _value(self, value: Any, check: ValueCheck | None, inner: str, context: Context) -> Problems | None:
@@ -81,7 +107,7 @@ class Walk:
         seen.add(type_name)
         for found in self._definitions.properties(type_name).values():
             code = found.type.code
-            if self._choose(found.element, code) is not None:
+            if self._choose(found.element, code) is not None or self._absent(found.element, code) is not None:
                 return True
             if found.primitive or code in ("Resource", "Extension") or code in seen:
                 continue

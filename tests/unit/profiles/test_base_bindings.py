@@ -11,7 +11,7 @@ from .conftest import Codes, Known, as_parsed, profile
 TERMINOLOGY = Terminology()
 
 
-def issues(resource, terminology=TERMINOLOGY):
+def issues(resource, terminology: Terminology | None = TERMINOLOGY):
     found = Validator(load(), terminology=terminology).validate(as_parsed(resource))
     return [(i.expression, i.rule, i.severity) for i in found]
 
@@ -50,6 +50,41 @@ def spoken(coding):
 )
 def test_bindings_of_r4(resource, expected):
     assert issues(resource) == expected
+
+
+ABSENT = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
+
+
+@pytest.mark.parametrize(
+    ("resource", "paths"),
+    [
+        ({"resourceType": "Patient", "_gender": ABSENT}, ["Patient.gender"]),
+        ({"resourceType": "Patient", "name": [{"_use": ABSENT, "text": "x"}]}, ["Patient.name[0].use"]),
+        ({"resourceType": "Patient", "gender": "unknown", "_gender": ABSENT}, []),
+        ({"resourceType": "Patient", "_birthDate": ABSENT}, []),
+        ({"resourceType": "Patient", "_language": ABSENT}, []),
+        (
+            {
+                "resourceType": "AllergyIntolerance",
+                "patient": {"reference": "Patient/1"},
+                "clinicalStatus": {
+                    "coding": [
+                        {
+                            "system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical",
+                            "code": "active",
+                        }
+                    ]
+                },
+                "category": ["food", None],
+                "_category": [ABSENT, ABSENT],
+            },
+            ["AllergyIntolerance.category[1]"],
+        ),
+    ],
+)
+def test_extensions_do_not_stand_in_for_a_required_code(resource, paths):
+    found = [each for each in issues(resource) if each[2] == "error"]
+    assert found == [(path, "binding-required", "error") for path in paths]
 
 
 def test_in_an_entry_of_a_bundle():
