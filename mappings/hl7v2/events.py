@@ -9,7 +9,7 @@ from typing import Any
 from mappings.hl7v2.content import has_content, suppose
 from mappings.hl7v2.documents import finish_document
 from mappings.hl7v2.drafting import Draft
-from mappings.hl7v2.elements import Node
+from mappings.hl7v2.elements import Element, Node
 from mappings.hl7v2.links import PATIENT
 from mappings.hl7v2.results import finish_observation, finish_report
 from mappings.hl7v2.tables import Tables
@@ -54,7 +54,10 @@ REQUIRED = {
     "Consent": ("category", "CON-2"), "CarePlan": ("category", "PTH-2"),
     "MedicationAdministration": ("medicationCodeableConcept", "RXA-5"),
 }  # fmt: skip
-
+# What a segment is about: where that lacks, as in an empty segment or one of nulls, nothing is made of it.
+ABOUT_WHAT = {"AllergyIntolerance": ("AL1", "IAM"), "Condition": ("DG1", "PRB"), "Procedure": ("PR1",),
+              "RelatedPerson": ("NK1", "GT1"), "Coverage": ("IN1",)}  # fmt: skip
+CODED = ("AllergyIntolerance", "Condition", "Procedure")
 
 # Messages that say nothing without one of these segments.
 ABOUT = {"MDM": ("TXA",), "SIU": ("SCH",), "ORU": ("OBR", "OBX"), "ORM": ("ORC", "OBR"), "OML": ("ORC", "OBR"),
@@ -77,7 +80,7 @@ def finish(draft: Draft, tables: Tables) -> None:
         for name, value in DEFAULTS.get(node.type, _NO_DEFAULTS).items():
             if name not in node.items:
                 suppose(node, name, value)
-    gone = _without_patient(draft) | _without_concept(draft)
+    gone = _without_patient(draft) | _without_concept(draft) | _about_nothing(draft)
     if gone:
         _forget(draft, gone)
 
@@ -108,15 +111,44 @@ def _without_concept(draft: Draft) -> set[int]:
     return gone
 
 
+def _about_nothing(draft: Draft) -> set[int]:
+    """By id, the resources of segments that name nothing; a warning where such a segment says something at all."""
+    gone: set[int] = set()
+    for node in draft.nodes:
+        segment = next((node.segments[one] for one in ABOUT_WHAT.get(node.type, ()) if one in node.segments), None)
+        if segment is None or any(has_content(one) for name in _telling(node) for one in node.values(name)):
+            continue
+        gone.add(id(node))
+        if any(segment.fields[2:]):
+            draft.issues.append(
+                f"{draft.place(segment, 3)}: it names nothing, no {node.type} is made of it; what is there is kept."
+            )
+    return gone
+
+
+def _telling(node: Node) -> list[str]:
+    """The elements that tell what a resource is about."""
+    if node.type in CODED:
+        return ["code", "identifier"]
+    besides = {PATIENT[node.type], "status", "active", *node.notes.get("supposed", ())}
+    return [name for name in node.items if name not in besides]
+
+
 def _forget(draft: Draft, gone: set[int]) -> None:
     draft.nodes = [node for node in draft.nodes if id(node) not in gone]
     for node in draft.nodes:
         for name, item in list(node.items.items()):
             if isinstance(item, dict):
-                for one in [one for one, value in item.items() if id(value) in gone]:
+                for one in [one for one, value in item.items() if _names(value, gone)]:
                     del item[one]
             elif id(item) in gone:
                 del node.items[name]
+
+
+def _names(value: Any, gone: set[int]) -> bool:
+    """Whether an item of a list is such a resource, or is about one, as a visit's diagnosis is about its condition."""
+    inner = value.items.values() if isinstance(value, Element) and not isinstance(value, Node) else ()
+    return id(value) in gone or any(id(one) in gone for one in inner)
 
 
 _FINISHERS: dict[str, Callable[[Draft, Node, Tables], None]] = {

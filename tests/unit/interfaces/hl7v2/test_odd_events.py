@@ -13,6 +13,9 @@ pytestmark = pytest.mark.anyio
 VISIT = "PV1|1|I|{place}^1^1^H" + "|" * 16 + "V1^^^HOSP" + "|" * 25 + "202401021200"
 
 
+SAYING_NOTHING = ("NK1", "AL1", "DG1", "PR1", "IN1", "GT1")
+
+
 async def test_a_discharge_ends_the_stay_and_its_cancellation_takes_the_end_back(hospital: Hospital):
     await hospital.send("ADT^A01", pid(), VISIT.format(place="W"))
     await hospital.send("ADT^A03", pid(), VISIT.format(place="W") + "|202401021400", sent="20240102140000+0000")
@@ -87,6 +90,19 @@ async def test_a_null_removes_an_element_inside_another(hospital: Hospital):
     await hospital.send("ADT^A03", pid(), VISIT.format(place="W") + "|202401021400")
     await hospital.send("ADT^A08", pid(), VISIT.format(place="W") + '|""', sent="20240103")
     assert "end" not in (await hospital.one("Encounter"))["period"]
+
+
+@pytest.mark.parametrize("end", ["|1", '|1|""|""|""', '|1||""', "|1||"])
+async def test_segments_that_name_nothing_make_nothing(hospital: Hospital, end: str):
+    await hospital.send("ADT^A01", pid(), VISIT.format(place="W"), *(f"{one}{end}" for one in SAYING_NOTHING))
+    for type_name in ("AllergyIntolerance", "Condition", "Coverage", "Procedure", "RelatedPerson"):
+        assert await hospital.all(type_name) == [], type_name
+    assert "diagnosis" not in await hospital.one("Encounter")
+
+
+async def test_a_segment_that_says_something_of_nothing_is_told(hospital: Hospital):
+    made = await hospital.send("ADT^A01", pid(), VISIT.format(place="W"), "AL1|1|DA||SV", 'DG1|1||""')
+    assert [issue.partition(":")[0] for issue in made.issues] == ["AL1-3", "DG1-3"]
 
 
 @pytest.mark.parametrize("segments", [(), ("PID|",), ("PID|1||||DOE^JANE",), ('PID|1||""||DOE^JANE',)])
