@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fhir_server.core.errors import error
@@ -37,13 +37,14 @@ def given(request: WebRequest, row: Row, numbers: list[int]) -> WebAnswer:
     single = len(numbers) == 1 and not any(each.multipart for each in media_ranges(request.accept()))
     header = type if not as_kept else f"{type}; transfer-syntax={row['transfer_syntax']}"
     if single and request.headers.get("accept", "*/*") != "*/*":
-        content = next(iter(read(request.archive, row, numbers, as_kept)))
+        content = reading(request.archive, row, as_kept)(numbers[0])
         return tagged(request, tag, ranged(request, WebAnswer(200, [("content-type", header)], content)))
 
     def parts() -> Iterator[Part]:
-        for number, content in zip(numbers, read(request.archive, row, numbers, as_kept), strict=True):
+        read = reading(request.archive, row, as_kept)
+        for number in numbers:
             location = f"{model_url(request, row)}/frames/{number}"
-            yield [("Content-Type", header), ("Content-Location", location)], content
+            yield [("Content-Type", header), ("Content-Location", location)], lambda number=number: read(number)
 
     return tagged(request, tag, related(type, parts()))
 
@@ -79,30 +80,33 @@ def _how(request: WebRequest, row: Row) -> tuple[bool, str]:
     )
 
 
-def read(archive: Archive, row: Row, numbers: list[int], as_kept: bool) -> Iterator[bytes]:
-    """The frames of an instance; FhirError where it has none or they can't be decoded."""
+def reading(archive: Archive, row: Row, as_kept: bool) -> Callable[[int], bytes]:
+    """What gives the frames of an instance by their numbers; FhirError where it has none, or one can't be decoded."""
     data = file_of(archive, row)
     _, data_set = read_file(data)
     element = next((found for tag in PIXELS if (found := data_set.elements.get(tag))), None)
     if element is None:
         raise not_found(f"pixel data in instance {row['instance_uid']}")
     if as_kept:
-        from pydicom.encaps import get_frame
-
         encapsulated = data_set.bytes(element)
-        for number in numbers:
-            yield get_frame(encapsulated, number - 1, number_of_frames=row["frames"])
-        return
+        return lambda number: _fragments(encapsulated, number, row["frames"])
     bits = frame_bits(row) if element.fragments is None else 0
     if bits:
         pixels = data_set.data[element.start : element.start + element.length]
         if data_set.how.big:
             pixels = memoryview(turned(bytes(pixels), element.vr))
-        for number in numbers:
-            yield cut(pixels, (number - 1) * bits, bits)
-        return
-    for number in numbers:
-        yield decoded(data, number).tobytes()
+        return lambda number: cut(pixels, (number - 1) * bits, bits)
+    return lambda number: decoded(data, number).tobytes()
+
+
+def _fragments(encapsulated: bytes, number: int, frames: int) -> bytes:
+    """One frame as it is kept; FhirError where its fragments are not to be found."""
+    from pydicom.encaps import get_frame
+
+    try:
+        return get_frame(encapsulated, number - 1, number_of_frames=frames)
+    except Exception as problem:  # of pixel data that is cut or counted wrongly
+        raise error("not-acceptable", f"Frame {number} can't be found in the pixel data: {problem}.") from problem
 
 
 def frame_bits(row: Row) -> int:

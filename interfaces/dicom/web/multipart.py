@@ -4,29 +4,64 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
-from fhir_server.core.errors import error
+import structlog
+
+from fhir_server.codec import json
+from fhir_server.core.errors import FhirError, error, operation_outcome
 from interfaces.dicom.web.exchange import WebAnswer
 
 LONGEST_HEADERS = 64 * 1024
 MOST_PADDING = 1024  # bytes behind a boundary in its line
-Part = tuple[list[tuple[str, str]], bytes]
+Headers = list[tuple[str, str]]
+Part = tuple[Headers, bytes | Callable[[], bytes]]  # headers, and the content or what makes it
 Received = tuple[dict[str, str], AsyncIterator[bytes]]
+
+log = structlog.get_logger("dicom")
 
 
 def related(type: str, parts: Iterable[Part]) -> WebAnswer:
-    """An answer of parts, made while they are sent."""
+    """An answer of parts, made while they are sent: one that can't be is an OperationOutcome in its place, and the
+    answer's own where none can be."""
     boundary = secrets.token_hex(16)
 
     def body() -> Iterator[bytes]:
-        for headers, content in parts:
+        for headers, content in _made(parts):
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
             yield f"\r\n--{boundary}\r\n{lines}Content-Length: {len(content)}\r\n\r\n".encode()
             yield content
         yield f"\r\n--{boundary}--\r\n".encode()
 
     return WebAnswer(200, [("content-type", f'multipart/related; type="{type}"; boundary={boundary}')], body())
+
+
+def _made(parts: Iterable[Part]) -> Iterator[tuple[Headers, bytes]]:
+    """The parts with their contents; FhirError where none of them can be made."""
+    failed: list[tuple[Headers, bytes]] | None = []  # before the first that could be made, None after it
+    problem = None
+    for headers, content in parts:
+        try:
+            made = headers, content() if callable(content) else content
+        except FhirError as why:
+            log.error("a part of an answer could not be made", problem=str(why), part=dict(headers))
+            made, problem = _refused(headers, why), problem or why
+            if failed is not None:
+                failed.append(made)
+                continue
+        if failed is not None:
+            yield from failed
+            failed = None
+        yield made
+    if failed and problem is not None:
+        raise problem
+
+
+def _refused(headers: Headers, problem: FhirError) -> tuple[Headers, bytes]:
+    """Why a part is not there, in its place."""
+    others = [(name, value) for name, value in headers if name != "Content-Type"]
+    outcome = json.serialize(operation_outcome(problem.issues))
+    return [("Content-Type", "application/fhir+json"), *others], outcome
 
 
 def boundary_of(content_type: str) -> bytes:

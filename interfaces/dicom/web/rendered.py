@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from fhir_server.core.errors import FhirError, error
@@ -62,16 +63,17 @@ def rendered(request: WebRequest) -> WebAnswer:
         return WebAnswer(304, [("etag", f'"{tag}"')])
     if together:
         (row, numbers), options = asked[0], view.options(type)
-        shown = pictures(request.archive, row, numbers, view)
+        shown = map(showing(request.archive, row, view), numbers)
         content = _animation(shown, row) if several else _file(next(shown), type, **options)
         return tagged(request, tag, WebAnswer(200, [("content-type", type), ("cache-control", "private")], content))
 
     def parts() -> Iterator[Part]:
         for row, numbers in asked:
-            for number, picture in zip(numbers, pictures(request.archive, row, numbers, view), strict=True):
+            show = showing(request.archive, row, view)
+            for number in numbers:
                 place = f"/frames/{number}" if row["frames"] > 1 else ""
                 headers = [("Content-Type", type), ("Content-Location", f"{model_url(request, row)}{place}/rendered")]
-                yield headers, _file(picture, type, **view.options(type))
+                yield headers, lambda number=number, show=show: _file(show(number), type, **view.options(type))
 
     return partial(tagged(request, tag, related(type, parts())), rows, given)
 
@@ -153,24 +155,31 @@ def numbers_in(parts: list[str], empty: float | None = None) -> list[float]:
 
 def image(archive: Archive, row: Row, number: int, type: str, view: View) -> bytes:
     """A frame as an image file; FhirError where it can't be shown."""
-    return _file(next(pictures(archive, row, (number,), view)), type, **view.options(type))
+    return _file(showing(archive, row, view)(number), type, **view.options(type))
 
 
-def pictures(archive: Archive, row: Row, numbers: Iterable[int], view: View) -> Iterator[Any]:
-    """Frames as Pillow has images, one after another; FhirError where one can't be shown."""
-    from pydicom import dcmread
+def showing(archive: Archive, row: Row, view: View) -> Callable[[int], Any]:
+    """What gives the frames of an instance by their numbers as Pillow has images; FhirError where one can't be
+    shown."""
 
-    if not _has_image(row):
-        raise error("not-acceptable", f"{row['instance_uid']} has no image to show.")
-    try:
-        data_set = dcmread(io.BytesIO(file_of(archive, row)))
-        for number in numbers:
-            shown = _fitted(_shown(data_set, number, view), view, _aspect(data_set))
-            yield annotated(shown, view.annotation, attributes(row))
-    except FhirError:
-        raise
-    except Exception as problem:  # decoders raise what they like
-        raise error("not-acceptable", f"The image can't be shown: {problem}.") from problem
+    @functools.cache
+    def data_set() -> Any:
+        from pydicom import dcmread
+
+        return dcmread(io.BytesIO(file_of(archive, row)))
+
+    def show(number: int) -> Any:
+        if not _has_image(row):
+            raise error("not-acceptable", f"{row['instance_uid']} has no image to show.")
+        try:
+            shown = _fitted(_shown(data_set(), number, view), view, _aspect(data_set()))
+            return annotated(shown, view.annotation, attributes(row))
+        except FhirError:
+            raise
+        except Exception as problem:  # decoders raise what they like
+            raise error("not-acceptable", f"The image can't be shown: {problem}.") from problem
+
+    return show
 
 
 def _has_image(row: Row) -> bool:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import msgspec
 
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.files import Torn
 from interfaces.dicom.archive.index import Row
@@ -47,7 +47,7 @@ def instances(request: WebRequest) -> WebAnswer:
     def parts() -> Iterator[Part]:
         for row in given:
             location = ("Content-Location", model_url(request, row))
-            yield [("Content-Type", DICOM), location], file_of(request.archive, row, syntaxes)
+            yield [("Content-Type", DICOM), location], lambda row=row: file_of(request.archive, row, syntaxes)
 
     answer = tagged(request, tag, related(DICOM, parts()))
     if answer.status == 304:
@@ -90,7 +90,11 @@ def file_of(archive: Archive, row: Row, syntaxes: set[str]) -> bytes:
         )
     try:
         return encoded(archive, row, syntaxes)
-    except (ValueError, RuntimeError, AttributeError, NotImplementedError) as problem:
+    except FhirError:
+        raise
+    except Exception as problem:  # pydicom and decoders raise what they like
+        if getattr(problem, "errno", None) is not None:  # but the disk says which of its own it is
+            raise
         raise error(
             "not-acceptable",
             f"{row['instance_uid']} is kept in {row['transfer_syntax']} and can't be converted; ask for "
@@ -109,10 +113,11 @@ def metadata(request: WebRequest) -> WebAnswer:
         return known
     if type == DICOM_XML:
         given = readable(request, rows)
-        parts = (([("Content-Type", DICOM_XML)], native(attributes(request, row))) for row in given)
+        parts = (([("Content-Type", DICOM_XML)], lambda row=row: native(attributes(request, row))) for row in given)
         return partial(tagged(request, tag, related(DICOM_XML, parts)), rows, given)
+    there = rows if request.archive.files.local(rows[0]["digest"]) is None else readable(request, rows)
     given, bodies = [], []
-    for row in rows:
+    for row in there:
         with suppress(Torn):
             key = row["digest"], row["coercion"], request.base
             bodies.append(_METADATA.get(key, lambda row=row: msgspec.json.encode(attributes(request, row))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -38,6 +38,8 @@ PROCESSING_FAILURE, NO_SPACE, NO_MATCH, CANNOT_UNDERSTAND, DUPLICATE = 0x0110, 0
 NOT_AUTHORIZED = 0x0124
 COERCED = 0xB000
 SERVERS_FAULT = {NO_SPACE: 507, PROCESSING_FAILURE: 500}  # the same request may be taken later
+
+T = TypeVar("T")
 
 log = structlog.get_logger("dicom")
 
@@ -97,10 +99,14 @@ class Stored:
         self._foreign = type
         self._unnamed.append(CANNOT_UNDERSTAND)
 
-    def metadata(self, models: list[Model], bulk: BulkParts) -> None:
-        """Keeps instances of metadata; FhirError where the only one of the request makes none."""
+    def metadata(self, models: list[Model], bulk: BulkParts | None) -> None:
+        """Keeps instances of metadata; FhirError where the only one of the request makes none. bulk: None where there
+        was no room for it."""
         alone = len(models) == 1 and not (self.kept or self.failed or self._unnamed)
         for model in models:
+            if bulk is None:
+                self.fail((_named(model, "00080016"), _named(model, "00080018")), NO_SPACE)
+                continue
             try:
                 pieces = file_of(model, bulk)
             except FhirError:
@@ -239,7 +245,7 @@ async def store(request: WebRequest, chunks: AsyncIterator[bytes]) -> WebAnswer:
         return stored.answer()
     models: list[Model] = []
     bulk = BulkParts(request.archive.files)
-    room, bulk_room = LARGEST_METADATA, LARGEST
+    room, bulk_room, full = LARGEST_METADATA, LARGEST, False
     try:
         async for headers, pieces in parts_of(chunks, boundary_of(content_type)):
             type = headers.get("content-type", DICOM).split(";")[0].strip().lower()
@@ -251,14 +257,30 @@ async def store(request: WebRequest, chunks: AsyncIterator[bytes]) -> WebAnswer:
                 models += models_of(content) if type.endswith("json") else [read_native(content)]
             elif "content-location" in headers:
                 bulk.begin(headers["content-location"], headers.get("content-type", ""))
-                bulk_room -= await _spooled(bulk, limited(pieces, bulk_room, BULK_TOLD))
+                try:
+                    bulk_room -= await _spooled(bulk, limited(pieces, bulk_room, BULK_TOLD))
+                except OSError as problem:
+                    if not lacks_room(problem):
+                        raise
+                    full = True
             else:
                 stored.foreign(type)
-        await in_thread(bulk.ended)
-        await in_thread(stored.metadata, models, bulk)
+        full = full or not await in_thread(_ended, bulk)
+        await in_thread(stored.metadata, models, None if full else bulk)
     finally:
         bulk.discard()
     return stored.answer()
+
+
+def _ended(bulk: BulkParts) -> bool:
+    """Whether there was room for all of the bulk data."""
+    try:
+        bulk.ended()
+        return True
+    except OSError as problem:
+        if not lacks_room(problem):
+            raise
+        return False
 
 
 async def _spooled(bulk: BulkParts, pieces: AsyncIterator[bytes]) -> int:
@@ -276,11 +298,11 @@ async def _spooled(bulk: BulkParts, pieces: AsyncIterator[bytes]) -> int:
     return size + held
 
 
-async def in_thread(work: Callable[..., None], *given: Any) -> None:
+async def in_thread(work: Callable[..., T], *given: Any) -> T:
     """Does it in a thread, and waits for that where the task is cancelled: what it writes to is given up then."""
     running = asyncio.ensure_future(asyncio.to_thread(work, *given))
     try:
-        await asyncio.shield(running)
+        return await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait([running])
         raise

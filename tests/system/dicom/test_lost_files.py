@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 from pathlib import Path
 
 import httpx
 import pytest
-from pydicom import Dataset
-from pydicom.encaps import encapsulate
-from pydicom.uid import JPEGLossless
+from pydicom import Dataset, dcmread
+from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.uid import JPEGLossless, generate_uid
 
 from tests.system.dicom.conftest import Called, free_port
 from tests.system.dicom.images import files, image, study
@@ -44,6 +47,7 @@ def test_a_study_is_given_without_what_is_lost_and_says_so(tmp_path, size):
         assert Called(port).tool("storescu", *files(images, tmp_path / "sent")).returncode == 0
         whole = http.get(root, headers=PARTS)
         assert whole.status_code == 200 and "etag" in whole.headers
+        assert http.get(f"{root}/metadata").status_code == 200
         spoil(file_of(tmp_path / "data", lost), size)
         for path, headers in (
             ("", PARTS),
@@ -119,3 +123,30 @@ def test_what_is_cut_is_not_committed(dicom):
     wanted = [[made.SOPClassUID, made.SOPInstanceUID] for made in images]
     made, kind = report(dicom.archive, "1.2.3", wanted)
     assert kind == 2 and [each.ReferencedSOPInstanceUID for each in made.FailedSOPSequence] == [wanted[1][1]]
+
+
+def test_what_turns_out_not_to_be_decoded_is_told_in_its_place(tmp_path):
+    port, sound = free_port(), dcmread(str(get_testdata_file("MR_small_RLE.dcm")))
+    frame, broken = get_frame(sound.PixelData, 0), copy.deepcopy(sound)
+    broken.SOPInstanceUID = broken.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    broken.NumberOfFrames, broken.PixelData = 3, encapsulate([frame, b"\xff" * 100, frame])
+    broken["PixelData"].is_undefined_length = True
+    root = f"/dicom-web/studies/{sound.StudyInstanceUID}"
+    with (
+        serving(tmp_path / "data", *OPTIONS[:2], "--dicom-port", port, "--dicom-reserve-mb", 0) as server,
+        httpx.Client(base_url=server.origin) as http,
+    ):
+        assert Called(port).tool("storescu", "-xr", *files([sound, broken], tmp_path / "sent")).returncode == 0
+        for path, type, count in (
+            (root, "application/dicom", 2),
+            (f"/dicom-web{path_of(broken)}/frames/1,2,3", "application/octet-stream", 3),
+            (f"/dicom-web{path_of(broken)}/frames/1,2,3/rendered", "image/png", 3),
+        ):
+            answer = http.get(path, headers={"accept": f'multipart/related; type="{type}"'})
+            types = re.findall(rb"Content-Type: (.*?)\r\n", answer.content)
+            assert answer.status_code == 200 and answer.content.rstrip().endswith(b"--")
+            assert sorted(types) == sorted([type.encode()] * (count - 1) + [b"application/fhir+json"]), path
+        alone = http.get(f"/dicom-web{path_of(broken)}/frames/2", headers={"accept": "application/octet-stream"})
+        several = http.get(f"/dicom-web{path_of(broken)}/frames/2,2", headers={"accept": "*/*; transfer-syntax=*"})
+        assert alone.status_code == 406 and several.status_code == 200
+        assert "Traceback" not in server.said()

@@ -17,7 +17,7 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.instances import instances
-from interfaces.dicom.web.frames import numbers_of, read
+from interfaces.dicom.web.frames import numbers_of, reading
 from interfaces.dicom.web.rendered import View
 from interfaces.dicom.web.rendered import image as rendered
 from tests.system.dicom.images import encoded, image
@@ -102,7 +102,7 @@ def test_each_frame_is_shown_by_its_functional_groups(archive):
 
 
 def frames(archive, made, *numbers):
-    return list(read(archive, kept(archive, made), list(numbers), False))
+    return list(map(reading(archive, kept(archive, made), False), numbers))
 
 
 @pytest.mark.parametrize("size", [8, 5])
@@ -128,7 +128,7 @@ JPEG_422, JPEG_444, RLE_RGB = "SC_rgb_dcmtk_+eb+cy+np.dcm", "SC_rgb_jpeg_dcmtk.d
 
 @pytest.mark.parametrize(("name", "planar"), [(JPEG_422, 0), (JPEG_444, 0), (RLE_RGB, 0), (RLE_RGB, 1)])
 def test_decoded_colours_are_those_that_the_metadata_say(archive, name, planar):
-    made = dcmread(get_testdata_file(name))
+    made = dcmread(str(get_testdata_file(name)))
     shown = pixel_array(made)
     made.PlanarConfiguration = planar
     [frame] = frames(archive, made, 1)

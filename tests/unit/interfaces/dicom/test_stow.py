@@ -155,6 +155,23 @@ def test_where_the_disk_has_no_room_the_answer_is_507_and_names_the_instances(ar
     assert sent(archive, cut(file_of(made), 65536), "application/dicom")[0] == 200
 
 
+def test_bulk_data_without_room_fails_its_instances_alone(archive):
+    whole = image(16)
+    model = {**image(16).to_json_dict(), "7FE00010": {"vr": "OW", "BulkDataURI": "pixels"}}
+
+    async def body():
+        yield multipart(("Content-Type: application/dicom", file_of(whole)), (JSON, json.dumps(model).encode()))[:-5]
+        archive.files.reserve = 2**60
+        yield multipart((at("pixels"), bytes(2**21)))
+
+    status, told = sent(archive, body(), METADATA)
+    assert status == 202 and not left(archive)
+    assert [each["00081155"]["Value"] for each in told["00081199"]["Value"]] == [[whole.SOPInstanceUID]]
+    failed = told["00081198"]["Value"]
+    assert [each["00081155"] for each in failed] == [model["00080018"]]
+    assert failed[0]["00081197"]["Value"] == [0xA700]
+
+
 METADATA = 'multipart/related; type="application/dicom+json"; boundary=x'
 JSON, OCTETS = "Content-Type: application/dicom+json", "Content-Type: application/octet-stream"
 
