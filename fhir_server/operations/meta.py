@@ -9,6 +9,7 @@ from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction
 from fhir_server.core.query import EVERYTHING, Query
+from fhir_server.interactions.conditions import require_unchanged
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.preparing import prepare, store
@@ -61,6 +62,7 @@ async def _change(environment: Environment, call: Call, apply: Any) -> Response:
         head = await transaction.reads.read(call.type, call.id)  # the answer shows its meta
         if head is None or head.deleted:
             raise error("not-found", f"There is no {call.type}/{call.id} here.")
+        require_unchanged(call.request, call.type, call.id, head)
         resource = decode(head.body)
         changed = resource.setdefault("meta", {})
         before = serialize(changed)

@@ -208,6 +208,15 @@ async def test_meta_is_added_and_taken_away(fhir: Fhir) -> None:
     assert (await fhir.get("Patient/a")).json()["meta"]["versionId"] == "3"
 
 
+async def test_meta_is_changed_only_of_the_version_that_if_match_names(fhir: Fhir) -> None:
+    await record(fhir)
+    body = meta(tag=[{"code": "vip"}])
+    assert (await fhir.post("Patient/a/$meta-add", body, if_match='W/"7"')).status_code == 412
+    assert (await fhir.get("Patient/a")).json()["meta"]["versionId"] == "1"
+    assert (await fhir.post("Patient/a/$meta-add", body, if_match='W/"1"')).status_code == 200
+    assert (await fhir.post("Patient/a/$meta-delete", body, if_match='W/"1"')).status_code == 412
+
+
 async def test_purge_leaves_nothing_of_the_patient_but_a_receipt(fhir: Fhir) -> None:
     await record(fhir)
     await fhir("DELETE", "Observation/2")
