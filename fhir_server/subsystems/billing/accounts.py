@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fhir_server.subsystems.billing import ledger
-from fhir_server.subsystems.billing.coverages import coverages
-from fhir_server.subsystems.billing.facts import Connection, rows
+from fhir_server.subsystems.billing.coverages import coverages, payer_of
+from fhir_server.subsystems.billing.facts import Connection, known, rows
 from fhir_server.subsystems.billing.models import SELF_PAY
 from fhir_server.subsystems.billing.payments import INVOICE
 
@@ -70,10 +70,14 @@ def others(store: Connection, of: Share) -> list[Any]:
     sql = "SELECT payer FROM claim WHERE root = ? UNION SELECT a.payer FROM answer a JOIN claim c ON c.id = claim"
     asked = {row["payer"] for row in rows(store, f"{sql} WHERE c.root = ?", (of.root, of.root))}
     return [
-        each
-        for each in coverages(store, of.patient, of.created[:10])
-        if each.get("payor") and each["payor"][0].get("reference") not in asked
+        each for each in coverages(store, of.patient, _serviced(store, of)) if payer_of(store, each) not in {"", *asked}
     ]
+
+
+def _serviced(store: Connection, of: Share) -> str:
+    """The first day of the services of a claim, which says who insures them."""
+    days = (each.get("servicedDate", "") for each in (known(store, f"Claim/{of.root}") or {}).get("item", ()))
+    return min(filter(None, days), default=of.created[:10])
 
 
 def credit_of(store: Connection, patient: str) -> int:

@@ -224,5 +224,5 @@ def _secondary(billing: Billing, own: Any, id: str, now: str) -> Json:
         {"url": f"{claiming.SYSTEM}:responsibility", "valueCode": AFTER.get(own["responsibility"], "U")},
     ]
     made["insurance"] = [{"sequence": 1, "focal": True, "coverage": {"reference": f"Coverage/{left[0]['id']}"}}]
-    made["insurer"] = {"reference": left[0]["payor"][0]["reference"]}
+    made["insurer"] = claiming.payer(billing.store, left[0])
     return made

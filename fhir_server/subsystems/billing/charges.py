@@ -17,9 +17,9 @@ from importlib import resources
 from typing import Any
 
 from fhir_server.subsystems.billing.cents import CURRENCY, cents_of_price, currency_of
-from fhir_server.subsystems.billing.coverages import coverages
+from fhir_server.subsystems.billing.coverages import coverages, payer_of
 from fhir_server.subsystems.billing.days import day_of
-from fhir_server.subsystems.billing.facts import Json, encounter_of, ours, patient_of, relative
+from fhir_server.subsystems.billing.facts import Json, encounter_of, ours, patient_of
 from fhir_server.subsystems.billing.models import CODES, CPT
 from fhir_server.subsystems.billing.prices import modifiers_of, parted, priced
 
@@ -119,7 +119,7 @@ def _cents(
 
 def _payer(connection: sqlite3.Connection, patient: str, date: str) -> str:
     found = coverages(connection, patient, date)
-    return relative(found[0]["payor"][0].get("reference", "")) if found and found[0].get("payor") else ""
+    return payer_of(connection, found[0]) if found else ""
 
 
 def _values(resource: Any, paths: Any) -> Iterator[Any]:

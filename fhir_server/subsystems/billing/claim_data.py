@@ -118,7 +118,7 @@ def _data(store: Any, claim: Json, zone: datetime.tzinfo, payer_control: str = "
 def _needed(store: Any, claim: Json, name: str, reference: str) -> Json:
     found = known(store, reference)
     if found is None:
-        raise error("value", f"Claim/{claim['id']}: its {name} is not there.")
+        raise error("value", f"The {name} of the claim, {reference or 'which it does not name'}, is not there.")
     return found
 
 

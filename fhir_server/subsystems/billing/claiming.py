@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from fhir_server.core.errors import error
 from fhir_server.subsystems.billing.cents import money
-from fhir_server.subsystems.billing.coverages import coverages
+from fhir_server.subsystems.billing.coverages import coverages, payer_of
 from fhir_server.subsystems.billing.days import day_of
-from fhir_server.subsystems.billing.facts import Json, known, of_encounter, relative, rows
+from fhir_server.subsystems.billing.facts import Json, known, of_encounter, organization_of, relative, rows
 from fhir_server.subsystems.billing.models import CPT, FREQUENCY, SOURCE, SYSTEM
 
 INPATIENT = frozenset({"IMP", "ACUTE", "NONAC"})
@@ -105,7 +105,7 @@ def make(
             "patient": {"reference": patient},
             "billablePeriod": _period(found, charges, zone),
             "created": created,
-            "insurer": _payer(chosen),
+            "insurer": payer(store, chosen),
             "provider": _provider(store, found),
             "priority": {
                 "coding": [{"system": "http://terminology.hl7.org/CodeSystem/processpriority", "code": "normal"}]
@@ -206,8 +206,18 @@ def _period(encounter: Json, charges: list[Any], zone: datetime.tzinfo) -> Json:
     return {"start": start, "end": max(start, end)}
 
 
-def _payer(coverage: Json) -> Json:
-    return {"reference": relative(coverage["payor"][0].get("reference", "Organization/unknown"))}
+def payer(store: Any, coverage: Json) -> Json:
+    """A reference to the Organization that a coverage is of; FhirError "value" where it is none that is here."""
+    reference = payer_of(store, coverage)
+    if not reference:
+        named = next(iter(coverage.get("payor", ())), {})
+        said = named.get("identifier", {})
+        how = f"by the identifier {said.get('value')} of {said.get('system')}" if said else "by no reference"
+        raise error(
+            "value",
+            f"Coverage/{coverage['id']} names its payer (payor) {how}, which is no Organization here: name one.",
+        )
+    return {"reference": reference}
 
 
 def _provider(store: Any, encounter: Json) -> Json:
@@ -215,7 +225,7 @@ def _provider(store: Any, encounter: Json) -> Json:
     named = encounter.get("serviceProvider", {})
     if not named:
         raise error("value", f"Encounter/{encounter['id']} has no serviceProvider, the organization that bills.")
-    reference = provider_reference(store, named)
+    reference = organization_of(store, named)
     if not reference:
         said = named.get("identifier", {})
         raise error(
@@ -224,17 +234,3 @@ def _provider(store: Any, encounter: Json) -> Json:
             f"{said.get('system')}, which no Organization has: give it to the one that bills.",
         )
     return {"reference": reference}
-
-
-def provider_reference(store: Any, named: Json) -> str:
-    """Organization/id that a serviceProvider names, by reference or by an identifier; "" where it is not here."""
-    if named.get("reference"):
-        return relative(named["reference"])
-    wanted = named.get("identifier", {})
-    for row in rows(
-        store, "SELECT reference FROM payer WHERE value = ? ORDER BY reference", (wanted.get("value", ""),)
-    ):
-        found = (known(store, row["reference"]) or {}).get("identifier", ())
-        if any((each.get("system"), each.get("value")) == (wanted.get("system"), wanted["value"]) for each in found):
-            return row["reference"]
-    return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server.subsystems.billing.days import bounds
-from fhir_server.subsystems.billing.facts import Json, of_patient, relative
+from fhir_server.subsystems.billing.facts import Json, of_patient, organization_of, relative
 
 SELF_PAYING = "http://terminology.hl7.org/CodeSystem/coverage-selfpay"
 PEOPLE = (["Patient"], ["RelatedPerson"])
@@ -28,6 +28,11 @@ def paid_by_patient(coverage: Json) -> bool:
     }
     payors = [each.get("reference", "") for each in coverage.get("payor", ())]
     return "pay" in types or (bool(payors) and all(each.split("/")[-2:-1] in PEOPLE for each in payors))
+
+
+def payer_of(connection: Any, coverage: Json) -> str:
+    """Organization/id of the payer, "" where none that is here is named."""
+    return organization_of(connection, next(iter(coverage.get("payor", ())), {}))
 
 
 def in_force(coverage: Json, date: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import actions, claiming, inquiring, ledger, sending
 from fhir_server.subsystems.billing.coverages import coverages
@@ -67,9 +67,11 @@ def _tried(billing: Billing, encounter: str, charges: list[Any], now: int) -> tu
     if not coverages(billing.store, found.patient, found.date):
         lacks = f"{found.patient} has no coverage that is active on {found.date}"
         return False, [Finding("warning", "coverage", f"{lacks}: bill the patient, or add a Coverage.")]
-    return True, actions.checked(
-        billing, claiming.make(billing.store, encounter, "TRIAL", instant(now), zone=billing.zone)
-    )
+    try:
+        trial = claiming.make(billing.store, encounter, "TRIAL", instant(now), zone=billing.zone)
+        return True, actions.checked(billing, trial)
+    except FhirError as problem:
+        return True, [Finding("error", "claim", str(problem))]
 
 
 async def claim(billing: Billing, call: Call) -> Answer:

@@ -93,6 +93,21 @@ def patient_of(resource: Json) -> str:
     return ""
 
 
+def organization_of(connection: Connection, named: Json) -> str:
+    """Organization/id that a Reference, such as a serviceProvider or payor, names by reference or by an identifier; ""
+    where it is not here."""
+    if named.get("reference"):
+        return relative(named["reference"])
+    wanted = named.get("identifier", {})
+    for row in rows(
+        connection, "SELECT reference FROM payer WHERE value = ? ORDER BY reference", (wanted.get("value", ""),)
+    ):
+        found = (known(connection, row["reference"]) or {}).get("identifier", ())
+        if any((each.get("system"), each.get("value")) == (wanted.get("system"), wanted["value"]) for each in found):
+            return row["reference"]
+    return ""
+
+
 def survivor_of(connection: Connection, patient: str) -> str:
     """The patient whom this one was merged into; itself for one who was not."""
     found = rows(connection, "SELECT survivor FROM merged WHERE patient = ?", (patient,))

@@ -16,7 +16,7 @@ import msgspec
 
 from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.coverages import coverages
-from fhir_server.subsystems.billing.facts import relative
+from fhir_server.subsystems.billing.facts import organization_of
 from fhir_server.subsystems.billing.items import close_items, open_item, reasons
 from fhir_server.subsystems.billing.ledger import Posting, amount
 from fhir_server.subsystems.billing.models import SELF_PAY, STANDS
@@ -134,7 +134,7 @@ def _asked(connection: sqlite3.Connection, found: ClaimAnswer, payer: str) -> As
         return Asked(other, crossed=False)
     payers = {row[0] for row in connection.execute("SELECT DISTINCT payer FROM answer WHERE claim = ?", (own["id"],))}
     insures = any(
-        relative(payor.get("reference", "")) == payer
+        organization_of(connection, payor) == payer
         for each in coverages(connection, own["patient"])
         for payor in each.get("payor", ())
     )

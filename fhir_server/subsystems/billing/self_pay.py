@@ -13,9 +13,9 @@ from typing import Any
 from fhir_server.core.errors import error
 from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.cents import cents_of, money
-from fhir_server.subsystems.billing.claiming import chargeable, provider_reference, sources_of
+from fhir_server.subsystems.billing.claiming import chargeable, sources_of
 from fhir_server.subsystems.billing.coverages import coverages
-from fhir_server.subsystems.billing.facts import Json, ours, relative, survivor_of
+from fhir_server.subsystems.billing.facts import Json, organization_of, ours, relative, survivor_of
 from fhir_server.subsystems.billing.ledger import Posting
 from fhir_server.subsystems.billing.models import SELF_PAY, SOURCE, SYSTEM
 from fhir_server.subsystems.billing.payments import INVOICE
@@ -47,7 +47,7 @@ def invoice_of(store: Any, encounter: str, id: str, created: str) -> Json:
         "totalNet": total,
         "totalGross": total,
     }
-    if issuer := provider_reference(store, found.encounter.get("serviceProvider", {})):
+    if issuer := organization_of(store, found.encounter.get("serviceProvider", {})):
         made["issuer"] = {"reference": issuer}
     return made
 

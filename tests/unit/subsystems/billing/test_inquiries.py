@@ -1,10 +1,17 @@
 """Eligibility and the status of a claim, asked and answered."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from fhir_server.core.errors import FhirError
 from fhir_server.subsystems.billing import inquiring
-from tests.unit.subsystems.billing.story import NOW, Story
+from fhir_server.subsystems.billing.endpoints import encounter as encounter_of
+from fhir_server.subsystems.billing.models import PAYER_ID
+from fhir_server.subsystems.endpoint import Call
+from interfaces.x12.reader import read
+from tests.unit.subsystems.billing.story import NOW, Story, coverage
 
 pytestmark = pytest.mark.anyio
 
@@ -32,6 +39,36 @@ async def ask(story: Story) -> str:
     assert "EQ*30" in made["text"] and "NM1*IL*1*Muller*Anna****MI*M-cov" in made["text"]
     [trace] = await story.fhir.ids("CoverageEligibilityRequest?patient=anna")
     return trace
+
+
+async def test_each_that_is_asked_has_a_control_number_of_its_own(story: Story):
+    asked = (
+        inquiring.ask_eligibility(story.billing, story.fhir.server, "Patient/anna", "BLUE", NOW + each, "Berta")
+        for each in range(3)
+    )
+    numbers = [read(made["text"]).interchanges[0].control for made in await asyncio.gather(*asked)]
+    assert numbers == ["000000001", "000000002", "000000003"]
+
+
+async def test_a_payer_is_named_by_reference_or_identifier(story: Story):
+    def named(**payor: object) -> dict[str, Any]:
+        return {**coverage(), "payor": [payor]}
+
+    await story.store(named(identifier={"system": PAYER_ID, "value": "60054"}))
+    made = await inquiring.ask_eligibility(story.billing, story.fhir.server, "Patient/anna", "BLUE", NOW, "Berta")
+    assert "NM1*PR*2*Blue Payer*****PI*60054" in made["text"]
+    for payor, said in (
+        ({"display": "Medicare"}, "by no reference"),
+        ({"identifier": {"system": PAYER_ID, "value": "7"}}, "by the identifier 7"),
+    ):
+        await story.store(named(**payor))
+        with pytest.raises(FhirError, match=f"payer .* {said}"):
+            await inquiring.ask_eligibility(story.billing, story.fhir.server, "Patient/anna", "BLUE", NOW, "Berta")
+        seen = await encounter_of(story.billing, Call(story.fhir.server, NOW, "Berta", {"id": "visit"}, {}, {}))
+        assert len(seen.content["charges"]) == 2 and said in str(seen.content["findings"])
+    await story.store(named(identifier={"system": PAYER_ID, "value": "60054"}))
+    id = await story.claim()
+    assert (await story.fhir.get(f"Claim/{id}")).json()["insurer"] == {"reference": "Organization/blue"}
 
 
 @pytest.mark.parametrize(("code", "inforce"), [("1", True), ("6", False)])

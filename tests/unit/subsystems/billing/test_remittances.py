@@ -190,6 +190,17 @@ async def test_a_voided_secondary_claim_leaves_the_patient_the_share(story: Stor
     assert "receivable" not in left and left["patient-receivable"] == 4000
 
 
+async def test_who_insured_the_patient_on_the_day_of_the_service_is_the_next_payer(story: Story):
+    ended = {**coverage("next", "red", 2), "period": {"end": "2026-11-15"}}
+    begun = {**coverage("new", "green", 3), "period": {"start": "2026-11-16"}}
+    await story.store(payer("red", "70001", "Red"), ended, payer("green", "80001", "Green"), begun)
+    id = await story.claim()
+    await story.load(file(payment("100", "T1", *claim(id, CHARGED, "100", "CAS*CO*45*35.49", "CAS*PR*2*40"))))
+    assert await story.fhir.ids("Invoice?status=issued") == []
+    second = await story.follow(id, "secondary")
+    assert story.rows("SELECT payer FROM claim WHERE id = ?", second) == [("Organization/red",)]
+
+
 async def test_the_third_payer_is_told_what_both_before_it_paid(story: Story):
     await story.store(payer("red", "70001", "Red"), coverage("next", "red", 2),
                       payer("green", "80001", "Green"), coverage("last", "green", 3))  # fmt: skip
