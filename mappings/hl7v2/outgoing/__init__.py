@@ -5,7 +5,8 @@
     fields.csv    segment,type,field,expression,data_type,table   FHIRPath, or =constant, or # for the segment's number
     types.csv     data_type,component,expression,table            how a value is written as components
 
-`of` is focus, patient, visit, results, specimen, practitioners or locations; a segment is made for each.
+`of` is focus, report (a focus that is one), patient, visit, results, specimen, practitioners or locations; a segment is
+made for each, and rows that follow each other with the same `of` stand together for each: a result's OBX, then its NTE.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import itertools
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -58,13 +60,12 @@ async def to_message(resource: Json, reader: Reader, tables: Tables | None = Non
         )
     writer = Writer(tables or standard(), found)
     segments: list[tuple[str, list[Any]]] = []
-    for message, segment, of in _rows("segments.csv"):
-        if message not in (kind, f"{kind}^{event}"):
-            continue
+    rows = [row for row in _rows("segments.csv") if row[0] in (kind, f"{kind}^{event}")]
+    for of, together in itertools.groupby(rows, key=lambda row: row[2]):
+        names = [segment for _, segment, _ in together]
         for number, one in enumerate(found.of(of), 1):
-            fields = _segment(writer, segment, one, number, found)
-            if fields:
-                segments.append((segment, fields))
+            made = ((segment, _segment(writer, segment, one, number, found)) for segment in names)
+            segments += [(segment, fields) for segment, fields in made if fields]
     return Outgoing(kind, event, structure, segments)
 
 

@@ -25,7 +25,8 @@ class Gathered:
 
     def of(self, name: str) -> list[Json]:
         """The resources that a segment is made of, by the name that segments.csv has."""
-        singles = {"focus": self.focus, "patient": self.patient, "visit": self.visit}
+        report = self.focus if self.focus["resourceType"] == "DiagnosticReport" else None
+        singles = {"focus": self.focus, "report": report, "patient": self.patient, "visit": self.visit}
         if name in singles:
             found = singles[name]
             return [found] if found is not None else []
@@ -72,6 +73,7 @@ async def gather(focus: Json, reader: Reader) -> Gathered:
             await _follow(resolved, found, reader, budget)
         elif kind == "Specimen":
             found.specimens.append(resolved)
+    found.focus = focus = _with_order_numbers(focus, found)
     if focus["resourceType"] == "DiagnosticReport":
         results = (one for reference in focus.get("result", ()) if (one := found.resolve(reference)))
         found.results = [part for one in results for part in _parts(one)]
@@ -88,7 +90,31 @@ async def _documents(report: Json, reader: Reader) -> AsyncIterator[Json]:
             binary = await reader.read(form["url"]) or {}
             form = {**form, **{name: binary[name] for name in ("contentType", "data") if name in binary}}
         if "data" in form:
-            yield {**report, "presentedForm": [form]}
+            told = {name: value for name, value in report.items() if name != "conclusion"}  # the report's own NTE
+            yield {**told, "presentedForm": [form]}
+
+
+def _with_order_numbers(focus: Json, found: Gathered) -> Json:
+    """The focus with the placer's number of each order that it is based on, as ORC-2 of that order states it."""
+    if focus["resourceType"] not in ("DiagnosticReport", "Observation") or "basedOn" not in focus:
+        return focus
+    based_on = []
+    for one in focus["basedOn"]:
+        order = found.resolve(one)
+        if order is not None and "identifier" not in one and (number := _placer_number(order)):
+            one = {**one, "identifier": number}
+        based_on.append(one)
+    return {**focus, "basedOn": based_on}
+
+
+def _placer_number(order: Json) -> Json:
+    """The number of the placer; another that is not the filler's; the id where there is none."""
+    stated = order.get("identifier", [])
+    kinds = [[coding.get("code") for coding in one.get("type", {}).get("coding", ())] for one in stated]
+    placers = [one for one, kind in zip(stated, kinds, strict=True) if "PLAC" in kind]
+    if not placers and not any("FILL" in kind for kind in kinds):
+        placers = stated or [{"value": order["id"]}]
+    return placers[0] if placers else {}
 
 
 def _parts(observation: Json) -> list[Json]:

@@ -37,6 +37,9 @@ class Writer:
 
     def value(self, value: Any, type_name: str, data_type: str, table: str = "") -> Any:
         """A value as text or as a list of components."""
+        if isinstance(value, dict) and type_name == "Reference" and data_type == "CWE":  # a Medication, by its code
+            value = (self._found.resolve(value) or {}).get("code") or {"text": value.get("display", "")}
+            type_name = "CodeableConcept"
         if isinstance(value, dict) and "reference" in value and data_type in ("XCN", "PL", "XON"):
             resolved = self._found.resolve(value)
             if resolved is not None and resolved["resourceType"] == "PractitionerRole":

@@ -52,7 +52,7 @@ async def sent(engine, fhir, resource, **destination):
 async def read_again(message):
     """The resources by type that the message becomes elsewhere."""
     made = await translate(message)
-    assert made.errors == []
+    assert made.errors == [] and made.bundle is not None
     found: dict[str, list] = {}
     for entry in made.bundle["entry"]:
         found.setdefault(entry["resource"]["resourceType"], []).append(entry["resource"])
@@ -247,3 +247,64 @@ async def test_documents_of_a_report_go_out_whole(engine, fhir):
     assert told == [("ED", "^application^pdf^Base64^JVBERi0=", "F"), ("ED", "^text^plain^Base64^aGk=", "F")]
     found = await read_again(message)
     assert sorted(one["data"] for one in found["Binary"]) == ["JVBERi0=", "aGk="]
+
+
+SUBJECT = {"reference": "Patient/p1"}
+NOTED = {
+    "resourceType": "Observation", "id": "noted", "status": "unknown", "code": {"text": "Test"}, "subject": SUBJECT,
+    "valueInteger": 5, "referenceRange": [{"low": {"value": 1.0}, "high": {"value": 9}}],
+    "note": [{"text": "haemolysed"}], "basedOn": [{"reference": "ServiceRequest/asked"}],
+}  # fmt: skip
+ASKED = {
+    "resourceType": "ServiceRequest", "id": "asked", "status": "active", "intent": "order", "priority": "urgent",
+    "identifier": [{"system": "urn:x-hl7v2:authority:HIS", "value": "P1", "type": {"coding": [{"code": "PLAC"}]}}],
+    "code": {"text": "Test"}, "subject": SUBJECT, "note": [{"text": "call me"}],
+}  # fmt: skip
+
+
+async def test_notes_ranges_and_the_order_of_a_result_go_out(engine, fhir):
+    order = await sent(engine, fhir, ASKED)
+    assert (order.get("NTE-3"), order.get("OBR-5")) == ("call me", "A")
+    alone = await sent(engine, fhir, NOTED)
+    report = {
+        "resourceType": "DiagnosticReport", "id": "noting", "status": "final", "code": {"text": "Test"},
+        "subject": SUBJECT, "basedOn": NOTED["basedOn"], "result": [{"reference": "Observation/noted"}] * 2,
+        "conclusion": "well", "presentedForm": [{"contentType": "text/plain", "data": "aGk="}],
+    }  # fmt: skip
+    whole = await sent(engine, fhir, report)
+    for message in (alone, whole):
+        assert (message.get("OBR-2"), message.get("OBR-2.2")) == ("P1", "HIS")
+        assert (message.get("OBX-7"), message.get("OBX-11")) == ("1.0-9", "")
+    assert [one.name for one in alone.segments[2:]] == ["OBR", "OBX", "NTE"]
+    assert [(one.name, one.value(3)) for one in whole.segments[4:]] == [
+        ("NTE", "well"), ("OBX", ""), ("NTE", "haemolysed"), ("OBX", ""), ("NTE", "haemolysed"), ("OBX", ""),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "written"), [("amended", "C"), ("appended", "C"), ("entered-in-error", "X"), ("partial", "A")]
+)
+async def test_the_status_of_a_report_is_of_table_0123(engine, fhir, status: str, written: str):
+    report = {"resourceType": "DiagnosticReport", "id": "r", "status": status, "code": {"text": "T"}}
+    assert (await sent(engine, fhir, {**report, "subject": SUBJECT})).get("OBR-25") == written
+
+
+@pytest.mark.parametrize(
+    ("timing", "written"),
+    [
+        ({"code": {"text": "BID"}}, "BID"),
+        ({"repeat": {"frequency": 3, "period": 1, "periodUnit": "d"}}, "3ID"),
+        ({"repeat": {"frequency": 1, "period": 8, "periodUnit": "h"}}, "Q8H"),
+        ({"repeat": {"period": 2, "periodUnit": "wk"}}, "Q2W"),
+    ],
+)
+async def test_what_how_and_how_often_is_prescribed_goes_out(engine, fhir, timing: dict, written: str):
+    medication = {
+        "resourceType": "MedicationRequest", "id": "m2", "status": "active", "intent": "order", "subject": SUBJECT,
+        "contained": [{"resourceType": "Medication", "id": "drug", "code": {"text": "Aspirin"}}],
+        "medicationReference": {"reference": "#drug"}, "priority": "urgent", "note": [{"text": "thin"}],
+        "dosageInstruction": [{"text": "with food", "timing": timing}],
+    }  # fmt: skip
+    message = await sent(engine, fhir, medication)
+    told = ("RXE-2.9", "RXE-7.9", "TQ1-3", "TQ1-9", "NTE-3")
+    assert [message.get(place) for place in told] == ["Aspirin", "with food", written, "A", "thin"]
