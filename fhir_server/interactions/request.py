@@ -57,12 +57,13 @@ class Request(msgspec.Struct):
 class Performed(NamedTuple):
     """An entry of a Bundle that read something, or failed: what the audit log has of it beside the Bundle.
 
-    told: as of a Response.
+    told, about: as of a Response.
     """
 
     request: Request
     status: int
     told: Sequence[StoredVersion] | None
+    about: Sequence[str] = ()
 
 
 class Response(msgspec.Struct):
@@ -73,7 +74,8 @@ class Response(msgspec.Struct):
     beside it (warnings); headers: others; content_type: of a body that is no FHIR resource and is sent as it is;
     stream: gives the body piece by piece, after what is in body; shown: the stored versions that it tells of, where
     they are others than version; performed: entries of a Bundle; instance: the stored resource that an operation was
-    called on, where only the body says what is told, or that a Binary belongs to; kept: these bytes are given again and
+    called on, where only the body says what is told, or that a Binary belongs to; about: ids of the patients whom a
+    search asks for by name, be there something of theirs or not; kept: these bytes are given again and
     again, so that what is made of them is worth keeping.
     """
 
@@ -88,6 +90,7 @@ class Response(msgspec.Struct):
     shown: Sequence[StoredVersion] | None = None
     performed: Sequence[Performed] = ()
     instance: StoredVersion | None = None
+    about: Sequence[str] = ()
     kept: bool = False
 
     @property

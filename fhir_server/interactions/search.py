@@ -11,10 +11,14 @@ from fhir_server.codec.json import serialize
 from fhir_server.codec.summary import subset
 from fhir_server.core.errors import error, operation_outcome
 from fhir_server.core.keys import StoredVersion
-from fhir_server.core.query import Page, Query
+from fhir_server.core.query import IdIn, Page, Query, RefersTo
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request, Response
+from fhir_server.search.rewrite.walk import every
 from fhir_server.search.selflink import self_link
+
+PATIENT = "Patient"
+SUBJECT = "subject"
 
 
 async def search(environment: Environment, request: Request, type: str | None = None) -> Response:
@@ -50,7 +54,21 @@ async def answer(environment: Environment, request: Request, asked: Query, path:
         links=_links(url, asked, page),
         outcome=serialize(operation_outcome(warnings)) if warnings else b"",
     )
-    return Response(200, body=body, shown=shown)
+    about = _patients(asked) if environment.audit is not None else ()
+    return Response(200, body=body, shown=shown, about=about)
+
+
+def _patients(asked: Query) -> tuple[str, ...]:
+    """Ids of the patients whom the criteria name: how many of something they have, or that there is none, is told."""
+    found: dict[str, None] = {}
+    for clause in every(asked.where):
+        if isinstance(clause, RefersTo):
+            types = {type for type, _ in clause.targets}
+            if types == {PATIENT} or SUBJECT in clause.fields:  # else an id alone may be a practitioner's
+                found |= dict.fromkeys(id for type, id in clause.targets if type == PATIENT)
+        elif isinstance(clause, IdIn) and asked.types == (PATIENT,):
+            found |= dict.fromkeys(clause.ids)
+    return tuple(found)
 
 
 def _links(url: str, asked: Query, page: Page) -> list[bundles.Link]:

@@ -63,6 +63,8 @@ class Auditing:
         """
         whole = caller.masks is None
         patients = self._patients.of(path, response.body, response.told, asked if status < 400 else b"", whole)
+        if response.about:
+            patients = (*dict.fromkeys((*patients, *response.about)),)
         if response.instance is not None:
             patients = (*dict.fromkeys((*patients, *self._patients.of((), b"", (response.instance,), b"", whole))),)
         performed = response.performed
@@ -79,9 +81,10 @@ class Auditing:
             await self._log.record(event)
             return
         events = [event]
-        for request, code, versions in performed:
+        for request, code, versions, asked_for in performed:
             told = self._event.interaction_of(request.method, request.path)
             about = self._patients.of(request.path, b"", versions or (), b"", whole)
+            about = (*dict.fromkeys((*about, *asked_for)),) if asked_for else about
             query = urlencode(request.query)
             events.append(self._of(address, caller, told, code, "/".join(request.path), query, about))
         if kept is not None and not set(patients).difference(*(each.patients for each in events[1:])):

@@ -79,7 +79,7 @@ async def _one(
         if conditional and mine.method in ("POST", "PUT"):
             await resolve_stored(environment, mine)
         answer = await environment.perform(environment, mine)
-        noted = Performed(mine, answer.status, answer.told) if mine.method == "GET" else None
+        noted = Performed(mine, answer.status, answer.told, answer.about) if mine.method == "GET" else None
         return entry_response(request, mine, answer), answer, noted
     except FhirError as problem:
         failed = EntryResponse(STATUS_TEXT[problem.status], outcome=serialize(operation_outcome(problem.issues)))

@@ -86,7 +86,9 @@ async def transaction(
 
 def _noted(entry: Entry, answer: Response | None) -> Performed:
     """What the audit log has of an entry that read something, or of one that found nothing."""
-    return Performed(entry.request, 404, ()) if answer is None else Performed(entry.request, answer.status, answer.told)
+    if answer is None:
+        return Performed(entry.request, 404, ())
+    return Performed(entry.request, answer.status, answer.told, answer.about)
 
 
 async def _write(environment: Environment, inside: Transaction, plan: Plan, outer: Request) -> dict[int, Answered]:

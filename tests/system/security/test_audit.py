@@ -70,6 +70,27 @@ async def test_the_disclosure_list_of_a_patient(hospital: Fhir) -> None:
     assert await events(hospital, "?patient=Patient/nobody") == []
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Observation?patient=other&_summary=count", "Observation?subject=other&code=none",
+        "Observation?performer=Patient/other", "Observation?subject=Patient/me,Patient/other&_summary=count",
+        "Observation?subject:Patient=other&_count=0", "Observation?encounter.subject=Patient/other",
+        "Patient?_id=other&_summary=count", "Patient?_has:Observation:patient:subject=Patient/other&_summary=count",
+        "?_type=Observation,Condition&patient=other&_total=accurate&code=none",
+    ],
+)  # fmt: skip
+async def test_who_asks_what_there_is_of_a_patient_is_in_the_list_whatever_there_is(hospital: Fhir, asked: str) -> None:
+    ask = Asking(hospital, "user/*.rs")
+    assert (await ask(asked)).status_code == 200
+    inside = {"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "GET", "url": asked}}]}
+    assert (await ask("", "POST", inside)).status_code == 200
+    found = [said(each)[0] for each in await events(hospital, "?patient=Patient/other")]
+    assert found.count("search-type" if asked[0] != "?" else "search-system") == 2
+    assert (await ask("Observation?performer=doc")).status_code == 200
+    assert await events(hospital, "?patient=Patient/doc") == []
+
+
 async def test_whose_names_the_pages_of_a_launch_show_is_kept(browser: Browser) -> None:
     page = await browser.sign_in(await browser.authorize("launch/patient patient/*.rs"))
     assert "Theirs" in page.text and "Mine" in page.text
