@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,8 @@ from fhir_server.core.settings import Settings
 if TYPE_CHECKING:
     from fhir_server.security.client_keys import ClientKeys
     from fhir_server.security.service import Security
+
+ID = re.compile(r"[!-~]{1,200}\Z")  # https://www.rfc-editor.org/rfc/rfc6749#appendix-A.1
 
 client = typer.Typer(help="Applications that ask for access.", no_args_is_help=True)
 
@@ -53,8 +56,14 @@ def add_client(
 
     if new_key and (jwks or jwks_uri):
         raise error("value", "Give --new-key, or the keys that it has by --jwks or --jwks-uri.")
+    if not ID.match(id):
+        raise error("value", f"A client_id has 1 to 200 characters of ASCII, and no blanks; {id!r} is none.")
     keys = _key_set(jwks) if jwks else None
     require_scopes(scope)
+    if backend and scope and not any(each.startswith("system/") for each in scope.split()):
+        raise error(
+            "value", f"A backend service works with scopes of the system, such as system/*.rs; {scope!r} has none."
+        )
     for uri in (*(redirect_uri or ()), *([launch_uri] if launch_uri else [])):
         _require_redirect(uri)
     if (backend or resource_server) and not (keys or jwks_uri or new_key or confidential):
@@ -99,7 +108,21 @@ def _key_set(file: Path) -> dict[str, Any]:
         raise error("value", f"{file} is no JSON: {problem}.") from problem
     if not isinstance(found, dict) or not isinstance(found.get("keys"), list):
         raise error("value", f'{file} is no JWK Set: it must be {{"keys": [...]}} with public keys.')
+    if any(isinstance(key, dict) and ("d" in key or "k" in key) for key in found["keys"]):
+        raise error("value", f"{file} has a private key: give the public halves, without d and what follows it.")
+    if not any(map(_signs, found["keys"])):
+        raise error("value", f"{file} has no key that can be used: RSA, or EC with the curve P-384 (RS384, ES384).")
     return found
+
+
+def _signs(key: Any) -> bool:
+    """Whether an assertion could be checked by it."""
+    from fhir_server.security.keys import key_of
+
+    try:
+        return key_of(key).get("crv") in (None, "P-384")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def require_scopes(scopes: str) -> None:

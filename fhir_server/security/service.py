@@ -98,7 +98,12 @@ class Security:
         await self.store.close()
 
     async def add_user(self, name: str, password: str, fhir_user: str = "", roles: tuple[str, ...] = ()) -> User:
-        """A new user; FhirError "value" where the password is too weak, "conflict" where the name is taken."""
+        """A new user; FhirError "value" where the password is too weak or the name none to type, "conflict" where it is
+        taken."""
+        if not name.strip() or name != name.strip() or not name.isprintable():
+            raise error(
+                "value", f"A name has characters that can be read, and no blanks at its ends; {name!r} has not."
+            )
         wrong = passwords.problem(password, name)
         if wrong:
             raise error("value", wrong)

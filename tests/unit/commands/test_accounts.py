@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from joserfc.jwk import ECKey
 from typer.testing import CliRunner
 
 from fhir_server.commands.accounts import with_security
@@ -13,10 +16,14 @@ from fhir_server.core.errors import FhirError
 from fhir_server.security.model import Client
 
 
-def added(tmp_path: Path, *options: str) -> Client:
-    result = CliRunner().invoke(client, ["add", "imaging", *options, "--data", str(tmp_path)])
+def run(tmp_path: Path, *arguments: str) -> None:
+    result = CliRunner().invoke(client, ["add", *arguments, "--data", str(tmp_path)])
     if result.exception is not None:
         raise result.exception
+
+
+def added(tmp_path: Path, *options: str) -> Client:
+    run(tmp_path, "imaging", *options)
 
     async def work(found, _) -> Client:
         return await found.store.client("imaging")
@@ -73,3 +80,31 @@ def test_a_file_that_is_no_set_of_keys_is_refused(tmp_path: Path, text: str):
     (tmp_path / "keys.json").write_text(text)
     with pytest.raises(FhirError, match="is no J"):
         added(tmp_path, "--backend", "--jwks", str(tmp_path / "keys.json"))
+
+
+@pytest.mark.parametrize("id", ["", " ", "a b", "é", "x" * 201])
+def test_an_id_that_no_request_could_name_is_refused(tmp_path: Path, id: str):
+    with pytest.raises(FhirError, match="client_id"):
+        run(tmp_path, id, "--redirect-uri", "https://app.test/")
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ({"kty": "EC", "crv": "P-384", "x": "AA", "y": "BB"}, "no key that"), ("x", "no key that"),
+        (dict(ECKey.generate_key("P-256").as_dict(private=False)), "no key that"),
+        (dict(ECKey.generate_key("P-384").as_dict(private=True)), "private"), ({"kty": "oct", "k": "AA"}, "private"),
+    ],
+)  # fmt: skip
+def test_keys_that_can_not_be_used_are_refused(tmp_path: Path, key: Any, said: str):
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({"keys": [key]}))
+    with pytest.raises(FhirError, match=said):
+        added(tmp_path, "--backend", "--jwks", str(keys))
+    keys.write_text(json.dumps({"keys": ["x", ECKey.generate_key("P-384").as_dict(private=False)]}))
+    assert added(tmp_path, "--backend", "--jwks", str(keys)).jwks
+
+
+def test_a_backend_service_has_scopes_of_the_system(tmp_path: Path):
+    with pytest.raises(FhirError, match="such as system"):
+        added(tmp_path, "--backend", "--confidential", "--scope", "user/*.rs")

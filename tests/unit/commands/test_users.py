@@ -41,6 +41,12 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("name", ["", " ", " ada", "ada\n", "a\nb", "ada\u202e"])
+def test_a_name_that_nobody_could_type_is_refused(data: Path, name: str):
+    with pytest.raises(FhirError, match="A name has"):
+        run(data, "add", name, "--password", PASSWORD)
+
+
 def test_what_is_said_is_changed_and_the_rest_stays(data: Path):
     run(data, "change", "doc", "--role", "physician", "--role", "psychiatrist")
     changed = kept(data)
