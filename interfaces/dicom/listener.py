@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from fhir_server.core.children import unheeding
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 from fhir_server.core.garbage import tune
 from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings
@@ -38,6 +38,7 @@ def listen(settings: Settings, listening: socket.socket, opening: Opening, ready
     configure(settings)
     archive = Archive(settings)
     configuration = Configuration(settings)
+    configuration.peers()  # refused here, before there are other processes
     recover(archive, lambda sender: configuration.issuer(configuration.peers(), sender))
     moment = archive.clock()
     archive.write(lambda index: tell_restarted(index, moment))
@@ -127,12 +128,21 @@ def _end_with_parent(stop: threading.Event) -> None:
     threading.Thread(target=watch, name="dicom-parent", daemon=True).start()
 
 
+def apart(settings: Settings, listening: socket.socket, opening: Opening, ready: Any) -> None:
+    """The listener as the process that `beside` starts: where a setting is wrong, its log has one line that says so."""
+    try:
+        listen(settings, listening, opening, ready)
+    except FhirError as problem:
+        log.error("the DICOM listener can't start", problem=str(problem))
+        raise SystemExit(1) from None
+
+
 @contextlib.contextmanager
 def beside(settings: Settings, listening: socket.socket, opening: Opening) -> Iterator[None]:
     """The listener in a process of its own, for as long as the block runs."""
     spawn = multiprocessing.get_context("spawn")
     ready = spawn.Event()
-    process = spawn.Process(target=listen, args=(settings, listening, opening, ready), name="dicom")
+    process = spawn.Process(target=apart, args=(settings, listening, opening, ready), name="dicom")
     with unheeding():
         process.start()
     try:

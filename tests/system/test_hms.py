@@ -14,6 +14,7 @@ import zstandard
 from fhir_server.samples import patient_ids
 from tests.system.process import command, hms, serving
 
+DICOM = ("serve", "--port", "0", "--dicom", "true", "--dicom-port", "0")
 SYNTHEA = "https://github.com/synthetichealth/synthea"
 
 
@@ -111,6 +112,8 @@ def test_samples_are_loaded_once_when_a_server_starts_with_them(loaded):
         (("story", "--server", "http://127.0.0.1:9"), "is this its URL"),
         (("story", "--server", "http://127.0.0.1:9", "--mllp", "2575"), "--mllp must be HOST:PORT"),
         (("serve", "--data", ""), "data can't be ''"),
+        ((*DICOM, "--dicom-peers", "none.toml"), "none.toml can't be read"),
+        ((*DICOM, "--dicom-storage", "s4://x"), "dicom_storage can't be used: Protocol not known: s4"),
     ],
 )
 def test_a_wrong_call_ends_with_what_to_change(arguments, said, tmp_path, monkeypatch):

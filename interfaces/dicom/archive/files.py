@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from fhir_server.core.errors import FhirError, Issue
+from fhir_server.core.errors import FhirError, Issue, error
 
 Bytes = bytes | bytearray | memoryview
 Update = Callable[[Bytes], object]  # of a digest
@@ -96,7 +96,10 @@ class ObjectFiles:
     def __init__(self, url: str) -> None:
         import fsspec
 
-        self._system, self._folder = fsspec.core.url_to_fs(url)
+        try:
+            self._system, self._folder = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError) as problem:  # its package is not installed, or there is none
+            raise error("value", f"dicom_storage can't be used: {problem}.") from None
 
     def begin(self, head: bytes = b"", sender: str = "", update: Update = unhashed) -> Writing:
         """A new file, in memory until it is kept."""
