@@ -63,6 +63,7 @@ class Worker:
         self._running: dict[int, asyncio.Task] = {}
         self._asked: dict[int, asyncio.Future[Message]] = {}
         self._loops: list[asyncio.Task] = []
+        self._failing: dict[str, str] = {}  # what of the loops fails at the moment, and how
         self._stopping = False
 
     async def start(self) -> None:
@@ -184,11 +185,11 @@ class Worker:
     async def _beats(self) -> None:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            await self._surely(self._beat)
+            await self._surely("alive", self._beat)
 
     async def _look(self) -> None:
         while True:
-            await self._surely(self.look)
+            await self._surely("claim", self.look)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
@@ -204,7 +205,7 @@ class Worker:
             await asyncio.sleep(ASK_SECONDS)
             foreign = [id for id in self._asked if id not in self._running]
             if foreign:
-                await self._surely(functools.partial(self._learn, foreign[:500]))
+                await self._surely("settled", functools.partial(self._learn, foreign[:500]))
 
     async def _learn(self, ids: list[int]) -> None:
         for message in await self._store.settled(ids):
@@ -212,11 +213,18 @@ class Worker:
             if future is not None and not future.done():
                 future.set_result(message)
 
-    async def _surely(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _surely(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Does it, whatever becomes of it; a failure that lasts, such as a full disk, is told once."""
         try:
             await work()
-        except Exception:
-            log.exception("hl7 worker's look failed")
+        except Exception as problem:
+            said = str(problem) if isinstance(problem, FhirError) else type(problem).__name__
+            if self._failing.get(what) != said:
+                log.exception("hl7 worker's look failed", look=what, problem=said)
+            self._failing[what] = said
+        else:
+            if self._failing.pop(what, None):
+                log.info("hl7 worker's look goes on", look=what)
 
 
 def after(message: Message, outcome: Outcome) -> Message:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from fhir_server.core.errors import FhirError, error
+from interfaces.hl7v2 import worker
 from interfaces.hl7v2.applying import Applying
 from interfaces.hl7v2.configuration import Interfaces, Listener, Sender
 from interfaces.hl7v2.messages.message import Message
@@ -40,6 +42,35 @@ async def test_a_fault_that_passes_holds_the_message_not_the_sender_of_another(s
         station.table.away = False
         assert code(await other.ask(message("2", "B"))) == "AA"
         assert code(await client.next()) == "AA"
+
+
+async def test_a_look_that_goes_on_failing_is_told_once_with_what_is_wrong(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+):
+    asked = 0
+
+    async def full(*_: object) -> list[Message]:
+        nonlocal asked
+        asked += 1
+        raise error("no-store", "The message store's disk is full")
+
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.001)
+    with capture_logs() as lines:
+        with monkeypatch.context() as while_full:
+            while_full.setattr(station.interface.store, "claim", full)
+            async with asyncio.timeout(10):
+                while asked < 5:
+                    await asyncio.sleep(0.001)
+        async with station.client() as client:
+            assert code(await client.ask(message("1"))) == "AA"
+        async with asyncio.timeout(10):
+            while len(lines) < 2:
+                await asyncio.sleep(0.001)
+    told = [(line["event"], line["look"], line.get("problem")) for line in lines]
+    assert told == [
+        ("hl7 worker's look failed", "claim", "The message store's disk is full"),
+        ("hl7 worker's look goes on", "claim", None),
+    ]
 
 
 async def test_a_sender_that_is_not_answered_in_time_sends_again_and_is(open_station: Open):
