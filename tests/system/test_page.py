@@ -181,6 +181,13 @@ def test_the_raw_views_are_the_servers_own_words(browse: Browser) -> None:
     assert '<value value="1.50"/>' in words(main(browse("#/Observation/height~xml")))
 
 
+@pytest.mark.parametrize("place", ["", "#/Patient/ada", "#/Patient/ada~json"])
+def test_a_button_is_called_as_it_reads(browse: Browser, place: str) -> None:
+    named = [(each.get("aria-label"), words(each)) for each in browse(place).iter("button") if each.get("aria-label")]
+    read = [(name, shown) for name, shown in named if shown != "×"]
+    assert read and [name for name, shown in read if not name.startswith(shown)] == []
+
+
 def test_what_refers_to_a_resource_is_counted(browse: Browser) -> None:
     document = browse("#/Patient/ada~referrers")
     assert links(document)["by subject1"] == "#/Observation?subject=Patient/ada"

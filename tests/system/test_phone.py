@@ -77,6 +77,19 @@ def test_a_screen_is_read_without_scrolling_sideways(phone: Chromium, server: Se
     assert phone.said == []
 
 
+def test_the_tab_that_is_shown_is_in_sight(phone: Chromium, server: Server):
+    shown(phone, server, "#/Patient/anna~fhirpath")
+    place = "document.querySelector('.tabs [aria-current]').getBoundingClientRect()"
+    assert 0 <= phone.run(f"{place}.left") < phone.run(f"{place}.right") <= 390
+
+
+def test_what_is_said_of_a_criterion_is_read_whole(phone: Chromium, server: Server):
+    shown(phone, server, "#/Patient?nonesuch=1")
+    said = "document.querySelector('.documentation')"
+    assert "does not list this parameter" in phone.run(f"{said}.innerText")
+    assert phone.run(f"{said}.scrollWidth <= {said}.clientWidth")
+
+
 def test_the_dashboard_moves_with_the_lake(phone: Chromium, server: Server):
     shown(phone, server, "analytics/#/")
     newest = "document.querySelector('section[aria-label=Admissions] strong')?.innerText"

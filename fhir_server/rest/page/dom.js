@@ -31,7 +31,10 @@ export function outsideLink(url, shown = url) {
   return h("a", { href: url, target: "_blank", rel: "noopener noreferrer", class: "outside" }, shown);
 }
 
-/** A button that copies what `content()` gives and says so. name: what is copied, for those who can't see it. */
+/**
+ * A button that copies what `content()` gives and says so. name: what is copied, for those who can't see it; "Copy NAME"
+ * begins with what is shown, so that whoever speaks to the browser can say what stands there.
+ */
 export function copyButton(shown, name, content) {
   const button = h("button", { type: "button", class: "copy", "aria-label": `Copy ${name}` }, shown);
   let resting = null;

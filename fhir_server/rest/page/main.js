@@ -59,6 +59,7 @@ function put(title, content) {
   const moving = main.contains(document.activeElement) || document.activeElement === document.body;
   main.replaceChildren(...[content].flat(Infinity).filter(Boolean));
   main.removeAttribute("aria-busy");
+  main.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   document.title =
     title === page.capability?.software.name ? title : `${title} · ${page.capability?.software.name ?? "FHIR"}`;
   // Those who read by ear or by keyboard start at the new heading.

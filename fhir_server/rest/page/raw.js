@@ -34,7 +34,7 @@ export function rawView(text, format) {
       "div",
       { class: "raw-actions" },
       h("span", { class: "qualifier" }, `${name}, ${bytes(new Blob([text]).size)}`),
-      copyButton(`Copy ${name}`, `the ${name}`, () => text),
+      copyButton(`Copy ${name}`, name, () => text),
     ),
     h("pre", { tabindex: "0" }, h("code", {}, text.length > MOST_COLOURED ? text : coloured(text, TOKENS[format]))),
   );

@@ -42,8 +42,8 @@ export class RequestBar {
     const copies = h(
       "div",
       { class: "copies" },
-      copyButton("Copy URL", "the URL of the request", () => this.main?.url ?? base),
-      copyButton("Copy curl", "the curl command of the request", () => (this.main ? curl(this.main) : "")),
+      copyButton("Copy URL", "URL of the request", () => this.main?.url ?? base),
+      copyButton("Copy curl", "curl command of the request", () => (this.main ? curl(this.main) : "")),
     );
     this.element = h(
       "section",
@@ -72,7 +72,7 @@ function requestsView(exchanges) {
       "li",
       {},
       h("code", { class: "curl" }, shortened(curl(exchange))),
-      copyButton("Copy curl", `the curl command of ${exchange.url}`, () => curl(exchange)),
+      copyButton("Copy curl", `curl command of ${exchange.url}`, () => curl(exchange)),
       h("span", { class: "answer" }, answerNodes(exchange)),
     ),
   );

@@ -34,7 +34,7 @@ export function resourceHeading(path, resource, current, capability) {
       "p",
       { class: "identity" },
       h("code", {}, path),
-      copyButton("Copy", "the reference", () => path),
+      copyButton("Copy", "reference", () => path),
       resource ? metaNodes(resource.meta) : "",
     ),
     tabs(views, current),

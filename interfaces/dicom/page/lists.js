@@ -1,7 +1,7 @@
 // Worklist, quarantine, peers and jobs.
 import { date, get, personName, post, value } from "./calls.js";
 import { paged } from "./paged.js";
-import { action, h, table } from "./parts.js";
+import { action, h, images, table } from "./parts.js";
 
 export async function worklist() {
   const found = await get("api/worklist");
@@ -36,7 +36,7 @@ function held(study) {
     {},
     h("h2", {}, `${personName(study.patient_name) || "No name"} ${study.patient_id}`),
     h("p", {}, `${study.reason}.`),
-    h("p", { class: "quiet" }, `${date(study.date)} ${study.description} · accession ${study.accession || "none"} · ${study.instance_count} images of ${study.sender} · ${study.uid}`),
+    h("p", { class: "quiet" }, `${date(study.date)} ${study.description} · accession ${study.accession || "none"} · ${images(study.instance_count)} of ${study.sender} · ${study.uid}`),
     h(
       "p",
       {},
@@ -98,7 +98,7 @@ function search(known) {
       value(study, "00081030"),
       action("Fetch", async () => {
         const answer = await post(`api/peers/${title}/fetch`, { study: value(study, "0020000D") });
-        return `${answer.fetch} images were sent.`;
+        return `${images(answer.fetch)} sent.`;
       }),
     ]);
     const headings = ["Date", "Patient", "Patient ID", "Accession", "Study", ""];

@@ -41,3 +41,8 @@ export function action(label, work) {
   });
   return h("span", {}, button, said);
 }
+
+// So many images, in words.
+export function images(count) {
+  return `${count} ${Number(count) === 1 ? "image" : "images"}`;
+}

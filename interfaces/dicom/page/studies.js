@@ -1,6 +1,6 @@
 // Studies, found by patient, name, accession number or date.
 import { date, get, value, WEB } from "./calls.js";
-import { h } from "./parts.js";
+import { h, images } from "./parts.js";
 
 const MOST = 60; // that are shown
 const FIELDS = [
@@ -57,7 +57,7 @@ function card(study) {
         h("span", { class: "quiet" }, value(study, "00100020")),
         h("span", {}, `${date(value(study, "00080020"))} ${modalities}`),
         h("span", {}, value(study, "00081030")),
-        h("span", { class: "quiet" }, `${value(study, "00201206")} series, ${value(study, "00201208")} images`),
+        h("span", { class: "quiet" }, `${value(study, "00201206")} series, ${images(value(study, "00201208"))}`),
       ),
     ),
   );

@@ -143,6 +143,7 @@ def seen(chromium, tmp_path, url):  # noqa: F811
 def test_the_page_shows_studies(server, chromium, tmp_path):  # noqa: F811
     shown = seen(chromium, tmp_path, f"{server.origin}/dicom/")
     assert "Doe, Jane" in shown and "#/study/1.2.5" in shown
+    assert "1 series, 2 images<" in shown and "1 series, 1 image<" in shown
 
 
 def test_the_page_shows_procedure_steps(server, chromium, tmp_path):  # noqa: F811

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -219,7 +220,8 @@ async def test_a_server_that_fails_again_and_again_fails_the_message(station: St
         raise error("exception", "The server failed to answer.")
 
     monkeypatch.setattr("interfaces.hl7v2.worker.LONGEST_PAUSE", 0.01)
-    station.interface.worker._applying._client = type("Broken", (), {"perform": staticmethod(perform)})()
+    broken: Any = type("Broken", (), {"perform": staticmethod(perform)})()
+    station.interface.worker._applying._client = broken
     async with station.client() as client:
         assert code(await client.ask(message("1"))) == "AE"
     assert await station.states() == ["failed"]
