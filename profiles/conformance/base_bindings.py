@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/terminologies.html#strength; what the definitions list i
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fhir_server.definitions import Definitions, Element
@@ -17,6 +18,7 @@ from profiles.structure.problems import Problem, Problems
 Json = dict[str, Any]
 
 STRENGTHS = ("required", "extensible")
+_ELEMENT_OF_A_RELEASE = re.compile(r"http://hl7\.org/fhir/[0-9]+\.[0-9]+/StructureDefinition/extension-.+").fullmatch
 
 
 def covered(definitions: Definitions, value_set: str) -> bool:
@@ -49,14 +51,23 @@ def without_code(element: Element, code: str) -> ValueCheck | None:
     if code != "code" or binding is None or binding.strength != "required":
         return None
 
-    def absent(_twin: Any, context: Context) -> Problems:
+    def absent(twin: Any, context: Context) -> Problems:
         codes = context.shared.definitions.required_codes(binding.value_set) or {}
         unknown = any("unknown" in found for found in codes.values())
         hint = "write unknown" if unknown else "use a code of it, or leave the element out where it may be left out"
         text = f"there is no code of {binding.value_set}, which extensions can't stand in for: {hint}"
-        return [Problem("binding-required", "code-invalid", text)]
+        severity = "warning" if _of_another_release(twin) else "error"
+        return [Problem("binding-required", "code-invalid", text, severity=severity)]
 
     return absent
+
+
+def _of_another_release(twin: Json) -> bool:
+    """Whether a code of another release of FHIR stands there (https://hl7.org/fhir/R4/versions.html#extensions)."""
+    extensions = twin.get("extension")
+    return isinstance(extensions, list) and any(
+        isinstance(each, dict) and _ELEMENT_OF_A_RELEASE(str(each.get("url"))) for each in extensions
+    )
 
 
 def _in_turn(first: BindingCheck, second: BindingCheck | None) -> BindingCheck:

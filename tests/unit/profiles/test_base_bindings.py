@@ -87,6 +87,15 @@ def test_extensions_do_not_stand_in_for_a_required_code(resource, paths):
     assert found == [(path, "binding-required", "error") for path in paths]
 
 
+def test_a_code_of_another_release_stands_beside_one_that_r4_lacks():
+    url = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ValueSet.compose.include.filter.op"
+    twin = {"extension": [{"url": url, "valueCode": "child-of"}]}
+    filtered = [{"property": "concept", "_op": twin, "value": "x"}]
+    include = {"system": "http://hospital.test/codes", "filter": filtered}
+    resource = {"resourceType": "ValueSet", "status": "draft", "compose": {"include": [include]}}
+    assert ("ValueSet.compose.include[0].filter[0].op", "binding-required", "warning") in issues(resource)
+
+
 def test_in_an_entry_of_a_bundle():
     entry = {"fullUrl": "http://example.org/1", "resource": claim("XYZ")}
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": [entry]}
