@@ -17,7 +17,14 @@ from profiles.conformance.context import Context
 from profiles.conformance.elements import element_check
 from profiles.conformance.references import target_check
 from profiles.conformance.slicing import slicing_check
-from profiles.conformance.values import bounds_check, fixed_check, max_length_check, pattern_check, stated
+from profiles.conformance.values import (
+    bounds_check,
+    extended_checks,
+    fixed_check,
+    max_length_check,
+    pattern_check,
+    stated,
+)
 from profiles.snapshot import Node, Registry, profile_error
 from profiles.structure.problems import Problems, listed, problem, under
 
@@ -211,6 +218,7 @@ class ProfileCompiler:
             found.append(pattern_check(pattern[1]))
         if isinstance(element.get("maxLength"), int):
             found.append(max_length_check(element["maxLength"]))
+        found.extend(extended_checks(element))
         low, high = stated(element, "minValue"), stated(element, "maxValue")
         if low is not None or high is not None:
             found.append(bounds_check(low[1] if low else None, high[1] if high else None))

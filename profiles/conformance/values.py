@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 from fhir_server.definitions import ucum
-from profiles.structure.problems import Problems, problem, shown
+from fhir_server.fhirpath import FhirPathError, strings
+from profiles.structure.problems import Problem, Problems, problem, shown
 
 Json = dict[str, Any]
 ValueCheck = Callable[[Any], "Problems | None"]
+
+EXTENSIONS = "http://hl7.org/fhir/StructureDefinition/"
 
 
 def stated(element: Json, prefix: str) -> tuple[str, Any] | None:
@@ -100,6 +103,49 @@ def max_length_check(limit: int) -> ValueCheck:
         if not isinstance(value, str) or len(value) <= limit:
             return None
         return problem("max-length", "too-long", f"{len(value)} characters are too long: {limit} are the limit")
+
+    return check
+
+
+def extended_checks(element: Json) -> Iterator[ValueCheck]:
+    """The checks of what R4's extensions of an ElementDefinition say: minLength, maxDecimalPlaces and regex."""
+    for extension in element.get("extension", ()):
+        url, value = extension.get("url"), stated(extension, "value")
+        if url == EXTENSIONS + "minLength" and value and isinstance(value[1], int):
+            yield _min_length_check(value[1])
+        elif url == EXTENSIONS + "maxDecimalPlaces" and value and isinstance(value[1], int):
+            yield _decimal_places_check(value[1])
+        elif url == EXTENSIONS + "regex" and value and isinstance(value[1], str):
+            yield _regex_check(value[1])
+
+
+def _min_length_check(limit: int) -> ValueCheck:
+    def check(value: Any) -> Problems | None:
+        if not isinstance(value, str) or len(value) >= limit:
+            return None
+        return problem("min-length", "value", f"{len(value)} characters are too short: {limit} are the least")
+
+    return check
+
+
+def _decimal_places_check(limit: int) -> ValueCheck:
+    def check(value: Any) -> Problems | None:
+        if not isinstance(value, Decimal) or -int(value.as_tuple().exponent) <= limit:
+            return None
+        return problem("max-decimal-places", "value", f"{value} has more decimal places than {limit}, the most allowed")
+
+    return check
+
+
+def _regex_check(expression: str) -> ValueCheck:
+    def check(value: Any) -> Problems | None:
+        try:
+            if not isinstance(value, str) or strings.matchesFull(value, expression):
+                return None
+        except FhirPathError as failure:
+            text = f"could not be checked by the regex of the profile: {failure.message}"
+            return [Problem("regex", "processing", text, severity="warning")]
+        return problem("regex", "value", f"{shown(value)} is not of the form {expression}")
 
     return check
 

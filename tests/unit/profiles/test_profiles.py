@@ -91,6 +91,24 @@ def test_lengths_and_bounds():
     ]
 
 
+@pytest.mark.parametrize(
+    ("extension", "value", "rule"),
+    [
+        ({"url": "minLength", "valueInteger": 3}, {"valueString": "abc"}, None),
+        ({"url": "minLength", "valueInteger": 3}, {"valueString": "ab"}, "min-length"),
+        ({"url": "regex", "valueString": "[0-9]{3}"}, {"valueString": "123"}, None),
+        ({"url": "regex", "valueString": "[0-9]{3}"}, {"valueString": "1234"}, "regex"),
+        ({"url": "maxDecimalPlaces", "valueInteger": 1}, {"valueQuantity": {"value": 1.5}}, None),
+        ({"url": "maxDecimalPlaces", "valueInteger": 1}, {"valueQuantity": {"value": 1.25}}, "max-decimal-places"),
+    ],
+)
+def test_what_extensions_of_an_element_definition_say(extension, value, rule):
+    said = {"extension": [{**extension, "url": "http://hl7.org/fhir/StructureDefinition/" + extension["url"]}]}
+    path = "Observation.valueString" if "valueString" in value else "Observation.valueQuantity.value"
+    found = issues_by({**OBSERVATION, **value}, profile("Observation", (path, said)))
+    assert [each for _, each in found] == ([rule] if rule else [])
+
+
 def test_types_of_a_choice():
     strict = profile("Observation", ("Observation.value[x]", {"type": [{"code": "Quantity"}, {"code": "string"}]}))
     assert issues_by({**OBSERVATION, "valueString": "x"}, strict) == []
