@@ -16,6 +16,7 @@ from mappings.hl7v2.identifiers import (
     url_of,
 )
 from mappings.hl7v2.namer import Namer
+from mappings.hl7v2.parents import find_parents
 from mappings.hl7v2.tables import Tables
 
 WITHOUT_PATIENT = ("A20",)  # events of ADT that are about no patient: a bed's status
@@ -54,6 +55,7 @@ def assign(draft: Draft, tables: Tables) -> None:
         node.url = url_of(node)
         kept.append(node)
     draft.nodes = kept
+    find_parents(draft, namer, tables)
     told = any(issue.startswith("ERROR PID is required") for issue in draft.issues)
     if draft.message.type == "ADT" and not told and draft.event not in WITHOUT_PATIENT and not draft.of("Patient"):
         draft.issues.append("ERROR PID is required: the message is about no patient.")

@@ -58,6 +58,7 @@ class Settling:
                 self.current[id(one.survivor)] = patient
                 one.survivor.url = f"Patient/{patient['id']}"
         self._orders()
+        self._parents()
         await self._documents()
         for count, node in enumerate(self.draft.nodes):
             if node.type != "Provenance":
@@ -127,6 +128,9 @@ class Settling:
         wanted = {type_name: [one for node in nodes for one in node.criteria] for type_name, nodes in drafted.items()}
         for node in drafted.get("DiagnosticReport", ()):
             wanted.setdefault("ServiceRequest", []).extend(_order_numbers(node))
+        for node in drafted.get("Observation", ()):
+            if "parent" in node.notes and node.notes["parent"] not in wanted["Observation"]:
+                wanted["Observation"].append(node.notes["parent"])
         for resource in await self.reader.find(wanted) if wanted else ():
             of_type = self.found.setdefault(resource["resourceType"], {})
             for identity in identities_of(resource):
@@ -148,6 +152,21 @@ class Settling:
                 reference.items = {"type": "ServiceRequest", "identifier": placer}
             if reference.items:
                 node.put("basedOn", reference, True, "order")
+
+    def _parents(self) -> None:
+        """What results are derived from: by the resource where it is known, else by the identity that it would have."""
+        known = self.found.get("Observation", {})
+        for node in self.draft.of("Observation"):
+            if (identity := node.notes.get("parent")) is None:
+                continue
+            found = known.get(identity, {})
+            reference = Element("Reference")
+            if len(found) == 1:
+                reference.put("reference", f"Observation/{next(iter(found))}")
+            else:
+                reference.items = {"type": "Observation", "identifier": Element("Identifier")}
+                reference.items["identifier"].items = {"system": identity[0], "value": identity[1]}
+            node.put("derivedFrom", reference, True, "parent")
 
     async def _documents(self) -> None:
         """What a document adds to or takes the place of: by its resource where it is known, else by its number."""

@@ -296,3 +296,44 @@ async def test_what_is_told_of_a_vaccination_is_part_of_it(hospital: Hospital):
         *2 * [("V01", "2023", False)], *2 * [("V02", "2024", True)],
     ]  # fmt: skip
     assert {("reportOrigin" in one, "note" in one) for code, one in told} == {(True, False), (False, True)}
+
+
+CULTURE = (
+    "ORC|RE|PM1^HIS|FM1^LAB", "OBR|1|PM1^HIS|FM1^LAB|600-7^Culture^LN|||20240102",
+    "OBX|1|CE|600-7^Org^LN|1|112283007^E. coli^SCT||||||F", "OBX|2|CE|600-7^Org^LN|2|3092008^S. aureus^SCT||||||F",
+)  # fmt: skip
+
+
+def susceptibility(number: str, parent: str, order: str) -> tuple[str, ...]:
+    return (
+        f"ORC|RE|P{number}^HIS|{number}^LAB",
+        f"OBR|2|P{number}^HIS|{number}^LAB|18769-0^Suscept^LN|||20240102" + "|" * 19 + f"{parent}|||{order}",
+        "OBX|1|SN|28-1^Ampicillin^LN|1|<=^2|ug/mL||S|||F",
+    )
+
+
+@pytest.mark.parametrize(
+    ("order", "together"),
+    [
+        ("PM1&HIS^FM1&LAB", True), ("^FM1&LAB", True), ("PM1&HIS", True),
+        ("PM1&HIS^FM1&LAB", False), ("^FM1&LAB", False),
+    ],
+)  # fmt: skip
+async def test_a_susceptibility_is_derived_from_its_organism(hospital: Hospital, order: str, together: bool):
+    of = [susceptibility(f"S{at}", f"600-7&Org&LN^{at}", order) for at in "12"]
+    first = [*CULTURE, *of[0], *of[1]] if together else CULTURE
+    await hospital.send("ORU^R01^ORU_R01", pid(), *first)
+    for segments in () if together else of:
+        await hospital.send("ORU^R01^ORU_R01", pid(), *segments, sent="20240103")
+    organisms = {
+        f"Observation/{one['id']}": one["valueCodeableConcept"]["coding"][0]["display"]
+        for one in await hospital.all("Observation", code="http://loinc.org|600-7")
+    }
+    found = await hospital.all("Observation", code="http://loinc.org|28-1")
+    assert sorted(organisms[one["derivedFrom"][0]["reference"]] for one in found) == ["E. coli", "S. aureus"]
+
+
+async def test_a_susceptibility_of_an_organism_that_is_not_known_names_it(hospital: Hospital):
+    await hospital.send("ORU^R01^ORU_R01", pid(), *susceptibility("S1", "600-7&Org&LN^1", "^FM1&LAB"))
+    (parent,) = (await hospital.one("Observation"))["derivedFrom"]
+    assert parent["identifier"]["value"].endswith("LAB#FM1/LN#600-7/1")
