@@ -25,6 +25,7 @@ async def match(environment: Environment, call: Call) -> Response:
     asked = call.parameters.one("resource")
     if not isinstance(asked, dict) or asked.get("resourceType") != "Patient":
         raise error("required", "$match needs a parameter 'resource' with a Patient.", location="resource")
+    environment.checked({name: value for name, value in asked.items() if name != "meta"})  # its profiles ask for more
     only_certain = call.parameters.flag("onlyCertainMatches")
     count = call.parameters.whole("count", 20)
     scored = []
