@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server.codec.json import decode, serialize
+from fhir_server.codec.references import parse_reference
 from fhir_server.core.errors import FhirError, error
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
@@ -27,9 +28,9 @@ async def ihe_pix(environment: Environment, call: Call) -> Response:
         if not await _find(environment, call, f"{system}|"):
             raise _unknown("invalid", system, "sourceIdentifier")
         raise error("not-found", f"No patient has the identifier {source}.", location="sourceIdentifier")
-    linked = [link["other"]["reference"].rpartition("/")[2] for one in patients for link in one.get("link", ())]
+    linked = [link.get("other", {}).get("reference", "") for one in patients for link in one.get("link", ())]
     ids = {one["id"] for one in patients}
-    for id in linked:
+    for id in filter(None, (_patient(reference, call.request.base) for reference in linked)):
         found = await _search(environment, call, [("_id", id)]) if id not in ids else []
         ids.add(id)
         patients.extend(found)
@@ -42,6 +43,12 @@ async def ihe_pix(environment: Environment, call: Call) -> Response:
     for patient in patients:
         parameters.append({"name": "targetId", "valueReference": {"reference": f"Patient/{patient['id']}"}})
     return Response(200, body=serialize({"resourceType": "Parameters", "parameter": parameters}))
+
+
+def _patient(reference: str, base: str) -> str:
+    """The id of a patient who is here; "" for a related person, and for whoever is elsewhere."""
+    local = parse_reference(reference, base)
+    return local.id if local is not None and local.type == "Patient" else ""
 
 
 def _unknown(category: str, system: str, location: str) -> FhirError:

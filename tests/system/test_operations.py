@@ -369,3 +369,44 @@ async def test_fhirpath_that_is_wrong_or_never_ends_is_an_error(fhir: Fhir, expr
         ],
     }
     assert (await fhir.post("$fhirpath", body)).status_code == status
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": "Hidden"}, {"name": [{"family": 7}]}, {"name": [{"family": "Hidden"}], "birthDate": 1980},
+        {"identifier": [{"system": "http://hospital.test/mrn", "value": 7}]}, {"name": ["Hidden"]},
+        {"name": [{"family": "Hidden"}], "address": [{"postalCode": 1}]}, {"name": [{"family": "X"}], "gender": []},
+    ],
+)  # fmt: skip
+async def test_who_is_matched_with_a_patient_that_breaks_r4_is_told_where(fhir: Fhir, wrong: dict) -> None:
+    await record(fhir)
+    asked = {"name": "resource", "resource": {"resourceType": "Patient", **wrong}}
+    answer = await fhir.post("Patient/$match", {"resourceType": "Parameters", "parameter": [asked]})
+    assert answer.status_code == 422 and issue_of(answer)["expression"][0].startswith("Patient."), answer.text
+
+
+async def test_a_described_patient_is_matched_whatever_its_profiles_ask_for(fhir: Fhir) -> None:
+    await record(fhir)
+    patient = {"resourceType": "Patient", "meta": {"profile": ["http://hl7.org/fhir/StructureDefinition/nothing"]},
+               "identifier": [{"system": "http://hospital.test/mrn", "value": "SECRET-77"}]}  # fmt: skip
+    asked = {"name": "resource", "resource": patient}
+    answer = await fhir.post("Patient/$match", {"resourceType": "Parameters", "parameter": [asked]})
+    assert answer.json()["total"] == 1
+
+
+async def test_identifiers_are_those_of_patients_linked_here_and_of_nobody_with_the_same_id(fhir: Fhir) -> None:
+    number = lambda value: [{"system": f"urn:{value}", "value": value}]  # noqa: E731
+    for id in ("linked", "stranger", "elsewhere"):
+        await fhir.put(f"Patient/{id}", {"resourceType": "Patient", "id": id, "identifier": number(id)})
+    others = [{"reference": "Patient/linked"}, {"reference": "RelatedPerson/stranger"}, {"display": "Unknown"},
+              {"reference": "https://other.test/fhir/Patient/elsewhere"}]  # fmt: skip
+    linking = {"resourceType": "Patient", "id": "me", "identifier": number("mine"),
+               "link": [{"other": other, "type": "seealso"} for other in others]}  # fmt: skip
+    assert (await fhir.put("Patient/me", linking)).status_code == 201
+    answer = await fhir.get("Patient/$ihe-pix?sourceIdentifier=urn:mine|mine")
+    assert answer.json()["parameter"] == [
+        {"name": "targetIdentifier", "valueIdentifier": number("linked")[0]},
+        {"name": "targetId", "valueReference": {"reference": "Patient/me"}},
+        {"name": "targetId", "valueReference": {"reference": "Patient/linked"}},
+    ]
