@@ -20,7 +20,7 @@ from fhir_server.commands.hosting import beside as hosted
 from fhir_server.commands.opening import place
 from fhir_server.commands.options import environment, with_settings
 from fhir_server.commands.sockets import listen
-from fhir_server.core.configuration import load, require_whole
+from fhir_server.core.configuration import load, require_places, require_whole
 from fhir_server.core.errors import error
 from fhir_server.core.garbage import tune
 from fhir_server.core.logs import configure
@@ -45,6 +45,7 @@ def serve(
         signal.signal(number, stopped)
     require_safe(settings)
     require_whole(settings)
+    require_places(settings)  # refused here, it is one line
     if settings.tls_certificate or settings.tls_key or settings.tls_clients:
         from fhir_server.rest.http1.tls import context_of
 

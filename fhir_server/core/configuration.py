@@ -22,6 +22,13 @@ from fhir_server.core.settings import Settings
 
 PREFIX = "HMS_"
 FILE_VARIABLE = "HMS_CONFIG"
+# The settings that name what a start needs to be there; who reads other files tells of them before it starts.
+FILES = (
+    "openid", "policies", "encryption_keys", "account_keys", "deidentify_rules", "alert_rules", "brands",
+    "subscription_authorities", "report_font", "smtp_authorities", "workforce_pay", "workforce_training",
+    "elasticsearch_ca",
+)  # fmt: skip
+FOLDERS = ("subscription_topics", "views", "indicators", "reports")
 
 
 def load(
@@ -66,6 +73,21 @@ def require_whole(settings: Settings) -> None:
             f"{there} is set and {lacking} is not: set {PREFIX}{lacking.upper()} (or --{lacking.replace('_', '-')}) to "
             f"{what}, or leave both out for the embedded store.",
         )
+
+
+def require_places(settings: Settings) -> None:
+    """FhirError "value" where a setting names a file or folder that is not there or can't be read."""
+    for name in (*FILES, *FOLDERS):
+        place = getattr(settings, name)
+        try:
+            if place and name in FOLDERS:
+                os.scandir(place).close()
+            elif place:
+                Path(place).open("rb").close()
+        except OSError as problem:
+            raise error(
+                "value", f"{name} names {place}, which can't be read: {problem.strerror}. {description(name)}"
+            ) from problem
 
 
 def _from_file(path: Path) -> dict[str, Any]:

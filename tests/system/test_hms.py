@@ -112,6 +112,8 @@ def test_samples_are_loaded_once_when_a_server_starts_with_them(loaded):
         (("story", "--server", "http://127.0.0.1:9"), "is this its URL"),
         (("story", "--server", "http://127.0.0.1:9", "--mllp", "2575"), "--mllp must be HOST:PORT"),
         (("serve", "--data", ""), "data can't be ''"),
+        (("serve", "--views", "none"), "views names none, which can't be read"),
+        (("serve", "--policies", "none.toml"), "policies names none.toml, which can't be read"),
         ((*DICOM, "--dicom-peers", "none.toml"), "none.toml can't be read"),
         ((*DICOM, "--dicom-storage", "s4://x"), "dicom_storage can't be used: Protocol not known: s4"),
     ],

@@ -75,12 +75,13 @@ def keep(count: int, work: Work, listening: socket.socket, stop_seconds: float) 
                     failed = True
                     break
                 pause = AGAIN
-                log.error("a worker can't start, and is tried again", worker=process.pid, seconds=pause)
             else:
                 log.error("a worker ended and is replaced", worker=process.pid, exit_code=process.exitcode)
             due[place] = time.monotonic() + pause
         for place in [place for place, moment in due.items() if moment <= time.monotonic()]:
             if not stopping and not failed:
+                if workers[place][0].exitcode == NOT_STARTED:  # told now, as it is not where all others fail too
+                    log.error("a worker could not start, and is tried again", worker=workers[place][0].pid)
                 del due[place]
                 workers[place] = start(place)
     listening.close()  # whoever comes now must not wait for nobody

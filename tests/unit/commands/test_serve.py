@@ -1,16 +1,18 @@
 import asyncio
+import re
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fhir_server.bootstrap import start
 from fhir_server.commands.dicom import bind
 from fhir_server.commands.hl7 import announced
 from fhir_server.commands.serve import banner, require_safe
 from fhir_server.commands.sockets import listen
-from fhir_server.core.configuration import require_whole
+from fhir_server.core.configuration import FILES, FOLDERS, description, require_places, require_whole
 from fhir_server.core.errors import FhirError
 from fhir_server.core.settings import Settings
 from tests.system.process import hms
@@ -91,6 +93,28 @@ def test_one_service_of_two_is_refused(settings: Settings, lacking: str):
     with pytest.raises(FhirError, match=f"set {lacking}"):
         require_whole(settings)
     asyncio.run(_refused(settings, lacking))
+
+
+@pytest.mark.parametrize("name", [*FILES, *FOLDERS])
+def test_what_a_setting_names_must_be_there(name: str, tmp_path: Path):
+    place = tmp_path / "place"
+    settings = replace(Settings(), **{name: str(place)})
+    with pytest.raises(FhirError, match=f"{name} names .*place, which can't be read: No such file or directory"):
+        require_places(settings)
+    (place.mkdir if name in FILES else place.touch)()
+    with pytest.raises(FhirError, match="Is a directory" if name in FILES else "Not a directory"):
+        require_places(settings)
+    place.rmdir() if name in FILES else place.unlink()
+    (place.touch if name in FILES else place.mkdir)()
+    require_places(settings)
+
+
+def test_every_setting_of_a_file_or_folder_is_one_that_must_be_there_or_has_a_reader_of_its_own():
+    own = {"data", "hl7", "dicom_peers", "dicom_storage", "job_files"} | {
+        name for name in Settings.__struct_fields__ if "tls" in name
+    }
+    named = {name for name in Settings.__struct_fields__ if re.match(r"(\w+ )?(File|file|Folder)\b", description(name))}
+    assert named - own <= {*FILES, *FOLDERS}
 
 
 async def _refused(settings: Settings, lacking: str) -> None:

@@ -73,7 +73,9 @@ def test_one_that_ends_is_replaced(tmp_path: Path) -> None:
         assert len(after) == 2 and max(before) in after and min(before) not in after
 
 
-def test_one_that_can_not_start_leaves_the_other_serving_and_is_tried_again(tmp_path: Path) -> None:
+def test_one_that_can_not_start_leaves_the_other_serving_and_is_tried_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with kept(tmp_path) as (process, address):
         before = until_two(address)
         (tmp_path / "broken").touch()
@@ -83,13 +85,15 @@ def test_one_that_can_not_start_leaves_the_other_serving_and_is_tried_again(tmp_
         (tmp_path / "broken").unlink()
         time.sleep(2 * STARTED + 0.3)
         assert len(until_two(address)) == 2
+    assert "tried again" in capfd.readouterr().out
 
 
-def test_where_none_can_start_all_is_over(tmp_path: Path) -> None:
+def test_where_none_can_start_all_is_over(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "broken").touch()
     with kept(tmp_path) as (process, _):
         process.join(20)
         assert process.exitcode == 7
+    assert "tried again" not in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
