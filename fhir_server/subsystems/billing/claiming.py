@@ -17,6 +17,7 @@ INPATIENT = frozenset({"IMP", "ACUTE", "NONAC"})
 ICD10 = "http://hl7.org/fhir/sid/icd-10-cm"
 CLAIM_TYPE = "http://terminology.hl7.org/CodeSystem/claim-type"
 
+NO_VISIT = frozenset({"cancelled", "entered-in-error"})  # statuses of an Encounter that was none
 UNCHARGED = (
     "none of its services is completed and has a code of CPT or HCPCS, or one with a price; "
     "prices come by `hms billing fees FILE`."
@@ -58,6 +59,8 @@ def known_encounter(store: Any, encounter: str) -> Json:
 def chargeable(store: Any, encounter: str) -> Chargeable:
     """The charges of an encounter; FhirError "not-found", "value" where there is nothing to bill."""
     found = known_encounter(store, encounter)
+    if found.get("status") in NO_VISIT:
+        raise error("value", f"{encounter} is {found['status']}: it can't be billed; void or cancel what was.")
     all = charges_of(store, encounter)
     charges = [each for each in all if claimable(each)]
     if not charges:

@@ -63,11 +63,11 @@ def _tried(billing: Billing, encounter: str, charges: list[Any], now: int) -> tu
         return False, [Finding("error", "charges", f"Nothing to bill: {claiming.UNCHARGED}")]
     if not any(map(claiming.claimable, charges)):
         return False, [Finding("error", "charges", "Nothing can be billed yet: each charge says what it lacks.")]
-    found = claiming.chargeable(billing.store, encounter)
-    if not coverages(billing.store, found.patient, found.date):
-        lacks = f"{found.patient} has no coverage that is active on {found.date}"
-        return False, [Finding("warning", "coverage", f"{lacks}: bill the patient, or add a Coverage.")]
     try:
+        found = claiming.chargeable(billing.store, encounter)
+        if not coverages(billing.store, found.patient, found.date):
+            lacks = f"{found.patient} has no coverage that is active on {found.date}"
+            return False, [Finding("warning", "coverage", f"{lacks}: bill the patient, or add a Coverage.")]
         trial = claiming.make(billing.store, encounter, "TRIAL", instant(now), zone=billing.zone)
         return True, actions.checked(billing, trial)
     except FhirError as problem:

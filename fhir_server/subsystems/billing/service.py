@@ -15,7 +15,7 @@ from fhir_server.codec.json import serialize
 from fhir_server.subsystems.billing import facts, output, posting, written
 from fhir_server.subsystems.billing.booking import book
 from fhir_server.subsystems.billing.charges import propose, rules
-from fhir_server.subsystems.billing.claiming import diagnoses_of
+from fhir_server.subsystems.billing.claiming import NO_VISIT, diagnoses_of
 from fhir_server.subsystems.billing.facts import Json, known, ours
 from fhir_server.subsystems.billing.items import close_items, id_of, open_item, take_task
 from fhir_server.subsystems.billing.links import ways
@@ -203,9 +203,13 @@ def _compare(connection: sqlite3.Connection, claim: sqlite3.Row, source: str, go
     then = billed(body, source) if invoiced else written.claimed(body, source)
     now = _charges(connection, source) if invoiced else _charged(connection, source)
     how = "is charged otherwise now" if then != now else ""
-    if source == claim["encounter"] and not invoiced and not gone and not how:
-        how = _visit_differs(connection, body, source)
     undo, anew = ("cancel it", "cancel it and bill anew") if invoiced else ("void the claim", "replace the claim")
+    if source == claim["encounter"] and not gone:
+        visit = known(connection, source) or {}
+        if visit.get("status") in NO_VISIT:
+            how, anew = f"is {visit['status']} now", undo
+        elif not invoiced and not how:
+            how = _visit_differs(connection, body, visit)
     common = {"patient": claim["patient"], "claim": claim["id"], "cents": claim["cents"], "days": 14, "detail": source}
     if gone:
         text = f"{source} was deleted after {subject} was made of it: {undo}, or {anew}."
@@ -220,9 +224,8 @@ def _compare(connection: sqlite3.Connection, claim: sqlite3.Row, source: str, go
         close_items(connection, "changed", "id", id, "as it was claimed")
 
 
-def _visit_differs(connection: sqlite3.Connection, claim: Json, encounter: str) -> str:
+def _visit_differs(connection: sqlite3.Connection, claim: Json, found: Json) -> str:
     """How a visit differs from what a Claim says of it, "" where it does not."""
-    found = known(connection, encounter) or {}
     codes = [
         each["diagnosisCodeableConcept"]["coding"][0]["code"]
         for each in claim.get("diagnosis", ())

@@ -5,10 +5,11 @@ import pytest
 from fhir_server.core.errors import FhirError
 from fhir_server.subsystems.billing import actions
 from fhir_server.subsystems.billing.endpoints import aging, one_claim
+from fhir_server.subsystems.billing.endpoints import encounter as encounter_of
 from fhir_server.subsystems.billing.models import CPT
 from fhir_server.subsystems.endpoint import Call
 from interfaces.x12.shapes import Party
-from tests.unit.subsystems.billing.story import NOW, Story, answer, payer, procedure, replace_field
+from tests.unit.subsystems.billing.story import NOW, Story, answer, coverage, encounter, payer, procedure, replace_field
 
 pytestmark = pytest.mark.anyio
 
@@ -186,3 +187,23 @@ async def test_what_is_owed_by_something_else_is_refused(story: Story):
 async def test_a_claim_that_is_none_is_not_found(story: Story):
     with pytest.raises(FhirError, match="no Claim/nope of billing"):
         await one_claim(story.billing, Call(story.fhir.server, NOW, "Berta", {"id": "nope"}, {}, {}))
+
+
+@pytest.mark.parametrize("insured", [True, False])
+async def test_a_visit_that_was_entered_in_error_is_not_billed(story: Story, insured: bool):
+    wrong = encounter(status="entered-in-error", type=[{"text": "talk"}])
+    if not insured:
+        await story.store({**coverage(), "status": "cancelled"})
+    await story.store(encounter(type=[{"text": "talk"}]))  # its procedure alone is charged
+    id = await (story.claim() if insured else story.bill())
+    assert story.work() == []
+    await story.store(wrong)
+    [(text,)] = story.rows("SELECT text FROM item WHERE kind = 'changed' AND closed = ''")
+    assert "is entered-in-error now: " + ("void the claim" if insured else "cancel it") in text
+    if insured:
+        with pytest.raises(FhirError, match="is entered-in-error: it can't be billed"):
+            await story.follow(id, "replace")
+        await story.follow(id, "void")
+        assert story.accounts() == {} and story.work() == []
+        seen = await encounter_of(story.billing, Call(story.fhir.server, NOW, "Berta", {"id": "visit"}, {}, {}))
+        assert "it can't be billed" in str(seen.content["findings"])
