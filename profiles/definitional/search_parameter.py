@@ -42,19 +42,20 @@ def _bases(resource: Json, registry: Registry) -> Problems:
             text = f"no part of the expression starts at {base}, so nothing of it can be found"
             found.append(Problem("search-parameter-base", "business-rule", text, f".base[{position}]"))
         for branch in branches.get(base, ()):
-            for reason in _wrong(branch, str(base), registry):
-                text = f"the expression can't be used on {base}: {reason}"
-                found.append(Problem("fhirpath", "invalid", text, ".expression"))
+            found += _used_on(str(base), branch, registry)
     return found
 
 
-def _wrong(branch: str, base: str, registry: Registry) -> list[str]:
-    """Why a part of an expression can't be used on a base type: what it names that this type does not have."""
+def _used_on(base: str, branch: str, registry: Registry) -> Problems:
+    """What keeps a part of an expression from being used on a base type; a warning for elements that it has not."""
+    said = f"the expression can't be used on {base}: "
     try:
         path = compile_path(branch, registry.definitions, base)
     except FhirPathError as failure:
-        return [str(failure)]
-    return [] if "|" in branch else list(map(str, path.warnings))  # a union within may name other base types
+        return [Problem("fhirpath", "invalid", said + str(failure), ".expression")]
+    if "|" in branch:  # a union within may name other base types
+        return []
+    return [Problem("fhirpath", "invalid", f"{said}{each}", ".expression", "warning") for each in path.warnings]
 
 
 def _derived(resource: Json, registry: Registry) -> Problems:

@@ -8,7 +8,7 @@ from fhir_server.core.errors import FhirError
 from fhir_server.core.uris import is_absolute
 from profiles.conformance.context import Context
 from profiles.definitional.reading import expression_problems, object_of, objects_of
-from profiles.snapshot.registry import Registry
+from profiles.snapshot.registry import BASE, Registry
 from profiles.structure.problems import Problem, Problems, nearest, shown
 
 Json = dict[str, Any]
@@ -39,7 +39,7 @@ def _type(resource: Json, registry: Registry) -> Problems:
     name, base = resource.get("type"), resource.get("baseDefinition")
     if not isinstance(name, str):
         return []
-    if not is_absolute(name) and name not in registry.definitions.types:
+    if not is_absolute(name) and name not in registry.definitions.types and resource.get("url") != BASE + name:
         own = ": write the URL of the logical model" if resource.get("kind") == "logical" else ""
         hint = nearest(name, registry.definitions.types)
         text = f"{shown(name)} is no type of R4, and only the types of R4 have names without a URL{own}{hint}"

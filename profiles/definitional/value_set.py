@@ -28,7 +28,8 @@ def value_set_problems(resource: Json, registry: Registry, context: Context) -> 
             if not is_absolute(system) or system.startswith(VALUE_SETS):
                 what = "a value set; name it in valueSet" if system.startswith(VALUE_SETS) else "no absolute URI"
                 text = f"a system is the URL of a code system, {shown(system)} is {what}"
-                found.append(Problem("system", "value", text, f"{place}.system"))
+                severity = "warning" if system.startswith("#") else "error"  # as R4's own example has it
+                found.append(Problem("system", "value", text, f"{place}.system", severity))
             elif "version" not in part:
                 for at, concept in enumerate(objects_of(part.get("concept"))):
                     found += _listed(system, concept, f"{place}.concept[{at}]", context.shared)
