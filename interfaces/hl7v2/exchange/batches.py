@@ -13,12 +13,14 @@ _LINE = re.compile(rb"[^\r\n]*")
 
 
 class Batch(NamedTuple):
-    """The messages of a batch or file, and what is wrong with it as a whole; header: its first FHS or BHS."""
+    """The messages of a batch or file, and what is wrong with it as a whole; header: its first FHS or BHS; number:
+    BHS-11 of the only batch in it, "" where a file has none or several."""
 
     header: bytes
     messages: list[bytes]
     problems: tuple[Problem, ...]
     file: bool
+    number: str
 
     @property
     def control(self) -> str:
@@ -50,6 +52,7 @@ def read_batch(content: bytes) -> Batch:
     assert first is not None
     header = first[0]
     batches, in_batch, batch_count, trailer = 0, 0, 0, False
+    numbers: list[str] = []
     for mark, following in zip(marks, [*marks[1:], None], strict=True):
         end = following.start() if following else len(content)
         name = mark[1].decode()
@@ -62,6 +65,7 @@ def read_batch(content: bytes) -> Batch:
                 in_batch += 1
             case "BHS":
                 batches += 1
+                numbers.append("".join(fields[10:11]))
                 in_batch = 0
                 trailer = False
             case "BTS":
@@ -74,7 +78,8 @@ def read_batch(content: bytes) -> Batch:
         problems.append(Problem("100", "The batch has no BTS: it may be cut off.", ("BTS", 1)))
     if header[:3] == b"FHS" and marks[-1][1] != b"FTS":
         problems.append(Problem("100", "The file has no FTS: it may be cut off.", ("FTS", 1)))
-    return Batch(header, messages, tuple(problems), header[:3] == b"FHS")
+    number = numbers[0] if len(numbers) == 1 else ""
+    return Batch(header, messages, tuple(problems), header[:3] == b"FHS", number)
 
 
 def _count(fields: list[str], found: int, place: tuple[str | int, ...], what: str) -> list[Problem]:
@@ -91,7 +96,7 @@ def batch_answer(batch: Batch, answers: list[bytes]) -> bytes:
     fields += [""] * (12 - len(fields))
     turned = fields[1:2] + fields[4:6] + fields[2:4]
     bar = chr(batch.header[3])
-    body = [b"BHS" + bar.encode("latin-1") + _line(bar, [*turned, "", "", "", "", "", fields[10]])]
+    body = [b"BHS" + bar.encode("latin-1") + _line(bar, [*turned, "", "", "", "", "", batch.number])]
     body += [line for answer in answers for line in answer.rstrip(b"\r").split(b"\r")]
     body.append(f"BTS{bar}{len(answers)}".encode("latin-1"))
     if batch.file:

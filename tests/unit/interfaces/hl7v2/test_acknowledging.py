@@ -174,6 +174,13 @@ async def test_a_file_of_batches(station: Station):
     assert (answer.segments[0].name, answer.segments[-1].name) == ("FHS", "FTS")
 
 
+async def test_a_file_and_the_batch_in_it_are_answered_by_their_own_numbers(station: Station):
+    file = b"FHS|^~\\&|LAB|H|||||||F1\r" + batch("1", message("1")) + b"FTS|1\r"
+    async with station.client() as client:
+        answer = er7.parse(await client.ask(file))
+    assert (answer.get("FHS-12"), answer.get("BHS-12")) == ("F1", "B1")
+
+
 async def test_several_messages_in_one_frame_without_a_batch(station: Station):
     async with station.client() as client:
         answer = er7.parse(await client.ask(message("1") + message("2")))
