@@ -41,11 +41,13 @@ def codec_of(names: Sequence[str]) -> str | None:
     """Python's codec for the repetitions of MSH-18; "" where none is stated, None where none is known.
 
     The first is the set of the message; a later one that is entered by escape sequences (ISO 2022) decides, as its
-    codec reads both.
+    codec reads both. So does one that has ASCII in it and more, where ASCII stands first.
     """
     codecs = [_codec(name) for name in names]
     if SHIFTING in codecs:
         return SHIFTING
+    if codecs[:1] == ["ascii"] and len(codecs) > 1 and codecs[1] not in (None, "", "utf-16", "utf-32"):
+        return codecs[1]
     return codecs[0] if codecs else ""
 
 
