@@ -14,7 +14,7 @@ from mappings.hl7v2.identifiers import BY_ID, KEY, key, own_identities, token, u
 from mappings.hl7v2.links import PATIENT
 from mappings.hl7v2.merges import Merge
 from mappings.hl7v2.merging import drop_supposed, is_older, keep_participants, merge, snapshot_of, stamp
-from mappings.hl7v2.moving import Named, patients_of, way_to_survivor
+from mappings.hl7v2.moving import Named, patients_of, update_of, way_to_survivor
 from mappings.hl7v2.reader import Reader
 from mappings.hl7v2.resources import as_resource, identities_of
 from mappings.hl7v2.translation import Translation
@@ -216,6 +216,7 @@ class Settling:
                     f" ({snapshot_of(current)}); it changes nothing."
                 )
                 self._note_visit(node, resource)
+                self._add_results(current, resource)
                 return
             drop_supposed(resource, current, node.notes)
             if unstated := node.notes.get("unstated"):
@@ -255,6 +256,12 @@ class Settling:
             _retract(resource)
             request = {"method": "PUT", "url": f"{node.type}?{criteria}"}
         self.entries.append({"fullUrl": node.url, "resource": resource, "request": request})
+
+    def _add_results(self, current: dict[str, Any], said: dict[str, Any]) -> None:
+        """An older message of a report adds the results that it alone has, as it would have in its turn."""
+        kept = current.get("result", [])
+        if added := [one for one in said.get("result", ()) if one not in kept]:
+            self.entries.append(update_of({**current, "result": [*kept, *added]}))
 
     def _note_visit(self, node: Node, said: dict[str, Any]) -> None:
         """A visit or an account that stays as it is, with whose the message says that it is."""

@@ -92,6 +92,16 @@ async def test_a_null_removes_an_element_inside_another(hospital: Hospital):
     assert "end" not in (await hospital.one("Encounter"))["period"]
 
 
+async def test_an_older_message_adds_the_results_that_it_alone_has(hospital: Hospital):
+    only = [*result("14", "F"), "OBX|3|NM|1^Extra^L||9||||||P"]
+    await hospital.send("ORU^R01", pid(), *only[:3], sent="20240103")
+    await hospital.send("ORU^R01", pid(), *[one.replace("|14|", "|13|") for one in only])
+    codes = {f"Observation/{one['id']}": one["code"]["coding"][0]["code"] for one in await hospital.all("Observation")}
+    report = await hospital.one("DiagnosticReport")
+    assert [codes[one["reference"]] for one in report["result"]] == ["718-7", "4544-3", "1"]
+    assert (await hospital.one("Observation", code="http://loinc.org|718-7"))["valueQuantity"]["value"] == 14
+
+
 @pytest.mark.parametrize("end", ["|1", '|1|""|""|""', '|1||""', "|1||"])
 async def test_segments_that_name_nothing_make_nothing(hospital: Hospital, end: str):
     await hospital.send("ADT^A01", pid(), VISIT.format(place="W"), *(f"{one}{end}" for one in SAYING_NOTHING))
