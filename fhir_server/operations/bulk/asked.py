@@ -12,6 +12,7 @@ from fhir_server.codec.references import parse_reference
 from fhir_server.codec.summary import require_elements
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Caller
+from fhir_server.core.query import Clause
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call
 from fhir_server.interactions.read import current
@@ -57,6 +58,9 @@ async def asked_of(environment: Environment, call: Call) -> Asked:
             raise error("value", f"_elements takes elements at the root, not '{name[:80]}'.", location="_elements")
     if elements and not lenient:
         require_elements(elements, types, environment.definitions)
+    if level != "system":
+        for type in {*types} - {"Patient", "Provenance"}:  # whose the others are is told by what they refer to
+            require_clear(environment, type, environment.searching.compartment(type, ("Patient", "-")))
     return Asked(
         level=level,
         types=types,
@@ -167,9 +171,16 @@ async def type_filters(environment: Environment, call: Call, types: tuple[str, .
                         f"{name[:40]} says how results are shown, which no search of _typeFilter may: leave it out.",
                         location="_typeFilter",
                     )
-            await environment.searching.query(type, asked)
+            require_clear(environment, type, (await environment.searching.query(type, asked)).where)
             found[type] = (*found.get(type, ()), search)
     return found
+
+
+def require_clear(environment: Environment, type: str, where: Clause) -> None:
+    """FhirError "forbidden" where what is asked of a type goes by what is hidden from the caller."""
+    masks = environment.seen_by.masks
+    if masks is not None:
+        masks.require_clear((type,), where)
 
 
 def search_of(type: str, search: str) -> Request:
