@@ -15,7 +15,7 @@ RANGES = frozenset(["DA", "TM", "DT"])
 CHARACTER_SET = "00080005"
 _KINDS = {"DA": "date as 20260131, or range of two", "TM": "time as 235959, or range of two"}
 _MOMENTS = {
-    "DA": re.compile(r"(?=.*\d)(?:\d{4,8}|\d{4}\.\d\d\.\d\d)?(?:-(?:\d{4,8}|\d{4}\.\d\d\.\d\d)?)?\s*").fullmatch,
+    "DA": re.compile(r"(?=.*\d)(?:\d{4,8}|\d{4}\.\d\d\.\d\d)?\s*(?:-\s*(?:\d{4,8}|\d{4}\.\d\d\.\d\d)?)?\s*").fullmatch,
     "TM": re.compile(r"(?=.*\d)(?:[\d:]{2,8}(?:\.\d{1,6})?)?\s*(?:-\s*(?:[\d:]{2,8}(?:\.\d{1,6})?)?)?\s*").fullmatch,
 }
 # study, series, acquisition, content

@@ -131,7 +131,7 @@ def patient_columns(patient: Model) -> dict[str, str]:
     """What the index keeps of a patient beside id and issuer."""
     return {
         "name": folded(text(patient, "00100010")),
-        "birth_date": text(patient, "00100030"),
+        "birth_date": day(patient, "00100030"),
         "sex": text(patient, "00100040"),
         "attributes": dumped(patient),
     }
@@ -165,7 +165,7 @@ def _study(index: Rows, record: Record, patient: int, now: int) -> int:
         {
             "uid": record.study_uid,
             "patient": patient,
-            "date": text(study, "00080020"),
+            "date": day(study, "00080020"),
             "time": text(study, "00080030"),
             "accession": text(study, "00080050"),
             "accession_issuer": accession_issuer(study),
@@ -217,6 +217,11 @@ def _modalities(index: Rows, study: int) -> None:
     found = [modality for modality in index.distinct("series", "modality", {"study": study}) if modality]
     joined = "".join(f"\\{modality}" for modality in found)
     index.change("study", {"pk": study}, {"modalities": joined + "\\" if joined else ""})
+
+
+def day(model: Model, tag: str) -> str:
+    """A date as it is compared; one of before (PS3.5 table 6.2-1: 1993.08.22) without its dots."""
+    return text(model, tag).replace(".", "")
 
 
 def integer(model: Model, tag: str) -> int | None:

@@ -47,7 +47,8 @@ MODALITIES = "00080061"
 SOP_CLASSES = "00080062"
 IDEOGRAPHS = "\u2e80"  # from here on: signs of Chinese, Japanese and Korean
 COUNTS = ("00201200", "00201202", "00201204")  # studies, series and instances of a patient
-COMPUTED = (MODALITIES, SOP_CLASSES, *COUNTS, "00201206", "00201208", "00201209", "00083002", "00081190")
+COUNTED = (SOP_CLASSES, *COUNTS)  # what costs a look of its own
+COMPUTED = (MODALITIES, *COUNTED, "00201206", "00201208", "00201209", "00083002", "00081190")
 SUPPORTED = frozenset().union(*KEPT_NAMES.values(), COMPUTED, _ABOUT_THE_QUERY)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.levels import IMAGE, SERIES, STUDY
 from interfaces.dicom.archive.matching import wrong
-from interfaces.dicom.archive.query import Match, compared_at, find
+from interfaces.dicom.archive.query import COUNTED, Match, compared_at, find
 from interfaces.dicom.dataset.model import Model, name_groups, text
 from interfaces.dicom.dataset.vrs import keyword_of, tag_of, vr_of
 from interfaces.dicom.web.accept import chosen
@@ -45,6 +45,9 @@ def search(request: WebRequest) -> WebAnswer:
     for name, tag in (("studies", "0020000D"), ("series", "0020000E")):
         if name in names:
             keys[tag] = {"vr": "UI", "Value": [names[name]]}
+    for tag in wanted:
+        if tag in COUNTED:
+            keys.setdefault(tag, {"vr": vr_of(int(tag, 16))})  # it is made for who asks
     limit = min(number(request, "limit", MOST), MOST)
     offset = number(request, "offset", 0)
     matches = find(

@@ -65,6 +65,7 @@ def found(dicom, *keys, level="STUDY", model="-S", show="0020,000d"):
         ("0008,0020=20260201-", ["1.2.1", "1.2.2"]),
         ("0008,0020=-20260215", ["1.2.0", "1.2.1"]),
         ("0008,0020=20260102-20260228", ["1.2.1"]),
+        ("0008,0020=20260102 - 20260228", ["1.2.1"]),
         ("0008,0030=0800-1200", ["1.2.0", "1.2.1"]),
         ("0008,0030=083000", ["1.2.1"]),
         ("0008,0050=B1[x]", ["1.2.2"]),
@@ -80,6 +81,14 @@ def found(dicom, *keys, level="STUDY", model="-S", show="0020,000d"):
 )
 def test_all_kinds_of_matching(stocked, key, expected):
     assert found(stocked, key) == expected
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DA")
+@pytest.mark.parametrize("key", ["0008,0020=20260302", "0008,0020=2026.03.01-", "0010,0030=19700102"])
+def test_dates_with_dots_are_found(dicom, key):
+    made = image(StudyInstanceUID="1.2.3", StudyDate="2026.03.02", PatientBirthDate="1970.01.02")
+    dicom.archive.receive(encoded(made), transfer_syntax=str(made.file_meta.TransferSyntaxUID))
+    assert found(dicom, key) == ["1.2.3"]
 
 
 def test_every_level_of_both_models(stocked):
@@ -168,7 +177,7 @@ def test_move_sends_a_study_to_a_peer(moving, tmp_path):
 
 def test_move_uncompresses_for_a_receiver_that_takes_no_compressed_syntax(moving, tmp_path):
     dicom, port = moving
-    path = get_testdata_file("MR_small_RLE.dcm")
+    path = str(get_testdata_file("MR_small_RLE.dcm"))
     keep_file(dicom.archive, path)
     process = receiver(tmp_path / "got", port, "+xe")
     try:
