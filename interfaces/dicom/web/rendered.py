@@ -57,7 +57,7 @@ def rendered(request: WebRequest) -> WebAnswer:
     several = len(asked) > 1 or len(asked[0][1]) > 1
     moving = several and len(rows) == 1 and not by_number and _pixels(rows[0]) <= MOST_MOVING
     type, wanted = chosen(request.accept(), MOVING if moving else TYPES)
-    together = not several or (moving and type == "image/gif" and not wanted.multipart)
+    together = not wanted.multipart and (not several or (moving and type == "image/gif"))
     tag = tag_of(rows, type, str(together), *rest, str(view))
     if tagged(request, tag, WebAnswer(200, [])).status == 304:
         return WebAnswer(304, [("etag", f'"{tag}"')])

@@ -168,9 +168,10 @@ def bulk(request: WebRequest) -> WebAnswer:
     elements = data_set.elements
     try:
         for at in range(1, len(rest) - 1, 2):
-            elements = data_set.items(elements[int(rest[at], 16)])[int(rest[at + 1]) - 1]
+            items = dict(enumerate(data_set.items(elements[int(rest[at], 16)]), 1))
+            elements = items[int(rest[at + 1])]
         element = elements[int(rest[-1], 16)]
-    except (KeyError, ValueError, IndexError) as problem:
+    except (KeyError, ValueError, Malformed) as problem:
         raise not_found(f"value {'/'.join(rest[1:])} in instance {row['instance_uid']}") from problem
     if element.fragments is None:
         content = little_endian(data_set, element)
