@@ -15,7 +15,7 @@ from profiles.conformance.checks import ItemCheck, ObjectCheck, all_of, nothing,
 from profiles.conformance.constraints import constraint_check
 from profiles.conformance.context import Context
 from profiles.conformance.elements import element_check
-from profiles.conformance.references import target_check
+from profiles.conformance.references import aggregation_check, target_check
 from profiles.conformance.slicing import slicing_check
 from profiles.conformance.values import (
     bounds_check,
@@ -238,6 +238,9 @@ class ProfileCompiler:
     def _targets(self, node: Node, reference: TypeReference) -> Iterable[ItemCheck]:
         if reference.code != "Reference":
             return
+        stated = [entry.get("aggregation", ()) for entry in node.types() if entry.get("code") == "Reference"]
+        if stated and all(stated):
+            yield of_value(aggregation_check(frozenset(mode for modes in stated for mode in modes)))
         profiles = paths.target_profiles(node)
         bases = [self.registry.base_type(profile) for profile in profiles]
         if not profiles or "Resource" in bases or (all(bases) and sorted(bases) == sorted(reference.targets)):

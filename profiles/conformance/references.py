@@ -30,6 +30,36 @@ class TargetProblem(Problem):
         return made
 
 
+MODES = {  # ElementDefinition.type.aggregation -> what a message calls such a target
+    "contained": "a contained resource (#id)",
+    "bundled": "a resource of the same Bundle",
+    "referenced": "a resource of its own",
+}
+
+
+def aggregation_check(modes: frozenset[str]) -> Callable[[Any, Context], Problems | None]:
+    """The check where the resource stands that a Reference names: contained, in the same Bundle, or anywhere else.
+
+    Whether it is in the same Bundle can be told in one only. https://hl7.org/fhir/R4/elementdefinition.html#aggregation
+    """
+    wanted = " or ".join(text for mode, text in MODES.items() if mode in modes)
+
+    def check(reference: Any, context: Context) -> Problems | None:
+        text = reference.get("reference") if isinstance(reference, dict) else None
+        if not isinstance(text, str) or not text:
+            return None
+        if text.startswith("#"):
+            fits = "contained" in modes
+        elif "referenced" in modes:
+            fits = True
+        else:
+            bundle = context.shared.bundle
+            fits = "bundled" in modes and (bundle is None or context.shared.entry(text, context.base) is not None)
+        return None if fits else problem("reference-aggregation", "value", f"must refer to {wanted}", ".reference")
+
+    return check
+
+
 def target_check(profiles: list[str], compiler: ProfileCompiler) -> Callable[[Any, Context], Problems | None]:
     """The check of a Reference: its type is that of one of the profiles, and what can be looked at conforms to one."""
     by_type: dict[str, list[str]] = {}

@@ -243,6 +243,36 @@ def test_a_target_that_is_elsewhere_is_taken_at_its_type():
     assert issues_by({**OBSERVATION, "subject": {"reference": "Patient/1"}}, ABOUT_NAMED, NAMED) == []
 
 
+INSIDE = {"contained": [{"resourceType": "Patient", "id": "p", "active": True}], "subject": {"reference": "#p"}}
+
+
+@pytest.mark.parametrize(
+    ("modes", "subject", "alone", "in_bundle"),
+    [
+        (["contained"], INSIDE, True, True),
+        (["contained"], {"subject": {"reference": "Patient/1"}}, False, False),
+        (["referenced"], INSIDE, False, False),
+        (["referenced"], {"subject": {"reference": "Patient/1"}}, True, True),
+        (["bundled"], {"subject": {"reference": "Patient/1"}}, True, True),
+        (["bundled"], {"subject": {"reference": "Patient/2"}}, True, False),
+        (["bundled", "contained"], INSIDE, True, True),
+        (["bundled", "referenced"], {"subject": {"reference": "Patient/2"}}, True, True),
+        (["contained"], {"subject": {"identifier": {"value": "1"}}}, True, True),
+    ],
+)
+def test_where_the_target_of_a_reference_may_stand(modes, subject, alone, in_bundle):
+    strict = profile("Observation", ("Observation.subject", {"type": [{"code": "Reference", "aggregation": modes}]}))
+    wrong = ("subject.reference", "reference-aggregation")
+    resource = {**OBSERVATION, "id": "1", "meta": {"profile": [strict["url"]]}, **subject}
+    found = issues_by(resource, strict)
+    assert found == ([] if alone else [(f"Observation.{wrong[0]}", wrong[1])])
+    entries = [{"fullUrl": f"http://e.org/fhir/{r['resourceType']}/1", "resource": {**r, "id": "1"}}
+               for r in (resource, PATIENT)]  # fmt: skip
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    found = issues_by(bundle, profile("Bundle", name="b"), strict)
+    assert found == ([] if in_bundle else [(f"Bundle.entry[0].resource.{wrong[0]}", wrong[1])])
+
+
 def test_resources_that_refer_to_one_another_by_profile_come_to_an_end():
     seen = {"code": "Reference", "targetProfile": ["http://example.org/p"]}
     strict = profile("Observation", ("Observation.hasMember", {"type": [seen]}))
