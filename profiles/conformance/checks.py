@@ -58,3 +58,18 @@ def all_of(checks: Sequence[ItemCheck]) -> ItemCheck | None:
         return found
 
     return check
+
+
+def as_a_whole(inside: ItemCheck | None, whole: ItemCheck | None) -> ItemCheck | None:
+    """A check of what is in a value, and where that has no error one of the whole: one mistake stays one issue."""
+    if inside is None or whole is None:
+        return inside or whole
+
+    def check(value: Any, twin: Any, code: str, context: Context) -> Problems | None:
+        found = inside(value, twin, code, context)
+        if any(each.severity == "error" for each in found or ()):
+            return found
+        more = whole(value, twin, code, context)
+        return found if more is None else under(found, "", more)
+
+    return check

@@ -11,7 +11,16 @@ from fhir_server.fhirpath import FhirPathError
 from profiles.conformance import paths
 from profiles.conformance.base_bindings import covered
 from profiles.conformance.bindings import CODED, BindingCheck, binding_check, bindings_of
-from profiles.conformance.checks import ItemCheck, ObjectCheck, all_of, nothing, of_object, of_value, without_context
+from profiles.conformance.checks import (
+    ItemCheck,
+    ObjectCheck,
+    all_of,
+    as_a_whole,
+    nothing,
+    of_object,
+    of_value,
+    without_context,
+)
 from profiles.conformance.constraints import constraint_check
 from profiles.conformance.context import Context
 from profiles.conformance.elements import element_check
@@ -26,7 +35,7 @@ from profiles.conformance.values import (
     stated,
 )
 from profiles.snapshot import Node, Registry, profile_error
-from profiles.structure.problems import Problems, listed, problem, under
+from profiles.structure.problems import Problems, listed, problem
 
 Json = dict[str, Any]
 
@@ -133,20 +142,10 @@ class ProfileCompiler:
         try:
             base = self.definitions.types[type_name].invariants
             own = self._constraints(tree.element, {i.key for i in base}, type_name)
-            inside = of_object(self.object_checks(tree, type_name)) or nothing
+            inside = of_object(self.object_checks(tree, type_name))
         except (KeyError, TypeError, AttributeError, ValueError, FhirPathError) as broken:
             raise profile_error(canonical, f"{broken}.") from None
-        if own is None:
-            return inside
-
-        def check(value: Any, twin: Any, code: str, context: Context) -> Problems | None:
-            found = inside(value, twin, code, context)
-            if any(each.severity == "error" for each in found or ()):
-                return found
-            more = own(value, twin, code, context)
-            return found if more is None else under(found, "", more)
-
-        return check
+        return as_a_whole(inside, own) or nothing
 
     def object_checks(self, node: Node, type_name: str) -> list[ObjectCheck]:
         """The checks of the children that a profile speaks of, for objects of a type."""
@@ -177,11 +176,8 @@ class ProfileCompiler:
             checks.append(inner)
         definition = self.definitions.types[code]
         known = {i.key for i in (*element.invariants, *definition.invariants)}
-        if code != "Resource":
-            own = self._constraints(node.element, known, code)
-            if own is not None:
-                checks.append(own)
-        return all_of(checks)
+        own = self._constraints(node.element, known, code) if code != "Resource" else None
+        return as_a_whole(all_of(checks), own)
 
     def _children(self, node: Node, code: str) -> ItemCheck | None:
         if node.children is None and "contentReference" in node.element and not node.slices:

@@ -129,6 +129,15 @@ def test_constraints_of_a_profile_with_their_severity():
     assert issues_by({**PATIENT, "birthDate": "2020-01-01"}, strict) == [("Patient", "adult-1")]
 
 
+def test_an_element_with_an_error_inside_is_not_judged_as_a_whole_by_a_profile():
+    digits = {"key": "n", "severity": "error", "human": "Ten digits", "expression": "value.matches('^[0-9]{10}$')"}
+    strict = profile("Patient", ("Patient.identifier", {"constraint": [digits]}),
+                     ("Patient.identifier.value", {"min": 1}))  # fmt: skip
+    missing = {**PATIENT, "identifier": [{"system": "http://e.org"}]}
+    assert issues_by(missing, strict) == [("Patient.identifier[0].value", "cardinality-min")]
+    assert issues_by({**PATIENT, "identifier": [{"value": "1"}]}, strict) == [("Patient.identifier[0]", "n")]
+
+
 # --- bindings
 
 
