@@ -140,6 +140,8 @@ def _keep_content(draft: Draft, node: Node, segment: Segment, value: Value, numb
     if data is None:
         if part(value, 5):
             draft.issues.append(f"ERROR OBX-5: the content of {segment.value(3)} is not {encoding}.")
+        else:
+            draft.issues.append(f"{draft.place(segment, 5)}: it has no data (ED.5); nothing is kept of the document.")
         return
     raw = base64.b64decode(data)
     binary = Node("Binary", source=segment)

@@ -42,8 +42,19 @@ def _before(first: str, second: str) -> bool:
     return first[:length] < second[:length]
 
 
+def _more_than(*labels: str) -> Callable[[Json, list[str]], Json]:
+    """What is there but for its labels, as the kind of an address that has no lines (^^^^^^H)."""
+
+    def tidy(found: Json, left_out: list[str]) -> Json:
+        return found if any(name not in labels for name in found) else {}
+
+    return tidy
+
+
 def _contact_point(found: Json, left_out: list[str]) -> Json:
-    """cpt-2: a value has a system."""
+    """cpt-2: a value has a system; a kind of telephone without a number is none (^PRN^PH)."""
+    if not found.keys() - {"use", "system"}:
+        return {}
     if "value" in found and "system" not in found:
         found["system"] = "other"
     return found
@@ -55,7 +66,10 @@ def _annotation(found: Json, left_out: list[str]) -> Json:
 
 
 def _range(found: Json, left_out: list[str]) -> Json:
-    """rng-2: low is not above high."""
+    """rng-2: low is not above high; a bound has a value."""
+    for name in ("low", "high"):
+        if name in found and "value" not in found[name]:
+            del found[name]
     low, high = found.get("low", {}).get("value"), found.get("high", {}).get("value")
     if low is not None and high is not None and low > high:
         left_out.append(f"A range goes from {low} to {high}; the upper bound is left out.")
@@ -136,6 +150,7 @@ def _needs(*names: str) -> Callable[[Json, list[str]], Json]:
 
 TIDY: dict[str, Callable[[Json, list[str]], Json]] = {
     "Period": _period, "Extension": _extension,
+    "HumanName": _more_than("use"), "Address": _more_than("use", "type"),
     "ContactPoint": _contact_point, "Annotation": _annotation, "Range": _range,
     "Duration": _duration, "Quantity": _quantity, "Ratio": _ratio, "Attachment": _attachment,
     "Observation.referenceRange": _reference_range, "Appointment.participant": _participant,

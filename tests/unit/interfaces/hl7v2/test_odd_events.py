@@ -102,6 +102,24 @@ async def test_an_older_message_adds_the_results_that_it_alone_has(hospital: Hos
     assert (await hospital.one("Observation", code="http://loinc.org|718-7"))["valueQuantity"]["value"] == 14
 
 
+async def test_kinds_of_names_addresses_and_telephones_without_any_are_none(hospital: Hospital):
+    await hospital.send("ADT^A08", "PID|1||100^^^A||DOE^JANE^^^^^L~^^^^^^D||||||^^^^^^H||^PRN^PH~555-1|^WPN^PH")
+    patient = await hospital.one("Patient")
+    assert ([one["use"] for one in patient["name"]], "address" in patient) == (["official"], False)
+    assert [one["value"] for one in patient["telecom"]] == ["555-1"]
+
+
+async def test_a_document_without_data_is_told(hospital: Hospital):
+    made = await hospital.send("ORU^R01", pid(), *result(), "OBX|3|ED|1^D^L||^AP^PDF^JVBERi0=||||||F")
+    assert made.issues == ["OBX[3]-5: it has no data (ED.5); nothing is kept of the document."]
+
+
+async def test_a_range_without_an_end_has_a_beginning_only(hospital: Hospital):
+    await hospital.send("ORU^R01", pid(), *result("^5^-", kind="SN"))
+    found = await hospital.one("Observation", code="http://loinc.org|718-7")
+    assert ("high" in found["valueRange"], found["valueRange"]["low"]["value"]) == (False, 5)
+
+
 @pytest.mark.parametrize("end", ["|1", '|1|""|""|""', '|1||""', "|1||"])
 async def test_segments_that_name_nothing_make_nothing(hospital: Hospital, end: str):
     await hospital.send("ADT^A01", pid(), VISIT.format(place="W"), *(f"{one}{end}" for one in SAYING_NOTHING))
