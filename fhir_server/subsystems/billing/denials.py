@@ -12,7 +12,7 @@ from fhir_server.core.errors import error
 from fhir_server.subsystems.billing.desk import Desk, payment, post
 from fhir_server.subsystems.billing.facts import Json
 from fhir_server.subsystems.billing.ledger import RECEIVABLE
-from fhir_server.subsystems.billing.payments import Detail
+from fhir_server.subsystems.billing.models import Detail
 from fhir_server.subsystems.billing.settling import DENIED, SETTLED, TRANSFER
 from fhir_server.subsystems.store import SubsystemStore
 

@@ -15,7 +15,7 @@ from fhir_server.subsystems.billing import payments
 from fhir_server.subsystems.billing.days import today
 from fhir_server.subsystems.billing.facts import Json
 from fhir_server.subsystems.billing.ledger import amount
-from fhir_server.subsystems.billing.payments import Detail, Payment
+from fhir_server.subsystems.billing.models import Detail, Payment
 from fhir_server.subsystems.billing.service import Billing
 from fhir_server.subsystems.writing import id_of, put_all
 

@@ -1,10 +1,14 @@
-"""The tables of billing. Money is whole cents; a journal entry that does not balance can't be stored.
+"""The tables of billing, and what the desk posts into them.
+
+Money is whole cents; a journal entry that does not balance can't be stored.
 
 The lines of an entry come first and the entry last: a trigger refuses it unless they add up to nothing, a deferred
 foreign key refuses lines without an entry, and nothing of the journal is ever changed or deleted.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 LAYOUT = 9
 STANDS = "replaced = '' AND frequency <> '8'"  # of a claim: it is the last of its row, and takes none back
@@ -129,3 +133,32 @@ CODES = frozenset(
 )
 NPI, TAX = "http://hl7.org/fhir/sid/us-npi", ("urn:oid:2.16.840.1.113883.4.4", "http://hl7.org/fhir/sid/us-ein")
 PAYER_ID = f"{SYSTEM}:payer-id"
+
+
+class Detail(NamedTuple):
+    """What a payment of the desk does, by its type (payments.py).
+
+    root: the claim whose patient's share it is about, or that was denied, "" for an advance.
+    """
+
+    type: str
+    cents: int
+    root: str = ""
+
+
+class Payment(NamedTuple):
+    """What a PaymentReconciliation of the desk says (payments.py).
+
+    kind: payment, refund, write-off, credit, cancellation, denial, transfer or reversal.
+    """
+
+    id: str
+    kind: str
+    patient: str
+    receipt: str
+    cents: int
+    date: str
+    created: str
+    text: str
+    reverses: str
+    details: tuple[Detail, ...]

@@ -15,7 +15,8 @@ from fhir_server.subsystems.billing.cents import CURRENCY, currency_of, exact_ce
 from fhir_server.subsystems.billing.facts import Json, known, ours, relative, survivor_of
 from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.ledger import amount
-from fhir_server.subsystems.billing.payments import INVOICE, Detail
+from fhir_server.subsystems.billing.models import Detail
+from fhir_server.subsystems.billing.payments import INVOICE
 from fhir_server.subsystems.store import SubsystemStore
 from fhir_server.subsystems.writing import id_of
 

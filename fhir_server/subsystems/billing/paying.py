@@ -13,8 +13,7 @@ from fhir_server.subsystems.billing.cents import exact_cents_of
 from fhir_server.subsystems.billing.desk import Desk, payment, post, rules
 from fhir_server.subsystems.billing.facts import Json, known, survivor_of
 from fhir_server.subsystems.billing.ledger import amount
-from fhir_server.subsystems.billing.models import SELF_PAY
-from fhir_server.subsystems.billing.payments import Detail
+from fhir_server.subsystems.billing.models import SELF_PAY, Detail
 from fhir_server.subsystems.writing import stored
 
 

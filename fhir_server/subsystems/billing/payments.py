@@ -19,14 +19,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.cents import exact_cents_of, money
 from fhir_server.subsystems.billing.facts import Connection, Json, ours, relative, rows, survivor_of
 from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.ledger import Posting
-from fhir_server.subsystems.billing.models import SYSTEM
+from fhir_server.subsystems.billing.models import SYSTEM, Detail, Payment
 from fhir_server.subsystems.billing.settling import DENIED, SETTLED, settle
 from fhir_server.subsystems.writing import id_of
 
@@ -39,32 +38,6 @@ DETAIL_TYPES = "http://terminology.hl7.org/CodeSystem/payment-type"
 
 
 CASH = ("payment", "advance")  # types of details that move money
-
-
-class Detail(NamedTuple):
-    """type: as above; root: the claim whose patient's share it is about, or that was denied, "" for an advance."""
-
-    type: str
-    cents: int
-    root: str = ""
-
-
-class Payment(NamedTuple):
-    """What a PaymentReconciliation of the desk says.
-
-    kind: payment, refund, write-off, credit, cancellation, denial, transfer or reversal.
-    """
-
-    id: str
-    kind: str
-    patient: str
-    receipt: str
-    cents: int
-    date: str
-    created: str
-    text: str
-    reverses: str
-    details: tuple[Detail, ...]
 
 
 def read(resource: Json) -> Payment:

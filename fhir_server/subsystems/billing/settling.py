@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
 
 from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.items import close_items, reopen_items
 from fhir_server.subsystems.billing.ledger import Posting
+from fhir_server.subsystems.billing.models import Payment
 from fhir_server.subsystems.billing.receivables import look_at_receivable
-
-if TYPE_CHECKING:
-    from fhir_server.subsystems.billing.payments import Payment
 
 DENIED, TRANSFER = "denial", "transfer"  # types of details of a payment, of our own
 SETTLED = {DENIED: "written off", TRANSFER: "billed to the patient"}

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from fhir_server.codec.json import serialize
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import accounts, claiming, ledger, payments, written
-from fhir_server.subsystems.billing.payments import Detail
+from fhir_server.subsystems.billing.models import Detail
 from fhir_server.subsystems.billing.service import Billing
 from fhir_server.subsystems.billing.settling import DENIED, TRANSFER
 from fhir_server.subsystems.subsystem import Change, Portion
