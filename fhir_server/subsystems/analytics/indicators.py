@@ -90,7 +90,9 @@ def consecutive(indicator: Indicator, found: Sequence[Month], months: int, last:
 
 
 def rows_of(asked: LakeQuery, indicator: Indicator, month: str) -> Rows:
-    """What the value of a month is made of."""
+    """What the value of a month is made of; FhirError "value" for what is no month."""
+    if not re.fullmatch(MONTH, month):
+        raise error("value", f"{month[:20]!r} is no month: months are YYYY-MM, such as 2026-10.")
     sql = f"SELECT reference, label, value FROM ({_sql(indicator)}) WHERE month = ? ORDER BY value DESC, reference"
     return asked.ask(sql, [month])
 

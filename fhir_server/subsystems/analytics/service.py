@@ -123,7 +123,8 @@ class Analytics:
 
     def links(self, reference: str) -> Ways:
         """From indicator/NAME/YYYY-MM to the resources that its value is made of, and from a resource to the indicators
-        that it counts in; FhirError "not-found" for an indicator that is none, or has no rows then."""
+        that it counts in; FhirError "not-found" for an indicator that is none, or has no rows then, "value" for what is
+        no month."""
         kind, _, rest = reference.partition("/")
         if kind != "indicator":
             return Ways(forward=self._counted(reference) if kind[:1].isupper() else ())
@@ -131,9 +132,7 @@ class Analytics:
         indicator = named(self.indicators(), name)
         found = rows_of(self._query, indicator, month).rows
         if not found:
-            raise error(
-                "not-found", f"{indicator.title} has no rows in {month[:20] or 'no month'}; months are YYYY-MM."
-            )
+            raise error("not-found", f"{indicator.title} has no rows in {month}.")
         return Ways([Link(row, indicator.title, _said(label, value, indicator.unit)) for row, label, value in found])
 
     def _counted(self, reference: str) -> list[Link]:

@@ -113,6 +113,32 @@ def test_orders_and_appointments(tmp_path: Path):
     assert rows_of(asked, ALL["no_shows"], "2026-03").rows[0] == ("Appointment/a0", "Patient/p", 1.0)
 
 
+@pytest.mark.parametrize("month", ["2026-13", "2026", "2026-03-01", "march"])
+def test_rows_of_what_is_no_month_are_refused(tmp_path: Path, month: str):
+    with pytest.raises(FhirError, match="YYYY-MM"):
+        rows_of(lake_of(tmp_path / "lake", []), ALL["admissions"], month)
+
+
+def test_people_who_were_merged_and_conditions_that_do_not_hold_can_be_left_out(tmp_path: Path):
+    link = [{"other": {"reference": "Patient/anna"}, "type": "replaced-by"}]
+    patients = [
+        {"resourceType": "Patient", "id": "anna"},
+        {"resourceType": "Patient", "id": "twice", "active": False, "link": link},
+    ]
+    conditions = [
+        {"resourceType": "Condition", "id": status, "subject": {"reference": "Patient/anna"},
+         "code": {"coding": [{"code": "E11"}]}, "verificationStatus": {"coding": [{"code": status}]}}
+        for status in ("confirmed", "refuted", "entered-in-error")
+    ]  # fmt: skip
+    asked = lake_of(tmp_path / "lake", [*patients, *conditions])
+    assert asked.ask("SELECT patient, replaced_by FROM patients ORDER BY 1").rows == [
+        ("Patient/anna", None),
+        ("Patient/twice", "Patient/anna"),
+    ]
+    sql = "SELECT condition FROM conditions WHERE verification_status NOT IN ('refuted', 'entered-in-error')"
+    assert asked.ask(sql).rows == [("Condition/confirmed",)]
+
+
 def test_what_is_the_patients_to_pay_is_no_denial_and_what_is_taken_back_no_answer(tmp_path: Path):
     said = [("CLP02 1", 100), ("CLP02 1", 0), ("CLP02 1, denied", 0), ("CLP02 4, denied", 0), ("CLP02 22", -100),
             ("CLP02 22", 0), ("another's words", 0), ("another's words", 5), (None, 0)]  # fmt: skip
