@@ -9,6 +9,8 @@ import pytest
 from fhir_server.core.errors import FhirError
 from fhir_server.subsystems.billing import accounts, ledger, paying
 from fhir_server.subsystems.billing.desk import Desk
+from fhir_server.subsystems.billing.payment_endpoints import pay as pay_at
+from fhir_server.subsystems.endpoint import Call
 from interfaces.x12.shapes import Adjustment
 from tests.unit.subsystems.billing.story import NOW, Story, answer
 
@@ -63,6 +65,14 @@ async def test_a_payment_is_of_the_day_that_it_is_at_the_hospital(owing, zone: s
         assert made["paymentDate"] == today
     with pytest.raises(FhirError, match=f"today is {today}"):
         await paying.pay(desk, ANNA, "R3", 100, date=tomorrow)
+
+
+@pytest.mark.parametrize("given", ["1e3", "10.005", "1,000.00", "10,50", "-1", "0", "٣", "1" * 10, None, True, ["5"]])
+async def test_an_amount_is_written_in_digits_with_cents(owing, given: object):
+    story, desk, _ = owing
+    call = Call(desk.client, NOW, "Clara", {"id": "anna"}, {}, {"receipt": "R1", "amount": given})
+    with pytest.raises(FhirError, match="two digits after the point"):
+        await pay_at(story.billing, call)
 
 
 async def test_a_receipt_number_posts_once(owing):
