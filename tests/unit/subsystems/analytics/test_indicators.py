@@ -12,7 +12,7 @@ import pytest
 
 from fhir_server import definitions as r4
 from fhir_server.core.errors import FhirError
-from fhir_server.loading.sources import documents
+from fhir_server.loading.sources import Document, documents
 from fhir_server.samples import ARCHIVE
 from fhir_server.subsystems.analytics.indicators import Month, by_month, consecutive, indicators, named, rows_of
 from fhir_server.subsystems.analytics.lake import Lake
@@ -37,7 +37,12 @@ def lake_of(folder: Path, resources: list[dict[str, Any]], timezone: str = "UTC"
 @pytest.fixture(scope="module")
 def stays() -> list[dict[str, Any]]:
     """The encounters of the sample patients, with references as a server resolves them."""
-    entries = [entry for document in documents([ARCHIVE]) for entry in json.load(document.stream)["entry"]]
+    entries = [
+        entry
+        for document in documents([ARCHIVE])
+        if isinstance(document, Document)
+        for entry in json.load(document.stream)["entry"]
+    ]
     types = {entry["fullUrl"].removeprefix("urn:uuid:"): entry["resource"]["resourceType"] for entry in entries}
     found = []
     for entry in entries:
