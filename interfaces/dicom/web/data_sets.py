@@ -7,7 +7,7 @@ from interfaces.dicom.dataset.model import Model, to_model
 from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE
 from interfaces.dicom.dataset.walk import DataSet, Malformed
 from interfaces.dicom.services.identifiers import data_set_of
-from interfaces.dicom.web.exchange import DICOM_JSON, WebRequest
+from interfaces.dicom.web.exchange import DICOM_JSON, WebRequest, reason
 from interfaces.dicom.web.native import read_native
 from interfaces.dicom.web.stow import DICOM_XML, models_of
 
@@ -42,8 +42,8 @@ def _checked(model: Model) -> Model:
     try:
         write_dataset(written, data_set_of(model))
     except Exception as problem:  # pydicom raises what it likes over values of the wrong kind
-        raise error("malformed", f"The body makes no data set: {problem}.") from problem
+        raise error("malformed", f"The body makes no data set: {reason(problem)}.") from problem
     try:
         return to_model(DataSet(written.getvalue(), EXPLICIT_LITTLE), bulk=too_large)
     except Malformed as problem:
-        raise error("malformed", f"The body makes no data set: {problem}.") from problem
+        raise error("malformed", f"The body makes no data set: {reason(problem)}.") from problem

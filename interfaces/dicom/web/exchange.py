@@ -64,6 +64,11 @@ def not_found(what: str) -> Exception:
     return error("not-found", f"There is no {what} in the archive.")
 
 
+def reason(problem: Exception) -> str:
+    """What a library says of a failure: its first line, as a stack may follow."""
+    return next(iter(str(problem).splitlines()), "").rstrip(".: ") or type(problem).__name__
+
+
 def tagged(request: WebRequest, tag: str, answer: WebAnswer) -> WebAnswer:
     """An answer with its ETag; 304 where the caller has it already."""
     quoted = f'"{tag}"'

@@ -15,7 +15,7 @@ from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, FRAME_TYPES, synt
 from interfaces.dicom.dataset.turning import turned
 from interfaces.dicom.dataset.walk import PIXEL_DATA
 from interfaces.dicom.web.accept import media_ranges
-from interfaces.dicom.web.exchange import WebAnswer, WebRequest, not_found, ranged, tagged
+from interfaces.dicom.web.exchange import WebAnswer, WebRequest, not_found, ranged, reason, tagged
 from interfaces.dicom.web.multipart import Part, related
 from interfaces.dicom.web.resources import model_url, named, split, tag_of
 
@@ -106,7 +106,9 @@ def _fragments(encapsulated: bytes, number: int, frames: int) -> bytes:
     try:
         return get_frame(encapsulated, number - 1, number_of_frames=frames)
     except Exception as problem:  # of pixel data that is cut or counted wrongly
-        raise error("not-acceptable", f"Frame {number} can't be found in the pixel data: {problem}.") from problem
+        raise error(
+            "not-acceptable", f"Frame {number} can't be found in the pixel data: {reason(problem)}."
+        ) from problem
 
 
 def frame_bits(row: Row) -> int:
@@ -140,7 +142,7 @@ def decoded(data: bytes, number: int):
         data_set = dcmread(io.BytesIO(data))
         return _as_described(data_set, pixel_array(data_set, index=number - 1, raw=True))
     except Exception as problem:  # decoders raise what they like
-        raise error("not-acceptable", f"The frame can't be decoded: {problem}.") from problem
+        raise error("not-acceptable", f"The frame can't be decoded: {reason(problem)}.") from problem
 
 
 def _as_described(data_set: Any, frame: Any) -> Any:

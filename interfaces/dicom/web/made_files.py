@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import secrets
 import struct
@@ -9,10 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from fhir_server.core.errors import FhirError, error
+from interfaces.dicom.dataset.encoding import CHARACTER_SET, UTF_8
 from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, FRAME_TYPES, UNCOMPRESSED
 from interfaces.dicom.dataset.vrs import BULK, NUMBERS
+from interfaces.dicom.services.identifiers import ascii_only
 from interfaces.dicom.web.bulk_parts import BulkParts, BulkValue
+from interfaces.dicom.web.exchange import reason
 
 PIXELS = "7FE00010"
 LARGEST_LOADED = 64 * 2**20  # bytes of a value that stands in memory as it is no binary one
@@ -29,7 +33,7 @@ class _Making:
     """The data set is written with a mark in place of each binary value; the values are put there while it is read."""
 
     def __init__(self, model: Model, bulk: BulkParts) -> None:
-        self._model = model
+        self._model = _in_utf_8(model)
         self._bulk = bulk
         self._mark = secrets.token_bytes(12)
         self._marked: list[memoryview] = []
@@ -40,7 +44,7 @@ class _Making:
         except FhirError:
             raise
         except Exception as problem:  # pydicom raises what it likes over values of the wrong kind
-            raise error("malformed", f"The metadata makes no data set: {problem}.") from problem
+            raise error("malformed", f"The metadata makes no data set: {reason(problem)}.") from problem
 
     def _written(self) -> bytes:
         from pydicom.dataset import Dataset, FileMetaDataset
@@ -115,6 +119,34 @@ class _Making:
             yield value
             piece = b"\0" * odd + after[NUMBER.size :]
         yield piece
+
+
+def _in_utf_8(model: Model) -> Model:
+    """A model with the one character set that all of its texts can be written in, whichever it names (PS3.18 section
+    F.2): they come as Unicode."""
+    made, named = _checked(model), model.get(CHARACTER_SET)
+    if not ascii_only(made):
+        return {**made, CHARACTER_SET: UTF_8}
+    return {**made, CHARACTER_SET: named} if named else made
+
+
+def _checked(model: Model) -> Model:
+    """A model without character sets; FhirError "malformed" for what is no attribute of one."""
+    made: Model = {}
+    for tag, value in model.items():
+        if not isinstance(value, dict) or not isinstance(value.get("vr"), str):
+            raise error("malformed", f"The metadata makes no data set: {tag[:20]} has no vr.")
+        if "InlineBinary" in value:
+            try:
+                base64.b64decode(value["InlineBinary"], validate=True)
+            except (ValueError, TypeError) as problem:
+                raise error("malformed", f"The InlineBinary of {tag[:20]} is no base64.") from problem
+        items = value.get("Value")
+        if value["vr"] == "SQ" and isinstance(items, list):
+            value = {**value, "Value": [_checked(item) if isinstance(item, dict) else item for item in items]}
+        if tag != CHARACTER_SET:
+            made[tag] = value
+    return made
 
 
 def _syntax(content_type: str) -> str:

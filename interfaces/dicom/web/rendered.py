@@ -14,7 +14,7 @@ from interfaces.dicom.archive.instances import attributes, file_of
 from interfaces.dicom.dataset.model import first
 from interfaces.dicom.web.accept import chosen
 from interfaces.dicom.web.annotations import annotated, annotations_of
-from interfaces.dicom.web.exchange import WebAnswer, WebRequest, tagged
+from interfaces.dicom.web.exchange import WebAnswer, WebRequest, reason, tagged
 from interfaces.dicom.web.frames import numbers_of
 from interfaces.dicom.web.multipart import Part, related
 from interfaces.dicom.web.resources import model_url, named, partial, readable, split, tag_of
@@ -177,7 +177,7 @@ def showing(archive: Archive, row: Row, view: View) -> Callable[[int], Any]:
         except FhirError:
             raise
         except Exception as problem:  # decoders raise what they like
-            raise error("not-acceptable", f"The image can't be shown: {problem}.") from problem
+            raise error("not-acceptable", f"The image can't be shown: {reason(problem)}.") from problem
 
     return show
 

@@ -273,6 +273,32 @@ def test_several_parts_of_a_location_are_no_native_pixels(archive):
     assert not left(archive)
 
 
+@pytest.mark.parametrize("named", [None, "ISO_IR 100"])
+def test_texts_of_metadata_are_kept_whatever_character_set_it_names(archive, named):
+    within = {"00080005": {"vr": "CS", "Value": [named]}, "00080104": {"vr": "LO", "Value": ["胸部"]}}
+    model = image(16).to_json_dict() | {"00081032": {"vr": "SQ", "Value": [within]}}
+    model |= {"00081030": {"vr": "LO", "Value": ["Thorax größer 胸部"]}}
+    if named:
+        model |= {"00080005": {"vr": "CS", "Value": [named]}}
+    assert sent(archive, cut(multipart((JSON, json.dumps(model).encode())), 500), METADATA)[0] == 200
+    made = kept(archive)
+    assert made.StudyDescription == "Thorax größer 胸部" and made.ProcedureCodeSequence[0].CodeMeaning == "胸部"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"00081030": {"Value": ["x"]}}, "00081030 has no vr"), ({"00081030": None}, "00081030 has no vr"),
+     ({"00081032": {"vr": "SQ", "Value": [{"00080100": {}}]}}, "00080100 has no vr"),
+     ({"7FE00010": {"vr": "OW", "InlineBinary": "!!!"}}, "InlineBinary of 7FE00010"),
+     ({"00081030": {"vr": "XX", "Value": ["x"]}}, "XX")],
+)  # fmt: skip
+def test_what_is_no_attribute_is_told_in_a_line(archive, wrong, said):
+    model = image(16).to_json_dict() | wrong
+    with pytest.raises(FhirError, match=said) as refused:
+        sent(archive, cut(multipart((JSON, json.dumps(model).encode())), 500), METADATA)
+    assert "Traceback" not in str(refused.value)
+
+
 def test_metadata_has_a_limit_of_its_own(archive):
     async def chunks():
         yield f"--x\r\n{JSON}\r\n\r\n".encode()
