@@ -29,6 +29,14 @@ KINDS = {
 }  # fmt: skip
 
 
+# Events that have an MRG, too: nobody is to believe that they were done.
+UNDONE = {
+    "A35": "merges accounts", "A41": "merges accounts", "A42": "merges visits", "A43": "moves single numbers",
+    "A48": "changes an alternate number", "A49": "changes an account's number", "A50": "changes a visit's number",
+    "A51": "changes a visit's alternate number",
+}  # fmt: skip
+
+
 class Merge(NamedTuple):
     """One MRG segment: what is merged into whom. losing: the identities that MRG states."""
 
@@ -140,8 +148,9 @@ def merges_of(made: Draft, tables: Tables) -> list[Merge]:
     """The merges that a message asks for; FhirError "unprocessable" where a merge names no number."""
     kind = KINDS.get(made.event) if made.message.type == "ADT" else None
     if kind is None:
-        if made.message.type == "ADT" and made.event == "A43":
-            raise error("not-supported", "A43 moves single numbers, which is not done here.", location="MSH-9")
+        if made.message.type == "ADT" and made.event in UNDONE:
+            text = f"{made.event} {UNDONE[made.event]}, which is not done here."
+            raise error("not-supported", text, location="MSH-9")
         return []
     fallback = fallback_system(tables, made.facility)
     survivor: Node | None = None

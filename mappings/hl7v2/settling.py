@@ -218,6 +218,8 @@ class Settling:
                 self._note_visit(node, resource)
                 self._add_results(current, resource)
                 return
+            if "comes_back" in node.notes and current.get("active") is False:  # who was deleted (A29) is there again
+                resource["active"] = True
             drop_supposed(resource, current, node.notes)
             if unstated := node.notes.get("unstated"):
                 keep_participants(resource, current, unstated)

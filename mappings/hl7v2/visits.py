@@ -21,6 +21,8 @@ def finish_patient(draft: Draft, node: Node, tables: Tables) -> None:
     """Activity by the event, and pat-1."""
     if draft.event == "A29" and draft.message.type == "ADT":
         node.put("active", False)
+    if draft.message.type == "ADT" and draft.event in ("A01", "A04", "A05", "A28"):
+        node.notes["comes_back"] = True
     for contact in node.values("contact"):
         for name in list(contact.items):
             if not any(has_content(one) for one in contact.values(name)):

@@ -120,6 +120,35 @@ async def test_a_range_without_an_end_has_a_beginning_only(hospital: Hospital):
     assert ("high" in found["valueRange"], found["valueRange"]["low"]["value"]) == (False, 5)
 
 
+@pytest.mark.parametrize("event", ["A35", "A41", "A42", "A43", "A48", "A49", "A50", "A51"])
+@pytest.mark.parametrize("structure", ["ADT_A30", "ADT_A39"])
+async def test_merges_of_accounts_and_changes_of_their_numbers_are_refused(
+    hospital: Hospital, event: str, structure: str
+):
+    with pytest.raises(FhirError) as refused:
+        await hospital.send(f"ADT^{event}^{structure}", f"EVN|{event}", pid(), "MRG|100^^^A||AC1^^^A||V1^^^A")
+    assert refused.value.category == "not-supported"
+
+
+async def test_who_was_deleted_is_there_again_once_added_or_admitted(hospital: Hospital):
+    await hospital.send("ADT^A29", pid())
+    assert (await hospital.one("Patient"))["active"] is False
+    await hospital.send("ADT^A31", pid(), sent="20240103")
+    assert (await hospital.one("Patient"))["active"] is False
+    await hospital.send("ADT^A28", pid(), sent="20240104")
+    assert (await hospital.one("Patient"))["active"] is True
+
+
+@pytest.mark.parametrize("event", ["A32", "A33", "A54", "A55", "A61", "A62"])
+async def test_changes_of_doctors_and_cancelled_tracking_change_the_visit(hospital: Hospital, event: str):
+    await hospital.send("ADT^A01", pid(), VISIT.format(place="W"))
+    now = VISIT.format(place="X").replace("^1^1^H||||", "^1^1^H||||9^NEW^NORA^^^^^^A", 1)
+    await hospital.send(f"ADT^{event}", f"EVN|{event}", pid(), now, sent="20240103")
+    visit = await hospital.one("Encounter")
+    assert (visit["status"], len(visit["participant"])) == ("in-progress", 1)
+    assert [one["status"] for one in visit["location"]] == ["completed", "active"]
+
+
 @pytest.mark.parametrize("end", ["|1", '|1|""|""|""', '|1||""', "|1||"])
 async def test_segments_that_name_nothing_make_nothing(hospital: Hospital, end: str):
     await hospital.send("ADT^A01", pid(), VISIT.format(place="W"), *(f"{one}{end}" for one in SAYING_NOTHING))
