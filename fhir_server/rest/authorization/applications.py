@@ -107,6 +107,8 @@ async def introspect(exchange: Exchange) -> Answer:
 async def _resource_server(exchange: Exchange, bearer: str) -> Client:
     """The resource server that a bearer token was given to
     (https://hl7.org/fhir/smart-app-launch/STU2.2/token-introspection.html#authorization)."""
+    exchange.require_in_body()
+    exchange.require_single()
     try:
         access = await exchange.security.tokens.read(bearer.strip(), exchange.issuer, exchange.base)
     except FhirError:

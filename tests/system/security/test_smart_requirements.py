@@ -153,6 +153,9 @@ async def test_a_resource_server_introspects_by_a_bearer_token_of_its_own(browse
             "/auth/introspect", data={"token": app[name]}, headers={"authorization": f"Bearer {bearer}"}
         )
         assert found.json()["active"] is True and found.json()["client_id"] == "app"
+    headers = {"authorization": f"Bearer {bearer}"}
+    in_url = await browser.http.post("/auth/introspect", params={"token": app["access_token"]}, headers=headers)
+    assert in_url.status_code == 400 and "in the body" in in_url.json()["error_description"]
 
 
 async def test_tokens_of_no_resource_server_do_not_introspect(browser: Browser) -> None:
