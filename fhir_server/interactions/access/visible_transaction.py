@@ -105,10 +105,10 @@ class VisibleTransaction(VisibleReads):
         taken = head is not None and write.version != head.version + 1  # of a resource that its deletion hides
         if head is not None and not head.deleted:
             taken = ids[0] not in await self._within(type, ids, before)
-        if taken and shared and await self._within(type, ids, self._reading(type)):
-            raise error(
-                "forbidden", f"{type}/{write.id} is in another patient's record too, and not changed within one's."
-            )
+        if taken and await self._within(type, ids, self._reading(type)):
+            why = f"is for you to read, and not to {'delete' if interaction == 'd' else 'change'}"
+            why = "is in another patient's record too, and not changed within one's" if shared else why
+            raise error("forbidden", f"{type}/{write.id} {why}.")
         if taken:
             raise error("forbidden", f"{type}/{write.id} is in use, and not for you to change; use another id.")
         if self._masks is not None:

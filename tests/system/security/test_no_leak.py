@@ -355,6 +355,24 @@ async def test_a_deleted_record_that_was_not_the_callers_is_an_id_in_use(tmp_pat
         assert status == 403 and "in use" in said[0]
 
 
+@pytest.mark.parametrize(("method", "url", "said"), [
+    ("PUT", "Observation/o1", "o1 is for you to read, and not to change."),
+    ("DELETE", "Observation/o1", "o1 is for you to read, and not to delete."),
+    ("GET", "Observation/o1/$validate?mode=delete", "o1 is for you to read, and not to delete."),
+])  # fmt: skip
+async def test_what_may_be_read_and_not_written_is_not_called_an_id_in_use(
+    tmp_path: Path, method: str, url: str, said: str
+) -> None:
+    async with started(tmp_path) as server:
+        there = [each for each in hospital(random.Random(2)) if each["id"] in ("o0", "o1")]
+        for resource in there:
+            await server.perform(request("PUT", f"Observation/{resource['id']}", resource))
+        access = Access(client="app", scope="user/Observation.rs user/Observation.ud?_id=o0")
+        caller = await Callers(server.environment).of_access(access)
+        found = await answer(server, request(method, url, there[1] if method == "PUT" else None, caller))
+        assert said in str(found) and found[0] in (200, 403)
+
+
 MASKS = [
     [("Patient", ("name", "birthDate"), ()), ("Observation", ("value",), ())],
     [("Patient", ("link", "name.family"), ()), ("Encounter", ("location",), ()), ("*", ("identifier",), ())],
@@ -388,7 +406,8 @@ async def test_answers_are_refused_or_those_of_a_server_without_what_is_hidden(t
             url = f"{resource['resourceType']}/{resource['id']}"
             shown = json.loads((await whole.perform(request("GET", url, caller=caller))).body)
             changed += untagged(lasting(shown)) != lasting(resource)
-            shadow.environment.checker = Unchecked()  # what is hidden may be mandatory
+            environment: Any = shadow.environment
+            environment.checker = Unchecked()  # what is hidden may be mandatory
             await shadow.perform(request("PUT", url, shown))
         assert changed
         refusals = 0
