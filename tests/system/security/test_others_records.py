@@ -72,7 +72,8 @@ async def test_no_element_brings_a_resource_into_another_patients_record(hospita
             assert (await app(f"{type}/shared", "DELETE")).status_code == 403
         assert (await app(f"{type}/{id}", "DELETE")).status_code in (200, 204)
     there = {each["id"] for each in RESOURCES if each["resourceType"] == type}
-    assert set(await staff.ids(f"{type}?_count=100")) <= {"shared", *there}
+    found = {id for id in await staff.ids(f"{type}?_count=100") if not id.startswith("alert-")}  # of so many refusals
+    assert found <= {"shared", *there}
 
 
 async def test_whose_scopes_have_more_than_one_patient_writes_in_both_records(hospital: Fhir) -> None:
