@@ -18,6 +18,12 @@ def time_of(text: str, zone: datetime.tzinfo) -> datetime.datetime | None:
         return None
 
 
+def by_clock(text: str, zone: datetime.tzinfo) -> str:
+    """A FHIR time as the clocks of the hospital show it, with their offset; a date as it is."""
+    at = time_of(text, zone)
+    return at.isoformat(timespec="milliseconds") if at is not None else text
+
+
 def day_of(text: str, zone: datetime.tzinfo) -> str:
     """The day of a FHIR date or time, as far as it says one: YYYY, YYYY-MM or YYYY-MM-DD."""
     at = time_of(text, zone)

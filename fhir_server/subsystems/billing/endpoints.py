@@ -8,7 +8,7 @@ from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing import actions, claiming, inquiring, ledger, sending
 from fhir_server.subsystems.billing.coverages import coverages
-from fhir_server.subsystems.billing.days import today
+from fhir_server.subsystems.billing.days import by_clock, today
 from fhir_server.subsystems.billing.facts import rows
 from fhir_server.subsystems.billing.models import SELF_PAY, STANDS
 from fhir_server.subsystems.billing.scrub import Finding, texts
@@ -107,9 +107,7 @@ async def one_claim(billing: Billing, call: Call) -> Answer:
     if not (found or items or answers):
         raise error("not-found", f"There is no Claim/{id} of billing; GET /billing/claims lists them.")
     chain = _all(billing, "SELECT * FROM claim WHERE root = ? ORDER BY created, id", (root,))
-    return Answer(
-        {"claims": chain, "journal": ledger.entries(billing.store, "claim", root), "answers": answers, "work": items}
-    )
+    return Answer({"claims": chain, "journal": _entries(billing, "claim", root), "answers": answers, "work": items})
 
 
 async def replace(billing: Billing, call: Call) -> Answer:
@@ -175,8 +173,13 @@ async def journal(billing: Billing, call: Call) -> Answer:
     """Entries of the journal."""
     for name in ("claim", "patient", "source"):
         if call.query.get(name):
-            return Answer({"entries": ledger.entries(billing.store, name, call.query[name])})
-    return Answer({"entries": ledger.entries(billing.store)})
+            return Answer({"entries": _entries(billing, name, call.query[name])})
+    return Answer({"entries": _entries(billing)})
+
+
+def _entries(billing: Billing, where: str = "", value: str = "") -> list[dict[str, Any]]:
+    found = ledger.entries(billing.store, where, value)
+    return [{**each, "date": by_clock(each["date"], billing.zone)} for each in found]
 
 
 async def trial(billing: Billing, call: Call) -> Answer:
@@ -208,7 +211,7 @@ async def journal_csv(billing: Billing, call: Call) -> Answer:
             ",".join(
                 [
                     str(row["id"]),
-                    row["date"],
+                    by_clock(row["date"], billing.zone),
                     text,
                     row["source"],
                     row["account"],

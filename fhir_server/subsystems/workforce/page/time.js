@@ -7,7 +7,8 @@ import { calls } from "./calls.js";
 export async function timeView() {
   const [{ times }, { people }] = await Promise.all([calls.get("times"), calls.get("people")]);
   const names = new Map(people.map(({ role, name }) => [role, name]));
-  const month = new Date().toISOString().slice(0, 7);
+  const now = new Date();
+  const month = `${now.getFullYear()}-${String(now.getMonth() + 1).padStart(2, "0")}`; // of the clock on the wall
   return [
     h("h1", { tabindex: "-1" }, "Time and pay"),
     ask(

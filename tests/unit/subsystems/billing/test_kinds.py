@@ -8,8 +8,10 @@ from fhir_server.client import HttpClient
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import FhirError
 from fhir_server.subsystems.billing import ledger
+from fhir_server.subsystems.billing.endpoints import journal, journal_csv
 from fhir_server.subsystems.billing.fees import definitions
 from fhir_server.subsystems.billing.models import CPT, MODIFIER
+from fhir_server.subsystems.endpoint import Call
 from fhir_server.subsystems.subsystem import settle
 from interfaces.hl7v2.er7 import parse
 from mappings.hl7v2.translating import translate
@@ -46,6 +48,10 @@ async def test_days_are_those_of_the_hospital(story: Story):
     assert claim["billablePeriod"] == {"start": "2026-11-02", "end": "2026-11-03"}
     [sent] = await story.send()
     assert "DTP*435*DT*202611022130" in sent["text"]
+    call = Call(story.fhir.server, NOW, "Berta", {}, {}, {})
+    [entry] = (await journal(story.billing, call)).content["entries"]
+    assert entry["date"] == "2026-11-27T04:00:00.000-05:00"
+    assert b",2026-11-27T04:00:00.000-05:00," in (await journal_csv(story.billing, call)).content
 
 
 async def test_medication_and_charges_of_other_systems_are_charged(story: Story):
