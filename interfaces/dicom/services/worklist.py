@@ -20,6 +20,7 @@ PENDING, NOT_ALL_SUPPORTED = 0xFF00, 0xFF01
 CANCELLED, UNABLE, OUT_OF_RESOURCES, WRONG_IDENTIFIER = 0xFE00, 0xC000, 0xA700, 0xA900
 Element = dict[str, Any]
 STEPS, START = "00400100", ("00400002", "00400003")  # scheduled procedure steps, their start date and time
+STATION = "00400001"  # AE title
 SOP_CLASSES = {"Modality Worklist Information Model - FIND": "1.2.840.10008.5.1.4.31"}
 STATUSES = (
     ("FF00", "One scheduled procedure step."),
@@ -53,6 +54,7 @@ def find(context: Context, event: Any) -> Iterator[tuple[Any, Any]]:
         yield status(OUT_OF_RESOURCES, "the FHIR server does not answer"), None
         return
     wanted = {tag: key for tag, key in keys.items() if tag != CHARACTER_SET}
+    entries = [entry._replace(item=for_station(keys, entry.item)) for entry in entries]
     found = (entry for entry in entries if wanted_by(supported(keys, entry.item), entry.item))
     for entry in disclosed(context, peer_of(event), "C-FIND/worklist", found, _patients):
         if event.is_cancelled:
@@ -64,6 +66,15 @@ def find(context: Context, event: Any) -> Iterator[tuple[Any, Any]]:
 
 def _patients(entry: Entry) -> list[str]:
     return [entry.order["subject"]["reference"]]
+
+
+def for_station(keys: Model, item: Model) -> Model:
+    """An item that names no station as it is for the one that asks: any may do it, and each item has one (PS3.4 table
+    K.6-1, type 1)."""
+    asking, step = text(next(iter(items(keys, STEPS)), {}), STATION), item[STEPS]["Value"][0]
+    if not asking or set("*?") & set(asking) or text(step, STATION):
+        return item
+    return {**item, STEPS: {**item[STEPS], "Value": [{**step, STATION: {"vr": "AE", "Value": [asking]}}]}}
 
 
 def wanted_by(keys: Model, item: Model) -> bool:
