@@ -7,7 +7,7 @@ https://hl7.org/fhir/R4/documents.html#content and https://hl7.org/fhir/R4/messa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 from fhir_server.core.uris import FORMS, UUID
@@ -37,13 +37,22 @@ def bundle_check(definitions: Definitions) -> Callable[[Problems | None, dict[st
         for position, entry in enumerate(entries):
             if not isinstance(entry, dict) or enough(found):
                 continue
-            for each in _identity(entry, kind, definitions):
+            for each in (*_identity(entry, kind, definitions), *_outcome(entry)):
                 found = under(found, f".entry[{position}]", [each])
         if kind in LOCAL_URNS and not any(each.severity == "error" for each in found or ()):
             found = _references(found, entries, kind)
         return found
 
     return check
+
+
+def _outcome(entry: dict[str, Any]) -> Iterator[Problem]:
+    """What tells of the search itself is an OperationOutcome (https://hl7.org/fhir/R4/valueset-search-entry-mode.html)."""
+    search, resource = entry.get("search"), entry.get("resource")
+    name = resource.get("resourceType") if isinstance(resource, dict) else None
+    if isinstance(search, dict) and search.get("mode") == "outcome" and name not in (None, "OperationOutcome"):
+        text = f"the mode outcome is that of an OperationOutcome, not of a {name}: say match or include"
+        yield Problem("bundle-search-mode", "value", text, ".search.mode")
 
 
 def _identity(entry: dict[str, Any], kind: str, definitions: Definitions) -> Iterator[Problem]:
@@ -66,15 +75,19 @@ def _identity(entry: dict[str, Any], kind: str, definitions: Definitions) -> Ite
     request = entry.get("request")
     created = isinstance(request, dict) and request.get("method") == "POST"
     match = _RESTFUL(url)
-    if match and definitions.is_resource(match["type"]) and "id" in resource and not created:
-        named, own = f"{match['type']}/{match['id']}", f"{resource.get('resourceType')}/{resource['id']}"
-        if named != own:
+    if match and definitions.is_resource(match["type"]) and not created:
+        named = f"{match['type']}/{match['id']}"
+        own = f"{resource.get('resourceType')}/{resource['id']}" if "id" in resource else "one without an id"
+        if named != own and ("id" in resource or request is None):  # a conditional update finds the id
             text = f"the fullUrl names {named}, but the resource is {own}: they must agree"
             yield Problem("bundle-full-url", "value", text, ".fullUrl")
 
 
 def _references(found: Problems | None, entries: list[Any], kind: str) -> Problems | None:
-    urls = {entry["fullUrl"] for entry in entries if "fullUrl" in entry}
+    urls: dict[str, set[Any]] = {}  # each with the versions that are there
+    for entry in entries:
+        if "fullUrl" in entry:
+            urls.setdefault(entry["fullUrl"], set()).add(entry.get("resource", {}).get("meta", {}).get("versionId"))
     root_type, element = ROOTS.get(kind, ("", ""))
     if not root_type and not _has_lost_urn(entries, urls):
         return found
@@ -89,8 +102,13 @@ def _references(found: Problems | None, entries: list[Any], kind: str) -> Proble
         must = position == 0 and resource.get("resourceType") == root_type
         for path, text in local_references(resource):
             needed = text.startswith("urn:") or (must and path.startswith("." + element))
-            target = text.partition("/_history/")[0]
-            if needed and target not in urls and base + target not in urls:
+            target, _, version = text.partition("/_history/")
+            there = urls.get(target) or urls.get(base + target)
+            if needed and version and there and None not in there and version not in there:
+                said = f"the version {shown(version)} of {shown(target)} is not in this {kind}"
+                more = problem("bundle-reference", "not-found", said, path + ".reference")
+                found = under(found, f".entry[{position}].resource", more)
+            elif needed and target not in urls and base + target not in urls:
                 if not base and target in own:
                     if not told:
                         told = True
@@ -117,7 +135,7 @@ def _is_reference(value: dict[str, Any]) -> bool:
     return isinstance(text, str) and not text.startswith("#") and value.keys() <= _REFERENCE
 
 
-def _has_lost_urn(entries: list[Any], urls: set[str]) -> bool:
+def _has_lost_urn(entries: list[Any], urls: Container[str]) -> bool:
     """Whether a reference anywhere in the entries is a urn: that is no entry's fullUrl."""
     waiting: list[Any] = [entries]
     while waiting:
