@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -118,6 +118,9 @@ Observation?subject=Patient/ann,Patient/bob: below dose dose-in-g pressure smoke
 Observation?subject:missing=true: tablets
 RiskAssessment?subject=Group/friends: unlikely
 RiskAssessment?patient:missing=true: unlikely
+RiskAssessment?patient:missing=false: likely
+Observation?patient:missing=true: tablets word
+Observation?patient:missing=false: below dose dose-in-g pressure smoker timed
 Encounter?location:below=Location/house: stay visit
 Encounter?location:below=Location/ward: visit
 Encounter?location:above=Location/bed: stay visit
@@ -283,7 +286,7 @@ Practitioner/doc/Observation: dose
 """
 
 
-def pairs() -> Iterator[tuple[str, list[str]]]:
+def pairs() -> Iterator[tuple[str, Sequence[str]]]:
     for line in FOUND.strip().splitlines():
         if not line.startswith("#"):
             search, _, found = line.rpartition(":")
@@ -291,5 +294,5 @@ def pairs() -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize(("search", "expected"), list(pairs()), ids=[search for search, _ in pairs()])
-def test_what_a_search_finds(base: str, http: httpx.Client, search: str, expected: list[str]) -> None:
+def test_what_a_search_finds(base: str, http: httpx.Client, search: str, expected: Sequence[str]) -> None:
     assert sorted(finds(http, f"{base}/{search}".replace("BASE", base))) == expected

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.core.values import NARRATIVE, TOKEN, SearchValue
+from fhir_server.core.values import CANONICAL, NARRATIVE, TOKEN, SearchValue
 from fhir_server.definitions import Definitions
 from fhir_server.search.contained import contained_field, presence_field
 from fhir_server.search.extract.adding import Add
 from fhir_server.search.extract.compile import TypeExtractor
 from fhir_server.search.extract.converters import Converters
 from fhir_server.search.fields import Fields
+from fhir_server.search.named_types import NAMED
 
 __all__ = ["Extractor"]
 
@@ -44,9 +45,10 @@ class Extractor:
         found = self._values(resource)
         contained = resource.get("contained")
         if isinstance(contained, list) and self._contained:
+            own = tuple(found)
             for inner in contained:
                 if inner.__class__ is dict:
-                    self._add_contained(inner, found.append)
+                    self._add_contained(inner, own, found.append)
         try:
             return list(dict.fromkeys(found))
         except TypeError:  # an object where a text belongs
@@ -70,12 +72,18 @@ class Extractor:
                 _leniently(extract, resource, found.append)
         return found
 
-    def _add_contained(self, resource: dict[str, Any], add: Add) -> None:
-        """The values of a contained resource, as values of its container (see search.contained)."""
+    def _add_contained(self, resource: dict[str, Any], own: tuple[SearchValue, ...], add: Add) -> None:
+        """The values of a contained resource, as values of its container (see search.contained).
+
+        own: those of the container itself, of which references to what is contained name its type.
+        """
         type_name, id_ = resource.get("resourceType"), resource.get("id")
         if not isinstance(type_name, str) or not isinstance(id_, str):
             return
         add((TOKEN, presence_field(type_name), "", id_))
+        for value in own:
+            if value[0] == CANONICAL and value[2] == f"#{id_}":
+                add((TOKEN, value[1] + NAMED, "", type_name))
         for value in self._values(resource):
             if value[0] != NARRATIVE:
                 add((value[0], contained_field(type_name, value[1]), *value[2:]))

@@ -6,19 +6,25 @@ from collections.abc import Callable
 from typing import Any
 
 from fhir_server.core.keys import ID_PATTERN
-from fhir_server.core.values import CANONICAL, REFERENCE, TEXT, URI
+from fhir_server.core.values import CANONICAL, REFERENCE, TEXT, TOKEN, URI
 from fhir_server.search.extract.adding import Add, Convert
 from fhir_server.search.extract.strings import folded
 from fhir_server.search.extract.tokens import add_identifier_value
+from fhir_server.search.named_types import NAMED, type_in
 
 
 def reference_converter(is_resource: Callable[[str], bool], base: str) -> Convert:
     """For References: `Type/id`, relative or under the server's own base, is local; any other address is not.
 
     A logical reference is its identifier, as a token. A contained resource's `#id` can't be asked for, and a display
-    alone only as text; they are kept so that :missing knows of them.
+    alone only as text; they are kept so that :missing knows of them. Of all but local ones the type that they name is
+    kept too.
     """
     prefix = base + "/" if base else ""
+
+    def add_type(add: Add, field: str, name: Any) -> None:
+        if name.__class__ is str and is_resource(name):
+            add((TOKEN, field + NAMED, "", name))
 
     def add_reference(add: Add, field: str, value: dict[str, Any]) -> None:
         address = value.get("reference")
@@ -32,6 +38,9 @@ def reference_converter(is_resource: Callable[[str], bool], base: str) -> Conver
                 add((REFERENCE, field, parts[0], parts[1], parts[3]))
             else:
                 add((CANONICAL, field, address, ""))
+                add_type(add, field, value.get("type") or type_in(address))
+        elif "type" in value:
+            add_type(add, field, value["type"])
         if "identifier" in value:
             add_identifier_value(add, field, value["identifier"])
         elif not address and "display" in value:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from fhir_server.core.errors import error
-from fhir_server.core.query import Any, Clause, IdIn, Missing, Not, RefersTo, TokenIn, TokenIs, TypeIn
+from fhir_server.core.query import Any, Clause, IdIn, Not, RefersTo, TokenIn, TokenIs, TypeIn
 from fhir_server.search.fields import ParameterFields
+from fhir_server.search.named_types import missing
 from fhir_server.search.parse.builtin import BUILT_IN, BUILT_IN_MODIFIERS
 from fhir_server.search.parse.chain import forward, reverse
 from fhir_server.search.parse.context import SearchContext
@@ -70,7 +71,7 @@ class Criteria:
 
     def _parameter(self, parameter: ParameterFields, modifier: str, value: str) -> Clause:
         if modifier == MISSING:
-            return missing(parameter, value)
+            return is_missing(parameter, value)
         readers = MODIFIERS[kind_of(parameter.parameter)]
         read = readers.get(modifier)
         if read is None:
@@ -97,11 +98,11 @@ class Criteria:
         return Any(tuple(clauses))
 
 
-def missing(parameter: ParameterFields, value: str) -> Clause:
+def is_missing(parameter: ParameterFields, value: str) -> Clause:
     """`birthdate:missing=true`."""
     if value not in ("true", "false"):
         raise one_of("value for :missing", value, ("true", "false"))
-    return Missing(parameter.fields, value == "true", parameter.target_types)
+    return missing(parameter, value == "true")
 
 
 def _alternatives(value: str) -> list[str]:

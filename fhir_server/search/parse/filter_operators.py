@@ -14,7 +14,6 @@ from fhir_server.core.query import (
     Comparator,
     DateIs,
     InValueSet,
-    Missing,
     Not,
     NumberIs,
     QuantityIs,
@@ -22,6 +21,7 @@ from fhir_server.core.query import (
     Subsumes,
 )  # fmt: skip
 from fhir_server.search.fields import ParameterFields
+from fhir_server.search.named_types import missing
 from fhir_server.search.parse.builtin import BUILT_IN
 from fhir_server.search.parse.composite import composite_is
 from fhir_server.search.parse.context import SearchContext
@@ -133,13 +133,13 @@ def compare(parameter: ParameterFields, operator: str, value: str, context: Sear
     if operator == "pr":
         if value not in ("true", "false"):
             raise one_of("value for pr", value, ("true", "false"))
-        return Missing(parameter.fields, value == "false", parameter.target_types)
+        return missing(parameter, value == "false")
     function, operators = OPERATORS[kind_of(parameter.parameter)]
     if operator in operators:
         return function(parameter, operator, value, context)
     if operator == "ne" and "eq" in operators:
         equal = function(parameter, "eq", value, context)
-        return All((Missing(parameter.fields, False, parameter.target_types), Not(equal)))
+        return All((missing(parameter, False), Not(equal)))
     raise _wrong_operator(parameter.parameter.code, operator, (*operators, "ne", "pr"))
 
 

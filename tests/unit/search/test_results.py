@@ -17,6 +17,12 @@ def quantity(value, code="/min"):
     return {"value": value, "system": "http://unitsofmeasure.org", "code": code, "unit": code}
 
 
+def order(id, subject, **more):
+    return {
+        "resourceType": "ServiceRequest", "id": id, "status": "active", "intent": "order", "subject": subject, **more,
+    }  # fmt: skip
+
+
 RESOURCES = [
     {"resourceType": "Organization", "id": "top", "name": "Top"},
     {"resourceType": "Organization", "id": "acme", "name": "Acme", "partOf": {"reference": "Organization/top"}},
@@ -74,6 +80,11 @@ RESOURCES = [
         "resourceType": "List", "id": "friends", "status": "current", "mode": "working",
         "entry": [{"item": {"reference": "Patient/ann"}}],
     },
+    order("elsewhere", {"reference": "https://other.org/fhir/Patient/7/_history/2"}),
+    order("logical", {"type": "Patient", "identifier": {"system": "http://acme.org/mrn", "value": "9"}}),
+    order("inside", {"reference": "#p"}, contained=[{"resourceType": "Patient", "id": "p"}]),
+    order("others", {"reference": "https://other.org/fhir/Group/7"}),
+    order("nobody", {"display": "someone"}),
     {"resourceType": "ValueSet", "id": "vs", "url": "http://acme.org/vs/a", "status": "active"},
     {"resourceType": "Location", "id": "bath", "position": {"latitude": 51.38, "longitude": -2.36}},
     {
