@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.system.security.test_no_leak import ASKED, answer, hospital, request,
 
 pytestmark = pytest.mark.anyio
 
-POLICIES = [
+POLICIES: list[list[tuple[Any, str]]] = [
     [("deny", "Observation?category=laboratory")],
     [("deny", "Patient?gender=female"), ("deny", "Encounter?location.name=A")],
     [("deny", "*?_security=R")],
@@ -95,6 +96,18 @@ Encounter?location:above=Location/loc3
 Location?partof:above=Location/loc2
 Location?partof:above=Location/loc3
 Location?partof:below=loc1
+Patient/$ihe-pix?sourceIdentifier=urn:id|secret-p1
+Patient/$ihe-pix?sourceIdentifier=urn:id|secret-p3
+Observation/o1/$fhirpath?expression=subject.resolve().gender.exists()
+Observation/o2/$fhirpath?expression=hasMember.resolve().subject.resolve().exists()
+Patient/p2/$validate
+Observation/o3/$validate?mode=update
+Observation?_total=accurate&_count=0
+Patient?link.link.link.gender=female
+Patient?link:missing=false&_sort=_lastUpdated,_id&_elements=id
+?_type=List&_include=List:item
+Observation?_filter=subject re Patient/p1 or code eq 8480-6
+Patient?_filter=link.link.gender eq female
 """.strip().splitlines()
 
 
