@@ -90,6 +90,18 @@ def test_what_is_said_of_a_criterion_is_read_whole(phone: Chromium, server: Serv
     assert phone.run(f"{said}.scrollWidth <= {said}.clientWidth")
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_word_of_any_length_leaves_the_other_columns_in_sight(phone: Chromium, server: Server, width: int):
+    worded = {"resourceType": "Person", "id": "worded", "name": [{"text": "n" * 150}], "address": [{"text": "a" * 300}]}
+    httpx.put(f"{server.base}/Person/worded", json=worded, timeout=60).raise_for_status()
+    phone.call("Emulation.setDeviceMetricsOverride", width=width, height=844, deviceScaleFactor=1, mobile=width < 400)
+    shown(phone, server, "#/Person")
+    frames = "[...document.querySelectorAll('.table-frame, .table-frame :is(th, td)')]"
+    wide = f"{frames}.filter((each) => each.clientWidth && each.scrollWidth > each.clientWidth)"
+    assert phone.run(f"{wide}.map((each) => each.outerHTML.slice(0, 99))") == []
+    phone.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+
+
 def test_the_dashboard_moves_with_the_lake(phone: Chromium, server: Server):
     shown(phone, server, "analytics/#/")
     newest = "document.querySelector('section[aria-label=Admissions] strong')?.innerText"
