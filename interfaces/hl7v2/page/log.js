@@ -13,11 +13,15 @@ export async function logView(query) {
     h("h1", { tabindex: "-1" }, "HL7 v2 messages"),
     counts(status.messages),
     filters(query, status.messages),
-    found.messages.length ? table(found.messages) : h("p", { class: "card empty" }, "No message is like this."),
+    found.messages.length ? table(found.messages) : h("p", { class: "card empty" }, nothing(status.messages)),
     found.next
       ? h("p", { class: "actions" }, h("a", { href: `#/?${changed(query, "before", found.next)}` }, "Older messages"))
       : null,
   ];
+}
+
+function nothing(tallies) {
+  return tallies.some(({ count }) => count) ? "No message is like this." : "No message has come yet.";
 }
 
 function counts(tallies) {
