@@ -27,7 +27,7 @@ def seen(chromium: str, hospital: Hospital, place: str) -> str:
     """What a person reads at a place of the page."""
     command = [chromium, *FLAGS, f"{hospital.server.origin}/hl7/{place}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    return html.fromstring(done.stdout).find(".//main").text_content()
+    return str(html.fromstring(done.stdout).xpath("string(.//main)"))
 
 
 @pytest.fixture

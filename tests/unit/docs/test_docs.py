@@ -24,7 +24,7 @@ FOLDERS = ("fhir_server", "interfaces", "mappings", "profiles", "terminology", "
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 MODULES = [f"/{file.relative_to(ROOT)}" for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = vars(typer.main.get_command(app))["commands"]
 
 
 def links_of(page):
@@ -122,6 +122,13 @@ def test_variables_of_the_environment_are_settings(page):
     names = {name.lower() for name in re.findall(r"HMS_([A-Z_]+)\b", page.read_text("utf-8"))}
     names = {name for name in names if not name.startswith("test_")}  # those are read by tests/engines.py
     assert names - {"config", "name"} <= set(Settings.__struct_fields__)
+
+
+def test_every_metric_is_named_on_a_page():
+    code = "".join((ROOT / module[1:]).read_text("utf-8") for module in MODULES if not module.startswith("/tests"))
+    metrics = set(re.findall(r'MetricFamily\(\s*"(hms_\w+)"', code))
+    pages = "".join(page.read_text("utf-8") for page in PAGES)
+    assert len(metrics) > 20 and {name for name in metrics if name not in pages} == set()
 
 
 def test_the_settings_page_is_current():
