@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fhir_server.core.errors import error
-from fhir_server.core.query import Clause, CompositeIs
+from fhir_server.core.query import Any, Clause, CompositeIs
 from fhir_server.search.fields import ParameterFields
 from fhir_server.search.parse.context import SearchContext
 from fhir_server.search.parse.date import date_is
@@ -36,6 +36,22 @@ def composite_is(parameter: ParameterFields, text: str, context: SearchContext) 
     unknown = [component.kind for component in parameter.components if component.kind not in _PARTS]
     if unknown:
         raise error("unsupported-parameter", f"Parts of type {unknown[0]} can't be searched.")
+    found = _joined(parameter, parts, context)
+    if _mixed_up(parameter, context):
+        return Any((found, _joined(parameter, parts[::-1], context)))
+    return found
+
+
+def _mixed_up(parameter: ParameterFields, context: SearchContext) -> bool:
+    """Whether the definitions of two components are in the other order than their expressions, as in R4's relationship
+    of a DocumentReference: clients write the one or the other."""
+    defined = [context.definitions.search_parameter(part.definition) for part in parameter.parameter.components]
+    kinds = [part.kind for part in parameter.components]
+    types = [each.type if each else "" for each in defined]
+    return len(kinds) == 2 and types != kinds and types == kinds[::-1]
+
+
+def _joined(parameter: ParameterFields, parts: list[str], context: SearchContext) -> CompositeIs:
     return CompositeIs(
         parameter.fields,
         tuple(

@@ -85,6 +85,11 @@ RESOURCES = [
     order("inside", {"reference": "#p"}, contained=[{"resourceType": "Patient", "id": "p"}]),
     order("others", {"reference": "https://other.org/fhir/Group/7"}),
     order("nobody", {"display": "someone"}),
+    {
+        "resourceType": "DocumentReference", "id": "second", "status": "current",
+        "content": [{"attachment": {"url": "https://acme.org/2"}}],
+        "relatesTo": [{"code": "replaces", "target": {"reference": "DocumentReference/first"}}],
+    },
     {"resourceType": "ValueSet", "id": "vs", "url": "http://acme.org/vs/a", "status": "active"},
     {"resourceType": "Location", "id": "bath", "position": {"latitude": 51.38, "longitude": -2.36}},
     {
