@@ -123,7 +123,8 @@ def forward(
 @audit.command()
 def prune(
     days: Annotated[
-        int | None, typer.Option(help="Keep so many days; else the setting audit_days.", min=1, show_default=False)
+        int | None,
+        typer.Option(help="Keep so many days; else the setting audit_days.", min=1, max=36_500, show_default=False),
     ] = None,
     data: Data = None,
     config: Config = None,

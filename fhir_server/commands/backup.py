@@ -29,7 +29,10 @@ def backup(
     config: Config = None,
     whole: Annotated[bool, typer.Option("--whole", help="Copy the whole store, not only what has changed.")] = False,
     follow: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Go on, adding what has changed every so many seconds.", min=0)
+        float,
+        typer.Option(
+            metavar="SECONDS", help="Go on, adding what has changed every so many seconds.", min=0, max=86_400
+        ),
     ] = 0,
 ) -> None:
     """Back up the store in --data, beside a running server: the whole of it first, then what has changed since.

@@ -12,10 +12,15 @@ from fhir_server.core.configuration import load
 from fhir_server.core.settings import Settings
 
 
+def product() -> str:
+    """What is installed, with its version."""
+    return f"Ultimate HMS {version('ultimate-hms')}, FHIR R4 (4.0.1)"
+
+
 def info(data: Data = None, config: Config = None) -> None:
     """Show versions, the store's place and size, and how many resources of each type it has."""
     settings = load({"data": data}, config=config)
-    print(f"Ultimate HMS {version('ultimate-hms')}, FHIR R4 (4.0.1)")
+    print(product())
     print(
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.system()} {platform.machine()}"
     )

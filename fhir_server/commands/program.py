@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from fhir_server.commands.access import launch, token
@@ -15,7 +17,7 @@ from fhir_server.commands.clients import client
 from fhir_server.commands.dicom import dicom
 from fhir_server.commands.export import export
 from fhir_server.commands.hl7 import hl7
-from fhir_server.commands.info import info
+from fhir_server.commands.info import info, product
 from fhir_server.commands.keys import keys
 from fhir_server.commands.load import load
 from fhir_server.commands.packages import packages
@@ -41,6 +43,23 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(product())
+        raise typer.Exit
+
+
+@app.callback()
+def hms(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """What holds for every command."""
+
+
 for command in (
     serve,
     load,

@@ -25,7 +25,9 @@ terminology = typer.Typer(
     help="Load code systems (SNOMED CT, LOINC, RxNorm, ICD-10-CM, …); list, prefer and remove them.",
     no_args_is_help=True,
 )
-Id = Annotated[int, typer.Argument(help="The number of the job, as `hms terminology jobs` shows it.")]
+Id = Annotated[
+    int, typer.Argument(help="The number of the job, as `hms terminology jobs` shows it.", min=1, max=2**63 - 1)
+]
 
 
 @terminology.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import re
 import tarfile
 import zipfile
@@ -58,8 +59,11 @@ def documents(paths: Sequence[Path], progress: Progress = lambda count: None) ->
         if path.is_file():
             yield from _file(path, str(path), progress, asked=True)
         elif path.is_dir():
-            files = _files(path)
-            if not files:
+            closed: list[OSError] = []
+            files = _files(path, closed.append)
+            for problem in closed:
+                yield Refusal(str(problem.filename), f"It can't be looked into: {problem.strerror}.")
+            if not files and not closed:
                 yield Refusal(str(path), "The folder has no files to load.")
             for file in files:
                 yield from _file(file, str(file), progress, asked=False)
@@ -67,8 +71,18 @@ def documents(paths: Sequence[Path], progress: Progress = lambda count: None) ->
             yield Refusal(str(path), "There is no such file or folder.")
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not NOT_RESOURCES.search(path.as_posix()))
+def _files(folder: Path, refused: Callable[[OSError], None] = lambda problem: None) -> list[Path]:
+    """Those of a folder and the ones in it; refused is told of each that can't be looked into."""
+    found = (Path(within, name) for within, _, names in os.walk(folder, onerror=refused) for name in names)
+    return sorted(path for path in found if not NOT_RESOURCES.search(path.as_posix()) and _is_file(path, refused))
+
+
+def _is_file(path: Path, refused: Callable[[OSError], None]) -> bool:
+    try:
+        return path.is_file()
+    except OSError as problem:
+        refused(problem)
+        return False
 
 
 def _file(path: Path, name: str, progress: Progress, asked: bool) -> Iterator[Found]:

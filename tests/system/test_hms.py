@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -93,6 +94,10 @@ def test_refused_files_are_listed_and_end_in_an_error(tmp_path):
 def test_samples_are_loaded_once_when_a_server_starts_with_them(loaded):
     with serving(loaded, "--samples") as server:
         assert httpx.get(f"{server.base}/Patient/{patient_ids()[0]}").json()["meta"]["versionId"] == "2"
+
+
+def test_the_version_is_told():
+    assert hms("--version") == f"Ultimate HMS {version('ultimate-hms')}, FHIR R4 (4.0.1)\n"
 
 
 @pytest.mark.parametrize(

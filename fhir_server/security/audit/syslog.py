@@ -31,7 +31,7 @@ def connect(host: str, port: int, authorities: Path | None = None, certificate: 
         if certificate:
             context.load_cert_chain(certificate)
         return context.wrap_socket(socket.create_connection((host, port), TIMEOUT), server_hostname=host)
-    except (OSError, ssl.SSLError) as problem:
+    except (OSError, ssl.SSLError, UnicodeError) as problem:  # the last of a name that is no host name
         raise error("unavailable", f"The audit repository {host}:{port} can't be reached: {problem}.") from problem
 
 

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from fhir_server.commands.program import app
+from fhir_server.core.errors import FhirError
 from fhir_server.security.audit import FILE_NAME, AuditLog, Event
 from fhir_server.security.audit.syslog import as_xml
 from tests.authority import Authority
@@ -123,3 +124,8 @@ def test_a_receiver_that_is_not_trusted_gets_nothing(data):
                                       str(receiver.listening.getsockname()[1])])  # fmt: skip
     assert result.exit_code == 1 and "can't be reached" in str(result.exception)
     assert receiver.got == b""
+
+
+def test_a_name_that_is_none_of_a_receiver(data):
+    result = CliRunner().invoke(app, ["audit", "forward", "é\u202eא", "--data", str(data)])
+    assert result.exit_code == 1 and isinstance(result.exception, FhirError)

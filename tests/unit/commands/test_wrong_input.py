@@ -9,6 +9,7 @@ from fhir_server.core.errors import FhirError
 from tests.system.process import hms
 
 FEES = "code,price,title\n99213,120.00,Untersuchung für Erwachsene\n"
+PAST_ALL = "99999999999999999999"
 
 
 @pytest.mark.parametrize(
@@ -99,3 +100,16 @@ def test_what_a_subsystem_keeps_stays_where_no_server_answers(tmp_path: Path) ->
 
 def test_a_password_that_nobody_can_type(tmp_path: Path) -> None:
     assert "--password -" in hms("user", "add", "doc", "--data", tmp_path / "data", code=1)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("audit", "prune", "--days", PAST_ALL), ("terminology", "resume", PAST_ALL),
+        ("terminology", "cancel", PAST_ALL), ("backup", "out", "--follow", "inf"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_number_past_what_it_can_be(command: tuple[str, ...], tmp_path: Path) -> None:
+    said = hms(*command, "--data", tmp_path / "none", code=2)
+    assert "less than or equal to" in said and "Traceback" not in said

@@ -1,5 +1,6 @@
 import gzip
 import io
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -112,3 +113,20 @@ def test_progress_counts_the_bytes_on_the_disk(tmp_path):
         assert isinstance(found, Document)
         found.stream.read()
     assert sum(read_bytes) == size([tmp_path])
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told_and_the_others_are_read(tmp_path, monkeypatch):
+    for name in ("closed", "open"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.json").write_bytes(PATIENT)
+    listed = os.scandir
+
+    def scandir(path):  # as root may look into any
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    refusal, document = documents([tmp_path])
+    assert refusal == Refusal(str(tmp_path / "closed"), "It can't be looked into: Permission denied.")
+    assert document.name == str(tmp_path / "open" / "a.json")
