@@ -81,6 +81,7 @@ definitions: $(VENV)/.runtime ## Compile the R4 definitions to the tables that t
 
 docs: $(VENV)/.runtime ## Renew the pages of docs/reference that are made from the code
 	$(PY) -m fhir_server.commands.reference docs/reference
+	$(PY) -m fhir_server.search.reference > docs/reference/search.md
 
 clean: ## Remove the environment and what tools left; the data stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -8,7 +8,7 @@ PAGE = Path(__file__).parents[3] / "docs/reference/search.md"
 
 
 def test_the_page_is_what_the_code_makes_it(definitions):
-    assert PAGE.read_text() == page(definitions), "python -m fhir_server.search.reference renews it"
+    assert PAGE.read_text() == page(definitions), "make docs renews it"
 
 
 def test_every_search_type_of_r4_can_be_asked(definitions):
