@@ -131,6 +131,7 @@ def test_a_wrong_call_ends_with_what_to_change(arguments, said, tmp_path, monkey
 
 INTERRUPTED_AMID_IMPORTS = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts behind itself ignore it
 class Interrupting:
     def find_spec(self, name, path=None, target=None):
         if name == "fhir_server.commands.serve":

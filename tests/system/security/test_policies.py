@@ -612,7 +612,7 @@ async def test_an_emergency_ends_and_is_reviewed(house: Fhir) -> None:
     seen = (await reviewer(task["input"][0]["valueString"])).json()["entry"]
     assert any("Observation/hush" in str(entry) for entry in seen)
     clock: Any = house.server.environment.clock
-    clock.now += 3601
+    clock.now += 3601 * 1_000_000
     doctor = As(house, "physician")
     assert (await doctor("Observation/hush", x_purpose="BTG")).status_code == 400
     assert (await doctor("Observation/hush", **emergency)).status_code == 200
