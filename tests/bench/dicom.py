@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import platform
+import resource
 import shutil
 import sqlite3
 import statistics
@@ -141,6 +142,19 @@ def processor(pid: int) -> float:
     return ticks * 1000 / os.sysconf("SC_CLK_TCK")
 
 
+def senders() -> float:
+    """Milliseconds of a processor that programs have used which were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) * 1000
+
+
+def unused() -> tuple[float, float]:
+    """Milliseconds for which processors had nothing to do, and for which they waited for the disk."""
+    ticks = Path("/proc/stat").read_text().partition("\n")[0].split()[4:6]
+    idle, waiting = (int(each) * 1000 / os.sysconf("SC_CLK_TCK") for each in ticks)
+    return idle, waiting
+
+
 def settled(pid: int) -> None:
     """Waits until a receiver that has started does nothing any more."""
     before = -1.0
@@ -181,12 +195,12 @@ def storing(count: int, runs: int, names: list[str]) -> dict[str, Any]:
 def one_run(started: dict[str, Any], paths: list[Path], associations: int) -> dict[str, float]:
     size = sum(path.stat().st_size for path in paths) / 1e6
     settled(started["pid"])
-    used = processor(started["pid"])
+    before = processor(started["pid"]), senders(), *unused()
     begun = time.perf_counter()
-    found = {
-        "MB/s": round(size / send(started, paths, associations), 1),
-        "ms of a processor a file": round((processor(started["pid"]) - used) / len(paths), 2),
-    }
+    found = {"MB/s": round(size / send(started, paths, associations), 1)}
+    after = processor(started["pid"]), senders(), *unused()
+    parts = ("ms of a processor a file", "the senders'", "of no processor in use", "of the disk waited for")
+    found |= {name: round((b - a) / len(paths), 2) for name, a, b in zip(parts, before, after, strict=True)}
     if "fhir" in started:
         until(lambda: studies_of(started["fhir"]) == 1)
         found["seconds with FHIR, pause of 1 s included"] = round(time.perf_counter() - begun, 2)
