@@ -7,15 +7,14 @@ import hashlib
 from fhir_server.client import FhirClient
 from fhir_server.core.errors import error
 from fhir_server.core.keys import instant
-from fhir_server.subsystems.billing import claiming, written
-from fhir_server.subsystems.billing.acknowledging import take_sent
+from fhir_server.subsystems.billing import claiming
 from fhir_server.subsystems.billing.claim_data import data_of, payer_of, provider_of, subscriber_of
 from fhir_server.subsystems.billing.coverages import coverages
 from fhir_server.subsystems.billing.days import local, today
-from fhir_server.subsystems.billing.facts import Json, known, of_patient, organization_of, rows
+from fhir_server.subsystems.billing.facts import Json, known, of_patient, organization_of
+from fhir_server.subsystems.billing.interchanges import envelope, keep_sent, next_control
 from fhir_server.subsystems.billing.models import SYSTEM
 from fhir_server.subsystems.billing.service import Billing
-from fhir_server.subsystems.writing import put_all
 from interfaces.x12.inquiries import Inquiry, write_eligibility, write_status
 from interfaces.x12.shapes import Envelope, Party
 
@@ -78,20 +77,13 @@ async def _ask_status(billing: Billing, client: FhirClient, id: str, receiver: s
 async def _asked(
     billing: Billing, client: FhirClient, text: str, kind: str, resources: list[Json], now: int, who: str
 ) -> Json:
-    """Stores what is asked, and takes it in before the feed brings it: its control number is used."""
-    document = written.document(text.encode(), "outgoing", kind, instant(now), str(now))
-    await put_all(client, [document, *resources], subsystem="billing", rule=kind, now=now, who=who)
-    with billing.store.writing() as connection:
-        take_sent(connection, document["id"], text.encode(), document["date"])
-    return {"file": f"DocumentReference/{document['id']}", "kind": kind, "text": text}
+    """Stores what is asked."""
+    file = await keep_sent(billing, client, text, kind, str(now), now, who, resources=resources)
+    return {"file": file, "kind": kind, "text": text}
 
 
 def _envelope(billing: Billing, provider: Party, receiver: str, now: int) -> Envelope:
-    numbers = rows(billing.store, "SELECT control FROM file WHERE outgoing = 1")
-    control = max((int(row[0]) for row in numbers if row[0].isdigit()), default=0) + 1
-    at = local(now, billing.zone)
-    sender = provider.tax.replace("-", "") or provider.id
-    return Envelope(sender, receiver, control, f"{at:%Y%m%d}", f"{at:%H%M}")
+    return envelope(provider, receiver, next_control(billing.store), local(now, billing.zone))
 
 
 def _provider(billing: Billing, patient: str) -> Party:

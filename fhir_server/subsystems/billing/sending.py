@@ -9,17 +9,15 @@ from typing import Any
 from fhir_server.client import FhirClient
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.keys import instant
-from fhir_server.subsystems.billing import written
-from fhir_server.subsystems.billing.acknowledging import take_sent
 from fhir_server.subsystems.billing.claim_data import data_of
 from fhir_server.subsystems.billing.days import local
 from fhir_server.subsystems.billing.facts import Json, known, rows
+from fhir_server.subsystems.billing.interchanges import envelope, keep_sent, next_control
 from fhir_server.subsystems.billing.items import open_item
 from fhir_server.subsystems.billing.scrub import TRIAL, TRIALISTS
 from fhir_server.subsystems.billing.service import Billing
-from fhir_server.subsystems.writing import put_all
 from interfaces.x12.claims import write_claims
-from interfaces.x12.shapes import ClaimData, Envelope, Party
+from interfaces.x12.shapes import ClaimData, Party
 
 MOST = 5000  # claims of a file
 
@@ -39,19 +37,15 @@ async def send(billing: Billing, client: FhirClient, receiver: str, usage: str, 
         made = []
         for kind in ("P", "I"):
             of_kind = [row for row in waiting if row["kind"] == kind]
-            numbers = rows(billing.store, "SELECT control FROM file WHERE outgoing = 1")
-            control = max((int(row[0]) for row in numbers if row[0].isdigit()), default=0) + 1
+            control = next_control(billing.store)
             ready, text = await asyncio.to_thread(_written, billing, of_kind, receiver, usage, control, now)
             if not ready:
                 continue
-            document = written.document(text.encode(), "outgoing", f"837{kind}", instant(now), str(control))
             sources = [f"Claim/{each.control}" for each in ready]
-            await put_all(client, [document], subsystem="billing", rule=f"837{kind}", now=now, sources=sources, who=who)
-            with billing.store.writing() as connection:
-                take_sent(connection, document["id"], text.encode(), document["date"])
+            file = await keep_sent(billing, client, text, f"837{kind}", str(control), now, who, sources=sources)
             made.append(
                 {
-                    "file": f"DocumentReference/{document['id']}",
+                    "file": file,
                     "kind": f"837{kind}",
                     "control": f"{control:09}",
                     "claims": len(ready),
@@ -104,6 +98,6 @@ def _ready(billing: Billing, claims: list[Any], now: int, *, alone: bool) -> lis
 
 def _file(data: list[ClaimData], receiver: str, usage: str, control: int, at: datetime.datetime) -> str:
     first = data[0].billing
-    submitter = Party(first.name, id=first.tax.replace("-", "") or first.id, phone=first.phone)
-    envelope = Envelope(submitter.id, receiver, control, f"{at:%Y%m%d}", f"{at:%H%M}", usage)
-    return write_claims(data, envelope, submitter, Party(receiver, id=receiver))
+    around = envelope(first, receiver, control, at, usage)
+    submitter = Party(first.name, id=around.sender, phone=first.phone)
+    return write_claims(data, around, submitter, Party(receiver, id=receiver))
