@@ -9,12 +9,11 @@ from typing import Any
 
 from fhir_server.definitions import ucum
 from fhir_server.fhirpath import FhirPathError, strings
+from profiles.snapshot.registry import BASE
 from profiles.structure.problems import Problem, Problems, problem, shown
 
 Json = dict[str, Any]
 ValueCheck = Callable[[Any], "Problems | None"]
-
-EXTENSIONS = "http://hl7.org/fhir/StructureDefinition/"
 
 
 def stated(element: Json, prefix: str) -> tuple[str, Any] | None:
@@ -107,19 +106,9 @@ def max_length_check(limit: int) -> ValueCheck:
     return check
 
 
-def extended_checks(element: Json) -> Iterator[ValueCheck]:
-    """The checks of what R4's extensions of an ElementDefinition say: minLength, maxDecimalPlaces and regex."""
-    for extension in element.get("extension", ()):
-        url, value = extension.get("url"), stated(extension, "value")
-        if url == EXTENSIONS + "minLength" and value and isinstance(value[1], int):
-            yield _min_length_check(value[1])
-        elif url == EXTENSIONS + "maxDecimalPlaces" and value and isinstance(value[1], int):
-            yield _decimal_places_check(value[1])
-        elif url == EXTENSIONS + "regex" and value and isinstance(value[1], str):
-            yield _regex_check(value[1])
+def min_length_check(limit: int) -> ValueCheck:
+    """minLength: characters of a string."""
 
-
-def _min_length_check(limit: int) -> ValueCheck:
     def check(value: Any) -> Problems | None:
         if not isinstance(value, str) or len(value) >= limit:
             return None
@@ -128,7 +117,9 @@ def _min_length_check(limit: int) -> ValueCheck:
     return check
 
 
-def _decimal_places_check(limit: int) -> ValueCheck:
+def decimal_places_check(limit: int) -> ValueCheck:
+    """maxDecimalPlaces: of a decimal."""
+
     def check(value: Any) -> Problems | None:
         if not isinstance(value, Decimal) or -int(value.as_tuple().exponent) <= limit:
             return None
@@ -137,17 +128,30 @@ def _decimal_places_check(limit: int) -> ValueCheck:
     return check
 
 
-def _regex_check(expression: str) -> ValueCheck:
+def regex_check(expression: str, unread: str, hint: str = "") -> ValueCheck:
+    """regex: of a string as a whole. unread: what is said of an expression that is none; hint: behind the form."""
+
     def check(value: Any) -> Problems | None:
         try:
             if not isinstance(value, str) or strings.matchesFull(value, expression):
                 return None
         except FhirPathError as failure:
-            text = f"could not be checked by the regex of the profile: {failure.message}"
-            return [Problem("regex", "processing", text, severity="warning")]
-        return problem("regex", "value", f"{shown(value)} is not of the form {expression}")
+            return [Problem("regex", "processing", f"{unread}: {failure.message}", severity="warning")]
+        return problem("regex", "value", f"{shown(value)} is not of the form {expression}{hint}")
 
     return check
+
+
+def extended_checks(element: Json) -> Iterator[ValueCheck]:
+    """The checks of what R4's extensions of an ElementDefinition say: minLength, maxDecimalPlaces and regex."""
+    for extension in element.get("extension", ()):
+        url, value = extension.get("url"), stated(extension, "value")
+        if url == BASE + "minLength" and value and isinstance(value[1], int):
+            yield min_length_check(value[1])
+        elif url == BASE + "maxDecimalPlaces" and value and isinstance(value[1], int):
+            yield decimal_places_check(value[1])
+        elif url == BASE + "regex" and value and isinstance(value[1], str):
+            yield regex_check(value[1], "could not be checked by the regex of the profile")
 
 
 def bounds_check(low: Any, high: Any) -> ValueCheck:

@@ -7,12 +7,19 @@ https://hl7.org/fhir/R4/questionnaire.html#extensions
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from fhir_server.fhirpath import FhirPathError, strings
+from profiles.conformance.values import (
+    ValueCheck,
+    decimal_places_check,
+    max_length_check,
+    min_length_check,
+    regex_check,
+)
 from profiles.questionnaires.items import stated_of
-from profiles.structure.problems import Problem, Problems, shown
+from profiles.structure.problems import Problem, Problems, shown, under
 
 Json = dict[str, Any]
 
@@ -24,23 +31,13 @@ def limit_problems(value: Any, question: Json) -> Problems:
     """What of a question's limits an answer's value goes past; dates are compared as far as both are precise."""
     stated = {name: values[-1] for name, values in stated_of(question).items()}
     found: Problems = []
-    if isinstance(value, str):
-        longest, shortest = question.get("maxLength"), stated.get("minLength")
-        if isinstance(longest, int) and len(value) > longest:
-            text = f"{len(value)} characters are too long: {longest} are the limit"
-            found.append(Problem("max-length", "too-long", text, ".value"))
-        if isinstance(shortest, int) and len(value) < shortest:
-            text = f"{len(value)} characters are too short: {shortest} are the least"
-            found.append(Problem("min-length", "value", text, ".value"))
-        found += _of_form(value, stated.get("regex"), stated.get("entryFormat"))
+    for check in _checks(question.get("maxLength"), stated):
+        if problems := check(value):
+            found = under(found, ".value", problems)
     largest, size = stated.get("maxSize"), _size(value)
     if isinstance(largest, _NUMBER) and size is not None and size > largest * MEGABYTE:
         text = f"the attachment of {size} bytes is too large: {largest} MB are the limit"
         found.append(Problem("max-size", "too-long", text, ".value"))
-    places = stated.get("maxDecimalPlaces")
-    if isinstance(value, Decimal) and isinstance(places, int) and -int(value.as_tuple().exponent) > places:
-        text = f"{value} has more decimal places than {places}, the most allowed"
-        found.append(Problem("max-decimal-places", "value", text, ".value"))
     least, most = stated.get("minValue"), stated.get("maxValue")
     if _less(value, least):
         found.append(Problem("min-value", "value", f"{shown(value)} is less than {least}, the least allowed", ".value"))
@@ -49,18 +46,19 @@ def limit_problems(value: Any, question: Json) -> Problems:
     return found
 
 
-def _of_form(value: str, expression: Any, wanted: Any) -> Problems:
-    """A text that a regular expression does not match as a whole; nothing for an expression that is none."""
-    if not isinstance(expression, str):
-        return []
-    try:
-        if strings.matchesFull(value, expression):
-            return []
-    except FhirPathError as failure:
-        text = f"the answer could not be checked by the regex of its question: {failure.message}"
-        return [Problem("regex", "processing", text, ".value", "warning")]
-    hint = f", such as {shown(wanted)}" if isinstance(wanted, str) else ""
-    return [Problem("regex", "value", f"{shown(value)} is not of the form {expression}{hint}", ".value")]
+def _checks(longest: Any, stated: dict[str, Any]) -> Iterator[ValueCheck]:
+    """Those of a profile's elements too, as far as a question states them."""
+    shortest, form, places = (stated.get(name) for name in ("minLength", "regex", "maxDecimalPlaces"))
+    if isinstance(longest, int):
+        yield max_length_check(longest)
+    if isinstance(shortest, int):
+        yield min_length_check(shortest)
+    if isinstance(form, str):
+        wanted = stated.get("entryFormat")
+        hint = f", such as {shown(wanted)}" if isinstance(wanted, str) else ""
+        yield regex_check(form, "the answer could not be checked by the regex of its question", hint)
+    if isinstance(places, int):
+        yield decimal_places_check(places)
 
 
 def _size(value: Any) -> int | None:
