@@ -26,9 +26,13 @@ class BulkValue(NamedTuple):
 
 
 class BulkParts:
-    """Parts one after the other in a file of the archive's, which is never kept; OSError where it can't be written."""
+    """Parts one after the other in a file of the archive's, which is never kept; OSError where it can't be written.
+
+    full: there was no room for all of them, as whoever wrote them says.
+    """
 
     def __init__(self, files: FileStore) -> None:
+        self.full = False
         self._files = files
         self._file: Writing | None = None
         self._size = 0

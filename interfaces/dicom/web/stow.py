@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 import structlog
@@ -38,8 +39,6 @@ PROCESSING_FAILURE, NO_SPACE, NO_MATCH, CANNOT_UNDERSTAND, DUPLICATE = 0x0110, 0
 NOT_AUTHORIZED = 0x0124
 COERCED = 0xB000
 SERVERS_FAULT = {NO_SPACE: 507, PROCESSING_FAILURE: 500}  # the same request may be taken later
-
-T = TypeVar("T")
 
 log = structlog.get_logger("dicom")
 
@@ -99,12 +98,11 @@ class Stored:
         self._foreign = type
         self._unnamed.append(CANNOT_UNDERSTAND)
 
-    def metadata(self, models: list[Model], bulk: BulkParts | None) -> None:
-        """Keeps instances of metadata; FhirError where the only one of the request makes none. bulk: None where there
-        was no room for it."""
+    def metadata(self, models: list[Model], bulk: BulkParts) -> None:
+        """Keeps instances of metadata; FhirError where the only one of the request makes none."""
         alone = len(models) == 1 and not (self.kept or self.failed or self._unnamed)
         for model in models:
-            if bulk is None:
+            if bulk.full:
                 self.fail((_named(model, "00080016"), _named(model, "00080018")), NO_SPACE)
                 continue
             try:
@@ -245,7 +243,7 @@ async def store(request: WebRequest, chunks: AsyncIterator[bytes]) -> WebAnswer:
         return stored.answer()
     models: list[Model] = []
     bulk = BulkParts(request.archive.files)
-    room, bulk_room, full = LARGEST_METADATA, LARGEST, False
+    room, bulk_room = LARGEST_METADATA, LARGEST
     try:
         async for headers, pieces in parts_of(chunks, boundary_of(content_type)):
             type = headers.get("content-type", DICOM).split(";")[0].strip().lower()
@@ -257,30 +255,28 @@ async def store(request: WebRequest, chunks: AsyncIterator[bytes]) -> WebAnswer:
                 models += models_of(content) if type.endswith("json") else [read_native(content)]
             elif "content-location" in headers:
                 bulk.begin(headers["content-location"], headers.get("content-type", ""))
-                try:
+                with _as_far_as_there_is_room(bulk):
                     bulk_room -= await _spooled(bulk, limited(pieces, bulk_room, BULK_TOLD))
-                except OSError as problem:
-                    if not lacks_room(problem):
-                        raise
-                    full = True
             else:
                 stored.foreign(type)
-        full = full or not await in_thread(_ended, bulk)
-        await in_thread(stored.metadata, models, None if full else bulk)
+        if not bulk.full:
+            with _as_far_as_there_is_room(bulk):
+                await in_thread(bulk.ended)
+        await in_thread(stored.metadata, models, bulk)
     finally:
         bulk.discard()
     return stored.answer()
 
 
-def _ended(bulk: BulkParts) -> bool:
-    """Whether there was room for all of the bulk data."""
+@contextmanager
+def _as_far_as_there_is_room(bulk: BulkParts) -> Iterator[None]:
+    """A disk without room for bulk data ends what is written of it, not the request: its instances fail alone."""
     try:
-        bulk.ended()
-        return True
+        yield
     except OSError as problem:
         if not lacks_room(problem):
             raise
-        return False
+        bulk.full = True
 
 
 async def _spooled(bulk: BulkParts, pieces: AsyncIterator[bytes]) -> int:
@@ -298,11 +294,11 @@ async def _spooled(bulk: BulkParts, pieces: AsyncIterator[bytes]) -> int:
     return size + held
 
 
-async def in_thread(work: Callable[..., T], *given: Any) -> T:
+async def in_thread(work: Callable[..., None], *given: Any) -> None:
     """Does it in a thread, and waits for that where the task is cancelled: what it writes to is given up then."""
     running = asyncio.ensure_future(asyncio.to_thread(work, *given))
     try:
-        return await asyncio.shield(running)
+        await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait([running])
         raise
