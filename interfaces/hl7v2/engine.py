@@ -195,6 +195,10 @@ class _Elsewhere:
         """See Reader."""
         return await self._there(self._reader.referring(reference))
 
+    async def about(self, type_name: str, reference: str) -> list[dict[str, Any]]:
+        """See Reader."""
+        return await self._there(self._reader.about(type_name, reference))
+
     async def _there(self, work: Any) -> Any:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 

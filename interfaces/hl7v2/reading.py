@@ -44,6 +44,10 @@ class ClientReader:
             found += [entry["resource"] for entry in bundle.get("entry", ()) if entry["search"]["mode"] == "include"]
         return list({(one["resourceType"], one["id"]): one for one in found}.values())
 
+    async def about(self, type_name: str, reference: str) -> list[dict[str, Any]]:
+        """The resources of a type that are about a patient."""
+        return await self.search(type_name, [("patient", reference)])
+
     async def search(self, type_name: str, query: list[tuple[str, str]]) -> list[dict[str, Any]]:
         """All matches of a search."""
         return await searched(self._client, (type_name,), query)

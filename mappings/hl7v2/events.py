@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from mappings.hl7v2.charges import finish_charge
 from mappings.hl7v2.content import has_content, suppose
 from mappings.hl7v2.documents import finish_document
 from mappings.hl7v2.drafting import Draft
@@ -165,5 +166,6 @@ _FINISHERS: dict[str, Callable[[Draft, Node, Tables], None]] = {
     "Immunization": finish_immunization,
     "MedicationAdministration": finish_administration,
     "Procedure": finish_procedure,
+    "ChargeItem": finish_charge,
     "Provenance": finish_provenance,
 }

@@ -7,6 +7,7 @@ of ours; it is kept in the resource, so that a later message finds it. Nothing i
 
 from __future__ import annotations
 
+from mappings.hl7v2.charges import follow
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Node
 from mappings.hl7v2.identifiers import (
@@ -77,6 +78,8 @@ def _is_other_result(first: Node, second: Node) -> bool:
 
 def _absorb(first: Node, second: Node) -> None:
     """What the second says of the same thing and the first does not."""
+    if first.type == "ChargeItem":
+        follow(first, second)
     for name, item in second.items.items():
         mine = first.items.get(name)
         if mine is None:

@@ -22,6 +22,10 @@ class Reader(Protocol):
         """The resources that refer to a patient such as Patient/7."""
         ...
 
+    async def about(self, type_name: str, reference: str) -> list[dict[str, Any]]:
+        """The resources of a type that are about a patient such as Patient/7."""
+        ...
+
 
 class Nothing:
     """The reader of an empty store."""
@@ -35,5 +39,9 @@ class Nothing:
         return None
 
     async def referring(self, reference: str) -> list[dict[str, Any]]:
+        """None."""
+        return []
+
+    async def about(self, type_name: str, reference: str) -> list[dict[str, Any]]:
         """None."""
         return []

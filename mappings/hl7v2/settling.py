@@ -8,6 +8,7 @@ import datetime
 from typing import Any
 
 from fhir_server.core.errors import error
+from mappings.hl7v2.charges import credit, stay_credited
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Element, Node
 from mappings.hl7v2.identifiers import BY_ID, KEY, key, own_identities, token, url_of
@@ -66,6 +67,9 @@ class Settling:
             if count % PAUSE_EVERY == PAUSE_EVERY - 1:
                 await asyncio.sleep(0)
         _join(self.entries)
+        new = [one for one in self.draft.of("ChargeItem") if "credits" in one.notes and id(one) not in self.current]
+        credits = [(one.notes["credits"], one.url) for one in new]
+        await credit(credits, self.entries, self.reader, self.issues, self.errors)
         ended: list[Named] = []
         for one in merges:
             kept = self.current.get(id(one.survivor))
@@ -223,6 +227,8 @@ class Settling:
             drop_supposed(resource, current, node.notes)
             if unstated := node.notes.get("unstated"):
                 keep_participants(resource, current, unstated)
+            if node.type == "ChargeItem":
+                stay_credited(resource, current, self.issues)
             if self.draft.message.type != "ADT":  # which moves visits from one patient to another
                 self._tell_of_another_patient(node.type, value, current, resource)
             merged = merge(current, resource, node.notes.get("removals", []))

@@ -16,10 +16,11 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from importlib import resources
 from typing import Any
 
+from fhir_server.codec.json import decode
 from fhir_server.subsystems.billing.cents import CURRENCY, cents_of_price, currency_of
 from fhir_server.subsystems.billing.coverages import coverages, payer_of
 from fhir_server.subsystems.billing.days import day_of
-from fhir_server.subsystems.billing.facts import Json, encounter_of, ours, patient_of
+from fhir_server.subsystems.billing.facts import Json, encounter_of, ours, patient_of, relative
 from fhir_server.subsystems.billing.models import CODES, CPT
 from fhir_server.subsystems.billing.prices import modifiers_of, parted, priced
 
@@ -46,6 +47,8 @@ def propose(
     connection.execute("DELETE FROM charge WHERE source = ?", (source,))
     rule = rules().get(type)
     if resource is None or rule is None or resource.get("status") not in rule["status"] or ours(resource):
+        return before
+    if _is_not_billable(connection, source, encounter_of(resource)):
         return before
     version = int(resource["meta"]["versionId"])
     encounter = source if rule.get("encounter") == "itself" else encounter_of(resource)
@@ -98,6 +101,22 @@ def propose(
         connection.execute("INSERT OR IGNORE INTO dirty VALUES ('charge', ?)", (charge,))
         number += 1
     return before | {encounter}
+
+
+def services_of(charge: Json) -> set[str]:
+    """The sources that a ChargeItem names as what was done."""
+    found = _listed(charge.get("service"))
+    return {relative(one["reference"]) for one in found if isinstance(one.get("reference"), str)}
+
+
+def _is_not_billable(connection: sqlite3.Connection, source: str, encounter: str) -> bool:
+    """Whether a ChargeItem of another system tells that what was done is not billed, as one that was credited does."""
+    naming = connection.execute(
+        "SELECT body FROM fact WHERE link = ? AND type = 'ChargeItem' AND instr(body, ?) > 0",
+        (encounter, source.encode()),
+    )
+    charges = (decode(bytes(row[0])) for row in naming)
+    return any(one["status"] == "not-billable" and source in services_of(one) and not ours(one) for one in charges)
 
 
 def _cents(

@@ -14,7 +14,7 @@ from fhir_server.client import FhirClient
 from fhir_server.codec.json import serialize
 from fhir_server.subsystems.billing import facts, output, posting, written
 from fhir_server.subsystems.billing.booking import book
-from fhir_server.subsystems.billing.charges import propose, rules
+from fhir_server.subsystems.billing.charges import propose, rules, services_of
 from fhir_server.subsystems.billing.claiming import NO_VISIT, diagnoses_of
 from fhir_server.subsystems.billing.facts import Json, known, ours
 from fhir_server.subsystems.billing.items import close_items, id_of, open_item, take_task
@@ -125,7 +125,8 @@ class Billing:
                 row[0] for row in connection.execute("SELECT DISTINCT source FROM charge WHERE patient = ?", patient)
             }
         if change.type in rules() and not (resource is not None and ours(resource)):
-            return {reference}
+            services = services_of(resource) if change.type == "ChargeItem" and resource is not None else set()
+            return {reference} | services
         if resource is None:
             if change.type in ("PaymentNotice", "PaymentReconciliation"):
                 withdraw(connection, reference, change.updated)

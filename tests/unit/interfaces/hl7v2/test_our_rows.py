@@ -241,6 +241,49 @@ async def test_what_is_no_charge_is_not_billed(hospital: Hospital, kind: str):
     assert (await hospital.one("ChargeItem"))["status"] == "not-billable"
 
 
+async def status_of(hospital: Hospital) -> dict[str, str]:
+    """By their FT1-2."""
+    return {one["identifier"][0]["value"]: one["status"] for one in await hospital.all("ChargeItem")}
+
+
+@pytest.mark.parametrize("credit", [{"kind": "CD"}, {"kind": "CR"}, {"quantity": "-2"}])
+async def test_what_is_credited_is_not_billed_however_often_it_is_sent(hospital: Hospital, credit: dict[str, str]):
+    charge, other = ft1("1", "T1"), ft1("2", "T2", "85025")
+    await hospital.send("DFT^P03", *PATIENT_AND_VISIT, charge, other)
+    made = await hospital.send("DFT^P03", *PATIENT_AND_VISIT, ft1("1", "T3", **credit), sent="20240103")
+    expected = {"T1": "not-billable", "T2": "billable", "T3": "not-billable"}
+    assert await status_of(hospital) == expected and not made.issues
+    made = await hospital.send("DFT^P03", *PATIENT_AND_VISIT, charge, other, sent="20240104")
+    assert await status_of(hospital) == expected and "credited before" in made.issues[0]
+
+
+async def test_a_charge_is_credited_and_charged_anew_in_one_message(hospital: Hospital):
+    anew = (ft1("1", "T3", kind="CR"), ft1("2", "T4", quantity="1"))
+    for control in ("1", "2"):
+        await hospital.send("DFT^P03", *PATIENT_AND_VISIT, ft1("1", "T1"), *anew, control=control, sent="20240103")
+        assert await status_of(hospital) == {"T1": "not-billable", "T3": "not-billable", "T4": "billable"}
+
+
+@pytest.mark.parametrize(("first", "last", "status"), [("CG", "CR", "not-billable"), ("CR", "CG", "billable")])
+async def test_a_transaction_is_what_is_said_of_it_last(hospital: Hospital, first: str, last: str, status: str):
+    await hospital.send("DFT^P03", *PATIENT_AND_VISIT, ft1("1", "T1", kind=first), ft1("2", "T1", kind=last))
+    assert await status_of(hospital) == {"T1": status}
+
+
+async def test_of_charges_that_are_alike_a_credit_ends_one(hospital: Hospital):
+    await hospital.send("DFT^P03", *PATIENT_AND_VISIT, ft1("1", "T1"), ft1("2", "T2"))
+    await hospital.send("DFT^P03", *PATIENT_AND_VISIT, ft1("1", "T3", kind="CR"), sent="20240103")
+    assert sorted((await status_of(hospital)).values()) == ["billable", "not-billable", "not-billable"]
+
+
+async def test_a_credit_without_its_charge_is_told_and_one_of_a_part_refused(hospital: Hospital):
+    made = await hospital.send("DFT^P03", *PATIENT_AND_VISIT, ft1("1", "T1", kind="CR"))
+    assert "no charge 99213 is known" in made.issues[0] and not made.errors
+    await hospital.send("DFT^P03", *PATIENT_AND_VISIT, ft1("1", "T2"), sent="20240103")
+    made = await hospital.send("DFT^P03", *PATIENT_AND_VISIT, ft1("1", "T3", kind="CR", quantity="1"), sent="20240104")
+    assert made.errors[0].startswith("FT1-6: which charge 99213")
+
+
 @pytest.mark.parametrize(("quantity", "price"), [("", "33.33"), ("1", "33.33"), ("3", "99.99"), ("0.5", "16.665")])
 async def test_the_price_of_one_is_multiplied_by_how_many_there_are(hospital: Hospital, quantity: str, price: str):
     await hospital.send("DFT^P03^DFT_P03", *PATIENT_AND_VISIT, ft1("1", "T9", quantity=quantity, price="|33.33&USD"))

@@ -97,6 +97,9 @@ async def test_the_charge_names_both_and_the_trace_leads_to_both(story: Story):
         ([order()], ["Procedure lab", "ServiceRequest order"]),
         ([order(), procedure(basedOn=[{"reference": "ServiceRequest/order"}])], ["Procedure lab"]),
         ([item(service=[{"reference": "Procedure/lab"}], occurrenceDateTime="2026-11-04")], ["ChargeItem told"]),
+        ([item(service=[{"reference": "Procedure/lab"}]),
+          item(service=[{"reference": "Procedure/lab"}], status="not-billable")], []),
+        ([item(service=[{"reference": "Procedure/lab"}], status="not-billable"), item("anew")], ["ChargeItem anew"]),
         (
             [item(supportingInformation=[{"reference": "ServiceRequest/a"}]),
              procedure(basedOn=[{"reference": "ServiceRequest/b"}])],
@@ -112,7 +115,7 @@ async def test_the_charge_names_both_and_the_trace_leads_to_both(story: Story):
     ids=[
         "one kind twice", "units of both", "one of two", "done again", "the same done again", "left and right",
         "one names the side", "two performers", "one performer", "another day", "another visit", "an order alone",
-        "an order that was done", "named", "two orders",
+        "an order that was done", "named", "credited", "credited and charged anew", "two orders",
         "done again, told beside the code", "one names the side beside the code", "the order of a number",
         "another number",
     ],
