@@ -49,6 +49,10 @@ class NoAssociation(OSError):
     """The peer did not answer, or rejected the association; the text says which."""
 
 
+class NothingTaken(OSError):
+    """The peer answered, and takes none of the SOP classes in any transfer syntax that it was offered."""
+
+
 @contextlib.contextmanager
 def associated(
     context: Context,
@@ -57,7 +61,7 @@ def associated(
     handlers: list[Any] | None = None,
     roles: list[Any] | None = None,
 ) -> Iterator[Any]:
-    """An association with a peer, released in the end; NoAssociation where there is none."""
+    """An association with a peer, released in the end; NoAssociation or NothingTaken where there is none."""
     made = entity(context.settings)
     made.connection_timeout = CONNECT_SECONDS
     options: dict[str, Any] = {"evt_handlers": [*(handlers or []), *PROMPTLY], "ext_neg": roles or []}
@@ -65,6 +69,8 @@ def associated(
         options["tls_args"] = (client_tls(context), peer.host)
     association = made.associate(peer.host, peer.port, contexts=contexts, ae_title=peer.ae_title, **options)
     if not association.is_established:
+        if association.rejected_contexts:  # pynetdicom ends what could carry nothing
+            raise NothingTaken(f"{peer.ae_title} takes no SOP class and transfer syntax that it was offered")
         why = f"does not answer at port {peer.port}"
         if association.is_rejected:
             why = "rejected the association"

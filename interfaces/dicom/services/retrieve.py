@@ -18,7 +18,7 @@ from interfaces.dicom.configuration import Peer
 from interfaces.dicom.dataset.model import Model
 from interfaces.dicom.dataset.walk import Malformed
 from interfaces.dicom.disclosing import READ, disclose
-from interfaces.dicom.scu.association import NoAssociation, associated
+from interfaces.dicom.scu.association import NoAssociation, NothingTaken, associated
 from interfaces.dicom.scu.sending import UNSENT, Sending, contexts_for, paused
 from interfaces.dicom.services.find import refused as refused_query
 from interfaces.dicom.services.identifiers import keys_of, level_of
@@ -51,7 +51,10 @@ STATUSES = (
     ("FF00", "One more instance was sent; the counts say how many are left."),
     ("0000", "All instances were sent."),
     ("0124", "The peer may not retrieve (its entry in the peers file)."),
-    ("A702", "No instance could be sent; of C-MOVE also where the destination does not answer, as the comment says."),
+    (
+        "A702",
+        "No instance could be sent; of C-MOVE also where the destination does not answer, or takes none of them, as the comment says.",
+    ),
     ("A801", "The move destination is none of the peers."),
     (
         "A900",
@@ -107,7 +110,7 @@ def move(context: Context, event: Any) -> Iterator[Progress]:
             what = f"C-MOVE/{by.title}/{studies_of(rows)}"
             disclose(context, (peer.ae_title, peer.host), READ, what, patients_of(rows))
             yield from _sent(event, rows, Sending(context.archive, association, by))
-    except NoAssociation as problem:
+    except (NoAssociation, NothingTaken) as problem:
         unsent = tuple(row["instance_uid"] for row in rows)
         yield Progress(UNABLE_TO_SEND, 0, 0, len(rows), 0, unsent, str(problem))
 

@@ -114,6 +114,24 @@ def test_a_peer_that_is_away_is_not_called_for_each_study(forwarding):
         server.shutdown(socket.SHUT_RDWR)
 
 
+def test_a_peer_that_takes_none_of_the_classes_is_told_as_such_and_given_up(forwarding, tmp_path):
+    dicom, port = forwarding
+    process = receiver(tmp_path / "got", port)
+    try:
+        receive(dicom, image(SOPClassUID="1.2.3.4.5"))
+        until(lambda: dicom.count("job", kind="forward", attempts=is_not(0)))
+        [row] = dicom.archive.reading.all("job", {"kind": "forward"})
+        tried = queue.Job(row["pk"], "forward", row["key"], row["round"], queue.ATTEMPTS - 1, {})
+        worker = Worker(dicom.context)
+        dicom.context.fhir.call(lambda client: worker.perform(client, tried))
+    finally:
+        process.terminate()
+        process.wait()
+    [after] = dicom.archive.reading.all("job", {"kind": "forward"})
+    assert after["state"] == "failed" and "takes no SOP class" in after["problem"]
+    assert not worker._away  # other studies for it need not wait
+
+
 @pytest.mark.parametrize("size", [0, 700])
 def test_an_instance_that_can_not_be_read_holds_up_no_other(forwarding, tmp_path, size):
     dicom, port = forwarding
