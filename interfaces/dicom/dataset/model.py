@@ -222,6 +222,17 @@ def _text(raw: bytes, codecs: tuple[str, ...]) -> str:
         return decode_bytes(raw, list(codecs), set(b"\\^="))
 
 
+def in_order(model: Model) -> Model:
+    """A model with its attributes by ascending tags, at any depth, as JSON must have them (PS3.18 section F.2.2)."""
+    return {tag: _in_order(model[tag]) for tag in sorted(model)}
+
+
+def _in_order(value: dict[str, Any]) -> dict[str, Any]:
+    if value["vr"] != "SQ" or "Value" not in value:
+        return value
+    return {**value, "Value": [in_order(item) if item else item for item in value["Value"]]}
+
+
 def first(model: Model, tag: str, default: Any = None) -> Any:
     """The first value of an attribute, the default where it has none."""
     values = model.get(tag, {}).get("Value")

@@ -53,7 +53,8 @@ STATUSES = (
     ("0124", "The peer may not retrieve (its entry in the peers file)."),
     (
         "A702",
-        "No instance could be sent; of C-MOVE also where the destination does not answer, or takes none of them, as the comment says.",
+        "No instance could be sent; of C-MOVE also where the destination does not answer, or takes none of them, as "
+        "the comment says.",
     ),
     ("A801", "The move destination is none of the peers."),
     (

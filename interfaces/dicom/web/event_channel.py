@@ -19,6 +19,7 @@ from fhir_server.codec.websocket import NORMAL, POLICY, UNEXPECTED, WebSocket
 from fhir_server.core.errors import FhirError
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.index import Row
+from interfaces.dicom.dataset.model import in_order
 from interfaces.dicom.workitems.events import SOP_CLASS
 from interfaces.dicom.workitems.finding import patients_of
 
@@ -129,4 +130,4 @@ def event_of(row: Row, number: int) -> str:
         "00001000": {"vr": "UI", "Value": [row["uid"]]},
         "00001002": {"vr": "US", "Value": [row["type"]]},
     }
-    return msgspec.json.encode({**about, **json.loads(row["information"])}).decode()
+    return msgspec.json.encode(in_order({**about, **json.loads(row["information"])})).decode()

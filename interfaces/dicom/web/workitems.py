@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from fhir_server.core.errors import error
 from interfaces.dicom.archive.record import is_uid
-from interfaces.dicom.dataset.model import Model, text
+from interfaces.dicom.dataset.model import Model, in_order, text
 from interfaces.dicom.web.accept import chosen
 from interfaces.dicom.web.exchange import DICOM_JSON, WebAnswer, WebRequest, json_answer, not_found
 from interfaces.dicom.web.multipart import related
@@ -142,4 +142,4 @@ def _given(request: WebRequest, models: list[Model], *headers: tuple[str, str]) 
     if type == DICOM_XML:
         made = related(DICOM_XML, (([("Content-Type", DICOM_XML)], native(model)) for model in models))
         return made._replace(headers=[*made.headers, *headers])
-    return json_answer(models, 200, *headers, type=type)
+    return json_answer([in_order(model) for model in models], 200, *headers, type=type)

@@ -9,7 +9,7 @@ import threading
 import pydicom
 import pytest
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import CTImageStorage
+from pynetdicom.sop_class import CTImageStorage  # pyright: ignore[reportAttributeAccessIssue]
 
 from interfaces.dicom.archive.index import is_not
 from interfaces.dicom.work import queue
@@ -75,6 +75,7 @@ def test_a_slow_peer_holds_up_no_other_and_keeps_its_order(dicom_with, tmp_path)
         until(lambda: dicom.count("job") == 0)
     finally:
         let_go.set()
+        assert server is not None
         server.shutdown()
         process.terminate()
         process.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import httpx
 import pytest
@@ -36,7 +37,7 @@ class Web:
         self._call = dicom.context.fhir.call
         self.tasks = lambda *query: resources(dicom, "Task", *query)
         application = DicomWeb(dicom.archive, settings, Access(self._call(_itself)))
-        transport = httpx.ASGITransport(application)
+        transport = httpx.ASGITransport(application)  # pyright: ignore[reportArgumentType]
         self._client = httpx.AsyncClient(transport=transport, base_url="http://archive/dicom-web")
 
     def __getattr__(self, method):
@@ -130,6 +131,14 @@ def test_a_body_that_is_no_step_is_refused(web, content, headers, expected):
     assert answer.status_code == expected and answer.json()["issue"][0]["diagnostics"]
 
 
+def test_attributes_are_in_the_order_of_their_tags_at_any_depth(web):
+    uid = create(web)
+    assert web.post(f"/workitems/{uid}/cancelrequest").status_code == 202
+    [model] = web.get(f"/workitems/{uid}").json()
+    [progress] = model["00741002"]["Value"]
+    assert list(model) == sorted(model) and list(progress) == sorted(progress)
+
+
 def test_a_step_comes_and_goes_as_xml(web):
     headers = {"content-type": "application/dicom+xml"}
     answer = web.post("/workitems", content=native(step(ProcedureStepLabel="By XML").to_json_dict()), headers=headers)
@@ -172,7 +181,7 @@ def test_steps_are_searched(web):
     second = create(web, WorklistLabel=label, ScheduledWorkitemCodeSequence=[code("110013", "Print")])
     begun, _ = begin(web, WorklistLabel=label, PatientID="Q1")
 
-    def search(query):
+    def search(query) -> Any:
         answer = web.get(f"/workitems?WorklistLabel={label}&{query}")
         return [each["00080018"]["Value"][0] for each in answer.json()] if answer.status_code == 200 else answer
 
