@@ -6,10 +6,15 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+_EXPRESSION, _EDITION = "?fhir_vs=ecl/", "http://snomed.info/"
+
 
 def split(canonical: str) -> tuple[str, str]:
-    """url and version ("" for none) of a canonical URL."""
+    """url and version ("" for none) of a canonical URL; the bars of an ECL expression are around its terms."""
     url, _, version = canonical.partition("|")
+    if _EXPRESSION in url:
+        url, _, version = canonical.rpartition("|")
+        return (url, version) if url and version.startswith(_EDITION) else (canonical, "")
     return url, version
 
 

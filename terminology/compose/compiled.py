@@ -82,7 +82,7 @@ def compile_set(catalog: Catalog, resource: Json, path: tuple[str, ...] = ()) ->
 def find_set(catalog: Catalog, canonical: str, path: tuple[str, ...] = ()) -> CompiledSet | None:
     """The value set behind a canonical URL, implicit ones too; None where it isn't known."""
     url, version = split(canonical)
-    resource = catalog.value_set(url, version) or implicit_value_set(catalog, url)
+    resource = catalog.value_set(url, version) or implicit_value_set(catalog, url, version)
     return compile_set(catalog, resource, path) if resource else None
 
 

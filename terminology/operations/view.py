@@ -80,7 +80,7 @@ def value_set(service: Terminology, catalog: Catalog, arguments: Arguments, inst
         url = value_set_of(context)
     if not url:
         raise error("required", "The value set is missing: give url, valueSet or context.", location="url")
-    canonical = url if "|" in url else joined(url, arguments.text("valueSetVersion"))
+    canonical = url if split(url)[1] else joined(url, arguments.text("valueSetVersion"))
     found = service.value_set(canonical, catalog)
     if found is None:
         raise error("not-found", f"The value set {canonical} is not known here.", location="url")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from terminology.model import Concept, Designation, Details, Filter, Property, SystemInfo
+from terminology.snomed.ecl_sql import REFERENCE_SET
 from terminology.store.closure import id_range
 from terminology.store.selection import part, selection
 
@@ -179,6 +180,12 @@ class StoredSystem:
     def property_ids(self, code: str) -> list[int]:
         """The numbers under which values of this property are kept."""
         return self._properties.get(code, [])
+
+    def reference_sets(self) -> tuple[str, ...]:
+        """The codes of the reference sets of SNOMED CT that have members here."""
+        known = ", ".join(map(str, self.property_ids(REFERENCE_SET)))
+        query = f"SELECT DISTINCT value FROM properties WHERE property IN ({known}) ORDER BY value"
+        return tuple(code for (code,) in self.connection.execute(query))
 
     def property_codes(self) -> list[str]:
         """The properties that concepts of this system have."""

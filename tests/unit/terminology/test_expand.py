@@ -171,5 +171,10 @@ def test_the_value_set_that_a_code_system_names_is_of_the_version_in_use(animals
     animals.put(newer)
     url = newer["valueSet"]
     assert "fungus" in codes_of(call("ValueSet/expand", url=url))
+    assert "fungus" not in codes_of(call("ValueSet/expand", url=f"{url}|1.0"))
+    assert "fungus" not in codes_of(call("ValueSet/expand", url=url, valueSetVersion="1.0"))
+    with pytest.raises(FhirError, match=r"3\.0 is not known"):
+        call("ValueSet/expand", url=f"{url}|3.0")
     animals.store.prefer(ANIMALS, "1.0")
     assert "fungus" not in codes_of(call("ValueSet/expand", url=url))
+    assert "fungus" in codes_of(call("ValueSet/expand", url=f"{url}|2.0"))

@@ -105,11 +105,26 @@ def test_subsumption_is_that_of_is_a(snomed):
 
 @pytest.mark.parametrize(
     ("what", "count"),
-    [("", 17), (f"=isa/{r.PNEUMONIA}", 3), (f"=refset/{r.REFSET}", 1), ("=refset", 1), (f"=ecl/%3C{r.PNEUMONIA}", 2)],
+    [("", 17), (f"=isa/{r.PNEUMONIA}", 3), (f"=refset/{r.REFSET}", 1), (f"=ecl/%3C{r.PNEUMONIA}", 2)],
 )
 def test_urls_of_snomed_mean_value_sets(snomed, what, count):
     assert len(snomed.codes(f"{SNOMED}?fhir_vs{what}")) == count
     assert len(snomed.codes(f"{SNOMED}/900000000000207008?fhir_vs{what}")) == count
+
+
+def test_all_reference_sets_are_a_value_set_of_their_own(snomed):
+    assert snomed.codes(f"{SNOMED}?fhir_vs=refset") == [(SNOMED, r.REFSET)]
+    assert snomed.codes(f"{SNOMED}/900000000000207008?fhir_vs=refset") == [(SNOMED, r.REFSET)]
+
+
+def test_an_expression_in_a_url_may_name_the_terms(snomed):
+    named = f"<< {r.PNEUMONIA} |Pneumonia| MINUS << {r.VIRAL} |Viral pneumonia|"
+    assert chosen(snomed, named) == chosen(snomed, f"<< {r.PNEUMONIA} MINUS << {r.VIRAL}")
+    edition = f"{SNOMED}/900000000000207008"
+    assert chosen(snomed, f"{named}|{edition}") == chosen(snomed, named)
+    assert codes_of(caller(snomed)("ValueSet/expand", url=f"{SNOMED}?fhir_vs=ecl/{named}", valueSetVersion=edition))
+    with pytest.raises(FhirError, match="not known"):
+        chosen(snomed, f"{named}|{SNOMED}/731000124108")
 
 
 def test_an_edition_that_is_not_here_is_not_taken_for_another(snomed):
