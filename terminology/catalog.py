@@ -126,10 +126,10 @@ class Catalog:
         self._resolved.clear()
 
     def with_request(self, resources: list[Json], rules: VersionRules) -> Catalog:
-        """The same with a request's own resources and rules on versions."""
-        extra = None
+        """The same with a request's own resources, beside those that it has, and rules on versions."""
+        extra = self.extra
         if resources:
-            extra = Store()
+            extra = extra or Store()
             for resource in resources:
                 if (
                     resource.get("resourceType") not in ("CodeSystem", "ValueSet", "ConceptMap")

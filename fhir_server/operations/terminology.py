@@ -23,7 +23,7 @@ from terminology.loaders.jobs import Job, Jobs
 
 QUICK = ("lookup", "validate-code", "subsumes")  # some tens of microseconds: a thread would cost more
 AT_SYSTEM = ("closure",)
-ON_TYPE_ONLY = ("lookup", "find-matches")
+ON_TYPE_ONLY = ("lookup",)
 CHANGES_STATE = ("closure",)
 LOADS = "loads"  # ours: R4 has no operation that tells how far a load is
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from fhir_server.core.errors import FhirError, error
-from terminology.catalog import Catalog, CodeSystem
+from terminology.catalog import Catalog, CodeSystem, version_matches
 from terminology.compose.compiled import CompiledSet, Listed, Part
 from terminology.compose.membership import contains
 from terminology.model import Concept, Filter
@@ -37,7 +37,7 @@ class Wanted(NamedTuple):
     text: str = ""
     active: bool = False
     selectable: bool = False
-    exclude_systems: frozenset[str] = frozenset()
+    exclude_systems: frozenset[tuple[str, str]] = frozenset()  # url and version, "" for all of them
     offset: int = 0
     count: int | None = None
     limit: int = DEFAULT_LIMIT
@@ -131,7 +131,7 @@ def _members(
             concept = member.concept
             if (active and concept.inactive) or (wanted.selectable and concept.abstract):
                 continue
-            if member.system in wanted.exclude_systems or _excluded(catalog, value_set.excludes, member):
+            if _of_systems(wanted.exclude_systems, member) or _excluded(catalog, value_set.excludes, member):
                 continue
             if seen is not None:
                 key = (member.system, concept.code)
@@ -139,6 +139,12 @@ def _members(
                     continue
                 seen.add(key)
             yield member
+
+
+def _of_systems(systems: frozenset[tuple[str, str]], member: Member) -> bool:
+    return any(
+        url == member.system and (not version or version_matches(version, member.version)) for url, version in systems
+    )
 
 
 def _excluded(catalog: Catalog, parts: tuple[Part, ...], member: Member) -> bool:

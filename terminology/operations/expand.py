@@ -53,7 +53,7 @@ def expand_value_set(service: Terminology, arguments: Arguments, instance: Json 
         text=arguments.text("filter").strip(),
         active=bool(arguments.flag("activeOnly")),
         selectable=bool(arguments.flag("excludeNotForUI")),
-        exclude_systems=frozenset(split(canonical)[0] for canonical in arguments.texts("exclude-system")),
+        exclude_systems=frozenset(split(canonical) for canonical in arguments.texts("exclude-system")),
         offset=arguments.whole("offset") or 0,
         count=arguments.whole("count"),
         limit=service.limit,

@@ -11,7 +11,7 @@ from fhir_server.core.errors import FhirError, error
 from terminology.catalog import CodeSystem
 from terminology.model import Concept, Filter
 from terminology.operations.arguments import Arguments, entry, parameters, parts
-from terminology.operations.view import canonical_of, code_system, view, with_instance
+from terminology.operations.view import code_system, named_system, view, with_instance
 from terminology.service import Terminology
 from terminology.store.writer import value_text
 
@@ -26,8 +26,7 @@ def find_matches(service: Terminology, arguments: Arguments, instance: Json | No
     What a match does not have is in `unmatched`. A property named `display` asks for its words.
     """
     catalog = with_instance(view(service, arguments), instance)
-    url, version = canonical_of(arguments, "system", "version")
-    system = code_system(catalog, url or (instance or {}).get("url", ""), version)
+    system = code_system(catalog, *named_system(arguments, "system", "version", instance))
     if arguments.flag("compositional"):
         message = "Compositions of codes can't be found here; leave 'compositional' out."
         raise error("not-supported", message, location="compositional")

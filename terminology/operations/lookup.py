@@ -8,7 +8,7 @@ from fhir_server.core.errors import error
 from terminology.language import display, speaks
 from terminology.model import Concept, Designation, Details, Property
 from terminology.operations.arguments import Arguments, entry, parameters, parts
-from terminology.operations.view import code_system, view, with_instance
+from terminology.operations.view import code_system, named_system, view, with_instance
 from terminology.service import Terminology
 
 Json = dict[str, Any]
@@ -19,8 +19,8 @@ def lookup(service: Terminology, arguments: Arguments, instance: Json | None = N
     catalog = with_instance(view(service, arguments), instance)
     coding = arguments.coding("coding") or {}
     code = coding.get("code") or arguments.text("code")
-    url = coding.get("system") or arguments.text("system") or (instance or {}).get("url", "")
-    version = coding.get("version") or arguments.text("version")
+    named, asked = named_system(arguments, "system", "version", instance)
+    url, version = coding.get("system") or named, coding.get("version") or asked
     if not code:
         raise error("required", "Give the code to look up: code and system, or coding.", location="code")
     system = code_system(catalog, url, version)

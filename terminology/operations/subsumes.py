@@ -6,7 +6,7 @@ from typing import Any
 
 from fhir_server.core.errors import error
 from terminology.operations.arguments import Arguments, parameters
-from terminology.operations.view import canonical_of, code_system, view, with_instance
+from terminology.operations.view import code_system, named_system, view, with_instance
 from terminology.service import Terminology
 
 Json = dict[str, Any]
@@ -15,8 +15,7 @@ Json = dict[str, Any]
 def subsumes(service: Terminology, arguments: Arguments, instance: Json | None = None) -> Json:
     """outcome: equivalent, subsumes, subsumed-by or not-subsumed; FhirError not-found for an unknown code."""
     catalog = with_instance(view(service, arguments), instance)
-    url, version = canonical_of(arguments, "system", "version")
-    url = url or (instance or {}).get("url", "")
+    url, version = named_system(arguments, "system", "version", instance)
     codes = []
     for letter in "AB":
         coding = arguments.coding(f"coding{letter}") or {"code": arguments.text(f"code{letter}")}

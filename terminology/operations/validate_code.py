@@ -13,7 +13,7 @@ from terminology.catalog import Catalog
 from terminology.compose.compiled import CompiledSet
 from terminology.operations.arguments import Arguments
 from terminology.operations.verdict import Rules, Verdict, check
-from terminology.operations.view import canonical_of, value_set, view, with_instance
+from terminology.operations.view import canonical_of, named_system, value_set, view, with_instance
 from terminology.service import Terminology
 
 Json = dict[str, Any]
@@ -25,8 +25,9 @@ def validate_in_code_system(service: Terminology, arguments: Arguments, instance
     catalog = view(service, arguments)
     if given is not None:
         given = {**given, "url": given.get("url") or "urn:given"}
-        catalog = with_instance(catalog, given)
-    url, version = canonical_of(arguments, "url", "version")
+        # what comes along is looked into as it is, even where its url and version are known here
+        catalog = with_instance(catalog, given) if instance else catalog.with_request([given], catalog.rules)
+    url, version = named_system(arguments, "url", "version", given)
     url = (given or {}).get("url") or url
     if not url and arguments.has("code"):
         raise error("required", "Give the code system with url, beside the code.", location="url")
@@ -58,25 +59,39 @@ def _answer(catalog: Catalog, value_set: CompiledSet | None, arguments: Argument
     given = sum((concept is not None, coding is not None, arguments.has("code")))
     if given != 1:
         raise error("required", "Give one of code, coding and codeableConcept.", location="code")
+    # of $validate-code on a code system, what a coding leaves unsaid; one in a value set says all itself
+    ours = {k: v for k, v in (("system", system), ("version", version)) if v} if value_set is None else {}
     if concept is not None:
-        return _of_concept(catalog, value_set, concept, rules, bool(infer)).to_fhir(concept)
+        return _of_concept(catalog, value_set, concept, rules, bool(infer), ours).to_fhir(concept)
     if coding is not None:
-        if value_set is None and system and coding.get("system", system) != system:
-            message = f"The coding is of {coding['system']}, not of the code system {system}."
-            raise error("value", message, location="coding")
-        system_of = {"system": system} if value_set is None and system else {}
-        return check(catalog, value_set, {**system_of, **coding}, rules, "Coding", bool(infer)).to_fhir()
+        if problem := _of_another(coding, ours):
+            raise error("value", problem, location="coding")
+        return check(catalog, value_set, {**ours, **coding}, rules, "Coding", bool(infer)).to_fhir()
     asked = {"system": system, "version": version, "code": arguments.text("code"), "display": arguments.text("display")}
     return check(catalog, value_set, asked, rules, alone=infer is not False).to_fhir()
 
 
-def _of_concept(catalog: Catalog, value_set: CompiledSet | None, concept: Json, rules: Rules, infer: bool) -> Verdict:
+def _of_another(coding: Json, ours: Json) -> str:
+    """What to say of a coding of another code system than the one that is asked about; "" for one of it."""
+    system = ours.get("system", "")
+    if not system or coding.get("system", system) == system:
+        return ""
+    return f"The coding is of {coding['system']}, not of the code system {system}."
+
+
+def _of_concept(
+    catalog: Catalog, value_set: CompiledSet | None, concept: Json, rules: Rules, infer: bool, ours: Json
+) -> Verdict:
     """Valid when one of the codings is; what is wrong with the others is told as warnings."""
-    codings = concept.get("coding", [])
-    verdicts = [
-        check(catalog, value_set, coding, rules, f"CodeableConcept.coding[{place}]", infer)
-        for place, coding in enumerate(codings)
-    ]
+    verdicts = []
+    for number, coding in enumerate(concept.get("coding", ())):
+        place = f"CodeableConcept.coding[{number}]"
+        if problem := _of_another(coding, ours):
+            verdict = Verdict(coding.get("code", ""), coding["system"], coding.get("version", ""))
+            verdict.add("error", "code-invalid", problem, f"{place}.system")
+        else:
+            verdict = check(catalog, value_set, {**ours, **coding}, rules, place, infer)
+        verdicts.append(verdict)
     if not verdicts:
         verdict = Verdict()
         verdict.add("error", "invalid", "The CodeableConcept has no coding to check.", "CodeableConcept.coding")

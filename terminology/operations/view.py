@@ -48,6 +48,14 @@ def with_instance(catalog: Catalog, instance: Json | None) -> Catalog:
     return catalog.with_request([instance], catalog.rules)
 
 
+def named_system(arguments: Arguments, name: str, version: str, instance: Json | None) -> tuple[str, str]:
+    """url and version of the code system that the parameters name; where they don't, those of the one at hand."""
+    url, asked = canonical_of(arguments, name, version)
+    if instance is None:
+        return url, asked
+    return url or instance.get("url", ""), asked or instance.get("version", "")
+
+
 def code_system(catalog: Catalog, url: str, version: str = "") -> CodeSystem:
     """The code system; FhirError not-found where it isn't known."""
     if not url:

@@ -183,7 +183,8 @@ def calls(code: str, type: str, sample: dict[str, Any]) -> list[tuple[str, str, 
                 "part": [{"name": "code", "valueCode": "kind"}, {"name": "value", "valueCode": "k"}],
             }
             body = {"resourceType": "Parameters", "parameter": [{"name": "system", "valueUri": CODES}, part]}
-            return [("POST", "CodeSystem/$find-matches", body)]
+            alone = {"resourceType": "Parameters", "parameter": [part]}
+            return [("POST", "CodeSystem/$find-matches", body), ("POST", "CodeSystem/o1/$find-matches", alone)]
         case ("expand", _):
             return [("GET", f"ValueSet/$expand?url={CODES}/all", None), ("GET", "ValueSet/o1/$expand", None)]
         case ("translate", _):

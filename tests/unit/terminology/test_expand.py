@@ -154,6 +154,8 @@ def test_the_version_to_use_can_be_said_forced_and_checked(animals, call):
 def test_code_systems_can_be_left_out(call):
     both = value_set({"system": ANIMALS}, {"system": "http://nowhere", "concept": [{"code": "a"}]})
     assert codes_of(call("ValueSet/expand", valueSet=both, exclude_system=ANIMALS)) == ["a"]
+    assert codes_of(call("ValueSet/expand", valueSet=both, exclude_system=f"{ANIMALS}|1.0")) == ["a"]
+    assert len(codes_of(call("ValueSet/expand", valueSet=both, exclude_system=f"{ANIMALS}|0.9"))) > 1
 
 
 def test_parameters_are_repeated_with_their_types_however_they_were_given(animals, call):

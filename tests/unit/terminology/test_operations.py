@@ -23,6 +23,18 @@ def test_one_code_subsumes_another_or_not(call, a, b, outcome):
     assert answer(call("CodeSystem/subsumes", animal_system(), codeA=a, codeB=b)) == {"outcome": outcome}
 
 
+def test_a_version_of_a_code_system_is_asked_of_itself(animals, call):
+    older, newer = animal_system(), animal_system(version="2.0")
+    newer["concept"].append({"code": "fungus", "display": "Fungus"})
+    animals.put(newer)
+    assert answer(call("CodeSystem/subsumes", newer, codeA="dog", codeB="fungus")) == {"outcome": "not-subsumed"}
+    with pytest.raises(FhirError, match="'fungus' is not in"):
+        call("CodeSystem/subsumes", older, codeA="dog", codeB="fungus")
+    asked = {"exact": True, "property": [prop("display", "fungus")]}
+    assert matches(call("CodeSystem/find-matches", newer, **asked)) == [("fungus", None)]
+    assert matches(call("CodeSystem/find-matches", older, **asked)) == []
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -80,6 +80,29 @@ def test_a_code_system_may_come_along(call):
     assert answer(call("CodeSystem/validate-code", given, coding={"code": "dog", "system": given["url"]}))["result"]
 
 
+def test_a_version_of_a_code_system_says_what_is_in_it(animals, call):
+    newer = animal_system(version="2.0")
+    newer["concept"].append({"code": "fungus"})
+    animals.put(newer)
+    coding = {"system": ANIMALS, "code": "fungus"}
+    for given in ({"code": "fungus"}, {"coding": coding}, {"codeableConcept": {"coding": [coding]}}):
+        assert answer(call("CodeSystem/validate-code", newer, **given))["result"]
+        assert not answer(call("CodeSystem/validate-code", animal_system(), **given))["result"]
+    changed = animal_system()
+    changed["concept"].append({"code": "fungus"})
+    assert answer(call("CodeSystem/validate-code", codeSystem=changed, code="fungus"))["result"]
+
+
+def test_a_coding_of_another_code_system_is_none_of_the_one_that_is_asked_about(service, animals, call):
+    service.put(animal_system(url="http://example.org/other"))
+    dog = {"system": "http://example.org/other", "code": "dog"}
+    found = answer(call("CodeSystem/validate-code", url=ANIMALS, codeableConcept={"coding": [dog]}))
+    assert (found["result"], "not of the code system" in found["message"]) == (False, True)
+    both = {"coding": [dog, {"code": "cat"}]}
+    found = answer(call("CodeSystem/validate-code", url=ANIMALS, codeableConcept=both))
+    assert (found["result"], found["code"], found["system"]) == (True, "cat", ANIMALS)
+
+
 def test_a_code_is_in_a_value_set_or_not(mammals):
     assert mammals(system=ANIMALS, code="dog")["result"]
     assert mammals(code="platypus")["system"] == ANIMALS
