@@ -81,7 +81,7 @@ def finish(draft: Draft, tables: Tables) -> None:
         for name, value in DEFAULTS.get(node.type, _NO_DEFAULTS).items():
             if name not in node.items:
                 suppose(node, name, value)
-    gone = _without_patient(draft) | _without_concept(draft) | _about_nothing(draft)
+    gone = _without_patient(draft) | _without_concept(draft) | _about_nothing(draft) | _no_visits(draft)
     if gone:
         _forget(draft, gone)
 
@@ -125,6 +125,13 @@ def _about_nothing(draft: Draft) -> set[int]:
                 f"{draft.place(segment, 3)}: it names nothing, no {node.type} is made of it; what is there is kept."
             )
     return gone
+
+
+def _no_visits(draft: Draft) -> set[int]:
+    """By id, the visits that are none: a PV1 that is there as the syntax asks for it, of class N (not applicable)."""
+    found = [(node, node.segments.get("PV1")) for node in draft.of("Encounter")]
+    fields = (19, 44, 50)
+    return {id(node) for node, pv1 in found if pv1 and pv1.value(2) == "N" and not any(map(pv1.value, fields))}
 
 
 def _telling(node: Node) -> list[str]:

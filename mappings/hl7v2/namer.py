@@ -152,7 +152,7 @@ def _encounter(namer: Namer, node: Node) -> list[Identity]:
     admitted = segment.value(44) if segment else ""
     if patient and (account or admitted):
         return [key("Encounter", patient, account or admitted)]
-    return []
+    return [key("Encounter", patient, "", namer.draft.facility)] if patient else []  # the one that has no number
 
 
 def _observation(namer: Namer, node: Node) -> list[Identity]:

@@ -13,6 +13,7 @@ from mappings.hl7v2.source import Segment
 from mappings.hl7v2.tables import Tables
 
 SETTLED = (*OVER, "onleave")  # states of a visit that only an event, or a null of PV1-45, takes back
+RETURNS = ("A01", "A04", "A13")  # events after which whoever had left is there
 OF_A_DISCHARGE = (("period", "end"), ("hospitalization", "dischargeDisposition"), ("hospitalization", "destination"))
 FACILITY = "urn:x-hl7v2:facility"  # system of the names of facilities, PV1-39 or MSH-4
 
@@ -46,9 +47,9 @@ def finish_encounter(draft: Draft, node: Node, tables: Tables) -> None:
     visit: Segment | None = node.segments.get("PV1")
     if not told and not (visit is not None and visit.value(45)):
         yields(node, "status", SETTLED)  # a class of patients (PV1-2) ends no leave, and opens no visit again
-    if event == "A13":  # nobody has left after all
+    if event in RETURNS and draft.message.type == "ADT":  # nobody has left, or has come again
         node.notes.setdefault("removals", []).extend((path, {}, "EVN") for path in OF_A_DISCHARGE)
-        if "period" in node.items:
+        if event == "A13" and "period" in node.items:
             node.child("period", "Period").items.pop("end", None)
     if not isinstance(node.items.get("class"), Element) or not node.items["class"].items.get("code"):
         coding = Element("Coding")

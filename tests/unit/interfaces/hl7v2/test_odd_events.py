@@ -37,6 +37,26 @@ async def test_a_cancelled_discharge_takes_what_it_said_of_the_discharge_back(ho
     assert (back["status"], "end" in back["period"], "hospitalization" in back) == ("in-progress", False, False)
 
 
+async def test_messages_that_number_no_visit_are_of_one(hospital: Hospital):
+    visit = "PV1|1|O|W^1"
+    await hospital.send("ADT^A04", pid(), visit)
+    await hospital.send("ADT^A08", pid(), visit, control="2", sent="20240103")
+    await hospital.send("ORU^R01", pid(), visit, *result(), control="3", sent="20240104")
+    await hospital.send("ADT^A03", pid(), visit + "|" * 42 + "202401041200", control="4", sent="20240104120000")
+    gone = await hospital.one("Encounter")
+    assert (gone["status"], gone["period"].keys()) == ("finished", {"end"})
+    await hospital.send("ADT^A04", pid(), visit, control="5", sent="20240105")
+    back = await hospital.one("Encounter")
+    assert (back["status"], "period" in back) == ("in-progress", False)
+    await hospital.send("ADT^A04", pid("200^^^A"), visit, control="6", sent="20240106")
+    assert len(await hospital.all("Encounter")) == 2
+
+
+async def test_a_visit_of_no_class_is_none(hospital: Hospital):
+    await hospital.send("ADT^A31", pid(), "PV1|1|N", "DG1|1||J20^B^I10")
+    assert not await hospital.all("Encounter") and len(await hospital.all("Condition")) == 1
+
+
 @pytest.mark.parametrize(
     ("kind", "segments"),
     [("ADT^A08", ()), ("ADT^A31", ()), ("ORU^R01", result()), ("DFT^P03", ("FT1|1|T1||20240102||CG|X^Y^L",))],
