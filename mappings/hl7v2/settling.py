@@ -17,6 +17,7 @@ from mappings.hl7v2.merges import Merge
 from mappings.hl7v2.merging import drop_supposed, is_older, keep_participants, merge, snapshot_of, stamp
 from mappings.hl7v2.moving import Named, patients_of, update_of, way_to_survivor
 from mappings.hl7v2.reader import Reader
+from mappings.hl7v2.relatives import end_others
 from mappings.hl7v2.resources import as_resource, identities_of
 from mappings.hl7v2.translation import Translation
 
@@ -70,6 +71,8 @@ class Settling:
         new = [one for one in self.draft.of("ChargeItem") if "credits" in one.notes and id(one) not in self.current]
         credits = [(one.notes["credits"], one.url) for one in new]
         await credit(credits, self.entries, self.reader, self.issues, self.errors)
+        patients = [self.current[id(one)] for one in self.draft.of("Patient") if id(one) in self.current]
+        self.entries += await end_others(self.draft, patients, self.reader)
         ended: list[Named] = []
         for one in merges:
             kept = self.current.get(id(one.survivor))
@@ -222,7 +225,8 @@ class Settling:
                 self._note_visit(node, resource)
                 self._add_results(current, resource)
                 return
-            if "comes_back" in node.notes and current.get("active") is False:  # who was deleted (A29) is there again
+            comes_back = "comes_back" in node.notes or node.type == "RelatedPerson"
+            if comes_back and current.get("active") is False:  # who was deleted (A29) or left out is there again
                 resource["active"] = True
             drop_supposed(resource, current, node.notes)
             if unstated := node.notes.get("unstated"):

@@ -375,3 +375,21 @@ async def test_a_time_in_the_future_keeps_no_later_message_out(hospital: Hospita
 async def test_a_message_without_a_type_is_told_what_it_lacks(hospital: Hospital):
     with pytest.raises(FhirError, match="MSH-9 is empty"):
         await hospital.send("", pid())
+
+
+async def test_relatives_whom_a_message_states_no_more_end(hospital: Hospital):
+    async def active() -> list[str]:
+        found = await hospital.all("RelatedPerson")
+        return sorted(one["name"][0]["given"][0] for one in found if one.get("active") is not False)
+
+    john, ann = "NK1|1|DOE^JOHN|SPO", "NK1|2|DOE^ANN|MTH"
+    await hospital.send("ADT^A01", pid(), john, ann, VISIT.format(place="W"), "GT1|1||DOE^GUS||||||||PAR")
+    await hospital.send("ADT^A08", pid(), VISIT.format(place="W"), sent="20240103")
+    assert await active() == ["ANN", "GUS", "JOHN"]
+    await hospital.send("ADT^A08", pid(), ann, VISIT.format(place="W"), sent="20240104")
+    await hospital.send("ADT^A08", pid(), john, VISIT.format(place="W"), sent="20240103")
+    assert await active() == ["ANN", "GUS"]
+    await hospital.send("ADT^A08", pid(), john, VISIT.format(place="W"), sent="20240105")
+    assert await active() == ["GUS", "JOHN"]
+    await hospital.send("ADT^A08", pid(), 'NK1|1|""|""', VISIT.format(place="W"), sent="20240106")
+    assert await active() == ["GUS"] and "contact" not in await hospital.one("Patient")
