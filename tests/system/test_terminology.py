@@ -60,6 +60,29 @@ async def test_stored_terminology_takes_effect_at_once_and_goes_when_deleted(fhi
     assert (await fhir.get("ValueSet/$expand?url=http://hospital.test/warm")).status_code == 404
 
 
+async def knows(fhir: Fhir, code: str, url: str = COLOURS["url"], version: str = "1") -> bool:
+    found = await fhir.get(f"CodeSystem/$validate-code?url={url}&version={version}&code={code}")
+    return values(found.json())["result"]
+
+
+async def test_a_url_and_version_that_two_have_is_known_while_one_of_them_is_there(fhir: Fhir) -> None:
+    for id, codes in (("first", ["red"]), ("second", ["red", "blue"])):
+        await fhir.create({**COLOURS, "id": id, "version": "1", "concept": [{"code": code} for code in codes]})
+    assert await knows(fhir, "blue")
+    await fhir("DELETE", "CodeSystem/second")
+    assert await knows(fhir, "red") and not await knows(fhir, "blue")
+    await fhir("DELETE", "CodeSystem/first")
+    assert not await knows(fhir, "red")
+
+
+async def test_what_got_another_url_or_version_is_not_known_by_the_former(fhir: Fhir) -> None:
+    await fhir.create({**COLOURS, "version": "1"})
+    await fhir.create({**COLOURS, "version": "2"})
+    assert await knows(fhir, "red", version="2") and not await knows(fhir, "red")
+    await fhir.create({**COLOURS, "version": "2", "url": "http://hospital.test/paints"})
+    assert await knows(fhir, "red", "http://hospital.test/paints", "2") and not await knows(fhir, "red", version="2")
+
+
 async def test_search_by_value_set_and_by_hierarchy(fhir: Fhir) -> None:
     await fhir.create(COLOURS)
     await fhir.create(WARM)
