@@ -83,6 +83,18 @@ async def test_a_group_has_its_members_only(fhir: Fhir):
     assert found == {"Patient": ["a", "b"], "Observation": OBSERVATIONS[:6]}
 
 
+async def test_a_group_has_the_members_of_groups_in_it_but_nobody_of_another_server(fhir: Fhir):
+    await record(fhir)
+    named = ["Group/inner", "http://elsewhere.test/fhir/Patient/a", "Patient/c"]
+    for id, references in (("outer", named), ("inner", ["Group/outer", "Patient/b"])):
+        member = [{"entity": {"reference": reference}} for reference in references]
+        await fhir.create({"resourceType": "Group", "id": id, "type": "person", "actual": True, "member": member})
+    assert await exported(fhir, "Group/outer/$export?_type=Patient") == {"Patient": ["b", "c"]}
+    stranger = [{"name": "patient", "valueReference": {"reference": "http://elsewhere.test/fhir/Patient/a"}}]
+    answer = await fhir.post("Patient/$export", {"resourceType": "Parameters", "parameter": stranger})
+    assert answer.status_code == 400
+
+
 async def test_provenance_follows_what_is_exported(fhir: Fhir):
     await record(fhir)
     for id, target in (("p1", "Observation/a0"), ("p2", "Organization/o")):

@@ -118,17 +118,10 @@ def _since(call: Call) -> int:
 
 async def _patients(environment: Environment, call: Call, level: str) -> tuple[str, ...]:
     """The ids of the patients that the level and the parameter `patient` leave."""
-    chosen = [_patient_id(value) for value in call.parameters.all("patient")]
+    chosen = [_patient_id(value, call.request.base) for value in call.parameters.all("patient")]
     if chosen and level == "system":
         raise error("value", "patient may stand with Patient/$export and Group/[id]/$export only.", location="patient")
-    members: list[str] = []
-    if level == "group":
-        group = decode((await current(environment, call.request, "Group", call.id)).body)
-        members = [
-            _patient_id(member.get("entity"))
-            for member in group.get("member", ())
-            if not member.get("inactive") and "Patient/" in member.get("entity", {}).get("reference", "")
-        ]
+    members = await _members(environment, call) if level == "group" else []
     for id in chosen:
         version = await environment.store.read("Patient", id)
         if version is None or version.deleted or (level == "group" and id not in members):
@@ -140,13 +133,29 @@ async def _patients(environment: Environment, call: Call, level: str) -> tuple[s
     return tuple(dict.fromkeys(chosen))
 
 
-def _patient_id(value: Any) -> str:
+async def _members(environment: Environment, call: Call) -> list[str]:
+    """The patients of this server that are in the group, or in a group that is in it; FhirError for one that is not
+    here."""
+    found: dict[str, None] = {}
+    groups = [call.id]  # grows while it is walked
+    for id in groups:
+        group = decode((await current(environment, call.request, "Group", id)).body)
+        for member in group.get("member", ()):
+            local = parse_reference(member.get("entity", {}).get("reference", ""))
+            if local is None or member.get("inactive"):
+                continue
+            if local.type == "Patient":
+                found[local.id] = None
+            elif local.type == "Group" and local.id not in groups:
+                groups.append(local.id)
+    return list(found)
+
+
+def _patient_id(value: Any, base: str) -> str:
     text = value.get("reference", "") if isinstance(value, dict) else str(value)
-    local = parse_reference(text)
+    local = parse_reference(text, base)
     if local is not None and local.type == "Patient":
         return local.id
-    if isinstance(value, dict) and "Patient/" in text:
-        return text.rpartition("Patient/")[2].partition("/")[0]
     raise error("value", f"patient must be a reference such as Patient/1, not '{text[:80]}'.", location="patient")
 
 
