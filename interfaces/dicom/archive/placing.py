@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Literal
 
-from interfaces.dicom.archive.index import QUARANTINED, Row, Rows, is_not
+from interfaces.dicom.archive.index import QUARANTINED, Row, Rows, above, is_not
 from interfaces.dicom.archive.names import folded
 from interfaces.dicom.archive.record import Mismatch, Record, accession_issuer, dumped
 from interfaces.dicom.dataset.model import Model, first, text
@@ -156,7 +156,7 @@ def _study(index: Rows, record: Record, patient: int, now: int) -> int:
     study = record.study
     row = index.one("study", {"uid": record.study_uid})
     if row is not None:
-        if row["patient"] != patient and not row["coercion"]:
+        if row["patient"] != patient and not _goes_with(index, row, record.patient):
             reason = f"{record.sender} sent instances of another patient ({text(record.patient, '00100020')}) in it"
             quarantine(index, row["pk"], reason, now)
         return row["pk"]
@@ -180,6 +180,21 @@ def _study(index: Rows, record: Record, patient: int, now: int) -> int:
             **NOTHING_DECIDED,
         },
     )
+
+
+def _goes_with(index: Rows, study: Row, patient: Model) -> bool:
+    """Whether a patient is the one whom a study was of before its answers were coerced, or a person has settled it."""
+    if not study["coercion"] or study["decision"]:
+        return bool(study["coercion"])
+    sent = sent_patient(index, study)
+    return sent is not None and _patient_key(sent) == _patient_key(patient)
+
+
+def sent_patient(index: Rows, study: Row) -> Model | None:
+    """The patient attributes of a coerced study as they were sent, from the event that first changed them; of one that
+    was deleted and sent again, since then."""
+    since = {"subject": study["uid"], "kind": "coerced", "at": above(study["received"] - 1)}
+    return next((json.loads(each["detail"])["before"] for each in index.all("event", since, limit=1)), None)
 
 
 def quarantine(index: Rows, study: int, reason: str, now: int) -> None:

@@ -12,7 +12,7 @@ from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.index import QUARANTINED, Row, Rows
 from interfaces.dicom.archive.instances import instances
 from interfaces.dicom.archive.levels import LEVELS
-from interfaces.dicom.archive.placing import enqueue, note, patient_columns, patient_row, quarantine
+from interfaces.dicom.archive.placing import enqueue, note, patient_columns, patient_row, quarantine, sent_patient
 from interfaces.dicom.archive.query import attributes_of
 from interfaces.dicom.fhir import Resource, identified, located, post, put, reference, search, transaction
 from interfaces.dicom.services.service import Context
@@ -46,7 +46,7 @@ async def study(context: Context, client: FhirClient, job: Job) -> None:
         return
     rows = instances(archive.reading, {"0020000D": job.key}, held=True)
     decision = json.loads(row["decision"]) if row["decision"] else {}
-    kept = sent_patient(archive, row)
+    kept = kept_patient(archive, row)
     try:
         whose = await subject(client, kept, row["accession"], row["accession_issuer"], decision)
         if whose.patient is None and context.settings.dicom_unknown_patients == "hold":
@@ -58,12 +58,10 @@ async def study(context: Context, client: FhirClient, job: Job) -> None:
     await _write(context, client, row, rows, whose, kept)
 
 
-def sent_patient(archive: Archive, row: Row) -> Model:
-    """The patient attributes as they were sent, whatever was coerced since; from the event that first changed them."""
-    if row["coercion"]:
-        first_change = archive.reading.all("event", {"subject": row["uid"], "kind": "coerced"}, limit=1)
-        if first_change:
-            return json.loads(first_change[0]["detail"])["before"]
+def kept_patient(archive: Archive, row: Row) -> Model:
+    """The patient attributes as they were sent, whatever was coerced since."""
+    if row["coercion"] and (sent := sent_patient(archive.reading, row)) is not None:
+        return sent
     patient = archive.reading.one("patient", {"pk": row["patient"]})
     return json.loads(patient["attributes"]) if patient else {}
 

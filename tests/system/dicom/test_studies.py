@@ -122,6 +122,15 @@ def test_the_order_of_the_accession_number_is_based_on(dicom):
     assert made["basedOn"] == [{"reference": "ServiceRequest/o1"}] and made["subject"]["reference"] == "Patient/p1"
 
 
+def test_an_order_that_comes_after_its_images_is_based_on_too(dicom):
+    person(dicom)
+    receive(dicom, image(IssuerOfPatientID="HOSPITAL"))
+    until(lambda: any(name == "Patient/p1" for name, _ in dicom.archive.followed))
+    idle(dicom)
+    order(dicom)
+    until(lambda: resources(dicom, "ImagingStudy")[0].get("basedOn") == [{"reference": "ServiceRequest/o1"}])
+
+
 def test_the_senders_issuer_tells_patients_apart(dicom):
     person(dicom, "p1", "P1", "urn:dicom:issuer:A")  # as issuers were stored before
     person(dicom, "p2", "P1", "urn:x-hl7v2:authority:B")
@@ -161,6 +170,39 @@ def test_two_patients_in_one_study_are_quarantined(dicom):
     idle(dicom)
     assert dicom.count("study", state="quarantined") == 1 and dicom.count() == 2
     assert resources(dicom, "ImagingStudy") == []
+
+
+def test_another_patient_in_a_study_that_is_coerced_is_quarantined_and_the_same_one_is_not(dicom):
+    person(dicom, id="kept", value="P2", name=[{"family": "Doe", "given": ["Jane", "Marie"]}])
+    person(dicom, active=False, link=[{"other": {"reference": "Patient/kept"}, "type": "replaced-by"}])
+    first, more, foreign = study(3, IssuerOfPatientID="HOSPITAL")
+    receive(dicom, first)
+    idle(dicom)
+    receive(dicom, more)
+    idle(dicom)
+    [made] = resources(dicom, "ImagingStudy")
+    assert made["numberOfInstances"] == 2 and made["subject"]["reference"] == "Patient/kept"
+    foreign.PatientID = "P9"
+    receive(dicom, foreign)
+    idle(dicom)
+    [held] = dicom.archive.reading.all("study", {"state": "quarantined"})
+    assert "another patient (P9)" in held["reason"] and retrieved(dicom, made["identifier"][0]["value"][8:]) == 0
+
+
+def test_a_study_that_is_sent_again_after_a_deletion_is_of_whom_it_says_now(dicom):
+    person(dicom, name=[{"family": "Roe"}])
+    person(dicom, id="p2", value="P2", name=[{"family": "Poe"}])
+    [wrong] = study(1, IssuerOfPatientID="HOSPITAL")
+    receive(dicom, wrong)
+    idle(dicom)
+    dicom.archive.delete({"0020000D": wrong.StudyInstanceUID})
+    idle(dicom)
+    right, more = study(2, IssuerOfPatientID="HOSPITAL", PatientID="P2", StudyInstanceUID=wrong.StudyInstanceUID)
+    for each in (right, more):
+        receive(dicom, each)
+        idle(dicom)
+    [made] = resources(dicom, "ImagingStudy")
+    assert made["subject"]["reference"] == "Patient/p2" and made["numberOfInstances"] == 2
 
 
 def test_unknown_patients_are_held_where_the_setting_says_so(dicom_with):
