@@ -6,7 +6,7 @@ import asyncio
 
 from fhir_server.client import FhirClient, pages
 from fhir_server.core.keys import instant
-from interfaces.dicom.archive.index import Rows
+from interfaces.dicom.archive.index import Row, Rows, one_of
 from interfaces.dicom.archive.placing import enqueue
 from interfaces.dicom.fhir import Resource, reference
 from interfaces.dicom.services.service import Context
@@ -43,6 +43,8 @@ async def follow(context: Context, client: FhirClient) -> int:
                 elif archive.settings.dicom_order_steps:
                     enqueue(index, ORDER_STEP, reference(each), began)
                 rows = index.all("study", {COLUMNS[type]: reference(each)})
+                if type == "ServiceRequest":
+                    rows += _without_order(index, each)
                 for study in rows:
                     enqueue(index, "study", study["uid"], began)
                 count += len(rows)
@@ -50,6 +52,12 @@ async def follow(context: Context, client: FhirClient) -> int:
         return count
 
     return archive.write(work)
+
+
+def _without_order(index: Rows, order: Resource) -> list[Row]:
+    """The studies of one of its accession numbers that came before the order did."""
+    numbers = [each["value"] for each in order.get("identifier", ()) if each.get("value")]
+    return index.all("study", {"accession": one_of(numbers), "fhir_order": ""}) if numbers else []
 
 
 async def _changed(client: FhirClient, type: str, since: str) -> dict[tuple[str, str], Resource]:
