@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from fhir_server.client import FhirClient
 from fhir_server.core.errors import error
@@ -36,6 +35,7 @@ async def procedure_step(context: Context, client: FhirClient, job: Job) -> None
     order, scheduled = await ordered(client, model)
     if order is not None:
         subject = reference(await survivor(client, await read(client, order["subject"]["reference"])))
+        await _check_patient(client, model, order, subject)
     else:
         subject = await _patient(client, model)
     made = procedure(job.key, model, subject, reference(order) if order else "")
@@ -97,9 +97,19 @@ async def _order(client: FhirClient, item: Model) -> Resource | None:
     return next((order for order in candidates if study_uid(order) == uid), None)
 
 
+async def _check_patient(client: FhirClient, model: Model, order: Resource, subject: str) -> None:
+    """FhirError "business-rule" where the step is of somebody else than its order, as images of it would be held."""
+    named = [reference(await survivor(client, each)) for each in await _named(client, model)]
+    if named and subject not in named:
+        raise error(
+            "business-rule",
+            f"The performed procedure step is of {', '.join(dict.fromkeys(named))}, and its order "
+            f"{reference(order)} of {subject}; correct the one that is wrong in FHIR and try the job again.",
+        )
+
+
 async def _patient(client: FhirClient, model: Model) -> str:
-    patient_id, issuer = text(model, "00100020"), text(model, "00100021")
-    found: list[Any] = await search(client, "Patient", ("identifier", tokens(patient_id, issuer))) if patient_id else []
+    found = await _named(client, model)
     if len(found) != 1:
         raise error(
             "business-rule",
@@ -107,3 +117,9 @@ async def _patient(client: FhirClient, model: Model) -> str:
             "patient or the order in FHIR and try the job again.",
         )
     return reference(await survivor(client, found[0]))
+
+
+async def _named(client: FhirClient, model: Model) -> list[Resource]:
+    """The patients of its Patient ID."""
+    patient_id, issuer = text(model, "00100020"), text(model, "00100021")
+    return await search(client, "Patient", ("identifier", tokens(patient_id, issuer))) if patient_id else []

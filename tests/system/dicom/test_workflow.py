@@ -450,6 +450,21 @@ def test_a_step_stays_the_patients_that_it_began_with(dicom):
     assert kept["00100020"]["Value"] == ["P1"] and kept["00400254"]["Value"] == ["Chest"]
 
 
+def test_a_step_of_another_patient_than_its_orders_performs_nothing(dicom, tmp_path):
+    person(dicom)
+    person(dicom, id="p2", value="P2")
+    scheduled(dicom)
+    [item] = worklist(dicom, tmp_path / "worklist")
+    item.PatientID = "P2"
+    association = modality(dicom, ModalityPerformedProcedureStep)
+    created, _ = association.send_n_create(begun(item), ModalityPerformedProcedureStep, generate_uid())
+    association.release()
+    assert created.Status == 0
+    [job] = until(lambda: dicom.archive.reading.all("job", {"kind": "procedure-step", "attempts": is_not(0)}))
+    assert "is of Patient/p2, and its order ServiceRequest/o1 of Patient/p1" in job["problem"]
+    assert not resources(dicom, "Procedure")
+
+
 def test_what_two_say_of_a_step_at_once_is_all_kept(dicom):
     one, other = (modality(dicom, ModalityPerformedProcedureStep) for _ in range(2))
     assert one.send_n_create(begun(ITEM), ModalityPerformedProcedureStep, "1.2.3")[0].Status == 0
