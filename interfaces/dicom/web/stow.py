@@ -59,6 +59,7 @@ class Stored:
         self._unnamed: list[int] = []  # why parts failed that don't say which instance they are
         self._warned = False
         self._foreign = ""  # the type of a part that can't be an instance
+        self._broken_off = ""  # what is wrong with the rest of the body
 
     def keep(self, uids: tuple[str, ...], warning: int) -> None:
         """An instance was kept; warning: 0 for none."""
@@ -97,6 +98,16 @@ class Stored:
         """A part is neither an instance nor bulk data."""
         self._foreign = type
         self._unnamed.append(CANNOT_UNDERSTAND)
+
+    def break_off(self, problem: FhirError, models: list[Model]) -> None:
+        """The rest of the body can't be read, and metadata without it makes no instances: what is kept is told all the
+        same, as the sender would not know of it otherwise. Raises the problem where nothing is."""
+        if not self.kept:
+            raise problem
+        self._broken_off = problem.issues[0].diagnostics
+        self._unnamed.append(CANNOT_UNDERSTAND)
+        for model in models:
+            self.fail((_named(model, "00080016"), _named(model, "00080018")), CANNOT_UNDERSTAND)
 
     def metadata(self, models: list[Model], bulk: BulkParts) -> None:
         """Keeps instances of metadata; FhirError where the only one of the request makes none."""
@@ -142,9 +153,10 @@ class Stored:
         if not self.kept:
             reasons = {each["00081197"]["Value"][0] for each in self.failed} | set(self._unnamed)
             status = SERVERS_FAULT.get(reasons.pop(), 409) if len(reasons) == 1 else 409
+        headers = [("warning", f'299 ultimate-hms "{self._broken_off}"')] if self._broken_off else []
         if self._type == DICOM_XML:
-            return WebAnswer(status, [("content-type", DICOM_XML)], native(model))
-        return json_answer(model, status, type=self._type)
+            return WebAnswer(status, [("content-type", DICOM_XML), *headers], native(model))
+        return json_answer(model, status, *headers, type=self._type)
 
 
 def _reference(uids: tuple[str, ...]) -> Model:
@@ -263,6 +275,8 @@ async def store(request: WebRequest, chunks: AsyncIterator[bytes]) -> WebAnswer:
             with _as_far_as_there_is_room(bulk):
                 await in_thread(bulk.ended)
         await in_thread(stored.metadata, models, bulk)
+    except FhirError as problem:
+        stored.break_off(problem, models)
     finally:
         bulk.discard()
     return stored.answer()

@@ -211,6 +211,18 @@ def test_bulk_data_is_never_in_memory_and_leaves_nothing_beside_its_instance(arc
     assert len(pixels) == size and pixels[:1] == b"\0" and pixels[-(2**20) :] == bytes([63]) * 2**20
 
 
+def test_what_was_kept_before_a_body_broke_off_is_told(archive):
+    first, second, third = image(), image(), image()
+    metadata = json.dumps(second.to_json_dict()).encode()
+    dicom = "application/dicom"
+    body = multipart((dicom, file_of(first)), (JSON, metadata), (dicom, file_of(third)))
+    status, told = sent(archive, cut(body[:-100], 100), RELATED)
+    named = [[item["00081155"]["Value"][0] for item in told[tag]["Value"]] for tag in ("00081199", "00081198")]
+    assert status == 202 and named == [[first.SOPInstanceUID], [second.SOPInstanceUID]]
+    assert told["0008119A"]["Value"] == [{"00081197": {"vr": "US", "Value": [0xC000]}}]
+    assert [row["uid"] for row in archive.reading.all("instance", {})] == [first.SOPInstanceUID] and not left(archive)
+
+
 @pytest.mark.parametrize("size", [100, 65536])
 def test_bulk_data_that_is_cut_short_or_whose_request_is_cancelled_leaves_nothing(archive, size):
     model = {**image(16).to_json_dict(), "7FE00010": {"vr": "OW", "BulkDataURI": "pixels"}}
