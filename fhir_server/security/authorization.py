@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from fhir_server.security.model import Client, Code, Grant, Session, User
+from fhir_server.security.model import CONTEXT, Client, Code, Grant, Session, User
 from fhir_server.security.oauth_errors import OAuthError
 from fhir_server.security.scopes import REFRESHING, granted, known
 from fhir_server.security.store import AccountStore
@@ -116,7 +116,7 @@ async def code_for(
         scope=kept,
         user=user.id,
         fhir_user=user.fhir_user,
-        context={name: value for name, value in {**asked.launch, **context}.items() if name not in ("client", "user")},
+        context=_allowed({**asked.launch, **context}, set(kept.split())),
         nonce=asked.nonce,
         authenticated=session.begun,
     )
@@ -133,6 +133,14 @@ async def code_for(
         ),
     )
     return secret
+
+
+def _allowed(context: Mapping[str, Any], scopes: set[str]) -> dict[str, Any]:
+    """What an application is told of a context: with launch all of it, else what another scope of its has it know
+    (https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#scopes-for-requesting-context-data)."""
+    by = {each.partition("/")[0] for each in scopes if "." in each} | scopes
+    names = {"patient": {"launch", "launch/patient", "patient"}, "encounter": {"launch", "launch/encounter"}}
+    return {name: value for name, value in context.items() if name in CONTEXT and names.get(name, {"launch"}) & by}
 
 
 def redirect(redirect_uri: str, issuer: str, **parameters: str) -> str:

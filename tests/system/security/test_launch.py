@@ -60,6 +60,23 @@ async def test_scopes_can_be_left_out(browser: Browser) -> None:
     assert (await browser.token(said["code"])).json()["scope"] == "user/Observation.rs"
 
 
+@pytest.mark.parametrize(("kept", "told"), [
+    (["user/Observation.rs"], None), (["launch/patient"], "me"), (["patient/Observation.rs"], "me"),
+])  # fmt: skip
+async def test_which_patient_was_chosen_is_told_where_a_person_allows_it(
+    browser: Browser, kept: list[str], told: str | None
+) -> None:
+    page = await browser.sign_in(await browser.authorize("launch/patient patient/Observation.rs user/Observation.rs"))
+    said = await browser.allow(await browser.submit_choice(page, "me"), scope=kept)
+    assert (await browser.token(said["code"])).json().get("patient") == told
+
+
+async def test_a_launch_brings_its_context_to_those_only_who_ask_for_it(browser: Browser) -> None:
+    launch = await browser.fhir.server.security.launch({"client": "app", "patient": "me", "intent": "reconcile"})
+    token = await browser.granted("patient/Observation.rs", launch=launch)
+    assert token["patient"] == "me" and "intent" not in token
+
+
 async def test_a_person_can_refuse(browser: Browser) -> None:
     page = await browser.sign_in(await browser.authorize("user/*.rs"))
     assert told(await browser.submit(page, "/auth/decide", decision="deny"))["error"] == "access_denied"
