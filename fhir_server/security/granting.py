@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.security.ended_families import EndedFamilies
-from fhir_server.security.model import Client, Grant, Refresh, User
+from fhir_server.security.model import CONTEXT, Client, Grant, Refresh, User
 from fhir_server.security.oauth_errors import OAuthError, required
 from fhir_server.security.scopes import granted, resource_scopes
 from fhir_server.security.store import AccountStore
@@ -24,7 +24,6 @@ from fhir_server.security.store.port import OFFLINE_LIFE
 from fhir_server.security.tokens import Tokens
 
 ONLINE_LIFE = 12 * 3600 * 1_000_000
-SHOWN = ("patient", "encounter", "fhirContext", "intent", "need_patient_banner", "smart_style_url", "tenant")
 
 
 class Granting:
@@ -121,7 +120,7 @@ class Granting:
             "expires_in": self._tokens.lifetime(grant),
             "scope": grant.scope,
         }
-        answer |= {name: grant.context[name] for name in SHOWN if name in grant.context}
+        answer |= {name: grant.context[name] for name in CONTEXT if name in grant.context}
         if refresh:
             answer["refresh_token"] = refresh
         if "openid" in grant.scope.split() and grant.user:

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+# https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#launch-context-arrives-with-your-access_token
+CONTEXT = ("patient", "encounter", "fhirContext", "intent", "need_patient_banner", "smart_style_url", "tenant")
 # https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#scopes-for-requesting-identity-data
 FHIR_USER = re.compile(r"(Patient|Practitioner|PractitionerRole|RelatedPerson|Person|Device)/[A-Za-z0-9.-]{1,64}\Z")
 
@@ -58,8 +60,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """What a user has let a client do, or a client may do by itself (user "").
 
-    family: what all tokens of one authorization have in common, to revoke them together; context: launch context such
-    as patient, encounter, fhirContext, intent, need_patient_banner, smart_style_url; nonce: of OpenID Connect.
+    family: what all tokens of one authorization have in common, to revoke them together; context: launch context, see
+    CONTEXT; nonce: of OpenID Connect.
     """
 
     family: str

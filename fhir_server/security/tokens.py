@@ -11,7 +11,7 @@ from joserfc.errors import JoseError
 from fhir_server.core.errors import error
 from fhir_server.security.believed import Believed
 from fhir_server.security.keys import ALGORITHM, ID_ALGORITHM, SigningKeys
-from fhir_server.security.model import Access, Grant
+from fhir_server.security.model import CONTEXT, Access, Grant
 from fhir_server.security.scopes import IDENTITY
 from fhir_server.security.store import AccountStore
 from fhir_server.security.unverified import LONGEST
@@ -65,7 +65,7 @@ class Tokens:
         }
         if grant.user:
             claims |= {"user": grant.user, "fhirUser": grant.fhir_user, "roles": list(roles)}
-        claims |= {name: grant.context[name] for name in ("patient", "encounter") if name in grant.context}
+        claims |= {name: grant.context[name] for name in CONTEXT if name in grant.context}
         return await self._sign(claims, AT_TYPE)
 
     async def id_token(self, grant: Grant, issuer: str, fhir_base: str) -> str:

@@ -15,9 +15,14 @@ def header(token: str) -> dict[str, Any]:
     return _segment(token, 0)
 
 
+def claims(token: str) -> dict[str, Any]:
+    """What a token says; {} for what is no token."""
+    return _segment(token, 1)
+
+
 def issuer(token: str) -> str:
     """Who a token says it is from, "" for nobody."""
-    return str(_segment(token, 1).get("iss", ""))
+    return str(claims(token).get("iss", ""))
 
 
 def _segment(token: str, number: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -11,8 +12,9 @@ from fhir_server.core.errors import FhirError
 from fhir_server.rest.auditing import changed, noted
 from fhir_server.rest.authorization.exchange import Exchange, as_json
 from fhir_server.rest.encode import Answer
+from fhir_server.security import unverified
 from fhir_server.security.client_authentication import authenticate, by_assertion, claimed, stated
-from fhir_server.security.model import Access, Client
+from fhir_server.security.model import CONTEXT, Access, Client
 from fhir_server.security.oauth_errors import OAuthError, required
 from fhir_server.security.outgoing.requests import UnansweredError
 from fhir_server.security.places import network_of
@@ -101,6 +103,9 @@ async def introspect(exchange: Exchange) -> Answer:
     found = await _introspected(exchange, required(exchange.form, "token"))
     if not client.resource_server and found.get("client_id") != client.id:
         found = {"active": False}  # RFC 7662 section 2.2, of a token that the client is not allowed to introspect
+    whose = str(found.get("sub", ""))
+    user = "" if whose == found.get("client_id") else whose
+    await noted(exchange, "token", 200, user, client.id, path=exchange.path[1:])
     return as_json(found)
 
 
@@ -124,7 +129,8 @@ async def _resource_server(exchange: Exchange, bearer: str) -> Client:
 
 async def _introspected(exchange: Exchange, shown: str) -> dict[str, Any]:
     try:
-        return _described(exchange, await exchange.security.tokens.read(shown, exchange.issuer, exchange.base))
+        access = await exchange.security.tokens.read(shown, exchange.issuer, exchange.base)
+        return _described(exchange, access, unverified.claims(shown))
     except FhirError:
         refresh = await exchange.security.store.refresh_token(shown)
     if refresh is None:
@@ -133,7 +139,8 @@ async def _introspected(exchange: Exchange, shown: str) -> dict[str, Any]:
     return {"active": True, "client_id": grant.client, "scope": grant.scope, "exp": refresh.expires // 1_000_000}
 
 
-def _described(exchange: Exchange, access: Access) -> dict[str, Any]:
+def _described(exchange: Exchange, access: Access, claims: Mapping[str, Any]) -> dict[str, Any]:
+    """What a token is good for, with the launch context that it was given with; claims: of the token, which counts."""
     found: dict[str, Any] = {
         "active": True,
         "client_id": access.client,
@@ -144,7 +151,7 @@ def _described(exchange: Exchange, access: Access) -> dict[str, Any]:
         "sub": access.user or access.client,
         "token_type": "Bearer",
     }
-    found |= {name: value for name, value in (("patient", access.patient), ("encounter", access.encounter)) if value}
+    found |= {name: claims[name] for name in CONTEXT if name in claims}
     if access.fhir_user:
         found["fhirUser"] = f"{exchange.base}/{access.fhir_user}"
     return found
@@ -172,11 +179,18 @@ async def revoke(exchange: Exchange) -> Answer:
 async def userinfo(exchange: Exchange) -> Answer:
     """GET or POST /auth/userinfo: who the token is of."""
     kind, _, shown = exchange.headers.get("authorization", "").partition(" ")
-    access = await exchange.security.tokens.read(
-        shown.strip() if kind.lower() == "bearer" else "", exchange.issuer, exchange.base
-    )
+    path = exchange.path[1:]
+    try:
+        access = await exchange.security.tokens.read(
+            shown.strip() if kind.lower() == "bearer" else "", exchange.issuer, exchange.base
+        )
+    except FhirError as problem:
+        await noted(exchange, "token", problem.status, "", path=path)
+        raise
     if "openid" not in access.scope.split():
+        await noted(exchange, "token", 403, access.user, access.client, path=path)
         raise OAuthError("insufficient_scope", "The token was not given openid.", 403)
+    await noted(exchange, "token", 200, access.user, access.client, path=path)
     found = {"sub": access.user}
     if {"fhirUser", "profile"} & set(access.scope.split()) and access.fhir_user:
         found["fhirUser"] = f"{exchange.base}/{access.fhir_user}"

@@ -259,6 +259,21 @@ async def test_an_alert_that_could_not_be_stored_yet_is_told_by_the_next_look(ho
     assert len((await ask("Communication?category=alert")).json()["entry"]) == 1
 
 
+async def test_what_is_told_of_tokens_and_of_their_users_is_kept(hospital: Fhir, browser: Browser) -> None:
+    token = (await browser.granted("openid patient/*.rs", patient="me"))["access_token"]
+    told = Client(id="lab", name="Lab", resource_server=True)
+    _, secret = await hospital.server.security.add_client(told, confidential=True)
+    for shown in (token, "x"):
+        await hospital.http.post(f"{ORIGIN}/auth/introspect", data={"token": shown}, auth=("lab", secret))
+        await hospital.http.get(f"{ORIGIN}/auth/userinfo", headers={"authorization": f"Bearer {shown}"})
+    log: Any = hospital.server.audit
+    found = [(e.path, e.client, e.user, e.status) for _, e in log.oldest_first() if e.path.startswith("auth/")]
+    assert found == [
+        ("auth/introspect", "lab", "u-doc", 200), ("auth/userinfo", "app", "u-doc", 200),
+        ("auth/introspect", "lab", "", 200), ("auth/userinfo", "", "", 401),
+    ]  # fmt: skip
+
+
 async def test_tokens_are_kept_whether_they_are_given_or_refused(hospital: Fhir, browser: Browser) -> None:
     await browser.granted("user/Patient.rs")
     await browser.token("guessed")

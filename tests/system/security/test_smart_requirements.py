@@ -144,6 +144,23 @@ async def test_introspection_tells_what_smart_wants(browser: Browser) -> None:
     assert public.status_code == 401
 
 
+async def test_introspection_tells_the_whole_launch_context(browser: Browser) -> None:
+    asker = Client(id="resource-server", name="R", grants=(), resource_server=True)
+    _, secret = await browser.fhir.server.security.add_client(asker, confidential=True)
+    context: dict[str, Any] = {
+        "patient": "me", "intent": "order-review", "need_patient_banner": False,
+        "fhirContext": [{"reference": "Observation/mine"}],
+    }  # fmt: skip
+    launch = await browser.fhir.server.security.launch({"client": "app", **context})
+    token = await browser.granted("launch patient/*.rs offline_access", launch=launch)
+    sent = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"], "client_id": "app"}
+    again = (await browser.http.post("/auth/token", data=sent)).json()
+    for each in (token, again):
+        sent = {"token": each["access_token"]}
+        found = (await browser.http.post("/auth/introspect", data=sent, auth=("resource-server", secret))).json()
+        assert context.items() <= each.items() and context.items() <= found.items()
+
+
 async def test_a_resource_server_introspects_by_a_bearer_token_of_its_own(browser: Browser) -> None:
     app = await browser.granted("openid fhirUser launch/patient patient/*.rs offline_access", patient="me")
     service = await Service(browser.fhir, resource_server=True).registered()
