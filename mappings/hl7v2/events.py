@@ -62,6 +62,8 @@ CODED = ("AllergyIntolerance", "Condition", "Procedure")
 
 # Messages that say nothing without one of these segments.
 ABOUT = {"MDM": ("TXA",), "SIU": ("SCH",), "ORU": ("OBR", "OBX"), "ORM": ("ORC", "OBR"), "OML": ("ORC", "OBR"),
+         "OMG": ("ORC", "OBR"), "OMI": ("ORC", "OBR"), "OMP": ("ORC", "RXO"), "RDE": ("ORC", "RXE"),
+         "RDS": ("ORC", "RXD"), "RAS": ("ORC", "RXA"), "OUL": ("OBR", "OBX", "SPM"),
          "DFT": ("FT1", "PR1", "DG1")}  # fmt: skip
 
 

@@ -175,10 +175,9 @@ def merges_of(made: Draft, tables: Tables) -> list[Merge]:
                 raise error("unprocessable", "MRG-1 and PID-3 are the same: nobody is merged.", location="MRG-1")
             if losing or (visits and kind in (ACCOUNTS, VISITS)):
                 found.append(Merge(kind, survivor, losing, visits))
-    if not found and kind in (PATIENTS, NUMBER) and not any(one.name == "MRG" for one in made.message.segments):
-        raise error(
-            "unprocessable", "A merge needs an MRG segment with the number that ends.", location="MRG", code="required"
-        )
+    if not any(one.name == "MRG" for one in made.message.segments):
+        text = f"{made.event} needs an MRG segment with the number that ends or moves."
+        raise error("unprocessable", text, location="MRG", code="required")
     return found
 
 

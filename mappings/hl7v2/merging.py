@@ -61,9 +61,10 @@ def merge(current: dict[str, Any], said: dict[str, Any], removals: list[Any]) ->
     merged.pop("text", None)
     for path, told, _ in removals:
         _remove(merged, path, told)
-    if type_name == "Observation" and any(name == "component" or _is_value(name) for name in said):
+    told = any(name == "component" or _is_value(name) or name == "dataAbsentReason" for name in said)
+    if type_name == "Observation" and told:
         for name in [name for name in merged if name == "component" or _is_value(name)]:
-            del merged[name]  # obs-7: a value of its own or those of components
+            del merged[name]  # obs-6, obs-7: a value of its own, those of components, or why there is none
     stems = choices_of(type_name)
     for name, value in said.items():
         if name in ("resourceType", "id", "meta"):

@@ -31,7 +31,7 @@ def finish_observation(draft: Draft, node: Node, tables: Tables) -> None:
     if len(choices(node, "value")) > 1:
         node.items.pop("valueString", None)
     _finish_components(node, segment)
-    _say_why_absent(node, segment.value(11), valued)
+    _say_why_absent(node, segment.value(11))
     if "effectiveDateTime" not in node.items and (report := node.notes.get("report_time")):
         node.put("effectiveDateTime", report)
 
@@ -87,11 +87,12 @@ def _finish_components(node: Node, segment: Segment) -> None:
             number.items.setdefault("unit", segment.value(6, 1, 2) or segment.value(6))
 
 
-def _say_why_absent(node: Node, status: str, valued: bool) -> None:
-    """dataAbsentReason by OBX-11, where there is no value. valued: whether the tables made one."""
-    if status == "X" and not valued:
+def _say_why_absent(node: Node, status: str) -> None:
+    """dataAbsentReason by OBX-11, where there is no value."""
+    valued = bool(choices(node, "value"))
+    if status == "X" and not valued and "component" not in node.items:
         absent(node, "error")
-    if choices(node, "value"):
+    if valued:
         node.items.pop("dataAbsentReason", None)
     elif status == "N":
         node.items.pop("dataAbsentReason", None)

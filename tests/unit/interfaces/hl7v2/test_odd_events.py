@@ -278,6 +278,23 @@ async def test_an_older_change_of_a_number_changes_it(hospital: Hospital):
     assert [one["value"] for one in (await hospital.one("Patient"))["identifier"]] == ["1", "2"]
 
 
+@pytest.mark.parametrize("event", ["A40", "A44", "A45", "A47"])
+async def test_a_merge_or_a_move_without_what_it_moves_is_refused(hospital: Hospital, event: str):
+    with pytest.raises(FhirError, match=f"{event} needs an MRG"):
+        await hospital.send(f"ADT^{event}", pid("1^^^A"), VISIT.format(place="W"))
+
+
+@pytest.mark.parametrize(("status", "reason"), [("X", "error"), ("N", "not-asked")])
+async def test_a_result_that_can_not_be_had_has_no_value_any_more(hospital: Hospital, status: str, reason: str):
+    await hospital.send("ORU^R01", pid(), *result())
+    await hospital.send("ORU^R01", pid(), *result("", status), sent="20240103")
+    found = await hospital.one("Observation", code="http://loinc.org|718-7")
+    assert ("valueQuantity" in found, found["dataAbsentReason"]["coding"][0]["code"]) == (False, reason)
+    await hospital.send("ORU^R01", pid(), *result("9", "C"), sent="20240104")
+    found = await hospital.one("Observation", code="http://loinc.org|718-7")
+    assert found["valueQuantity"]["value"] == 9 and "dataAbsentReason" not in found
+
+
 async def test_a_move_of_single_numbers_is_refused(hospital: Hospital):
     with pytest.raises(FhirError) as refusal:
         await hospital.send("ADT^A43", "EVN|A43", pid("1^^^A"), "MRG|2^^^A")
@@ -285,7 +302,19 @@ async def test_a_move_of_single_numbers_is_refused(hospital: Hospital):
 
 
 @pytest.mark.parametrize(
-    ("kind", "segment"), [("MDM^T02", "TXA"), ("SIU^S12", "SCH"), ("ORU^R01", "OBR"), ("DFT^P03", "FT1")]
+    ("kind", "segment"),
+    [
+        ("MDM^T02", "TXA"),
+        ("SIU^S12", "SCH"),
+        ("ORU^R01", "OBR"),
+        ("DFT^P03", "FT1"),
+        ("RDE^O11", "ORC"),
+        ("RDS^O13", "ORC"),
+        ("RAS^O17", "ORC"),
+        ("OMP^O09", "ORC"),
+        ("OMG^O19", "ORC"),
+        ("OUL^R22", "OBR"),
+    ],
 )
 async def test_a_message_without_the_segment_that_it_is_about_is_an_error(hospital: Hospital, kind, segment):
     made = await hospital.send(kind, pid())
