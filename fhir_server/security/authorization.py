@@ -20,6 +20,7 @@ from fhir_server.security.scopes import REFRESHING, granted, known
 from fhir_server.security.store import AccountStore
 
 CODE_LIFE = 60_000_000  # microseconds
+_SECONDS = re.compile(r"[0-9]{1,10}\Z")
 _CHALLENGE = re.compile(r"[A-Za-z0-9\-_]{43}\Z")
 
 
@@ -38,6 +39,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     launch: dict[str, Any] = {}
     nonce: str = ""
     prompt: frozenset[str] = frozenset()
+    max_age: int | None = None
+
+    def wants_sign_in(self, age: int) -> bool:
+        """Whether a person must sign in for this request, who has signed in so many seconds ago
+        (https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)."""
+        return bool(self.prompt & {"login", "select_account"}) or (self.max_age is not None and age > self.max_age)
 
     @property
     def wants_patient(self) -> bool:
@@ -73,8 +80,13 @@ async def asked(
         raise OAuthError("invalid_request", "PKCE is required: code_challenge_method=S256 and a code_challenge.")
     if form.get("aud", "").rstrip("/") != fhir_base.rstrip("/"):
         raise OAuthError("invalid_request", f"aud must be the FHIR base URL, {fhir_base}.")
-    if form.get("request") or form.get("request_uri"):
-        raise OAuthError("request_not_supported", "request and request_uri are not supported.")
+    for name in ("request", "request_uri"):
+        if form.get(name):
+            raise OAuthError(f"{name}_not_supported", f"{name} is not supported; send the parameters themselves.")
+    if form.get("response_mode", "query") != "query":
+        raise OAuthError("invalid_request", "response_mode can be query only.")
+    if form.get("max_age") and not _SECONDS.match(form["max_age"]):
+        raise OAuthError("invalid_request", "max_age is a number of seconds.")
     prompt = frozenset(form.get("prompt", "").split())
     if "none" in prompt and len(prompt) > 1:
         raise OAuthError("invalid_request", "prompt=none stands alone.")
@@ -101,6 +113,7 @@ async def asked(
         launch=launch,
         nonce=form.get("nonce", ""),
         prompt=prompt,
+        max_age=int(form["max_age"]) if form.get("max_age") else None,
     )
 
 

@@ -49,6 +49,8 @@ def discovery(exchange: Exchange) -> dict[str, Any]:
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "code_challenge_methods_supported": ["S256"],
+        "request_uri_parameter_supported": False,  # it would be taken for supported where it is not there
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ID_ALGORITHM],
         "claims_supported": ["sub", "fhirUser", "auth_time", "nonce"],

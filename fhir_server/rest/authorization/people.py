@@ -13,10 +13,18 @@ from fhir_server.core.ports import Caller
 from fhir_server.rest.auditing import NOTHING, shown
 from fhir_server.rest.authorization import pages
 from fhir_server.rest.authorization.exchange import Exchange, as_page, see, with_query
-from fhir_server.rest.authorization.sessions import asked_before, form_token, renamed, same, sign_in_page, signed_in
+from fhir_server.rest.authorization.sessions import (
+    asked_before,
+    begun_since,
+    form_token,
+    renamed,
+    same,
+    sign_in_page,
+    signed_in,
+)
 from fhir_server.rest.encode import Answer
 from fhir_server.security.authorization import Asked, Refusal, asked, client_of, code_for, redirect
-from fhir_server.security.model import User
+from fhir_server.security.model import Session, User
 from fhir_server.security.oauth_errors import OAuthError
 from fhir_server.security.redirects import place_of
 from fhir_server.security.service import PAGE
@@ -50,11 +58,10 @@ async def authorize(exchange: Exchange) -> Answer:
 async def _next(exchange: Exchange, wanted: Asked) -> Answer:
     fields = _request(exchange)
     signed = await signed_in(exchange)
-    stale = "login" in wanted.prompt and signed and exchange.security.clock() - signed[1].begun > 120_000_000
-    if signed is None or stale:
+    if signed is None or _is_stale(exchange, wanted, signed[1]):
         if "none" in wanted.prompt:
-            raise OAuthError("login_required", "Nobody is signed in.")
-        return sign_in_page(exchange, fields, "", wanted.client.name)
+            raise OAuthError("login_required", "Nobody is signed in, or not lately enough.")
+        return sign_in_page(exchange, fields, "", wanted.client.name, name=fields.get("login_hint", "")[:100])
     secret, _, user = signed
     _require_own_launch(wanted, user)
     patient = str(wanted.launch.get("patient", ""))
@@ -78,6 +85,12 @@ async def _next(exchange: Exchange, wanted: Asked) -> Answer:
     return as_page(
         pages.consent(wanted.client.name, user.name, name, place, asks, renamed(carried), wanted.client.logo_uri)
     )
+
+
+def _is_stale(exchange: Exchange, wanted: Asked, session: Session) -> bool:
+    """Whether a sign-in is not the one that the application wants."""
+    age = (exchange.security.clock() - session.begun) // 1_000_000
+    return wanted.wants_sign_in(age) and not begun_since(exchange, session)
 
 
 def _require_own_launch(wanted: Asked, user: User) -> None:

@@ -21,12 +21,27 @@ from fhir_server.security.credentials import PAGE_HEADER, SESSION_COOKIE, requir
 from fhir_server.security.model import Session, User
 
 FORM = "hms_form"
+SHOWN = "shown"  # the field that says when the page to sign in was shown for an application's request
 OWN_PLACE = re.compile(r"/(?![/\\])[!-\[\]-~]*\Z")  # of a page of this server: never "//host" or "/\\host"
 
 
 def form_token(secret: str) -> str:
     """What a form carries that belongs to a cookie's secret."""
     return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()
+
+
+def _shown(secret: str, moment: str, fields: Mapping[str, str]) -> str:
+    """The field SHOWN, which only this browser's pages can make, and for one request (its state)."""
+    said = f"{moment} {fields.get('state', '')}"
+    return f"{moment}.{hmac.new(secret.encode(), said.encode(), hashlib.sha256).hexdigest()}"
+
+
+def begun_since(exchange: Exchange, session: Session) -> bool:
+    """Whether a person has signed in since the page to do so was shown for this application's request."""
+    shown, secret = exchange.form.get(SHOWN, ""), exchange.cookie(FORM)
+    moment = shown.partition(".")[0]
+    good = bool(secret) and hmac.compare_digest(shown.encode(), _shown(secret, moment, exchange.form).encode())
+    return good and int(moment) <= session.begun
 
 
 async def signed_in(exchange: Exchange) -> tuple[str, Session, User] | None:
@@ -46,6 +61,8 @@ def sign_in_page(
 ) -> Answer:
     """The page to sign in; fields: what is wanted afterwards, client: the application that wants it, name: of whom."""
     secret = exchange.cookie(FORM) or secrets.token_urlsafe(32)
+    if "client_id" in fields:
+        fields = {**fields, SHOWN: _shown(secret, str(exchange.security.clock()), fields)}
     carried = {**renamed(fields), "form": form_token(secret)}
     outside = [
         (with_query("/auth/outside", {**fields, "provider": each.settings.name}), each.settings.title)

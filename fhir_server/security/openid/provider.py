@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -108,7 +109,7 @@ class OpenIdProvider:
             self.settings.client_id, redirect_uri=redirect_uri, scope=self.settings.asks, code_challenge_method="S256"
         )
         url, _ = client.create_authorization_url(
-            found["authorization_endpoint"], pending.state, pending.verifier, nonce=pending.nonce
+            found["authorization_endpoint"], pending.state, pending.verifier, nonce=pending.nonce, **_passed(fields)
         )
         return url, pending
 
@@ -164,6 +165,13 @@ class OpenIdProvider:
         if not hmac.compare_digest(str(said.get("nonce", "")).encode(), nonce.encode()):
             raise refused("the id_token belongs to another sign-in")
         _require_times(said, self._clock() // 1_000_000)
+
+
+def _passed(fields: Mapping[str, str]) -> dict[str, str]:
+    """What an application wants of a sign-in, for the provider too."""
+    again = [each for each in fields.get("prompt", "").split() if each in ("login", "select_account")]
+    wanted = {"prompt": " ".join(again), **{name: fields.get(name, "") for name in ("max_age", "login_hint")}}
+    return {name: value for name, value in wanted.items() if value}
 
 
 def _client_class() -> Any:

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
@@ -89,6 +90,34 @@ async def test_who_is_asked_to_sign_in_again_does_so_beside_other_prompts(browse
     clock.now += 300_000_000
     assert "asks for access" in (await browser.authorize("user/*.rs", prompt="consent")).text
     assert "Sign in" in (await browser.authorize("user/*.rs", prompt=prompt)).text
+
+
+@pytest.mark.parametrize("wanted", [{"prompt": "login"}, {"prompt": "select_account"}, {"max_age": "0"}])
+async def test_who_has_just_signed_in_does_so_again_where_an_app_asks_for_it(
+    browser: Browser, wanted: dict[str, str]
+) -> None:
+    await browser.sign_in(await browser.authorize("user/*.rs"))
+    clock: Any = browser.fhir.server.environment.clock
+    clock.now += 2_000_000
+    page = await browser.authorize("user/*.rs", login_hint="doc", **wanted)
+    assert 'value="doc"' in page.text
+    agreed = await browser.sign_in(page)
+    clock.now += 9_000_000
+    assert "asks for access" in agreed.text
+    shown = parse_qs(urlsplit(str(agreed.request.url)).query)["shown"][0]
+    again = await browser.authorize("user/*.rs", shown=shown, **{**wanted, "state": "another"})
+    assert 'name="password"' in again.text
+    assert (await browser.token((await browser.allow(agreed))["code"])).status_code == 200
+
+
+async def test_a_sign_in_is_as_old_as_an_app_lets_it_be(browser: Browser) -> None:
+    await browser.sign_in(await browser.authorize("user/*.rs"))
+    clock: Any = browser.fhir.server.environment.clock
+    clock.now += 300_000_000
+    assert "asks for access" in (await browser.authorize("user/*.rs", max_age="300")).text
+    assert 'name="password"' in (await browser.authorize("user/*.rs", max_age="299")).text
+    told_app = told(await browser.authorize("user/*.rs", max_age="299", prompt="none"))
+    assert told_app["error"] == "login_required"
 
 
 async def test_version_1_scopes_are_accepted(browser: Browser) -> None:
@@ -202,6 +231,9 @@ async def test_a_person_is_told_what_is_wrong_where_the_app_can_not_be(
         ({"code_challenge_method": "plain"}, "invalid_request", "S256"),
         ({"aud": "https://other.test/fhir"}, "invalid_request", BASE),
         ({"launch": "stale"}, "invalid_request", "launch the app again"),
+        ({"response_mode": "fragment"}, "invalid_request", "query"),
+        ({"max_age": "soon"}, "invalid_request", "seconds"),
+        ({"request_uri": "https://app.test/r"}, "request_uri_not_supported", "request_uri"),
         ({"prompt": "none login"}, "invalid_request", "stands alone"),
         ({"prompt": "none"}, "login_required", "signed in"),
     ],

@@ -171,6 +171,13 @@ async def test_a_person_signs_in_with_an_outside_account(browser: Browser, provi
     assert again.status_code == 400
 
 
+async def test_the_provider_is_told_how_an_app_wants_its_people_to_sign_in(browser: Browser) -> None:
+    request = browser.request("user/*.rs", prompt="consent login", max_age="60", login_hint="ada@realm")
+    answer = await browser.http.get("/auth/outside", params={"provider": "realm", **request})
+    asked = query_of(answer.headers["location"])
+    assert (asked["prompt"], asked["max_age"], asked["login_hint"]) == ("login", "60", "ada@realm")
+
+
 async def test_an_app_goes_on_after_an_outside_sign_in(browser: Browser, provider: Provider):
     request = browser.request("user/Patient.rs")
     answer = await browser.http.get("/auth/outside", params={"provider": "realm", **request})
