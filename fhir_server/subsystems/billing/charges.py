@@ -12,7 +12,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from importlib import resources
 from typing import Any
 
@@ -122,7 +122,8 @@ def _is_not_billable(connection: sqlite3.Connection, source: str, encounter: str
 def _cents(
     resource: Json, rule: Json, coding: Json, price: sqlite3.Row | None, units: Decimal, date: str
 ) -> tuple[int | None, str]:
-    """What a charge costs, by the source itself where it states that, else by its price; or None and why not."""
+    """What a charge costs, by the source itself where it states that, else by its price, times the factor that the
+    source states instead of the rules' (R4 ChargeItem, factorOverride); or None and why not."""
     own = resource.get(rule["price"], {}) if rule.get("price") else {}
     stated = own.get("value")
     if isinstance(stated, int | Decimal):
@@ -131,7 +132,11 @@ def _cents(
         cents = cents_of_price(stated)
         return cents, "its price is too large to be one" if cents is None else ""
     if price is not None:
-        return int((price["cents"] * units).to_integral_value(ROUND_HALF_UP)), ""
+        factor = Decimal(resource.get(rule.get("factor", ""), 1))
+        cents = cents_of_price(price["cents"] * units * factor / 100)
+        if factor < 0 or cents is None:
+            return None, f"its factor is {str(factor)[:20]}, by which no price can be multiplied"
+        return cents, ""
     day = date or "an unknown day"
     return None, f"there is no price for {coding.get('code')} in {CURRENCY} on {day}: load a fee schedule"
 

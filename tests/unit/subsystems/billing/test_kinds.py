@@ -1,5 +1,6 @@
 """Stays in hospital, medication, charges of other systems, aging, and billing on a server behind HTTP."""
 
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -81,6 +82,23 @@ async def test_medication_and_charges_of_other_systems_are_charged(story: Story)
     ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "cents"),
+    [
+        ({"factorOverride": Decimal("0.8")}, 640),
+        ({"factorOverride": Decimal("1.255"), "quantity": {"value": 3}}, 3012),
+        ({"factorOverride": 0}, 0),
+        ({"factorOverride": 2, "priceOverride": {"value": 9, "currency": "USD"}}, 900),
+    ],
+)
+async def test_a_factor_that_a_charge_states_multiplies_its_price(story: Story, changes: dict, cents: int):
+    charge = {"resourceType": "ChargeItem", "id": "factor", "status": "billable", "code": coded(CPT, "36415"),
+              "subject": {"reference": "Patient/anna"}, "occurrenceDateTime": "2026-11-02"}  # fmt: skip
+    await story.store(charge | changes)
+    found = story.rows("SELECT cents, problem FROM charge WHERE source = 'ChargeItem/factor'")
+    assert found == [(cents, "")]
+
+
 async def test_what_a_dft_and_a_bar_tell_of_is_charged(story: Story):
     visit = "PV1|1|O|WARD" + "|" * 16 + "V1"
     for event, line in (
@@ -158,6 +176,8 @@ async def test_it_runs_against_a_server_over_http_only(story: Story):
         ({"quantity": {"value": 0}}, "its quantity is 0"),
         ({"quantity": {"value": -2}}, "its quantity is -2"),
         ({"quantity": {"value": 2000000}}, "its quantity is 2000000"),
+        ({"factorOverride": -1}, "its factor is -1"),
+        ({"factorOverride": 10**30}, "its factor is 1000000000000000000"),
         ({"code": coded(CPT, "77777")}, "there is no price for 77777 in USD"),
     ],
 )
