@@ -9,12 +9,17 @@ from decimal import Decimal, InvalidOperation
 
 from fhir_server.core.errors import error
 
+_LETTERS = str.maketrans(  # that no normal form of Unicode parts into a plain letter and an accent
+    {"ß": "ss", "ẞ": "SS", "Æ": "AE", "æ": "ae", "Œ": "OE", "œ": "oe", "Ø": "O", "ø": "o", "Ł": "L", "ł": "l", "Đ": "D",
+     "đ": "d", "Ð": "D", "ð": "d", "Þ": "Th", "þ": "th", "Ħ": "H", "ħ": "h", "ı": "i", "’": "'", "‘": "'", "ʼ": "'",
+     "‐": "-", "‑": "-", "–": "-", "—": "-"}
+)  # fmt: skip
 _FORBIDDEN = re.compile(r"[^ -~]|[*:~^|]")
 
 
 def text(value: str, most: int = 0) -> str:
-    """Plain characters without delimiters; accents are taken off."""
-    plain = unicodedata.normalize("NFKD", value)
+    """Plain characters without delimiters; accents are taken off, and letters that are not plain are spelled out."""
+    plain = unicodedata.normalize("NFKD", value.translate(_LETTERS))
     plain = "".join(each for each in plain if not unicodedata.combining(each))
     plain = _FORBIDDEN.sub(" ", plain).strip()
     return plain[:most].strip() if most else plain

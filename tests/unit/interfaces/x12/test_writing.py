@@ -96,6 +96,19 @@ def test_delimiters_and_accents_of_a_name_do_not_break_a_file():
 
 
 @pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Strauß", "Strauss"),
+        ("Łukaszewski", "Lukaszewski"),
+        ("Ørsted", "Orsted"),
+        ("O’Neil–Đorđević", "O'Neil-Dordevic"),
+    ],
+)
+def test_letters_that_are_not_plain_are_spelled_out(name: str, written: str):
+    assert f"NM1*IL*1*{written}*" in write(claim(subscriber=samples.Party(name, "Zoë", "M1", "MI", samples.PLACE)))
+
+
+@pytest.mark.parametrize(
     "text",
     [write(claim()), write(claim()).replace("NM1*85*2", "NM1*85*9"), write(claim()).replace("N3*1 Main St~\n", "", 1)],
 )
