@@ -123,8 +123,15 @@ def _write_claim(claim: ClaimAnswer) -> Iterator[Segment]:
 
 def _claim(loop: Loop, component: str) -> ClaimAnswer:
     clp, patient = loop.segment("CLP"), loop.segment("NM1", "QC")
-    moa = loop.segment("MOA")
-    remarks = tuple(moa[number] for number in range(3, 8) if moa[number])
+    of_outpatients, of_inpatients = loop.segment("MOA"), loop.segment("MIA")
+    remarks = tuple(
+        remark
+        for remark in (
+            *(of_outpatients[number] for number in range(3, 8)),
+            *(of_inpatients[number] for number in (5, *range(20, 24))),
+        )
+        if remark
+    )
     return ClaimAnswer(
         clp[1], clp[2], cents(clp[3], "CLP03"), cents(clp[4], "CLP04"), cents(clp[5], "CLP05"), clp[7],
         _adjustments(loop), tuple(_line(each, component) for each in loop.loops("2110")),
