@@ -14,7 +14,7 @@ from fhir_server.subsystems.billing.claiming import extension, inpatient
 from fhir_server.subsystems.billing.days import time_of
 from fhir_server.subsystems.billing.facts import Json, identifier, known, rows
 from fhir_server.subsystems.billing.models import CPT, FREQUENCY, NPI, PAYER_ID, SYSTEM, TAX
-from fhir_server.subsystems.billing.remitting import REVERSED
+from fhir_server.subsystems.billing.standing import standing
 from fhir_server.subsystems.store import SubsystemStore
 from interfaces.x12.shapes import ClaimAnswer, ClaimData, Line, LineAnswer, OtherPayer, Party, Place
 
@@ -61,21 +61,16 @@ def _paid_before(store: SubsystemStore, prior: str, responsibility: str) -> list
 
 
 def answer_to(store: SubsystemStore, claim: str) -> tuple[ClaimAnswer, str]:
-    """A payer's newest answer to a claim, by its id, and its day; FhirError "business-rule" where there is none, or it
-    was taken back."""
-    found = rows(
-        store,
-        "SELECT a.body, a.date FROM answer a JOIN file f ON f.id = a.file JOIN claim c ON c.id = a.claim "
-        "WHERE a.claim = ? AND a.payer = c.payer ORDER BY a.date DESC, f.loaded DESC, f.id DESC, a.number DESC LIMIT 1",
-        (claim,),
-    )
-    answer = msgspec.json.decode(bytes(found[0]["body"]), type=ClaimAnswer) if found else None
-    if answer is None or answer.status == REVERSED:
-        how = "not answered" if answer is None else "taken back what it answered to"
+    """A payer's newest answer to a claim that stands, by the claim's id, and its day; FhirError "business-rule" where
+    there is none, or all was taken back."""
+    row = store.row("SELECT payer FROM claim WHERE id = ?", (claim,))
+    found = standing(store, claim, row["payer"]) if row is not None else None
+    if not found:
+        how = "not answered" if found is None else "taken back what it answered to"
         raise error(
             "business-rule", f"The payer before has {how} Claim/{claim} yet: the next payer is told what it paid."
         )
-    return answer, found[0]["date"]
+    return found[0].answer, found[0].date
 
 
 def _data(store: Any, claim: Json, zone: datetime.tzinfo, payer_control: str = "") -> ClaimData:

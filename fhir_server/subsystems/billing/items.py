@@ -118,6 +118,12 @@ def close_items(connection: sqlite3.Connection, kind: str, column: str, value: s
         connection.execute("INSERT OR IGNORE INTO dirty VALUES ('item', ?)", (id,))
 
 
+def is_open(connection: sqlite3.Connection, kind: str, claim: str) -> bool:
+    """Whether there is an open item of a kind about a claim."""
+    sql = "SELECT 1 FROM item WHERE kind = ? AND claim = ? AND closed = ''"
+    return connection.execute(sql, (kind, claim)).fetchone() is not None
+
+
 def reopen_items(connection: sqlite3.Connection, kind: str, claim: str) -> None:
     """Opens the items of a kind about a claim again, where what closed them was undone."""
     connection.execute(

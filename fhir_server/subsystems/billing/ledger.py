@@ -71,6 +71,12 @@ def balance(store: SubsystemStore | sqlite3.Connection, account: str, claim: str
     return row[0] if row else 0
 
 
+def owed(connection: sqlite3.Connection, claim: str, payer: str) -> int:
+    """What a payer owes of a claim, by the claim's root."""
+    sql = "SELECT coalesce(sum(cents), 0) FROM journal_line WHERE claim = ? AND account = ? AND payer = ?"
+    return connection.execute(sql, (claim, RECEIVABLE, payer)).fetchone()[0]
+
+
 def amount(cents: int) -> str:
     """Cents as an amount, 12.50."""
     return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02}"

@@ -17,16 +17,17 @@ import msgspec
 from fhir_server.subsystems.billing import ledger
 from fhir_server.subsystems.billing.coverages import coverages
 from fhir_server.subsystems.billing.facts import organization_of
-from fhir_server.subsystems.billing.items import close_items, open_item, reasons
+from fhir_server.subsystems.billing.items import close_items, is_open, open_item, reasons
 from fhir_server.subsystems.billing.ledger import Posting, amount
 from fhir_server.subsystems.billing.models import SELF_PAY, STANDS
 from fhir_server.subsystems.billing.payments import credit
 from fhir_server.subsystems.billing.receivables import look_at_receivable
 from fhir_server.subsystems.billing.received import claim_number
+from fhir_server.subsystems.billing.standing import REVERSED, standing
 from interfaces.x12.shapes import Adjustment, ClaimAnswer, Remittance
 
 encode, decode = msgspec.json.encode, msgspec.json.decode
-DENIED, REVERSED, FORWARDED, PREDETERMINED = "4", "22", "23", "25"
+DENIED, FORWARDED, PREDETERMINED = "4", "23", "25"
 AFTER_ANOTHER = frozenset({"2", "3", "20", "21"})  # CLP02: processed as secondary or tertiary
 OF_A_FILE = 100_000  # more claims than a transaction set of an 835 may have
 
@@ -77,7 +78,7 @@ def post(connection: sqlite3.Connection, file: str, number: int, found: Remittan
                 Posting(ledger.RECEIVABLE, -(claim.paid + written_off + patient), who, own["payer"], root),
             ]
         ledger.post(connection, key, date, f"answer {number}.{place} of {found.trace}", source, lines)
-        _settle(connection, asked, claim, denied, date)
+        _settle(connection, asked, claim, payer, denied, date)
     for root in dict.fromkeys(own["root"] for own in answered):
         credit(connection, f"credit:{file}:{number}:{root}", root, date, source)
         look_at_receivable(connection, root, date)
@@ -158,20 +159,31 @@ def _reversed_status(connection: sqlite3.Connection, own: str, found: ClaimAnswe
 
 
 def _settle(
-    connection: sqlite3.Connection, asked: Asked, claim: ClaimAnswer, denied: Sequence[Adjustment], date: str
+    connection: sqlite3.Connection,
+    asked: Asked,
+    claim: ClaimAnswer,
+    payer: str,
+    denied: Sequence[Adjustment],
+    date: str,
 ) -> None:
+    """Moves a claim on by its newest answer that stands, and opens or closes the denial of what is still owed."""
     own = asked.claim
+    found = standing(connection, own["id"], payer) or []
+    newest = bool(found) and found[0].answer == claim
     if not asked.crossed:
-        how = "denied" if refused(claim) else "partly denied" if denied else "paid"
-        status = "reversed" if claim.status == REVERSED else how
+        control = (found[0].answer if found else claim).payer_control
         connection.execute(
             "UPDATE claim SET status = ?, payer_control = CASE WHEN ? = '' THEN payer_control ELSE ? END WHERE id = ?",
-            (status, claim.payer_control, claim.payer_control, own["id"]),
+            (_status(found[0].answer, own) if found else "reversed", control, control, own["id"]),
         )
     if claim.status == REVERSED:
         return
+    owed = asked.crossed or ledger.owed(connection, own["root"], own["payer"]) > 0
     if not denied:
-        close_items(connection, "denial", "claim", own["id"], "paid")
+        if asked.crossed or not owed:
+            close_items(connection, "denial", "claim", own["id"], "paid")
+        return
+    if not newest and not (owed and not is_open(connection, "denial", own["id"])):
         return
     table = reasons()
     codes = tuple(dict.fromkeys(f"{each.group}-{each.reason}" for each in denied))
@@ -192,3 +204,9 @@ def _settle(
         cause=next(iter(causes)),
         days=days,
     )
+
+
+def _status(answer: ClaimAnswer, own: sqlite3.Row) -> str:
+    """The status of a claim by an answer of its payer."""
+    denied = divided(answer, first=own["responsibility"] == "P")[2]
+    return "denied" if refused(answer) else "partly denied" if denied else "paid"

@@ -230,6 +230,38 @@ async def test_a_status_that_there_is_not_is_set_aside(story: Story, id: str, ch
     assert story.accounts() == ASKED
 
 
+def of_day(text: str, day: str) -> str:
+    return text.replace("*20261120~\nTRN", f"*{day}~\nTRN")
+
+
+async def test_a_denial_that_comes_after_the_later_payment_is_no_work(story: Story, id: str):
+    refused = claim(id, CHARGED, "0", "CAS*CO*16*175.49", status="4")
+    paid = claim(id, CHARGED, "150.49", "CAS*CO*45*5", "CAS*PR*2*20")
+    await story.load(file(payment("150.49", "T2", *paid)))
+    await story.load(of_day(file(payment("0", "T1", *refused, kind="H"), control=901), "20261101"), later=1)
+    assert story.rows("SELECT status FROM claim") == [("paid",)] and story.work() == []
+
+
+async def test_a_correction_that_comes_before_its_reversal_stands(story: Story, id: str):
+    await story.store(payer("second", "70077", "Second Payer"), coverage("cov2", "second", 2))
+    first = claim(id, CHARGED, "150.49", "CAS*CO*45*5", "CAS*PR*2*20")
+    right = claim(id, CHARGED, "155.49", "CAS*CO*45*10", "CAS*PR*2*10")
+    back = claim(id, "-175.49", "-150.49", "CAS*CO*45*-5", "CAS*PR*2*-20", status="22")
+    await story.load(of_day(file(payment("150.49", "T1", *first)), "20261101"))
+    await story.load(file(payment("155.49", "T2", *right), control=901), later=1)
+    await story.load(file(payment("150.49", "T3", *back, sign="D"), control=902), later=2)
+    assert story.rows("SELECT status FROM claim") == [("paid",)] and story.work() == []
+    await story.follow(id, "secondary")
+    assert "AMT*D*155.49" in (await story.send())[-1]["text"]
+
+
+async def test_a_denied_part_of_a_claim_stays_work_when_another_part_is_paid(story: Story, id: str):
+    refused = claim(id, "49.99", "0", "CAS*CO*29*49.99", status="4")
+    await story.load(file(payment("0", "T1", *refused, kind="H")))
+    await story.load(file(payment("125.5", "T2", *claim(id, "125.5", "125.5")), control=901), later=1)
+    assert story.accounts()["receivable"] == 4999 and story.work() == ["denial"]
+
+
 async def test_what_takes_back_what_was_never_answered_is_work(story: Story, id: str):
     await story.load(file(payment("10", "T1", *claim(id, "-10", "-10", status="22"), sign="D")))
     assert story.accounts()["cash"] == -1000 and story.work() == ["unmatched"]
@@ -257,3 +289,10 @@ async def test_control_numbers_that_are_no_numbers_are_told_apart(story: Story, 
         text = file(payment("0", f"T{last}"))
         await story.load(text.replace("000000900", f"00000090{last}"), later=number)
     assert story.rows("SELECT state FROM file WHERE outgoing = 0") == [("posted",), ("posted",)]
+
+
+async def test_remarks_on_a_stay_are_reasons_of_its_denial(story: Story, id: str):
+    refused = claim(id, CHARGED, "0", "CAS*CO*50*175.49", status="4")
+    stay = f"MIA*0****N130{'*' * 15}MA01*N386"
+    await story.load(file(payment("0", "T1", *refused, stay, kind="H")))
+    assert story.rows("SELECT reasons FROM item") == [("CO-50 N130 MA01 N386",)]
