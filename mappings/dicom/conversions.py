@@ -154,9 +154,9 @@ def concepts(values: list[Any], model: Model) -> list[dict[str, Any]]:
     return [{"coding": [made]} for made in codings(values, model)]
 
 
-def concept_text(values: list[Any], model: Model) -> list[dict[str, Any]]:
-    """A text as a CodeableConcept in a list."""
-    return [{"text": text(values, model)}]
+def concept_texts(values: list[Any], model: Model) -> list[dict[str, Any]]:
+    """Texts as CodeableConcepts."""
+    return [{"text": said} for value in values if (said := text([value], model))]
 
 
 def human_names(values: list[Any], model: Model) -> list[dict[str, Any]]:
@@ -187,6 +187,17 @@ def display(values: list[Any], model: Model) -> dict[str, str] | None:
     """A person's name as the display of a reference; None for a name without letters."""
     name = " ".join(text(values, model).replace("^", " ").split())
     return {"display": name} if name else None
+
+
+def displays(values: list[Any], model: Model) -> list[dict[str, str]]:
+    """Persons' names as the displays of references."""
+    return [made for value in values if (made := display([value], model))]
+
+
+def meaning(values: list[Any], model: Model) -> str | None:
+    """What the first item of a code sequence means."""
+    made = coding(values, model)
+    return made.get("display") if made else None
 
 
 def oid(uid: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from mappings.dicom.conversions import RFC_3986, URN_DCM_UID, display, moment, oid
 from mappings.dicom.engine import Model, apply
 from mappings.dicom.identifiers import accession_identifier, patient_identifier
-from mappings.dicom.tables import DEVICE, INSTANCE, LATERALITIES, PATIENT, SERIES, STUDY
+from mappings.dicom.tables import DEVICE, INSTANCE, LATERALITIES, PATIENT, REQUESTED, SERIES, STUDY
 
 WADO_RS = {"system": "http://terminology.hl7.org/CodeSystem/endpoint-connection-type", "code": "dicom-wado-rs"}
 
@@ -49,10 +49,21 @@ def imaging_study(
         made["basedOn"] = [{"reference": reference} for reference in based_on]
     if endpoint:
         made["endpoint"] = [{"reference": endpoint}]
-    apply(STUDY, study, made)
+    apply(STUDY, {**_requested(series), **study}, made)
     made["numberOfSeries"] = len(series)
     made["numberOfInstances"] = sum(len(each.instances) for each in series)
     made["series"] = [_series(each, study) for each in series]
+    return made
+
+
+def _requested(series: Sequence[SeriesModel]) -> Model:
+    """What the requests of a study say of it, each once (Request Attributes Sequence, PS3.3 table 10-9)."""
+    made: Model = {}
+    requests = [item for each in series for item in each.attributes.get("00400275", {}).get("Value", ())]
+    for item in (each for each in requests if isinstance(each, dict)):
+        for tag in REQUESTED & item.keys():
+            values = made.setdefault(tag, {"vr": item[tag]["vr"], "Value": []})["Value"]
+            values += [value for value in item[tag].get("Value", ()) if value not in values]
     return made
 
 

@@ -13,11 +13,14 @@ PATIENT = (
 STUDY = (
     Row("modality[]", "00080061", to.modalities),
     Row("referrer", "00080090", to.display),
+    Row("interpreter[]", "00081060", to.displays),
     Row("procedureCode[]", "00081032", to.concepts),
-    Row("reasonCode[]", "00401002", to.concept_text),
+    Row("location.display", "00081040", to.text),
+    Row("reasonCode[]", "00401002", to.concept_texts),
     Row("reasonCode[]", "0040100A", to.concepts),
     Row("description", "00081030", to.text),
 )
+REQUESTED = frozenset(["00401002", "0040100A"])  # of the study, where its requests say it
 SERIES = (
     Row("uid", "0020000E", to.text),
     Row("number", "00200011", to.integer),
@@ -28,6 +31,8 @@ SERIES = (
 INSTANCE = (
     Row("uid", "00080018", to.text),
     Row("number", "00200013", to.integer),
+    Row("title", "0040A043", to.meaning),
+    Row("title", "00700080", to.text),
     Row("title", "00420010", to.text),
 )
 DEVICE = (

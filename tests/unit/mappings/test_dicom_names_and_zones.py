@@ -38,6 +38,21 @@ def test_everybody_who_performed_a_series_is_told_once():
     assert [each["actor"]["display"] for each in made["performer"]] == ["Doe Jane", "Roe Rob", "Tech"]
 
 
+def test_reader_department_reasons_and_titles_of_a_study_are_told():
+    cough = {"00080100": {"vr": "SH", "Value": ["R05"]}, "00080104": {"vr": "LO", "Value": ["Cough"]}}
+    request = {"00401002": {"vr": "LO", "Value": ["cough"]}, "0040100A": {"vr": "SQ", "Value": [cough]}}
+    requests = {"00400275": {"vr": "SQ", "Value": [request, request, None]}}
+    readers = {"vr": "PN", "Value": [{"Alphabetic": "Rea^Der"}, {"Alphabetic": "Sec^Ond"}]}
+    study = {**UIDS, "00081060": readers, "00081040": {"vr": "LO", "Value": ["Radiology"]}}
+    shown = {"00700080": {"vr": "CS", "Value": ["ARROWS"]}, "0040A043": {"vr": "SQ", "Value": [cough]}}
+    made = imaging_study(study, [SeriesModel({**UIDS, **requests}, [shown, {**shown, "00700080": {"vr": "CS"}}])],
+                         **NO_REFERENCES)  # fmt: skip
+    assert made["interpreter"] == [{"display": "Rea Der"}, {"display": "Sec Ond"}]
+    assert made["location"] == {"display": "Radiology"}
+    assert made["reasonCode"] == [{"text": "cough"}, {"coding": [{"code": "R05", "display": "Cough"}]}]
+    assert [each["title"] for each in made["series"][0]["instance"]] == ["ARROWS", "Cough"]
+
+
 def test_attributes_of_another_kind_than_the_dictionarys_are_left_out():
     study = {"00081032": {"vr": "LO", "Value": ["chest"]}, "00080090": {"vr": "SQ", "Value": CODES}, **UIDS}
     made = imaging_study(study, [SeriesModel({**UIDS, "00081050": study["00080090"]}, [])], **NO_REFERENCES)
