@@ -25,7 +25,7 @@ from fhir_server.interactions.access.limits import Limits, Ruling
 from fhir_server.interactions.access.masks import Hidden, Masks, hidden_by
 from fhir_server.interactions.access.parameter_writes import ParameterWrites
 from fhir_server.interactions.access.policy_parameters import code_of, own_ids, store_parameters
-from fhir_server.interactions.access.scoped import NOBODY, VOCABULARY, Scoped, criteria_of, patient_of
+from fhir_server.interactions.access.scoped import BY_RECORD, NOBODY, VOCABULARY, Scoped, criteria_of, patient_of
 from fhir_server.interactions.app_state import StateOf
 from fhir_server.interactions.environment import Environment, Searching
 from fhir_server.interactions.subscribers import mark
@@ -152,8 +152,8 @@ class Callers:
         purpose: str = "",
     ) -> Caller:
         own = await patient_of(self._environment, fhir_user)
-        related = fhir_user.startswith("RelatedPerson/")  # whose app has the patient for as long as they are related
-        whose = {"system": "", "patient": patient if not related or patient == own else NOBODY, "user": own}
+        related = is_by_record(fhir_user)  # whose app has the patient for as long as they are related
+        whose = {"system": "", "patient": patient if not related or own in ("", patient) else NOBODY, "user": own}
         criteria = {scope: await criteria_of(self._environment, scope) for scope in scopes if scope.criteria}
         scoped = Scoped(self._environment, scopes, whose, criteria, lambda each: mark(client, user, each))
         stays = any(whose[scope.context] for scope in scopes)
@@ -263,4 +263,9 @@ class Callers:
 
 def lasts(access: Access) -> bool:
     """Whether a caller may be kept: whose related person somebody is can change at any time, and end."""
-    return not access.fhir_user.startswith("RelatedPerson/")
+    return not is_by_record(access.fhir_user)
+
+
+def is_by_record(fhir_user: str) -> bool:
+    """Whether a user's own record, which may change, says whose records are theirs."""
+    return fhir_user.partition("/")[0] in BY_RECORD

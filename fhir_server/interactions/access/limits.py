@@ -34,7 +34,7 @@ class Ruling(NamedTuple):
 
 class Limits:
     """Of one caller; each is made when it is first asked for. refusals: what Consents deny; state: the app state that
-    it has; related: the reference of the RelatedPerson that it is, "" for others.
+    it has; related: the reference of the RelatedPerson or Person that it is, "" for others.
     """
 
     def __init__(

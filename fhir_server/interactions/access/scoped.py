@@ -31,6 +31,7 @@ OPAQUE = frozenset({
 BY_UPDATE = "cu"  # a PUT that makes a resource: SMART has it "allowed by the update scope", and it creates
 WRITING = ("c", "u", "d", BY_UPDATE)
 NOBODY = "-"  # nobody's id
+BY_RECORD = ("RelatedPerson", "Person")  # users whose own record says whose records are theirs, for as long as it does
 VOCABULARY = re.compile(r":(?:in|not-in|below|above)=|_filter=")  # criteria that a value set or a code system answers
 
 
@@ -163,20 +164,34 @@ def _naming(clause: Clause | None) -> set[str]:
 
 
 async def patient_of(environment: Environment, fhir_user: str) -> str:
-    """The patient within whose records a user stays: a patient's own, a related person's; "" for everybody else.
+    """The patient within whose records a user stays: a patient's own, a related person's, of a Person the one that it
+    is linked to; "" for everybody else, and for a Person who is a practitioner.
 
-    NOBODY for a related person who is gone, not active, or whose period is not now.
+    NOBODY for a related person, or a Person, who is gone, not active, whose period is not now, or who is no patient's
+    or several patients'.
     """
     kind, _, id = fhir_user.partition("/")
     if kind == "Patient":
         return id
-    if kind != "RelatedPerson":
+    if kind not in BY_RECORD:
         return ""
     version = await environment.store.read(kind, id)
     person = decode(version.body) if version is not None and version.body else {}
-    reference = parse_reference(person.get("patient", {}).get("reference", ""), environment.settings.base_url)
-    counts = person.get("active", True) and _is_now(person.get("period", {}), environment.clock())
-    return reference.id if reference is not None and reference.type == "Patient" and counts else NOBODY
+    if not person or not person.get("active", True) or not _is_now(person.get("period", {}), environment.clock()):
+        return NOBODY
+    named = (
+        [person.get("patient", {})]
+        if kind == "RelatedPerson"
+        else [e.get("target", {}) for e in person.get("link", ())]
+    )
+    base = environment.settings.base_url
+    found = [each for one in named if (each := parse_reference(one.get("reference", ""), base)) is not None]
+    if any(each.type == "Practitioner" for each in found):
+        return ""
+    patients = {each.id if each.type == "Patient" else await patient_of(environment, f"RelatedPerson/{each.id}")
+                for each in found if each.type in ("Patient", "RelatedPerson")}  # fmt: skip
+    patients.discard(NOBODY)  # of a relation that has ended
+    return patients.pop() if len(patients) == 1 else NOBODY
 
 
 def _is_now(period: dict[str, str], now: int) -> bool:

@@ -12,7 +12,9 @@ from fhir_server.security.openid.configuration import Provider
 from fhir_server.security.scopes import granted
 from fhir_server.security.tokens import refused
 
-OF_A_PATIENT = re.compile(r"(?:.*/)?(?:patient|relatedperson)/[^/]*(?:/_history/.*)?\Z", re.IGNORECASE | re.DOTALL)
+OF_A_PATIENT = re.compile(
+    r"(?:.*/)?(?:patient|relatedperson|person)/[^/]*(?:/_history/.*)?\Z", re.IGNORECASE | re.DOTALL
+)
 ID = re.compile(r"[A-Za-z0-9.-]{1,64}\Z")
 
 Said = dict[str, Any]

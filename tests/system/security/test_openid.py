@@ -79,7 +79,7 @@ async def test_a_patient_whose_record_is_elsewhere_is_not_taken_for_somebody_wit
     hospital: Fhir, provider: Provider
 ):
     for record in ("https://other.test/fhir/Patient/me", f"{BASE}/Patient/me/_history/1", "patient/me", "Patient/m_e",
-                   "https://other.test/fhir/RelatedPerson/1"):  # fmt: skip
+                   "https://other.test/fhir/RelatedPerson/1", "https://other.test/fhir/Person/1"):  # fmt: skip
         answer = await get(hospital, "Patient", provider.token(now(hospital), fhirUser=record))
         assert answer.status_code == 401 and "fhirUser" in answer.text, record
     elsewhere = provider.token(now(hospital), fhirUser="https://patient.test/fhir/Practitioner/7")

@@ -358,6 +358,31 @@ async def test_a_related_person_stays_within_the_patient_as_long_as_the_relation
     assert await seen() == ([], [])
 
 
+MINE, THEIRS = {"target": {"reference": "Patient/me"}}, {"target": {"reference": "Patient/other"}}
+DOCTOR, AUNT = {"target": {"reference": "Practitioner/doc"}}, {"target": {"reference": "RelatedPerson/aunt"}}
+
+
+@pytest.mark.parametrize(("links", "seen"), [
+    ([MINE], ["me"]), ([AUNT], ["other"]), ([], []), ([MINE, THEIRS], []), ([DOCTOR, MINE], ["me", "other"]),
+])  # fmt: skip
+async def test_a_person_stays_within_the_record_that_it_is_linked_to(
+    hospital: Fhir, links: list[dict], seen: list[str]
+) -> None:
+    aunt = {"resourceType": "RelatedPerson", "id": "aunt", "patient": {"reference": "Patient/other"}}
+    await hospital.server.perform(Request("PUT", ("RelatedPerson", "aunt"), resource=aunt, base=BASE))
+    ask = Asking(hospital, "user/*.cruds", fhir_user="Person/7")
+    assert await ask.ids("Patient") == []
+    person = {"resourceType": "Person", "id": "7", **({"link": links} if links else {})}
+    await hospital.server.perform(Request("PUT", ("Person", "7"), resource=person, base=BASE))
+    assert await ask.ids("Patient") == seen
+    app = Asking(hospital, "patient/*.rs", fhir_user="Person/7", patient="me")
+    assert await app.ids("Patient") == [id for id in seen if id == "me"]
+    if len(seen) == 1:
+        as_doctor = {**person, "link": [*links, DOCTOR]}
+        assert (await ask("Person/7", "PUT", as_doctor)).status_code in (403, 404)
+        assert await ask.ids("Patient") == seen
+
+
 @pytest.mark.parametrize("scope", ["user/*.cruds", "patient/*.cruds"])
 async def test_a_related_person_does_not_say_how_long_the_relation_lasts(hospital: Fhir, scope: str) -> None:
     person = {"resourceType": "RelatedPerson", "id": "aunt", "patient": {"reference": "Patient/me"},
