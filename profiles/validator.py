@@ -242,7 +242,7 @@ class Validator:
         if found is None:
             text = f"the questionnaire {canonical} is not known here, so the answers were not checked against it"
             return [Problem("questionnaire-unknown", "not-found", text, ".questionnaire", "warning")]
-        return response_problems(resource, found, context.shared.member_of)
+        return response_problems(resource, found, context.shared)
 
     def _issues(self, resource: Any, found: Found) -> list[Issue]:
         root = resource.get("resourceType") if isinstance(resource, dict) else None

@@ -136,12 +136,12 @@ class Terminology:
         """Whether the value set has the code, None where it can't be said; system "" where only the code is known."""
         catalog = self.catalog
         found = self.value_set(value_set, catalog)
-        if found is None:
-            return None
-        if not system:
-            systems, unknown = systems_with(catalog, found, code)
-            return True if systems else None if unknown else False
-        return contains(catalog, found, system, code).found
+        return None if found is None else _has(catalog, found, system, code)
+
+    def member_of_resource(self, value_set: Json, system: str, code: str) -> bool | None:
+        """The same of a ValueSet resource that is at hand, such as a contained one."""
+        catalog = self.catalog
+        return _has(catalog, compile_set(catalog, value_set), system, code)
 
     def unknown_code(self, system: str, code: str) -> str:
         """Why a code is none of its code system; "" where it is one, or where the system isn't here or not whole."""
@@ -222,3 +222,11 @@ class Terminology:
     async def validate_code(self, value_set: str, system: str, code: str) -> bool | None:
         """core.ports.TerminologyService.validate_code."""
         return self.member_of(value_set, system, code)
+
+
+def _has(catalog: Catalog, value_set: CompiledSet, system: str, code: str) -> bool | None:
+    """Whether a value set has a code, None where it can't be said; system "" where only the code is known."""
+    if system:
+        return contains(catalog, value_set, system, code).found
+    systems, unknown = systems_with(catalog, value_set, code)
+    return True if systems else None if unknown else False

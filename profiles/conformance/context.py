@@ -133,6 +133,14 @@ class Surroundings:
             members[key] = self._ask(value_set, system, code)
         return members[key]
 
+    def member_of_resource(self, value_set: Json, system: str, code: str) -> bool | None:
+        """Whether a ValueSet that is at hand, such as a contained one, has a code; None where it is not known."""
+        ask = getattr(self.terminology, "member_of_resource", None)
+        try:
+            return None if ask is None else ask(value_set, system, code)
+        except FhirError:
+            return None
+
     def unknown_code(self, system: str, code: str) -> str:
         """Why a code is none of its code system, "" where nothing speaks against it."""
         key = (system, code)

@@ -1,13 +1,21 @@
-"""Whether an item is enabled by the answers given so far (https://hl7.org/fhir/R4/questionnaire.html#enableWhen)."""
+"""Whether an item is enabled by the answers given so far.
+
+https://hl7.org/fhir/R4/questionnaire.html#enableWhen, and by an expression:
+https://hl7.org/fhir/uv/sdc/STU3/StructureDefinition-sdc-questionnaire-enableWhenExpression.html
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fhir_server.definitions import Definitions
+from fhir_server.fhirpath import Environment, FhirPathError, compile_path
 from profiles.questionnaires.items import items_of, same, value_of
 
 Json = dict[str, Any]
+
+EXPRESSION = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-enableWhenExpression"
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     ">": lambda one, other: one > other,
@@ -17,16 +25,39 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def enabled(item: Json, around: Sequence[Json]) -> bool:
-    """Whether an item of a Questionnaire is to be answered.
+class Enabling:
+    """Which items of a Questionnaire are to be answered in a response."""
 
-    around: what holds the item in the response, from the response itself inwards; answers further in come first.
-    """
-    conditions = item.get("enableWhen")
-    if not conditions:
-        return True
-    results = [_holds(condition, around) for condition in conditions]
-    return any(results) if item.get("enableBehavior", "any") == "any" else all(results)
+    def __init__(self, response: Json, questionnaire: Json, definitions: Definitions) -> None:
+        self._response = response
+        self._definitions = definitions
+        self._environment = Environment(variables={"questionnaire": questionnaire})
+
+    def enabled(self, item: Json, around: Sequence[Json]) -> bool | None:
+        """Whether an item is to be answered; None where only the form that was filled in can tell.
+
+        around: what holds the item in the response, from the response itself inwards; answers further in come first.
+        """
+        for extension in item.get("extension", ()):
+            if extension.get("url") == EXPRESSION:
+                return self._by_expression(extension.get("valueExpression", {}))
+        conditions = item.get("enableWhen")
+        if not conditions:
+            return True
+        results = [_holds(condition, around) for condition in conditions]
+        return any(results) if item.get("enableBehavior", "any") == "any" else all(results)
+
+    def _by_expression(self, stated: Json) -> bool | None:
+        """Only FHIRPath from the response on is asked: not CQL, a form's variables, or what is relative to an item."""
+        text = str(stated.get("expression", "")).strip()
+        if stated.get("language") != "text/fhirpath" or not text.startswith("%resource"):
+            return None
+        try:
+            path = compile_path(text, self._definitions, "QuestionnaireResponse")
+            values = path.values(self._response, self._response, self._environment)
+        except FhirPathError:
+            return None
+        return values == [("boolean", True)]
 
 
 def _holds(condition: Json, around: Sequence[Json]) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from profiles.questionnaires.enabling import enabled
+from profiles.conformance.context import Surroundings
+from profiles.questionnaires.enabling import Enabling
 from profiles.questionnaires.items import ANSWERS, WITHOUT_ANSWER, items_of, same, value_of, walk
 from profiles.questionnaires.kinds import kind_problems
 from profiles.questionnaires.limits import limit_problems
@@ -14,15 +14,14 @@ from profiles.structure.problems import Problem, Problems, listed, nearest, show
 from profiles.structure.references import reference_type
 
 Json = dict[str, Any]
-Member = Callable[[str, str, str], bool | None]
 
 FINISHED = ("completed", "amended")  # when what is required must be there
 OPEN = "open-choice"
 
 
-def response_problems(response: Json, questionnaire: Json, member_of: Member) -> Problems:
-    """What in a response does not fit its Questionnaire; member_of(value set, system, code) is True, False or None."""
-    checks = _Response(response, questionnaire, member_of)
+def response_problems(response: Json, questionnaire: Json, shared: Surroundings) -> Problems:
+    """What in a response does not fit its Questionnaire."""
+    checks = _Response(response, questionnaire, shared)
     found = checks.items(response, questionnaire, (response,))
     subject = response.get("subject")
     allowed = questionnaire.get("subjectType")
@@ -37,9 +36,11 @@ def response_problems(response: Json, questionnaire: Json, member_of: Member) ->
 class _Response:
     """The walk over response and questionnaire side by side."""
 
-    def __init__(self, response: Json, questionnaire: Json, member_of: Member) -> None:
+    def __init__(self, response: Json, questionnaire: Json, shared: Surroundings) -> None:
         self.finished = response.get("status") in FINISHED
-        self.member_of = member_of
+        self.shared = shared
+        self.enabling = Enabling(response, questionnaire, shared.definitions)
+        self.contained = {f"#{each.get('id')}": each for each in questionnaire.get("contained", ())}
         self.known = [str(item.get("linkId")) for _, item in walk(questionnaire)]
 
     def items(self, holder: Json, asked: Json, around: tuple[Json, ...]) -> Problems:
@@ -69,7 +70,7 @@ class _Response:
         found += repetition_problems(given, questions, self.finished)
         for link_id, question in questions.items():
             missing = question.get("required") is True and link_id not in given and question.get("type") != "display"
-            if missing and self.finished and enabled(question, around):
+            if missing and self.finished and self.enabling.enabled(question, around) is True:
                 text = f"the item {shown(link_id)} is required: {question.get('text', 'answer it')}"
                 found.append(Problem("questionnaire-required", "required", text, ".item"))
         return found
@@ -84,7 +85,7 @@ class _Response:
     def _item(self, item: Json, question: Json, around: tuple[Json, ...]) -> Problems:
         kind = str(question.get("type"))
         answers = item.get("answer") or []
-        if not enabled(question, around):
+        if self.enabling.enabled(question, around) is False:
             if answers or items_of(item):
                 text = "this item is not enabled by the other answers, so it must not be answered"
                 return [Problem("questionnaire-disabled", "business-rule", text)]
@@ -93,7 +94,7 @@ class _Response:
             return [Problem("questionnaire-type", "structure", f"an item of type {kind} has no answers", ".answer")]
         if kind == "group":
             empty = question.get("required") is True and self.finished and not items_of(item)
-            if empty and any(enabled(inner, (*around, item)) for inner in items_of(question)):
+            if empty and any(self.enabling.enabled(inner, (*around, item)) is True for inner in items_of(question)):
                 text = "this group is required: answer an item of it"
                 return [Problem("questionnaire-required", "required", text, ".item")]
             return self.items(item, question, (*around, item))
@@ -139,9 +140,7 @@ class _Response:
         return []
 
     def _member(self, coding: Json, value_set: str) -> Problems:
-        if value_set.startswith("#"):
-            return []
-        member = self.member_of(value_set, coding.get("system", ""), coding.get("code", ""))
+        member = self._has(value_set, coding.get("system", ""), coding.get("code", ""))
         if member is False:
             text = f"the answer is not in the value set {value_set}"
             return [Problem("questionnaire-option", "code-invalid", text, ".value")]
@@ -149,3 +148,9 @@ class _Response:
             text = f"the answer could not be checked: the value set {value_set}, or a code system of it, is not here"
             return [Problem("binding-unknown", "not-found", text, ".value", "warning")]
         return []
+
+    def _has(self, value_set: str, system: str, code: str) -> bool | None:
+        if not value_set.startswith("#"):
+            return self.shared.member_of(value_set, system, code)
+        found = self.contained.get(value_set)
+        return None if found is None else self.shared.member_of_resource(found, system, code)

@@ -4,6 +4,7 @@ import pytest
 
 from fhir_server.definitions import load
 from profiles.validator import Validator
+from terminology import Terminology
 
 from .conftest import Codes, Known, as_parsed
 
@@ -150,6 +151,38 @@ def test_all_conditions_or_any():
         form = questionnaire(asked("a", "boolean"), asked("b", "boolean"), last)
         answered = response(given("a", {"valueBoolean": True}), given("b", {"valueBoolean": False}))
         assert issues(answered, form) == wanted
+
+
+SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-enableWhenExpression"
+A_IS_TRUE = "%resource.item.where(linkId = 'a').answer.value = true"
+
+
+@pytest.mark.parametrize(
+    ("expression", "answer", "without", "answered"),
+    [
+        (A_IS_TRUE, True, "questionnaire-required", ""),
+        (A_IS_TRUE, False, "", "questionnaire-disabled"),
+        (f"{A_IS_TRUE} and %ageOfPatient > 17", True, "", ""),  # the form's own variable
+        ("%resource.item.where(", True, "", ""),
+    ],
+)
+def test_an_expression_enables_an_item_or_leaves_it_open(expression, answer, without, answered):
+    said = {"url": SDC, "valueExpression": {"language": "text/fhirpath", "expression": expression}}
+    form = questionnaire(asked("a", "boolean"), asked("b", "string", required=True, extension=[said]))
+    first = given("a", {"valueBoolean": answer})
+    assert issues(response(first), form) == ([(".item", without)] if without else [])
+    both = response(first, given("b", {"valueString": "x"}))
+    assert issues(both, form) == ([(".item[1]", answered)] if answered else [])
+
+
+def test_an_answer_is_of_the_value_set_that_the_questionnaire_contains():
+    colours = {"resourceType": "ValueSet", "id": "colours", "status": "active",
+               "compose": {"include": [{"system": "urn:s", "concept": [{"code": "red"}]}]}}  # fmt: skip
+    form = questionnaire(asked("a", "choice", answerValueSet="#colours"), contained=[colours])
+    validator = Validator(load(), sources=[Known(form)], terminology=Terminology())
+    right, wrong = (validator.validate(response(given("a", coding(code)))) for code in ("red", "blue"))
+    assert [issue.rule for issue in right] == []
+    assert [issue.rule for issue in wrong] == ["questionnaire-option"]
 
 
 def test_a_contained_questionnaire_is_found():
