@@ -10,6 +10,7 @@ import copy
 import datetime
 import hashlib
 import hmac
+import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from fhir_server.codec.references import parse_reference, references
+from fhir_server.codec.references import parse_reference, references, rewrite
 from fhir_server.core.errors import error
 from fhir_server.core.flushing import flush
 from fhir_server.definitions import Definitions
@@ -76,9 +77,8 @@ class Deidentifier:
             return self._cleaned(resource, type)
         made: Resource = {"resourceType": "Bundle", "type": resource.get("type", "collection")}
         entries = [entry for entry in resource.get("entry", ()) if isinstance(entry, dict)]
-        made["entry"] = [
-            {"resource": self(entry["resource"])} for entry in entries if isinstance(entry.get("resource"), dict)
-        ]
+        entries = [entry for entry in entries if isinstance(entry.get("resource"), dict)]
+        made["entry"] = [{"resource": self(each)} for each in _by_ids(entries)]
         return made
 
     def _cleaned(self, resource: Resource, type: str) -> Resource:
@@ -111,6 +111,8 @@ class Deidentifier:
             if known is None:
                 continue
             property = name.removeprefix("_")
+            if name != property:
+                self._gather_twins(found, node[name], f"{path}.{name}")
             value = node.get(property, node[name])
             parts = enumerate(value) if isinstance(value, list) else ((None, value),)
             for number, each in parts:
@@ -123,6 +125,12 @@ class Deidentifier:
                         self._gather(found, each, code, place)
                 elif known.primitive:
                     found.setdefault(code, []).append((place, each))
+
+    def _gather_twins(self, found: dict[str, list[tuple[str, Any]]], twins: Any, path: str) -> None:
+        """What stands beside the values of a primitive element, as an element."""
+        for number, each in enumerate(twins) if isinstance(twins, list) else ((None, twins),):
+            if isinstance(each, dict):
+                self._gather(found, each, "Element", path + (f"[{number}]" if number is not None else ""))
 
     def _reached(self, expressions: Sequence[str], type: str, path: str, element: Any) -> Iterator[str]:
         for expression in expressions:
@@ -234,11 +242,40 @@ def _shifted(text: str, days: int) -> str | None:
     return None
 
 
+def _by_ids(entries: Sequence[Resource]) -> list[Resource]:
+    """The resources of entries, which refer to one another by type and id instead of by fullUrl."""
+    named: dict[str, str] = {}
+    resources = []
+    for entry in entries:
+        resource, url = entry["resource"], entry.get("fullUrl")
+        if isinstance(url, str):
+            id = resource.get("id") or re.split("[/:]", url)[-1]
+            resource = {**resource, "id": id}
+            named[url] = f"{resource.get('resourceType')}/{id}"
+        resources.append(resource)
+    resources = copy.deepcopy(resources)
+    for resource in resources:
+        rewrite(resource, named)
+    return resources
+
+
 def _without_gaps(node: Any) -> Any:
     """Without empty elements, and without those of arrays that were removed."""
     if isinstance(node, dict):
         found = {name: _without_gaps(value) for name, value in node.items()}
+        for name, values in node.items():
+            twins = node.get(f"_{name}")
+            if isinstance(values, list) and isinstance(twins, list):
+                found[name], found[f"_{name}"] = _in_step(values, twins)
         return {name: value for name, value in found.items() if value not in (None, {}, [])}
     if isinstance(node, list):
         return [value for each in node if (value := _without_gaps(each)) not in (None, {}, [])]
     return node
+
+
+def _in_step(values: list[Any], twins: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Primitive values and what stands beside each, without the places where neither is left."""
+    pairs = itertools.zip_longest(values, map(_without_gaps, twins))
+    left = [(value, twin or None) for value, twin in pairs if value is not None or twin]
+    values, twins = [value for value, _ in left], [twin for _, twin in left]
+    return (values if any(each is not None for each in values) else []), (twins if any(twins) else [])

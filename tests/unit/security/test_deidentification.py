@@ -102,6 +102,36 @@ def test_a_bundle_is_cleaned_entry_by_entry() -> None:
     assert "MARK" not in json.dumps(made) and len(made["entry"]) == 2
 
 
+def test_resources_of_a_bundle_go_on_referring_to_one_another() -> None:
+    url, at = "urn:uuid:5d3f6a0e-7c0e-4a51-9f0b-0a4a4e1a2b3c", "http://MARK/fhir/Encounter/e"
+    patient = {"resourceType": "Patient", "gender": "female", "birthDate": "1980-03-01"}
+    encounter = {"resourceType": "Encounter", "id": "e", "status": "finished", "subject": {"reference": url}}
+    observation = {**OBSERVATION, "subject": {"reference": url}, "encounter": {"reference": at}}
+    entries = [{"fullUrl": url, "resource": patient}, {"fullUrl": at, "resource": encounter}, {"resource": observation}]
+    made = cleaned({"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    who, stay, measured = (entry["resource"] for entry in made["entry"])
+    assert stay["subject"] == measured["subject"] == {"reference": f"Patient/{who['id']}"}
+    assert measured["encounter"] == {"reference": f"Encounter/{stay['id']}"}
+    born, seen = (datetime.date.fromisoformat(text[:10]) for text in (who["birthDate"], measured["issued"]))
+    assert seen - born == datetime.date(2020, 2, 2) - datetime.date(1980, 3, 1)
+    assert "MARK" not in json.dumps(made) and url[9:] not in json.dumps(made)
+
+
+def test_extensions_beside_values_that_stay_go_too_and_values_keep_theirs() -> None:
+    mark = {"extension": [{"url": "urn:x", "valueString": "MARK"}]}
+    absent = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+                             "valueCode": "masked"}]}  # fmt: skip
+    patient = {"resourceType": "Patient", "active": True, "_active": mark, "_gender": {**absent, "id": "MARK"},
+               "address": [{"state": "CA", "_state": mark}]}  # fmt: skip
+    made = cleaned(patient)
+    assert "MARK" not in json.dumps(made)
+    assert made["active"] is True and made["_gender"] == absent and made["address"] == [{"state": "CA"}]
+    device = {"resourceType": "PractitionerRole", "availableTime": [
+        {"daysOfWeek": ["mon", None, "tue"], "_daysOfWeek": [mark, absent, None]}]}  # fmt: skip
+    (time,) = cleaned(device)["availableTime"]
+    assert time == {"daysOfWeek": ["mon", None, "tue"], "_daysOfWeek": [None, absent, None]}
+
+
 def test_the_secret_is_made_once_and_for_its_owner(tmp_path: Path) -> None:
     key = key_of(tmp_path)
     assert len(key) == 32 and key_of(tmp_path) == key
