@@ -77,6 +77,8 @@ def merge(current: dict[str, Any], said: dict[str, Any], removals: list[Any]) ->
                     del merged[other]
                 if stem == "value":
                     merged.pop("dataAbsentReason", None)
+        if merged.get(name) != value and f"_{name}" not in said:
+            merged.pop(f"_{name}", None)  # extensions of another value, such as the time of another birth
         merged[name] = _joined(type_name, name, merged.get(name), value)
     if type_name == "Encounter":
         _move(merged, said)

@@ -113,7 +113,7 @@ def update_of(resource: Json) -> Json:
 
 
 def _redirected(value: Any, moves: Mapping[str, str]) -> Any:
-    """The same with each reference by moves."""
+    """The same with each reference by moves; what becomes the same by that is there once."""
     if isinstance(value, dict):
         return {
             name: moves[item]
@@ -122,7 +122,8 @@ def _redirected(value: Any, moves: Mapping[str, str]) -> Any:
             for name, item in value.items()
         }
     if isinstance(value, list):
-        return [_redirected(item, moves) for item in value]
+        items = [_redirected(item, moves) for item in value]
+        return items if items == value else list({repr(one): one for one in items}.values())
     return value
 
 

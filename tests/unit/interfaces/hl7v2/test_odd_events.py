@@ -422,3 +422,24 @@ async def test_relatives_whom_a_message_states_no_more_end(hospital: Hospital):
     assert await active() == ["GUS", "JOHN"]
     await hospital.send("ADT^A08", pid(), 'NK1|1|""|""', VISIT.format(place="W"), sent="20240106")
     assert await active() == ["GUS"] and "contact" not in await hospital.one("Patient")
+
+
+async def test_an_account_of_several_patients_has_each_once_after_a_move(hospital: Hospital):
+    def of(number: str) -> str:
+        return pid(f"{number}^^^A", "|DOE^J||1970|F||||||||||A77^^^HOSP")
+
+    await hospital.send("BAR^P01", of("1"))
+    await hospital.send("BAR^P01", of("2"), sent="20240103")
+    await hospital.send("ADT^A44", of("3"), "MRG|1^^^A||A77^^^HOSP", sent="20240104")
+    subjects = [one["reference"] for one in (await hospital.one("Account"))["subject"]]
+    wanted = {f"Patient/{(await hospital.one('Patient', identifier=number))['id']}" for number in "23"}
+    assert (len(subjects), set(subjects)) == (2, wanted)
+    await hospital.send("ADT^A40", pid("3^^^A"), "MRG|2^^^A", sent="20240105")
+    assert len((await hospital.one("Account"))["subject"]) == 1
+
+
+async def test_another_birthday_has_not_the_time_of_the_one_before(hospital: Hospital):
+    await hospital.send("ADT^A04", pid(rest="|DOE^J||202402291230|F"))
+    assert "_birthDate" in await hospital.one("Patient")
+    await hospital.send("ADT^A08", pid(rest="|DOE^J||20240301|F"), sent="20240303")
+    assert "_birthDate" not in await hospital.one("Patient")
