@@ -17,12 +17,14 @@ from fhir_server.core.ports import OPEN, Caller
 from interfaces.dicom.archive.index import below
 from interfaces.dicom.configuration import Peer
 from interfaces.dicom.dataset.model import Model, items, text
+from interfaces.dicom.fhir import Resource, read
 from interfaces.dicom.services.service import Context
 from interfaces.dicom.web import steps_shown
 from interfaces.dicom.web.access import Access
 from interfaces.dicom.web.application import TOLD, refusal
 from interfaces.dicom.web.exchange import Note, json_answer
 from interfaces.dicom.work import quarantine, queue
+from interfaces.dicom.work.patients import check_order
 from interfaces.dicom.worklist import worklist
 
 PREFIX = "/dicom"
@@ -111,9 +113,9 @@ class Administration:
     async def _post(self, path: tuple[str, ...], body: Body, name: str) -> Any:
         match path:
             case ("quarantine", study):
-                await self._require(body, "patient", "Patient")
+                patient = await self._require(body, "patient", "Patient")
                 if body.get("order"):
-                    await self._require(body, "order", "ServiceRequest")
+                    await check_order(self._server, patient, await self._require(body, "order", "ServiceRequest"))
                 who = name if name != "anonymous" else str(body.get("by") or "a person at the page")[:100]
                 given = (study, body["patient"], body.get("order") or "", who)
                 await asyncio.to_thread(quarantine.reconcile, self._context.archive, *given)
@@ -138,14 +140,12 @@ class Administration:
                 return {"queued": key}
         raise error("not-found", f"POST /{'/'.join(path)[:80]} is nothing that can be asked here.")
 
-    async def _require(self, body: Body, name: str, type: str) -> None:
+    async def _require(self, body: Body, name: str, type: str) -> Resource:
         given = _required(body, name)
         kind, _, id = given.partition("/")
         if kind != type or not id:
             raise error("value", f"{name} must be a reference such as {type}/17, not {given[:60]}.")
-        from interfaces.dicom.fhir import read
-
-        await read(self._server, given)
+        return await read(self._server, given)
 
     async def _ask(self, title: str, service: str, *arguments: Any) -> Any:
         from interfaces.dicom.scu import services

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fhir_server.client import FhirClient
+from fhir_server.core.errors import error
 from interfaces.dicom.fhir import Resource, read, reference, search
 from mappings.dicom.engine import Model
 from mappings.dicom.identifiers import tokens
@@ -45,6 +46,23 @@ async def subject(client: FhirClient, patient: Model, accession: str, issuer: st
             f"{reference(found) if found else 'a patient that is not known'}"
         )
     return Subject(found, order)
+
+
+async def check_order(client: FhirClient, patient: Resource, order: Resource) -> None:
+    """FhirError "business-rule" where an order is of somebody else, as it can't be what the patient's images are of."""
+    ordered = order.get("subject", {}).get("reference", "")
+    if not ordered.startswith("Patient/"):
+        return
+    try:
+        whose, of_order = await survivor(client, patient), await survivor(client, await read(client, ordered))
+    except Held as held:
+        raise error("business-rule", f"{held}.") from held
+    if reference(whose) != reference(of_order):
+        raise error(
+            "business-rule",
+            f"{reference(order)} is of {reference(of_order)}, not of {reference(whose)}; name the order's patient, or "
+            "no order.",
+        )
 
 
 async def survivor(client: FhirClient, patient: Resource) -> Resource:

@@ -46,6 +46,11 @@ def test_quarantine_is_settled_by_naming_the_patient(server):
     httpx.put(f"{server.base}/Patient/p7", json={"resourceType": "Patient", "id": "p7", "identifier": [{"value": "7"}]})
     assert api(server, "quarantine/1.2.6", {"patient": "Patient/none"}).status_code == 404
     assert api(server, "quarantine/1.2.6", {"patient": "p7"}).status_code == 400
+    ordered = {"status": "active", "intent": "order", "subject": {"reference": "Patient/p8"}}
+    httpx.put(f"{server.base}/Patient/p8", json={"resourceType": "Patient", "id": "p8"})
+    httpx.put(f"{server.base}/ServiceRequest/o8", json={"resourceType": "ServiceRequest", "id": "o8", **ordered})
+    others = api(server, "quarantine/1.2.6", {"patient": "Patient/p7", "order": "ServiceRequest/o8"})
+    assert others.status_code == 422 and "is of Patient/p8, not of Patient/p7" in others.text
     assert api(server, "quarantine/1.2.6", {"patient": "Patient/p7"}).status_code == 200
     assert api(server, "quarantine/1.2.6", {"patient": "Patient/p7"}).status_code == 404
     found = f"{server.base}/ImagingStudy?identifier=urn:oid:1.2.6&subject=Patient/p7"
