@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import fnmatch
 import functools
 import re
@@ -132,16 +133,40 @@ def pattern(wanted: str) -> re.Pattern[str]:
 
 
 def in_range(vr: str, value: str, wanted: str) -> bool:
-    """Whether a date, time or date and time is the one wanted, or within a range of two with a hyphen."""
-    low, high = bounds(vr, wanted)
+    """Whether a date, time or date and time is the one wanted, or within a range of two with a hyphen.
+
+    Moments are compared where all of them say their offset from UTC, else what the clocks showed.
+    """
+    parts = _parted(vr, wanted)
+    if vr == "DT" and all(_ZONED(each) for each in (value, parts[0] or value, parts[2] or value)):
+        value, parts = _in_utc(value), (_in_utc(parts[0]), parts[1], _in_utc(parts[2]))
+    low, high = _bounds(vr, *parts)
     return low <= _filled(vr, value, "0") <= high
 
 
 def bounds(vr: str, wanted: str) -> tuple[str, str]:
     """The first and the last moment of a key, each of full length."""
-    first, hyphen, last = _parted(vr, wanted)
+    return _bounds(vr, *_parted(vr, wanted))
+
+
+def _bounds(vr: str, first: str, hyphen: str, last: str) -> tuple[str, str]:
     low = _filled(vr, first, "0") if first else ""
     return low, _filled(vr, last if hyphen else first, "9") if (last or not hyphen) else "9" * 26
+
+
+_ZONED = re.compile(r"(\d{12})([\d.]*)([+-]\d{4})").fullmatch  # minutes, what is finer, offset
+
+
+def _in_utc(moment: str) -> str:
+    """A date and time without its offset; as it is where it is none."""
+    found = _ZONED(moment)
+    if found is None:
+        return moment
+    try:
+        at = datetime.datetime.strptime(found[1] + found[3], "%Y%m%d%H%M%z").astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
+        return moment
+    return f"{at:%Y%m%d%H%M}{found[2]}"
 
 
 def _parted(vr: str, wanted: str) -> tuple[str, str, str]:

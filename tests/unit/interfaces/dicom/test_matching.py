@@ -46,3 +46,24 @@ def test_keys_that_no_item_has_match_everything(keys, found):
 def test_what_is_asked_for_as_a_sequence_and_is_none_is_answered_empty():
     key = {"00200013": {"vr": "SQ", "Value": [{"00081060": {"vr": "PN"}}]}}
     assert answer({"00200013": {"vr": "IS", "Value": [1]}}, key) == {"00200013": {"vr": "SQ"}}
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "found"),
+    [
+        ("20260101100000+0200", "20260101080000+0000", True),
+        ("20260101100000+0200", "202601010800+0000", True),
+        ("20260101100000+0200", "20260101100000+0000", False),
+        ("20260101003000.5+0100", "20251231233000+0000-20251231233001+0000", True),
+        ("20260101003000+0100", "20251231234000+0000-", False),
+        ("20260101003000+0100", "-20251231234000+0000", True),
+        ("20260101100000+0200", "20260101100000", True),
+        ("20260101100000", "20260101100000+0500", True),
+        ("20260101100000+0200", "20260101", True),
+        ("20261301100000+0200", "20261301100000+0200", True),
+        ("00010101000000+0200", "00010101000000+0200", True),
+    ],
+)
+def test_moments_with_offsets_are_compared_in_one_zone(value, wanted, found):
+    item = {"00404005": {"vr": "DT", "Value": [value]}}
+    assert matches(item, {"00404005": {"vr": "DT", "Value": [wanted]}}) is found
