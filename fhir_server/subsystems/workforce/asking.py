@@ -37,7 +37,8 @@ async def ask(
     now: int,
     who: str,
 ) -> str:
-    """Writes the Schedule and the Slots of a ward's rota; gives its id. The same again changes nothing."""
+    """Writes the Schedule and the Slots of a ward's rota; gives its id. The same again changes nothing; asked for anew
+    with other shifts, it has those, and Slots that are wanted no more are entered in error."""
     if facts.body("Location", ward) is None:
         raise error("not-found", f"There is no Location/{ward[:64]} that the workforce knows.")
     id = id_of("rota", ward, first, days)
@@ -54,6 +55,9 @@ async def ask(
         "comment": f"{facts.ward_name(ward)}, {days} days from {first}",
     }
     slots = [_slot(zone, id, first + datetime.timedelta(days=n), each) for n in range(days) for each in wanted]
+    kept = {each["id"] for each in slots}
+    gone = [facts.one("Slot", each.id) for each in facts.shifts(id) if each.id not in kept]
+    slots += [{**each[0], "status": "entered-in-error"} for each in gone if each is not None]
     await facts.decide(client, [schedule, *slots], rule="rota asked for", now=now, who=who)
     return id
 

@@ -34,6 +34,16 @@ async def test_a_rota_is_proposed_published_and_worked_as_slots_with_provenance(
     assert [agent["who"]["display"] for agent in provenance["agent"]] == ["workforce subsystem", "head nurse"]
 
 
+async def test_a_rota_that_is_asked_for_anew_has_the_shifts_of_the_new_wish(ward: Ward):
+    id = await ward.rota()
+    evening = [DAY_AND_NIGHT[0], {"kind": "E", "at": "14:00", "hours": 8, "needed": 1}]
+    assert await ward.rota(shifts=evening) == id
+    found = await ward.ask("GET", f"/rotas/{id}")
+    assert sorted(shift["kind"] for shift in found["shifts"]) == ["D"] * 3 + ["E"] * 3
+    assert (await ward.ask("POST", f"/rotas/{id}/publish"))["assigned"] == 6
+    assert len(await ward.found(f"Slot?schedule=Schedule/{id}&status=entered-in-error")) == 3
+
+
 async def test_rest_is_kept_and_a_proposal_follows_the_facts(ward: Ward):
     id = await ward.rota()
     shifts = (await ward.ask("GET", f"/rotas/{id}"))["shifts"]
