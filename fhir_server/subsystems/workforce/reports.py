@@ -25,15 +25,17 @@ def compliance(facts: Facts, rules: Rules, zone: ZoneInfo, now: int) -> list[Jso
     problem = Problem([], [], [], rules, zone)
     short: Counter[str] = Counter()
     weeks: dict[tuple[str, tuple[int, int]], int] = defaultdict(int)
-    last: dict[str, int] = {}
+    last: dict[str, tuple[int, str]] = {}  # until when, and which shift
     for entry in facts.worked():
         member = members.get(entry.role)
         if member is None:
             continue
         who = member.practitioner
-        if who in last and entry.start - last[who] < rules.rest_hours * HOUR:
-            short[who] += 1
-        last[who] = max(entry.end, last.get(who, 0))
+        if who in last:
+            end, shift = last[who]
+            paused = bool(shift) and entry.shift == shift  # within a shift, which is no rest between two
+            short[who] += not paused and entry.start - end < rules.rest_hours * HOUR
+        last[who] = max(entry.end, last[who][0] if who in last else entry.end), entry.shift
         weeks[entry.role, problem.week(entry.start)] += entry.end - entry.start
     over = Counter(
         members[role].practitioner for (role, _), worked in weeks.items() if worked > members[role].hours * HOUR

@@ -152,6 +152,18 @@ async def test_reports_of_compliance_and_performance(fhir: Fhir, tmp_path: Path)
     assert (anna["worked_hours"], anna["encounters"], anna["procedures"], anna["acts_per_hour"]) == (14, 1, 1, 0.14)
 
 
+async def test_a_pause_within_a_shift_is_no_rest_that_was_too_short(fhir: Fhir, tmp_path: Path):
+    ward = await Ward(fhir, tmp_path).open("anna")
+    await ward.rota(days=1, shifts=[{"kind": "D", "at": "08:00", "hours": 9, "needed": 1}])
+    [slot] = await ward.found("Slot")
+    for start, end in (("08", "12"), ("13", "17")):
+        fields = {"role": "anna-role", "shift": slot["id"], "start": f"2026-10-05T{start}:00:00+02:00",
+                  "end": f"2026-10-05T{end}:00:00+02:00"}  # fmt: skip
+        await ward.ask("POST", "/times", fields)
+    [anna] = (await ward.ask("GET", "/compliance"))["practitioners"]
+    assert anna["short_rests"] == 0
+
+
 async def test_two_who_record_the_same_hours_at_once_are_paid_once(fhir: Fhir, tmp_path: Path):
     ward = await Ward(fhir, tmp_path).open("anna")
     told = [
