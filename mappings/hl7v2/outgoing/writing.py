@@ -40,7 +40,7 @@ class Writer:
         if isinstance(value, dict) and type_name == "Reference" and data_type == "CWE":  # a Medication, by its code
             value = (self._found.resolve(value) or {}).get("code") or {"text": value.get("display", "")}
             type_name = "CodeableConcept"
-        if isinstance(value, dict) and "reference" in value and data_type in ("XCN", "PL", "XON"):
+        if isinstance(value, dict) and "reference" in value and data_type in ("XCN", "NDL", "PL", "XON"):
             resolved = self._found.resolve(value)
             if resolved is not None and resolved["resourceType"] == "PractitionerRole":
                 resolved = self._found.resolve(resolved.get("practitioner", {}))

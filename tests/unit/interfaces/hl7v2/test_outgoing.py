@@ -29,6 +29,7 @@ PATIENT = {
     "maritalStatus": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus", "code": "M"}]},
     "deceasedBoolean": False,
 }  # fmt: skip
+REASON = "http://hl7.org/fhir/StructureDefinition/request-statusReason"
 DOCTOR = {
     "resourceType": "Practitioner", "id": "d1", "identifier": [{"system": "urn:x-hl7v2:authority:A", "value": "7"}],
     "name": [{"family": "Doc", "given": ["Dan"]}],
@@ -117,8 +118,12 @@ async def test_results_come_back_as_they_were(engine, fhir):
         "identifier": [{"system": "urn:x-hl7v2:authority:LAB", "value": "F1", "type": {"coding": [{"code": "FILL"}]}}],
         "code": {"coding": [{"system": "http://loinc.org", "code": "24317-0", "display": "Hemogram"}]},
         "issued": "2024-01-02T12:00:00.000+00:00", "result": [{"reference": f"Observation/o{n}"} for n in range(4)],
+        "resultsInterpreter": [{"reference": "Practitioner/d1"}],
     }  # fmt: skip
-    found = await read_again(await sent(engine, fhir, report))
+    message = await sent(engine, fhir, report)
+    assert "|7&Doc&Dan&&&&&&A" in message.encode().decode()
+    found = await read_again(message)
+    assert found["Practitioner"][0]["name"] == DOCTOR["name"]
     assert found["DiagnosticReport"][0]["status"] == "final"
     assert found["DiagnosticReport"][0]["issued"].startswith("2024-01-02T12:00:00")
     for sent_value, back in zip(observations, found["Observation"], strict=True):
@@ -134,8 +139,12 @@ async def test_orders_come_back_as_they_were(engine, fhir, status, control, aske
         "identifier": [{"system": "urn:x-hl7v2:authority:HIS", "value": "P1", "type": {"coding": [{"code": "PLAC"}]}}],
         "code": {"coding": [{"system": "http://loinc.org", "code": "24317-0"}]}, "subject": {"reference": "Patient/p1"},
         "requester": {"reference": "Practitioner/d1"},
+        "extension": [{"url": REASON, "valueCodeableConcept": {"text": "twice"}}] if status == "revoked" else [],
     }  # fmt: skip
+    if not order["extension"]:
+        del order["extension"]
     message = await sent(engine, fhir, order, message=asked)
+    assert message.get("ORC-16.9") == ("twice" if status == "revoked" else "")
     assert (message.type, message.get("ORC-1")) == (asked[:3] or "OML", control)
     back = (await read_again(message))["ServiceRequest"][0]
     assert (back["status"], back["priority"], back["code"]["coding"][0]["code"]) == (status, "stat", "24317-0")
