@@ -150,6 +150,12 @@ class FhirServer:
             await self.environment.following.before()
         return await self._callers.of_user(user)
 
+    async def require_scopes(self, scopes: str) -> None:
+        """FhirError "forbidden" for a scope whose criteria mean nothing here: a token that has it opens nothing."""
+        if self.environment.following is not None:
+            await self.environment.following.before()
+        await self._callers.require_scopes(scopes)
+
     async def perform(self, request: Request) -> Response:
         """Any interaction or operation; FhirError for every answer that is no success."""
         return await perform(self.environment, request)

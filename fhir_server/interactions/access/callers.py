@@ -141,6 +141,12 @@ class Callers:
         await self._renew()
         return await self._caller(EVERYTHING, user.fhir_user, "", "", user.id, user.roles)
 
+    async def require_scopes(self, scopes: str) -> None:
+        """FhirError "forbidden" for a scope whose criteria can't be understood."""
+        for scope in resource_scopes(scopes):
+            if scope.criteria:
+                await criteria_of(self._environment, scope)
+
     async def _caller(
         self,
         scopes: Sequence[Scope],

@@ -18,6 +18,7 @@ from fhir_server.security.model import CONTEXT, Access, Client
 from fhir_server.security.oauth_errors import OAuthError, required
 from fhir_server.security.outgoing.requests import UnansweredError
 from fhir_server.security.places import network_of
+from fhir_server.security.scopes import granted
 from fhir_server.security.throttle import ADDRESS
 
 log = structlog.get_logger("authorization")
@@ -85,6 +86,8 @@ async def token(exchange: Exchange) -> Answer:
     """POST /auth/token."""
     client = await _client(exchange)
     try:
+        if exchange.form.get("grant_type") == "client_credentials":
+            await exchange.require_scopes(granted(exchange.form.get("scope", ""), client.scopes))
         answer, user = await exchange.security.granting.answer(client, exchange.form, exchange.issuer, exchange.base)
     except OAuthError as problem:
         await noted(exchange, "token", problem.status, "", client.id)

@@ -77,6 +77,13 @@ class Exchange:
                 "invalid_request", "Send parameters in the body: URLs, and secrets in them, end up in logs."
             )
 
+    async def require_scopes(self, scopes: str) -> None:
+        """OAuthError "invalid_scope" for one whose criteria mean nothing here."""
+        try:
+            await self.server.require_scopes(scopes)
+        except FhirError as problem:
+            raise OAuthError("invalid_scope", str(problem)) from None
+
     @property
     def address(self) -> str:
         """Where the request is from."""

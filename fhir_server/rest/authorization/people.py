@@ -50,6 +50,7 @@ async def authorize(exchange: Exchange) -> Answer:
         return see(with_query("/auth/authorize", exchange.form))  # so that the session's cookie comes along
     try:
         wanted = await asked(store, exchange.form, client, redirect_uri, exchange.base)
+        await exchange.require_scopes(wanted.scope)
         return await _next(exchange, wanted)
     except OAuthError as problem:
         return see(_error(exchange, redirect_uri, problem))
@@ -166,6 +167,7 @@ async def decide(exchange: Exchange) -> Answer:
         return see(with_query("/auth/authorize", fields))
     try:
         wanted = await asked(store, fields, client, redirect_uri, exchange.base)
+        await exchange.require_scopes(wanted.scope)
         if exchange.form.get("decision") != "allow":
             raise OAuthError("access_denied", "The person refused.")
         _require_own_launch(wanted, user)

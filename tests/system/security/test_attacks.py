@@ -137,7 +137,7 @@ async def test_a_redirect_uri_that_is_not_registered_is_never_gone_to(browser: B
         ({"aud": "https://evil.test/fhir"}, "invalid_request"),
         ({"state": ""}, "invalid_request"),
         ({"launch": "guessed"}, "invalid_request"),
-        ({"request_uri": "http://169.254.169.254/"}, "request_not_supported"),
+        ({"request_uri": "http://169.254.169.254/"}, "request_uri_not_supported"),
     ],
 )
 async def test_requests_that_are_not_safe_are_refused(browser: Browser, more: dict[str, str], error: str) -> None:
@@ -265,6 +265,14 @@ class Service:
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
         }  # fmt: skip
         return await self.fhir.http.post(f"{ORIGIN}/auth/token", data=form)
+
+
+async def test_a_service_is_told_of_criteria_that_mean_nothing_before_it_has_a_token(hospital: Fhir) -> None:
+    service = await Service(hospital).registered()
+    scope = "system/Patient.rs system/Observation.rs?categry=vital-signs"
+    answer = await service.token(service.assertion(), scope)
+    assert answer.status_code == 400 and answer.json()["error"] == "invalid_scope", answer.text
+    assert "'category'?" in answer.json()["error_description"]
 
 
 @pytest.mark.parametrize("algorithm", ["ES384", "RS384"])

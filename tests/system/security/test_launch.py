@@ -228,6 +228,8 @@ async def test_a_person_is_told_what_is_wrong_where_the_app_can_not_be(
     ("wrong", "error", "said"),
     [
         ({"scope": "patient/Observations.rs"}, "invalid_scope", "'patient/Observations.rs' is no SMART scope"),
+        ({"scope": "patient/Patient.rs patient/Observation.rs?categry=vital-signs"}, "invalid_scope", "'category'?"),
+        ({"scope": "patient/Observation.rs?_count=1"}, "invalid_scope", "_count=1 can't be understood"),
         ({"code_challenge_method": "plain"}, "invalid_request", "S256"),
         ({"aud": "https://other.test/fhir"}, "invalid_request", BASE),
         ({"launch": "stale"}, "invalid_request", "launch the app again"),
