@@ -38,7 +38,7 @@ class Environment:
     now: the time of now(), today() and timeOfDay(), with a zone;
     trace: called with (name, items' values) by trace();
     joins_nothing: whether join() of nothing is "", as SQL on FHIR has it, and not empty;
-    max_steps, max_seconds: how much work and time one evaluation may take.
+    max_steps, max_seconds: how much work, and how much of a processor's time, one evaluation may take.
     """
 
     variables: Mapping[str, Any] = field(default_factory=dict)

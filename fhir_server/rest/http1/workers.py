@@ -61,7 +61,14 @@ def keep(count: int, work: Work, listening: socket.socket, stop_seconds: float) 
 
     workers = [start(place) for place in range(count)]
     due: dict[int, float] = {}  # when those that have ended are started again
+    unstarted: set[int] = set()  # where one could not start the last time
     failed = False
+
+    def serves(place: int, failing: float) -> bool:
+        """Whether one is there that has started: one that tries again can still fail for as long as failing took."""
+        process, since = workers[place]
+        return process.is_alive() and (place not in unstarted or time.monotonic() - since > failing)
+
     while not stopping and not failed:
         running = [process.sentinel for place, (process, _) in enumerate(workers) if place not in due]
         wait([woken, *running], max(0.0, min(due.values()) - time.monotonic()) if due else None)
@@ -69,13 +76,16 @@ def keep(count: int, work: Work, listening: socket.socket, stop_seconds: float) 
             if stopping or place in due or process.is_alive():
                 continue
             process.join()
-            pause = SHORT if time.monotonic() - since < SHORT else 0.0
+            lived = time.monotonic() - since
+            pause = SHORT if lived < SHORT else 0.0
             if process.exitcode == NOT_STARTED:
-                if not any(other.is_alive() for other, _ in workers):
+                unstarted.add(place)
+                if not any(serves(other, lived) for other in range(count)):
                     failed = True
                     break
                 pause = AGAIN
             else:
+                unstarted.discard(place)
                 log.error("a worker ended and is replaced", worker=process.pid, exit_code=process.exitcode)
             due[place] = time.monotonic() + pause
         for place in [place for place, moment in due.items() if moment <= time.monotonic()]:

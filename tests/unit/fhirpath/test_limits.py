@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -49,6 +50,14 @@ def test_too_much_work_is_refused(expression: str, definitions: Definitions, pat
     assert failure.value.kind == "limit"
     assert failure.value.status == 403
     assert failure.value.expression == expression
+
+
+def test_what_an_evaluation_waits_for_is_not_its_work(definitions: Definitions, patient: dict[str, Any]) -> None:
+    waits = Environment(max_seconds=0.05, trace=lambda name, items: time.sleep(0.1))
+    path = compile_path("name.family.trace('').matches('a')", definitions, "Patient")
+    assert [result.value for result in path.evaluate({**patient, "name": [{"family": "Chalmers"}]}, None, waits)] == [
+        True
+    ]
 
 
 @pytest.mark.parametrize(

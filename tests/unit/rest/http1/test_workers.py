@@ -21,6 +21,11 @@ STARTED = 0.2  # seconds that a worker takes
 def serve(listening: socket.socket, share: object) -> None:
     """Tells each who connects the number of its process; doesn't start where there is a file named broken."""
     time.sleep(STARTED)
+    if Path("slow").exists():  # longer than what one waits for that tries again, the first one longest
+        time.sleep(2 * STARTED)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir("first")
+            time.sleep(2.5 * STARTED)
     if Path("broken").exists():
         raise SystemExit(workers.NOT_STARTED)
     while True:
@@ -94,6 +99,14 @@ def test_where_none_can_start_all_is_over(tmp_path: Path, capfd: pytest.CaptureF
         process.join(20)
         assert process.exitcode == 7
     assert "tried again" not in capfd.readouterr().out
+
+
+def test_where_none_can_start_one_that_tries_again_does_not_count_for_another(tmp_path: Path) -> None:
+    (tmp_path / "broken").touch()
+    (tmp_path / "slow").touch()
+    with kept(tmp_path) as (process, _):
+        process.join(20)
+        assert process.exitcode == 7
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
