@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FOLDER = "views"  # in the lake's; no resource type has this name
 LOCK = "views.lock"
 NO_ROWS = "none.parquet"
-LAYOUT = 1  # grows whenever views are compiled to other rows
+LAYOUT = 2  # grows whenever views are compiled to other rows
 
 
 class KeptRows:

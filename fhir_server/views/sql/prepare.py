@@ -1,4 +1,5 @@
-"""A view made ready on a DuckDB connection: as native SQL, or, where a part has none, by the FHIRPath engine."""
+"""A view made ready on a DuckDB connection: as native SQL, or, where a part has none and for resources with elements
+beside primitive values, by the FHIRPath engine."""
 
 from __future__ import annotations
 
@@ -17,14 +18,19 @@ from fhir_server.views.sql.value import name
 if TYPE_CHECKING:
     import duckdb
 
+# has elements whose values have something beside them, or only that, as data-absent-reason: SQL sees values alone
+BESIDE = "contains(body, '\"_')"
+
 
 def prepare(connection: duckdb.DuckDBPyConnection, view: View, definitions: Definitions, source: str) -> str:
     """The query of a view on a connection. source: a query that gives the column body, the JSON text of resources."""
+    function = by_engine(connection, view, definitions)
+    made = f"SELECT found.* FROM (SELECT unnest({function}(body)) AS found FROM ({source})"
     try:
-        return compile_view(view, definitions, source)
+        native = compile_view(view, definitions, f"SELECT body FROM ({source}) WHERE NOT {BESIDE}")
     except NotInSqlError:
-        function = by_engine(connection, view, definitions)
-        return f"SELECT found.* FROM (SELECT unnest({function}(body)) AS found FROM ({source}))"
+        return f"{made})"
+    return f"{native} UNION ALL {made} WHERE {BESIDE})"
 
 
 def by_engine(connection: duckdb.DuckDBPyConnection, view: View, definitions: Definitions) -> str:

@@ -74,5 +74,29 @@ def test_the_same_rows(json_view: dict[str, Any], sample: dict[str, list[str]]):
     )
 
 
+def test_a_value_that_is_only_said_to_be_absent_is_there_for_both():
+    absent = {
+        "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}]
+    }
+    patients = [
+        {"resourceType": "Patient", "id": "masked", "_gender": absent,
+         "name": [{"given": [None, "B"], "_given": [absent, None]}]},
+        {"resourceType": "Patient", "id": "none"},
+        {"resourceType": "Patient", "id": "said", "gender": "male", "name": [{"given": ["A"]}]},
+    ]  # fmt: skip
+    columns = {"id": "id", "gender": "gender", "known": "gender.exists()", "given": "name.given.first()"}
+    select = [{"column": [{"name": name, "path": path} for name, path in columns.items()]}]
+    view = read_view(
+        {"resource": "Patient", "name": "absent", "select": select, "where": [{"path": "gender.exists()"}]}, R4
+    )
+    expected = [("masked", None, True, None), ("said", "male", True, "A")]
+    evaluator, connection = Evaluator(view, R4), duckdb.connect()
+    assert [tuple(row.values()) for patient in patients for row in evaluator.rows(patient)] == expected
+    connection.execute("CREATE TABLE resources (body VARCHAR)")
+    connection.execute("INSERT INTO resources SELECT unnest(?)", [[json.dumps(each) for each in patients]])
+    found = connection.execute(prepare(connection, view, R4, "SELECT body FROM resources")).fetchall()
+    assert sorted(found) == expected
+
+
 def _plain(value: Any) -> Any:
     return float(value) if isinstance(value, Decimal | int) and not isinstance(value, bool) else value
