@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from fhir_server.codec.json import decode
+from fhir_server.codec.references import LocalReference, parse_reference
 from fhir_server.core.errors import error
-from fhir_server.core.keys import StoredVersion
+from fhir_server.core.keys import ID_PATTERN, StoredVersion
 from fhir_server.core.query import EVERYTHING, All, Clause, IdIn, Query, UpdatedIs
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
@@ -108,11 +109,18 @@ async def _where(environment: Environment, call: Call, view: View) -> Clause:
         clauses.append(UpdatedIs("ge", *span))
     patient = call.parameters.one("patient")
     if patient:
-        reference = str(patient.get("reference") if isinstance(patient, dict) else patient)
-        id = reference.removeprefix("Patient/")
+        id = _patient_id(patient, call.request.base)
         own = IdIn((id,)) if view.resource == "Patient" else None
         clauses.append(own or environment.searching.compartment(view.resource, ("Patient", id)))
     return All(tuple(clauses)) if clauses else EVERYTHING
+
+
+def _patient_id(patient: Any, base: str) -> str:
+    text = str(patient.get("reference") if isinstance(patient, dict) else patient)
+    local = parse_reference(text, base) or LocalReference("Patient", text)
+    if local.type != "Patient" or not ID_PATTERN.match(local.id):
+        raise error("value", f"patient must be a reference such as Patient/1, not '{text[:80]}'.", location="patient")
+    return local.id
 
 
 def _format(call: Call) -> str:

@@ -63,6 +63,10 @@ async def test_one_patient_resources_that_come_with_the_call_and_a_limit(fhir: F
     await people(fhir)
     assert len((await fhir.get("Patient/b/$viewdefinition-run?viewReference=patients")).json()) == 1
     assert len((await fhir.get("$viewdefinition-run?viewReference=patients&_limit=1")).json()) == 1
+    base = (await fhir.get("Patient?_id=b")).json()["entry"][0]["fullUrl"].removesuffix("/Patient/b")
+    for patient in ("b", "Patient/b", f"{base}/Patient/b"):
+        answer = await fhir.get(f"$viewdefinition-run?viewReference=patients&patient={patient}")
+        assert [row["patient"] for row in answer.json()] == ["Patient/b"]
     given = [
         {"name": "viewResource", "resource": VIEW},
         {"name": "resource", "resource": {"resourceType": "Patient", "id": "x"}},
@@ -95,7 +99,9 @@ async def test_a_view_that_does_not_compile_says_where_and_why(fhir: Fhir, path:
     ("query", "status"),
     [("", 400), ("?viewReference=patient", 404), ("?viewReference=patients&_format=xls", 406),
      ("?viewReference=Basic/no", 404),
-     ("?viewReference=patients&_limit=x", 400), ("?viewReference=patients&_since=soon", 400)],
+     ("?viewReference=patients&_limit=x", 400), ("?viewReference=patients&_since=soon", 400),
+     ("?viewReference=patients&patient=http://elsewhere.test/Patient/a", 400),
+     ("?viewReference=patients&patient=Group/a", 400)],
 )  # fmt: skip
 async def test_calls_that_can_not_be_answered(fhir: Fhir, query: str, status: int):
     answer = await fhir.get(f"$viewdefinition-run{query}")
