@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fhir_server.client import FhirClient
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 from interfaces.dicom.fhir import Resource, read, reference, search
 from mappings.dicom.engine import Model
 from mappings.dicom.identifiers import tokens
@@ -25,12 +25,17 @@ class Subject(NamedTuple):
     order: Resource | None
 
 
-async def subject(client: FhirClient, patient: Model, accession: str, issuer: str, decision: dict[str, Any]) -> Subject:
-    """Finds patient and order; decision: what a person said; Held where they contradict or are not one."""
+async def subject(
+    client: FhirClient, patient: Model, accession: str, issuer: str, decision: dict[str, Any], known: str = ""
+) -> Subject:
+    """Finds patient and order; decision: what a person said; Held where they contradict or are not one.
+
+    known: the order that the study was of before, "" for none; it stays so whatever number the order has now.
+    """
     if decision:
         order = await read(client, decision["order"]) if decision.get("order") else None
         return Subject(await survivor(client, await read(client, decision["patient"])), order)
-    order = await order_of(client, accession, issuer)
+    order = await _order_before(client, known) or await order_of(client, accession, issuer)
     found = await _patient(client, first(patient, "00100020"), first(patient, "00100021"))
     if order is None:
         return Subject(found, None)
@@ -83,6 +88,19 @@ async def _patient(client: FhirClient, patient_id: str, issuer: str) -> Resource
     if len(survivors) > 1:
         raise Held(f"{len(survivors)} patients have its Patient ID; an issuer would tell them apart")
     return next(iter(survivors.values()), None)
+
+
+async def _order_before(client: FhirClient, known: str) -> Resource | None:
+    """The order of that reference; None for none, one that is gone, and one that was an error."""
+    if not known:
+        return None
+    try:
+        order = await read(client, known)
+    except FhirError as problem:
+        if problem.category in ("not-found", "deleted"):
+            return None
+        raise
+    return None if order.get("status") == "entered-in-error" else order
 
 
 async def order_of(client: FhirClient, accession: str, issuer: str) -> Resource | None:

@@ -47,8 +47,11 @@ async def study(context: Context, client: FhirClient, job: Job) -> None:
     rows = instances(archive.reading, {"0020000D": job.key}, held=True)
     decision = json.loads(row["decision"]) if row["decision"] else {}
     kept = kept_patient(archive, row)
+    sent = json.loads(row["attributes"])
     try:
-        whose = await subject(client, kept, row["accession"], row["accession_issuer"], decision)
+        whose = await subject(
+            client, kept, first(sent, "00080050"), row["accession_issuer"], decision, row["fhir_order"]
+        )
         if whose.patient is None and context.settings.dicom_unknown_patients == "hold":
             raise Held("FHIR knows no patient of its Patient ID")
     except Held as held:
@@ -82,9 +85,14 @@ async def _write(context: Context, client: FhirClient, row: Row, rows: list[Row]
     for made in _devices(series):
         entries.append(post(made, f"urn:uuid:{uuid.uuid4()}", identified(_token(made))))
     order = [reference(whose.order)] if whose.order else []
+    sent = json.loads(row["attributes"])
+    known = patient_attributes(whose.patient, kept) if whose.patient else {}
+    known |= order_attributes(whose.order) if whose.order else {}
+    coerced = differing(known, {**sent, **kept})
+    accession = first(coerced, "00080050") or first(sent, "00080050")
     whole = zoned(attributes_of(rows[0], LEVELS[:2]), context.settings.timezone, ("00080020", "00080030"))
     resource = imaging_study(
-        whole | {"00080050": {"vr": "SH", "Value": [row["accession"]]}} if row["accession"] else whole,
+        {**whole, "00080050": {"vr": "SH", "Value": [accession]}},
         series,
         subject=patient_url,
         endpoint=endpoint_url,
@@ -106,21 +114,12 @@ async def _write(context: Context, client: FhirClient, row: Row, rows: list[Row]
         answer = await transaction(client, entries)
         study_reference = located(answer[at])
         patient_reference = located(answer[0]) if whose.patient is None else patient_url
-    known = patient_attributes(whose.patient, kept) if whose.patient else {}
-    known |= order_attributes(whose.order) if whose.order else {}
-    await asyncio.to_thread(
-        _keep,
-        context,
-        row,
-        kept,
-        differing(known, {**json.loads(row["attributes"]), **kept}),
-        study_reference,
-        patient_reference,
-        order[0] if order else "",
-    )
+    references = {"fhir_study": study_reference, "fhir_patient": patient_reference}
+    references["fhir_order"] = order[0] if order else ""
+    await asyncio.to_thread(_keep, context, row, kept, coerced, accession, references)
 
 
-def _keep(context: Context, row: Row, kept: Model, coerced: Model, study: str, patient: str, order: str) -> None:
+def _keep(context: Context, row: Row, kept: Model, coerced: Model, accession: str, references: dict[str, str]) -> None:
     """Keeps the references, and what has to be answered otherwise than it was sent; asks for what follows."""
     archive = context.archive
     moment = archive.clock()
@@ -132,9 +131,8 @@ def _keep(context: Context, row: Row, kept: Model, coerced: Model, study: str, p
             whole = {**kept, **{tag: value for tag, value in coerced.items() if tag.startswith("0010")}}
             target = patient_row(index, whole)
             index.change("patient", {"pk": target}, patient_columns(whole))
-            accession = first(coerced, "00080050") or row["accession"]
             index.change("study", {"pk": row["pk"]}, {"patient": target, "coercion": text, "accession": accession})
-        index.change("study", {"pk": row["pk"]}, {"fhir_study": study, "fhir_patient": patient, "fhir_order": order})
+        index.change("study", {"pk": row["pk"]}, references)
         enqueue(index, "contents", row["uid"], moment)
 
     archive.write(work)

@@ -131,6 +131,27 @@ def test_an_order_that_comes_after_its_images_is_based_on_too(dicom):
     until(lambda: resources(dicom, "ImagingStudy")[0].get("basedOn") == [{"reference": "ServiceRequest/o1"}])
 
 
+def test_an_order_that_gets_another_number_keeps_its_images(dicom):
+    person(dicom)
+    order(dicom)
+    [made] = images = study(1, IssuerOfPatientID="HOSPITAL")
+    receive(dicom, *images)
+    idle(dicom)
+    for number in ("A2", "A3"):
+        order(dicom, accession=number)
+        until(lambda number=number: dicom.count("study", accession=number))
+        idle(dicom)
+        [resource] = resources(dicom, "ImagingStudy")
+        assert resource["identifier"][1]["value"] == number
+        assert resource["basedOn"] == [{"reference": "ServiceRequest/o1"}]
+    dicom.fhir("DELETE", "ServiceRequest/o1")
+    receive(dicom, image(StudyInstanceUID=made.StudyInstanceUID, IssuerOfPatientID="HOSPITAL"))
+    until(lambda: dicom.count("study", accession="A1", fhir_order=""))
+    idle(dicom)
+    [resource] = resources(dicom, "ImagingStudy")
+    assert resource["identifier"][1]["value"] == "A1" and "basedOn" not in resource
+
+
 def test_the_senders_issuer_tells_patients_apart(dicom):
     person(dicom, "p1", "P1", "urn:dicom:issuer:A")  # as issuers were stored before
     person(dicom, "p2", "P1", "urn:x-hl7v2:authority:B")
